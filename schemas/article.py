@@ -1,0 +1,73 @@
+"""The news article as crawlers write it, in the three generations of field names that are in use.
+
+Values arrive as the text of the document (see `worker.document.yaml_events`): the types in `schemas.values` alone decide
+what is a number, a time or a boolean. Fields that are not named here land in `model_extra`, as written.
+"""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from schemas.values import Boolean, Integer, Text, Timestamp, WebUrl
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=False, populate_by_name=False)
+
+
+class Image(_Model):
+    url: Text
+    width: Integer | None = None
+    height: Integer | None = None
+    is_cached: Boolean | None = Field(None, alias="isCached")
+    title: Text | None = None
+
+
+class Provider(_Model):
+    """Who published it. `id` is the 2019 name of `domain`."""
+
+    name: Text | None = None
+    domain: Text | None = Field(None, validation_alias=AliasChoices("domain", "id"))
+
+
+class _Told(_Model):
+    """What an article and the mention of one in `related` have in common."""
+
+    title: Text | None = None
+    excerpt: Text | None = Field(None, validation_alias=AliasChoices("excerpt", "abstract"))
+    published_at: Timestamp | None = Field(None, alias="publishedDateTime")
+    web_url: WebUrl | None = Field(None, alias="webUrl")
+    source_url: WebUrl | None = Field(None, alias="sourceUrl")
+    original_url: WebUrl | None = Field(None, alias="originalUrl")
+    amp_url: WebUrl | None = Field(None, validation_alias=AliasChoices("ampWebUrl", "ampUrl"))
+    cdn_amp_url: WebUrl | None = Field(None, validation_alias=AliasChoices("cdnAmpWebUrl", "cdnAmpUrl"))
+    kind: Text | None = Field(None, alias="type")
+    quality: Integer | None = Field(None, validation_alias=AliasChoices("quality", "score"))
+    provider: Provider | None = None
+    images: list[Image] = Field(default_factory=list)
+
+    @property
+    def primary_url(self) -> str | None:
+        """The URL that names the article: `webUrl`, else `sourceUrl` (its older name), else `originalUrl`."""
+        return self.web_url or self.source_url or self.original_url
+
+
+class RelatedArticle(_Told):
+    """An entry of `related`: an article that tells the same story, whose own document may come later or never."""
+
+
+class Article(_Told):
+    """A document that describes one article of any kind."""
+
+    name: Text | None = None
+    category: Text | None = None
+    updated_at: Timestamp | None = Field(None, alias="updatedDateTime")
+    heat: Integer | None = None
+    published: Boolean | None = None
+    locale: Text | None = None
+    topics: list[Text] = Field(default_factory=list)
+    related: list[RelatedArticle] = Field(default_factory=list)
+    secured: Text | None = None
+
+
+__all__ = ["Article", "Image", "Provider", "RelatedArticle"]
