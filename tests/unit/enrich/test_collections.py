@@ -1,0 +1,49 @@
+"""Over real collections, where there are some: the invariants hold, and merging stays rare.
+
+Set COPYDESK_TEST_CORPUS to a folder of unpacked collections (`.md` files, at any depth).
+"""
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from schemas.article import Article
+from worker.enrich.copy import from_form, to_form
+from worker.enrich.edit import edit
+from worker.enrich.urls import canonicalise
+
+CORPUS = os.environ.get("COPYDESK_TEST_CORPUS")
+pytestmark = pytest.mark.skipif(not CORPUS, reason="COPYDESK_TEST_CORPUS names no folder")
+
+
+def documents():
+    for path in sorted(Path(CORPUS).rglob("*.md")):
+        head, closed, body = path.read_text(encoding="utf-8", errors="replace").removeprefix("---").partition("\n---")
+        try:
+            article = Article.model_validate(yaml.load(head, Loader=yaml.CBaseLoader) if closed else None)
+        except (yaml.YAMLError, ValidationError, ValueError):
+            continue
+        yield path, article, body
+
+
+@pytest.mark.timeout(600)
+def test_real_documents_round_trip_and_their_urls_are_stable():
+    spellings = defaultdict(set)
+    edited = 0
+    for path, article, body in documents():
+        copy = edit(article, body, source="corpus", key=str(path))
+        edited += 1
+        assert from_form(to_form(copy), copy.secured) == copy
+        for told in (article, *article.related):
+            for url in filter(None, (told.web_url, told.source_url, told.original_url, told.amp_url, told.cdn_amp_url)):
+                form = canonicalise(url)
+                assert canonicalise(form) == form
+                if url == told.primary_url:
+                    spellings[form].add(url)
+    assert edited
+    merged = sum(len(urls) > 1 for urls in spellings.values())
+    assert merged < len(spellings) / 50

@@ -1,0 +1,239 @@
+"""The edited document: all that the store writes of it, and its form as JSON that is kept beside it.
+
+The form is what an article falls back to when a newer document lets go of it, so it is read back exactly as written.
+It is written by hand: this runs for every document, and generic serialisers cost several times as much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from worker.enrich.providers import ProviderRef
+
+CLAIM_NAMES = {
+    "web": "webUrl",
+    "source": "sourceUrl",
+    "original": "originalUrl",
+    "amp": "ampWebUrl",
+    "cdn_amp": "cdnAmpWebUrl",
+}
+"""Each claim's name on the wire, in the generation of today."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """A URL by which a document says its article is known too: as written, and the hash of its canonical form."""
+
+    url: str
+    url_hash: bytes
+    claim: str
+
+
+@dataclass(slots=True)
+class ImageRef:
+    """An image of an article; `title` is what the document says of it."""
+
+    url: str
+    width: int | None
+    height: int | None
+    is_cached: bool | None
+    title: str | None
+
+
+@dataclass(slots=True)
+class Mention:
+    """An entry of `related`: what one document tells of another article. `extra` holds its URLs as written."""
+
+    url: str
+    url_hash: bytes
+    kind: str
+    title: str | None
+    excerpt: str | None
+    published_at: datetime | None
+    provider: ProviderRef | None
+    quality: int | None
+    images: list[ImageRef] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Copy:
+    """A document after editing. `content_hash` covers everything but `secured`; times are UTC."""
+
+    canonical_url: str | None
+    url_hash: bytes
+    kind: str
+    category: str | None
+    title: str | None
+    excerpt: str | None
+    body: str
+    published_at: datetime | None
+    updated_at: datetime | None
+    provider: ProviderRef | None
+    language: str | None
+    quality: int | None
+    reported_heat: int | None
+    reported_published: bool | None
+    secured: str | None
+    extra: dict[str, Any] = field(default_factory=dict)
+    claims: list[Claim] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)
+    images: list[ImageRef] = field(default_factory=list)
+    related: list[Mention] = field(default_factory=list)
+    content_hash: bytes = b""
+
+
+_FIELDS = {
+    "type": "kind",
+    "category": "category",
+    "title": "title",
+    "excerpt": "excerpt",
+    "body": "body",
+    "publishedDateTime": "published_at",
+    "updatedDateTime": "updated_at",
+    "provider": "provider",
+    "language": "language",
+    "quality": "quality",
+    "heat": "reported_heat",
+    "published": "reported_published",
+    "topics": "topics",
+    "images": "images",
+    "related": "related",
+    "secured": "secured",
+}
+
+
+def changed_fields(old: Copy, new: Copy) -> list[str]:
+    """The names of the fields that differ, as documents write them; those without a column as `extra.<name>`."""
+    changed = [name for name, attribute in _FIELDS.items() if getattr(old, attribute) != getattr(new, attribute)]
+    before = {one.claim: one.url for one in old.claims}
+    after = {one.claim: one.url for one in new.claims}
+    changed += [name for claim, name in CLAIM_NAMES.items() if before.get(claim) != after.get(claim)]
+    missing = object()
+    for name in sorted(old.extra.keys() | new.extra.keys()):
+        if old.extra.get(name, missing) != new.extra.get(name, missing):
+            changed.append(f"extra.{name}")
+    return changed
+
+
+# Sorted keys, so that neither the order of a document's fields nor the process that reads them changes the hash.
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True).encode
+
+
+def to_form(copy: Copy) -> str:
+    """The copy as compact JSON, without `secured`, which is kept apart, and without its hash, which is the form's own."""
+    form: dict[str, Any] = {"urlHash": copy.url_hash.hex(), "type": copy.kind, "body": copy.body}
+    for name, value in (
+        ("canonicalUrl", copy.canonical_url),
+        ("category", copy.category),
+        ("title", copy.title),
+        ("excerpt", copy.excerpt),
+        ("publishedDateTime", _time_out(copy.published_at)),
+        ("updatedDateTime", _time_out(copy.updated_at)),
+        ("provider", _provider_out(copy.provider)),
+        ("language", copy.language),
+        ("quality", copy.quality),
+        ("heat", copy.reported_heat),
+        ("published", copy.reported_published),
+    ):
+        if value is not None:
+            form[name] = value
+    if copy.extra:
+        form["extra"] = copy.extra
+    if copy.claims:
+        form["claims"] = [[one.claim, one.url, one.url_hash.hex()] for one in copy.claims]
+    if copy.topics:
+        form["topics"] = copy.topics
+    if copy.images:
+        form["images"] = _images_out(copy.images)
+    if copy.related:
+        form["related"] = [_mention_out(one) for one in copy.related]
+    return _encode(form)
+
+
+def from_form(text: str, secured: str | None) -> Copy:
+    """The inverse of `to_form`."""
+    form = json.loads(text)
+    get = form.get
+    return Copy(
+        canonical_url=get("canonicalUrl"),
+        url_hash=bytes.fromhex(form["urlHash"]),
+        kind=form["type"],
+        category=get("category"),
+        title=get("title"),
+        excerpt=get("excerpt"),
+        body=form["body"],
+        published_at=_time_in(get("publishedDateTime")),
+        updated_at=_time_in(get("updatedDateTime")),
+        provider=_provider_in(get("provider")),
+        language=get("language"),
+        quality=get("quality"),
+        reported_heat=get("heat"),
+        reported_published=get("published"),
+        secured=secured,
+        extra=get("extra") or {},
+        claims=[Claim(url, bytes.fromhex(digest), claim) for claim, url, digest in get("claims", ())],
+        topics=get("topics") or [],
+        images=[ImageRef(*one) for one in get("images", ())],
+        related=[_mention_in(one) for one in get("related", ())],
+        content_hash=hash_of_form(text),
+    )
+
+
+def hash_of_form(text: str) -> bytes:
+    """The content hash of a copy is that of its form: 16 bytes, the same in every process."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _mention_out(one: Mention) -> dict[str, Any]:
+    return {
+        "url": one.url,
+        "urlHash": one.url_hash.hex(),
+        "type": one.kind,
+        "title": one.title,
+        "excerpt": one.excerpt,
+        "publishedDateTime": _time_out(one.published_at),
+        "provider": _provider_out(one.provider),
+        "quality": one.quality,
+        "images": _images_out(one.images),
+        "extra": one.extra,
+    }
+
+
+def _mention_in(form: dict[str, Any]) -> Mention:
+    return Mention(
+        url=form["url"],
+        url_hash=bytes.fromhex(form["urlHash"]),
+        kind=form["type"],
+        title=form["title"],
+        excerpt=form["excerpt"],
+        published_at=_time_in(form["publishedDateTime"]),
+        provider=_provider_in(form["provider"]),
+        quality=form["quality"],
+        images=[ImageRef(*one) for one in form["images"]],
+        extra=form["extra"],
+    )
+
+
+def _images_out(images: list[ImageRef]) -> list[list[Any]]:
+    return [[one.url, one.width, one.height, one.is_cached, one.title] for one in images]
+
+
+def _provider_out(provider: ProviderRef | None) -> list[str | None] | None:
+    return [provider.domain, provider.name] if provider else None
+
+
+def _provider_in(form: list[Any] | None) -> ProviderRef | None:
+    return ProviderRef(form[0], form[1]) if form else None
+
+
+def _time_out(time: datetime | None) -> str | None:
+    return time.isoformat().replace("+00:00", "Z") if time else None
+
+
+def _time_in(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,194 @@
+"""The editing of one document: what it says becomes what the store keeps. Nothing is dropped without a word.
+
+What has a column goes there; the rest goes to `extra` under its name on the wire, as written.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from schemas.article import Article, Image, Provider, RelatedArticle
+from worker.enrich.copy import CLAIM_NAMES, Claim, Copy, ImageRef, Mention, hash_of_form, to_form
+from worker.enrich.language import language_of
+from worker.enrich.providers import ProviderRef, provider_of
+from worker.enrich.text import clean, clean_or_none, strip_provider_suffix
+from worker.enrich.topics import stated_topics
+from worker.enrich.urls import article_hash_for_key, canonicalise, url_hash
+
+Extra = dict[str, Any]
+
+
+def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
+    """The copy of a valid document. One with neither URL nor key has no identity: validation has rejected it."""
+    urls = _urls(article)
+    url = next(iter(urls.values()), None)
+    canonical = canonicalise(url) if url else None
+    if canonical is not None:
+        identity = url_hash(canonical)
+    elif key is not None:
+        identity = article_hash_for_key(source, key)
+    else:
+        raise ValueError("A document needs a URL or a key.")
+
+    provider = provider_of(article.provider, url)
+    claims = [Claim(one, url_hash(canonicalise(one)), claim) for claim, one in urls.items()]
+    known = {identity, *(claim.url_hash for claim in claims)}
+
+    extra = dict(article.model_extra or {})
+    title, titled_by = _title(article, extra)
+    images = _images(article.images, extra)
+    related = _related(article.related, known, extra)
+    _keep(extra, "name", article.name if titled_by != "name" else None)
+    _keep(extra, "locale", article.locale)
+    _keep(extra, "provider", _provider_rest(article.provider, provider))
+
+    copy = Copy(
+        canonical_url=canonical,
+        url_hash=identity,
+        kind=_kind(article.kind),
+        category=clean_or_none(article.category),
+        title=_headline(title, article.provider),
+        excerpt=clean_or_none(article.excerpt),
+        body=body,
+        published_at=_utc(article.published_at),
+        updated_at=_utc(article.updated_at),
+        provider=provider,
+        language=language_of(article.locale),
+        quality=article.quality,
+        reported_heat=article.heat,
+        reported_published=article.published,
+        secured=article.secured,
+        extra=extra,
+        claims=claims,
+        topics=stated_topics(article.topics),
+        images=images,
+        related=related,
+    )
+    copy.content_hash = hash_of_form(to_form(copy))
+    return copy
+
+
+def _urls(told: Article | RelatedArticle) -> dict[str, str]:
+    """The URLs as written, by claim; the first is the one that names the article (an AMP copy where nothing else is)."""
+    urls = {
+        "web": told.web_url,
+        "source": told.source_url,
+        "original": told.original_url,
+        "amp": told.amp_url,
+        "cdn_amp": told.cdn_amp_url,
+    }
+    return {claim: url for claim, url in urls.items() if url}
+
+
+def _title(article: Article, extra: Extra) -> tuple[str | None, str | None]:
+    """The title and the field it came from: people and courses have a `name`, sponsor documents only their sponsor's."""
+    if article.title and article.title.strip():
+        return article.title, "title"
+    if article.name and article.name.strip():
+        return article.name, "name"
+    sponsor = extra.get("sponsor")
+    name = sponsor.get("name") if isinstance(sponsor, dict) else None
+    return (name, "sponsor") if isinstance(name, str) else (None, None)
+
+
+def _headline(title: str | None, provider: Provider | None) -> str | None:
+    title = clean_or_none(title)
+    if title is None or provider is None:
+        return title
+    return strip_provider_suffix(title, clean_or_none(provider.name), provider.domain)
+
+
+def _related(entries: list[RelatedArticle], known: set[bytes], extra: Extra) -> list[Mention]:
+    """The mentions in their order, without the article itself and without repeats."""
+    seen = set(known)
+    mentions: list[Mention] = []
+    without_url: list[Extra] = []
+    for entry in entries:
+        urls = _urls(entry)
+        url = next(iter(urls.values()), None)
+        if url is None:
+            without_url.append(entry.model_dump(mode="json", by_alias=True, exclude_unset=True))
+            continue
+        canonical = canonicalise(url)
+        digest = url_hash(canonical)
+        if digest not in seen:
+            seen.add(digest)
+            mentions.append(_mention(entry, urls, url, canonical, digest))
+    _keep(extra, "relatedWithoutUrl", _as_written(without_url))
+    return mentions
+
+
+def _mention(entry: RelatedArticle, urls: dict[str, str], url: str, canonical: str, digest: bytes) -> Mention:
+    extra = dict(entry.model_extra or {})
+    images = _images(entry.images, extra)
+    provider = provider_of(entry.provider, url)
+    _keep(extra, "provider", _provider_rest(entry.provider, provider))
+    for claim, one in urls.items():
+        if one != canonical:
+            _keep(extra, CLAIM_NAMES[claim], one)
+    return Mention(
+        url=canonical,
+        url_hash=digest,
+        kind=_kind(entry.kind),
+        title=_headline(entry.title, entry.provider),
+        excerpt=clean_or_none(entry.excerpt),
+        published_at=_utc(entry.published_at),
+        provider=provider,
+        quality=entry.quality,
+        images=images,
+        extra=extra,
+    )
+
+
+def _images(images: list[Image], extra: Extra) -> list[ImageRef]:
+    """Each image once; what else is said of one goes to `extra`, by its place in the document."""
+    refs: dict[str, ImageRef] = {}
+    rest: Extra = {}
+    for place, image in enumerate(images):
+        url = image.url.strip()
+        if url and url not in refs:
+            refs[url] = ImageRef(url, image.width, image.height, image.is_cached, clean_or_none(image.title))
+        if image.model_extra:
+            rest[str(place)] = dict(image.model_extra)
+    _keep(extra, "images", rest)
+    return list(refs.values())
+
+
+def _provider_rest(stated: Provider | None, provider: ProviderRef | None) -> Extra | None:
+    """What is stated of the provider and neither its registrable domain nor its name holds."""
+    if stated is None:
+        return None
+    rest = dict(stated.model_extra or {})
+    if stated.domain and (provider is None or stated.domain != provider.domain):
+        rest["domain"] = stated.domain
+    if stated.name and provider is None:
+        rest["name"] = stated.name
+    return rest
+
+
+def _keep(extra: Extra, name: str, value: object) -> None:
+    """Put `value` under `name`, or under the next free one where an unknown field has taken it."""
+    if value:
+        while name in extra:
+            name += "_"
+        extra[name] = value
+
+
+def _as_written(value: Any) -> Any:
+    """A value of the schema as text, the way `extra` holds what has no column."""
+    if isinstance(value, dict):
+        return {name: _as_written(one) for name, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [_as_written(one) for one in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if value is None else str(value)
+
+
+def _kind(kind: str | None) -> str:
+    return (clean(kind).lower() if kind else "") or "article"
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return time if time is None or time.tzinfo is UTC else time.astimezone(UTC)

@@ -1,0 +1,185 @@
+"""The way of a batch, readable top to bottom: claimed entries in, outcomes committed.
+
+    recognise ─▶ read (parse, validate) ─▶ enrich ─▶ [lease kept, attempt given back] ─▶ one transaction
+
+Everything before the transaction is what a document can be guilty of; nothing after it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+
+from schemas.envelope import Envelope, parse_envelope
+from schemas.problem import CODES, Problem
+from worker.document.limits import Limits
+from worker.document.frontmatter import fingerprint, secured_value
+from worker.document.validate import read
+from worker.enrich.edit import edit
+from worker.enrich.urls import canonicalise, document_hash, url_hash
+from worker.intake.stream import Claimed, id_key
+from worker.observe.logs import get_logger
+from worker.store.bulk import fetch
+from worker.store.engine import writer
+from worker.store.identity import revision
+from worker.store.tables import documents
+from worker.store.version import Version
+from worker.store.write import write_batch
+
+log = get_logger("ingest")
+
+
+@dataclass(slots=True)
+class Batch:
+    """What `process` needs to know besides the entries. `source` is the lane's, where it fixes one."""
+
+    lane: str
+    source: str | None
+    worker: str
+    max_attempts: int
+    limits: Limits
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def took(self, stage: str, since: float) -> float:
+        """Note how long `stage` took, in milliseconds; returns the time now."""
+        now = time.perf_counter()
+        self.timings[stage] = round((now - since) * 1000, 2)
+        return now
+
+
+def process(
+    engine: Engine,
+    batch: Batch,
+    entries: Sequence[Claimed],
+    *,
+    innocent: Callable[[], None],
+    digest: Callable[[str, int], str],
+) -> list[Version]:
+    """Take `entries` through all stages; on return their outcomes are committed and may be settled.
+
+    `innocent` is called when the part that a document can be guilty of is over. `digest(id, bytes)` gives the SHA-256 of
+    a document too large to be held. Raises SQLAlchemy's errors; then nothing is stored.
+    """
+    at = time.perf_counter()
+    versions = [open_entry(batch, entry, digest) for entry in entries]
+    at = batch.took("open", at)
+    _recognise(engine, versions)
+    at = batch.took("recognise", at)
+    for version in versions:
+        if version.recognised is None and not version.rejected and version.op == "put":
+            read_version(version, batch.limits)
+    at = batch.took("read", at)
+    innocent()
+    with writer(engine) as connection, connection.begin():
+        write_batch(
+            connection,
+            versions,
+            read=lambda version: read_version(version, batch.limits),
+            worker=batch.worker,
+            now=datetime.now(UTC),
+            timings=batch.timings,
+        )
+    batch.took("write", at)
+    return versions
+
+
+def open_entry(batch: Batch, entry: Claimed, digest: Callable[[str, int], str]) -> Version:
+    """An entry of the stream as a version: who sent what, before the document itself is looked at."""
+    envelope, problems = parse_envelope(entry.fields)
+    version = Version(
+        lane=batch.lane,
+        id=entry.id,
+        revision=revision(entry.id, batch.lane),
+        source=batch.source or (envelope.source if envelope else None) or batch.lane,
+        received_at=_time_of(entry.id),
+        attempts=entry.attempts,
+        problems=tuple(problems),
+    )
+    raw = entry.fields.get(b"raw", b"")
+    if envelope is not None:
+        _address(version, envelope)
+    if entry.truncated:
+        size = entry.size
+        version.raw, version.raw_size = raw, size
+        version.sha256 = bytes.fromhex(digest(entry.id, size))
+        version.problems = (_problem("too_large", f"{size:,} bytes, and {batch.limits.max_bytes:,} are allowed"),)
+        return version
+    if raw:
+        version.raw, version.raw_size, version.sha256 = raw, len(raw), hashlib.sha256(raw).digest()
+    if entry.attempts >= batch.max_attempts:
+        tried = f"reading it ended {entry.attempts} processes"
+        version.problems = (*version.problems, _problem("poison", f"{tried}, so it is not tried again"))
+    return version
+
+
+def _address(version: Version, envelope: Envelope) -> None:
+    version.op = envelope.op
+    version.key = envelope.key
+    version.reply_to = envelope.reply_to
+    version.trace_id = envelope.trace_id
+    if envelope.key:
+        version.doc_key = normal_key(envelope.key)
+
+
+def normal_key(key: str) -> str:
+    """A producer's key; one that is a URL is read as the URL, so that a document can be retracted by either."""
+    return canonicalise(key) if key.startswith(("http://", "https://")) else key
+
+
+def _recognise(engine: Engine, versions: Sequence[Version]) -> None:
+    """Find the versions that are equal, but for `secured`, to what is stored, without reading them."""
+    puts = [version for version in versions if version.op == "put" and version.raw and not version.rejected]
+    for version in puts:
+        version.fingerprint = fingerprint(version.raw)
+    columns = (documents.c.doc_hash, documents.c.source, documents.c.key, documents.c.article_hash,
+               documents.c.content_hash, documents.c.fingerprint, documents.c.retracted)  # fmt: skip
+    with engine.connect() as connection:
+        rows = fetch(connection, columns, documents.c.fingerprint, {version.fingerprint for version in puts})
+    known: dict[tuple[bytes, str], list[object]] = {}
+    for row in rows:
+        if not row.retracted:
+            known.setdefault((row.fingerprint, row.source), []).append(row)
+    for version in puts:
+        for row in known.get((version.fingerprint or b"", version.source), ()):
+            if _is_same_document(version, row):
+                version.doc_key = row.key  # type: ignore[attr-defined]  # a Row
+                version.recognised = (row.article_hash, row.content_hash)  # type: ignore[attr-defined]
+                version.secured = secured_value(version.raw)
+                break
+
+
+def _is_same_document(version: Version, row: object) -> bool:
+    doc_hash, key, article_hash = row.doc_hash, row.key, row.article_hash  # type: ignore[attr-defined]
+    if version.doc_key is not None:
+        return bool(document_hash(version.source, version.doc_key) == doc_hash)
+    return bool(key.startswith(("http://", "https://")) and url_hash(key) == article_hash)
+
+
+def read_version(version: Version, limits: Limits) -> None:
+    """Parse, validate and enrich; afterwards the version has its copy, or the problems for which it is rejected."""
+    reading = read(version.raw, has_key=version.doc_key is not None, limits=limits)
+    version.problems = (*version.problems, *reading.problems)
+    version.fingerprint = reading.fingerprint
+    if reading.article is None or version.rejected:
+        return
+    version.copy = edit(reading.article, reading.body, source=version.source, key=version.doc_key)
+    if version.doc_key is None:
+        version.doc_key = version.copy.canonical_url
+
+
+def _problem(code: str, message: str) -> Problem:
+    return Problem(code=code, severity=CODES[code].severity, message=message)
+
+
+def _time_of(id_: str) -> datetime:
+    """When an entry was added, as its id says; an id of another era (the producer may choose it) is now."""
+    ms, _ = id_key(id_)
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.now(UTC)

@@ -1,0 +1,135 @@
+"""One typed configuration, read from the environment (`COPYDESK_…`). Every setting has its unit and its reason."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
+INTERNAL_LANE = "copydesk:internal"
+"""Replays and reprocessing; closed to producers by its name, which ACLs of producers never match."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A stream that producers append to. `weight`: turns a round; `source`: fixes who sends on it."""
+
+    name: str
+    weight: int = 1
+    source: str | None = None
+
+
+class Settings(BaseSettings):
+    """Where the servers are, and how much of everything."""
+
+    model_config = SettingsConfigDict(env_prefix="COPYDESK_", extra="ignore", frozen=True)
+
+    redis_url: SecretStr | None = Field(None, description="Redis 7+ or Valkey; unset: an embedded Valkey is started")
+    database_url: SecretStr | None = Field(None, description="PostgreSQL (or SQLite) URL; unset: SQLite in data_dir")
+    data_dir: Path = Field(Path(".copydesk"), description="the embedded servers' files")
+    lanes: str = Field("documents=4", description="streams to serve: name=weight[@source],…")
+
+    log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    concurrency: int = Field(2, ge=1, description="pool processes of a worker")
+    batch_documents: int = Field(100, ge=1, description="documents a batch at most; larger brings under 5 % more")
+    batch_bytes: int = Field(4 << 20, ge=1, description="bytes a batch at most, so that a batch fits in memory")
+    pending_cap: int = Field(400, ge=1, description="documents dispatched and not settled; keeps Celery's queue short")
+    max_document_bytes: int = Field(1 << 20, ge=1024, description="a larger document is rejected unread")
+    poll_seconds: float = Field(0.005, gt=0, description="the dispatcher's shortest wait when the lanes are empty")
+    max_attempts: int = Field(3, ge=1, description="deaths or time-outs while reading a document before it is poison")
+
+    # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task
+    # is dead before anybody else may hold its lease.
+    statement_seconds: float = Field(10, gt=0, description="statement_timeout and lock_timeout")
+    idle_transaction_seconds: float = Field(12, gt=0, description="idle_in_transaction_session_timeout")
+    task_seconds: float = Field(20, gt=0, description="Celery's hard time limit of a batch")
+    lease_seconds: float = Field(25, gt=0, description="after this an entry belongs to nobody and is dispatched again")
+
+    @field_validator("lanes")
+    @classmethod
+    def _lanes_parse(cls, value: str) -> str:
+        parse_lanes(value)
+        return value
+
+    @field_validator("lease_seconds")
+    @classmethod
+    def _timeouts_are_ordered(cls, lease: float, info: object) -> float:
+        data = getattr(info, "data", {})
+        order = [data.get(name, 0.0) for name in ("statement_seconds", "idle_transaction_seconds", "task_seconds")]
+        if sorted([*order, lease]) != [*order, lease]:
+            raise ValueError("must hold: statement_seconds <= idle_transaction_seconds <= task_seconds <= lease_seconds")
+        return lease
+
+    @property
+    def lane_list(self) -> tuple[Lane, ...]:
+        return parse_lanes(self.lanes)
+
+    @property
+    def socket_path(self) -> Path:
+        """The embedded Valkey's unix socket."""
+        return self.data_dir.absolute() / "valkey.sock"
+
+    @property
+    def redis(self) -> str:
+        return self.redis_url.get_secret_value() if self.redis_url else embedded_redis_url(self.data_dir)
+
+    @property
+    def database(self) -> str:
+        if self.database_url is None:
+            return f"sqlite:///{self.data_dir.absolute() / 'copydesk.db'}"
+        return normal_database_url(self.database_url.get_secret_value())
+
+
+def parse_lanes(text: str) -> tuple[Lane, ...]:
+    """`documents=4,documents:urgent=8@agency` → lanes, in order.
+
+    Raises ValueError with a sentence when a name or a weight is unusable.
+    """
+    lanes: dict[str, Lane] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        left, _, source = part.partition("@")
+        name, _, weight = left.partition("=")
+        if not LANE_NAME.match(name) or name.startswith(("copydesk:", "replies:", "articles")):
+            raise ValueError(f"lane {name!r} is no usable name")
+        if not (weight or "1").isdigit() or not 1 <= int(weight or 1) <= 100:
+            raise ValueError(f"lane {name!r}: the weight must be a number from 1 to 100")
+        lanes[name] = Lane(name, int(weight or 1), source or None)
+    if not lanes:
+        raise ValueError("at least one lane is needed")
+    return tuple(lanes.values())
+
+
+def normal_database_url(url: str) -> str:
+    """`postgres://…` and `postgresql://…` mean psycopg 3 here."""
+    return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", url)
+
+
+def embedded_redis_url(data_dir: Path) -> str:
+    """Over a unix socket, or where its path is too long for one (about 100 bytes), a socket in the temporary folder."""
+    return f"unix://{embedded_socket(data_dir)}"
+
+
+def embedded_socket(data_dir: Path) -> Path:
+    import hashlib
+    import os
+    import tempfile
+
+    path = data_dir.absolute() / "valkey.sock"
+    if len(os.fsencode(path)) <= 100:
+        return path
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"copydesk-{os.getuid()}-{digest}.sock"
+
+
+@functools.lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's configuration, read once."""
+    return Settings()  # type: ignore[call-arg]  # every field has a default; the plugin does not see pydantic-settings

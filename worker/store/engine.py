@@ -1,0 +1,101 @@
+"""Engines for both databases, with the time-outs and pragmas under which a hang or a lock is noticed."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from worker.settings import Settings
+
+# One writer at a time (see `writer`): any number does, it must only be ours.
+_WRITER_LOCK = 0x636F7079
+
+_TRANSIENT_CLASSES = ("08", "40", "53", "57")
+_TRANSIENT_STATES = frozenset({"55P03", "25006", "25P03", "55006"})
+"""lock not available, read-only transaction, idle in transaction timeout, object in use"""
+_TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
+                               sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})  # fmt: skip
+
+
+def make_engine(settings: Settings, *, pooled: bool = True) -> Engine:
+    """An engine for `settings.database`. Nothing is connected yet."""
+    url = make_url(settings.database)
+    if url.get_backend_name() == "sqlite":
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, connect_args={"timeout": settings.statement_seconds})
+        _prepare_sqlite(engine)
+        return engine
+    statement = int(settings.statement_seconds * 1000)
+    options = (
+        f"-c statement_timeout={statement} -c lock_timeout={statement} -c timezone=UTC "
+        f"-c idle_in_transaction_session_timeout={int(settings.idle_transaction_seconds * 1000)}"
+    )
+    arguments: dict[str, Any] = {
+        "options": options,
+        "connect_timeout": 3,
+        "tcp_user_timeout": int(settings.idle_transaction_seconds * 1000),
+        "keepalives_idle": 5,
+        "application_name": "copydesk",
+    }
+    pool: dict[str, Any] = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+    return create_engine(url, connect_args=arguments, **pool)
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's own BEGIN below, so that a writer takes its lock at once
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY",
+                       "cache_size=-65536", "mmap_size=268435456"):  # fmt: skip
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("copydesk_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def writer(engine: Engine) -> Connection:
+    """A connection whose transaction is the only one that writes: see `enter_writer`."""
+    return engine.connect().execution_options(copydesk_writes=True)
+
+
+def enter_writer(connection: Connection) -> None:
+    """Wait for the turn to write, until the transaction ends.
+
+    What a batch decides depends on rows of other batches (who tells an article, who claims an alias, who names a stub),
+    also on rows that are not there yet, which no row lock covers. So writers take turns; reading, parsing and enriching
+    go on beside. SQLite does the same by itself (`BEGIN IMMEDIATE`).
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again later can help: decided by SQLSTATE (or SQLite's code), never by the exception's class."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, sqlite3.Error):
+        code = getattr(original, "sqlite_errorcode", None)
+        return code is not None and (code & 0xFF) in _TRANSIENT_SQLITE
+    state = getattr(original, "sqlstate", None)
+    if state:
+        return state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES
+    # A connection that could not be made, or broke, carries no state.
+    return type(original).__module__.startswith("psycopg") and type(original).__name__ in (
+        "OperationalError",
+        "ConnectionTimeout",
+        "InterfaceError",
+    )
+
+
+def is_conflict(error: BaseException) -> bool:
+    """A unique or foreign-key violation: another writer was faster; resolve again."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(original, "sqlstate", None) in ("23505", "23503")

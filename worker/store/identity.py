@@ -1,0 +1,109 @@
+"""Identity: which version of a document counts, which document tells an article, what a URL means. Pure.
+
+The rule behind everything (design, decision 9): the store is a function of the latest accepted version of each document
+alone. So nothing here looks at the order of processing; `revision` orders versions, and ties cannot be (a revision ends
+in its lane's name).
+
+- A *document* is a producer's (source, key); where no key is given, the canonical URL is the key. It tells one article.
+- An *article* shows the newest live document that tells it (`newest_teller`).
+- A *URL* means the article whose canonical URL it is and which a live document tells; else the newest live article that
+  claims it as an alias; else a stub (`meaning`).
+- A *stub* shows the newest live entry that names it (`newest_mention`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from schemas.receipt import Outcome
+
+
+def revision(id_: str, lane: str, *, edit: int = 0) -> str:
+    """The revision of the version that came as entry `id_` of `lane`: text whose byte order is the order of versions.
+
+    Milliseconds and sequence are unsigned 64-bit numbers, so 20 digits each. An edit of a dead letter is newer than what
+    it mends and older than everything that came later.
+    """
+    ms, _, seq = id_.partition("-")
+    suffix = f"#{edit:04d}" if edit else ""
+    return f"{int(ms):020d}-{int(seq or 0):020d}:{lane}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentState:
+    """What is known of a document: its latest accepted version."""
+
+    revision: str = ""
+    article_hash: bytes | None = None
+    content_hash: bytes | None = None
+    retracted: bool = False
+
+    @property
+    def is_live(self) -> bool:
+        return self.article_hash is not None and not self.retracted
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A version that wants to become a document's latest. `article_hash` is None for a retraction."""
+
+    revision: str
+    article_hash: bytes | None = None
+    content_hash: bytes | None = None
+
+
+def judge(state: DocumentState, change: Change) -> tuple[Outcome, DocumentState]:
+    """What becomes of `change`, and the document's state after it."""
+    if change.revision < state.revision:
+        return Outcome.SUPERSEDED, state
+    if change.article_hash is None:
+        # The tombstone keeps the revision, so that an older version that comes late stays buried.
+        return Outcome.RETRACTED, replace(state, revision=change.revision, article_hash=None, content_hash=None, retracted=True)
+    after = DocumentState(change.revision, change.article_hash, change.content_hash, retracted=False)
+    if not state.is_live:
+        return Outcome.STORED, after
+    same = (state.article_hash, state.content_hash) == (change.article_hash, change.content_hash)
+    return (Outcome.UNCHANGED if same else Outcome.UPDATED), after
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """A live document that tells an article."""
+
+    document_id: int
+    revision: str
+
+
+def newest_teller(tellers: Iterable[Teller]) -> Teller | None:
+    """The document that an article shows."""
+    return max(tellers, key=lambda teller: teller.revision, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A live article that claims a URL as an alias."""
+
+    article_id: int
+    revision: str
+
+
+def meaning(url_hash: bytes, told: Mapping[bytes, int], claims: Mapping[bytes, Sequence[Claimant]]) -> int | None:
+    """The id of the live article that a URL means, in one hop; None: a stub, if anybody names it."""
+    if url_hash in told:
+        return told[url_hash]
+    newest = max(claims.get(url_hash, ()), key=lambda claimant: (claimant.revision, claimant.article_id), default=None)
+    return newest.article_id if newest else None
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """A live article whose `related` names a URL."""
+
+    article_id: int
+    revision: str
+
+
+def newest_mention(namings: Iterable[Naming]) -> Naming | None:
+    """The entry that a stub shows."""
+    return max(namings, key=lambda naming: (naming.revision, naming.article_id), default=None)

@@ -1,0 +1,102 @@
+"""An edited copy as the rows that show it. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from worker.enrich.copy import Copy, ImageRef, Mention
+
+PIPELINE_VERSION = 1
+"""Raised when enrichment changes what is stored of the same document; `reprocess` brings older articles up to it."""
+
+SHOWN = (
+    "canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "provider_id",
+    "language", "quality", "reported_heat", "heat", "reported_published", "is_published", "is_stub", "orphaned_at",
+    "secured", "extra", "content_hash", "document_id", "named_by", "revision", "pipeline_version", "link_state",
+    "changed_at",
+)  # fmt: skip
+"""The columns that change when an article shows something else; the rest stays with the row for ever."""
+
+
+def blank(url_hash: bytes, now: datetime) -> dict[str, Any]:
+    """An article that shows nothing yet."""
+    return {
+        **dict.fromkeys(SHOWN),
+        "url_hash": url_hash,
+        "first_seen_at": now,
+        "changed_at": now,
+        "is_stub": True,
+        "extra": {},
+        "revision": "",
+        "link_state": "none",
+    }
+
+
+def told(copy: Copy, *, document_id: int, revision: str, provider_id: int | None, now: datetime) -> dict[str, Any]:
+    """The row of an article that a live document tells."""
+    return {
+        **blank(copy.url_hash, now),
+        "canonical_url": copy.canonical_url,
+        "kind": copy.kind,
+        "category": copy.category,
+        "title": copy.title,
+        "excerpt": copy.excerpt,
+        "body": copy.body,
+        "published_at": copy.published_at,
+        "updated_at": copy.updated_at,
+        "provider_id": provider_id,
+        "language": copy.language,
+        "quality": copy.quality,
+        "reported_heat": copy.reported_heat,
+        "heat": copy.reported_heat,
+        "reported_published": copy.reported_published,
+        "is_published": copy.reported_published,
+        "is_stub": False,
+        "secured": copy.secured,
+        "extra": copy.extra,
+        "content_hash": copy.content_hash,
+        "document_id": document_id,
+        "revision": revision,
+        "pipeline_version": PIPELINE_VERSION,
+        "link_state": "pending",
+    }
+
+
+def stub(mention: Mention, *, named_by: int, revision: str, provider_id: int | None, now: datetime) -> dict[str, Any]:
+    """The row of an article that is only named by others."""
+    return {
+        **blank(mention.url_hash, now),
+        "canonical_url": mention.url,
+        "kind": mention.kind,
+        "title": mention.title,
+        "excerpt": mention.excerpt,
+        "published_at": mention.published_at,
+        "provider_id": provider_id,
+        "quality": mention.quality,
+        "extra": mention.extra,
+        "named_by": named_by,
+        "revision": revision,
+        "link_state": "pending",
+    }
+
+
+def orphan(url_hash: bytes, canonical_url: str | None, now: datetime) -> dict[str, Any]:
+    """The row of an article that nobody tells or names any more."""
+    return {**blank(url_hash, now), "canonical_url": canonical_url, "orphaned_at": now}
+
+
+def image_rows(article_id: int, images: list[ImageRef]) -> list[dict[str, Any]]:
+    """The images of an article, in their order."""
+    return [
+        {
+            "article_id": article_id,
+            "rank": rank,
+            "url": image.url,
+            "width": image.width,
+            "height": image.height,
+            "is_cached": image.is_cached,
+            "title": image.title,
+        }
+        for rank, image in enumerate(images)
+    ]

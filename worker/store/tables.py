@@ -1,0 +1,240 @@
+"""The tables, one set of definitions for SQLite and PostgreSQL. Times are UTC. Readers query these names with SQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time, on both databases (SQLite stores it without a zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+ID = BigInteger().with_variant(Integer, "sqlite")
+JSON_ = JSON().with_variant(JSONB, "postgresql")
+HASH = LargeBinary(16)
+# Revisions are compared as text; C collation makes that byte order on every server.
+REVISION = String(160).with_variant(String(160, collation="C"), "postgresql")
+
+providers = Table(
+    "providers",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("domain", Text, nullable=False, unique=True, comment="registrable domain"),
+    Column("name", Text, comment="the first name it was seen under"),
+    Column("other_names", JSON_, nullable=False),
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("slug", Text, nullable=False, unique=True, comment="the name, case-folded"),
+    Column("name", Text, nullable=False),
+)
+
+stories = Table(
+    "stories",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("lead_id", ID),
+    Column("size", Integer, nullable=False),
+    Column("first_at", UtcDateTime),
+    Column("last_at", UtcDateTime),
+)
+
+articles = Table(
+    "articles",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("canonical_url", Text, comment="null: known by its document's source and key"),
+    Column("url_hash", HASH, nullable=False, unique=True, comment="identity: of the canonical URL, or of source and key"),
+    Column("kind", Text),
+    Column("category", Text),
+    Column("title", Text),
+    Column("excerpt", Text),
+    Column("body", Text),
+    Column("published_at", UtcDateTime),
+    Column("updated_at", UtcDateTime, comment="as the document says"),
+    Column("provider_id", ID, ForeignKey("providers.id")),
+    Column("language", Text),
+    Column("quality", Integer),
+    Column("reported_heat", Integer),
+    Column("heat", Integer),
+    Column("reported_published", Boolean),
+    Column("is_published", Boolean),
+    Column("is_stub", Boolean, nullable=False, comment="named by others, its own document has not come"),
+    Column("orphaned_at", UtcDateTime, comment="nobody tells or names it any more; maintenance removes it"),
+    Column("story_id", ID, ForeignKey("stories.id")),
+    Column("secured", Text, comment="opaque; no part of content_hash"),
+    Column("extra", JSON_, nullable=False, comment="fields without a column"),
+    Column("content_hash", HASH),
+    Column("document_id", ID, comment="the newest live document that tells it"),
+    Column("named_by", ID, comment="a stub's: the article whose entry it shows"),
+    Column("revision", REVISION, nullable=False, comment="of the document or entry that it shows"),
+    Column("pipeline_version", Integer),
+    Column("link_state", String(16), nullable=False, comment="pending: the linker has not seen this version"),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Index("ix_articles_published_at", "published_at"),
+    Index("ix_articles_provider_id", "provider_id"),
+    Index("ix_articles_story_id", "story_id"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("doc_hash", HASH, nullable=False, unique=True, comment="identity: of source and key"),
+    Column("source", Text, nullable=False),
+    Column("key", Text, nullable=False, comment="the producer's, else the canonical URL"),
+    Column("revision", REVISION, nullable=False, comment="of its latest accepted version"),
+    Column("article_hash", HASH, comment="url_hash of the article it tells"),
+    Column("retracted", Boolean, nullable=False, comment="a tombstone; never expires"),
+    Column("raw_sha256", LargeBinary(32)),
+    Column("fingerprint", HASH, comment="of the raw bytes but for secured: recognises an unchanged document unread"),
+    Column("content_hash", HASH),
+    Column("form", Text, comment="the validated, enriched form as JSON: an article can fall back to it"),
+    Column("secured", Text),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Index("ix_documents_article_hash", "article_hash"),
+    Index("ix_documents_fingerprint", "fingerprint"),
+)
+
+article_urls = Table(
+    "article_urls",
+    metadata,
+    Column("article_id", ID, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
+    Column("claim", String(16), primary_key=True, comment="web, source, original, amp, cdn_amp"),
+    Column("url_hash", HASH, primary_key=True, comment="of its canonical form"),
+    Column("url", Text, nullable=False, comment="as written"),
+    Index("ix_article_urls_url_hash", "url_hash"),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("article_id", ID, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
+    Column("rank", Integer, primary_key=True, autoincrement=False),
+    Column("url", Text, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("is_cached", Boolean),
+    Column("title", Text),
+)
+
+article_topics = Table(
+    "article_topics",
+    metadata,
+    Column("article_id", ID, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
+    Column("topic_id", ID, ForeignKey("topics.id"), primary_key=True),
+    Column("rank", Integer, nullable=False),
+    Column("origin", String(16), nullable=False, comment="stated or inferred"),
+    Index("ix_article_topics_topic_id", "topic_id"),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("source_id", ID, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(16), primary_key=True, comment="related, similar, duplicate, contains"),
+    Column("target_hash", HASH, primary_key=True, comment="of the URL that was named"),
+    Column("target_id", ID, ForeignKey("articles.id"), comment="what that URL means now"),
+    Column("rank", Integer),
+    Column("score", Float),
+    Column("reason", Text),
+    Index("ix_links_target_hash", "target_hash"),
+    Index("ix_links_target_id", "target_id"),
+)
+
+raw_documents = Table(
+    "raw_documents",
+    metadata,
+    Column("sha256", LargeBinary(32), primary_key=True),
+    Column("size", BigInteger, nullable=False, comment="bytes that were sent"),
+    Column("bytes", LargeBinary, nullable=False, comment="all of them, or beyond the size limit the first 64 KiB"),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("id", String(48), primary_key=True, comment="what XADD returned"),
+    Column("outcome", String(16), nullable=False),
+    Column("op", String(16), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("key", Text),
+    Column("url", Text),
+    Column("article_id", ID),
+    Column("document_id", ID),
+    Column("raw_sha256", LargeBinary(32)),
+    Column("problems", JSON_, nullable=False),
+    Column("changed", JSON_, nullable=False, comment="names of the fields an update changed"),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("trace_id", String(32)),
+    Column("timings", JSON_, nullable=False, comment="milliseconds of each stage of its batch"),
+    Index("ix_receipts_settled_at", "settled_at"),
+    Index("ix_receipts_article_id", "article_id"),
+    Index("ix_receipts_document_id", "document_id"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("receipt_id", String(48), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("key", Text),
+    Column("revision", REVISION, nullable=False),
+    Column("raw_sha256", LargeBinary(32)),
+    Column("code", Text, nullable=False, comment="of its first error"),
+    Column("problems", JSON_, nullable=False),
+    Column("status", String(16), nullable=False, comment="open, replayed or discarded"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_dead_letters_receipt", "lane", "receipt_id", unique=True),
+    Index("ix_dead_letters_status", "status", "code"),
+)

@@ -1,0 +1,225 @@
+"""One batch, one transaction: documents, articles and what hangs on them, raw bytes, dead letters, receipts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from schemas.problem import Severity
+from schemas.receipt import Outcome
+from worker.enrich.copy import Copy, changed_fields, from_form, to_form
+from worker.enrich.urls import document_hash
+from worker.store.articles import refresh
+from worker.store.bulk import fetch, merge
+from worker.store.engine import enter_writer
+from worker.store.identity import Change, DocumentState, judge
+from worker.store.tables import dead_letters, documents, raw_documents, receipts
+from worker.store.version import Version
+
+
+def write_batch(
+    connection: Connection,
+    versions: Sequence[Version],
+    *,
+    read: Callable[[Version], None],
+    worker: str,
+    now: datetime,
+    timings: dict[str, float],
+) -> None:
+    """Store `versions` and give each its outcome. The caller's transaction commits it all or nothing.
+
+    A version that has a receipt already (a redelivery) keeps the outcome it had. `read` parses a version that was taken
+    for unchanged when its document turns out to have moved on meanwhile. Raises SQLAlchemy's errors.
+    """
+    _keep_raw(connection, versions, now)
+    enter_writer(connection)
+    fresh = _without_receipt(connection, versions)
+    _confirm_recognised(connection, fresh, read)
+    for version in fresh:
+        if version.rejected:
+            version.outcome = Outcome.REJECTED
+    _store_documents(connection, [version for version in fresh if not version.rejected], now)
+    _keep_dead(connection, [version for version in fresh if version.rejected], now)
+    _write_receipts(connection, fresh, worker=worker, now=now, timings=timings)
+
+
+def _keep_raw(connection: Connection, versions: Sequence[Version], now: datetime) -> None:
+    rows = {
+        version.sha256: {"sha256": version.sha256, "size": version.raw_size, "bytes": version.raw, "first_seen_at": now}
+        for version in versions
+        if version.sha256 is not None
+    }
+    merge(connection, raw_documents, [rows[digest] for digest in sorted(rows)], ["sha256"])
+
+
+def _without_receipt(connection: Connection, versions: Sequence[Version]) -> list[Version]:
+    columns = (receipts.c.lane, receipts.c.id, receipts.c.outcome, receipts.c.url, receipts.c.article_id)
+    ids = [version.id for version in versions]
+    settled = {(row.lane, row.id): row for row in fetch(connection, columns, receipts.c.id, ids)}
+    fresh = []
+    for version in versions:
+        row = settled.get((version.lane, version.id))
+        if row is None:
+            fresh.append(version)
+        else:
+            version.outcome, version.url, version.article_id = Outcome(row.outcome), row.url, row.article_id
+    return fresh
+
+
+def _confirm_recognised(connection: Connection, versions: list[Version], read: Callable[[Version], None]) -> None:
+    """Read those versions whose document is no longer what they were compared with, or changes in this batch."""
+    known = [version for version in versions if version.recognised is not None]
+    if not known:
+        return
+    hashes = {id(version): document_hash(version.source, version.doc_key or "") for version in versions if version.doc_key}
+    together = Counter(hashes.values())
+    columns = (documents.c.doc_hash, documents.c.article_hash, documents.c.content_hash)
+    wanted = [hashes[id(version)] for version in known]
+    stored = {row.doc_hash: (row.article_hash, row.content_hash) for row in fetch(connection, columns, documents.c.doc_hash, wanted)}
+    for version in known:
+        doc_hash = hashes[id(version)]
+        if together[doc_hash] > 1 or stored.get(doc_hash) != version.recognised:
+            version.recognised = None
+            read(version)
+
+
+def _store_documents(connection: Connection, versions: list[Version], now: datetime) -> None:
+    """Judge each version against its document, write the documents, then bring the articles up to date."""
+    if not versions:
+        return
+    hashes = {id(version): document_hash(version.source, version.doc_key or "") for version in versions}
+    stored = {row.doc_hash: row for row in fetch(connection, tuple(documents.c), documents.c.doc_hash, hashes.values())}
+    states = {
+        doc_hash: DocumentState(row.revision, row.article_hash, row.content_hash, row.retracted)
+        for doc_hash, row in stored.items()
+    }
+    latest: dict[bytes, Version] = {}
+    copies: dict[bytes, Copy] = {}
+    touched: set[bytes] = set()
+    for version in sorted(versions, key=lambda version: version.revision):
+        doc_hash = hashes[id(version)]
+        before = states.get(doc_hash, DocumentState())
+        version.outcome, after = judge(before, _change(version))
+        if version.copy is not None:
+            version.url = version.copy.canonical_url
+        if version.outcome is Outcome.SUPERSEDED:
+            continue
+        if version.outcome is Outcome.UPDATED and version.copy is not None:
+            old = copies.get(doc_hash) or from_form(stored[doc_hash].form, None)
+            version.changed = [name for name in changed_fields(replace(old, secured=None), replace(version.copy, secured=None))]
+        touched |= {h for h in (before.article_hash, after.article_hash) if h is not None}
+        states[doc_hash], latest[doc_hash] = after, version
+        if version.outcome in (Outcome.STORED, Outcome.UPDATED) and version.copy is not None:
+            copies[doc_hash] = version.copy
+        elif version.outcome is Outcome.RETRACTED:
+            copies.pop(doc_hash, None)
+    ids = _write_documents(connection, latest, states, copies, stored, now)
+    by_id = {ids[doc_hash]: replace(copy, secured=_secured(latest[doc_hash])) for doc_hash, copy in copies.items()}
+    article_ids = refresh(connection, touched, by_id, now)
+    for version in versions:
+        doc_hash = hashes[id(version)]
+        version.document_id = ids.get(doc_hash) or (stored[doc_hash].id if doc_hash in stored else None)
+        article_hash = states[doc_hash].article_hash if doc_hash in states else None
+        version.article_id = article_ids.get(article_hash) if article_hash else None
+
+
+def _change(version: Version) -> Change:
+    if version.op == "retract":
+        return Change(version.revision)
+    if version.copy is not None:
+        return Change(version.revision, version.copy.url_hash, version.copy.content_hash)
+    return Change(version.revision, *(version.recognised or ()))
+
+
+def _secured(version: Version) -> str | None:
+    return version.copy.secured if version.copy is not None else version.secured
+
+
+def _write_documents(
+    connection: Connection,
+    latest: dict[bytes, Version],
+    states: dict[bytes, DocumentState],
+    copies: dict[bytes, Copy],
+    stored: dict[bytes, Any],
+    now: datetime,
+) -> dict[bytes, int]:
+    rows = []
+    for doc_hash in sorted(latest):
+        version, state, old = latest[doc_hash], states[doc_hash], stored.get(doc_hash)
+        copy = copies.get(doc_hash)
+        rows.append(
+            {
+                "doc_hash": doc_hash,
+                "source": version.source,
+                "key": version.doc_key or "",
+                "revision": state.revision,
+                "article_hash": state.article_hash,
+                "retracted": state.retracted,
+                "raw_sha256": version.sha256,
+                "fingerprint": version.fingerprint,
+                "content_hash": state.content_hash,
+                "form": None if state.retracted else to_form(copy) if copy else old.form if old else None,
+                "secured": None if state.retracted else _secured(version),
+                "changed_at": now,
+            }
+        )
+    names = tuple(rows[0]) if rows else ()
+    merge(connection, documents, rows, ["doc_hash"], [name for name in names if name != "doc_hash"])
+    return {row.doc_hash: row.id for row in fetch(connection, (documents.c.doc_hash, documents.c.id), documents.c.doc_hash, latest)}
+
+
+def _keep_dead(connection: Connection, versions: list[Version], now: datetime) -> None:
+    rows = [
+        {
+            "lane": version.lane,
+            "receipt_id": version.id,
+            "source": version.source,
+            "key": version.key,
+            "revision": version.revision,
+            "raw_sha256": version.sha256,
+            "code": next(p.code for p in version.problems if p.severity is Severity.ERROR),
+            "problems": _problems(version),
+            "status": "open",
+            "created_at": now,
+        }
+        for version in versions
+    ]
+    merge(connection, dead_letters, rows, ["lane", "receipt_id"])
+
+
+def _write_receipts(
+    connection: Connection, versions: list[Version], *, worker: str, now: datetime, timings: dict[str, float]
+) -> None:
+    rows = [
+        {
+            "lane": version.lane,
+            "id": version.id,
+            "outcome": str(version.outcome),
+            "op": version.op,
+            "source": version.source,
+            "key": version.key,
+            "url": version.url,
+            "article_id": version.article_id,
+            "document_id": version.document_id,
+            "raw_sha256": version.sha256,
+            "problems": _problems(version),
+            "changed": version.changed,
+            "received_at": version.received_at,
+            "settled_at": now,
+            "worker": worker,
+            "attempts": version.attempts + 1,
+            "trace_id": version.trace_id,
+            "timings": timings,
+        }
+        for version in versions
+    ]
+    merge(connection, receipts, rows, ["lane", "id"])
+
+
+def _problems(version: Version) -> list[dict[str, Any]]:
+    return [problem.model_dump(mode="json") for problem in version.problems]
