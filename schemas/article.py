@@ -1,7 +1,8 @@
 """The news article as crawlers write it, in the three generations of field names that are in use.
 
 Values arrive as the text of the document (see `worker.document.yaml_events`): the types in `schemas.values` alone decide
-what is a number, a time or a boolean. Fields that are not named here land in `model_extra`, as written.
+what is a number, a time or a boolean. Fields that are not named here land in `model_extra`, as written. What is dumped
+(`model_dump(mode="json")`, under the newest names) is read back as the same article.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from schemas.values import Boolean, Integer, Text, Timestamp, WebUrl
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=False, populate_by_name=False)
+    # Dumping by alias keeps an unknown field that happens to be called `web_url` from replacing ours.
+    model_config = ConfigDict(extra="allow", frozen=False, populate_by_name=False, serialize_by_alias=True)
 
 
 class Image(_Model):
-    url: Text
+    """A picture of the article. One without a URL is none."""
+
+    url: WebUrl
     width: Integer | None = None
     height: Integer | None = None
     is_cached: Boolean | None = Field(None, alias="isCached")
@@ -27,22 +31,30 @@ class Provider(_Model):
     """Who published it. `id` is the 2019 name of `domain`."""
 
     name: Text | None = None
-    domain: Text | None = Field(None, validation_alias=AliasChoices("domain", "id"))
+    domain: Text | None = Field(None, validation_alias=AliasChoices("domain", "id"), serialization_alias="domain")
 
 
 class _Told(_Model):
     """What an article and the mention of one in `related` have in common."""
 
     title: Text | None = None
-    excerpt: Text | None = Field(None, validation_alias=AliasChoices("excerpt", "abstract"))
+    excerpt: Text | None = Field(
+        None, validation_alias=AliasChoices("excerpt", "abstract"), serialization_alias="excerpt"
+    )
     published_at: Timestamp | None = Field(None, alias="publishedDateTime")
     web_url: WebUrl | None = Field(None, alias="webUrl")
     source_url: WebUrl | None = Field(None, alias="sourceUrl")
     original_url: WebUrl | None = Field(None, alias="originalUrl")
-    amp_url: WebUrl | None = Field(None, validation_alias=AliasChoices("ampWebUrl", "ampUrl"))
-    cdn_amp_url: WebUrl | None = Field(None, validation_alias=AliasChoices("cdnAmpWebUrl", "cdnAmpUrl"))
+    amp_url: WebUrl | None = Field(
+        None, validation_alias=AliasChoices("ampWebUrl", "ampUrl"), serialization_alias="ampWebUrl"
+    )
+    cdn_amp_url: WebUrl | None = Field(
+        None, validation_alias=AliasChoices("cdnAmpWebUrl", "cdnAmpUrl"), serialization_alias="cdnAmpWebUrl"
+    )
     kind: Text | None = Field(None, alias="type")
-    quality: Integer | None = Field(None, validation_alias=AliasChoices("quality", "score"))
+    quality: Integer | None = Field(
+        None, validation_alias=AliasChoices("quality", "score"), serialization_alias="quality"
+    )
     provider: Provider | None = None
     images: list[Image] = Field(default_factory=list)
 
@@ -70,4 +82,15 @@ class Article(_Told):
     secured: Text | None = None
 
 
-__all__ = ["Article", "Image", "Provider", "RelatedArticle"]
+GENERATIONS = (
+    ("excerpt", "abstract"),
+    ("ampWebUrl", "ampUrl"),
+    ("cdnAmpWebUrl", "cdnAmpUrl"),
+    ("quality", "score"),
+)
+"""Names of one field, newest first. `webUrl` and `sourceUrl` are not among them: they may differ and both be meant."""
+
+PRIMARY_URLS = ("webUrl", "sourceUrl", "originalUrl")
+"""The URLs that may name an article; the first that is given does."""
+
+__all__ = ["GENERATIONS", "PRIMARY_URLS", "Article", "Image", "Provider", "RelatedArticle"]

@@ -1,22 +1,20 @@
 """What can be wrong with a document, as data: one stable code for each mistake.
 
-Codes are part of the public contract: crawlers branch on them, operators filter by them. The table `CODES` is the only
-place where one is defined; `schemas/README.md` is generated from it and a test holds an example against each.
+Codes are part of the public contract: crawlers branch on them, operators filter by them. `CODES` (from `schemas.codes`)
+is the only place where one is defined; the table in `schemas/README.md` is generated from it and a test holds an
+example against each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+import re
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas.codes import CODES, Code, Severity
 
-class Severity(StrEnum):
-    """`error` rejects the document; `warning` costs at most the part it names."""
-
-    ERROR = "error"
-    WARNING = "warning"
+_CREDENTIALS = re.compile(r"//[^/?#\s]*@")
+_EXCERPT = 80  # characters of a value that a message shows
 
 
 class Problem(BaseModel):
@@ -38,11 +36,37 @@ class Problem(BaseModel):
     value: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A problem code: what it means and what its sender should do."""
+def problem(
+    code: str,
+    message: str | None = None,
+    *,
+    field: str | None = None,
+    line: int | None = None,
+    column: int | None = None,
+    expected: str | None = None,
+    value: str | None = None,
+) -> Problem:
+    """Make a problem of a listed code, with its severity; the code's meaning is the message where none is given."""
+    listed = CODES[code]
+    return Problem(
+        code=code,
+        severity=listed.severity,
+        message=message or listed.meaning,
+        field=field,
+        line=line,
+        column=column,
+        expected=expected,
+        value=None if value is None else excerpt(value, field),
+    )
 
-    name: str
-    severity: Severity
-    meaning: str
-    remedy: str
+
+def excerpt(value: str, field: str | None = None) -> str:
+    """Shorten a value for people to recognise, without secrets or what a terminal would obey."""
+    if field is not None and "secured" in field:
+        return "(masked)"
+    shown = _CREDENTIALS.sub("//***@", value[: _EXCERPT * 4])
+    shown = "".join(c if c.isprintable() else " " for c in shown)
+    return shown if len(shown) <= _EXCERPT else shown[: _EXCERPT - 1] + "…"
+
+
+__all__ = ["CODES", "Code", "Problem", "Severity", "excerpt", "problem"]

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine
 
 from schemas.envelope import Envelope, parse_envelope
-from schemas.problem import CODES, Problem
+from schemas.codes import CODES
+from schemas.problem import Problem
 from worker.document.limits import Limits
 from worker.document.frontmatter import fingerprint, secured_value
 from worker.document.validate import read
@@ -43,6 +44,8 @@ class Batch:
     worker: str
     max_attempts: int
     limits: Limits
+    verdict: Problem | None = None
+    """Set when the store refused a document: it is rejected with this, and not read again."""
     timings: dict[str, float] = field(default_factory=dict)
 
     def took(self, stage: str, since: float) -> float:
@@ -111,7 +114,9 @@ def open_entry(batch: Batch, entry: Claimed, digest: Callable[[str, int], str]) 
         return version
     if raw:
         version.raw, version.raw_size, version.sha256 = raw, len(raw), hashlib.sha256(raw).digest()
-    if entry.attempts >= batch.max_attempts:
+    if batch.verdict is not None:
+        version.problems = (*version.problems, batch.verdict)
+    elif entry.attempts >= batch.max_attempts:
         tried = f"reading it ended {entry.attempts} processes"
         version.problems = (*version.problems, _problem("poison", f"{tried}, so it is not tried again"))
     return version

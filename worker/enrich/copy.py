@@ -125,23 +125,24 @@ _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=
 
 
 def to_form(copy: Copy) -> str:
-    """The copy as compact JSON, without `secured`, which is kept apart, and without its hash, which is the form's own."""
-    form: dict[str, Any] = {"urlHash": copy.url_hash.hex(), "type": copy.kind, "body": copy.body}
-    for name, value in (
-        ("canonicalUrl", copy.canonical_url),
-        ("category", copy.category),
-        ("title", copy.title),
-        ("excerpt", copy.excerpt),
-        ("publishedDateTime", _time_out(copy.published_at)),
-        ("updatedDateTime", _time_out(copy.updated_at)),
-        ("provider", _provider_out(copy.provider)),
-        ("language", copy.language),
-        ("quality", copy.quality),
-        ("heat", copy.reported_heat),
-        ("published", copy.reported_published),
-    ):
-        if value is not None:
-            form[name] = value
+    """The copy as compact JSON, without `secured` (kept apart) and the content hash (that of this very text)."""
+    values = {
+        "urlHash": copy.url_hash.hex(),
+        "canonicalUrl": copy.canonical_url,
+        "type": copy.kind,
+        "category": copy.category,
+        "title": copy.title,
+        "excerpt": copy.excerpt,
+        "body": copy.body,
+        "publishedDateTime": _time_out(copy.published_at),
+        "updatedDateTime": _time_out(copy.updated_at),
+        "provider": _provider_out(copy.provider),
+        "language": copy.language,
+        "quality": copy.quality,
+        "heat": copy.reported_heat,
+        "published": copy.reported_published,
+    }
+    form: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
     if copy.extra:
         form["extra"] = copy.extra
     if copy.claims:
@@ -237,3 +238,17 @@ def _time_out(time: datetime | None) -> str | None:
 
 def _time_in(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+__all__ = [
+    "CLAIM_NAMES",
+    "Claim",
+    "Copy",
+    "ImageRef",
+    "Mention",
+    "ProviderRef",
+    "changed_fields",
+    "from_form",
+    "hash_of_form",
+    "to_form",
+]

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.article import Article, Image, Provider, RelatedArticle
+from schemas.kinds import kind_of
 from worker.enrich.copy import CLAIM_NAMES, Claim, Copy, ImageRef, Mention, hash_of_form, to_form
 from worker.enrich.language import language_of
 from worker.enrich.providers import ProviderRef, provider_of
-from worker.enrich.text import clean, clean_or_none, strip_provider_suffix
+from worker.enrich.text import clean_or_none, strip_provider_suffix
 from worker.enrich.topics import stated_topics
 from worker.enrich.urls import article_hash_for_key, canonicalise, url_hash
 
@@ -46,7 +47,7 @@ def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
     copy = Copy(
         canonical_url=canonical,
         url_hash=identity,
-        kind=_kind(article.kind),
+        kind=kind_of(article),
         category=clean_or_none(article.category),
         title=_headline(title, article.provider),
         excerpt=clean_or_none(article.excerpt),
@@ -70,7 +71,7 @@ def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
 
 
 def _urls(told: Article | RelatedArticle) -> dict[str, str]:
-    """The URLs as written, by claim; the first is the one that names the article (an AMP copy where nothing else is)."""
+    """The URLs as written, by claim; the first names the article (an AMP copy where there is nothing else)."""
     urls = {
         "web": told.web_url,
         "source": told.source_url,
@@ -82,7 +83,7 @@ def _urls(told: Article | RelatedArticle) -> dict[str, str]:
 
 
 def _title(article: Article, extra: Extra) -> tuple[str | None, str | None]:
-    """The title and the field it came from: people and courses have a `name`, sponsor documents only their sponsor's."""
+    """The title and the field it came from: people and courses have a `name`, sponsor documents their sponsor's."""
     if article.title and article.title.strip():
         return article.title, "title"
     if article.name and article.name.strip():
@@ -130,7 +131,7 @@ def _mention(entry: RelatedArticle, urls: dict[str, str], url: str, canonical: s
     return Mention(
         url=canonical,
         url_hash=digest,
-        kind=_kind(entry.kind),
+        kind=(entry.kind or "").strip().lower() or "article",
         title=_headline(entry.title, entry.provider),
         excerpt=clean_or_none(entry.excerpt),
         published_at=_utc(entry.published_at),
@@ -175,7 +176,7 @@ def _keep(extra: Extra, name: str, value: object) -> None:
         extra[name] = value
 
 
-def _as_written(value: Any) -> Any:
+def _as_written(value: object) -> object:
     """A value of the schema as text, the way `extra` holds what has no column."""
     if isinstance(value, dict):
         return {name: _as_written(one) for name, one in value.items() if one is not None}
@@ -184,10 +185,6 @@ def _as_written(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if value is None else str(value)
-
-
-def _kind(kind: str | None) -> str:
-    return (clean(kind).lower() if kind else "") or "article"
 
 
 def _utc(time: datetime | None) -> datetime | None:

@@ -16,7 +16,8 @@ writes the characters `&lt;`, and stays that.
 """
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _SEPARATOR = re.compile(r"\s(?:[|\-–—]|::)\s")
-_LONGEST_SUFFIX = 120  # characters; no name is longer, and a hostile title must not cost its square
+_LONGEST_SUFFIX = 120  # characters; no name is longer
+_MOST_SUFFIXES = 3  # name and domain are met together; with both bounds a hostile title costs no more than its length
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
@@ -45,7 +46,10 @@ def strip_provider_suffix(title: str, provider_name: str | None, domain: str | N
     Of 977 real titles with a separator only some 70 end in the name of their provider: so no other tail is touched.
     Never strips to nothing.
     """
-    while (head := _without_tail(title, provider_name, domain)) is not None:
+    for _ in range(_MOST_SUFFIXES):
+        head = _without_tail(title, provider_name, domain)
+        if head is None:
+            break
         title = head
     return title
 

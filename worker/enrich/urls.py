@@ -27,7 +27,7 @@ class Rule(NamedTuple):
 RULES = (
     Rule("scheme", "news sites serve the same pages on both schemes, and the older generation wrote http",
          "http://example.com/a", "https://example.com/a"),
-    Rule("port", "80 and 443 are what their schemes mean anyway; another port is another server, whose scheme then stays",
+    Rule("port", "80 and 443 are what the schemes mean anyway; another port is another server, and keeps its scheme",
          "https://example.com:443/a", "https://example.com/a"),
     Rule("credentials", "they say who asks, not for what, and must not be stored",
          "https://user:word@example.com/a", "https://example.com/a"),
@@ -35,13 +35,13 @@ RULES = (
          "https://Bücher.Example.COM./a", "https://xn--bcher-kva.example.com/a"),
     Rule("mirror", "`www.` and `amp.` serve the pages of the bare host",
          "https://amp.example.com/a", "https://example.com/a"),
-    Rule("amp cache", "a copy that names its original: /c/s/HOST/PATH on cdn.ampproject.org (v: in the viewer; s: https)",
+    Rule("amp cache", "a copy that names its original: /c/s/HOST/PATH on cdn.ampproject.org (v: viewer; s: https)",
          "https://amp-example-com.cdn.ampproject.org/c/s/amp.example.com/a?usqp=mq331A", "https://example.com/a"),
     Rule("amp viewer", "Google's search results show the same copies under /amp/s/",
          "https://www.google.com/amp/s/www.example.com/a", "https://example.com/a"),
     Rule("dot segments", "browsers resolve them before they ask (RFC 3986, 5.2.4)",
          "https://example.com/x/../a/./b", "https://example.com/a/b"),
-    Rule("escapes", "unreserved characters mean the same escaped or not; others are escaped, in upper case (RFC 3986, 6.2.2)",
+    Rule("escapes", "unreserved characters mean the same escaped or not; escapes are upper case (RFC 3986, 6.2.2)",
          "https://example.com/%7ea/ü%c3%bc", "https://example.com/~a/%C3%BC%C3%BC"),
     Rule("trailing slash", "sites redirect from one to the other",
          "https://example.com/a/", "https://example.com/a"),
@@ -101,10 +101,7 @@ def _spell(url: str, drop: tuple[str, ...] = ()) -> str:
     host, port = _split_authority(authority)
     if not host:
         return url
-    if port:
-        form = f"{scheme.lower()}://{host}:{port}"
-    else:
-        form = f"https://{host}"
+    form = f"{scheme.lower()}://{host}:{port}" if port else f"https://{host}"
     form += _path(path)
     if query and (query := _query(query, drop)):
         form += "?" + query

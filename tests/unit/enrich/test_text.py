@@ -98,3 +98,9 @@ def test_topics_keep_their_order_and_first_spelling():
 )
 def test_language_of_a_locale(locale, language):
     assert language_of(locale) == language
+
+
+@pytest.mark.timeout(5)
+def test_a_hostile_title_costs_no_more_than_its_length():
+    title = "Bridge" + " | X" * 50_000
+    assert strip_provider_suffix(title, "X", "x.com").startswith("Bridge | X")

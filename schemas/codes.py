@@ -1,0 +1,118 @@
+"""Every problem code, with what it means and what its sender should do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """`error` rejects the document; `warning` costs at most the part it names."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A problem code: what it means and what its sender should do."""
+
+    name: str
+    severity: Severity
+    meaning: str
+    remedy: str
+
+
+_ERRORS = (
+    # front matter
+    ("empty_document", "The document is empty.", "Send the document's text."),
+    ("too_large", "The document is larger than the limit.", "Send the article, not its attachments."),
+    ("not_utf8", "The document is not valid UTF-8.", "Save or encode it as UTF-8."),
+    ("utf16", "The document is UTF-16.", "Save or encode it as UTF-8."),
+    ("no_front_matter", "The document does not begin with front matter.",
+     "Let the first line be --- alone, then the fields, then --- alone again."),
+    ("toml_front_matter", "The front matter is TOML.", "Write it as YAML between two --- lines."),
+    ("json_front_matter", "The front matter is JSON.", "Write it as YAML between two --- lines."),
+    ("front_matter_language", "The opening --- names a language.", "Write --- alone on the first line, and YAML."),
+    ("front_matter_not_closed", "The front matter is not closed.", "Put --- alone on a line after the last field."),
+    ("empty_front_matter", "The front matter has no fields.", "Give at least a title and a URL."),
+    # YAML
+    ("yaml_syntax", "The front matter is not valid YAML.", "Mend the line shown."),
+    ("yaml_unquoted_colon", "A value with a colon and a space is not in quotes.",
+     "Put the whole value in double quotes."),
+    ("yaml_inner_quotes", "Text goes on after the closing quote.",
+     "Write \\\" for each double quote inside double quotes, or '' inside single ones."),
+    ("yaml_unclosed_quote", "A quoted value is not closed.", "Close it with the same quote that opens it."),
+    ("yaml_escape", "A backslash in double quotes is followed by no escape.",
+     "Write \\\\ for a backslash, or put the value in single quotes."),
+    ("yaml_tab", "A line is indented with a tab.", "Indent with spaces."),
+    ("yaml_control_character", "A raw control character is in the text.", "Remove it, or mend the encoding."),
+    ("yaml_indentation", "A line's indentation fits no level above it.",
+     "Give the fields of one level the same number of spaces."),
+    ("yaml_missing_colon", "A line has no colon after its field's name.", "Write it as name: value."),
+    ("yaml_unclosed_bracket", "A [ or { is not closed.", "Close it, or put the value in quotes."),
+    ("yaml_text_after_bracket", "Text goes on after a closing ] or }.", "Put the whole value in quotes."),
+    ("yaml_special_character", "A value begins with a character that YAML keeps for itself.",
+     "Put the value in quotes."),
+    ("yaml_unknown_alias", "An alias (*) refers to nothing before it.", "Put a value that begins with * in quotes."),
+    ("yaml_tag", "A tag (!) that is not one of YAML's own.", "Remove it, or put the value in quotes."),
+    ("yaml_key", "A field's name is not a plain text.", "Name the field, or put a value that begins with { in quotes."),
+    ("yaml_merge", "A << does not name a mapping.", "Let << refer to a mapping or a list of them."),
+    ("duplicate_key", "A field is given twice.", "Keep one of the two."),
+    ("several_documents", "The front matter holds several YAML documents.", "Send each as a document of its own."),
+    ("not_a_mapping", "The front matter is not a list of named fields.", "Write fields as name: value."),
+    ("too_deep", "The front matter is nested too deeply.", "Flatten it."),
+    ("too_many_nodes", "The front matter has too many values.", "Split it."),
+    ("too_many_aliases", "Aliases (*) stand for too much.", "Write the values out, or leave them away."),
+    ("too_many_merges", "Merges (<<) copy too many fields.", "Write the fields out."),
+    # the article
+    ("reference_document", "A reference document (taxonomy), not an article.",
+     "Organisations and topics are not taken yet."),
+    ("no_identity", "Nothing says which article this is.", "Give webUrl, or send a key with the document."),
+    ("no_title", "The article has neither a title nor a name.", "Give a title."),
+    ("bad_primary_url", "The URL that names the article is none.", "Give its whole address, beginning with https://."),
+    # the stream entry
+    ("no_raw", "The entry has no field raw.", "Put the document's bytes in the field raw."),
+    ("unknown_op", "The entry's op is unknown.", "Use put or retract, or leave it away."),
+    ("bad_source", "The entry's source is not a short text.", "Name the crawler in at most 200 characters."),
+    ("bad_key", "The entry's key is not a short text.", "Use at most 1,024 characters without control characters."),
+    ("retract_what", "The retraction does not say of what.", "Give key: the document's key or URL."),
+    ("bad_reply_to", "The entry's reply_to is not a stream for replies.",
+     "Let it begin with replies: and have at most 200 characters."),
+)  # fmt: skip
+
+_WARNINGS = (
+    ("bad_integer", "A number is not whole; it was left out.", "Write digits only."),
+    ("integer_out_of_range", "A number does not fit; it was left out.", "Send a number of 32 bits."),
+    ("bad_boolean", "A value is neither true nor false; it was left out.", "Write true or false."),
+    ("bad_time", "A time cannot be read; it was left out.", "Write it like 2020-05-29T22:57:00Z."),
+    ("time_out_of_range", "A time lies outside 1900 to 2100; it was left out.", "Mend the year."),
+    ("time_without_zone", "A time names no zone; it was read as UTC.", "End it with Z or an offset such as +02:00."),
+    ("bad_url", "A URL cannot be used; it was left out.", "Give a whole address, beginning with https://."),
+    ("url_too_long", "A URL is too long; it was left out.", "Give the page's own short address."),
+    ("wrong_shape", "A value is of another shape than its field; it was left out.", "See the field's JSON Schema."),
+    ("missing_part", "A part lacks what it needs; it was left out.", "Give an image its url."),
+    ("single_value", "A single value stands where a list belongs; it was taken as the list's only one.",
+     "Write it as a list: a line with - before each."),
+    ("too_many_items", "A list is too long; its end was left out.", "Send fewer."),
+    ("related_without_url", "A related entry has no URL; it cannot be tied to an article.", "Give its webUrl."),
+    ("unknown_kind", "The type is unknown; the document is kept as it is.", "Check the type's spelling."),
+    ("text_cleaned", "Characters that no text holds (NUL, controls) were removed.", "Remove them before sending."),
+    ("value_too_long", "A value is too long; it was left out.", "Send the text after the front matter, as the body."),
+    ("key_too_long", "A field's name is too long; the field was left out.", "Shorten it."),
+    ("too_many_problems", "The document has more problems than are listed.", "Mend those listed and check again."),
+    ("unknown_entry_field", "The entry has a field that means nothing here.", "Check its spelling."),
+    ("bad_traceparent", "The traceparent is not in the W3C form; it was ignored.", "Send 00-<trace>-<span>-<flags>."),
+)  # fmt: skip
+
+CODES: dict[str, Code] = {
+    name: Code(name, severity, meaning, remedy)
+    for severity, rows in ((Severity.ERROR, _ERRORS), (Severity.WARNING, _WARNINGS))
+    for name, meaning, remedy in rows
+}
+
+ENVELOPE_CODES = frozenset({
+    "no_raw", "unknown_op", "bad_source", "bad_key", "retract_what", "bad_reply_to", "unknown_entry_field",
+    "bad_traceparent",
+})  # fmt: skip
+"""Codes of the stream entry around a document, which `check` on a file cannot meet."""

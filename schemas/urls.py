@@ -1,0 +1,79 @@
+"""Whether a text is the address of a page on the web, and if not, why."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+_USUAL = re.compile(
+    r"https?://(?:(?!-)[a-z0-9-]{1,63}\.){1,10}[a-z]{2,63}(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?", re.ASCII | re.IGNORECASE
+)
+_PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>//)?(?P<authority>[^/?#\\]*)", re.ASCII)
+_PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+_HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII | re.IGNORECASE)
+
+
+def url_fault(url: str) -> str | None:
+    """Say what is wrong with `url`, or None. Callers bound its length."""
+    if _USUAL.fullmatch(url):
+        return None
+    for character in url:
+        if character.isspace() or unicodedata.category(character) in ("Cc", "Cs"):
+            return "a URL holds no white space or control characters"
+    parts = _PARTS.match(url)
+    if parts is None or parts["scheme"].lower() not in ("http", "https"):
+        return "only addresses that begin with http:// or https:// are kept"
+    if parts["slashes"] is None:
+        return "after http: or https: two slashes and a host belong"
+    authority = parts["authority"]
+    if "@" in authority:
+        return "a URL must not carry a user name or password"
+    if url[parts.end() :].startswith("\\"):
+        return "a URL's host ends with a slash, not a backslash"
+    return _authority_fault(authority)
+
+
+def _authority_fault(authority: str) -> str | None:
+    if authority.startswith("["):
+        host, bracket, rest = authority[1:].partition("]")
+        try:
+            IPv6Address(host)
+        except AddressValueError:
+            return "this is not an IPv6 address"
+        if not bracket or (rest and not rest.startswith(":")):
+            return "this is not an IPv6 address"
+        port = rest[1:]
+    else:
+        host, _, port = authority.partition(":")
+        fault = _host_fault(host)
+        if fault is not None:
+            return fault
+    if port and not (_PORT.fullmatch(port) and 0 < int(port) < 65536):
+        return "a port is a number from 1 to 65535"
+    return None
+
+
+def _host_fault(host: str) -> str | None:
+    if not host:
+        return "the URL names no host"
+    bare = host.removesuffix(".")
+    if len(bare) > 253 or any(not 0 < len(label) <= 63 for label in bare.split(".")):
+        return "this is not a host's name"
+    if not bare.isascii():
+        try:
+            bare = bare.encode("idna").decode("ascii")
+        except UnicodeError:
+            return "this is not a host's name"
+    if not _HOST.fullmatch(bare) or any(label[0] == "-" or label[-1] == "-" for label in bare.split(".")):
+        return "this is not a host's name"
+    last = bare.rpartition(".")[2]
+    if last.isdigit():
+        try:
+            IPv4Address(bare)
+        except AddressValueError:
+            return "this is not a host's name"
+        return None
+    if "." not in bare:
+        return "the host is not one of the public web: its name has no dot"
+    return None

@@ -1,0 +1,168 @@
+"""The values of a document: what each text means as a number, a boolean, a time or a URL.
+
+Input is the text of the document, or what our own models dump (an integer, a boolean, a time in ISO 8601). A value that
+is not what its field asks for raises `PydanticCustomError` with one of our problem codes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated, Any, NoReturn
+
+from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from schemas.urls import url_fault
+
+MAX_URL_BYTES = 2048  # the longest of 22,000 real documents has 450; a PostgreSQL index entry holds 2,704
+MIN_INTEGER, MAX_INTEGER = -(2**31), 2**31 - 1  # an SQL integer column
+MIN_YEAR, MAX_YEAR = 1900, 2100
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}(?:\.0{1,3})?", re.ASCII)
+_TIME_USUAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
+_TIME = re.compile(
+    r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})"
+    r"(?:(?:[Tt]|[ \t]+)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})"
+    r"(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
+    r"[ \t]*(?P<zone>[Zz]|UTC|GMT|(?P<sign>[+-])(?P<off_hour>[0-9]{1,2})(?::?(?P<off_minute>[0-9]{2}))?)?)?",
+    re.ASCII,
+)
+_TRUE = frozenset(word for low in ("true", "yes", "on") for word in (low, low.capitalize(), low.upper()))
+_FALSE = frozenset(word for low in ("false", "no", "off") for word in (low, low.capitalize(), low.upper()))
+
+
+@dataclass(slots=True)
+class Context:
+    """What a validation is told, and what it tells beside its result: pass it as `context=`."""
+
+    max_url_bytes: int = MAX_URL_BYTES
+    zoneless: list[str] = field(default_factory=list)
+    """The very strings that were read as UTC although they name no zone."""
+
+
+def _refuse(code: str, message: str, expected: str) -> NoReturn:
+    raise PydanticCustomError(code, message, {"expected": expected})  # type: ignore[arg-type]
+
+
+def read_integer(value: Any) -> int:
+    """Read decimal digits, with a sign or not; never octal, never a float's rounding."""
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > 24 or not _INTEGER.fullmatch(text):
+            _refuse("bad_integer", "this is not a whole number", "a whole number such as 34")
+        number = int(text.partition(".")[0])
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    else:
+        _refuse("wrong_shape", "a whole number belongs here", "a whole number such as 34")
+    if not MIN_INTEGER <= number <= MAX_INTEGER:
+        _refuse("integer_out_of_range", "this number is too large to keep", f"{MIN_INTEGER} to {MAX_INTEGER}")
+    return number
+
+
+def read_boolean(value: Any) -> bool:
+    """Read the words of YAML 1.1; 0 and 1 are numbers."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        _refuse("wrong_shape", "true or false belongs here", "true or false")
+    word = value.strip()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    _refuse("bad_boolean", "this is neither true nor false", "true or false")
+
+
+def _sane(moment: datetime) -> datetime:
+    if not MIN_YEAR <= moment.year <= MAX_YEAR:
+        _refuse("time_out_of_range", "no article was published in this year", f"a year from {MIN_YEAR} to {MAX_YEAR}")
+    return moment
+
+
+def _build_time(match: re.Match[str]) -> datetime:
+    part = match.groupdict()
+    year = int(part["year"])
+    if not MIN_YEAR - 1 <= year <= MAX_YEAR + 1:  # the offset may still move it over the edge of a year
+        _refuse("time_out_of_range", "no article was published in this year", f"a year from {MIN_YEAR} to {MAX_YEAR}")
+    zone: timezone = UTC
+    if part["sign"]:
+        offset = timedelta(hours=int(part["off_hour"]), minutes=int(part["off_minute"] or 0))
+        if int(part["off_minute"] or 0) > 59 or offset > timedelta(hours=14):
+            raise ValueError("no place on earth has this offset")
+        zone = timezone(-offset if part["sign"] == "-" else offset)
+    fraction = int((part["fraction"] or "0")[:6].ljust(6, "0"))
+    moment = datetime(
+        year, int(part["month"]), int(part["day"]),
+        int(part["hour"] or 0), int(part["minute"] or 0), int(part["second"] or 0), fraction, zone,
+    )  # fmt: skip
+    return moment.astimezone(UTC)
+
+
+def read_time(value: Any, info: ValidationInfo) -> datetime:
+    """Read an ISO 8601 or YAML time as UTC; digits alone are no time."""
+    expected = "a time such as 2020-05-29T22:57:00Z"
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return _sane(value.astimezone(UTC))
+    if not isinstance(value, str):
+        _refuse("wrong_shape", "a time belongs here", expected)
+    text = value.strip()
+    match = _TIME.fullmatch(text) if len(text) <= 64 else None
+    if match is None:
+        _refuse("bad_time", "this is not a time in ISO 8601", expected)
+    try:
+        moment = datetime.fromisoformat(text) if _TIME_USUAL.fullmatch(text) else _build_time(match)
+    except ValueError as error:
+        reason = str(error).replace("{", "(").replace("}", ")")
+        _refuse("bad_time", f"there is no such time: {reason}", expected)
+    if match["zone"] is None and isinstance(info.context, Context):
+        info.context.zoneless.append(value)
+    return _sane(moment)
+
+
+def read_url(value: Any, info: ValidationInfo) -> str:
+    """Accept an absolute web address, as written but for white space around it."""
+    if not isinstance(value, str):
+        _refuse("wrong_shape", "a URL belongs here", "a URL such as https://news.example/story")
+    url = value.strip()
+    limit = info.context.max_url_bytes if isinstance(info.context, Context) else MAX_URL_BYTES
+    if len(url) > limit or len(url.encode("utf-8", "replace")) > limit:
+        _refuse("url_too_long", "this URL is too long", f"at most {limit} bytes")
+    fault = url_fault(url)
+    if fault is not None:
+        _refuse("bad_url", fault, "a URL such as https://news.example/story")
+    return url
+
+
+def _read_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        _refuse("wrong_shape", "text belongs here", "text")
+    return value
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+Text = Annotated[str, PlainValidator(_read_text), WithJsonSchema({"type": "string"})]
+Integer = Annotated[
+    int,
+    PlainValidator(read_integer),
+    WithJsonSchema({"type": "integer", "minimum": MIN_INTEGER, "maximum": MAX_INTEGER}),
+]
+Boolean = Annotated[bool, PlainValidator(read_boolean), WithJsonSchema({"type": "boolean"})]
+Timestamp = Annotated[
+    datetime,
+    PlainValidator(read_time),
+    PlainSerializer(_iso, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+WebUrl = Annotated[
+    str,
+    PlainValidator(read_url),
+    WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": MAX_URL_BYTES}),
+]
+
+__all__ = ["Boolean", "Context", "Integer", "Text", "Timestamp", "WebUrl"]

@@ -1,0 +1,39 @@
+"""`copydesk audit`: does the sum come out?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.exits import Exit
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: copydesk audit")(audit)
+
+
+def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
+    """Check that every entry ever added to a lane has an outcome or is still in the backlog."""
+    from worker.cli.show import data_console, print_json
+    from worker.intake.connect import connect
+    from worker.operate.figures import figures
+    from worker.runtime.supervisor import Desk
+    from worker.settings import settings
+    from worker.store.engine import make_engine
+
+    config = settings()
+    with Desk(config, with_worker=False), connect(config.redis) as client:
+        engine = make_engine(config, pooled=False)
+        lanes = figures(config, client, engine)["lanes"]
+        engine.dispose()
+    sound = all(lane["missing"] == 0 for lane in lanes)
+    if json_:
+        print_json({"sound": sound, "lanes": lanes})
+    else:
+        for lane in lanes:
+            verdict = "the sum holds" if lane["missing"] == 0 else f"{lane['missing']:,} entries were removed by somebody else"
+            data_console().print(
+                f"{lane['lane']}: {lane['added']:,} added, {lane['settled']:,} with an outcome, {lane['backlog']:,} waiting: {verdict}"
+            )
+    return Exit.OK if sound else Exit.UNSOUND

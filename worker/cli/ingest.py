@@ -1,0 +1,149 @@
+"""`copydesk ingest`: one shot. Brings up what is not configured, submits, waits, prints the outcomes."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from worker.settings import Settings
+
+_SHOWN_PROBLEMS = 20
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: copydesk ingest schemas/examples/valid")(ingest)
+
+
+def ingest(
+    paths: Annotated[list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")],
+    source: Annotated[str, typer.Option(help="who sends them")] = "ingest",
+    lane: Annotated[str | None, typer.Option(help="the lane to use; the first by default")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object a document, then a summary")] = False,
+    timeout: Annotated[float, typer.Option(help="seconds without any progress before giving up")] = 120,
+) -> int:
+    """Submit documents, wait for each one's outcome, and print what became of them.
+
+    With nothing configured it starts a Valkey and a worker of its own, with SQLite under .copydesk/, and stops them.
+    """
+    from worker.cli.show import console, outcome_table, print_json, problem_line
+    from worker.intake.sources import read_paths
+    from worker.observe import logs
+    from worker.runtime.supervisor import Desk
+    from worker.settings import settings
+
+    config = settings()
+    logs.configure(form=config.log_format, level="warning")
+    submissions = list(read_paths(paths, source=source))
+    talk = console()
+    if not submissions:
+        talk.print("No documents there (files end in .md, .markdown, .txt or .jsonl).")
+        return Exit.USAGE
+    config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    worker_log = config.data_dir.absolute() / "worker.log"
+    target = lane or config.lane_list[0].name
+    started = time.monotonic()
+    with Desk(config, worker_log=str(worker_log)), _progress(len(submissions)) as advance:
+        results, finished = _run(config, target, submissions, advance, timeout)
+    outcomes = Counter(result["outcome"] for result in results)
+    if json_:
+        for result in results:
+            print_json(result)
+        print_json({"summary": {"submitted": len(submissions), **{name: outcomes.get(name, 0) for name in _names()}}})
+    else:
+        problems = [(r["path"], p) for r in results for p in r["problems"] if p["severity"] == "error"]
+        for path, problem in problems[:_SHOWN_PROBLEMS]:
+            talk.print(problem_line(path, problem), soft_wrap=True)
+        if len(problems) > _SHOWN_PROBLEMS:
+            talk.print(f"… and {len(problems) - _SHOWN_PROBLEMS:,} more problems (--json shows all)")
+        talk.print(outcome_table(outcomes))
+        seconds = time.monotonic() - started
+        talk.print(f"\n{len(results):,} documents in {seconds:.1f} s. Where to look next:", style="dim")
+        for line in _next_steps(config, worker_log):
+            talk.print(f"  {line}", style="dim", soft_wrap=True)
+    if not finished:
+        talk.print(f"{len(submissions) - len(results):,} documents have no outcome yet: the log is {worker_log}", style="red")
+        return Exit.TIMED_OUT
+    return Exit.REJECTED if outcomes.get("rejected") else Exit.OK
+
+
+def _names() -> tuple[str, ...]:
+    from worker.cli.show import OUTCOMES
+
+    return OUTCOMES
+
+
+def _run(
+    config: Settings, lane: str, submissions: list[Any], advance: Any, timeout: float
+) -> tuple[list[dict[str, Any]], bool]:
+    """Submit everything, then wait for the receipts; also says whether all came."""
+    from worker.intake.connect import connect
+    from worker.intake.producer import submit_many
+    from worker.store.engine import make_engine
+    from worker.store.read import receipts_of
+
+    engine = make_engine(config, pooled=False)
+    with connect(config.redis) as client:
+        pushed = {id_: submission for submission, id_ in submit_many(client, lane, submissions)}
+    found: dict[str, Any] = {}
+    waiting = list(pushed)
+    last_progress = time.monotonic()
+    while waiting and time.monotonic() - last_progress < timeout:
+        with engine.connect() as connection:
+            new = receipts_of(connection, lane, waiting[:2000])
+        if new:
+            found.update(new)
+            waiting = [id_ for id_ in waiting if id_ not in new]
+            last_progress = time.monotonic()
+            advance(len(found))
+        else:
+            time.sleep(0.05)
+    engine.dispose()
+    results = [
+        {"id": id_, "lane": lane, "path": pushed[id_].label, "outcome": row.outcome, "url": row.url, "problems": row.problems}
+        for id_ in pushed
+        if (row := found.get(id_)) is not None
+    ]
+    return results, not waiting
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    """A bar on a terminal, silence elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from worker.cli.show import console
+
+    talk = console()
+    if not talk.is_terminal:
+        yield lambda done: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=talk, transient=True) as progress:
+        task = progress.add_task("documents", total=total)
+
+        def advance(done: int, progress: Progress = progress, task: TaskID = task) -> None:
+            progress.update(task, completed=done)
+
+        yield advance
+
+
+def _next_steps(config: Settings, worker_log: Path) -> list[str]:
+    steps = [f"the worker's log    {worker_log}"]
+    if config.database_url is None:
+        database = config.data_dir / "copydesk.db"
+        steps.insert(0, f"the articles        sqlite3 {database} 'SELECT title, canonical_url FROM articles LIMIT 10'")
+    else:
+        steps.insert(0, "the articles        SELECT title, canonical_url FROM articles LIMIT 10")
+    steps.append("figures             copydesk status")
+    return steps

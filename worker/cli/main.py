@@ -1,0 +1,43 @@
+"""`copydesk`: one file a command; here they come together, with the exit codes."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import typer
+
+from worker.cli.exits import Exit, explain_failure
+
+app = typer.Typer(
+    name="copydesk",
+    help="Takes raw copy from crawlers, checks it, completes it, ties it to other stories and stores it.",
+    epilog="Start with: copydesk ingest schemas/examples/valid",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_COMMANDS = ("ingest", "up", "worker", "submit", "check", "status", "audit", "db")
+for _name in _COMMANDS:
+    import_module(f"worker.cli.{_name}").register(app)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """The entry point: runs a command and exits with one of `Exit`."""
+    try:
+        code: Any = app(args=arguments, standalone_mode=False)
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = Exit.OK
+    except Exception as error:  # noqa: BLE001  the last place: every failure becomes a sentence and a code
+        code = explain_failure(error)
+    sys.exit(int(code or 0))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,62 @@
+"""Tables and problems on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+OUTCOMES = ("stored", "updated", "unchanged", "superseded", "retracted", "rejected")
+_STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded": "yellow", "retracted": "yellow"}
+
+
+def console() -> Console:
+    """Talk: standard error, so that data on standard output stays clean."""
+    return Console(stderr=True, highlight=False, soft_wrap=False)
+
+
+def data_console() -> Console:
+    return Console(highlight=False)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One object, one line, on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def outcome_table(outcomes: Mapping[str, int]) -> Table:
+    """How many documents had each outcome."""
+    table = Table(title="Outcomes", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("outcome")
+    table.add_column("documents", justify="right")
+    for name in OUTCOMES:
+        count = outcomes.get(name, 0)
+        table.add_row(Text(name, style=_STYLES.get(name, "") if count else "dim"), Text(f"{count:,}", style="" if count else "dim"))
+    table.add_row(Text("all", style="bold"), Text(f"{sum(outcomes.values()):,}", style="bold"))
+    return table
+
+
+def problem_line(label: str, problem: Mapping[str, Any]) -> Text:
+    """`path:line:column: error code: message`, which editors and people understand. Documents are hostile: no markup."""
+    place = ":".join(str(part) for part in (label, problem.get("line"), problem.get("column")) if part is not None)
+    severity = str(problem["severity"])
+    line = Text(plain(place) + ": ")
+    line.append(severity, style="bold red" if severity == "error" else "yellow")
+    field = f" ({problem['field']})" if problem.get("field") else ""
+    line.append(f" {problem['code']}{plain(field)}: {plain(str(problem['message']))}")
+    return line
+
+
+def plain(text: str) -> str:
+    """`text` without what a terminal would obey."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
+def print_lines(target: Console, lines: Iterable[Text]) -> None:
+    for line in lines:
+        target.print(line, soft_wrap=True)

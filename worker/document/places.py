@@ -1,0 +1,44 @@
+"""Lines and columns as an editor counts them."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import Protocol
+
+# libyaml also counts these as line breaks; editors and people do not.
+_OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
+_BREAK = re.compile(r"\r\n|\n|\r")
+
+
+class Mark(Protocol):
+    """A place in the text as PyYAML gives it, all counted from 0."""
+
+    index: int
+    line: int
+    column: int
+
+
+class Places:
+    """Translates places in the YAML block into lines and columns of the document, counted from 1."""
+
+    __slots__ = ("_plain", "_starts", "_text", "first_line")
+
+    def __init__(self, text: str, first_line: int) -> None:
+        self.first_line = first_line
+        self._text = text
+        self._plain = text.isascii() or _OTHER_BREAKS.search(text) is None
+        self._starts: list[int] | None = None
+
+    def of_mark(self, mark: Mark) -> tuple[int, int]:
+        """Place a parser's mark."""
+        if self._plain:
+            return mark.line + self.first_line, mark.column + 1
+        return self.of_index(mark.index)
+
+    def of_index(self, index: int) -> tuple[int, int]:
+        """Place the character at `index`."""
+        if self._starts is None:
+            self._starts = [0, *(found.end() for found in _BREAK.finditer(self._text))]
+        row = bisect_right(self._starts, index) - 1
+        return row + self.first_line, index - self._starts[row] + 1

@@ -1,0 +1,48 @@
+"""Schema migrations by Alembic, configured in code: no ini file to find or forget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+from sqlalchemy.engine import Connection
+
+from worker.settings import Settings
+from worker.store.engine import enter_writer, make_engine, writer
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def head() -> str:
+    """The revision that this code needs."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def current(connection: Connection) -> str | None:
+    """The revision that the store has; None: it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(settings: Settings, *, only_if_empty: bool = False) -> str | None:
+    """Bring the store to `head`; returns what it was before. Two that start at once take turns."""
+    engine = make_engine(settings, pooled=False)
+    try:
+        with writer(engine) as connection, connection.begin():
+            enter_writer(connection)
+            before = current(connection)
+            if before != head() and (not only_if_empty or before is None):
+                if before is None and "articles" in inspect(connection).get_table_names():
+                    raise RuntimeError("The database has a table 'articles' that is not Copydesk's: use another database.")
+                command.upgrade(_config(connection), "head")
+        return before
+    finally:
+        engine.dispose()

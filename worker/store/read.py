@@ -1,0 +1,47 @@
+"""What operators and the command line read from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
+
+from worker.store.bulk import fetch
+from worker.store.tables import articles, dead_letters, documents, links, providers, receipts, stories, topics
+
+
+def receipts_of(connection: Connection, lane: str, ids: Iterable[str]) -> dict[str, Any]:
+    """Receipt id → its row, for those of `ids` that are settled."""
+    columns = (receipts.c.id, receipts.c.lane, receipts.c.outcome, receipts.c.url, receipts.c.problems)
+    return {row.id: row for row in fetch(connection, columns, receipts.c.id, ids) if row.lane == lane}
+
+
+def outcome_counts(connection: Connection) -> dict[str, int]:
+    """How many receipts have each outcome."""
+    query = select(receipts.c.outcome, func.count()).group_by(receipts.c.outcome).order_by(receipts.c.outcome)
+    return {outcome: count for outcome, count in connection.execute(query)}
+
+
+def dead_letter_codes(connection: Connection) -> dict[str, int]:
+    """How many open dead letters have each code."""
+    query = (
+        select(dead_letters.c.code, func.count())
+        .where(dead_letters.c.status == "open")
+        .group_by(dead_letters.c.code)
+        .order_by(func.count().desc(), dead_letters.c.code)
+    )
+    return {code: count for code, count in connection.execute(query)}
+
+
+def totals(connection: Connection) -> dict[str, int]:
+    """How many rows the reader's tables have."""
+    live = ~articles.c.is_stub
+    stubs = articles.c.is_stub & articles.c.orphaned_at.is_(None)
+    counted = {
+        "articles": select(func.count()).select_from(articles).where(live),
+        "stubs": select(func.count()).select_from(articles).where(stubs),
+        **{t.name: select(func.count()).select_from(t) for t in (documents, links, topics, providers, stories)},
+    }
+    return {name: int(connection.scalar(query) or 0) for name, query in counted.items()}
