@@ -1,8 +1,8 @@
 """The news article as crawlers write it, in the three generations of field names that are in use.
 
-Values arrive as the text of the document (see `worker.document.yaml_events`): the types in `schemas.values` alone decide
-what is a number, a time or a boolean. Fields that are not named here land in `model_extra`, as written. What is dumped
-(`model_dump(mode="json")`, under the newest names) is read back as the same article.
+Values arrive as the text of the document: the types in `schemas.values` alone decide what is a number, a time or a
+boolean. Fields that are not named here land in `model_extra`, as written. What is dumped (`model_dump(mode="json")`,
+under the newest names) is read back as the same article.
 """
 
 from __future__ import annotations

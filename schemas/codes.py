@@ -56,7 +56,8 @@ _ERRORS = (
      "Put the value in quotes."),
     ("yaml_unknown_alias", "An alias (*) refers to nothing before it.", "Put a value that begins with * in quotes."),
     ("yaml_tag", "A tag (!) that is not one of YAML's own.", "Remove it, or put the value in quotes."),
-    ("yaml_key", "A field's name is not a plain text.", "Name the field, or put a value that begins with { in quotes."),
+    ("yaml_key", "A field's name is not a plain text.",
+     "Name the field, or put a value that begins with { in quotes."),
     ("yaml_merge", "A << does not name a mapping.", "Let << refer to a mapping or a list of them."),
     ("duplicate_key", "A field is given twice.", "Keep one of the two."),
     ("several_documents", "The front matter holds several YAML documents.", "Send each as a document of its own."),
@@ -71,6 +72,10 @@ _ERRORS = (
     ("no_identity", "Nothing says which article this is.", "Give webUrl, or send a key with the document."),
     ("no_title", "The article has neither a title nor a name.", "Give a title."),
     ("bad_primary_url", "The URL that names the article is none.", "Give its whole address, beginning with https://."),
+    # the worker
+    ("poison", "Reading the document ended its process again and again.",
+     "Do not send it again; show it to the operators."),
+    ("internal_error", "The worker failed on the document.", "Nothing; it is kept, and the operators are told."),
     # the stream entry
     ("no_raw", "The entry has no field raw.", "Put the document's bytes in the field raw."),
     ("unknown_op", "The entry's op is unknown.", "Use put or retract, or leave it away."),
@@ -90,6 +95,7 @@ _WARNINGS = (
     ("time_without_zone", "A time names no zone; it was read as UTC.", "End it with Z or an offset such as +02:00."),
     ("bad_url", "A URL cannot be used; it was left out.", "Give a whole address, beginning with https://."),
     ("url_too_long", "A URL is too long; it was left out.", "Give the page's own short address."),
+    ("url_with_space", "A URL holds spaces; they were read as %20.", "Write each space of a URL as %20."),
     ("wrong_shape", "A value is of another shape than its field; it was left out.", "See the field's JSON Schema."),
     ("missing_part", "A part lacks what it needs; it was left out.", "Give an image its url."),
     ("single_value", "A single value stands where a list belongs; it was taken as the list's only one.",
@@ -102,7 +108,8 @@ _WARNINGS = (
     ("key_too_long", "A field's name is too long; the field was left out.", "Shorten it."),
     ("too_many_problems", "The document has more problems than are listed.", "Mend those listed and check again."),
     ("unknown_entry_field", "The entry has a field that means nothing here.", "Check its spelling."),
-    ("bad_traceparent", "The traceparent is not in the W3C form; it was ignored.", "Send 00-<trace>-<span>-<flags>."),
+    ("bad_traceparent", "The traceparent is not in the W3C form; it was ignored.",
+     "Send 00-<trace>-<span>-<flags>."),
 )  # fmt: skip
 
 CODES: dict[str, Code] = {
@@ -116,3 +123,6 @@ ENVELOPE_CODES = frozenset({
     "bad_traceparent",
 })  # fmt: skip
 """Codes of the stream entry around a document, which `check` on a file cannot meet."""
+
+WORKER_CODES = frozenset({"poison", "internal_error"})
+"""Codes that say something of the worker's run, not of the text."""

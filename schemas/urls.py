@@ -7,7 +7,8 @@ import unicodedata
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 _USUAL = re.compile(
-    r"https?://(?:(?!-)[a-z0-9-]{1,63}\.){1,10}[a-z]{2,63}(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?", re.ASCII | re.IGNORECASE
+    r"https?://(?:(?!-)[a-z0-9-]{1,63}\.){1,10}[a-z]{2,63}(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?",
+    re.ASCII | re.IGNORECASE,
 )
 _PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>//)?(?P<authority>[^/?#\\]*)", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
@@ -32,6 +33,13 @@ def url_fault(url: str) -> str | None:
     if url[parts.end() :].startswith("\\"):
         return "a URL's host ends with a slash, not a backslash"
     return _authority_fault(authority)
+
+
+def escape_spaces(url: str) -> str:
+    """Write the blanks after the host as `%20`, as browsers do: real crawlers send such addresses."""
+    scheme, slashes, rest = url.partition("//")
+    host, slash, path = rest.partition("/")
+    return scheme + slashes + host + slash + path.replace(" ", "%20")
 
 
 def _authority_fault(authority: str) -> str | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from schemas.urls import url_fault
+from schemas.urls import escape_spaces, url_fault
 
 MAX_URL_BYTES = 2048  # the longest of 22,000 real documents has 450; a PostgreSQL index entry holds 2,704
 MIN_INTEGER, MAX_INTEGER = -(2**31), 2**31 - 1  # an SQL integer column
@@ -38,15 +38,15 @@ class Context:
     """What a validation is told, and what it tells beside its result: pass it as `context=`."""
 
     max_url_bytes: int = MAX_URL_BYTES
-    zoneless: list[str] = field(default_factory=list)
-    """The very strings that were read as UTC although they name no zone."""
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    """A warning's code and the very string that was read with an assumption."""
 
 
 def _refuse(code: str, message: str, expected: str) -> NoReturn:
-    raise PydanticCustomError(code, message, {"expected": expected})  # type: ignore[arg-type]
+    raise PydanticCustomError(code, message, {"expected": expected})
 
 
-def read_integer(value: Any) -> int:
+def read_integer(value: object) -> int:
     """Read decimal digits, with a sign or not; never octal, never a float's rounding."""
     if isinstance(value, str):
         text = value.strip()
@@ -62,7 +62,7 @@ def read_integer(value: Any) -> int:
     return number
 
 
-def read_boolean(value: Any) -> bool:
+def read_boolean(value: object) -> bool:
     """Read the words of YAML 1.1; 0 and 1 are numbers."""
     if isinstance(value, bool):
         return value
@@ -101,7 +101,7 @@ def _build_time(match: re.Match[str]) -> datetime:
     return moment.astimezone(UTC)
 
 
-def read_time(value: Any, info: ValidationInfo) -> datetime:
+def read_time(value: object, info: ValidationInfo) -> datetime:
     """Read an ISO 8601 or YAML time as UTC; digits alone are no time."""
     expected = "a time such as 2020-05-29T22:57:00Z"
     if isinstance(value, datetime) and value.tzinfo is not None:
@@ -114,15 +114,17 @@ def read_time(value: Any, info: ValidationInfo) -> datetime:
         _refuse("bad_time", "this is not a time in ISO 8601", expected)
     try:
         moment = datetime.fromisoformat(text) if _TIME_USUAL.fullmatch(text) else _build_time(match)
+    except PydanticCustomError:  # a ValueError too, but one of ours
+        raise
     except ValueError as error:
         reason = str(error).replace("{", "(").replace("}", ")")
         _refuse("bad_time", f"there is no such time: {reason}", expected)
     if match["zone"] is None and isinstance(info.context, Context):
-        info.context.zoneless.append(value)
+        info.context.notes.append(("time_without_zone", value))
     return _sane(moment)
 
 
-def read_url(value: Any, info: ValidationInfo) -> str:
+def read_url(value: object, info: ValidationInfo) -> str:
     """Accept an absolute web address, as written but for white space around it."""
     if not isinstance(value, str):
         _refuse("wrong_shape", "a URL belongs here", "a URL such as https://news.example/story")
@@ -131,12 +133,16 @@ def read_url(value: Any, info: ValidationInfo) -> str:
     if len(url) > limit or len(url.encode("utf-8", "replace")) > limit:
         _refuse("url_too_long", "this URL is too long", f"at most {limit} bytes")
     fault = url_fault(url)
+    if fault is not None and " " in url and url_fault(escaped := escape_spaces(url)) is None:
+        if isinstance(info.context, Context):
+            info.context.notes.append(("url_with_space", value))
+        return escaped
     if fault is not None:
         _refuse("bad_url", fault, "a URL such as https://news.example/story")
     return url
 
 
-def _read_text(value: Any) -> Any:
+def _read_text(value: object) -> str:
     if not isinstance(value, str):
         _refuse("wrong_shape", "text belongs here", "text")
     return value

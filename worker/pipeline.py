@@ -15,11 +15,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
-from schemas.envelope import Envelope, parse_envelope
-from schemas.codes import CODES
-from schemas.problem import Problem
+from schemas.envelope import parse_envelope
+from schemas.problem import Problem, problem
 from worker.document.limits import Limits
-from worker.document.frontmatter import fingerprint, secured_value
+from worker.document.frontmatter import fingerprint, secured_line
 from worker.document.validate import read
 from worker.enrich.edit import edit
 from worker.enrich.urls import canonicalise, document_hash, url_hash
@@ -98,37 +97,31 @@ def open_entry(batch: Batch, entry: Claimed, digest: Callable[[str, int], str]) 
         lane=batch.lane,
         id=entry.id,
         revision=revision(entry.id, batch.lane),
-        source=batch.source or (envelope.source if envelope else None) or batch.lane,
+        source=batch.source or envelope.source or batch.lane,
         received_at=_time_of(entry.id),
+        op=str(envelope.op),
+        key=envelope.key,
+        doc_key=normal_key(envelope.key) if envelope.key else None,
+        reply_to=envelope.reply_to,
+        trace_id=envelope.trace_id,
         attempts=entry.attempts,
-        problems=tuple(problems),
+        problems=problems,
     )
     raw = entry.fields.get(b"raw", b"")
-    if envelope is not None:
-        _address(version, envelope)
     if entry.truncated:
         size = entry.size
         version.raw, version.raw_size = raw, size
         version.sha256 = bytes.fromhex(digest(entry.id, size))
-        version.problems = (_problem("too_large", f"{size:,} bytes, and {batch.limits.max_bytes:,} are allowed"),)
+        version.problems = (problem("too_large", f"The document has {size:,} bytes.", expected=f"at most {batch.limits.max_bytes:,}"),)
         return version
     if raw:
         version.raw, version.raw_size, version.sha256 = raw, len(raw), hashlib.sha256(raw).digest()
     if batch.verdict is not None:
         version.problems = (*version.problems, batch.verdict)
     elif entry.attempts >= batch.max_attempts:
-        tried = f"reading it ended {entry.attempts} processes"
-        version.problems = (*version.problems, _problem("poison", f"{tried}, so it is not tried again"))
+        tried = f"Reading it ended {entry.attempts} processes"
+        version.problems = (*version.problems, problem("poison", f"{tried}, so it is not tried again."))
     return version
-
-
-def _address(version: Version, envelope: Envelope) -> None:
-    version.op = envelope.op
-    version.key = envelope.key
-    version.reply_to = envelope.reply_to
-    version.trace_id = envelope.trace_id
-    if envelope.key:
-        version.doc_key = normal_key(envelope.key)
 
 
 def normal_key(key: str) -> str:
@@ -154,7 +147,7 @@ def _recognise(engine: Engine, versions: Sequence[Version]) -> None:
             if _is_same_document(version, row):
                 version.doc_key = row.key  # type: ignore[attr-defined]  # a Row
                 version.recognised = (row.article_hash, row.content_hash)  # type: ignore[attr-defined]
-                version.secured = secured_value(version.raw)
+                version.secured = _secured_of(version.raw)
                 break
 
 
@@ -177,8 +170,10 @@ def read_version(version: Version, limits: Limits) -> None:
         version.doc_key = version.copy.canonical_url
 
 
-def _problem(code: str, message: str) -> Problem:
-    return Problem(code=code, severity=CODES[code].severity, message=message)
+def _secured_of(raw: bytes) -> str | None:
+    """The value that alone may differ from what is stored; None: it does not differ."""
+    span = secured_line(raw)
+    return raw[span[0] : span[1]].decode("ascii") if span else None
 
 
 def _time_of(id_: str) -> datetime:

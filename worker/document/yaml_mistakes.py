@@ -12,6 +12,7 @@ from worker.document.places import Places
 
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEY_BEFORE = re.compile(r"[ \t]*(?:- +)*[^\s:#'\"\[{][^:]*:[ \t]+\S")
+_FIELD_OPENS_QUOTE = re.compile(r"""[ \t]*(?:- +)*[\w-]+:[ \t]*["']""")
 
 
 def diagnose(error: YAMLError, text: str, places: Places) -> Problem:
@@ -61,6 +62,9 @@ def _mistake(what: str, doing: str, text: str, index: int, start: int | None) ->
 def _after_value(before: str, index: int) -> tuple[str, str, int]:
     """Judge by what stands before the place on its line, where a field's name should have come."""
     last = before.rstrip()[-1:]
+    if _FIELD_OPENS_QUOTE.fullmatch(before.rstrip()):
+        message = "A quote on a line above is closed only by the quote that should open this value."
+        return "yaml_unclosed_quote", message, index
     if last in ('"', "'") and last:
         return "yaml_inner_quotes", "Text goes on after the quote that closes the value.", index
     if last in ("]", "}") and last:

@@ -81,6 +81,7 @@ def configure(*, form: str = "auto", level: str = "info", stream: Any = None) ->
     root.setLevel(logging.WARNING)
     # Celery's own chatter is for debugging; what matters of it comes as warnings.
     logging.getLogger("celery").setLevel(logging.WARNING if level != "debug" else logging.INFO)
+    logging.captureWarnings(capture=True)
     logging.getLogger("copydesk").setLevel(level.upper())
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from worker.store.migrate import upgrade
 log = get_logger("supervisor")
 
 _STOP_SECONDS = 30.0
+_START_SECONDS = 10.0
 _LONGEST_BACKOFF_SECONDS = 30.0
 
 
@@ -36,9 +38,14 @@ class Desk:
         self._worker_log = worker_log
         self._worker: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
+        self.failed_starts = 0
+        """How often in a row the worker ended within seconds of its start."""
         self._watch: threading.Thread | None = None
 
     def __enter__(self) -> Desk:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            # Ended like by Ctrl-C, so that nothing that was started stays behind.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             self._start()
         except BaseException:
@@ -84,7 +91,9 @@ class Desk:
                     return
             if self._ended.is_set():
                 return
-            backoff = 0.5 if time.monotonic() - started > 60 else min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
+            lived = time.monotonic() - started
+            self.failed_starts = self.failed_starts + 1 if lived < _START_SECONDS else 0
+            backoff = 0.5 if lived > 60 else min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
             log.error("The worker ended", error=f"exit code {worker.returncode}", next=f"it starts again in {backoff:.0f} s")
             if not self._ended.wait(backoff):
                 self._worker = self._spawn()

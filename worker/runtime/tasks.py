@@ -15,8 +15,7 @@ from celery import shared_task
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.codes import CODES
-from schemas.problem import Problem
+from schemas.problem import Problem, problem
 from schemas.receipt import Receipt
 from worker.document.limits import Limits
 from worker.intake.connect import connect
@@ -100,9 +99,8 @@ def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: E
     if len(entries) == 1:
         log.error("A document cannot be stored", id=entries[0].id, lane=queue.lane, error=repr(error),
                   next="it becomes a dead letter", exc_info=error)  # fmt: skip
-        why = f"The worker failed on it: {type(error).__name__}."
-        problem = Problem(code="internal_error", severity=CODES["internal_error"].severity, message=why)
-        _process_and_settle(queue, entries, worker, verdict=problem)
+        verdict = problem("internal_error", f"The worker failed on it: {type(error).__name__}.")
+        _process_and_settle(queue, entries, worker, verdict=verdict)
         return
     half = len(entries) // 2
     for part in (entries[:half], entries[half:]):

@@ -226,7 +226,6 @@ def _write_stubs(
     connection: Connection, work: Refresh, stubs: Mapping[bytes, Naming | None], present: Mapping[bytes, Any]
 ) -> None:
     """Make stubs show the newest entry that names them, where they do not show it already."""
-    rewritten = {work.ids[h] for h in work.told if h in work.ids and work.told[h].document_id in work.copies}
     stale: dict[bytes, Naming] = {}
     orphans: list[tuple[int, bytes, str | None]] = []
     for url_hash, naming in stubs.items():
@@ -234,7 +233,7 @@ def _write_stubs(
         if naming is None:
             if row is not None and row.orphaned_at is None:
                 orphans.append((row.id, url_hash, row.canonical_url))
-        elif row is None or (row.named_by, row.revision) != (naming.article_id, naming.revision) or naming.article_id in rewritten:
+        elif row is None or (row.named_by, row.revision) != (naming.article_id, naming.revision):
             stale[url_hash] = naming
     _empty(connection, orphans, work.now)
     mentions = _mentions(connection, work, stale)

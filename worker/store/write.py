@@ -18,7 +18,7 @@ from worker.store.articles import refresh
 from worker.store.bulk import fetch, merge
 from worker.store.engine import enter_writer
 from worker.store.identity import Change, DocumentState, judge
-from worker.store.tables import dead_letters, documents, raw_documents, receipts
+from worker.store.tables import articles, dead_letters, documents, raw_documents, receipts
 from worker.store.version import Version
 
 
@@ -126,6 +126,10 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
         version.document_id = ids.get(doc_hash) or (stored[doc_hash].id if doc_hash in stored else None)
         article_hash = states[doc_hash].article_hash if doc_hash in states else None
         version.article_id = article_ids.get(article_hash) if article_hash else None
+    unread = {version.article_id for version in versions if version.recognised is not None} - {None}
+    urls = {row.id: row.canonical_url for row in fetch(connection, (articles.c.id, articles.c.canonical_url), articles.c.id, unread)}
+    for version in versions:
+        version.url = version.url or urls.get(version.article_id)
 
 
 def _change(version: Version) -> Change:
@@ -152,6 +156,7 @@ def _write_documents(
     for doc_hash in sorted(latest):
         version, state, old = latest[doc_hash], states[doc_hash], stored.get(doc_hash)
         copy = copies.get(doc_hash)
+        recognised = version.recognised is not None
         rows.append(
             {
                 "doc_hash": doc_hash,
@@ -164,7 +169,7 @@ def _write_documents(
                 "fingerprint": version.fingerprint,
                 "content_hash": state.content_hash,
                 "form": None if state.retracted else to_form(copy) if copy else old.form if old else None,
-                "secured": None if state.retracted else _secured(version),
+                "secured": None if state.retracted else _secured(version) or (old.secured if recognised and old else None),
                 "changed_at": now,
             }
         )

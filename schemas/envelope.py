@@ -1,0 +1,127 @@
+"""What a crawler pushes: the fields of one stream entry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.problem import Problem, problem
+
+MAX_SOURCE = 200  # characters
+MAX_KEY = 1024
+MAX_REPLY_TO = 200
+REPLIES = "replies:"
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_FIELDS = frozenset({b"raw", b"source", b"key", b"op", b"reply_to", b"traceparent"})
+
+
+class Op(StrEnum):
+    """What to do with the document."""
+
+    PUT = "put"
+    RETRACT = "retract"
+
+
+class Envelope(BaseModel):
+    """One stream entry. `key` is the producer's own identity for the document; to retract, its key or URL."""
+
+    model_config = ConfigDict(frozen=True)
+
+    raw: bytes = b""
+    source: str = ""
+    key: str | None = None
+    op: Op = Op.PUT
+    reply_to: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def trace_id(self) -> str | None:
+        """The W3C trace id, for the logs."""
+        return self.traceparent.split("-")[1] if self.traceparent else None
+
+
+def parse_envelope(fields: Mapping[bytes, bytes]) -> tuple[Envelope, tuple[Problem, ...]]:
+    """Read an entry's fields as they come from Redis.
+
+    With an error among the problems the entry is rejected; the envelope then holds what could be read, so that its
+    sender can be answered.
+    """
+    problems: list[Problem] = []
+    source = _text(fields, b"source", MAX_SOURCE, "bad_source", problems)
+    key = _text(fields, b"key", MAX_KEY, "bad_key", problems)
+    reply_to = _text(fields, b"reply_to", MAX_REPLY_TO, "bad_reply_to", problems)
+    if reply_to is not None and (not reply_to.startswith(REPLIES) or reply_to == REPLIES):
+        problems.append(problem("bad_reply_to", field="reply_to", value=reply_to, expected=f"{REPLIES}<name>"))
+        reply_to = None
+    op = _op(fields.get(b"op", b""), problems)
+    raw = fields.get(b"raw")
+    if op is Op.RETRACT:
+        key = key or _retracted_url(raw)
+        if key is None and not any(found.code == "bad_key" for found in problems):
+            problems.append(problem("retract_what", field="key", expected="the document's key or URL"))
+    elif raw is None and op is Op.PUT:
+        problems.append(problem("no_raw", field="raw", expected="the document's bytes"))
+    traceparent = _traceparent(fields.get(b"traceparent", b""), problems)
+    if not _FIELDS.issuperset(fields):
+        for name in sorted(_FIELDS.symmetric_difference(fields) - _FIELDS)[:10]:
+            shown = name[:80].decode("utf-8", "backslashreplace")
+            problems.append(problem("unknown_entry_field", f"The field {shown!r} means nothing here.", field=shown))
+    # The fields are checked above: building without validation saves half the time.
+    envelope = Envelope.model_construct(
+        raw=raw or b"",
+        source=source or "",
+        key=key,
+        op=op or Op.PUT,
+        reply_to=reply_to,
+        traceparent=traceparent,
+    )
+    return envelope, tuple(problems)
+
+
+def _text(fields: Mapping[bytes, bytes], name: bytes, limit: int, code: str, problems: list[Problem]) -> str | None:
+    """Decode a short text; an empty one is as good as none."""
+    raw = fields.get(name)
+    if not raw:
+        return None
+    try:
+        text = raw.decode("utf-8") if len(raw) <= limit * 4 else None
+    except UnicodeDecodeError:
+        text = None
+    if text is None or len(text) > limit or _CONTROL.search(text):
+        shown = raw[: limit * 4].decode("utf-8", "replace")
+        expected = f"UTF-8, at most {limit:,} characters, no control characters"
+        problems.append(problem(code, field=name.decode(), value=shown, expected=expected))
+        return None
+    return text
+
+
+def _op(raw: bytes, problems: list[Problem]) -> Op | None:
+    try:
+        return Op(raw.decode("ascii")) if raw else Op.PUT
+    except ValueError:
+        shown = raw[:80].decode("utf-8", "backslashreplace")
+        problems.append(problem("unknown_op", field="op", value=shown, expected="put or retract"))
+        return None
+
+
+def _retracted_url(raw: bytes | None) -> str | None:
+    """Take a URL that was sent as the document itself; anything else in `raw` says nothing to a retraction."""
+    try:
+        url = (raw or b"")[: MAX_KEY * 4 + 1].decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return None
+    return url if len(url) <= MAX_KEY and re.fullmatch(r"https?://\S+", url) else None
+
+
+def _traceparent(raw: bytes, problems: list[Problem]) -> str | None:
+    if not raw:
+        return None
+    if _TRACEPARENT.fullmatch(raw) and not raw.startswith(b"ff"):
+        return raw.decode("ascii")
+    problems.append(problem("bad_traceparent", field="traceparent", value=raw[:80].decode("utf-8", "backslashreplace")))
+    return None

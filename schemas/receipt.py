@@ -1,0 +1,78 @@
+"""What a crawler gets back, and what the commands print for machines."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from schemas.problem import Problem
+
+
+class Outcome(StrEnum):
+    """What became of a document; each gets exactly one."""
+
+    STORED = "stored"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    SUPERSEDED = "superseded"
+    RETRACTED = "retracted"
+    REJECTED = "rejected"
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Receipt(_Form):
+    """The outcome of one document: on `reply_to`, and by `explain --json`."""
+
+    id: str
+    lane: str
+    source: str = ""
+    key: str | None = None
+    outcome: Outcome | Literal["pending"]
+    url: str | None = None
+    problems: list[Problem] = []
+    received_at: AwareDatetime | None = None
+    settled_at: AwareDatetime | None = None
+    worker: str | None = None
+    attempts: int = 1
+
+
+class IngestResult(_Form):
+    """One line of `ingest --json` and `submit --wait --json`."""
+
+    id: str
+    lane: str
+    path: str
+    outcome: Outcome | Literal["pending"]
+    url: str | None = None
+    problems: list[Problem] = []
+
+
+class Counts(_Form):
+    """How many documents had each outcome."""
+
+    submitted: int = 0
+    stored: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    retracted: int = 0
+    rejected: int = 0
+
+
+class Summary(_Form):
+    """The last line of `ingest --json` and `submit --wait --json`."""
+
+    summary: Counts
+
+
+class CheckResult(_Form):
+    """One line of `check --json`."""
+
+    path: str
+    verdict: Literal["accepted", "rejected"]
+    problems: list[Problem] = []

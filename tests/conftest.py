@@ -1,0 +1,104 @@
+"""Servers and stores that tests ask for by name. A missing server fails CI and skips elsewhere."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Postgres, Valkey
+
+
+def _missing(what: str, why: object) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing, and CI must not skip: {why}")
+    pytest.skip(f"{what} is missing: {why}")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch):
+    """No test depends on settings of whoever runs it."""
+    for name in list(os.environ):
+        if name.startswith("COPYDESK_") and not name.startswith("COPYDESK_TEST_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+def valkey():
+    """A real Valkey, emptied for nobody: tests of one module share it and use lanes of their own."""
+    server = Valkey()
+    try:
+        server.start()
+    except (OSError, AssertionError) as error:
+        _missing("Valkey", error)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_client(valkey):
+    """A client of an emptied `valkey`."""
+    with valkey.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A real PostgreSQL for the whole run."""
+    try:
+        server = Postgres()
+    except Exception as error:
+        _missing("PostgreSQL", error)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres):
+    """A fresh PostgreSQL database."""
+    with postgres.database() as url:
+        yield url
+
+
+def _store_url(request, folder: Path):
+    if request.param == "sqlite":
+        yield f"sqlite:///{folder / 'store.db'}"
+    else:
+        with request.getfixturevalue("postgres").database() as url:
+            yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request, tmp_path):
+    """A fresh store of each kind."""
+    yield from _store_url(request, tmp_path)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_store_url(request, tmp_path_factory):
+    """As `store_url`, one for all tests of a module."""
+    yield from _store_url(request, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """`corpus(name)` unpacks a collection of real documents, `name.tar.gz` in the folder COPYDESK_TEST_CORPUS."""
+    folder = os.environ.get("COPYDESK_TEST_CORPUS")
+    if not folder:
+        pytest.skip("COPYDESK_TEST_CORPUS is not set: no real documents at hand")
+    unpacked: dict[str, Path] = {}
+
+    def unpack(name: str) -> Path:
+        if name not in unpacked:
+            archive = Path(folder) / f"{name}.tar.gz"
+            if not archive.exists():
+                pytest.skip(f"{archive} is not there")
+            unpacked[name] = tmp_path_factory.mktemp(name)
+            with tarfile.open(archive) as tar:
+                tar.extractall(unpacked[name], filter="data")
+        return unpacked[name]
+
+    return unpack

@@ -1,0 +1,84 @@
+"""SIGKILL of the worker and all its children in the middle of a run changes nothing in the result."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.e2e.documents import write_documents
+from tests.e2e.stored import stored
+from tests.servers import command, copydesk, environment, processes_naming, results, until
+from worker.settings import embedded_redis_url
+
+COUNT = 2000
+# A lease as short as the order of time-outs allows: what the dead held comes back after it.
+SHORT = {"COPYDESK_STATEMENT_SECONDS": "2", "COPYDESK_IDLE_TRANSACTION_SECONDS": "2.5", "COPYDESK_TASK_SECONDS": "3",
+         "COPYDESK_LEASE_SECONDS": "4"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory):
+    return write_documents(tmp_path_factory.mktemp("documents") / "in", COUNT)
+
+
+def workers_main_process(data_dir: Path) -> int | None:
+    """The worker's main process: the leader of its session."""
+    for pid in processes_naming(str(data_dir)):
+        try:
+            if b"worker.cli.main\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes() and os.getsid(pid) == pid:
+                return pid
+        except (OSError, ProcessLookupError):
+            continue
+    return None
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_a_worker_killed_in_the_middle_changes_nothing(store, documents, tmp_path, request):
+    quiet, rough = tmp_path / "quiet", tmp_path / "rough"
+    quiet.mkdir()
+    rough.mkdir()
+    with contextlib.ExitStack() as stack:
+        if store == "postgresql":
+            postgres = request.getfixturevalue("postgres")
+            urls = {folder: stack.enter_context(postgres.database()) for folder in (quiet, rough)}
+            settings = {folder: {"COPYDESK_DATABASE_URL": url} for folder, url in urls.items()}
+        else:
+            urls = {folder: f"sqlite:///{folder}/.copydesk/copydesk.db" for folder in (quiet, rough)}
+            settings = {quiet: {}, rough: {}}
+        compare_runs(documents, quiet, rough, urls, settings)
+
+
+def compare_runs(documents, quiet, rough, urls, settings):
+    undisturbed = copydesk("ingest", documents, "--json", cwd=quiet, **settings[quiet])
+    _, summary = results(undisturbed.stdout)
+    assert summary["submitted"] == COUNT == sum(summary.values()) - COUNT, undisturbed.stderr
+
+    process = subprocess.Popen(command("ingest", documents, "--json"), cwd=rough, env=environment(**SHORT, **settings[rough]),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    client = redis.Redis.from_url(embedded_redis_url(rough / ".copydesk"))
+    struck_with = []
+    for settled in (200, 1000):
+        until(lambda: _settled(client) >= settled, what=f"{settled} are settled", every=0.002)  # noqa: B023
+        main = until(lambda: workers_main_process(rough / ".copydesk"), what="a worker is there")
+        os.killpg(main, signal.SIGKILL)
+        struck_with.append(client.xpending("documents", "copydesk")["pending"])
+    client.close()
+    output, talk = process.communicate(timeout=100)
+    assert min(struck_with) > 0, "each blow struck with entries pending"
+    told, summary = results(output)
+    assert len(told) == COUNT == sum(summary.values()) - COUNT, talk
+    assert stored(urls[rough]) == stored(urls[quiet])
+    assert processes_naming(str(rough)) == []
+
+
+def _settled(client: redis.Redis) -> int:
+    try:
+        return sum(map(int, client.hvals("copydesk:outcomes:documents")))
+    except redis.ConnectionError:
+        return 0

@@ -1,0 +1,78 @@
+"""What the shell is told, and that a failure is a sentence and not a traceback."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.servers import VALID, copydesk
+
+
+def ends(expected, *arguments, cwd, **settings):
+    run = copydesk(*arguments, cwd=cwd, **settings)
+    assert "Traceback" not in run.stderr, run.stderr
+    assert run.returncode == expected, run.stderr + run.stdout
+    return run
+
+
+@pytest.fixture
+def bad(tmp_path):
+    (tmp_path / "bad.md").write_text("no front matter\n")
+    return tmp_path / "bad.md"
+
+
+def test_a_rejected_document_is_1_with_its_place_and_code(tmp_path, bad):
+    run = ends(1, "ingest", bad, cwd=tmp_path)
+    assert "bad.md" in run.stderr
+    assert "no_front_matter" in run.stderr
+    run = ends(1, "check", bad, VALID, cwd=tmp_path)
+    assert "no_front_matter" in run.stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    ("ingest",), ("ingest", "--nonsense"), ("nonsense",), ("ingest", "nowhere"), ("check", "nowhere"), ("submit", VALID, "--key", "k"),
+], ids=str)  # fmt: skip
+def test_wrong_usage_is_2(tmp_path, arguments):
+    ends(2, *arguments, cwd=tmp_path)
+
+
+def test_an_empty_folder_is_2(tmp_path):
+    (tmp_path / "empty").mkdir()
+    ends(2, "ingest", "empty", cwd=tmp_path)
+
+
+def test_an_unusable_setting_is_2(tmp_path):
+    run = ends(2, "status", cwd=tmp_path, COPYDESK_CONCURRENCY="none")
+    assert "concurrency" in run.stderr
+
+
+@pytest.mark.parametrize("arguments", [("ingest", VALID), ("status",), ("submit", VALID), ("up",), ("audit",)], ids=str)
+def test_a_redis_that_is_not_there_is_3(tmp_path, arguments):
+    run = ends(3, *arguments, cwd=tmp_path, COPYDESK_REDIS_URL="redis://:hunter2@127.0.0.1:1/0")
+    assert "COPYDESK_REDIS_URL" in run.stderr
+    assert "hunter2" not in run.stderr
+
+
+@pytest.mark.parametrize("arguments", [("ingest", VALID), ("status",), ("db", "upgrade"), ("db", "current")], ids=str)
+def test_a_database_that_is_not_there_is_3(tmp_path, arguments):
+    url = "postgresql://me:hunter2@127.0.0.1:1/copydesk"
+    run = ends(3, *arguments, cwd=tmp_path, COPYDESK_DATABASE_URL=url)
+    assert "hunter2" not in run.stderr
+
+
+def test_an_audit_that_fails_is_4(tmp_path, redis_client, valkey):
+    settings = {"COPYDESK_REDIS_URL": valkey.url}
+    ends(0, "audit", cwd=tmp_path, **settings)
+    redis_client.xdel("documents", redis_client.xadd("documents", {"raw": "x"}))
+    assert "removed by somebody else" in ends(4, "audit", cwd=tmp_path, **settings).stdout
+
+
+def test_waiting_in_vain_is_5(tmp_path, redis_client, valkey):
+    ends(0, "status", cwd=tmp_path, COPYDESK_REDIS_URL=valkey.url)  # the store is made
+    ends(5, "submit", VALID, "--wait", "--timeout", "0.5", cwd=tmp_path, COPYDESK_REDIS_URL=valkey.url)
+
+
+def test_no_arguments_shows_help(tmp_path):
+    run = copydesk(cwd=tmp_path)
+    assert "ingest" in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+    assert run.returncode == 2

@@ -1,0 +1,173 @@
+"""`copydesk ingest` as a newcomer runs it: a folder, a command, and an outcome for each document."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import create_engine, func, select
+
+from tests.e2e.documents import SEED_SHAPED, write_documents
+from tests.servers import VALID, command, copydesk, environment, processes_naming, results, until
+from worker.settings import normal_database_url
+from worker.store import tables
+
+OUTCOMES = ("stored", "updated", "unchanged", "superseded", "retracted", "rejected")
+
+
+def test_the_first_run_stores_all_and_the_second_finds_all_unchanged(tmp_path):
+    first = copydesk("ingest", VALID, "--json", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    documents, summary = results(first.stdout)
+    count = len(list(VALID.rglob("*.md")))
+    assert count >= 5
+    assert len(documents) == summary["submitted"] == count
+    assert tuple(summary)[1:] == OUTCOMES
+    assert {document["outcome"] for document in documents} <= {"stored", "updated"}
+    assert all(set(document) == {"id", "lane", "path", "outcome", "url", "problems"} for document in documents)
+    again = copydesk("ingest", VALID, "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert results(again.stdout)[1]["unchanged"] == count
+    assert processes_naming(str(tmp_path)) == [], "it stops what it started"
+
+
+def test_without_json_talk_goes_to_stderr_and_shows_where_to_look_next(tmp_path):
+    run = copydesk("ingest", VALID, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == ""
+    for expected in ("Outcomes", *OUTCOMES, "copydesk status", "copydesk.db"):
+        assert expected in run.stderr
+
+
+@pytest.mark.parametrize("given", [("redis",), ("database",), ("redis", "database")], ids="+".join)
+def test_configured_servers_are_used_each_alone_too(given, tmp_path, valkey, postgres_url):
+    settings = {}
+    with valkey.client() as client:
+        client.flushall()
+        if "redis" in given:
+            settings["COPYDESK_REDIS_URL"] = valkey.url
+        if "database" in given:
+            settings["COPYDESK_DATABASE_URL"] = postgres_url
+        for expected in ({"stored", "updated"}, {"unchanged"}):
+            run = copydesk("ingest", VALID, "--json", cwd=tmp_path, **settings)
+            assert run.returncode == 0, run.stderr
+            documents, _ = results(run.stdout)
+            assert {document["outcome"] for document in documents} <= expected
+        assert client.exists("documents") == ("redis" in given)
+    assert (tmp_path / ".copydesk" / "copydesk.db").exists() == ("database" not in given)
+    assert (tmp_path / ".copydesk" / "valkey").exists() == ("redis" not in given)
+    if "database" in given:
+        engine = create_engine(normal_database_url(postgres_url))
+        with engine.connect() as connection:
+            assert connection.scalar(select(func.count()).select_from(tables.receipts)) == 2 * len(documents)
+        engine.dispose()
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_the_seed_has_its_exact_values(store, tmp_path, request):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "seed.txt").write_text(SEED_SHAPED, "utf-8")
+    settings, url = {}, f"sqlite:///{tmp_path}/.copydesk/copydesk.db"
+    if store == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        settings["COPYDESK_DATABASE_URL"] = url
+    run = copydesk("ingest", folder, "--json", cwd=tmp_path, **settings)
+    assert run.returncode == 0, run.stderr
+    ((told,), _) = results(run.stdout)
+    engine = create_engine(normal_database_url(url))
+    with engine.connect() as connection:
+        article = connection.execute(select(tables.articles).where(~tables.articles.c.is_stub)).one()
+        providers = dict(connection.execute(select(tables.providers.c.domain, tables.providers.c.name)).all())
+        topics = connection.execute(
+            select(tables.topics.c.name)
+            .join(tables.article_topics, tables.article_topics.c.topic_id == tables.topics.c.id)
+            .where(tables.article_topics.c.article_id == article.id, tables.article_topics.c.origin == "stated")
+            .order_by(tables.article_topics.c.rank)
+        ).scalars().all()  # fmt: skip
+        images = connection.execute(select(tables.images).where(tables.images.c.article_id == article.id)).all()
+        stubs = connection.execute(
+            select(tables.articles.c.id, tables.articles.c.title, tables.articles.c.canonical_url).where(tables.articles.c.is_stub)
+        ).all()  # fmt: skip
+        links = connection.execute(select(tables.links).where(tables.links.c.source_id == article.id).order_by(tables.links.c.rank)).all()
+        aliases = connection.execute(
+            select(tables.article_urls.c.claim, tables.article_urls.c.url).where(tables.article_urls.c.article_id == article.id)
+        ).all()  # fmt: skip
+    engine.dispose()
+    assert article.title == "Harbour council drops camera trial after protests"
+    assert article.published_at == datetime(2020, 5, 29, 22, 57, tzinfo=UTC)
+    assert (article.heat, article.reported_heat, article.is_published, article.reported_published) == (-1, -1, False, False)
+    assert (article.category, article.kind, article.quality) == ("news", "article", 34)
+    assert article.secured.endswith(";AAECAwQFBgcICQoLDA0ODw==")
+    assert topics == ["Natural Language Processing", "AI", "Computer Vision"]
+    assert [(image.width, image.height, image.is_cached) for image in images] == [(1280, 720, True)]
+    assert providers == {
+        "northhavencourier.com": "Northhaven Courier & Echo", "bridgegate.com": "BridgeGate",
+        "southfieldobserver.com": "Southfield Observer", "westporttribune.com": "Westport Tribune",
+    }  # fmt: skip
+    assert sorted(stub.title for stub in stubs) == [
+        "Harbour council drops camera trial",
+        "Harbour council drops camera trial after protests",
+        "Harbour council drops camera trial after protests",
+    ]
+    assert [(link.kind, link.rank) for link in links] in ([("related", n) for n in range(3)], [("related", n) for n in range(1, 4)])
+    assert {link.target_id for link in links} == {stub.id for stub in stubs}
+    assert {(claim, url) for claim, url in aliases if claim != "web"} == {
+        ("amp", "https://amp.northhavencourier.com/news/business/article100200300.html"),
+        ("cdn_amp", "https://amp-northhavencourier-com.cdn.ampproject.org/c/s/amp.northhavencourier.com/news/business/article100200300.html"),
+    }  # fmt: skip
+    assert told["url"] == article.canonical_url
+
+
+@pytest.mark.parametrize("moment", ["starting", "working"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_it_leaves_nothing_behind(moment, number, tmp_path):
+    folder = write_documents(tmp_path / "in", 1500 if moment == "working" else 50)
+    process = subprocess.Popen(command("ingest", folder), cwd=tmp_path, env=environment(), start_new_session=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    if moment == "starting":
+        until(lambda: (tmp_path / ".copydesk" / "valkey.sock").exists(), what="Valkey listens")
+    else:
+        until(lambda: _receipts(tmp_path) > 0, what="the first batch is stored", every=0.005)
+    process.send_signal(number)
+    _, talk = process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else 143), talk.decode()
+    assert b"Traceback" not in talk
+    assert processes_naming(str(tmp_path)) == []
+    # What was under way is not lost: the next run ends with every document stored.
+    if moment == "working":
+        assert _receipts(tmp_path) < 1500
+        again = copydesk("ingest", folder, "--json", cwd=tmp_path)
+        assert sum(results(again.stdout)[1][name] for name in OUTCOMES) == 1500, again.stderr
+
+
+def _receipts(folder):
+    database = folder / ".copydesk" / "copydesk.db"
+    if not database.exists():
+        return 0
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return connection.execute("SELECT count(*) FROM receipts").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+
+
+def test_two_at_once_in_one_folder_share_what_is_there(tmp_path):
+    """The second finds the first one's Valkey; each document still has one outcome, and nothing is left running."""
+    one, two = write_documents(tmp_path / "one", 400), write_documents(tmp_path / "two", 60)
+    started = [
+        subprocess.Popen(command("ingest", folder, "--json"), cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for folder in (one, two)
+    ]  # fmt: skip
+    ended = [process.communicate(timeout=100) for process in started]
+    for (output, talk), count in zip(ended, (400, 60), strict=True):
+        assert output, talk
+        assert Counter(document["outcome"] for document in results(output)[0]).total() == count, talk
+    assert processes_naming(str(tmp_path)) == []

@@ -1,0 +1,161 @@
+"""Every command of the README is run: here, in its order, in a fresh copy; or by the test that the table names."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ROOT, environment, processes_naming, until
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/copydesk ingest schemas/examples/valid"
+UP = "copydesk up"
+
+ELSEWHERE = {
+    "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest": ".ci/run",
+    "export COPYDESK_REDIS_URL=redis://:password@redis.internal:6379/0":
+        "tests/e2e/test_ingest.py::test_configured_servers_are_used_each_alone_too",
+    "export COPYDESK_DATABASE_URL=postgresql://copydesk:password@postgres.internal/copydesk":
+        "tests/e2e/test_ingest.py::test_configured_servers_are_used_each_alone_too",
+    "copydesk db upgrade":
+        "tests/integration/test_compose.py::test_migrate_and_worker_do_their_work_with_their_own_commands",
+    "copydesk worker --concurrency 4":
+        "tests/integration/test_compose.py::test_migrate_and_worker_do_their_work_with_their_own_commands",
+    "celery -A worker.runtime.app worker --concurrency 4":
+        "tests/e2e/test_up.py::test_the_worker_runs_as_celery_users_start_it",
+    "cp .env.example .env": "tests/integration/test_compose.py::test_no_secret_is_in_it_and_none_may_be_empty",
+    "docker compose up --build --detach --scale worker=2": "tests/integration/test_compose.py::test_it_is_a_compose_file",
+}  # fmt: skip
+
+
+def blocks() -> list[tuple[str, str]]:
+    return re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[str]:
+    lines = [re.sub(r"\s+#.*", "", line).strip() for line in text.replace("\\\n", "").splitlines()]
+    return [line.removeprefix("$ ") for line in lines if line and not line.startswith("#")]
+
+
+def test_every_block_is_of_a_kind_that_is_tried():
+    assert {kind for kind, _ in blocks()} <= {"sh", "python", "text"}
+    assert "\n    $ " not in README
+
+
+def test_what_is_run_elsewhere_is():
+    mentioned = [command for kind, text in blocks() if kind == "sh" for command in commands(text)]
+    assert set(ELSEWHERE) <= set(mentioned), "the table names what the README no longer has"
+    for place in ELSEWHERE.values():
+        path, _, name = place.partition("::")
+        text = (ROOT / path).read_text("utf-8")
+        assert f"def {name}(" in text if name else "bin/pytest" in text
+
+
+def test_the_two_commands_of_a_newcomer_are_each_one_line():
+    found = [text.strip() for kind, text in blocks() if kind == "sh"]
+    assert found[0] == INSTALL
+    assert found[1].endswith("&& .venv/bin/pytest")
+    assert "\n" not in found[0] + found[1]
+
+
+def test_what_it_links_to_is_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+@pytest.fixture
+def clone():
+    """A copy of the project's files in a folder short enough for a socket, with the tools that a newcomer may lack."""
+    folder = Path(tempfile.mkdtemp(prefix="cd-readme-"))
+    kept = ("worker", "schemas", "tests", ".ci", "README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml",
+            "docker-compose.yml", ".env.example")  # fmt: skip
+    for name in kept:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / "clone" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            (folder / "clone").mkdir(exist_ok=True)
+            shutil.copy(source, folder / "clone" / name)
+    _shim(folder / "bin" / "redis-cli", _REDIS_CLI)
+    _shim(folder / "bin" / "sqlite3", _SQLITE3)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shim(path: Path, program: str) -> None:
+    """The tool itself where this machine has it; else a stand-in with the same arguments."""
+    path.parent.mkdir(exist_ok=True)
+    if shutil.which(path.name) is None:
+        path.write_text(f"#!{sys.executable}\n{program}")
+        path.chmod(0o755)
+
+
+_REDIS_CLI = """
+import redis, sys
+assert sys.argv[1] == "-s"
+arguments = sys.argv[3:]
+if arguments[0] == "-x":
+    arguments = [*arguments[1:], sys.stdin.buffer.read()]
+print(redis.Redis(unix_socket_path=sys.argv[2]).execute_command(*arguments).decode())
+"""
+_SQLITE3 = """
+import sqlite3, sys
+for row in sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True).execute(sys.argv[2]):
+    print(*row, sep="|")
+"""
+
+
+@pytest.mark.timeout(400)
+def test_the_readme_from_top_to_bottom(clone):
+    settings = environment(PATH=f"{clone / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    del settings["PYTHONPATH"]
+    settings.pop("VIRTUAL_ENV", None)
+    folder, up, talk, python = clone / "clone", None, "", []
+
+    def run(arguments: list[str], given: str | None = None) -> str:
+        ended = subprocess.run(arguments, cwd=folder, env=settings, input=given or "", capture_output=True, text=True,
+                               timeout=300, check=False)  # fmt: skip
+        assert ended.returncode == 0, f"{shlex.join(arguments)}\n{given or ''}\n{ended.stdout}{ended.stderr}"
+        return ended.stdout + ended.stderr
+
+    try:
+        for kind, text in blocks():
+            if kind == "python":
+                # Blocks continue one another, as they do on the page.
+                python.append(text)
+                talk = run([".venv/bin/python", "-"], "".join(python))
+            for command in commands(text) if kind == "sh" else ():
+                if command in ELSEWHERE:
+                    continue
+                if command.startswith("export PATH="):
+                    settings["PATH"] = f"{folder / '.venv/bin'}{os.pathsep}{settings['PATH']}"
+                elif command == UP:
+                    up = subprocess.Popen([".venv/bin/copydesk", "up"], cwd=folder, env=settings, stdin=subprocess.DEVNULL,
+                                          stderr=subprocess.PIPE, start_new_session=True, text=True)  # fmt: skip
+                    until(lambda: "serves the lanes" in up.stderr.readline(), what="it serves")
+                else:
+                    talk = run(["bash", "-c", command])
+                    if command == INSTALL:
+                        count = len([file for file in (folder / "schemas/examples/valid").rglob("*") if file.is_file()])
+                        assert re.search(rf"all +{count}\b", talk), talk
+                        again = run([".venv/bin/copydesk", "ingest", "schemas/examples/valid"])
+                        assert re.search(rf"unchanged +{count}\b", again), again
+                    if command.startswith("sqlite3"):
+                        assert talk.strip(), f"no rows: {command}"
+    finally:
+        if up is not None:
+            up.send_signal(signal.SIGINT)
+            up.communicate(timeout=60)
+    assert up is not None
+    assert up.returncode == 0
+    assert processes_naming(str(folder)) == []

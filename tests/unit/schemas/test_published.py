@@ -1,0 +1,56 @@
+"""The generated files, the codes and the examples, held against the models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.article import Article
+from schemas.codes import CODES, ENVELOPE_CODES, WORKER_CODES, Severity
+from schemas.export import FORMS, HERE, schema_of, with_table
+from schemas.kinds import is_known, kind_of
+from worker.document.validate import read
+
+EXAMPLES = HERE / "examples"
+# Their examples would be large files; tests/unit/document builds them.
+BUILT = {"too_large", "too_many_nodes", "too_many_items", "value_too_long", "too_many_problems"}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_json_schemas_are_those_of_the_models(name):
+    assert (HERE / "json" / f"{name}.json").read_text(encoding="utf-8") == schema_of(name)
+
+
+def test_the_page_has_the_current_codes():
+    page = (HERE / "README.md").read_text(encoding="utf-8")
+    assert page == with_table(page)
+
+
+@pytest.mark.parametrize("path", sorted((EXAMPLES / "valid").glob("*.md")), ids=lambda path: path.stem)
+def test_a_valid_example_has_no_problem(path: Path):
+    reading = read(path.read_bytes(), has_key=True)
+    assert not reading.rejected
+    assert reading.problems == ()
+    assert is_known(kind_of(reading.article))
+    assert Article.model_validate(reading.article.model_dump(mode="json")) == reading.article
+
+
+@pytest.mark.parametrize("folder", ["invalid", "warned"])
+def test_each_code_has_its_example(folder):
+    severity = Severity.ERROR if folder == "invalid" else Severity.WARNING
+    wanted = {c.name for c in CODES.values() if c.severity is severity} - ENVELOPE_CODES - WORKER_CODES - BUILT
+    found = {path.stem for path in (EXAMPLES / folder).glob("*.md")}
+    assert found == wanted
+    for path in (EXAMPLES / folder).glob("*.md"):
+        reading = read(path.read_bytes(), has_key=False)
+        assert [problem.code for problem in reading.problems] == [path.stem]
+        assert reading.rejected == (folder == "invalid")
+
+
+def test_a_related_entry_of_one_example_is_another_example():
+    articles = [read(path.read_bytes(), has_key=True).article for path in (EXAMPLES / "valid").glob("*.md")]
+    told = {article.primary_url for article in articles}
+    named = {entry.primary_url for article in articles for entry in article.related}
+    assert len(told & named) >= 3
+    assert named - told

@@ -1,0 +1,62 @@
+"""Shows a problem as good compilers do: the sentence, the line, a caret under the place, and what to do."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from schemas.problem import CODES, Problem, Severity
+
+_WIDTH = 100  # characters of a line that are shown
+_BEFORE = 60  # of them before the caret
+_BREAK = re.compile(r"\r\n|\n|\r")
+_SECURED = re.compile(r"""(["']?secured["']?\s*:\s*).*""")
+_CREDENTIALS = re.compile(r"//[^/?#\s\"']*@")
+
+
+def render(raw: bytes, problem: Problem) -> str:
+    """Explain one problem of the document `raw`."""
+    place = f" (line {problem.line}, column {problem.column or 1})" if problem.line else ""
+    subject = f" in {problem.field}" if problem.field else ""
+    mark = "error" if problem.severity is Severity.ERROR else "warning"
+    lines = [f"{mark}[{problem.code}]{subject}{place}: {problem.message}"]
+    if problem.line is not None:
+        lines += _shown_line(raw, problem.line, problem.column or 1, problem.field)
+    if problem.expected:
+        lines.append(f"  expected: {problem.expected}")
+    remedy = CODES[problem.code].remedy if problem.code in CODES else ""
+    if remedy:
+        lines.append(f"  to mend: {remedy}")
+    return "\n".join(lines)
+
+
+def _shown_line(raw: bytes, line: int, column: int, field: str | None) -> list[str]:
+    """Cut the line around the column and put a caret under it."""
+    rows = _BREAK.split(raw.decode("utf-8", "replace").removeprefix("\ufeff"), maxsplit=line)
+    if line > len(rows):
+        return []
+    row = rows[line - 1]
+    if (field or "").rpartition(".")[2] == "secured" or _SECURED.match(row.strip()):
+        row = _SECURED.sub(r"\1(masked)", row) if _SECURED.search(row) else "(masked)"
+        column = min(column, len(row) + 1)
+    row = _CREDENTIALS.sub(lambda found: "//" + "*" * (len(found[0]) - 3) + "@", row)
+    start = max(0, column - 1 - _BEFORE)
+    head, tail = ("…" if start else ""), ("…" if len(row) > start + _WIDTH else "")
+    shown = head + "".join(map(_printable, row[start : start + _WIDTH])) + tail
+    before = head + "".join(map(_printable, row[start : column - 1]))
+    number = f"  {line} | "
+    return [number + shown, " " * (len(number) - 2) + "| " + " " * sum(map(_cells, before)) + "^"]
+
+
+def _printable(character: str) -> str:
+    """Replace what a terminal would obey or hide; a tab becomes the arrow that makes it seen."""
+    if character == "\t":
+        return "→"
+    return character if character.isprintable() else "�"
+
+
+def _cells(character: str) -> int:
+    """Count the columns of a terminal that a character takes."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,0 +1,99 @@
+"""Brings a document's fields into the shape of the schema where people and crawlers differ only in habit."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from schemas.article import GENERATIONS
+from worker.document.limits import Limits
+from worker.document.tree import Mapping, Path, Sequence
+
+_LISTS = ("topics", "images", "related")
+_OPTIONAL = frozenset({
+    "title", "excerpt", "abstract", "publishedDateTime", "updatedDateTime", "webUrl", "sourceUrl", "originalUrl",
+    "ampWebUrl", "ampUrl", "cdnAmpWebUrl", "cdnAmpUrl", "type", "quality", "score", "provider", "images", "name",
+    "category", "heat", "published", "locale", "topics", "related", "secured",
+})  # fmt: skip
+_IMAGE_OPTIONAL = frozenset({"width", "height", "isCached", "title"})
+
+
+class Note(Protocol):
+    """Takes a problem with the part at a path."""
+
+    def __call__(self, code: str, path: Path, message: str | None = None, *, expected: str | None = None) -> None: ...
+
+
+def prepare(tree: Mapping, note: Note, limits: Limits) -> None:
+    """Prepare a document and its entries of `related`, in place."""
+    _prepare_told(tree, (), note, limits)
+    for index, entry in enumerate(tree.get("related") or ()):
+        if isinstance(entry, Mapping):
+            _prepare_told(entry, ("related", index), note, limits)
+    sponsor = tree.get("sponsor")
+    if isinstance(sponsor, Mapping) and "title" not in tree and "name" not in tree:
+        name = sponsor.get("name")
+        if isinstance(name, str):
+            tree["name"] = name
+            tree.marks["name"] = sponsor.marks["name"]
+
+
+def _prepare_told(node: Mapping, path: Path, note: Note, limits: Limits) -> None:
+    """Prepare one article or mention: absent means absent, one name a field, lists are lists."""
+    _drop_blanks(node, _OPTIONAL)
+    provider = node.get("provider")
+    if isinstance(provider, Mapping):
+        _drop_blanks(provider, _PROVIDER_OPTIONAL)
+    for newer, older in GENERATIONS:
+        if newer in node and node.get(older) == node[newer]:
+            del node[older]  # said twice, and the same
+    for name in _LISTS:
+        value = node.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, Sequence):
+            value = _listed(node, name, (*path, name), note)
+        blank = {index for index, item in enumerate(value) if item is None or item == ""}
+        if blank:
+            value.remove_at(blank)
+        if len(value) > limits.max_items:
+            message = f"The list has {len(value):,} entries; the first {limits.max_items:,} are kept."
+            note("too_many_items", (*path, name), message, expected=f"at most {limits.max_items:,} entries")
+            value.remove_at(set(range(limits.max_items, len(value))))
+    images = node.get("images")
+    if images:
+        _prepare_images(images)
+
+
+_PROVIDER_OPTIONAL = frozenset({"name", "domain", "id"})
+
+
+def _drop_blanks(node: Mapping, names: frozenset[str]) -> None:
+    """Drop fields of ours that are empty; what is not ours stays as written."""
+    blank = [name for name, value in node.items() if (value is None or value == "") and name in names]
+    for name in blank:
+        del node[name]
+
+
+def _listed(node: Mapping, name: str, path: Path, note: Note) -> Sequence:
+    """Take a single value as the only one of a list, with a warning."""
+    note("single_value", path, expected="a list")
+    items = Sequence()
+    items.append(node[name])
+    items.marks.append(node.marks[name])
+    node[name] = items
+    return items
+
+
+def _prepare_images(images: Sequence) -> None:
+    """Take an image written as a URL alone for what it means."""
+    for index, image in enumerate(images):
+        if isinstance(image, str):
+            full = Mapping()
+            full["url"] = image
+            full.marks["url"] = images.marks[index]
+            images[index] = full
+        elif isinstance(image, Mapping):
+            _drop_blanks(image, _IMAGE_OPTIONAL)
+
+
+__all__ = ["Note", "prepare"]
