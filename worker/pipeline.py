@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row
 
 from schemas.envelope import parse_envelope
 from schemas.problem import Problem, problem
-from worker.document.limits import Limits
 from worker.document.frontmatter import fingerprint, secured_line
+from worker.document.limits import Limits
 from worker.document.validate import read
 from worker.enrich.edit import edit
 from worker.enrich.urls import canonicalise, document_hash, url_hash
 from worker.intake.stream import Claimed, id_key
 from worker.observe.logs import get_logger
+from worker.settings import INTERNAL_LANE
 from worker.store.bulk import fetch
 from worker.store.engine import writer
 from worker.store.identity import revision
@@ -70,7 +72,7 @@ def process(
     at = time.perf_counter()
     versions = [open_entry(batch, entry, digest) for entry in entries]
     at = batch.took("open", at)
-    _recognise(engine, versions)
+    _recognise(engine, versions, batch.limits)
     at = batch.took("recognise", at)
     for version in versions:
         if version.recognised is None and not version.rejected and version.op == "put":
@@ -108,11 +110,15 @@ def open_entry(batch: Batch, entry: Claimed, digest: Callable[[str, int], str]) 
         problems=problems,
     )
     raw = entry.fields.get(b"raw", b"")
+    if batch.lane == INTERNAL_LANE:
+        _continue_replay(version, entry.fields)
     if entry.truncated:
         size = entry.size
         version.raw, version.raw_size = raw, size
         version.sha256 = bytes.fromhex(digest(entry.id, size))
-        version.problems = (problem("too_large", f"The document has {size:,} bytes.", expected=f"at most {batch.limits.max_bytes:,}"),)
+        version.problems = (
+            problem("too_large", f"The document has {size:,} bytes.", expected=f"at most {batch.limits.max_bytes:,}"),
+        )
         return version
     if raw:
         version.raw, version.raw_size, version.sha256 = raw, len(raw), hashlib.sha256(raw).digest()
@@ -124,35 +130,42 @@ def open_entry(batch: Batch, entry: Claimed, digest: Callable[[str, int], str]) 
     return version
 
 
+def _continue_replay(version: Version, fields: Mapping[bytes, bytes]) -> None:
+    """A replay keeps the revision of what it repeats, so that mending an old document never overwrites a newer one."""
+    version.revision = fields[b"revision"].decode()
+    version.dead_letter = int(fields[b"dead_letter"])
+    version.problems = tuple(found for found in version.problems if found.code != "unknown_entry_field")
+
+
 def normal_key(key: str) -> str:
     """A producer's key; one that is a URL is read as the URL, so that a document can be retracted by either."""
     return canonicalise(key) if key.startswith(("http://", "https://")) else key
 
 
-def _recognise(engine: Engine, versions: Sequence[Version]) -> None:
+def _recognise(engine: Engine, versions: Sequence[Version], limits: Limits) -> None:
     """Find the versions that are equal, but for `secured`, to what is stored, without reading them."""
     puts = [version for version in versions if version.op == "put" and version.raw and not version.rejected]
     for version in puts:
-        version.fingerprint = fingerprint(version.raw)
+        version.fingerprint = fingerprint(version.raw, limits)
     columns = (documents.c.doc_hash, documents.c.source, documents.c.key, documents.c.article_hash,
                documents.c.content_hash, documents.c.fingerprint, documents.c.retracted)  # fmt: skip
     with engine.connect() as connection:
         rows = fetch(connection, columns, documents.c.fingerprint, {version.fingerprint for version in puts})
-    known: dict[tuple[bytes, str], list[object]] = {}
+    known: dict[tuple[bytes, str], list[Row[Any]]] = {}
     for row in rows:
         if not row.retracted:
             known.setdefault((row.fingerprint, row.source), []).append(row)
     for version in puts:
         for row in known.get((version.fingerprint or b"", version.source), ()):
             if _is_same_document(version, row):
-                version.doc_key = row.key  # type: ignore[attr-defined]  # a Row
-                version.recognised = (row.article_hash, row.content_hash)  # type: ignore[attr-defined]
+                version.doc_key = row.key
+                version.recognised = (row.article_hash, row.content_hash)
                 version.secured = _secured_of(version.raw)
                 break
 
 
-def _is_same_document(version: Version, row: object) -> bool:
-    doc_hash, key, article_hash = row.doc_hash, row.key, row.article_hash  # type: ignore[attr-defined]
+def _is_same_document(version: Version, row: Row[Any]) -> bool:
+    doc_hash, key, article_hash = row.doc_hash, row.key, row.article_hash
     if version.doc_key is not None:
         return bool(document_hash(version.source, version.doc_key) == doc_hash)
     return bool(key.startswith(("http://", "https://")) and url_hash(key) == article_hash)

@@ -65,7 +65,9 @@ class Settings(BaseSettings):
         data = getattr(info, "data", {})
         order = [data.get(name, 0.0) for name in ("statement_seconds", "idle_transaction_seconds", "task_seconds")]
         if sorted([*order, lease]) != [*order, lease]:
-            raise ValueError("must hold: statement_seconds <= idle_transaction_seconds <= task_seconds <= lease_seconds")
+            raise ValueError(
+                "must hold: statement_seconds <= idle_transaction_seconds <= task_seconds <= lease_seconds"
+            )
         return lease
 
     @property
@@ -132,4 +134,4 @@ def embedded_socket(data_dir: Path) -> Path:
 @functools.lru_cache(maxsize=1)
 def settings() -> Settings:
     """The process's configuration, read once."""
-    return Settings()  # type: ignore[call-arg]  # every field has a default; the plugin does not see pydantic-settings
+    return Settings()

@@ -75,8 +75,7 @@ secured: "VGhpcyBpcyBubyBjaXBoZXJ0ZXh0LCBvbmx5IGl0cyBzaGFwZS4=;AAECAwQFBgcICQoLD
 ---
 """
 
-_WORDS = ("harbour council storm bridge museum ferry budget election robot library garden school river bakery concert "
-          "engine market signal valley theatre").split()  # fmt: skip
+_WORDS = ["harbour", "council", "storm", "bridge", "museum", "ferry", "budget", "election", "robot", "library", "garden", "school", "river", "bakery", "concert", "engine", "market", "signal", "valley", "theatre"]  # fmt: skip
 _PAPERS = [(f"The {name.title()} Post", f"{name}post.com") for name in _WORDS[:12]]
 
 
@@ -109,7 +108,9 @@ def document(number: int, count: int) -> str:
         lines += [f'  - title: "{_title(other)}"', f'    excerpt: "{_sentence(draw)}"', f'    webUrl: "{_url(other)}"',
                   f"    quality: {draw.randint(0, 120)}", "    provider:", f"      name: {other_name}",
                   f"      domain: {other_domain}"]  # fmt: skip
-    return "\n".join([*lines, f'secured: "{draw.randbytes(60).hex()};AAECAwQFBgcICQoLDA0ODw=="', "---", _sentence(draw), ""])
+    return "\n".join(
+        [*lines, f'secured: "{draw.randbytes(60).hex()};AAECAwQFBgcICQoLDA0ODw=="', "---", _sentence(draw), ""]
+    )
 
 
 def _paper(number: int) -> tuple[str, str]:

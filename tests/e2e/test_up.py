@@ -60,14 +60,20 @@ def test_a_document_pushed_with_xadd_is_stored_and_retracted_by_its_key(desk, cr
     assert receipt(desk, id_).outcome == "retracted"
     (paper,) = rows(desk, tables.documents, source="crawler", key="stories/1.md")
     assert paper.retracted
-    told = [row for row in rows(desk, tables.articles, url_hash=paper.article_hash) if not row.is_stub and not row.orphaned_at]
+    told = [
+        row
+        for row in rows(desk, tables.articles, url_hash=paper.article_hash)
+        if not row.is_stub and not row.orphaned_at
+    ]
     assert told == []
 
 
 def test_a_document_without_a_key_is_retracted_by_its_url_in_any_spelling(desk, crawler):
     raw = "---\ntitle: One story\nwebUrl: https://www.retract.example/one\n---\n"
     assert receipt(desk, crawler.xadd("documents", {"raw": raw, "source": "s"})).outcome == "stored"
-    id_ = crawler.xadd("documents", {"op": "retract", "source": "s", "key": "http://retract.example/one?utm_source=x#top"})
+    id_ = crawler.xadd(
+        "documents", {"op": "retract", "source": "s", "key": "http://retract.example/one?utm_source=x#top"}
+    )
     assert receipt(desk, id_).outcome == "retracted"
     assert [paper.retracted for paper in rows(desk, tables.documents, source="s")] == [True]
 
@@ -146,7 +152,9 @@ def celery(desk: Path, *arguments: str) -> list[str]:
 
 
 def test_celerys_own_commands_work(desk):
-    run = subprocess.run(celery(desk, "inspect", "registered", "--json"), cwd=desk, env=environment(), capture_output=True, text=True)
+    run = subprocess.run(
+        celery(desk, "inspect", "registered", "--json"), cwd=desk, env=environment(), capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     assert {"copydesk.ingest", "copydesk.submit"} <= set(next(iter(json.loads(run.stdout).values())))
 

@@ -39,7 +39,9 @@ def test_it_is_a_compose_file():
 def test_no_secret_is_in_it_and_none_may_be_empty():
     variables = re.findall(r"\$\{(\w+)([^}]*)\}", TEXT)
     assert {name for name, _ in variables} == {"REDIS_PASSWORD", "POSTGRES_PASSWORD"}
-    assert all(rest.startswith(":?") for _, rest in variables), "an unset or empty password stops Compose with a sentence"
+    assert all(rest.startswith(":?") for _, rest in variables), (
+        "an unset or empty password stops Compose with a sentence"
+    )
     example = dict(line.split("=") for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line)
     assert example == {"REDIS_PASSWORD": "", "POSTGRES_PASSWORD": ""}
 
@@ -116,12 +118,19 @@ def test_the_redis_service_keeps_every_document_and_its_password(redis_service):
     assert found == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
     with pytest.raises(redis.AuthenticationError):
         redis.Redis(unix_socket_path=client.connection_pool.connection_kwargs["path"]).ping()
-    assert PASSWORD not in subprocess.run(["ps", "-o", "args=", "-p", str(process.pid)], capture_output=True, text=True).stdout
+    assert (
+        PASSWORD
+        not in subprocess.run(["ps", "-o", "args=", "-p", str(process.pid)], capture_output=True, text=True).stdout
+    )
 
 
 def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service, postgres_url, tmp_path):
     client, _, redis_url = redis_service
-    assert set(SERVICES["worker"]["environment"]) == {"COPYDESK_REDIS_URL", "COPYDESK_DATABASE_URL", "COPYDESK_LOG_FORMAT"}
+    assert set(SERVICES["worker"]["environment"]) == {
+        "COPYDESK_REDIS_URL",
+        "COPYDESK_DATABASE_URL",
+        "COPYDESK_LOG_FORMAT",
+    }
     settings = {"COPYDESK_REDIS_URL": redis_url, "COPYDESK_DATABASE_URL": postgres_url, "COPYDESK_LOG_FORMAT": "json"}
     program, *arguments = SERVICES["migrate"]["command"]
     assert program == "copydesk"

@@ -70,7 +70,9 @@ def test_time_outs_out_of_order_are_refused(given):
         Settings(**given)
 
 
-@pytest.mark.parametrize("given", [{"concurrency": 0}, {"batch_documents": 0}, {"pending_cap": 0}, {"log_level": "loud"}])
+@pytest.mark.parametrize(
+    "given", [{"concurrency": 0}, {"batch_documents": 0}, {"pending_cap": 0}, {"log_level": "loud"}]
+)
 def test_numbers_and_names_are_bounded(given):
     with pytest.raises(ValidationError):
         Settings(**given)

@@ -32,7 +32,11 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
         print_json({"sound": sound, "lanes": lanes})
     else:
         for lane in lanes:
-            verdict = "the sum holds" if lane["missing"] == 0 else f"{lane['missing']:,} entries were removed by somebody else"
+            verdict = (
+                "the sum holds"
+                if lane["missing"] == 0
+                else f"{lane['missing']:,} entries were removed by somebody else"
+            )
             data_console().print(
                 f"{lane['lane']}: {lane['added']:,} added, {lane['settled']:,} with an outcome, {lane['backlog']:,} waiting: {verdict}"
             )

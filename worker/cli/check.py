@@ -14,7 +14,9 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    paths: Annotated[list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")],
+    paths: Annotated[
+        list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")
+    ],
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a document")] = False,
 ) -> int:
     """Say whether documents would be accepted, and if not, what to mend. Needs no server."""
@@ -28,7 +30,8 @@ def check(
     limits = Limits(max_bytes=settings().max_document_bytes)
     count = rejected = 0
     for submission in read_paths(paths, source="check"):
-        reading = read(submission.raw, has_key=submission.key is not None, limits=limits)
+        raw = submission.raw or b""
+        reading = read(raw, has_key=submission.key is not None, limits=limits)
         count += 1
         rejected += reading.rejected
         verdict = "rejected" if reading.rejected else "accepted"
@@ -38,7 +41,7 @@ def check(
             continue
         typer.echo(f"{plain(submission.label)}: {verdict}")
         for problem in reading.problems:
-            typer.echo("\n".join("  " + plain(line) for line in render(submission.raw, problem).splitlines()))
+            typer.echo("\n".join("  " + plain(line) for line in render(raw, problem).splitlines()))
     if not json_:
         typer.echo(f"{count - rejected} accepted, {rejected} rejected", err=True)
     return Exit.REJECTED if rejected else Exit.OK

@@ -26,14 +26,15 @@ def say(text: str = "") -> None:
 
 def explain_failure(error: Exception) -> Exit:
     """Tell what went wrong in a sentence; a bug of ours shows its traceback."""
-    import click
-
-    if isinstance(error, click.exceptions.Abort):
+    # Typer brings its own copy of click's exceptions, so they are told apart by what they can do.
+    if type(error).__name__ == "Abort":
         return Exit.INTERRUPTED
-    if isinstance(error, click.exceptions.Exit):
-        return Exit(error.exit_code) if error.exit_code in list(Exit) else Exit.REJECTED
-    if isinstance(error, click.ClickException):
-        error.show()
+    if type(error).__name__ == "Exit":
+        code = getattr(error, "exit_code", 1)
+        return Exit(code) if code in list(Exit) else Exit.REJECTED
+    show = getattr(error, "show", None)
+    if show is not None:
+        show()
         return Exit.USAGE
     from worker.observe.logs import mask
 

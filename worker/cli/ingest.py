@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(
-    paths: Annotated[list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")],
+    paths: Annotated[
+        list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")
+    ],
     source: Annotated[str, typer.Option(help="who sends them")] = "ingest",
     lane: Annotated[str | None, typer.Option(help="the lane to use; the first by default")] = None,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a document, then a summary")] = False,
@@ -54,7 +56,9 @@ def ingest(
     target = lane or config.lane_list[0].name
     started = time.monotonic()
     with Desk(config, worker_log=str(worker_log)) as desk, _progress(len(submissions)) as advance:
-        results, finished = _run(config, target, submissions, advance, lambda idle: idle < timeout and desk.failed_starts < 3)
+        results, finished = _run(
+            config, target, submissions, advance, lambda idle: idle < timeout and desk.failed_starts < 3
+        )
     outcomes = Counter(result["outcome"] for result in results)
     if json_:
         for result in results:
@@ -72,7 +76,9 @@ def ingest(
         for line in _next_steps(config, worker_log):
             talk.print(f"  {line}", style="dim", soft_wrap=True)
     if not finished:
-        talk.print(f"{len(submissions) - len(results):,} documents have no outcome yet: the log is {worker_log}", style="red")
+        talk.print(
+            f"{len(submissions) - len(results):,} documents have no outcome yet: the log is {worker_log}", style="red"
+        )
         return Exit.TIMED_OUT
     return Exit.REJECTED if outcomes.get("rejected") else Exit.OK
 
@@ -110,7 +116,14 @@ def _run(
             time.sleep(0.05)
     engine.dispose()
     results = [
-        {"id": id_, "lane": lane, "path": pushed[id_].label, "outcome": row.outcome, "url": row.url, "problems": row.problems}
+        {
+            "id": id_,
+            "lane": lane,
+            "path": pushed[id_].label,
+            "outcome": row.outcome,
+            "url": row.url,
+            "problems": row.problems,
+        }
         for id_ in pushed
         if (row := found.get(id_)) is not None
     ]

@@ -36,7 +36,10 @@ def outcome_table(outcomes: Mapping[str, int]) -> Table:
     table.add_column("documents", justify="right")
     for name in OUTCOMES:
         count = outcomes.get(name, 0)
-        table.add_row(Text(name, style=_STYLES.get(name, "") if count else "dim"), Text(f"{count:,}", style="" if count else "dim"))
+        table.add_row(
+            Text(name, style=_STYLES.get(name, "") if count else "dim"),
+            Text(f"{count:,}", style="" if count else "dim"),
+        )
     table.add_row(Text("all", style="bold"), Text(f"{sum(outcomes.values()):,}", style="bold"))
     return table
 

@@ -53,7 +53,9 @@ def status(json_: Annotated[bool, typer.Option("--json", help="one JSON object")
             dead.add_row(code, f"{count:,}")
         out.print(dead)
     out.print()
-    out.print("In the store: " + ", ".join(f"{count:,} {name}" for name, count in found["store"].items()), soft_wrap=True)
+    out.print(
+        "In the store: " + ", ".join(f"{count:,} {name}" for name, count in found["store"].items()), soft_wrap=True
+    )
     return Exit.OK
 
 

@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 
 def submit(
-    paths: Annotated[list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")],
+    paths: Annotated[
+        list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")
+    ],
     source: Annotated[str, typer.Option(help="who sends them")] = "submit",
     lane: Annotated[str | None, typer.Option(help="the lane to use; the first by default")] = None,
     key: Annotated[str | None, typer.Option(help="your own identity for the document (one document only)")] = None,

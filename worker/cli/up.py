@@ -27,7 +27,9 @@ def up() -> int:
         signal.signal(number, lambda *_: stopped.set())
     with Desk(config):
         lanes = ", ".join(lane.name for lane in config.lane_list)
-        redis_cli = f"-s {config.redis.removeprefix('unix://')}" if config.redis_url is None else "-u $COPYDESK_REDIS_URL"
+        redis_cli = (
+            f"-s {config.redis.removeprefix('unix://')}" if config.redis_url is None else "-u $COPYDESK_REDIS_URL"
+        )
         say(f"Copydesk serves the lanes {lanes}. Submit with:  copydesk submit PATH")
         say(f"                     or from any language:  redis-cli {redis_cli} -x XADD documents '*' raw < story.md")
         stopped.wait()

@@ -29,7 +29,17 @@ def worker(
         found = current(connection)
     engine.dispose()
     if found != head():
-        raise typer.BadParameter(f"the store's schema is {found or 'empty'}, this code needs {head()}: run copydesk db upgrade")
-    arguments = ["worker", "--pool=prefork", f"--hostname={name}", "--without-gossip", "--without-mingle", "--loglevel=WARNING"]
+        raise typer.BadParameter(
+            f"the store's schema is {found or 'empty'}, this code needs {head()}: run copydesk db upgrade"
+        )
+    arguments = [
+        "--quiet",
+        "worker",
+        "--pool=prefork",
+        f"--hostname={name}",
+        "--without-gossip",
+        "--without-mingle",
+        "--loglevel=WARNING",
+    ]
     celery.worker_main([*arguments, f"--concurrency={concurrency or config.concurrency}"])
     return 0

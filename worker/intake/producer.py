@@ -14,7 +14,7 @@ import redis
 class Submission:
     """What is pushed: the fields of the producer's contract. `label` is the caller's own, and is not sent."""
 
-    raw: bytes
+    raw: bytes | None
     source: str | None = None
     key: str | None = None
     op: str | None = None
@@ -22,7 +22,7 @@ class Submission:
     traceparent: str | None = None
     label: str = ""
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[Any, Any]:
         """The stream entry; what is not set is not sent."""
         values = {
             "raw": self.raw, "source": self.source, "key": self.key, "op": self.op,
@@ -32,10 +32,10 @@ class Submission:
 
 
 def submit_entry(
-    client: redis.Redis, lane: str, raw: bytes, *, source: str | None = None, key: str | None = None,
+    client: redis.Redis, lane: str, raw: bytes | None, *, source: str | None = None, key: str | None = None,
     op: str | None = None, reply_to: str | None = None,
 ) -> str:  # fmt: skip
-    """Append one document; returns its receipt id."""
+    """Append one document, or a retraction (`op="retract"`, no `raw`); returns its receipt id."""
     submission = Submission(raw, source, key, op, reply_to)
     id_ = client.xadd(lane, submission.fields())
     return id_.decode() if isinstance(id_, bytes) else str(id_)

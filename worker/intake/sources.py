@@ -6,6 +6,7 @@ import base64
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from worker.intake.producer import Submission
@@ -49,11 +50,13 @@ def _read_lines(path: Path, source: str) -> Iterator[Submission]:
             label = f"{path}:{number}"
             try:
                 fields = json.loads(line)
-                raw = base64.b64decode(fields["raw_base64"]) if "raw_base64" in fields else fields.get("raw", "").encode()
+                raw = (
+                    base64.b64decode(fields["raw_base64"]) if "raw_base64" in fields else fields.get("raw", "").encode()
+                )
                 given = {name: str(fields[name]) for name in _FIELDS if fields.get(name) is not None}
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise UnreadablePath(f"{label}: not a JSON object with the fields of the contract ({error})") from error
-            yield Submission(raw, **{"source": source, **given}, label=label)  # type: ignore[arg-type]
+            yield replace(Submission(raw, source=source, label=label), **given)
 
 
 def _utf8(text: str) -> str:

@@ -69,7 +69,9 @@ def configure(*, form: str = "auto", level: str = "info", stream: Any = None) ->
     """Send every log line, ours and the libraries', to `stream` (stderr) in one form. May be called again."""
     stream = stream or sys.stderr
     console = form == "console" or (form == "auto" and stream.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer(timestamp_key="at") if console else structlog.processors.JSONRenderer()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(timestamp_key="at") if console else structlog.processors.JSONRenderer()
+    )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(),
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
@@ -84,7 +86,11 @@ def configure(*, form: str = "auto", level: str = "info", stream: Any = None) ->
     logging.captureWarnings(capture=True)
     logging.getLogger("copydesk").setLevel(level.upper())
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_shared(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

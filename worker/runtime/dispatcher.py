@@ -27,7 +27,7 @@ _FORGET_EVERY_SECONDS = 600.0
 _UNREACHABLE = (redis.RedisError, OperationalError, OSError)
 
 
-class Dispatcher(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is not typed here
+class Dispatcher(bootsteps.StartStopStep):
     """Celery's hook: starts the thread with the worker and ends it before the pool stops."""
 
     requires = ("celery.worker.components:Pool",)
@@ -55,7 +55,9 @@ class DispatchLoop(threading.Thread):
         self._config = config
         self._ingest = ingest
         self._client = connect(config.redis)
-        self._lanes = [(lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))]
+        self._lanes = [
+            (lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))
+        ]
         self._ended = threading.Event()
         self._next_reap = 0.0
         self._next_forget = time.monotonic() + _FORGET_EVERY_SECONDS
@@ -75,13 +77,17 @@ class DispatchLoop(threading.Thread):
                     self._prepare()
                     prepared = True
                 if trouble_since is not None:
-                    log.info("Redis answers again, dispatching goes on", ms=round((time.monotonic() - trouble_since) * 1000))
+                    log.info(
+                        "Redis answers again, dispatching goes on", ms=round((time.monotonic() - trouble_since) * 1000)
+                    )
                     trouble_since = None
                 handed_out = self._round()
             except _UNREACHABLE as error:
                 if trouble_since is None:
                     trouble_since = time.monotonic()
-                    log.error("Redis cannot be used, nothing is dispatched", error=str(error), next="trying each second")
+                    log.exception(
+                        "Redis cannot be used, nothing is dispatched", error=str(error), next="trying each second"
+                    )
                 prepared = False
                 self._ended.wait(1.0)
                 continue

@@ -53,7 +53,9 @@ class Desk:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _start(self) -> None:
@@ -94,7 +96,9 @@ class Desk:
             lived = time.monotonic() - started
             self.failed_starts = self.failed_starts + 1 if lived < _START_SECONDS else 0
             backoff = 0.5 if lived > 60 else min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
-            log.error("The worker ended", error=f"exit code {worker.returncode}", next=f"it starts again in {backoff:.0f} s")
+            log.error(
+                "The worker ended", error=f"exit code {worker.returncode}", next=f"it starts again in {backoff:.0f} s"
+            )
             if not self._ended.wait(backoff):
                 self._worker = self._spawn()
 
@@ -113,5 +117,3 @@ class Desk:
         self._worker = None
         if self._valkey is not None:
             self._valkey.stop()
-
-

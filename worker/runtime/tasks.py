@@ -59,7 +59,9 @@ def worker_name() -> str:
 def ingest(lane: str, ids: list[str]) -> None:
     """Take the entries `ids` of `lane` through the pipeline, and settle them when the store has committed."""
     config, queue, worker = settings(), _queue(lane), worker_name()
-    entries = queue.claim(worker, ids, lease_seconds=config.lease_seconds, most_bytes=config.max_document_bytes + 65_536)
+    entries = queue.claim(
+        worker, ids, lease_seconds=config.lease_seconds, most_bytes=config.max_document_bytes + 65_536
+    )
     if not entries:
         return
     try:
@@ -185,7 +187,9 @@ def submit(
     """For Celery-style producers: put the document on the stream, as every other producer does."""
     lanes = [known.name for known in settings().lane_list]
     target = lane if lane in lanes else lanes[0]
-    id_ = submit_entry(_client(), target, raw.encode("utf-8", "surrogatepass"), source=source, key=key, op=op, reply_to=reply_to)
+    id_ = submit_entry(
+        _client(), target, raw.encode("utf-8", "surrogatepass"), source=source, key=key, op=op, reply_to=reply_to
+    )
     log.debug("Put on the stream", id=id_, lane=target, source=source, key=key)
 
 

@@ -1,5 +1,6 @@
 """Makes articles show what they must after some documents changed: tellers, aliases, links, stubs. Thin: it reads the
-rows that `identity` decides on, and writes what it decided. Runs inside the writer's turn (`engine.enter_writer`)."""
+rows that `identity` decides on, and writes what it decided. Runs inside the writer's turn (`engine.enter_writer`).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from worker.store.tables import article_topics, article_urls, articles, document
 @dataclass(slots=True)
 class Refresh:
     """`touched`: url_hash of every article that a changed document told before or tells now.
-    `copies`: the new contents of documents, by id; those that are not here are read from their stored form."""
+    `copies`: the new contents of documents, by id; those that are not here are read from their stored form.
+    """
 
     touched: set[bytes]
     copies: dict[int, Copy]
@@ -32,7 +34,9 @@ class Refresh:
     ids: dict[bytes, int] = field(default_factory=dict)
 
 
-def refresh(connection: Connection, touched: Iterable[bytes], copies: Mapping[int, Copy], now: datetime) -> dict[bytes, int]:
+def refresh(
+    connection: Connection, touched: Iterable[bytes], copies: Mapping[int, Copy], now: datetime
+) -> dict[bytes, int]:
     """Bring every article of `touched`, and what hangs on it, up to date; returns url_hash → id of those told."""
     work = Refresh(set(touched), dict(copies), now)
     if not work.touched:
@@ -49,7 +53,9 @@ def refresh(connection: Connection, touched: Iterable[bytes], copies: Mapping[in
     }  # fmt: skip
     rewritten = set(work.told) - moved
     _load_copies(connection, work, rewritten)
-    left = {url_hash for url_hash in work.touched - set(work.told) if url_hash in before and not before[url_hash].is_stub}
+    left = {
+        url_hash for url_hash in work.touched - set(work.told) if url_hash in before and not before[url_hash].is_stub
+    }
 
     old_ids = [before[url_hash].id for url_hash in (rewritten | left) & before.keys()]
     meanings = set(rewritten) | left | _forget(connection, old_ids)
@@ -193,7 +199,12 @@ def _resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_link
     means = {h: meaning(h, told, claims) for h in hashes}
 
     namings: dict[bytes, list[Naming]] = defaultdict(list)
-    others = fetch(connection, (links.c.target_hash, links.c.source_id, links.c.kind), links.c.target_hash, hashes)
+    others = fetch(
+        connection,
+        (links.c.target_hash, links.c.source_id, links.c.kind, links.c.target_id),
+        links.c.target_hash,
+        hashes,
+    )
     named_by = {row.source_id for row in others if row.kind == "related"} | {row["source_id"] for row in new_links}
     revisions = {row.id: row.revision for row in fetch(
         connection, (articles.c.id, articles.c.revision), articles.c.id, named_by)}  # fmt: skip
@@ -212,9 +223,8 @@ def _resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_link
         [{**link, "target_id": target[link["target_hash"]]} for link in new_links],
         ["source_id", "kind", "target_hash"],
     )  # fmt: skip
-    for url_hash in sorted({row.target_hash for row in others}):
-        point = update(links).where(links.c.target_hash == url_hash, links.c.target_id.is_distinct_from(target[url_hash]))
-        connection.execute(point.values(target_id=target[url_hash]))
+    for url_hash in sorted({row.target_hash for row in others if row.target_id != target[row.target_hash]}):
+        connection.execute(update(links).where(links.c.target_hash == url_hash).values(target_id=target[url_hash]))
     # A stub whose URL now means another article is named by nobody.
     idle = [(row.id, h, row.canonical_url) for h, row in present.items()
             if row.is_stub and means[h] is not None and row.orphaned_at is None]  # fmt: skip

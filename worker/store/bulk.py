@@ -39,7 +39,11 @@ def remove(connection: Connection, table: Table, column: Any, values: Iterable[A
 
 
 def merge(
-    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], keys: Sequence[str], update: Sequence[str] = ()
+    connection: Connection,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    keys: Sequence[str],
+    update: Sequence[str] = (),
 ) -> None:
     """Insert `rows` (all with the same names); where `keys` exist, set the columns of `update`, or leave the row alone."""
     if not rows:
@@ -56,7 +60,9 @@ def merge(
         return
     insert = sqlite_insert(table)
     if update:
-        insert = insert.on_conflict_do_update(index_elements=list(keys), set_={name: insert.excluded[name] for name in update})
+        insert = insert.on_conflict_do_update(
+            index_elements=list(keys), set_={name: insert.excluded[name] for name in update}
+        )
     else:
         insert = insert.on_conflict_do_nothing(index_elements=list(keys))
     connection.execute(insert, list(rows))

@@ -42,7 +42,9 @@ def make_engine(settings: Settings, *, pooled: bool = True) -> Engine:
         "keepalives_idle": 5,
         "application_name": "copydesk",
     }
-    pool: dict[str, Any] = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+    pool: dict[str, Any] = (
+        {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+    )
     return create_engine(url, connect_args=arguments, **pool)
 
 

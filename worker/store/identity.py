@@ -59,7 +59,9 @@ def judge(state: DocumentState, change: Change) -> tuple[Outcome, DocumentState]
         return Outcome.SUPERSEDED, state
     if change.article_hash is None:
         # The tombstone keeps the revision, so that an older version that comes late stays buried.
-        return Outcome.RETRACTED, replace(state, revision=change.revision, article_hash=None, content_hash=None, retracted=True)
+        return Outcome.RETRACTED, replace(
+            state, revision=change.revision, article_hash=None, content_hash=None, retracted=True
+        )
     after = DocumentState(change.revision, change.article_hash, change.content_hash, retracted=False)
     if not state.is_live:
         return Outcome.STORED, after

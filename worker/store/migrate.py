@@ -41,7 +41,9 @@ def upgrade(settings: Settings, *, only_if_empty: bool = False) -> str | None:
             before = current(connection)
             if before != head() and (not only_if_empty or before is None):
                 if before is None and "articles" in inspect(connection).get_table_names():
-                    raise RuntimeError("The database has a table 'articles' that is not Copydesk's: use another database.")
+                    raise RuntimeError(
+                        "The database has a table 'articles' that is not Copydesk's: use another database."
+                    )
                 command.upgrade(_config(connection), "head")
         return before
     finally:

@@ -18,9 +18,9 @@ def provider_ids(connection: Connection, refs: Iterable[ProviderRef | None]) -> 
     named: dict[str, dict[str, None]] = {}
     for ref in refs:
         if ref is not None:
-            names = named.setdefault(ref.domain, {})
+            known_names = named.setdefault(ref.domain, {})
             if ref.name:
-                names[ref.name] = None
+                known_names[ref.name] = None
     columns = (providers.c.domain, providers.c.id, providers.c.name, providers.c.other_names)
     known = {row.domain: row for row in fetch(connection, columns, providers.c.domain, named)}
     rows: list[dict[str, Any]] = []

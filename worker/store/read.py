@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
+from worker.settings import INTERNAL_LANE
 from worker.store.bulk import fetch
 from worker.store.tables import articles, dead_letters, documents, links, providers, receipts, stories, topics
 
@@ -19,9 +20,14 @@ def receipts_of(connection: Connection, lane: str, ids: Iterable[str]) -> dict[s
 
 
 def outcome_counts(connection: Connection) -> dict[str, int]:
-    """How many receipts have each outcome."""
-    query = select(receipts.c.outcome, func.count()).group_by(receipts.c.outcome).order_by(receipts.c.outcome)
-    return {outcome: count for outcome, count in connection.execute(query)}
+    """How many submissions had each outcome; replays are counted apart."""
+    query = (
+        select(receipts.c.outcome, func.count())
+        .where(receipts.c.lane != INTERNAL_LANE)
+        .group_by(receipts.c.outcome)
+        .order_by(receipts.c.outcome)
+    )
+    return dict(connection.execute(query))
 
 
 def dead_letter_codes(connection: Connection) -> dict[str, int]:
@@ -32,7 +38,7 @@ def dead_letter_codes(connection: Connection) -> dict[str, int]:
         .group_by(dead_letters.c.code)
         .order_by(func.count().desc(), dead_letters.c.code)
     )
-    return {code: count for code, count in connection.execute(query)}
+    return dict(connection.execute(query))
 
 
 def totals(connection: Connection) -> dict[str, int]:

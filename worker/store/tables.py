@@ -87,7 +87,9 @@ articles = Table(
     metadata,
     Column("id", ID, primary_key=True),
     Column("canonical_url", Text, comment="null: known by its document's source and key"),
-    Column("url_hash", HASH, nullable=False, unique=True, comment="identity: of the canonical URL, or of source and key"),
+    Column(
+        "url_hash", HASH, nullable=False, unique=True, comment="identity: of the canonical URL, or of source and key"
+    ),
     Column("kind", Text),
     Column("category", Text),
     Column("title", Text),
@@ -234,7 +236,21 @@ dead_letters = Table(
     Column("code", Text, nullable=False, comment="of its first error"),
     Column("problems", JSON_, nullable=False),
     Column("status", String(16), nullable=False, comment="open, replayed or discarded"),
+    Column("edits", Integer, nullable=False, comment="how often an operator has mended it"),
     Column("created_at", UtcDateTime, nullable=False),
     Index("ix_dead_letters_receipt", "lane", "receipt_id", unique=True),
     Index("ix_dead_letters_status", "status", "code"),
+)
+
+dead_letter_actions = Table(
+    "dead_letter_actions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("dead_letter_id", ID, ForeignKey("dead_letters.id", ondelete="CASCADE"), nullable=False),
+    Column("action", String(16), nullable=False, comment="edited, replayed, passed, failed or discarded"),
+    Column("who", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("reason", Text),
+    Column("raw_sha256", LargeBinary(32), comment="of the text that was sent"),
+    Index("ix_dead_letter_actions_dead_letter_id", "dead_letter_id"),
 )

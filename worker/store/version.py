@@ -34,6 +34,8 @@ class Version:
     recognised: tuple[bytes, bytes] | None = None
     """Equal but for `secured` to a stored version with this (article_hash, content_hash): not read again."""
     secured: str | None = None
+    dead_letter: int | None = None
+    """On the internal lane: the dead letter that this replays, with its revision, source and key."""
     outcome: Outcome | None = None
     url: str | None = None
     article_id: int | None = None

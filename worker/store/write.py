@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import insert, update
 from sqlalchemy.engine import Connection
 
 from schemas.problem import Severity
@@ -18,7 +19,7 @@ from worker.store.articles import refresh
 from worker.store.bulk import fetch, merge
 from worker.store.engine import enter_writer
 from worker.store.identity import Change, DocumentState, judge
-from worker.store.tables import articles, dead_letters, documents, raw_documents, receipts
+from worker.store.tables import articles, dead_letter_actions, dead_letters, documents, raw_documents, receipts
 from worker.store.version import Version
 
 
@@ -45,6 +46,7 @@ def write_batch(
             version.outcome = Outcome.REJECTED
     _store_documents(connection, [version for version in fresh if not version.rejected], now)
     _keep_dead(connection, [version for version in fresh if version.rejected], now)
+    _conclude_replays(connection, fresh, worker, now)
     _write_receipts(connection, fresh, worker=worker, now=now, timings=timings)
 
 
@@ -76,11 +78,16 @@ def _confirm_recognised(connection: Connection, versions: list[Version], read: C
     known = [version for version in versions if version.recognised is not None]
     if not known:
         return
-    hashes = {id(version): document_hash(version.source, version.doc_key or "") for version in versions if version.doc_key}
+    hashes = {
+        id(version): document_hash(version.source, version.doc_key or "") for version in versions if version.doc_key
+    }
     together = Counter(hashes.values())
     columns = (documents.c.doc_hash, documents.c.article_hash, documents.c.content_hash)
     wanted = [hashes[id(version)] for version in known]
-    stored = {row.doc_hash: (row.article_hash, row.content_hash) for row in fetch(connection, columns, documents.c.doc_hash, wanted)}
+    stored = {
+        row.doc_hash: (row.article_hash, row.content_hash)
+        for row in fetch(connection, columns, documents.c.doc_hash, wanted)
+    }
     for version in known:
         doc_hash = hashes[id(version)]
         if together[doc_hash] > 1 or stored.get(doc_hash) != version.recognised:
@@ -111,7 +118,7 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
             continue
         if version.outcome is Outcome.UPDATED and version.copy is not None:
             old = copies.get(doc_hash) or from_form(stored[doc_hash].form, None)
-            version.changed = [name for name in changed_fields(replace(old, secured=None), replace(version.copy, secured=None))]
+            version.changed = list(changed_fields(replace(old, secured=None), replace(version.copy, secured=None)))
         touched |= {h for h in (before.article_hash, after.article_hash) if h is not None}
         states[doc_hash], latest[doc_hash] = after, version
         if version.outcome in (Outcome.STORED, Outcome.UPDATED) and version.copy is not None:
@@ -127,7 +134,10 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
         article_hash = states[doc_hash].article_hash if doc_hash in states else None
         version.article_id = article_ids.get(article_hash) if article_hash else None
     unread = {version.article_id for version in versions if version.recognised is not None} - {None}
-    urls = {row.id: row.canonical_url for row in fetch(connection, (articles.c.id, articles.c.canonical_url), articles.c.id, unread)}
+    urls = {
+        row.id: row.canonical_url
+        for row in fetch(connection, (articles.c.id, articles.c.canonical_url), articles.c.id, unread)
+    }
     for version in versions:
         version.url = version.url or urls.get(version.article_id)
 
@@ -169,13 +179,18 @@ def _write_documents(
                 "fingerprint": version.fingerprint,
                 "content_hash": state.content_hash,
                 "form": None if state.retracted else to_form(copy) if copy else old.form if old else None,
-                "secured": None if state.retracted else _secured(version) or (old.secured if recognised and old else None),
+                "secured": None
+                if state.retracted
+                else _secured(version) or (old.secured if recognised and old else None),
                 "changed_at": now,
             }
         )
     names = tuple(rows[0]) if rows else ()
     merge(connection, documents, rows, ["doc_hash"], [name for name in names if name != "doc_hash"])
-    return {row.doc_hash: row.id for row in fetch(connection, (documents.c.doc_hash, documents.c.id), documents.c.doc_hash, latest)}
+    return {
+        row.doc_hash: row.id
+        for row in fetch(connection, (documents.c.doc_hash, documents.c.id), documents.c.doc_hash, latest)
+    }
 
 
 def _keep_dead(connection: Connection, versions: list[Version], now: datetime) -> None:
@@ -187,14 +202,37 @@ def _keep_dead(connection: Connection, versions: list[Version], now: datetime) -
             "key": version.key,
             "revision": version.revision,
             "raw_sha256": version.sha256,
-            "code": next(p.code for p in version.problems if p.severity is Severity.ERROR),
+            "code": _code(version),
             "problems": _problems(version),
             "status": "open",
+            "edits": 0,
             "created_at": now,
         }
         for version in versions
+        if version.dead_letter is None
     ]
     merge(connection, dead_letters, rows, ["lane", "receipt_id"])
+
+
+def _conclude_replays(connection: Connection, versions: list[Version], worker: str, now: datetime) -> None:
+    """A dead letter that passes is done; one that fails again stays open, with what is wrong with it now."""
+    for version in versions:
+        if version.dead_letter is None:
+            continue
+        letter = update(dead_letters).where(dead_letters.c.id == version.dead_letter)
+        if version.rejected:
+            connection.execute(letter.values(status="open", code=_code(version), problems=_problems(version)))
+        else:
+            connection.execute(letter.values(status="replayed"))
+        action = {
+            "action": "failed" if version.rejected else "passed",
+            "who": worker,
+            "at": now,
+            "reason": str(version.outcome),
+        }
+        connection.execute(
+            insert(dead_letter_actions).values(dead_letter_id=version.dead_letter, raw_sha256=version.sha256, **action)
+        )
 
 
 def _write_receipts(
@@ -224,6 +262,10 @@ def _write_receipts(
         for version in versions
     ]
     merge(connection, receipts, rows, ["lane", "id"])
+
+
+def _code(version: Version) -> str:
+    return next(problem.code for problem in version.problems if problem.severity is Severity.ERROR)
 
 
 def _problems(version: Version) -> list[dict[str, Any]]:

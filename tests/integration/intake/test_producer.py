@@ -5,7 +5,9 @@ from worker.intake.producer import Submission, submit_entry, submit_many
 
 def test_only_what_is_set_is_sent(redis_client):
     id_ = submit_entry(redis_client, "documents", b"---\n\xff\x00", source="s", key="k")
-    assert redis_client.xrange("documents") == [(id_.encode(), {b"raw": b"---\n\xff\x00", b"source": b"s", b"key": b"k"})]
+    assert redis_client.xrange("documents") == [
+        (id_.encode(), {b"raw": b"---\n\xff\x00", b"source": b"s", b"key": b"k"})
+    ]
 
 
 def test_a_retraction_needs_no_text(redis_client):

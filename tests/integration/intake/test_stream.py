@@ -50,7 +50,9 @@ def test_from_push_to_settlement(queue):
     assert dispatch(queue) == ids
     claimed = claim(queue, "w", ids)
     assert [entry.id for entry in claimed] == ids
-    assert [(entry.attempts, entry.truncated, entry.fields) for entry in claimed] == [(0, False, {b"raw": b"x" * 10})] * 3
+    assert [(entry.attempts, entry.truncated, entry.fields) for entry in claimed] == [
+        (0, False, {b"raw": b"x" * 10})
+    ] * 3
     queue.keep("w", ids)
     assert queue.settle([(ids[0], "stored"), (ids[1], "stored"), (ids[2], "rejected")]) == 3
     state = queue.state()

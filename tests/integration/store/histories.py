@@ -5,7 +5,6 @@ Drawn from a seed and two sizes: Hypothesis still shrinks the sizes, and every e
 """
 
 from dataclasses import dataclass, replace
-from random import Random
 
 SITES = tuple(f"https://site{n}.example/story" for n in range(5))
 KEYS = ("k1", "k2")

@@ -3,7 +3,14 @@
 from sqlalchemy import select
 
 from worker.store.tables import (
-    article_topics, article_urls, articles, documents, images, links, providers, topics,
+    article_topics,
+    article_urls,
+    articles,
+    documents,
+    images,
+    links,
+    providers,
+    topics,
 )  # fmt: skip
 
 _SHOWN = (

@@ -33,7 +33,13 @@ def entry(number, event):
 def run(engine, batches):
     for batch in batches:
         if batch:
-            process(engine, Batch("documents", None, "test", 3, Limits()), batch, innocent=lambda: None, digest=lambda *_: "")
+            process(
+                engine,
+                Batch("documents", None, "test", 3, Limits()),
+                batch,
+                innocent=lambda: None,
+                digest=lambda *_: "",
+            )
     with engine.connect() as connection:
         return snapshot(connection)
 

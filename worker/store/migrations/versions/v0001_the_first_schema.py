@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("code", sa.Text(), nullable=False, comment="of its first error"),
         sa.Column("problems", JSON, nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False, comment="open, replayed or discarded"),
+        sa.Column("edits", sa.Integer(), nullable=False, comment="how often an operator has mended it"),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letters")),
     )
@@ -184,6 +185,28 @@ def upgrade() -> None:
         batch_op.create_index("ix_articles_story_id", ["story_id"], unique=False)
 
     op.create_table(
+        "dead_letter_actions",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("dead_letter_id", ID, nullable=False),
+        sa.Column(
+            "action", sa.String(length=16), nullable=False, comment="edited, replayed, passed, failed or discarded"
+        ),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("raw_sha256", sa.LargeBinary(length=32), nullable=True, comment="of the text that was sent"),
+        sa.ForeignKeyConstraint(
+            ["dead_letter_id"],
+            ["dead_letters.id"],
+            name=op.f("fk_dead_letter_actions_dead_letter_id_dead_letters"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter_actions")),
+    )
+    with op.batch_alter_table("dead_letter_actions", schema=None) as batch_op:
+        batch_op.create_index("ix_dead_letter_actions_dead_letter_id", ["dead_letter_id"], unique=False)
+
+    op.create_table(
         "article_topics",
         sa.Column("article_id", ID, nullable=False),
         sa.Column("topic_id", ID, nullable=False),
@@ -261,6 +284,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_article_topics_topic_id")
 
     op.drop_table("article_topics")
+    with op.batch_alter_table("dead_letter_actions", schema=None) as batch_op:
+        batch_op.drop_index("ix_dead_letter_actions_dead_letter_id")
+
+    op.drop_table("dead_letter_actions")
     with op.batch_alter_table("articles", schema=None) as batch_op:
         batch_op.drop_index("ix_articles_story_id")
         batch_op.drop_index("ix_articles_published_at")

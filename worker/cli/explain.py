@@ -1,0 +1,77 @@
+"""`copydesk explain`: the whole life of a document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from worker.cli.exits import Exit
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: copydesk explain https://harbour-courier.example/news/ferry-face-scans")(explain)
+
+
+def explain(
+    wanted: Annotated[
+        str, typer.Argument(metavar="ID|URL|KEY", help="a receipt id, an article's URL, or a producer's key")
+    ],
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+) -> int:
+    """Show what became of a document: receipts and what changed, problems, who tells the article, aliases, links."""
+    from worker.cli.show import print_json
+    from worker.operate.explain import explain as look
+    from worker.settings import settings
+    from worker.store.engine import make_engine
+
+    engine = make_engine(settings(), pooled=False)
+    with engine.connect() as connection:
+        found = look(connection, wanted)
+    engine.dispose()
+    if json_:
+        print_json(found)
+    else:
+        _print(found)
+    known = found["article"] or found["documents"] or found["receipts"] or found["dead_letters"]
+    if not known and not json_:
+        typer.echo("Nothing is known of it. Was it submitted?  copydesk status  shows the backlog.", err=True)
+    return Exit.OK if known else Exit.REJECTED
+
+
+def _print(found: dict[str, Any]) -> None:
+    from worker.cli.show import plain
+
+    def line(text: str) -> None:
+        typer.echo(plain(text))
+
+    article = found["article"]
+    if article:
+        line(f"article {article['id']} ({article['state']}): {article['title'] or '(no title)'}")
+        line(f"  {article['url'] or '(no URL)'}")
+        story = article["story"] or "none"
+        line(f"  {article['kind']}, published {article['published_at'] or 'unknown'}, story {story}")
+        for alias in article["aliases"]:
+            line(f"  known as {alias['claim']}: {alias['url']}")
+        for link in article["links_to"]:
+            line(f"  {link['kind']} -> {link['title'] or '(no title)'}  {link['canonical_url']}")
+        for link in article["named_by"]:
+            line(f"  {link['kind']} <- {link['title'] or '(no title)'}  {link['canonical_url']}")
+        if article["named_by_count"] > len(article["named_by"]):
+            line(f"  … named by {article['named_by_count']:,} articles in all")
+    for document in found["documents"]:
+        state = "retracted" if document["retracted"] else "shown" if document["shown"] else "not shown, an older teller"
+        line(f"document {document['source']} / {document['key']} ({state}), changed {document['changed_at']}")
+    for receipt in found["receipts"]:
+        changed = f", changed {', '.join(receipt['changed'])}" if receipt["changed"] else ""
+        line(f"receipt {receipt['id']} on {receipt['lane']}: {receipt['outcome']}{changed}")
+        trace = f", trace {receipt['trace_id']}" if receipt["trace_id"] else ""
+        line(f"  received {receipt['received_at']}, settled {receipt['settled_at']} by {receipt['worker']}{trace}")
+        if receipt["timings"]:
+            line("  its batch took " + ", ".join(f"{stage} {ms} ms" for stage, ms in receipt["timings"].items()))
+        for problem in receipt["problems"]:
+            line(f"  {problem['severity']} {problem['code']}: {problem['message']}")
+    for letter in found["dead_letters"]:
+        line(
+            f"dead letter {letter['dead_letter']} ({letter['status']}): {letter['code']}, see: copydesk dead show {letter['dead_letter']}"
+        )

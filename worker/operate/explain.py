@@ -1,0 +1,122 @@
+"""The whole life of a document or an article: receipts, versions, problems, who tells it, aliases, links both ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.engine import Connection
+
+from worker.enrich.urls import canonicalise, url_hash
+from worker.store.tables import article_urls, articles, dead_letters, documents, links, receipts
+
+_MOST = 50
+
+
+def explain(connection: Connection, wanted: str) -> dict[str, Any]:
+    """What is known of a receipt id, a URL or a producer's key. Empty lists: nothing."""
+    found_receipts = list(connection.execute(_newest(select(receipts).where(receipts.c.id == wanted))))
+    article = _article_of(connection, wanted)
+    if article is None and found_receipts and found_receipts[0].article_id is not None:
+        article = connection.execute(select(articles).where(articles.c.id == found_receipts[0].article_id)).first()
+    same_key = [documents.c.key == wanted]
+    if article is not None:
+        same_key.append(documents.c.article_hash == article.url_hash)
+    document_ids = [row.document_id for row in found_receipts if row.document_id is not None]
+    told = connection.execute(
+        select(documents)
+        .where(or_(*same_key, documents.c.id.in_(document_ids)))
+        .order_by(documents.c.revision.desc())
+        .limit(_MOST)
+    ).all()
+    history = connection.execute(
+        _newest(
+            select(receipts).where(
+                or_(
+                    receipts.c.id == wanted,
+                    receipts.c.key == wanted,
+                    receipts.c.document_id.in_([row.id for row in told]),
+                )
+            )
+        )
+    ).all()
+    letters = connection.execute(
+        select(dead_letters)
+        .where(or_(dead_letters.c.receipt_id == wanted, dead_letters.c.key == wanted))
+        .order_by(dead_letters.c.id.desc())
+        .limit(_MOST)
+    ).all()
+    return {
+        "asked": wanted,
+        "article": _article(connection, article) if article is not None else None,
+        "documents": [
+            {
+                "source": row.source, "key": row.key, "revision": row.revision, "retracted": row.retracted,
+                "shown": article is not None and article.document_id == row.id, "changed_at": row.changed_at.isoformat(),
+            }
+            for row in told
+        ],
+        "receipts": [_receipt(row) for row in history],
+        "dead_letters": [{"dead_letter": row.id, "code": row.code, "status": row.status, "id": row.receipt_id} for row in letters],
+    }  # fmt: skip
+
+
+def _newest(query: Any) -> Any:
+    return query.order_by(receipts.c.settled_at.desc(), receipts.c.id.desc()).limit(_MOST)
+
+
+def _article_of(connection: Connection, wanted: str) -> Any:
+    """The article that a URL means: told under it, else by an alias, else a stub."""
+    if not wanted.startswith(("http://", "https://")):
+        return None
+    try:
+        wanted_hash = url_hash(canonicalise(wanted))
+    except ValueError:
+        return None
+    found = connection.execute(select(articles).where(articles.c.url_hash == wanted_hash)).first()
+    if found is not None and not found.is_stub:
+        return found
+    claimed = select(articles).join(article_urls, article_urls.c.article_id == articles.c.id)
+    live = claimed.where(article_urls.c.url_hash == wanted_hash, ~articles.c.is_stub)
+    return connection.execute(live.order_by(articles.c.revision.desc()).limit(1)).first() or found
+
+
+def _article(connection: Connection, row: Any) -> dict[str, Any]:
+    aliases = connection.execute(
+        select(article_urls.c.claim, article_urls.c.url)
+        .where(article_urls.c.article_id == row.id)
+        .order_by(article_urls.c.claim)
+    ).all()
+    other = articles.alias()
+    outgoing = (
+        select(links.c.kind, links.c.rank, links.c.score, links.c.reason, other.c.title, other.c.canonical_url)
+        .outerjoin(other, other.c.id == links.c.target_id)
+        .where(links.c.source_id == row.id)
+        .order_by(links.c.kind, links.c.rank)
+        .limit(_MOST)
+    )
+    incoming = (
+        select(links.c.kind, links.c.rank, links.c.score, links.c.reason, other.c.title, other.c.canonical_url)
+        .join(other, other.c.id == links.c.source_id)
+        .where(links.c.target_id == row.id)
+        .order_by(links.c.kind, other.c.canonical_url)
+        .limit(_MOST)
+    )
+    named = connection.scalar(select(func.count()).select_from(links).where(links.c.target_id == row.id))
+    state = "told" if not row.is_stub else "orphan" if row.orphaned_at is not None else "stub"
+    return {
+        "id": row.id, "url": row.canonical_url, "state": state, "kind": row.kind, "title": row.title,
+        "published_at": row.published_at.isoformat() if row.published_at else None, "story": row.story_id,
+        "revision": row.revision, "aliases": [dict(alias._mapping) for alias in aliases],
+        "links_to": [dict(link._mapping) for link in connection.execute(outgoing)],
+        "named_by": [dict(link._mapping) for link in connection.execute(incoming)], "named_by_count": named,
+    }  # fmt: skip
+
+
+def _receipt(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id, "lane": row.lane, "source": row.source, "key": row.key, "outcome": row.outcome, "url": row.url,
+        "problems": row.problems, "received_at": row.received_at.isoformat(), "settled_at": row.settled_at.isoformat(),
+        "worker": row.worker, "attempts": row.attempts, "changed": row.changed, "trace_id": row.trace_id,
+        "timings": row.timings,
+    }  # fmt: skip

@@ -1,0 +1,94 @@
+"""Replays of dead letters: on the internal lane, with the revision of what they repeat."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+from sqlalchemy import Engine, Row
+
+from schemas.problem import Problem, Severity
+from worker.document.limits import Limits
+from worker.document.validate import read
+from worker.settings import INTERNAL_LANE
+from worker.store import dead
+
+_PAGE = 500
+
+
+@dataclass(slots=True)
+class Forecast:
+    """What would become of dead letters if they were replayed now. `failing`: code → how many."""
+
+    passing: int = 0
+    failing: Counter[str] = field(default_factory=Counter)
+
+
+def operator() -> str:
+    """Who acts, for the record."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def letters(engine: Engine, wanted: dead.Filter) -> Iterator[tuple[Row[Any], bytes | None]]:
+    """Each dead letter with its raw bytes; None where they were too large to be kept, or none were sent."""
+    after = 0
+    while True:
+        with engine.connect() as connection:
+            page = dead.find(connection, wanted, after=after, most=_PAGE)
+            raws = dead.raw_of(connection, (letter.raw_sha256 for letter in page))
+        for letter in page:
+            row = raws.get(letter.raw_sha256)
+            yield letter, bytes(row.bytes) if row is not None and len(row.bytes) == row.size else None
+        if len(page) < _PAGE:
+            return
+        after = page[-1].id
+
+
+def problems_now(letter: Row[Any], raw: bytes | None, limits: Limits) -> list[Problem]:
+    """The errors that a replay would meet now; a document that killed its process is not read here."""
+    if raw is None or letter.code in ("poison", "internal_error"):
+        return [Problem(**found) for found in letter.problems if found["severity"] == "error"]
+    reading = read(raw, has_key=letter.key is not None, limits=limits)
+    return [found for found in reading.problems if found.severity is Severity.ERROR]
+
+
+def forecast(engine: Engine, wanted: dead.Filter, limits: Limits) -> Forecast:
+    """A dry run: nothing is sent."""
+    found = Forecast()
+    for letter, raw in letters(engine, wanted):
+        errors = problems_now(letter, raw, limits)
+        if errors:
+            found.failing[errors[0].code] += 1
+        else:
+            found.passing += 1
+    return found
+
+
+def replay(engine: Engine, client: redis.Redis, wanted: dead.Filter) -> int:
+    """Send the dead letters through the pipeline again; returns how many were sent."""
+    sent, who = 0, operator()
+    for letter, raw in letters(engine, wanted):
+        if raw is None:
+            continue
+        fields: dict[Any, Any] = {
+            "raw": raw,
+            "source": letter.source,
+            "revision": f"{letter.revision}#{letter.edits:04d}" if letter.edits else letter.revision,
+            "dead_letter": letter.id,
+        }
+        if letter.key is not None:
+            fields["key"] = letter.key
+        with engine.begin() as connection:
+            dead.record(connection, letter.id, "replayed", who, sha256=letter.raw_sha256)
+        client.xadd(INTERNAL_LANE, fields)
+        sent += 1
+    return sent

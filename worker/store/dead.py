@@ -1,0 +1,104 @@
+"""Dead letters: documents that were rejected, kept whole until somebody mends or discards them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, Text, cast, func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from worker.store.bulk import fetch, merge
+from worker.store.tables import dead_letter_actions, dead_letters, raw_documents
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters; every part that is set must hold."""
+
+    ids: tuple[int, ...] = ()
+    source: str | None = None
+    code: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    status: str | None = "open"
+
+    def where(self, query: Select[Any]) -> Select[Any]:
+        table = dead_letters.c
+        if self.ids:
+            query = query.where(table.id.in_(self.ids))
+        for column, value in ((table.source, self.source), (table.code, self.code), (table.status, self.status)):
+            if value is not None:
+                query = query.where(column == value)
+        if self.since is not None:
+            query = query.where(table.created_at >= self.since)
+        if self.until is not None:
+            query = query.where(table.created_at < self.until)
+        if self.text:
+            needle = f"%{self.text}%"
+            query = query.where(
+                cast(table.problems, Text).ilike(needle) | table.key.ilike(needle) | table.receipt_id.ilike(needle)
+            )
+        return query
+
+
+def groups(connection: Connection, wanted: Filter) -> list[Row[Any]]:
+    """Dead letters by cause: (code, source, count, first, last, example), most frequent first."""
+    table = dead_letters.c
+    count = func.count().label("count")
+    query = select(
+        table.code, table.source, count, func.min(table.created_at).label("first"), func.max(table.created_at).label("last"),
+        func.max(table.id).label("example"),
+    ).group_by(table.code, table.source).order_by(count.desc(), table.code, table.source)  # fmt: skip
+    return list(connection.execute(wanted.where(query)))
+
+
+def find(connection: Connection, wanted: Filter, *, after: int = 0, most: int = 500) -> list[Row[Any]]:
+    """A page of dead letters in the order in which they came, those after id `after`."""
+    query = wanted.where(select(dead_letters)).where(dead_letters.c.id > after).order_by(dead_letters.c.id).limit(most)
+    return list(connection.execute(query))
+
+
+def raw_of(connection: Connection, digests: Iterable[bytes | None]) -> dict[bytes, Row[Any]]:
+    """SHA-256 → (size, bytes) of raw documents."""
+    columns = (raw_documents.c.sha256, raw_documents.c.size, raw_documents.c.bytes)
+    return {row.sha256: row for row in fetch(connection, columns, raw_documents.c.sha256, {d for d in digests if d})}
+
+
+def actions_of(connection: Connection, id_: int) -> list[Row[Any]]:
+    """Who did what to a dead letter, and when."""
+    table = dead_letter_actions
+    return list(connection.execute(select(table).where(table.c.dead_letter_id == id_).order_by(table.c.id)))
+
+
+def record(
+    connection: Connection, id_: int, action: str, who: str, *, reason: str | None = None, sha256: bytes | None = None
+) -> None:
+    """Note who did what."""
+    values = {
+        "dead_letter_id": id_,
+        "action": action,
+        "who": who,
+        "at": datetime.now(UTC),
+        "reason": reason,
+        "raw_sha256": sha256,
+    }
+    connection.execute(insert(dead_letter_actions).values(**values))
+
+
+def discard(connection: Connection, id_: int, who: str, reason: str) -> None:
+    """Close a dead letter for good; what was sent stays readable until it expires."""
+    connection.execute(update(dead_letters).where(dead_letters.c.id == id_).values(status="discarded"))
+    record(connection, id_, "discarded", who, reason=reason)
+
+
+def keep_edit(connection: Connection, id_: int, raw: bytes, sha256: bytes, who: str) -> None:
+    """Make a mended text the one that is replayed."""
+    row = {"sha256": sha256, "size": len(raw), "bytes": raw, "first_seen_at": datetime.now(UTC)}
+    merge(connection, raw_documents, [row], ["sha256"])
+    values = {"raw_sha256": sha256, "edits": dead_letters.c.edits + 1}
+    connection.execute(update(dead_letters).where(dead_letters.c.id == id_).values(values))
+    record(connection, id_, "edited", who, sha256=sha256)
