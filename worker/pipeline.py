@@ -132,8 +132,11 @@ def open_entry(batch: Batch, entry: Claimed, digest: Callable[[str, int], str]) 
 
 def _continue_replay(version: Version, fields: Mapping[bytes, bytes]) -> None:
     """A replay keeps the revision of what it repeats, so that mending an old document never overwrites a newer one."""
-    version.revision = fields[b"revision"].decode()
-    version.dead_letter = int(fields[b"dead_letter"])
+    try:
+        version.revision, version.dead_letter = fields[b"revision"].decode("ascii"), int(fields[b"dead_letter"])
+    except (KeyError, ValueError):
+        version.problems = (*version.problems, problem("internal_error", "An entry of the internal lane is not ours."))
+        return
     version.problems = tuple(found for found in version.problems if found.code != "unknown_entry_field")
 
 

@@ -64,7 +64,7 @@ def compare_runs(documents, quiet, rough, urls, settings):
     client = redis.Redis.from_url(embedded_redis_url(rough / ".copydesk"))
     struck_with = []
     for settled in (200, 1000):
-        until(lambda: _settled(client) >= settled, what=f"{settled} are settled", every=0.002)  # noqa: B023
+        until(lambda: _settled(client) >= settled, what=f"{settled} are settled", every=0.002)
         main = until(lambda: workers_main_process(rough / ".copydesk"), what="a worker is there")
         os.killpg(main, signal.SIGKILL)
         struck_with.append(client.xpending("documents", "copydesk")["pending"])

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from worker.intake.producer import Submission
 
@@ -53,7 +54,7 @@ def _read_lines(path: Path, source: str) -> Iterator[Submission]:
                 raw = (
                     base64.b64decode(fields["raw_base64"]) if "raw_base64" in fields else fields.get("raw", "").encode()
                 )
-                given = {name: str(fields[name]) for name in _FIELDS if fields.get(name) is not None}
+                given: dict[str, Any] = {name: str(fields[name]) for name in _FIELDS if fields.get(name) is not None}
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise UnreadablePath(f"{label}: not a JSON object with the fields of the contract ({error})") from error
             yield replace(Submission(raw, source=source, label=label), **given)

@@ -51,7 +51,7 @@ def _queue(lane: str) -> LeaseQueue:
 
 
 def worker_name() -> str:
-    """This pool process, as receipts and logs name it."""
+    """The name of this pool process in receipts and logs."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -81,7 +81,6 @@ def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) 
     for tries in range(_CONFLICT_TRIES):
         try:
             _process_and_settle(queue, entries, worker)
-            return
         except SQLAlchemyError as error:
             if is_transient(error):
                 raise
@@ -93,6 +92,8 @@ def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) 
             raise
         except Exception as error:  # noqa: BLE001  a bug on one document must not stop the others
             _divide(queue, entries, worker, error)
+            return
+        else:
             return
 
 
