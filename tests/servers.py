@@ -24,7 +24,7 @@ VALID = ROOT / "schemas" / "examples" / "valid"
 
 
 class Valkey:
-    """A Valkey on a unix socket in a short temporary folder, with an append-only file; it can be killed and started again."""
+    """A Valkey with an append-only file, on a unix socket; it can be killed and started again."""
 
     def __init__(self, *, port: int = 0) -> None:
         # A unix socket's path may have about 100 bytes; pytest's own folders are longer.
@@ -70,7 +70,7 @@ def _answers(client: redis.Redis) -> bool:
 
 
 class Postgres:
-    """A PostgreSQL in which every test gets a fresh database: ours from the wheel, or the one of COPYDESK_TEST_DATABASE_URL."""
+    """A PostgreSQL with a fresh database for every test: from the wheel, or that of COPYDESK_TEST_DATABASE_URL."""
 
     def __init__(self) -> None:
         self._server = None
@@ -147,7 +147,7 @@ def copydesk(*arguments: object, cwd: Path, timeout: float = 100, **settings: st
 
 
 class Background:
-    """A `copydesk …` that stays, in a session of its own; stopped as Ctrl-C does, unless something else was done to it."""
+    """A `copydesk …` that stays, in a session of its own; at the end it is stopped as Ctrl-C does."""
 
     def __init__(self, *arguments: object, cwd: Path, **settings: str) -> None:
         self.log = cwd / f"{arguments[0]}-{uuid.uuid4().hex[:6]}.log"
@@ -183,7 +183,7 @@ class Background:
 
 
 def processes_naming(text: str) -> list[int]:
-    """Ids of the living processes whose command line or environment holds `text` (a test's own folder), but for ours."""
+    """Ids of the living processes whose command line or environment holds `text`, a test's own folder."""
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():

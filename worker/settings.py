@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(0.005, gt=0, description="the dispatcher's shortest wait when the lanes are empty")
     max_attempts: int = Field(3, ge=1, description="deaths or time-outs while reading a document before it is poison")
 
+    raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
+
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task
     # is dead before anybody else may hold its lease.
     statement_seconds: float = Field(10, gt=0, description="statement_timeout and lock_timeout")

@@ -108,9 +108,8 @@ def document(number: int, count: int) -> str:
         lines += [f'  - title: "{_title(other)}"', f'    excerpt: "{_sentence(draw)}"', f'    webUrl: "{_url(other)}"',
                   f"    quality: {draw.randint(0, 120)}", "    provider:", f"      name: {other_name}",
                   f"      domain: {other_domain}"]  # fmt: skip
-    return "\n".join(
-        [*lines, f'secured: "{draw.randbytes(60).hex()};AAECAwQFBgcICQoLDA0ODw=="', "---", _sentence(draw), ""]
-    )
+    lines += [f'secured: "{draw.randbytes(60).hex()};AAECAwQFBgcICQoLDA0ODw=="', "---", _sentence(draw), ""]
+    return "\n".join(lines)
 
 
 def _paper(number: int) -> tuple[str, str]:

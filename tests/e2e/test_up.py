@@ -1,4 +1,4 @@
-"""`copydesk up` with crawlers beside it: Redis commands, Celery's send_task, replies, retractions, and what operators read."""
+"""`copydesk up` with crawlers beside it: Redis commands, Celery's send_task, replies, and what operators read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml without a Docker engine: the file against Compose's own schema, and each service's command by hand."""
+"""docker-compose.yml without a Docker engine: against Compose's own schema, and each service's command by hand."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ log = get_logger("dispatch")
 _LONGEST_IDLE_SECONDS = 0.02
 _REAP_EVERY_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 600.0
+_MAINTAIN_EVERY_SECONDS = 3600.0
 _UNREACHABLE = (redis.RedisError, OperationalError, OSError)
 
 
@@ -37,7 +38,7 @@ class Dispatcher(bootsteps.StartStopStep):
         self.loop: DispatchLoop | None = None
 
     def start(self, parent: Any) -> None:
-        self.loop = DispatchLoop(settings(), parent.app.tasks["copydesk.ingest"])
+        self.loop = DispatchLoop(settings(), parent.app.tasks["copydesk.ingest"], parent.app.tasks["copydesk.maintain"])
         self.loop.start()
 
     def stop(self, parent: Any) -> None:
@@ -50,10 +51,12 @@ class Dispatcher(bootsteps.StartStopStep):
 class DispatchLoop(threading.Thread):
     """Serves all lanes in weighted turns until stopped."""
 
-    def __init__(self, config: Settings, ingest: Any) -> None:
+    def __init__(self, config: Settings, ingest: Any, maintain: Any) -> None:
         super().__init__(name="copydesk-dispatcher", daemon=True)
         self._config = config
         self._ingest = ingest
+        self._maintain = maintain
+        self._next_maintenance = time.monotonic() + _MAINTAIN_EVERY_SECONDS
         self._client = connect(config.redis)
         self._lanes = [
             (lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))
@@ -114,6 +117,9 @@ class DispatchLoop(threading.Thread):
             self._next_forget = now + _FORGET_EVERY_SECONDS
             for _, queue in self._lanes:
                 queue.forget_idle_workers()
+        if now >= self._next_maintenance:
+            self._next_maintenance = now + _MAINTAIN_EVERY_SECONDS
+            self._maintain.apply_async(retry=False)
         return handed_out
 
     def _turn(self, lane: Lane, queue: LeaseQueue) -> int:

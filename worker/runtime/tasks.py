@@ -22,6 +22,7 @@ from worker.intake.connect import connect
 from worker.intake.producer import submit_entry
 from worker.intake.stream import Claimed, LeaseQueue
 from worker.observe.logs import get_logger
+from worker.operate.maintenance import expire_raw
 from worker.pipeline import Batch, process
 from worker.settings import settings
 from worker.store.engine import is_conflict, is_transient, make_engine
@@ -176,6 +177,14 @@ def _say(batch: Batch, versions: Sequence[Version], worker: str) -> None:
              outcomes=dict(outcomes), ms=batch.timings, worker=worker)  # fmt: skip
 
 
+@shared_task(name="copydesk.maintain", ignore_result=True)
+def maintain() -> None:
+    """Hourly: let go of what nothing needs any more."""
+    removed = expire_raw(_engine(), days=settings().raw_days)
+    if removed:
+        log.info("Raw documents expired", documents=removed)
+
+
 @shared_task(name="copydesk.submit", ignore_result=True)
 def submit(
     raw: str,
@@ -194,4 +203,4 @@ def submit(
     log.debug("Put on the stream", id=id_, lane=target, source=source, key=key)
 
 
-__all__ = ["ingest", "receipt_of", "submit", "worker_name"]
+__all__ = ["ingest", "maintain", "receipt_of", "submit", "worker_name"]

@@ -97,7 +97,7 @@ def discard(connection: Connection, id_: int, who: str, reason: str) -> None:
 
 def keep_edit(connection: Connection, id_: int, raw: bytes, sha256: bytes, who: str) -> None:
     """Make a mended text the one that is replayed."""
-    row = {"sha256": sha256, "size": len(raw), "bytes": raw, "first_seen_at": datetime.now(UTC)}
+    row = {"sha256": sha256, "size": len(raw), "bytes": raw, "last_seen_at": datetime.now(UTC)}
     merge(connection, raw_documents, [row], ["sha256"])
     values = {"raw_sha256": sha256, "edits": dead_letters.c.edits + 1}
     connection.execute(update(dead_letters).where(dead_letters.c.id == id_).values(values))

@@ -27,7 +27,7 @@ def outcome_counts(connection: Connection) -> dict[str, int]:
         .group_by(receipts.c.outcome)
         .order_by(receipts.c.outcome)
     )
-    return dict(connection.execute(query))
+    return dict(connection.execute(query).tuples().all())
 
 
 def dead_letter_codes(connection: Connection) -> dict[str, int]:
@@ -38,7 +38,7 @@ def dead_letter_codes(connection: Connection) -> dict[str, int]:
         .group_by(dead_letters.c.code)
         .order_by(func.count().desc(), dead_letters.c.code)
     )
-    return dict(connection.execute(query))
+    return dict(connection.execute(query).tuples().all())
 
 
 def totals(connection: Connection) -> dict[str, int]:

@@ -194,7 +194,7 @@ raw_documents = Table(
     Column("sha256", LargeBinary(32), primary_key=True),
     Column("size", BigInteger, nullable=False, comment="bytes that were sent"),
     Column("bytes", LargeBinary, nullable=False, comment="all of them, or beyond the size limit the first 64 KiB"),
-    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False, index=True),
 )
 
 receipts = Table(

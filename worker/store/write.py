@@ -52,11 +52,11 @@ def write_batch(
 
 def _keep_raw(connection: Connection, versions: Sequence[Version], now: datetime) -> None:
     rows = {
-        version.sha256: {"sha256": version.sha256, "size": version.raw_size, "bytes": version.raw, "first_seen_at": now}
+        version.sha256: {"sha256": version.sha256, "size": version.raw_size, "bytes": version.raw, "last_seen_at": now}
         for version in versions
         if version.sha256 is not None
     }
-    merge(connection, raw_documents, [rows[digest] for digest in sorted(rows)], ["sha256"])
+    merge(connection, raw_documents, [rows[digest] for digest in sorted(rows)], ["sha256"], ["last_seen_at"])
 
 
 def _without_receipt(connection: Connection, versions: Sequence[Version]) -> list[Version]:

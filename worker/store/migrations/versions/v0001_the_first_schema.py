@@ -83,9 +83,12 @@ def upgrade() -> None:
         sa.Column(
             "bytes", sa.LargeBinary(), nullable=False, comment="all of them, or beyond the size limit the first 64 KiB"
         ),
-        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_raw_documents")),
     )
+    with op.batch_alter_table("raw_documents", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_raw_documents_last_seen_at"), ["last_seen_at"], unique=False)
+
     op.create_table(
         "receipts",
         sa.Column("lane", sa.Text(), nullable=False),
@@ -302,6 +305,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_receipts_article_id")
 
     op.drop_table("receipts")
+    with op.batch_alter_table("raw_documents", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_raw_documents_last_seen_at"))
+
     op.drop_table("raw_documents")
     op.drop_table("providers")
     with op.batch_alter_table("documents", schema=None) as batch_op:
