@@ -16,7 +16,7 @@ from tests.e2e.stored import stored
 from tests.servers import command, copydesk, environment, processes_naming, results, until
 from worker.settings import embedded_redis_url
 
-COUNT = 2000
+COUNT = 2000  # two blows fall in it
 # A lease as short as the order of time-outs allows: what the dead held comes back after it.
 SHORT = {"COPYDESK_STATEMENT_SECONDS": "2", "COPYDESK_IDLE_TRANSACTION_SECONDS": "2.5", "COPYDESK_TASK_SECONDS": "3",
          "COPYDESK_LEASE_SECONDS": "4"}  # fmt: skip

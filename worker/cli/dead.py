@@ -86,7 +86,9 @@ def list_(source: Source = None, code: Code = None, since: Since = None, text: T
         return Exit.OK
     table = Table(show_edge=False, pad_edge=False)
     for name in ("code", "source", "documents", "first", "last", "example"):
-        table.add_column(name, justify="right" if name in ("documents", "example") else "left", no_wrap=name != "source")
+        table.add_column(
+            name, justify="right" if name in ("documents", "example") else "left", no_wrap=name != "source"
+        )
     for row in found:
         first, last = (f"{_utc(moment):%m-%d %H:%M}" for moment in (row.first, row.last))
         table.add_row(row.code, plain(row.source), f"{row.count:,}", first, last, str(row.example))

@@ -60,7 +60,12 @@ def _print(found: dict[str, Any]) -> None:
         if article["named_by_count"] > len(article["named_by"]):
             line(f"  … named by {article['named_by_count']:,} articles in all")
     for document in found["documents"]:
-        state = "retracted" if document["retracted"] else "shown" if document["shown"] else "not shown, an older teller"
+        state = (
+            "retracted" if document["retracted"]
+            else "shown" if document["shown"]
+            else "not shown, an older teller" if document["tells"]
+            else "tells another article"
+        )  # fmt: skip
         line(f"document {document['source']} / {document['key']} ({state}), changed {document['changed_at']}")
     for receipt in found["receipts"]:
         changed = f", changed {', '.join(receipt['changed'])}" if receipt["changed"] else ""

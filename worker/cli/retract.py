@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 def retract(
     wanted: Annotated[str, typer.Argument(metavar="URL|KEY", help="the article's URL, or the producer's key")],
     source: Annotated[str | None, typer.Option(help="only documents of this source")] = None,
-    lane: Annotated[str | None, typer.Option(help="the lane to use; the first by default")] = None,
+    lane: Annotated[
+        str | None, typer.Option(help="the lane to use; by default the first that may speak for the source")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be retracted")] = False,
 ) -> int:
     """Retract every live document that has this key or tells this URL; what others tell of the article stays."""
@@ -24,6 +26,7 @@ def retract(
     from worker.intake.connect import connect
     from worker.intake.producer import submit_entry
     from worker.operate.explain import explain
+    from worker.pipeline import normal_key
     from worker.settings import settings
     from worker.store.engine import make_engine
 
@@ -32,13 +35,26 @@ def retract(
     with engine.connect() as connection:
         told = explain(connection, wanted)["documents"]
     engine.dispose()
-    found = [one for one in told if not one["retracted"] and source in (None, one["source"])]
+    is_url = wanted.startswith(("http://", "https://"))
+    found = [
+        one for one in told
+        if not one["retracted"] and source in (None, one["source"])
+        and (one["key"] in (wanted, normal_key(wanted)) or (is_url and one["tells"]))
+    ]  # fmt: skip
     if not found:
         typer.echo("No live document has this key or tells this URL.", err=True)
         return Exit.REJECTED
-    target = lane or config.lane_list[0].name
+    if lane is not None and lane not in [known.name for known in config.lane_list]:
+        raise typer.BadParameter(f"{lane!r} is no lane of COPYDESK_LANES")
     for one in found:
         label = plain(f"{one['source']} / {one['key']}")
+        # A lane that fixes its source speaks for no other.
+        fitting = [known.name for known in config.lane_list if known.source in (None, one["source"])]
+        target = lane or next(iter(fitting), None)
+        if target not in fitting:
+            raise typer.BadParameter(
+                f"{f'the lane {lane} cannot' if lane else 'no lane can'} retract {label}: it fixes another source"
+            )
         if yes:
             with connect(config.redis) as client:
                 id_ = submit_entry(client, target, None, source=one["source"], key=one["key"], op="retract")

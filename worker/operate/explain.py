@@ -8,6 +8,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.engine import Connection
 
 from worker.enrich.urls import canonicalise, url_hash
+from worker.pipeline import normal_key
 from worker.store.tables import article_urls, articles, dead_letters, documents, links, receipts
 
 _MOST = 50
@@ -17,17 +18,21 @@ def explain(connection: Connection, wanted: str) -> dict[str, Any]:
     """What is known of a receipt id, a URL or a producer's key. Empty lists: nothing."""
     found_receipts = list(connection.execute(_newest(select(receipts).where(receipts.c.id == wanted))))
     article = _article_of(connection, wanted)
-    if article is None and found_receipts and found_receipts[0].article_id is not None:
-        article = connection.execute(select(articles).where(articles.c.id == found_receipts[0].article_id)).first()
-    same_key = [documents.c.key == wanted]
+    if article is None and found_receipts:
+        article = _one(connection, articles.c.id == found_receipts[0].article_id)
+    document_ids = {row.document_id for row in found_receipts if row.document_id is not None}
+    same = [documents.c.key.in_({wanted, normal_key(wanted)}), documents.c.id.in_(document_ids)]
+    if article is None:
+        live = select(documents.c.article_hash).where(or_(*same), ~documents.c.retracted)
+        hash_ = connection.scalar(live.order_by(documents.c.revision.desc()).limit(1))
+        article = _one(connection, articles.c.url_hash == hash_)
     if article is not None:
-        same_key.append(documents.c.article_hash == article.url_hash)
-    document_ids = [row.document_id for row in found_receipts if row.document_id is not None]
+        same.append(documents.c.article_hash == article.url_hash)
+        # Those that told it once are part of its life: retracted, or moved to another URL.
+        before = select(receipts.c.document_id).where(receipts.c.article_id == article.id)
+        same.append(documents.c.id.in_(before.distinct().limit(_MOST)))
     told = connection.execute(
-        select(documents)
-        .where(or_(*same_key, documents.c.id.in_(document_ids)))
-        .order_by(documents.c.revision.desc())
-        .limit(_MOST)
+        select(documents).where(or_(*same)).order_by(documents.c.revision.desc()).limit(_MOST)
     ).all()
     history = connection.execute(
         _newest(
@@ -52,6 +57,7 @@ def explain(connection: Connection, wanted: str) -> dict[str, Any]:
         "documents": [
             {
                 "source": row.source, "key": row.key, "revision": row.revision, "retracted": row.retracted,
+                "tells": article is not None and article.url_hash == row.article_hash,
                 "shown": article is not None and article.document_id == row.id, "changed_at": row.changed_at.isoformat(),
             }
             for row in told
@@ -59,6 +65,10 @@ def explain(connection: Connection, wanted: str) -> dict[str, Any]:
         "receipts": [_receipt(row) for row in history],
         "dead_letters": [{"dead_letter": row.id, "code": row.code, "status": row.status, "id": row.receipt_id} for row in letters],
     }  # fmt: skip
+
+
+def _one(connection: Connection, where: Any) -> Any:
+    return connection.execute(select(articles).where(where)).first()
 
 
 def _newest(query: Any) -> Any:

@@ -10,8 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery, signals
+from redis import RedisError
 
+from worker.intake.connect import connect
 from worker.observe import logs
+from worker.runtime import transport
 from worker.runtime.dispatcher import Dispatcher
 from worker.settings import Settings, settings
 
@@ -61,9 +64,19 @@ def configuration(config: Settings) -> dict[str, Any]:
     }
 
 
+transport.register()
 app = Celery("copydesk", include=["worker.runtime.tasks"])
 app.config_from_object(configuration(settings()))
 app.steps["worker"].add(Dispatcher)
+
+
+@signals.worker_init.connect
+def _mend_broker(**_: object) -> None:
+    try:
+        with connect(settings().redis) as client:
+            transport.mend_keys(client)
+    except RedisError:
+        return  # not reachable yet: Celery waits for it, and the dispatcher tries again
 
 
 @signals.setup_logging.connect

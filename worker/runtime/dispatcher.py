@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 from worker.intake.connect import connect
 from worker.intake.stream import LeaseQueue
 from worker.observe.logs import get_logger
+from worker.runtime.transport import mend_keys
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
 
 log = get_logger("dispatch")
@@ -103,6 +104,7 @@ class DispatchLoop(threading.Thread):
             self._ended.wait(idle)
 
     def _prepare(self) -> None:
+        mend_keys(self._client)
         for _, queue in self._lanes:
             queue.ensure()
 

@@ -60,9 +60,14 @@ def worker_name() -> str:
 def ingest(lane: str, ids: list[str]) -> None:
     """Take the entries `ids` of `lane` through the pipeline, and settle them when the store has committed."""
     config, queue, worker = settings(), _queue(lane), worker_name()
-    entries = queue.claim(
-        worker, ids, lease_seconds=config.lease_seconds, most_bytes=config.max_document_bytes + 65_536
-    )
+    try:
+        most = config.max_document_bytes + 65_536  # of the whole entry: the document, and the small fields beside it
+        entries = queue.claim(worker, ids, lease_seconds=config.lease_seconds, most_bytes=most)
+    except redis.ResponseError as error:
+        log.warning(
+            "A claim check cannot be followed", lane=lane, error=str(error), next="it is dropped; its entries are not"
+        )
+        return
     if not entries:
         return
     try:

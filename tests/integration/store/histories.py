@@ -47,6 +47,34 @@ class Retract:
     key: str
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A version that is rejected. `mends`: what an operator makes of it, each newer than the one before; `replayed`: sent
+    again as it was (it killed its process, and does not any more).
+    """
+
+    sent: Put
+    mends: tuple[Put, ...] = ()
+    replayed: bool = False
+
+    @property
+    def source(self):
+        return self.sent.source
+
+    @property
+    def key(self):
+        return self.sent.key
+
+    @property
+    def text(self):
+        return self.sent.text if self.replayed else self.sent.text.replace("title: ", "title: one: two: ", 1)
+
+    @property
+    def accepted(self):
+        """(edit, version) of what is stored of it in the end."""
+        return [(0, self.sent)] if self.replayed else list(enumerate(self.mends, 1))
+
+
 def _put(random):
     key = random.choice((None, *KEYS))
     return Put(
@@ -62,13 +90,26 @@ def _put(random):
     )
 
 
-def history(random, *, documents, length):
+def _broken(random, event, pool):
+    if random.random() < 0.3:
+        return Broken(event, replayed=True)
+    texts = random.choices(pool, k=random.choice((0, 1, 1, 2)))
+    mends = [
+        replace(text, source=event.source, key=event.key, url=text.url or (None if event.key else SITES[0]))
+        for text in texts
+    ]
+    return Broken(event, mends=tuple(mends))
+
+
+def history(random, *, documents, length, rejected=0.2):
     """Few distinct documents, sent again and again, often with nothing new but `secured`, or retracted."""
     pool = [_put(random) for _ in range(documents)]
     events = []
     for _ in range(length):
         event = random.choice(pool)
-        if random.random() < 0.15:
+        if random.random() < rejected:
+            events.append(_broken(random, event, pool))
+        elif random.random() < 0.15:
             events.append(Retract(event.source, event.key or event.url))
         elif random.random() < 0.3:
             events.append(replace(event, url=random.choice(SITES), title=random.choice("AB")))

@@ -1,0 +1,263 @@
+"""What operators do with the documents of a running desk: list, show, replay, mend, discard, explain, retract."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+from sqlalchemy import create_engine, select
+
+from tests.servers import Background, copydesk, results, until
+from worker.settings import embedded_redis_url
+from worker.store import tables
+
+BROKEN = """---
+title: One story
+excerpt: They call it: the hall
+webUrl: https://www.{name}.example/story
+---
+"""
+
+
+def mended(name, title="One story"):
+    return BROKEN.format(name=name).replace("call it:", "call it").replace("One story", title)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """The folder in which a `copydesk up` serves."""
+    folder = tmp_path_factory.mktemp("operators")
+    with Background("up", cwd=folder) as up:
+        up.says("serves the lanes documents")
+        yield folder
+        assert up.process.poll() is None, up.text()
+
+
+@pytest.fixture
+def rows(desk):
+    engine = create_engine(f"sqlite:///{desk}/.copydesk/copydesk.db")
+
+    def find(table, **wanted):
+        with engine.connect() as connection:
+            return connection.execute(select(table).filter_by(**wanted)).all()
+
+    yield find
+    engine.dispose()
+
+
+def run(desk, *arguments, code=0):
+    done = copydesk(*arguments, cwd=desk)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def push(desk, rows, **fields):
+    """Push an entry; returns its receipt."""
+    with redis.Redis.from_url(embedded_redis_url(desk / ".copydesk")) as client:
+        id_ = client.xadd("documents", fields).decode()
+    (receipt,) = until(lambda: rows(tables.receipts, id=id_), what=f"{id_} has an outcome")
+    return receipt
+
+
+@pytest.fixture
+def broken(desk, rows):
+    """`broken(name)`: push a broken document and return its dead letter."""
+
+    def make(name, key="story.md"):
+        receipt = push(desk, rows, raw=BROKEN.format(name=name), source=name, key=key)
+        assert receipt.outcome == "rejected"
+        (letter,) = rows(tables.dead_letters, receipt_id=receipt.id)
+        return letter
+
+    return make
+
+
+def concluded(rows, letter, actions):
+    """Wait for the last of `actions`; returns all that was done to a dead letter."""
+
+    def done():
+        found = rows(tables.dead_letter_actions, dead_letter_id=letter.id)
+        return found if [row.action for row in found] == actions else None
+
+    return until(done, what=f"{actions} were done to {letter.id}")
+
+
+def test_a_folder_with_a_broken_document_is_seen_in_the_list_and_shown_with_a_caret(tmp_path):
+    folder = tmp_path / "stories"
+    folder.mkdir()
+    (folder / "good.md").write_text(mended("good"))
+    (folder / "bad.md").write_text(BROKEN.format(name="bad"))
+    ingested = copydesk("ingest", "stories", "--json", "--source", "paper", cwd=tmp_path)
+    assert ingested.returncode == 1
+    assert results(ingested.stdout)[1]["rejected"] == 1
+    # The desk is closed: the dead letters are read all the same.
+    listed = run(tmp_path, "dead", "list")
+    (line,) = (line for line in listed.stdout.splitlines() if "yaml_unquoted_colon" in line)
+    assert re.match(r"yaml_unquoted_colon\W+paper\W+1\W", line)
+    (letter,) = map(json.loads, run(tmp_path, "dead", "list", "--json").stdout.splitlines())
+    assert (letter["key"], letter["code"], letter["status"], letter["edits"]) == (
+        "bad.md",
+        "yaml_unquoted_colon",
+        "open",
+        0,
+    )
+    for elsewhere in (("--source", "other"), ("--code", "no_title"), ("--text", "no such"), ("--since", "2126-01-01")):
+        assert run(tmp_path, "dead", "list", "--json", *elsewhere).stdout == ""
+        assert run(tmp_path, "dead", "list", *elsewhere).stdout == "No open dead letters match.\n"
+    for here in (("--source", "paper"), ("--code", letter["code"]), ("--text", "bad.md"), ("--since", "1h")):
+        assert json.loads(run(tmp_path, "dead", "list", "--json", *here).stdout) == letter
+    lines = run(tmp_path, "dead", "show", letter["dead_letter"]).stdout.splitlines()
+    assert "from paper, key bad.md" in lines[1]
+    at = next(n for n, line in enumerate(lines) if line.startswith("  3 | "))
+    assert lines[at] == "  3 | excerpt: They call it: the hall"
+    assert lines[at + 1].index("^") == lines[at].index("it:") + 2
+    shown = json.loads(run(tmp_path, "dead", "show", letter["dead_letter"], "--json").stdout)
+    assert shown["raw"] == BROKEN.format(name="bad")
+    run(tmp_path, "dead", "show", 999, code=2)
+    run(tmp_path, "dead", "list", "--since", "yesterday", code=2)
+
+
+def test_a_replay_tells_first_what_would_become_of_it(desk, rows, broken):
+    letter = broken("replayed")
+    dry = run(desk, "dead", "replay", letter.id, "--json")
+    assert json.loads(dry.stdout) == {"passing": 0, "failing": {"yaml_unquoted_colon": 1}, "replayed": 0}
+    assert "would be rejected again" in run(desk, "dead", "replay", letter.id).stdout
+    assert rows(tables.dead_letter_actions, dead_letter_id=letter.id) == []
+    run(desk, "dead", "replay", "--source", "replayed", "--yes")
+    asked, failed = concluded(rows, letter, ["replayed", "failed"])
+    assert asked.who.startswith(f"{getpass.getuser()}@")
+    assert timedelta() <= datetime.now(UTC) - asked.at < timedelta(minutes=2)
+    assert failed.reason == "rejected"
+    (after,) = rows(tables.dead_letters, id=letter.id)
+    assert (after.status, after.revision) == ("open", letter.revision)
+    assert len(rows(tables.dead_letters, source="replayed")) == 1, "a replay that fails is no second dead letter"
+
+
+def test_an_edit_is_checked_then_stored(desk, rows, broken, tmp_path):
+    letter = broken("edited")
+    (tmp_path / "bad.md").write_text("---\ntitle: still: broken\n---\n")
+    refused = run(desk, "dead", "edit", letter.id, "--file", tmp_path / "bad.md", code=1)
+    assert "yaml_unquoted_colon" in refused.stderr
+    assert rows(tables.dead_letter_actions, dead_letter_id=letter.id) == []
+    (tmp_path / "fixed.md").write_text(mended("edited"))
+    run(desk, "dead", "edit", letter.id, "--file", tmp_path / "fixed.md")
+    edited, _, passed = concluded(rows, letter, ["edited", "replayed", "passed"])
+    assert edited.who.startswith(f"{getpass.getuser()}@")
+    assert passed.reason == "stored"
+    (paper,) = rows(tables.documents, source="edited")
+    assert (paper.key, paper.revision) == ("story.md", f"{letter.revision}#0001")
+    (article,) = rows(tables.articles, document_id=paper.id)
+    assert article.excerpt == "They call it the hall"
+    shown = run(desk, "dead", "show", letter.id).stdout
+    assert f"edited by {edited.who}" in shown
+    assert "passed by" in shown
+    run(desk, "dead", "edit", letter.id, "--file", tmp_path / "fixed.md", code=2)
+    run(desk, "dead", "replay", letter.id, "--yes")
+    assert rows(tables.dead_letters, id=letter.id)[0].status == "replayed"
+
+
+def test_mending_an_old_document_leaves_the_newer_version(desk, rows, broken, tmp_path):
+    letter = broken("late")
+    assert push(desk, rows, raw=mended("late", "The newer"), source="late", key="story.md").outcome == "stored"
+    (tmp_path / "fixed.md").write_text(mended("late", "The older"))
+    run(desk, "dead", "edit", letter.id, "--file", tmp_path / "fixed.md")
+    *_, passed = concluded(rows, letter, ["edited", "replayed", "passed"])
+    assert passed.reason == "superseded"
+    (paper,) = rows(tables.documents, source="late")
+    assert [row.title for row in rows(tables.articles, document_id=paper.id)] == ["The newer"]
+    (internal,) = rows(tables.receipts, source="late", lane="copydesk:internal")
+    assert internal.outcome == "superseded"
+
+
+def test_discarding_needs_a_reason_and_is_recorded(desk, rows, broken):
+    letter = broken("discarded")
+    run(desk, "dead", "discard", letter.id, code=2)
+    assert "dry run" in run(desk, "dead", "discard", letter.id, "--reason", "no story").stdout
+    assert rows(tables.dead_letters, id=letter.id)[0].status == "open"
+    run(desk, "dead", "discard", letter.id, "--reason", "no story", "--yes")
+    assert rows(tables.dead_letters, id=letter.id)[0].status == "discarded"
+    (done,) = rows(tables.dead_letter_actions, dead_letter_id=letter.id)
+    assert (done.action, done.reason) == ("discarded", "no story")
+    assert run(desk, "dead", "list", "--json", "--source", "discarded").stdout == ""
+    assert "discarded by" in run(desk, "dead", "show", letter.id).stdout
+    run(desk, "dead", "replay", letter.id, "--yes")
+    assert len(rows(tables.dead_letter_actions, dead_letter_id=letter.id)) == 1, "what is closed is not replayed"
+
+
+def test_explain_tells_the_life_of_a_document_by_receipt_url_and_key(desk, rows, broken, tmp_path):
+    letter = broken("life", "life.md")
+    (tmp_path / "fixed.md").write_text(mended("life"))
+    run(desk, "dead", "edit", letter.id, "--file", tmp_path / "fixed.md")
+    concluded(rows, letter, ["edited", "replayed", "passed"])
+    newer = mended("life", "Another title").replace("---\n", "---\nampWebUrl: https://amp.life.example/story\n", 1)
+    second = push(desk, rows, raw=newer, source="life", key="life.md")
+    assert second.outcome == "updated"
+    naming = "---\ntitle: Names it\nwebUrl: https://names.example/1\nrelated: [{title: T, webUrl: https://amp.life.example/story}]\n---\n"
+    push(desk, rows, raw=naming, source="names", key="1")
+    for wanted in (second.id, "https://www.life.example/story", "http://life.example/story?utm_source=x", "life.md"):
+        found = json.loads(run(desk, "explain", wanted, "--json").stdout)
+        assert found["article"]["title"] == "Another title", wanted
+        assert found["article"]["state"] == "told"
+        assert {alias["claim"] for alias in found["article"]["aliases"]} >= {"amp"}
+        assert [link["title"] for link in found["article"]["named_by"]] == ["Names it"]
+        (document,) = found["documents"]
+        assert (document["source"], document["key"], document["shown"]) == ("life", "life.md", True)
+        outcomes = {receipt["outcome"]: receipt for receipt in found["receipts"]}
+        assert outcomes.keys() >= {"stored", "updated"}
+        assert "title" in outcomes["updated"]["changed"]
+    by_receipt = json.loads(run(desk, "explain", letter.receipt_id, "--json").stdout)
+    assert by_receipt["dead_letters"] == [
+        {"dead_letter": letter.id, "code": "yaml_unquoted_colon", "status": "replayed", "id": letter.receipt_id}
+    ]
+    shown = run(desk, "explain", "life.md").stdout
+    for sentence in ("(told): Another title", "known as amp", "Names it", "document life / life.md (shown)",
+                     "updated, changed title", f"dead letter {letter.id} (replayed)", "error yaml_unquoted_colon"):  # fmt: skip
+        assert sentence in shown
+    assert "Nothing is known" in run(desk, "explain", "no such key", code=1).stderr
+
+
+def test_a_url_is_retracted_and_what_was_retracted_is_still_explained(desk, rows):
+    url = "https://www.withdrawn.example/story"
+    for source in ("one", "two"):
+        push(desk, rows, raw=mended("withdrawn", source), source=source)
+    dry = run(desk, "retract", url)
+    assert "dry run" in dry.stderr
+    assert sorted(dry.stdout.splitlines()) == [
+        f"would retract {s} / https://withdrawn.example/story" for s in ("one", "two")
+    ]
+    for source, left in (("two", "one"), ("one", None)):
+        done = run(desk, "retract", url, "--source", source, "--yes")
+        id_, told = done.stdout.strip().split("\t")
+        assert told.startswith(f"{source} / ")
+        (receipt,) = until(lambda id_=id_: rows(tables.receipts, id=id_), what="it is retracted")
+        assert receipt.outcome == "retracted"
+        found = json.loads(run(desk, "explain", url, "--json").stdout)
+        assert found["article"]["title"] == left
+        assert {row["source"]: row["retracted"] for row in found["documents"]}[source] is True
+    run(desk, "retract", url, "--yes", code=1)
+    found = json.loads(run(desk, "explain", url, "--json").stdout)
+    assert found["article"]["state"] == "orphan"
+    assert {"stored", "retracted"} <= {receipt["outcome"] for receipt in found["receipts"]}
+
+
+def test_the_sum_holds_after_replays(desk, rows):
+    """Replays are counted apart from what was submitted."""
+    (lane,) = (
+        lane for lane in json.loads(run(desk, "status", "--json").stdout)["lanes"] if lane["lane"] == "documents"
+    )
+    assert lane["added"] == lane["settled"] + lane["backlog"]
+    assert lane["settled"] == len(rows(tables.receipts, lane="documents"))
+    assert json.loads(run(desk, "audit", "--json").stdout)["sound"] is True
+
+
+def test_an_empty_folder_is_answered_in_a_sentence(tmp_path):
+    for command in (("dead", "list"), ("dead", "show", 1), ("explain", "x"), ("retract", "x")):
+        done = copydesk(*command, cwd=tmp_path)
+        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode in (0, 1, 2, 3)
+        assert done.stdout + done.stderr
