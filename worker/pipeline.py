@@ -115,7 +115,8 @@ def open_entry(batch: Batch, entry: Claimed, digest: Callable[[str, int], str]) 
     if entry.truncated:
         size = entry.size
         version.raw, version.raw_size = raw, size
-        version.sha256 = bytes.fromhex(digest(entry.id, size))
+        # Should reading even its digest have ended a process, the part that is kept has to do.
+        version.sha256 = hashlib.sha256(raw).digest() if entry.attempts else bytes.fromhex(digest(entry.id, size))
         version.problems = (
             problem("too_large", f"The document has {size:,} bytes.", expected=f"at most {batch.limits.max_bytes:,}"),
         )

@@ -119,8 +119,8 @@ class LeaseQueue:
         reply = self._run("reap", GROUP, DISPATCHED, int(lease_seconds * 1000), most)
         return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 
-    def digest(self, id_: str, field: bytes, size: int, *, chunk_bytes: int = 8 << 20) -> str:
-        """SHA-256 of a field too large to be held in memory, read piece by piece."""
+    def digest(self, id_: str, field: bytes, size: int, *, chunk_bytes: int = 64 << 20) -> str:
+        """SHA-256 of a field too large to be held in memory, read piece by piece (each is a copy of the whole on the server)."""
         digest = hashlib.sha256()
         for start in range(1, size + 1, chunk_bytes):
             piece = self._run("chunk", id_, field, start, start + chunk_bytes - 1)

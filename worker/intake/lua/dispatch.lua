@@ -6,17 +6,14 @@ local room = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]) - pending)
 local out = {redis.call('XLEN', KEYS[1]), pending}
 local bytes = 0
 while room > 0 and bytes < tonumber(ARGV[5]) do
-  -- In small steps, so that a few giants do not pile up in the server's memory.
-  local step = math.min(room, 25)
-  local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', step, 'STREAMS', KEYS[1], '>')
+  -- One at a time, so that a giant travels alone and several do not pile up in the server's memory.
+  local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', 1, 'STREAMS', KEYS[1], '>')
   if not reply then break end
-  for _, entry in ipairs(reply[1][2]) do
-    local size = 0
-    for _, part in ipairs(entry[2] or {}) do size = size + #part end
-    bytes = bytes + size
-    out[#out + 1] = entry[1]
-    out[#out + 1] = size
-  end
-  room = room - step
+  local entry, size = reply[1][2][1], 0
+  for _, part in ipairs(entry[2] or {}) do size = size + #part end
+  bytes = bytes + size
+  out[#out + 1] = entry[1]
+  out[#out + 1] = size
+  room = room - 1
 end
 return out
