@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
     """Check that every entry ever added to a lane has an outcome or is still in the backlog."""
-    from worker.cli.show import data_console, print_json
+    from worker.cli.show import print_json
     from worker.intake.connect import connect
     from worker.operate.figures import figures
     from worker.runtime.supervisor import Desk
@@ -37,7 +37,7 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
                 if lane["missing"] == 0
                 else f"{lane['missing']:,} entries were removed by somebody else"
             )
-            data_console().print(
+            typer.echo(
                 f"{lane['lane']}: {lane['added']:,} added, {lane['settled']:,} with an outcome, {lane['backlog']:,} waiting: {verdict}"
             )
     return Exit.OK if sound else Exit.UNSOUND

@@ -55,10 +55,13 @@ def ingest(
     worker_log = config.data_dir.absolute() / "worker.log"
     target = lane or config.lane_list[0].name
     started = time.monotonic()
+
+    def go_on(idle: float) -> bool:
+        desk.check_interrupted()
+        return idle < timeout and desk.failed_starts < 3
+
     with Desk(config, worker_log=str(worker_log)) as desk, _progress(len(submissions)) as advance:
-        results, finished = _run(
-            config, target, submissions, advance, lambda idle: idle < timeout and desk.failed_starts < 3
-        )
+        results, finished = _run(config, target, submissions, advance, go_on)
     outcomes = Counter(result["outcome"] for result in results)
     if json_:
         for result in results:
@@ -76,6 +79,8 @@ def ingest(
         for line in _next_steps(config, worker_log):
             talk.print(f"  {line}", style="dim", soft_wrap=True)
     if not finished:
+        if desk.failed_starts:
+            talk.print("The worker does not start.", style="red")
         talk.print(
             f"{len(submissions) - len(results):,} documents have no outcome yet: the log is {worker_log}", style="red"
         )

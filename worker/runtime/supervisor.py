@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from worker.intake.connect import connect
 from worker.intake.stream import LeaseQueue
@@ -38,14 +38,16 @@ class Desk:
         self._worker_log = worker_log
         self._worker: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
+        self.interrupted = False
         self.failed_starts = 0
         """How often in a row the worker ended within seconds of its start."""
         self._watch: threading.Thread | None = None
 
     def __enter__(self) -> Desk:
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            # Ended like by Ctrl-C, so that nothing that was started stays behind.
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            # SIGTERM ends like Ctrl-C, so that nothing that was started stays behind.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._interrupt)
         try:
             self._start()
         except BaseException:
@@ -58,6 +60,15 @@ class Desk:
     ) -> None:
         self.stop()
 
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self.interrupted = True
+        raise KeyboardInterrupt
+
+    def check_interrupted(self) -> None:
+        """Raise KeyboardInterrupt again, should the first have been lost in a destructor, where Python swallows it."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+
     def _start(self) -> None:
         self._settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._valkey is not None:
@@ -69,6 +80,7 @@ class Desk:
         # A store that nobody else administers is migrated here; a configured one too on its first use (it is empty).
         upgrade(self._settings, only_if_empty=self._settings.database_url is not None)
         make_engine(self._settings, pooled=False).connect().close()
+        self.check_interrupted()
         if self._with_worker:
             self._worker = self._spawn()
             self._watch = threading.Thread(target=self._restart_when_it_dies, daemon=True)

@@ -1,11 +1,6 @@
-"""Over real collections, where there are some: the invariants hold, and merging stays rare.
+"""Over real collections, where there are some: the invariants hold, and merging stays rare."""
 
-Set COPYDESK_TEST_CORPUS to a folder of unpacked collections (`.md` files, at any depth).
-"""
-
-import os
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 import yaml
@@ -16,12 +11,9 @@ from worker.enrich.copy import from_form, to_form
 from worker.enrich.edit import edit
 from worker.enrich.urls import canonicalise
 
-CORPUS = os.environ.get("COPYDESK_TEST_CORPUS")
-pytestmark = pytest.mark.skipif(not CORPUS, reason="COPYDESK_TEST_CORPUS names no folder")
 
-
-def documents():
-    for path in sorted(Path(CORPUS).rglob("*.md")):
+def documents(folder):
+    for path in sorted(folder.rglob("*.md")):
         head, closed, body = path.read_text(encoding="utf-8", errors="replace").removeprefix("---").partition("\n---")
         try:
             article = Article.model_validate(yaml.load(head, Loader=yaml.CBaseLoader) if closed else None)
@@ -31,10 +23,10 @@ def documents():
 
 
 @pytest.mark.timeout(600)
-def test_real_documents_round_trip_and_their_urls_are_stable():
+def test_real_documents_round_trip_and_their_urls_are_stable(corpus):
     spellings = defaultdict(set)
     edited = 0
-    for path, article, body in documents():
+    for path, article, body in documents(corpus("diablo4")):
         copy = edit(article, body, source="corpus", key=str(path))
         edited += 1
         assert from_form(to_form(copy), copy.secured) == copy
