@@ -70,7 +70,7 @@ class LeaseQueue:
         load = resources.files("worker.intake") / "lua"
         self._scripts = {
             name: client.register_script((load / f"{name}.lua").read_text("utf-8"))
-            for name in ("dispatch", "claim", "settle", "give_back", "reap", "chunk")
+            for name in ("dispatch", "claim", "settle", "give_back", "reap", "chunk", "readd")
         }
 
     def ensure(self) -> None:
@@ -113,6 +113,11 @@ class LeaseQueue:
         """Remove entries whose outcome is committed; returns how many of them were still there."""
         flat = [part for pair in outcomes for part in pair]
         return int(self._run("settle", GROUP, *flat, keys=[self.lane, self.counters])) if flat else 0
+
+    def readd(self, id_: str) -> str | None:
+        """Add an entry again under a fresh id, in place of `id_`; None when it is gone. Counted as `readded`."""
+        fresh = self._run("readd", GROUP, id_, keys=[self.lane, self.counters])
+        return _text(fresh) if fresh else None
 
     def reap(self, *, lease_seconds: float, most: int = 100) -> list[tuple[str, int]]:
         """Take entries whose lease ran out for dispatching again: (id, attempts that ended in a death)."""

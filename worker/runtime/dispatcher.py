@@ -13,12 +13,15 @@ from typing import Any
 import redis
 from celery import bootsteps
 from kombu.exceptions import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from worker.intake.connect import connect
 from worker.intake.stream import LeaseQueue
 from worker.observe.logs import get_logger
 from worker.runtime.transport import mend_keys
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
+from worker.store.engine import make_engine
+from worker.store.read import highest_id
 
 log = get_logger("dispatch")
 
@@ -59,6 +62,7 @@ class DispatchLoop(threading.Thread):
         self._maintain = maintain
         self._next_maintenance = time.monotonic() + _MAINTAIN_EVERY_SECONDS
         self._client = connect(config.redis)
+        self._engine = make_engine(config, pooled=False)
         self._lanes = [
             (lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))
         ]
@@ -107,6 +111,22 @@ class DispatchLoop(threading.Thread):
         mend_keys(self._client)
         for _, queue in self._lanes:
             queue.ensure()
+        try:
+            with self._engine.connect() as connection:
+                highest = {queue.lane: highest_id(connection, queue.lane) for _, queue in self._lanes}
+        except SQLAlchemyError as error:
+            log.warning("The store cannot be asked for the highest ids", error=str(getattr(error, "orig", error)),
+                        next="dispatching goes on; should an id come again, its entry is added anew")  # fmt: skip
+            return
+        for _, queue in self._lanes:
+            id_ = highest[queue.lane]
+            if id_ is not None and queue.advance(id_):
+                log.warning(
+                    "The lane had lost ids that the store knows",
+                    lane=queue.lane,
+                    id=id_,
+                    next="new entries come after it",
+                )
 
     def _round(self) -> int:
         """One turn of every lane; returns how many entries were handed out."""

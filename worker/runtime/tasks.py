@@ -130,6 +130,13 @@ def _process_and_settle(
         innocent=lambda: queue.keep(worker, ids),
         digest=lambda id_, size: queue.digest(id_, b"raw", size),
     )
+    for version in versions:
+        if version.collides:
+            fresh = queue.readd(version.id)
+            log.warning(
+                "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
+            )
+    versions = [version for version in versions if not version.collides]
     queue.settle((version.id, str(version.outcome)) for version in versions)
     _reply(versions, worker)
     _say(batch, versions, worker)

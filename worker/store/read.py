@@ -10,13 +10,22 @@ from sqlalchemy.engine import Connection
 
 from worker.settings import INTERNAL_LANE
 from worker.store.bulk import fetch
-from worker.store.tables import articles, dead_letters, documents, links, providers, receipts, stories, topics
+from worker.store.tables import articles, dead_letters, documents, lanes, links, providers, receipts, stories, topics
 
 
 def receipts_of(connection: Connection, lane: str, ids: Iterable[str]) -> dict[str, Any]:
     """Receipt id → its row, for those of `ids` that are settled."""
     columns = (receipts.c.id, receipts.c.lane, receipts.c.outcome, receipts.c.url, receipts.c.problems)
     return {row.id: row for row in fetch(connection, columns, receipts.c.id, ids) if row.lane == lane}
+
+
+def highest_id(connection: Connection, lane: str) -> str | None:
+    """The highest id of a lane that has a receipt, as Redis spells it."""
+    found = connection.scalar(select(lanes.c.highest).where(lanes.c.name == lane))
+    if not found:
+        return None
+    ms, _, rest = found.partition("-")
+    return f"{int(ms)}-{int(rest.partition(':')[0])}"
 
 
 def outcome_counts(connection: Connection) -> dict[str, int]:

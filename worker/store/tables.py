@@ -188,6 +188,13 @@ links = Table(
     Index("ix_links_target_id", "target_id"),
 )
 
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("highest", REVISION, nullable=False, comment="the highest id that has a receipt, in the form of revisions"),
+)
+
 raw_documents = Table(
     "raw_documents",
     metadata,

@@ -36,6 +36,8 @@ class Version:
     secured: str | None = None
     dead_letter: int | None = None
     """On the internal lane: the dead letter that this replays, with its revision, source and key."""
+    collides: bool = False
+    """Another document has a receipt under this lane and id: the stream was lost or restored, and ids came again."""
     outcome: Outcome | None = None
     url: str | None = None
     article_id: int | None = None

@@ -18,9 +18,11 @@ from worker.enrich.urls import document_hash
 from worker.store.articles import refresh
 from worker.store.bulk import fetch, merge
 from worker.store.engine import enter_writer
-from worker.store.identity import Change, DocumentState, judge
-from worker.store.tables import articles, dead_letter_actions, dead_letters, documents, raw_documents, receipts
+from worker.store.identity import Change, DocumentState, judge, revision
+from worker.store.tables import articles, dead_letter_actions, dead_letters, documents, lanes, raw_documents, receipts
 from worker.store.version import Version
+
+_FUTURE_SECONDS = 86_400
 
 
 def write_batch(
@@ -34,7 +36,8 @@ def write_batch(
 ) -> None:
     """Store `versions` and give each its outcome. The caller's transaction commits it all or nothing.
 
-    A version that has a receipt already (a redelivery) keeps the outcome it had. `read` parses a version that was taken
+    A version that has a receipt already (a redelivery) keeps the outcome it had; where that receipt is another
+    document's, the version `collides`, and nothing of it is stored. `read` parses a version that was taken
     for unchanged when its document turns out to have moved on meanwhile. Raises SQLAlchemy's errors.
     """
     _keep_raw(connection, versions, now)
@@ -48,6 +51,7 @@ def write_batch(
     _keep_dead(connection, [version for version in fresh if version.rejected], now)
     _conclude_replays(connection, fresh, worker, now)
     _write_receipts(connection, fresh, worker=worker, now=now, timings=timings)
+    _raise_highest(connection, fresh, now)
 
 
 def _keep_raw(connection: Connection, versions: Sequence[Version], now: datetime) -> None:
@@ -60,7 +64,8 @@ def _keep_raw(connection: Connection, versions: Sequence[Version], now: datetime
 
 
 def _without_receipt(connection: Connection, versions: Sequence[Version]) -> list[Version]:
-    columns = (receipts.c.lane, receipts.c.id, receipts.c.outcome, receipts.c.url, receipts.c.article_id)
+    columns = (receipts.c.lane, receipts.c.id, receipts.c.outcome, receipts.c.url, receipts.c.article_id, receipts.c.op,
+               receipts.c.key, receipts.c.raw_sha256)  # fmt: skip
     ids = [version.id for version in versions]
     settled = {(row.lane, row.id): row for row in fetch(connection, columns, receipts.c.id, ids)}
     fresh = []
@@ -68,6 +73,8 @@ def _without_receipt(connection: Connection, versions: Sequence[Version]) -> lis
         row = settled.get((version.lane, version.id))
         if row is None:
             fresh.append(version)
+        elif (row.op, row.key, row.raw_sha256) != (version.op, version.key, version.sha256):
+            version.collides = True
         else:
             version.outcome, version.url, version.article_id = Outcome(row.outcome), row.url, row.article_id
     return fresh
@@ -262,6 +269,20 @@ def _write_receipts(
         for version in versions
     ]
     merge(connection, receipts, rows, ["lane", "id"])
+
+
+def _raise_highest(connection: Connection, versions: list[Version], now: datetime) -> None:
+    """Remember the highest id of each lane; one from the future (a producer may choose ids) does not count."""
+    limit = revision(f"{int((now.timestamp() + _FUTURE_SECONDS) * 1000)}-0", "")
+    highest: dict[str, str] = {}
+    for version in versions:
+        reached = revision(version.id, "")
+        if reached < limit:
+            highest[version.lane] = max(reached, highest.get(version.lane, ""))
+    merge(connection, lanes, [{"name": name, "highest": ""} for name in sorted(highest)], ["name"])
+    for name, reached in highest.items():
+        lower = (lanes.c.name == name) & (lanes.c.highest < reached)
+        connection.execute(update(lanes).where(lower).values(highest=reached))
 
 
 def _code(version: Version) -> str:

@@ -68,6 +68,14 @@ def upgrade() -> None:
         batch_op.create_index("ix_documents_fingerprint", ["fingerprint"], unique=False)
 
     op.create_table(
+        "lanes",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "highest", REVISION, nullable=False, comment="the highest id that has a receipt, in the form of revisions"
+        ),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_lanes")),
+    )
+    op.create_table(
         "providers",
         sa.Column("id", ID, nullable=False),
         sa.Column("domain", sa.Text(), nullable=False, comment="registrable domain"),
@@ -310,6 +318,7 @@ def downgrade() -> None:
 
     op.drop_table("raw_documents")
     op.drop_table("providers")
+    op.drop_table("lanes")
     with op.batch_alter_table("documents", schema=None) as batch_op:
         batch_op.drop_index("ix_documents_fingerprint")
         batch_op.drop_index("ix_documents_article_hash")

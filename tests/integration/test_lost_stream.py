@@ -1,0 +1,102 @@
+"""The server loses its data or is restored from an older file, and ids come again: no document is taken for another."""
+
+import pytest
+from sqlalchemy import select
+
+from worker.document.limits import Limits
+from worker.intake.producer import submit_entry
+from worker.intake.stream import LeaseQueue, id_key
+from worker.pipeline import Batch, process
+from worker.settings import Settings
+from worker.store.engine import make_engine
+from worker.store.migrate import upgrade
+from worker.store.read import highest_id
+from worker.store.tables import articles, receipts
+
+ID = "1700000000000-7"
+
+
+@pytest.fixture
+def engine(store_url, tmp_path):
+    config = Settings(database_url=store_url, data_dir=tmp_path)
+    upgrade(config)
+    engine = make_engine(config)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def queue(redis_client):
+    queue = LeaseQueue(redis_client, "documents")
+    queue.ensure()
+    return queue
+
+
+def document(title):
+    return f"---\ntitle: {title}\nwebUrl: https://lost.example/{title}\n---\n"
+
+
+def ingest(engine, queue):
+    """One turn of the worker: dispatch, claim, process, settle."""
+    ids = [id_ for id_, _ in queue.dispatch(most=10, pending_cap=100, most_bytes=1 << 20).entries]
+    entries = queue.claim("w", ids, lease_seconds=60, most_bytes=1 << 20)
+    versions = process(
+        engine, Batch(queue.lane, None, "w", 3, Limits()), entries, innocent=lambda: None, digest=lambda *_: ""
+    )
+    for version in versions:
+        if version.collides:
+            queue.readd(version.id)
+        else:
+            queue.settle([(version.id, str(version.outcome))])
+    return versions
+
+
+def outcomes(engine):
+    with engine.connect() as connection:
+        return {row.id: row.outcome for row in connection.execute(select(receipts))}
+
+
+def test_an_id_that_comes_again_with_another_document_is_added_anew(engine, queue, redis_client):
+    redis_client.xadd(queue.lane, {"raw": document("first")}, id=ID)
+    ingest(engine, queue)
+    redis_client.flushall()
+    queue.ensure()
+    redis_client.xadd(queue.lane, {"raw": document("second")}, id=ID)
+    ingest(engine, queue)
+    again = ingest(engine, queue)
+
+    assert [str(version.outcome) for version in again] == ["stored"]
+    assert again[0].id != ID
+    with engine.connect() as connection:
+        assert set(connection.scalars(select(articles.c.title))) == {"first", "second"}
+    state = queue.state()
+    assert state.added == state.settled + state.backlog
+
+
+def test_an_id_that_comes_again_with_the_same_document_keeps_its_receipt(engine, queue, redis_client):
+    for _ in range(2):
+        redis_client.flushall()
+        queue.ensure()
+        redis_client.xadd(queue.lane, {"raw": document("same")}, id=ID)
+        ingest(engine, queue)
+    assert outcomes(engine) == {ID: "stored"}
+
+
+def test_a_lane_behind_the_store_is_advanced(engine, queue, redis_client):
+    redis_client.xadd(queue.lane, {"raw": document("first")}, id=ID)
+    ingest(engine, queue)
+    redis_client.flushall()
+    queue.ensure()
+    with engine.connect() as connection:
+        known = highest_id(connection, queue.lane)
+    assert known == ID
+    assert queue.advance(known)
+    assert not queue.advance(known)
+    assert id_key(submit_entry(redis_client, queue.lane, b"x")) > id_key(ID)
+
+
+def test_an_id_from_the_future_is_not_remembered(engine, queue, redis_client):
+    redis_client.xadd(queue.lane, {"raw": document("far")}, id="9999999999999-0")
+    ingest(engine, queue)
+    with engine.connect() as connection:
+        assert highest_id(connection, queue.lane) is None

@@ -1,0 +1,9 @@
+-- Adds an entry again under a fresh id: another document was stored under this one before the server lost its data.
+-- KEYS: stream, outcome counters (hash). ARGV: group, id. Returns the fresh id, or false when the entry is gone.
+local entry = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
+if not entry then return false end
+local fresh = redis.call('XADD', KEYS[1], '*', unpack(entry[2]))
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[2])
+redis.call('HINCRBY', KEYS[2], 'readded', 1)
+return fresh
