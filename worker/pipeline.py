@@ -143,7 +143,7 @@ def _continue_replay(version: Version, fields: Mapping[bytes, bytes]) -> None:
 
 def normal_key(key: str) -> str:
     """A producer's key; one that is a URL is read as the URL, so that a document can be retracted by either."""
-    return canonicalise(key) if key.startswith(("http://", "https://")) else key
+    return canonicalise(key) if key[:8].lower().startswith(("http://", "https://")) else key
 
 
 def _recognise(engine: Engine, versions: Sequence[Version], limits: Limits) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import redis
 from sqlalchemy import Engine, Row
 
+from schemas.codes import ENVELOPE_CODES, WORKER_CODES
 from schemas.problem import Problem, Severity
 from worker.document.limits import Limits
 from worker.document.validate import read
@@ -53,9 +54,15 @@ def letters(engine: Engine, wanted: dead.Filter) -> Iterator[tuple[Row[Any], byt
         after = page[-1].id
 
 
+def can_be_replayed(letter: Row[Any], raw: bytes | None) -> bool:
+    """Whether there is a document to send again: not when it was the entry around it that could not be followed."""
+    codes = {found["code"] for found in letter.problems if found["severity"] == "error"}
+    return raw is not None and letter.op == "put" and not codes & ENVELOPE_CODES
+
+
 def problems_now(letter: Row[Any], raw: bytes | None, limits: Limits) -> list[Problem]:
     """The errors that a replay would meet now; a document that killed its process is not read here."""
-    if raw is None or letter.code in ("poison", "internal_error"):
+    if raw is None or not can_be_replayed(letter, raw) or letter.code in WORKER_CODES:
         return [Problem(**found) for found in letter.problems if found["severity"] == "error"]
     reading = read(raw, has_key=letter.key is not None, limits=limits)
     return [found for found in reading.problems if found.severity is Severity.ERROR]
@@ -77,7 +84,7 @@ def replay(engine: Engine, client: redis.Redis, wanted: dead.Filter) -> int:
     """Send the dead letters through the pipeline again; returns how many were sent."""
     sent, who = 0, operator()
     for letter, raw in letters(engine, wanted):
-        if raw is None:
+        if not can_be_replayed(letter, raw):
             continue
         fields: dict[Any, Any] = {
             "raw": raw,

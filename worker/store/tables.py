@@ -139,6 +139,7 @@ documents = Table(
     Column("secured", Text),
     Column("changed_at", UtcDateTime, nullable=False),
     Index("ix_documents_article_hash", "article_hash"),
+    Index("ix_documents_key", "key", postgresql_using="hash"),
     Index("ix_documents_fingerprint", "fingerprint"),
 )
 
@@ -226,6 +227,7 @@ receipts = Table(
     Column("trace_id", String(32)),
     Column("timings", JSON_, nullable=False, comment="milliseconds of each stage of its batch"),
     Index("ix_receipts_settled_at", "settled_at"),
+    Index("ix_receipts_key", "key", postgresql_using="hash"),
     Index("ix_receipts_article_id", "article_id"),
     Index("ix_receipts_document_id", "document_id"),
 )
@@ -236,6 +238,7 @@ dead_letters = Table(
     Column("id", ID, primary_key=True),
     Column("lane", Text, nullable=False),
     Column("receipt_id", String(48), nullable=False),
+    Column("op", String(16), nullable=False),
     Column("source", Text, nullable=False),
     Column("key", Text),
     Column("revision", REVISION, nullable=False),

@@ -205,6 +205,7 @@ def _keep_dead(connection: Connection, versions: list[Version], now: datetime) -
         {
             "lane": version.lane,
             "receipt_id": version.id,
+            "op": version.op,
             "source": version.source,
             "key": version.key,
             "revision": version.revision,

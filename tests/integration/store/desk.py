@@ -147,8 +147,7 @@ def alone(engine, events):
     """Process only the latest accepted version of each document, in order."""
     latest = {}
     for number, event in enumerate(events):
-        for document, version in versions_of(number, event):
-            latest[document] = version
+        latest.update(versions_of(number, event))
     for number, event in enumerate(events):
         wanted = {edit for at, edit in latest.values() if at == number}
         if not wanted:

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("id", ID, nullable=False),
         sa.Column("lane", sa.Text(), nullable=False),
         sa.Column("receipt_id", sa.String(length=48), nullable=False),
+        sa.Column("op", sa.String(length=16), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=True),
         sa.Column("revision", REVISION, nullable=False),
@@ -66,6 +67,7 @@ def upgrade() -> None:
     with op.batch_alter_table("documents", schema=None) as batch_op:
         batch_op.create_index("ix_documents_article_hash", ["article_hash"], unique=False)
         batch_op.create_index("ix_documents_fingerprint", ["fingerprint"], unique=False)
+        batch_op.create_index("ix_documents_key", ["key"], unique=False, postgresql_using="hash")
 
     op.create_table(
         "lanes",
@@ -122,6 +124,7 @@ def upgrade() -> None:
     with op.batch_alter_table("receipts", schema=None) as batch_op:
         batch_op.create_index("ix_receipts_article_id", ["article_id"], unique=False)
         batch_op.create_index("ix_receipts_document_id", ["document_id"], unique=False)
+        batch_op.create_index("ix_receipts_key", ["key"], unique=False, postgresql_using="hash")
         batch_op.create_index("ix_receipts_settled_at", ["settled_at"], unique=False)
 
     op.create_table(
@@ -309,6 +312,7 @@ def downgrade() -> None:
     op.drop_table("stories")
     with op.batch_alter_table("receipts", schema=None) as batch_op:
         batch_op.drop_index("ix_receipts_settled_at")
+        batch_op.drop_index("ix_receipts_key", postgresql_using="hash")
         batch_op.drop_index("ix_receipts_document_id")
         batch_op.drop_index("ix_receipts_article_id")
 
@@ -320,6 +324,7 @@ def downgrade() -> None:
     op.drop_table("providers")
     op.drop_table("lanes")
     with op.batch_alter_table("documents", schema=None) as batch_op:
+        batch_op.drop_index("ix_documents_key", postgresql_using="hash")
         batch_op.drop_index("ix_documents_fingerprint")
         batch_op.drop_index("ix_documents_article_hash")
 
