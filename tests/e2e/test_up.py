@@ -192,3 +192,13 @@ def test_log_lines_are_json_with_the_receipt_and_without_secrets(tmp_path):
     assert (batch["documents"], batch["outcomes"]) == (1, {"stored": 1})
     assert batch["ms"]
     assert "VGhpcyBpcyBubyBj" not in up.text()
+
+
+@pytest.mark.parametrize(
+    "garbage", ["raw text", "[]", "null", "{", "{}", '{"properties": {}}', '{"body": "!!!", "properties": {}}']
+)
+def test_garbage_on_celerys_list_stops_nothing(garbage, desk, crawler):
+    crawler.lpush("copydesk", garbage)
+    id_ = crawler.xadd("documents", {"raw": SEED_SHAPED, "key": f"after {garbage}"})
+    assert receipt(desk, id_).outcome in ("stored", "unchanged")
+    assert until(lambda: crawler.llen("copydesk") == 0, what="the garbage is gone")
