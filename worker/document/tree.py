@@ -58,7 +58,7 @@ def locate(root: Mapping, path: Path, places: Places) -> tuple[int, int]:
             break
         best = place_of(node, step, places) or best
         try:
-            node = node[step]  # type: ignore[index]
+            node = node[step]  # type: ignore[index]  # the path leads through containers only
         except (KeyError, IndexError):
             break
     return best
@@ -80,7 +80,7 @@ def find_step(node: object, step: str | int) -> object:
     if not isinstance(node, Mapping | Sequence):
         return None
     try:
-        return node[step]  # type: ignore[index]
+        return node[step]  # type: ignore[index]  # as above
     except (KeyError, IndexError, TypeError):
         return None
 
@@ -88,7 +88,7 @@ def find_step(node: object, step: str | int) -> object:
 def place_of(node: Mapping | Sequence, key: str | int, places: Places) -> tuple[int, int] | None:
     """Find the line and column of an entry of `node`."""
     try:
-        mark = node.marks[key]  # type: ignore[index]
+        mark = node.marks[key]  # type: ignore[index]  # the key is of the node's own kind
     except (KeyError, IndexError):
         return None
     return places.of_mark(mark)
