@@ -7,22 +7,10 @@ from worker.document.limits import Limits
 from worker.intake.producer import submit_entry
 from worker.intake.stream import LeaseQueue, id_key
 from worker.pipeline import Batch, process
-from worker.settings import Settings
-from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
 from worker.store.read import highest_id
 from worker.store.tables import articles, receipts
 
 ID = "1700000000000-7"
-
-
-@pytest.fixture
-def engine(store_url, tmp_path):
-    config = Settings(database_url=store_url, data_dir=tmp_path)
-    upgrade(config)
-    engine = make_engine(config)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -2,26 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import select, update
 
 from worker.document.limits import Limits
 from worker.intake.stream import Claimed
 from worker.operate.maintenance import expire_raw
 from worker.pipeline import Batch, process
-from worker.settings import Settings
-from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
 from worker.store.tables import raw_documents
-
-
-@pytest.fixture
-def engine(store_url, tmp_path):
-    config = Settings(database_url=store_url, data_dir=tmp_path)
-    upgrade(config)
-    engine = make_engine(config)
-    yield engine
-    engine.dispose()
 
 
 def put(engine, number, raw):

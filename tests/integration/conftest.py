@@ -1,0 +1,17 @@
+"""What integration tests share beside the servers."""
+
+import pytest
+
+from worker.settings import Settings
+from worker.store.engine import make_engine
+from worker.store.migrate import upgrade
+
+
+@pytest.fixture
+def engine(store_url, tmp_path):
+    """An engine on a fresh store of each kind, migrated."""
+    config = Settings(database_url=store_url, data_dir=tmp_path)
+    upgrade(config)
+    engine = make_engine(config)
+    yield engine
+    engine.dispose()

@@ -1,0 +1,67 @@
+"""What an alias means when several articles claim it: the newest live one, also where only a revision moved."""
+
+import pytest
+from sqlalchemy import select
+
+from tests.integration.store.desk import entry, work
+from tests.integration.store.histories import Put, Retract
+from worker.store.tables import articles, links
+
+FIRST, SECOND, NAMER, ALIAS = (f"https://{name}.example/story" for name in ("first", "second", "namer", "alias"))
+
+
+def put(url, *, amp=None, related=(), secured="AAAA"):
+    return Put("s", None, url, amp, related, "A", "x", None, secured)
+
+
+@pytest.fixture
+def send(engine):
+    sent = []
+
+    def send(event):
+        sent.append(event)
+        work(engine, "documents", [entry(len(sent), event)])
+
+    return send
+
+
+def meaning(engine):
+    """The canonical URL of the article that the link to ALIAS points to."""
+    target = articles.alias()
+    source = articles.c.canonical_url == NAMER
+    query = select(target.c.canonical_url).select_from(
+        links.join(articles, articles.c.id == links.c.source_id).join(target, target.c.id == links.c.target_id)
+    )
+    with engine.connect() as connection:
+        return connection.scalar(query.where(source))
+
+
+@pytest.fixture
+def contested(send):
+    """Two articles claim ALIAS, the second is newer, a third names it."""
+    send(put(FIRST, amp=ALIAS))
+    send(put(SECOND, amp=ALIAS))
+    send(put(NAMER, related=(ALIAS,)))
+
+
+def test_a_contested_alias_means_the_newest_claimant(contested, engine):
+    assert meaning(engine) == SECOND
+
+
+@pytest.mark.parametrize("secured", ["AAAA", "BBBB"], ids=["the same again", "only secured differs"])
+def test_an_unchanged_document_that_comes_again_takes_its_contested_alias_back(contested, send, engine, secured):
+    send(put(FIRST, amp=ALIAS, secured=secured))
+
+    assert meaning(engine) == FIRST
+
+
+def test_retracting_the_newest_claimant_gives_the_alias_to_the_other(contested, send, engine):
+    send(Retract("s", SECOND))
+
+    assert meaning(engine) == FIRST
+
+
+def test_its_own_article_takes_a_url_from_all_who_claim_it(contested, send, engine):
+    send(put(ALIAS))
+
+    assert meaning(engine) == ALIAS
