@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from schemas.values import Boolean, Integer, Text, Timestamp, WebUrl
+from schemas.values import Boolean, Integer, Text, Timestamp, Topic, WebUrl
 
 
 class _Model(BaseModel):
@@ -77,7 +77,7 @@ class Article(_Told):
     heat: Integer | None = None
     published: Boolean | None = None
     locale: Text | None = None
-    topics: list[Text] = Field(default_factory=list)
+    topics: list[Topic] = Field(default_factory=list)
     related: list[RelatedArticle] = Field(default_factory=list)
     secured: Text | None = None
 

@@ -104,7 +104,7 @@ _WARNINGS = (
     ("related_without_url", "A related entry has no URL; it cannot be tied to an article.", "Give its webUrl."),
     ("unknown_kind", "The type is unknown; the document is kept as it is.", "Check the type's spelling."),
     ("text_cleaned", "Characters that no text holds (NUL, controls) were removed.", "Remove them before sending."),
-    ("value_too_long", "A value is too long; it was left out.", "Send the text after the front matter, as the body."),
+    ("value_too_long", "A value is too long; it was left out.", "Shorten it; a whole text belongs after the front matter, as the body."),
     ("key_too_long", "A field's name is too long; the field was left out.", "Shorten it."),
     ("too_many_problems", "The document has more problems than are listed.", "Mend those listed and check again."),
     ("unknown_entry_field", "The entry has a field that means nothing here.", "Check its spelling."),

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from schemas.urls import escape_spaces, url_fault
 
 MAX_URL_BYTES = 2048  # the longest of 22,000 real documents has 450; a PostgreSQL index entry holds 2,704
+MAX_TOPIC = 200  # characters; the longest real one has 27, and its case-folded form has to fit a PostgreSQL index
 MIN_INTEGER, MAX_INTEGER = -(2**31), 2**31 - 1  # an SQL integer column
 MIN_YEAR, MAX_YEAR = 1900, 2100
 
@@ -148,11 +149,20 @@ def _read_text(value: object) -> str:
     return value
 
 
+def read_topic(value: object) -> str:
+    """Accept a topic's name: short, because topics are looked up by it."""
+    text = _read_text(value)
+    if len(text) > MAX_TOPIC:
+        _refuse("value_too_long", "this is too long for the name of a topic", f"at most {MAX_TOPIC} characters")
+    return text
+
+
 def _iso(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
 Text = Annotated[str, PlainValidator(_read_text), WithJsonSchema({"type": "string"})]
+Topic = Annotated[str, PlainValidator(read_topic), WithJsonSchema({"type": "string", "maxLength": MAX_TOPIC})]
 Integer = Annotated[
     int,
     PlainValidator(read_integer),
@@ -171,4 +181,4 @@ WebUrl = Annotated[
     WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": MAX_URL_BYTES}),
 ]
 
-__all__ = ["Boolean", "Context", "Integer", "Text", "Timestamp", "WebUrl"]
+__all__ = ["Boolean", "Context", "Integer", "Text", "Timestamp", "Topic", "WebUrl"]

@@ -62,15 +62,14 @@ def process(
     entries: Sequence[Claimed],
     *,
     innocent: Callable[[], None],
-    digest: Callable[[str, int], str],
 ) -> list[Version]:
     """Take `entries` through all stages; on return their outcomes are committed and may be settled.
 
-    `innocent` is called when the part that a document can be guilty of is over. `digest(id, bytes)` gives the SHA-256 of
-    a document too large to be held. Raises SQLAlchemy's errors; then nothing is stored.
+    `innocent` is called when the part that a document can be guilty of is over. Raises SQLAlchemy's errors; then nothing
+    is stored.
     """
     at = time.perf_counter()
-    versions = [open_entry(batch, entry, digest) for entry in entries]
+    versions = [open_entry(batch, entry) for entry in entries]
     at = batch.took("open", at)
     _recognise(engine, versions, batch.limits)
     at = batch.took("recognise", at)
@@ -92,7 +91,7 @@ def process(
     return versions
 
 
-def open_entry(batch: Batch, entry: Claimed, digest: Callable[[str, int], str]) -> Version:
+def open_entry(batch: Batch, entry: Claimed) -> Version:
     """An entry of the stream as a version: who sent what, before the document itself is looked at."""
     envelope, problems = parse_envelope(entry.fields)
     version = Version(
@@ -113,13 +112,13 @@ def open_entry(batch: Batch, entry: Claimed, digest: Callable[[str, int], str]) 
     if batch.lane == INTERNAL_LANE:
         _continue_replay(version, entry.fields)
     if entry.truncated:
-        size = entry.size
-        version.raw, version.raw_size = raw, size
-        # Should reading even its digest have ended a process, the part that is kept has to do.
-        version.sha256 = hashlib.sha256(raw).digest() if entry.attempts else bytes.fromhex(digest(entry.id, size))
-        version.problems = (
-            problem("too_large", f"The document has {size:,} bytes.", expected=f"at most {batch.limits.max_bytes:,}"),
+        most = batch.limits.max_bytes
+        version.raw, version.raw_size, version.sha256 = raw, entry.raw_size, entry.sha256
+        what, size = (
+            ("document", entry.raw_size) if entry.raw_size > most else ("entry around the document", entry.size)
         )
+        found = problem("too_large", f"The {what} has {size:,} bytes.", expected=f"at most {most:,}")
+        version.problems = (*version.problems, found)
         return version
     if raw:
         version.raw, version.raw_size, version.sha256 = raw, len(raw), hashlib.sha256(raw).digest()

@@ -28,9 +28,7 @@ def ingest(engine, queue):
     """One turn of the worker: dispatch, claim, process, settle."""
     ids = [id_ for id_, _ in queue.dispatch(most=10, pending_cap=100, most_bytes=1 << 20).entries]
     entries = queue.claim("w", ids, lease_seconds=60, most_bytes=1 << 20)
-    versions = process(
-        engine, Batch(queue.lane, None, "w", 3, Limits()), entries, innocent=lambda: None, digest=lambda *_: ""
-    )
+    versions = process(engine, Batch(queue.lane, None, "w", 3, Limits()), entries, innocent=lambda: None)
     for version in versions:
         if version.collides:
             queue.readd(version.id)

@@ -1,6 +1,7 @@
 """How large a document may be, in every direction, each with its reason.
 
-They hold while a document is parsed, not after: a kilobyte of YAML can stand for gigabytes.
+They hold while a document is parsed, not after: a kilobyte of YAML can stand for gigabytes. What the store's columns and
+indexes bound (integers, years, a topic's length) is in `schemas.values`, because it is part of the public schema.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import html
 import re
 from functools import lru_cache
 
+from worker.document.text import clean_text
 from worker.enrich.hosts import registrable_domain
 
 _ENTITY = re.compile(r"&(?:amp;(?!lt;|gt;))?(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -24,7 +25,7 @@ _NOT_WORD = re.compile(r"[\W_]+")
 def clean(text: str) -> str:
     """Character references resolved, runs of white space made one space, edges stripped."""
     if "&" in text:
-        text = _ENTITY.sub(_resolve, text)
+        text = clean_text(_ENTITY.sub(_resolve, text))[0]  # a reference can stand for a mark that composes
     text = " ".join(text.split())
     if text and (text[0] in _INVISIBLE or text[-1] in _INVISIBLE):
         text = text.strip(_INVISIBLE + " ")

@@ -11,7 +11,6 @@ consumer `dispatched` while a claim check for it is under way, and to a worker's
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -19,8 +18,14 @@ from typing import Any
 
 import redis
 
+from schemas.envelope import FIELDS
+from worker.intake.oversized import read_beginning
+
 GROUP = "copydesk"
 DISPATCHED = "dispatched"
+_PROBE = "copydesk:probe"
+_WHOLE_READINGS = 2
+"""Attempts at an oversized entry that read it to its end, for its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,19 @@ class Dispatched:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An entry under lease. `attempts`: how often one before ended in a death. Beyond the size limit, `truncated`."""
+    """An entry under lease. `attempts`: how often one before ended in a death. `size`: bytes of all its fields.
+
+    Beyond the size limit it is `truncated`: `fields` holds the beginning of each, `raw_size` and `sha256` tell of the
+    whole `raw`.
+    """
 
     id: str
     attempts: int
     size: int
     fields: dict[bytes, bytes]
     truncated: bool
+    raw_size: int = 0
+    sha256: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +78,11 @@ class LeaseQueue:
         self.client = client
         self.lane = lane
         self.counters = f"copydesk:outcomes:{lane}"
+        self.giants = f"copydesk:giants:{lane}"
         load = resources.files("worker.intake") / "lua"
         self._scripts = {
             name: client.register_script((load / f"{name}.lua").read_text("utf-8"))
-            for name in ("dispatch", "claim", "settle", "give_back", "reap", "chunk", "readd")
+            for name in ("dispatch", "claim", "settle", "give_back", "reap", "readd", "state", "last_id")
         }
 
     def ensure(self) -> None:
@@ -83,20 +95,29 @@ class LeaseQueue:
 
     def dispatch(self, *, most: int, pending_cap: int, most_bytes: int) -> Dispatched:
         """Hand out up to `most` new entries, without their payload, while fewer than `pending_cap` are pending."""
-        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes)
+        keys = [self.lane, self.giants]
+        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, keys=keys)
         entries = tuple((_text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
         return Dispatched(int(reply[0]), int(reply[1]), entries)
 
     def claim(self, worker: str, ids: Sequence[str], *, lease_seconds: float, most_bytes: int) -> list[Claimed]:
         """Take the lease of `ids` and count an attempt; those settled, or held by a living worker, are left out."""
-        reply = self._run("claim", GROUP, worker, DISPATCHED, int(lease_seconds * 1000), most_bytes, *ids)
+        lease = int(lease_seconds * 1000)
+        reply = self._run("claim", GROUP, worker, DISPATCHED, lease, most_bytes, *ids, keys=[self.lane, self.giants])
         claimed = []
         for n in range(0, len(reply), 4):
-            flat = reply[n + 3]
-            fields = dict(zip(flat[::2], flat[1::2], strict=True))
-            size = int(reply[n + 2])
-            claimed.append(Claimed(_text(reply[n]), int(reply[n + 1]), size, fields, size > most_bytes))
+            id_, attempts, size, flat = _text(reply[n]), int(reply[n + 1]), int(reply[n + 2]), reply[n + 3]
+            if size > most_bytes:
+                claimed.append(self._claimed_giant(id_, attempts, size))
+            else:
+                fields = dict(zip(flat[::2], flat[1::2], strict=True))
+                claimed.append(Claimed(id_, attempts, size, fields, truncated=False))
         return claimed
+
+    def _claimed_giant(self, id_: str, attempts: int, size: int) -> Claimed:
+        # Should reading it to its end have ended processes, its beginning has to do.
+        start = read_beginning(self.client, self.lane, id_, wanted=FIELDS, whole=attempts < _WHOLE_READINGS)
+        return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256)
 
     def keep(self, worker: str, ids: Sequence[str]) -> None:
         """Renew the lease and take back the attempt: from here on nothing is the document's fault."""
@@ -112,11 +133,11 @@ class LeaseQueue:
     def settle(self, outcomes: Iterable[tuple[str, str]]) -> int:
         """Remove entries whose outcome is committed; returns how many of them were still there."""
         flat = [part for pair in outcomes for part in pair]
-        return int(self._run("settle", GROUP, *flat, keys=[self.lane, self.counters])) if flat else 0
+        return int(self._run("settle", GROUP, *flat, keys=[self.lane, self.counters, self.giants])) if flat else 0
 
     def readd(self, id_: str) -> str | None:
         """Add an entry again under a fresh id, in place of `id_`; None when it is gone. Counted as `readded`."""
-        fresh = self._run("readd", GROUP, id_, keys=[self.lane, self.counters])
+        fresh = self._run("readd", GROUP, id_, keys=[self.lane, self.counters, self.giants])
         return _text(fresh) if fresh else None
 
     def reap(self, *, lease_seconds: float, most: int = 100) -> list[tuple[str, int]]:
@@ -124,38 +145,22 @@ class LeaseQueue:
         reply = self._run("reap", GROUP, DISPATCHED, int(lease_seconds * 1000), most)
         return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 
-    def digest(self, id_: str, field: bytes, size: int, *, chunk_bytes: int = 64 << 20) -> str:
-        """SHA-256 of a field too large to be held in memory, read piece by piece (each is a copy of the whole on the server)."""
-        digest = hashlib.sha256()
-        for start in range(1, size + 1, chunk_bytes):
-            piece = self._run("chunk", id_, field, start, start + chunk_bytes - 1)
-            if not piece:
-                break
-            digest.update(piece)
-        return digest.hexdigest()
-
     def state(self) -> LaneState:
-        """The lane's figures, all from one moment."""
-        with self.client.pipeline(transaction=True) as pipe:
-            pipe.xinfo_stream(self.lane)
-            pipe.xpending(self.lane, GROUP)
-            pipe.hgetall(self.counters)
-            info, pending, outcomes = pipe.execute()
-        first = info["first-entry"]
+        """The lane's figures, all from one moment. For people: with a giant at either end it takes the server a second."""
+        added, backlog, pending, last, oldest, flat = self._run("state", GROUP, keys=[self.lane, self.counters])
         return LaneState(
             name=self.lane,
-            added=int(info["entries-added"]),
-            backlog=int(info["length"]),
-            pending=int(pending["pending"]),
-            oldest_id=_text(first[0]) if first else None,
-            last_id=_text(info["last-generated-id"]),
-            outcomes={_text(k): int(v) for k, v in outcomes.items()},
+            added=int(added),
+            backlog=int(backlog),
+            pending=int(pending),
+            oldest_id=_text(oldest) if oldest else None,
+            last_id=_text(last),
+            outcomes={_text(name): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)},
         )
 
     def advance(self, id_: str) -> bool:
         """Make the next id larger than `id_`: a server that lost its data must not hand out ids used before."""
-        info = self.client.xinfo_stream(self.lane)
-        if id_key(_text(info["last-generated-id"])) >= id_key(id_):
+        if id_key(_text(self._run("last_id", _PROBE))) >= id_key(id_):
             return False
         self.client.execute_command("XSETID", self.lane, id_)  # type: ignore[no-untyped-call]  # redis-py has no xsetid
         return True

@@ -123,13 +123,7 @@ def _process_and_settle(
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
     batch = Batch(queue.lane, source, worker, config.max_attempts, Limits(max_bytes=config.max_document_bytes), verdict)
     ids = [entry.id for entry in entries]
-    versions = process(
-        _engine(),
-        batch,
-        entries,
-        innocent=lambda: queue.keep(worker, ids),
-        digest=lambda id_, size: queue.digest(id_, b"raw", size),
-    )
+    versions = process(_engine(), batch, entries, innocent=lambda: queue.keep(worker, ids))
     for version in versions:
         if version.collides:
             fresh = queue.readd(version.id)

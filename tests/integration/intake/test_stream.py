@@ -193,7 +193,14 @@ def test_beyond_the_size_limit_the_beginning_comes_and_the_digest_is_of_the_whol
     assert entry.truncated
     assert entry.size > len(raw)
     assert entry.fields == {b"raw": raw[:65536], b"key": b"k"}
-    assert queue.digest(id_, b"raw", entry.size, chunk_bytes=4096) == hashlib.sha256(raw).hexdigest()
+    assert (entry.raw_size, entry.sha256) == (len(raw), hashlib.sha256(raw).digest())
+
+
+def test_the_last_id_counts_even_where_its_entry_is_gone(queue):
+    (id_,) = push(queue, 1)
+    queue.client.xdel(queue.lane, id_)
+    assert not queue.advance(id_)
+    assert [group["name"] for group in queue.client.xinfo_groups(queue.lane)] == [b"copydesk"]
 
 
 def test_advancing_makes_the_next_id_larger(queue):

@@ -13,7 +13,7 @@ from worker.store.tables import raw_documents
 
 def put(engine, number, raw):
     entry = Claimed(f"{1_700_000_000_000 + number}-0", 0, len(raw), {b"raw": raw, b"key": b"k"}, truncated=False)
-    process(engine, Batch("documents", None, "test", 3, Limits()), [entry], innocent=lambda: None, digest=lambda *_: "")
+    process(engine, Batch("documents", None, "test", 3, Limits()), [entry], innocent=lambda: None)
 
 
 def test_only_old_bytes_that_nothing_needs_expire(engine):

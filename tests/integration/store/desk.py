@@ -61,7 +61,7 @@ def work(engine, lane, entries):
     while True:
         batch = Batch(lane, None, "test", MAX_ATTEMPTS, Limits())
         try:
-            return process(engine, batch, entries, innocent=lambda: None, digest=lambda *_: "")
+            return process(engine, batch, entries, innocent=lambda: None)
         except SQLAlchemyError as error:
             if not (is_transient(error) or is_conflict(error)):
                 raise

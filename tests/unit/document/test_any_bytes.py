@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import schemas
 from schemas.article import Article
 from schemas.codes import CODES
+from tests.any_documents import ANY_BYTES, ANY_DOCUMENT, ANY_PIECES, at_length, built, mutated, texts
 from worker.document.explain import render
 from worker.document.frontmatter import fingerprint
+from worker.document.text import clean_text
 from worker.document.validate import read
-
-EXAMPLES = sorted((Path(schemas.__file__).parent / "examples").rglob("*.md"))
-SEEDS = [path.read_bytes() for path in EXAMPLES]
-PIECES = st.sampled_from([
-    b"'", b'"', b": ", b":", b"\n", b"\r", b"\t", b"- ", b"---\n", b"...\n", b"&a ", b"*a", b"<<: ", b"!!str ", b"!x ",
-    b"{", b"}", b"[", b"]", b",", b"|\n", b">-\n", b"#", b"%", b"@", b"\\", b"\\0", b"\\ud800", b"\0", b"\x85",
-    b"\xc2\x85", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"\xff", b"? ", b"~", b"webUrl: ", b"secured: ", b"title: ", b"0",
-    b"https://", b"  ", b"e\xcc\x81", b'\nsecured: "YQ==;YQ=="\n',
-])  # fmt: skip
+from worker.enrich.copy import from_form, to_form
+from worker.enrich.edit import edit
 
 
 def hold(raw: bytes) -> None:
@@ -48,31 +42,43 @@ def hold(raw: bytes) -> None:
         text = reading.article.model_dump_json() + reading.body
         text.encode("utf-8")
         assert "\\u0000" not in text.replace("\\\\", "")
+        copy = edit(reading.article, reading.body, source="s", key="k")
+        form = to_form(copy)
+        for told in texts(json.loads(form)):
+            assert clean_text(told) == (told, 0, -1)
+        assert from_form(form, copy.secured) == copy
     if reading.fingerprint is not None:
         assert reading.fingerprint == fingerprint(raw)
 
 
-@given(st.binary(max_size=400))
+@given(ANY_BYTES)
 @settings(max_examples=200, deadline=None)
 def test_any_bytes(raw):
     hold(raw)
 
 
-@given(st.lists(PIECES, max_size=40).map(b"".join))
+@given(ANY_PIECES)
 @settings(max_examples=300, deadline=None)
-def test_any_pieces_of_yaml(block):
-    hold(b"---\n" + block + b"\n---\n")
-
-
-@given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_mutated_documents(data):
-    raw = data.draw(st.sampled_from(SEEDS))
-    for _ in range(data.draw(st.integers(1, 4))):
-        start = data.draw(st.integers(0, len(raw)))
-        end = data.draw(st.integers(start, min(len(raw), start + 40)))
-        raw = raw[:start] + data.draw(st.one_of(PIECES, st.binary(max_size=4))) + raw[end:]
+def test_any_pieces_of_yaml(raw):
     hold(raw)
+
+
+@given(mutated())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_mutated_documents(raw):
+    hold(raw)
+
+
+@given(built())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_value_in_any_field(raw):
+    hold(raw)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_any_document_at_length():
+    at_length(ANY_DOCUMENT, hold)
 
 
 @given(st.data())

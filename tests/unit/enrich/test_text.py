@@ -24,6 +24,7 @@ from worker.enrich.topics import stated_topics
         ("&nosuchname;", "&nosuchname;"),
         ("&#0;&#1;x", "\ufffdx"),
         ("&#xD800;", "\ufffd"),
+        ("cafe&#x301;", "café"),
         ("  a\n b\t\u00a0c  ", "a b c"),
         ("a&nbsp;b", "a b"),
         ("\u200b\ufeff hidden \u200b", "hidden"),

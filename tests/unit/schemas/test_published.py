@@ -14,7 +14,7 @@ from worker.document.validate import read
 
 EXAMPLES = HERE / "examples"
 # Their examples would be large files; tests/unit/document builds them.
-BUILT = {"too_large", "too_many_nodes", "too_many_items", "value_too_long", "too_many_problems"}
+BUILT = {"too_large", "too_many_nodes", "too_many_items", "too_many_problems"}
 
 
 @pytest.mark.parametrize("name", FORMS)

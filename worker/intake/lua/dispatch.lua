@@ -1,18 +1,24 @@
 -- Hands out new entries of a lane without their payload: the dispatcher needs ids and sizes, never 500 MB of text.
--- KEYS: stream. ARGV: group, consumer, most entries, most pending, most bytes.
+-- KEYS: stream, sizes of its giants (hash). ARGV: group, consumer, most entries, most pending, most bytes.
 -- Returns {backlog, pending, id, bytes, id, bytes, …}.
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1])[1]
 local room = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]) - pending)
 local out = {redis.call('XLEN', KEYS[1]), pending}
-local bytes = 0
-while room > 0 and bytes < tonumber(ARGV[5]) do
+local bytes, most = 0, tonumber(ARGV[5])
+while room > 0 and bytes < most do
   -- One at a time, so that a giant travels alone and several do not pile up in the server's memory.
   local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', 1, 'STREAMS', KEYS[1], '>')
   if not reply then break end
-  local entry, size = reply[1][2][1], 0
-  for _, part in ipairs(entry[2] or {}) do size = size + #part end
+  local id, fields, size = reply[1][2][1][1], reply[1][2][1][2] or {}, 0
+  for _, part in ipairs(fields) do size = size + #part end
+  if size >= most then
+    -- No command tells a size without copying the entry into this script, so that is done once and remembered.
+    redis.call('HSET', KEYS[2], id, size)
+    reply, fields = nil, nil
+    collectgarbage()
+  end
   bytes = bytes + size
-  out[#out + 1] = entry[1]
+  out[#out + 1] = id
   out[#out + 1] = size
   room = room - 1
 end
