@@ -1,11 +1,9 @@
-"""What is said of a settled batch: receipts to those who asked, the tally, and log lines. None of it can fail the batch."""
+"""What is told of a settled batch: receipts to those who asked, and the tally. None of it can fail the batch."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import redis
 
@@ -13,7 +11,6 @@ from schemas.problem import Severity
 from schemas.receipt import Receipt
 from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
-from worker.pipeline import Batch
 from worker.store.version import Version
 
 log = get_logger("ingest")
@@ -56,18 +53,3 @@ def receipt_of(version: Version, worker: str) -> Receipt:
         url=version.url, problems=list(version.problems), received_at=version.received_at,
         settled_at=datetime.now(UTC), worker=worker, attempts=version.attempts + 1,
     )  # fmt: skip
-
-
-def say(batch: Batch, versions: Sequence[Version], worker: str) -> None:
-    """A line for each document, and one for the batch."""
-    for version in versions:
-        outcome = str(version.outcome)
-        fields: dict[str, Any] = {
-            "id": version.id, "lane": version.lane, "source": version.source, "key": version.key, "outcome": outcome,
-            "url": version.url, "trace_id": version.trace_id, "codes": [problem.code for problem in version.problems],
-        }  # fmt: skip
-        line = log.debug if outcome == "unchanged" else log.warning if outcome == "rejected" else log.info
-        line(f"Document {outcome}", **{name: value for name, value in fields.items() if value})
-    outcomes = Counter(str(version.outcome) for version in versions)
-    log.info("Batch done", lane=batch.lane, documents=len(versions), bytes=sum(v.raw_size for v in versions),
-             outcomes=dict(outcomes), ms=batch.timings, worker=worker)  # fmt: skip

@@ -6,24 +6,29 @@ import functools
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import redis
-from celery import shared_task
+from celery import Task, shared_task
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
 from worker.document.limits import Limits
 from worker.intake.connect import connect
+from worker.intake.deaths import Deaths, sentence
 from worker.intake.producer import submit_entry
 from worker.intake.stream import Claimed, LeaseQueue
 from worker.observe.logs import get_logger
 from worker.operate.maintenance import expire_raw
 from worker.pipeline import Batch, process
-from worker.runtime.report import receipt_of, reply_and_count, say
+from worker.runtime.report import receipt_of, reply_and_count
+from worker.runtime.request import StoreUnusable
 from worker.settings import settings
 from worker.store.engine import is_conflict, is_transient, make_engine
+from worker.store.version import Version
 
 log = get_logger("ingest")
 
@@ -46,12 +51,18 @@ def _queue(lane: str) -> LeaseQueue:
     return LeaseQueue(_client(), lane)
 
 
+class IngestTask(Task):  # type: ignore[type-arg]  # it has no parameters of its own
+    """Lets the main process see how each batch ends."""
+
+    Request = "worker.runtime.request:Request"
+
+
 def worker_name() -> str:
     """The name of this pool process in receipts and logs."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-@shared_task(name="copydesk.ingest", ignore_result=True, acks_late=False, reject_on_worker_lost=False)
+@shared_task(name="copydesk.ingest", base=IngestTask, ignore_result=True, acks_late=False, reject_on_worker_lost=False)
 def ingest(lane: str, ids: list[str]) -> None:
     """Take the entries `ids` of `lane` through the pipeline, and settle them when the store has committed."""
     config, queue, worker = settings(), _queue(lane), worker_name()
@@ -68,14 +79,9 @@ def ingest(lane: str, ids: list[str]) -> None:
     try:
         _ingest_entries(queue, entries, worker)
     except SQLAlchemyError as error:
-        if not is_transient(error):
-            raise
-        log.warning(
-            "The store cannot be used, the documents wait",
-            lane=lane, documents=len(entries), error=str(getattr(error, "orig", error)),
-            next=f"they are tried again in {_STORE_DELAY_SECONDS:.0f} s; nothing is lost",
-        )  # fmt: skip
+        # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
         _release(queue, worker, entries)
+        raise StoreUnusable(str(getattr(error, "orig", None) or error)) from None
 
 
 def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) -> None:
@@ -118,6 +124,10 @@ def _process_and_settle(
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
     batch = Batch(queue.lane, source, worker, config.max_attempts, Limits(max_bytes=config.max_document_bytes), verdict)
     ids = [entry.id for entry in entries]
+    tried = {entry.id: entry.attempts for entry in entries if entry.attempts}
+    if tried:
+        deaths = Deaths(queue).of(list(tried))
+        batch.evidence = {id_: sentence(attempts, deaths.get(id_, ())) for id_, attempts in tried.items()}
     versions = process(
         _engine(),
         batch,
@@ -132,9 +142,12 @@ def _process_and_settle(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
     versions = [version for version in versions if not version.collides]
-    queue.settle((version.id, str(version.outcome)) for version in versions)
+    settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
+    # Where another was faster (this process hung, its lease ran out), that one has told and counted it.
+    versions = [version for version in versions if version.id in settled]
+    Deaths(queue).forget([id_ for id_ in tried if id_ in settled])
     reply_and_count(_client(), queue.lane, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
-    say(batch, versions, worker)
+    _say(batch, versions, worker)
 
 
 def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None:
@@ -143,6 +156,20 @@ def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None
         queue.release(worker, ids, lease_seconds=settings().lease_seconds, delay_seconds=_STORE_DELAY_SECONDS)
     except redis.RedisError as error:
         log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
+
+
+def _say(batch: Batch, versions: Sequence[Version], worker: str) -> None:
+    for version in versions:
+        outcome = str(version.outcome)
+        fields: dict[str, Any] = {
+            "id": version.id, "lane": version.lane, "source": version.source, "key": version.key, "outcome": outcome,
+            "url": version.url, "trace_id": version.trace_id, "codes": [problem.code for problem in version.problems],
+        }  # fmt: skip
+        say = log.debug if outcome == "unchanged" else log.warning if outcome == "rejected" else log.info
+        say(f"Document {outcome}", **{name: value for name, value in fields.items() if value})
+    outcomes = Counter(str(version.outcome) for version in versions)
+    log.info("Batch done", lane=batch.lane, documents=len(versions), bytes=sum(v.raw_size for v in versions),
+             outcomes=dict(outcomes), ms=batch.timings, worker=worker)  # fmt: skip
 
 
 @shared_task(name="copydesk.maintain", ignore_result=True)
