@@ -26,7 +26,7 @@ from worker.intake.stream import LeaseQueue
 from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
 from worker.runtime.dispatcher import Dispatcher, DispatchLoop
-from worker.runtime.request import Loss, losses
+from worker.runtime.request import Loss, ended, losses
 from worker.settings import Settings, settings
 
 log = get_logger("worker")
@@ -159,5 +159,7 @@ def _is_gone(pid: int, *, within_seconds: float = 3.0) -> bool:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
+        if ended(pid) is not None:
+            return True  # Celery has not waited for it yet
         time.sleep(0.05)
     return False
