@@ -112,10 +112,10 @@ class DispatchLoop(threading.Thread):
 
     def _step(self) -> float:
         """Do what there is to do; returns how long to wait before the next time, in seconds."""
-        if not self._prepared:
+        if not self._prepared and not self._store.waits:
             self._prepare()
-            self._prepared = True
-        self._redis.is_over()
+            self._prepared = not self._store.waits
+            self._redis.is_over()
         while not troubles.empty():
             trouble = troubles.get()
             self._store.failed(trouble.error, at=trouble.at, waiting=self._waiting)
@@ -158,7 +158,7 @@ class DispatchLoop(threading.Thread):
                 highest = {queue.lane: highest_id(connection, queue.lane) for _, queue in self._lanes}
         except SQLAlchemyError as error:
             self._store.failed(str(getattr(error, "orig", None) or error), waiting=self._waiting)
-            return  # it is asked again when Redis was away; should an id come again, its entry is added anew
+            return
         for _, queue in self._lanes:
             id_ = highest[queue.lane]
             if id_ is not None and queue.advance(id_):
@@ -201,7 +201,7 @@ class DispatchLoop(threading.Thread):
         return count
 
     def _reap(self, lane: Lane, queue: LeaseQueue) -> int:
-        found = queue.reap(lease_seconds=self._config.lease_seconds)
+        found = queue.reap(lease_seconds=self._config.lease_seconds, most=self._config.pending_cap)
         # One that was there when a process died goes alone, so that only the guilty one is tried to death.
         innocent = [id_ for id_, attempts in found if attempts == 0]
         for start in range(0, len(innocent), self._config.batch_documents):

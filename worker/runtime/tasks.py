@@ -33,7 +33,7 @@ from worker.store.version import Version
 log = get_logger("ingest")
 
 _CONFLICT_TRIES = 3
-_STORE_DELAY_SECONDS = 2.0
+_STORE_DELAY_SECONDS = 1.0  # until the dispatcher has heard of it, and holds back what comes after
 
 
 @functools.cache
