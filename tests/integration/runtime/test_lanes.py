@@ -43,11 +43,11 @@ def test_a_paused_lane_keeps_what_comes_and_the_breaker_pauses_one_that_is_flood
         assert lane("pause", "nonsense").returncode == 2
 
         for number in range(150):
-            redis_client.xadd("bulk", {"raw": "no front matter", "source": "mad", "key": str(number)})
-        held = until(lambda: paused(redis_client).get("bulk"), what="the breaker pauses it")
+            redis_client.xadd("documents", {"raw": "no front matter", "source": "mad", "key": str(number)})
+        held = until(lambda: paused(redis_client).get("documents"), what="the breaker pauses it")
         assert held.by == "breaker"
         assert "no_front_matter" in held.why
         assert "most from mad" in held.why
-        assert "documents" not in paused(redis_client)
-        late = redis_client.xadd("documents", {"raw": article(3), "key": "3"}).decode()
+        assert "bulk" not in paused(redis_client)
+        late = redis_client.xadd("bulk", {"raw": article(3), "key": "3"}).decode()
         until(lambda: late in receipts(), what="the other lane goes on")
