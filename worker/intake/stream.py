@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
@@ -26,6 +27,9 @@ DISPATCHED = "dispatched"
 _PROBE = "copydesk:probe"
 _WHOLE_READINGS = 2
 """Attempts at an oversized entry that read it to its end, for its digest."""
+MOST_DEATHS = 10_000
+"""Documents of a lane of which evidence is kept; it is forgotten with their outcome."""
+DEATHS_KEPT_SECONDS = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,12 @@ class LeaseQueue:
         self.lane = lane
         self.counters = f"copydesk:outcomes:{lane}"
         self.giants = f"copydesk:giants:{lane}"
+        self.deaths = f"copydesk:deaths:{lane}"
+        """Evidence against documents that end processes, see `worker.intake.deaths`."""
         load = resources.files("worker.intake") / "lua"
         self._scripts = {
             name: client.register_script((load / f"{name}.lua").read_text("utf-8"))
-            for name in ("dispatch", "claim", "settle", "give_back", "reap", "readd", "state", "last_id")
+            for name in ("dispatch", "claim", "settle", "give_back", "reap", "readd", "state", "last_id", "figures")
         }
 
     def ensure(self) -> None:
@@ -130,10 +136,11 @@ class LeaseQueue:
             idle = max(0, int((lease_seconds - delay_seconds) * 1000))
             self._run("give_back", GROUP, worker, DISPATCHED, idle, *ids)
 
-    def settle(self, outcomes: Iterable[tuple[str, str]]) -> int:
-        """Remove entries whose outcome is committed; returns how many of them were still there."""
+    def settle(self, outcomes: Iterable[tuple[str, str]]) -> list[str]:
+        """Remove entries whose outcome is committed; returns those that were still there: nobody else settled them."""
         flat = [part for pair in outcomes for part in pair]
-        return int(self._run("settle", GROUP, *flat, keys=[self.lane, self.counters, self.giants])) if flat else 0
+        keys = [self.lane, self.counters, self.giants]
+        return list(map(_text, self._run("settle", GROUP, *flat, keys=keys))) if flat else []
 
     def readd(self, id_: str) -> str | None:
         """Add an entry again under a fresh id, in place of `id_`; None when it is gone. Counted as `readded`."""
@@ -142,7 +149,9 @@ class LeaseQueue:
 
     def reap(self, *, lease_seconds: float, most: int = 100) -> list[tuple[str, int]]:
         """Take entries whose lease ran out for dispatching again: (id, attempts that ended in a death)."""
-        reply = self._run("reap", GROUP, DISPATCHED, int(lease_seconds * 1000), most)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, DEATHS_KEPT_SECONDS)
+        reply = self._run("reap", *arguments, keys=[self.lane, self.deaths])
         return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 
     def state(self) -> LaneState:
@@ -157,6 +166,11 @@ class LeaseQueue:
             last_id=_text(last),
             outcomes={_text(name): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)},
         )
+
+    def figures(self) -> tuple[int, int, int]:
+        """(entries ever added, backlog, pending), without what `state` asks besides. For those who ask all the time."""
+        added, backlog, pending = self._run("figures", GROUP)
+        return int(added), int(backlog), int(pending)
 
     def advance(self, id_: str) -> bool:
         """Make the next id larger than `id_`: a server that lost its data must not hand out ids used before."""

@@ -5,35 +5,35 @@ from __future__ import annotations
 import functools
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import redis
-from celery import shared_task
+from celery import Task, shared_task
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
-from schemas.receipt import Receipt
 from worker.document.limits import Limits
 from worker.intake.connect import connect
+from worker.intake.deaths import Deaths, sentence
 from worker.intake.producer import submit_entry
 from worker.intake.stream import Claimed, LeaseQueue
 from worker.observe.logs import get_logger
 from worker.operate.maintenance import expire_raw
 from worker.pipeline import Batch, process
+from worker.runtime.report import receipt_of, reply_and_count
+from worker.runtime.request import StoreUnusable
 from worker.settings import settings
 from worker.store.engine import is_conflict, is_transient, make_engine
 from worker.store.version import Version
 
 log = get_logger("ingest")
 
-_REPLIES_KEPT = 10_000
-_REPLY_SECONDS = 3600
 _CONFLICT_TRIES = 3
-_STORE_DELAY_SECONDS = 2.0
+_STORE_DELAY_SECONDS = 1.0  # until the dispatcher has heard of it, and holds back what comes after
 
 
 @functools.cache
@@ -51,12 +51,18 @@ def _queue(lane: str) -> LeaseQueue:
     return LeaseQueue(_client(), lane)
 
 
+class IngestTask(Task):  # type: ignore[type-arg]  # it has no parameters of its own
+    """Lets the main process see how each batch ends."""
+
+    Request = "worker.runtime.request:Request"
+
+
 def worker_name() -> str:
     """The name of this pool process in receipts and logs."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-@shared_task(name="copydesk.ingest", ignore_result=True, acks_late=False, reject_on_worker_lost=False)
+@shared_task(name="copydesk.ingest", base=IngestTask, ignore_result=True, acks_late=False, reject_on_worker_lost=False)
 def ingest(lane: str, ids: list[str]) -> None:
     """Take the entries `ids` of `lane` through the pipeline, and settle them when the store has committed."""
     config, queue, worker = settings(), _queue(lane), worker_name()
@@ -73,14 +79,9 @@ def ingest(lane: str, ids: list[str]) -> None:
     try:
         _ingest_entries(queue, entries, worker)
     except SQLAlchemyError as error:
-        if not is_transient(error):
-            raise
-        log.warning(
-            "The store cannot be used, the documents wait",
-            lane=lane, documents=len(entries), error=str(getattr(error, "orig", error)),
-            next=f"they are tried again in {_STORE_DELAY_SECONDS:.0f} s; nothing is lost",
-        )  # fmt: skip
+        # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
         _release(queue, worker, entries)
+        raise StoreUnusable(str(getattr(error, "orig", None) or error)) from None
 
 
 def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) -> None:
@@ -119,10 +120,14 @@ def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: E
 def _process_and_settle(
     queue: LeaseQueue, entries: Sequence[Claimed], worker: str, *, verdict: Problem | None = None
 ) -> None:
-    config = settings()
+    config, started = settings(), time.perf_counter()
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
     batch = Batch(queue.lane, source, worker, config.max_attempts, Limits(max_bytes=config.max_document_bytes), verdict)
     ids = [entry.id for entry in entries]
+    tried = {entry.id: entry.attempts for entry in entries if entry.attempts}
+    if tried:
+        deaths = Deaths(queue).of(list(tried))
+        batch.evidence = {id_: sentence(attempts, deaths.get(id_, ())) for id_, attempts in tried.items()}
     versions = process(_engine(), batch, entries, innocent=lambda: queue.keep(worker, ids))
     for version in versions:
         if version.collides:
@@ -131,8 +136,11 @@ def _process_and_settle(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
     versions = [version for version in versions if not version.collides]
-    queue.settle((version.id, str(version.outcome)) for version in versions)
-    _reply(versions, worker)
+    settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
+    # Where another was faster (this process hung, its lease ran out), that one has told and counted it.
+    versions = [version for version in versions if version.id in settled]
+    Deaths(queue).forget([id_ for id_ in tried if id_ in settled])
+    reply_and_count(_client(), queue.lane, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
     _say(batch, versions, worker)
 
 
@@ -142,31 +150,6 @@ def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None
         queue.release(worker, ids, lease_seconds=settings().lease_seconds, delay_seconds=_STORE_DELAY_SECONDS)
     except redis.RedisError as error:
         log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
-
-
-def _reply(versions: Sequence[Version], worker: str) -> None:
-    """Put the receipts where their senders asked for them. A sender's stream that fails is only logged."""
-    asked = [version for version in versions if version.reply_to]
-    if not asked:
-        return
-    try:
-        with _client().pipeline(transaction=False) as pipe:
-            for version in asked:
-                body = receipt_of(version, worker).model_dump_json()
-                pipe.xadd(version.reply_to or "", {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
-                pipe.expire(version.reply_to or "", _REPLY_SECONDS)
-            pipe.execute(raise_on_error=False)
-    except redis.RedisError as error:
-        log.warning("Receipts could not be sent", documents=len(asked), error=str(error))
-
-
-def receipt_of(version: Version, worker: str) -> Receipt:
-    """The receipt of a settled version, as `reply_to` and `explain` show it."""
-    return Receipt(
-        id=version.id, lane=version.lane, source=version.source, key=version.key, outcome=version.outcome,
-        url=version.url, problems=list(version.problems), received_at=version.received_at,
-        settled_at=datetime.now(UTC), worker=worker, attempts=version.attempts + 1,
-    )  # fmt: skip
 
 
 def _say(batch: Batch, versions: Sequence[Version], worker: str) -> None:

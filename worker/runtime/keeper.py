@@ -1,0 +1,181 @@
+"""The keeper: a thread in each worker's main process, apart from the dispatcher, that says who is at work and how.
+
+It says so even when the dispatcher hangs: that is when it matters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from importlib import metadata
+from queue import Empty
+from typing import Any
+
+import redis
+from celery import bootsteps
+from celery.worker import state as celery_state
+
+from worker.intake import presence
+from worker.intake.connect import connect
+from worker.intake.deaths import Death, Deaths
+from worker.intake.presence import BEAT_SECONDS, PoolProcess, WorkerState
+from worker.intake.stream import LeaseQueue
+from worker.intake.tally import Counts, Tally
+from worker.observe.logs import get_logger
+from worker.runtime.dispatcher import Dispatcher, DispatchLoop
+from worker.runtime.guard import Guard
+from worker.runtime.request import Loss, ended, losses
+from worker.settings import Settings, settings
+
+log = get_logger("worker")
+
+_NEWS_SECONDS = 0.2
+
+
+class Keeper(bootsteps.StartStopStep):
+    """Celery's hook: the keeper starts after the dispatcher and stops before it."""
+
+    requires = (Dispatcher,)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self.loop: KeeperLoop | None = None
+
+    def start(self, parent: Any) -> None:
+        self.loop = KeeperLoop(settings(), parent)
+        self.loop.start()
+
+    def stop(self, parent: Any) -> None:
+        if self.loop is not None:
+            self.loop.stop()
+
+    terminate = stop
+
+
+class KeeperLoop(threading.Thread):
+    """Beats every two seconds until stopped."""
+
+    def __init__(self, config: Settings, controller: Any) -> None:
+        super().__init__(name="copydesk-keeper", daemon=True)
+        self._controller = controller
+        self._config = config
+        self._client = connect(config.redis, retries=0)
+        self._tally = Tally(self._client)
+        self._queues = [LeaseQueue(self._client, lane.name) for lane in config.lane_list]
+        self._ended = threading.Event()
+        host, now = socket.gethostname(), time.time()
+        self._worker = WorkerState(
+            name=f"{host}:{os.getpid()}", host=host, pid=os.getpid(), version=metadata.version("copydesk"), started=now,
+            lanes=tuple(lane.name for lane in config.lane_list), concurrency=controller.concurrency, since=now,
+        )  # fmt: skip
+        self._guard = Guard(config, self._client, self._worker.name)
+
+    def stop(self) -> None:
+        """Say that this worker leaves; returns when the thread has ended."""
+        self._ended.set()
+        losses.put(None)  # it waits there
+        self.join(timeout=10)
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._look()
+                self._beat()
+            except redis.RedisError:
+                pass  # the dispatcher says that Redis is away; silence is how others learn it
+            except Exception:
+                log.exception("The keeper failed", next="it goes on in two seconds")
+            self._wait()
+        try:
+            presence.leave(self._client, self._worker.name)
+        except redis.RedisError:
+            return
+
+    def _wait(self) -> None:
+        """Until the next beat is due, which is at once where there is news; what is lost meanwhile is noted."""
+        until = time.monotonic() + BEAT_SECONDS
+        while time.monotonic() < until and not self._ended.is_set():
+            try:
+                loss = losses.get(timeout=_NEWS_SECONDS)
+            except Empty:
+                loop = self._dispatcher()
+                if loop is not None and loop.condition()[0] != self._worker.state:
+                    return
+                continue
+            if loss is not None:
+                self._note(loss)
+
+    def _note(self, loss: Loss) -> None:
+        try:
+            self._mourn(loss)
+        except redis.RedisError:
+            # Its lease tells the same later, with less evidence.
+            log.warning("A lost process could not be noted", worker=f"{self._worker.host}:{loss.pid}", error=loss.how)
+
+    def _mourn(self, loss: Loss) -> None:
+        """Note what it was reading, and let that be tried again at once, singly; the others of its batch go on."""
+        if not _is_gone(loss.pid):
+            return  # the lease covers it: nobody else may have its entries while it lives
+        death = Death.now(f"{self._worker.host}:{loss.pid}", loss.how)
+        queue = LeaseQueue(self._client, loss.lane)
+        found = Deaths(queue).bereave(death, lease_seconds=self._config.lease_seconds)
+        self._tally.add(Counts(loss.lane, deaths=1))
+        log.error("A pool process was lost", lane=loss.lane, worker=death.where, error=death.how, documents=len(found),
+                  next="what it was reading is tried again, each document alone")  # fmt: skip
+
+    def _dispatcher(self) -> DispatchLoop | None:
+        step = getattr(self._controller, "copydesk_dispatcher", None)
+        return step.loop if step is not None else None
+
+    def _look(self) -> None:
+        worker, loop = self._worker, self._dispatcher()
+        state, reason, progress = loop.condition() if loop is not None else ("starting", "", None)
+        if state != worker.state:
+            worker.since = time.time()
+        worker.state, worker.reason, worker.last_progress = state, reason, progress
+        worker.pool = pool_processes(self._controller)
+
+    def _beat(self) -> None:
+        added, backlog = {}, 0
+        for queue in self._queues:
+            with contextlib.suppress(redis.ResponseError):  # the lane is not made yet
+                added[queue.lane], waiting, _ = queue.figures()
+                backlog += waiting
+        with self._client.pipeline(transaction=False) as pipe:
+            presence.beat(self._client, self._worker, pipe)
+            self._tally.sample(added, pipe)
+            pipe.execute()
+        self._guard.look(consuming=self._worker.is_consuming, backlog=backlog)
+        loop = self._dispatcher()
+        if loop is not None:
+            loop.full = self._guard.room.full
+
+
+def pool_processes(controller: Any) -> tuple[PoolProcess, ...]:
+    """The pool's processes and what each does, as the main process knows it."""
+    busy = {}
+    for request in list(celery_state.active_requests):
+        if request.worker_pid is None or request.task_name != "copydesk.ingest":
+            continue
+        lane, ids = request.args if len(request.args) == 2 else (None, ())
+        busy[request.worker_pid] = PoolProcess(request.worker_pid, lane, len(ids), request.time_start)
+    inner = getattr(getattr(controller, "pool", None), "_pool", None)
+    pids = [process.pid for process in getattr(inner, "_pool", ())]
+    return tuple(busy.get(pid, PoolProcess(pid)) for pid in pids)
+
+
+def _is_gone(pid: int, *, within_seconds: float = 3.0) -> bool:
+    """Whether the process `pid` has ended; one that is being killed is given a moment."""
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        if ended(pid) is not None:
+            return True  # Celery has not waited for it yet
+        time.sleep(0.05)
+    return False
