@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.intake.connect import connect
 from worker.intake.stream import LeaseQueue
+from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
 from worker.runtime.transport import mend_keys
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
@@ -152,7 +153,9 @@ class DispatchLoop(threading.Thread):
             )
             ids = [id_ for id_, _ in dispatched.entries]
             if ids:
+                failpoint("dispatch.read")
                 self._send(lane, ids)
+                failpoint("dispatch.sent")
                 count += len(ids)
             if len(ids) < config.batch_documents:
                 break
@@ -160,6 +163,8 @@ class DispatchLoop(threading.Thread):
 
     def _reap(self, lane: Lane, queue: LeaseQueue) -> int:
         found = queue.reap(lease_seconds=self._config.lease_seconds)
+        if found:
+            failpoint("reap.taken")
         # One that was there when a process died goes alone, so that only the guilty one is tried to death.
         innocent = [id_ for id_, attempts in found if attempts == 0]
         for start in range(0, len(innocent), self._config.batch_documents):
@@ -168,6 +173,8 @@ class DispatchLoop(threading.Thread):
             if attempts:
                 log.warning("A document is tried again, alone", id=id_, lane=lane.name, attempt=attempts + 1)
                 self._send(lane, [id_])
+        if found:
+            failpoint("reap.sent")
         return len(found)
 
     def _send(self, lane: Lane, ids: list[str]) -> None:

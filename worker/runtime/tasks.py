@@ -21,6 +21,7 @@ from worker.document.limits import Limits
 from worker.intake.connect import connect
 from worker.intake.producer import submit_entry
 from worker.intake.stream import Claimed, LeaseQueue
+from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
 from worker.operate.maintenance import expire_raw
 from worker.pipeline import Batch, process
@@ -60,6 +61,7 @@ def worker_name() -> str:
 def ingest(lane: str, ids: list[str]) -> None:
     """Take the entries `ids` of `lane` through the pipeline, and settle them when the store has committed."""
     config, queue, worker = settings(), _queue(lane), worker_name()
+    failpoint("ingest.received")
     try:
         most = config.max_document_bytes + 65_536  # of the whole entry: the document, and the small fields beside it
         entries = queue.claim(worker, ids, lease_seconds=config.lease_seconds, most_bytes=most)
@@ -70,6 +72,7 @@ def ingest(lane: str, ids: list[str]) -> None:
         return
     if not entries:
         return
+    failpoint("ingest.claimed")
     try:
         _ingest_entries(queue, entries, worker)
     except SQLAlchemyError as error:
@@ -130,15 +133,19 @@ def _process_and_settle(
         innocent=lambda: queue.keep(worker, ids),
         digest=lambda id_, size: queue.digest(id_, b"raw", size),
     )
+    failpoint("ingest.committed")
     for version in versions:
         if version.collides:
             fresh = queue.readd(version.id)
+            failpoint("ingest.readded")
             log.warning(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
     versions = [version for version in versions if not version.collides]
     queue.settle((version.id, str(version.outcome)) for version in versions)
+    failpoint("ingest.settled")
     _reply(versions, worker)
+    failpoint("ingest.replied")
     _say(batch, versions, worker)
 
 
@@ -146,6 +153,7 @@ def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None
     ids = [entry.id for entry in entries]
     try:
         queue.release(worker, ids, lease_seconds=settings().lease_seconds, delay_seconds=_STORE_DELAY_SECONDS)
+        failpoint("ingest.released")
     except redis.RedisError as error:
         log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
 
@@ -212,6 +220,7 @@ def submit(
     id_ = submit_entry(
         _client(), target, raw.encode("utf-8", "surrogatepass"), source=source, key=key, op=op, reply_to=reply_to
     )
+    failpoint("submit.added")
     log.debug("Put on the stream", id=id_, lane=target, source=source, key=key)
 
 
