@@ -70,7 +70,7 @@ class LeaseQueue:
         load = resources.files("worker.intake") / "lua"
         self._scripts = {
             name: client.register_script((load / f"{name}.lua").read_text("utf-8"))
-            for name in ("dispatch", "claim", "settle", "give_back", "reap", "chunk", "readd")
+            for name in ("dispatch", "claim", "settle", "give_back", "reap", "chunk", "readd", "clock")
         }
 
     def ensure(self) -> None:
@@ -123,6 +123,10 @@ class LeaseQueue:
         """Take entries whose lease ran out for dispatching again: (id, attempts that ended in a death)."""
         reply = self._run("reap", GROUP, DISPATCHED, int(lease_seconds * 1000), most)
         return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
+
+    def mind_the_clock(self) -> int:
+        """Renew all leases when the server's clock went back; returns how many. To be called about every second."""
+        return int(self._run("clock", GROUP, keys=[self.lane, f"copydesk:clock:{self.lane}"]))
 
     def digest(self, id_: str, field: bytes, size: int, *, chunk_bytes: int = 64 << 20) -> str:
         """SHA-256 of a field too large to be held in memory, read piece by piece (each is a copy of the whole on the server)."""

@@ -162,6 +162,11 @@ class DispatchLoop(threading.Thread):
         return count
 
     def _reap(self, lane: Lane, queue: LeaseQueue) -> int:
+        renewed = queue.mind_the_clock()
+        if renewed:
+            log.warning(
+                "The clock of Redis went back", lane=lane.name, documents=renewed, next="their leases begin anew"
+            )
         found = queue.reap(lease_seconds=self._config.lease_seconds)
         if found:
             failpoint("reap.taken")
