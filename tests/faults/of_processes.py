@@ -43,29 +43,27 @@ def kill_all_groups(scene: Scene) -> int:
     return scene.pending()
 
 
-def _stop_warmly(scene: Scene, number: signal.Signals) -> int:
-    child = scene.desk.busy()
-    main, met = scene.desk.owner(child), scene.pending()
+def _stop(scene: Scene, number: signal.Signals) -> tuple[int, dict[int, int]]:
+    """End one instance by `number`; returns the entries it met, and what its dead processes still hold then."""
+    main, met = scene.desk.owner(scene.desk.busy()), scene.pending()
     pool = [pid for pid in scene.desk.pool() if scene.desk.owner(pid) == main]
     os.kill(main, number)
-    until(
-        lambda: not Path(f"/proc/{main}").exists() or _is_zombie(main),
-        seconds=25,
-        what=f"{number.name} ends the worker",
-    )
-    held = {pid: count for pid, count in scene.desk.holders().items() if pid in pool}
+    until(lambda: _is_zombie(main), seconds=25, what=f"{number.name} ends the worker")
+    return met, {pid: count for pid, count in scene.desk.holders().items() if pid in pool}
+
+
+@fault()
+def stop_with_sigterm(scene: Scene) -> int:
+    """A warm stop finishes or gives back its batch, and leaves nothing to a lease."""
+    met, held = _stop(scene, signal.SIGTERM)
     assert not held, f"it ended and left entries for their lease: {held}"
     return met
 
 
 @fault()
-def stop_with_sigterm(scene: Scene) -> int:
-    return _stop_warmly(scene, signal.SIGTERM)
-
-
-@fault()
 def stop_with_sigquit(scene: Scene) -> int:
-    return _stop_warmly(scene, signal.SIGQUIT)
+    """A cold stop kills its pool: what that held comes back after the lease at the latest."""
+    return _stop(scene, signal.SIGQUIT)[0]
 
 
 def _is_zombie(pid: int) -> bool:

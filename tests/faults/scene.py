@@ -24,9 +24,9 @@ from worker.store import tables
 from worker.store.engine import make_engine
 from worker.store.migrate import upgrade
 
-SHORT_TIMES = {"COPYDESK_STATEMENT_SECONDS": "2", "COPYDESK_IDLE_TRANSACTION_SECONDS": "2.5", "COPYDESK_TASK_SECONDS": "3",
-               "COPYDESK_LEASE_SECONDS": "4"}  # fmt: skip
-"""As short as their order allows, so that what the dead held comes back soon."""
+SHORT_TIMES = {"COPYDESK_STATEMENT_SECONDS": "3", "COPYDESK_IDLE_TRANSACTION_SECONDS": "4", "COPYDESK_TASK_SECONDS": "6",
+               "COPYDESK_LEASE_SECONDS": "8"}  # fmt: skip
+"""Short, so that what the dead held comes back soon, but not so short that a busy machine cannot keep them."""
 
 RECOVERY_SECONDS = 30
 """Within this after a fault's end, documents that come then are stored (the issue's figure)."""

@@ -29,7 +29,7 @@ class Traffic(threading.Thread):
     it has no answer for, so the manifest has no doubt about how often anything was sent.
     """
 
-    def __init__(self, manifest: Manifest, local: redis.Redis, remote: redis.Redis, *, seed: int = 0, backlog: int = 150,
+    def __init__(self, manifest: Manifest, local: redis.Redis, remote: redis.Redis, *, seed: int = 0, backlog: int = 60,
                  rate: float = 120) -> None:  # fmt: skip
         super().__init__(daemon=True, name="traffic")
         self.manifest = manifest
@@ -57,6 +57,8 @@ class Traffic(threading.Thread):
         self._ended = True
         self._flows.set()
         self.join(timeout=30)
+        for client in self._clients:
+            client.close()
 
     def run(self) -> None:
         while not self._ended:
