@@ -26,12 +26,15 @@ VALID = ROOT / "schemas" / "examples" / "valid"
 class Valkey:
     """A Valkey with an append-only file, on a unix socket; it can be killed and started again."""
 
-    def __init__(self, *, port: int = 0, extra: list[str] | None = None) -> None:
+    def __init__(self, *, port: int = 0, fsync: str = "everysec", extra: list[str] | None = None) -> None:
         self._extra = extra or []
         # A unix socket's path may have about 100 bytes; pytest's own folders are longer.
         self.folder = Path(tempfile.mkdtemp(prefix="cd-valkey-"))
         self.socket = self.folder / "valkey.sock"
         self.port = port
+        self.fsync = fsync
+        self.environment: dict[str, str] = {}
+        """Added to the environment at the next start."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -40,9 +43,11 @@ class Valkey:
 
     def start(self) -> Valkey:
         command = [str(get_binary_path()), "--port", str(self.port), "--unixsocket", str(self.socket), "--dir", str(self.folder),
-                   "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", *self._extra]  # fmt: skip
+                   "--appendonly", "yes", "--appendfsync", self.fsync, "--save", "", "--maxmemory-policy", "noeviction",
+                   *self._extra]  # fmt: skip
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True,
+                                             env={**os.environ, **self.environment})  # fmt: skip
         with self.client() as client:
             until(lambda: _answers(client), seconds=20, what="Valkey answers")
         return self
@@ -56,10 +61,18 @@ class Valkey:
         self._process.kill()
         self._process.wait()
 
-    def stop(self) -> None:
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def end(self) -> None:
+        """In order, with its file written; `start` goes on from there."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(timeout=20)
+
+    def stop(self) -> None:
+        self.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -24,6 +24,7 @@ from worker.document.validate import read
 from worker.enrich.edit import edit
 from worker.enrich.urls import canonicalise, document_hash, url_hash
 from worker.intake.stream import Claimed, id_key
+from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
 from worker.settings import INTERNAL_LANE
 from worker.store.bulk import fetch
@@ -75,12 +76,16 @@ def process(
     at = batch.took("open", at)
     _recognise(engine, versions, batch.limits)
     at = batch.took("recognise", at)
+    failpoint("ingest.recognised")
     for version in versions:
         if version.recognised is None and not version.rejected and version.op == "put":
             read_version(version, batch.limits)
     at = batch.took("read", at)
+    failpoint("ingest.read")
     innocent()
+    failpoint("ingest.kept")
     with writer(engine) as connection, connection.begin():
+        failpoint("store.begun")
         write_batch(
             connection,
             versions,

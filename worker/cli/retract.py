@@ -25,6 +25,7 @@ def retract(
     from worker.cli.show import plain
     from worker.intake.connect import connect
     from worker.intake.producer import submit_entry
+    from worker.observe.failpoints import failpoint
     from worker.operate.explain import explain
     from worker.pipeline import normal_key
     from worker.settings import settings
@@ -58,6 +59,7 @@ def retract(
         if yes:
             with connect(config.redis) as client:
                 id_ = submit_entry(client, target, None, source=one["source"], key=one["key"], op="retract")
+            failpoint("retract.sent")
             typer.echo(f"{id_}\t{label}")
         else:
             typer.echo(f"would retract {label}")

@@ -88,7 +88,8 @@ class LeaseQueue:
         load = resources.files("worker.intake") / "lua"
         self._scripts = {
             name: client.register_script((load / f"{name}.lua").read_text("utf-8"))
-            for name in ("dispatch", "claim", "settle", "give_back", "reap", "readd", "state", "last_id", "figures")
+            for name in ("dispatch", "claim", "settle", "give_back", "reap", "readd", "state", "last_id", "figures",
+                         "clock")
         }
 
     def ensure(self) -> None:
@@ -153,6 +154,10 @@ class LeaseQueue:
         arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, DEATHS_KEPT_SECONDS)
         reply = self._run("reap", *arguments, keys=[self.lane, self.deaths])
         return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
+
+    def mind_the_clock(self) -> int:
+        """Renew all leases when the server's clock went back; returns how many. To be called about every second."""
+        return int(self._run("clock", GROUP, keys=[self.lane, f"copydesk:clock:{self.lane}"]))
 
     def state(self) -> LaneState:
         """The lane's figures, all from one moment. For people: with a giant at either end it takes the server a second."""

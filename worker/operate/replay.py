@@ -16,6 +16,7 @@ from schemas.codes import ENVELOPE_CODES, WORKER_CODES
 from schemas.problem import Problem, Severity
 from worker.document.limits import Limits
 from worker.document.validate import read
+from worker.observe.failpoints import failpoint
 from worker.settings import INTERNAL_LANE
 from worker.store import dead
 
@@ -96,6 +97,8 @@ def replay(engine: Engine, client: redis.Redis, wanted: dead.Filter) -> int:
             fields["key"] = letter.key
         with engine.begin() as connection:
             dead.record(connection, letter.id, "replayed", who, sha256=letter.raw_sha256)
+        failpoint("replay.recorded")
         client.xadd(INTERNAL_LANE, fields)
+        failpoint("replay.sent")
         sent += 1
     return sent

@@ -13,7 +13,7 @@ from celery import Celery, signals
 from redis import RedisError
 
 from worker.intake.connect import connect
-from worker.observe import logs
+from worker.observe import failpoints, logs
 from worker.runtime import transport
 from worker.runtime.dispatcher import Dispatcher
 from worker.runtime.keeper import Keeper
@@ -85,3 +85,4 @@ def _mend_broker(**_: object) -> None:
 def _set_up_logging(**_: object) -> None:
     config = settings()
     logs.configure(form=config.log_format, level=config.log_level)
+    failpoints.announce()

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from worker.intake.connect import connect
 from worker.intake.lanes import Pause, paused
 from worker.intake.stream import LeaseQueue
+from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
 from worker.runtime.outage import Outage, StoreWatch
 from worker.runtime.request import troubles
@@ -194,14 +195,23 @@ class DispatchLoop(threading.Thread):
             )
             ids = [id_ for id_, _ in dispatched.entries]
             if ids:
+                failpoint("dispatch.read")
                 self._send(lane, ids)
+                failpoint("dispatch.sent")
                 count += len(ids)
             if len(ids) < config.batch_documents:
                 break
         return count
 
     def _reap(self, lane: Lane, queue: LeaseQueue) -> int:
+        renewed = queue.mind_the_clock()
+        if renewed:
+            log.warning(
+                "The clock of Redis went back", lane=lane.name, documents=renewed, next="their leases begin anew"
+            )
         found = queue.reap(lease_seconds=self._config.lease_seconds, most=self._config.pending_cap)
+        if found:
+            failpoint("reap.taken")
         # One that was there when a process died goes alone, so that only the guilty one is tried to death.
         innocent = [id_ for id_, attempts in found if attempts == 0]
         for start in range(0, len(innocent), self._config.batch_documents):
@@ -210,6 +220,8 @@ class DispatchLoop(threading.Thread):
             if attempts:
                 log.warning("A document is tried again, alone", id=id_, lane=lane.name, attempt=attempts + 1)
                 self._send(lane, [id_])
+        if found:
+            failpoint("reap.sent")
         return len(found)
 
     def _send(self, lane: Lane, ids: list[str]) -> None:

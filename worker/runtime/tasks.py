@@ -21,6 +21,7 @@ from worker.intake.connect import connect
 from worker.intake.deaths import Deaths, sentence
 from worker.intake.producer import submit_entry
 from worker.intake.stream import Claimed, LeaseQueue
+from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
 from worker.operate.maintenance import expire_raw
 from worker.pipeline import Batch, process
@@ -66,6 +67,7 @@ def worker_name() -> str:
 def ingest(lane: str, ids: list[str]) -> None:
     """Take the entries `ids` of `lane` through the pipeline, and settle them when the store has committed."""
     config, queue, worker = settings(), _queue(lane), worker_name()
+    failpoint("ingest.received")
     try:
         most = config.max_document_bytes + 65_536  # of the whole entry: the document, and the small fields beside it
         entries = queue.claim(worker, ids, lease_seconds=config.lease_seconds, most_bytes=most)
@@ -76,6 +78,7 @@ def ingest(lane: str, ids: list[str]) -> None:
         return
     if not entries:
         return
+    failpoint("ingest.claimed")
     try:
         _ingest_entries(queue, entries, worker)
     except SQLAlchemyError as error:
@@ -129,18 +132,22 @@ def _process_and_settle(
         deaths = Deaths(queue).of(list(tried))
         batch.evidence = {id_: sentence(attempts, deaths.get(id_, ())) for id_, attempts in tried.items()}
     versions = process(_engine(), batch, entries, innocent=lambda: queue.keep(worker, ids))
+    failpoint("ingest.committed")
     for version in versions:
         if version.collides:
             fresh = queue.readd(version.id)
+            failpoint("ingest.readded")
             log.warning(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
     versions = [version for version in versions if not version.collides]
     settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
+    failpoint("ingest.settled")
     # Where another was faster (this process hung, its lease ran out), that one has told and counted it.
     versions = [version for version in versions if version.id in settled]
     Deaths(queue).forget([id_ for id_ in tried if id_ in settled])
     reply_and_count(_client(), queue.lane, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
+    failpoint("ingest.replied")
     _say(batch, versions, worker)
 
 
@@ -148,6 +155,7 @@ def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None
     ids = [entry.id for entry in entries]
     try:
         queue.release(worker, ids, lease_seconds=settings().lease_seconds, delay_seconds=_STORE_DELAY_SECONDS)
+        failpoint("ingest.released")
     except redis.RedisError as error:
         log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
 
@@ -189,6 +197,7 @@ def submit(
     id_ = submit_entry(
         _client(), target, raw.encode("utf-8", "surrogatepass"), source=source, key=key, op=op, reply_to=reply_to
     )
+    failpoint("submit.added")
     log.debug("Put on the stream", id=id_, lane=target, source=source, key=key)
 
 

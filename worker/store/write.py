@@ -15,6 +15,7 @@ from schemas.problem import Severity
 from schemas.receipt import Outcome
 from worker.enrich.copy import Copy, changed_fields, from_form, to_form
 from worker.enrich.urls import document_hash
+from worker.observe.failpoints import failpoint
 from worker.store.articles import refresh
 from worker.store.bulk import fetch, merge
 from worker.store.engine import enter_writer
@@ -41,17 +42,23 @@ def write_batch(
     for unchanged when its document turns out to have moved on meanwhile. Raises SQLAlchemy's errors.
     """
     _keep_raw(connection, versions, now)
+    failpoint("store.raw")
     enter_writer(connection)
+    failpoint("store.turn")
     fresh = _without_receipt(connection, versions)
     _confirm_recognised(connection, fresh, read)
     for version in fresh:
         if version.rejected:
             version.outcome = Outcome.REJECTED
     _store_documents(connection, [version for version in fresh if not version.rejected], now)
+    failpoint("store.articles")
     _keep_dead(connection, [version for version in fresh if version.rejected], now)
     _conclude_replays(connection, fresh, worker, now)
+    failpoint("store.dead_letters")
     _write_receipts(connection, fresh, worker=worker, now=now, timings=timings)
+    failpoint("store.receipts")
     _raise_highest(connection, fresh, now)
+    failpoint("store.complete")
 
 
 def _keep_raw(connection: Connection, versions: Sequence[Version], now: datetime) -> None:
@@ -134,6 +141,7 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
             copies.pop(doc_hash, None)
     ids = _write_documents(connection, latest, states, copies, stored, now)
     by_id = {ids[doc_hash]: replace(copy, secured=_secured(latest[doc_hash])) for doc_hash, copy in copies.items()}
+    failpoint("store.documents")
     article_ids = refresh(connection, touched, by_id, now)
     for version in versions:
         doc_hash = hashes[id(version)]
@@ -232,12 +240,8 @@ def _conclude_replays(connection: Connection, versions: list[Version], worker: s
             connection.execute(letter.values(status="open", code=_code(version), problems=_problems(version)))
         else:
             connection.execute(letter.values(status="replayed"))
-        action = {
-            "action": "failed" if version.rejected else "passed",
-            "who": worker,
-            "at": now,
-            "reason": str(version.outcome),
-        }
+        verdict = "failed" if version.rejected else "passed"
+        action = {"action": verdict, "who": worker, "at": now, "reason": str(version.outcome)}
         connection.execute(
             insert(dead_letter_actions).values(dead_letter_id=version.dead_letter, raw_sha256=version.sha256, **action)
         )

@@ -245,3 +245,18 @@ def test_a_lane_that_is_no_stream_says_so(redis_client):
     redis_client.set("documents", "text")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         LeaseQueue(redis_client, "documents").ensure()
+
+
+def test_a_clock_that_goes_back_renews_the_leases(queue, redis_client):
+    (id_,) = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "dead", [id_])
+    assert queue.mind_the_clock() == 0
+    time.sleep(LEASE * 1.5)
+    # As if the clock had been seen an hour from now; Redis lets nobody set a delivery time in the future.
+    redis_client.set(f"copydesk:clock:{queue.lane}", int((time.time() + 3600) * 1000))
+    assert queue.mind_the_clock() == 1
+    assert queue.mind_the_clock() == 0
+    assert queue.reap(lease_seconds=LEASE) == []
+    time.sleep(LEASE * 1.5)
+    assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]

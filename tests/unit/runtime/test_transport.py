@@ -1,10 +1,11 @@
 """What lies on Celery's list is checked before kombu stumbles over it."""
 
 import base64
+import time
 
 import pytest
 
-from worker.runtime.transport import _fault
+from worker.runtime.transport import Channel, _fault
 
 TASK = {
     "body": base64.b64encode(b'[["documents", ["1-1"]], {}, {}]').decode(),
@@ -38,3 +39,12 @@ def test_anything_else_is_named(message):
 
 def test_a_control_message_needs_no_task():
     assert _fault({**TASK, "headers": {}}, is_task=False) is None
+
+
+def test_a_subscription_that_stays_silent_does_not_hold_the_main_process(redis_client):
+    with redis_client.pubsub() as subscription:
+        subscription.subscribe("copydesk.pidbox")
+        assert subscription.parse_response()[0] == b"subscribe"
+        started = time.monotonic()
+        assert Channel._receive_one(object.__new__(Channel), subscription) is None
+        assert time.monotonic() - started < 5

@@ -1,0 +1,156 @@
+"""Two `copydesk worker` instances of two processes each, and a supervisor that starts again what ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import redis
+
+from tests.faults.traffic import LANES
+from tests.servers import environment, until
+from worker.intake.stream import GROUP
+
+PROCESSES = 2
+
+
+class Desk:
+    """The workers under test. `patch`: the name of a change of `tests.faults.patched`, to make them faulty."""
+
+    def __init__(self, folder: Path, settings: dict[str, str], client: redis.Redis, *, patch: str | None = None,
+                 instances: int = 2) -> None:  # fmt: skip
+        self._folder = folder
+        self._client = client
+        self._module = ["tests.faults.patched", patch] if patch else ["worker.cli.main"]
+        self._settings = settings
+        self._names = [f"desk{number}@%h" for number in range(instances)]
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._restart_what_ended, daemon=True, name="desk")
+        self.restarts = 0
+
+    @property
+    def log(self) -> Path:
+        return self._folder / "workers.log"
+
+    def start(self) -> Desk:
+        for name in self._names:
+            self._processes[name] = self._spawn(name)
+        self._watch.start()
+        self.until_whole()
+        return self
+
+    def _spawn(self, name: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", *self._module, "worker", "--concurrency", str(PROCESSES), "--name", name]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, cwd=self._folder, env=environment(**self._settings), stdin=subprocess.DEVNULL,
+                                    stdout=log, stderr=log, start_new_session=True)  # fmt: skip
+
+    def _restart_what_ended(self) -> None:
+        """As systemd or Compose does."""
+        while not self._ended.wait(0.2):
+            for name, process in self._processes.items():
+                if process.poll() is not None and not self._ended.wait(0.5):
+                    self.restarts += 1
+                    self._processes[name] = self._spawn(name)
+
+    def until_whole(self) -> None:
+        """Wait until each instance has its main process and its pool."""
+        until(lambda: len(self.mains()) == len(self._names) and len(self.pool()) >= PROCESSES * len(self._names),
+              seconds=60, what="all workers are there")  # fmt: skip
+
+    def mains(self) -> list[int]:
+        """The process that owns the pool, of each instance that has one."""
+        found = []
+        for process in self._processes.values():
+            children = descendants(process.pid)
+            # The main process is the parent of the pool, whoever may watch over it.
+            parents = Counter(parent for pid, parent in children.items() if pid not in children.values())
+            if parents:
+                found.append(parents.most_common(1)[0][0])
+        return found
+
+    def pool(self) -> list[int]:
+        """The pool processes of all instances."""
+        return [pid for main in self.mains() for pid, parent in descendants(main).items() if parent == main]
+
+    def busy(self) -> int:
+        """A pool process that holds entries right now."""
+
+        def find() -> int | None:
+            holders = self.holders()
+            return next((pid for pid in self.pool() if holders.get(pid)), None)
+
+        return until(find, seconds=30, what="a pool process holds entries", every=0.001)
+
+    def holders(self) -> dict[int, int]:
+        """Process id → entries that it holds, of all consumers that are workers."""
+        held: Counter[int] = Counter()
+        for lane in LANES:
+            for consumer in self._client.xinfo_consumers(lane, GROUP):
+                _, colon, pid = consumer["name"].decode().rpartition(":")
+                if colon and consumer["pending"]:
+                    held[int(pid)] += consumer["pending"]
+        return held
+
+    def owner(self, pid: int) -> int:
+        """The main process of a pool process."""
+        return parent_of(pid)
+
+    def leader(self, pid: int) -> int:
+        """The process that was started, of the instance to which `pid` belongs."""
+        return os.getsid(pid)
+
+    def text(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def stop(self) -> None:
+        self._ended.set()
+        if self._watch.ident is not None:
+            self._watch.join(timeout=10)
+        for process in self._processes.values():
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        for process in self._processes.values():
+            try:
+                process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                kill_group(process.pid)
+                process.wait()
+
+
+def kill_group(leader: int, number: int = signal.SIGKILL) -> None:
+    """Every process of the session at once, as the kernel or an operator does."""
+    os.killpg(leader, number)
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def descendants(pid: int) -> dict[int, int]:
+    """Process id → its parent's, of all living processes below `pid`."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state != "Z":
+            children.setdefault(int(parent), []).append(int(folder.name))
+    found: dict[int, int] = {}
+    waiting = [pid]
+    while waiting:
+        parent_id = waiting.pop()
+        for child in children.get(parent_id, ()):
+            found[child] = parent_id
+            waiting.append(child)
+    return found

@@ -1,0 +1,104 @@
+"""Faults of the worker's own processes, and of Celery's queue between them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import redis
+
+from tests.faults.desk import kill_group
+from tests.faults.registry import fault, seconds
+from tests.faults.scene import Scene
+from tests.servers import until
+
+
+@fault()
+def kill_pool_child(scene: Scene) -> int:
+    os.kill(scene.desk.busy(), signal.SIGKILL)
+    return scene.pending()
+
+
+@fault()
+def kill_main_process(scene: Scene) -> int:
+    os.kill(scene.desk.owner(scene.desk.busy()), signal.SIGKILL)
+    return scene.pending()
+
+
+@fault()
+def kill_whole_group(scene: Scene) -> int:
+    kill_group(scene.desk.leader(scene.desk.busy()))
+    return scene.pending()
+
+
+@fault()
+def kill_all_groups(scene: Scene) -> int:
+    scene.desk.busy()
+    for main in scene.desk.mains():
+        kill_group(scene.desk.leader(main))
+    return scene.pending()
+
+
+def _stop(scene: Scene, number: signal.Signals) -> tuple[int, dict[int, int]]:
+    """End one instance by `number`; returns the entries it met, and what its dead processes still hold then."""
+    main, met = scene.desk.owner(scene.desk.busy()), scene.pending()
+    pool = [pid for pid in scene.desk.pool() if scene.desk.owner(pid) == main]
+    os.kill(main, number)
+    until(lambda: _is_zombie(main), seconds=25, what=f"{number.name} ends the worker")
+    return met, {pid: count for pid, count in scene.desk.holders().items() if pid in pool}
+
+
+@fault()
+def stop_with_sigterm(scene: Scene) -> int:
+    """A warm stop finishes or gives back its batch, and leaves nothing to a lease."""
+    met, held = _stop(scene, signal.SIGTERM)
+    assert not held, f"it ended and left entries for their lease: {held}"
+    return met
+
+
+@fault()
+def stop_with_sigquit(scene: Scene) -> int:
+    """A cold stop kills its pool: what that held comes back after the lease at the latest."""
+    return _stop(scene, signal.SIGQUIT)[0]
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@fault()
+def stopped_past_its_lease(scene: Scene) -> int:
+    """SIGSTOP to a whole instance in the middle of a batch; what it writes when it wakes must change nothing."""
+    leader = scene.desk.leader(scene.desk.busy())
+    kill_group(leader, signal.SIGSTOP)
+    met = scene.pending()
+    time.sleep(scene.lease_seconds + 2)
+    kill_group(leader, signal.SIGCONT)
+    return met
+
+
+@fault()
+def celery_messages_lost_doubled_reordered(scene: Scene) -> int:
+    """Claim checks are taken from Celery's queue; a third stays lost, the others come back twice, in another order."""
+    draw, kept, lost = random.Random(0), [], 0
+    deadline = time.monotonic() + seconds(10, 4)
+    while time.monotonic() < deadline or not lost or not kept:
+        found = scene.client.blpop(["copydesk"], timeout=1)
+        if found and draw.random() < 1 / 3:
+            lost += 1
+        elif found:
+            kept.append(found[1])
+    assert lost and kept
+    doubled = kept * 2
+    draw.shuffle(doubled)
+    met = scene.pending()
+    with contextlib.suppress(redis.RedisError):
+        scene.client.lpush("copydesk", *doubled)
+    return met

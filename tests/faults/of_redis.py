@@ -1,0 +1,139 @@
+"""Faults of Redis: its process, its file, its clock, its clients, and the network before it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from tests.faults.desk import kill_group
+from tests.faults.manifest import now
+from tests.faults.registry import Unavailable, fault, seconds
+from tests.faults.scene import Scene
+from tests.servers import until
+
+
+@fault()
+def redis_restarted(scene: Scene) -> None:
+    scene.redis.end()
+    time.sleep(1)
+    scene.redis.start()
+
+
+@fault()
+def redis_killed(scene: Scene) -> None:
+    scene.redis.kill()
+    time.sleep(1)
+    scene.redis.start()
+
+
+@fault(quick=False)
+def redis_killed_with_fsync_every_second(scene: Scene) -> None:
+    """With this setting a killed Redis may have acknowledged up to two seconds that it had not written yet."""
+    scene.redis.fsync = "everysec"
+    scene.client.config_set("appendfsync", "everysec")
+    time.sleep(1)
+    scene.until_busy()
+    scene.redis.kill()
+    scene.manifest.doubt(now() - 5, now())
+    scene.census.counters_restored = True
+    scene.redis.fsync = "always"
+    scene.redis.start()
+
+
+@fault()
+def redis_restored_from_older_file(scene: Scene) -> None:
+    """The append-only file of two seconds ago: what was sent since is gone, and what was settled since is back."""
+    since = now()
+    copy = scene.folder / "older"
+    shutil.copytree(scene.redis.folder / "appendonlydir", copy)
+    time.sleep(2)
+    scene.until_busy()
+    scene.redis.kill()
+    shutil.rmtree(scene.redis.folder / "appendonlydir")
+    copy.rename(scene.redis.folder / "appendonlydir")
+    scene.manifest.doubt(since, now())
+    scene.census.counters_restored = True
+    scene.redis.start()
+
+
+@fault(quick=False)
+def redis_frozen(scene: Scene) -> None:
+    """It does not answer for longer than the clients' time-out, then answers everything at once."""
+    scene.redis.signal(signal.SIGSTOP)
+    time.sleep(10)
+    scene.redis.signal(signal.SIGCONT)
+
+
+@fault()
+def clients_killed(scene: Scene) -> int:
+    met = 0
+    for _ in range(3):
+        met = max(met, scene.until_busy())
+        scene.client.client_kill_filter(_type="normal", skipme=True)
+        time.sleep(0.3)
+    return met
+
+
+@fault()
+def clients_paused(scene: Scene) -> None:
+    scene.client.execute_command("CLIENT", "PAUSE", int(seconds(10, 3) * 1000), "ALL")
+    scene.client.ping()  # answered when the pause is over
+
+
+@fault()
+def redis_clock_steps_back(scene: Scene) -> int:
+    """The clock of Redis goes back an hour while an instance dies: what the dead held was leased in the future."""
+    return _step_clock(scene, -3600)
+
+
+@fault(quick=False)
+def redis_clock_steps_forward(scene: Scene) -> int:
+    return _step_clock(scene, 3600)
+
+
+def _step_clock(scene: Scene, offset: int) -> int:
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        raise Unavailable("libfaketime is not installed")
+    clock = scene.folder / "clock"
+    clock.write_text("+0\n")
+    scene.redis.end()
+    scene.redis.environment = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1",
+                               "FAKETIME_DONT_FAKE_MONOTONIC": "1"}  # fmt: skip
+    scene.redis.start()
+    scene.redis.environment = {}
+    kill_group(scene.desk.leader(scene.desk.busy()))
+    met = scene.pending()
+    clock.write_text(f"{offset:+d}\n")
+    until(lambda: abs(scene.client.time()[0] - time.time() - offset) < 60, what="the clock has stepped", every=0.2)
+    return met
+
+
+@fault()
+def redis_connections_reset(scene: Scene) -> int:
+    met = 0
+    for _ in range(4):
+        met = max(met, scene.until_busy())
+        assert scene.proxy.cut()
+        time.sleep(0.3)
+    return met
+
+
+@fault()
+def redis_refused(scene: Scene) -> None:
+    with scene.proxy.refusing():
+        time.sleep(seconds(10, 3))
+
+
+@fault()
+def redis_black_hole(scene: Scene) -> None:
+    with scene.proxy.black_hole():
+        time.sleep(seconds(60, 12))
+
+
+@fault(quick=False)
+def redis_slow(scene: Scene) -> None:
+    with scene.proxy.slow(0.3):
+        time.sleep(10)

@@ -1,0 +1,57 @@
+"""`copydesk` with a change of the code: `python -m tests.faults.patched CHANGE worker …`. Tests only."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from typing import Any
+
+
+def settle_first() -> None:
+    """The negative control: entries are settled before the store has committed. The census must catch it."""
+    from worker.runtime import tasks
+
+    process = tasks.process
+
+    def early(engine: Any, batch: Any, entries: Any, *, innocent: Any, digest: Any) -> Any:
+        tasks._queue(batch.lane).settle((entry.id, "stored") for entry in entries)
+        return process(engine, batch, entries, innocent=innocent, digest=digest)
+
+    tasks.process = early  # type: ignore[assignment]
+
+
+def poison() -> None:
+    """Reading some documents ends the process, as a bug in a C library does; they are recognised by their text."""
+    from worker import pipeline
+
+    read = pipeline.read
+
+    def deadly(raw: bytes, **options: Any) -> Any:
+        if b"POISON-SEGV" in raw:
+            ctypes.string_at(0)
+        if b"POISON-LOOP" in raw:
+            while True:
+                time.sleep(0.01)
+        if b"POISON-MEMORY" in raw:
+            _exhaust_memory()
+        return read(raw, **options)
+
+    pipeline.read = deadly
+
+
+def _exhaust_memory() -> None:
+    """As the kernel's out-of-memory killer ends it."""
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+CHANGES = {"settle_first": settle_first, "poison": poison}
+
+if __name__ == "__main__":
+    CHANGES[sys.argv.pop(1)]()
+    from worker.cli.main import run
+
+    run()

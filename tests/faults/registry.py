@@ -1,0 +1,50 @@
+"""What a fault is, and the list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tests.faults.scene import Scene
+
+Strike = Callable[[Scene], "int | None"]
+"""Strikes a running scene and returns when the fault is over, with the entries it met, where it knows better than the caller."""
+_Function = TypeVar("_Function", bound=Strike)
+BOTH = ("postgresql", "sqlite")
+POSTGRESQL = ("postgresql",)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`stores`: where it can happen. `quick`: it is part of the short form."""
+
+    name: str
+    strike: Strike
+    stores: tuple[str, ...] = BOTH
+    quick: bool = True
+
+
+FAULTS: dict[str, Fault] = {}
+long_form = False
+"""Set by the long tests and the soak: outages last at full length, a black hole 60 s."""
+
+
+class Unavailable(Exception):
+    """Raised when this machine lacks what a fault needs; the test is skipped and says so."""
+
+
+def fault(*, stores: tuple[str, ...] = BOTH, quick: bool = True) -> Callable[[_Function], _Function]:
+    """Put a function on the list under its own name."""
+
+    def register(strike: _Function) -> _Function:
+        name = strike.__name__
+        FAULTS[name] = Fault(name, strike, stores, quick)
+        return strike
+
+    return register
+
+
+def seconds(full: float, short: float) -> float:
+    """How long an outage lasts, in the long and in the short form."""
+    return full if long_form else short

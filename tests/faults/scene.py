@@ -1,0 +1,207 @@
+"""A running desk under load, with servers that can be broken, and what is asserted about each fault."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from tests.faults.census import Census, Findings
+from tests.faults.desk import Desk
+from tests.faults.manifest import Manifest, Reader, now
+from tests.faults.proxy import Proxy
+from tests.faults.stores import PostgresStore, Store
+from tests.faults.traffic import ALL_LANES, Traffic, clients
+from tests.servers import Valkey, until
+from worker.intake.stream import GROUP, LeaseQueue
+from worker.settings import INTERNAL_LANE, Settings
+from worker.store import tables
+from worker.store.engine import make_engine
+from worker.store.migrate import upgrade
+
+SHORT_TIMES = {"COPYDESK_STATEMENT_SECONDS": "3", "COPYDESK_IDLE_TRANSACTION_SECONDS": "4", "COPYDESK_TASK_SECONDS": "6",
+               "COPYDESK_LEASE_SECONDS": "8"}  # fmt: skip
+"""Short, so that what the dead held comes back soon, but not so short that a busy machine cannot keep them."""
+
+RECOVERY_SECONDS = 30
+"""Within this after a fault's end, documents that come then are stored (the issue's figure)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """One fault, survived. `pending`: entries under way when it struck; `drained`: seconds until the backlog was done."""
+
+    fault: str
+    pending: int
+    recovery: float
+    drained: float
+    findings: Findings
+
+
+class Scene:
+    """The servers, the desk and the traffic, as a context manager. `times`: the settings of the time-outs."""
+
+    def __init__(self, store: Store, *, times: dict[str, str] | None = None, patch: str | None = None, seed: int = 0,
+                 rate: float = 120) -> None:  # fmt: skip
+        self.store = store
+        self.folder = Path(tempfile.mkdtemp(prefix="cd-scene-"))
+        self.points = self.folder / "points"
+        self.points.mkdir()
+        self.redis = Valkey(fsync="always")  # the setting that promises that nothing acknowledged is lost
+        self._times = SHORT_TIMES if times is None else times
+        self._patch, self._seed, self._rate = patch, seed, rate
+        self._undo: list[Callable[[], object]] = [lambda: shutil.rmtree(self.folder, ignore_errors=True)]
+
+    def __enter__(self) -> Scene:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self._later(self.redis.stop, self.redis.start())
+        self.proxy = Proxy(self.redis.socket)
+        self._later(self.proxy.stop)
+        self.client = self.redis.client()
+        self._later(self.client.close)
+        config = Settings(database_url=self.store.url, data_dir=self.folder)
+        upgrade(config)
+        self.store.prepare()
+        self.engine = make_engine(config, pooled=False)
+        self._later(self.engine.dispose)
+        self.settings = {
+            "COPYDESK_REDIS_URL": f"redis://127.0.0.1:{self.proxy.port}/0",
+            "COPYDESK_DATABASE_URL": self.store.workers_url,
+            "COPYDESK_DATA_DIR": str(self.folder / "data"),
+            "COPYDESK_LANES": "documents=4,documents:urgent=8,documents:bulk=1,documents:again=1",
+            "COPYDESK_BATCH_DOCUMENTS": "25",
+            "COPYDESK_FAILPOINTS": str(self.points),
+            **self._times,
+        }
+        for lane in (*ALL_LANES, INTERNAL_LANE):
+            LeaseQueue(self.client, lane).ensure()
+        self.desk = Desk(self.folder, self.settings, self.client, patch=self._patch)
+        self._later(self.desk.stop)
+        self.desk.start()
+        self.manifest = Manifest(self.folder / "manifest.jsonl")
+        self._later(self.manifest.close)
+        producers = clients(self.redis.url, f"redis://127.0.0.1:{self.proxy.port}/0")
+        self.traffic = Traffic(self.manifest, *producers, seed=self._seed, rate=self._rate)
+        self._later(self.traffic.stop)
+        self.traffic.start()
+        self.reader = Reader(self.manifest.path)
+        self.census = Census(self.reader, self.engine, self.client, ALL_LANES)
+
+    def _later(self, undo: Callable[[], object], *_: object) -> None:
+        self._undo.append(undo)
+
+    def __exit__(self, *_: object) -> None:
+        while self._undo:
+            self._undo.pop()()
+
+    @property
+    def lease_seconds(self) -> float:
+        return float(self.settings.get("COPYDESK_LEASE_SECONDS", Settings().lease_seconds))
+
+    def pending(self) -> int:
+        """Entries handed out and not settled, of all lanes."""
+        return sum(self.client.xpending(lane, GROUP)["pending"] for lane in (*ALL_LANES, INTERNAL_LANE))
+
+    def backlog(self) -> int:
+        return sum(self.client.xlen(lane) for lane in (*ALL_LANES, INTERNAL_LANE))
+
+    def until_busy(self) -> int:
+        """Wait until documents are under way; returns how many."""
+        return until(self.pending, seconds=RECOVERY_SECONDS, what="documents are under way", every=0.001)
+
+    def strike(self, fault: Callable[[Scene], int | None], name: str) -> Struck:
+        """Under load, let `fault` happen (it returns when it is over, with the entries that it met), and look at the result.
+
+        Raises AssertionError when it met nothing, when documents do not flow again in time, or when the census finds
+        anything.
+        """
+        self.traffic.resume()
+        before = self.until_busy()
+        met = fault(self)
+        pending = before if met is None else met
+        recovery = self.until_flowing(name)
+        drained = recovery + self.until_drained(name)
+        findings = self.census.take()
+        assert findings.clean, f"{name}: {findings}\n{self.ending()}"
+        assert pending > 0, f"{name} met nothing that was under way"
+        return Struck(name, pending, recovery, drained, findings)
+
+    def glance(self, fault: Callable[[Scene], int | None], name: str) -> int:
+        """As `strike`, but documents go on streaming, and the census is left to the end; returns the entries it met."""
+        self.traffic.resume()
+        before = self.until_busy()
+        met = fault(self)
+        self.until_flowing(name)
+        return before if met is None else met
+
+    def until_flowing(self, name: str) -> float:
+        """Seconds until a document that was sent after this moment has its receipt."""
+        started, since = time.monotonic(), now()
+        wanted = tables.receipts.c.trace_id
+
+        def flows() -> bool:
+            traces = [sent.trace for sent in self.reader.read().values() if sent.sure and sent.at > since][:500]
+            if not traces:
+                return False
+            with self.engine.connect() as connection:
+                return connection.execute(select(wanted).where(wanted.in_(traces)).limit(1)).first() is not None
+
+        try:
+            until(flows, seconds=RECOVERY_SECONDS, what=f"documents flow again after {name}", every=0.05)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.ending()}") from error
+        return time.monotonic() - started
+
+    def until_drained(self, name: str) -> float:
+        """Stop the traffic; seconds until nothing is waiting or under way."""
+        self.traffic.pause()
+        started = time.monotonic()
+        # What a dead process held comes back after a lease, and what comes back may meet its end again.
+        seconds = RECOVERY_SECONDS + 2 * self.lease_seconds
+        try:
+            until(
+                lambda: not self.backlog() and not self.pending(),
+                seconds=seconds,
+                what=f"all is done after {name}",
+                every=0.05,
+            )
+        except AssertionError as error:
+            state = {lane: self.client.xpending_range(lane, GROUP, "-", "+", 5) for lane in ALL_LANES}
+            raise AssertionError(f"{error}\n{state}\n{self.ending()}") from error
+        return time.monotonic() - started
+
+    def ending(self) -> str:
+        """The end of the workers' log without the usual, for a failure's message."""
+        lines = [line for line in self.desk.text().splitlines() if '"info"' not in line and '"rejected"' not in line]
+        return "\n".join(line[:1500] for line in lines[-25:])
+
+    def arm(self, point: str, action: str = "kill") -> None:
+        """Let the next process that reaches the failpoint `point` do `action`, once."""
+        (self.points / f"{point}.struck").unlink(missing_ok=True)
+        waiting = self.folder / point
+        waiting.write_text(action)
+        waiting.rename(self.points / point)
+
+    def struck(self, point: str) -> bool:
+        return (self.points / f"{point}.struck").exists()
+
+    def disarm(self, point: str) -> None:
+        (self.points / point).unlink(missing_ok=True)
+
+
+def postgres(scene: Scene) -> PostgresStore:
+    """The scene's store, where the fault is one of PostgreSQL's."""
+    assert isinstance(scene.store, PostgresStore)
+    return scene.store
