@@ -23,7 +23,7 @@ def worker(
     from worker.store.migrate import current, head
 
     config = settings()
-    logs.configure(form=config.log_format, level=config.log_level)
+    logs.configure_for(config)
     engine = make_engine(config, pooled=False)
     with engine.connect() as connection:
         found = current(connection)

@@ -14,7 +14,7 @@ from redis import RedisError
 
 from worker.intake.connect import connect
 from worker.observe import logs
-from worker.runtime import transport
+from worker.runtime import printed, transport
 from worker.runtime.dispatcher import Dispatcher
 from worker.settings import Settings, settings
 
@@ -82,4 +82,5 @@ def _mend_broker(**_: object) -> None:
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:
     config = settings()
-    logs.configure(form=config.log_format, level=config.log_level)
+    logs.configure_for(config)
+    printed.as_log_lines(config)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import socket
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import redis
 from celery import shared_task
@@ -24,6 +22,7 @@ from worker.intake.stream import Claimed, LeaseQueue
 from worker.observe.logs import get_logger
 from worker.operate.maintenance import expire_raw
 from worker.pipeline import Batch, process
+from worker.runtime.telling import tell
 from worker.settings import settings
 from worker.store.engine import is_conflict, is_transient, make_engine
 from worker.store.version import Version
@@ -139,7 +138,7 @@ def _process_and_settle(
     versions = [version for version in versions if not version.collides]
     queue.settle((version.id, str(version.outcome)) for version in versions)
     _reply(versions, worker)
-    _say(batch, versions, worker)
+    tell(batch, versions)
 
 
 def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None:
@@ -173,20 +172,6 @@ def receipt_of(version: Version, worker: str) -> Receipt:
         url=version.url, problems=list(version.problems), received_at=version.received_at,
         settled_at=datetime.now(UTC), worker=worker, attempts=version.attempts + 1,
     )  # fmt: skip
-
-
-def _say(batch: Batch, versions: Sequence[Version], worker: str) -> None:
-    for version in versions:
-        outcome = str(version.outcome)
-        fields: dict[str, Any] = {
-            "id": version.id, "lane": version.lane, "source": version.source, "key": version.key, "outcome": outcome,
-            "url": version.url, "trace_id": version.trace_id, "codes": [problem.code for problem in version.problems],
-        }  # fmt: skip
-        say = log.debug if outcome == "unchanged" else log.warning if outcome == "rejected" else log.info
-        say(f"Document {outcome}", **{name: value for name, value in fields.items() if value})
-    outcomes = Counter(str(version.outcome) for version in versions)
-    log.info("Batch done", lane=batch.lane, documents=len(versions), bytes=sum(v.raw_size for v in versions),
-             outcomes=dict(outcomes), ms=batch.timings, worker=worker)  # fmt: skip
 
 
 @shared_task(name="copydesk.maintain", ignore_result=True)
