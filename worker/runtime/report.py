@@ -1,0 +1,55 @@
+"""What is said of a settled batch: receipts to those who asked, the tally and the feed. None of it can fail the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import redis
+
+from schemas.problem import Severity
+from schemas.receipt import Receipt
+from worker.intake.tally import Counts, Tally
+from worker.observe.logs import get_logger
+from worker.store.version import Version
+
+log = get_logger("ingest")
+
+_REPLIES_KEPT = 10_000
+_REPLY_SECONDS = 3600
+
+
+def reply_and_count(
+    client: redis.Redis, lane: str, versions: Sequence[Version], worker: str, *, work_ms: float
+) -> None:
+    """Receipts where their senders asked for them, and the tally: one round trip. What fails is only logged."""
+    try:
+        with client.pipeline(transaction=False) as pipe:
+            for version in versions:
+                if version.reply_to:
+                    body = receipt_of(version, worker).model_dump_json()
+                    pipe.xadd(version.reply_to, {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
+                    pipe.expire(version.reply_to, _REPLY_SECONDS)
+            Tally(client).add(_counts(lane, versions, work_ms), pipe)
+            pipe.execute(raise_on_error=False)
+    except redis.RedisError as error:
+        log.warning("Receipts could not be sent", documents=len(versions), error=str(error))
+
+
+def _counts(lane: str, versions: Sequence[Version], work_ms: float) -> Counts:
+    counts = Counts(lane, work_ms=work_ms)
+    for version in versions:
+        counts.outcomes[version.source, str(version.outcome)] += 1
+        first = next((found.code for found in version.problems if found.severity is Severity.ERROR), None)
+        if first is not None:
+            counts.codes[version.source, first] += 1
+    return counts
+
+
+def receipt_of(version: Version, worker: str) -> Receipt:
+    """The receipt of a settled version, as `reply_to` and `explain` show it."""
+    return Receipt(
+        id=version.id, lane=version.lane, source=version.source, key=version.key, outcome=version.outcome,
+        url=version.url, problems=list(version.problems), received_at=version.received_at,
+        settled_at=datetime.now(UTC), worker=worker, attempts=version.attempts + 1,
+    )  # fmt: skip
