@@ -17,6 +17,7 @@ from worker.observe import logs
 from worker.runtime import printed, transport
 from worker.runtime.dispatcher import Dispatcher
 from worker.runtime.keeper import Keeper
+from worker.runtime.summary import Summary
 from worker.settings import Settings, settings
 
 QUEUE = "copydesk"
@@ -70,6 +71,7 @@ app = Celery("copydesk", include=["worker.runtime.tasks"])
 app.config_from_object(configuration(settings()))
 app.steps["worker"].add(Dispatcher)
 app.steps["worker"].add(Keeper)
+app.steps["worker"].add(Summary)
 
 
 @signals.worker_init.connect
