@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -100,7 +101,7 @@ def configure(*, form: str = "auto", level: str = "info", stream: Any = None) ->
     default, areas = parse_levels(level)
     # Celery's own chatter is for debugging; what matters of it comes as warnings.
     logging.getLogger("celery").setLevel(logging.WARNING if default != "debug" else logging.INFO)
-    logging.captureWarnings(capture=True)
+    warnings.showwarning = _show_warning
     logging.getLogger("copydesk").setLevel(default.upper())
     for area in AREAS:
         logging.getLogger(f"copydesk.{area}").setLevel(logging.NOTSET)
@@ -118,6 +119,11 @@ def configure(*, form: str = "auto", level: str = "info", stream: Any = None) ->
     )
 
 
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """A warning of Python's as one sentence, without the lines of code around it."""
+    logging.getLogger("py.warnings").warning(f"{category.__name__}: {' '.join(str(message).split())}")
+
+
 def configure_for(settings: Settings, *, level: str | None = None) -> None:
     """`configure` as the settings say, and let no line show the servers' passwords."""
     urls = (settings.redis_url, settings.database_url)
@@ -133,13 +139,18 @@ def line(event: str, *, logger: str, form: str, stream: Any) -> str:
 
 def _renderer(form: str, stream: Any) -> Any:
     if form == "console" or (form == "auto" and stream.isatty()):
-        shown = structlog.dev.ConsoleRenderer(timestamp_key="at", colors=stream.isatty())
+        shown = structlog.dev.ConsoleRenderer(
+            timestamp_key="at", colors=stream.isatty(), pad_event_to=0, sort_keys=False, pad_level=False,
+            exception_formatter=structlog.dev.plain_traceback,  # the default shows local variables
+        )  # fmt: skip
         return lambda logger, name, event: shown(logger, name, _printable(event))
     return structlog.processors.JSONRenderer()
 
 
 def _printable(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Documents are hostile: nothing in a line that a terminal would obey."""
+    """Short times; and nothing that a terminal would obey, for documents are hostile."""
+    if "at" in event:
+        event["at"] = str(event["at"])[5:19].replace("T", " ")
     for name, value in event.items():
         if isinstance(value, str) and not value.isprintable():
             event[name] = "".join(

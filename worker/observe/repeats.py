@@ -16,9 +16,9 @@ from typing import Any
 
 _WINDOW_SECONDS = 60.0
 # What makes two lines of one event different things to an operator. Ids and errors' texts do not.
-_TELLING = ("lane", "source", "codes")
-# Sources are chosen by crawlers: beyond so many different ones only the event counts.
-_MOST_KEYS = 200
+_TELLING = ("lane", "source")
+# Sources are chosen by crawlers: beyond so many different ones in a minute only the event counts.
+_MOST_OF_AN_EVENT = 20
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class OncePerMinute(logging.StreamHandler[Any]):
             super().emit(record)
             return
         key = _kind(record)
-        if key not in self._seen and len(self._seen) >= _MOST_KEYS:
+        if key not in self._seen and sum(known[:2] == key[:2] for known in self._seen) >= _MOST_OF_AN_EVENT:
             key = key[:2]
         seen = self._seen.get(key)
         if seen is None:

@@ -54,11 +54,11 @@ def _added(minutes: Sequence[Minute], before: Minute | None, lane: str | None, s
     return sum(max(0, last[name] - first[name]) for name in names)
 
 
-def drain_seconds(backlog: int, rate: float) -> float | None:
-    """How long the backlog takes at this rate; None: nothing goes out."""
+def drain_seconds(backlog: int, net_rate: float) -> float | None:
+    """How long until the backlog is gone when it shrinks by `net_rate` a second; None: it does not get smaller."""
     if not backlog:
         return 0.0
-    return round(backlog / rate, 1) if rate else None
+    return round(backlog / net_rate, 1) if net_rate > 0 else None
 
 
 def top(counts: Mapping[tuple[str, str], int], most: int) -> dict[str, int]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from typing import Any
 
 from celery.apps import worker as celery_worker
+from celery.exceptions import SecurityWarning
 
 from worker.observe import logs
 from worker.settings import Settings
+
+log = logs.get_logger("worker")
 
 
 def as_log_lines(config: Settings) -> None:
@@ -23,4 +27,7 @@ def as_log_lines(config: Settings) -> None:
             line = logs.line(sentence, logger="celery.worker", form=config.log_format, stream=sys.__stderr__)
             os.write(sys.__stderr__.fileno(), f"{line}\n".encode())  # type: ignore[union-attr]  # None: suppressed
 
+    warnings.filterwarnings("ignore", category=SecurityWarning)  # of root: it is said below, in one line
+    if os.geteuid() == 0:
+        log.warning("The worker runs as root", next="give it a user of its own, as the container image does")
     celery_worker.safe_say = say  # type: ignore[attr-defined]  # the stubs do not know it

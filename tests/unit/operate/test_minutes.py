@@ -50,7 +50,7 @@ def test_outcomes_are_told_by_source():
     assert found.rejected == {("no_title", "crawler"): 1}
 
 
-@pytest.mark.parametrize(("backlog", "rate", "expected"), [(0, 0, 0.0), (100, 10, 10.0), (100, 0, None)])
+@pytest.mark.parametrize(("backlog", "rate", "expected"), [(0, 0, 0.0), (100, 10, 10.0), (100, 0, None), (5, -1, None)])
 def test_time_to_drain(backlog, rate, expected):
     assert drain_seconds(backlog, rate) == expected
 
