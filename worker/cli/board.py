@@ -185,7 +185,7 @@ def _doing(worker: Mapping[str, Any]) -> Text:
     if not busy:
         return Text(f"waits ({len(pool)} process{'' if len(pool) == 1 else 'es'})", style="dim")
     longest = max(busy, key=lambda process: process["busy_seconds"] or 0)
-    what = f"{longest['documents']} of {longest['lane']} for {age(longest['busy_seconds'])}"
+    what = f"{longest['documents']} documents of {longest['lane']} for {age(longest['busy_seconds'])}"
     return Text(f"{len(busy)} of {len(pool)} busy: {what}")
 
 

@@ -16,6 +16,9 @@ from worker.settings import Settings
 
 log = logs.get_logger("worker")
 
+# That it runs as root, in a page of text: it is said below in one line.
+warnings.filterwarnings("ignore", category=SecurityWarning)
+
 
 def as_log_lines(config: Settings) -> None:
     """From now on, in this process. They are said in signal handlers, so nothing here takes a lock or uses a buffer."""
@@ -27,7 +30,6 @@ def as_log_lines(config: Settings) -> None:
             line = logs.line(sentence, logger="celery.worker", form=config.log_format, stream=sys.__stderr__)
             os.write(sys.__stderr__.fileno(), f"{line}\n".encode())  # type: ignore[union-attr]  # None: suppressed
 
-    warnings.filterwarnings("ignore", category=SecurityWarning)  # of root: it is said below, in one line
     if os.geteuid() == 0:
         log.warning("The worker runs as root", next="give it a user of its own, as the container image does")
     celery_worker.safe_say = say  # type: ignore[attr-defined]  # the stubs do not know it
