@@ -47,6 +47,8 @@ class Batch:
     limits: Limits
     verdict: Problem | None = None
     """Set when the store refused a document: it is rejected with this, and not read again."""
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    """Id → what is known of the processes that ended while they read it, as a sentence."""
     timings: dict[str, float] = field(default_factory=dict)
 
     def took(self, stage: str, since: float) -> float:
@@ -126,8 +128,8 @@ def open_entry(batch: Batch, entry: Claimed, digest: Callable[[str, int], str]) 
     if batch.verdict is not None:
         version.problems = (*version.problems, batch.verdict)
     elif entry.attempts >= batch.max_attempts:
-        tried = f"Reading it ended {entry.attempts} processes"
-        version.problems = (*version.problems, problem("poison", f"{tried}, so it is not tried again."))
+        tried = batch.evidence.get(entry.id, f"Reading it ended {entry.attempts} processes. It is not tried again.")
+        version.problems = (*version.problems, problem("poison", tried))
     return version
 
 

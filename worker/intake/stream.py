@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
@@ -21,6 +22,9 @@ import redis
 
 GROUP = "copydesk"
 DISPATCHED = "dispatched"
+MOST_DEATHS = 10_000
+"""Documents of a lane of which evidence is kept; it is forgotten with their outcome."""
+DEATHS_KEPT_SECONDS = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class LeaseQueue:
         self.client = client
         self.lane = lane
         self.counters = f"copydesk:outcomes:{lane}"
+        self.deaths = f"copydesk:deaths:{lane}"
+        """Evidence against documents that end processes, see `worker.intake.deaths`."""
         load = resources.files("worker.intake") / "lua"
         self._scripts = {
             name: client.register_script((load / f"{name}.lua").read_text("utf-8"))
@@ -109,10 +115,10 @@ class LeaseQueue:
             idle = max(0, int((lease_seconds - delay_seconds) * 1000))
             self._run("give_back", GROUP, worker, DISPATCHED, idle, *ids)
 
-    def settle(self, outcomes: Iterable[tuple[str, str]]) -> int:
-        """Remove entries whose outcome is committed; returns how many of them were still there."""
+    def settle(self, outcomes: Iterable[tuple[str, str]]) -> list[str]:
+        """Remove entries whose outcome is committed; returns those that were still there: nobody else settled them."""
         flat = [part for pair in outcomes for part in pair]
-        return int(self._run("settle", GROUP, *flat, keys=[self.lane, self.counters])) if flat else 0
+        return list(map(_text, self._run("settle", GROUP, *flat, keys=[self.lane, self.counters]))) if flat else []
 
     def readd(self, id_: str) -> str | None:
         """Add an entry again under a fresh id, in place of `id_`; None when it is gone. Counted as `readded`."""
@@ -121,7 +127,9 @@ class LeaseQueue:
 
     def reap(self, *, lease_seconds: float, most: int = 100) -> list[tuple[str, int]]:
         """Take entries whose lease ran out for dispatching again: (id, attempts that ended in a death)."""
-        reply = self._run("reap", GROUP, DISPATCHED, int(lease_seconds * 1000), most)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, DEATHS_KEPT_SECONDS)
+        reply = self._run("reap", *arguments, keys=[self.lane, self.deaths])
         return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 
     def digest(self, id_: str, field: bytes, size: int, *, chunk_bytes: int = 64 << 20) -> str:

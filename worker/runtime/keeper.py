@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from importlib import metadata
+from queue import Empty
 from typing import Any
 
 import redis
@@ -19,11 +20,13 @@ from celery.worker import state as celery_state
 
 from worker.intake import presence
 from worker.intake.connect import connect
+from worker.intake.deaths import Death, Deaths
 from worker.intake.presence import BEAT_SECONDS, PoolProcess, WorkerState
 from worker.intake.stream import LeaseQueue
-from worker.intake.tally import Tally
+from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
 from worker.runtime.dispatcher import Dispatcher, DispatchLoop
+from worker.runtime.request import Loss, losses
 from worker.settings import Settings, settings
 
 log = get_logger("worker")
@@ -55,6 +58,7 @@ class KeeperLoop(threading.Thread):
     def __init__(self, config: Settings, controller: Any) -> None:
         super().__init__(name="copydesk-keeper", daemon=True)
         self._controller = controller
+        self._config = config
         self._client = connect(config.redis, retries=0)
         self._tally = Tally(self._client)
         self._queues = [LeaseQueue(self._client, lane.name) for lane in config.lane_list]
@@ -68,6 +72,7 @@ class KeeperLoop(threading.Thread):
     def stop(self) -> None:
         """Say that this worker leaves; returns when the thread has ended."""
         self._ended.set()
+        losses.put(None)  # it waits there
         self.join(timeout=10)
 
     def run(self) -> None:
@@ -79,11 +84,36 @@ class KeeperLoop(threading.Thread):
                 pass  # the dispatcher says that Redis is away; silence is how others learn it
             except Exception:
                 log.exception("The keeper failed", next="it goes on in two seconds")
-            self._ended.wait(BEAT_SECONDS)
+            self._wait()
         try:
             presence.leave(self._client, self._worker.name)
         except redis.RedisError:
             return
+
+    def _wait(self) -> None:
+        """Until the next beat, or until a pool process is lost."""
+        try:
+            loss = losses.get(timeout=BEAT_SECONDS)
+        except Empty:
+            return
+        if loss is None:
+            return
+        try:
+            self._mourn(loss)
+        except redis.RedisError:
+            # Its lease tells the same later, with less evidence.
+            log.warning("A lost process could not be noted", worker=f"{self._worker.host}:{loss.pid}", error=loss.how)
+
+    def _mourn(self, loss: Loss) -> None:
+        """Note what it was reading, and let that be tried again at once, singly; the others of its batch go on."""
+        if not _is_gone(loss.pid):
+            return  # the lease covers it: nobody else may have its entries while it lives
+        death = Death.now(f"{self._worker.host}:{loss.pid}", loss.how)
+        queue = LeaseQueue(self._client, loss.lane)
+        found = Deaths(queue).bereave(death, lease_seconds=self._config.lease_seconds)
+        self._tally.add(Counts(loss.lane, deaths=1))
+        log.error("A pool process was lost", lane=loss.lane, worker=death.where, error=death.how, documents=len(found),
+                  next="what it was reading is tried again, each document alone")  # fmt: skip
 
     def _dispatcher(self) -> DispatchLoop | None:
         step = getattr(self._controller, "copydesk_dispatcher", None)
@@ -119,3 +149,15 @@ def pool_processes(controller: Any) -> tuple[PoolProcess, ...]:
     inner = getattr(getattr(controller, "pool", None), "_pool", None)
     pids = [process.pid for process in getattr(inner, "_pool", ())]
     return tuple(busy.get(pid, PoolProcess(pid)) for pid in pids)
+
+
+def _is_gone(pid: int, *, within_seconds: float = 3.0) -> bool:
+    """Whether the process `pid` has ended; one that is being killed is given a moment."""
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False

@@ -9,19 +9,21 @@ import time
 from collections.abc import Sequence
 
 import redis
-from celery import shared_task
+from celery import Task, shared_task
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
 from worker.document.limits import Limits
 from worker.intake.connect import connect
+from worker.intake.deaths import Deaths, sentence
 from worker.intake.producer import submit_entry
 from worker.intake.stream import Claimed, LeaseQueue
 from worker.observe.logs import get_logger
 from worker.operate.maintenance import expire_raw
 from worker.pipeline import Batch, process
 from worker.runtime.report import receipt_of, reply_and_count
+from worker.runtime.request import StoreUnusable
 from worker.runtime.telling import tell
 from worker.settings import settings
 from worker.store.engine import is_conflict, is_transient, make_engine
@@ -47,12 +49,18 @@ def _queue(lane: str) -> LeaseQueue:
     return LeaseQueue(_client(), lane)
 
 
+class IngestTask(Task):  # type: ignore[type-arg]  # it has no parameters of its own
+    """Lets the main process see how each batch ends."""
+
+    Request = "worker.runtime.request:Request"
+
+
 def worker_name() -> str:
     """The name of this pool process in receipts and logs."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-@shared_task(name="copydesk.ingest", ignore_result=True, acks_late=False, reject_on_worker_lost=False)
+@shared_task(name="copydesk.ingest", base=IngestTask, ignore_result=True, acks_late=False, reject_on_worker_lost=False)
 def ingest(lane: str, ids: list[str]) -> None:
     """Take the entries `ids` of `lane` through the pipeline, and settle them when the store has committed."""
     config, queue, worker = settings(), _queue(lane), worker_name()
@@ -69,14 +77,9 @@ def ingest(lane: str, ids: list[str]) -> None:
     try:
         _ingest_entries(queue, entries, worker)
     except SQLAlchemyError as error:
-        if not is_transient(error):
-            raise
-        log.warning(
-            "The store cannot be used, the documents wait",
-            lane=lane, documents=len(entries), error=str(getattr(error, "orig", error)),
-            next=f"they are tried again in {_STORE_DELAY_SECONDS:.0f} s; nothing is lost",
-        )  # fmt: skip
+        # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
         _release(queue, worker, entries)
+        raise StoreUnusable(str(getattr(error, "orig", None) or error)) from None
 
 
 def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) -> None:
@@ -119,6 +122,10 @@ def _process_and_settle(
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
     batch = Batch(queue.lane, source, worker, config.max_attempts, Limits(max_bytes=config.max_document_bytes), verdict)
     ids = [entry.id for entry in entries]
+    tried = {entry.id: entry.attempts for entry in entries if entry.attempts}
+    if tried:
+        deaths = Deaths(queue).of(list(tried))
+        batch.evidence = {id_: sentence(attempts, deaths.get(id_, ())) for id_, attempts in tried.items()}
     versions = process(
         _engine(),
         batch,
@@ -133,7 +140,10 @@ def _process_and_settle(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
     versions = [version for version in versions if not version.collides]
-    queue.settle((version.id, str(version.outcome)) for version in versions)
+    settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
+    # Where another was faster (this process hung, its lease ran out), that one has told and counted it.
+    versions = [version for version in versions if version.id in settled]
+    Deaths(queue).forget([id_ for id_ in tried if id_ in settled])
     reply_and_count(_client(), queue.lane, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
     tell(batch, versions)
 

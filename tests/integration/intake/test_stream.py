@@ -54,7 +54,7 @@ def test_from_push_to_settlement(queue):
         (0, False, {b"raw": b"x" * 10})
     ] * 3
     queue.keep("w", ids)
-    assert queue.settle([(ids[0], "stored"), (ids[1], "stored"), (ids[2], "rejected")]) == 3
+    assert queue.settle([(ids[0], "stored"), (ids[1], "stored"), (ids[2], "rejected")]) == ids[:3]
     state = queue.state()
     assert (state.added, state.backlog, state.pending) == (3, 0, 0)
     assert state.outcomes == {"stored": 2, "rejected": 1}
@@ -75,10 +75,10 @@ def test_settling_again_counts_nothing(queue):
     ids = push(queue, 1)
     dispatch(queue)
     claim(queue, "w", ids)
-    assert queue.settle([(ids[0], "stored")]) == 1
-    assert queue.settle([(ids[0], "unchanged")]) == 0
+    assert queue.settle([(ids[0], "stored")]) == [ids[0]]
+    assert queue.settle([(ids[0], "unchanged")]) == []
     assert queue.state().outcomes == {"stored": 1}
-    assert queue.settle([]) == 0
+    assert queue.settle([]) == []
 
 
 def test_dispatch_is_bounded_in_number_bytes_and_pending(queue):

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import signal
 
-import pytest
-
 from tests.e2e.documents import SEED_SHAPED
-from tests.servers import Background, copydesk, until
+from tests.servers import Background, until
 from worker.intake.presence import workers
 from worker.intake.tally import Tally, total
-
-
-@pytest.fixture
-def settings(valkey, redis_client, tmp_path):
-    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(tmp_path)}
-    assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
-    return settings
 
 
 def test_a_worker_says_that_it_is_there_what_it_did_and_that_it_leaves(settings, redis_client, tmp_path):

@@ -1,5 +1,7 @@
 -- Finds entries whose lease ran out and takes them for dispatching again; no attempt is counted by that.
--- KEYS: stream. ARGV: group, "dispatched" consumer, lease in ms, most entries.
+-- One that somebody was reading and who was never heard of again gets that as evidence (see bereave.lua).
+-- KEYS: stream, deaths (hash). ARGV: group, "dispatched" consumer, lease in ms, most entries, the time, most ids in the
+-- hash, seconds to keep it.
 -- Returns {id, attempts, …}.
 local out = {}
 for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4])) do
@@ -7,6 +9,14 @@ for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], 
   if taken[1] then
     out[#out + 1] = held[1]
     out[#out + 1] = held[4] - 1
+    if held[4] > 1 and held[2] ~= ARGV[2] then
+      local death = cjson.encode({at = ARGV[5], where = held[2], how = 'no word from its process until the lease ran out'})
+      local known = redis.call('HGET', KEYS[2], held[1])
+      if known or redis.call('HLEN', KEYS[2]) < tonumber(ARGV[6]) then
+        redis.call('HSET', KEYS[2], held[1], known and string.sub(known, -4000) .. '\n' .. death or death)
+        redis.call('EXPIRE', KEYS[2], ARGV[7])
+      end
+    end
   else
     redis.call('XACK', KEYS[1], ARGV[1], held[1])
   end

@@ -1,0 +1,84 @@
+"""What the main process learns from Celery about a batch in a pool process: that the process died, or what it reported."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+from billiard.common import human_status
+from billiard.exceptions import WorkerLostError
+from celery.exceptions import Ignore
+from celery.worker import request
+
+_HOW = re.compile(r"prematurely: (.+?)\.?(?: Job: .*)?$")
+
+
+class StoreUnusable(Ignore):
+    """Raised when a batch could not be stored for no fault of its documents; they are given back. Nothing for Celery to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A pool process that ended, or is being ended, with a batch of `lane` in its hands."""
+
+    lane: str
+    pid: int
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A batch could not be stored; none of its documents is to blame."""
+
+    at: float
+    """time.monotonic()"""
+    error: str
+
+
+losses: SimpleQueue[Loss | None] = SimpleQueue()
+"""From Celery's event loop, which must not wait for Redis, to the keeper, which may; None wakes it."""
+
+troubles: SimpleQueue[Trouble] = SimpleQueue()
+"""To the dispatcher."""
+
+
+class Request(request.Request):
+    """Celery's own, with an eye on how it ends."""
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
+        error = exc_info.exception
+        error = getattr(error, "exc", error)  # billiard wraps what comes from another process
+        if isinstance(error, WorkerLostError):
+            found = _HOW.search(str(error))
+            self._lost(found[1] if found else str(error))
+        elif isinstance(error, SystemExit):
+            self._lost(f"exitcode {error.code}")
+        elif isinstance(error, StoreUnusable):
+            troubles.put(Trouble(time.monotonic(), str(error)))
+        return super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def on_timeout(self, soft: bool, timeout: float) -> Any:
+        if not soft:
+            self._lost(_ended(int(self.worker_pid or 0)) or f"time limit of {timeout:g} s")
+        return super().on_timeout(soft, timeout)
+
+    def _lost(self, how: str) -> None:
+        if self.task_name == "copydesk.ingest" and self.worker_pid and len(self.args) == 2:
+            losses.put(Loss(str(self.args[0]), int(self.worker_pid), how))
+
+
+def _ended(pid: int) -> str | None:
+    """How a child ended that nobody has waited for yet; None while it lives. A death may go unnoticed for seconds."""
+    if not pid or not hasattr(os, "waitid"):
+        return None
+    try:
+        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    if found is None:
+        return None
+    return human_status(found.si_status if found.si_code == os.CLD_EXITED else -found.si_status)
