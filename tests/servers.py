@@ -26,7 +26,8 @@ VALID = ROOT / "schemas" / "examples" / "valid"
 class Valkey:
     """A Valkey with an append-only file, on a unix socket; it can be killed and started again."""
 
-    def __init__(self, *, port: int = 0) -> None:
+    def __init__(self, *, port: int = 0, extra: list[str] | None = None) -> None:
+        self._extra = extra or []
         # A unix socket's path may have about 100 bytes; pytest's own folders are longer.
         self.folder = Path(tempfile.mkdtemp(prefix="cd-valkey-"))
         self.socket = self.folder / "valkey.sock"
@@ -39,7 +40,7 @@ class Valkey:
 
     def start(self) -> Valkey:
         command = [str(get_binary_path()), "--port", str(self.port), "--unixsocket", str(self.socket), "--dir", str(self.folder),
-                   "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]  # fmt: skip
+                   "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", *self._extra]  # fmt: skip
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         with self.client() as client:

@@ -46,6 +46,17 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(0.005, gt=0, description="the dispatcher's shortest wait when the lanes are empty")
     max_attempts: int = Field(3, ge=1, description="deaths or time-outs while reading a document before it is poison")
 
+    disk_free_bytes: int = Field(256 << 20, ge=0, description="with less left on data_dir's disk nothing is taken in")
+    redis_memory_share: float = Field(0.8, gt=0, le=1, description="of maxmemory; beyond it producers are slowed down")
+    slow_down_backlog: int = Field(100_000, ge=1, description="with more documents waiting, producers are slowed down")
+    watchdog_seconds: float = Field(60, ge=1, description="so long without progress, and a worker is restarted")
+
+    # The circuit breaker: a lane is paused, with an alarm, when in the last minutes …
+    breaker_minutes: int = Field(5, ge=1, le=60, description="the minutes it looks at")
+    breaker_share: float = Field(0.5, gt=0, le=1, description="… more than this share was rejected; 1: never")
+    breaker_documents: int = Field(500, ge=1, description="… of at least so many documents; fewer are no flood")
+    breaker_deaths: int = Field(30, ge=1, description="… or so many pool processes died, in that share of batches")
+
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task

@@ -156,5 +156,5 @@ def test_the_worker_says_what_to_do_where_the_schema_is_missing(redis_service, p
     _, _, redis_url = redis_service
     ended = subprocess.run([sys.executable, "-m", "worker.cli.main", "worker"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
                            env=environment(COPYDESK_REDIS_URL=redis_url, COPYDESK_DATABASE_URL=postgres_url))  # fmt: skip
-    assert ended.returncode == 2
+    assert ended.returncode == 4
     assert "copydesk db upgrade" in ended.stderr

@@ -49,6 +49,9 @@ def explain_failure(error: Exception) -> Exit:
         say(f"copydesk: a server cannot be used: {mask(str(getattr(error, 'orig', None) or error)).strip()}")
         say("          Look at COPYDESK_REDIS_URL and COPYDESK_DATABASE_URL; unset, the embedded servers are used.")
         return Exit.UNREACHABLE
+    if type(error).__name__ == "ServerUnfit":
+        say(f"copydesk: {error}")
+        return Exit.UNSOUND
     if type(error).__name__ == "EmbeddedServerError":
         say(f"copydesk: {error}")
         return Exit.UNREACHABLE

@@ -32,7 +32,9 @@ _COMMANDS = (
     "explain",
     "dead",
     "retract",
+    "lane",
     "audit",
+    "health",
     "db",
 )
 for _name in _COMMANDS:

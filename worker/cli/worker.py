@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -14,24 +15,40 @@ def register(app: typer.Typer) -> None:
 def worker(
     concurrency: Annotated[int | None, typer.Option(help="pool processes; COPYDESK_CONCURRENCY by default")] = None,
     name: Annotated[str, typer.Option(help="the Celery node's name")] = "copydesk@%h",
+    strict: Annotated[bool, typer.Option("--strict", help="refuse a Redis that keeps nothing on disk")] = False,
+    supervised: Annotated[
+        bool, typer.Option(help="start the worker again when it dies; not where something else does")
+    ] = True,
 ) -> int:
-    """Serve the lanes with a Celery prefork pool until stopped. SIGTERM finishes running batches first."""
+    """Serve the lanes with a Celery prefork pool until stopped. SIGTERM finishes running batches first.
+
+    It refuses servers that would lose documents, and says what to set.
+    """
+    from worker.intake.connect import connect
     from worker.observe import logs
-    from worker.runtime.app import app as celery
+    from worker.operate.checks import enforce
     from worker.settings import settings
     from worker.store.engine import make_engine
-    from worker.store.migrate import current, head
 
     config = settings()
     logs.configure_for(config)
     engine = make_engine(config, pooled=False)
-    with engine.connect() as connection:
-        found = current(connection)
+    with connect(config.redis) as client:
+        warnings = enforce(client, engine, strict=strict)
     engine.dispose()
-    if found != head():
-        raise typer.BadParameter(
-            f"the store's schema is {found or 'empty'}, this code needs {head()}: run copydesk db upgrade"
-        )
+    for warning in warnings:
+        logs.get_logger("worker").warning("A server is not as safe as it could be", error=warning)
+    if supervised:
+        from worker.runtime.restarter import Restarter
+
+        options = ["--name", name, *(["--concurrency", str(concurrency)] if concurrency else [])]
+        # The checks are repeated at each start: a server may have come back as another.
+        strictly = ["--strict"] if strict else []
+        command = [sys.executable, "-m", "worker.cli.main", "worker", "--no-supervised", *strictly, *options]
+        return Restarter(command).run()
+
+    from worker.runtime.app import app as celery
+
     arguments = [
         "--quiet",
         "worker",

@@ -16,8 +16,11 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.intake.connect import connect
+from worker.intake.lanes import Pause, paused
 from worker.intake.stream import LeaseQueue
 from worker.observe.logs import get_logger
+from worker.runtime.outage import Outage, StoreWatch
+from worker.runtime.request import troubles
 from worker.runtime.transport import mend_keys
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
 from worker.store.engine import make_engine
@@ -26,6 +29,8 @@ from worker.store.read import highest_id
 log = get_logger("dispatch")
 
 _LONGEST_IDLE_SECONDS = 0.02
+_HELD_SECONDS = 0.1  # between looks while nothing may be handed out
+_PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 600.0
 _MAINTAIN_EVERY_SECONDS = 3600.0
@@ -68,13 +73,21 @@ class DispatchLoop(threading.Thread):
             (lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))
         ]
         self._ended = threading.Event()
+        self._store = StoreWatch(self._engine)
+        self._redis = Outage("Redis")
+        self.full = ""
+        """Why there is no room for more documents, as a sentence; set by the keeper."""
+        self._paused: dict[str, Pause] = {}
+        self._next_pauses = 0.0
+        self._prepared = False
+        self._idle = config.poll_seconds
         self._state, self._reason = "starting", ""
         self._last_round: float | None = None
         self._next_reap = 0.0
         self._next_forget = time.monotonic() + _FORGET_EVERY_SECONDS
 
     def condition(self) -> tuple[str, str, float | None]:
-        """(state, the reason as a sentence, when it last made a round), for the keeper. See `presence.STATES`."""
+        """(state, the reason as a sentence, when it last did a step), for the keeper. See `presence.STATES`."""
         return self._state, self._reason, self._last_round
 
     def stop(self) -> None:
@@ -83,38 +96,58 @@ class DispatchLoop(threading.Thread):
         self.join(timeout=10)
 
     def run(self) -> None:
-        trouble_since: float | None = None
-        idle = self._config.poll_seconds
-        prepared = False
         while not self._ended.is_set():
             try:
-                if not prepared:
-                    self._prepare()
-                    prepared = True
-                if trouble_since is not None:
-                    log.info(
-                        "Redis answers again, dispatching goes on", ms=round((time.monotonic() - trouble_since) * 1000)
-                    )
-                    trouble_since = None
-                handed_out = self._round()
-                self._state, self._reason, self._last_round = "consuming", "", time.time()
+                wait = self._step()
             except _UNREACHABLE as error:
-                if trouble_since is None:
-                    trouble_since = time.monotonic()
-                    log.exception(
-                        "Redis cannot be used, nothing is dispatched", error=str(error), next="trying each second"
-                    )
-                prepared = False
-                self._state, self._reason = "waiting-for-redis", str(error)
-                self._ended.wait(1.0)
-                continue
+                self._redis.goes_on(str(error))
+                self._prepared = False
+                self._is("waiting-for-redis", self._redis.reason)
+                wait = 1.0
             except Exception:
                 # A bug must not end the thread that everything waits for.
                 log.exception("The dispatcher failed", next="trying again in a second")
-                self._ended.wait(1.0)
-                continue
-            idle = self._config.poll_seconds if handed_out else min(idle * 1.5, _LONGEST_IDLE_SECONDS)
-            self._ended.wait(idle)
+                wait = 1.0
+            self._ended.wait(wait)
+
+    def _step(self) -> float:
+        """Do what there is to do; returns how long to wait before the next time, in seconds."""
+        if not self._prepared and not self._store.waits:
+            self._prepare()
+            self._prepared = not self._store.waits
+            self._redis.is_over()
+        while not troubles.empty():
+            trouble = troubles.get()
+            self._store.failed(trouble.error, at=trouble.at, waiting=self._waiting)
+        self._store.look(waiting=self._waiting)
+        if self._store.waits:
+            self._is("waiting-for-store", self._store.outage.reason)
+            return _HELD_SECONDS
+        if self.full:
+            self._is("full", self.full)
+            return _HELD_SECONDS
+        now = time.monotonic()
+        if now >= self._next_pauses:
+            self._next_pauses = now + _PAUSES_EVERY_SECONDS
+            self._paused = paused(self._client)
+        handed_out = self._round()
+        held = [lane.name for lane in self._config.lane_list if lane.name in self._paused]
+        if len(held) == len(self._config.lane_list):
+            self._is("paused", f"{', '.join(held)}: {self._paused[held[0]].why}")
+        else:
+            self._is("consuming", f"paused: {', '.join(held)}" if held else "")
+        self._idle = self._config.poll_seconds if handed_out else min(self._idle * 1.5, _LONGEST_IDLE_SECONDS)
+        return self._idle
+
+    def _is(self, state: str, reason: str) -> None:
+        self._state, self._reason, self._last_round = state, reason, time.time()
+
+    def _waiting(self) -> int:
+        """Documents on all lanes, for a log line."""
+        try:
+            return sum(queue.figures()[1] for _, queue in self._lanes)
+        except redis.RedisError:
+            return 0
 
     def _prepare(self) -> None:
         mend_keys(self._client)
@@ -124,8 +157,7 @@ class DispatchLoop(threading.Thread):
             with self._engine.connect() as connection:
                 highest = {queue.lane: highest_id(connection, queue.lane) for _, queue in self._lanes}
         except SQLAlchemyError as error:
-            log.warning("The store cannot be asked for the highest ids", error=str(getattr(error, "orig", error)),
-                        next="dispatching goes on; should an id come again, its entry is added anew")  # fmt: skip
+            self._store.failed(str(getattr(error, "orig", None) or error), waiting=self._waiting)
             return
         for _, queue in self._lanes:
             id_ = highest[queue.lane]
@@ -139,11 +171,12 @@ class DispatchLoop(threading.Thread):
 
     def _round(self) -> int:
         """One turn of every lane; returns how many entries were handed out."""
-        handed_out = sum(self._turn(lane, queue) for lane, queue in self._lanes)
+        lanes = [(lane, queue) for lane, queue in self._lanes if lane.name not in self._paused]
+        handed_out = sum(self._turn(lane, queue) for lane, queue in lanes)
         now = time.monotonic()
         if now >= self._next_reap:
             self._next_reap = now + _REAP_EVERY_SECONDS
-            handed_out += sum(self._reap(lane, queue) for lane, queue in self._lanes)
+            handed_out += sum(self._reap(lane, queue) for lane, queue in lanes)
         if now >= self._next_forget:
             self._next_forget = now + _FORGET_EVERY_SECONDS
             for _, queue in self._lanes:
@@ -168,7 +201,7 @@ class DispatchLoop(threading.Thread):
         return count
 
     def _reap(self, lane: Lane, queue: LeaseQueue) -> int:
-        found = queue.reap(lease_seconds=self._config.lease_seconds)
+        found = queue.reap(lease_seconds=self._config.lease_seconds, most=self._config.pending_cap)
         # One that was there when a process died goes alone, so that only the guilty one is tried to death.
         innocent = [id_ for id_, attempts in found if attempts == 0]
         for start in range(0, len(innocent), self._config.batch_documents):

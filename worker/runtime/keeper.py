@@ -26,10 +26,13 @@ from worker.intake.stream import LeaseQueue
 from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
 from worker.runtime.dispatcher import Dispatcher, DispatchLoop
-from worker.runtime.request import Loss, losses
+from worker.runtime.guard import Guard
+from worker.runtime.request import Loss, ended, losses
 from worker.settings import Settings, settings
 
 log = get_logger("worker")
+
+_NEWS_SECONDS = 0.2
 
 
 class Keeper(bootsteps.StartStopStep):
@@ -68,6 +71,7 @@ class KeeperLoop(threading.Thread):
             name=f"{host}:{os.getpid()}", host=host, pid=os.getpid(), version=metadata.version("copydesk"), started=now,
             lanes=tuple(lane.name for lane in config.lane_list), concurrency=controller.concurrency, since=now,
         )  # fmt: skip
+        self._guard = Guard(config, self._client, self._worker.name)
 
     def stop(self) -> None:
         """Say that this worker leaves; returns when the thread has ended."""
@@ -91,13 +95,20 @@ class KeeperLoop(threading.Thread):
             return
 
     def _wait(self) -> None:
-        """Until the next beat, or until a pool process is lost."""
-        try:
-            loss = losses.get(timeout=BEAT_SECONDS)
-        except Empty:
-            return
-        if loss is None:
-            return
+        """Until the next beat is due, which is at once where there is news; what is lost meanwhile is noted."""
+        until = time.monotonic() + BEAT_SECONDS
+        while time.monotonic() < until and not self._ended.is_set():
+            try:
+                loss = losses.get(timeout=_NEWS_SECONDS)
+            except Empty:
+                loop = self._dispatcher()
+                if loop is not None and loop.condition()[0] != self._worker.state:
+                    return
+                continue
+            if loss is not None:
+                self._note(loss)
+
+    def _note(self, loss: Loss) -> None:
         try:
             self._mourn(loss)
         except redis.RedisError:
@@ -128,14 +139,19 @@ class KeeperLoop(threading.Thread):
         worker.pool = pool_processes(self._controller)
 
     def _beat(self) -> None:
-        added = {}
+        added, backlog = {}, 0
         for queue in self._queues:
             with contextlib.suppress(redis.ResponseError):  # the lane is not made yet
-                added[queue.lane] = queue.figures()[0]
+                added[queue.lane], waiting, _ = queue.figures()
+                backlog += waiting
         with self._client.pipeline(transaction=False) as pipe:
             presence.beat(self._client, self._worker, pipe)
             self._tally.sample(added, pipe)
             pipe.execute()
+        self._guard.look(consuming=self._worker.is_consuming, backlog=backlog)
+        loop = self._dispatcher()
+        if loop is not None:
+            loop.full = self._guard.room.full
 
 
 def pool_processes(controller: Any) -> tuple[PoolProcess, ...]:
@@ -159,5 +175,7 @@ def _is_gone(pid: int, *, within_seconds: float = 3.0) -> bool:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
+        if ended(pid) is not None:
+            return True  # Celery has not waited for it yet
         time.sleep(0.05)
     return False

@@ -63,7 +63,7 @@ class Request(request.Request):
 
     def on_timeout(self, soft: bool, timeout: float) -> Any:
         if not soft:
-            self._lost(_ended(int(self.worker_pid or 0)) or f"time limit of {timeout:g} s")
+            self._lost(ended(int(self.worker_pid or 0)) or f"time limit of {timeout:g} s")
         return super().on_timeout(soft, timeout)
 
     def _lost(self, how: str) -> None:
@@ -71,7 +71,7 @@ class Request(request.Request):
             losses.put(Loss(str(self.args[0]), int(self.worker_pid), how))
 
 
-def _ended(pid: int) -> str | None:
+def ended(pid: int) -> str | None:
     """How a child ended that nobody has waited for yet; None while it lives. A death may go unnoticed for seconds."""
     if not pid or not hasattr(os, "waitid"):
         return None

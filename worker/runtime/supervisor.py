@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from worker.intake.connect import connect
 from worker.intake.stream import LeaseQueue
 from worker.observe.logs import get_logger
+from worker.operate.checks import enforce
 from worker.runtime.embedded import EmbeddedValkey
 from worker.settings import Settings
 from worker.store.engine import make_engine
@@ -79,16 +80,26 @@ class Desk:
                 LeaseQueue(client, lane.name).ensure()
         # A store that nobody else administers is migrated here; a configured one too on its first use (it is empty).
         upgrade(self._settings, only_if_empty=self._settings.database_url is not None)
-        make_engine(self._settings, pooled=False).connect().close()
+        self._check()
         self.check_interrupted()
         if self._with_worker:
             self._worker = self._spawn()
             self._watch = threading.Thread(target=self._restart_when_it_dies, daemon=True)
             self._watch.start()
 
+    def _check(self) -> None:
+        """Where a worker is to run, the servers must be fit; else it is enough that the store can be reached."""
+        engine = make_engine(self._settings, pooled=False)
+        if self._with_worker:
+            with connect(self._settings.redis) as client:
+                enforce(client, engine)
+        else:
+            engine.connect().close()
+        engine.dispose()
+
     def _spawn(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "COPYDESK_DATA_DIR": str(self._settings.data_dir.absolute())}
-        command = [sys.executable, "-m", "worker.cli.main", "worker"]
+        command = [sys.executable, "-m", "worker.cli.main", "worker", "--no-supervised"]
         if self._worker_log is None:
             return subprocess.Popen(command, env=environment, start_new_session=True)
         with open(self._worker_log, "ab") as log_file:  # noqa: PTH123  the path is a setting's text

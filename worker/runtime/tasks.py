@@ -31,7 +31,7 @@ from worker.store.engine import is_conflict, is_transient, make_engine
 log = get_logger("ingest")
 
 _CONFLICT_TRIES = 3
-_STORE_DELAY_SECONDS = 2.0
+_STORE_DELAY_SECONDS = 1.0  # until the dispatcher has heard of it, and holds back what comes after
 
 
 @functools.cache

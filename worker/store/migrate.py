@@ -32,6 +32,11 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def is_known(revision: str) -> bool:
+    """Whether this code can upgrade from `revision`; False: a later version made it."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
 def upgrade(settings: Settings, *, only_if_empty: bool = False) -> str | None:
     """Bring the store to `head`; returns what it was before. Two that start at once take turns."""
     engine = make_engine(settings, pooled=False)

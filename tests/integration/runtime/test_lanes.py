@@ -1,0 +1,53 @@
+"""Lanes paused by an operator and by the circuit breaker; health tells of it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from tests.runtime_hooks import article
+from tests.servers import Background, copydesk, until
+from worker.intake.lanes import paused
+
+
+def test_a_paused_lane_keeps_what_comes_and_the_breaker_pauses_one_that_is_flooded(
+    settings, redis_client, receipts, tmp_path
+):
+    settings = {**settings, "COPYDESK_LANES": "documents=4,bulk", "COPYDESK_BREAKER_DOCUMENTS": "100"}
+
+    def lane(*arguments):
+        return copydesk("lane", *arguments, cwd=tmp_path, **settings)
+
+    health = copydesk("health", "--json", cwd=tmp_path, **settings)
+    assert health.returncode == 4
+    assert json.loads(health.stdout)["reasons"] == ["no worker has been heard of for 10 s"]
+
+    assert lane("pause", "bulk", "--reason", "not tonight").returncode == 0
+    with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings):
+        waiting = redis_client.xadd("bulk", {"raw": article(1), "key": "1"}).decode()
+        served = redis_client.xadd("documents", {"raw": article(2), "key": "2"}).decode()
+        until(lambda: served in receipts(), what="the other lane is served")
+        health = copydesk("health", "--json", cwd=tmp_path, **settings)
+        assert health.returncode == 0, health.stdout
+        found = json.loads(health.stdout)
+        assert found["health"] == "degraded"
+        assert "lane bulk is paused" in found["reasons"][0]
+        assert "not tonight" in found["reasons"][0]
+        (shown,) = (json.loads(line) for line in lane("list", "--json").stdout.splitlines() if "bulk" in line)
+        assert (shown["backlog"], shown["pending"], shown["paused"]["why"]) == (1, 0, "not tonight")
+        time.sleep(2)
+        assert waiting not in receipts()
+        assert "is served again" in lane("resume", "bulk").stdout
+        until(lambda: waiting in receipts(), seconds=10, what="it is served again")
+        assert "was not paused" in lane("resume", "bulk").stdout
+        assert lane("pause", "nonsense").returncode == 2
+
+        for number in range(150):
+            redis_client.xadd("documents", {"raw": "no front matter", "source": "mad", "key": str(number)})
+        held = until(lambda: paused(redis_client).get("documents"), what="the breaker pauses it")
+        assert held.by == "breaker"
+        assert "no_front_matter" in held.why
+        assert "most from mad" in held.why
+        assert "bulk" not in paused(redis_client)
+        late = redis_client.xadd("bulk", {"raw": article(3), "key": "3"}).decode()
+        until(lambda: late in receipts(), what="the other lane goes on")

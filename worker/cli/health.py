@@ -1,0 +1,50 @@
+"""`copydesk health`: for orchestrators and for a first look."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.exits import Exit
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: copydesk health --json")(health)
+
+
+def health(
+    here: Annotated[
+        bool, typer.Option("--here", help="only this machine's workers count (a container's check)")
+    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+) -> int:
+    """Say whether documents flow, and if not, why. It asks nobody to answer: workers say by themselves how they are.
+
+    Exit code 0: healthy, or degraded (a lane is paused, little room: restarting would mend nothing); 3: Redis or the store
+    cannot be used; 4: no worker is consuming.
+    """
+    import socket
+
+    from worker.cli.show import plain, print_json
+    from worker.intake.connect import connect
+    from worker.observe.logs import mask
+    from worker.operate.health import as_json, check
+    from worker.settings import settings
+    from worker.store.engine import make_engine
+
+    config = settings()
+    engine = make_engine(config, pooled=False)
+    with connect(config.redis, retries=0, socket_timeout=2, socket_connect_timeout=2) as client:
+        found = check(config, client, engine, host=socket.gethostname() if here else None)
+    engine.dispose()
+    if json_:
+        shown = as_json(found)
+        print_json({**shown, "reasons": [mask(reason) for reason in shown["reasons"]]})
+    else:
+        typer.echo(found.verdict)
+        for reason in (*found.unreachable, *found.wrong, *found.remarks):
+            typer.echo(f"  {plain(mask(reason))}")
+    if found.unreachable:
+        return Exit.UNREACHABLE
+    return Exit.UNSOUND if found.wrong else Exit.OK

@@ -1,0 +1,127 @@
+"""`copydesk lane`: which lanes are served, and pausing them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from worker.cli.exits import Exit
+
+Name = Annotated[str, typer.Argument(metavar="LANE", help="a lane of COPYDESK_LANES")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object a lane")]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="The lanes: list, pause and resume them.", no_args_is_help=True)
+    group.command("list", epilog="Example: copydesk lane list")(list_)
+    group.command(epilog="Example: copydesk lane pause documents --reason 'the crawler sends nonsense'")(pause)
+    group.command(epilog="Example: copydesk lane resume documents")(resume)
+    app.add_typer(group, name="lane")
+
+
+def list_(json_: Json = False) -> int:
+    """Show each lane with its weight and backlog, and who paused it, when and why."""
+    from rich.table import Table
+
+    from worker.cli.show import data_console, plain, print_json
+
+    found = _lanes()
+    if json_:
+        for lane in found:
+            print_json(lane)
+        return Exit.OK
+    table = Table(show_edge=False, pad_edge=False)
+    for name in ("lane", "weight", "backlog", "pending", "state"):
+        table.add_column(name, justify="right" if name in ("weight", "backlog", "pending") else "left")
+    for lane in found:
+        held = lane["paused"]
+        state = f"paused by {plain(held['who'])} at {held['at']}: {plain(held['why'])}" if held else "served"
+        table.add_row(lane["lane"], str(lane["weight"]), f"{lane['backlog']:,}", f"{lane['pending']:,}", state)
+    data_console().print(table)
+    return Exit.OK
+
+
+def _lanes() -> list[dict[str, Any]]:
+    from worker.intake.connect import connect
+    from worker.intake.lanes import paused
+    from worker.intake.stream import LeaseQueue
+    from worker.settings import settings
+
+    config, found = settings(), []
+    with connect(config.redis) as client:
+        held = paused(client)
+        for lane in config.lane_list:
+            queue = LeaseQueue(client, lane.name)
+            queue.ensure()
+            added, backlog, pending = queue.figures()
+            pause = held.get(lane.name)
+            found.append(
+                {
+                    "lane": lane.name, "weight": lane.weight, "source": lane.source, "added": added, "backlog": backlog,
+                    "pending": pending,
+                    "paused": {"who": pause.who, "at": _time(pause.at), "why": pause.why, "by": pause.by} if pause else None,
+                }
+            )  # fmt: skip
+    return found
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def pause(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="why, for those who find it paused")] = "no reason given",
+    json_: Json = False,
+) -> int:
+    """Serve a lane no more until it is resumed. It still accepts documents; they wait."""
+    import time
+
+    from worker.intake import lanes
+    from worker.intake.connect import connect
+    from worker.operate.replay import operator
+    from worker.settings import settings
+
+    _known(name)
+    with connect(settings().redis) as client:
+        done = lanes.pause(client, name, lanes.Pause(operator(), time.time(), reason))
+    return _tell(name, json_, done, "is paused", "was paused already; it stays as it was")
+
+
+def resume(name: Name, json_: Json = False) -> int:
+    """Serve a lane again. The circuit breaker counts anew from now."""
+    from worker.intake import lanes
+    from worker.intake.connect import connect
+    from worker.settings import settings
+
+    _known(name, or_paused=True)
+    with connect(settings().redis) as client:
+        done = lanes.resume(client, name)
+    return _tell(name, json_, done, "is served again", "was not paused")
+
+
+def _known(name: str, *, or_paused: bool = False) -> None:
+    from worker.intake.connect import connect
+    from worker.intake.lanes import paused
+    from worker.settings import settings
+
+    known = [lane.name for lane in settings().lane_list]
+    if name in known:
+        return
+    if or_paused:  # one that is configured no more can still be freed
+        with connect(settings().redis) as client:
+            if name in paused(client):
+                return
+    raise typer.BadParameter(f"there is no lane {name!r}: there are {', '.join(known)}")
+
+
+def _tell(name: str, json_: bool, done: bool, yes: str, no: str) -> int:
+    from worker.cli.show import print_json
+
+    if json_:
+        print_json({"lane": name, "changed": done})
+    else:
+        typer.echo(f"{name} {yes if done else no}")
+    return Exit.OK

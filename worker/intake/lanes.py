@@ -1,0 +1,58 @@
+"""Lanes that are paused, by an operator or by the circuit breaker. Every dispatcher obeys within two seconds.
+
+A paused lane still accepts documents: they wait, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+
+PAUSED = "copydesk:lanes:paused"
+RESUMED = "copydesk:lanes:resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why a lane is not served. `at`: seconds since 1970; `by`: `operator` or `breaker`."""
+
+    who: str
+    at: float
+    why: str
+    by: str = "operator"
+
+
+def paused(client: redis.Redis) -> dict[str, Pause]:
+    """Lane → its pause. Raises redis.RedisError."""
+    found: Any = client.hgetall(PAUSED)
+    pauses = {}
+    for lane, value in found.items():
+        try:
+            pauses[lane.decode()] = Pause(**json.loads(value))
+        except (ValueError, TypeError):
+            pauses[lane.decode("utf-8", "replace")] = Pause("unknown", 0.0, "an entry that cannot be read")
+    return pauses
+
+
+def pause(client: redis.Redis, lane: str, found: Pause) -> bool:
+    """Pause a lane; False when it was paused already, which then stays as it was. Raises redis.RedisError."""
+    return bool(client.hsetnx(PAUSED, lane, json.dumps(asdict(found))))
+
+
+def resume(client: redis.Redis, lane: str) -> bool:
+    """Serve a lane again; False when it was not paused. The circuit breaker counts anew from here."""
+    with client.pipeline(transaction=True) as pipe:
+        pipe.hdel(PAUSED, lane)
+        pipe.hset(RESUMED, lane, time.time())
+        removed, _ = pipe.execute()
+    return bool(removed)
+
+
+def resumed(client: redis.Redis) -> dict[str, float]:
+    """Lane → when it was last resumed, seconds since 1970."""
+    found: Any = client.hgetall(RESUMED)
+    return {lane.decode(): float(at) for lane, at in found.items()}

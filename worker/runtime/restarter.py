@@ -1,0 +1,90 @@
+"""Keeps the Celery worker running: starts it again when it dies, with growing waits, wherever it runs.
+
+systemd and Compose do the same from outside, a terminal or a container without a restart policy does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from worker.observe.logs import get_logger
+
+log = get_logger("supervisor")
+
+SUPERVISOR = "COPYDESK_SUPERVISOR_PID"
+"""Tells the worker who restarts it, so that it stops when that one is gone."""
+
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 30.0
+_WELL_SECONDS = 60.0
+_ORPHAN_SECONDS = 2.0
+_MOST_FAILED_STARTS = 5
+_START_SECONDS = 10.0
+_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+
+class Restarter:
+    """Runs one command in a session of its own, for as long as nobody stops this process."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = list(command)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping: int | None = None
+
+    def run(self) -> int:
+        """Returns the worker's exit code when it was stopped, or when it does not start at all."""
+        for number in _FORWARDED:
+            signal.signal(number, self._forward)
+        wait, failed_starts = _FIRST_WAIT_SECONDS, 0
+        while True:
+            started = time.monotonic()
+            code = self._run_once()
+            lived = time.monotonic() - started
+            if self._stopping is not None:
+                return 0 if code in (0, -self._stopping) else code
+            failed_starts = failed_starts + 1 if lived < _START_SECONDS else 0
+            if failed_starts >= _MOST_FAILED_STARTS:
+                log.error("The worker does not start", error=f"exit code {code}, {failed_starts} times in a row")
+                return code if code > 0 else 1
+            wait = _FIRST_WAIT_SECONDS if lived > _WELL_SECONDS else min(wait * 2, _LONGEST_WAIT_SECONDS)
+            log.error("The worker ended", error=f"exit code {code}", next=f"it starts again in {wait:.0f} s")
+            self._sleep(wait)
+            if self._stopping is not None:
+                return 0
+
+    def _run_once(self) -> int:
+        environment = {**os.environ, SUPERVISOR: str(os.getpid())}
+        self._process = subprocess.Popen(self._command, env=environment, start_new_session=True)
+        if self._stopping is not None:  # between two lives
+            self._process.terminate()
+        code = self._process.wait()
+        _end_orphans(self._process.pid)
+        return code
+
+    def _sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self._stopping is None and time.monotonic() < until:
+            time.sleep(0.1)
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        self._stopping = number
+        process = self._process
+        if process is not None and process.poll() is None:
+            # Ctrl-C means the warm stop too; whoever wants it cold says SIGQUIT, or it twice.
+            process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
+
+
+def _end_orphans(group: int) -> None:
+    """Pool processes whose main process died: they may finish what they are at, but not for long."""
+    until = time.monotonic() + _ORPHAN_SECONDS
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < until:
+            os.killpg(group, 0)
+            time.sleep(0.05)
+        os.killpg(group, signal.SIGKILL)
