@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     lanes: str = Field("documents=4", description="streams to serve: name=weight[@source],…")
 
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: str = Field("info", description="debug, info, warning or error; of one area: info,ingest=debug")
 
     concurrency: int = Field(2, ge=1, description="pool processes of a worker")
     batch_documents: int = Field(100, ge=1, description="documents a batch at most; larger brings under 5 % more")
@@ -70,6 +70,12 @@ class Settings(BaseSettings):
     @classmethod
     def _lanes_parse(cls, value: str) -> str:
         parse_lanes(value)
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _levels_parse(cls, value: str) -> str:
+        parse_levels(value)
         return value
 
     @field_validator("lease_seconds")
@@ -120,6 +126,20 @@ def parse_lanes(text: str) -> tuple[Lane, ...]:
     if not lanes:
         raise ValueError("at least one lane is needed")
     return tuple(lanes.values())
+
+
+def parse_levels(text: str) -> tuple[str, dict[str, str]]:
+    """`info,ingest=debug` → the level of all areas, and that of single ones. Raises ValueError with a sentence."""
+    default, areas = "info", dict[str, str]()
+    for part in filter(None, (p.strip().lower() for p in text.split(","))):
+        area, equals, level = (word.strip() for word in part.rpartition("="))
+        if level not in ("debug", "info", "warning", "error"):
+            raise ValueError(f"log level {level!r} is none of debug, info, warning and error")
+        if equals:
+            areas[area] = level
+        else:
+            default = level
+    return default, areas
 
 
 def normal_database_url(url: str) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from worker.settings import Lane, Settings, embedded_socket, normal_database_url, parse_lanes
+from worker.settings import Lane, Settings, embedded_socket, normal_database_url, parse_lanes, parse_levels
 
 
 def test_lanes_have_a_name_a_weight_and_perhaps_a_source():
@@ -80,4 +80,16 @@ def test_numbers_and_names_are_bounded(given):
 
 def test_every_setting_says_what_it_is():
     silent = [name for name, field in Settings.model_fields.items() if not field.description]
-    assert set(silent) <= {"log_level"}, "only what its name and values say already"
+    assert silent == []
+
+
+def test_levels_are_of_all_areas_and_of_single_ones():
+    assert parse_levels("warning, ingest=debug,celery=info") == ("warning", {"ingest": "debug", "celery": "info"})
+    assert parse_levels("INFO") == ("info", {})
+    assert parse_levels("store=debug") == ("info", {"store": "debug"})
+
+
+@pytest.mark.parametrize("text", ["loud", "info,ingest=loud", "ingest="])
+def test_unusable_levels_are_refused_with_a_sentence(text):
+    with pytest.raises(ValidationError, match="log level"):
+        Settings(log_level=text)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.exits import Exit
+from worker.cli.mend import mend
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -33,6 +34,9 @@ def register(app: typer.Typer) -> None:
     group.command("list", epilog="Example: copydesk dead list --code yaml_unquoted_colon")(list_)
     group.command(epilog="Example: copydesk dead show 12")(show)
     group.command(epilog="Example: copydesk dead edit 12")(edit)
+    group.command(
+        epilog="Example: copydesk dead mend --code yaml_unquoted_colon --replace 'call it: ' 'call it '",
+    )(mend)
     group.command(epilog="Example: copydesk dead replay --code yaml_unquoted_colon --yes")(replay)
     group.command(epilog="Example: copydesk dead discard 12 --reason 'not a document' --yes")(discard)
     app.add_typer(group, name="dead")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from worker.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -17,26 +20,50 @@ def explain(
     wanted: Annotated[
         str, typer.Argument(metavar="ID|URL|KEY", help="a receipt id, an article's URL, or a producer's key")
     ],
+    most: Annotated[int, typer.Option(min=1, help="so many of its newest receipts and documents")] = 50,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
-    """Show what became of a document: receipts and what changed, problems, who tells the article, aliases, links."""
+    """Show what became of a document: receipts, timings, problems, who tells the article, aliases, links; and what to do."""
     from worker.cli.show import print_json
+    from worker.operate.advice import advice
     from worker.operate.explain import explain as look
     from worker.settings import settings
     from worker.store.engine import make_engine
 
-    engine = make_engine(settings(), pooled=False)
+    config = settings()
+    engine = make_engine(config, pooled=False)
     with engine.connect() as connection:
-        found = look(connection, wanted)
+        found = look(connection, wanted, most=most)
     engine.dispose()
+    found["pending"], unasked = _pending(config, wanted) if not found["receipts"] else ([], None)
+    found["next"] = advice(found)
     if json_:
         print_json(found)
     else:
         _print(found)
-    known = found["article"] or found["documents"] or found["receipts"] or found["dead_letters"]
+    known = found["article"] or found["documents"] or found["receipts"] or found["dead_letters"] or found["pending"]
     if not known and not json_:
-        typer.echo("Nothing is known of it. Was it submitted?  copydesk status  shows the backlog.", err=True)
+        typer.echo("Nothing is known of it. A document without an outcome is found by its receipt id only; is the spelling that "
+                   "of its sender? copydesk status shows the backlog, copydesk tail what comes.", err=True)  # fmt: skip
+    if unasked:
+        typer.echo(f"Redis could not be asked whether it still waits: {unasked}", err=True)
     return Exit.OK if known else Exit.REJECTED
+
+
+def _pending(config: Settings, wanted: str) -> tuple[list[dict[str, Any]], str | None]:
+    """What still waits, and why that could not be asked."""
+    from redis import RedisError
+
+    from worker.intake.connect import connect
+    from worker.observe.logs import mask
+    from worker.operate.pending import pending
+    from worker.settings import INTERNAL_LANE
+
+    try:
+        with connect(config.redis, retries=0) as client:
+            return pending(client, [*(lane.name for lane in config.lane_list), INTERNAL_LANE], wanted), None
+    except (RedisError, OSError) as error:
+        return [], mask(str(error))
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -67,11 +94,21 @@ def _print(found: dict[str, Any]) -> None:
             else "tells another article"
         )  # fmt: skip
         line(f"document {document['source']} / {document['key']} ({state}), changed {document['changed_at']}")
+    for entry in found["pending"]:
+        holder = f" by {entry['holder']}" if entry["holder"] else ""
+        line(
+            f"entry {entry['id']} on {entry['lane']}: pending, {entry['state']}{holder}, for {entry['waited_seconds']} s"
+        )
+        line(f"  from {entry['source'] or '(no source)'}, key {entry['key'] or '(none)'}, attempts {entry['attempts']}")
     for receipt in found["receipts"]:
         changed = f", changed {', '.join(receipt['changed'])}" if receipt["changed"] else ""
         line(f"receipt {receipt['id']} on {receipt['lane']}: {receipt['outcome']}{changed}")
         trace = f", trace {receipt['trace_id']}" if receipt["trace_id"] else ""
         line(f"  received {receipt['received_at']}, settled {receipt['settled_at']} by {receipt['worker']}{trace}")
+        tried = f", attempt {receipt['attempts']}" if receipt["attempts"] > 1 else ""
+        line(
+            f"  from {receipt['source']}, key {receipt['key'] or '(none)'}; {receipt['took_seconds']} s from arrival to outcome{tried}"
+        )
         if receipt["timings"]:
             line("  its batch took " + ", ".join(f"{stage} {ms} ms" for stage, ms in receipt["timings"].items()))
         for problem in receipt["problems"]:
@@ -80,3 +117,8 @@ def _print(found: dict[str, Any]) -> None:
         line(
             f"dead letter {letter['dead_letter']} ({letter['status']}): {letter['code']}, see: copydesk dead show {letter['dead_letter']}"
         )
+    for name, label in (("documents", "documents"), ("receipts", "receipts"), ("dead_letters", "dead letters")):
+        if found["counts"][name] > len(found[name]):
+            line(f"… the newest {len(found[name]):,} of {found['counts'][name]:,} {label} (--most shows more)")
+    for sentence in found["next"]:
+        line(f"next: {sentence}")

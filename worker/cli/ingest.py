@@ -45,7 +45,7 @@ def ingest(
     from worker.settings import settings
 
     config = settings()
-    logs.configure(form=config.log_format, level="warning")
+    logs.configure_for(config, level="warning")
     submissions = list(read_paths(paths, source=source))
     talk = console()
     if not submissions:

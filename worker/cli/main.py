@@ -27,6 +27,8 @@ _COMMANDS = (
     "submit",
     "check",
     "status",
+    "tail",
+    "sources",
     "explain",
     "dead",
     "retract",

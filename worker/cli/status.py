@@ -1,64 +1,206 @@
-"""`copydesk status`: backlog and outcomes."""
+"""`copydesk status`: once, or live."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.cli.exits import Exit, say
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
+_STORE_EVERY_SECONDS = 20.0
+"""The store counts its rows for the live view so often; Redis is asked each time."""
+
+_RATE_SECONDS = 10.0
+"""The live view's rates are of so long."""
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: copydesk status --json")(status)
+    app.command(epilog="Example: copydesk status --watch")(status)
 
 
-def status(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
-    """Show the lanes with their backlog, the outcomes so far, and open dead letters by code."""
-    from rich.table import Table
-
-    from worker.cli.show import data_console, outcome_table, print_json
-    from worker.intake.connect import connect
-    from worker.operate.figures import figures
-    from worker.runtime.supervisor import Desk
+def status(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="stay, and show it live")] = False,
+    every: Annotated[float, typer.Option(min=0.2, help="seconds between two looks of --watch")] = 2.0,
+    wait_drained: Annotated[
+        bool, typer.Option("--wait-drained", help="return when no worker holds a document and no unpaused lane has any")
+    ] = False,
+    timeout: Annotated[float, typer.Option(help="seconds that --wait-drained waits at most")] = 600,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object; with --watch one each time")] = False,
+) -> int:
+    """Show lanes, workers, servers, recent outcomes by source, open dead letters, and whether the sum comes out."""
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
     config = settings()
-    with Desk(config, with_worker=False), connect(config.redis) as client:
-        engine = make_engine(config, pooled=False)
-        found = figures(config, client, engine)
-        engine.dispose()
+    if wait_drained:
+        return _wait_drained(config, timeout)
+    if watch:
+        return _watch(config, every, as_json=json_)
+    found = _once(config)
     if json_:
+        from worker.cli.show import print_json
+
         print_json(found)
-        return Exit.OK
-    out = data_console()
-    table = Table(title="Lanes", title_justify="left", show_edge=False, pad_edge=False)
-    for name in ("lane", "added", "settled", "backlog", "pending", "oldest"):
-        table.add_column(name, justify="left" if name == "lane" else "right")
-    for lane in found["lanes"]:
-        oldest = "" if lane["oldest_seconds"] is None else f"{lane['oldest_seconds']:,.1f} s"
-        table.add_row(lane["lane"], *(f"{lane[name]:,}" for name in ("added", "settled", "backlog", "pending")), oldest)
-    out.print(table)
-    for lane in found["lanes"]:
-        out.print(_sum(lane), soft_wrap=True)
-    out.print()
-    out.print(outcome_table(found["outcomes"]))
-    if found["dead_letters"]:
-        out.print()
-        dead = Table(title="Open dead letters", title_justify="left", show_edge=False, pad_edge=False)
-        dead.add_column("code")
-        dead.add_column("documents", justify="right")
-        for code, count in found["dead_letters"].items():
-            dead.add_row(code, f"{count:,}")
-        out.print(dead)
-    out.print()
-    out.print(
-        "In the store: " + ", ".join(f"{count:,} {name}" for name, count in found["store"].items()), soft_wrap=True
-    )
+    else:
+        _print(found)
+    if not found["database"]["ok"]:
+        say(f"copydesk: the database cannot be used: {found['database']['error']}")
+        return Exit.UNREACHABLE
     return Exit.OK
 
 
-def _sum(lane: dict[str, Any]) -> str:
-    line = f"{lane['lane']}: {lane['added']:,} added = {lane['settled']:,} with an outcome + {lane['backlog']:,} in the backlog"
-    return line if not lane["missing"] else f"{line}, and {lane['missing']:,} removed by somebody else (copydesk audit)"
+def _once(config: Settings) -> dict[str, Any]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from worker.intake.connect import connect
+    from worker.operate.figures import Recent, figures, measure, of_redis
+    from worker.runtime.supervisor import Desk
+    from worker.store.engine import make_engine
+
+    @contextmanager
+    def servers() -> Iterator[None]:
+        """The embedded ones are started for as long as it takes; a database that is away is told, with the rest."""
+        desk = Desk(config, with_worker=False)
+        try:
+            desk.__enter__()
+        except SQLAlchemyError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            desk.stop()
+
+    with servers(), connect(config.redis) as client:
+        engine, began = make_engine(config, pooled=False), time.monotonic()
+        found = figures(config, client, engine)
+        engine.dispose()
+        if found["sum"]["backlog"]:
+            # What the last second brought tells more of a burst than minutes do.
+            time.sleep(max(0.0, began + 1 - time.monotonic()))
+            before, lanes = found["lanes"], of_redis(config, client, Recent(client))["lanes"]
+            measure(lanes, before, time.monotonic() - began)
+            found["lanes"] = lanes
+    return found
+
+
+def _print(found: dict[str, Any]) -> None:
+    from worker.cli.board import board
+    from worker.cli.show import data_console
+
+    out = data_console()
+    out.print(board(found, width=out.width))
+    if found["store"]:
+        out.print()
+        out.print(
+            "In the store: " + ", ".join(f"{count:,} {name}" for name, count in found["store"].items()), soft_wrap=True
+        )
+
+
+class _Looks:
+    """One look after another. A server that is away is told and asked again; nothing is started."""
+
+    def __init__(self, config: Settings) -> None:
+        from worker.intake.connect import connect
+        from worker.operate.figures import Recent
+        from worker.store.engine import make_engine
+
+        self._config = config
+        self._client = connect(config.redis, retries=0)
+        self._recent = Recent(self._client)
+        self._engine = make_engine(config)
+        self._store: dict[str, Any] = {}
+        self._next_store = 0.0
+        self._before: deque[tuple[float, list[dict[str, Any]]]] = deque()
+
+    def look(self) -> dict[str, Any]:
+        from redis import RedisError
+
+        from worker.observe.logs import mask
+        from worker.operate.figures import of_redis, of_store
+
+        try:
+            found = of_redis(self._config, self._client, self._recent)
+        except (RedisError, OSError) as error:
+            found = {"redis": {"ok": False, "error": mask(str(error))}}
+        else:
+            self._measure(found["lanes"])
+        if time.monotonic() >= self._next_store:
+            self._store = of_store(self._engine)
+            self._next_store = time.monotonic() + (_STORE_EVERY_SECONDS if self._store["database"]["ok"] else 2.0)
+        return {**found, **self._store}
+
+    def _measure(self, lanes: list[dict[str, Any]]) -> None:
+        from worker.operate.figures import measure
+
+        now = time.monotonic()
+        while len(self._before) > 1 and self._before[1][0] < now - _RATE_SECONDS:
+            self._before.popleft()
+        if self._before:
+            measure(lanes, self._before[0][1], now - self._before[0][0])
+        self._before.append((now, lanes))
+
+
+def _watch(config: Settings, every: float, *, as_json: bool) -> int:
+    from rich.live import Live
+
+    from worker.cli.board import board
+    from worker.cli.show import data_console, print_json
+
+    looks, out = _Looks(config), data_console()
+    if as_json or not out.is_terminal:
+        while True:
+            found = looks.look()
+            if as_json:
+                print_json(found)
+            else:
+                out.print(board(found, width=out.width))
+                out.print()
+            sys.stdout.flush()
+            time.sleep(every)
+    with Live(console=out, screen=True, auto_refresh=False) as live:
+        found = looks.look()
+        due = time.monotonic() + every
+        size = None
+        while True:
+            if size != out.size:
+                size = out.size
+                live.update(board(found, width=out.width, height=out.height), refresh=True)
+            # Between two looks, so that a terminal that is resized is filled at once.
+            time.sleep(max(0.0, min(0.1, due - time.monotonic())))
+            if time.monotonic() >= due:
+                found, due, size = looks.look(), time.monotonic() + every, None
+
+
+def _wait_drained(config: Settings, timeout: float) -> int:
+    from worker.intake.connect import connect
+    from worker.intake.stream import LeaseQueue
+    from worker.operate.figures import Recent, is_drained, of_redis
+    from worker.settings import INTERNAL_LANE
+
+    deadline = time.monotonic() + timeout
+    with connect(config.redis) as client:
+        recent, internal = Recent(client), LeaseQueue(client, INTERNAL_LANE)
+        internal.ensure()
+        while True:
+            found = of_redis(config, client, recent)
+            pending, backlog = sum(lane["pending"] for lane in found["lanes"]), found["sum"]["backlog"]
+            if is_drained(found["lanes"], internal.figures()[2]):
+                say(
+                    f"Drained: no document is at work, {backlog:,} wait on paused lanes."
+                    if backlog
+                    else "Drained: nothing waits."
+                )
+                return Exit.OK
+            if time.monotonic() >= deadline:
+                say(f"Not drained in {timeout:g} s: {pending:,} are at work, {backlog:,} wait in all.")
+                return Exit.TIMED_OUT
+            time.sleep(0.2)

@@ -21,7 +21,7 @@ def up() -> int:
     from worker.settings import settings
 
     config = settings()
-    logs.configure(form=config.log_format, level=config.log_level)
+    logs.configure_for(config)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

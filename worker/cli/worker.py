@@ -31,7 +31,7 @@ def worker(
     from worker.store.engine import make_engine
 
     config = settings()
-    logs.configure(form=config.log_format, level=config.log_level)
+    logs.configure_for(config)
     engine = make_engine(config, pooled=False)
     with connect(config.redis) as client:
         warnings = enforce(client, engine, strict=strict)

@@ -6,12 +6,26 @@ A line is a sentence (`event`) and fields. `FIELDS` lists every field with its m
 from __future__ import annotations
 
 import logging
-import re
 import sys
+import warnings
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+
+from worker.observe.repeats import OncePerMinute
+from worker.observe.secrets import mask, mask_value, remember
+from worker.settings import Settings, parse_levels
+
+AREAS: dict[str, str] = {
+    "worker": "Celery's worker process and its broker",
+    "dispatch": "handing out entries of the lanes",
+    "ingest": "documents and batches",
+    "summary": "the figures of each minute",
+    "supervisor": "what `up` and `ingest` start and stop",
+}
+"""The areas whose level can be set by itself: `COPYDESK_LOG_LEVEL=info,ingest=debug`. Any other name is a library's logger."""
 
 FIELDS: dict[str, str] = {
     "at": "when, UTC, ISO 8601",
@@ -30,26 +44,27 @@ FIELDS: dict[str, str] = {
     "bytes": "how many bytes of raw documents",
     "outcomes": "how many of each outcome",
     "ms": "milliseconds of each stage",
+    "rate": "documents a second",
+    "added": "entries that producers added",
+    "settled": "entries that got their outcome",
+    "backlog": "entries waiting, of each lane that has any",
+    "oldest_seconds": "how long the oldest of them has waited",
+    "rejected": "how many were rejected, by code and source",
+    "left_out": "how many lines like this one were not written in the minute before",
+    "exception": "the traceback, where it may be a bug of ours",
     "attempt": "which try this is",
     "worker": "host and process",
     "error": "what the server or library said, without credentials",
     "next": "what happens now, or what to do",
 }
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]*@")
-_SECURED = re.compile(r"""(secured["']?\s*[:=]\s*["']?)[A-Za-z0-9+/=;]{8,}""")
-
-
-def mask(text: str) -> str:
-    """`text` without URL credentials and without `secured` values."""
-    return _SECURED.sub(r"\1…", _CREDENTIALS.sub("…@", text))
-
 
 def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     event.pop("secured", None)
     for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = mask(value)
+        # What structlog itself passes along (`_record` …) is never written.
+        if not name.startswith("_"):
+            event[name] = mask_value(value)
     return event
 
 
@@ -66,25 +81,32 @@ def _shared() -> list[Any]:
 
 
 def configure(*, form: str = "auto", level: str = "info", stream: Any = None) -> None:
-    """Send every log line, ours and the libraries', to `stream` (stderr) in one form. May be called again."""
+    """Send every log line, ours and the libraries', to `stream` (stderr) in one form. May be called again.
+
+    `level` is the level of all areas, then of single ones: `info,store=debug,celery=info`.
+    """
     stream = stream or sys.stderr
-    console = form == "console" or (form == "auto" and stream.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(timestamp_key="at") if console else structlog.processors.JSONRenderer()
-    )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(),
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(form, stream)],
     )
-    handler = logging.StreamHandler(stream)
+    handler = OncePerMinute(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
+    for old in root.handlers:
+        if isinstance(old, OncePerMinute):
+            old.close()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    default, areas = parse_levels(level)
     # Celery's own chatter is for debugging; what matters of it comes as warnings.
-    logging.getLogger("celery").setLevel(logging.WARNING if level != "debug" else logging.INFO)
-    logging.captureWarnings(capture=True)
-    logging.getLogger("copydesk").setLevel(level.upper())
+    logging.getLogger("celery").setLevel(logging.WARNING if default != "debug" else logging.INFO)
+    warnings.showwarning = _show_warning
+    logging.getLogger("copydesk").setLevel(default.upper())
+    for area in AREAS:
+        logging.getLogger(f"copydesk.{area}").setLevel(logging.NOTSET)
+    for area, its_level in areas.items():
+        logging.getLogger(f"copydesk.{area}" if area in AREAS else area).setLevel(its_level.upper())
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -97,7 +119,50 @@ def configure(*, form: str = "auto", level: str = "info", stream: Any = None) ->
     )
 
 
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """A warning of Python's as one sentence, without the lines of code around it."""
+    logging.getLogger("py.warnings").warning(f"{category.__name__}: {' '.join(str(message).split())}")
+
+
+def configure_for(settings: Settings, *, level: str | None = None) -> None:
+    """`configure` as the settings say, and let no line show the servers' passwords."""
+    urls = (settings.redis_url, settings.database_url)
+    remember(url.get_secret_value() for url in urls if url is not None)
+    configure(form=settings.log_format, level=level or settings.log_level)
+
+
+def line(event: str, *, logger: str, form: str, stream: Any) -> str:
+    """One line in the form of all others, made without a lock: for signal handlers."""
+    fields = {"event": mask(event), "level": "info", "logger": logger, "at": datetime.now(UTC).isoformat()}
+    return str(_renderer(form, stream)(None, "info", {**fields, "at": fields["at"].replace("+00:00", "Z")}))
+
+
+def _renderer(form: str, stream: Any) -> Any:
+    if form == "console" or (form == "auto" and stream.isatty()):
+        shown = structlog.dev.ConsoleRenderer(
+            timestamp_key="at", colors=stream.isatty(), pad_event_to=0, sort_keys=False, pad_level=False,
+            exception_formatter=structlog.dev.plain_traceback,  # the default shows local variables
+        )  # fmt: skip
+        return lambda logger, name, event: shown(logger, name, _printable(event))
+    return structlog.processors.JSONRenderer()
+
+
+def _printable(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Short times; and nothing that a terminal would obey, for documents are hostile."""
+    if "at" in event:
+        event["at"] = str(event["at"])[5:19].replace("T", " ")
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = "".join(
+                char if char.isprintable() or (char == "\n" and name == "exception") else "\ufffd" for char in value
+            )
+    return event
+
+
 def get_logger(area: str) -> structlog.stdlib.BoundLogger:
     """The logger of an area (`worker`, `ingest`, `dispatch`, `store` …)."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(f"copydesk.{area}")
     return logger
+
+
+__all__ = ["AREAS", "FIELDS", "configure", "configure_for", "get_logger", "line", "mask"]

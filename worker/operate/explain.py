@@ -14,8 +14,11 @@ from worker.store.tables import article_urls, articles, dead_letters, documents,
 _MOST = 50
 
 
-def explain(connection: Connection, wanted: str) -> dict[str, Any]:
-    """What is known of a receipt id, a URL or a producer's key. Empty lists: nothing."""
+def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[str, Any]:
+    """What is known of a receipt id, a URL or a producer's key. Empty lists: nothing.
+
+    Of documents, receipts and dead letters the newest `most`; `counts` tells how many there are.
+    """
     found_receipts = list(connection.execute(_newest(select(receipts).where(receipts.c.id == wanted))))
     article = _article_of(connection, wanted)
     if article is None and found_receipts:
@@ -32,25 +35,20 @@ def explain(connection: Connection, wanted: str) -> dict[str, Any]:
         before = select(receipts.c.document_id).where(receipts.c.article_id == article.id)
         same.append(documents.c.id.in_(before.distinct().limit(_MOST)))
     told = connection.execute(
-        select(documents).where(or_(*same)).order_by(documents.c.revision.desc()).limit(_MOST)
+        select(documents).where(or_(*same)).order_by(documents.c.revision.desc()).limit(most)
     ).all()
-    history = connection.execute(
-        _newest(
-            select(receipts).where(
-                or_(
-                    receipts.c.id == wanted,
-                    receipts.c.key == wanted,
-                    receipts.c.document_id.in_([row.id for row in told]),
-                )
-            )
-        )
-    ).all()
-    letters = connection.execute(
-        select(dead_letters)
-        .where(or_(dead_letters.c.receipt_id == wanted, dead_letters.c.key == wanted))
-        .order_by(dead_letters.c.id.desc())
-        .limit(_MOST)
-    ).all()
+    theirs = or_(
+        receipts.c.id == wanted, receipts.c.key == wanted, receipts.c.document_id.in_([row.id for row in told])
+    )
+    history = connection.execute(_newest(select(receipts).where(theirs), most)).all()
+    dead = or_(dead_letters.c.receipt_id == wanted, dead_letters.c.key == wanted,
+               dead_letters.c.receipt_id.in_([row.id for row in history if row.outcome == "rejected"]))  # fmt: skip
+    letters = connection.execute(select(dead_letters).where(dead).order_by(dead_letters.c.id.desc()).limit(most)).all()
+    counts = {
+        "documents": _count(connection, documents, or_(*same)),
+        "receipts": _count(connection, receipts, theirs),
+        "dead_letters": _count(connection, dead_letters, dead),
+    }
     return {
         "asked": wanted,
         "article": _article(connection, article) if article is not None else None,
@@ -62,6 +60,7 @@ def explain(connection: Connection, wanted: str) -> dict[str, Any]:
             }
             for row in told
         ],
+        "counts": counts,
         "receipts": [_receipt(row) for row in history],
         "dead_letters": [{"dead_letter": row.id, "code": row.code, "status": row.status, "id": row.receipt_id} for row in letters],
     }  # fmt: skip
@@ -71,8 +70,12 @@ def _one(connection: Connection, where: Any) -> Any:
     return connection.execute(select(articles).where(where)).first()
 
 
-def _newest(query: Any) -> Any:
-    return query.order_by(receipts.c.settled_at.desc(), receipts.c.id.desc()).limit(_MOST)
+def _newest(query: Any, most: int = _MOST) -> Any:
+    return query.order_by(receipts.c.settled_at.desc(), receipts.c.id.desc()).limit(most)
+
+
+def _count(connection: Connection, table: Any, where: Any) -> int:
+    return int(connection.scalar(select(func.count()).select_from(table).where(where)) or 0)
 
 
 def _article_of(connection: Connection, wanted: str) -> Any:
@@ -124,9 +127,13 @@ def _article(connection: Connection, row: Any) -> dict[str, Any]:
 
 
 def _receipt(row: Any) -> dict[str, Any]:
+    # `settled_at` is the beginning of the transaction; what follows is in the timings.
+    within = sum(row.timings.get(stage, 0) for stage in ("turn", "store")) / 1000
+    took = round(max(0.0, (row.settled_at - row.received_at).total_seconds() + within), 3)
     return {
         "id": row.id, "lane": row.lane, "source": row.source, "key": row.key, "outcome": row.outcome, "url": row.url,
         "problems": row.problems, "received_at": row.received_at.isoformat(), "settled_at": row.settled_at.isoformat(),
         "worker": row.worker, "attempts": row.attempts, "changed": row.changed, "trace_id": row.trace_id,
         "timings": row.timings,
+        "took_seconds": took, "waited_seconds": round(max(0.0, took - sum(row.timings.values()) / 1000), 3),
     }  # fmt: skip

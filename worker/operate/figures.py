@@ -1,42 +1,156 @@
-"""The figures of one moment: lanes, outcomes, dead letters, and whether the sum comes out."""
+"""The figures of one moment: lanes, workers, outcomes, dead letters, servers, and whether the sum comes out."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
+from worker.intake import presence
 from worker.intake.stream import LeaseQueue, id_key
+from worker.intake.tally import Minute, Tally
+from worker.operate.minutes import Flow, drain_seconds, flow
+from worker.operate.servers import database_health, redis_health
 from worker.settings import Settings
 from worker.store import read
 
+_DAY_MINUTES = 1440
+
+
+class Recent:
+    """The minutes of the last day. Past ones do not change, so asking again costs two."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._tally = Tally(client)
+        self._minutes: dict[int, Minute] = {}
+
+    def look(self, now: float) -> list[Minute]:
+        """The last 1,440 minutes and the current one, oldest first. Raises redis.RedisError."""
+        last = int(now // 60)
+        known = max(self._minutes, default=0)
+        # The newest known one may have been unfinished, and so may the one before (its last batches were under way).
+        missing = min(_DAY_MINUTES + 1, last - known + 2)
+        for minute in self._tally.window(missing, now=now):
+            self._minutes[minute.at // 60] = minute
+        wanted = range(last - _DAY_MINUTES, last + 1)
+        self._minutes = {number: self._minutes.get(number, Minute(number * 60)) for number in wanted}
+        return list(self._minutes.values())
+
 
 def figures(settings: Settings, client: redis.Redis, engine: Engine) -> dict[str, Any]:
-    """Backlog and outcomes of each lane (all from Redis, so their sum holds at every moment), and the store's totals."""
-    lanes = []
-    for lane in settings.lane_list:
-        queue = LeaseQueue(client, lane.name)
-        queue.ensure()
-        state = queue.state()
-        oldest = time.time() - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else None
-        lanes.append(
-            {
-                "lane": lane.name,
-                "added": state.added,
-                "settled": state.settled,
-                "backlog": state.backlog,
-                "pending": state.pending,
-                "oldest_seconds": round(max(oldest, 0), 1) if oldest is not None else None,
-                "outcomes": state.outcomes,
-                "missing": state.added - state.settled - state.backlog,
-            }
-        )
-    with engine.connect() as connection:
-        return {
-            "lanes": lanes,
-            "outcomes": read.outcome_counts(connection),
-            "dead_letters": read.dead_letter_codes(connection),
-            "store": read.totals(connection),
-        }
+    """All of it, once. Raises redis.RedisError; a database that is away is told under `database`."""
+    found = of_redis(settings, client, Recent(client))
+    return {**found, **of_store(engine)}
+
+
+def of_redis(settings: Settings, client: redis.Redis, recent: Recent) -> dict[str, Any]:
+    """Lanes (all of a lane from one moment, so its sum holds at every moment), workers, and what was done lately."""
+    now = time.time()
+    minutes = recent.look(now)
+    lanes = [_lane(client, lane.name, minutes, now) for lane in settings.lane_list]
+    lately = {
+        "minute": _flow(minutes, 2, 60 + now % 60), "hour": _flow(minutes, 60, 3600), "day": _flow(minutes, 1440, 86_400),
+    }  # fmt: skip
+    return {
+        "lanes": lanes,
+        "sum": {name: sum(lane[name] for lane in lanes) for name in ("added", "settled", "backlog", "missing")},
+        "workers": [_worker(worker, now) for worker in presence.workers(client)],
+        "recent": {name: _shown(part) for name, part in lately.items()},
+        "redis": redis_health(client),
+    }
+
+
+def of_store(engine: Engine) -> dict[str, Any]:
+    """What the store counts; empty where it cannot be asked."""
+    found: dict[str, Any] = {"outcomes": {}, "dead_letters": {}, "store": {}, "database": database_health(engine)}
+    if not found["database"]["ok"]:
+        return found
+    try:
+        with engine.connect() as connection:
+            found["outcomes"] = read.outcome_counts(connection)
+            found["dead_letters"] = read.dead_letter_codes(connection)
+            found["store"] = read.totals(connection)
+    except SQLAlchemyError as error:
+        found["database"] = {"ok": False, "error": str(getattr(error, "orig", None) or error).strip()}
+    return found
+
+
+def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float) -> dict[str, Any]:
+    queue = LeaseQueue(client, name)
+    queue.ensure()
+    state = queue.state()
+    oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else None
+    lately = _flow(minutes, 2, 60 + now % 60, lane=name)
+    rate, in_rate = lately.rate, round(lately.added / lately.seconds, 1)
+    return {
+        "lane": name,
+        "added": state.added,
+        "settled": state.settled,
+        "backlog": state.backlog,
+        "pending": state.pending,
+        "oldest_seconds": round(max(oldest, 0), 1) if oldest is not None else None,
+        "outcomes": state.outcomes,
+        "missing": state.added - state.settled - state.backlog,
+        "rate": rate,
+        "in_rate": in_rate,
+        "drain_seconds": drain_seconds(state.backlog, rate - in_rate),
+    }
+
+
+def measure(lanes: Sequence[dict[str, Any]], before: Sequence[Mapping[str, Any]], seconds: float) -> None:
+    """Set the rates of `lanes` to what really went through since `before`: minutes are too coarse for a burst."""
+    earlier = {lane["lane"]: lane for lane in before}
+    for lane in lanes:
+        was = earlier.get(lane["lane"])
+        if was is None or seconds <= 0:
+            continue
+        lane["rate"] = round(max(0, lane["settled"] - was["settled"]) / seconds, 1)
+        lane["in_rate"] = round(max(0, lane["added"] - was["added"]) / seconds, 1)
+        lane["drain_seconds"] = drain_seconds(lane["backlog"], lane["rate"] - lane["in_rate"])
+
+
+def _flow(minutes: Sequence[Minute], count: int, seconds: float, *, lane: str | None = None) -> Flow:
+    before = minutes[-count - 1] if len(minutes) > count else None
+    return flow(minutes[-count:], before, seconds=seconds, lane=lane)
+
+
+def _shown(found: Flow) -> dict[str, Any]:
+    return {
+        "seconds": round(found.seconds),
+        "added": found.added,
+        "settled": found.settled,
+        "rate": found.rate,
+        "outcomes": dict(found.outcomes),
+        "sources": {source: dict(counts) for source, counts in found.by_source.items()},
+        "rejected": [
+            {"code": code, "source": source, "documents": count}
+            for (code, source), count in found.rejected.most_common(100)
+        ],
+    }
+
+
+def _worker(worker: presence.WorkerState, now: float) -> dict[str, Any]:
+    return {
+        "worker": worker.name, "state": worker.state, "for_seconds": _age(worker.since, now), "reason": worker.reason,
+        "version": worker.version, "up_seconds": _age(worker.started, now), "lanes": list(worker.lanes),
+        "silent_seconds": _age(worker.beat, now),
+        "pool": [
+            {"pid": process.pid, "lane": process.lane, "documents": process.documents, "busy_seconds": _age(process.since, now)}
+            for process in worker.pool
+        ],
+    }  # fmt: skip
+
+
+def _age(moment: float | None, now: float) -> float | None:
+    return None if not moment else round(max(0.0, now - moment), 1)
+
+
+def is_drained(lanes: Sequence[Mapping[str, Any]], internal_pending: int) -> bool:
+    """Whether no document is in a worker's hands, and none waits on a lane that is not paused."""
+    return not internal_pending and all(
+        not lane["pending"] and (lane.get("paused") or not lane["backlog"]) for lane in lanes
+    )

@@ -14,9 +14,10 @@ from redis import RedisError
 
 from worker.intake.connect import connect
 from worker.observe import failpoints, logs
-from worker.runtime import transport
+from worker.runtime import printed, transport
 from worker.runtime.dispatcher import Dispatcher
 from worker.runtime.keeper import Keeper
+from worker.runtime.summary import Summary
 from worker.settings import Settings, settings
 
 QUEUE = "copydesk"
@@ -70,6 +71,7 @@ app = Celery("copydesk", include=["worker.runtime.tasks"])
 app.config_from_object(configuration(settings()))
 app.steps["worker"].add(Dispatcher)
 app.steps["worker"].add(Keeper)
+app.steps["worker"].add(Summary)
 
 
 @signals.worker_init.connect
@@ -84,5 +86,6 @@ def _mend_broker(**_: object) -> None:
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:
     config = settings()
-    logs.configure(form=config.log_format, level=config.log_level)
+    logs.configure_for(config)
+    printed.as_log_lines(config)
     failpoints.announce()

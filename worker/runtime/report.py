@@ -1,4 +1,4 @@
-"""What is told of a settled batch: receipts to those who asked, and the tally. None of it can fail the batch."""
+"""What is said of a settled batch: receipts to those who asked, the tally and the feed. None of it can fail the batch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import redis
 
 from schemas.problem import Severity
 from schemas.receipt import Receipt
+from worker.intake.feed import publish
 from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
 from worker.store.version import Version
@@ -31,6 +32,9 @@ def reply_and_count(
                     pipe.xadd(version.reply_to, {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
                     pipe.expire(version.reply_to, _REPLY_SECONDS)
             Tally(client).add(_counts(lane, versions, work_ms), pipe)
+            publish(pipe, lane=lane, worker=worker, rows=[
+                (v.id, v.source, str(v.outcome), v.key, v.url, [found.code for found in v.problems]) for v in versions
+            ])  # fmt: skip
             pipe.execute(raise_on_error=False)
     except redis.RedisError as error:
         log.warning("Receipts could not be sent", documents=len(versions), error=str(error))

@@ -6,9 +6,7 @@ import functools
 import os
 import socket
 import time
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import redis
 from celery import Task, shared_task
@@ -27,9 +25,9 @@ from worker.operate.maintenance import expire_raw
 from worker.pipeline import Batch, process
 from worker.runtime.report import receipt_of, reply_and_count
 from worker.runtime.request import StoreUnusable
+from worker.runtime.telling import tell
 from worker.settings import settings
 from worker.store.engine import is_conflict, is_transient, make_engine
-from worker.store.version import Version
 
 log = get_logger("ingest")
 
@@ -148,7 +146,7 @@ def _process_and_settle(
     Deaths(queue).forget([id_ for id_ in tried if id_ in settled])
     reply_and_count(_client(), queue.lane, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
     failpoint("ingest.replied")
-    _say(batch, versions, worker)
+    tell(batch, versions)
 
 
 def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None:
@@ -158,20 +156,6 @@ def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None
         failpoint("ingest.released")
     except redis.RedisError as error:
         log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
-
-
-def _say(batch: Batch, versions: Sequence[Version], worker: str) -> None:
-    for version in versions:
-        outcome = str(version.outcome)
-        fields: dict[str, Any] = {
-            "id": version.id, "lane": version.lane, "source": version.source, "key": version.key, "outcome": outcome,
-            "url": version.url, "trace_id": version.trace_id, "codes": [problem.code for problem in version.problems],
-        }  # fmt: skip
-        say = log.debug if outcome == "unchanged" else log.warning if outcome == "rejected" else log.info
-        say(f"Document {outcome}", **{name: value for name, value in fields.items() if value})
-    outcomes = Counter(str(version.outcome) for version in versions)
-    log.info("Batch done", lane=batch.lane, documents=len(versions), bytes=sum(v.raw_size for v in versions),
-             outcomes=dict(outcomes), ms=batch.timings, worker=worker)  # fmt: skip
 
 
 @shared_task(name="copydesk.maintain", ignore_result=True)

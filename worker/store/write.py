@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -41,10 +42,12 @@ def write_batch(
     document's, the version `collides`, and nothing of it is stored. `read` parses a version that was taken
     for unchanged when its document turns out to have moved on meanwhile. Raises SQLAlchemy's errors.
     """
+    began = time.perf_counter()
     _keep_raw(connection, versions, now)
     failpoint("store.raw")
     enter_writer(connection)
     failpoint("store.turn")
+    timings["turn"] = round((time.perf_counter() - began) * 1000, 2)
     fresh = _without_receipt(connection, versions)
     _confirm_recognised(connection, fresh, read)
     for version in fresh:
@@ -55,6 +58,7 @@ def write_batch(
     _keep_dead(connection, [version for version in fresh if version.rejected], now)
     _conclude_replays(connection, fresh, worker, now)
     failpoint("store.dead_letters")
+    timings["store"] = round((time.perf_counter() - began) * 1000 - timings["turn"], 2)
     _write_receipts(connection, fresh, worker=worker, now=now, timings=timings)
     failpoint("store.receipts")
     _raise_highest(connection, fresh, now)

@@ -7,7 +7,7 @@ import logging
 import pytest
 import structlog
 
-from worker.observe.logs import FIELDS, configure, get_logger, mask
+from worker.observe.logs import FIELDS, configure, get_logger, line, mask
 
 
 @pytest.fixture
@@ -83,3 +83,41 @@ def test_a_line_of_a_document_cannot_forge_another(lines):
 
 def test_fields_are_described():
     assert all(meaning for meaning in FIELDS.values())
+
+
+@pytest.mark.parametrize(("level", "expected"), [
+    ("info", ["ingest info", "worker info"]),
+    ("warning,ingest=debug", ["ingest debug", "ingest info"]),
+    ("info,celery=info", ["ingest info", "worker info", "celery info"]),
+    ("debug,ingest=warning", ["worker info", "worker debug", "celery info"]),
+])  # fmt: skip
+def test_each_area_can_have_its_level(level, expected):
+    stream, root = io.StringIO(), logging.getLogger()
+    before = root.handlers[:], root.level
+    configure(form="json", level=level, stream=stream)
+    try:
+        for area in ("ingest", "worker"):
+            for name in ("debug", "info"):
+                logging.getLogger(f"copydesk.{area}").log(getattr(logging, name.upper()), f"{area} {name}")
+        logging.getLogger("celery").info("celery info")
+    finally:
+        configure(form="json", stream=stream)  # levels of libraries are reset with it
+        logging.getLogger("celery").setLevel(logging.NOTSET)
+        root.handlers[:], level = before
+        root.setLevel(level)
+        structlog.reset_defaults()
+    assert sorted(json.loads(line)["event"] for line in stream.getvalue().splitlines()) == sorted(expected)
+
+
+def test_a_terminal_gets_nothing_that_it_would_obey():
+    stream = io.StringIO()
+    shown = line("x\x1b[2Jy", logger="celery.worker", form="console", stream=stream)
+    assert "\x1b[2J" not in shown
+
+
+def test_a_line_made_without_a_lock_has_the_same_form():
+    made = json.loads(
+        line("Warm shutdown redis://:hunter2@h", logger="celery.worker", form="json", stream=io.StringIO())
+    )
+    assert made["event"] == "Warm shutdown redis://…@h"
+    assert set(made) == {"event", "level", "logger", "at"}

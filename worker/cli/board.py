@@ -1,0 +1,264 @@
+"""The live view: the figures as tables that fit the terminal, whatever its size. Pure but for what rich draws."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli.alarms import alarms
+from worker.cli.show import OUTCOMES, plain
+
+_WIDE = 130
+"""From this many columns on, two columns of tables."""
+_STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded": "yellow", "retracted": "yellow"}
+
+
+@dataclass(slots=True)
+class Section:
+    """A table: its columns (the first is text, the others figures), its rows, and how many it needs at least."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Text | str, ...]]
+    least: int = 2
+    text_columns: tuple[int, ...] = (0,)
+
+    def draw(self, most: int, width: int) -> Table:
+        table = Table(
+            box=None, show_edge=False, pad_edge=False, header_style="bold dim", width=width, padding=(0, 2, 0, 0)
+        )
+        for number, name in enumerate(self.columns):
+            is_text = number in self.text_columns
+            # The last text column takes what is left, so that figures stand near their names.
+            widest = number == self.text_columns[-1]
+            table.add_column(
+                name,
+                justify="left" if is_text else "right",
+                no_wrap=True,
+                overflow="ellipsis",
+                ratio=1 if widest else None,
+            )
+        shown = self.rows if len(self.rows) <= most else self.rows[: max(0, most - 1)]
+        for row in shown:
+            table.add_row(*row)
+        if len(shown) < len(self.rows) and most:
+            table.add_row(Text(f"… and {len(self.rows) - len(shown):,} more", style="dim"))
+        return table
+
+
+def board(found: Mapping[str, Any], *, width: int, height: int | None = None) -> RenderableType:
+    """Everything, within `width` columns and, where it is given, `height` lines."""
+    head: list[RenderableType] = [_head(found, width)]
+    overflow: Literal["ellipsis", "fold"] = "ellipsis" if height else "fold"
+    told = alarms(found)[: 4 if height else None]
+    head += [Text(f"! {plain(alarm)}", style="bold red", no_wrap=bool(height), overflow=overflow) for alarm in told]
+    left = [_lanes(found, width), _workers(found)]
+    right = [_outcomes(found), _sources(found), _dead(found)]
+    sum_line = _sum(found)
+    room = None if height is None else height - len(head) - 1
+    if width >= _WIDE:
+        half = (width - 4) // 2
+        columns = Table.grid(padding=(0, 4, 0, 0))
+        columns.add_column(width=half)
+        columns.add_column(width=half)
+        columns.add_row(_stack(left, half, None if room is None else room - 1, sum_line), _stack(right, half, room))
+        return Group(*head, Text(), columns)
+    return Group(*head, Text(), _stack([*left, *right], width, room, sum_line, after=1))
+
+
+def _stack(
+    sections: Sequence[Section], width: int, room: int | None, line: Text | None = None, *, after: int = 1
+) -> Group:
+    sections = [section for section in sections if section.rows]
+    if room is None:
+        counts = [len(section.rows) for section in sections]
+    else:
+        # A header and a blank line each, and the line.
+        counts = share([(len(s.rows), s.least) for s in sections], room - 2 * len(sections) + 1 - (line is not None))
+    drawn: list[RenderableType] = []
+    for number, (section, count) in enumerate(zip(sections, counts, strict=True)):
+        if drawn:
+            drawn.append(Text())
+        drawn.append(section.draw(count, width))
+        if line is not None and number == after - 1:
+            drawn.append(line)
+    return Group(*drawn)
+
+
+def share(wanted: Sequence[tuple[int, int]], room: int) -> list[int]:
+    """Lines for each of (rows, least rows): first what each needs at least, then one more in turn."""
+    counts = [0] * len(wanted)
+    for limit in (1, 2):
+        for number, (rows, least) in enumerate(wanted):
+            most = min(rows, least) if limit == 1 else 0
+            take = min(most - counts[number], room) if most > counts[number] else 0
+            counts[number] += take
+            room -= take
+    while room > 0 and any(count < rows for count, (rows, _) in zip(counts, wanted, strict=True)):
+        for number, (rows, _) in enumerate(wanted):
+            if counts[number] < rows and room > 0:
+                counts[number] += 1
+                room -= 1
+    return counts
+
+
+def _head(found: Mapping[str, Any], width: int) -> Text:
+    line = Text(time.strftime("%H:%M:%S  "), no_wrap=True, overflow="ellipsis")
+    for name in ("redis", "database"):
+        server = found.get(name) or {}
+        if not server.get("ok"):
+            line.append(f"{name} away", style="bold red")
+        else:
+            line.append(server["server"] if width >= 100 else server["server"].split()[0], style="green")
+            line.append(f" {server['ms']:.1f} ms {size(server['used_bytes'])}")
+        line.append("   ")
+    workers = found.get("workers", [])
+    line.append(f"{len(workers)} worker{'' if len(workers) == 1 else 's'}", style="green" if workers else "bold red")
+    return line
+
+
+def _lanes(found: Mapping[str, Any], width: int) -> Section:
+    rows: list[tuple[Text | str, ...]] = []
+    for lane in found.get("lanes", []):
+        state = "paused" if lane.get("paused") else ""
+        rows.append(
+            (
+                Text(f"{lane['lane']}{'  paused' if state else ''}", style="yellow" if state else ""),
+                figure(lane["backlog"]),
+                figure(lane["pending"]),
+                age(lane["oldest_seconds"]),
+                f"{lane['in_rate']:,.1f}",
+                f"{lane['rate']:,.1f}",
+                _drained_in(lane),
+            )
+        )
+    return Section(("LANE", "backlog", "at work", "oldest", "in/s", "out/s", "drained"), rows, 3)
+
+
+def _drained_in(lane: Mapping[str, Any]) -> Text | str:
+    if not lane["backlog"]:
+        return Text("-", style="dim")
+    seconds = lane["drain_seconds"]
+    if seconds is not None:
+        return f"in {age(seconds)}"
+    return Text("grows", style="yellow") if lane["rate"] else Text("stands", style="red")
+
+
+def _sum(found: Mapping[str, Any]) -> Text:
+    total = found.get("sum")
+    if not total:
+        return Text()
+    line = f"{total['added']:,} added = {total['settled']:,} with an outcome + {total['backlog']:,} in the backlog"
+    if not total["missing"]:
+        return Text(line, style="dim", no_wrap=True, overflow="ellipsis")
+    return Text(
+        f"{line} + {total['missing']:,} removed by somebody else", style="red", no_wrap=True, overflow="ellipsis"
+    )
+
+
+def _workers(found: Mapping[str, Any]) -> Section:
+    rows: list[tuple[Text | str, ...]] = []
+    for worker in found.get("workers", []):
+        fine = worker["state"] == "consuming"
+        rows.append(
+            (
+                plain(worker["worker"]),
+                Text(worker["state"], style="green" if fine else "yellow"),
+                age(worker["for_seconds"]),
+                _doing(worker),
+            )
+        )
+    return Section(("WORKER", "state", "for", "doing"), rows, 2, text_columns=(0, 1, 3))
+
+
+def _doing(worker: Mapping[str, Any]) -> Text:
+    if worker["reason"]:
+        return Text(plain(worker["reason"]), style="yellow")
+    pool = worker["pool"]
+    busy = [process for process in pool if process["lane"]]
+    if not busy:
+        return Text(f"waits ({len(pool)} process{'' if len(pool) == 1 else 'es'})", style="dim")
+    longest = max(busy, key=lambda process: process["busy_seconds"] or 0)
+    what = f"{longest['documents']} documents of {longest['lane']} for {age(longest['busy_seconds'])}"
+    return Text(f"{len(busy)} of {len(pool)} busy: {what}")
+
+
+def _outcomes(found: Mapping[str, Any]) -> Section:
+    rows: list[tuple[Text | str, ...]] = []
+    counted = [
+        (f"{part['seconds']} s" if name == "minute" else name, part["outcomes"]) for name, part in _recent(found)
+    ]
+    for label, counts in [*counted, ("ever", _ever(found))]:
+        cells = [
+            Text(f"{counts[o]:,}", style=_STYLES.get(o, "")) if counts.get(o) else Text("-", style="dim")
+            for o in OUTCOMES
+        ]
+        rows.append((label, *cells))
+    return Section(("LAST", *OUTCOMES), rows, 4)
+
+
+def _ever(found: Mapping[str, Any]) -> dict[str, int]:
+    """Redis knows it at once, the store for ever; should one have been lost, the other has more."""
+    counters: Counter[str] = Counter()
+    for lane in found.get("lanes", []):
+        counters.update(lane["outcomes"])
+    stored = found.get("outcomes", {})
+    return {name: max(counters[name], stored.get(name, 0)) for name in OUTCOMES}
+
+
+def _recent(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return list(found.get("recent", {}).items())
+
+
+def _sources(found: Mapping[str, Any]) -> Section:
+    recent = found.get("recent", {})
+    day = recent.get("day", {}).get("sources", {})
+    rows: list[tuple[Text | str, ...]] = []
+    for source in sorted(day, key=lambda name: (-day[name].get("rejected", 0), -sum(day[name].values()), name)):
+        cells: list[Text | str] = []
+        for part in recent.values():
+            counts = part["sources"].get(source, {})
+            rejected = counts.get("rejected", 0)
+            cells += [
+                figure(sum(counts.values())),
+                Text(f"{rejected:,}", style="red") if rejected else Text("-", style="dim"),
+            ]
+        rows.append((plain(source), *cells))
+    minute = f"{recent['minute']['seconds']} s" if recent else "minute"
+    return Section(("SOURCE", minute, "rej.", "hour", "rej.", "day", "rej."), rows)
+
+
+def _dead(found: Mapping[str, Any]) -> Section:
+    rows: list[tuple[Text | str, ...]] = [(code, f"{count:,}") for code, count in found.get("dead_letters", {}).items()]
+    return Section(("OPEN DEAD LETTERS", "documents"), rows)
+
+
+def figure(number: int) -> Text | str:
+    return f"{number:,}" if number else Text("-", style="dim")
+
+
+def age(seconds: float | None) -> str:
+    """`12.3 s`, `4 min`, `2.5 h`, `3.1 d`: what an eye takes in."""
+    if seconds is None:
+        return "-"
+    for limit, unit, divisor in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / divisor:.1f} {unit}" if seconds / divisor < 10 else f"{seconds / divisor:.0f} {unit}"
+    return f"{seconds / 86_400:,.1f} d"
+
+
+def size(number: int | None) -> str:
+    """`12 MB`."""
+    if number is None:
+        return "-"
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}"
+        number = int(number / 1000)
+    return f"{number:,} TB"

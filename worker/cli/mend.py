@@ -1,0 +1,102 @@
+"""`copydesk dead mend`: the same change to many dead letters, with a dry run that checks each."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from worker.operate.mend import Change, Plan
+
+
+def mend(
+    ids: Annotated[list[int] | None, typer.Argument(help="dead letters by number; none: all that match")] = None,
+    replace: Annotated[
+        tuple[str, str] | None, typer.Option(help="OLD NEW: every OLD becomes NEW, as it stands")
+    ] = None,
+    regex: Annotated[
+        tuple[str, str] | None, typer.Option(help=r"PATTERN NEW: every match becomes NEW (\1 is its first group)")
+    ] = None,
+    exec_: Annotated[
+        str | None, typer.Option("--exec", help="a program that reads the document and writes the mended one")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="only of this source")] = None,
+    code: Annotated[str | None, typer.Option(help="only with this code")] = None,
+    since: Annotated[str | None, typer.Option(help="only later than: 2h, 3d, or a time")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="only with this text in the key, the receipt id or the problems")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+) -> int:
+    """Make the same change to many dead letters and replay those that pass with it; the others stay as they are.
+
+    Without --yes it changes nothing: it tries the change on each and says how many would pass, and why others not.
+    """
+    from worker.cli.dead import _engine, _filter
+    from worker.cli.show import print_json
+    from worker.document.limits import Limits
+    from worker.intake.connect import connect
+    from worker.operate import mend as operations
+    from worker.settings import settings
+
+    change = _change(replace, regex, exec_)
+    config, engine = settings(), _engine()
+    wanted, limits = _filter(ids, source, code, since, text), Limits(max_bytes=config.max_document_bytes)
+    sent = 0
+    if yes:
+        with connect(config.redis) as client:
+            plan, sent = operations.mend(engine, client, wanted, change, limits)
+    else:
+        plan = operations.plan_for(engine, wanted, change, limits)
+    if json_:
+        print_json(
+            {"passing": plan.passing, "failing": dict(plan.failing), "untouched": plan.untouched, "replayed": sent}
+        )
+        return Exit.OK
+    _tell(plan, sent if yes else None)
+    return Exit.OK
+
+
+def _change(replace: tuple[str, str] | None, regex: tuple[str, str] | None, program: str | None) -> Change:
+    from worker.operate.mend import filtering, replacing, substituting
+
+    given = [part for part in (replace, regex, program) if part]
+    if len(given) != 1:
+        raise typer.BadParameter("give one of --replace OLD NEW, --regex PATTERN NEW and --exec PROGRAM")
+    if replace:
+        if not replace[0]:
+            raise typer.BadParameter("--replace needs a text to be replaced")
+        return replacing(*replace)
+    try:
+        return substituting(*regex) if regex else filtering(str(program))
+    except (re.error, ValueError, IndexError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _tell(plan: Plan, sent: int | None) -> None:
+    from worker.cli.show import plain
+
+    typer.echo(f"{plan.passing:,} {'pass' if sent is not None else 'would pass'} with this change, "
+               f"{plan.failing.total():,} would be rejected again (the change does not touch {plan.untouched:,} of them)")  # fmt: skip
+    for why, count in plan.failing.most_common():
+        typer.echo(f"  {count:,} {plain(why)}")
+    if plan.example is not None:
+        id_, before, after = plan.example
+        typer.echo(f"For example dead letter {id_}:")
+        was, now = (text.decode("utf-8", "replace").splitlines() for text in (before, after))
+        changed = (
+            line for line in difflib.unified_diff(was, now, n=0, lineterm="") if line[:3] not in ("---", "+++", "@@ ")
+        )
+        for line in islice(changed, 10):
+            typer.echo(f"  {plain(line)[:200]}")
+    if sent is None:
+        typer.echo("A dry run: nothing was changed. With --yes those that pass are mended and replayed.", err=True)
+    else:
+        typer.echo(f"{sent:,} mended and replayed. Those that are left:  copydesk dead list", err=True)

@@ -1,0 +1,106 @@
+"""`copydesk tail`: outcomes as they come."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.exits import Exit, say
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from worker.intake.feed import Told
+
+_STYLES = {"stored": "green", "updated": "green", "rejected": "bold red", "superseded": "yellow", "retracted": "yellow"}
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: copydesk tail --outcome rejected --source my-crawler")(tail)
+
+
+def tail(
+    source: Annotated[str | None, typer.Option(help="only of this source")] = None,
+    outcome: Annotated[str | None, typer.Option(help="only this outcome; several: stored,updated")] = None,
+    code: Annotated[str | None, typer.Option(help="only with this problem, errors and warnings alike")] = None,
+    url: Annotated[str | None, typer.Option(help="only with this text in the URL or key")] = None,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, help="begin with so many of those before")] = 10,
+    seconds: Annotated[float | None, typer.Option(help="end after so long; without, at Ctrl-C")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object a document")] = False,
+) -> int:
+    """Follow what becomes of documents, whichever machine the worker runs on. Ends with Ctrl-C."""
+    from redis import RedisError
+
+    from worker.cli.show import OUTCOMES, data_console, print_json
+    from worker.intake.connect import connect
+    from worker.intake.feed import follow, recent
+    from worker.settings import settings
+
+    outcomes = set(filter(None, (outcome or "").split(",")))
+    if not outcomes <= set(OUTCOMES):
+        raise typer.BadParameter(f"--outcome is of {', '.join(OUTCOMES)}")
+
+    def wanted(told: Told) -> bool:
+        return (
+            source in (None, told.source)
+            and (not outcomes or told.outcome in outcomes)
+            and (code is None or code in told.codes)
+            and (not url or url in (told.url or "") or url in (told.key or ""))
+        )
+
+    out = data_console()
+
+    def show(told: list[Told]) -> None:
+        for one in told:
+            if not wanted(one):
+                continue
+            if json_:
+                print_json(asdict(one))
+            elif out.is_terminal:
+                out.print(_line(one), no_wrap=True, overflow="ellipsis", crop=True)
+            else:
+                out.print(_line(one), soft_wrap=True)
+        out.file.flush()
+
+    ends = time.monotonic() + seconds if seconds is not None else float("inf")
+    away = False
+    with connect(settings().redis) as client:
+        # Those before are filtered too, so that the last ten of a source are found among many others.
+        before, place = recent(client, 5000)
+        show([one for one in before if wanted(one)][-last:] if last else [])
+        while time.monotonic() < ends:
+            try:
+                for came in follow(client, place, block_seconds=min(2.0, max(0.01, ends - time.monotonic()))):
+                    place, told = came
+                    if away:
+                        say("Redis answers again.")
+                    away = False
+                    show(told)
+                    if time.monotonic() >= ends:
+                        break
+            except RedisError:
+                if not away:
+                    say("Redis cannot be reached; trying again each second.")
+                away = True
+                time.sleep(1)
+    return Exit.OK
+
+
+def _line(told: Told) -> Text:
+    """`12:00:01 stored     my-crawler  stories/1.md  https://…`; documents are hostile: no markup."""
+    from rich.text import Text
+
+    from worker.cli.show import plain
+
+    line = Text(time.strftime("%H:%M:%S ", time.localtime(told.at)), style="")
+    line.append(f"{told.outcome:<10} ", style=_STYLES.get(told.outcome, "dim"))
+    line.append(plain(told.source))
+    if told.codes:
+        line.append(f"  {plain(','.join(told.codes))}", style="red" if told.outcome == "rejected" else "yellow")
+    for part in dict.fromkeys((told.key, told.url)):
+        if part:
+            line.append(f"  {plain(part)}")
+    return line.append(f"  {told.id}", style="dim")

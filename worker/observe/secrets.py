@@ -1,0 +1,56 @@
+"""What a log line must not hold, and how it is taken out: URL credentials, passwords of the servers, `secured` values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+MASK = "…"
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s'\"<>]*@")
+# `password=…` in a URL's query or in a connection string; the value may stand in quotes.
+_PASSWORD = re.compile(r"""((?:password|passwd|pwd)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&,;}\)]+)""", re.IGNORECASE)
+_SECURED = re.compile(r"""(secured\\?["']?\s*[:=]\s*(?:[|>][+-]?\s*)?\\?["']?)[^\s"',}\\]{4,}""")
+
+_known: tuple[str, ...] = ()
+
+
+def remember(urls: Iterable[str]) -> None:
+    """Take the passwords in `urls` (of the servers) out of every line from now on, wherever a library puts them."""
+    global _known
+    found: set[str] = set()
+    for url in urls:
+        for password in _passwords(url):
+            found |= {password, unquote(password), quote(password, safe=""), quote_plus(password), repr(password)[1:-1]}
+    # A password of one or two characters would mask half of every line; it is none that can be kept secret.
+    _known = tuple(sorted((word for word in found if len(word) > 2), key=len, reverse=True))
+
+
+def _passwords(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+        found = [parts.password or ""]
+    except ValueError:
+        return []
+    return [*found, *re.findall(r"(?:^|&)password=([^&]*)", parts.query)]
+
+
+def mask(text: str) -> str:
+    """`text` without URL credentials, passwords and `secured` values."""
+    text = _CREDENTIALS.sub(f"{MASK}@", text)
+    for word in _known:
+        text = text.replace(word, MASK)
+    return _SECURED.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1{MASK}", text))
+
+
+def mask_value(value: Any) -> Any:
+    """A field's value with every text in it masked."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {mask_value(name): mask_value(part) for name, part in value.items() if name != "secured"}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [mask_value(part) for part in value]
+    return value

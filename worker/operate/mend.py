@@ -1,0 +1,133 @@
+"""Mending many dead letters of one cause at once: the same change to each, checked before anything is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+from sqlalchemy import Engine, Row
+
+from schemas.codes import WORKER_CODES
+from schemas.problem import Severity
+from worker.document.limits import Limits
+from worker.document.validate import read
+from worker.operate.replay import can_be_replayed, letters, operator, replay
+from worker.store import dead
+
+Change = Callable[[bytes], bytes]
+"""A document's bytes as they came → as they should be. Raises ChangeFailed."""
+
+_PAGE = 200
+_PROGRAM_SECONDS = 30.0
+
+
+class ChangeFailed(Exception):
+    """Raised when a change cannot be made to a document; the message says why."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a change would bring. `failing`: why → how many would be rejected again."""
+
+    passing: int = 0
+    untouched: int = 0
+    """Of those that fail: how many the change did not touch."""
+    failing: Counter[str] = field(default_factory=Counter)
+    example: tuple[int, bytes, bytes] | None = None
+    """One that passes: its number, before and after."""
+
+
+def replacing(old: str, new: str) -> Change:
+    """Every `old` becomes `new`, as it stands."""
+    before, after = old.encode(), new.encode()
+    return lambda raw: raw.replace(before, after)
+
+
+def substituting(pattern: str, new: str) -> Change:
+    r"""Every match of a regular expression becomes `new`, which may use `\\1`; `^` and `$` match at each line.
+
+    Raises re.error.
+    """
+    expression, after = re.compile(pattern.encode(), re.MULTILINE), new.encode()
+    expression.sub(after, b"")  # a bad reference is found here and not at the first match
+    return lambda raw: expression.sub(after, raw)
+
+
+def filtering(command: str) -> Change:
+    """The document goes through a program: standard input to standard output. Raises ValueError on unusable quoting."""
+    arguments = shlex.split(command)
+
+    def change(raw: bytes) -> bytes:
+        try:
+            done = subprocess.run(arguments, input=raw, capture_output=True, timeout=_PROGRAM_SECONDS, check=True)
+        except subprocess.CalledProcessError as error:
+            raise ChangeFailed(f"the program ended with {error.returncode}") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ChangeFailed(f"the program cannot be run: {type(error).__name__}") from error
+        return done.stdout
+
+    return change
+
+
+def _tried(
+    engine: Engine, wanted: dead.Filter, change: Change, limits: Limits, plan: Plan
+) -> Iterator[tuple[Row[Any], bytes, bytes]]:
+    """Each letter that passes with the change, before and after; the others are counted in `plan`."""
+    for letter, raw in letters(engine, wanted):
+        if raw is None or not can_be_replayed(letter, raw) or letter.code in WORKER_CODES:
+            plan.failing[f"{letter.code} (not of its text)"] += 1
+            plan.untouched += 1
+            continue
+        try:
+            text = change(raw)
+        except ChangeFailed as error:
+            plan.failing[str(error)] += 1
+            continue
+        reading = read(text, has_key=letter.key is not None, limits=limits)
+        if reading.rejected:
+            first = next(found.code for found in reading.problems if found.severity is Severity.ERROR)
+            plan.failing[first] += 1
+            plan.untouched += text == raw
+            continue
+        plan.passing += 1
+        if plan.example is None and text != raw:
+            plan.example = letter.id, raw, text
+        yield letter, raw, text
+
+
+def plan_for(engine: Engine, wanted: dead.Filter, change: Change, limits: Limits) -> Plan:
+    """A dry run: nothing is changed or sent."""
+    plan = Plan()
+    for _ in _tried(engine, wanted, change, limits, plan):
+        pass
+    return plan
+
+
+def mend(engine: Engine, client: redis.Redis, wanted: dead.Filter, change: Change, limits: Limits) -> tuple[Plan, int]:
+    """Keep the change and replay those that pass with it; the others stay as they are. Also says how many were sent."""
+    plan, sent, who = Plan(), 0, operator()
+    page: list[tuple[int, bytes, bytes]] = []
+
+    def send() -> int:
+        if not page:
+            return 0
+        with engine.begin() as connection:
+            for id_, raw, text in page:
+                if text != raw:
+                    dead.keep_edit(connection, id_, text, hashlib.sha256(text).digest(), who)
+        ids = tuple(id_ for id_, _, _ in page)
+        page.clear()
+        return replay(engine, client, dead.Filter(ids=ids))
+
+    for letter, raw, text in _tried(engine, wanted, change, limits, plan):
+        page.append((letter.id, raw, text))
+        if len(page) == _PAGE:
+            sent += send()
+    return plan, sent + send()

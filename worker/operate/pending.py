@@ -1,0 +1,45 @@
+"""A document that has no outcome yet: where on the stream it is, and in whose hands."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+
+from worker.intake.stream import DISPATCHED, GROUP, LeaseQueue, id_key
+
+_RECEIPT_ID = re.compile(r"\d{1,20}-\d{1,20}\Z")
+
+
+def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[str, Any]]:
+    """What the lanes know of an entry that is still there; empty: it is on none. Raises redis.RedisError.
+
+    Each is `{"id", "lane", "outcome": "pending", "source", "key", "state", "holder", "attempts", "waited_seconds"}`.
+    """
+    if not _RECEIPT_ID.match(id_):
+        return []
+    return [found for lane in lanes if (found := _on_lane(client, lane, id_)) is not None]
+
+
+def _on_lane(client: redis.Redis, lane: str, id_: str) -> dict[str, Any] | None:
+    LeaseQueue(client, lane).ensure()
+    entries: Any = client.xrange(lane, id_, id_, count=1)
+    if not entries:
+        return None
+    fields = entries[0][1] or {}
+    held: Any = client.xpending_range(lane, GROUP, id_, id_, 1)
+    holder = held[0]["consumer"].decode() if held else None
+    state = "waits" if holder is None else "handed out" if holder == DISPATCHED else "at work"
+    return {
+        "id": id_, "lane": lane, "outcome": "pending", "source": _text(fields.get(b"source")), "key": _text(fields.get(b"key")),
+        "state": state, "holder": None if holder == DISPATCHED else holder,
+        "attempts": held[0]["times_delivered"] if held else 0,
+        "waited_seconds": round(max(0.0, time.time() - id_key(id_)[0] / 1000), 1),
+    }  # fmt: skip
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")[:300]
