@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(0.005, gt=0, description="the dispatcher's shortest wait when the lanes are empty")
     max_attempts: int = Field(3, ge=1, description="deaths or time-outs while reading a document before it is poison")
 
+    link: bool = Field(True, description="whether a linker runs beside this worker; of all of them one leads")
+    link_window_articles: int = Field(100_000, ge=1000, description="articles the linker holds in memory: about 250 MB")
+
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.problem import Problem, problem
 from schemas.receipt import Receipt
 from worker.document.limits import Limits
+from worker.intake.changes import changes_of, publish
 from worker.intake.connect import connect
 from worker.intake.producer import submit_entry
 from worker.intake.stream import Claimed, LeaseQueue
@@ -137,6 +138,7 @@ def _process_and_settle(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
     versions = [version for version in versions if not version.collides]
+    publish(_client(), changes_of(versions))
     queue.settle((version.id, str(version.outcome)) for version in versions)
     _reply(versions, worker)
     _say(batch, versions, worker)
