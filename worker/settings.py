@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     breaker_documents: int = Field(500, ge=1, description="… of at least so many documents; fewer are no flood")
     breaker_deaths: int = Field(30, ge=1, description="… or so many pool processes died, in that share of batches")
 
+    link: bool = Field(True, description="whether a linker runs beside this worker; of all of them one leads")
+    link_window_articles: int = Field(100_000, ge=1000, description="articles the linker holds in memory: about 250 MB")
+
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task

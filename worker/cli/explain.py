@@ -76,12 +76,21 @@ def _print(found: dict[str, Any]) -> None:
     if article:
         line(f"article {article['id']} ({article['state']}): {article['title'] or '(no title)'}")
         line(f"  {article['url'] or '(no URL)'}")
-        story = article["story"] or "none"
-        line(f"  {article['kind']}, published {article['published_at'] or 'unknown'}, story {story}")
+        story = article["in_story"]
+        line(f"  {article['kind']}, published {article['published_at'] or 'unknown'}")
+        if story:
+            lead = "which it leads" if story["lead"] and story["lead"]["id"] == article["id"] else "led by another"
+            line(f"  in story {story['id']} of {story['size']} articles, {lead}, heat {story['heat']}")
+            for member in story["articles"]:
+                if member["id"] != article["id"]:
+                    line(f"    {member['title'] or '(no title)'}  {member['url']}")
+        elif article["link_state"] == "pending":
+            line("  the linker has not looked at it yet")
         for alias in article["aliases"]:
             line(f"  known as {alias['claim']}: {alias['url']}")
         for link in article["links_to"]:
-            line(f"  {link['kind']} -> {link['title'] or '(no title)'}  {link['canonical_url']}")
+            why = f" {link['score']:.2f} by {link['reason']}" if link["score"] is not None else ""
+            line(f"  {link['kind']}{why} -> {link['title'] or '(no title)'}  {link['canonical_url']}")
         for link in article["named_by"]:
             line(f"  {link['kind']} <- {link['title'] or '(no title)'}  {link['canonical_url']}")
         if article["named_by_count"] > len(article["named_by"]):

@@ -38,6 +38,7 @@ def ingest(
 
     With nothing configured it starts a Valkey and a worker of its own, with SQLite under .copydesk/, and stops them.
     """
+    from worker.cli.linked import wait_until_linked
     from worker.cli.show import console, outcome_table, print_json, problem_line
     from worker.intake.sources import read_paths
     from worker.observe import logs
@@ -62,6 +63,8 @@ def ingest(
 
     with Desk(config, worker_log=str(worker_log)) as desk, _progress(len(submissions)) as advance:
         results, finished = _run(config, target, submissions, advance, go_on)
+        seconds = time.monotonic() - started
+        told, waiting = wait_until_linked(config, desk.check_interrupted) if finished and config.link else (0, 0)
     outcomes = Counter(result["outcome"] for result in results)
     if json_:
         for result in results:
@@ -74,9 +77,8 @@ def ingest(
         if len(problems) > _SHOWN_PROBLEMS:
             talk.print(f"… and {len(problems) - _SHOWN_PROBLEMS:,} more problems (--json shows all)")
         talk.print(outcome_table(outcomes))
-        seconds = time.monotonic() - started
         talk.print(f"\n{len(results):,} documents in {seconds:.1f} s. Where to look next:", style="dim")
-        for line in _next_steps(config, worker_log):
+        for line in _next_steps(config, worker_log, told, waiting):
             talk.print(f"  {line}", style="dim", soft_wrap=True)
     if not finished:
         if desk.failed_starts:
@@ -156,12 +158,14 @@ def _progress(total: int) -> Iterator[Any]:
         yield advance
 
 
-def _next_steps(config: Settings, worker_log: Path) -> list[str]:
+def _next_steps(config: Settings, worker_log: Path, told: int, waiting: int) -> list[str]:
     steps = [f"the worker's log    {worker_log}"]
     if config.database_url is None:
         database = config.data_dir / "copydesk.db"
         steps.insert(0, f"the articles        sqlite3 {database} 'SELECT title, canonical_url FROM articles LIMIT 10'")  # noqa: S608  shown, not run
     else:
         steps.insert(0, "the articles        SELECT title, canonical_url FROM articles LIMIT 10")
+    later = f", {waiting:,} articles are not looked at yet" if waiting else ""
+    steps.append(f"stories             copydesk stories ({told:,} of them{later})")
     steps.append("figures             copydesk status")
     return steps

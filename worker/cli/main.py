@@ -30,6 +30,7 @@ _COMMANDS = (
     "tail",
     "sources",
     "explain",
+    "stories",
     "dead",
     "retract",
     "lane",

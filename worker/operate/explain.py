@@ -8,7 +8,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.engine import Connection
 
 from worker.enrich.urls import canonicalise, url_hash
+from worker.operate.stories import story
 from worker.pipeline import normal_key
+from worker.store.linking import KINDS
 from worker.store.tables import article_urls, articles, dead_letters, documents, links, receipts
 
 _MOST = 50
@@ -101,25 +103,27 @@ def _article(connection: Connection, row: Any) -> dict[str, Any]:
         .order_by(article_urls.c.claim)
     ).all()
     other = articles.alias()
+    one_way = links.c.kind.not_in(KINDS)  # the linker's are stored from both ends
     outgoing = (
         select(links.c.kind, links.c.rank, links.c.score, links.c.reason, other.c.title, other.c.canonical_url)
         .outerjoin(other, other.c.id == links.c.target_id)
         .where(links.c.source_id == row.id)
-        .order_by(links.c.kind, links.c.rank)
+        .order_by(links.c.kind, links.c.rank, links.c.score.desc(), links.c.target_hash)
         .limit(_MOST)
     )
     incoming = (
         select(links.c.kind, links.c.rank, links.c.score, links.c.reason, other.c.title, other.c.canonical_url)
         .join(other, other.c.id == links.c.source_id)
-        .where(links.c.target_id == row.id)
+        .where(links.c.target_id == row.id, one_way)
         .order_by(links.c.kind, other.c.canonical_url)
         .limit(_MOST)
     )
-    named = connection.scalar(select(func.count()).select_from(links).where(links.c.target_id == row.id))
+    named = connection.scalar(select(func.count()).select_from(links).where(links.c.target_id == row.id, one_way))
     state = "told" if not row.is_stub else "orphan" if row.orphaned_at is not None else "stub"
     return {
         "id": row.id, "url": row.canonical_url, "state": state, "kind": row.kind, "title": row.title,
         "published_at": row.published_at.isoformat() if row.published_at else None, "story": row.story_id,
+        "in_story": story(connection, row.story_id), "link_state": row.link_state,
         "revision": row.revision, "aliases": [dict(alias._mapping) for alias in aliases],
         "links_to": [dict(link._mapping) for link in connection.execute(outgoing)],
         "named_by": [dict(link._mapping) for link in connection.execute(incoming)], "named_by_count": named,

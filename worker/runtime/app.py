@@ -18,6 +18,7 @@ from worker.runtime import printed, transport
 from worker.runtime.dispatcher import Dispatcher
 from worker.runtime.keeper import Keeper
 from worker.runtime.summary import Summary
+from worker.runtime.linking import Linking
 from worker.settings import Settings, settings
 
 QUEUE = "copydesk"
@@ -72,6 +73,7 @@ app.config_from_object(configuration(settings()))
 app.steps["worker"].add(Dispatcher)
 app.steps["worker"].add(Keeper)
 app.steps["worker"].add(Summary)
+app.steps["worker"].add(Linking)
 
 
 @signals.worker_init.connect

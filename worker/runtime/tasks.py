@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
 from worker.document.limits import Limits
+from worker.intake.changes import changes_of, publish
 from worker.intake.connect import connect
 from worker.intake.deaths import Deaths, sentence
 from worker.intake.producer import submit_entry
@@ -139,6 +140,7 @@ def _process_and_settle(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
     versions = [version for version in versions if not version.collides]
+    publish(_client(), changes_of(versions))
     settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
     failpoint("ingest.settled")
     # Where another was faster (this process hung, its lease ran out), that one has told and counted it.

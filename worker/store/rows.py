@@ -83,7 +83,12 @@ def stub(mention: Mention, *, named_by: int, revision: str, provider_id: int | N
 
 def orphan(url_hash: bytes, canonical_url: str | None, now: datetime) -> dict[str, Any]:
     """The row of an article that nobody tells or names any more."""
-    return {**blank(url_hash, now), "canonical_url": canonical_url, "orphaned_at": now}
+    return {
+        **blank(url_hash, now),
+        "canonical_url": canonical_url,
+        "orphaned_at": now,
+        "link_state": "pending",  # the linker takes its links back
+    }
 
 
 def image_rows(article_id: int, images: list[ImageRef]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -76,10 +78,21 @@ stories = Table(
     "stories",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("lead_id", ID),
-    Column("size", Integer, nullable=False),
+    Column("lead_id", ID, comment="the article to show: the best by quality, then the earliest"),
+    Column("size", Integer, nullable=False, comment="articles; 0: it ended, as its articles went elsewhere"),
     Column("first_at", UtcDateTime),
     Column("last_at", UtcDateTime),
+    Column("first_id", ID, comment="the article that all the others are like"),
+    Column("heat", Integer),
+    Column("changed_at", UtcDateTime),
+    Column("announced_at", UtcDateTime, comment="null: the change feed has not carried its last change"),
+    Index("ix_stories_last_at", "last_at"),
+    Index(
+        "ix_stories_unannounced",
+        "changed_at",
+        postgresql_where=text("announced_at IS NULL"),
+        sqlite_where=text("announced_at IS NULL"),
+    ),
 )
 
 articles = Table(
@@ -120,6 +133,13 @@ articles = Table(
     Index("ix_articles_published_at", "published_at"),
     Index("ix_articles_provider_id", "provider_id"),
     Index("ix_articles_story_id", "story_id"),
+    Index("ix_articles_first_seen_at", "first_seen_at"),
+    Index(
+        "ix_articles_pending",
+        "changed_at",
+        postgresql_where=text("link_state = 'pending'"),
+        sqlite_where=text("link_state = 'pending'"),
+    ),
 )
 
 documents = Table(
@@ -187,6 +207,25 @@ links = Table(
     Column("reason", Text),
     Index("ix_links_target_hash", "target_hash"),
     Index("ix_links_target_id", "target_id"),
+)
+
+document_frequencies = Table(
+    "document_frequencies",
+    metadata,
+    Column("day", Date, primary_key=True, comment="of arrival, completed"),
+    Column("documents", Integer, nullable=False),
+    Column("counts", LargeBinary, nullable=False, comment="in how many of them each hashed feature occurs, compressed"),
+)
+
+leaders = Table(
+    "leaders",
+    metadata,
+    Column("role", String(16), primary_key=True, comment="what only one process may do"),
+    Column(
+        "token", BigInteger, nullable=False, comment="fences: greater with each leader, checked in each of its writes"
+    ),
+    Column("holder", Text, nullable=False, comment="host and process"),
+    Column("expires_at", UtcDateTime, nullable=False, comment="by the database's clock; afterwards anybody may lead"),
 )
 
 lanes = Table(

@@ -1,0 +1,37 @@
+"""Waiting for the linker at the end of `ingest`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
+LONGEST_SECONDS = 60.0
+
+
+def wait_until_linked(config: Settings, check: Callable[[], None]) -> tuple[int, int]:
+    """Wait, but not for long, until no article waits for the linker; returns how many stories there are, and who waits.
+
+    `check` is called now and then, and may raise.
+    """
+    from sqlalchemy import func, select
+
+    from worker.store.engine import make_engine
+    from worker.store.linking import pending_count
+    from worker.store.tables import stories
+
+    engine = make_engine(config, pooled=False)
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while True:
+        check()
+        with engine.connect() as connection:
+            waiting = pending_count(connection)
+            if not waiting or time.monotonic() > deadline:
+                told = connection.scalar(select(func.count()).select_from(stories).where(stories.c.size > 1)) or 0
+                break
+        time.sleep(0.05)
+    engine.dispose()
+    return told, waiting

@@ -1,0 +1,72 @@
+"""`copydesk stories`: which articles tell the same story, and which of them leads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from worker.cli.exits import Exit
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: copydesk stories --since 3d --limit 5")(stories)
+
+
+def stories(
+    since: Annotated[
+        str | None, typer.Option(help="with an article since: 6h, 3d, 2w, or a day like 2020-05-29")
+    ] = None,
+    topic: Annotated[str | None, typer.Option(help="with an article of this topic")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="at most so many, the newest")] = 20,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object a story")] = False,
+) -> int:
+    """Show the stories whose latest article is newest, each with its articles, the lead first."""
+    from worker.cli.show import print_json
+    from worker.operate.stories import list_stories
+    from worker.operate.stories import since as moment
+    from worker.settings import settings
+    from worker.store.engine import make_engine
+    from worker.store.linking import pending_count
+
+    try:
+        after = moment(since, datetime.now(UTC)) if since else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--since") from None
+    engine = make_engine(settings(), pooled=False)
+    with engine.connect() as connection:
+        found = list_stories(connection, after=after, topic=topic, most=limit)
+        waiting = pending_count(connection)
+    engine.dispose()
+    if json_:
+        for story in found:
+            print_json(story)
+    elif found:
+        _print(found)
+    else:
+        typer.echo("No stories there: no two articles are known to tell the same.", err=True)
+    if waiting:
+        typer.echo(f"{waiting:,} articles wait for the linker: this can change.", err=True)
+    return Exit.OK
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from worker.cli.show import data_console, plain
+
+    table = Table(title="Stories", title_justify="left", show_edge=False, pad_edge=False)
+    for name in ("id", "articles", "heat"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("last", no_wrap=True)
+    table.add_column("title")
+    for story in found:
+        for place, article in enumerate(story["articles"]):
+            lead = place == 0
+            title = Text(plain(article["title"] or "(no title)"), style="bold" if lead else "")
+            title.append(f"  {plain(article['provider'] or article['url'] or '')}", style="dim")
+            cells = (str(story["id"]), str(story["size"]), str(story["heat"]), (story["last_at"] or "")[:16])
+            table.add_row(*(cells if lead else ("", "", "", "")), title)
+    data_console().print(table)

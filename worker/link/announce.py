@@ -1,0 +1,35 @@
+"""Stories that changed, put on the change feed: marked in the store first, so that none is forgotten by a crash."""
+
+from __future__ import annotations
+
+import redis
+from sqlalchemy import Engine
+
+from schemas.change import Change
+from worker.intake.changes import publish
+from worker.store import stories
+from worker.store.engine import enter_writer, writer
+
+_AT_ONCE = 500
+
+
+def announce(engine: Engine, client: redis.Redis) -> int:
+    """Put what the feed has not carried on it; returns how many. Raises redis.RedisError and SQLAlchemy's errors."""
+    with engine.connect() as connection:
+        rows = stories.unannounced(connection, _AT_ONCE)
+    if not rows:
+        return 0
+    publish(
+        client,
+        (
+            Change(
+                what="story", id=row.id, outcome="changed" if row.size else "ended", url=row.canonical_url,
+                at=row.changed_at,
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+    with writer(engine) as connection, connection.begin():
+        enter_writer(connection)
+        stories.mark_announced(connection, rows)
+    return len(rows)

@@ -1,0 +1,231 @@
+"""Takes articles that wait (`link_state`), finds what they are like, and writes links and stories.
+
+One process at a time does this (`store.leader`); every transaction checks that it still leads, writes at most
+`_BATCH` articles and is short, because ingest waits for it. Everything is in the store: a leader that dies loses nothing,
+and the next one goes on with what is still `pending`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine
+
+from worker.link.basis import Basis
+from worker.link.features import features_of
+from worker.link.frequencies import Frequencies
+from worker.link.revise import revise
+from worker.link.ties import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_tied, reason_of
+from worker.link.window import Window, in_reach
+from worker.observe.logs import get_logger
+from worker.store import leader, linking
+from worker.store.engine import enter_writer, writer
+from worker.store.linking import Tie, time_of
+
+log = get_logger("link")
+
+ROLE = "linker"
+LEASE_SECONDS = 6.0
+"""A leader that died is followed after this; one at work renews it with every transaction."""
+_RENEW_SECONDS = 1.0
+_BATCH = 100  # articles a transaction
+_LOOKED_AT = 2000  # waiting articles read at once
+_MOST_NEIGHBOURS = 300
+_QUIET_SECONDS = 0.5
+_PASS_SHARE = 20  # a cold day's articles are linked again at most so that it takes about 1/20 of the time
+
+
+class Linker:
+    """A leader's work. `window`: articles held in memory. `today`: the day of arrival, for tests."""
+
+    def __init__(self, engine: Engine, *, token: int, window: int) -> None:
+        self._engine = engine
+        self._token = token
+        self._window = Window(window)
+        self._basis: Basis | None = None
+        self._is_weighed = False
+        self._renewed = time.monotonic()
+        self._waiting: tuple[int, datetime] | None = None
+        self._waiting_since = self._waiting_began = 0.0
+        self._pass_seconds = 0.0
+
+    def step(self, *, impatient: bool = False) -> int:
+        """Do a bounded part of what waits; returns how many articles are linked for good by it.
+
+        `impatient`: on a cold day, do not wait for arrivals to pause. Raises NoLongerLeader and SQLAlchemy's errors.
+        """
+        with self._engine.connect() as connection:
+            rows = linking.pending(connection, _LOOKED_AT)
+            if not rows:
+                self._waiting = None
+                self.keep()
+                return 0
+            day = _day_of(rows[0])
+            if self._basis is not None:
+                day = max(day, self._basis.day)  # another machine's clock may be behind
+            basis = self._open(day)
+            cold = basis.is_cold(linking.arrived(connection, day, STORY_KINDS))
+            total = linking.pending_count(connection) if cold else 0
+        if not cold:
+            return self._link_waiting(basis, [row for row in rows if _day_of(row) <= day])
+        if not impatient and not self._is_quiet(total, rows[-1].changed_at):
+            self.keep()
+            return 0
+        return self._link_day(basis)
+
+    def keep(self) -> None:
+        """Go on leading, while there is nothing to write. Raises NoLongerLeader."""
+        if time.monotonic() - self._renewed > _RENEW_SECONDS:
+            leader.renew(self._engine, ROLE, self._token, seconds=LEASE_SECONDS)
+            self._renewed = time.monotonic()
+
+    def _open(self, day: date) -> Basis:
+        """The frequencies for a day; days of arrival before it that are not counted are counted now, once and for all."""
+        if self._basis is not None and self._basis.day == day:
+            return self._basis
+        with self._engine.connect() as connection:
+            kept = {row.day for row in linking.completed_days(connection, day)}
+            missing = linking.uncounted_days(connection, day, kept)
+        basis = Basis(day, Frequencies())
+        for one in missing:
+            if one >= basis.oldest_day():
+                self._count_day(one)
+        with self._engine.connect() as connection:
+            for row in linking.completed_days(connection, day):
+                if row.day >= basis.oldest_day():
+                    basis.completed.merge(Frequencies.load(row.documents, row.counts))
+        self._basis, self._is_weighed = basis, False
+        log.info("A day of arrival begins", day=str(day), completed_documents=basis.completed.documents)
+        return basis
+
+    def _count_day(self, day: date) -> Frequencies:
+        counted = Frequencies()
+        with self._engine.connect() as connection:
+            for page in linking.pages(connection, linking.arrivals(day, STORY_KINDS)):
+                for row in page:
+                    counted.add(features_of(row.title, row.excerpt))
+                self.keep()
+        with writer(self._engine) as connection, connection.begin():
+            leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
+            linking.keep_day(connection, day, counted.documents, counted.dump())
+            linking.forget_days(connection, day - timedelta(days=400))
+        return counted
+
+    def _link_waiting(self, basis: Basis, rows: Sequence[Any]) -> int:
+        if not self._is_weighed:
+            self._window.weigh(basis.completed)
+            self._is_weighed = True
+        with self._engine.connect() as connection:
+            found = linking.compared(connection, [row.id for row in rows[:_BATCH]])
+        return self._link(list(found.values()), mark=True)
+
+    def _is_quiet(self, total: int, newest: datetime) -> bool:
+        """Whether arrivals have paused, or what waits has waited long enough."""
+        now = time.monotonic()
+        if self._waiting is None:
+            self._waiting_began = now
+        if self._waiting != (total, newest):
+            self._waiting, self._waiting_since = (total, newest), now
+        quiet = now - self._waiting_since > _QUIET_SECONDS + 2 * self._pass_seconds
+        return quiet or now - self._waiting_began > 1 + _PASS_SHARE * self._pass_seconds
+
+    def _link_day(self, basis: Basis) -> int:
+        """Count all that has arrived on a cold day, and link the day's articles by that; only then do they wait no more."""
+        began = time.monotonic()
+        today = Frequencies()
+        with self._engine.connect() as connection:
+            seen: dict[int, tuple[float, datetime]] = {}
+            for page in linking.pages(connection, linking.arrivals(basis.day, STORY_KINDS)):
+                for row in page:
+                    today.add(features_of(row.title, row.excerpt))
+                self.keep()
+            for page in linking.pages(connection, linking.changed_on(basis.day)):
+                seen.update({row.id: (time_of(row), row.changed_at) for row in page})
+                self.keep()
+            for row in linking.pending(connection, 1_000_000):
+                if _day_of(row) < basis.day and row.id not in seen:
+                    seen[row.id] = (0.0, row.changed_at)
+        self._window.weigh(basis.with_today(today))
+        self._is_weighed = False
+        order = sorted((moment, id_) for id_, (moment, _) in seen.items())
+        for start in range(0, len(order), _BATCH):
+            with self._engine.connect() as connection:
+                found = linking.compared(connection, [id_ for _, id_ in order[start : start + _BATCH]])
+            self._link(list(found.values()), mark=False)
+        done = 0
+        for start in range(0, len(order), _BATCH * 10):
+            part = {id_: seen[id_][1] for _, id_ in order[start : start + _BATCH * 10]}
+            with writer(self._engine) as connection, connection.begin():
+                self._confirm(connection)
+                same = linking.unchanged(connection, part)
+                linking.mark_linked(connection, same)
+                done += len(same)
+        self._waiting = None
+        self._pass_seconds = time.monotonic() - began
+        log.info(
+            "The day's articles are linked", day=str(basis.day), articles=done, seconds=round(self._pass_seconds, 2)
+        )
+        return done
+
+    def _confirm(self, connection: Any) -> None:
+        enter_writer(connection)
+        leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
+        self._renewed = time.monotonic()
+
+    def _link(self, rows: list[Any], *, mark: bool) -> int:
+        """Find the ties of these articles and write them, with the stories that follow; those of one stretch of time."""
+        done = 0
+        left = sorted((time_of(row), row.id) for row in rows)
+        by_id = {row.id: row for row in rows}
+        while left:
+            reach = len(left) if self._window.covers(left[0][0], left[-1][0]) else in_reach(left)
+            part, left = left[:reach], left[reach:]
+            with self._engine.connect() as connection:
+                self._window.cover(connection, part[0][0], part[-1][0], self.keep)
+            done += self._link_part([by_id[id_] for _, id_ in part], mark=mark)
+        self._window.trim()
+        return done
+
+    def _link_part(self, rows: list[Any], *, mark: bool) -> int:
+        features = {row.id: found for row in rows if (found := self._window.put(row)) is not None}
+        alike = {
+            row.id: self._window.index.neighbours(
+                row.id, time_of(row), features[row.id], floor=THRESHOLD, most=_MOST_NEIGHBOURS
+            )
+            for row in rows if row.id in features
+        }  # fmt: skip
+        with self._engine.connect() as connection:
+            others = linking.compared(connection, {other for found in alike.values() for other, _ in found})
+            twins = linking.twins(connection, {row.url_hash: row.id for row in rows if row.id in features})
+        texts = {row.id: Text(row.title, row.excerpt, row.provider_id) for row in (*others.values(), *rows)}
+        ties = {id_: self._ties(id_, found, texts, twins) for id_, found in alike.items()}
+        with writer(self._engine) as connection, connection.begin():
+            self._confirm(connection)
+            hashes = linking.unchanged(connection, {row.id: row.changed_at for row in rows})
+            revise(connection, hashes, ties, datetime.now(UTC))
+            if mark:
+                linking.mark_linked(connection, hashes)
+        return len(hashes)
+
+    def _ties(
+        self, id_: int, alike: Sequence[tuple[int, float]], texts: Mapping[int, Text], twins: set[tuple[int, int]]
+    ) -> list[Tie]:
+        mine = texts[id_]
+        same = {other for pair in twins if id_ in pair for other in pair} - {id_}
+        ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]
+        for other, score in alike:
+            if other not in same and other in texts and may_be_tied(mine, texts[other]):
+                kind = "duplicate" if is_copy(mine, texts[other]) else "similar"
+                ties.append(Tie(other, kind, score, reason_of(mine, texts[other], self._window.index.weights)))
+        return ties
+
+
+def _day_of(row: Any) -> date:
+    changed: datetime = row.changed_at
+    return changed.date()
+
+
+__all__ = ["LEASE_SECONDS", "ROLE", "Linker"]

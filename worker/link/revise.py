@@ -1,0 +1,87 @@
+"""What the linker found out, written: links, and the stories that follow from them. Runs inside its transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from worker.link.stories import Member, Neighbour, Node, Order, arrange, groups_of, heat_of, keep_ids, lead_of
+from worker.store import linking
+from worker.store import stories as stored
+from worker.store.linking import KINDS, Tie, time_of
+
+_DAY_SECONDS = 86_400
+
+
+def revise(
+    connection: Connection, hashes: Mapping[int, bytes], ties: Mapping[int, Sequence[Tie]], now: datetime
+) -> None:
+    """Let the articles of `hashes` (id → identity) have exactly these ties, and bring the stories around them up to date."""
+    others = linking.alive(connection, {tie.other for id_ in hashes for tie in ties.get(id_, ())})
+    ends = linking.write_links(connection, hashes, ties, others)
+    firsts = arrange({*hashes, *ends}, lambda ids: _look(connection, ids))
+    _write_stories(connection, firsts, now)
+
+
+def _look(connection: Connection, ids: set[int]) -> dict[int, Node]:
+    linked: dict[int, list[Neighbour]] = {}
+    for row in stored.ties_of(connection, ids, KINDS):
+        first = row.first_id if row.first_id is not None else row.id
+        linked.setdefault(row.source_id, []).append(Neighbour(row.id, row.score, _order_of(row), first))
+    return {
+        row.id: Node(
+            row.id, _order_of(row), row.first_id if row.first_id is not None else row.id, linked.get(row.id, ())
+        )
+        for row in stored.nodes_of(connection, ids)
+    }
+
+
+def _order_of(row: Any) -> Order:
+    return int(time_of(row) // _DAY_SECONDS), row.url_hash
+
+
+def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datetime) -> None:
+    members = {row.id: row for row in stored.members_around(connection, {*firsts, *firsts.values()})}
+    old = {id_: row.story_id for id_, row in members.items() if row.story_id is not None}
+    before = stored.stories_by_id(connection, set(old.values()))
+    first_of = {
+        id_: firsts.get(id_, before[old[id_]].first_id if id_ in old else id_) for id_ in members
+    }  # fmt: skip
+    groups = groups_of(first_of)
+    kept, ended = keep_ids(groups, old)
+    story_of: dict[int, int | None] = dict.fromkeys(old)
+    for first, ids in groups.items():
+        values = _values(first, [members[id_] for id_ in ids])
+        story = kept.get(first)
+        if story is None:
+            story = stored.create(connection, {**values, "changed_at": now})
+        elif _differs(before[story], values) or {id_ for id_, one in old.items() if one == story} != set(ids):
+            stored.change(connection, story, {**values, "changed_at": now, "announced_at": None})
+        story_of.update(dict.fromkeys(ids, story))
+    stored.assign(connection, {id_: story for id_, story in story_of.items() if old.get(id_) != story})
+    for story in sorted(ended):
+        nothing = dict.fromkeys(("lead_id", "first_id", "first_at", "last_at", "heat", "announced_at"))
+        stored.change(connection, story, {**nothing, "size": 0, "changed_at": now})
+
+
+def _values(first: int, rows: Sequence[Any]) -> dict[str, Any]:
+    members = [Member(row.id, row.quality, time_of(row), row.url_hash) for row in rows]
+    times = [row.published_at or row.first_seen_at for row in rows]
+    return {
+        "first_id": first,
+        "lead_id": lead_of(members).id,
+        "size": len(members),
+        "first_at": min(times),
+        "last_at": max(times),
+        "heat": heat_of(members),
+    }
+
+
+def _differs(row: Any, values: Mapping[str, Any]) -> bool:
+    return any(getattr(row, name) != value for name, value in values.items())
+
+
+__all__ = ["revise"]

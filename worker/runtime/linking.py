@@ -1,0 +1,74 @@
+"""Celery's hook for the linker: a child process beside the pool, started again when it dies, ended with the worker."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from celery import bootsteps
+
+from worker.observe.logs import get_logger
+from worker.settings import settings
+
+log = get_logger("link")
+
+_STOP_SECONDS = 12.0  # a transaction that it is in may take as long as the store's time-out
+_LONGEST_BACKOFF_SECONDS = 30.0
+
+
+class Linking(bootsteps.StartStopStep):
+    """Starts the linker with the worker, and ends it before the pool stops."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self.child: LinkerChild | None = None
+
+    def start(self, parent: Any) -> None:
+        if settings().link:
+            self.child = LinkerChild()
+            self.child.start()
+
+    def stop(self, parent: Any) -> None:
+        if self.child is not None:
+            self.child.stop()
+
+    terminate = stop
+
+
+class LinkerChild(threading.Thread):
+    """Watches over the process; the linker itself ends when its parent is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(name="copydesk-linking", daemon=True)
+        self._ended = threading.Event()
+        self._process = self._spawn()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-m", "worker.link.process"], stdin=subprocess.DEVNULL)
+
+    def run(self) -> None:
+        backoff, began = 0.5, time.monotonic()
+        while not self._ended.wait(0.2):
+            if self._process.poll() is None:
+                continue
+            backoff = 0.5 if time.monotonic() - began > 60 else min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
+            log.error("The linker ended", error=f"exit code {self._process.returncode}",
+                      next=f"it starts again in {backoff:.0f} s")  # fmt: skip
+            if not self._ended.wait(backoff):
+                self._process, began = self._spawn(), time.monotonic()
+
+    def stop(self) -> None:
+        """End the linker; returns when it has."""
+        self._ended.set()
+        self.join(timeout=5)
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,74 @@
+"""Exactly one process does a thing: a row with a fencing token and an expiry, in the database that it guards.
+
+A leader that sleeps past its expiry may wake up and go on writing; so each of its transactions checks the token, which
+is greater for whoever leads now. Time is the database's: machines' clocks differ.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from worker.store.engine import writer
+from worker.store.tables import leaders
+
+
+class NoLongerLeader(Exception):
+    """Another process leads now: what this one was about to write is not written."""
+
+
+def acquire(engine: Engine, role: str, holder: str, *, seconds: float) -> int | None:
+    """Lead for `seconds` if nobody does; returns the fencing token, or None while another leads."""
+    try:
+        with writer(engine) as connection, connection.begin():
+            return _take(connection, role, holder, seconds)
+    except IntegrityError:
+        return None  # two made the first row at once, and the other was faster
+
+
+def _take(connection: Connection, role: str, holder: str, seconds: float) -> int | None:
+    row = connection.execute(select(leaders).where(leaders.c.role == role).with_for_update()).first()
+    now = _now(connection)
+    values = {"holder": holder, "expires_at": now + timedelta(seconds=seconds)}
+    if row is None:
+        connection.execute(insert(leaders).values(role=role, token=1, **values))
+        return 1
+    if row.expires_at > now:
+        return None
+    connection.execute(update(leaders).where(leaders.c.role == role).values(token=row.token + 1, **values))
+    return int(row.token) + 1
+
+
+def confirm(connection: Connection, role: str, token: int, *, seconds: float) -> None:
+    """Within a transaction that writes: make sure that `token` leads until it commits, and for `seconds` more.
+
+    Raises NoLongerLeader.
+    """
+    found = connection.scalar(select(leaders.c.token).where(leaders.c.role == role).with_for_update())
+    if found != token:
+        raise NoLongerLeader(f"token {token} was followed by {found}")
+    expires_at = _now(connection) + timedelta(seconds=seconds)
+    connection.execute(update(leaders).where(leaders.c.role == role).values(expires_at=expires_at))
+
+
+def renew(engine: Engine, role: str, token: int, *, seconds: float) -> None:
+    """Go on leading for `seconds`. Raises NoLongerLeader."""
+    with writer(engine) as connection, connection.begin():
+        confirm(connection, role, token, seconds=seconds)
+
+
+def resign(engine: Engine, role: str, token: int) -> None:
+    """Let another lead at once."""
+    with writer(engine) as connection, connection.begin():
+        mine = (leaders.c.role == role) & (leaders.c.token == token)
+        connection.execute(update(leaders).where(mine).values(expires_at=_now(connection)))
+
+
+def _now(connection: Connection) -> datetime:
+    if connection.dialect.name == "postgresql":
+        found: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return found
+    return datetime.now(UTC)  # a SQLite store is used on one machine

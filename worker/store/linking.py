@@ -1,0 +1,221 @@
+"""What the linker reads and writes: articles to compare, links of kind `similar` and `duplicate`, frequencies of days.
+
+Such a link is stored from both ends, so that `source_id` alone finds all of an article.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.elements import ColumnElement
+
+from worker.store.bulk import among, fetch, merge
+from worker.store.tables import article_urls, articles, document_frequencies, links
+
+KINDS = ("duplicate", "similar")
+_PAGE = 1000
+_COMPARED = (
+    articles.c.id, articles.c.url_hash, articles.c.title, articles.c.excerpt, articles.c.kind, articles.c.provider_id,
+    articles.c.published_at, articles.c.first_seen_at, articles.c.changed_at, articles.c.orphaned_at,
+)  # fmt: skip
+
+
+@dataclass(slots=True, frozen=True)
+class Tie:
+    """A link as it is to be stored, seen from one of its ends; `other` is the id at the other end."""
+
+    other: int
+    kind: str
+    score: float
+    reason: str
+
+
+def time_of(row: Any) -> float:
+    """An article's place in time, in seconds: when it was published, else when it was first seen."""
+    found: datetime = row.published_at or row.first_seen_at
+    return found.timestamp()
+
+
+def day_start(day: date) -> datetime:
+    """The first moment of a day in UTC."""
+    return datetime.combine(day, time(), UTC)
+
+
+def pending(connection: Connection, most: int) -> Sequence[Any]:
+    """(id, changed_at) of articles that the linker has not seen in their present version, those that changed first first."""
+    columns = (articles.c.id, articles.c.changed_at)
+    waiting = select(*columns).where(articles.c.link_state == "pending")
+    return connection.execute(waiting.order_by(articles.c.changed_at, articles.c.id).limit(most)).all()
+
+
+def pending_count(connection: Connection) -> int:
+    """How many articles wait for the linker."""
+    query = select(func.count()).select_from(articles).where(articles.c.link_state == "pending")
+    return int(connection.scalar(query) or 0)
+
+
+def arrived(connection: Connection, day: date, kinds: Collection[str]) -> int:
+    """How many articles were first seen on a day."""
+    return int(connection.scalar(select(func.count()).select_from(articles).where(*arrivals(day, kinds))) or 0)
+
+
+def arrivals(day: date, kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """The condition for articles that were first seen on a day, for `pages`."""
+    return (*_within(articles.c.first_seen_at, day), articles.c.orphaned_at.is_(None), articles.c.kind.in_(kinds))
+
+
+def changed_on(day: date) -> tuple[ColumnElement[bool], ...]:
+    """The condition for articles whose present version is of a day, for `pages`."""
+    return _within(articles.c.changed_at, day)
+
+
+def _within(column: Any, day: date) -> tuple[ColumnElement[bool], ...]:
+    return (column >= day_start(day), column < day_start(day + timedelta(days=1)))
+
+
+def published_between(first: float, last: float) -> tuple[ColumnElement[bool], ...]:
+    """The condition for articles whose `time_of` lies between two moments, for `pages`."""
+    low, high = datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
+    published = articles.c.published_at.between(low, high)
+    return (published | (articles.c.published_at.is_(None) & articles.c.first_seen_at.between(low, high)),)
+
+
+def pages(connection: Connection, where: Iterable[ColumnElement[bool]] = ()) -> Iterator[Sequence[Any]]:
+    """The articles to compare, a page at a time, in order of their ids."""
+    after = 0
+    query = select(*_COMPARED).where(*where).order_by(articles.c.id).limit(_PAGE)
+    while True:
+        page = connection.execute(query.where(articles.c.id > after)).all()
+        if not page:
+            return
+        yield page
+        after = page[-1].id
+
+
+def compared(connection: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
+    """Id → what is compared of an article."""
+    return {row.id: row for row in fetch(connection, _COMPARED, articles.c.id, ids)}
+
+
+def article_count(connection: Connection) -> int:
+    """How many articles there are that show something."""
+    query = select(func.count()).select_from(articles).where(articles.c.orphaned_at.is_(None))
+    return int(connection.scalar(query) or 0)
+
+
+def twins(connection: Connection, hashes: Mapping[bytes, int]) -> set[tuple[int, int]]:
+    """Pairs of articles of which one names the other's URL as one of its own: the AMP copy told by a document too.
+
+    `hashes`: identity → id of the articles asked about.
+    """
+    other = articles.alias()
+    joined = article_urls.join(articles, articles.c.id == article_urls.c.article_id).join(
+        other, other.c.url_hash == article_urls.c.url_hash
+    )
+    pairs = select(articles.c.id, other.c.id.label("twin")).select_from(joined).where(
+        articles.c.id != other.c.id, articles.c.orphaned_at.is_(None), ~other.c.is_stub
+    )  # fmt: skip
+    found: set[tuple[int, int]] = set()
+    for condition in (
+        among(connection, article_urls.c.url_hash, hashes),
+        among(connection, article_urls.c.article_id, hashes.values()),
+    ):
+        found |= {(row.id, row.twin) for row in connection.execute(pairs.where(condition))}
+    return found
+
+
+def write_links(
+    connection: Connection, hashes: Mapping[int, bytes], ties: Mapping[int, Sequence[Tie]], others: Mapping[int, bytes]
+) -> set[int]:
+    """Let each article of `hashes` have exactly its `ties` to `others`, which are alive (both id → identity).
+
+    Returns the ids at the other end of every link that is, or was.
+    """
+    stored: dict[tuple[int, bytes, str], Row[Any]] = {}
+    columns = (links.c.source_id, links.c.target_hash, links.c.kind, links.c.score, links.c.reason)
+    for row in fetch(connection, columns, links.c.source_id, hashes):
+        if row.kind in KINDS:
+            stored[row.source_id, row.target_hash, row.kind] = row
+    wanted = {
+        (id_, others[tie.other], tie.kind): tie for id_ in hashes for tie in ties.get(id_, ()) if tie.other in others
+    }
+    ids = {row.url_hash: row.id for row in fetch(
+        connection, (articles.c.url_hash, articles.c.id), articles.c.url_hash, {hash_ for _, hash_, _ in stored})}  # fmt: skip
+    gone = [key for key in stored if key not in wanted]
+    ends = {**ids, **{others[tie.other]: tie.other for tie in wanted.values()}}
+    _delete(connection, [end for id_, hash_, kind in gone for end in (
+        (id_, kind, hash_), *(((ids[hash_], kind, hashes[id_]),) if hash_ in ids else ()))])  # fmt: skip
+    rows: dict[tuple[int, str, bytes], dict[str, Any]] = {}
+    for (id_, hash_, kind), tie in wanted.items():
+        old = stored.get((id_, hash_, kind))
+        if old is None or (old.score, old.reason) != (tie.score, tie.reason):
+            for source, target, target_hash in ((id_, tie.other, hash_), (tie.other, id_, hashes[id_])):
+                rows[source, kind, target_hash] = {
+                    "source_id": source, "kind": kind, "target_hash": target_hash, "target_id": target, "rank": None,
+                    "score": tie.score, "reason": tie.reason,
+                }  # fmt: skip
+    ordered = [rows[key] for key in sorted(rows)]
+    merge(connection, links, ordered, ["source_id", "kind", "target_hash"], ["score", "reason", "target_id"])
+    return {ends[hash_] for _, hash_, _ in (*stored, *wanted) if hash_ in ends}
+
+
+def _delete(connection: Connection, ends: list[tuple[int, str, bytes]]) -> None:
+    if ends:
+        one = delete(links).where(
+            links.c.source_id == bindparam("source"), links.c.kind == bindparam("which"),
+            links.c.target_hash == bindparam("target"),
+        )  # fmt: skip
+        names = ("source", "which", "target")
+        connection.execute(one, [dict(zip(names, end, strict=True)) for end in sorted(set(ends))])
+
+
+def unchanged(connection: Connection, seen: Mapping[int, datetime]) -> dict[int, bytes]:
+    """Id → identity of the articles that are still as they were when they were read (id → changed_at)."""
+    columns = (articles.c.id, articles.c.changed_at, articles.c.url_hash)
+    found = fetch(connection, columns, articles.c.id, seen)
+    return {row.id: row.url_hash for row in found if row.changed_at == seen[row.id]}
+
+
+def alive(connection: Connection, ids: Iterable[int]) -> dict[int, bytes]:
+    """Id → identity of the articles that show something."""
+    columns = (articles.c.id, articles.c.url_hash, articles.c.orphaned_at)
+    return {row.id: row.url_hash for row in fetch(connection, columns, articles.c.id, ids) if row.orphaned_at is None}
+
+
+def mark_linked(connection: Connection, ids: Collection[int]) -> None:
+    """The linker has seen these articles in their present version."""
+    if ids:
+        connection.execute(
+            update(articles).where(among(connection, articles.c.id, sorted(ids)), articles.c.link_state == "pending")
+            .values(link_state="linked")
+        )  # fmt: skip
+
+
+def completed_days(connection: Connection, before: date) -> Sequence[Row[Any]]:
+    """The days of arrival before a day whose frequencies are kept."""
+    kept = select(document_frequencies).where(document_frequencies.c.day < before)
+    return connection.execute(kept.order_by(document_frequencies.c.day)).all()
+
+
+def uncounted_days(connection: Connection, before: date, kept: Collection[date]) -> list[date]:
+    """The days of arrival before a day that are not counted yet."""
+    day_of = func.date(articles.c.first_seen_at) if connection.dialect.name == "sqlite" else func.date(
+        func.timezone("UTC", articles.c.first_seen_at))  # fmt: skip
+    found = connection.scalars(select(day_of).where(articles.c.first_seen_at < day_start(before)).distinct()).all()
+    days = {date.fromisoformat(one) if isinstance(one, str) else one for one in found}
+    return sorted(days - set(kept))
+
+
+def keep_day(connection: Connection, day: date, documents: int, counts: bytes) -> None:
+    """Keep the frequencies of a completed day, for ever as they are."""
+    connection.execute(insert(document_frequencies).values(day=day, documents=documents, counts=counts))
+
+
+def forget_days(connection: Connection, before: date) -> None:
+    """Let go of the frequencies of old days."""
+    connection.execute(delete(document_frequencies).where(document_frequencies.c.day < before))
