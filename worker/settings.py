@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, description="deaths or time-outs while reading a document before it is poison")
 
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
+    receipt_days: float = Field(90, gt=0, description="receipts and closed dead letters are kept this long")
+    orphan_days: float = Field(7, gt=0, description="articles that nobody tells or names any more are kept this long")
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task
     # is dead before anybody else may hold its lease.

@@ -22,7 +22,7 @@ from worker.intake.connect import connect
 from worker.intake.producer import submit_entry
 from worker.intake.stream import Claimed, LeaseQueue
 from worker.observe.logs import get_logger
-from worker.operate.maintenance import expire_raw
+from worker.operate.maintenance import prune
 from worker.pipeline import Batch, process
 from worker.settings import settings
 from worker.store.engine import is_conflict, is_transient, make_engine
@@ -192,9 +192,10 @@ def _say(batch: Batch, versions: Sequence[Version], worker: str) -> None:
 @shared_task(name="copydesk.maintain", ignore_result=True)
 def maintain() -> None:
     """Hourly: let go of what nothing needs any more."""
-    removed = expire_raw(_engine(), days=settings().raw_days)
-    if removed:
-        log.info("Raw documents expired", documents=removed)
+    gone: Counter[str] = Counter()
+    prune(_engine(), settings(), progress=lambda chore, rows: gone.update({chore: rows}))
+    if gone:
+        log.info("Old rows were removed", rows=dict(gone))
 
 
 @shared_task(name="copydesk.submit", ignore_result=True)
