@@ -16,6 +16,7 @@ from worker.intake.connect import connect
 from worker.observe import logs
 from worker.runtime import transport
 from worker.runtime.dispatcher import Dispatcher
+from worker.runtime.keeper import Keeper
 from worker.settings import Settings, settings
 
 QUEUE = "copydesk"
@@ -68,6 +69,7 @@ transport.register()
 app = Celery("copydesk", include=["worker.runtime.tasks"])
 app.config_from_object(configuration(settings()))
 app.steps["worker"].add(Dispatcher)
+app.steps["worker"].add(Keeper)
 
 
 @signals.worker_init.connect

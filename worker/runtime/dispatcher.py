@@ -39,6 +39,7 @@ class Dispatcher(bootsteps.StartStopStep):
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
+        parent.copydesk_dispatcher = self
         self.loop: DispatchLoop | None = None
 
     def start(self, parent: Any) -> None:
@@ -67,8 +68,14 @@ class DispatchLoop(threading.Thread):
             (lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))
         ]
         self._ended = threading.Event()
+        self._state, self._reason = "starting", ""
+        self._last_round: float | None = None
         self._next_reap = 0.0
         self._next_forget = time.monotonic() + _FORGET_EVERY_SECONDS
+
+    def condition(self) -> tuple[str, str, float | None]:
+        """(state, the reason as a sentence, when it last made a round), for the keeper. See `presence.STATES`."""
+        return self._state, self._reason, self._last_round
 
     def stop(self) -> None:
         """Hand out nothing more; returns when the thread has ended."""
@@ -90,6 +97,7 @@ class DispatchLoop(threading.Thread):
                     )
                     trouble_since = None
                 handed_out = self._round()
+                self._state, self._reason, self._last_round = "consuming", "", time.time()
             except _UNREACHABLE as error:
                 if trouble_since is None:
                     trouble_since = time.monotonic()
@@ -97,6 +105,7 @@ class DispatchLoop(threading.Thread):
                         "Redis cannot be used, nothing is dispatched", error=str(error), next="trying each second"
                     )
                 prepared = False
+                self._state, self._reason = "waiting-for-redis", str(error)
                 self._ended.wait(1.0)
                 continue
             except Exception:

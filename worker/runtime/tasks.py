@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import socket
-from collections import Counter
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 import redis
 from celery import shared_task
@@ -16,7 +14,6 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
-from schemas.receipt import Receipt
 from worker.document.limits import Limits
 from worker.intake.connect import connect
 from worker.intake.producer import submit_entry
@@ -24,14 +21,12 @@ from worker.intake.stream import Claimed, LeaseQueue
 from worker.observe.logs import get_logger
 from worker.operate.maintenance import prune
 from worker.pipeline import Batch, process
+from worker.runtime.report import receipt_of, reply_and_count, say
 from worker.settings import settings
 from worker.store.engine import is_conflict, is_transient, make_engine
-from worker.store.version import Version
 
 log = get_logger("ingest")
 
-_REPLIES_KEPT = 10_000
-_REPLY_SECONDS = 3600
 _CONFLICT_TRIES = 3
 _STORE_DELAY_SECONDS = 2.0
 
@@ -119,7 +114,7 @@ def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: E
 def _process_and_settle(
     queue: LeaseQueue, entries: Sequence[Claimed], worker: str, *, verdict: Problem | None = None
 ) -> None:
-    config = settings()
+    config, started = settings(), time.perf_counter()
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
     batch = Batch(queue.lane, source, worker, config.max_attempts, Limits(max_bytes=config.max_document_bytes), verdict)
     ids = [entry.id for entry in entries]
@@ -138,8 +133,8 @@ def _process_and_settle(
             )
     versions = [version for version in versions if not version.collides]
     queue.settle((version.id, str(version.outcome)) for version in versions)
-    _reply(versions, worker)
-    _say(batch, versions, worker)
+    reply_and_count(_client(), queue.lane, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
+    say(batch, versions, worker)
 
 
 def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None:
@@ -148,45 +143,6 @@ def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None
         queue.release(worker, ids, lease_seconds=settings().lease_seconds, delay_seconds=_STORE_DELAY_SECONDS)
     except redis.RedisError as error:
         log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
-
-
-def _reply(versions: Sequence[Version], worker: str) -> None:
-    """Put the receipts where their senders asked for them. A sender's stream that fails is only logged."""
-    asked = [version for version in versions if version.reply_to]
-    if not asked:
-        return
-    try:
-        with _client().pipeline(transaction=False) as pipe:
-            for version in asked:
-                body = receipt_of(version, worker).model_dump_json()
-                pipe.xadd(version.reply_to or "", {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
-                pipe.expire(version.reply_to or "", _REPLY_SECONDS)
-            pipe.execute(raise_on_error=False)
-    except redis.RedisError as error:
-        log.warning("Receipts could not be sent", documents=len(asked), error=str(error))
-
-
-def receipt_of(version: Version, worker: str) -> Receipt:
-    """The receipt of a settled version, as `reply_to` and `explain` show it."""
-    return Receipt(
-        id=version.id, lane=version.lane, source=version.source, key=version.key, outcome=version.outcome,
-        url=version.url, problems=list(version.problems), received_at=version.received_at,
-        settled_at=datetime.now(UTC), worker=worker, attempts=version.attempts + 1,
-    )  # fmt: skip
-
-
-def _say(batch: Batch, versions: Sequence[Version], worker: str) -> None:
-    for version in versions:
-        outcome = str(version.outcome)
-        fields: dict[str, Any] = {
-            "id": version.id, "lane": version.lane, "source": version.source, "key": version.key, "outcome": outcome,
-            "url": version.url, "trace_id": version.trace_id, "codes": [problem.code for problem in version.problems],
-        }  # fmt: skip
-        say = log.debug if outcome == "unchanged" else log.warning if outcome == "rejected" else log.info
-        say(f"Document {outcome}", **{name: value for name, value in fields.items() if value})
-    outcomes = Counter(str(version.outcome) for version in versions)
-    log.info("Batch done", lane=batch.lane, documents=len(versions), bytes=sum(v.raw_size for v in versions),
-             outcomes=dict(outcomes), ms=batch.timings, worker=worker)  # fmt: skip
 
 
 @shared_task(name="copydesk.maintain", ignore_result=True)

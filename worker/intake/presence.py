@@ -1,0 +1,128 @@
+"""Who is at work: each worker's main process says so every two seconds, in a Redis hash that expires by itself.
+
+`status`, `tail`, `health` and metrics read it: no broadcast, no waiting for answers, and who is silent is not there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+BEAT_SECONDS = 2.0
+SILENT_SECONDS = 10
+"""Who has not been heard of for so long is not at work: five beats."""
+
+STATES = ("starting", "consuming", "paused", "waiting-for-store", "waiting-for-redis", "full", "stuck", "stopping")
+
+_INDEX = "copydesk:workers"
+_KEY = "copydesk:worker:"
+_MOST_WORKERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PoolProcess:
+    """A pool process and what it does; `lane` is None while it waits. `since`: seconds since 1970."""
+
+    pid: int
+    lane: str | None = None
+    documents: int = 0
+    since: float | None = None
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """What a worker says of itself. Times are seconds since 1970."""
+
+    name: str
+    """host:pid of its main process, which no two have."""
+    host: str
+    pid: int
+    version: str
+    started: float
+    lanes: tuple[str, ...]
+    concurrency: int
+    state: str = "starting"
+    """One of STATES."""
+    since: float = 0.0
+    reason: str = ""
+    """A sentence where the state is not `consuming`."""
+    last_progress: float | None = None
+    """When it last handed documents out or found that there are none."""
+    pool: tuple[PoolProcess, ...] = field(default=())
+    beat: float = 0.0
+    """When it said this."""
+
+    @property
+    def is_consuming(self) -> bool:
+        return self.state == "consuming"
+
+
+def beat(client: redis.Redis, worker: WorkerState, pipe: Any = None) -> None:
+    """Say that `worker` is there; as part of `pipe` where one is given. Raises redis.RedisError."""
+    now = worker.beat = time.time()
+    key = _KEY + worker.name
+    with client.pipeline(transaction=False) if pipe is None else _Borrowed(pipe) as chain:
+        chain.hset(key, mapping=_to_hash(worker))
+        chain.expire(key, SILENT_SECONDS)
+        chain.zadd(_INDEX, {worker.name: now})
+        chain.zremrangebyscore(_INDEX, "-inf", now - 60)
+        if pipe is None:
+            chain.execute()
+
+
+def leave(client: redis.Redis, name: str) -> None:
+    """A worker that stops says so, instead of falling silent. Raises redis.RedisError."""
+    with client.pipeline(transaction=False) as pipe:
+        pipe.delete(_KEY + name)
+        pipe.zrem(_INDEX, name)
+        pipe.execute()
+
+
+def workers(client: redis.Redis) -> list[WorkerState]:
+    """Those at work, by name, in two round trips. Raises redis.RedisError."""
+    index: Any = client.zrange(_INDEX, 0, _MOST_WORKERS - 1)
+    names = sorted(name.decode("utf-8", "replace") for name in index)
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.hgetall(_KEY + name)
+        found = pipe.execute()
+    return [_from_hash(fields) for fields in found if fields]
+
+
+class _Borrowed:
+    """A pipeline that somebody else executes."""
+
+    def __init__(self, pipe: Any) -> None:
+        self._pipe = pipe
+
+    def __enter__(self) -> Any:
+        return self._pipe
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+def _to_hash(worker: WorkerState) -> dict[Any, Any]:
+    return {
+        "name": worker.name, "host": worker.host, "pid": worker.pid, "version": worker.version, "started": worker.started,
+        "lanes": json.dumps(worker.lanes), "concurrency": worker.concurrency, "state": worker.state, "since": worker.since,
+        "reason": worker.reason, "last_progress": worker.last_progress or "", "beat": worker.beat,
+        "pool": json.dumps([[p.pid, p.lane, p.documents, p.since] for p in worker.pool]),
+    }  # fmt: skip
+
+
+def _from_hash(fields: dict[bytes, bytes]) -> WorkerState:
+    text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    pool: Sequence[Sequence[Any]] = json.loads(text.get("pool", "[]"))
+    return WorkerState(
+        name=text["name"], host=text["host"], pid=int(text["pid"]), version=text["version"],
+        started=float(text["started"]), lanes=tuple(json.loads(text["lanes"])), concurrency=int(text["concurrency"]),
+        state=text["state"], since=float(text["since"]), reason=text["reason"],
+        last_progress=float(text["last_progress"]) if text["last_progress"] else None,
+        pool=tuple(PoolProcess(*process) for process in pool), beat=float(text["beat"]),
+    )  # fmt: skip

@@ -1,0 +1,148 @@
+"""What was done, by the minute: small counters in Redis that `status`, `tail`, metrics and the circuit breaker read.
+
+Approximate on purpose: a worker that dies between its settlement and its tally leaves a gap here, never in the outcomes.
+One hash a minute, `copydesk:tally:<minute since 1970>`, with a bounded number of fields whatever names crawlers invent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+OTHER = "(other)"
+"""Stands for the sources that no longer found room in a minute."""
+
+_KEY = "copydesk:tally:"
+_KEPT_SECONDS = 25 * 3600
+_MOST_FIELDS = 500
+_LONGEST_SOURCE = 64  # characters; longer names are told by their beginning
+_SEPARATOR = "\x1f"
+
+# KEYS: the minute's hash. ARGV: seconds to keep, most fields, then field, field in its stead, number, …
+_ADD = """
+for i = 3, #ARGV, 3 do
+  local name = ARGV[i]
+  if redis.call('HEXISTS', KEYS[1], name) == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[2]) then
+    name = ARGV[i + 1]
+  end
+  redis.call('HINCRBY', KEYS[1], name, ARGV[i + 2])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+"""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What one batch of a lane came to. Keys are (source, outcome) and (source, code of the first error)."""
+
+    lane: str
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    codes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    work_ms: float = 0
+    """Wall time of the batch in its process."""
+    deaths: int = 0
+    """Documents that were in the hands of a process when it died."""
+
+
+@dataclass(slots=True)
+class Minute:
+    """One minute of all workers. Keys: (lane, source, outcome), (lane, source, code), or the lane alone."""
+
+    at: int
+    """Seconds since 1970 at its beginning."""
+    outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    codes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    batches: Counter[str] = field(default_factory=Counter)
+    work_ms: Counter[str] = field(default_factory=Counter)
+    deaths: Counter[str] = field(default_factory=Counter)
+    added: dict[str, int] = field(default_factory=dict)
+    """Entries ever added to the lane, as last seen in this minute: the difference of two minutes is what came in."""
+
+    def documents(self, lane: str | None = None) -> int:
+        """How many documents got an outcome, on one lane or on all."""
+        return sum(count for (on, _, _), count in self.outcomes.items() if lane in (None, on))
+
+
+class Tally:
+    """Writes and reads the minutes."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def add(self, counts: Counts, pipe: Any = None) -> None:
+        """Count a batch: as part of `pipe`, or where none is given at once, with trouble swallowed."""
+        lane, rows = counts.lane, list[tuple[str, str, int]]()
+        for kind, found in (("o", counts.outcomes), ("c", counts.codes)):
+            for (source, name), count in found.items():
+                rows.append((_field(kind, lane, _short(source), name), _field(kind, lane, OTHER, name), count))
+        single = (("b", int(bool(counts.outcomes))), ("w", round(counts.work_ms)), ("d", counts.deaths))
+        rows += [(_field(kind, lane), _field(kind, lane), count) for kind, count in single if count]
+        if rows:
+            flat = [part for row in rows for part in row]
+            self._send(pipe, "eval", _ADD, 1, _key(time.time()), _KEPT_SECONDS, _MOST_FIELDS, *flat)
+
+    def sample(self, added: dict[str, int], pipe: Any = None) -> None:
+        """Note how many entries each lane has ever had; called every few seconds."""
+        if added:
+            key = _key(time.time())
+            self._send(pipe, "hset", key, mapping={_field("a", lane): count for lane, count in added.items()})
+            self._send(pipe, "expire", key, _KEPT_SECONDS)
+
+    def window(self, minutes: int, *, now: float | None = None) -> list[Minute]:
+        """The last `minutes`, the current one included, oldest first; a minute without work is an empty row."""
+        last = int((time.time() if now is None else now) // 60)
+        wanted = range(last - minutes + 1, last + 1)
+        with self._client.pipeline(transaction=False) as pipe:
+            for minute in wanted:
+                pipe.hgetall(f"{_KEY}{minute}")
+            return [_minute(number, found) for number, found in zip(wanted, pipe.execute(), strict=True)]
+
+    def _send(self, pipe: Any, command: str, *args: Any, **options: Any) -> None:
+        if pipe is not None:
+            getattr(pipe, command)(*args, **options)
+            return
+        try:
+            getattr(self._client, command)(*args, **options)
+        except redis.RedisError:
+            return  # a gap in the tally; whoever needs Redis for more than figures says what is wrong with it
+
+
+def total(minutes: Iterable[Minute]) -> Minute:
+    """The sum of several minutes (of `added`, the latest)."""
+    found = Minute(0)
+    for minute in minutes:
+        found.at = found.at or minute.at
+        for name in ("outcomes", "codes", "batches", "work_ms", "deaths"):
+            getattr(found, name).update(getattr(minute, name))
+        found.added.update(minute.added)
+    return found
+
+
+def _minute(number: int, fields: dict[bytes, bytes]) -> Minute:
+    found = Minute(number * 60)
+    single = {"b": found.batches, "w": found.work_ms, "d": found.deaths, "a": found.added}
+    for name, value in fields.items():
+        kind, *parts = name.decode("utf-8", "replace").split(_SEPARATOR)
+        if kind in ("o", "c") and len(parts) == 3:
+            (found.outcomes if kind == "o" else found.codes)[parts[0], parts[1], parts[2]] += int(value)
+        elif kind in single and len(parts) == 1:
+            single[kind][parts[0]] = int(value)
+    return found
+
+
+def _key(at: float) -> str:
+    return f"{_KEY}{int(at // 60)}"
+
+
+def _field(*parts: str) -> str:
+    return _SEPARATOR.join(parts)
+
+
+def _short(source: str) -> str:
+    source = source.replace(_SEPARATOR, " ")
+    return source if len(source) <= _LONGEST_SOURCE else source[: _LONGEST_SOURCE - 1] + "…"

@@ -1,0 +1,73 @@
+"""What is said of a settled batch: receipts to those who asked, the tally, and log lines. None of it can fail the batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+
+from schemas.problem import Severity
+from schemas.receipt import Receipt
+from worker.intake.tally import Counts, Tally
+from worker.observe.logs import get_logger
+from worker.pipeline import Batch
+from worker.store.version import Version
+
+log = get_logger("ingest")
+
+_REPLIES_KEPT = 10_000
+_REPLY_SECONDS = 3600
+
+
+def reply_and_count(
+    client: redis.Redis, lane: str, versions: Sequence[Version], worker: str, *, work_ms: float
+) -> None:
+    """Receipts where their senders asked for them, and the tally: one round trip. What fails is only logged."""
+    try:
+        with client.pipeline(transaction=False) as pipe:
+            for version in versions:
+                if version.reply_to:
+                    body = receipt_of(version, worker).model_dump_json()
+                    pipe.xadd(version.reply_to, {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
+                    pipe.expire(version.reply_to, _REPLY_SECONDS)
+            Tally(client).add(_counts(lane, versions, work_ms), pipe)
+            pipe.execute(raise_on_error=False)
+    except redis.RedisError as error:
+        log.warning("Receipts could not be sent", documents=len(versions), error=str(error))
+
+
+def _counts(lane: str, versions: Sequence[Version], work_ms: float) -> Counts:
+    counts = Counts(lane, work_ms=work_ms)
+    for version in versions:
+        counts.outcomes[version.source, str(version.outcome)] += 1
+        first = next((found.code for found in version.problems if found.severity is Severity.ERROR), None)
+        if first is not None:
+            counts.codes[version.source, first] += 1
+    return counts
+
+
+def receipt_of(version: Version, worker: str) -> Receipt:
+    """The receipt of a settled version, as `reply_to` and `explain` show it."""
+    return Receipt(
+        id=version.id, lane=version.lane, source=version.source, key=version.key, outcome=version.outcome,
+        url=version.url, problems=list(version.problems), received_at=version.received_at,
+        settled_at=datetime.now(UTC), worker=worker, attempts=version.attempts + 1,
+    )  # fmt: skip
+
+
+def say(batch: Batch, versions: Sequence[Version], worker: str) -> None:
+    """A line for each document, and one for the batch."""
+    for version in versions:
+        outcome = str(version.outcome)
+        fields: dict[str, Any] = {
+            "id": version.id, "lane": version.lane, "source": version.source, "key": version.key, "outcome": outcome,
+            "url": version.url, "trace_id": version.trace_id, "codes": [problem.code for problem in version.problems],
+        }  # fmt: skip
+        line = log.debug if outcome == "unchanged" else log.warning if outcome == "rejected" else log.info
+        line(f"Document {outcome}", **{name: value for name, value in fields.items() if value})
+    outcomes = Counter(str(version.outcome) for version in versions)
+    log.info("Batch done", lane=batch.lane, documents=len(versions), bytes=sum(v.raw_size for v in versions),
+             outcomes=dict(outcomes), ms=batch.timings, worker=worker)  # fmt: skip
