@@ -23,7 +23,7 @@ _REPLY_SECONDS = 3600
 
 
 def reply_and_count(
-    client: redis.Redis, lane: str, versions: Sequence[Version], worker: str, *, work_ms: float
+    client: redis.Redis, batch: Batch, versions: Sequence[Version], worker: str, *, work_ms: float
 ) -> None:
     """Receipts where their senders asked for them, and the tally: one round trip. What fails is only logged."""
     try:
@@ -33,14 +33,14 @@ def reply_and_count(
                     body = receipt_of(version, worker).model_dump_json()
                     pipe.xadd(version.reply_to, {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
                     pipe.expire(version.reply_to, _REPLY_SECONDS)
-            Tally(client).add(_counts(lane, versions, work_ms), pipe)
+            Tally(client).add(_counts(batch, versions, work_ms), pipe)
             pipe.execute(raise_on_error=False)
     except redis.RedisError as error:
         log.warning("Receipts could not be sent", documents=len(versions), error=str(error))
 
 
-def _counts(lane: str, versions: Sequence[Version], work_ms: float) -> Counts:
-    counts = Counts(lane, work_ms=work_ms)
+def _counts(batch: Batch, versions: Sequence[Version], work_ms: float) -> Counts:
+    counts = Counts(batch.lane, work_ms=work_ms, stages_ms=batch.timings)
     for version in versions:
         counts.outcomes[version.source, str(version.outcome)] += 1
         first = next((found.code for found in version.problems if found.severity is Severity.ERROR), None)

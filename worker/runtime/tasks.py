@@ -6,6 +6,7 @@ import functools
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import redis
@@ -133,7 +134,7 @@ def _process_and_settle(
             )
     versions = [version for version in versions if not version.collides]
     queue.settle((version.id, str(version.outcome)) for version in versions)
-    reply_and_count(_client(), queue.lane, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
+    reply_and_count(_client(), batch, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
     say(batch, versions, worker)
 
 
