@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     link_window_articles: int = Field(100_000, ge=1000, description="articles the linker holds in memory: about 250 MB")
 
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
+    receipt_days: float = Field(90, gt=0, description="receipts and closed dead letters are kept this long")
+    orphan_days: float = Field(7, gt=0, description="articles that nobody tells or names any more are kept this long")
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task
     # is dead before anybody else may hold its lease.

@@ -37,6 +37,7 @@ _COMMANDS = (
     "audit",
     "health",
     "db",
+    "metrics",
 )
 for _name in _COMMANDS:
     import_module(f"worker.cli.{_name}").register(app)

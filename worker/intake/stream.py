@@ -88,8 +88,18 @@ class LeaseQueue:
         load = resources.files("worker.intake") / "lua"
         self._scripts = {
             name: client.register_script((load / f"{name}.lua").read_text("utf-8"))
-            for name in ("dispatch", "claim", "settle", "give_back", "reap", "readd", "state", "last_id", "figures",
-                         "clock")
+            for name in (
+                "dispatch",
+                "claim",
+                "settle",
+                "give_back",
+                "reap",
+                "readd",
+                "state",
+                "last_id",
+                "figures",
+                "clock",
+            )
         }
 
     def ensure(self) -> None:

@@ -45,13 +45,15 @@ class Counts:
     codes: Counter[tuple[str, str]] = field(default_factory=Counter)
     work_ms: float = 0
     """Wall time of the batch in its process."""
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    """Of that, by stage."""
     deaths: int = 0
     """Documents that were in the hands of a process when it died."""
 
 
 @dataclass(slots=True)
 class Minute:
-    """One minute of all workers. Keys: (lane, source, outcome), (lane, source, code), or the lane alone."""
+    """One minute of all workers. Keys: (lane, source, outcome), (lane, source, code), (lane, stage), or the lane alone."""
 
     at: int
     """Seconds since 1970 at its beginning."""
@@ -59,6 +61,7 @@ class Minute:
     codes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     batches: Counter[str] = field(default_factory=Counter)
     work_ms: Counter[str] = field(default_factory=Counter)
+    stages_ms: Counter[tuple[str, str]] = field(default_factory=Counter)
     deaths: Counter[str] = field(default_factory=Counter)
     added: dict[str, int] = field(default_factory=dict)
     """Entries ever added to the lane, as last seen in this minute: the difference of two minutes is what came in."""
@@ -82,6 +85,8 @@ class Tally:
                 rows.append((_field(kind, lane, _short(source), name), _field(kind, lane, OTHER, name), count))
         single = (("b", int(bool(counts.outcomes))), ("w", round(counts.work_ms)), ("d", counts.deaths))
         rows += [(_field(kind, lane), _field(kind, lane), count) for kind, count in single if count]
+        for stage, spent in counts.stages_ms.items():
+            rows.append((_field("s", lane, stage), _field("s", lane, stage), round(spent)))
         if rows:
             flat = [part for row in rows for part in row]
             self._send(pipe, "eval", _ADD, 1, _key(time.time()), _KEPT_SECONDS, _MOST_FIELDS, *flat)
@@ -117,7 +122,7 @@ def total(minutes: Iterable[Minute]) -> Minute:
     found = Minute(0)
     for minute in minutes:
         found.at = found.at or minute.at
-        for name in ("outcomes", "codes", "batches", "work_ms", "deaths"):
+        for name in ("outcomes", "codes", "batches", "work_ms", "stages_ms", "deaths"):
             getattr(found, name).update(getattr(minute, name))
         found.added.update(minute.added)
     return found
@@ -130,6 +135,8 @@ def _minute(number: int, fields: dict[bytes, bytes]) -> Minute:
         kind, *parts = name.decode("utf-8", "replace").split(_SEPARATOR)
         if kind in ("o", "c") and len(parts) == 3:
             (found.outcomes if kind == "o" else found.codes)[parts[0], parts[1], parts[2]] += int(value)
+        elif kind == "s" and len(parts) == 2:
+            found.stages_ms[parts[0], parts[1]] = int(value)
         elif kind in single and len(parts) == 1:
             single[kind][parts[0]] = int(value)
     return found

@@ -43,6 +43,7 @@ FIELDS: dict[str, str] = {
     "documents": "how many documents",
     "bytes": "how many bytes of raw documents",
     "outcomes": "how many of each outcome",
+    "rows": "how many rows, by what they were",
     "ms": "milliseconds of each stage",
     "rate": "documents a second",
     "added": "entries that producers added",

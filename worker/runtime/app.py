@@ -17,8 +17,8 @@ from worker.observe import failpoints, logs
 from worker.runtime import printed, transport
 from worker.runtime.dispatcher import Dispatcher
 from worker.runtime.keeper import Keeper
-from worker.runtime.summary import Summary
 from worker.runtime.linking import Linking
+from worker.runtime.summary import Summary
 from worker.settings import Settings, settings
 
 QUEUE = "copydesk"

@@ -12,6 +12,7 @@ from schemas.receipt import Receipt
 from worker.intake.feed import publish
 from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
+from worker.pipeline import Batch
 from worker.store.version import Version
 
 log = get_logger("ingest")
@@ -21,7 +22,7 @@ _REPLY_SECONDS = 3600
 
 
 def reply_and_count(
-    client: redis.Redis, lane: str, versions: Sequence[Version], worker: str, *, work_ms: float
+    client: redis.Redis, batch: Batch, versions: Sequence[Version], worker: str, *, work_ms: float
 ) -> None:
     """Receipts where their senders asked for them, and the tally: one round trip. What fails is only logged."""
     try:
@@ -31,8 +32,8 @@ def reply_and_count(
                     body = receipt_of(version, worker).model_dump_json()
                     pipe.xadd(version.reply_to, {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
                     pipe.expire(version.reply_to, _REPLY_SECONDS)
-            Tally(client).add(_counts(lane, versions, work_ms), pipe)
-            publish(pipe, lane=lane, worker=worker, rows=[
+            Tally(client).add(_counts(batch, versions, work_ms), pipe)
+            publish(pipe, lane=batch.lane, worker=worker, rows=[
                 (v.id, v.source, str(v.outcome), v.key, v.url, [found.code for found in v.problems]) for v in versions
             ])  # fmt: skip
             pipe.execute(raise_on_error=False)
@@ -40,8 +41,8 @@ def reply_and_count(
         log.warning("Receipts could not be sent", documents=len(versions), error=str(error))
 
 
-def _counts(lane: str, versions: Sequence[Version], work_ms: float) -> Counts:
-    counts = Counts(lane, work_ms=work_ms)
+def _counts(batch: Batch, versions: Sequence[Version], work_ms: float) -> Counts:
+    counts = Counts(batch.lane, work_ms=work_ms, stages_ms=batch.timings)
     for version in versions:
         counts.outcomes[version.source, str(version.outcome)] += 1
         first = next((found.code for found in version.problems if found.severity is Severity.ERROR), None)

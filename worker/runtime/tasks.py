@@ -6,6 +6,7 @@ import functools
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import redis
@@ -22,7 +23,7 @@ from worker.intake.producer import submit_entry
 from worker.intake.stream import Claimed, LeaseQueue
 from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
-from worker.operate.maintenance import expire_raw
+from worker.operate.maintenance import prune
 from worker.pipeline import Batch, process
 from worker.runtime.report import receipt_of, reply_and_count
 from worker.runtime.request import StoreUnusable
@@ -146,7 +147,7 @@ def _process_and_settle(
     # Where another was faster (this process hung, its lease ran out), that one has told and counted it.
     versions = [version for version in versions if version.id in settled]
     Deaths(queue).forget([id_ for id_ in tried if id_ in settled])
-    reply_and_count(_client(), queue.lane, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
+    reply_and_count(_client(), batch, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
     failpoint("ingest.replied")
     tell(batch, versions)
 
@@ -163,9 +164,10 @@ def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None
 @shared_task(name="copydesk.maintain", ignore_result=True)
 def maintain() -> None:
     """Hourly: let go of what nothing needs any more."""
-    removed = expire_raw(_engine(), days=settings().raw_days)
-    if removed:
-        log.info("Raw documents expired", documents=removed)
+    gone: Counter[str] = Counter()
+    prune(_engine(), settings(), progress=lambda chore, rows: gone.update({chore: rows}))
+    if gone:
+        log.info("Old rows were removed", rows=dict(gone))
 
 
 @shared_task(name="copydesk.submit", ignore_result=True)

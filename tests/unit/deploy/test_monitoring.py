@@ -1,0 +1,64 @@
+"""The alert rules, the dashboard and the documentation know the metrics that the endpoint has, and no others."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from worker.observe.metrics import METRICS, documentation
+
+DEPLOY = Path(__file__).parents[3] / "worker" / "deploy"
+NAMES = {metric.name for metric in METRICS}
+RULES = [
+    rule
+    for group in yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+PANELS = json.loads((DEPLOY / "grafana/copydesk.json").read_text())["panels"]
+
+
+def _metrics_in(expression):
+    return set(re.findall(r"copydesk_\w+", expression))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_rule_asks_for_metrics_that_there_are(rule):
+    assert _metrics_in(rule["expr"]) <= NAMES
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_a_panel_asks_for_metrics_that_there_are(panel):
+    used = set().union(*(_metrics_in(target["expr"]) for target in panel["targets"]))
+    assert used
+    assert used <= NAMES
+
+
+def test_every_metric_is_on_the_dashboard_or_in_a_rule():
+    shown = _metrics_in(json.dumps(PANELS)) | _metrics_in(json.dumps(RULES))
+
+    assert NAMES - shown == {"copydesk_batch_seconds_total"}
+
+
+def test_the_page_has_the_list_of_metrics():
+    assert documentation() in (DEPLOY / "METRICS.md").read_text("utf-8")
+
+
+def test_promtool_accepts_the_rules_and_their_tests_pass():
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    folder = DEPLOY / "prometheus"
+    for arguments in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
+        done = subprocess.run([promtool, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_has_a_test():
+    tests = yaml.safe_load((DEPLOY / "prometheus/alerts_test.yml").read_text())["tests"]
+    raised = {case["alertname"] for test in tests for case in test["alert_rule_test"] if case["exp_alerts"]}
+
+    assert raised == {rule["alert"] for rule in RULES}

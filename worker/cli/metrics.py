@@ -1,0 +1,51 @@
+"""`copydesk metrics`: the figures of all workers for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.exits import Exit, say
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: copydesk metrics --once")(metrics)
+
+
+def metrics(
+    listen: Annotated[str, typer.Option(help="address:port to serve on")] = "127.0.0.1:9464",
+    once: Annotated[bool, typer.Option("--once", help="print the metrics once and end")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="print every metric with its meaning, as Markdown")] = False,
+) -> int:
+    """Serve the figures of all workers to Prometheus under /metrics, from one process for all machines.
+
+    It reads Redis and the store when asked, and shows no document; still, bind it to an address that only Prometheus
+    reaches.
+    """
+    from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+
+    from worker.intake.connect import connect
+    from worker.observe import logs
+    from worker.observe.metrics import documentation
+    from worker.operate.exporter import CopydeskCollector
+    from worker.settings import settings
+    from worker.store.engine import make_engine
+
+    if list_:
+        typer.echo(documentation(), nl=False)
+        return Exit.OK
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise typer.BadParameter("--listen takes address:port, such as 127.0.0.1:9464")
+    config = settings()
+    logs.configure(form=config.log_format, level=config.log_level)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(CopydeskCollector(config, connect(config.redis), make_engine(config, pooled=False)))
+    if once:
+        typer.echo(generate_latest(registry).decode(), nl=False)
+        return Exit.OK
+    _, thread = start_http_server(int(port), addr=host.strip("[]"), registry=registry)
+    say(f"Prometheus finds the metrics at http://{listen}/metrics")
+    thread.join()
+    return Exit.OK

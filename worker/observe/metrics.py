@@ -1,0 +1,51 @@
+"""Every metric of the Prometheus endpoint with its meaning: the one list that the endpoint, the alert rules, the dashboard
+and the documentation are held against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A family of time series. `exact`: from the queue's own bookkeeping, not from the approximate tally."""
+
+    name: str
+    kind: Literal["gauge", "counter"]
+    labels: tuple[str, ...]
+    meaning: str
+    exact: bool = True
+
+
+METRICS = (
+    Metric("copydesk_up", "gauge", ("server",), "1: redis or the database answers, 0: it does not"),
+    Metric("copydesk_backlog_documents", "gauge", ("lane",), "entries on the lane that have no outcome yet"),
+    Metric("copydesk_pending_documents", "gauge", ("lane",), "entries of the backlog that were handed out"),
+    Metric("copydesk_oldest_seconds", "gauge", ("lane",), "age of the oldest entry without an outcome; 0: there is none"),
+    Metric("copydesk_vanished_documents", "gauge", ("lane",), "entries that left the lane without an outcome: trimmed or deleted"),
+    Metric("copydesk_lane_paused", "gauge", ("lane",), "1: the lane is paused, by an operator or by the circuit breaker"),
+    Metric("copydesk_added_total", "counter", ("lane",), "entries ever added to the lane"),
+    Metric("copydesk_outcomes_total", "counter", ("lane", "outcome"), "documents ever settled, by outcome"),
+    Metric("copydesk_documents_total", "counter", ("lane", "source", "outcome"), "documents settled, by who sent them", exact=False),
+    Metric("copydesk_rejected_total", "counter", ("lane", "source", "code"), "documents rejected, by first error", exact=False),
+    Metric("copydesk_deaths_total", "counter", ("lane",), "documents in the hands of a process when it died", exact=False),
+    Metric("copydesk_batches_total", "counter", ("lane",), "batches done", exact=False),
+    Metric("copydesk_batch_seconds_total", "counter", ("lane",), "wall time of those batches", exact=False),
+    Metric("copydesk_stage_seconds_total", "counter", ("lane", "stage"), "wall time of a stage in those batches", exact=False),
+    Metric("copydesk_dead_letters", "gauge", ("code",), "open dead letters, by their first error"),
+    Metric("copydesk_unlinked_articles", "gauge", (), "articles that the linker has not seen in their present version"),
+    Metric("copydesk_workers", "gauge", ("state",), "workers that were heard of in the last 10 seconds, by what they do"),
+    Metric("copydesk_pool_processes", "gauge", ("state",), "pool processes of all workers: busy or idle"),
+    Metric("copydesk_stalled_seconds", "gauge", ("worker",), "since the worker last handed out documents or found none"),
+)  # fmt: skip
+
+
+def documentation() -> str:
+    """The list as a Markdown table."""
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} | {metric.meaning} |"
+        for metric in METRICS
+    ]
+    return "\n".join(["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, ""])

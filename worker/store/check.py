@@ -1,0 +1,158 @@
+"""Whether the store is what it must be: a function of the latest version of each document (design, decision 9).
+
+Each check is one query for rows that must not exist. They read whole tables: minutes at millions of articles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Select, and_, case, exists, func, select
+from sqlalchemy.engine import Connection
+
+from worker.store.tables import (
+    article_urls,
+    articles,
+    dead_letters,
+    documents,
+    links,
+    metadata,
+    raw_documents,
+    receipts,
+)
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`wrong`: selects an example column of each row that must not exist."""
+
+    name: str
+    meaning: str
+    wrong: Select[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How many rows break a rule, with some of them."""
+
+    check: str
+    meaning: str
+    count: int
+    examples: tuple[str, ...]
+
+
+def _checks() -> Iterator[Check]:
+    live = ~documents.c.retracted & documents.c.article_hash.is_not(None)
+    told = ~articles.c.is_stub
+    yield Check(
+        "documents",
+        "a live document tells an article that is there and told",
+        select(documents.c.key).where(
+            live,
+            ~exists().where(articles.c.url_hash == documents.c.article_hash, told, articles.c.orphaned_at.is_(None)),
+        ),
+    )
+    newest = documents.alias("newest")
+    yield Check(
+        "tellers",
+        "an article shows its newest live document",
+        select(articles.c.canonical_url).where(
+            told,
+            articles.c.document_id
+            != select(newest.c.id)
+            .where(newest.c.article_hash == articles.c.url_hash, ~newest.c.retracted)
+            .order_by(newest.c.revision.desc())
+            .limit(1)
+            .scalar_subquery(),
+        ),
+    )
+    yield Check(
+        "untold",
+        "an article that nobody tells is a stub or an orphan",
+        select(articles.c.canonical_url).where(
+            told,
+            articles.c.orphaned_at.is_(None),
+            ~exists().where(live, documents.c.article_hash == articles.c.url_hash),
+        ),
+    )
+    yield Check("links", "a link points to what its URL means", _astray())
+    yield Check(
+        "stubs",
+        "a stub is named by somebody",
+        select(articles.c.canonical_url).where(
+            articles.c.is_stub,
+            articles.c.orphaned_at.is_(None),
+            ~exists().where(links.c.target_hash == articles.c.url_hash),
+        ),
+    )
+    letter = (dead_letters.c.lane == receipts.c.lane) & (dead_letters.c.receipt_id == receipts.c.id)
+    yield Check(
+        "dead letters",
+        "an open dead letter has its receipt",
+        select(dead_letters.c.receipt_id).where(dead_letters.c.status == "open", ~exists().where(letter)),
+    )
+    kept = exists().where(raw_documents.c.sha256 == documents.c.raw_sha256)
+    yield Check(
+        "raw documents",
+        "the bytes of a live document are kept",
+        select(documents.c.key).where(live, documents.c.raw_sha256.is_not(None), ~kept),
+    )
+    wanted = exists().where(raw_documents.c.sha256 == dead_letters.c.raw_sha256)
+    yield Check(
+        "raw dead letters",
+        "the bytes of an open dead letter are kept",
+        select(dead_letters.c.receipt_id).where(
+            dead_letters.c.status == "open", dead_letters.c.raw_sha256.is_not(None), ~wanted
+        ),
+    )
+
+
+def _astray() -> Select[Any]:
+    """Links of producers whose target is not: the told article of that URL, else the newest claimant, else its stub."""
+    own, claimant = articles.alias("own"), articles.alias("claimant")
+    claims = article_urls.join(claimant, claimant.c.id == article_urls.c.article_id)
+    claimed = (
+        select(claimant.c.id)
+        .select_from(claims)
+        .where(article_urls.c.url_hash == links.c.target_hash, ~claimant.c.is_stub)
+        .order_by(claimant.c.revision.desc(), claimant.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    means = case((and_(own.c.id.is_not(None), ~own.c.is_stub), own.c.id), else_=func.coalesce(claimed, own.c.id))
+    return (
+        select(articles.c.canonical_url)
+        .select_from(
+            links.join(articles, articles.c.id == links.c.source_id).outerjoin(
+                own, own.c.url_hash == links.c.target_hash
+            )
+        )
+        .where(
+            links.c.kind.in_(("related", "contains")),
+            links.c.target_id.is_(None) | links.c.target_id.is_distinct_from(means),
+        )
+    )
+
+
+def check(connection: Connection) -> Iterator[Finding]:
+    """Run every check; a finding with `count` 0 is a rule that holds."""
+    differences = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": False}), metadata)
+    yield Finding("schema", "the tables are those of this version", len(differences),
+                  tuple(str(part)[:200] for part in differences[:_EXAMPLES]))  # fmt: skip
+    if connection.dialect.name == "sqlite":
+        for pragma, meaning in (
+            ("integrity_check", "the file is intact"),
+            ("foreign_key_check", "every reference holds"),
+        ):
+            rows = [str(tuple(row)) for row in connection.exec_driver_sql(f"PRAGMA {pragma}") if tuple(row) != ("ok",)]
+            yield Finding(pragma, meaning, len(rows), tuple(rows[:_EXAMPLES]))
+    for one in _checks():
+        count = int(connection.scalar(select(func.count()).select_from(one.wrong.subquery())) or 0)
+        found = connection.scalars(one.wrong.limit(_EXAMPLES)) if count else ()
+        yield Finding(one.name, one.meaning, count, tuple(str(value) for value in found))
