@@ -175,6 +175,7 @@ def _say(batch: Batch, versions: Sequence[Version], worker: str) -> None:
         fields: dict[str, Any] = {
             "id": version.id, "lane": version.lane, "source": version.source, "key": version.key, "outcome": outcome,
             "url": version.url, "trace_id": version.trace_id, "codes": [problem.code for problem in version.problems],
+            "problems": [problem.model_dump(mode="json") for problem in version.problems],
         }  # fmt: skip
         say = log.debug if outcome == "unchanged" else log.warning if outcome == "rejected" else log.info
         say(f"Document {outcome}", **{name: value for name, value in fields.items() if value})
