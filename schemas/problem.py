@@ -46,13 +46,16 @@ def problem(
     expected: str | None = None,
     value: str | None = None,
 ) -> Problem:
-    """Make a problem of a listed code, with its severity; the code's meaning is the message where none is given."""
+    """Make a problem of a listed code, with its severity; the code's meaning is the message where none is given.
+
+    What it quotes of a document (a field's name too) is made printable, so that every store and terminal can hold it.
+    """
     listed = CODES[code]
     return Problem(
         code=code,
         severity=listed.severity,
-        message=message or listed.meaning,
-        field=field,
+        message=_printable(message) if message else listed.meaning,
+        field=None if field is None else _printable(field),
         line=line,
         column=column,
         expected=expected,
@@ -65,8 +68,12 @@ def excerpt(value: str, field: str | None = None) -> str:
     if field is not None and "secured" in field:
         return "(masked)"
     shown = _CREDENTIALS.sub("//***@", value[: _EXCERPT * 4])
-    shown = "".join(c if c.isprintable() else " " for c in shown)
+    shown = _printable(shown, " ")
     return shown if len(shown) <= _EXCERPT else shown[: _EXCERPT - 1] + "…"
+
+
+def _printable(text: str, instead: str = "\ufffd") -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else instead for c in text)
 
 
 __all__ = ["CODES", "Code", "Problem", "Severity", "excerpt", "problem"]

@@ -7,7 +7,7 @@ import unicodedata
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 _USUAL = re.compile(
-    r"https?://(?:(?!-)[a-z0-9-]{1,63}\.){1,10}[a-z]{2,63}(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?",
+    r"https?://(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.){1,10}[a-z]{2,63}(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?",
     re.ASCII | re.IGNORECASE,
 )
 _PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>//)?(?P<authority>[^/?#\\]*)", re.ASCII)
@@ -20,7 +20,7 @@ def url_fault(url: str) -> str | None:
     if _USUAL.fullmatch(url):
         return None
     for character in url:
-        if character.isspace() or unicodedata.category(character) in ("Cc", "Cs"):
+        if character.isspace() or character == "\ufffd" or unicodedata.category(character) in ("Cc", "Cs"):
             return "a URL holds no white space or control characters"
     parts = _PARTS.match(url)
     if parts is None or parts["scheme"].lower() not in ("http", "https"):
@@ -46,7 +46,8 @@ def _authority_fault(authority: str) -> str | None:
     if authority.startswith("["):
         host, bracket, rest = authority[1:].partition("]")
         try:
-            IPv6Address(host)
+            if "%" in IPv6Address(host).compressed:
+                return "an address with a zone means nothing to others"
         except AddressValueError:
             return "this is not an IPv6 address"
         if not bracket or (rest and not rest.startswith(":")):

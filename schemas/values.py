@@ -129,7 +129,7 @@ def read_url(value: object, info: ValidationInfo) -> str:
     """Accept an absolute web address, as written but for white space around it."""
     if not isinstance(value, str):
         _refuse("wrong_shape", "a URL belongs here", "a URL such as https://news.example/story")
-    url = value.strip()
+    url = value.strip().strip("\ufeff\u200b").strip()
     limit = info.context.max_url_bytes if isinstance(info.context, Context) else MAX_URL_BYTES
     if len(url) > limit or len(url.encode("utf-8", "replace")) > limit:
         _refuse("url_too_long", "this URL is too long", f"at most {limit} bytes")

@@ -15,7 +15,7 @@ _CLOSER = re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
 _CLOSER_CR = re.compile(r"[\r\n](?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
 _LANGUAGE = re.compile(r"---[ \t]*[A-Za-z][A-Za-z0-9]*[ \t]*(?:\r|\n|\Z)")
 _TOML = re.compile(r"\+\+\+[ \t]*(?:\r|\n|\Z)")
-_UTF16 = (b"\xff\xfe", b"\xfe\xff", b"-\x00-\x00", b"\x00-\x00-")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff", b"-\x00-\x00", b"\x00-\x00-")
 
 _RAW_CLOSER = re.compile(rb"\n(?:---|\.\.\.)[ \t]*(?:\r|\n|\Z)")
 _SECURED_NAME = b'\nsecured: "'
@@ -37,7 +37,7 @@ def split(raw: bytes, limits: Limits = DEFAULT) -> FrontMatter | Problem:
     if len(raw) > limits.max_bytes:
         return problem("too_large", f"The document has {len(raw):,} bytes.", expected=f"at most {limits.max_bytes:,}")
     if raw.startswith(_UTF16):
-        return problem("utf16", "The document is written in UTF-16.", line=1, column=1, expected="UTF-8")
+        return problem("utf16", "The document is written in UTF-16 or UTF-32.", line=1, column=1, expected="UTF-8")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_UNHOLDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+UNHOLDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAX_MARKS = 30  # on one letter, as in Unicode's stream-safe form: composing longer runs takes quadratic time
 _LONG_RUN = re.compile(f"[^\x00-\u02ff]{{{_MAX_MARKS + 1}}}")  # no combining mark is below U+0300
 
 
 def clean_text(text: str) -> tuple[str, int, int]:
     """Return the text without what no store holds, how many characters went, and the index of the first (or -1)."""
-    first = _UNHOLDABLE.search(text)
+    first = UNHOLDABLE.search(text)
     index = first.start() if first else -1
     removed = 0
     if first:
-        text, removed = _UNHOLDABLE.subn("", text)
+        text, removed = UNHOLDABLE.subn("", text)
     if text.isascii():
         return text, removed, index
     if _LONG_RUN.search(text):

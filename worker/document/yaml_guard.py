@@ -8,7 +8,7 @@ from typing import Any
 from schemas.problem import Problem, problem
 from worker.document.limits import Limits
 from worker.document.places import Mark, Places
-from worker.document.text import clean_text
+from worker.document.text import UNHOLDABLE, clean_text
 from worker.document.tree import Mapping, Sequence, path_text
 
 _CORE = ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
@@ -108,6 +108,8 @@ class Guard:
         """Take away what a store cannot hold, and compose what is composable (NFC)."""
         kept, removed, _ = clean_text(text)
         if removed:
+            if text[:8].lower().startswith(("http://", "https://")):
+                kept = clean_text(UNHOLDABLE.sub("\ufffd", text))[0]  # another address is no cleaner one: it is refused
             message = f"{removed} character{'s' if removed > 1 else ''} that no text can hold: removed."
             self.note("text_cleaned", mark, message, field=self.path(key), value=text)
         return kept

@@ -12,6 +12,9 @@ from worker.document.places import Places
 
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEY_BEFORE = re.compile(r"[ \t]*(?:- +)*[^\s:#'\"\[{][^:]*:[ \t]+\S")
+_DIRECTIVE = re.compile(r"^%", re.M)
+_LONG_NAME = re.compile(r"""[ \t]*(?:- +)*(?:"[^"]{1023,}"|'[^']{1023,}'|[^\s#'"][^:\n]{1023,}):(?:\s|$)""")
+_OTHER_BREAKS = "\x85\u2028\u2029"
 _FIELD_OPENS_QUOTE = re.compile(r"""[ \t]*(?:- +)*[\w-]+:[ \t]*["']""")
 
 
@@ -37,7 +40,15 @@ def _mistake(what: str, doing: str, text: str, index: int, start: int | None) ->
     before = text[line_start:index]
     if "tab" in what or text[index : index + 1] == "\t" or (not before.strip() and "\t" in before):
         return "yaml_tab", "This line is indented with a tab; YAML wants spaces.", index
+    odd = _odd_character(text, start if start is not None and "simple key" in doing else index)
+    if odd is not None:
+        return odd
+    if ("<document start>" in what or "directive" in doing) and (directive := _DIRECTIVE.search(text)):
+        message = "A line that begins with % is a directive of YAML, which front matter has no room for."
+        return "yaml_special_character", message, directive.start()
     if what.startswith("mapping values are not allowed"):
+        if _LONG_NAME.match(text, line_start):
+            return _long_name(line_start)
         if _KEY_BEFORE.match(before):
             return "yaml_unquoted_colon", "A colon stands inside a value without quotes.", index
         return "yaml_indentation", "This line is indented further than the field that it follows.", index
@@ -46,6 +57,8 @@ def _mistake(what: str, doing: str, text: str, index: int, start: int | None) ->
             return "yaml_escape", "This backslash begins no escape that YAML knows.", index
         return "yaml_unclosed_quote", "The quote that opens here is never closed.", start
     if "simple key" in doing and start is not None:
+        if _LONG_NAME.match(text, text.rfind("\n", 0, start) + 1):
+            return _long_name(start)
         return "yaml_missing_colon", "This line is no field: there is no colon after a name.", start
     if "flow" in doing and start is not None:
         return "yaml_unclosed_bracket", "The bracket that opens here is not closed as it should be.", start
@@ -56,11 +69,26 @@ def _mistake(what: str, doing: str, text: str, index: int, start: int | None) ->
         return "yaml_special_character", f"A value cannot begin with {shown} without quotes.", place
     if "tag" in what or "tag" in doing:
         return "yaml_tag", "This begins a tag, which no field here needs.", start if start is not None else index
-    return _after_value(before, index)
+    return _after_value(before, text[index : index + 1], index)
 
 
-def _after_value(before: str, index: int) -> tuple[str, str, int]:
-    """Judge by what stands before the place on its line, where a field's name should have come."""
+def _long_name(index: int) -> tuple[str, str, int]:
+    return "yaml_key", "This field's name is longer than the 1,024 characters that YAML allows.", index
+
+
+def _odd_character(text: str, index: int) -> tuple[str, str, int] | None:
+    """Name a character before the place that is seen by YAML and not by people: a line break of its own, or a BOM."""
+    before, here = text[index - 1 : index], text[index : index + 1]
+    if before and before in _OTHER_BREAKS:
+        shown = f"U+{ord(before):04X}"
+        return "yaml_control_character", f"An unseen line break ({shown}) stands here, outside of quotes.", index - 1
+    if "\ufeff" in (before, here):
+        return "yaml_control_character", "An unseen mark (U+FEFF) stands here.", index - (before == "\ufeff")
+    return None
+
+
+def _after_value(before: str, here: str, index: int) -> tuple[str, str, int]:
+    """Judge by what stands before the place on its line, and `here`, where a field's name should have come."""
     last = before.rstrip()[-1:]
     if _FIELD_OPENS_QUOTE.fullmatch(before.rstrip()):
         message = "A quote on a line above is closed only by the quote that should open this value."
@@ -69,6 +97,10 @@ def _after_value(before: str, index: int) -> tuple[str, str, int]:
         return "yaml_inner_quotes", "Text goes on after the quote that closes the value.", index
     if last in ("]", "}") and last:
         return "yaml_text_after_bracket", "Text goes on after the bracket that closes the value.", index
+    if here == ":":
+        return "yaml_key", "A field has no name.", index
+    if here == "?":
+        return "yaml_special_character", "A value cannot begin with ? without quotes.", index
     if not before.strip(" -"):
         return "yaml_indentation", "This line's indentation fits no field above it.", index
     return "yaml_syntax", "YAML cannot make sense of what stands here.", index

@@ -40,6 +40,7 @@ FIELDS: dict[str, str] = {
     "outcome": "stored, updated, unchanged, superseded, retracted or rejected",
     "url": "the article's canonical URL",
     "codes": "the codes of its problems",
+    "problems": "its problems, the same objects as in its receipt",
     "documents": "how many documents",
     "bytes": "how many bytes of raw documents",
     "outcomes": "how many of each outcome",

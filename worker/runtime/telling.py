@@ -66,6 +66,7 @@ def _fields(version: Version) -> dict[str, Any]:
         "id": version.id, "lane": version.lane, "source": version.source, "key": version.key,
         "outcome": str(version.outcome), "url": version.url, "trace_id": version.trace_id,
         "codes": [problem.code for problem in version.problems],
+        "problems": [problem.model_dump(mode="json") for problem in version.problems],
     }  # fmt: skip
     return {name: value for name, value in fields.items() if value}
 

@@ -9,14 +9,56 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
+from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
+from redis.exceptions import ResponseError
 
 from worker.observe.logs import get_logger
 
 log = get_logger("worker")
+
+# What decoding a hostile text can raise, kombu's own types of JSON included.
+_NO_JSON = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+def healing(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method of kombu's mend the broker's keys and try once more where one of them holds something else."""
+
+    @functools.wraps(method)
+    def healed(self: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return method(self, *args, **options)
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            channel = getattr(self, "channel", self)
+            with channel.conn_or_acquire() as client:
+                mend_keys(client)
+            return method(self, *args, **options)
+
+    return healed
+
+
+class QoS(redis.QoS):
+    """Keeps account of what is under way, whatever lies on the keys for it."""
+
+    append = healing(redis.QoS.append)
+    ack = healing(redis.QoS.ack)
+    reject = healing(redis.QoS.reject)
+    restore_visible = healing(redis.QoS.restore_visible)
+    restore_unacked = healing(redis.QoS.restore_unacked)
+
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Put back what nobody acknowledged; what is no message is dropped, or it would be tried again for ever."""
+        try:
+            super().restore_by_tag(tag, client, leftmost)
+        except (ValueError, TypeError, AttributeError) as error:
+            _dropped(error)
+            self._remove_from_indices(tag).execute()  # type: ignore[attr-defined]  # nor this
 
 
 _BROADCAST_SECONDS = 1.0
@@ -38,7 +80,12 @@ class _Bounded:
 
 
 class Channel(redis.Channel):
-    """Drops messages that are not JSON, and waits for none without end."""
+    """Drops messages that are not JSON, mends keys of the wrong type in place, and waits for nothing without end."""
+
+    QoS = QoS
+    _put = healing(redis.Channel._put)
+    _size = healing(redis.Channel._size)
+    _purge = healing(redis.Channel._purge)
 
     def _receive_one(self, c: Any) -> Any:
         return super()._receive_one(_Bounded(c))  # type: ignore[misc]  # the stubs do not know it
@@ -46,16 +93,39 @@ class Channel(redis.Channel):
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]  # the stubs do not know it
-        except ValueError as error:
-            _dropped(error)
+        except _NO_JSON as error:
+            _dropped(repr(error))
+            raise Empty from error
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            with self.conn_or_acquire() as client:
+                mend_keys(client)
             raise Empty from error
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         try:
             return super()._get(queue)
-        except ValueError as error:
-            _dropped(error)
+        except _NO_JSON as error:
+            _dropped(repr(error))
             raise Empty from error
+
+    @healing
+    def _queue_bind(self, *args: Any, **options: Any) -> None:
+        super()._queue_bind(*args, **options)  # type: ignore[misc]  # the stubs do not know it
+
+    @healing
+    def get_table(self, exchange: str) -> list[tuple[str, ...]]:
+        """Give the exchange's routes: of its set's members, those that are one."""
+        key = self.keyprefix_queue % exchange
+        with self.conn_or_acquire() as client:
+            members = client.smembers(key)
+            routes = {member: tuple(bytes(member).decode("utf-8", "replace").split(self.sep)) for member in members}
+            garbage = [member for member, route in routes.items() if len(route) != 3 or "\ufffd" in "".join(route)]
+            if garbage:
+                _dropped(f"{len(garbage)} members of {key} are no routes")
+                client.srem(key, *garbage)
+        return [route for member, route in routes.items() if member not in garbage]
 
 
 class Transport(redis.Transport):
@@ -65,10 +135,25 @@ class Transport(redis.Transport):
 
     def _deliver(self, message: Any, queue: Any) -> None:
         fault = _fault(message, is_task=queue == "copydesk")
-        if fault is None:
-            super()._deliver(message, queue)
-        else:
+        if fault is not None:
             _dropped(fault)
+            return
+        # Limits of a message's own would go unchecked into the pool's timers; ours are the configuration's.
+        (message.get("headers") or {}).pop("timelimit", None)
+        try:
+            super()._deliver(message, queue)
+        except Exception as error:
+            # Kombu counts KeyError among the errors of a connection; here it is one of the message.
+            if isinstance(error, (*self.connection_errors, *self.channel_errors)) and not isinstance(error, KeyError):
+                raise
+            _dropped(repr(error))
+            self._forget(message["properties"]["delivery_tag"])
+
+    def _forget(self, tag: str) -> None:
+        """Acknowledge a message that Celery stumbled over, so that it is not given back one day."""
+        for channel in self.channels or ():
+            if tag in (channel.qos._delivered or ()):
+                channel.basic_reject(tag, requeue=False)
 
 
 def _fault(message: Any, *, is_task: bool) -> str | None:
@@ -105,7 +190,17 @@ def register() -> None:
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
 
 
-_KEYS = {"copydesk": b"list", "unacked": b"hash", "unacked_index": b"zset", "_kombu.binding.copydesk": b"set"}
+_QUEUE = "copydesk"
+_EXCHANGES = (_QUEUE, "celeryev", "celery.pidbox", "reply.celery.pidbox")
+_KEYS = {
+    **{_QUEUE + (f"{redis.Channel.sep}{step}" if step else ""): b"list" for step in redis.PRIORITY_STEPS},
+    "unacked": b"hash",
+    "unacked_index": b"zset",
+    "unacked_mutex": b"string",
+    **{redis.Channel.keyprefix_queue % exchange: b"set" for exchange in _EXCHANGES},
+    **{f"_kombu.binding_permanent.{exchange}": b"set" for exchange in _EXCHANGES},
+    "_kombu.binding_deadlines": b"zset",
+}
 
 
 def mend_keys(client: Any) -> None:

@@ -124,6 +124,15 @@ def test_no_value_is_too_long_for_an_index(engines, fields):
     hold(engines, [(None, f"---\ntitle: T\nwebUrl: https://a.example/x\n{fields}\n---\n".encode())])
 
 
+@pytest.mark.parametrize("fields", [
+    '"a\\0": x\n"a\\0": y', '"\\ud800\\e\\x80": []\n"\\u2028": {"\\0": 5}', "a: 'x\x00'", "title\0: x",
+    'related: [{"webUrl": "https://b.example/\\0x", "quality": "\\e[31m"}]',
+])  # fmt: skip
+def test_what_a_problem_quotes_can_be_stored(engines, fields):
+    """Found by the long form: a field's name with a NUL in it, in the problems of a dead letter."""
+    hold(engines, [(None, f"---\ntitle: T\nwebUrl: https://a.example/x\n{fields}\n---\n".encode())])
+
+
 @pytest.mark.long
 @pytest.mark.timeout(0)
 def test_any_document_at_length(engines):

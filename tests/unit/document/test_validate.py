@@ -152,3 +152,17 @@ def test_a_fingerprint_is_confirmed_by_the_parser(fields, confirmed):
 def test_sponsors_are_kept_by_their_name():
     reading = read(b"---\nsponsor:\n  name: Quayside\n---\n", has_key=True)
     assert (reading.article.name, reading.problems) == ("Quayside", ())
+
+
+def test_a_url_that_loses_characters_is_another_one_and_refused():
+    reading = read(
+        b'---\ntitle: T\nwebUrl: "https://a.example/\\0x"\nother: "https://a.example/\\0x"\n---\n', has_key=True
+    )
+    assert [found.code for found in reading.problems] == ["text_cleaned", "bad_primary_url", "text_cleaned"]
+    reading = read(b'---\ntitle: T\nother: "https://a.example/\\0x"\n---\n', has_key=True)
+    assert reading.article.model_extra == {"other": "https://a.example/\ufffdx"}
+
+
+def test_an_unseen_mark_around_a_url_is_no_part_of_it():
+    reading = read('---\ntitle: T\nwebUrl: "\ufeffhttps://a.example/\u200b "\n---\n'.encode(), has_key=False)
+    assert (reading.article.web_url, reading.problems) == ("https://a.example/", ())

@@ -48,6 +48,16 @@ def test_values_know_their_place():
         ("a: x\x00\n", ("yaml_control_character", 2, 5)),
         ('a: "C:\\dir"\n', ("yaml_escape", 2, 7)),
         ("a: 1\nfoo\nb: 2\n", ("yaml_missing_colon", 3, 1)),
+        ("a: 1\n%YAML 1.2\nb: 2\n", ("yaml_special_character", 3, 1)),
+        ("%YAML 1.2\na: 1\n", ("yaml_special_character", 2, 1)),
+        ("a: 1\n%b\n", ("yaml_special_character", 3, 1)),
+        ("a: 1\n\ufeffb: 2\n", ("yaml_control_character", 3, 1)),
+        ("a: x\u2028y\n", ("yaml_control_character", 2, 5)),
+        ("a: x\x85y\n", ("yaml_control_character", 2, 5)),
+        ("a: ? b\n", ("yaml_special_character", 2, 4)),
+        ("a: 1\n: b\n", ("yaml_key", 3, 1)),
+        (f"{'k' * 1500}: a\n", ("yaml_key", 2, 1)),
+        (f"'{'k' * 1500}': a\n", ("yaml_key", 2, 1)),
         ("a: [x\n", ("yaml_unclosed_bracket", 2, 4)),
         ("a: [x] y\n", ("yaml_text_after_bracket", 2, 8)),
         ("a: @b\n", ("yaml_special_character", 2, 4)),
@@ -114,5 +124,5 @@ def test_texts_are_cleaned_and_composed():
     assert parsed.tree == {"a": ["xy\n"], "b": "é", "k": "v"}
     assert [(found.code, found.field) for found in parsed.problems] == [
         ("text_cleaned", "a[0]"),
-        ("text_cleaned", "k\0"),
+        ("text_cleaned", "k\ufffd"),
     ]

@@ -173,6 +173,9 @@ def test_urls_stay_as_written(url):
         "http://[::1/",
         "http://[nonsense]/",
         "",
+        "https://[fe80::1%25eth0]/",
+        "https://a-.example/",
+        "https://a.example/\ufffd",
     ],
 )
 def test_what_is_no_url(url):
