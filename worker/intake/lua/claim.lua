@@ -7,12 +7,14 @@ for i = 6, #ARGV do
   local id = ARGV[i]
   local held = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
   if held and (held[2] == ARGV[3] or held[2] == ARGV[2] or tonumber(held[3]) >= tonumber(ARGV[4])) then
-    local claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', held[4] + 1)
+    -- Who holds it already asks again because the reply was lost: nobody has died, so that is no second attempt.
+    local count = held[2] == ARGV[2] and held[4] or held[4] + 1
+    local claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', count)
     if claimed[1] then
       local fields, size = claimed[1][2], 0
       for _, part in ipairs(fields) do size = size + #part end
       out[#out + 1] = id
-      out[#out + 1] = held[4] - 1
+      out[#out + 1] = math.max(count - 2, 0)
       out[#out + 1] = size
       if size > tonumber(ARGV[5]) then
         -- Too large to be read: its small fields, and the first 64 KiB of the others.
