@@ -96,7 +96,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="the same faults in the same order")
-    parser.add_argument("--rate", type=float, default=120, help="documents a second at most")
+    parser.add_argument("--rate", type=float, default=60, help="documents a second at most")
     parser.add_argument("--short-times", action="store_true", help="a lease of 8 s instead of the setting's default")
     return parser.parse_args()
 

@@ -29,8 +29,8 @@ class Traffic(threading.Thread):
     it has no answer for, so the manifest has no doubt about how often anything was sent.
     """
 
-    def __init__(self, manifest: Manifest, local: redis.Redis, remote: redis.Redis, *, seed: int = 0, backlog: int = 60,
-                 rate: float = 120) -> None:  # fmt: skip
+    def __init__(self, manifest: Manifest, local: redis.Redis, remote: redis.Redis, *, seed: int = 0, backlog: int = 30,
+                 rate: float = 60) -> None:  # fmt: skip
         super().__init__(daemon=True, name="traffic")
         self.manifest = manifest
         self._clients = (local, remote)

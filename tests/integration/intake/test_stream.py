@@ -260,3 +260,12 @@ def test_a_clock_that_goes_back_renews_the_leases(queue, redis_client):
     assert queue.reap(lease_seconds=LEASE) == []
     time.sleep(LEASE * 1.5)
     assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]
+
+
+def test_a_claim_that_is_repeated_because_its_reply_was_lost_counts_once(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    assert [claim(queue, "w", ids)[0].attempts for _ in range(5)] == [0] * 5
+    time.sleep(LEASE * 1.5)
+    assert queue.reap(lease_seconds=LEASE) == [(ids[0], 1)]
+    assert [claim(queue, "w", ids)[0].attempts for _ in range(2)] == [1, 1]

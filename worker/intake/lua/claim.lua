@@ -9,8 +9,10 @@ for i = 6, #ARGV do
   local id = ARGV[i]
   local held = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
   if held and (held[2] == ARGV[3] or held[2] == ARGV[2] or tonumber(held[3]) >= tonumber(ARGV[4])) then
+    -- Who holds it already asks again because the reply was lost: nobody has died, so that is no second attempt.
+    local count = held[2] == ARGV[2] and held[4] or held[4] + 1
     local size = tonumber(redis.call('HGET', KEYS[2], id) or 0)
-    local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', held[4] + 1}
+    local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', count}
     if size > most then claim[#claim + 1] = 'JUSTID' end
     local claimed = redis.call(unpack(claim))[1]
     if claimed then
@@ -25,7 +27,7 @@ for i = 6, #ARGV do
         end
       end
       out[#out + 1] = id
-      out[#out + 1] = held[4] - 1
+      out[#out + 1] = math.max(count - 2, 0)
       out[#out + 1] = size
       out[#out + 1] = fields
     else
