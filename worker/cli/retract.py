@@ -10,7 +10,9 @@ from worker.cli.exits import Exit
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: copydesk retract https://harbour-courier.example/news/ferry-face-scans --yes")(retract)
+    app.command(
+        epilog="Example: copydesk retract https://www.harbour-courier.example/news/business/article243103.html --yes"
+    )(retract)
 
 
 def retract(
