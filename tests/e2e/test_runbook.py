@@ -19,6 +19,7 @@ from worker.settings import embedded_redis_url, settings
 
 RUNBOOK = (ROOT / "worker" / "deploy" / "RUNBOOK.md").read_text("utf-8")
 HEADINGS = re.findall(r"^#+ (.*)$", RUNBOOK, re.MULTILINE)
+NO_TITLE = "---\nexcerpt: no title\nwebUrl: https://t.example\n---\n"
 COLON = "---\ntitle: Story {n}\nexcerpt: They call it: the hall\nwebUrl: https://colon.example/{n}\n---\n"
 
 
@@ -71,14 +72,11 @@ def desk(tmp_path_factory):
         with redis.Redis.from_url(embedded_redis_url(folder / ".copydesk")) as client:
             send = client.pipeline(transaction=False)
             for n in range(4):
-                send.xadd(
-                    "documents",
-                    {
-                        "raw": "---\nexcerpt: no title\nwebUrl: https://t.example\n---\n",
-                        "source": "my-crawler",
-                        "key": f"t{n}",
-                    },
-                )
+                fields = {"raw": NO_TITLE, "source": "my-crawler", "key": f"t{n}"}
+                send.xadd("documents", fields)
+                if not n:  # alone, so that it is dead letter 1
+                    send.execute()
+                    until(lambda: client.xlen("documents") == 0, what="the first has its outcome")
                 send.xadd("documents", {"raw": "robots.txt", "source": "my-crawler", "key": f"r{n}"})
             send.xadd("documents", {"raw": document(1, 10), "source": "my-crawler", "key": "story.md"})
             ferry = (VALID / "ferry-face-scans-harbour-courier.md").read_bytes()

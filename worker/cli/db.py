@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from worker.cli.exits import Exit
@@ -24,8 +26,9 @@ def upgrade() -> int:
     return Exit.OK
 
 
-def current() -> int:
+def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
     """Show the schema that the store has and the one that this version needs."""
+    from worker.cli.show import print_json
     from worker.settings import settings
     from worker.store import migrate
     from worker.store.engine import make_engine
@@ -34,5 +37,8 @@ def current() -> int:
     with engine.connect() as connection:
         found = migrate.current(connection)
     engine.dispose()
+    if json_:
+        print_json({"has": found, "needs": migrate.head()})
+        return Exit.OK if found == migrate.head() else Exit.UNSOUND
     typer.echo(f"has {found or 'nothing'}, needs {migrate.head()}")
     return Exit.OK if found == migrate.head() else Exit.UNSOUND
