@@ -114,6 +114,7 @@ def copydesk(desk, monkeypatch, capfd, tmp_path):
         signal.signal(number, handler)
 
 
+@pytest.mark.timeout(400)
 def test_every_command_is_run_and_five_hundred_are_mended(copydesk):
     said = {}
     for line in commands():
@@ -144,6 +145,6 @@ def test_every_command_is_run_and_five_hundred_are_mended(copydesk):
         left = copydesk("copydesk dead list --code yaml_unquoted_colon --json")
         return not left
 
-    until(mended, seconds=60, what="all 500 are in the store", every=0.5)
+    until(mended, seconds=60, what="all 500 are in the store", every=1)
     (newest, *_) = json.loads(copydesk("copydesk explain c499 --json"))["receipts"]
     assert newest["outcome"] == "stored"

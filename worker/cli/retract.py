@@ -35,7 +35,7 @@ def retract(
     config = settings()
     engine = make_engine(config, pooled=False)
     with engine.connect() as connection:
-        told = explain(connection, wanted)["documents"]
+        told = explain(connection, wanted, most=10_000)["documents"]
     engine.dispose()
     is_url = wanted.startswith(("http://", "https://"))
     found = [
