@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -58,5 +58,21 @@ def worker(
         "--without-mingle",
         "--loglevel=WARNING",
     ]
-    celery.worker_main([*arguments, f"--concurrency={concurrency or config.concurrency}"])
-    return 0
+    code = 0
+    try:
+        celery.worker_main([*arguments, f"--concurrency={concurrency or config.concurrency}"])
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """Leave without taking the interpreter apart, which costs a second and changes nothing."""
+    import atexit
+    import logging
+    import os
+
+    atexit._run_exitfuncs()
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)

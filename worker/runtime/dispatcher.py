@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 from celery import bootsteps
-from kombu.exceptions import OperationalError
+from kombu.exceptions import InconsistencyError, OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.intake.connect import connect
@@ -48,6 +48,8 @@ class Dispatcher(bootsteps.StartStopStep):
         self.loop: DispatchLoop | None = None
 
     def start(self, parent: Any) -> None:
+        if self.loop is not None:
+            self.loop.abandon()
         self.loop = DispatchLoop(settings(), parent.app.tasks["copydesk.ingest"], parent.app.tasks["copydesk.maintain"])
         self.loop.start()
 
@@ -83,6 +85,7 @@ class DispatchLoop(threading.Thread):
         self._idle = config.poll_seconds
         self._state, self._reason = "starting", ""
         self._last_round: float | None = None
+        self._last_step = time.monotonic()
         self._next_reap = 0.0
         self._next_forget = time.monotonic() + _FORGET_EVERY_SECONDS
 
@@ -94,6 +97,15 @@ class DispatchLoop(threading.Thread):
         """Hand out nothing more; returns when the thread has ended."""
         self._ended.set()
         self.join(timeout=10)
+
+    @property
+    def last_step(self) -> float:
+        """time.monotonic() of the last step."""
+        return self._last_step
+
+    def abandon(self) -> None:
+        """Hand out nothing more, should it ever wake: another takes its place."""
+        self._ended.set()
 
     def run(self) -> None:
         while not self._ended.is_set():
@@ -141,6 +153,7 @@ class DispatchLoop(threading.Thread):
 
     def _is(self, state: str, reason: str) -> None:
         self._state, self._reason, self._last_round = state, reason, time.time()
+        self._last_step = time.monotonic()
 
     def _waiting(self) -> int:
         """Documents on all lanes, for a log line."""
@@ -213,4 +226,12 @@ class DispatchLoop(threading.Thread):
         return len(found)
 
     def _send(self, lane: Lane, ids: list[str]) -> None:
-        self._ingest.apply_async((lane.name, ids), retry=False)
+        try:
+            self._ingest.apply_async((lane.name, ids), retry=False)
+        except InconsistencyError:
+            # Somebody deleted the queue's binding, which kombu writes only when it connects.
+            with self._ingest.app.connection_for_write() as connection:
+                self._ingest.app.amqp.queues[self._ingest.app.conf.task_default_queue](
+                    connection.default_channel
+                ).declare()
+            self._ingest.apply_async((lane.name, ids), retry=False)

@@ -27,12 +27,15 @@ from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
 from worker.runtime.dispatcher import Dispatcher, DispatchLoop
 from worker.runtime.guard import Guard
+from worker.runtime.mending import StuckChildren, orphaned, restart_consumer, restart_process, stop_warmly
 from worker.runtime.request import Loss, ended, losses
+from worker.runtime.watchdog import Remedy, Seen, Watchdog
 from worker.settings import Settings, settings
 
 log = get_logger("worker")
 
 _NEWS_SECONDS = 0.2
+_TURN_SECONDS = 0.2
 
 
 class Keeper(bootsteps.StartStopStep):
@@ -43,6 +46,14 @@ class Keeper(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self.loop: KeeperLoop | None = None
+
+    def register_with_event_loop(self, parent: Any, hub: Any) -> None:
+        """A sign of life of the event loop; without it, it also would hear of SIGTERM only every second."""
+        hub.call_repeatedly(_TURN_SECONDS, self._turned)
+
+    def _turned(self) -> None:
+        if self.loop is not None:
+            self.loop.loop_turn = time.monotonic()
 
     def start(self, parent: Any) -> None:
         self.loop = KeeperLoop(settings(), parent)
@@ -66,6 +77,10 @@ class KeeperLoop(threading.Thread):
         self._tally = Tally(self._client)
         self._queues = [LeaseQueue(self._client, lane.name) for lane in config.lane_list]
         self._ended = threading.Event()
+        self._watchdog = Watchdog(config.watchdog_seconds)
+        self._stuck = StuckChildren(config.watchdog_seconds)
+        self.loop_turn = time.monotonic()
+        """When Celery's event loop last turned."""
         host, now = socket.gethostname(), time.time()
         self._worker = WorkerState(
             name=f"{host}:{os.getpid()}", host=host, pid=os.getpid(), version=metadata.version("copydesk"), started=now,
@@ -84,6 +99,7 @@ class KeeperLoop(threading.Thread):
             try:
                 self._look()
                 self._beat()
+                self._watch()
             except redis.RedisError:
                 pass  # the dispatcher says that Redis is away; silence is how others learn it
             except Exception:
@@ -93,6 +109,32 @@ class KeeperLoop(threading.Thread):
             presence.leave(self._client, self._worker.name)
         except redis.RedisError:
             return
+
+    def _watch(self) -> None:
+        """Restart what hangs; only while Redis answers, else there is another cause."""
+        if orphaned():
+            log.error("The supervisor of this worker is gone", next="it stops")
+            stop_warmly()
+        self._stuck.end(self._controller)
+        loop = self._dispatcher()
+        if loop is None:
+            return
+        queued: Any = self._client.llen(self._controller.app.conf.task_default_queue)
+        seen = Seen(
+            now=time.monotonic(), dispatcher_alive=loop.is_alive(), dispatcher_step=loop.last_step,
+            loop_turn=self.loop_turn, consuming=self._worker.is_consuming, queued=queued,
+            received=celery_state.all_total_count[0], busy=len(celery_state.active_requests),
+        )  # fmt: skip
+        found = self._watchdog.judge(seen)
+        if found is not None:
+            remedy, why = found
+            log.error("The worker is stuck", error=why, next=f"its {remedy} is restarted")
+            if remedy is Remedy.DISPATCHER:
+                self._controller.copydesk_dispatcher.start(self._controller)
+            elif remedy is Remedy.CONSUMER:
+                restart_consumer(self._controller)
+            else:
+                restart_process(self._controller)
 
     def _wait(self) -> None:
         """Until the next beat is due, which is at once where there is news; what is lost meanwhile is noted."""

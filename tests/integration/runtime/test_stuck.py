@@ -1,0 +1,119 @@
+"""A worker of which a part hangs or dies mends itself, outside systemd and Compose."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+
+from tests.runtime_hooks import article
+from tests.servers import ROOT, Background, processes_naming, until
+from worker.intake.presence import workers
+
+_HANG = """
+import time
+from worker.runtime import dispatcher
+
+_round, hung = dispatcher.DispatchLoop._round, []
+
+def hang(self):
+    if not hung and self._client.get("test:hang"):
+        hung.append(self)
+        while True:
+            time.sleep(1)
+    return _round(self)
+
+def end(self):
+    if not hung and self._client.get("test:end"):
+        hung.append(self)
+        raise SystemExit  # no Exception: it ends the thread
+    return hang(self)
+
+dispatcher.DispatchLoop._round = end
+"""
+
+
+@pytest.fixture
+def start(settings, redis_client, tmp_path):
+    """`start()`: a worker that consumes, and its main process."""
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(_HANG)
+    settings = {**settings, "PYTHONPATH": f"{tmp_path}/hook:{ROOT}", "COPYDESK_WATCHDOG_SECONDS": "3",
+                "COPYDESK_LOG_FORMAT": "json"}  # fmt: skip
+    with contextlib.ExitStack() as stack:
+
+        def go():
+            run = stack.enter_context(Background("worker", "--concurrency", "1", cwd=tmp_path, **settings))
+            (state,) = until(lambda: [w for w in workers(redis_client) if w.is_consuming], what="it consumes")
+            return run, state
+
+        yield go
+    until(lambda: processes_naming(str(tmp_path)) == [], seconds=10, what="nothing stays behind")
+
+
+def flows(redis_client, receipts, number, *, seconds=30):
+    id_ = redis_client.xadd("documents", {"raw": article(number), "key": str(number)}).decode()
+    until(lambda: id_ in receipts(), seconds=seconds, what="a document is stored")
+
+
+@pytest.mark.parametrize("how", ["hang", "end"])
+def test_a_dispatcher_that_hangs_or_ends_is_replaced(how, start, redis_client, receipts):
+    run, state = start()
+    flows(redis_client, receipts, 1)
+    redis_client.set(f"test:{how}", 1)
+    time.sleep(1)
+    flows(redis_client, receipts, 2)
+    assert "its dispatcher is restarted" in run.text()
+    assert [w.pid for w in workers(redis_client)] == [state.pid], "the process stayed"
+
+
+def test_a_binding_that_somebody_deleted_is_made_again(start, redis_client, receipts):
+    start()
+    redis_client.delete("_kombu.binding.copydesk")
+    flows(redis_client, receipts, 1)
+
+
+def test_a_main_process_that_is_killed_comes_again(start, redis_client, receipts):
+    run, state = start()
+    os.kill(state.pid, signal.SIGKILL)
+    flows(redis_client, receipts, 1)
+    assert run.process.poll() is None
+    assert "it starts again" in run.text()
+
+
+def test_an_event_loop_that_hangs_ends_the_process_which_comes_again(start, redis_client, receipts):
+    run, state = start()
+    # A stopped process does nothing at all, so its keeper cannot help: here only the signal's end wakes it.
+    os.kill(state.pool[0].pid, signal.SIGSTOP)
+    flows(redis_client, receipts, 1)
+    assert "does not take up its batch" in run.text()
+
+
+def test_a_worker_whose_supervisor_is_killed_stops(start, redis_client):
+    run, _ = start()
+    run.process.kill()
+    run.process.wait()
+    until(lambda: not workers(redis_client), what="it leaves")
+
+
+def test_a_stop_leaves_nothing_pending_and_is_quick(start, redis_client, receipts):
+    run, _ = start()
+    flows(redis_client, receipts, 0)
+    for number in range(3000):
+        redis_client.xadd("documents", {"raw": article(number), "key": str(number)})
+    until(lambda: len(receipts()) > 100, what="it is in the middle")
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(timeout=30) == 0
+    held = {c["name"].decode(): c["pending"] for c in redis_client.xinfo_consumers("documents", "copydesk")}
+    held.pop("dispatched")
+    assert set(held.values()) <= {0}, (
+        "no process holds anything: what is dispatched lies on Celery's queue for the next"
+    )
+    start()
+    back = time.monotonic()
+    until(lambda: redis_client.xlen("documents") == 0, seconds=60, what="the rest is done")
+    pending = redis_client.xpending("documents", "copydesk")["pending"]
+    assert pending == 0, back
