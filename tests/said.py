@@ -44,17 +44,27 @@ def _calls_of(path: str, source: str) -> list[Call]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _name(node.value.func) == "get_logger":
             loggers[node.targets[0].id] = node.value.args[0].value
-    return [
-        Call(path, node.lineno, loggers[node.func.value.id], _LEVELS[node.func.attr], _sentence(node),
-             tuple(keyword.arg for keyword in node.keywords if keyword.arg))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _LEVELS
-        and isinstance(node.func.value, ast.Name) and node.func.value.id in loggers
-    ]  # fmt: skip
+    found = []
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _LEVELS):
+            continue
+        said_by = node.func.value
+        if isinstance(said_by, ast.Name) and said_by.id in loggers:
+            area = loggers[said_by.id]
+        elif isinstance(said_by, ast.Call) and _name(said_by.func) == "get_logger":
+            area = said_by.args[0].value
+        else:
+            continue
+        fields = tuple(keyword.arg for keyword in node.keywords if keyword.arg)
+        found.append(Call(path, node.lineno, area, _LEVELS[node.func.attr], _sentence(node), fields))
+    return found
 
 
 def _sentence(call: ast.Call) -> str | None:
+    """What is filled in at run time is `…`."""
     first = call.args[0] if call.args else None
+    if isinstance(first, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in first.values)
     return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.servers import VALID, copydesk
+from tests.servers import VALID, Background, copydesk
+from worker.intake.feed import publish
 
 
 def ends(expected, *arguments, cwd, **settings):
@@ -45,14 +46,30 @@ def test_an_unusable_setting_is_2(tmp_path):
     assert "concurrency" in run.stderr
 
 
-@pytest.mark.parametrize("arguments", [("ingest", VALID), ("status",), ("submit", VALID), ("up",), ("audit",)], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [("ingest", VALID), ("status",), ("submit", VALID), ("up",), ("audit",), ("tail",), ("lane", "list")],
+    ids=str,
+)
 def test_a_redis_that_is_not_there_is_3(tmp_path, arguments):
     run = ends(3, *arguments, cwd=tmp_path, COPYDESK_REDIS_URL="redis://:hunter2@127.0.0.1:1/0")
     assert "COPYDESK_REDIS_URL" in run.stderr
     assert "hunter2" not in run.stderr
 
 
-@pytest.mark.parametrize("arguments", [("ingest", VALID), ("status",), ("db", "upgrade"), ("db", "current")], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ingest", VALID),
+        ("status",),
+        ("db", "upgrade"),
+        ("db", "current"),
+        ("sources",),
+        ("explain", "x"),
+        ("dead", "list"),
+    ],
+    ids=str,
+)
 def test_a_database_that_is_not_there_is_3(tmp_path, arguments):
     url = "postgresql://me:hunter2@127.0.0.1:1/copydesk"
     run = ends(3, *arguments, cwd=tmp_path, COPYDESK_DATABASE_URL=url)
@@ -76,3 +93,17 @@ def test_no_arguments_shows_help(tmp_path):
     assert "ingest" in run.stdout + run.stderr
     assert "Traceback" not in run.stderr
     assert run.returncode == 2
+
+
+def test_ctrl_c_is_130(tmp_path, valkey, redis_client):
+    with Background("tail", "--json", cwd=tmp_path, COPYDESK_REDIS_URL=valkey.url) as tail:
+        with redis_client.pipeline() as pipe:
+            publish(pipe, lane="l", worker="w", rows=[("1-0", "s", "stored", "k", None, [])])
+            pipe.execute()
+        tail.says('"outcome": "stored"')
+        assert tail.interrupt() == 130
+    assert "Traceback" not in tail.text()
+
+
+def test_an_option_of_tail_that_means_nothing_is_2(tmp_path):
+    ends(2, "tail", "--outcome", "lost", cwd=tmp_path)

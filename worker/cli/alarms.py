@@ -58,7 +58,10 @@ def _of_lanes(found: Mapping[str, Any]) -> list[str]:
                 f"Lane {lane['lane']}: {lane['missing']:,} entries were removed by somebody else, see copydesk audit"
             )
         if lane.get("paused"):
-            out.append(f"Lane {lane['lane']} is paused: copydesk lane resume {lane['lane']}")
+            pause = lane["paused"]
+            out.append(
+                f"Lane {lane['lane']} is paused by {pause['who']} ({pause['why']}): copydesk lane resume {lane['lane']}"
+            )
         elif found.get("workers") and not lane["rate"] and (lane["oldest_seconds"] or 0) > _OLD_SECONDS:
             out.append(
                 f"Lane {lane['lane']} stands still: {lane['backlog']:,} wait and none gets an outcome, see the log"

@@ -40,14 +40,18 @@ def upgrade() -> int:
     return Exit.OK
 
 
-def current() -> int:
+def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
     """Show the schema that the store has and the one that this version needs."""
+    from worker.cli.show import print_json
     from worker.store import migrate
 
     engine = _engine()
     with engine.connect() as connection:
         found = migrate.current(connection)
     engine.dispose()
+    if json_:
+        print_json({"has": found, "needs": migrate.head()})
+        return Exit.OK if found == migrate.head() else Exit.UNSOUND
     typer.echo(f"has {found or 'nothing'}, needs {migrate.head()}")
     return Exit.OK if found == migrate.head() else Exit.UNSOUND
 

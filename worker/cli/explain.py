@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: copydesk explain https://harbour-courier.example/news/ferry-face-scans")(explain)
+    app.command(
+        epilog="Example: copydesk explain https://www.harbour-courier.example/news/business/article243103.html"
+    )(explain)
 
 
 def explain(

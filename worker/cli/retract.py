@@ -10,7 +10,9 @@ from worker.cli.exits import Exit
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: copydesk retract https://harbour-courier.example/news/ferry-face-scans --yes")(retract)
+    app.command(
+        epilog="Example: copydesk retract https://www.harbour-courier.example/news/business/article243103.html --yes"
+    )(retract)
 
 
 def retract(
@@ -34,7 +36,7 @@ def retract(
     config = settings()
     engine = make_engine(config, pooled=False)
     with engine.connect() as connection:
-        told = explain(connection, wanted)["documents"]
+        told = explain(connection, wanted, most=10_000)["documents"]
     engine.dispose()
     is_url = wanted.startswith(("http://", "https://"))
     found = [

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.intake import presence
+from worker.intake.lanes import Pause, paused
 from worker.intake.stream import LeaseQueue, id_key
 from worker.intake.tally import Minute, Tally
 from worker.operate.minutes import Flow, drain_seconds, flow
@@ -51,7 +52,8 @@ def of_redis(settings: Settings, client: redis.Redis, recent: Recent) -> dict[st
     """Lanes (all of a lane from one moment, so its sum holds at every moment), workers, and what was done lately."""
     now = time.time()
     minutes = recent.look(now)
-    lanes = [_lane(client, lane.name, minutes, now) for lane in settings.lane_list]
+    held = paused(client)
+    lanes = [_lane(client, lane.name, minutes, now, held.get(lane.name)) for lane in settings.lane_list]
     lately = {
         "minute": _flow(minutes, 2, 60 + now % 60), "hour": _flow(minutes, 60, 3600), "day": _flow(minutes, 1440, 86_400),
     }  # fmt: skip
@@ -79,7 +81,7 @@ def of_store(engine: Engine) -> dict[str, Any]:
     return found
 
 
-def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float) -> dict[str, Any]:
+def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float, pause: Pause | None) -> dict[str, Any]:
     queue = LeaseQueue(client, name)
     queue.ensure()
     state = queue.state()
@@ -98,6 +100,9 @@ def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float)
         "rate": rate,
         "in_rate": in_rate,
         "drain_seconds": drain_seconds(state.backlog, rate - in_rate),
+        "paused": {"who": pause.who, "why": pause.why, "by": pause.by, "seconds": _age(pause.at, now)}
+        if pause
+        else None,
     }
 
 

@@ -1,0 +1,150 @@
+"""The runbook: each alarm has its heading, and every command on it is run, on a desk with 500 documents to mend."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+
+import pytest
+import redis
+
+from tests.e2e.documents import document
+from tests.said import calls
+from tests.servers import ROOT, VALID, Background, until
+from worker.cli import main
+from worker.cli.exits import Exit
+from worker.settings import embedded_redis_url, settings
+
+RUNBOOK = (ROOT / "worker" / "deploy" / "RUNBOOK.md").read_text("utf-8")
+HEADINGS = re.findall(r"^#+ (.*)$", RUNBOOK, re.MULTILINE)
+NO_TITLE = "---\nexcerpt: no title\nwebUrl: https://t.example\n---\n"
+COLON = "---\ntitle: Story {n}\nexcerpt: They call it: the hall\nwebUrl: https://colon.example/{n}\n---\n"
+
+
+def commands():
+    """Each command of the blocks once, in order."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", RUNBOOK, re.MULTILINE | re.DOTALL)
+    return list(dict.fromkeys(re.sub(r"\s+#.*", "", line) for block in blocks for line in block.splitlines()))
+
+
+def test_each_alarm_has_its_heading():
+    patterns = {
+        call.event: re.escape(call.event).replace("…", ".+") for call in calls() if call.level in ("warning", "error")
+    }
+    missing = [event for event, pattern in patterns.items() if not any(re.fullmatch(pattern, h) for h in HEADINGS)]
+    text = RUNBOOK.replace("\n", " ")
+    # Two of one cause may share a heading that names both.
+    assert [event for event in missing if event not in text] == []
+    assert len(patterns) > 20, "the scan finds the alarms"
+
+
+def test_a_missing_heading_would_be_seen():
+    (call,) = calls("log = get_logger('x')\nlog.error('The sky falls')\n")
+    assert call.event not in RUNBOOK
+
+
+def test_links_within_it_lead_somewhere():
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in HEADINGS}
+    targets = re.findall(r"\]\(#([^)]+)\)", RUNBOOK)
+    assert targets
+    assert set(targets) <= anchors
+
+
+def test_its_exit_codes_are_those_of_the_program():
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", RUNBOOK, re.MULTILINE)} == set(Exit)
+
+
+def test_commands_within_sentences_exist():
+    import typer
+
+    known = set(typer.main.get_command(main.app).commands)
+    assert set(re.findall(r"`copydesk ([a-z]+)", RUNBOOK)) <= known
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A running desk with what the runbook speaks of: 500 documents of one fault, others, and some in the store."""
+    folder = tmp_path_factory.mktemp("night")
+    with Background("up", cwd=folder) as up:
+        up.says("serves the lanes documents")
+        with redis.Redis.from_url(embedded_redis_url(folder / ".copydesk")) as client:
+            send = client.pipeline(transaction=False)
+            for n in range(4):
+                fields = {"raw": NO_TITLE, "source": "my-crawler", "key": f"t{n}"}
+                send.xadd("documents", fields)
+                if not n:  # alone, so that it is dead letter 1
+                    send.execute()
+                    until(lambda: client.xlen("documents") == 0, what="the first has its outcome")
+                send.xadd("documents", {"raw": "robots.txt", "source": "my-crawler", "key": f"r{n}"})
+            send.xadd("documents", {"raw": document(1, 10), "source": "my-crawler", "key": "story.md"})
+            ferry = (VALID / "ferry-face-scans-harbour-courier.md").read_bytes()
+            send.xadd("documents", {"raw": ferry, "source": "good-crawler", "key": "ferry.md"})
+            for n in range(500):
+                send.xadd("documents", {"raw": COLON.format(n=n), "source": "my-crawler", "key": f"c{n}"})
+            send.execute()
+            until(lambda: client.xlen("documents") == 0, seconds=60, what="all have an outcome")
+        yield folder
+        assert up.process.poll() is None, up.text()
+
+
+@pytest.fixture
+def copydesk(desk, monkeypatch, capfd, tmp_path):
+    """`copydesk(line)`: runs a command of the runbook in this process (a hundred would take minutes to start), exits 0."""
+    monkeypatch.chdir(desk)
+    (tmp_path / "mended.md").write_text(document(2, 10))
+    monkeypatch.setenv("EDITOR", f"cp {tmp_path / 'mended.md'}")
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("COLUMNS", "120")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    settings.cache_clear()
+
+    def run(line, code=0):
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main.run(shlex.split(line)[1:])
+        shown = capfd.readouterr()
+        assert ended.value.code == code, f"{line}\n{shown.out}{shown.err}"
+        return shown.out + shown.err
+
+    yield run
+    settings.cache_clear()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.timeout(400)
+def test_every_command_is_run_and_five_hundred_are_mended(copydesk):
+    said = {}
+    for line in commands():
+        assert line.startswith("copydesk "), line
+        said[line] = copydesk(line)
+    assert "healthy" in said["copydesk health"]
+    assert "It is in the store and its article shows it" in said["copydesk explain story.md"]
+    assert (
+        "harbour-courier.example/news/business/article243103.html"
+        in said["copydesk explain https://www.harbour-courier.example/news/business/article243103.html"]
+    )
+    assert re.search(r"my-crawler +509 +508 +99\.8%", said["copydesk sources"]), said["copydesk sources"]
+    assert re.search(
+        r"yaml_unquoted_colon +my-crawler +500|yaml_unquoted_colon\W+my-crawler\W+500", said["copydesk dead list"]
+    )
+    assert (
+        "story.md" in said["copydesk tail --source my-crawler --last 20 --seconds 1"]
+        or "c499" in said["copydesk tail --source my-crawler --last 20 --seconds 1"]
+    )
+    assert "0 would pass now, 4 would be rejected again" in said["copydesk dead replay --code no_title"]
+    (dry, done) = [said[line] for line in said if "dead mend" in line]
+    assert "500 would pass with this change, 0 would be rejected again" in dry
+    assert "-excerpt: They call it: the hall" in dry
+    assert "500 mended and replayed" in done
+    assert "Drained" in said["copydesk status --wait-drained --timeout 120"]
+
+    def mended():
+        left = copydesk("copydesk dead list --code yaml_unquoted_colon --json")
+        return not left
+
+    until(mended, seconds=60, what="all 500 are in the store", every=1)
+    (newest, *_) = json.loads(copydesk("copydesk explain c499 --json"))["receipts"]
+    assert newest["outcome"] == "stored"

@@ -1,0 +1,67 @@
+"""What `retract` takes back, and on which lane it says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.store.desk import work
+from worker.cli import main
+from worker.intake.stream import Claimed
+from worker.settings import settings
+from worker.store import migrate
+from worker.store.engine import make_engine
+
+URL = "https://www.one.example/story"
+
+
+@pytest.fixture
+def retract(redis_client, valkey, tmp_path, monkeypatch, capsys):
+    """`retract(…)`: exit code and output, on a store where `agency` and 60 others tell one URL."""
+    for name, value in (("REDIS_URL", valkey.url), ("DATA_DIR", tmp_path), ("LANES", "documents=4,feed=1@agency")):
+        monkeypatch.setenv(f"COPYDESK_{name}", str(value))
+    settings.cache_clear()
+    migrate.upgrade(settings())
+    engine = make_engine(settings())
+    raw = f"---\ntitle: One\nwebUrl: {URL}\n---\n".encode()
+    sources = ["agency", *(f"s{n}" for n in range(60))]
+    entries = [
+        Claimed(f"{1_700_000_000_000 + n}-0", 0, 100, {b"raw": raw, b"source": source.encode(), b"key": f"{n}.md".encode()}, truncated=False)
+        for n, source in enumerate(sources)
+    ]  # fmt: skip
+    work(engine, "documents", entries)
+    engine.dispose()
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main.run(["retract", *arguments])
+        shown = capsys.readouterr()
+        return ended.value.code, shown.out + shown.err
+
+    yield run
+    settings.cache_clear()
+
+
+def test_a_lane_that_fixes_its_source_speaks_for_no_other(retract, redis_client):
+    code, said = retract("1.md", "--lane", "feed", "--yes")
+    assert code == 2
+    assert "fixes another source" in said
+    assert retract("0.md", "--lane", "feed", "--yes")[0] == 0
+    assert redis_client.xlen("feed") == 1
+    assert retract("1.md", "--yes")[0] == 0
+    assert redis_client.xlen("documents") == 1
+
+
+def test_a_lane_that_is_none_is_refused(retract):
+    code, said = retract("1.md", "--lane", "nowhere")
+    assert code == 2
+    assert "no lane" in said
+
+
+def test_all_who_tell_a_url_are_taken_back_not_only_fifty(retract, redis_client):
+    code, _ = retract(URL, "--yes")
+    assert code == 0
+    assert redis_client.xlen("documents") + redis_client.xlen("feed") == 61
+
+
+def test_a_receipt_id_is_no_key(retract):
+    assert retract("1700000000001-0")[0] == 1
