@@ -76,7 +76,7 @@ def test_a_killed_leader_is_followed_within_seconds_and_nothing_differs(store_ur
     nobody_leads(engine)
     whole = _waiting(engine)
     first, second = process(store_url), process(store_url)
-    until(lambda: _waiting(engine) < whole, what="some are linked", every=0.002)
+    until(lambda: _waiting(engine) < whole, what="some are linked", every=0.002, seconds=90)
     led_by = _holder(engine)
     victim = first if led_by.holder.endswith(f":{first.pid}") else second
     assert led_by.holder.endswith(f":{victim.pid}"), "exactly one of them leads"
