@@ -1,14 +1,26 @@
-"""A collection of documents through the product's own reading and editing, with what its `related` lists say."""
+"""A collection of documents through the product's own reading and editing, with what its `related` lists say.
+
+`arrive` takes it through the linker's pure parts as the linker does; `stored_links` are those that it would store.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from worker.document.limits import Limits
 from worker.document.validate import read
 from worker.enrich.copy import Copy
 from worker.enrich.edit import edit
+from worker.link.basis import Basis
+from worker.link.features import features_of
+from worker.link.frequencies import Frequencies
+from worker.link.index import Index
+from worker.link.stories import Neighbour, Node, arrange
+from worker.link.ties import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_tied
 
 
 @dataclass(slots=True)
@@ -23,6 +35,7 @@ class Item:
     excerpt: str | None
     quality: int | None
     url_hash: bytes
+    site: str | None = None
     related: set[int] = field(default_factory=set)
 
 
@@ -35,12 +48,15 @@ def load(folder: Path) -> list[Item]:
         if reading.article is not None:
             copy = edit(reading.article, reading.body, source="benchmark", key=name)
             copies[copy.url_hash] = (name, copy)
-    told = [(name, copy) for name, copy in copies.values() if copy.published_at and copy.canonical_url]
+    told = [
+        (name, copy) for name, copy in copies.values()
+        if copy.published_at and copy.canonical_url and copy.kind in STORY_KINDS
+    ]  # fmt: skip
     told.sort(key=lambda one: (one[1].published_at, one[1].url_hash))
     items = [
         Item(
             number, copy.canonical_url or "", name, copy.published_at.timestamp() if copy.published_at else 0.0,
-            copy.title, copy.excerpt, copy.quality, copy.url_hash,
+            copy.title, copy.excerpt, copy.quality, copy.url_hash, copy.provider.domain if copy.provider else None,
         )
         for number, (name, copy) in enumerate(told, 1)
     ]  # fmt: skip
@@ -56,3 +72,51 @@ def load(folder: Path) -> list[Item]:
                 item.related.add(other)
                 items[other - 1].related.add(item.number)
     return items
+
+
+def arrive(items: list[Item], *, at_once: bool, floor: float, most: int) -> tuple[dict[tuple[int, int], float], float]:
+    """The cosine of each pair of articles at least `floor`, and the CPU seconds it took.
+
+    Each arrives on the day of its publication, or all `at_once` on one day.
+    """
+    days: dict[int, list[Item]] = defaultdict(list)
+    for item in items:
+        days[0 if at_once else int(item.time // 86_400)].append(item)
+    index, completed, pairs = Index(), Frequencies(), {}
+    began = time.process_time()
+    for day in sorted(days):
+        basis, today, features = Basis(datetime.fromtimestamp(day * 86_400, UTC).date(), completed), Frequencies(), {}
+        for item in days[day]:
+            features[item.number] = features_of(item.title, item.excerpt)
+            today.add(features[item.number])
+            index.add(item.number, item.time, features[item.number])
+        index.set_frequencies(basis.with_today(today) if basis.is_cold(today.documents) else completed)
+        for item in days[day]:
+            for other, score in index.neighbours(item.number, item.time, features[item.number], floor=floor, most=most):
+                pairs[min(other, item.number), max(other, item.number)] = score
+        completed.merge(today)
+    return pairs, time.process_time() - began
+
+
+def stored_links(items: list[Item], pairs: dict[tuple[int, int], float]) -> dict[tuple[int, int], tuple[str, float]]:
+    """Of the pairs those that become links: (numbers) → (kind, score)."""
+    texts = {item.number: Text(item.title, item.excerpt, item.site) for item in items}
+    return {
+        (a, b): ("duplicate" if is_copy(texts[a], texts[b]) else "similar", score)
+        for (a, b), score in pairs.items()
+        if score >= THRESHOLD and may_be_tied(texts[a], texts[b])
+    }
+
+
+def told_stories(items: list[Item], links: dict[tuple[int, int], tuple[str, float]]) -> list[list[int]]:
+    """The stories of two and more articles."""
+    order = {item.number: (int(item.time // 86_400), item.url_hash) for item in items}
+    near: dict[int, list[Neighbour]] = defaultdict(list)
+    for (a, b), (_, score) in links.items():
+        near[a].append(Neighbour(b, score, order[b], b))
+        near[b].append(Neighbour(a, score, order[a], a))
+    firsts = arrange(order, lambda ids: {one: Node(one, order[one], None, near[one]) for one in ids})
+    groups: dict[int, list[int]] = defaultdict(list)
+    for one, first in firsts.items():
+        groups[first].append(one)
+    return sorted((group for group in groups.values() if len(group) > 1), key=len, reverse=True)

@@ -1,0 +1,106 @@
+"""What linking costs with many made-up articles: CPU a document, memory, and the time to read the window again.
+
+Words are drawn by Zipf's law from a vocabulary of 200,000, so that the number of different features grows as it does in
+real collections (about 12 an article).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import insert
+
+from worker.link.features import features_of
+from worker.link.frequencies import Frequencies
+from worker.link.index import Index
+from worker.link.ties import THRESHOLD
+from worker.link.window import Window
+from worker.settings import Settings
+from worker.store.engine import make_engine
+from worker.store.migrate import upgrade
+from worker.store.rows import blank
+from worker.store.tables import articles
+
+_VOCABULARY = 200_000
+_DAYS = 14
+_ASKED = 2_000
+
+
+def texts(count: int, seed: int = 1) -> Iterator[tuple[str, str]]:
+    """(title, excerpt) of articles of about the length of real ones."""
+    random = np.random.default_rng(seed)
+    share = 1 / np.arange(3, _VOCABULARY + 3) ** 1.05
+    cumulative = np.cumsum(share / share.sum())
+    for _ in range(count):
+        drawn = [f"w{number}" for number in np.searchsorted(cumulative, random.random(45)).tolist()]
+        yield " ".join(drawn[:10]), " ".join(drawn[10:])
+
+
+def measure(count: int) -> None:
+    _cost_of_a_document(20_000)
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/scale.db"
+        # Elsewhere, so that its memory is not counted.
+        child = multiprocessing.get_context("spawn").Process(target=_fill, args=(url, folder, count))
+        child.start()
+        child.join()
+        _rebuild(url, folder)
+
+
+def _cost_of_a_document(window: int) -> None:
+    index, frequencies = Index(), Frequencies()
+    step = _DAYS * 86_400 / window
+    for number, (title, excerpt) in enumerate(texts(window)):
+        features = features_of(title, excerpt)
+        frequencies.add(features)
+        index.add(number, number * step, features)
+    index.set_frequencies(frequencies)
+    told = list(texts(_ASKED, seed=2))
+    began = time.process_time()
+    for number, (title, excerpt) in enumerate(told, window):
+        features = features_of(title, excerpt)
+        index.add(number, number * step, features)
+        index.neighbours(number, number * step, features, floor=THRESHOLD, most=300)
+    spent = time.process_time() - began
+    print(f"CPU a document, window of {window:,}: {1000 * spent / _ASKED:.3f} ms (features, adding, asking)")
+
+
+def _fill(url: str, folder: str, count: int) -> None:
+    config = Settings(database_url=url, data_dir=Path(folder))
+    upgrade(config)
+    engine = make_engine(config)
+    now = datetime.now(UTC)
+    rows = []
+    for number, (title, excerpt) in enumerate(texts(count)):
+        at = now - timedelta(days=_DAYS * (count - number) / count)
+        rows.append({
+            **blank(blake2b(str(number).encode(), digest_size=16).digest(), at), "kind": "article", "title": title,
+            "excerpt": excerpt, "published_at": at, "is_stub": False, "link_state": "linked",
+        })  # fmt: skip
+    with engine.begin() as connection:
+        for start in range(0, count, 5000):
+            connection.execute(insert(articles), rows[start : start + 5000])
+    engine.dispose()
+
+
+def _rebuild(url: str, folder: str) -> None:
+    engine = make_engine(Settings(database_url=url, data_dir=Path(folder)))
+    window = Window(1_000_000)
+    began, clock = time.process_time(), time.monotonic()
+    with engine.connect() as connection:
+        window.cover(connection, 0.0, 0.0, lambda: None)
+    spent, waited = time.process_time() - began, time.monotonic() - clock
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    held = int(Path(f"/proc/{os.getpid()}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    print(f"window of {len(window.index):,} read again: {spent:.1f} s of CPU, {waited:.1f} s in all; "
+          f"memory of the whole process {held:.0f} MB, {peak:.0f} MB at most")  # fmt: skip
+    engine.dispose()
