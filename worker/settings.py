@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(0.005, gt=0, description="the dispatcher's shortest wait when the lanes are empty")
     max_attempts: int = Field(3, ge=1, description="deaths or time-outs while reading a document before it is poison")
 
+    slow_down_backlog: int = Field(
+        10_000, ge=1, description="entries of a lane; some ten seconds of work of one worker"
+    )
+    slow_down_age_seconds: float = Field(60, gt=0, description="age of a lane's oldest entry; news is late after that")
+    slow_down_longest_seconds: float = Field(30, gt=0, description="a producer is never asked to wait longer")
+
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task

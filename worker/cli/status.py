@@ -20,6 +20,7 @@ def status(json_: Annotated[bool, typer.Option("--json", help="one JSON object")
     from worker.cli.show import data_console, outcome_table, print_json
     from worker.intake.connect import connect
     from worker.operate.figures import figures
+    from worker.operate.lanes import sentences
     from worker.runtime.supervisor import Desk
     from worker.settings import settings
     from worker.store.engine import make_engine
@@ -42,6 +43,8 @@ def status(json_: Annotated[bool, typer.Option("--json", help="one JSON object")
     out.print(table)
     for lane in found["lanes"]:
         out.print(_sum(lane), soft_wrap=True)
+        for sentence in sentences(lane):
+            out.print(sentence, style="red", soft_wrap=True)
     out.print()
     out.print(outcome_table(found["outcomes"]))
     if found["dead_letters"]:
@@ -60,5 +63,5 @@ def status(json_: Annotated[bool, typer.Option("--json", help="one JSON object")
 
 
 def _sum(lane: dict[str, Any]) -> str:
-    line = f"{lane['lane']}: {lane['added']:,} added = {lane['settled']:,} with an outcome + {lane['backlog']:,} in the backlog"
-    return line if not lane["missing"] else f"{line}, and {lane['missing']:,} removed by somebody else (copydesk audit)"
+    sign = "=" if lane["missing"] == 0 else "≠"
+    return f"{lane['lane']}: {lane['added']:,} added {sign} {lane['settled']:,} with an outcome + {lane['backlog']:,} in the backlog"

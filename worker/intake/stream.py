@@ -21,6 +21,8 @@ import redis
 
 GROUP = "copydesk"
 DISPATCHED = "dispatched"
+AHEAD_SECONDS = 86_400
+"""An id this far in the future was chosen by a producer, not by the server."""
 
 
 @dataclass(frozen=True, slots=True)

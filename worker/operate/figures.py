@@ -9,6 +9,7 @@ import redis
 from sqlalchemy import Engine
 
 from worker.intake.stream import LeaseQueue, id_key
+from worker.operate.lanes import fault, server_ms, vanished
 from worker.settings import Settings
 from worker.store import read
 
@@ -30,7 +31,8 @@ def figures(settings: Settings, client: redis.Redis, engine: Engine) -> dict[str
                 "pending": state.pending,
                 "oldest_seconds": round(max(oldest, 0), 1) if oldest is not None else None,
                 "outcomes": state.outcomes,
-                "missing": state.added - state.settled - state.backlog,
+                "missing": vanished(state),
+                "fault": fault(state, server_ms(client)),
             }
         )
     with engine.connect() as connection:

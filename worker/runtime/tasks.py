@@ -24,6 +24,7 @@ from worker.intake.stream import Claimed, LeaseQueue
 from worker.observe.logs import get_logger
 from worker.operate.maintenance import expire_raw
 from worker.pipeline import Batch, process
+from worker.runtime.slowdown import report_trouble
 from worker.settings import settings
 from worker.store.engine import is_conflict, is_transient, make_engine
 from worker.store.version import Version
@@ -81,6 +82,7 @@ def ingest(lane: str, ids: list[str]) -> None:
             next=f"they are tried again in {_STORE_DELAY_SECONDS:.0f} s; nothing is lost",
         )  # fmt: skip
         _release(queue, worker, entries)
+        report_trouble(_client())
 
 
 def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) -> None:
@@ -137,8 +139,9 @@ def _process_and_settle(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
     versions = [version for version in versions if not version.collides]
-    queue.settle((version.id, str(version.outcome)) for version in versions)
+    # Before the entries go: a crash in between repeats a receipt, and never costs one.
     _reply(versions, worker)
+    queue.settle((version.id, str(version.outcome)) for version in versions)
     _say(batch, versions, worker)
 
 
@@ -161,7 +164,11 @@ def _reply(versions: Sequence[Version], worker: str) -> None:
                 body = receipt_of(version, worker).model_dump_json()
                 pipe.xadd(version.reply_to or "", {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
                 pipe.expire(version.reply_to or "", _REPLY_SECONDS)
-            pipe.execute(raise_on_error=False)
+            replies = pipe.execute(raise_on_error=False)
+        refused = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
+        if refused:  # its sender named a key that is no stream, or another's
+            log.warning("Receipts could not be put where they were asked for", documents=len(refused), error=refused[0],
+                        next="the outcomes are in the store: copydesk explain")  # fmt: skip
     except redis.RedisError as error:
         log.warning("Receipts could not be sent", documents=len(asked), error=str(error))
 
