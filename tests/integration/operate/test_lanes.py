@@ -32,8 +32,8 @@ def process_all(queue):
     """As workers do; returns the texts in the order in which they were handed out."""
     texts = []
     while ids := [id_ for id_, _ in queue.dispatch(most=100, pending_cap=1000, most_bytes=1 << 20).entries]:
-        for entry in queue.claim("w", ids, lease_seconds=25, most_bytes=1 << 20):
-            texts.append(entry.fields[b"raw"].decode())
+        claimed = queue.claim("w", ids, lease_seconds=25, most_bytes=1 << 20)
+        texts += [entry.fields[b"raw"].decode() for entry in claimed]
         queue.settle((id_, "stored") for id_ in ids)
     return texts
 
