@@ -7,7 +7,7 @@ import unicodedata
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 _USUAL = re.compile(
-    r"https?://(?:(?!-)[a-z0-9-]{1,63}\.){1,10}[a-z]{2,63}(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?",
+    r"https?://(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.){1,10}[a-z]{2,63}(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?",
     re.ASCII | re.IGNORECASE,
 )
 _PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>//)?(?P<authority>[^/?#\\]*)", re.ASCII)

@@ -79,7 +79,11 @@ def test_ten_documents_pass_by_fifty_thousand(desk, record_property):
     assert seconds < 20, "within seconds; in a quiet machine about one"
     assert float(client.get("copydesk:slow-down:documents")) >= 3
     assert float(client.get("copydesk:slow-down:documents:agency")) == 0
-    until(lambda: queues["documents"].state().settled - before["documents"] > 3000, seconds=120, what="the flood goes down")
+    until(
+        lambda: queues["documents"].state().settled - before["documents"] > 3000,
+        seconds=120,
+        what="the flood goes down",
+    )
     done = {name: queue.state().settled - before[name] for name, queue in queues.items()}
     assert done["documents"] > 1.8 * done["documents:bulk"] > 0, f"weights 4 and 1: {done}"
     print(f"ten documents in {seconds:.2f} s beside 50,000; done meanwhile: {done}")
