@@ -18,13 +18,13 @@ ACL = ROOT / "worker" / "deploy" / "users.acl"
 class GuardedDesk:
     """Each user's password is its name. With `tcp` the server listens on a port of 127.0.0.1 too."""
 
-    def __init__(self, *, tcp: bool = False, options: tuple[str, ...] = (), **settings: str) -> None:
+    def __init__(self, *, tcp: bool = False, options: tuple[str, ...] = (), program: str = "", **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cd-desk-"))
         users = self.folder / "users.acl"
         users.write_text(re.sub(r">([A-Z]+)_PASSWORD", lambda match: f">{match[1].lower()}", ACL.read_text("utf-8")))
         self.port = free_port() if tcp else 0
         options = ("--aclfile", str(users), *options)
-        self.server = Valkey(port=self.port, options=options, credentials="operator:operator")
+        self.server = Valkey(port=self.port, options=options, credentials="operator:operator", program=program)
         self.settings = {"COPYDESK_DATABASE_URL": f"sqlite:///{self.folder / 'store.db'}", **settings}
         self.worker: Background | None = None
 

@@ -26,12 +26,15 @@ VALID = ROOT / "schemas" / "examples" / "valid"
 class Valkey:
     """A Valkey with an append-only file, on a unix socket; it can be killed and started again."""
 
-    def __init__(self, *, port: int = 0, options: tuple[str, ...] = (), credentials: str = "") -> None:
+    def __init__(
+        self, *, port: int = 0, options: tuple[str, ...] = (), credentials: str = "", program: str = ""
+    ) -> None:
         # A unix socket's path may have about 100 bytes; pytest's own folders are longer.
         self.folder = Path(tempfile.mkdtemp(prefix="cd-valkey-"))
         self.socket = self.folder / "valkey.sock"
         self.port = port
         self._options = options
+        self._program = program or str(get_binary_path())
         self._credentials = f"{credentials}@" if credentials else ""
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -40,7 +43,7 @@ class Valkey:
         return f"unix://{self._credentials}{self.socket}"
 
     def start(self) -> Valkey:
-        command = [str(get_binary_path()), "--port", str(self.port), "--unixsocket", str(self.socket), "--dir", str(self.folder),
+        command = [self._program, "--port", str(self.port), "--unixsocket", str(self.socket), "--dir", str(self.folder),
                    "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", *self._options]  # fmt: skip
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

@@ -95,22 +95,6 @@ def needs(program, package):
     return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed (Debian: {package})")
 
 
-@pytest.fixture(scope="module")
-def node_folder(tmp_path_factory):
-    """A folder with the clients from npm: that of COPYDESK_TEST_NODE, else a new one."""
-    given = os.environ.get("COPYDESK_TEST_NODE")
-    folder = Path(given) if given else tmp_path_factory.mktemp("node")
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
-    wanted = [name for name in ("redis", "ioredis") if not (folder / "node_modules" / name).exists()]
-    if wanted:
-        installed = subprocess.run(["npm", "install", "--no-audit", "--no-fund", *wanted], cwd=folder, capture_output=True, text=True,
-                                   timeout=110, check=False)  # fmt: skip
-        if installed.returncode:
-            pytest.skip(f"npm cannot install {wanted}: {installed.stderr[-300:]}")
-    return folder
-
-
 OUTCOMES = {"stored", "updated", "unchanged"}
 
 
@@ -134,10 +118,15 @@ def test_python(run):
     assert run([sys.executable], block("Python"), ".py") in OUTCOMES
 
 
-@needs("node", "nodejs")
 @pytest.mark.parametrize("client", ["redis", "ioredis"])
 def test_node(run, node_folder, client):
     assert run(["node"], block(f"Node.js, with `{client}`"), f"-{client}.mjs", folder=node_folder) in OUTCOMES
+
+
+@needs("perl", "perl")
+def test_a_crawler_written_from_the_page_alone_in_a_language_that_is_not_on_it(run):
+    """Perl without a Redis client: `crawler.pl` was written from the page and the protocol's own documentation."""
+    assert run(["perl"], (Path(__file__).parent / "crawler.pl").read_text("utf-8"), ".pl") in OUTCOMES
 
 
 @needs("php", "php-cli")

@@ -7,8 +7,6 @@ is no number for the schema. Held by two validators: jsonschema, and ajv from np
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from datetime import datetime
 from pathlib import Path
@@ -67,10 +65,7 @@ def older_names(schema: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def node(*arguments: object, given: str = "") -> str:
-    folder = os.environ.get("COPYDESK_TEST_NODE")
-    if not folder or shutil.which("node") is None:
-        pytest.skip("COPYDESK_TEST_NODE names no folder with ajv, ajv-formats and @asyncapi/parser from npm")
+def node(folder: Path, *arguments: object, given: str = "") -> str:
     ran = subprocess.run(["node", CHECK, *map(str, arguments)], cwd=folder, input=given, capture_output=True, text=True, timeout=110,
                          check=False)  # fmt: skip
     assert ran.returncode == 0, ran.stderr
@@ -94,9 +89,9 @@ def test_schema_and_model_agree_both_ways(name):
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_ajv_agrees_with_the_models(name):
+def test_ajv_agrees_with_the_models(name, node_folder):
     schema, made = json.loads(schema_of(name)), documents(name)
-    verdicts = node("json", HERE / "json" / f"{name}.json", given="\n".join(map(json.dumps, made))).split()
+    verdicts = node(node_folder, "json", HERE / "json" / f"{name}.json", given="\n".join(map(json.dumps, made))).split()
     assert len(verdicts) == len(made)
     older = older_names(schema)
     assert [d for d, v in zip(made, verdicts, strict=True) if (v == "1") != model_accepts(name, d, older)] == []
@@ -111,8 +106,8 @@ def test_what_the_worker_reads_of_an_example_fits_the_schema(folder):
             validator.validate(article.model_dump(mode="json", exclude_unset=True))
 
 
-def test_asyncapis_own_parser_finds_nothing_wrong():
-    assert node("asyncapi", HERE / "asyncapi.yaml") == ""
+def test_asyncapis_own_parser_finds_nothing_wrong(node_folder):
+    assert node(node_folder, "asyncapi", HERE / "asyncapi.yaml") == ""
 
 
 def test_the_asyncapi_file_tells_the_contract_of_the_envelope():
