@@ -30,7 +30,7 @@ _COMMANDS = (
     "explain",
     "dead",
     "retract",
-    "lane",
+    "repair",
     "audit",
     "db",
     "schema",

@@ -39,8 +39,8 @@ class SlowDown:
         )
         self._next = 0.0
 
-    def update(self, client: redis.Redis, queues: Iterable[LeaseQueue]) -> None:
-        """Raises redis.RedisError."""
+    def update(self, client: redis.Redis, queues: Iterable[LeaseQueue], *, trouble: bool = False) -> None:
+        """`trouble`: this worker waits for the store. Raises redis.RedisError."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _EVERY_SECONDS
@@ -53,7 +53,7 @@ class SlowDown:
         for queue, before in zip(lanes, found[1:], strict=True):
             state = queue.state()
             oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else 0.0
-            load = Load(state.backlog, max(oldest, 0.0), trouble=found[0] is not None)
+            load = Load(state.backlog, max(oldest, 0.0), trouble=trouble or found[0] is not None)
             waits.append(slow_down(load, float(before or 0), self._limits))
         with client.pipeline(transaction=True) as pipe:
             for key, wait in zip((*keys, KEY), (*waits, max(waits, default=0.0)), strict=True):

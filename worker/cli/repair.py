@@ -8,14 +8,16 @@ import typer
 
 from worker.cli.exits import Exit
 
-lane_app = typer.Typer(name="lane", help="Look after the lanes.", no_args_is_help=True)
-
 
 def register(app: typer.Typer) -> None:
-    app.add_typer(lane_app)
+    """Among the commands of `lane`."""
+    group = next((known.typer_instance for known in app.registered_groups if known.name == "lane"), None)
+    if group is None:
+        group = typer.Typer(help="The lanes.", no_args_is_help=True)
+        app.add_typer(group, name="lane")
+    group.command(epilog="Example: copydesk lane repair documents --yes")(repair)
 
 
-@lane_app.command(epilog="Example: copydesk lane repair documents --yes")
 def repair(
     name: Annotated[str, typer.Argument(metavar="LANE", help="the lane's name")],
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")] = False,
