@@ -22,7 +22,8 @@ class Outcome(StrEnum):
 
 
 class _Form(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # Fields may be added: whoever reads with an older package, or validates with an older schema, goes on working.
+    model_config = ConfigDict(extra="ignore")
 
 
 class Receipt(_Form):

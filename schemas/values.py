@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from schemas.patterns import TIME_PATTERN, URL_PATTERN
 from schemas.urls import escape_spaces, url_fault
 
 MAX_URL_BYTES = 2048  # the longest of 22,000 real documents has 450; a PostgreSQL index entry holds 2,704
@@ -173,12 +174,18 @@ Timestamp = Annotated[
     datetime,
     PlainValidator(read_time),
     PlainSerializer(_iso, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
+    WithJsonSchema({
+        "type": "string", "pattern": TIME_PATTERN, "maxLength": 64, "examples": ["2020-05-29T22:57:00Z"],
+        "description": "A time in ISO 8601, from 1900 to 2100; without a zone it is read as UTC.",
+    }),
+]  # fmt: skip
 WebUrl = Annotated[
     str,
     PlainValidator(read_url),
-    WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": MAX_URL_BYTES}),
-]
+    WithJsonSchema({
+        "type": "string", "pattern": URL_PATTERN, "maxLength": MAX_URL_BYTES, "examples": ["https://news.example/story"],
+        "description": "The whole address of a page on the web, without user name or password.",
+    }),
+]  # fmt: skip
 
 __all__ = ["Boolean", "Context", "Integer", "Text", "Timestamp", "Topic", "WebUrl"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -81,6 +83,26 @@ def store_url(request, tmp_path):
 def module_store_url(request, tmp_path_factory):
     """As `store_url`, one for all tests of a module."""
     yield from _store_url(request, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def node_folder(tmp_path_factory):
+    """A folder with what tests need from npm: that of COPYDESK_TEST_NODE, else a new one. Needs Node.js 20 and npm."""
+    folder = Path(os.environ.get("COPYDESK_TEST_NODE") or tmp_path_factory.mktemp("node"))
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("Node.js or npm is not installed")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    if int(version.lstrip("v").partition(".")[0]) < 20:
+        pytest.skip(f"Node.js {version.strip()} is older than 20")
+    packages = ("redis", "ioredis", "ajv", "ajv-formats", "@asyncapi/parser")
+    wanted = [name for name in packages if not (folder / "node_modules" / name).exists()]
+    if wanted:
+        command = ["npm", "install", "--no-audit", "--no-fund", *wanted]
+        try:
+            subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=True)
+        except subprocess.SubprocessError as error:
+            pytest.skip(f"npm cannot install {', '.join(wanted)}: {str(getattr(error, 'stderr', error))[-300:]}")
+    return folder
 
 
 @pytest.fixture(scope="session")

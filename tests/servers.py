@@ -26,8 +26,16 @@ VALID = ROOT / "schemas" / "examples" / "valid"
 class Valkey:
     """A Valkey with an append-only file, on a unix socket; it can be killed and started again."""
 
-    def __init__(self, *, port: int = 0, fsync: str = "everysec", extra: list[str] | None = None) -> None:
-        self._extra = extra or []
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        fsync: str = "everysec",
+        extra: list[str] | None = None,
+        options: tuple[str, ...] = (),
+        credentials: str = "",
+        program: str = "",
+    ) -> None:
         # A unix socket's path may have about 100 bytes; pytest's own folders are longer.
         self.folder = Path(tempfile.mkdtemp(prefix="cd-valkey-"))
         self.socket = self.folder / "valkey.sock"
@@ -35,16 +43,19 @@ class Valkey:
         self.fsync = fsync
         self.environment: dict[str, str] = {}
         """Added to the environment at the next start."""
+        self._options = (*(extra or ()), *options)
+        self._program = program or str(get_binary_path())
+        self._credentials = f"{credentials}@" if credentials else ""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"unix://{self.socket}"
+        return f"unix://{self._credentials}{self.socket}"
 
     def start(self) -> Valkey:
-        command = [str(get_binary_path()), "--port", str(self.port), "--unixsocket", str(self.socket), "--dir", str(self.folder),
+        command = [self._program, "--port", str(self.port), "--unixsocket", str(self.socket), "--dir", str(self.folder),
                    "--appendonly", "yes", "--appendfsync", self.fsync, "--save", "", "--maxmemory-policy", "noeviction",
-                   *self._extra]  # fmt: skip
+                   *self._options]  # fmt: skip
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True,
                                              env={**os.environ, **self.environment})  # fmt: skip

@@ -23,7 +23,7 @@ from worker.document.limits import Limits
 from worker.document.validate import read
 from worker.enrich.edit import edit
 from worker.enrich.urls import canonicalise, document_hash, url_hash
-from worker.intake.stream import Claimed, id_key
+from worker.intake.stream import AHEAD_SECONDS, Claimed, id_key
 from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
 from worker.settings import INTERNAL_LANE
@@ -104,7 +104,7 @@ def open_entry(batch: Batch, entry: Claimed) -> Version:
     version = Version(
         lane=batch.lane,
         id=entry.id,
-        revision=revision(entry.id, batch.lane),
+        revision=revision(_believable(entry.id), batch.lane),
         source=batch.source or envelope.source or batch.lane,
         received_at=_time_of(entry.id),
         op=str(envelope.op),
@@ -197,6 +197,13 @@ def _secured_of(raw: bytes) -> str | None:
     """The value that alone may differ from what is stored; None: it does not differ."""
     span = secured_line(raw)
     return raw[span[0] : span[1]].decode("ascii") if span else None
+
+
+def _believable(id_: str) -> str:
+    """An id far in the future was chosen by its producer: it is newer than everything until now, and not for ever."""
+    ms, seq = id_key(id_)
+    now = int(time.time() * 1000)
+    return id_ if ms < now + AHEAD_SECONDS * 1000 else f"{now}-{seq}"
 
 
 def _time_of(id_: str) -> datetime:

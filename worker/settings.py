@@ -48,7 +48,11 @@ class Settings(BaseSettings):
 
     disk_free_bytes: int = Field(256 << 20, ge=0, description="with less left on data_dir's disk nothing is taken in")
     redis_memory_share: float = Field(0.8, gt=0, le=1, description="of maxmemory; beyond it producers are slowed down")
-    slow_down_backlog: int = Field(100_000, ge=1, description="with more documents waiting, producers are slowed down")
+    slow_down_backlog: int = Field(
+        10_000, ge=1, description="entries of a lane; some ten seconds of work of one worker"
+    )
+    slow_down_age_seconds: float = Field(60, gt=0, description="age of a lane's oldest entry; news is late after that")
+    slow_down_longest_seconds: float = Field(30, gt=0, description="a producer is never asked to wait longer")
     watchdog_seconds: float = Field(60, ge=1, description="so long without progress, and a worker is restarted")
 
     # The circuit breaker: a lane is paused, with an alarm, when in the last minutes …

@@ -40,9 +40,7 @@ def crash_at(point: str, action: str = "kill") -> Strike:
     return strike
 
 
-_LEAVES_NOTHING = frozenset(
-    {"ingest.settled", "ingest.replied", "submit.added", "replay.recorded", "replay.sent", "retract.sent"}
-)
+_LEAVES_NOTHING = frozenset({"ingest.settled", "submit.added", "replay.recorded", "replay.sent", "retract.sent"})
 """Points at which the entries of the dying process itself are settled, or not handed out: others are under way."""
 
 Provoke = Callable[[Scene, str, str], contextlib.AbstractContextManager[None]]

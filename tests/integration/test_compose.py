@@ -22,7 +22,7 @@ from tests.servers import ROOT, VALID, Background, copydesk, environment, until
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 COMPOSE = yaml.safe_load(TEXT)
 SERVICES = COMPOSE["services"]
-PASSWORD = "s3cret"
+PASSWORDS = {f"{who.upper()}_PASSWORD": f"{who}s3cret" for who in ("crawler", "worker", "operator", "postgres")}
 
 
 def interpolated(value: str, **variables: str) -> str:
@@ -38,12 +38,12 @@ def test_it_is_a_compose_file():
 
 def test_no_secret_is_in_it_and_none_may_be_empty():
     variables = re.findall(r"\$\{(\w+)([^}]*)\}", TEXT)
-    assert {name for name, _ in variables} == {"REDIS_PASSWORD", "POSTGRES_PASSWORD"}
+    assert {name for name, _ in variables} == set(PASSWORDS)
     assert all(rest.startswith(":?") for _, rest in variables), (
         "an unset or empty password stops Compose with a sentence"
     )
     example = dict(line.split("=") for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line)
-    assert example == {"REDIS_PASSWORD": "", "POSTGRES_PASSWORD": ""}
+    assert example == dict.fromkeys(PASSWORDS, "")
 
 
 def test_the_worker_can_be_scaled_and_restarts_and_waits_for_its_servers():
@@ -91,12 +91,17 @@ def redis_service(tmp_path_factory):
     server.write_text(f'#!/bin/sh\nexec {get_binary_path()} "$@" --port 0 --unixsocket {folder}/s --dir {folder}\n')
     server.chmod(0o755)
     service = SERVICES["redis"]
-    variables = {name: interpolated(value, REDIS_PASSWORD=PASSWORD) for name, value in service["environment"].items()}
+    variables = {name: interpolated(value, **PASSWORDS) for name, value in service["environment"].items()}
     path = f"{server.parent}{os.pathsep}{os.environ['PATH']}"
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([interpolated(part) for part in service["command"]], env={"PATH": path, **variables},
+        command = [
+            interpolated(part).replace("/etc/copydesk", str(ROOT / "worker/deploy")) for part in service["command"]
+        ]
+        process = subprocess.Popen(command, env={"PATH": path, **variables},
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # fmt: skip
-    client = redis.Redis(unix_socket_path=str(folder / "s"), password=PASSWORD)
+    client = redis.Redis(
+        unix_socket_path=str(folder / "s"), username="operator", password=PASSWORDS["OPERATOR_PASSWORD"]
+    )
 
     def answers():
         assert process.poll() is None, (folder / "log").read_text()
@@ -106,7 +111,7 @@ def redis_service(tmp_path_factory):
             return False
 
     until(answers, what="the redis service answers")
-    yield client, process, f"unix://:{PASSWORD}@{folder}/s"
+    yield client, process, lambda user: f"unix://{user}:{user}s3cret@{folder}/s"
     client.close()
     process.terminate()
     assert process.wait(timeout=20) == 0, "as the container's first process it hears SIGTERM and writes its file"
@@ -118,10 +123,8 @@ def test_the_redis_service_keeps_every_document_and_its_password(redis_service):
     assert found == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
     with pytest.raises(redis.AuthenticationError):
         redis.Redis(unix_socket_path=client.connection_pool.connection_kwargs["path"]).ping()
-    assert (
-        PASSWORD
-        not in subprocess.run(["ps", "-o", "args=", "-p", str(process.pid)], capture_output=True, text=True).stdout
-    )
+    shown = subprocess.run(["ps", "-o", "args=", "-p", str(process.pid)], capture_output=True, text=True).stdout
+    assert "s3cret" not in shown
 
 
 def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service, postgres_url, tmp_path):
@@ -131,7 +134,11 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
         "COPYDESK_DATABASE_URL",
         "COPYDESK_LOG_FORMAT",
     }
-    settings = {"COPYDESK_REDIS_URL": redis_url, "COPYDESK_DATABASE_URL": postgres_url, "COPYDESK_LOG_FORMAT": "json"}
+    settings = {
+        "COPYDESK_REDIS_URL": redis_url("worker"),
+        "COPYDESK_DATABASE_URL": postgres_url,
+        "COPYDESK_LOG_FORMAT": "json",
+    }
     program, *arguments = SERVICES["migrate"]["command"]
     assert program == "copydesk"
     for _ in range(2):  # it runs again whenever the project is brought up
@@ -155,6 +162,6 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
 def test_the_worker_says_what_to_do_where_the_schema_is_missing(redis_service, postgres_url, tmp_path):
     _, _, redis_url = redis_service
     ended = subprocess.run([sys.executable, "-m", "worker.cli.main", "worker"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
-                           env=environment(COPYDESK_REDIS_URL=redis_url, COPYDESK_DATABASE_URL=postgres_url))  # fmt: skip
+                           env=environment(COPYDESK_REDIS_URL=redis_url("worker"), COPYDESK_DATABASE_URL=postgres_url))  # fmt: skip
     assert ended.returncode == 4
     assert "copydesk db upgrade" in ended.stderr

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from worker.operate.lanes import sentences
+
 _OLD_SECONDS = 60.0
 _FULL_SHARE = 0.9
 
@@ -53,10 +55,7 @@ def _of_workers(found: Mapping[str, Any]) -> list[str]:
 def _of_lanes(found: Mapping[str, Any]) -> list[str]:
     out = []
     for lane in found.get("lanes", []):
-        if lane["missing"]:
-            out.append(
-                f"Lane {lane['lane']}: {lane['missing']:,} entries were removed by somebody else, see copydesk audit"
-            )
+        out += sentences(lane)
         if lane.get("paused"):
             pause = lane["paused"]
             out.append(

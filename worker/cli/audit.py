@@ -18,6 +18,7 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     from worker.cli.show import print_json
     from worker.intake.connect import connect
     from worker.operate.figures import figures
+    from worker.operate.lanes import sentences
     from worker.runtime.supervisor import Desk
     from worker.settings import settings
     from worker.store.engine import make_engine
@@ -27,17 +28,15 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
         engine = make_engine(config, pooled=False)
         lanes = figures(config, client, engine)["lanes"]
         engine.dispose()
-    sound = all(lane["missing"] == 0 for lane in lanes)
+    sound = all(lane["missing"] == 0 and lane["fault"] is None for lane in lanes)
     if json_:
         print_json({"sound": sound, "lanes": lanes})
     else:
         for lane in lanes:
-            verdict = (
-                "the sum holds"
-                if lane["missing"] == 0
-                else f"{lane['missing']:,} entries were removed by somebody else"
-            )
+            verdict = "the sum holds" if lane["missing"] == 0 else "the sum does not hold"
             typer.echo(
                 f"{lane['lane']}: {lane['added']:,} added, {lane['settled']:,} with an outcome, {lane['backlog']:,} waiting: {verdict}"
             )
+            for sentence in sentences(lane):
+                typer.echo(sentence)
     return Exit.OK if sound else Exit.UNSOUND

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.exits import Exit
+from worker.cli.options import Paths
 
 
 def register(app: typer.Typer) -> None:
@@ -14,9 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    paths: Annotated[
-        list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")
-    ],
+    paths: Paths,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a document")] = False,
 ) -> int:
     """Say whether documents would be accepted, and if not, what to mend. Needs no server."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.exits import Exit
+from worker.cli.options import AsJson, LaneName, Paths, Source, exit_of, print_results, result_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -26,12 +27,10 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(
-    paths: Annotated[
-        list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")
-    ],
-    source: Annotated[str, typer.Option(help="who sends them")] = "ingest",
-    lane: Annotated[str | None, typer.Option(help="the lane to use; the first by default")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="one JSON object a document, then a summary")] = False,
+    paths: Paths,
+    source: Source = "ingest",
+    lane: LaneName = None,
+    json_: AsJson = False,
     timeout: Annotated[float, typer.Option(help="seconds without any progress before giving up")] = 120,
 ) -> int:
     """Submit documents, wait for each one's outcome, and print what became of them.
@@ -39,7 +38,7 @@ def ingest(
     With nothing configured it starts a Valkey and a worker of its own, with SQLite under .copydesk/, and stops them.
     """
     from worker.cli.linked import wait_until_linked
-    from worker.cli.show import console, outcome_table, print_json, problem_line
+    from worker.cli.show import console, outcome_table, problem_line
     from worker.intake.sources import read_paths
     from worker.observe import logs
     from worker.runtime.supervisor import Desk
@@ -67,9 +66,7 @@ def ingest(
         told, waiting = wait_until_linked(config, desk.check_interrupted) if finished and config.link else (0, 0)
     outcomes = Counter(result["outcome"] for result in results)
     if json_:
-        for result in results:
-            print_json(result)
-        print_json({"summary": {"submitted": len(submissions), **{name: outcomes.get(name, 0) for name in _names()}}})
+        print_results(results, len(submissions))
     else:
         problems = [(r["path"], p) for r in results for p in r["problems"] if p["severity"] == "error"]
         for path, problem in problems[:_SHOWN_PROBLEMS]:
@@ -87,13 +84,7 @@ def ingest(
             f"{len(submissions) - len(results):,} documents have no outcome yet: the log is {worker_log}", style="red"
         )
         return Exit.TIMED_OUT
-    return Exit.REJECTED if outcomes.get("rejected") else Exit.OK
-
-
-def _names() -> tuple[str, ...]:
-    from worker.cli.show import OUTCOMES
-
-    return OUTCOMES
+    return exit_of(outcomes, len(submissions))
 
 
 def _run(
@@ -122,18 +113,7 @@ def _run(
         else:
             time.sleep(0.05)
     engine.dispose()
-    results = [
-        {
-            "id": id_,
-            "lane": lane,
-            "path": pushed[id_].label,
-            "outcome": row.outcome,
-            "url": row.url,
-            "problems": row.problems,
-        }
-        for id_ in pushed
-        if (row := found.get(id_)) is not None
-    ]
+    results = [result_of(id_, lane, pushed[id_].label, found[id_]) for id_ in pushed if id_ in found]
     return results, not waiting
 
 

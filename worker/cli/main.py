@@ -34,10 +34,12 @@ _COMMANDS = (
     "dead",
     "retract",
     "lane",
+    "repair",
     "audit",
     "health",
     "db",
     "metrics",
+    "schema",
 )
 for _name in _COMMANDS:
     import_module(f"worker.cli.{_name}").register(app)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import redis
 
@@ -41,11 +41,16 @@ def changes_of(versions: Iterable[Settled]) -> Iterator[Change]:
             )  # fmt: skip
 
 
+def append(pipe: Any, changes: Iterable[Change]) -> None:
+    """Append `changes`, in order, as part of `pipe`."""
+    for change in changes:
+        fields = {name: str(value) for name, value in change.model_dump(mode="json", exclude_none=True).items()}
+        pipe.xadd(FEED, fields, maxlen=_KEPT, approximate=True)
+
+
 def publish(client: redis.Redis, changes: Iterable[Change]) -> None:
     """Append `changes`, in order. Raises redis.RedisError."""
     with client.pipeline(transaction=False) as pipe:
-        for change in changes:
-            fields = {name: str(value) for name, value in change.model_dump(mode="json", exclude_none=True).items()}
-            pipe.xadd(FEED, dict(fields.items()), maxlen=_KEPT, approximate=True)
+        append(pipe, changes)
         if len(pipe):
             pipe.execute()

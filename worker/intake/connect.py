@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import redis
+from redis import asyncio as aioredis
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 SOCKET_OPTIONS: dict[str, Any] = {
     # A black hole answers nothing, for ever: every wait ends (measured: 0 of 11 recovered without, all with these).
@@ -15,17 +20,82 @@ SOCKET_OPTIONS: dict[str, Any] = {
     "health_check_interval": 5,
 }
 TCP_OPTIONS: dict[str, Any] = {"socket_keepalive": True}
+_SENTINEL_PORT = 26379
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelAddress:
+    """`redis+sentinel://user:password@host:port,host:port/service/db?sentinel_password=…`; rediss+sentinel: by TLS.
+
+    User and password are those of the server; the Sentinels' own, where they have one, are options.
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    service: str
+    server: dict[str, Any]
+    sentinel: dict[str, Any]
+
+
+def sentinel_address(url: str) -> SentinelAddress | None:
+    """Read a Sentinel URL; None for any other. Raises ValueError with a sentence when one is unusable."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis+sentinel", "rediss+sentinel"):
+        return None
+    credentials, _, places = parts.netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    hosts = []
+    for place in places.split(","):
+        host, _, port = place.rpartition(":") if not place.endswith("]") and ":" in place else (place, "", "")
+        hosts.append((host.strip("[]"), int(port or _SENTINEL_PORT)))
+    service, _, database = parts.path.strip("/").partition("/")
+    if not service or not all(host for host, _ in hosts):
+        raise ValueError("a Sentinel URL names its hosts and the service: redis+sentinel://host:26379/mymaster/0")
+    options = dict(parse_qsl(parts.query))
+    server: dict[str, Any] = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    sentinel = dict(server)
+    for name in ("username", "password"):
+        if f"sentinel_{name}" in options:
+            sentinel[name] = options[f"sentinel_{name}"]
+    if parts.scheme == "rediss+sentinel":
+        server["ssl"] = sentinel["ssl"] = True
+    server["db"] = int(database or 0)
+    if user:
+        server["username"] = unquote(user)
+    if password:
+        server["password"] = unquote(password)
+    return SentinelAddress(tuple(hosts), service, server, sentinel)
 
 
 def connect(url: str, *, retries: int = 3, **options: Any) -> redis.Redis:
-    """A client for `url` (redis://, rediss:// or unix://). Commands are retried only where the connection broke.
+    """A client for `url` (redis://, rediss://, unix://, redis+sentinel://). Retried only where the connection broke.
 
     Everything Copydesk sends is safe to repeat: reads, claims and settlements are idempotent, and a document that is
     added twice is found to be unchanged.
     """
-    chosen = {**SOCKET_OPTIONS, **({} if url.startswith("unix:") else TCP_OPTIONS), **options}
     retry = Retry(ExponentialWithJitterBackoff(cap=1, base=0.05), retries)
-    return redis.Redis.from_url(url, retry=retry, **chosen)
+    address = sentinel_address(url)
+    if address is None:
+        return redis.Redis.from_url(url, retry=retry, **{**_options(url), **options})
+    common = {**SOCKET_OPTIONS, **TCP_OPTIONS, **options}
+    found = Sentinel(address.hosts, sentinel_kwargs={**address.sentinel, **common}, **common, **address.server)  # type: ignore[no-untyped-call]  # redis-py's
+    client: redis.Redis = found.master_for(address.service, retry=retry)  # type: ignore[no-untyped-call]  # redis-py's
+    return client
+
+
+def connect_async(url: str, *, retries: int = 3, **options: Any) -> aioredis.Redis:
+    """As `connect`, for asyncio."""
+    retry = AsyncRetry(ExponentialWithJitterBackoff(cap=1, base=0.05), retries)
+    address = sentinel_address(url)
+    if address is None:
+        return aioredis.Redis.from_url(url, retry=retry, **{**_options(url), **options})
+    common = {**SOCKET_OPTIONS, **TCP_OPTIONS, **options}
+    found = aioredis.Sentinel(address.hosts, sentinel_kwargs={**address.sentinel, **common}, **common, **address.server)  # type: ignore[no-untyped-call]  # redis-py's
+    client: aioredis.Redis = found.master_for(address.service, retry=retry)
+    return client
+
+
+def _options(url: str) -> dict[str, Any]:
+    return {**SOCKET_OPTIONS, **({} if url.startswith("unix:") else TCP_OPTIONS)}
 
 
 def is_reachable(client: redis.Redis) -> bool:

@@ -1,41 +1,212 @@
-"""For crawlers in Python: put documents on a lane. Needs a Redis client, and neither Celery nor SQL."""
+"""For crawlers in Python: put documents on a lane, and learn what became of them. Needs neither Celery nor SQL.
+
+    with Producer("redis://localhost", source="my-crawler") as desk:
+        id_ = desk.submit(raw, key="stories/1.md")
+        print(desk.wait(id_).outcome)
+
+A submission whose answer is lost is sent again, with the token of the first: the server adds it once, whichever of the
+two arrives, in whatever order, for ten minutes (see `lua/functions.lua`). That holds as far as the server's own memory
+does: a server that forgets the document (a crash without `appendfsync always`, a failover) forgets the token with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from types import TracebackType
 from typing import Any
 
 import redis
 
+from schemas.receipt import Receipt
+from worker.intake.connect import connect
+from worker.intake.functions import SUBMIT, load_functions
+from worker.intake.producer_async import AsyncProducer
+from worker.intake.submission import (
+    MOST_PATIENCE_SECONDS,
+    Inbox,
+    Sender,
+    Submission,
+    SubmissionUnsure,
+    check,
+    chunks,
+    ids_of,
+    is_passing,
+    is_unknown_function,
+    seconds_of,
+    still_pending,
+)
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What is pushed: the fields of the producer's contract. `label` is the caller's own, and is not sent."""
+_BLOCK_SECONDS = 1.0
 
-    raw: bytes | None
-    source: str | None = None
-    key: str | None = None
-    op: str | None = None
-    reply_to: str | None = None
-    traceparent: str | None = None
-    label: str = ""
 
-    def fields(self) -> dict[Any, Any]:
-        """The stream entry; what is not set is not sent."""
-        values = {
-            "raw": self.raw, "source": self.source, "key": self.key, "op": self.op,
-            "reply_to": self.reply_to, "traceparent": self.traceparent,
-        }  # fmt: skip
-        return {name: value for name, value in values.items() if value is not None}
+class Producer:
+    """A crawler's connection to one lane. Threads may share it.
+
+    `source` and `lane` are those of its documents; `name` is part of the names of its keys (`replies:NAME:…`,
+    `once:NAME:…`), by default the user of the URL, else the source. `patience` bounds all the tries of one submission, in
+    seconds. Raises ValueError for an unusable URL, `SubmissionUnsure`, and redis.RedisError where the server refuses.
+    """
+
+    def __init__(
+        self, url: str, *, lane: str = "documents", source: str | None = None, name: str | None = None,
+        patience: float = 30, polite: bool = True, receipts: bool = True,
+    ) -> None:  # fmt: skip
+        if not 0 < patience <= MOST_PATIENCE_SECONDS:
+            raise ValueError(f"patience is between 0 and {MOST_PATIENCE_SECONDS:.0f} seconds")
+        self._client = connect(url, retries=0)
+        self._sender = Sender.of(url, lane, source, name, receipts=receipts)
+        self._patience = patience
+        self._polite = polite
+        self._inbox = Inbox()
+        self._news = threading.Condition()
+        self._somebody_reads = False
+
+    def __enter__(self) -> Producer:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    @property
+    def replies(self) -> str | None:
+        """The stream on which its receipts come."""
+        return self._sender.replies
+
+    check = staticmethod(check)
+
+    def submit(
+        self, raw: bytes | str, *, source: str | None = None, key: str | None = None, traceparent: str | None = None,
+        once: str | None = None,
+    ) -> str:  # fmt: skip
+        """Put one document on the lane; returns its receipt id.
+
+        `once` is a token of your own: the same one again within ten minutes returns the same id and adds nothing.
+        """
+        body = raw.encode("utf-8") if isinstance(raw, str) else raw
+        self._wait_politely()
+        return self._send([Submission(body, source, key, traceparent=traceparent)], once)[0]
+
+    def retract(self, key: str, *, source: str | None = None, once: str | None = None) -> str:
+        """Take back the document of this key or URL; returns the retraction's receipt id."""
+        return self._send([Submission(None, source, key, op="retract")], once)[0]
+
+    def submit_many(
+        self, documents: Iterable[Submission | bytes | str], *, progress: Callable[[int], None] | None = None
+    ) -> Iterator[tuple[Submission, str]]:
+        """Put many on the lane, some hundred a command, waiting when the desk asks for it.
+
+        Yields each with its receipt id, in order. `progress` is called with how many have been sent so far.
+        """
+        sent = 0
+        for part in chunks(self._sender.complete(document) for document in documents):
+            self._wait_politely()
+            ids = self._send(part, None)
+            sent += len(part)
+            if progress is not None:
+                progress(sent)
+            yield from zip(part, ids, strict=True)
+
+    def wait(self, id_: str, *, timeout: float = 30) -> Receipt:
+        """The receipt of a document, or after `timeout` seconds one whose outcome is `pending`; ask again any time."""
+        return self.wait_many([id_], timeout=timeout)[id_]
+
+    def wait_many(self, ids: Iterable[str], *, timeout: float = 30) -> dict[str, Receipt]:
+        """As `wait`, for many: the receipt of each, in the order of `ids`."""
+        missing, found = dict.fromkeys(ids), dict[str, Receipt]()
+        order, deadline = list(missing), time.monotonic() + timeout
+        while True:
+            with self._news:
+                came = self._inbox.take(missing)
+                found.update(came)
+                for id_ in came:
+                    del missing[id_]
+                rest = deadline - time.monotonic()
+                if not missing or rest <= 0:
+                    return {id_: found.get(id_) or still_pending(id_, self._sender) for id_ in order}
+                if self._somebody_reads:
+                    self._news.wait(min(rest, _BLOCK_SECONDS))
+                    continue
+                self._somebody_reads = True
+            self._read_for_all(min(rest, _BLOCK_SECONDS))
+
+    def collect(self, ids: Iterable[str]) -> dict[str, Receipt]:
+        """The receipts of those of `ids` that have come, without waiting; worth a call now and then while many are sent.
+
+        The stream holds 10,000 receipts and the producer the newest 20,000: older ones nobody asked for are let go.
+        """
+        with self._news:
+            reads, self._somebody_reads = not self._somebody_reads, True
+        if reads:
+            self._read_for_all(0)
+        with self._news:
+            return self._inbox.take(ids)
+
+    def _read_for_all(self, block: float) -> None:
+        try:
+            self._read(block)
+        finally:
+            with self._news:
+                self._somebody_reads = False
+                self._news.notify_all()
+
+    def _read(self, block: float) -> None:
+        stream = self._sender.replies
+        if stream is None:
+            raise ValueError("this producer was made with receipts=False")
+        try:
+            reply: Any = self._client.xread({stream: self._inbox.last}, count=1000, block=max(1, int(block * 1000)))
+        except redis.RedisError as error:
+            if not is_passing(error):
+                raise
+            time.sleep(0.2)
+            return
+        with self._news:
+            self._inbox.feed(reply)
+
+    def _wait_politely(self) -> None:
+        if not self._polite:
+            return
+        try:
+            values: Any = self._client.mget(self._sender.slow_down_keys())
+        except redis.RedisError as error:
+            if not is_passing(error):
+                raise
+            return
+        seconds = seconds_of(values)
+        if seconds:
+            time.sleep(seconds)
+
+    def _send(self, part: list[Submission], once: str | None) -> list[str]:
+        part = [self._sender.complete(submission) for submission in part]
+        token = once or self._sender.token()
+        arguments = self._sender.call(token, part)
+        deadline, pause = time.monotonic() + self._patience, 0.05
+        while True:
+            try:
+                return ids_of(self._client.fcall(SUBMIT, *arguments))
+            except (redis.RedisError, OSError) as error:
+                if is_unknown_function(error):
+                    load_functions(self._client)
+                    continue
+                if not is_passing(error):
+                    raise
+                if time.monotonic() + pause > deadline:
+                    raise SubmissionUnsure(token, part) from error
+            time.sleep(pause)
+            pause = min(pause * 2, 1.0)
 
 
 def submit_entry(
     client: redis.Redis, lane: str, raw: bytes | None, *, source: str | None = None, key: str | None = None,
     op: str | None = None, reply_to: str | None = None,
 ) -> str:  # fmt: skip
-    """Append one document, or a retraction (`op="retract"`, no `raw`); returns its receipt id."""
+    """Append one document, or a retraction (`op="retract"`, no `raw`), by a plain XADD; returns its receipt id."""
     submission = Submission(raw, source, key, op, reply_to)
     id_ = client.xadd(lane, submission.fields())
     return id_.decode() if isinstance(id_, bytes) else str(id_)
@@ -44,7 +215,7 @@ def submit_entry(
 def submit_many(
     client: redis.Redis, lane: str, submissions: Iterable[Submission], *, chunk: int = 200
 ) -> Iterator[tuple[Submission, str]]:
-    """Append many, pipelined; yields each with its receipt id, in order."""
+    """Append many by plain XADDs, pipelined; yields each with its receipt id, in order."""
     rest = iter(submissions)
     while part := list(islice(rest, chunk)):
         with client.pipeline(transaction=False) as pipe:
@@ -53,3 +224,15 @@ def submit_many(
             ids = pipe.execute()
         for submission, id_ in zip(part, ids, strict=True):
             yield submission, id_.decode() if isinstance(id_, bytes) else str(id_)
+
+
+__all__ = [
+    "AsyncProducer",
+    "Producer",
+    "Receipt",
+    "Submission",
+    "SubmissionUnsure",
+    "check",
+    "submit_entry",
+    "submit_many",
+]

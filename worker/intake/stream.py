@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
@@ -30,6 +30,8 @@ _WHOLE_READINGS = 2
 MOST_DEATHS = 10_000
 """Documents of a lane of which evidence is kept; it is forgotten with their outcome."""
 DEATHS_KEPT_SECONDS = 7 * 86_400
+AHEAD_SECONDS = 86_400
+"""An id this far in the future was chosen by a producer, not by the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,15 @@ class Claimed:
     truncated: bool
     raw_size: int = 0
     sha256: bytes | None = None
+
+
+class Figures(NamedTuple):
+    """A lane's size at one moment. `oldest_id` is None when there is no entry, or one too large to look at."""
+
+    added: int
+    backlog: int
+    pending: int
+    oldest_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +193,10 @@ class LeaseQueue:
             outcomes={_text(name): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)},
         )
 
-    def figures(self) -> tuple[int, int, int]:
-        """(entries ever added, backlog, pending), without what `state` asks besides. For those who ask all the time."""
-        added, backlog, pending = self._run("figures", GROUP)
-        return int(added), int(backlog), int(pending)
+    def figures(self) -> Figures:
+        """What `state` tells without its last id and outcomes, and cheap whatever is on the lane."""
+        added, backlog, pending, oldest = self._run("figures", GROUP, keys=[self.lane, self.giants])
+        return Figures(int(added), int(backlog), int(pending), _text(oldest) if oldest else None)
 
     def advance(self, id_: str) -> bool:
         """Make the next id larger than `id_`: a server that lost its data must not hand out ids used before."""

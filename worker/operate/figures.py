@@ -14,6 +14,7 @@ from worker.intake import presence
 from worker.intake.lanes import Pause, paused
 from worker.intake.stream import LeaseQueue, id_key
 from worker.intake.tally import Minute, Tally
+from worker.operate.lanes import fault, server_ms, vanished
 from worker.operate.minutes import Flow, drain_seconds, flow
 from worker.operate.servers import database_health, redis_health
 from worker.settings import Settings
@@ -96,7 +97,8 @@ def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float,
         "pending": state.pending,
         "oldest_seconds": round(max(oldest, 0), 1) if oldest is not None else None,
         "outcomes": state.outcomes,
-        "missing": state.added - state.settled - state.backlog,
+        "missing": vanished(state),
+        "fault": fault(state, server_ms(client)),
         "rate": rate,
         "in_rate": in_rate,
         "drain_seconds": drain_seconds(state.backlog, rate - in_rate),

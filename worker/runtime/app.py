@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import sys
 from typing import Any
+from urllib.parse import quote
 
 from celery import Celery, signals
 from redis import RedisError
 
-from worker.intake.connect import connect
+from worker.intake.connect import connect, sentinel_address
 from worker.observe import failpoints, logs
 from worker.runtime import printed, transport
 from worker.runtime.dispatcher import Dispatcher
@@ -28,6 +29,12 @@ QUEUE = "copydesk"
 
 def broker_url(config: Settings) -> str:
     """The Redis URL as kombu spells it."""
+    address = sentinel_address(config.redis)
+    if address is not None:
+        user, password = (quote(str(address.server.get(name, "")), safe="") for name in ("username", "password"))
+        credentials = f"{user}:{password}@" if user or password else ""
+        database = address.server["db"]
+        return ";".join(f"sentinel://{credentials}{host}:{port}/{database}" for host, port in address.hosts)
     return config.redis.replace("unix://", "redis+socket://", 1)
 
 
@@ -66,8 +73,14 @@ def configuration(config: Settings) -> dict[str, Any]:
             "health_check_interval": 5,
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
+            **_sentinel_options(config),
         },
     }
+
+
+def _sentinel_options(config: Settings) -> dict[str, Any]:
+    address = sentinel_address(config.redis)
+    return {"master_name": address.service, "sentinel_kwargs": address.sentinel} if address else {}
 
 
 transport.register()

@@ -16,6 +16,7 @@ from kombu.exceptions import InconsistencyError, OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.intake.connect import connect
+from worker.intake.functions import load_functions
 from worker.intake.lanes import Pause, paused
 from worker.intake.stream import LeaseQueue
 from worker.observe.failpoints import failpoint
@@ -23,6 +24,7 @@ from worker.observe.logs import get_logger
 from worker.runtime.outage import Outage, StoreWatch
 from worker.runtime.request import troubles
 from worker.runtime.transport import mend_keys
+from worker.runtime.turns import shares
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
 from worker.store.engine import make_engine
 from worker.store.read import highest_id
@@ -75,6 +77,7 @@ class DispatchLoop(threading.Thread):
         self._lanes = [
             (lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))
         ]
+        self._busy: set[str] = set()
         self._ended = threading.Event()
         self._store = StoreWatch(self._engine)
         self._redis = Outage("Redis")
@@ -165,6 +168,7 @@ class DispatchLoop(threading.Thread):
 
     def _prepare(self) -> None:
         mend_keys(self._client)
+        load_functions(self._client)
         for _, queue in self._lanes:
             queue.ensure()
         try:
@@ -185,8 +189,10 @@ class DispatchLoop(threading.Thread):
 
     def _round(self) -> int:
         """One turn of every lane; returns how many entries were handed out."""
+        config = self._config
         lanes = [(lane, queue) for lane, queue in self._lanes if lane.name not in self._paused]
-        handed_out = sum(self._turn(lane, queue) for lane, queue in lanes)
+        caps = shares((lane for lane, _ in lanes), self._busy, config.pending_cap, config.batch_documents)
+        handed_out = sum(self._turn(lane, queue, caps[lane.name]) for lane, queue in lanes)
         now = time.monotonic()
         if now >= self._next_reap:
             self._next_reap = now + _REAP_EVERY_SECONDS
@@ -200,11 +206,11 @@ class DispatchLoop(threading.Thread):
             self._maintain.apply_async(retry=False)
         return handed_out
 
-    def _turn(self, lane: Lane, queue: LeaseQueue) -> int:
+    def _turn(self, lane: Lane, queue: LeaseQueue, pending_cap: int) -> int:
         config, count = self._config, 0
         for _ in range(lane.weight):
             dispatched = queue.dispatch(
-                most=config.batch_documents, pending_cap=config.pending_cap, most_bytes=config.batch_bytes
+                most=config.batch_documents, pending_cap=pending_cap, most_bytes=config.batch_bytes
             )
             ids = [id_ for id_, _ in dispatched.entries]
             if ids:
@@ -212,6 +218,10 @@ class DispatchLoop(threading.Thread):
                 self._send(lane, ids)
                 failpoint("dispatch.sent")
                 count += len(ids)
+            if dispatched.backlog > dispatched.pending + len(ids):
+                self._busy.add(lane.name)
+            else:
+                self._busy.discard(lane.name)
             if len(ids) < config.batch_documents:
                 break
         return count

@@ -13,18 +13,14 @@ from worker.intake.tally import Tally
 from worker.observe.logs import get_logger
 from worker.operate.room import Room, room
 from worker.runtime.breaker import verdict
+from worker.runtime.slowdown import SlowDown
 from worker.settings import Settings
 
 log = get_logger("worker")
 
-SLOW_DOWN = "copydesk:slow-down"
-"""Seconds that a polite producer should wait between batches; absent: no worker is alive."""
-
 _ROOM_EVERY_SECONDS = 5.0
 _BREAKER_EVERY_SECONDS = 10.0
 _SAID_EVERY_SECONDS = 60.0
-_SLOW_DOWN_SECONDS = 5
-_SLOW_DOWN_KEPT_SECONDS = 10
 
 
 class Guard:
@@ -35,12 +31,13 @@ class Guard:
         self._client = client
         self._name = name
         self._tally = Tally(client)
+        self._slow_down = SlowDown(config, client)
         self._queues = [LeaseQueue(client, lane.name) for lane in config.lane_list]
         self._next_room = self._next_breaker = 0.0
         self._said_at: dict[str, float] = {}
         self.room = Room()
 
-    def look(self, *, consuming: bool, backlog: int) -> None:
+    def look(self, *, consuming: bool) -> None:
         """Find out what there is to find out now."""
         now = time.monotonic()
         if now >= self._next_room:
@@ -51,8 +48,7 @@ class Guard:
         if now >= self._next_breaker:
             self._next_breaker = now + _BREAKER_EVERY_SECONDS
             self._break()
-        slow = not consuming or self.room != Room() or backlog > self._config.slow_down_backlog
-        self._client.set(SLOW_DOWN, _SLOW_DOWN_SECONDS if slow else 0, ex=_SLOW_DOWN_KEPT_SECONDS)
+        self._slow_down.update(self._queues, trouble=not consuming or self.room != Room())
 
     def _alarm(self, what: str, sentence: str, consequence: str) -> None:
         now = time.monotonic()

@@ -181,16 +181,15 @@ class KeeperLoop(threading.Thread):
         worker.pool = pool_processes(self._controller)
 
     def _beat(self) -> None:
-        added, backlog = {}, 0
+        added = {}
         for queue in self._queues:
             with contextlib.suppress(redis.ResponseError):  # the lane is not made yet
-                added[queue.lane], waiting, _ = queue.figures()
-                backlog += waiting
+                added[queue.lane] = queue.figures().added
         with self._client.pipeline(transaction=False) as pipe:
             presence.beat(self._client, self._worker, pipe)
             self._tally.sample(added, pipe)
             pipe.execute()
-        self._guard.look(consuming=self._worker.is_consuming, backlog=backlog)
+        self._guard.look(consuming=self._worker.is_consuming)
         loop = self._dispatcher()
         if loop is not None:
             loop.full = self._guard.room.full

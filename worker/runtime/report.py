@@ -1,4 +1,4 @@
-"""What is said of a settled batch: receipts to those who asked, the tally and the feed. None of it can fail the batch."""
+"""What is said of a batch that the store has committed: receipts to those who asked, changes, the tally and the feed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import redis
 
 from schemas.problem import Severity
 from schemas.receipt import Receipt
+from worker.intake.changes import append, changes_of
 from worker.intake.feed import publish
 from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
@@ -21,24 +22,37 @@ _REPLIES_KEPT = 10_000
 _REPLY_SECONDS = 3600
 
 
-def reply_and_count(
-    client: redis.Redis, batch: Batch, versions: Sequence[Version], worker: str, *, work_ms: float
-) -> None:
-    """Receipts where their senders asked for them, and the tally: one round trip. What fails is only logged."""
+def announce(client: redis.Redis, versions: Sequence[Version], worker: str) -> None:
+    """Receipts where their senders asked for them, and the change feed, in one round trip. Raises redis.RedisError.
+
+    Done before the entries go: a crash in between repeats them, and never costs one.
+    """
+    with client.pipeline(transaction=False) as pipe:
+        append(pipe, changes_of(versions))
+        for version in versions:
+            if version.reply_to:
+                body = receipt_of(version, worker).model_dump_json()
+                pipe.xadd(version.reply_to, {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
+                pipe.expire(version.reply_to, _REPLY_SECONDS)
+        replies = pipe.execute(raise_on_error=False) if len(pipe) else []
+    refused = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
+    if refused:  # its sender named a key that is no stream, or another's
+        log.warning("Receipts could not be put where they were asked for", documents=len(refused), error=refused[0],
+                    next="the outcomes are in the store: copydesk explain")  # fmt: skip
+
+
+def count(client: redis.Redis, batch: Batch, versions: Sequence[Version], *, work_ms: float) -> None:
+    """The tally and the feed of outcomes, in one round trip. What fails is only logged."""
     try:
         with client.pipeline(transaction=False) as pipe:
-            for version in versions:
-                if version.reply_to:
-                    body = receipt_of(version, worker).model_dump_json()
-                    pipe.xadd(version.reply_to, {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
-                    pipe.expire(version.reply_to, _REPLY_SECONDS)
             Tally(client).add(_counts(batch, versions, work_ms), pipe)
-            publish(pipe, lane=batch.lane, worker=worker, rows=[
+            publish(pipe, lane=batch.lane, worker=batch.worker, rows=[
                 (v.id, v.source, str(v.outcome), v.key, v.url, [found.code for found in v.problems]) for v in versions
             ])  # fmt: skip
             pipe.execute(raise_on_error=False)
     except redis.RedisError as error:
-        log.warning("Receipts could not be sent", documents=len(versions), error=str(error))
+        log.warning("A batch could not be counted", documents=len(versions), error=str(error),
+                    next="the outcomes are in the store; only the figures of this minute lack it")  # fmt: skip
 
 
 def _counts(batch: Batch, versions: Sequence[Version], work_ms: float) -> Counts:

@@ -16,7 +16,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
 from worker.document.limits import Limits
-from worker.intake.changes import changes_of, publish
 from worker.intake.connect import connect
 from worker.intake.deaths import Deaths, sentence
 from worker.intake.producer import submit_entry
@@ -25,7 +24,7 @@ from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
 from worker.operate.maintenance import prune
 from worker.pipeline import Batch, process
-from worker.runtime.report import receipt_of, reply_and_count
+from worker.runtime.report import announce, count, receipt_of
 from worker.runtime.request import StoreUnusable
 from worker.runtime.telling import tell
 from worker.settings import settings
@@ -141,14 +140,14 @@ def _process_and_settle(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
     versions = [version for version in versions if not version.collides]
-    publish(_client(), changes_of(versions))
+    announce(_client(), versions, worker)
+    failpoint("ingest.replied")
     settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
     failpoint("ingest.settled")
     # Where another was faster (this process hung, its lease ran out), that one has told and counted it.
     versions = [version for version in versions if version.id in settled]
     Deaths(queue).forget([id_ for id_ in tried if id_ in settled])
-    reply_and_count(_client(), batch, versions, worker, work_ms=(time.perf_counter() - started) * 1000)
-    failpoint("ingest.replied")
+    count(_client(), batch, versions, work_ms=(time.perf_counter() - started) * 1000)
     tell(batch, versions)
 
 

@@ -156,6 +156,17 @@ class Transport(redis.Transport):
                 channel.basic_reject(tag, requeue=False)
 
 
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """The same behind Sentinels."""
+
+
+class SentinelTransport(Transport):
+    """The same behind Sentinels."""
+
+    default_port = 26379
+    Channel = SentinelChannel
+
+
 def _fault(message: Any, *, is_task: bool) -> str | None:
     """What would make kombu or Celery stumble over `message`."""
     if not isinstance(message, dict):
@@ -185,7 +196,8 @@ def _dropped(fault: object) -> None:
 
 
 def register() -> None:
-    """Let redis:// and rediss:// URLs mean this transport, in this process."""
+    """Let redis://, rediss:// and sentinel:// URLs mean these transports, in this process."""
+    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:SentinelTransport"
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
 

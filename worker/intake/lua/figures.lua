@@ -1,7 +1,25 @@
--- A lane's size at one moment, without the entries that XINFO would send along.
--- KEYS: stream. ARGV: group. Returns {entries ever added, backlog, pending}.
-local info, added = redis.call('XINFO', 'STREAM', KEYS[1]), 0
-for n = 1, #info, 2 do
-  if info[n] == 'entries-added' then added = info[n + 1] end
+-- A lane's size at one moment. XINFO STREAM would copy the first and the last entry along, which may be giants; the group
+-- knows how many entries were ever added too, unless somebody deleted entries that it had not seen.
+-- KEYS: stream, sizes of its giants (hash). ARGV: group.
+-- Returns {entries ever added, backlog, pending, oldest id or false}.
+local added
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local told = {}
+  for n = 1, #group, 2 do told[group[n]] = group[n + 1] end
+  if told['name'] == ARGV[1] and told['entries-read'] and told['lag'] then
+    added = told['entries-read'] + told['lag']
+  end
 end
-return {added, redis.call('XLEN', KEYS[1]), redis.call('XPENDING', KEYS[1], ARGV[1])[1]}
+if not added then
+  local info = redis.call('XINFO', 'STREAM', KEYS[1])
+  for n = 1, #info, 2 do
+    if info[n] == 'entries-added' then added = info[n + 1] end
+  end
+end
+-- What is settled is deleted, so the oldest entry is the first pending one, or the first of all where none is pending.
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1])
+local backlog, oldest = redis.call('XLEN', KEYS[1]), pending[2]
+if not oldest and backlog > 0 and redis.call('HLEN', KEYS[2]) == 0 then
+  oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1]
+end
+return {added, backlog, pending[1], oldest}

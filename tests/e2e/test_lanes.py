@@ -1,0 +1,89 @@
+"""Lanes: a flood on one does not hold up another, weights count, a lane may fix its source, replies go where they may."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.servers import Background, until
+from worker.intake.connect import connect
+from worker.intake.producer import Producer
+from worker.intake.stream import LeaseQueue
+from worker.settings import embedded_redis_url
+
+LANES = "documents=4,documents:bulk=1,documents:agency=1@agency"
+
+
+def document(name):
+    return f"---\ntitle: {name}\nwebUrl: https://harbour-courier.example/{name}\n---\nThe text of {name}.\n"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lanes")
+    with Background("up", cwd=folder, COPYDESK_LANES=LANES) as up:
+        up.says("serves the lanes")
+        url = embedded_redis_url(folder / ".copydesk")
+        with connect(url) as client:
+            until(lambda: client.exists("copydesk:slow-down"), what="the worker is at work")
+            yield url, client, up
+
+
+def test_a_lane_fixes_its_source(desk):
+    url, _, _ = desk
+    with Producer(url, lane="documents:agency", source="liar") as producer:
+        receipt = producer.wait(producer.submit(document("a")))
+    assert (receipt.source, receipt.outcome) == ("agency", "stored")
+
+
+def test_a_reply_that_cannot_be_given_costs_its_sender_alone(desk):
+    url, client, up = desk
+    client.set("replies:taken", "no stream")
+    with Producer(url, lane="documents") as producer:
+        for reply_to in ("replies:taken", "documents", "copydesk:internal", "replies:" + "x" * 300):
+            client.xadd("documents", {"raw": document("hostile"), "reply_to": reply_to})
+        assert producer.wait(producer.submit(document("honest"))).outcome == "stored"
+    up.says("Receipts could not be put where they were asked for")
+    assert client.get("replies:taken") == b"no stream"
+    assert client.xlen("copydesk:internal") == 0
+    until(lambda: client.xlen("documents") == 0, what="all are settled")
+    outcomes = LeaseQueue(client, "documents").state().outcomes
+    assert outcomes["rejected"] == 3
+
+
+def test_a_replies_stream_is_capped_and_expires(desk):
+    url, client, _ = desk
+    with Producer(url, lane="documents:bulk") as producer:
+        producer.wait(producer.submit(document("b")))
+        assert 3500 < client.ttl(producer.replies) <= 3600
+
+
+@pytest.mark.timeout(300)
+def test_ten_documents_pass_by_fifty_thousand(desk, record_property):
+    url, client, _ = desk
+    queues = {name: LeaseQueue(client, name) for name in ("documents", "documents:bulk")}
+    for lane, count in (("documents:bulk", 10_000), ("documents", 50_000)):
+        with Producer(url, lane=lane, polite=False, receipts=False) as flood:
+            assert len(list(flood.submit_many(document(f"{lane[-4:]}-{n}") for n in range(count)))) == count
+    before = {name: queue.state().settled for name, queue in queues.items()}
+    with Producer(url, lane="documents:agency") as producer:
+        started = time.monotonic()
+        ids = [producer.submit(document(f"late-{n}")) for n in range(10)]
+        receipts = producer.wait_many(ids, timeout=60)
+        seconds = time.monotonic() - started
+    assert {receipt.outcome for receipt in receipts.values()} == {"stored"}
+    assert client.xlen("documents") > 20_000, "the flood was still there"
+    assert client.xlen("documents:bulk") > 1000
+    record_property("seconds", round(seconds, 2))
+    assert seconds < 20, "within seconds; in a quiet machine about one"
+    assert float(client.get("copydesk:slow-down:documents")) >= 3
+    assert float(client.get("copydesk:slow-down:documents:agency")) == 0
+    until(
+        lambda: queues["documents"].state().settled - before["documents"] > 3000,
+        seconds=120,
+        what="the flood goes down",
+    )
+    done = {name: queue.state().settled - before[name] for name, queue in queues.items()}
+    assert done["documents"] > 1.8 * done["documents:bulk"] > 0, f"weights 4 and 1: {done}"
+    print(f"ten documents in {seconds:.2f} s beside 50,000; done meanwhile: {done}")

@@ -1,0 +1,64 @@
+"""A desk as in production: a Valkey with the users of worker/deploy/users.acl, and a worker with a worker's rights."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+import redis
+
+from tests.servers import ROOT, Background, Valkey, copydesk, until
+
+ACL = ROOT / "worker" / "deploy" / "users.acl"
+
+
+class GuardedDesk:
+    """Each user's password is its name. With `tcp` the server listens on a port of 127.0.0.1 too."""
+
+    def __init__(self, *, tcp: bool = False, options: tuple[str, ...] = (), program: str = "", **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="cd-desk-"))
+        users = self.folder / "users.acl"
+        users.write_text(re.sub(r">([A-Z]+)_PASSWORD", lambda match: f">{match[1].lower()}", ACL.read_text("utf-8")))
+        self.port = free_port() if tcp else 0
+        options = ("--aclfile", str(users), *options)
+        self.server = Valkey(port=self.port, options=options, credentials="operator:operator", program=program)
+        self.settings = {"COPYDESK_DATABASE_URL": f"sqlite:///{self.folder / 'store.db'}", **settings}
+        self.worker: Background | None = None
+
+    def url(self, user: str) -> str:
+        return (
+            f"redis://{user}:{user}@127.0.0.1:{self.port}"
+            if self.port
+            else f"unix://{user}:{user}@{self.server.socket}"
+        )
+
+    def client(self, user: str) -> redis.Redis:
+        return redis.Redis.from_url(self.url(user))
+
+    def copydesk(self, *arguments: object, user: str = "operator"):
+        return copydesk(*arguments, cwd=self.folder, COPYDESK_REDIS_URL=self.url(user), **self.settings)
+
+    def __enter__(self) -> GuardedDesk:
+        self.server.start()
+        migrated = self.copydesk("db", "upgrade")
+        assert migrated.returncode == 0, migrated.stderr
+        self.worker = Background("worker", cwd=self.folder, COPYDESK_REDIS_URL=self.url("worker"), **self.settings)
+        with self.client("operator") as client:
+            until(lambda: client.exists("copydesk:slow-down"), what="the worker is at work")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.worker.__exit__()
+        text = self.worker.text()
+        self.server.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        assert "NOPERM" not in text
+        assert "No permissions" not in text
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]

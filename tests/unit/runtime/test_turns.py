@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from worker.runtime.turns import shares
+from worker.settings import Lane
+
+LANES = (Lane("documents", 4), Lane("bulk", 1), Lane("urgent", 8))
+
+
+@pytest.mark.parametrize(
+    ("busy", "expected"),
+    [
+        (set(), {"documents": 1000, "bulk": 1000, "urgent": 1000}),
+        ({"bulk"}, {"documents": 800, "bulk": 1000, "urgent": 800}),
+        ({"documents", "bulk"}, {"documents": 800, "bulk": 200, "urgent": 600}),
+        ({"documents", "bulk", "urgent"}, {"documents": 300, "bulk": 100, "urgent": 600}),
+    ],
+)
+def test_what_is_under_way_is_divided_by_weight_among_those_that_wait(busy, expected):
+    assert shares(LANES, busy, 1000, 100) == expected
+
+
+def test_every_lane_may_have_a_batch_under_way_but_no_more_than_the_cap():
+    assert shares(LANES, {"documents", "bulk", "urgent"}, 100, 100)["bulk"] == 100
+    assert set(shares(LANES, {"documents"}, 30, 100).values()) == {30}

@@ -1,0 +1,126 @@
+"""What the JSON Schemas accept is what the models accept, on every example and on thousands of generated documents.
+
+A document agrees with a model when every known value is taken *as written*: a number in quotes is read as a number, and
+is no number for the schema. Held by two validators: jsonschema, and ajv from npm where Node.js is at hand.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+
+from schemas.export import FORMS, HERE, schema_of
+from tests.unit.schemas.generated import Generator
+from worker.document.validate import read
+
+CHECK = Path(__file__).with_name("check.mjs")
+COUNT = 600  # of each form, and four times as many articles
+
+FORMATS = jsonschema.FormatChecker(formats=[])
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def _is_time(value: object) -> bool:
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+def as_written(given: Any, read_back: Any, older: dict[str, str]) -> bool:
+    """Whether what was read has the values that were given: of the same type, under the same or the newer name."""
+    if isinstance(given, dict) and isinstance(read_back, dict):
+        return all(
+            as_written(value, read_back[name if name in read_back else older[name]], older)
+            for name, value in given.items()
+            if name in read_back or older.get(name) in read_back
+        )
+    if isinstance(given, list) and isinstance(read_back, list):
+        return len(given) == len(read_back) and all(map(as_written, given, read_back, [older] * len(given)))
+    return type(given) is type(read_back)
+
+
+def model_accepts(name: str, document: Any, older: dict[str, str]) -> bool:
+    try:
+        if name == "article":
+            model = FORMS[name].model_validate(document)
+            return as_written(document, model.model_dump(mode="json", exclude_unset=True), older)
+        FORMS[name].model_validate_json(json.dumps(document), strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def older_names(schema: dict[str, Any]) -> dict[str, str]:
+    parts = (schema, *schema.get("$defs", {}).values())
+    return {
+        old: about["description"].removeprefix("The older name of ").rstrip(".")
+        for part in parts
+        for old, about in part.get("properties", {}).items()
+        if about.get("deprecated")
+    }
+
+
+def node(folder: Path, *arguments: object, given: str = "") -> str:
+    ran = subprocess.run(["node", CHECK, *map(str, arguments)], cwd=folder, input=given, capture_output=True, text=True, timeout=110,
+                         check=False)  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def documents(name: str) -> list[Any]:
+    generator = Generator(json.loads(schema_of(name)), seed=20201123)
+    return [generator.document() for _ in range(4 * COUNT if name == "article" else COUNT)]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_schema_and_model_agree_both_ways(name):
+    schema = json.loads(schema_of(name))
+    validator = jsonschema.Draft202012Validator(schema, format_checker=FORMATS)
+    older, made = older_names(schema), documents(name)
+    verdicts = [validator.is_valid(document) for document in made]
+    differing = [d for d, valid in zip(made, verdicts, strict=True) if valid != model_accepts(name, d, older)]
+    assert differing == []
+    assert min(verdicts.count(True), verdicts.count(False)) > len(made) / 10, "both verdicts are tried"
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_ajv_agrees_with_the_models(name, node_folder):
+    schema, made = json.loads(schema_of(name)), documents(name)
+    verdicts = node(node_folder, "json", HERE / "json" / f"{name}.json", given="\n".join(map(json.dumps, made))).split()
+    assert len(verdicts) == len(made)
+    older = older_names(schema)
+    assert [d for d, v in zip(made, verdicts, strict=True) if (v == "1") != model_accepts(name, d, older)] == []
+
+
+@pytest.mark.parametrize("folder", ["valid", "invalid", "warned"])
+def test_what_the_worker_reads_of_an_example_fits_the_schema(folder):
+    validator = jsonschema.Draft202012Validator(json.loads(schema_of("article")))
+    for path in (HERE / "examples" / folder).glob("*.md"):
+        article = read(path.read_bytes(), has_key=True).article
+        if article is not None:
+            validator.validate(article.model_dump(mode="json", exclude_unset=True))
+
+
+def test_asyncapis_own_parser_finds_nothing_wrong(node_folder):
+    assert node(node_folder, "asyncapi", HERE / "asyncapi.yaml") == ""
+
+
+def test_the_asyncapi_file_tells_the_contract_of_the_envelope():
+    import yaml
+
+    from schemas.envelope import MAX_KEY, MAX_REPLY_TO, MAX_SOURCE, Envelope, Op
+    from worker.settings import Settings
+
+    api = yaml.safe_load((HERE / "asyncapi.yaml").read_text("utf-8"))
+    put, retract = (api["components"]["messages"][name]["payload"]["properties"] for name in ("put", "retract"))
+    assert set(put) == set(Envelope.model_fields)
+    assert set(retract) == set(Envelope.model_fields) - {"raw"}
+    assert {put["op"]["const"], retract["op"]["const"]} == set(Op)
+    assert put["raw"]["maxLength"] == Settings().max_document_bytes
+    schemas = api["components"]["schemas"]
+    assert [schemas[name]["maxLength"] for name in ("source", "key", "replyTo")] == [MAX_SOURCE, MAX_KEY, MAX_REPLY_TO]

@@ -1,0 +1,55 @@
+"""`copydesk lane repair`: after a producer trimmed or blocked its lane."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.exits import Exit
+
+
+def register(app: typer.Typer) -> None:
+    """Among the commands of `lane`."""
+    group = next((known.typer_instance for known in app.registered_groups if known.name == "lane"), None)
+    if group is None:
+        group = typer.Typer(help="The lanes.", no_args_is_help=True)
+        app.add_typer(group, name="lane")
+    group.command(epilog="Example: copydesk lane repair documents --yes")(repair)
+
+
+def repair(
+    name: Annotated[str, typer.Argument(metavar="LANE", help="the lane's name")],
+    yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")] = False,
+) -> int:
+    """Bring a lane back to the present whose producer chose ids from the future, and note the entries that it trimmed.
+
+    Entries that are still there are kept and get new ids; what was trimmed is gone, and is counted as `vanished`.
+    """
+    from worker.intake.connect import connect
+    from worker.intake.stream import LeaseQueue
+    from worker.operate import lanes
+    from worker.settings import settings
+
+    config = settings()
+    if name not in [lane.name for lane in config.lane_list]:
+        raise typer.BadParameter(f"{name!r} is no lane of COPYDESK_LANES")
+    with connect(config.redis) as client:
+        queue = LeaseQueue(client, name)
+        queue.ensure()
+        state = queue.state()
+        found = lanes.fault(state, lanes.server_ms(client))
+        gone = lanes.vanished(state)
+        if not found and gone <= 0:
+            typer.echo(f"{name}: nothing to repair")
+            return Exit.OK
+        if not yes:
+            typer.echo(
+                f"{name}: would bring its ids back to the present ({found})" if found else f"{name}: ids are fine"
+            )
+            typer.echo(f"{name}: would note {max(gone, 0):,} entries as vanished")
+            typer.echo("A dry run: with --yes it is done.", err=True)
+            return Exit.OK
+        done = lanes.repair(queue)
+    typer.echo(f"{name}: {done.readded:,} entries have new ids, {done.vanished:,} noted as vanished")
+    return Exit.OK

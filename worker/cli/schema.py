@@ -1,0 +1,70 @@
+"""`copydesk schema export|diff`: the published contract, and what a change of it would break."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli.exits import Exit
+
+schema_app = typer.Typer(name="schema", help="The contract with crawlers, for machines.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(schema_app)
+
+
+@schema_app.command(epilog="Example: copydesk schema export contract")
+def export(folder: Annotated[Path, typer.Argument(help="where to; made where it is missing")]) -> int:
+    """Write the contract of this version: asyncapi.yaml, and under json/ a JSON Schema (2020-12) for each form."""
+    from schemas.export import FORMS, HERE, schema_of
+
+    files = {"asyncapi.yaml": (HERE / "asyncapi.yaml").read_text("utf-8")}
+    files |= {f"json/{name}.json": schema_of(name) for name in FORMS}
+    (folder / "json").mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        typer.echo(folder / name)
+    return Exit.OK
+
+
+@schema_app.command(epilog="Example: copydesk schema diff contract/json schemas/json")
+def diff(
+    old: Annotated[Path, typer.Argument(help="a schema, or a folder of them", exists=True)],
+    new: Annotated[Path, typer.Argument(help="the same of another version", exists=True)],
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object a difference")] = False,
+) -> int:
+    """Name what differs, what of it would break somebody, and whom: producers (crawlers) or consumers of the outcomes.
+
+    A file's name says which form it is. The exit code is 4 where something would break.
+    """
+    import json
+
+    from schemas.diff import Change, compare
+    from worker.cli.show import print_json
+
+    if old.is_dir() != new.is_dir():
+        raise typer.BadParameter("two files, or two folders")
+    found: list[Change] = []
+    befores = sorted(old.glob("*.json")) if old.is_dir() else [old]
+    for before in befores:
+        after = new / before.name if new.is_dir() else new
+        if not after.exists():
+            found.append(Change(before.stem, "(the whole)", "the form is gone", "producers and consumers"))
+            continue
+        try:
+            pair = [json.loads(path.read_text(encoding="utf-8")) for path in (before, after)]
+        except ValueError as error:
+            raise typer.BadParameter(f"{before.name}: not JSON: {error}") from error
+        found += compare(before.stem, *pair)
+    for change in sorted(found, key=lambda change: (change.breaks is None, change.form, change.path)):
+        if json_:
+            print_json({"form": change.form, "path": change.path, "what": change.what, "breaks": change.breaks})
+        else:
+            whom = f"breaks {change.breaks}" if change.breaks else "breaks nobody"
+            typer.echo(f"{whom}: {change.form}: {change.path}: {change.what}")
+    if not found:
+        typer.echo("No difference.", err=True)
+    return Exit.UNSOUND if any(change.breaks for change in found) else Exit.OK

@@ -1,0 +1,46 @@
+-- Takes a lane back to the present after a producer chose ids from the future: until then every new id would lie there
+-- too, or there would be none left. A stream's last id cannot be lowered, so the lane is built anew: all its entries are
+-- added again in their order. Should this be interrupted (memory), it goes on where it was when it is run again.
+-- KEYS: stream, outcome counters (hash), where the old stream lies meanwhile.
+-- ARGV: group, first millisecond that counts as the future.
+-- Returns {entries added again, entries that vanished: trimmed or deleted by a producer}.
+local lane, counters, aside, group = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+
+local function info()
+  local found, flat = {}, redis.call('XINFO', 'STREAM', lane)
+  for n = 1, #flat, 2 do found[flat[n]] = flat[n + 1] end
+  return found
+end
+
+-- Ids are larger than what Lua's numbers hold exactly.
+local function later(id)
+  local ms = string.match(id, '^%d+')
+  return #ms > #ARGV[2] or (#ms == #ARGV[2] and ms >= ARGV[2])
+end
+
+local found = info()
+if later(found['last-generated-id']) and redis.call('EXISTS', aside) == 0 then
+  redis.call('RENAME', lane, aside)
+  redis.call('XGROUP', 'CREATE', lane, group, '0', 'MKSTREAM')
+  redis.call('XSETID', lane, '0-1', 'ENTRIESADDED', found['entries-added'], 'MAXDELETEDID', '0-1')
+end
+
+local moved = 0
+while true do
+  local entries = redis.call('XRANGE', aside, '-', '+', 'COUNT', 100)
+  if #entries == 0 then break end
+  for _, entry in ipairs(entries) do
+    redis.call('XADD', lane, '*', unpack(entry[2]))
+    redis.call('XDEL', aside, entry[1])
+    redis.call('HINCRBY', counters, 'readded', 1)
+    moved = moved + 1
+  end
+end
+redis.call('DEL', aside)
+
+found = info()
+local settled = 0
+for _, count in ipairs(redis.call('HVALS', counters)) do settled = settled + count end
+local vanished = found['entries-added'] - settled - found['length']
+if vanished > 0 then redis.call('HINCRBY', counters, 'vanished', vanished) end
+return {moved, vanished}

@@ -1,0 +1,77 @@
+"""What a producer can do to its own lane, found and mended.
+
+Whoever may `XADD` may also trim the lane (`MAXLEN`, `MINID`) and choose an id: the largest one leaves no other, and the
+lane takes nothing more. Redis cannot forbid either, so they are found by what they leave behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import redis
+
+from worker.intake.stream import AHEAD_SECONDS, GROUP, LaneState, LeaseQueue, id_key
+
+LARGEST = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair did. `readded`: entries that have an id of now; `vanished`: gone for good, and counted as such."""
+
+    readded: int
+    vanished: int
+
+
+def fault(state: LaneState, now_ms: int) -> str | None:
+    """`blocked`: nothing can be added any more; `ahead`: new ids lie in the future; None: neither."""
+    ms, seq = id_key(state.last_id)
+    if (ms, seq) == (LARGEST, LARGEST):
+        return "blocked"
+    return "ahead" if ms >= now_ms + AHEAD_SECONDS * 1000 else None
+
+
+def vanished(state: LaneState) -> int:
+    """How many entries somebody trimmed or deleted, and nobody has acknowledged yet."""
+    return state.added - state.settled - state.backlog
+
+
+def sentences(lane: dict[str, Any]) -> list[str]:
+    """What is wrong with a lane, of its figures, and what to do."""
+    name, found = lane["lane"], []
+    if lane["missing"] > 0:
+        found.append(f"{lane['missing']:,} entries vanished from lane {name} (trimmed or deleted by a producer)")
+    elif lane["missing"] < 0:
+        found.append(
+            f"lane {name} was lost or restored: {-lane['missing']:,} more have an outcome or wait than were added"
+        )
+    if lane.get("fault") == "blocked":
+        found.append(f"lane {name} is blocked: a producer used up its ids, and nothing can be added")
+    elif lane.get("fault") == "ahead":
+        found.append(f"lane {name} is ahead of time: a producer chose an id from the future")
+    if lane["missing"] > 0 or lane.get("fault"):
+        found.append(
+            f"  to see what a repair does: copydesk lane repair {name}; then give that producer a lane of its own"
+        )
+    return found
+
+
+def server_ms(client: redis.Redis) -> int:
+    """The server's clock, by which ids are made."""
+    seconds, micros = client.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def repair(queue: LeaseQueue) -> Repair:
+    """Bring a lane's ids back to the present, and take note of what vanished so that the sum holds again.
+
+    One script: nothing that is added meanwhile is lost, and what workers hold meanwhile is processed again under its
+    new id. It holds the server up for about a second per 100,000 entries of the lane.
+    """
+    source = (resources.files("worker.intake") / "lua" / "repair.lua").read_text("utf-8")
+    limit = server_ms(queue.client) + AHEAD_SECONDS * 1000
+    script = queue.client.register_script(source)
+    moved, gone = script(keys=[queue.lane, queue.counters, f"copydesk:aside:{queue.lane}"], args=[GROUP, limit])
+    return Repair(int(moved), max(0, int(gone)))
