@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import redis
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -77,7 +77,8 @@ def connect(url: str, *, retries: int = 3, **options: Any) -> redis.Redis:
     if address is None:
         return redis.Redis.from_url(url, retry=retry, **{**_options(url), **options})
     common = {**SOCKET_OPTIONS, **TCP_OPTIONS, **options}
-    found = Sentinel(address.hosts, sentinel_kwargs={**address.sentinel, **common}, **common, **address.server)  # type: ignore[no-untyped-call]  # redis-py's
+    asked = {**address.sentinel, **common, "retry": Retry(NoBackoff(), 0)}  # another Sentinel is asked instead
+    found = Sentinel(address.hosts, sentinel_kwargs=asked, **common, **address.server)  # type: ignore[no-untyped-call]  # redis-py's
     client: redis.Redis = found.master_for(address.service, retry=retry)  # type: ignore[no-untyped-call]  # redis-py's
     return client
 
@@ -89,7 +90,8 @@ def connect_async(url: str, *, retries: int = 3, **options: Any) -> aioredis.Red
     if address is None:
         return aioredis.Redis.from_url(url, retry=retry, **{**_options(url), **options})
     common = {**SOCKET_OPTIONS, **TCP_OPTIONS, **options}
-    found = aioredis.Sentinel(address.hosts, sentinel_kwargs={**address.sentinel, **common}, **common, **address.server)  # type: ignore[no-untyped-call]  # redis-py's
+    asked = {**address.sentinel, **common, "retry": AsyncRetry(NoBackoff(), 0)}
+    found = aioredis.Sentinel(address.hosts, sentinel_kwargs=asked, **common, **address.server)  # type: ignore[no-untyped-call]  # redis-py's
     client: aioredis.Redis = found.master_for(address.service, retry=retry)
     return client
 

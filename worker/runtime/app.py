@@ -14,8 +14,10 @@ from urllib.parse import quote
 
 from celery import Celery, signals
 from redis import RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from worker.intake.connect import connect, sentinel_address
+from worker.intake.connect import SOCKET_OPTIONS, connect, sentinel_address
 from worker.observe import failpoints, logs
 from worker.runtime import printed, transport
 from worker.runtime.dispatcher import Dispatcher
@@ -80,7 +82,10 @@ def configuration(config: Settings) -> dict[str, Any]:
 
 def _sentinel_options(config: Settings) -> dict[str, Any]:
     address = sentinel_address(config.redis)
-    return {"master_name": address.service, "sentinel_kwargs": address.sentinel} if address else {}
+    if address is None:
+        return {}
+    asked = {**address.sentinel, **SOCKET_OPTIONS, "retry": Retry(NoBackoff(), 0)}  # another Sentinel is asked instead
+    return {"master_name": address.service, "sentinel_kwargs": asked}
 
 
 transport.register()
