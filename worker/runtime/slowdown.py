@@ -16,6 +16,8 @@ from worker.intake.stream import LeaseQueue, id_key
 from worker.settings import INTERNAL_LANE, Settings
 
 KEY = "copydesk:slow-down"
+_SAY = "#!lua flags=allow-oom\nredis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])"
+"""Small, and most needed when the server is full."""
 TROUBLE = "copydesk:store-trouble"
 _KEPT_SECONDS = 8  # some missed turns; short, so that its absence is news
 _TROUBLE_SECONDS = 5  # more than two beats, so that it does not flicker
@@ -35,7 +37,7 @@ class SlowDown:
         lanes = [queue for queue in queues if queue.lane != INTERNAL_LANE]
         keys = [f"{KEY}:{queue.lane}" for queue in lanes]
         if trouble:
-            self._client.set(TROUBLE, "1", ex=_TROUBLE_SECONDS)
+            self._client.eval(_SAY, 1, TROUBLE, "1", _TROUBLE_SECONDS)
         found: Any = self._client.mget([TROUBLE, *keys])
         seconds, clock = self._client.time()
         now = seconds + clock / 1e6  # the server's, as the ids are
@@ -47,5 +49,5 @@ class SlowDown:
             waits.append(slow_down(load, float(before or 0), self._limits))
         with self._client.pipeline(transaction=True) as pipe:
             for key, wait in zip((*keys, KEY), (*waits, max(waits, default=0.0)), strict=True):
-                pipe.set(key, f"{wait:g}", ex=_KEPT_SECONDS)
+                pipe.eval(_SAY, 1, key, f"{wait:g}", _KEPT_SECONDS)
             pipe.execute()

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import functools
 from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis
-from redis.exceptions import ResponseError
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.utils.json import dumps
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from worker.observe.logs import get_logger
 
@@ -44,13 +46,26 @@ def healing(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class QoS(redis.QoS):
-    """Keeps account of what is under way, whatever lies on the keys for it."""
+    """Keeps account of what is under way, whatever lies on the keys for it, and does without where there is no room: a claim
+    check may be lost.
+    """
 
-    append = healing(redis.QoS.append)
     ack = healing(redis.QoS.ack)
     reject = healing(redis.QoS.reject)
-    restore_visible = healing(redis.QoS.restore_visible)
     restore_unacked = healing(redis.QoS.restore_unacked)
+
+    @healing
+    def append(self, message: Any, delivery_tag: Any) -> None:
+        try:
+            super().append(message, delivery_tag)
+        except OutOfMemoryError:
+            virtual.QoS.append(self, message, delivery_tag)
+
+    @healing
+    def restore_visible(self, *args: Any, **options: Any) -> None:
+        """Called every second; without room for its lock it waits."""
+        with contextlib.suppress(OutOfMemoryError):
+            super().restore_visible(*args, **options)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Put back what nobody acknowledged; what is no message is dropped, or it would be tried again for ever."""
@@ -79,16 +94,31 @@ class _Bounded:
         return self._subscription.parse_response(block=False, timeout=_BROADCAST_SECONDS)
 
 
+# A claim check is small and leads to room being made, so it goes through where no document does.
+_PUSH = "#!lua flags=allow-oom\nreturn redis.call('LPUSH', KEYS[1], ARGV[1])"
+
+_BIND = "#!lua flags=allow-oom\nreturn redis.call('SADD', KEYS[1], ARGV[1])"
+
+
 class Channel(redis.Channel):
-    """Drops messages that are not JSON, mends keys of the wrong type in place, and waits for nothing without end."""
+    """Drops messages that are not JSON, mends keys of the wrong type in place, waits for nothing without end, works in a full server."""
 
     QoS = QoS
-    _put = healing(redis.Channel._put)
     _size = healing(redis.Channel._size)
     _purge = healing(redis.Channel._purge)
 
     def _receive_one(self, c: Any) -> Any:
         return super()._receive_one(_Bounded(c))  # type: ignore[misc]  # the stubs do not know it
+
+    @healing
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        try:
+            super()._put(queue, message, **options)
+        except OutOfMemoryError:
+            priority = self._get_message_priority(message, reverse=False)
+            with self.conn_or_acquire() as client:
+                key = self._q_for_pri(queue, priority)  # type: ignore[attr-defined]  # the stubs do not know it
+                client.eval(_PUSH, 1, key, dumps(message))
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
@@ -111,8 +141,13 @@ class Channel(redis.Channel):
             raise Empty from error
 
     @healing
-    def _queue_bind(self, *args: Any, **options: Any) -> None:
-        super()._queue_bind(*args, **options)  # type: ignore[misc]  # the stubs do not know it
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]  # the stubs do not know it
+        except OutOfMemoryError:
+            member = self.sep.join([routing_key or "", pattern or "", queue or ""])
+            with self.conn_or_acquire() as client:
+                client.eval(_BIND, 1, self.keyprefix_queue % exchange, member)
 
     @healing
     def get_table(self, exchange: str) -> list[tuple[str, ...]]:

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Notices that the server's clock went back, and renews every lease then. Leases are counted from the time of delivery:
 -- one given before the step would not run out until the clock has caught up, hours later perhaps, with nobody holding it.
 -- KEYS: stream, the time last seen here. ARGV: group. Returns how many leases were renewed.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A lane's size at one moment. XINFO STREAM would copy the first and the last entry along, which may be giants; the group
 -- knows how many entries were ever added too, unless somebody deleted entries that it had not seen.
 -- KEYS: stream, sizes of its giants (hash). ARGV: group.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The id that the stream generated last. XINFO would copy the first and last entry along, which may be giants; a group
 -- that starts at the end knows it too. KEYS: stream. ARGV: name of a group that nobody uses.
 redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '$')

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A lane's figures at one moment, without the payload of its first and last entry, which XINFO sends along.
 -- KEYS: stream, outcome counters (hash). ARGV: group.
 -- Returns {entries ever added, backlog, pending, last id, oldest id or false, {outcome, count, …}}.
