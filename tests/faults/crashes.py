@@ -118,7 +118,10 @@ def _by_a_celery_producer(scene: Scene, point: str, action: str) -> Iterator[Non
 def _by_an_operators_replay(scene: Scene, point: str, action: str) -> Iterator[None]:
     """`copydesk dead replay` dies in the middle and is called again."""
     arguments = ("dead", "replay", "--code", "no_front_matter", "--yes")
-    until(lambda: _open_letters(scene), what="there are dead letters")
+    bad = scene.traffic.good()
+    bad.code = "no_front_matter"
+    scene.traffic.send(bad)
+    until(lambda: _open_letters(scene), seconds=60, what="there are dead letters")
     scene.arm(point, action)
     first = copydesk(*arguments, cwd=scene.folder, **scene.settings)
     assert first.returncode == -signal.SIGKILL, first.stderr

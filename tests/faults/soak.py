@@ -8,6 +8,7 @@ fault, then a table and the last census. Exit code 0 when all was well, 1 when a
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import statistics
@@ -19,7 +20,7 @@ from pathlib import Path
 from tests.faults import registry
 from tests.faults.crashes import crash_at
 from tests.faults.faults import FAULTS, Strike, Unavailable
-from tests.faults.scene import SHORT_TIMES, Scene, Struck
+from tests.faults.scene import RECOVERY_SECONDS, SHORT_TIMES, Scene, Struck
 from tests.faults.stores import PostgresStore, SqliteStore
 from worker.observe.failpoints import POINTS
 
@@ -64,8 +65,11 @@ def _run(
                     print(f"FAILED {name}: {error}\nthe workers' log: {kept}", flush=True)
                     return
                 done[name].append(struck)
+                if struck.recovery > RECOVERY_SECONDS:
+                    failures.append(f"{name}: late, documents flowed after {struck.recovery:.0f} s")
                 print(f"{time.strftime('%H:%M:%S')}  {name:44} met {struck.pending:4}, flows after {struck.recovery:5.1f} s, "
-                      f"done after {struck.drained:5.1f} s; {struck.findings}", flush=True)  # fmt: skip
+                      f"done after {struck.drained:5.1f} s, "
+                      f"load {os.getloadavg()[0]:.0f}; {struck.findings}", flush=True)  # fmt: skip
     finally:
         store.stop()
 
