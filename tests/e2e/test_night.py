@@ -36,7 +36,7 @@ def run(tmp_path, server):
 
 
 def push(client, n):
-    return client.xadd("documents", {"raw": document(n, 3), "source": "crawler", "key": f"{n}.md"}).decode()
+    return client.xadd("documents", {"raw": document(n, 10), "source": "crawler", "key": f"{n}.md"}).decode()
 
 
 def status(run):
