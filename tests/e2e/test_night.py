@@ -12,6 +12,8 @@ import pytest
 from tests.e2e.documents import document
 from tests.servers import Background, Valkey, copydesk, until
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def server():
