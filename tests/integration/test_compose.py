@@ -65,6 +65,7 @@ def test_the_worker_is_given_the_time_that_a_batch_may_take():
 
 
 def test_servers_keep_their_data_and_say_how_they_are():
+    assert SERVICES["worker"]["healthcheck"]["test"] == ["CMD", "copydesk", "health", "--here"]
     for name in ("redis", "postgres"):
         assert SERVICES[name]["healthcheck"]["test"]
         assert SERVICES[name]["volumes"][0].split(":")[0] in COMPOSE["volumes"]
@@ -144,6 +145,8 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
     with Background(*arguments, cwd=tmp_path, **settings) as worker:
         submitted = copydesk("submit", "--wait", "--json", VALID, cwd=tmp_path, **settings)
         assert submitted.returncode == 0, submitted.stderr + worker.text()
+        well = copydesk(*SERVICES["worker"]["healthcheck"]["test"][2:], cwd=tmp_path, **settings)
+        assert (well.returncode, well.stdout) == (0, "healthy\n")
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(timeout=30) == 0
     with psycopg.connect(postgres_url) as connection:

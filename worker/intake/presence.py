@@ -23,6 +23,14 @@ _INDEX = "copydesk:workers"
 _KEY = "copydesk:worker:"
 _MOST_WORKERS = 1000
 
+# `allow-oom`: who makes room in a server that is full must not fall silent.
+_BEAT = """#!lua flags=allow-oom
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class PoolProcess:
@@ -67,10 +75,8 @@ def beat(client: redis.Redis, worker: WorkerState, pipe: Any = None) -> None:
     now = worker.beat = time.time()
     key = _KEY + worker.name
     with client.pipeline(transaction=False) if pipe is None else _Borrowed(pipe) as chain:
-        chain.hset(key, mapping=_to_hash(worker))
-        chain.expire(key, SILENT_SECONDS)
-        chain.zadd(_INDEX, {worker.name: now})
-        chain.zremrangebyscore(_INDEX, "-inf", now - 60)
+        flat = [part for pair in _to_hash(worker).items() for part in pair]
+        chain.eval(_BEAT, 2, key, _INDEX, SILENT_SECONDS, worker.name, now, now - 60, *flat)
         if pipe is None:
             chain.execute()
 

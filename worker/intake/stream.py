@@ -5,7 +5,8 @@
       │                    │  └── give back ◀────┘        │ lease runs out
       └── XADD             └────────── reap ◀─────────────┘
 
-Each arrow is one Lua script, so it happens whole or not at all, in one round trip. A pending entry belongs to the
+Each arrow is one Lua script, so it happens whole or not at all, in one round trip; those that lead to settlement run in a
+server that is full (`allow-oom`), for nothing else makes room there. A pending entry belongs to the
 consumer `dispatched` while a claim check for it is under way, and to a worker's own consumer while it is processed.
 """
 

@@ -25,6 +25,7 @@ _BREAKER_EVERY_SECONDS = 10.0
 _SAID_EVERY_SECONDS = 60.0
 _SLOW_DOWN_SECONDS = 5
 _SLOW_DOWN_KEPT_SECONDS = 10
+_SAY_PACE = "#!lua flags=allow-oom\nredis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])"
 
 
 class Guard:
@@ -52,7 +53,7 @@ class Guard:
             self._next_breaker = now + _BREAKER_EVERY_SECONDS
             self._break()
         slow = not consuming or self.room != Room() or backlog > self._config.slow_down_backlog
-        self._client.set(SLOW_DOWN, _SLOW_DOWN_SECONDS if slow else 0, ex=_SLOW_DOWN_KEPT_SECONDS)
+        self._client.eval(_SAY_PACE, 1, SLOW_DOWN, _SLOW_DOWN_SECONDS if slow else 0, _SLOW_DOWN_KEPT_SECONDS)
 
     def _alarm(self, what: str, sentence: str, consequence: str) -> None:
         now = time.monotonic()

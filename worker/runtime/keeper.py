@@ -5,6 +5,7 @@ It says so even when the dispatcher hangs: that is when it matters.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import socket
@@ -27,8 +28,8 @@ from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
 from worker.runtime.dispatcher import Dispatcher, DispatchLoop
 from worker.runtime.guard import Guard
-from worker.runtime.mending import StuckChildren, orphaned, restart_consumer, restart_process, stop_warmly
-from worker.runtime.request import Loss, ended, losses
+from worker.runtime.mending import StuckChildren, give_back, orphaned, restart_consumer, restart_process, stop_warmly
+from worker.runtime.request import Loss, is_gone, losses
 from worker.runtime.watchdog import Remedy, Seen, Watchdog
 from worker.settings import Settings, settings
 
@@ -62,6 +63,8 @@ class Keeper(bootsteps.StartStopStep):
     def stop(self, parent: Any) -> None:
         if self.loop is not None:
             self.loop.stop()
+            # The pool stops after this; a cold stop kills what it is at.
+            atexit.register(give_back, settings(), os.getpid(), self.loop.held_by())
 
     terminate = stop
 
@@ -77,6 +80,7 @@ class KeeperLoop(threading.Thread):
         self._tally = Tally(self._client)
         self._queues = [LeaseQueue(self._client, lane.name) for lane in config.lane_list]
         self._ended = threading.Event()
+        self._last_pool: tuple[PoolProcess, ...] = ()
         self._watchdog = Watchdog(config.watchdog_seconds)
         self._stuck = StuckChildren(config.watchdog_seconds)
         self.loop_turn = time.monotonic()
@@ -93,6 +97,10 @@ class KeeperLoop(threading.Thread):
         self._ended.set()
         losses.put(None)  # it waits there
         self.join(timeout=10)
+
+    def held_by(self) -> list[str]:
+        """The names under which this worker's pool processes hold entries."""
+        return [f"{self._worker.host}:{process.pid}" for process in self._last_pool]
 
     def run(self) -> None:
         while not self._ended.is_set():
@@ -159,7 +167,7 @@ class KeeperLoop(threading.Thread):
 
     def _mourn(self, loss: Loss) -> None:
         """Note what it was reading, and let that be tried again at once, singly; the others of its batch go on."""
-        if not _is_gone(loss.pid):
+        if not is_gone(loss.pid):
             return  # the lease covers it: nobody else may have its entries while it lives
         death = Death.now(f"{self._worker.host}:{loss.pid}", loss.how)
         queue = LeaseQueue(self._client, loss.lane)
@@ -179,6 +187,7 @@ class KeeperLoop(threading.Thread):
             worker.since = time.time()
         worker.state, worker.reason, worker.last_progress = state, reason, progress
         worker.pool = pool_processes(self._controller)
+        self._last_pool = worker.pool or self._last_pool  # a cold stop takes the pool away first
 
     def _beat(self) -> None:
         added, backlog = {}, 0
@@ -189,7 +198,9 @@ class KeeperLoop(threading.Thread):
         with self._client.pipeline(transaction=False) as pipe:
             presence.beat(self._client, self._worker, pipe)
             self._tally.sample(added, pipe)
-            pipe.execute()
+            said, *_ = pipe.execute(raise_on_error=False)
+            if isinstance(said, Exception):
+                raise said
         self._guard.look(consuming=self._worker.is_consuming, backlog=backlog)
         loop = self._dispatcher()
         if loop is not None:
@@ -207,17 +218,3 @@ def pool_processes(controller: Any) -> tuple[PoolProcess, ...]:
     inner = getattr(getattr(controller, "pool", None), "_pool", None)
     pids = [process.pid for process in getattr(inner, "_pool", ())]
     return tuple(busy.get(pid, PoolProcess(pid)) for pid in pids)
-
-
-def _is_gone(pid: int, *, within_seconds: float = 3.0) -> bool:
-    """Whether the process `pid` has ended; one that is being killed is given a moment."""
-    deadline = time.monotonic() + within_seconds
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        if ended(pid) is not None:
-            return True  # Celery has not waited for it yet
-        time.sleep(0.05)
-    return False

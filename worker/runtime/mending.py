@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
+import redis
+
+from worker.intake.connect import connect
+from worker.intake.stream import GROUP, LeaseQueue
 from worker.observe.logs import get_logger
+from worker.runtime.request import is_child, is_gone
 from worker.runtime.restarter import SUPERVISOR
+from worker.settings import INTERNAL_LANE, Settings
 
 log = get_logger("worker")
 
@@ -67,6 +75,24 @@ def orphaned() -> bool:
 def stop_warmly() -> None:
     """As SIGTERM from outside does."""
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def give_back(config: Settings, main: int, names: Sequence[str]) -> None:
+    """At the end of a worker: what its pool processes held when a cold stop killed them waits for no lease."""
+    if os.getpid() != main:
+        return  # a pool process that inherited this
+    for pid in (int(name.rpartition(":")[2]) for name in names):
+        if is_child(pid):
+            _kill(pid)  # the pool has been told to end: what is left hangs, in the store perhaps
+    gone = [name for name in names if is_gone(int(name.rpartition(":")[2]), within_seconds=1)]
+    with contextlib.suppress(redis.RedisError), connect(config.redis, retries=0) as client:
+        for lane in (*(lane.name for lane in config.lane_list), INTERNAL_LANE):
+            queue = LeaseQueue(client, lane)
+            for name in gone:
+                held: Any = client.xpending_range(lane, GROUP, "-", "+", config.pending_cap, consumername=name)
+                queue.release(
+                    name, [entry["message_id"].decode() for entry in held], lease_seconds=config.lease_seconds
+                )
 
 
 def _kill(pid: int) -> None:

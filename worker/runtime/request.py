@@ -82,3 +82,28 @@ def ended(pid: int) -> str | None:
     if found is None:
         return None
     return human_status(found.si_status if found.si_code == os.CLD_EXITED else -found.si_status)
+
+
+def is_child(pid: int) -> bool:
+    """Whether `pid` is a process of ours still, and not another's that was given the same number."""
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def is_gone(pid: int, *, within_seconds: float = 3.0) -> bool:
+    """Whether the process `pid` has ended; one that is being killed is given a moment."""
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        if ended(pid) is not None:
+            return True  # Celery has not waited for it yet
+        time.sleep(0.05)
+    return False

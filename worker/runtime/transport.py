@@ -9,18 +9,61 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from queue import Empty
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.utils.json import dumps
+from redis.exceptions import OutOfMemoryError
 
 from worker.observe.logs import get_logger
 
 log = get_logger("worker")
 
 
+# A claim check is small and leads to room being made, so it goes through where no document does.
+_PUSH = "#!lua flags=allow-oom\nreturn redis.call('LPUSH', KEYS[1], ARGV[1])"
+
+_BIND = "#!lua flags=allow-oom\nreturn redis.call('SADD', KEYS[1], ARGV[1])"
+
+
+class QoS(redis.QoS):
+    """Does without the record of what is under way where there is no room for it: a claim check may be lost."""
+
+    def append(self, message: Any, delivery_tag: Any) -> None:
+        try:
+            super().append(message, delivery_tag)
+        except OutOfMemoryError:
+            virtual.QoS.append(self, message, delivery_tag)
+
+    def restore_visible(self, *args: Any, **options: Any) -> None:
+        """Called every second; without room for its lock it waits."""
+        with contextlib.suppress(OutOfMemoryError):
+            super().restore_visible(*args, **options)
+
+
 class Channel(redis.Channel):
-    """Drops messages that are not JSON."""
+    """Drops messages that are not JSON, and works in a server that is full."""
+
+    QoS = QoS
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]  # the stubs do not know it
+        except OutOfMemoryError:
+            member = self.sep.join([routing_key or "", pattern or "", queue or ""])
+            with self.conn_or_acquire() as client:
+                client.eval(_BIND, 1, self.keyprefix_queue % exchange, member)
+
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        try:
+            super()._put(queue, message, **options)
+        except OutOfMemoryError:
+            priority = self._get_message_priority(message, reverse=False)
+            with self.conn_or_acquire() as client:
+                key = self._q_for_pri(queue, priority)  # type: ignore[attr-defined]  # the stubs do not know it
+                client.eval(_PUSH, 1, key, dumps(message))
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import time
 
+import redis
+
 from tests.runtime_hooks import article
 from tests.servers import Background, copydesk, until
-from worker.intake.lanes import paused
+from worker.intake.lanes import Pause, pause, paused, resume
+from worker.intake.presence import workers
 
 
 def test_a_paused_lane_keeps_what_comes_and_the_breaker_pauses_one_that_is_flooded(
@@ -51,3 +54,44 @@ def test_a_paused_lane_keeps_what_comes_and_the_breaker_pauses_one_that_is_flood
         assert "bulk" not in paused(redis_client)
         late = redis_client.xadd("bulk", {"raw": article(3), "key": "3"}).decode()
         until(lambda: late in receipts(), what="the other lane goes on")
+
+
+def test_a_full_redis_is_drained_and_accepts_documents_again(settings, redis_client, receipts, tmp_path):
+    with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings) as worker:
+        until(lambda: [w for w in workers(redis_client) if w.is_consuming], what="it consumes")
+        assert pause(redis_client, "documents", Pause("test", 0, "until it is full"))
+        until(lambda: [w for w in workers(redis_client) if w.state == "paused"], what="it is paused")
+        redis_client.config_set("maxmemory", redis_client.info("memory")["used_memory"] + (2 << 20))
+        try:
+            count = fill(redis_client)
+            until(lambda: "Redis uses" in worker.text(), what="it says so")
+            resume(redis_client, "documents")
+            until(lambda: redis_client.xlen("documents") == 0, seconds=40, what="all are settled")
+            assert len(receipts()) == count > 10
+            redis_client.xadd("documents", {"raw": article(5000), "key": "5000"})
+            until(lambda: len(receipts()) == count + 1, what="it goes on")
+        finally:
+            redis_client.config_set("maxmemory", 0)
+
+
+def fill(client):
+    """Send documents until the server takes no more; returns how many it took."""
+    for number in range(2000):
+        try:
+            client.xadd("documents", {"raw": article(number, "x" * 20_000), "key": str(number)})
+        except redis.exceptions.OutOfMemoryError:
+            return number
+    raise AssertionError("it never was full")
+
+
+def test_a_disk_that_is_full_pauses_intake(settings, redis_client, receipts, tmp_path):
+    settings = {**settings, "COPYDESK_DISK_FREE_BYTES": str(1 << 60)}
+    with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings) as worker:
+        (state,) = until(lambda: [w for w in workers(redis_client) if w.state == "full"], what="it says so")
+        assert "COPYDESK_DISK_FREE_BYTES" in state.reason
+        redis_client.xadd("documents", {"raw": article(1), "key": "1"})
+        health = copydesk("health", cwd=tmp_path, **settings)
+        assert (health.returncode, "MB are free" in health.stdout) == (4, True)
+        assert receipts() == {}
+        assert redis_client.get("copydesk:slow-down") == b"5"
+        assert worker.text().count("There is little room left") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from tests.runtime_hooks import article
 from tests.servers import ROOT, Background, processes_naming, until
 from worker.intake.presence import workers
+
+pytestmark = pytest.mark.timeout(240)  # each starts a worker, some twice
 
 _HANG = """
 import time
@@ -47,14 +50,16 @@ def start(settings, redis_client, tmp_path):
 
         def go():
             run = stack.enter_context(Background("worker", "--concurrency", "1", cwd=tmp_path, **settings))
-            (state,) = until(lambda: [w for w in workers(redis_client) if w.is_consuming], what="it consumes")
+            (state,) = until(
+                lambda: [w for w in workers(redis_client) if w.is_consuming], seconds=90, what="it consumes"
+            )
             return run, state
 
         yield go
     until(lambda: processes_naming(str(tmp_path)) == [], seconds=10, what="nothing stays behind")
 
 
-def flows(redis_client, receipts, number, *, seconds=30):
+def flows(redis_client, receipts, number, *, seconds=60):
     id_ = redis_client.xadd("documents", {"raw": article(number), "key": str(number)}).decode()
     until(lambda: id_ in receipts(), seconds=seconds, what="a document is stored")
 
@@ -84,9 +89,8 @@ def test_a_main_process_that_is_killed_comes_again(start, redis_client, receipts
     assert "it starts again" in run.text()
 
 
-def test_an_event_loop_that_hangs_ends_the_process_which_comes_again(start, redis_client, receipts):
+def test_a_pool_process_that_is_stopped_is_replaced(start, redis_client, receipts):
     run, state = start()
-    # A stopped process does nothing at all, so its keeper cannot help: here only the signal's end wakes it.
     os.kill(state.pool[0].pid, signal.SIGSTOP)
     flows(redis_client, receipts, 1)
     assert "does not take up its batch" in run.text()
@@ -102,11 +106,11 @@ def test_a_worker_whose_supervisor_is_killed_stops(start, redis_client):
 def test_a_stop_leaves_nothing_pending_and_is_quick(start, redis_client, receipts):
     run, _ = start()
     flows(redis_client, receipts, 0)
-    for number in range(3000):
+    for number in range(600):
         redis_client.xadd("documents", {"raw": article(number), "key": str(number)})
     until(lambda: len(receipts()) > 100, what="it is in the middle")
     run.process.send_signal(signal.SIGTERM)
-    assert run.process.wait(timeout=30) == 0
+    assert run.process.wait(timeout=60) == 0
     held = {c["name"].decode(): c["pending"] for c in redis_client.xinfo_consumers("documents", "copydesk")}
     held.pop("dispatched")
     assert set(held.values()) <= {0}, (
@@ -117,3 +121,21 @@ def test_a_stop_leaves_nothing_pending_and_is_quick(start, redis_client, receipt
     until(lambda: redis_client.xlen("documents") == 0, seconds=60, what="the rest is done")
     pending = redis_client.xpending("documents", "copydesk")["pending"]
     assert pending == 0, back
+
+
+def test_a_cold_stop_gives_back_at_once_what_it_was_at(start, redis_client, tmp_path):
+    run, state = start()
+    with contextlib.closing(sqlite3.connect(tmp_path / "copydesk.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # so that a batch is being written when the blow comes
+        redis_client.xadd("documents", {"raw": article(1), "key": "1"})
+        held = f"{state.host}:{state.pool[0].pid}"
+        until(
+            lambda: redis_client.xpending_range("documents", "copydesk", "-", "+", 1, consumername=held),
+            what="it is held",
+        )
+        run.process.send_signal(signal.SIGQUIT)
+        run.process.wait(timeout=60)
+    ((entry,)) = redis_client.xpending_range("documents", "copydesk", "-", "+", 1)
+    assert entry["consumer"] == b"dispatched"
+    assert entry["time_since_delivered"] >= 25_000, "past its lease: the next worker takes it at once"
+    assert entry["times_delivered"] == 1, "nobody is to blame"

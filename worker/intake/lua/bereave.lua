@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A process is dead: notes it with each entry that it was reading, and gives what it held to the reaper at once.
 -- KEYS: stream, deaths (hash: id -> one JSON object a line). ARGV: group, the dead consumer, "dispatched" consumer, lease
 -- in ms, most ids in the hash, seconds to keep it, the death as JSON. Returns {id, attempts, …} of what it was reading.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- One piece of a field that is too large to be read whole, for its digest.
 -- KEYS: stream. ARGV: id, field, first byte, last byte (from 1).
 local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]

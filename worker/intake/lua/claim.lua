@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Takes the lease of entries for the one who will work on them, and counts an attempt for each.
 -- An entry that another worker holds under a live lease is left alone; one that is settled already is gone.
 -- KEYS: stream. ARGV: group, consumer, "dispatched" consumer, lease in ms, most bytes of an entry, id, id, …

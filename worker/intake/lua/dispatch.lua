@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Hands out new entries of a lane without their payload: the dispatcher needs ids and sizes, never 500 MB of text.
 -- KEYS: stream. ARGV: group, consumer, most entries, most pending, most bytes.
 -- Returns {backlog, pending, id, bytes, id, bytes, …}.

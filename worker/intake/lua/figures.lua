@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A lane's size at one moment, without the entries that XINFO would send along.
 -- KEYS: stream. ARGV: group. Returns {entries ever added, backlog, pending}.
 local info, added = redis.call('XINFO', 'STREAM', KEYS[1]), 0

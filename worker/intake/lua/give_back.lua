@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Keeps the lease (or with "release" hands the entry to the next dispatcher) and takes back the attempt that was counted.
 -- KEYS: stream. ARGV: group, consumer, new owner, idle in ms, id, id, …
 local changed = 0

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Finds entries whose lease ran out and takes them for dispatching again; no attempt is counted by that.
 -- One that somebody was reading and who was never heard of again gets that as evidence (see bereave.lua).
 -- KEYS: stream, deaths (hash). ARGV: group, "dispatched" consumer, lease in ms, most entries, the time, most ids in the

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes entries whose outcome is committed, and counts each outcome once, however often it is settled.
 -- KEYS: stream, outcome counters (hash). ARGV: group, id, outcome, id, outcome, …
 -- Returns the ids that were still there.
