@@ -48,7 +48,7 @@ def test_an_unusable_setting_is_2(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("ingest", VALID), ("status",), ("submit", VALID), ("up",), ("audit",), ("tail",), ("lane", "list")],
+    [("ingest", VALID), ("status",), ("submit", VALID), ("up",), ("audit",), ("worker",), ("tail",), ("lane", "list")],
     ids=str,
 )
 def test_a_redis_that_is_not_there_is_3(tmp_path, arguments):

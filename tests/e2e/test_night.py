@@ -12,6 +12,8 @@ import pytest
 from tests.e2e.documents import document
 from tests.servers import Background, Valkey, copydesk, until
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def server():
@@ -36,7 +38,7 @@ def run(tmp_path, server):
 
 
 def push(client, n):
-    return client.xadd("documents", {"raw": document(n, 3), "source": "crawler", "key": f"{n}.md"}).decode()
+    return client.xadd("documents", {"raw": document(n, 10), "source": "crawler", "key": f"{n}.md"}).decode()
 
 
 def status(run):

@@ -67,7 +67,8 @@ def test_commands_within_sentences_exist():
 def desk(tmp_path_factory):
     """A running desk with what the runbook speaks of: 500 documents of one fault, others, and some in the store."""
     folder = tmp_path_factory.mktemp("night")
-    with Background("up", cwd=folder) as up:
+    # The circuit breaker would pause a lane of which 500 documents are rejected, which is another page of the runbook.
+    with Background("up", cwd=folder, COPYDESK_BREAKER_SHARE="1") as up:
         up.says("serves the lanes documents")
         with redis.Redis.from_url(embedded_redis_url(folder / ".copydesk")) as client:
             send = client.pipeline(transaction=False)

@@ -17,6 +17,9 @@ from worker.cli.show import OUTCOMES, plain
 
 _WIDE = 130
 """From this many columns on, two columns of tables."""
+_ROOMY = 78
+_SHORT = ("stored", "upd.", "unch.", "supers.", "retr.", "rej.")
+"""The names of the outcomes in a narrower table."""
 _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded": "yellow", "retracted": "yellow"}
 
 
@@ -43,6 +46,7 @@ class Section:
                 no_wrap=True,
                 overflow="ellipsis",
                 ratio=1 if widest else None,
+                min_width=min(9, max(len(name), *(len(row[number]) for row in self.rows))) if is_text else None,
             )
         shown = self.rows if len(self.rows) <= most else self.rows[: max(0, most - 1)]
         for row in shown:
@@ -58,12 +62,12 @@ def board(found: Mapping[str, Any], *, width: int, height: int | None = None) ->
     overflow: Literal["ellipsis", "fold"] = "ellipsis" if height else "fold"
     told = alarms(found)[: 4 if height else None]
     head += [Text(f"! {plain(alarm)}", style="bold red", no_wrap=bool(height), overflow=overflow) for alarm in told]
-    left = [_lanes(found, width), _workers(found)]
-    right = [_outcomes(found), _sources(found), _dead(found)]
+    half = (width - 4) // 2
+    left = [_lanes(found), _workers(found)]
+    right = [_outcomes(found, width if width < _WIDE else half), _sources(found), _dead(found)]
     sum_line = _sum(found)
     room = None if height is None else height - len(head) - 1
     if width >= _WIDE:
-        half = (width - 4) // 2
         columns = Table.grid(padding=(0, 4, 0, 0))
         columns.add_column(width=half)
         columns.add_column(width=half)
@@ -123,7 +127,7 @@ def _head(found: Mapping[str, Any], width: int) -> Text:
     return line
 
 
-def _lanes(found: Mapping[str, Any], width: int) -> Section:
+def _lanes(found: Mapping[str, Any]) -> Section:
     rows: list[tuple[Text | str, ...]] = []
     for lane in found.get("lanes", []):
         state = "paused" if lane.get("paused") else ""
@@ -189,7 +193,7 @@ def _doing(worker: Mapping[str, Any]) -> Text:
     return Text(f"{len(busy)} of {len(pool)} busy: {what}")
 
 
-def _outcomes(found: Mapping[str, Any]) -> Section:
+def _outcomes(found: Mapping[str, Any], width: int) -> Section:
     rows: list[tuple[Text | str, ...]] = []
     counted = [
         (f"{part['seconds']} s" if name == "minute" else name, part["outcomes"]) for name, part in _recent(found)
@@ -200,7 +204,7 @@ def _outcomes(found: Mapping[str, Any]) -> Section:
             for o in OUTCOMES
         ]
         rows.append((label, *cells))
-    return Section(("LAST", *OUTCOMES), rows, 4)
+    return Section(("LAST", *(OUTCOMES if width >= _ROOMY else _SHORT)), rows, 4)
 
 
 def _ever(found: Mapping[str, Any]) -> dict[str, int]:

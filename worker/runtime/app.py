@@ -122,3 +122,9 @@ def _set_up_logging(**_: object) -> None:
     logs.configure_for(config)
     printed.as_log_lines(config)
     failpoints.announce()
+
+
+@signals.worker_ready.connect
+def _say_that_it_is_ready(**_: object) -> None:
+    lanes = ", ".join(lane.name for lane in settings().lane_list)
+    logs.get_logger("worker").info("The worker is ready", lane=lanes)

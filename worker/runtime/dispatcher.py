@@ -35,6 +35,7 @@ _LONGEST_IDLE_SECONDS = 0.02
 _HELD_SECONDS = 0.1  # between looks while nothing may be handed out
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
+_SMALLER_AFTER_A_DEATH = 10
 _FORGET_EVERY_SECONDS = 600.0
 _MAINTAIN_EVERY_SECONDS = 3600.0
 _UNREACHABLE = (redis.RedisError, OperationalError, OSError)
@@ -237,8 +238,10 @@ class DispatchLoop(threading.Thread):
             failpoint("reap.taken")
         # One that was there when a process died goes alone, so that only the guilty one is tried to death.
         innocent = [id_ for id_, attempts in found if attempts == 0]
-        for start in range(0, len(innocent), self._config.batch_documents):
-            self._send(lane, innocent[start : start + self._config.batch_documents])
+        # In small batches: where a batch was too slow for its time limit, it must not come back as it was for ever.
+        size = max(1, self._config.batch_documents // _SMALLER_AFTER_A_DEATH)
+        for start in range(0, len(innocent), size):
+            self._send(lane, innocent[start : start + size])
         for id_, attempts in found:
             if attempts:
                 log.warning("A document is tried again, alone", id=id_, lane=lane.name, attempt=attempts + 1)
