@@ -15,54 +15,47 @@ from numpy.typing import NDArray
 
 from worker.link.features import Features
 from worker.link.frequencies import Frequencies
+from worker.link.segment import Segment, merged, segment_of
 
 WINDOW_SECONDS = 14 * 86_400.0
 """Two articles can be the same story when their times are at most this far apart."""
 _TAIL = 256
 _LARGEST_MERGED = 32_768  # articles; merging larger segments would need much memory for a moment
+_MINOR_SHARE = 0.75  # of the floor: how much of a cosine is left to words that are only looked up
 _DIGITS = 6  # of a score: the same whichever of the two articles is the query
 
 
-@dataclass(slots=True)
-class Segment:
-    """Articles whose postings do not change. Postings are sorted by bucket, then by place.
+@dataclass(slots=True, frozen=True)
+class Query:
+    """A text to compare: features with their weights, and which of them are only looked up.
 
-    `buckets[i]` has the postings `starts[i]:starts[i + 1]`; a posting is an article's place here and a count.
+    Most postings belong to the most common of a text's words, which decide little. Those whose weights together are at
+    most `rest` (a share of the query's length, so that they add at most that to a cosine) find no articles; they only
+    complete the score of articles that the others have found (prefix filtering, Bayardo et al. 2007).
     """
 
-    ids: NDArray[np.int64]
-    times: NDArray[np.float64]
-    norms: NDArray[np.float64]
     buckets: NDArray[np.int32]
-    starts: NDArray[np.int32]
-    places: NDArray[np.int32]
-    counts: NDArray[np.uint8]
+    weighted: NDArray[np.float64]
+    minor_buckets: NDArray[np.int32]
+    minor_weighted: NDArray[np.float64]
+    rest: float
 
-    def weigh(self, weights: NDArray[np.float32]) -> None:
-        """Set the length of each article's vector under `weights`."""
-        lengths = np.repeat(weights[self.buckets].astype(np.float64), np.diff(self.starts)) * self.counts
-        squares = np.bincount(self.places, lengths * lengths, len(self.ids))
-        self.norms = np.sqrt(squares)
-
-    def scores(self, features: Features, weighted: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """The dot product of a query with each article; None when nothing is shared."""
-        at = np.searchsorted(self.buckets, features.buckets)
-        at[at == len(self.buckets)] = 0
-        known = self.buckets[at] == features.buckets
-        known &= weighted > 0
-        at, weighted = at[known], weighted[known]
-        begins = self.starts[at]
-        sizes = self.starts[at + 1] - begins
-        total = int(sizes.sum())
-        if not total:
+    @classmethod
+    def of(cls, features: Features, weights: NDArray[np.float32], floor: float) -> Query | None:
+        """The query that finds cosines of `floor` and more; None for a text that is like no other."""
+        each = weights[features.buckets].astype(np.float64)
+        lengths = features.counts * each
+        norm = float(np.sqrt(np.dot(lengths, lengths)))
+        if not norm:
             return None
-        ends = np.cumsum(sizes)
-        postings = np.arange(total) + np.repeat(begins - ends + sizes, sizes)
-        products = np.repeat(weighted, sizes) * self.counts[postings]
-        dots: NDArray[np.float64] = np.bincount(self.places[postings], products, len(self.ids)).astype(
-            np.float64, copy=False
-        )
-        return dots
+        order = np.argsort(each, kind="stable")
+        grown = np.sqrt(np.cumsum(lengths[order] ** 2)) / norm
+        minor = int(np.searchsorted(grown, _MINOR_SHARE * floor, side="right"))
+        rest = float(grown[minor - 1]) if minor else 0.0
+        weighted = lengths * each / norm
+        major = np.sort(order[minor:])
+        few = np.sort(order[:minor][each[order[:minor]] > 0])
+        return cls(features.buckets[major], weighted[major], features.buckets[few], weighted[few], rest)
 
 
 class Index:
@@ -148,15 +141,11 @@ class Index:
 
         Best first; those equally alike by id. `id_` itself is left out.
         """
-        norm = self._norm(features)
-        if not norm:
+        query = Query.of(features, self._weights, floor)
+        if query is None:
             return []
-        weights = self._weights[features.buckets].astype(np.float64)
-        weighted = features.counts * weights * weights / norm
-        found = [
-            pair for segment in self._segments for pair in self._in_segment(segment, time, features, weighted, floor)
-        ]
-        found += self._in_tail(time, features, weighted, floor)
+        found = [pair for segment in self._segments for pair in self._in_segment(segment, time, query, floor)]
+        found += self._in_tail(time, query, floor)
         return sorted(((other, score) for other, score in found if other != id_), key=lambda one: (-one[1], one[0]))[
             :most
         ]
@@ -165,32 +154,30 @@ class Index:
         lengths = self._weights[features.buckets].astype(np.float64) * features.counts
         return float(np.sqrt(np.dot(lengths, lengths)))
 
-    def _in_segment(
-        self, segment: Segment, time: float, features: Features, weighted: NDArray[np.float64], floor: float
-    ) -> Iterator[tuple[int, float]]:
-        dots = segment.scores(features, weighted)
+    def _in_segment(self, segment: Segment, time: float, query: Query, floor: float) -> Iterator[tuple[int, float]]:
+        dots = segment.dots(query.buckets, query.weighted)
         if dots is None:
             return
-        least = floor - 10.0**-_DIGITS
+        least = floor - query.rest - 10.0**-_DIGITS
         places = np.flatnonzero(dots >= least * segment.norms)
         near = np.abs(segment.times[places] - time) <= WINDOW_SECONDS
         near &= (segment.ids[places] >= 0) & (dots[places] > 0)
         places = places[near]
-        for id_, score in zip(
-            segment.ids[places].tolist(), (dots[places] / segment.norms[places]).tolist(), strict=True
-        ):
+        if not len(places):
+            return
+        whole = dots[places] + segment.dots_of(places, query.minor_buckets, query.minor_weighted)
+        for id_, score in zip(segment.ids[places].tolist(), (whole / segment.norms[places]).tolist(), strict=True):
             rounded = round(score, _DIGITS)
             if rounded >= floor:
                 yield id_, rounded
 
-    def _in_tail(
-        self, time: float, features: Features, weighted: NDArray[np.float64], floor: float
-    ) -> Iterator[tuple[int, float]]:
+    def _in_tail(self, time: float, query: Query, floor: float) -> Iterator[tuple[int, float]]:
         dots: dict[int, float] = {}
-        for bucket, weight in zip(features.buckets.tolist(), weighted.tolist(), strict=True):
-            if weight and bucket in self._tail_postings:
-                for id_, count in self._tail_postings[bucket].items():
-                    dots[id_] = dots.get(id_, 0.0) + weight * count
+        for buckets, weighted in ((query.buckets, query.weighted), (query.minor_buckets, query.minor_weighted)):
+            for bucket, weight in zip(buckets.tolist(), weighted.tolist(), strict=True):
+                if weight and bucket in self._tail_postings:
+                    for id_, count in self._tail_postings[bucket].items():
+                        dots[id_] = dots.get(id_, 0.0) + weight * count
         for id_, dot in dots.items():
             other, norm, _ = self._tail[id_]
             rounded = round(dot / norm, _DIGITS)
@@ -199,17 +186,17 @@ class Index:
 
     def _flush(self) -> None:
         """Make the tail a segment; merge the last segments while the one before is not much larger."""
-        self._keep(_segment_of(self._tail))
+        self._keep(segment_of(self._tail))
         self._tail, self._tail_postings = {}, {}
         while len(self._segments) > 1:
             last, before = self._segments[-1], self._segments[-2]
             if len(before.ids) > 2 * len(last.ids) or len(before.ids) + len(last.ids) > _LARGEST_MERGED:
                 break
             del self._segments[-2:]
-            self._keep(_merged([before, last]))
+            self._keep(merged([before, last]))
         for segment in [one for one in self._segments if (one.ids < 0).sum() > len(one.ids) / 3]:
             self._segments = [one for one in self._segments if one is not segment]
-            self._keep(_merged([segment]))
+            self._keep(merged([segment]))
 
     def _keep(self, segment: Segment) -> None:
         segment.weigh(self._weights)
@@ -217,48 +204,4 @@ class Index:
         self._where.update(dict.fromkeys(segment.ids.tolist(), segment))
 
 
-def _segment_of(tail: dict[int, tuple[float, float, Features]]) -> Segment:
-    entries = list(tail.values())
-    places = np.repeat(np.arange(len(entries), dtype=np.int32), [len(features) for _, _, features in entries])
-    return _sorted(
-        np.array(list(tail), np.int64),
-        np.array([time for time, _, _ in entries], np.float64),
-        np.concatenate([features.buckets for _, _, features in entries]),
-        places,
-        np.concatenate([features.counts for _, _, features in entries]),
-    )
-
-
-def _merged(segments: list[Segment]) -> Segment:
-    """All as one, without the articles that were removed."""
-    ids, times, buckets, places, counts = [], [], [], [], []
-    base = 0
-    for segment in segments:
-        alive = segment.ids >= 0
-        renumbered = np.cumsum(alive, dtype=np.int32) - np.int32(1) + np.int32(base)
-        kept = alive[segment.places]
-        ids.append(segment.ids[alive])
-        times.append(segment.times[alive])
-        buckets.append(np.repeat(segment.buckets, np.diff(segment.starts))[kept])
-        places.append(renumbered[segment.places[kept]])
-        counts.append(segment.counts[kept])
-        base += int(alive.sum())
-    return _sorted(*(np.concatenate(parts) for parts in (ids, times, buckets, places, counts)))
-
-
-def _sorted(
-    ids: NDArray[np.int64],
-    times: NDArray[np.float64],
-    buckets: NDArray[np.int32],
-    places: NDArray[np.int32],
-    counts: NDArray[np.uint8],
-) -> Segment:
-    order = np.argsort(buckets, kind="stable")
-    distinct, sizes = np.unique(buckets[order], return_counts=True)
-    starts = np.zeros(len(distinct) + 1, np.int32)
-    np.cumsum(sizes, out=starts[1:])
-    norms = np.zeros(len(ids), np.float64)
-    return Segment(ids, times, norms, distinct, starts, places[order], counts[order])
-
-
-__all__ = ["WINDOW_SECONDS", "Index", "Segment"]
+__all__ = ["WINDOW_SECONDS", "Index"]

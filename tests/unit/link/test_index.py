@@ -42,7 +42,8 @@ def _plain(texts, weights, asked):
     return found
 
 
-def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch):
+@pytest.mark.parametrize("floor", [0.05, 0.4])
+def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch, floor):
     monkeypatch.setattr("worker.link.index._TAIL", 16)
     random = Random(1)
     texts, index, frequencies = _texts(random, 300), Index(), Frequencies()
@@ -60,8 +61,8 @@ def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch):
     assert len(index) == len(texts)
     weights = frequencies.weights().astype(float).tolist()
     for asked in random.sample(sorted(texts), 20):
-        found = dict(index.neighbours(asked, texts[asked][2], features_of(*texts[asked][:2]), floor=0.05, most=1000))
-        expected = {number: score for number, score in _plain(texts, weights, asked).items() if score >= 0.05}
+        found = dict(index.neighbours(asked, texts[asked][2], features_of(*texts[asked][:2]), floor=floor, most=1000))
+        expected = {number: score for number, score in _plain(texts, weights, asked).items() if score >= floor}
         assert found == pytest.approx(expected, abs=2e-6)
 
 
