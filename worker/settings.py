@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(0.005, gt=0, description="the dispatcher's shortest wait when the lanes are empty")
     max_attempts: int = Field(3, ge=1, description="deaths or time-outs while reading a document before it is poison")
 
+    heat: str = Field(
+        "",
+        description="rules of heat: bonus/floor/threshold (20/50/70), and of a source: name=10/50/60,…; unset: no warnings",
+    )
+
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task
@@ -59,6 +64,12 @@ class Settings(BaseSettings):
     @classmethod
     def _lanes_parse(cls, value: str) -> str:
         parse_lanes(value)
+        return value
+
+    @field_validator("heat")
+    @classmethod
+    def _heat_parses(cls, value: str) -> str:
+        _check_rules(value)
         return value
 
     @field_validator("lease_seconds")
@@ -109,6 +120,13 @@ def parse_lanes(text: str) -> tuple[Lane, ...]:
     if not lanes:
         raise ValueError("at least one lane is needed")
     return tuple(lanes.values())
+
+
+def _check_rules(text: str) -> None:
+    """`worker.enrich.heat.parse_rules` reads it for good; settings stand below that room and only check the form."""
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        if re.fullmatch(r"(?:[^=,]+=)?\d{1,6}/\d{1,6}/\d{1,6}", part) is None:
+            raise ValueError(f"{part!r} is not bonus/floor/threshold such as 20/50/70")
 
 
 def normal_database_url(url: str) -> str:

@@ -62,6 +62,8 @@ def ingest(
 
     with Desk(config, worker_log=str(worker_log)) as desk, _progress(len(submissions)) as advance:
         results, finished = _run(config, target, submissions, advance, go_on)
+        if finished:
+            _complete(config)
     outcomes = Counter(result["outcome"] for result in results)
     if json_:
         for result in results:
@@ -133,6 +135,17 @@ def _run(
         if (row := found.get(id_)) is not None
     ]
     return results, not waiting
+
+
+def _complete(config: Settings) -> None:
+    """Do here what enrichment is left, so that a one-shot leaves a store that is complete."""
+    from worker.enrich.heat import parse_rules
+    from worker.operate.complete import complete
+    from worker.store.engine import make_engine
+
+    engine = make_engine(config, pooled=False)
+    complete(engine, parse_rules(config.heat), seconds=600)
+    engine.dispose()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from worker.intake.stream import LeaseQueue, id_key
 from worker.settings import Settings
 from worker.store import read
+from worker.store.work import pending_work
 
 
 def figures(settings: Settings, client: redis.Redis, engine: Engine) -> dict[str, Any]:
@@ -39,4 +40,6 @@ def figures(settings: Settings, client: redis.Redis, engine: Engine) -> dict[str
             "outcomes": read.outcome_counts(connection),
             "dead_letters": read.dead_letter_codes(connection),
             "store": read.totals(connection),
+            "behind": read.behind(connection),
+            "enriching": pending_work(connection),
         }

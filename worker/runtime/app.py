@@ -12,6 +12,7 @@ from typing import Any
 from celery import Celery, signals
 from redis import RedisError
 
+from worker.enrich import language
 from worker.intake.connect import connect
 from worker.observe import logs
 from worker.runtime import transport
@@ -77,6 +78,11 @@ def _mend_broker(**_: object) -> None:
             transport.mend_keys(client)
     except RedisError:
         return  # not reachable yet: Celery waits for it, and the dispatcher tries again
+
+
+@signals.worker_init.connect
+def _load_models(**_: object) -> None:
+    language.load()
 
 
 @signals.setup_logging.connect

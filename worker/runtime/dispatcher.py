@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from worker.intake.connect import connect
 from worker.intake.stream import LeaseQueue
 from worker.observe.logs import get_logger
+from worker.operate.complete import is_work_left
 from worker.runtime.transport import mend_keys
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
 from worker.store.engine import make_engine
@@ -29,6 +30,7 @@ _LONGEST_IDLE_SECONDS = 0.02
 _REAP_EVERY_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 600.0
 _MAINTAIN_EVERY_SECONDS = 3600.0
+_COMPLETE_EVERY_SECONDS = 5.0
 _UNREACHABLE = (redis.RedisError, OperationalError, OSError)
 
 
@@ -42,7 +44,10 @@ class Dispatcher(bootsteps.StartStopStep):
         self.loop: DispatchLoop | None = None
 
     def start(self, parent: Any) -> None:
-        self.loop = DispatchLoop(settings(), parent.app.tasks["copydesk.ingest"], parent.app.tasks["copydesk.maintain"])
+        tasks = parent.app.tasks
+        self.loop = DispatchLoop(
+            settings(), tasks["copydesk.ingest"], tasks["copydesk.maintain"], tasks["copydesk.complete"]
+        )
         self.loop.start()
 
     def stop(self, parent: Any) -> None:
@@ -55,11 +60,13 @@ class Dispatcher(bootsteps.StartStopStep):
 class DispatchLoop(threading.Thread):
     """Serves all lanes in weighted turns until stopped."""
 
-    def __init__(self, config: Settings, ingest: Any, maintain: Any) -> None:
+    def __init__(self, config: Settings, ingest: Any, maintain: Any, complete: Any) -> None:
         super().__init__(name="copydesk-dispatcher", daemon=True)
         self._config = config
         self._ingest = ingest
         self._maintain = maintain
+        self._complete = complete
+        self._next_completion = time.monotonic() + _COMPLETE_EVERY_SECONDS
         self._next_maintenance = time.monotonic() + _MAINTAIN_EVERY_SECONDS
         self._client = connect(config.redis)
         self._engine = make_engine(config, pooled=False)
@@ -142,7 +149,18 @@ class DispatchLoop(threading.Thread):
         if now >= self._next_maintenance:
             self._next_maintenance = now + _MAINTAIN_EVERY_SECONDS
             self._maintain.apply_async(retry=False)
+        if now >= self._next_completion:
+            self._next_completion = now + _COMPLETE_EVERY_SECONDS
+            self._poke_completion()
         return handed_out
+
+    def _poke_completion(self) -> None:
+        """The store holds what is left to enrich; a message is only a poke, and a lost one is followed by the next."""
+        try:
+            if is_work_left(self._engine):
+                self._complete.apply_async(retry=False, expires=_COMPLETE_EVERY_SECONDS)
+        except SQLAlchemyError:
+            return  # the tasks say it, and the next turn asks again
 
     def _turn(self, lane: Lane, queue: LeaseQueue) -> int:
         config, count = self._config, 0
