@@ -20,7 +20,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_COMMANDS = ("ingest", "up", "worker", "submit", "check", "status", "explain", "dead", "retract", "audit", "db")
+_COMMANDS = (
+    "ingest",
+    "up",
+    "worker",
+    "submit",
+    "check",
+    "status",
+    "explain",
+    "dead",
+    "retract",
+    "reprocess",
+    "audit",
+    "db",
+)
 for _name in _COMMANDS:
     import_module(f"worker.cli.{_name}").register(app)
 
