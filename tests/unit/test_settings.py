@@ -81,3 +81,10 @@ def test_numbers_and_names_are_bounded(given):
 def test_every_setting_says_what_it_is():
     silent = [name for name, field in Settings.model_fields.items() if not field.description]
     assert set(silent) <= {"log_level"}, "only what its name and values say already"
+
+
+@pytest.mark.parametrize("text", ["20", "20/50", "ai=x/1/2", "20/50/70;30/50/70"])
+def test_rules_of_heat_are_checked_at_the_start(monkeypatch, text):
+    monkeypatch.setenv("COPYDESK_HEAT", text)
+    with pytest.raises(ValueError, match="bonus/floor/threshold"):
+        Settings()

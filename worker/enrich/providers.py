@@ -13,6 +13,8 @@ from worker.enrich.text import clean_or_none
 MOST_NAMES = 100
 """Other names that are kept: a hostile crawler could send a new one with every document."""
 
+_NEARLY_ALL = 0.8
+_REPUBLISHED = re.compile(r"\S\s+(?:on|via)\s+\S", re.IGNORECASE)
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
@@ -37,21 +39,26 @@ def provider_of(stated: Provider | None, url: str | None) -> ProviderRef | None:
 def choose_name(domain: str, said: Mapping[str, int]) -> str | None:
     """The name of a provider among those that articles say, name → how many.
 
-    A name that spells the domain wins (`MSN` for msn.com before `The Sun on MSN`), then the one said most often, then the
-    shorter, then the first in the alphabet: no order of arrival is in it. Where many names share a domain and none of them
-    spells it or is said by a third, the domain is a platform and those are its authors (youtube.com): no name.
+    A name that spells the domain wins (`MSN` for msn.com), then one that is no republication (`The Sun on MSN`), then the
+    one said most often, then the shorter, then the first in the alphabet: no order of arrival is in it. A name that has
+    nothing of the domain must be said by nearly all: elsewhere the domain is a platform and those are its authors
+    (youtube.com), and there is no name.
     """
-    if not said:
-        return None
-    label = _plain(domain.partition(".")[0])
-    whole = _plain(domain)
+    label, whole = _plain(domain.partition(".")[0]), _plain(domain)
+    enough = sum(said.values()) * _NEARLY_ALL
 
-    def merit(name: str) -> tuple[bool, int, int, str]:
-        return _plain(name) not in (label, whole), -said[name], len(name), name
+    def spells(name: str) -> bool:
+        return _plain(name) in (label, whole)
 
-    best = min(said, key=merit)
-    spells = _plain(best) in (label, whole)
-    return best if spells or said[best] * 3 >= sum(said.values()) else None
+    def merit(name: str) -> tuple[bool, bool, int, int, str]:
+        return not spells(name), _REPUBLISHED.search(name) is not None, -said[name], len(name), name
+
+    candidates = [name for name in said if _shares(_plain(name), label) or said[name] >= enough]
+    return min(candidates, key=merit, default=None)
+
+
+def _shares(name: str, label: str) -> bool:
+    return bool(name) and (name in label or label in name)
 
 
 def other_names(name: str | None, said: Mapping[str, int], stated: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from sqlalchemy import distinct, func, select, update
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import ImageRef
-from worker.enrich.pictures import SEVERAL_TITLES, best_image, image_hash
+from worker.enrich.pictures import best_image, image_hash, is_placeholder
 from worker.store.bulk import among, fetch, merge, remove, set_values
 from worker.store.tables import articles, images, placeholder_images
 
@@ -45,7 +45,7 @@ def mark_placeholders(connection: Connection, before: set[Standing], after: set[
     column = placeholder_images.c.url_hash
     marked = {row.url_hash for row in fetch(connection, (column,), column, came | went)}
     titles = _count_titles(connection, (came - marked) | (went & marked))
-    several = {url for url, count in titles.items() if count >= SEVERAL_TITLES}
+    several = {digest for digest, (url, count) in titles.items() if is_placeholder(url, count)}
     new, old = several - marked, (went & marked) - several
     if not new and not old:
         return
@@ -54,23 +54,23 @@ def mark_placeholders(connection: Connection, before: set[Standing], after: set[
     }
     merge(connection, placeholder_images, [{"url_hash": h, "url": urls[h]} for h in sorted(new)], ["url_hash"])
     remove(connection, placeholder_images, column, old)
-    for hashes, is_placeholder in ((new, True), (old, False)):
+    for hashes, mark in ((new, True), (old, False)):
         if hashes:
             stale = update(images).where(among(connection, images.c.url_hash, hashes))
-            connection.execute(stale.values(is_placeholder=is_placeholder))
+            connection.execute(stale.values(is_placeholder=mark))
     _choose_again(connection, new | old)
 
 
-def _count_titles(connection: Connection, hashes: set[bytes]) -> dict[bytes, int]:
+def _count_titles(connection: Connection, hashes: set[bytes]) -> dict[bytes, tuple[str, int]]:
     if not hashes:
         return {}
     query = (
-        select(images.c.url_hash, func.count(distinct(articles.c.title)))
+        select(images.c.url_hash, func.min(images.c.url), func.count(distinct(articles.c.title)))
         .join(articles, articles.c.id == images.c.article_id)
         .where(among(connection, images.c.url_hash, hashes), ~articles.c.is_stub)
         .group_by(images.c.url_hash)
     )
-    return {row.url_hash: int(row[1]) for row in connection.execute(query)}
+    return {row[0]: (row[1], int(row[2])) for row in connection.execute(query)}
 
 
 def _choose_again(connection: Connection, hashes: set[bytes]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from worker.enrich.copy import ImageRef
-from worker.enrich.pictures import absolute, best_image, image_hash
+from worker.enrich.pictures import absolute, best_image, image_hash, is_placeholder
 
 
 def image(name, width=None, height=None):
@@ -40,3 +40,21 @@ def test_the_best_image(images, best):
 )
 def test_relative_urls(url, page, expected):
     assert absolute(url, page) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "titles", "expected"),
+    [
+        ("ferry.jpg", 2, False),
+        ("ferry.jpg", 9, False),
+        ("ferry.jpg", 10, True),
+        ("logo.png", 2, False),
+        ("site_logo_social.png", 3, True),
+        ("SD-default-image.png", 3, True),
+        ("shop-with-many-logos.jpg", 3, False),
+        ("catalogos.jpg", 3, False),
+        ("ferry.jpg?fallback=logo.png", 3, False),
+    ],
+)
+def test_placeholders(name, titles, expected):
+    assert is_placeholder(f"https://i.example/{name}", titles) == expected

@@ -10,8 +10,11 @@ from worker.enrich.providers import MOST_NAMES, choose_name, other_names
     [
         ("harbour.example", {}, None),
         ("harbour.example", {"Courier": 1}, "Courier"),
-        ("harbour.example", {"Courier": 2, "The Courier": 1}, "Courier"),
-        ("harbour.example", {"Courier": 1, "The Courier": 1}, "Courier"),
+        ("harbour.example", {"Courier": 4, "The Courier": 1}, "Courier"),
+        ("harbour.example", {"Courier": 3, "The Courier": 1}, None),
+        ("harbour-courier.example", {"Courier": 2, "The Courier": 1}, "Courier"),
+        ("courier.example", {"The Courier": 1, "Courier A": 1}, "Courier A"),
+        ("msn.com", {"Sun on MSN": 5, "MSN News": 1}, "MSN News"),
         ("msn.com", {"Harbour Courier on MSN": 5, "MSN": 1}, "MSN"),
         ("pcgamer.com", {"pcgamer.com": 1, "PC Gamer": 3}, "PC Gamer"),
         ("videos.example", {"Olive": 2, "Ada": 2, "Tarn": 2, "Marsh": 2}, None),
