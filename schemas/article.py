@@ -7,9 +7,12 @@ under the newest names) is read back as the same article.
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from schemas.values import Boolean, Integer, Text, Timestamp, Topic, WebUrl
+from schemas.amounts import Duration, Number
+from schemas.values import Boolean, ImageUrl, Integer, Text, Timestamp, Topic, WebUrl
 
 
 class _Model(BaseModel):
@@ -18,9 +21,9 @@ class _Model(BaseModel):
 
 
 class Image(_Model):
-    """A picture of the article. One without a URL is none."""
+    """A picture of the article. One without a URL is none; a relative one is read against the article's page."""
 
-    url: WebUrl
+    url: ImageUrl
     width: Integer | None = None
     height: Integer | None = None
     is_cached: Boolean | None = Field(None, alias="isCached")
@@ -68,8 +71,19 @@ class RelatedArticle(_Told):
     """An entry of `related`: an article that tells the same story, whose own document may come later or never."""
 
 
+class Ratings(_Model):
+    """What its readers or pupils think of it, as the provider says."""
+
+    average: Number | None = None
+    count: Integer | None = None
+
+
 class Article(_Told):
-    """A document that describes one article of any kind."""
+    """A document that describes one article of any kind.
+
+    What several kinds have in common is typed here, and read wherever it is given; what one kind alone has is in its
+    class (`schemas.kinds`).
+    """
 
     name: Text | None = None
     category: Text | None = None
@@ -79,6 +93,15 @@ class Article(_Told):
     locale: Text | None = None
     topics: list[Topic] = Field(default_factory=list)
     related: list[RelatedArticle] = Field(default_factory=list)
+    length: Duration | None = None
+    price: Text | None = None
+    levels: list[Text] = Field(default_factory=list)
+    ratings: Ratings | None = None
+    starts_at: Timestamp | None = Field(None, alias="startDateTime")
+    ends_at: Timestamp | None = Field(None, alias="endDateTime")
+    items: list[Any] = Field(
+        default_factory=list, description="what a collection holds: URLs, or keys of documents of the same source"
+    )
     secured: Text | None = None
 
 
@@ -93,4 +116,4 @@ GENERATIONS = (
 PRIMARY_URLS = ("webUrl", "sourceUrl", "originalUrl")
 """The URLs that may name an article; the first that is given does."""
 
-__all__ = ["GENERATIONS", "PRIMARY_URLS", "Article", "Image", "Provider", "RelatedArticle"]
+__all__ = ["GENERATIONS", "PRIMARY_URLS", "Article", "Image", "Provider", "Ratings", "RelatedArticle"]

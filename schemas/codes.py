@@ -67,8 +67,8 @@ _ERRORS = (
     ("too_many_aliases", "Aliases (*) stand for too much.", "Write the values out, or leave them away."),
     ("too_many_merges", "Merges (<<) copy too many fields.", "Write the fields out."),
     # the article
-    ("reference_document", "A reference document (taxonomy), not an article.",
-     "Organisations and topics are not taken yet."),
+    ("reference_document", "A reference document whose taxonomy is unknown.",
+     "Use taxonomy organization, topic or term, or leave it away and give a type."),
     ("no_identity", "Nothing says which article this is.", "Give webUrl, or send a key with the document."),
     ("no_title", "The article has neither a title nor a name.", "Give a title."),
     ("bad_primary_url", "The URL that names the article is none.", "Give its whole address, beginning with https://."),
@@ -89,6 +89,10 @@ _ERRORS = (
 _WARNINGS = (
     ("bad_integer", "A number is not whole; it was left out.", "Write digits only."),
     ("integer_out_of_range", "A number does not fit; it was left out.", "Send a number of 32 bits."),
+    ("bad_number", "A value is not a number; it was left out.", "Write digits, with a point where one is needed."),
+    ("bad_duration", "A length is no duration that can be read; it is kept as text.", "Write it like PT1H30M."),
+    ("heat_differs", "Heat or published are not what this desk's rules give; both are kept.",
+     "Compare your rules with the operators' (COPYDESK_HEAT)."),
     ("bad_boolean", "A value is neither true nor false; it was left out.", "Write true or false."),
     ("bad_time", "A time cannot be read; it was left out.", "Write it like 2020-05-29T22:57:00Z."),
     ("time_out_of_range", "A time lies outside 1900 to 2100; it was left out.", "Mend the year."),
@@ -124,5 +128,5 @@ ENVELOPE_CODES = frozenset({
 })  # fmt: skip
 """Codes of the stream entry around a document, which `check` on a file cannot meet."""
 
-WORKER_CODES = frozenset({"poison", "internal_error"})
+WORKER_CODES = frozenset({"poison", "internal_error", "heat_differs"})
 """Codes that say something of the worker's run, not of the text."""

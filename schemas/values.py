@@ -31,6 +31,7 @@ _TIME = re.compile(
     r"[ \t]*(?P<zone>[Zz]|UTC|GMT|(?P<sign>[+-])(?P<off_hour>[0-9]{1,2})(?::?(?P<off_minute>[0-9]{2}))?)?)?",
     re.ASCII,
 )
+_RELATIVE = re.compile(r"//?[^/\\\s]")
 _TRUE = frozenset(word for low in ("true", "yes", "on") for word in (low, low.capitalize(), low.upper()))
 _FALSE = frozenset(word for low in ("false", "no", "off") for word in (low, low.capitalize(), low.upper()))
 
@@ -144,6 +145,15 @@ def read_url(value: object, info: ValidationInfo) -> str:
     return url
 
 
+def read_image_url(value: object, info: ValidationInfo) -> str:
+    """Accept a web address, or one that is relative to the page it stands on (`/assets/1.jpg`, `//cdn.example/1.jpg`)."""
+    if isinstance(value, str) and _RELATIVE.match(value.strip()):
+        url = value.strip().replace(" ", "%20")
+        if url_fault(f"https://page.example{url}" if url[:2] != "//" else f"https:{url}") is None:
+            return url if len(url.encode("utf-8", "replace")) <= MAX_URL_BYTES else read_url(f"https:{url}", info)
+    return read_url(value, info)
+
+
 def _read_text(value: object) -> str:
     if not isinstance(value, str):
         _refuse("wrong_shape", "text belongs here", "text")
@@ -188,4 +198,12 @@ WebUrl = Annotated[
     }),
 ]  # fmt: skip
 
-__all__ = ["Boolean", "Context", "Integer", "Text", "Timestamp", "Topic", "WebUrl"]
+ImageUrl = Annotated[
+    str,
+    PlainValidator(read_image_url),
+    WithJsonSchema(
+        {"type": "string", "format": "uri-reference", "pattern": "^(https?:/)?/", "maxLength": MAX_URL_BYTES}
+    ),
+]
+
+__all__ = ["Boolean", "Context", "ImageUrl", "Integer", "Text", "Timestamp", "Topic", "WebUrl"]

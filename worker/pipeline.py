@@ -22,6 +22,8 @@ from worker.document.frontmatter import fingerprint, secured_line
 from worker.document.limits import Limits
 from worker.document.validate import read
 from worker.enrich.edit import edit
+from worker.enrich.heat import AllRules
+from worker.enrich.references import edit_reference
 from worker.enrich.urls import canonicalise, document_hash, url_hash
 from worker.intake.stream import AHEAD_SECONDS, Claimed, id_key
 from worker.observe.failpoints import failpoint
@@ -48,6 +50,7 @@ class Batch:
     limits: Limits
     verdict: Problem | None = None
     """Set when the store refused a document: it is rejected with this, and not read again."""
+    rules: AllRules = field(default_factory=AllRules)
     evidence: Mapping[str, str] = field(default_factory=dict)
     """Id → what is known of the processes that ended while they read it, as a sentence."""
     timings: dict[str, float] = field(default_factory=dict)
@@ -93,6 +96,7 @@ def process(
             worker=batch.worker,
             now=datetime.now(UTC),
             timings=batch.timings,
+            rules=batch.rules,
         )
     batch.took("write", at)
     return versions
@@ -140,7 +144,11 @@ def open_entry(batch: Batch, entry: Claimed) -> Version:
 def _continue_replay(version: Version, fields: Mapping[bytes, bytes]) -> None:
     """A replay keeps the revision of what it repeats, so that mending an old document never overwrites a newer one."""
     try:
-        version.revision, version.dead_letter = fields[b"revision"].decode("ascii"), int(fields[b"dead_letter"])
+        version.revision = fields[b"revision"].decode("ascii")
+        if b"reprocess" in fields:
+            version.reprocessed, version.pipeline_version = True, int(fields[b"reprocess"])
+        else:
+            version.dead_letter = int(fields[b"dead_letter"])
     except (KeyError, ValueError):
         version.problems = (*version.problems, problem("internal_error", "An entry of the internal lane is not ours."))
         return
@@ -154,7 +162,11 @@ def normal_key(key: str) -> str:
 
 def _recognise(engine: Engine, versions: Sequence[Version], limits: Limits) -> None:
     """Find the versions that are equal, but for `secured`, to what is stored, without reading them."""
-    puts = [version for version in versions if version.op == "put" and version.raw and not version.rejected]
+    puts = [
+        version
+        for version in versions
+        if version.op == "put" and version.raw and not version.rejected and not version.reprocessed
+    ]
     for version in puts:
         version.fingerprint = fingerprint(version.raw, limits)
     columns = (documents.c.doc_hash, documents.c.source, documents.c.key, documents.c.article_hash,
@@ -186,7 +198,17 @@ def read_version(version: Version, limits: Limits) -> None:
     reading = read(version.raw, has_key=version.doc_key is not None, limits=limits)
     version.problems = (*version.problems, *reading.problems)
     version.fingerprint = reading.fingerprint
-    if reading.article is None or version.rejected:
+    if version.rejected:
+        return
+    if reading.reference is not None:
+        version.reference = edit_reference(reading.reference)
+        if version.reference is None:
+            version.problems = (*version.problems, problem("no_identity", field="domain", line=1, column=1,
+                                                           expected="a domain name"))  # fmt: skip
+        elif version.doc_key is None:
+            version.doc_key = f"{version.reference.taxonomy}:{version.reference.subject}"
+        return
+    if reading.article is None:
         return
     version.copy = edit(reading.article, reading.body, source=version.source, key=version.doc_key)
     if version.doc_key is None:

@@ -63,6 +63,10 @@ class Settings(BaseSettings):
 
     link: bool = Field(True, description="whether a linker runs beside this worker; of all of them one leads")
     link_window_articles: int = Field(100_000, ge=1000, description="articles the linker holds in memory: about 250 MB")
+    heat: str = Field(
+        "",
+        description="rules of heat: bonus/floor/threshold (20/50/70), and of a source: name=10/50/60,…; unset: no warnings",
+    )
 
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
     receipt_days: float = Field(90, gt=0, description="receipts and closed dead letters are kept this long")
@@ -85,6 +89,12 @@ class Settings(BaseSettings):
     @classmethod
     def _levels_parse(cls, value: str) -> str:
         parse_levels(value)
+        return value
+
+    @field_validator("heat")
+    @classmethod
+    def _heat_parses(cls, value: str) -> str:
+        _check_rules(value)
         return value
 
     @field_validator("lease_seconds")
@@ -149,6 +159,13 @@ def parse_levels(text: str) -> tuple[str, dict[str, str]]:
         else:
             default = level
     return default, areas
+
+
+def _check_rules(text: str) -> None:
+    """`worker.enrich.heat.parse_rules` reads it for good; settings stand below that room and only check the form."""
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        if re.fullmatch(r"(?:[^=,]+=)?\d{1,6}/\d{1,6}/\d{1,6}", part) is None:
+            raise ValueError(f"{part!r} is not bonus/floor/threshold such as 20/50/70")
 
 
 def normal_database_url(url: str) -> str:

@@ -14,9 +14,9 @@ def settle_first() -> None:
 
     process = tasks.process
 
-    def early(engine: Any, batch: Any, entries: Any, *, innocent: Any, digest: Any) -> Any:
+    def early(engine: Any, batch: Any, entries: Any, *, innocent: Any) -> Any:
         tasks._queue(batch.lane).settle((entry.id, "stored") for entry in entries)
-        return process(engine, batch, entries, innocent=innocent, digest=digest)
+        return process(engine, batch, entries, innocent=innocent)
 
     tasks.process = early  # type: ignore[assignment]
 

@@ -93,3 +93,10 @@ def test_levels_are_of_all_areas_and_of_single_ones():
 def test_unusable_levels_are_refused_with_a_sentence(text):
     with pytest.raises(ValidationError, match="log level"):
         Settings(log_level=text)
+
+
+@pytest.mark.parametrize("text", ["20", "20/50", "ai=x/1/2", "20/50/70;30/50/70"])
+def test_rules_of_heat_are_checked_at_the_start(monkeypatch, text):
+    monkeypatch.setenv("COPYDESK_HEAT", text)
+    with pytest.raises(ValueError, match="bonus/floor/threshold"):
+        Settings()

@@ -63,6 +63,8 @@ def ingest(
     with Desk(config, worker_log=str(worker_log)) as desk, _progress(len(submissions)) as advance:
         results, finished = _run(config, target, submissions, advance, go_on)
         seconds = time.monotonic() - started
+        if finished:
+            _complete(config)
         told, waiting = wait_until_linked(config, desk.check_interrupted) if finished and config.link else (0, 0)
     outcomes = Counter(result["outcome"] for result in results)
     if json_:
@@ -115,6 +117,17 @@ def _run(
     engine.dispose()
     results = [result_of(id_, lane, pushed[id_].label, found[id_]) for id_ in pushed if id_ in found]
     return results, not waiting
+
+
+def _complete(config: Settings) -> None:
+    """Do here what enrichment is left, so that a one-shot leaves a store that is complete."""
+    from worker.enrich.heat import parse_rules
+    from worker.operate.complete import complete
+    from worker.store.engine import make_engine
+
+    engine = make_engine(config, pooled=False)
+    complete(engine, parse_rules(config.heat), seconds=600)
+    engine.dispose()
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ _COMMANDS = (
     "retract",
     "lane",
     "repair",
+    "reprocess",
     "audit",
     "health",
     "db",

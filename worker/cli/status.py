@@ -103,6 +103,17 @@ def _print(found: dict[str, Any]) -> None:
         out.print(
             "In the store: " + ", ".join(f"{count:,} {name}" for name, count in found["store"].items()), soft_wrap=True
         )
+    if found["behind"]:
+        out.print(f"{found['behind']:,} articles are of an older pipeline: copydesk reprocess --behind", soft_wrap=True)
+    for work in found["enriching"]:
+        out.print(_work(work), soft_wrap=True)
+
+
+def _work(work: dict[str, Any]) -> str:
+    if work["kind"] == "names":
+        return f"enriching: the names of provider {work['subject']} are to be counted"
+    whose = f"the articles of provider {work['subject']}" if work["subject"] else "all articles"
+    return f"enriching: {whose}, {work['done']:,} of {work['total']:,} done, because a reference document changed"
 
 
 class _Looks:

@@ -9,11 +9,20 @@ from worker.document.limits import Limits
 from worker.document.tree import Mapping, Path, Sequence
 
 _LISTS = ("topics", "images", "related")
+_OTHER_LISTS = ("levels", "items", "keywords", "hashtags", "otherNames")
+_OTHER_LISTS_SET = frozenset(_OTHER_LISTS)
 _OPTIONAL = frozenset({
     "title", "excerpt", "abstract", "publishedDateTime", "updatedDateTime", "webUrl", "sourceUrl", "originalUrl",
     "ampWebUrl", "ampUrl", "cdnAmpWebUrl", "cdnAmpUrl", "type", "quality", "score", "provider", "images", "name",
     "category", "heat", "published", "locale", "topics", "related", "secured",
+    "length", "price", "levels", "ratings", "startDateTime", "endDateTime", "items", "members", "github", "location",
+    "yearFounded", "overview", "bio", "query",
+    "_id", "domain", "description", "otherNames", "parent", "keywords", "hashtags",
 })  # fmt: skip
+_PART_OPTIONAL = {
+    "ratings": frozenset({"average", "count"}),
+    "github": frozenset({"url", "stars", "forks", "watches", "license"}),
+}
 _IMAGE_OPTIONAL = frozenset({"width", "height", "isCached", "title"})
 
 
@@ -26,6 +35,12 @@ class Note(Protocol):
 def prepare(tree: Mapping, note: Note, limits: Limits) -> None:
     """Prepare a document and its entries of `related`, in place."""
     _prepare_told(tree, (), note, limits)
+    if not _OTHER_LISTS_SET.isdisjoint(tree):
+        _prepare_lists(tree, _OTHER_LISTS, (), note, limits)
+    for part, fields in _PART_OPTIONAL.items():
+        nested = tree.get(part)
+        if isinstance(nested, Mapping):
+            _drop_blanks(nested, fields)
     for index, entry in enumerate(tree.get("related") or ()):
         if isinstance(entry, Mapping):
             _prepare_told(entry, ("related", index), note, limits)
@@ -46,7 +61,14 @@ def _prepare_told(node: Mapping, path: Path, note: Note, limits: Limits) -> None
     for newer, older in GENERATIONS:
         if newer in node and node.get(older) == node[newer]:
             del node[older]  # said twice, and the same
-    for name in _LISTS:
+    _prepare_lists(node, _LISTS, path, note, limits)
+    images = node.get("images")
+    if images:
+        _prepare_images(images)
+
+
+def _prepare_lists(node: Mapping, names: tuple[str, ...], path: Path, note: Note, limits: Limits) -> None:
+    for name in names:
         value = node.get(name)
         if value is None:
             continue
@@ -59,9 +81,6 @@ def _prepare_told(node: Mapping, path: Path, note: Note, limits: Limits) -> None
             message = f"The list has {len(value):,} entries; the first {limits.max_items:,} are kept."
             note("too_many_items", (*path, name), message, expected=f"at most {limits.max_items:,} entries")
             value.remove_at(set(range(limits.max_items, len(value))))
-    images = node.get("images")
-    if images:
-        _prepare_images(images)
 
 
 _PROVIDER_OPTIONAL = frozenset({"name", "domain", "id"})

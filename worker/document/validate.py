@@ -7,14 +7,15 @@ that one wrong date does not cost the article.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.article import PRIMARY_URLS, Article
-from schemas.kinds import is_known, is_reference, kind_of
+from schemas.kinds import is_known, kind_of, model_of
 from schemas.problem import CODES, Problem, Severity, excerpt, problem
+from schemas.references import REFERENCES, Organization, Topic, is_reference, reference_model
 from schemas.values import Context
 from worker.document.frontmatter import FrontMatter, digest_without, line_of, secured_line, split
 from worker.document.limits import DEFAULT, Limits
@@ -27,6 +28,7 @@ from worker.document.yaml_events import parse
 _ROUNDS = 8  # each drops every part that is bad; more than two are not known to be needed
 _MANY = 5_000  # problems are collected no further; far fewer are listed
 _KNOWN_PARTS = frozenset({"images", "related"})  # of a document, where values with rules of their own can be
+_Model = TypeVar("_Model", bound=BaseModel)
 _SHAPES: dict[str, tuple[str, str | None]] = {
     "model_type": ("Named fields belong here.", "a mapping"),
     "model_attributes_type": ("Named fields belong here.", "a mapping"),
@@ -36,17 +38,18 @@ _SHAPES: dict[str, tuple[str, str | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a document says and what is wrong with it. Without an article it is rejected."""
+    """What a document says and what is wrong with it. With neither article nor reference it is rejected."""
 
     article: Article | None
     body: str
     problems: tuple[Problem, ...]
     fingerprint: bytes | None
+    reference: Organization | Topic | None = None
 
     @property
     def rejected(self) -> bool:
         """Tell whether an error keeps the document out of the store."""
-        return self.article is None
+        return self.article is None and self.reference is None
 
 
 def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT) -> Reading:
@@ -59,11 +62,15 @@ def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT) -> Reading:
     if parsed.tree is None:
         return Reading(None, body, _ordered(parsed.problems, limits), None)
     reader = _Reader(parsed.tree, parsed.places, parsed.problems, limits)
-    article = reader.article(has_key=has_key)
+    article, reference = None, None
+    if is_reference(parsed.tree):
+        reference = reader.reference()
+    else:
+        article = reader.article(has_key=has_key)
     problems = _ordered(parsed.problems, limits) if parsed.problems else ()
-    if article is None or any(found.severity is Severity.ERROR for found in problems):
+    if (article is None and reference is None) or any(found.severity is Severity.ERROR for found in problems):
         return Reading(None, body, problems, None)
-    return Reading(article, body, problems, _confirmed_fingerprint(raw, parsed.secured_line))
+    return Reading(article, body, problems, _confirmed_fingerprint(raw, parsed.secured_line), reference)
 
 
 def _clean_body(matter: FrontMatter, problems: list[Problem]) -> str:
@@ -104,13 +111,10 @@ class _Reader:
 
     def article(self, *, has_key: bool) -> Article | None:
         """Validate the tree, dropping bad parts, then ask for what an article cannot do without."""
-        if is_reference(self.tree):
-            self.note("reference_document", ("taxonomy",))
-            return None
         prepare(self.tree, self.note, self.limits)
         context = Context(max_url_bytes=self.limits.max_url_bytes)
         primary = next((name for name in PRIMARY_URLS if self.tree.get(name) is not None), None)
-        article = self.validated(context, primary)
+        article = self.validated(model_of(self.tree), context, primary)
         if context.notes:
             self.note_readings(context.notes)
         if article is None:
@@ -127,11 +131,28 @@ class _Reader:
             self.note("unknown_kind", ("type",), f"The type {excerpt(kind)} is unknown.")
         return article
 
-    def validated(self, context: Context, primary: str | None) -> Article | None:
+    def reference(self) -> Organization | Topic | None:
+        """Validate a document of `taxonomy`, then ask for what tells its subject."""
+        model = reference_model(self.tree)
+        if model is None:
+            self.note("reference_document", ("taxonomy",), expected=", ".join(REFERENCES))
+            return None
+        prepare(self.tree, self.note, self.limits)
+        context = Context(max_url_bytes=self.limits.max_url_bytes)
+        found = self.validated(model, context, None)
+        if context.notes:
+            self.note_readings(context.notes)
+        if found is not None and not (found.name or "").strip():
+            self.problems.append(problem("no_title", field="name", line=1, column=1, expected="text"))
+        if isinstance(found, Organization) and not (found.domain or found.id or "").strip():
+            self.problems.append(problem("no_identity", field="domain", line=1, column=1, expected="domain"))
+        return found
+
+    def validated(self, model: type[_Model], context: Context, primary: str | None) -> _Model | None:
         for _ in range(_ROUNDS):
             context.notes.clear()
             try:
-                return Article.model_validate(self.tree, context=context)
+                return model.model_validate(self.tree, context=context)
             except ValidationError as error:
                 doomed: dict[int, tuple[Sequence, set[int]]] = {}
                 for fault in error.errors(include_url=False, include_input=False):

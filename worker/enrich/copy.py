@@ -84,6 +84,16 @@ class Copy:
     topics: list[str] = field(default_factory=list)
     images: list[ImageRef] = field(default_factory=list)
     related: list[Mention] = field(default_factory=list)
+    related_count: int = 0
+    """Entries of `related` as they stand in the document, repeats and itself among them: heat counts them so."""
+    unlinked: list[list[Any]] = field(default_factory=list)
+    """Entries that no URL ties to an article, as far as they decide who leads: [quality, time, title]."""
+    duration_seconds: int | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    contains: list[bytes] = field(default_factory=list)
+    """Hashes of the URLs or documents that its items name."""
     content_hash: bytes = b""
 
 
@@ -103,6 +113,8 @@ _FIELDS = {
     "topics": "topics",
     "images": "images",
     "related": "related",
+    "startDateTime": "starts_at",
+    "endDateTime": "ends_at",
     "secured": "secured",
 }
 
@@ -114,6 +126,9 @@ def changed_fields(old: Copy, new: Copy) -> list[str]:
     after = {one.claim: one.url for one in new.claims}
     changed += [name for claim, name in CLAIM_NAMES.items() if before.get(claim) != after.get(claim)]
     missing = object()
+    for name in sorted(old.details.keys() | new.details.keys()):
+        if old.details.get(name, missing) != new.details.get(name, missing):
+            changed.append(name)
     for name in sorted(old.extra.keys() | new.extra.keys()):
         if old.extra.get(name, missing) != new.extra.get(name, missing):
             changed.append(f"extra.{name}")
@@ -141,6 +156,9 @@ def to_form(copy: Copy) -> str:
         "quality": copy.quality,
         "heat": copy.reported_heat,
         "published": copy.reported_published,
+        "durationSeconds": copy.duration_seconds,
+        "startDateTime": _time_out(copy.starts_at),
+        "endDateTime": _time_out(copy.ends_at),
     }
     form: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
     if copy.extra:
@@ -153,6 +171,14 @@ def to_form(copy: Copy) -> str:
         form["images"] = _images_out(copy.images)
     if copy.related:
         form["related"] = [_mention_out(one) for one in copy.related]
+    if copy.related_count:
+        form["relatedCount"] = copy.related_count
+    if copy.unlinked:
+        form["unlinked"] = copy.unlinked
+    if copy.details:
+        form["details"] = copy.details
+    if copy.contains:
+        form["contains"] = [one.hex() for one in copy.contains]
     return _encode(form)
 
 
@@ -181,6 +207,13 @@ def from_form(text: str, secured: str | None) -> Copy:
         topics=get("topics") or [],
         images=[ImageRef(*one) for one in get("images", ())],
         related=[_mention_in(one) for one in get("related", ())],
+        related_count=get("relatedCount") or 0,
+        unlinked=get("unlinked") or [],
+        duration_seconds=get("durationSeconds"),
+        starts_at=_time_in(get("startDateTime")),
+        ends_at=_time_in(get("endDateTime")),
+        details=get("details") or {},
+        contains=[bytes.fromhex(one) for one in get("contains", ())],
         content_hash=hash_of_form(text),
     )
 

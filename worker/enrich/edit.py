@@ -8,10 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from schemas.amounts import seconds_of
 from schemas.article import Article, Image, Provider, RelatedArticle
 from schemas.kinds import kind_of
 from worker.enrich.copy import CLAIM_NAMES, Claim, Copy, ImageRef, Mention, hash_of_form, to_form
-from worker.enrich.language import language_of
+from worker.enrich.details import details_of, item_hashes
+from worker.enrich.language import language_of, language_of_text
+from worker.enrich.pictures import absolute
 from worker.enrich.providers import ProviderRef, provider_of
 from worker.enrich.text import clean_or_none, strip_provider_suffix
 from worker.enrich.topics import stated_topics
@@ -38,7 +41,8 @@ def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
 
     extra = dict(article.model_extra or {})
     title, titled_by = _title(article, extra)
-    images = _images(article.images, extra)
+    headline, excerpt = _headline(title, article.provider), clean_or_none(article.excerpt)
+    images = _images(article.images, extra, url)
     related = _related(article.related, known, extra)
     _keep(extra, "name", article.name if titled_by != "name" else None)
     _keep(extra, "locale", article.locale)
@@ -49,13 +53,13 @@ def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
         url_hash=identity,
         kind=kind_of(article),
         category=clean_or_none(article.category),
-        title=_headline(title, article.provider),
-        excerpt=clean_or_none(article.excerpt),
+        title=headline,
+        excerpt=excerpt,
         body=body,
         published_at=_utc(article.published_at),
         updated_at=_utc(article.updated_at),
         provider=provider,
-        language=language_of(article.locale),
+        language=language_of(article.locale) or language_of_text(f"{headline or ''}. {excerpt or ''}"),
         quality=article.quality,
         reported_heat=article.heat,
         reported_published=article.published,
@@ -65,7 +69,17 @@ def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
         topics=stated_topics(article.topics),
         images=images,
         related=related,
-    )
+        related_count=len(article.related),
+        unlinked=[
+            [one.quality, one.published_at.isoformat() if one.published_at else None, clean_or_none(one.title)]
+            for one in article.related if not _urls(one)
+        ],
+        duration_seconds=seconds_of(article.length) if article.length else None,
+        starts_at=_utc(article.starts_at),
+        ends_at=_utc(article.ends_at),
+        details=details_of(article),
+        contains=item_hashes(article.items, source, key) if article.items else [],
+    )  # fmt: skip
     copy.content_hash = hash_of_form(to_form(copy))
     return copy
 
@@ -122,7 +136,7 @@ def _related(entries: list[RelatedArticle], known: set[bytes], extra: Extra) -> 
 
 def _mention(entry: RelatedArticle, urls: dict[str, str], url: str, canonical: str, digest: bytes) -> Mention:
     extra = dict(entry.model_extra or {})
-    images = _images(entry.images, extra)
+    images = _images(entry.images, extra, url)
     provider = provider_of(entry.provider, url)
     _keep(extra, "provider", _provider_rest(entry.provider, provider))
     for claim, one in urls.items():
@@ -142,16 +156,20 @@ def _mention(entry: RelatedArticle, urls: dict[str, str], url: str, canonical: s
     )
 
 
-def _images(images: list[Image], extra: Extra) -> list[ImageRef]:
-    """Each image once; what else is said of one goes to `extra`, by its place in the document."""
+def _images(images: list[Image], extra: Extra, page: str | None) -> list[ImageRef]:
+    """Each image once, its URL read against the page; what else is said of one goes to `extra`, by its place in the
+    document, and so does a relative URL that no page completes.
+    """
     refs: dict[str, ImageRef] = {}
     rest: Extra = {}
     for place, image in enumerate(images):
-        url = image.url.strip()
+        url = absolute(image.url, page)
         if url and url not in refs:
             refs[url] = ImageRef(url, image.width, image.height, image.is_cached, clean_or_none(image.title))
         if image.model_extra:
             rest[str(place)] = dict(image.model_extra)
+        if url is None:
+            rest[str(place)] = {**rest.get(str(place), {}), "url": image.url}
     _keep(extra, "images", rest)
     return list(refs.values())
 

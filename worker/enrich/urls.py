@@ -180,6 +180,11 @@ def article_hash_for_key(source: str, key: str) -> bytes:
     return _named("article", source, key)
 
 
+def reference_hash(taxonomy: str, subject: str) -> bytes:
+    """The identity of what a reference document tells of: a provider's domain, or a topic's slug."""
+    return _named(taxonomy, "", subject)
+
+
 def _named(kind: str, source: str, key: str) -> bytes:
     # No canonical URL holds a NUL, so the three sorts of identity never meet; the length says where the source ends.
     return url_hash(f"{kind}\0{len(source)}\0{source}\0{key}")
@@ -191,6 +196,7 @@ __all__ = [
     "article_hash_for_key",
     "canonicalise",
     "document_hash",
+    "reference_hash",
     "registrable_domain",
     "url_hash",
 ]

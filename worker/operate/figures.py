@@ -19,6 +19,7 @@ from worker.operate.minutes import Flow, drain_seconds, flow
 from worker.operate.servers import database_health, redis_health
 from worker.settings import Settings
 from worker.store import read
+from worker.store.work import pending_work
 
 _DAY_MINUTES = 1440
 
@@ -69,7 +70,14 @@ def of_redis(settings: Settings, client: redis.Redis, recent: Recent) -> dict[st
 
 def of_store(engine: Engine) -> dict[str, Any]:
     """What the store counts; empty where it cannot be asked."""
-    found: dict[str, Any] = {"outcomes": {}, "dead_letters": {}, "store": {}, "database": database_health(engine)}
+    found: dict[str, Any] = {
+        "outcomes": {},
+        "dead_letters": {},
+        "store": {},
+        "behind": 0,
+        "enriching": [],
+        "database": database_health(engine),
+    }
     if not found["database"]["ok"]:
         return found
     try:
@@ -77,6 +85,8 @@ def of_store(engine: Engine) -> dict[str, Any]:
             found["outcomes"] = read.outcome_counts(connection)
             found["dead_letters"] = read.dead_letter_codes(connection)
             found["store"] = read.totals(connection)
+            found["behind"] = read.behind(connection)
+            found["enriching"] = pending_work(connection)
     except SQLAlchemyError as error:
         found["database"] = {"ok": False, "error": str(getattr(error, "orig", None) or error).strip()}
     return found

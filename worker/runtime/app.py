@@ -17,6 +17,7 @@ from redis import RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from worker.enrich import language
 from worker.intake.connect import SOCKET_OPTIONS, connect, sentinel_address
 from worker.observe import failpoints, logs
 from worker.runtime import printed, transport
@@ -104,6 +105,11 @@ def _mend_broker(**_: object) -> None:
             transport.mend_keys(client)
     except RedisError:
         return  # not reachable yet: Celery waits for it, and the dispatcher tries again
+
+
+@signals.worker_init.connect
+def _load_models(**_: object) -> None:
+    language.load()
 
 
 @signals.worker_process_shutdown.connect

@@ -21,6 +21,7 @@ from worker.intake.lanes import Pause, paused
 from worker.intake.stream import LeaseQueue
 from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
+from worker.operate.complete import is_work_left
 from worker.runtime.outage import Outage, StoreWatch
 from worker.runtime.request import troubles
 from worker.runtime.transport import mend_keys
@@ -38,6 +39,7 @@ _REAP_EVERY_SECONDS = 1.0
 _SMALLER_AFTER_A_DEATH = 10
 _FORGET_EVERY_SECONDS = 600.0
 _MAINTAIN_EVERY_SECONDS = 3600.0
+_COMPLETE_EVERY_SECONDS = 5.0
 _UNREACHABLE = (redis.RedisError, OperationalError, OSError)
 
 
@@ -54,7 +56,10 @@ class Dispatcher(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         if self.loop is not None:
             self.loop.abandon()
-        self.loop = DispatchLoop(settings(), parent.app.tasks["copydesk.ingest"], parent.app.tasks["copydesk.maintain"])
+        tasks = parent.app.tasks
+        self.loop = DispatchLoop(
+            settings(), tasks["copydesk.ingest"], tasks["copydesk.maintain"], tasks["copydesk.complete"]
+        )
         self.loop.start()
 
     def stop(self, parent: Any) -> None:
@@ -67,11 +72,13 @@ class Dispatcher(bootsteps.StartStopStep):
 class DispatchLoop(threading.Thread):
     """Serves all lanes in weighted turns until stopped."""
 
-    def __init__(self, config: Settings, ingest: Any, maintain: Any) -> None:
+    def __init__(self, config: Settings, ingest: Any, maintain: Any, complete: Any) -> None:
         super().__init__(name="copydesk-dispatcher", daemon=True)
         self._config = config
         self._ingest = ingest
         self._maintain = maintain
+        self._complete = complete
+        self._next_completion = time.monotonic() + _COMPLETE_EVERY_SECONDS
         self._next_maintenance = time.monotonic() + _MAINTAIN_EVERY_SECONDS
         self._client = connect(config.redis)
         self._engine = make_engine(config, pooled=False)
@@ -205,7 +212,18 @@ class DispatchLoop(threading.Thread):
         if now >= self._next_maintenance:
             self._next_maintenance = now + _MAINTAIN_EVERY_SECONDS
             self._maintain.apply_async(retry=False)
+        if now >= self._next_completion:
+            self._next_completion = now + _COMPLETE_EVERY_SECONDS
+            self._poke_completion()
         return handed_out
+
+    def _poke_completion(self) -> None:
+        """The store holds what is left to enrich; a message is only a poke, and a lost one is followed by the next."""
+        try:
+            if is_work_left(self._engine):
+                self._complete.apply_async(retry=False, expires=_COMPLETE_EVERY_SECONDS)
+        except SQLAlchemyError:
+            return  # the tasks say it, and the next turn asks again
 
     def _turn(self, lane: Lane, queue: LeaseQueue, pending_cap: int) -> int:
         config, count = self._config, 0

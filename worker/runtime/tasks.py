@@ -16,12 +16,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
 from worker.document.limits import Limits
+from worker.enrich.heat import AllRules, parse_rules
 from worker.intake.connect import connect
 from worker.intake.deaths import Deaths, sentence
 from worker.intake.producer import submit_entry
 from worker.intake.stream import Claimed, LeaseQueue
 from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
+from worker.operate.complete import complete
 from worker.operate.maintenance import prune
 from worker.pipeline import Batch, process
 from worker.runtime.report import announce, count, receipt_of
@@ -49,6 +51,11 @@ def _client() -> redis.Redis:
 @functools.cache
 def _queue(lane: str) -> LeaseQueue:
     return LeaseQueue(_client(), lane)
+
+
+@functools.cache
+def _rules() -> AllRules:
+    return parse_rules(settings().heat)
 
 
 class IngestTask(Task):  # type: ignore[type-arg]  # it has no parameters of its own
@@ -124,7 +131,8 @@ def _process_and_settle(
 ) -> None:
     config, started = settings(), time.perf_counter()
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
-    batch = Batch(queue.lane, source, worker, config.max_attempts, Limits(max_bytes=config.max_document_bytes), verdict)
+    limits = Limits(max_bytes=config.max_document_bytes)
+    batch = Batch(queue.lane, source, worker, config.max_attempts, limits, verdict, _rules())
     ids = [entry.id for entry in entries]
     tried = {entry.id: entry.attempts for entry in entries if entry.attempts}
     if tried:
@@ -169,6 +177,20 @@ def maintain() -> None:
         log.info("Old rows were removed", rows=dict(gone))
 
 
+@shared_task(name="copydesk.complete", ignore_result=True)
+def complete_enrichment() -> None:
+    """Poked by the dispatcher while work is left: re-enrich what changed references touch, for a part of the time limit."""
+    try:
+        done = complete(_engine(), _rules(), seconds=settings().task_seconds / 4)
+    except SQLAlchemyError as error:
+        if not is_transient(error):
+            raise
+        log.warning("The store cannot be used, enrichment waits", error=str(getattr(error, "orig", error)),
+                    next="it goes on where it was")  # fmt: skip
+        return
+    log.info("Enrichment is complete" if done else "Enrichment goes on", worker=worker_name())
+
+
 @shared_task(name="copydesk.submit", ignore_result=True)
 def submit(
     raw: str,
@@ -188,4 +210,4 @@ def submit(
     log.debug("Put on the stream", id=id_, lane=target, source=source, key=key)
 
 
-__all__ = ["ingest", "maintain", "receipt_of", "submit", "worker_name"]
+__all__ = ["complete_enrichment", "ingest", "maintain", "receipt_of", "submit", "worker_name"]

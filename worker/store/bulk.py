@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Row, Table, any_, bindparam, delete, select
+from sqlalchemy import ARRAY, Column, Row, Table, any_, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
@@ -23,12 +23,14 @@ def among(connection: Connection, column: ColumnElement[Any], values: Iterable[A
     return column.in_(list(values))
 
 
-def fetch(connection: Connection, columns: Sequence[Any], column: Any, values: Iterable[Any]) -> list[Row[Any]]:
+def fetch(
+    connection: Connection, columns: Sequence[Any], column: Any, values: Iterable[Any], *where: Any
+) -> list[Row[Any]]:
     """The rows whose `column` is among `values`."""
     wanted = list(dict.fromkeys(values))
     found: list[Row[Any]] = []
     for part in _parts(wanted):
-        found += connection.execute(select(*columns).where(among(connection, column, part))).all()
+        found += connection.execute(select(*columns).where(among(connection, column, part), *where)).all()
     return found
 
 
@@ -43,14 +45,14 @@ def merge(
     table: Table,
     rows: Sequence[dict[str, Any]],
     keys: Sequence[str],
-    update: Sequence[str] = (),
+    updates: Sequence[str] = (),
 ) -> None:
-    """Insert `rows` (all with the same names); where `keys` exist, set the columns of `update`, or leave the row alone."""
+    """Insert `rows` (all with the same names); where `keys` exist, set the columns of `updates`, or leave the row alone."""
     if not rows:
         return
     names = tuple(rows[0])
     if connection.dialect.name == "postgresql":
-        statement = _postgres_merge(table, names, tuple(keys), tuple(update))
+        statement = _postgres_merge(table, names, tuple(keys), tuple(updates))
         convert = [_json_text if _is_json(table.c[name]) else None for name in names]
         arrays = [
             [row[name] for row in rows] if fix is None else [fix(row[name]) for row in rows]
@@ -59,13 +61,38 @@ def merge(
         connection.exec_driver_sql(statement, tuple(arrays))
         return
     insert = sqlite_insert(table)
-    if update:
+    if updates:
         insert = insert.on_conflict_do_update(
-            index_elements=list(keys), set_={name: insert.excluded[name] for name in update}
+            index_elements=list(keys), set_={name: insert.excluded[name] for name in updates}
         )
     else:
         insert = insert.on_conflict_do_nothing(index_elements=list(keys))
     connection.execute(insert, list(rows))
+
+
+def set_values(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str) -> None:
+    """Set, in the row that each of `rows` names by `key`, its other values. No JSON among them."""
+    if not rows:
+        return
+    names = [name for name in rows[0] if name != key]
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(
+            _postgres_set(table, tuple(names), key), tuple([row[name] for row in rows] for name in (key, *names))
+        )
+        return
+    statement = update(table).where(table.c[key] == bindparam("b_key"))
+    statement = statement.values({name: bindparam(f"b_{name}") for name in names})
+    values = [{"b_key": row[key], **{f"b_{name}": row[name] for name in names}} for row in rows]
+    connection.execute(statement, values)
+
+
+@functools.cache
+def _postgres_set(table: Table, names: tuple[str, ...], key: str) -> str:
+    columns = (key, *names)
+    arrays = ", ".join(f"%s::{_type_name(table.c[name])}[]" for name in columns)
+    quoted = ", ".join(f'"{name}"' for name in columns)
+    sets = ", ".join(f'"{name}" = u."{name}"' for name in names)
+    return f'UPDATE "{table.name}" t SET {sets} FROM unnest({arrays}) AS u({quoted}) WHERE t."{key}" = u."{key}"'  # noqa: S608  names come from the tables
 
 
 @functools.cache

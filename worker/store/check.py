@@ -14,13 +14,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Select, and_, case, exists, func, select
 from sqlalchemy.engine import Connection
 
+from worker.store.columns import metadata
 from worker.store.tables import (
     article_urls,
     articles,
     dead_letters,
     documents,
     links,
-    metadata,
     raw_documents,
     receipts,
 )
@@ -48,7 +48,7 @@ class Finding:
 
 
 def _checks() -> Iterator[Check]:
-    live = ~documents.c.retracted & documents.c.article_hash.is_not(None)
+    live = ~documents.c.retracted & documents.c.taxonomy.is_(None) & documents.c.article_hash.is_not(None)
     told = ~articles.c.is_stub
     yield Check(
         "documents",

@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import Row, Select, Text, cast, func, insert, select, update
 from sqlalchemy.engine import Connection
 
+from schemas.problem import Severity
 from worker.store.bulk import fetch, merge
 from worker.store.tables import dead_letter_actions, dead_letters, raw_documents
+from worker.store.version import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +104,56 @@ def keep_edit(connection: Connection, id_: int, raw: bytes, sha256: bytes, who: 
     values = {"raw_sha256": sha256, "edits": dead_letters.c.edits + 1}
     connection.execute(update(dead_letters).where(dead_letters.c.id == id_).values(values))
     record(connection, id_, "edited", who, sha256=sha256)
+
+
+def keep_dead(connection: Connection, versions: list[Version], now: datetime) -> None:
+    """Keep what was rejected, to be mended and replayed."""
+    rows = [
+        {
+            "lane": version.lane,
+            "receipt_id": version.id,
+            "op": version.op,
+            "source": version.source,
+            "key": version.key,
+            "revision": version.revision,
+            "raw_sha256": version.sha256,
+            "code": _code(version),
+            "problems": problems_of(version),
+            "status": "open",
+            "edits": 0,
+            "created_at": now,
+        }
+        for version in versions
+        if version.dead_letter is None
+    ]
+    merge(connection, dead_letters, rows, ["lane", "receipt_id"])
+
+
+def conclude_replays(connection: Connection, versions: list[Version], worker: str, now: datetime) -> None:
+    """A dead letter that passes is done; one that fails again stays open, with what is wrong with it now."""
+    for version in versions:
+        if version.dead_letter is None:
+            continue
+        letter = update(dead_letters).where(dead_letters.c.id == version.dead_letter)
+        if version.rejected:
+            connection.execute(letter.values(status="open", code=_code(version), problems=problems_of(version)))
+        else:
+            connection.execute(letter.values(status="replayed"))
+        action = {
+            "action": "failed" if version.rejected else "passed",
+            "who": worker,
+            "at": now,
+            "reason": str(version.outcome),
+        }
+        connection.execute(
+            insert(dead_letter_actions).values(dead_letter_id=version.dead_letter, raw_sha256=version.sha256, **action)
+        )
+
+
+def _code(version: Version) -> str:
+    return next(problem.code for problem in version.problems if problem.severity is Severity.ERROR)
+
+
+def problems_of(version: Version) -> list[dict[str, Any]]:
+    """A version's problems as the store keeps them."""
+    return [problem.model_dump(mode="json") for problem in version.problems]

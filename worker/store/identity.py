@@ -75,6 +75,7 @@ class Teller:
 
     document_id: int
     revision: str
+    pipeline_version: int | None = None
 
 
 def newest_teller(tellers: Iterable[Teller]) -> Teller | None:

@@ -3,59 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import ProviderRef
+from worker.enrich.providers import choose_name, other_names
+from worker.enrich.references import reference_from_form
+from worker.enrich.topics import topic_slug
 from worker.store.bulk import fetch, merge
-from worker.store.tables import providers, topics
+from worker.store.tables import articles, documents, providers, topics
+from worker.store.work import add_work
+
+_MOST_COUNTED = 2_000  # names of a provider that are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """Under which name an article mentions a provider, or mentioned it before."""
+
+    provider_id: int | None
+    name: str | None
+
+
+NOTHING = Saying(None, None)
 
 
 def provider_ids(connection: Connection, refs: Iterable[ProviderRef | None]) -> dict[str, int]:
-    """Domain → id of each provider, made where it is new; a name it was not known under is added to its other names."""
+    """Domain → id of each provider, made where it is new: with its name where one alone is said, else to be counted."""
     named: dict[str, dict[str, None]] = {}
     for ref in refs:
         if ref is not None:
-            known_names = named.setdefault(ref.domain, {})
+            names = named.setdefault(ref.domain, {})
             if ref.name:
-                known_names[ref.name] = None
-    columns = (providers.c.domain, providers.c.id, providers.c.name, providers.c.other_names)
-    known = {row.domain: row for row in fetch(connection, columns, providers.c.domain, named)}
-    rows: list[dict[str, Any]] = []
-    for domain in sorted(named):
-        names = list(named[domain])
-        if domain not in known:
-            rows.append({"domain": domain, "name": names[0] if names else None, "other_names": names[1:]})
-        else:
-            _learn(connection, known[domain], names)
+                names[ref.name] = None
+    columns = (providers.c.domain, providers.c.id)
+    known = {row.domain: row.id for row in fetch(connection, columns, providers.c.domain, named)}
+    rows: list[dict[str, Any]] = [
+        {"domain": domain, "name": next(iter(named[domain])) if len(named[domain]) == 1 else None, "other_names": []}
+        for domain in sorted(named.keys() - known.keys())
+    ]
     merge(connection, providers, rows, ["domain"])
     if rows:
         made = [row["domain"] for row in rows]
-        known.update({row.domain: row for row in fetch(connection, columns, providers.c.domain, made)})
-    return {domain: row.id for domain, row in known.items()}
+        known.update({row.domain: row.id for row in fetch(connection, columns, providers.c.domain, made)})
+    return known
 
 
-def _learn(connection: Connection, provider: Any, names: list[str]) -> None:
-    name = provider.name or (names[0] if names else None)
-    other = list(provider.other_names)
-    new = [candidate for candidate in names if candidate != name and candidate not in other]
-    # A hostile crawler could send a new name with every document: a provider keeps the first hundred.
-    if name != provider.name or (new and len(other) < 100):
-        values = {"name": name, "other_names": [*other, *new][:100]}
-        connection.execute(update(providers).where(providers.c.id == provider.id).values(values))
+def note_sayings(connection: Connection, changes: Iterable[tuple[Saying, Saying]], now: datetime) -> None:
+    """Leave the counting of names behind for the providers that some article names otherwise than before.
+
+    One more article that says the name which a provider has already changes nothing, and that is nearly every one.
+    """
+    differing = [(before, after) for before, after in changes if before != after]
+    said = {after.provider_id for _, after in differing if after.name} - {None}
+    names = {row.id: row.name for row in fetch(connection, (providers.c.id, providers.c.name), providers.c.id, said)}
+    stale = {before.provider_id for before, _ in differing if before.name}
+    stale |= {after.provider_id for _, after in differing if after.name and names[after.provider_id] != after.name}
+    add_work(connection, "names", stale, now)
+
+
+def count_names(connection: Connection, provider_id: int) -> None:
+    """Give a provider the name that its reference document states, else the one its articles say; and its others."""
+    provider = connection.execute(select(providers).where(providers.c.id == provider_id)).first()
+    if provider is None:
+        return
+    query = (
+        select(articles.c.provider_name, func.count())
+        .where(articles.c.provider_id == provider_id, articles.c.provider_name.is_not(None))
+        .group_by(articles.c.provider_name)
+        .order_by(func.count().desc(), articles.c.provider_name)
+        .limit(_MOST_COUNTED)
+    )
+    said = {str(name): int(count) for name, count in connection.execute(query)}
+    form = connection.scalar(select(documents.c.form).where(documents.c.id == provider.document_id))
+    reference = reference_from_form(form) if form else None
+    name = reference.name if reference else choose_name(provider.domain, said)
+    values = {"name": name, "other_names": other_names(name, said, reference.other_names if reference else [])}
+    if (provider.name, provider.other_names) != (values["name"], values["other_names"]):
+        connection.execute(update(providers).where(providers.c.id == provider_id).values(values))
 
 
 def topic_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
-    """Case-folded name → id of each topic, made where it is new."""
+    """Slug → id of each topic, made where it is new."""
     wanted: dict[str, str] = {}
     for name in names:
-        wanted.setdefault(name.casefold(), name)
+        wanted.setdefault(topic_slug(name), name)
     columns = (topics.c.slug, topics.c.id)
     known = {row.slug: row.id for row in fetch(connection, columns, topics.c.slug, wanted)}
     missing = sorted(set(wanted) - set(known))
-    merge(connection, topics, [{"slug": slug, "name": wanted[slug]} for slug in missing], ["slug"])
+    rows: list[dict[str, Any]] = [{"slug": slug, "name": wanted[slug]} for slug in missing]
+    merge(connection, topics, rows, ["slug"])
     if missing:
         known.update({row.slug: row.id for row in fetch(connection, columns, topics.c.slug, missing)})
     return known

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from worker.settings import INTERNAL_LANE
 from worker.store.bulk import fetch
+from worker.store.rows import PIPELINE_VERSION
 from worker.store.tables import articles, dead_letters, documents, lanes, links, providers, receipts, stories, topics
 
 
@@ -36,7 +37,7 @@ def outcome_counts(connection: Connection) -> dict[str, int]:
         .group_by(receipts.c.outcome)
         .order_by(receipts.c.outcome)
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
 def dead_letter_codes(connection: Connection) -> dict[str, int]:
@@ -47,7 +48,13 @@ def dead_letter_codes(connection: Connection) -> dict[str, int]:
         .group_by(dead_letters.c.code)
         .order_by(func.count().desc(), dead_letters.c.code)
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+
+
+def behind(connection: Connection) -> int:
+    """How many articles were made by an older pipeline than this code's."""
+    older = articles.c.pipeline_version.is_(None) | (articles.c.pipeline_version < PIPELINE_VERSION)
+    return int(connection.scalar(select(func.count()).select_from(articles).where(~articles.c.is_stub, older)) or 0)
 
 
 def totals(connection: Connection) -> dict[str, int]:

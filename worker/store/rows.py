@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from worker.enrich.copy import Copy, ImageRef, Mention
+from worker.enrich.copy import Copy, ImageRef, Mention, ProviderRef
+from worker.enrich.pictures import best_image, image_hash
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """Raised when enrichment changes what is stored of the same document; `reprocess` brings older articles up to it."""
 
 SHOWN = (
     "canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "provider_id",
-    "language", "quality", "reported_heat", "heat", "reported_published", "is_published", "is_stub", "orphaned_at",
+    "provider_name", "language", "duration_seconds", "starts_at", "ends_at", "details", "image_url", "quality",
+    "reported_heat", "heat", "reported_published", "is_published", "lead_id", "related_count", "unlinked", "is_stub",
+    "orphaned_at",
     "secured", "extra", "content_hash", "document_id", "named_by", "revision", "pipeline_version", "link_state",
     "changed_at",
 )  # fmt: skip
@@ -28,42 +32,69 @@ def blank(url_hash: bytes, now: datetime) -> dict[str, Any]:
         "changed_at": now,
         "is_stub": True,
         "extra": {},
+        "details": {},
         "revision": "",
         "link_state": "none",
     }
 
 
-def told(copy: Copy, *, document_id: int, revision: str, provider_id: int | None, now: datetime) -> dict[str, Any]:
-    """The row of an article that a live document tells."""
+def told(
+    copy: Copy,
+    *,
+    title: str | None,
+    document_id: int,
+    revision: str,
+    version: int | None,
+    provider_id: int | None,
+    placeholders: Collection[bytes],
+    now: datetime,
+) -> dict[str, Any]:
+    """The row of an article that a live document tells. Heat is judged when its links are known (`store.heat`)."""
     return {
         **blank(copy.url_hash, now),
         "canonical_url": copy.canonical_url,
         "kind": copy.kind,
         "category": copy.category,
-        "title": copy.title,
+        "title": title,
         "excerpt": copy.excerpt,
         "body": copy.body,
         "published_at": copy.published_at,
         "updated_at": copy.updated_at,
         "provider_id": provider_id,
+        "provider_name": _name(copy.provider),
         "language": copy.language,
+        "duration_seconds": copy.duration_seconds,
+        "starts_at": copy.starts_at,
+        "ends_at": copy.ends_at,
+        "details": copy.details,
+        "image_url": best_image(copy.images, placeholders),
         "quality": copy.quality,
         "reported_heat": copy.reported_heat,
         "heat": copy.reported_heat,
         "reported_published": copy.reported_published,
         "is_published": copy.reported_published,
+        "related_count": copy.related_count,
+        "unlinked": copy.unlinked or None,
         "is_stub": False,
         "secured": copy.secured,
         "extra": copy.extra,
         "content_hash": copy.content_hash,
         "document_id": document_id,
         "revision": revision,
-        "pipeline_version": PIPELINE_VERSION,
+        "pipeline_version": version,
         "link_state": "pending",
     }
 
 
-def stub(mention: Mention, *, named_by: int, revision: str, provider_id: int | None, now: datetime) -> dict[str, Any]:
+def stub(
+    mention: Mention,
+    *,
+    named_by: int,
+    revision: str,
+    provider_id: int | None,
+    placeholders: Collection[bytes],
+    now: datetime,
+) -> dict[str, Any]:
     """The row of an article that is only named by others."""
     return {
         **blank(mention.url_hash, now),
@@ -73,6 +104,8 @@ def stub(mention: Mention, *, named_by: int, revision: str, provider_id: int | N
         "excerpt": mention.excerpt,
         "published_at": mention.published_at,
         "provider_id": provider_id,
+        "provider_name": _name(mention.provider),
+        "image_url": best_image(mention.images, placeholders),
         "quality": mention.quality,
         "extra": mention.extra,
         "named_by": named_by,
@@ -91,7 +124,11 @@ def orphan(url_hash: bytes, canonical_url: str | None, now: datetime) -> dict[st
     }
 
 
-def image_rows(article_id: int, images: list[ImageRef]) -> list[dict[str, Any]]:
+def _name(provider: ProviderRef | None) -> str | None:
+    return provider.name if provider else None
+
+
+def image_rows(article_id: int, images: list[ImageRef], placeholders: Collection[bytes]) -> list[dict[str, Any]]:
     """The images of an article, in their order."""
     return [
         {
@@ -102,6 +139,8 @@ def image_rows(article_id: int, images: list[ImageRef]) -> list[dict[str, Any]]:
             "height": image.height,
             "is_cached": image.is_cached,
             "title": image.title,
+            "url_hash": (digest := image_hash(image.url)),
+            "is_placeholder": digest in placeholders,
         }
         for rank, image in enumerate(images)
     ]

@@ -2,68 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
     Date,
-    DateTime,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
+    false,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(column_0_label)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time, on both databases (SQLite stores it without a zone)."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        return value.astimezone(UTC) if value is not None else None
-
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-ID = BigInteger().with_variant(Integer, "sqlite")
-JSON_ = JSON().with_variant(JSONB, "postgresql")
-HASH = LargeBinary(16)
-# Revisions are compared as text; C collation makes that byte order on every server.
-REVISION = String(160).with_variant(String(160, collation="C"), "postgresql")
+from worker.store.columns import HASH, ID, JSON_, REVISION, UtcDateTime, metadata
 
 providers = Table(
     "providers",
     metadata,
     Column("id", ID, primary_key=True),
     Column("domain", Text, nullable=False, unique=True, comment="registrable domain"),
-    Column("name", Text, comment="the first name it was seen under"),
+    Column("name", Text, comment="its reference document's, else the one most articles say"),
     Column("other_names", JSON_, nullable=False),
+    Column("description", Text),
+    Column("images", JSON_, nullable=False, server_default="[]", comment="logos, as its reference document has them"),
+    Column("extra", JSON_, nullable=False, server_default="{}"),
+    Column("document_id", ID, comment="the newest live reference document of its domain"),
 )
 
 topics = Table(
@@ -72,6 +40,13 @@ topics = Table(
     Column("id", ID, primary_key=True),
     Column("slug", Text, nullable=False, unique=True, comment="the name, case-folded"),
     Column("name", Text, nullable=False),
+    Column("parent_id", ID, comment="the topic above it"),
+    Column("description", Text),
+    Column("keywords", JSON_, nullable=False, server_default="[]", comment="words by which it is inferred"),
+    Column("hashtags", JSON_, nullable=False, server_default="[]"),
+    Column("images", JSON_, nullable=False, server_default="[]"),
+    Column("extra", JSON_, nullable=False, server_default="{}"),
+    Column("document_id", ID, comment="the newest live reference document of its name"),
 )
 
 stories = Table(
@@ -111,12 +86,21 @@ articles = Table(
     Column("published_at", UtcDateTime),
     Column("updated_at", UtcDateTime, comment="as the document says"),
     Column("provider_id", ID, ForeignKey("providers.id")),
+    Column("provider_name", Text, comment="the provider's name as this document says it"),
     Column("language", Text),
+    Column("duration_seconds", Integer),
+    Column("starts_at", UtcDateTime),
+    Column("ends_at", UtcDateTime),
+    Column("details", JSON_, nullable=False, server_default="{}", comment="typed fields that only some kinds have"),
+    Column("image_url", Text, comment="the best image: no placeholder, large enough"),
     Column("quality", Integer),
     Column("reported_heat", Integer),
-    Column("heat", Integer),
+    Column("heat", Integer, comment="by the rules (worker/enrich/heat.py); as reported where there is no quality"),
     Column("reported_published", Boolean),
     Column("is_published", Boolean),
+    Column("lead_id", ID, comment="the article that leads its story, by the rules of heat; itself where it does"),
+    Column("related_count", Integer, comment="entries of related as its document has them"),
+    Column("unlinked", JSON_, comment="[quality, time, title] of entries of related without URL"),
     Column("is_stub", Boolean, nullable=False, comment="named by others, its own document has not come"),
     Column("orphaned_at", UtcDateTime, comment="nobody tells or names it any more; maintenance removes it"),
     Column("story_id", ID, ForeignKey("stories.id")),
@@ -140,6 +124,7 @@ articles = Table(
         postgresql_where=text("link_state = 'pending'"),
         sqlite_where=text("link_state = 'pending'"),
     ),
+    Index("ix_articles_starts_at", "starts_at"),
 )
 
 documents = Table(
@@ -150,13 +135,15 @@ documents = Table(
     Column("source", Text, nullable=False),
     Column("key", Text, nullable=False, comment="the producer's, else the canonical URL"),
     Column("revision", REVISION, nullable=False, comment="of its latest accepted version"),
-    Column("article_hash", HASH, comment="url_hash of the article it tells"),
+    Column("article_hash", HASH, comment="url_hash of the article it tells, or identity of a reference's subject"),
+    Column("taxonomy", Text, comment="organization or topic: a reference document, which tells no article"),
     Column("retracted", Boolean, nullable=False, comment="a tombstone; never expires"),
     Column("raw_sha256", LargeBinary(32)),
     Column("fingerprint", HASH, comment="of the raw bytes but for secured: recognises an unchanged document unread"),
     Column("content_hash", HASH),
     Column("form", Text, comment="the validated, enriched form as JSON: an article can fall back to it"),
     Column("secured", Text),
+    Column("pipeline_version", Integer, comment="by which its form was made"),
     Column("changed_at", UtcDateTime, nullable=False),
     Index("ix_documents_article_hash", "article_hash"),
     Index("ix_documents_key", "key", postgresql_using="hash"),
@@ -183,6 +170,36 @@ images = Table(
     Column("height", Integer),
     Column("is_cached", Boolean),
     Column("title", Text),
+    Column("url_hash", HASH),
+    Column("is_placeholder", Boolean, nullable=False, server_default=false(), comment="one image under several titles"),
+    Index("ix_images_url_hash", "url_hash"),
+)
+
+placeholder_images = Table(
+    "placeholder_images",
+    metadata,
+    Column("url_hash", HASH, primary_key=True),
+    Column("url", Text, nullable=False),
+)
+
+reference_state = Table(
+    "reference_state",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("token", String(32), nullable=False, comment="another after each change of a reference document"),
+)
+
+enrichment_work = Table(
+    "enrichment_work",
+    metadata,
+    Column(
+        "kind", String(16), primary_key=True, comment="names: of a provider; articles: of a provider, or of all (0)"
+    ),
+    Column("subject_id", ID, primary_key=True, autoincrement=False),
+    Column("cursor", ID, nullable=False, comment="the last article that is done"),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False, comment="articles when it began"),
+    Column("since", UtcDateTime, nullable=False),
 )
 
 article_topics = Table(

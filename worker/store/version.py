@@ -8,6 +8,7 @@ from datetime import datetime
 from schemas.problem import Problem, Severity
 from schemas.receipt import Outcome
 from worker.enrich.copy import Copy
+from worker.enrich.references import ReferenceCopy
 
 
 @dataclass(slots=True)
@@ -31,11 +32,16 @@ class Version:
     attempts: int = 0
     problems: tuple[Problem, ...] = ()
     copy: Copy | None = None
+    reference: ReferenceCopy | None = None
     recognised: tuple[bytes, bytes] | None = None
     """Equal but for `secured` to a stored version with this (article_hash, content_hash): not read again."""
     secured: str | None = None
     dead_letter: int | None = None
     """On the internal lane: the dead letter that this replays, with its revision, source and key."""
+    pipeline_version: int | None = None
+    """Of a reprocessed one: the version that its sender meant to bring it to."""
+    reprocessed: bool = False
+    """On the internal lane: a stored document that goes through the pipeline of today, with its own revision."""
     collides: bool = False
     """Another document has a receipt under this lane and id: the stream was lost or restored, and ids came again."""
     outcome: Outcome | None = None

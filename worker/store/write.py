@@ -9,22 +9,30 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 from sqlalchemy.engine import Connection
 
-from schemas.problem import Severity
 from schemas.receipt import Outcome
 from worker.enrich.copy import Copy, changed_fields, from_form, to_form
+from worker.enrich.heat import AllRules
+from worker.enrich.references import ReferenceCopy, changed_reference_fields, reference_from_form, reference_to_form
 from worker.enrich.urls import document_hash
 from worker.observe.failpoints import failpoint
 from worker.store.articles import refresh
 from worker.store.bulk import fetch, merge
+from worker.store.dead import conclude_replays, keep_dead, problems_of
 from worker.store.engine import enter_writer
+from worker.store.heat import compare_heat
 from worker.store.identity import Change, DocumentState, judge, revision
-from worker.store.tables import articles, dead_letter_actions, dead_letters, documents, lanes, raw_documents, receipts
+from worker.store.references import Subject, refresh_references
+from worker.store.rows import PIPELINE_VERSION
+from worker.store.tables import articles, documents, lanes, raw_documents, receipts
 from worker.store.version import Version
 
 _FUTURE_SECONDS = 86_400
+
+Content = Copy | ReferenceCopy
+"""What a document says, after editing."""
 
 
 def write_batch(
@@ -35,6 +43,7 @@ def write_batch(
     worker: str,
     now: datetime,
     timings: dict[str, float],
+    rules: AllRules | None = None,
 ) -> None:
     """Store `versions` and give each its outcome. The caller's transaction commits it all or nothing.
 
@@ -53,10 +62,10 @@ def write_batch(
     for version in fresh:
         if version.rejected:
             version.outcome = Outcome.REJECTED
-    _store_documents(connection, [version for version in fresh if not version.rejected], now)
+    _store_documents(connection, [version for version in fresh if not version.rejected], now, rules or AllRules())
     failpoint("store.articles")
-    _keep_dead(connection, [version for version in fresh if version.rejected], now)
-    _conclude_replays(connection, fresh, worker, now)
+    keep_dead(connection, [version for version in fresh if version.rejected], now)
+    conclude_replays(connection, fresh, worker, now)
     failpoint("store.dead_letters")
     timings["store"] = round((time.perf_counter() - began) * 1000 - timings["turn"], 2)
     _write_receipts(connection, fresh, worker=worker, now=now, timings=timings)
@@ -113,8 +122,8 @@ def _confirm_recognised(connection: Connection, versions: list[Version], read: C
             read(version)
 
 
-def _store_documents(connection: Connection, versions: list[Version], now: datetime) -> None:
-    """Judge each version against its document, write the documents, then bring the articles up to date."""
+def _store_documents(connection: Connection, versions: list[Version], now: datetime, rules: AllRules) -> None:
+    """Judge each version against its document, write the documents, then bring what they tell up to date."""
     if not versions:
         return
     hashes = {id(version): document_hash(version.source, version.doc_key or "") for version in versions}
@@ -124,8 +133,10 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
         for doc_hash, row in stored.items()
     }
     latest: dict[bytes, Version] = {}
-    copies: dict[bytes, Copy] = {}
+    contents: dict[bytes, Content] = {}
     touched: set[bytes] = set()
+    subjects = {row.article_hash: _subject(reference_from_form(row.form)) for row in stored.values()
+                if row.taxonomy and row.article_hash}  # fmt: skip
     for version in sorted(versions, key=lambda version: version.revision):
         doc_hash = hashes[id(version)]
         before = states.get(doc_hash, DocumentState())
@@ -134,24 +145,34 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
             version.url = version.copy.canonical_url
         if version.outcome is Outcome.SUPERSEDED:
             continue
-        if version.outcome is Outcome.UPDATED and version.copy is not None:
-            old = copies.get(doc_hash) or from_form(stored[doc_hash].form, None)
-            version.changed = list(changed_fields(replace(old, secured=None), replace(version.copy, secured=None)))
+        content = version.copy or version.reference
+        if version.reference is not None:
+            subjects[version.reference.url_hash] = _subject(version.reference)
+        if version.outcome is Outcome.UPDATED and content is not None:
+            version.changed = _changed(contents.get(doc_hash) or _stored_content(stored[doc_hash]), content)
         touched |= {h for h in (before.article_hash, after.article_hash) if h is not None}
         states[doc_hash], latest[doc_hash] = after, version
-        if version.outcome in (Outcome.STORED, Outcome.UPDATED) and version.copy is not None:
-            copies[doc_hash] = version.copy
-        elif version.outcome is Outcome.RETRACTED:
-            copies.pop(doc_hash, None)
-    ids = _write_documents(connection, latest, states, copies, stored, now)
-    by_id = {ids[doc_hash]: replace(copy, secured=_secured(latest[doc_hash])) for doc_hash, copy in copies.items()}
+        if version.outcome is Outcome.RETRACTED:
+            contents.pop(doc_hash, None)
+        elif content is not None and (version.outcome is not Outcome.UNCHANGED or version.reprocessed):
+            contents[doc_hash] = content
+    ids = _write_documents(connection, latest, states, contents, stored, now)
+    by_id = {
+        ids[doc_hash]: replace(content, secured=_secured(latest[doc_hash]))
+        for doc_hash, content in contents.items()
+        if isinstance(content, Copy)
+    }
     failpoint("store.documents")
-    article_ids = refresh(connection, touched, by_id, now)
+    refresh_references(connection, {h: subjects[h] for h in touched & subjects.keys()}, now)
+    article_ids, judged = refresh(
+        connection, touched - subjects.keys(), by_id, now, rules=rules, papers=latest.keys()
+    )  # fmt: skip
     for version in versions:
         doc_hash = hashes[id(version)]
         version.document_id = ids.get(doc_hash) or (stored[doc_hash].id if doc_hash in stored else None)
         article_hash = states[doc_hash].article_hash if doc_hash in states else None
         version.article_id = article_ids.get(article_hash) if article_hash else None
+        compare_heat(version, judged, rules)
     unread = {version.article_id for version in versions if version.recognised is not None} - {None}
     urls = {
         row.id: row.canonical_url
@@ -161,12 +182,34 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
         version.url = version.url or urls.get(version.article_id)
 
 
+def _subject(reference: ReferenceCopy) -> Subject:
+    return reference.taxonomy, reference.subject
+
+
+def _stored_content(row: Any) -> Content:
+    return reference_from_form(row.form) if row.taxonomy else from_form(row.form, None)
+
+
+def _changed(old: Content, new: Content) -> list[str]:
+    """The names of the fields that an update changed."""
+    if isinstance(old, Copy) and isinstance(new, Copy):
+        return changed_fields(replace(old, secured=None), replace(new, secured=None))
+    if isinstance(old, ReferenceCopy) and isinstance(new, ReferenceCopy):
+        return changed_reference_fields(old, new)
+    return ["taxonomy"]
+
+
 def _change(version: Version) -> Change:
     if version.op == "retract":
         return Change(version.revision)
-    if version.copy is not None:
-        return Change(version.revision, version.copy.url_hash, version.copy.content_hash)
+    content = version.copy or version.reference
+    if content is not None:
+        return Change(version.revision, content.url_hash, content.content_hash)
     return Change(version.revision, *(version.recognised or ()))
+
+
+def _form(content: Content) -> str:
+    return to_form(content) if isinstance(content, Copy) else reference_to_form(content)
 
 
 def _secured(version: Version) -> str | None:
@@ -177,14 +220,14 @@ def _write_documents(
     connection: Connection,
     latest: dict[bytes, Version],
     states: dict[bytes, DocumentState],
-    copies: dict[bytes, Copy],
+    contents: dict[bytes, Content],
     stored: dict[bytes, Any],
     now: datetime,
 ) -> dict[bytes, int]:
     rows = []
     for doc_hash in sorted(latest):
         version, state, old = latest[doc_hash], states[doc_hash], stored.get(doc_hash)
-        copy = copies.get(doc_hash)
+        content = contents.get(doc_hash)
         recognised = version.recognised is not None
         rows.append(
             {
@@ -197,7 +240,9 @@ def _write_documents(
                 "raw_sha256": version.sha256,
                 "fingerprint": version.fingerprint,
                 "content_hash": state.content_hash,
-                "form": None if state.retracted else to_form(copy) if copy else old.form if old else None,
+                "form": None if state.retracted else _form(content) if content else old.form if old else None,
+                "taxonomy": getattr(content, "taxonomy", None) if content or not old else old.taxonomy,
+                "pipeline_version": PIPELINE_VERSION if content or not old else old.pipeline_version,
                 "secured": None
                 if state.retracted
                 else _secured(version) or (old.secured if recognised and old else None),
@@ -210,45 +255,6 @@ def _write_documents(
         row.doc_hash: row.id
         for row in fetch(connection, (documents.c.doc_hash, documents.c.id), documents.c.doc_hash, latest)
     }
-
-
-def _keep_dead(connection: Connection, versions: list[Version], now: datetime) -> None:
-    rows = [
-        {
-            "lane": version.lane,
-            "receipt_id": version.id,
-            "op": version.op,
-            "source": version.source,
-            "key": version.key,
-            "revision": version.revision,
-            "raw_sha256": version.sha256,
-            "code": _code(version),
-            "problems": _problems(version),
-            "status": "open",
-            "edits": 0,
-            "created_at": now,
-        }
-        for version in versions
-        if version.dead_letter is None
-    ]
-    merge(connection, dead_letters, rows, ["lane", "receipt_id"])
-
-
-def _conclude_replays(connection: Connection, versions: list[Version], worker: str, now: datetime) -> None:
-    """A dead letter that passes is done; one that fails again stays open, with what is wrong with it now."""
-    for version in versions:
-        if version.dead_letter is None:
-            continue
-        letter = update(dead_letters).where(dead_letters.c.id == version.dead_letter)
-        if version.rejected:
-            connection.execute(letter.values(status="open", code=_code(version), problems=_problems(version)))
-        else:
-            connection.execute(letter.values(status="replayed"))
-        verdict = "failed" if version.rejected else "passed"
-        action = {"action": verdict, "who": worker, "at": now, "reason": str(version.outcome)}
-        connection.execute(
-            insert(dead_letter_actions).values(dead_letter_id=version.dead_letter, raw_sha256=version.sha256, **action)
-        )
 
 
 def _write_receipts(
@@ -266,7 +272,7 @@ def _write_receipts(
             "article_id": version.article_id,
             "document_id": version.document_id,
             "raw_sha256": version.sha256,
-            "problems": _problems(version),
+            "problems": problems_of(version),
             "changed": version.changed,
             "received_at": version.received_at,
             "settled_at": now,
@@ -292,11 +298,3 @@ def _raise_highest(connection: Connection, versions: list[Version], now: datetim
     for name, reached in highest.items():
         lower = (lanes.c.name == name) & (lanes.c.highest < reached)
         connection.execute(update(lanes).where(lower).values(highest=reached))
-
-
-def _code(version: Version) -> str:
-    return next(problem.code for problem in version.problems if problem.severity is Severity.ERROR)
-
-
-def _problems(version: Version) -> list[dict[str, Any]]:
-    return [problem.model_dump(mode="json") for problem in version.problems]

@@ -11,8 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.receipt import Outcome
 from tests.integration.store.histories import Broken, Retract
 from worker.document.limits import Limits
+from worker.enrich.heat import AllRules
 from worker.enrich.urls import document_hash
 from worker.intake.stream import Claimed
+from worker.operate.complete import complete
 from worker.operate.replay import replay
 from worker.pipeline import Batch, normal_key, process
 from worker.settings import INTERNAL_LANE
@@ -54,6 +56,11 @@ def empty(engine):
         else:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(delete(table))
+
+
+def settle(engine):
+    """Do the enrichment that is left, as the worker does beside live work."""
+    assert complete(engine, AllRules(), seconds=60)
 
 
 def work(engine, lane, entries):

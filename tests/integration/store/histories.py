@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 SITES = tuple(f"https://site{n}.example/story" for n in range(5))
 KEYS = ("k1", "k2")
+TITLES = ("A", "B - Daily", "Robots")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class Put:
     topic: str
     image: str | None
     secured: str
+    quality: int | None = None
+    day: int = 1
+    provider: str | None = None
+    items: tuple = ()
 
     @property
     def text(self):
@@ -32,13 +37,47 @@ class Put:
         lines.append(f"topics: [{self.topic}]")
         if self.image:
             lines.append(f"images: [{{url: {self.image}, width: 10, height: 10}}]")
+        lines.append(f"publishedDateTime: 2020-05-0{self.day}T10:00:00Z")
+        if self.quality:
+            lines += [f"quality: {self.quality}", f"heat: {self.quality}"]
+        if self.provider:
+            lines.append(f"provider: {{name: {self.provider}, domain: paper.example}}")
+        if self.items:
+            lines.append(f"items: [{', '.join(self.items)}]")
         if self.related:
             lines.append("related:")
             for url in self.related:
                 lines += [f"  - title: {self.title} on {url[8:13]}", f"    webUrl: {url}"]
+                if self.quality:
+                    lines += [
+                        f"    quality: {90 - self.quality}",
+                        f"    provider: {{name: {self.title}, domain: paper.example}}",
+                    ]
                 lines.append(f"    images: [{{url: {url}/{self.title}.jpg, width: 1, height: 1}}]")
         lines.append(f'secured: "{self.secured};AAAAAAAAAAAAAAAAAAAAAA=="')
         return "\n".join([*lines, "---", ""])
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An organisation or a topic, under the keys that articles have too: a document may be one now and the other then."""
+
+    source: str
+    key: str
+    fields: tuple
+
+    @property
+    def text(self):
+        return "\n".join(["---", *self.fields, "---", ""])
+
+
+REFERENCES = (
+    ("taxonomy: organization", "name: The Paper", "domain: paper.example", "otherNames: [Daily]"),
+    ("taxonomy: organization", "name: Other", "domain: paper.example"),
+    ("taxonomy: topic", "name: X", "keywords: [robot]", "parent: y"),
+    ("taxonomy: topic", "name: x", "keywords: [daily]"),
+    ("taxonomy: term", "name: z", "keywords: [robots, b]"),
+)
 
 
 @dataclass(frozen=True)
@@ -83,10 +122,14 @@ def _put(random):
         url=random.choice(SITES) if key is None or random.random() < 0.8 else None,
         amp=random.choice((None, *SITES)),
         related=tuple(random.sample(SITES, random.randint(0, 3))),
-        title=random.choice("AB"),
+        title=random.choice(TITLES),
         topic=random.choice("xy"),
-        image=random.choice((None, "https://img.example/1.jpg")),
+        image=random.choice((None, "https://img.example/1.jpg", "/1.jpg")),
         secured="AAAA",
+        quality=random.choice((None, 30, 60)),
+        day=random.choice((1, 2)),
+        provider=random.choice((None, "Other", "Paper", "Daily")),
+        items=tuple(random.sample(("k1", "k2", SITES[0]), random.randint(0, 2))),
     )
 
 
@@ -110,9 +153,11 @@ def history(random, *, documents, length, rejected=0.2):
         if random.random() < rejected:
             events.append(_broken(random, event, pool))
         elif random.random() < 0.15:
+            events.append(Reference(event.source, event.key or "r", random.choice(REFERENCES)))
+        elif random.random() < 0.15:
             events.append(Retract(event.source, event.key or event.url))
         elif random.random() < 0.3:
-            events.append(replace(event, url=random.choice(SITES), title=random.choice("AB")))
+            events.append(replace(event, url=random.choice(SITES), title=random.choice(TITLES)))
         else:
             events.append(replace(event, secured=random.choice(("AAAA", "BBBB"))))
     return events

@@ -9,13 +9,15 @@ from worker.store.tables import (
     documents,
     images,
     links,
+    placeholder_images,
     providers,
     topics,
 )  # fmt: skip
 
 _SHOWN = (
     "canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "language", "quality",
-    "reported_heat", "reported_published", "is_stub", "secured", "extra", "content_hash", "revision",
+    "reported_heat", "reported_published", "heat", "is_published", "provider_name", "image_url", "duration_seconds",
+    "starts_at", "ends_at", "details", "related_count", "unlinked", "pipeline_version", "is_stub", "secured", "extra", "content_hash", "revision",
 )  # fmt: skip
 
 
@@ -33,6 +35,7 @@ def snapshot(connection):
             "provider": domain.get(row["provider_id"]),
             "teller": paper_of.get(row["document_id"]),
             "named_by": hash_of.get(row["named_by"]),
+            "lead": hash_of.get(row["lead_id"]),
         }
         for row in rows
         if row["id"] in alive
@@ -53,9 +56,19 @@ def snapshot(connection):
             (hash_of[row.source_id], row.kind, row.target_hash.hex(), hash_of.get(row.target_id, ""), row.rank)
             for row in connection.execute(select(links))
         ),
-        "images": sorted((hash_of[row.article_id], row.rank, row.url) for row in connection.execute(select(images))),
+        "images": sorted((hash_of[row.article_id], row.rank, row.url, row.is_placeholder) for row in connection.execute(select(images))),
         "topics": sorted(
             (hash_of[row.article_id], topic[row.topic_id], row.rank, row.origin)
             for row in connection.execute(select(article_topics))
         ),
+        "providers": sorted(
+            (row.domain, row.name or "", row.other_names, paper_of.get(row.document_id, ()))
+            for row in connection.execute(select(providers))
+            if row.document_id or row.name or row.other_names
+        ),
+        "reference topics": sorted(
+            (row.slug, row.keywords, topic.get(row.parent_id), paper_of[row.document_id])
+            for row in connection.execute(select(topics).where(topics.c.document_id.is_not(None)))
+        ),
+        "placeholders": sorted(row.url for row in connection.execute(select(placeholder_images))),
     }  # fmt: skip

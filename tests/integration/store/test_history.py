@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from schemas.receipt import Outcome
-from tests.integration.store.desk import empty, work
+from tests.integration.store.desk import empty, settle, work
 from tests.integration.store.snapshot import snapshot
 from worker.intake.stream import Claimed
 from worker.settings import Settings
@@ -80,6 +80,7 @@ def _run(engines, entries):
 
 
 def _snapshot(engine):
+    settle(engine)
     with engine.connect() as connection:
         return snapshot(connection)
 

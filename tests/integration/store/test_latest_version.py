@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.store.desk import Desk, alone, empty
+from tests.integration.store.desk import Desk, alone, empty, settle
 from tests.integration.store.histories import batches_of, history
 from tests.integration.store.snapshot import snapshot
 from worker.settings import Settings
@@ -26,6 +26,7 @@ def engines(module_store_url, tmp_path_factory):
 
 
 def _snapshot(engine):
+    settle(engine)
     with engine.connect() as connection:
         return snapshot(connection)
 

@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from worker.store.tables import metadata
+from worker.store import tables
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=tables.articles.metadata,
     render_as_batch=True,
     transactional_ddl=True,
 )

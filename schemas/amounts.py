@@ -1,0 +1,117 @@
+"""Durations and prices as documents write them: the text stays, its meaning is read beside it.
+
+Both are written freely (`PT44M`, `16 hours`, `1h 46m`; `Free+`, `$25.20`, `$$`), so a text that cannot be read is kept and
+only its meaning is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, NamedTuple
+
+from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from schemas.values import MAX_INTEGER, Context
+
+_UNITS = {
+    "year": 31_536_000,
+    "month": 2_592_000,
+    "week": 604_800,
+    "day": 86_400,
+    "hour": 3600,
+    "minute": 60,
+    "second": 1,
+}
+"""Seconds. A month counts 30 days and a year 365: such lengths are estimates where they are met (`2 Months`)."""
+_WORDS = {
+    "y": "year", "yr": "year", "mo": "month", "w": "week", "wk": "week", "d": "day", "h": "hour", "hr": "hour",
+    "m": "minute", "min": "minute", "s": "second", "sec": "second", **{name: name for name in _UNITS},
+}  # fmt: skip
+_NUMBER = r"([0-9]{1,6}(?:[.,][0-9]{1,3})?)"
+_ISO = re.compile(
+    rf"P(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?"
+)
+_CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2})")
+_PART = re.compile(rf"{_NUMBER}\s*([a-z]+?)s?\.?(?:\s*(?:,|and)?\s+|(?=[0-9])|$)")
+
+_CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
+"""What a symbol alone means. `$` is read as US dollars: every real price with it is of a shop in the United States."""
+_AMOUNT = r"([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]{1,2})?|[0-9]{1,9}(?:\.[0-9]{1,2})?)"
+_PRICE = re.compile(rf"(?:([A-Z]{{3}})\s*|([$€£¥₹])\s*){_AMOUNT}|{_AMOUNT}\s*(?:([A-Z]{{3}})|([€£]))")
+
+
+def seconds_of(text: str) -> int | None:
+    """The seconds of an ISO 8601 duration (5.5.2.1), of `h:mm:ss`, or of numbers with units; None: none of these."""
+    text = text.strip()
+    if len(text) > 64:
+        return None
+    if text[:1] in "Pp" and (iso := _ISO.fullmatch(text.upper())):
+        parts = [part.replace(",", ".") if part else None for part in iso.groups()]
+        found = [float(n) * size for n, size in zip(parts, _UNITS.values(), strict=True) if n is not None]
+        return _whole(sum(found)) if found else None
+    if clock := _CLOCK.fullmatch(text):
+        hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+        return hours * 3600 + minutes * 60 + seconds
+    total, position, low = 0.0, 0, text.lower()
+    while position < len(low):
+        part = _PART.match(low, position)
+        unit = _WORDS.get(part[2]) if part else None
+        if part is None or unit is None:
+            return None
+        total += float(part[1].replace(",", ".")) * _UNITS[unit]
+        position = part.end()
+    return _whole(total) if position else None
+
+
+def _whole(seconds: float) -> int | None:
+    return round(seconds) if seconds <= MAX_INTEGER else None
+
+
+class Price(NamedTuple):
+    """A price as read: an amount in a currency (ISO 4217); free things cost 0 of no currency."""
+
+    amount: float
+    currency: str | None
+
+
+def price_of(text: str) -> Price | None:
+    """The price a text states. `Free` is 0, `Free+` too (more is to be had for money); `$$` states none."""
+    text = text.strip()
+    if text.lower() in ("free", "free+"):
+        return Price(0.0, None)
+    match = _PRICE.fullmatch(text) if len(text) <= 32 else None
+    if match is None:
+        return None
+    code, symbol, amount, amount_after, code_after, symbol_after = match.groups()
+    currency = code or code_after or _CURRENCIES[symbol or symbol_after]
+    return Price(float((amount or amount_after).replace(",", "")), currency)
+
+
+def read_duration(value: object, info: ValidationInfo) -> str:
+    """Accept a text, with a note where it is no duration that can be read."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("wrong_shape", "a duration belongs here", {"expected": "a duration such as PT44M"})
+    if seconds_of(value) is None and isinstance(info.context, Context):
+        info.context.notes.append(("bad_duration", value))
+    return value
+
+
+def read_number(value: object) -> float:
+    """Read a decimal number; never NaN or infinity, which no JSON holds."""
+    expected = {"expected": "a number such as 4.5"}
+    if isinstance(value, str):
+        if not re.fullmatch(r"\s*[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?\s*", value):
+            raise PydanticCustomError("bad_number", "this is not a number", expected)
+        return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise PydanticCustomError("wrong_shape", "a number belongs here", expected)
+
+
+Duration = Annotated[
+    str, PlainValidator(read_duration), WithJsonSchema({"type": "string", "examples": ["PT44M", "16 hours"]})
+]
+Number = Annotated[float, PlainValidator(read_number), WithJsonSchema({"type": "number"})]
+
+__all__ = ["Duration", "Number", "Price", "price_of", "seconds_of"]

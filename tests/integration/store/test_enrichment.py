@@ -1,0 +1,195 @@
+"""What the store makes of several documents together: references, names, placeholders, heat, items."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from tests.integration.store.desk import settle
+from worker.document.limits import Limits
+from worker.enrich.heat import AllRules, HeatRules
+from worker.intake.stream import Claimed
+from worker.pipeline import Batch, process
+from worker.settings import Settings
+from worker.store import rework
+from worker.store.engine import make_engine, writer
+from worker.store.migrate import upgrade
+from worker.store.tables import article_topics, articles, enrichment_work, images, links, providers, topics
+from worker.store.work import pending_work
+
+_numbers = iter(range(10_000))
+
+
+@pytest.fixture
+def engine(store_url, tmp_path):
+    config = Settings(database_url=store_url, data_dir=tmp_path)
+    upgrade(config)
+    engine = make_engine(config)
+    yield engine
+    engine.dispose()
+
+
+def send(engine, *texts, keys=(), rules=None, op=None):
+    """Each text (the front matter) as a document; returns their versions."""
+    entries = []
+    for n, text in enumerate(texts):
+        number = next(_numbers)
+        fields = {b"source": b"s", b"key": (keys[n] if keys else f"d{number}").encode()}
+        fields |= {b"op": op} if op else {b"raw": f"---\n{text}\n---\n".encode()}
+        entries.append(Claimed(f"{1_700_000_000_000 + number}-0", 0, 10, fields, truncated=False))
+    batch = Batch("documents", None, "test", 3, Limits(), rules=rules or AllRules())
+    return process(engine, batch, entries, innocent=lambda: None)
+
+
+def rows(engine, query):
+    with engine.connect() as connection:
+        return connection.execute(query).all()
+
+
+def article(n, *lines, title=None):
+    return "\n".join([f"title: {title or f'Story {n}'}", f"webUrl: https://a.example/{n}", *lines])
+
+
+def inferred(engine):
+    query = select(articles.c.title, topics.c.slug).join(article_topics, article_topics.c.article_id == articles.c.id)
+    query = query.join(topics, topics.c.id == article_topics.c.topic_id).where(article_topics.c.origin == "inferred")
+    return sorted(tuple(row) for row in rows(engine, query))
+
+
+TOPIC = "taxonomy: topic\nname: Sea\nkeywords: [ferry]"
+
+
+def test_a_topic_serves_articles_before_and_after_it(engine):
+    send(engine, article(1, title="A ferry"))
+    send(engine, TOPIC, keys=["sea"])
+    send(engine, article(2, title="Two ferrys"), article(3, "topics: [sea]", title="My ferry"))
+    assert inferred(engine) == [("Two ferrys", "sea")]
+    settle(engine)
+    assert inferred(engine) == [("A ferry", "sea"), ("Two ferrys", "sea")]
+    send(engine, TOPIC.replace("ferry", "two"), keys=["sea"])
+    settle(engine)
+    assert inferred(engine) == [("Two ferrys", "sea")]
+    send(engine, "", keys=["sea"], op=b"retract")
+    settle(engine)
+    assert inferred(engine) == []
+
+
+def test_work_goes_on_where_it_was(engine, monkeypatch):
+    monkeypatch.setattr(rework, "STEP_ARTICLES", 2)
+    send(engine, *(article(n, title=f"Ferry {n}") for n in range(5)))
+    send(engine, TOPIC)
+    for done, found in ((2, 2), (4, 4), (None, 5)):
+        with writer(engine) as connection, connection.begin():
+            rework.work_step(connection, datetime.now(UTC), AllRules())
+        with engine.connect() as connection:
+            assert [work["done"] for work in pending_work(connection)] == ([] if done is None else [done])
+        assert len(inferred(engine)) == found
+
+
+ORGANIZATION = (
+    "taxonomy: organization\nname: The Paper\ndomain: a.example\notherNames: [Daily]\nimages: [{url: /logo.png}]"
+)
+
+
+def test_an_organisation_completes_its_provider_and_titles_lose_its_names(engine):
+    send(engine, article(1, "provider: {name: Paper, domain: a.example}", title="Bridge opens | Daily"))
+    send(engine, ORGANIZATION, keys=["o"])
+    settle(engine)
+    [provider] = rows(engine, select(providers))
+    assert (provider.name, provider.other_names, provider.images) == (
+        "The Paper",
+        ["Daily", "Paper"],
+        [{"url": "/logo.png"}],
+    )
+    assert [row.title for row in rows(engine, select(articles.c.title))] == ["Bridge opens"]
+    send(engine, "", keys=["o"], op=b"retract")
+    settle(engine)
+    [provider] = rows(engine, select(providers))
+    assert (provider.name, provider.other_names, provider.images) == ("Paper", [], [])
+    assert [row.title for row in rows(engine, select(articles.c.title))] == ["Bridge opens | Daily"]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_provider_s_name_is_no_matter_of_arrival(engine, turned):
+    names = ["Olive on A", "A", "A Daily", "A Daily"]
+    for n, name in enumerate(reversed(names) if turned else names):
+        send(engine, article(n, f"provider: {{name: {name}, domain: a.example}}"))
+    settle(engine)
+    [provider] = rows(engine, select(providers))
+    assert (provider.name, provider.other_names) == ("A", ["A Daily", "Olive on A"])
+
+
+def test_an_image_under_three_titles_is_a_placeholder(engine):
+    pictures = (
+        "images: [{url: /logo.png, width: 900, height: 900}, {url: https://i.example/%d.jpg, width: 90, height: 60}]"
+    )
+    send(engine, *(article(n, pictures % n) for n in range(2)))
+    assert {row.image_url for row in rows(engine, select(articles.c.image_url))} == {"https://a.example/logo.png"}
+    send(engine, article(2, pictures % 2), keys=["third"])
+    assert {row.image_url for row in rows(engine, select(articles.c.image_url))} == {
+        f"https://i.example/{n}.jpg" for n in range(3)
+    }
+    assert {row.rank for row in rows(engine, select(images.c.rank).where(images.c.is_placeholder))} == {0}
+    send(engine, "", keys=["third"], op=b"retract")
+    assert rows(engine, select(images).where(images.c.is_placeholder)) == []
+    assert {row.image_url for row in rows(engine, select(articles.c.image_url).where(~articles.c.is_stub))} == {
+        "https://a.example/logo.png"
+    }
+
+
+def heat(engine):
+    query = select(articles.c.title, articles.c.heat, articles.c.is_published).where(~articles.c.is_stub)
+    return {row.title: (row.heat, row.is_published) for row in rows(engine, query)}
+
+
+RELATED = "quality: 60\nrelated:\n- {title: Other, webUrl: 'https://a.example/2', quality: 50}"
+
+
+def test_heat_follows_the_articles_that_are_linked(engine):
+    send(engine, article(1, RELATED))
+    assert heat(engine) == {"Story 1": (80, True)}
+    send(engine, article(2, "quality: 61"), keys=["two"])
+    assert heat(engine) == {"Story 1": (-1, False), "Story 2": (61, False)}
+    lead = rows(engine, select(articles.c.lead_id, articles.c.id).order_by(articles.c.canonical_url))
+    assert lead[0].lead_id == lead[1].lead_id == lead[1].id
+    send(engine, "", keys=["two"], op=b"retract")
+    assert heat(engine) == {"Story 1": (80, True)}
+
+
+@pytest.mark.parametrize(
+    ("rules", "warned"),
+    [
+        (AllRules(), False),
+        (AllRules(configured=True), True),
+        (AllRules(by_source={"s": HeatRules(bonus=10, threshold=60)}), False),
+    ],
+)
+def test_a_reported_heat_that_differs_is_told_where_rules_were_set(engine, rules, warned):
+    [version] = send(engine, article(1, RELATED, "heat: 70", "published: true"), rules=rules)
+    assert [problem.code for problem in version.problems] == (["heat_differs"] if warned else [])
+    if warned:
+        assert version.problems[0].message == "Reported is heat 70; by the rules it is heat 80."
+    [row] = rows(engine, select(articles).where(~articles.c.is_stub))
+    assert (row.reported_heat, row.reported_published) == (70, True)
+
+
+def test_without_quality_heat_is_as_reported(engine):
+    send(engine, article(1, "heat: 14234", "published: true"))
+    assert heat(engine) == {"Story 1": (14234, True)}
+
+
+def test_a_collection_contains_documents_that_come_later(engine):
+    collection = "title: Set\ntype: collection\nitems: [courses/first, 'https://a.example/2', courses/none]"
+    send(engine, collection, keys=["learn/sets/set.md"])
+    contains = select(links.c.rank, articles.c.title).outerjoin(articles, articles.c.id == links.c.target_id)
+    contains = contains.where(links.c.kind == "contains").order_by(links.c.rank)
+    assert [row.title for row in rows(engine, contains)] == [None, None, None]
+    send(engine, article(1), article(2), keys=["learn/courses/first.md", "x"])
+    assert [row.title for row in rows(engine, contains)] == ["Story 1", "Story 2", None]
+    send(engine, "", keys=["learn/courses/first.md"], op=b"retract")
+    assert [row.title for row in rows(engine, contains)] == [None, "Story 2", None]
+
+
+def test_no_work_is_left_behind_by_ordinary_articles(engine):
+    send(engine, *(article(n, "provider: {name: A, domain: a.example}") for n in range(3)))
+    assert rows(engine, select(enrichment_work)) == []

@@ -1,0 +1,103 @@
+"""`copydesk reprocess`: stored documents through the pipeline of today."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from worker.cli.exits import Exit
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: copydesk reprocess --behind --yes")(reprocess)
+
+
+def reprocess(
+    source: Annotated[str | None, typer.Option(help="of this source only")] = None,
+    kind: Annotated[str | None, typer.Option(help="of this kind only: article, video, organization …")] = None,
+    url: Annotated[str | None, typer.Option(help="those that tell the article of this URL")] = None,
+    code: Annotated[str | None, typer.Option(help="those that had a problem of this code")] = None,
+    since: Annotated[datetime | None, typer.Option(help="those that changed at this time (UTC) or later")] = None,
+    behind: Annotated[bool, typer.Option("--behind", help="those made by an older pipeline only")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do it; without: say what would change")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+) -> int:
+    """Run stored documents through the pipeline of today, beside live work. Without --yes: say what would change.
+
+    Their versions keep their place in time, and they are counted apart from submissions. It may be stopped at any time;
+    --behind then goes on with what is left.
+    """
+    from worker.cli.show import outcome_table, print_json
+    from worker.document.limits import Limits
+    from worker.intake.connect import connect
+    from worker.observe import logs
+    from worker.operate import reprocess as operations
+    from worker.runtime.supervisor import Desk
+    from worker.settings import settings
+    from worker.store.engine import make_engine
+
+    config = settings()
+    wanted = operations.Filter(source, kind, url, code, since.replace(tzinfo=UTC) if since else None, behind)
+    engine = make_engine(config, pooled=False)
+    if not yes:
+        with _progress(operations.count(engine, wanted)) as advance:
+            told = operations.forecast(engine, wanted, Limits(max_bytes=config.max_document_bytes), advance)
+        _say_forecast(told, json_=json_)
+        return Exit.OK
+    logs.configure(form=config.log_format, level="warning")
+    config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Real servers have workers of their own; embedded ones are brought up as `ingest` does.
+    log = str(config.data_dir.absolute() / "worker.log")
+    with (
+        Desk(config, with_worker=config.redis_url is None, worker_log=log),
+        connect(config.redis) as client,
+        _progress(operations.count(engine, wanted)) as advance,
+    ):
+        try:
+            outcomes = operations.reprocess(engine, client, wanted, advance)
+        except TimeoutError as error:
+            typer.echo(f"copydesk: {error}", err=True)
+            return Exit.TIMED_OUT
+    if json_:
+        print_json({"reprocessed": outcomes.total(), "outcomes": dict(outcomes)})
+    else:
+        from worker.cli.show import data_console
+
+        data_console().print(outcome_table(outcomes))
+    return Exit.REJECTED if outcomes["rejected"] else Exit.OK
+
+
+def _say_forecast(told: Any, *, json_: bool) -> None:
+    from worker.cli.show import plain, print_json
+
+    if json_:
+        print_json({"documents": told.documents, "unchanged": told.unchanged, "changed": told.changed,
+                    "fields": dict(told.fields), "rejected": dict(told.rejected)})  # fmt: skip
+        return
+    typer.echo(f"{told.documents:,} documents: {told.changed:,} would change, {told.unchanged:,} would not")
+    for name, count in told.fields.most_common(20):
+        typer.echo(f"  {count:,} in {plain(name)}")
+    for name, count in told.rejected.most_common():
+        typer.echo(f"  {count:,} would be rejected: {name}")
+    typer.echo("A dry run: nothing was sent. With --yes they are reprocessed.", err=True)
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    """A bar on a terminal, silence elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from worker.cli.show import console
+
+    talk = console()
+    if not talk.is_terminal:
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=talk, transient=True) as progress:
+        task = progress.add_task("documents", total=total)
+        yield lambda done: progress.update(task, completed=done)

@@ -1,0 +1,110 @@
+"""Heat, lead and published: how much a story is talked about, and which of its articles stands for it.
+
+The rules were recovered from the figures that four collections report, and are held against them by
+`python -m tests.benchmarks.heat`:
+
+- An article does not lead when one that it lists as related has a higher quality; at equal quality the earlier day of
+  publication (UTC) leads, and on one day the title that comes first in the alphabet, as in the names of the files
+  (`2020-05-29-title-in-lower-case.md`) that the figures were computed from. The heat of one that does not lead is -1.
+- The heat of a lead is its quality, and from a quality of `floor` on `bonus` more for each related article.
+- It is published when its heat reaches `threshold`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+_NOT_WORD = re.compile(r"[^0-9a-z]+")
+NOT_LEAD = -1
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRules:
+    """The numbers of the rules: they differ from collection to collection."""
+
+    bonus: int = 20
+    floor: int = 50
+    threshold: int = 70
+
+
+@dataclass(frozen=True, slots=True)
+class AllRules:
+    """The rules for every source. `configured`: the operator set the common ones, so that a difference is worth a word."""
+
+    common: HeatRules = HeatRules()
+    by_source: Mapping[str, HeatRules] = field(default_factory=dict)
+    configured: bool = False
+
+    def of(self, source: str) -> HeatRules:
+        """The rules for a source."""
+        return self.by_source.get(source, self.common)
+
+    def warns(self, source: str) -> bool:
+        """Whether what a source reports is to be compared with them."""
+        return self.configured or source in self.by_source
+
+
+class Peer(NamedTuple):
+    """An article as far as it decides who leads."""
+
+    quality: int | None
+    published_at: datetime | None
+    title: str | None
+
+    def rank(self) -> tuple[int, str, str]:
+        """Whatever comes first leads: quality falling, then day and title rising; one without a day comes last."""
+        day = self.published_at.strftime("%Y-%m-%d") if self.published_at else "9999"
+        return -(self.quality or 0), day, _NOT_WORD.sub("-", (self.title or "").lower())
+
+
+class Heat(NamedTuple):
+    """`lead`: the place among the related articles of the one that leads; None: the article itself does."""
+
+    heat: int
+    is_published: bool
+    lead: int | None
+
+
+def heat_of(article: Peer, related: Iterable[Peer], *, count: int, rules: HeatRules) -> Heat | None:
+    """Judge an article by those it lists; `count` is how many it lists, repeats and itself among them, as the reported
+    figures count. None: without a quality there is no heat.
+    """
+    if article.quality is None:
+        return None
+    first, lead = article.rank(), None
+    for place, peer in enumerate(related):
+        if peer.quality is None or peer.quality < article.quality:
+            continue
+        rank = peer.rank()
+        if rank < first:
+            first, lead = rank, place
+    heat = NOT_LEAD
+    if lead is None:
+        heat = article.quality + (rules.bonus * count if article.quality >= rules.floor else 0)
+    return Heat(heat, heat >= rules.threshold, lead)
+
+
+def parse_rules(text: str) -> AllRules:
+    """`20/50/70,ai=10/50/60` → bonus, floor and threshold for all sources, and for the source `ai`.
+
+    Raises ValueError with a sentence.
+    """
+    common, by_source = None, {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        source, _, numbers = part.rpartition("=")
+        try:
+            bonus, floor, threshold = (int(number) for number in numbers.split("/"))
+        except ValueError:
+            raise ValueError(f"{part!r} is not bonus/floor/threshold such as 20/50/70") from None
+        if source:
+            by_source[source] = HeatRules(bonus, floor, threshold)
+        else:
+            common = HeatRules(bonus, floor, threshold)
+    return AllRules(common or HeatRules(), by_source, configured=common is not None)
+
+
+__all__ = ["NOT_LEAD", "AllRules", "Heat", "HeatRules", "Peer", "heat_of", "parse_rules"]

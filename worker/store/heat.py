@@ -1,0 +1,101 @@
+"""Heat, lead and published of articles, from their links as they are now: written by the transaction that changed them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from schemas.problem import problem
+from schemas.receipt import Outcome
+from worker.enrich.heat import AllRules, Heat, Peer, heat_of
+from worker.store.bulk import among, fetch, set_values
+from worker.store.tables import articles, documents, links
+from worker.store.version import Version
+
+Judged = dict[int, Heat]
+
+
+def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> Judged:
+    """Judge the told articles among `ids`; returns what was found, by id, also where it was so before."""
+    columns = (articles.c.id, articles.c.is_stub, articles.c.document_id, articles.c.quality, articles.c.published_at,
+               articles.c.title, articles.c.reported_heat, articles.c.reported_published, articles.c.related_count,
+               articles.c.unlinked, articles.c.heat, articles.c.is_published, articles.c.lead_id)  # fmt: skip
+    rows = [row for row in fetch(connection, columns, articles.c.id, ids) if not row.is_stub]
+    peers = _peers(connection, [row.id for row in rows if row.quality is not None])
+    sources: dict[int, str] = {}
+    if rules.by_source:
+        found = fetch(
+            connection, (documents.c.id, documents.c.source), documents.c.id, {row.document_id for row in rows}
+        )
+        sources = {row.id: row.source for row in found}
+    judged: Judged = {}
+    changes = []
+    for row in rows:
+        linked = peers.get(row.id, [])
+        related = [peer for _, peer in linked] + [_unlinked(entry) for entry in row.unlinked or ()]
+        heat = heat_of(
+            Peer(row.quality, row.published_at, row.title),
+            related,
+            count=row.related_count if row.related_count is not None else len(related),
+            rules=rules.of(sources.get(row.document_id, "")),
+        )
+        values: dict[str, Any] = {"id": row.id, "heat": row.reported_heat, "is_published": row.reported_published,
+                                  "lead_id": None}  # fmt: skip
+        if heat is not None:
+            judged[row.id] = heat
+            lead = row.id if heat.lead is None else linked[heat.lead][0] if heat.lead < len(linked) else None
+            values |= {"heat": heat.heat, "is_published": heat.is_published, "lead_id": lead}
+        if (row.heat, row.is_published, row.lead_id) != (values["heat"], values["is_published"], values["lead_id"]):
+            changes.append(values)
+    set_values(connection, articles, changes, "id")
+    return judged
+
+
+def _peers(connection: Connection, ids: list[int]) -> dict[int, list[tuple[int, Peer]]]:
+    """The related articles of each of `ids`, in the order of their document: (id, what decides)."""
+    peers: dict[int, list[tuple[int, Peer]]] = defaultdict(list)
+    target = articles.alias()
+    for start in range(0, len(ids), 10_000):
+        query = (
+            select(links.c.source_id, target.c.id, target.c.quality, target.c.published_at, target.c.title)
+            .join(target, target.c.id == links.c.target_id)
+            .where(among(connection, links.c.source_id, ids[start : start + 10_000]), links.c.kind == "related")
+            .order_by(links.c.source_id, links.c.rank)
+        )
+        for row in connection.execute(query):
+            peers[row.source_id].append((row.id, Peer(row.quality, row.published_at, row.title)))
+    return peers
+
+
+def _unlinked(entry: list[Any]) -> Peer:
+    quality, time, title = entry
+    return Peer(quality, datetime.fromisoformat(time) if time else None, title)
+
+
+def sources_of(connection: Connection, ids: Iterable[int]) -> set[int]:
+    """The articles that list one of `ids` as related: their heat depends on it."""
+    found = fetch(connection, (links.c.source_id, links.c.kind), links.c.target_id, ids)
+    return {row.source_id for row in found if row.kind == "related"}
+
+
+def compare_heat(version: Version, judged: Judged, rules: AllRules) -> None:
+    """Warn where a document reports another heat than the rules give; where no rules were set, nobody asked."""
+    heat = judged.get(version.article_id or 0)
+    copy = version.copy
+    if heat is None or copy is None or version.outcome not in (Outcome.STORED, Outcome.UPDATED):
+        return
+    if not rules.warns(version.source):
+        return
+    reported = [(name, said, found) for name, said, found in (
+        ("heat", copy.reported_heat, heat.heat), ("published", copy.reported_published, heat.is_published),
+    ) if said is not None and said != found]  # fmt: skip
+    if reported:
+        said = ", ".join(f"{name} {str(value).lower()}" for name, value, _ in reported)
+        found = ", ".join(f"{name} {str(value).lower()}" for name, _, value in reported)
+        message = f"Reported is {said}; by the rules it is {found}."
+        version.problems = (*version.problems, problem("heat_differs", message, field=reported[0][0], expected=found))

@@ -1,0 +1,201 @@
+"""What URLs mean after some documents changed, where links lead, and what stubs show. Thin, like `articles`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
+
+from worker.enrich.copy import Copy, Mention, from_form
+from worker.enrich.heat import AllRules
+from worker.store import rows
+from worker.store.bulk import among, fetch, merge, remove
+from worker.store.identity import Claimant, Naming, Teller, meaning, newest_mention
+from worker.store.names import NOTHING, Saying, provider_ids
+from worker.store.pictures import placeholders_among
+from worker.store.references import References
+from worker.store.tables import article_urls, articles, documents, images, links
+
+
+@dataclass(slots=True)
+class Refresh:
+    """`touched`: url_hash of every article that a changed document told before or tells now.
+    `copies`: the new contents of documents, by id; those that are not here are read from their stored form.
+    """
+
+    touched: set[bytes]
+    copies: dict[int, Copy]
+    now: datetime
+    rules: AllRules
+    references: References
+    told: dict[bytes, Teller] = field(default_factory=dict)
+    ids: dict[bytes, int] = field(default_factory=dict)
+    titles: dict[bytes, str | None] = field(default_factory=dict)
+    shifted: set[int] = field(default_factory=set)
+    """Articles that count otherwise than before in the heat of those that list them."""
+    rejudged: set[int] = field(default_factory=set)
+    """Articles whose heat is to be judged again."""
+    sayings: list[tuple[Saying, Saying]] = field(default_factory=list)
+    """Before and after: under which name an article mentions its provider."""
+
+
+def contested(connection: Connection, ids: list[int]) -> tuple[set[bytes], set[bytes]]:
+    """Of articles whose revision moved: the aliases that others claim too, and the stubs that show another's entry."""
+    if not ids:
+        return set(), set()
+    claimed = {row.url_hash for row in fetch(connection, (article_urls.c.url_hash,), article_urls.c.article_id, ids)}
+    rivals = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, claimed)
+    own = set(ids)
+    named: set[bytes] = set()
+    for part in (ids[start : start + 10_000] for start in range(0, len(ids), 10_000)):
+        joined = links.join(articles, articles.c.url_hash == links.c.target_hash)
+        found = select(links.c.target_hash).select_from(joined).where(
+            among(connection, links.c.source_id, part), links.c.kind == "related",
+            articles.c.is_stub, articles.c.named_by != links.c.source_id,
+        )  # fmt: skip
+        named |= set(connection.scalars(found))
+    return {row.url_hash for row in rivals if row.article_id not in own or len(ids) > 1}, named
+
+
+def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links: list[dict[str, Any]]) -> None:
+    """Decide anew what each URL means, point its links there, and let its stub show the newest entry that names it."""
+    columns = (articles.c.url_hash, articles.c.id, articles.c.is_stub, articles.c.named_by, articles.c.revision,
+               articles.c.canonical_url, articles.c.orphaned_at, articles.c.quality, articles.c.published_at,
+               articles.c.title, articles.c.provider_id, articles.c.provider_name)  # fmt: skip
+    present = {row.url_hash: row for row in fetch(connection, columns, articles.c.url_hash, hashes)}
+    told = {h: row.id for h, row in present.items() if not row.is_stub}
+    claims: dict[bytes, list[Claimant]] = defaultdict(list)
+    found = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, hashes)
+    live = {row.id: row.revision for row in fetch(
+        connection, (articles.c.id, articles.c.revision), articles.c.id, {row.article_id for row in found})}  # fmt: skip
+    for row in found:
+        claims[row.url_hash].append(Claimant(row.article_id, live[row.article_id]))
+    means = {h: meaning(h, told, claims) for h in hashes}
+    _find_documents(connection, means, hashes, new_links)
+
+    namings: dict[bytes, list[Naming]] = defaultdict(list)
+    others = fetch(
+        connection,
+        (links.c.target_hash, links.c.source_id, links.c.kind, links.c.target_id),
+        links.c.target_hash,
+        hashes,
+    )
+    named_by = {row.source_id for row in others if row.kind == "related"} | {row["source_id"] for row in new_links}
+    revisions = {row.id: row.revision for row in fetch(
+        connection, (articles.c.id, articles.c.revision), articles.c.id, named_by)}  # fmt: skip
+    for row in others:
+        if row.kind == "related":
+            namings[row.target_hash].append(Naming(row.source_id, revisions[row.source_id]))
+    for link in new_links:
+        if link["kind"] != "related":
+            continue
+        namings[link["target_hash"]].append(Naming(link["source_id"], revisions[link["source_id"]]))
+
+    stubs = {h: newest_mention(namings[h]) for h in hashes if means[h] is None}
+    _write_stubs(connection, work, stubs, present)
+    ids = {**{h: row.id for h, row in present.items()}, **work.ids}
+    # An item of a collection makes no stub: what only collections name means nothing yet.
+    target = {h: means[h] if means[h] is not None else ids.get(h) if stubs.get(h) else None for h in hashes}
+    work.rejudged |= {
+        row.source_id for row in others if row.kind == "related" and row.target_id != target[row.target_hash]
+    }
+    merge(
+        connection, links,
+        [{**link, "target_id": target[link["target_hash"]]} for link in new_links],
+        ["source_id", "kind", "target_hash"],
+    )  # fmt: skip
+    for url_hash in sorted({row.target_hash for row in others if row.target_id != target[row.target_hash]}):
+        connection.execute(update(links).where(links.c.target_hash == url_hash).values(target_id=target[url_hash]))
+    # A stub whose URL now means another article is named by nobody.
+    idle = [(row.id, h, row.canonical_url) for h, row in present.items()
+            if row.is_stub and means[h] is not None and row.orphaned_at is None]  # fmt: skip
+    empty(connection, idle, work.now)
+    work.sayings += [(Saying(row.provider_id, row.provider_name), NOTHING) for row in present.values()
+                     if row.id in {id_ for id_, _, _ in idle}]  # fmt: skip
+    remove(connection, images, images.c.article_id, [id_ for id_, _, _ in idle])
+
+
+def _write_stubs(
+    connection: Connection, work: Refresh, stubs: Mapping[bytes, Naming | None], present: Mapping[bytes, Any]
+) -> None:
+    """Make stubs show the newest entry that names them, where they do not show it already."""
+    stale: dict[bytes, Naming] = {}
+    orphans: list[tuple[int, bytes, str | None]] = []
+    for url_hash, naming in stubs.items():
+        row = present.get(url_hash)
+        if naming is None:
+            if row is not None and row.orphaned_at is None:
+                orphans.append((row.id, url_hash, row.canonical_url))
+                work.sayings.append((Saying(row.provider_id, row.provider_name), NOTHING))
+        elif row is None or (row.named_by, row.revision) != (naming.article_id, naming.revision):
+            stale[url_hash] = naming
+    empty(connection, orphans, work.now)
+    mentions = _mentions(connection, work, stale)
+    providers = provider_ids(connection, (mention.provider for mention in mentions.values()))
+    marked = placeholders_among(connection, (image for mention in mentions.values() for image in mention.images))
+    values = [
+        rows.stub(
+            mentions[h], named_by=stale[h].article_id, revision=stale[h].revision, now=work.now, placeholders=marked,
+            provider_id=providers[provider.domain] if (provider := mentions[h].provider) else None,
+        )
+        for h in sorted(stale)
+    ]  # fmt: skip
+    merge(connection, articles, values, ["url_hash"], rows.SHOWN)
+    found = fetch(connection, (articles.c.url_hash, articles.c.id), articles.c.url_hash, stale)
+    work.ids.update({row.url_hash: row.id for row in found})
+    remove(connection, images, images.c.article_id, [work.ids[h] for h in stale] + [id_ for id_, _, _ in orphans])
+    pictures = [row for h in sorted(stale) for row in rows.image_rows(work.ids[h], mentions[h].images, marked)]
+    merge(connection, images, pictures, ["article_id", "rank"])
+    for row in values:
+        _note_stub(work, row, present.get(row["url_hash"]))
+
+
+def _mentions(connection: Connection, work: Refresh, stale: Mapping[bytes, Naming]) -> dict[bytes, Mention]:
+    """The entry of `related` that each stub is to show, from memory or from the stored form of its document."""
+    sources = {naming.article_id for naming in stale.values()}
+    document_of = {row.id: row.document_id for row in fetch(
+        connection, (articles.c.id, articles.c.document_id), articles.c.id, sources)}  # fmt: skip
+    missing = set(document_of.values()) - work.copies.keys()
+    stored = {row.id: from_form(row.form, None) for row in fetch(
+        connection, (documents.c.id, documents.c.form), documents.c.id, missing)}  # fmt: skip
+    by_source = {
+        source: {mention.url_hash: mention for mention in (work.copies.get(document) or stored[document]).related}
+        for source, document in document_of.items()
+    }
+    return {h: by_source[naming.article_id][h] for h, naming in stale.items()}
+
+
+def _note_stub(work: Refresh, row: dict[str, Any], before: Any) -> None:
+    """What hangs on how a stub was shown before: the heat of those that list it, and its provider's names."""
+    said = Saying(before.provider_id, before.provider_name) if before is not None else NOTHING
+    work.sayings.append((said, Saying(row["provider_id"], row["provider_name"])))
+    decides = (row["quality"], row["published_at"], row["title"])
+    if before is not None and (before.quality, before.published_at, before.title) != decides:
+        work.shifted.add(before.id)
+
+
+def _find_documents(
+    connection: Connection, means: dict[bytes, int | None], hashes: set[bytes], new_links: list[dict[str, Any]]
+) -> None:
+    """Items of collections name documents by source and key: they mean what these tell now. Makes no stubs."""
+    found = fetch(connection, (links.c.target_hash,), links.c.target_hash, hashes, links.c.kind == "contains")
+    named = {row.target_hash for row in found} | {row["target_hash"] for row in new_links if row["kind"] == "contains"}
+    columns = (documents.c.doc_hash, documents.c.article_hash)
+    live = (~documents.c.retracted, documents.c.taxonomy.is_(None))
+    papers = fetch(connection, columns, documents.c.doc_hash, named, *live)
+    told = fetch(
+        connection, (articles.c.url_hash, articles.c.id), articles.c.url_hash, {row.article_hash for row in papers},
+        ~articles.c.is_stub,
+    )  # fmt: skip
+    tells = {row.url_hash: row.id for row in told}
+    means.update({row.doc_hash: tells.get(row.article_hash) for row in papers})
+
+
+def empty(connection: Connection, left: list[tuple[int, bytes, str | None]], now: datetime) -> None:
+    """Articles that nobody tells any more show nothing; those that are named become stubs in `resolve`."""
+    merge(connection, articles, [rows.orphan(h, url, now) for _, h, url in left], ["url_hash"], rows.SHOWN)

@@ -1,0 +1,87 @@
+"""One step of the enrichment that is left to be done: a bounded number of articles, in one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.engine import Connection
+
+from worker.enrich.copy import Copy, from_form
+from worker.enrich.heat import AllRules
+from worker.store.articles import refresh, write_topics
+from worker.store.bulk import fetch, remove
+from worker.store.engine import enter_writer
+from worker.store.names import count_names
+from worker.store.references import load_references
+from worker.store.tables import article_topics, articles, documents, enrichment_work
+from worker.store.work import next_work
+
+STEP_ARTICLES = 200
+"""Articles a step: about 0.1 s, which is what a batch of live work may have to wait for it."""
+
+
+def work_step(connection: Connection, now: datetime, rules: AllRules) -> int | None:
+    """Do one step of the oldest work; returns how many articles it looked at, or None when nothing is left.
+
+    Inside the writer's turn, so that no article is written by an older reference meanwhile.
+    """
+    enter_writer(connection)
+    work = next_work(connection)
+    if work is None:
+        return None
+    this = (enrichment_work.c.kind == work.kind, enrichment_work.c.subject_id == work.subject_id)
+    if work.kind == "names":
+        count_names(connection, work.subject_id)
+        connection.execute(delete(enrichment_work).where(*this))
+        return 0
+    query = select(articles.c.id).where(articles.c.id > work.cursor, ~articles.c.is_stub)
+    if work.subject_id:
+        query = query.where(articles.c.provider_id == work.subject_id)
+    ids = list(connection.scalars(query.order_by(articles.c.id).limit(STEP_ARTICLES)))
+    _look_again(connection, ids, now, rules)
+    if len(ids) < STEP_ARTICLES:
+        connection.execute(delete(enrichment_work).where(*this))
+    else:
+        values = {"cursor": ids[-1], "done": work.done + len(ids)}
+        connection.execute(update(enrichment_work).where(*this).values(values))
+    return len(ids)
+
+
+def _look_again(connection: Connection, ids: list[int], now: datetime, rules: AllRules) -> None:
+    """Let articles show what the reference documents of now make of them."""
+    references = load_references(connection)
+    columns = (articles.c.id, articles.c.url_hash, articles.c.title, articles.c.document_id)
+    rows = fetch(connection, columns, articles.c.id, ids)
+    copies = {row.id: from_form(row.form, row.secured) for row in fetch(
+        connection, (documents.c.id, documents.c.form, documents.c.secured), documents.c.id,
+        {row.document_id for row in rows})}  # fmt: skip
+    retitled: dict[bytes, int] = {}
+    kept: list[tuple[int, Copy, list[str]]] = []
+    for row in rows:
+        copy = copies[row.document_id]
+        title = references.title(copy.title, copy.provider)
+        if title != row.title:
+            retitled[row.url_hash] = row.document_id
+        else:
+            kept.append((row.id, copy, references.finder.find(title, copy.excerpt)))
+    _write_found_topics(connection, kept)
+    if retitled:
+        again = {document_id: copies[document_id] for document_id in retitled.values()}
+        refresh(connection, retitled, again, now, rules=rules)
+
+
+def _write_found_topics(connection: Connection, looked_at: list[tuple[int, Copy, list[str]]]) -> None:
+    """Where other topics are found than before, write those of now."""
+    column = article_topics.c.article_id
+    inferred = article_topics.c.origin == "inferred"
+    before: dict[int, set[int]] = {}
+    for row in fetch(
+        connection, (column, article_topics.c.topic_id), column, [id_ for id_, _, _ in looked_at], inferred
+    ):
+        before.setdefault(row.article_id, set()).add(row.topic_id)
+    wanted: list[tuple[int, list[str], list[str]]] = [
+        (id_, copy.topics, found) for id_, copy, found in looked_at if found or id_ in before
+    ]
+    remove(connection, article_topics, column, [id_ for id_, _, _ in wanted], inferred)
+    write_topics(connection, wanted)
