@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, Mention, from_form
 from worker.store import rows
-from worker.store.bulk import among, fetch, merge, remove
+from worker.store.bulk import among, change, fetch, merge, remove
 from worker.store.identity import Claimant, Naming, Teller, meaning, newest_mention, newest_teller
 from worker.store.names import provider_ids, topic_ids
 from worker.store.tables import article_topics, article_urls, articles, documents, images, links
@@ -135,13 +135,24 @@ def _empty(connection: Connection, left: list[tuple[int, bytes, str | None]], no
 
 
 def _move_revision(connection: Connection, work: Refresh, moved: Mapping[bytes, Any]) -> None:
+    """Let articles that show the same as before carry their new revision, and the stubs that show their entries too."""
     ids = {row.document_id: h for h, row in moved.items() if row.revision != work.told[h].revision}
-    for row in fetch(connection, (documents.c.id, documents.c.secured), documents.c.id, ids):
-        values = {"revision": work.told[ids[row.id]].revision, "secured": row.secured}
-        article = moved[ids[row.id]].id
-        connection.execute(update(articles).where(articles.c.id == article).values(values))
-        shown = update(articles).where(articles.c.named_by == article, articles.c.is_stub)
-        connection.execute(shown.values(revision=values["revision"]))
+    revisions = {moved[h].id: work.told[h].revision for h in ids.values()}
+    change(
+        connection,
+        articles,
+        "id",
+        [
+            {"id": moved[ids[row.id]].id, "revision": work.told[ids[row.id]].revision, "secured": row.secured}
+            for row in fetch(connection, (documents.c.id, documents.c.secured), documents.c.id, ids)
+        ],
+    )
+    # By the links, whose key begins with the source: `named_by` alone would read every article there is.
+    stubs = links.join(articles, articles.c.url_hash == links.c.target_hash)
+    shown = (links.c.kind == "related", articles.c.is_stub, articles.c.named_by == links.c.source_id)
+    columns = (articles.c.id, articles.c.named_by)
+    found = fetch(connection, columns, links.c.source_id, revisions, *shown, source=stubs)
+    change(connection, articles, "id", [{"id": row.id, "revision": revisions[row.named_by]} for row in found])
 
 
 def _write_parts(connection: Connection, work: Refresh, hashes: set[bytes]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Row, Table, any_, bindparam, delete, select
+from sqlalchemy import ARRAY, Column, FromClause, Row, Table, any_, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
@@ -23,12 +23,20 @@ def among(connection: Connection, column: ColumnElement[Any], values: Iterable[A
     return column.in_(list(values))
 
 
-def fetch(connection: Connection, columns: Sequence[Any], column: Any, values: Iterable[Any]) -> list[Row[Any]]:
-    """The rows whose `column` is among `values`."""
+def fetch(
+    connection: Connection,
+    columns: Sequence[Any],
+    column: Any,
+    values: Iterable[Any],
+    *where: Any,
+    source: FromClause | None = None,
+) -> list[Row[Any]]:
+    """The rows, of the tables of `columns` or of `source`, whose `column` is among `values`."""
     wanted = list(dict.fromkeys(values))
     found: list[Row[Any]] = []
     for part in _parts(wanted):
-        found += connection.execute(select(*columns).where(among(connection, column, part))).all()
+        query = select(*columns).where(among(connection, column, part), *where)
+        found += connection.execute(query if source is None else query.select_from(source)).all()
     return found
 
 
@@ -66,6 +74,26 @@ def merge(
     else:
         insert = insert.on_conflict_do_nothing(index_elements=list(keys))
     connection.execute(insert, list(rows))
+
+
+def change(connection: Connection, table: Table, key: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Set the other columns of each of `rows` (all with the same names) where `key` is the row's. None may be JSON."""
+    if not rows:
+        return
+    names = [name for name in rows[0] if name != key]
+    if connection.dialect.name == "postgresql":
+        kinds = ", ".join(f"%s::{_type_name(table.c[name])}[]" for name in (key, *names))
+        action = ", ".join(f'"{name}" = u."{name}"' for name in names)
+        quoted = ", ".join(f'"{name}"' for name in (key, *names))
+        statement = (
+            f'UPDATE "{table.name}" AS t SET {action} FROM unnest({kinds}) '  # noqa: S608  names come from the tables
+            f'AS u({quoted}) WHERE t."{key}" = u."{key}"'
+        )
+        connection.exec_driver_sql(statement, tuple([row[name] for row in rows] for name in (key, *names)))
+        return
+    changed = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
+    query = update(table).where(table.c[key] == bindparam("which")).values(changed)
+    connection.execute(query, [{"which": row[key], **{f"new_{name}": row[name] for name in names}} for row in rows])
 
 
 @functools.cache
