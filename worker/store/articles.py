@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, from_form
 from worker.enrich.heat import AllRules
 from worker.enrich.topics import topic_slug
 from worker.store import rows
-from worker.store.bulk import among, fetch, merge, remove
+from worker.store.bulk import among, fetch, merge, remove, set_values
 from worker.store.heat import Judged, judge_heat, sources_of
 from worker.store.identity import Teller, newest_teller
 from worker.store.names import NOTHING, Saying, note_sayings, provider_ids, topic_ids
@@ -145,13 +145,20 @@ def _write_told(connection: Connection, work: Refresh, hashes: set[bytes], befor
 
 
 def _move_revision(connection: Connection, work: Refresh, moved: Mapping[bytes, Any]) -> None:
+    """Let articles that show the same as before carry their new revision, and the stubs that show their entries too."""
     ids = {row.document_id: h for h, row in moved.items() if row.revision != work.told[h].revision}
-    for row in fetch(connection, (documents.c.id, documents.c.secured), documents.c.id, ids):
-        values = {"revision": work.told[ids[row.id]].revision, "secured": row.secured}
-        article = moved[ids[row.id]].id
-        connection.execute(update(articles).where(articles.c.id == article).values(values))
-        shown = update(articles).where(articles.c.named_by == article, articles.c.is_stub)
-        connection.execute(shown.values(revision=values["revision"]))
+    revisions = {moved[h].id: work.told[h].revision for h in ids.values()}
+    values = [
+        {"id": moved[ids[row.id]].id, "revision": work.told[ids[row.id]].revision, "secured": row.secured}
+        for row in fetch(connection, (documents.c.id, documents.c.secured), documents.c.id, ids)
+    ]
+    set_values(connection, articles, values, "id")
+    # By the links, whose key begins with the source: `named_by` alone would read every article there is.
+    stubs = links.join(articles, articles.c.url_hash == links.c.target_hash)
+    shown = (links.c.kind == "related", articles.c.is_stub, articles.c.named_by == links.c.source_id)
+    columns = (articles.c.id, articles.c.named_by)
+    found = fetch(connection, columns, links.c.source_id, revisions, *shown, source=stubs)
+    set_values(connection, articles, [{"id": row.id, "revision": revisions[row.named_by]} for row in found], "id")
 
 
 def _write_parts(connection: Connection, work: Refresh, hashes: set[bytes]) -> list[dict[str, Any]]:

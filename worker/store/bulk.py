@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Row, Table, any_, bindparam, delete, select, update
+from sqlalchemy import ARRAY, Column, FromClause, Row, Table, any_, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
@@ -24,13 +24,19 @@ def among(connection: Connection, column: ColumnElement[Any], values: Iterable[A
 
 
 def fetch(
-    connection: Connection, columns: Sequence[Any], column: Any, values: Iterable[Any], *where: Any
+    connection: Connection,
+    columns: Sequence[Any],
+    column: Any,
+    values: Iterable[Any],
+    *where: Any,
+    source: FromClause | None = None,
 ) -> list[Row[Any]]:
-    """The rows whose `column` is among `values`."""
+    """The rows, of the tables of `columns` or of `source`, whose `column` is among `values`."""
     wanted = list(dict.fromkeys(values))
     found: list[Row[Any]] = []
     for part in _parts(wanted):
-        found += connection.execute(select(*columns).where(among(connection, column, part), *where)).all()
+        query = select(*columns).where(among(connection, column, part), *where)
+        found += connection.execute(query if source is None else query.select_from(source)).all()
     return found
 
 

@@ -45,7 +45,18 @@ def make_engine(settings: Settings, *, pooled: bool = True) -> Engine:
     pool: dict[str, Any] = (
         {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
     )
-    return create_engine(url, connect_args=arguments, **pool)
+    engine = create_engine(url, connect_args=arguments, **pool)
+    _prepare_postgresql(engine)
+    return engine
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    from psycopg.types.array import ListBinaryDumper
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: Any) -> None:
+        # As text every quote in every element is escaped, one call each: half the client's CPU for a batch.
+        connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 def _prepare_sqlite(engine: Engine) -> None:

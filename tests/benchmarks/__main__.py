@@ -1,0 +1,165 @@
+"""`python -m tests.benchmarks [--short]`: Copydesk, its peers and the limit, all in one run on the same documents.
+
+Each line is the median of interleaved runs (A B C, A B C, A B C), so that what else the machine does hits all alike.
+Beside the rate by the clock stands the CPU that a document cost in all processes together, which holds on a loaded
+machine too. The results go to `build/benchmarks/`: results.json, table.md and throughput.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import sections
+from tests.benchmarks.contenders import PEERS, Copydesk, Peer, Run, Servers, Setting, limit, throughput
+from tests.benchmarks.generator import Document, Generator
+from tests.benchmarks.report import plot, table
+from tests.benchmarks.stages import Bench
+
+SECTIONS = ("throughput", "sqlite", "stages", "latency", "growth", "backlog", "updates", "start")
+
+
+def main() -> None:
+    options = _options()
+    generator = Generator(1)
+    documents, warm = generator.documents(options.documents), Generator(2).documents(200 if not options.short else 50)
+    results: dict[str, Any] = {"documents": len(documents), "bytes": sum(len(one.raw) for one in documents)}
+    servers = Servers()
+    try:
+        for name in options.sections:
+            results[name] = _SECTIONS[name](servers, documents, warm, options)
+            print(table({name: results[name]}), flush=True)
+    finally:
+        servers.stop()
+    folder = Path(options.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, indent=1))
+    (folder / "table.md").write_text(table(results) + "\n")
+    if "throughput" in results:
+        plot(results["throughput"], folder / "throughput.png")
+    print(f"Written to {folder}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description="Copydesk, its peers and the limit."
+    )
+    parser.add_argument("--short", action="store_true", help="minutes instead of an hour, and less exact")
+    parser.add_argument("--documents", type=int, help="new documents a run")
+    parser.add_argument("--runs", type=int, help="interleaved runs of each")
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--contenders", nargs="+", default=["limit", "copydesk", *PEERS])
+    parser.add_argument("--output", default="build/benchmarks")
+    options = parser.parse_args()
+    options.documents = options.documents or (600 if options.short else 6000)
+    options.runs = options.runs or (1 if options.short else 3)
+    return options
+
+
+def _medians(
+    servers: Servers, database: str, runs: int, contenders: dict[str, Callable[[Setting], Run]]
+) -> dict[str, Any]:
+    found: dict[str, list[Run]] = {name: [] for name in contenders}
+    for _ in range(runs):
+        for name, go in contenders.items():
+            with servers.fresh(database) as setting:
+                found[name].append(go(setting))
+    return {name: _median(of) for name, of in found.items()}
+
+
+def _median(runs: list[Run]) -> dict[str, Any]:
+    middle = sorted(runs, key=lambda run: run.per_second)[len(runs) // 2]
+    return {
+        **asdict(middle),
+        "per_second": statistics.median(run.per_second for run in runs),
+        "cpu_micros": statistics.median(run.cpu_micros for run in runs),
+        "megabytes": max((run.megabytes for run in runs), default=[]),
+    }
+
+
+def _contender(name: str, documents: list[Document], warm: list[Document]) -> Callable[[Setting], Run]:
+    if name == "limit":
+        return lambda setting: limit(setting, documents, warm)
+    if name == "copydesk":
+        return lambda setting: throughput(Copydesk(setting), documents, warm)
+    # A task a document is slower by an order: fewer of the same documents tell as much.
+    fewer = documents if name.endswith("batches") else documents[: max(100, len(documents) // 6)]
+    return lambda setting: throughput(Peer(setting, name), fewer, warm)
+
+
+def _throughput(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    contenders = {name: _contender(name, documents, warm) for name in options.contenders}
+    return _medians(servers, "postgresql", options.runs, contenders)
+
+
+def _sqlite(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    names = [name for name in ("copydesk", "celery_afternoon", "celery_batches") if name in options.contenders]
+    return _medians(servers, "sqlite", options.runs, {name: _contender(name, documents, warm) for name in names})
+
+
+def _stages(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    found = {}
+    updates = list(Generator(1).updates(documents, len(documents)))
+    for database in ("postgresql", "sqlite"):
+        with servers.fresh(database) as setting:
+            bench = Bench(setting)
+            bench.work(warm)
+            found[f"{database}, new"] = asdict(bench.costs(documents))
+            found[f"{database}, updates"] = asdict(bench.costs(updates))
+            bench.close()
+    return found
+
+
+def _latency(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    found = {}
+    for database in ("postgresql", "sqlite"):
+        with servers.fresh(database) as setting:
+            found[database] = sections.latency(setting, documents[: 60 if options.short else 500])
+    return found
+
+
+def _growth(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    sizes = (0, 10_000) if options.short else (0, 100_000, 1_000_000)
+    runs = {
+        f"{size:,} articles": lambda setting, size=size: sections.grown(setting, size, documents, warm)
+        for size in sizes
+    }
+    return _medians(servers, "postgresql", options.runs, runs)
+
+
+def _backlog(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    sizes = (1_000, 30_000) if options.short else (10_000, 300_000)
+    runs = {f"{size:,} waiting": lambda setting, size=size: sections.behind(setting, size, documents) for size in sizes}
+    return _medians(servers, "postgresql", options.runs, runs)
+
+
+def _updates(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    runs = {
+        "new documents": lambda setting: throughput(Copydesk(setting), documents, warm),
+        "their updates": lambda setting: sections.updated(
+            setting, documents, list(Generator(1).updates(documents, len(documents)))
+        ),
+    }
+    lines = sections.history(3_000 if options.short else 96_502)
+    if lines is not None:
+        real = list(lines)
+        runs["a real history"] = lambda setting: sections.replay(setting, real)
+    return _medians(servers, "postgresql", options.runs, runs)
+
+
+def _start(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    return sections.start_up(3 if options.short else 10)
+
+
+_SECTIONS: dict[str, Callable[..., Any]] = {
+    "throughput": _throughput, "sqlite": _sqlite, "stages": _stages, "latency": _latency, "growth": _growth,
+    "backlog": _backlog, "updates": _updates, "start": _start,
+}  # fmt: skip
+
+if __name__ == "__main__":
+    main()

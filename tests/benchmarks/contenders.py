@@ -1,0 +1,266 @@
+"""Who runs: Copydesk, the peers and the limit, each on servers of its own, from the first document to the last commit."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import sqlalchemy
+
+from tests.benchmarks.generator import Document
+from tests.benchmarks.machine import cpu_seconds, peak_megabytes
+from tests.servers import ROOT, Postgres, Valkey, command, copydesk, environment, until
+from worker.intake.producer import Submission, submit_many
+
+LANE = "documents"
+PEERS = ("celery_afternoon", "dramatiq_afternoon", "rq_afternoon", "celery_batches", "faststream_batches")
+
+
+@dataclass(slots=True)
+class Run:
+    """One run: documents, wall seconds, CPU seconds of each part, peak megabytes of each worker process."""
+
+    documents: int
+    seconds: float
+    cpu: dict[str, float] = field(default_factory=dict)
+    megabytes: list[float] = field(default_factory=list)
+
+    @property
+    def per_second(self) -> float:
+        return self.documents / self.seconds
+
+    @property
+    def cpu_micros(self) -> float:
+        """CPU microseconds a document, of everything together; two cores over this is the rate of an idle machine."""
+        return sum(self.cpu.values()) / self.documents * 1e6
+
+
+class Servers:
+    """A Valkey for each run, and one PostgreSQL with a database for each run."""
+
+    def __init__(self, *, postgres: bool = True) -> None:
+        self.postgres = Postgres() if postgres else None
+        if self.postgres is not None:
+            with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+                # As it comes, but for what any guide raises first.
+                connection.execute("ALTER SYSTEM RESET fsync")
+                connection.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
+                connection.execute("SELECT pg_reload_conf()")
+
+    def stop(self) -> None:
+        if self.postgres is not None:
+            self.postgres.stop()
+
+    @property
+    def database_pids(self) -> list[int]:
+        if self.postgres is None:
+            return []
+        with psycopg.connect(self.postgres.url) as connection:
+            row = connection.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
+        return [int(row[0].splitlines()[0])]
+
+    @contextlib.contextmanager
+    def fresh(self, database: str) -> Iterator[Setting]:
+        """Empty servers; `database` is postgresql or sqlite."""
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cd-bench-")))
+            valkey = Valkey().start()
+            stack.callback(valkey.stop)
+            if database == "sqlite":
+                url = f"sqlite:///{folder / 'store.db'}"
+            else:
+                assert self.postgres is not None
+                url = stack.enter_context(self.postgres.database())
+            yield Setting(valkey, url, folder, self.database_pids if database == "postgresql" else [])
+
+
+@dataclass(slots=True)
+class Setting:
+    """The servers of one run."""
+
+    valkey: Valkey
+    database_url: str
+    folder: Path
+    database_pids: list[int]
+
+    @property
+    def engine_url(self) -> str:
+        return self.database_url.replace("postgresql://", "postgresql+psycopg://")
+
+    def cpu(self, worker: int) -> dict[str, float]:
+        return {
+            "workers": cpu_seconds([worker]),
+            "database": cpu_seconds(self.database_pids),
+            "redis": cpu_seconds([self.valkey._process.pid]),
+        }
+
+
+class Worker:
+    """A worker in a process group of its own, its log in the run's folder."""
+
+    def __init__(self, words: list[str], setting: Setting, **variables: str) -> None:
+        self.log = setting.folder / "worker.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(words, env=environment(**variables), cwd=setting.folder, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True)  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def check(self) -> None:
+        assert self.process.poll() is None, self.log.read_text("utf-8", "replace")[-3000:]
+
+    def stop(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=20)
+                if number == signal.SIGKILL:
+                    return
+
+
+class Copydesk:
+    """A production worker with two pool processes."""
+
+    name = "copydesk"
+    patience = 600  # seconds
+
+    def __init__(self, setting: Setting, **settings: str) -> None:
+        self.setting = setting
+        self.variables = {
+            "COPYDESK_REDIS_URL": setting.valkey.url, "COPYDESK_DATABASE_URL": setting.database_url,
+            "COPYDESK_DATA_DIR": str(setting.folder / "desk"), "COPYDESK_CONCURRENCY": "2", "COPYDESK_LOG_FORMAT": "json", **settings,
+        }  # fmt: skip
+        self.client = setting.valkey.client()
+
+    def prepare(self) -> None:
+        done = copydesk("db", "upgrade", cwd=self.setting.folder, **self.variables)
+        assert done.returncode == 0, done.stderr
+
+    def start(self) -> Worker:
+        return Worker(command("worker"), self.setting, **self.variables)
+
+    def publish(self, documents: list[Document]) -> None:
+        for _ in submit_many(
+            self.client, LANE, (Submission(one.raw, source="bench", key=one.key) for one in documents)
+        ):
+            pass
+
+    def done(self) -> int:
+        return sum(int(count) for count in self.client.hvals(f"copydesk:outcomes:{LANE}"))
+
+
+class Peer:
+    """One of `tests.benchmarks.peers`, whose module has a `command` and a `publish`."""
+
+    patience = 600
+
+    def __init__(self, setting: Setting, name: str) -> None:
+        self.name, self.setting = name, setting
+        self.variables = {"BENCH_REDIS_URL": setting.valkey.url, "BENCH_DATABASE_URL": setting.engine_url}
+        self.client = setting.valkey.client()
+
+    def prepare(self) -> None:
+        os.environ.update(self.variables)
+        for name in [name for name in sys.modules if name.startswith("tests.benchmarks.peers.")]:
+            del sys.modules[name]  # they read where the servers are when they are imported
+        self.module = importlib.import_module(f"tests.benchmarks.peers.{self.name}")
+        importlib.import_module("tests.benchmarks.peers.schema").create_all()
+        getattr(self.module, "prepare", lambda: None)()
+
+    def start(self) -> Worker:
+        program, *rest = self.module.command()
+        return Worker(
+            [str(Path(sys.executable).parent / program), *rest], self.setting, PYTHONWARNINGS="ignore", **self.variables
+        )
+
+    def publish(self, documents: list[Document]) -> None:
+        self.module.publish([one.raw for one in documents])
+
+    def done(self) -> int:
+        return int(self.client.get("bench:done") or 0)
+
+
+def throughput(contender: Copydesk | Peer, documents: list[Document], warm: list[Document]) -> Run:
+    """Start, warm up, then publish all beside the running worker, until the last is committed."""
+    contender.prepare()
+    worker = contender.start()
+    try:
+        contender.publish(warm)
+        _wait(contender, worker, len(warm))
+        before = contender.setting.cpu(worker.pid)
+        started, own = time.perf_counter(), time.process_time()
+        producer = threading.Thread(target=contender.publish, args=(documents,))
+        producer.start()
+        _wait(contender, worker, len(warm) + len(documents))
+        seconds, own = time.perf_counter() - started, time.process_time() - own
+        producer.join()
+        after = contender.setting.cpu(worker.pid)
+        cpu = {part: after[part] - before[part] for part in after}
+        return Run(len(documents), seconds, {**cpu, "producer": own}, peak_megabytes(worker.pid))
+    finally:
+        worker.stop()
+
+
+def _wait(contender: Copydesk | Peer, worker: Worker, count: int) -> None:
+    def there() -> bool:
+        worker.check()
+        return contender.done() >= count
+
+    until(there, seconds=contender.patience, what=f"{contender.name} has stored {count}", every=0.02)
+
+
+def limit(setting: Setting, documents: list[Document], warm: list[Document]) -> Run:
+    """Two processes that parse, validate and COPY, and do nothing else."""
+    Peer(setting, "limit").prepare()
+    from tests.benchmarks.peers import limit as module
+
+    for part in (warm, documents):
+        workers, go, used = module.start([one.raw for one in part])
+        database = cpu_seconds(setting.database_pids)
+        started = time.perf_counter()
+        go.set()
+        for worker in workers:
+            worker.join()
+            assert worker.exitcode == 0
+        seconds = time.perf_counter() - started
+    cpu = {"workers": used.get() + used.get(), "database": cpu_seconds(setting.database_pids) - database}
+    return Run(len(documents), seconds, cpu)
+
+
+def count_rows(url: str) -> dict[str, int]:
+    """How many rows each table has: what the contenders are compared by."""
+    engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        names = ("articles", "links", "article_topics", "images", "providers", "topics")
+        counts = {name: connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar() for name in names}
+    engine.dispose()
+    return counts
+
+
+__all__ = [
+    "PEERS",
+    "ROOT",
+    "Copydesk",
+    "Peer",
+    "Run",
+    "Servers",
+    "Setting",
+    "Worker",
+    "count_rows",
+    "limit",
+    "throughput",
+]

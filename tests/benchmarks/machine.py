@@ -1,0 +1,42 @@
+"""What processes cost: CPU seconds and peak memory, read from the system, so that it holds on a loaded machine too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import psutil
+
+
+def tree(pid: int) -> Iterator[psutil.Process]:
+    """A process and everything below it."""
+    try:
+        root = psutil.Process(pid)
+        yield from (root, *root.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """CPU that the trees of `pids` have used so far, ended children included."""
+    total = 0.0
+    for pid in pids:
+        for process in tree(pid):
+            try:
+                times = process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def peak_megabytes(pid: int) -> list[float]:
+    """The peak memory of each process of a tree, largest first."""
+    peaks = []
+    for process in tree(pid):
+        try:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+        except OSError:
+            continue
+        peaks += [int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")]
+    return sorted(peaks, reverse=True)

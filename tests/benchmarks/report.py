@@ -1,0 +1,82 @@
+"""Results as a table for people and a plot for the README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+NAMES = {
+    "limit": "the limit: parse, validate, COPY; no queue",
+    "copydesk": "Copydesk",
+    "celery_batches": "Celery, batches and Core upserts",
+    "faststream_batches": "FastStream, batches and Core upserts",
+    "celery_afternoon": "Celery, a task a document",
+    "dramatiq_afternoon": "dramatiq, an actor a document",
+    "rq_afternoon": "RQ, a job a document",
+}
+
+
+def table(results: dict[str, Any]) -> str:
+    """Every section as Markdown."""
+    return "\n\n".join(
+        f"### {name}\n\n{_section(name, found)}" for name, found in results.items() if isinstance(found, dict)
+    )
+
+
+def _section(name: str, found: dict[str, Any]) -> str:
+    if name == "stages":
+        return _stages(found)
+    if name == "latency":
+        return _rows(
+            ("", "p50 ms", "p99 ms"), [(key, f"{one['p50']:.1f}", f"{one['p99']:.1f}") for key, one in found.items()]
+        )
+    if name == "start":
+        return _rows(("", "seconds"), [(key, f"{seconds:.2f}") for key, seconds in found.items()])
+    limit = found.get("limit")
+    rows = []
+    for key, run in found.items():
+        share = f"{run['per_second'] / limit['per_second']:.0%}" if limit else ""
+        cpu_share = f"{limit['cpu_micros'] / run['cpu_micros']:.0%}" if limit and run["cpu_micros"] else ""
+        peak = f"{max(run['megabytes']):.0f}" if run["megabytes"] else ""
+        rows.append(
+            (NAMES.get(key, key), f"{run['per_second']:,.0f}", share, f"{run['cpu_micros']:,.0f}", cpu_share, peak)
+        )
+    return _rows(
+        ("", "documents/s", "of the limit", "CPU µs a document", "of the limit, by CPU", "peak MB a process"), rows
+    )
+
+
+def _stages(found: dict[str, Any]) -> str:
+    names = ("read", "recognise", "parse", "validate", "enrich", "resolve", "write", "settle", "link")
+    columns = [name for name in names if any(name in one["micros"] for one in found.values())]
+    rows = [
+        (
+            key,
+            *(f"{one['micros'].get(name, 0):,.0f}" for name in columns),
+            f"{one['database']:,.0f}",
+            f"{one['statements']:.0f}",
+        )
+        for key, one in found.items()
+    ]
+    return _rows(("CPU µs a document", *columns, "database", "statements a batch"), rows)
+
+
+def _rows(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---", *["--:"] * (len(head) - 1)), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Documents a second of each contender, as bars."""
+    from matplotlib.figure import Figure
+
+    names = sorted(found, key=lambda name: found[name]["per_second"])
+    rates = [found[name]["per_second"] for name in names]
+    figure = Figure(figsize=(8, 0.5 * len(names) + 1), layout="constrained")
+    axes = figure.subplots()
+    colours = ["#1f6feb" if name == "copydesk" else "#d0d7de" if name == "limit" else "#8c959f" for name in names]
+    bars = axes.barh([NAMES.get(name, name) for name in names], rates, color=colours)
+    axes.bar_label(bars, [f"{rate:,.0f}" for rate in rates], padding=4)
+    axes.set_xlabel("documents a second, first XADD to last commit, two processes, PostgreSQL on the same two cores")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=140)

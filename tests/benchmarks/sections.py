@@ -1,0 +1,160 @@
+"""The questions beside throughput: latency, growth, backlog, updates, and how long commands take to start."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+from tests.benchmarks.contenders import LANE, ROOT, Copydesk, Run, Setting, throughput
+from tests.benchmarks.generator import Document
+from tests.servers import VALID, command, environment, until
+from worker.intake.producer import Submission, submit_entry, submit_many
+
+_PAUSE_SECONDS = 0.05
+
+
+def latency(setting: Setting, documents: list[Document]) -> dict[str, float]:
+    """Milliseconds from `XADD` to the receipt, one document at a time on an idle system."""
+    desk = Copydesk(setting)
+    desk.prepare()
+    worker = desk.start()
+    took = []
+    try:
+        for number, document in enumerate(documents):
+            started = time.perf_counter()
+            submit_entry(
+                desk.client, LANE, document.raw, source="bench", key=document.key, reply_to=f"replies:{number}"
+            )
+            assert desk.client.xread({f"replies:{number}": "0"}, count=1, block=60_000), "no receipt came"
+            took.append((time.perf_counter() - started) * 1000)
+            time.sleep(_PAUSE_SECONDS)
+    finally:
+        worker.stop()
+    took = took[len(took) // 5 :]  # the first ones start processes and fill caches
+    return {"p50": statistics.median(took), "p99": statistics.quantiles(took, n=100)[98]}
+
+
+def grown(setting: Setting, articles: int, documents: list[Document], warm: list[Document]) -> Run:
+    """Throughput into a store that holds `articles` articles already, each with what hangs on one."""
+    desk = Copydesk(setting)
+    desk.prepare()
+    if articles:
+        with psycopg.connect(setting.database_url, autocommit=True) as connection:
+            for statement in _GROWTH:
+                connection.execute(statement, {"n": articles})
+            connection.execute("VACUUM ANALYZE")
+    return throughput(desk, documents, warm)
+
+
+_GROWTH = (
+    "INSERT INTO providers (id, domain, other_names) SELECT n, 'grown' || n || '.example', '[]' FROM generate_series(1, 2000) n",
+    """INSERT INTO articles (id, canonical_url, url_hash, kind, title, excerpt, published_at, provider_id, quality, is_stub, extra,
+         content_hash, document_id, revision, link_state, first_seen_at, changed_at)
+       SELECT n, 'https://grown.example/' || n, decode(md5('article' || n), 'hex'), 'article', 'Title of ' || n, repeat('word ', 40),
+         timestamptz '2015-01-01' + n * interval '1 minute', 1 + n %% 2000, n %% 120, false, '{}', decode(md5('content' || n), 'hex'), n,
+         lpad(n::text, 20, '0') || '-00000000000000000000:documents', 'done', now(), now() FROM generate_series(1, %(n)s) n""",
+    """INSERT INTO documents (id, doc_hash, source, key, revision, article_hash, retracted, fingerprint, content_hash, form, changed_at)
+       SELECT n, decode(md5('document' || n), 'hex'), 'grown', n || '.md', lpad(n::text, 20, '0') || '-00000000000000000000:documents',
+         decode(md5('article' || n), 'hex'), false, decode(md5('print' || n), 'hex'), decode(md5('content' || n), 'hex'),
+         repeat('form ', 300), now() FROM generate_series(1, %(n)s) n""",
+    """INSERT INTO article_urls (article_id, claim, url_hash, url)
+       SELECT n, 'web', decode(md5('article' || n), 'hex'), 'https://www.grown.example/' || n FROM generate_series(1, %(n)s) n""",
+    """INSERT INTO images (article_id, rank, url) SELECT n, 0, 'https://images.grown.example/' || n FROM generate_series(1, %(n)s) n""",
+    """INSERT INTO links (source_id, kind, target_hash, target_id, rank)
+       SELECT n, 'related', decode(md5('article' || t), 'hex'), t, k
+       FROM generate_series(1, %(n)s) n, generate_series(1, 4) k, LATERAL (SELECT 1 + (n + k * 7) %% %(n)s AS t)""",
+    """INSERT INTO receipts (lane, id, outcome, op, source, key, article_id, document_id, problems, changed, received_at, settled_at,
+         worker, attempts, timings)
+       SELECT 'documents', n || '-0', 'stored', 'put', 'grown', n || '.md', n, n, '[]', '[]', now(), now(), 'grown', 1, '{}'
+       FROM generate_series(1, %(n)s) n""",
+    "SELECT setval(pg_get_serial_sequence(t, 'id'), %(n)s + 2000) FROM unnest(ARRAY['articles', 'documents', 'providers']) t",
+)
+
+
+def behind(setting: Setting, backlog: int, documents: list[Document]) -> Run:
+    """The rate of the first `documents` while `backlog` more wait behind them on the lane."""
+    desk = Copydesk(setting)
+    desk.prepare()
+    desk.publish(documents)
+    filler = Submission(b"---\ntitle: Waits\n---\n", source="bench", key="waits")
+    for _ in submit_many(desk.client, LANE, (filler for _ in range(backlog)), chunk=1000):
+        pass
+    worker = desk.start()
+    first = len(documents) // 4
+    try:
+        until(lambda: desk.done() >= first, seconds=desk.patience, what="the first documents are stored")
+        done, started = desk.done(), time.perf_counter()
+        until(lambda: desk.done() >= len(documents) * 9 // 10, seconds=desk.patience, what="the documents are stored")
+        return Run(desk.done() - done, time.perf_counter() - started)
+    finally:
+        worker.stop()
+
+
+def history(lines: int) -> Iterator[Submission] | None:
+    """The first updates of a real collection, from the folder COPYDESK_TEST_CORPUS; None where there are none."""
+    folder = os.environ.get("COPYDESK_TEST_CORPUS")
+    archive = Path(folder or ".") / "diablo4-history.jsonl.zst"
+    if not folder or not archive.exists():
+        return None
+    return _read_history(archive, lines)
+
+
+def _read_history(archive: Path, lines: int) -> Iterator[Submission]:
+    with subprocess.Popen(["zstd", "-dc", str(archive)], stdout=subprocess.PIPE) as unpacked:
+        assert unpacked.stdout is not None
+        for _, line in zip(range(lines), unpacked.stdout, strict=False):
+            one = json.loads(line)
+            raw = None if one["deleted"] else one["raw"].encode()
+            yield Submission(raw, source="history", key=one["path"], op="retract" if one["deleted"] else None)
+        unpacked.kill()
+
+
+def replay(setting: Setting, updates: list[Submission]) -> Run:
+    """The throughput of real updates, from the first `XADD` to the last commit."""
+    desk = Copydesk(setting)
+    desk.prepare()
+    worker = desk.start()
+    try:
+        head = updates[:50]
+        for _ in submit_many(desk.client, LANE, head):
+            pass
+        until(lambda: desk.done() >= len(head), seconds=desk.patience, what="the first updates are stored")
+        before, started = setting.cpu(worker.pid), time.perf_counter()
+        for _ in submit_many(desk.client, LANE, updates[50:]):
+            pass
+        until(lambda: desk.done() >= len(updates), seconds=desk.patience, what="the updates are stored")
+        seconds, after = time.perf_counter() - started, setting.cpu(worker.pid)
+        return Run(len(updates) - 50, seconds, {part: after[part] - before[part] for part in after})
+    finally:
+        worker.stop()
+
+
+def updated(setting: Setting, documents: list[Document], updates: list[Document]) -> Run:
+    """The throughput of newer versions of documents that are stored."""
+    return throughput(Copydesk(setting), updates, documents)
+
+
+_COMMANDS = (("--help",), ("check", str(min(VALID.glob("*.md")))))
+
+
+def start_up(runs: int = 5) -> dict[str, float]:
+    """Seconds that commands take, the best of `runs`: a loaded machine only ever adds."""
+    found = {}
+    for words in _COMMANDS:
+        took = []
+        for _ in range(runs):
+            started = time.perf_counter()
+            subprocess.run(command(*words), cwd=ROOT, env=environment(), check=True, capture_output=True)
+            took.append(time.perf_counter() - started)
+        found["copydesk " + words[0]] = min(took)
+    return found
+
+
+__all__ = ["behind", "grown", "history", "latency", "replay", "start_up"]

@@ -1,0 +1,135 @@
+"""What each stage costs: one process takes batches through the pipeline, with a CPU clock around each stage's door."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import event
+
+from tests.benchmarks.contenders import LANE, Setting
+from tests.benchmarks.generator import Document
+from tests.benchmarks.machine import cpu_seconds
+from worker import pipeline
+from worker.document import validate
+from worker.document.limits import Limits
+from worker.intake.connect import connect
+from worker.intake.producer import Submission, submit_many
+from worker.intake.stream import DISPATCHED, GROUP, LeaseQueue
+from worker.settings import Settings
+from worker.store import articles, names, write
+from worker.store.engine import make_engine
+from worker.store.migrate import upgrade
+
+DOORS: tuple[tuple[str, Any, str], ...] = (
+    ("parse", validate, "split"),
+    ("parse", validate, "parse"),
+    ("validate", pipeline, "read"),
+    ("enrich", pipeline, "edit"),
+    ("recognise", pipeline, "_recognise"),
+    *(("resolve", module, "fetch") for module in (articles, names, write)),
+    *(("write", module, "merge") for module in (articles, names, write)),
+    ("write", articles, "remove"),
+    ("resolve", pipeline, "write_batch"),  # what is left of it when its reading and writing are taken off: deciding
+    ("read", LeaseQueue, "claim"),
+    ("settle", LeaseQueue, "keep"),
+    ("settle", LeaseQueue, "settle"),
+)
+"""Stage, and the name through which it is entered. A stage inside another is counted for itself alone."""
+
+
+@dataclass(slots=True)
+class Costs:
+    """CPU microseconds a document of each stage in the worker, and of the database; statements and trips a batch."""
+
+    micros: dict[str, float] = field(default_factory=dict)
+    database: float = 0.0
+    statements: float = 0.0
+    redis_trips: float = 0.0
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+        self._inside: list[float] = []
+
+    def around(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **more: Any) -> Any:
+            self._inside.append(0.0)
+            started = time.process_time()
+            try:
+                return function(*args, **more)
+            finally:
+                took = time.process_time() - started
+                self.spent[stage] = self.spent.get(stage, 0.0) + took - self._inside.pop()
+                if self._inside:
+                    self._inside[-1] += took
+
+        return timed
+
+
+@contextlib.contextmanager
+def _clocked() -> Iterator[_Clock]:
+    clock = _Clock()
+    plain = [(owner, name, getattr(owner, name)) for _, owner, name in DOORS]
+    for stage, owner, name in DOORS:
+        setattr(owner, name, clock.around(stage, getattr(owner, name)))
+    try:
+        yield clock
+    finally:
+        for owner, name, function in plain:
+            setattr(owner, name, function)
+
+
+class Bench:
+    """A store and a lane, worked on in this process as `runtime.tasks` does."""
+
+    def __init__(self, setting: Setting, batch: int = 100) -> None:
+        self.config = Settings(database_url=SecretStr(setting.database_url), data_dir=setting.folder / "desk")
+        self.setting, self.batch = setting, batch
+        upgrade(self.config, only_if_empty=False)
+        self.engine = make_engine(self.config)
+        self.client = connect(setting.valkey.url)
+        self.queue = LeaseQueue(self.client, LANE)
+        self.queue.ensure()
+        self.statements = 0
+        event.listen(self.engine, "before_cursor_execute", self._count)
+
+    def _count(self, *_: Any) -> None:
+        self.statements += 1
+
+    def work(self, documents: list[Document]) -> None:
+        """Submit and process `documents`, batch by batch."""
+        limits = Limits(max_bytes=self.config.max_document_bytes)
+        for start in range(0, len(documents), self.batch):
+            part = documents[start : start + self.batch]
+            ids = [id_ for _, id_ in submit_many(self.client, LANE, (Submission(d.raw, "bench", d.key) for d in part))]
+            self.client.xreadgroup(GROUP, DISPATCHED, {LANE: ">"}, count=self.batch)
+            entries = self.queue.claim("bench", ids, lease_seconds=60, most_bytes=1 << 21)
+            versions = pipeline.process(
+                self.engine, pipeline.Batch(LANE, None, "bench", 3, limits), entries,
+                innocent=lambda ids=ids: self.queue.keep("bench", ids), digest=self.queue.digest,
+            )  # fmt: skip
+            self.queue.settle((version.id, str(version.outcome)) for version in versions)
+
+    def costs(self, documents: list[Document]) -> Costs:
+        """What `documents` cost. Each claim, keep and settle is one round trip."""
+        self.statements = 0
+        database = cpu_seconds(self.setting.database_pids)
+        with _clocked() as clock:
+            self.work(documents)
+        count, batches = len(documents), -(-len(documents) // self.batch)
+        return Costs(
+            {stage: spent / count * 1e6 for stage, spent in clock.spent.items()},
+            (cpu_seconds(self.setting.database_pids) - database) / count * 1e6,
+            self.statements / batches,
+            3.0,
+        )
+
+    def close(self) -> None:
+        self.engine.dispose()
+        self.client.close()

@@ -1,0 +1,81 @@
+"""The harness still runs: a few documents through Copydesk, a peer of each kind in this process, and the report."""
+
+import pytest
+
+from tests.benchmarks.generator import Generator
+
+pytest.importorskip("frontmatter", reason="the extra `bench` is not installed")
+pytest.importorskip("psutil", reason="the extra `bench` is not installed")
+
+
+def test_the_same_seed_gives_the_same_documents():
+    assert Generator(3).documents(50) == Generator(3).documents(50)
+
+
+def test_documents_have_the_shape_of_real_ones():
+    documents = Generator(3).documents(1000)
+    named = [one.raw.count(b"\n  - title:") for one in documents]
+    assert 9 <= sum(named) / len(named) <= 14
+    assert 0.45 <= sum(count == 0 for count in named) / len(named) <= 0.55
+    assert 7_000 <= sum(len(one.raw) for one in documents) / len(documents) <= 14_000
+    assert len({one.key for one in documents}) == len(documents)
+
+
+def test_nearly_half_of_the_updates_change_secured_alone():
+    generator = Generator(3)
+    documents = generator.documents(200)
+    known = {one.key: _without_secured(one.raw) for one in documents}
+    same = 0
+    for update in generator.updates(documents, 400):
+        same += _without_secured(update.raw) == known[update.key]
+        known[update.key] = _without_secured(update.raw)
+    assert 0.35 <= same / 400 <= 0.55
+
+
+def _without_secured(raw):
+    return raw.partition(b"\nsecured:")[0]
+
+
+def test_every_way_of_storing_fills_the_same_rows(valkey, tmp_path, monkeypatch):
+    """The peers that write one by one and in batches, and Copydesk's pipeline, on one SQLite store each."""
+    from tests.benchmarks.contenders import Peer, Setting, count_rows
+    from tests.benchmarks.stages import Bench
+
+    documents = Generator(3).documents(40)
+    monkeypatch.setenv("BENCH_REDIS_URL", valkey.url)
+    monkeypatch.setenv("BENCH_DATABASE_URL", "")
+    counts = {}
+    for way in ("afternoon", "batches"):
+        setting = Setting(valkey, f"sqlite:///{tmp_path / way}.db", tmp_path, [])
+        peer = Peer(setting, way)
+        peer.prepare()
+        if way == "batches":
+            peer.module.ingest([one.raw for one in documents])
+        else:
+            for one in documents:
+                peer.module.ingest(one.raw.decode())
+        counts[way] = count_rows(setting.database_url)
+    valkey.client().flushall()
+    setting = Setting(valkey, f"sqlite:///{tmp_path / 'desk'}.db", tmp_path, [])
+    bench = Bench(setting)
+    costs = bench.costs(documents)
+    bench.close()
+    counts["copydesk"] = count_rows(setting.database_url)
+    assert counts["afternoon"]["articles"] >= 40
+    for table in ("articles", "links", "article_topics", "providers", "topics"):
+        assert len({count[table] for count in counts.values()}) == 1, (table, counts)
+    assert {"read", "parse", "validate", "enrich", "resolve", "write", "settle"} <= costs.micros.keys()
+    assert costs.statements > 10
+
+
+def test_the_report_names_every_contender(tmp_path):
+    from tests.benchmarks.contenders import PEERS
+    from tests.benchmarks.report import NAMES, plot, table
+
+    pytest.importorskip("matplotlib", reason="the extra `bench` is not installed")
+    run = {"per_second": 100.0, "cpu_micros": 900.0, "megabytes": [80.0]}
+    found = dict.fromkeys(("limit", "copydesk", *PEERS), run)
+    text = table({"throughput": found})
+    assert all(NAMES[name] in text for name in found)
+    plot(found, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 1000
