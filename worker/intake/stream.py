@@ -70,7 +70,7 @@ class LeaseQueue:
         load = resources.files("worker.intake") / "lua"
         self._scripts = {
             name: client.register_script((load / f"{name}.lua").read_text("utf-8"))
-            for name in ("dispatch", "claim", "settle", "give_back", "reap", "chunk", "readd", "clock")
+            for name in ("dispatch", "claim", "settle", "give_back", "reap", "chunk", "readd", "clock", "suspect")
         }
 
     def ensure(self) -> None:
@@ -102,6 +102,11 @@ class LeaseQueue:
         """Renew the lease and take back the attempt: from here on nothing is the document's fault."""
         if ids:
             self._run("give_back", GROUP, worker, worker, 0, *ids)
+
+    def suspect(self, worker: str, ids: Sequence[str]) -> None:
+        """Count the attempt again that `keep` took back: a document is read next."""
+        if ids:
+            self._run("suspect", GROUP, worker, *ids)
 
     def release(self, worker: str, ids: Sequence[str], *, lease_seconds: float, delay_seconds: float = 0) -> None:
         """Give the entries back, to be dispatched again after `delay_seconds` by whoever is alive."""

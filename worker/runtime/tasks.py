@@ -131,6 +131,7 @@ def _process_and_settle(
         batch,
         entries,
         innocent=lambda: queue.keep(worker, ids),
+        suspect=lambda: queue.suspect(worker, ids),
         digest=lambda id_, size: queue.digest(id_, b"raw", size),
     )
     failpoint("ingest.committed")
