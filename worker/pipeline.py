@@ -1,8 +1,9 @@
 """The way of a batch, readable top to bottom: claimed entries in, outcomes committed.
 
-    recognise ─▶ read (parse, validate) ─▶ enrich ─▶ [lease kept, attempt given back] ─▶ one transaction
+    open ─▶ [given back] look up ─▶ [counted] read (parse, validate) ─▶ enrich ─▶ [given back] one transaction
 
-Everything before the transaction is what a document can be guilty of; nothing after it is.
+Opening, reading and enriching is what a document can be guilty of: an attempt counts there. It is given back before the
+store is asked for anything, because a store that hangs until the process is killed is nobody's fault.
 """
 
 from __future__ import annotations
@@ -68,16 +69,20 @@ def process(
     entries: Sequence[Claimed],
     *,
     innocent: Callable[[], None],
+    suspect: Callable[[], None] = lambda: None,
 ) -> list[Version]:
     """Take `entries` through all stages; on return their outcomes are committed and may be settled.
 
-    `innocent` is called when the part that a document can be guilty of is over. Raises SQLAlchemy's errors; then nothing
-    is stored.
+    `innocent` is called when a part that a document can be guilty of is over, `suspect` when it begins again. Raises
+    SQLAlchemy's errors; then nothing is stored.
     """
     at = time.perf_counter()
     versions = [open_entry(batch, entry) for entry in entries]
+    puts = _fingerprinted(versions, batch.limits)
     at = batch.took("open", at)
-    _recognise(engine, versions, batch.limits)
+    innocent()
+    _recognise(engine, puts)
+    suspect()
     at = batch.took("recognise", at)
     failpoint("ingest.recognised")
     for version in versions:
@@ -160,8 +165,8 @@ def normal_key(key: str) -> str:
     return canonicalise(key) if key[:8].lower().startswith(("http://", "https://")) else key
 
 
-def _recognise(engine: Engine, versions: Sequence[Version], limits: Limits) -> None:
-    """Find the versions that are equal, but for `secured`, to what is stored, without reading them."""
+def _fingerprinted(versions: Sequence[Version], limits: Limits) -> list[Version]:
+    """The versions that hold a document, with its fingerprint."""
     puts = [
         version
         for version in versions
@@ -169,6 +174,11 @@ def _recognise(engine: Engine, versions: Sequence[Version], limits: Limits) -> N
     ]
     for version in puts:
         version.fingerprint = fingerprint(version.raw, limits)
+    return puts
+
+
+def _recognise(engine: Engine, puts: Sequence[Version]) -> None:
+    """Find the versions that are equal, but for `secured`, to what is stored, without reading them."""
     columns = (documents.c.doc_hash, documents.c.source, documents.c.key, documents.c.article_hash,
                documents.c.content_hash, documents.c.fingerprint, documents.c.retracted)  # fmt: skip
     with engine.connect() as connection:

@@ -111,6 +111,7 @@ class LeaseQueue:
                 "last_id",
                 "figures",
                 "clock",
+                "suspect",
             )
         }
 
@@ -152,6 +153,11 @@ class LeaseQueue:
         """Renew the lease and take back the attempt: from here on nothing is the document's fault."""
         if ids:
             self._run("give_back", GROUP, worker, worker, 0, *ids)
+
+    def suspect(self, worker: str, ids: Sequence[str]) -> None:
+        """Count the attempt again that `keep` took back: a document is read next."""
+        if ids:
+            self._run("suspect", GROUP, worker, *ids)
 
     def release(self, worker: str, ids: Sequence[str], *, lease_seconds: float, delay_seconds: float = 0) -> None:
         """Give the entries back, to be dispatched again after `delay_seconds` by whoever is alive."""

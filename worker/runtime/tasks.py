@@ -138,7 +138,13 @@ def _process_and_settle(
     if tried:
         deaths = Deaths(queue).of(list(tried))
         batch.evidence = {id_: sentence(attempts, deaths.get(id_, ())) for id_, attempts in tried.items()}
-    versions = process(_engine(), batch, entries, innocent=lambda: queue.keep(worker, ids))
+    versions = process(
+        _engine(),
+        batch,
+        entries,
+        innocent=lambda: queue.keep(worker, ids),
+        suspect=lambda: queue.suspect(worker, ids),
+    )
     failpoint("ingest.committed")
     for version in versions:
         if version.collides:

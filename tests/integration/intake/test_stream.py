@@ -269,3 +269,14 @@ def test_a_claim_that_is_repeated_because_its_reply_was_lost_counts_once(queue):
     time.sleep(LEASE * 1.5)
     assert queue.reap(lease_seconds=LEASE) == [(ids[0], 1)]
     assert [claim(queue, "w", ids)[0].attempts for _ in range(2)] == [1, 1]
+
+
+def test_an_attempt_that_was_given_back_is_counted_again(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "w", ids)
+    queue.keep("w", ids)
+    queue.suspect("w", ids)
+    queue.suspect("another", ids)
+    time.sleep(LEASE * 1.5)
+    assert queue.reap(lease_seconds=LEASE) == [(ids[0], 1)]
