@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, description="deaths or time-outs while reading a document before it is poison")
 
     link: bool = Field(True, description="whether a linker runs beside this worker; of all of them one leads")
-    link_window_articles: int = Field(100_000, ge=1000, description="articles the linker holds in memory: about 1.7 kB each")
+    link_window_articles: int = Field(
+        100_000, ge=1000, description="articles the linker holds in memory: about 1.7 kB each"
+    )
 
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
 
