@@ -62,7 +62,9 @@ class Settings(BaseSettings):
     breaker_deaths: int = Field(30, ge=1, description="… or so many pool processes died, in that share of batches")
 
     link: bool = Field(True, description="whether a linker runs beside this worker; of all of them one leads")
-    link_window_articles: int = Field(100_000, ge=1000, description="articles the linker holds in memory: about 250 MB")
+    link_window_articles: int = Field(
+        100_000, ge=1000, description="articles the linker holds in memory: about 1.7 kB each"
+    )
     heat: str = Field(
         "",
         description="rules of heat: bonus/floor/threshold (20/50/70), and of a source: name=10/50/60,…; unset: no warnings",

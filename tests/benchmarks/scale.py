@@ -7,7 +7,6 @@ real collections (about 12 an article).
 from __future__ import annotations
 
 import multiprocessing
-import os
 import resource
 import tempfile
 import time
@@ -100,7 +99,13 @@ def _rebuild(url: str, folder: str) -> None:
         window.cover(connection, 0.0, 0.0, lambda: None)
     spent, waited = time.process_time() - began, time.monotonic() - clock
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    held = int(Path(f"/proc/{os.getpid()}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    held = _own_memory()
     print(f"window of {len(window.index):,} read again: {spent:.1f} s of CPU, {waited:.1f} s in all; "
-          f"memory of the whole process {held:.0f} MB, {peak:.0f} MB at most")  # fmt: skip
+          f"memory of the whole process {held:.0f} MB, {peak:.0f} MB at most with the pages of SQLite's file that it maps")  # fmt: skip
     engine.dispose()
+
+
+def _own_memory() -> float:
+    """MB that are this process's own, without pages of files that the system may drop at any time."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("RssAnon"))

@@ -14,9 +14,9 @@ def settle_first() -> None:
 
     process = tasks.process
 
-    def early(engine: Any, batch: Any, entries: Any, *, innocent: Any) -> Any:
+    def early(engine: Any, batch: Any, entries: Any, *, innocent: Any, suspect: Any) -> Any:
         tasks._queue(batch.lane).settle((entry.id, "stored") for entry in entries)
-        return process(engine, batch, entries, innocent=innocent)
+        return process(engine, batch, entries, innocent=innocent, suspect=suspect)
 
     tasks.process = early  # type: ignore[assignment]
 
