@@ -34,6 +34,7 @@ DOORS: tuple[tuple[str, Any, str], ...] = (
     *(("resolve", module, "fetch") for module in (articles, names, write)),
     *(("write", module, "merge") for module in (articles, names, write)),
     ("write", articles, "remove"),
+    ("write", articles, "change"),
     ("resolve", pipeline, "write_batch"),  # what is left of it when its reading and writing are taken off: deciding
     ("read", LeaseQueue, "claim"),
     ("settle", LeaseQueue, "keep"),

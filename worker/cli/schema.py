@@ -30,7 +30,7 @@ def export(folder: Annotated[Path, typer.Argument(help="where to; made where it 
     return Exit.OK
 
 
-@schema_app.command(epilog="Example: copydesk schema diff contract/json schemas/json")
+@schema_app.command(epilog="Example: copydesk schema diff schemas/json schemas/json")
 def diff(
     old: Annotated[Path, typer.Argument(help="a schema, or a folder of them", exists=True)],
     new: Annotated[Path, typer.Argument(help="the same of another version", exists=True)],

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:  # a tenth of the imports of `check`, which draws no table
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 OUTCOMES = ("stored", "updated", "unchanged", "superseded", "retracted", "rejected")
 _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded": "yellow", "retracted": "yellow"}
@@ -17,10 +18,14 @@ _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded
 
 def console() -> Console:
     """Talk: standard error, so that data on standard output stays clean."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=False)
 
 
 def data_console() -> Console:
+    from rich.console import Console
+
     return Console(highlight=False)
 
 
@@ -31,6 +36,9 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def outcome_table(outcomes: Mapping[str, int]) -> Table:
     """How many documents had each outcome."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title="Outcomes", title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("outcome")
     table.add_column("documents", justify="right")
@@ -46,6 +54,8 @@ def outcome_table(outcomes: Mapping[str, int]) -> Table:
 
 def problem_line(label: str, problem: Mapping[str, Any]) -> Text:
     """`path:line:column: error code: message`, which editors and people understand. Documents are hostile: no markup."""
+    from rich.text import Text
+
     place = ":".join(str(part) for part in (label, problem.get("line"), problem.get("column")) if part is not None)
     severity = str(problem["severity"])
     line = Text(plain(place) + ": ")

@@ -97,7 +97,7 @@ class LinkLoop:
 
     def _say_once(self, sentence: str, error: object) -> None:
         if not self._in_trouble:
-            log.warning(sentence, error=str(error), next="trying each second; nothing is lost")
+            log.warning("The linker waits", error=f"{sentence}: {error}", next="trying each second; nothing is lost")
         self._in_trouble = True
 
     def _resign(self) -> None:

@@ -24,6 +24,9 @@ AREAS: dict[str, str] = {
     "ingest": "documents and batches",
     "summary": "the figures of each minute",
     "supervisor": "what `up` and `ingest` start and stop",
+    "link": "finding similar articles and stories",
+    "metrics": "the endpoint for Prometheus",
+    "failpoints": "crashes on purpose, in tests",
 }
 """The areas whose level can be set by itself: `COPYDESK_LOG_LEVEL=info,ingest=debug`. Any other name is a library's logger."""
 
@@ -46,6 +49,11 @@ FIELDS: dict[str, str] = {
     "outcomes": "how many of each outcome",
     "rows": "how many rows, by what they were",
     "ms": "milliseconds of each stage",
+    "seconds": "how long it took",
+    "articles": "how many articles",
+    "of": "how many there are in all",
+    "day": "a day of arrival",
+    "completed_documents": "articles of days that are over, by which words are weighed",
     "rate": "documents a second",
     "added": "entries that producers added",
     "settled": "entries that got their outcome",

@@ -51,10 +51,8 @@ def sentences(lane: dict[str, Any]) -> list[str]:
         found.append(f"lane {name} is blocked: a producer used up its ids, and nothing can be added")
     elif lane.get("fault") == "ahead":
         found.append(f"lane {name} is ahead of time: a producer chose an id from the future")
-    if lane["missing"] > 0 or lane.get("fault"):
-        found.append(
-            f"  to see what a repair does: copydesk lane repair {name}; then give that producer a lane of its own"
-        )
+    if found and lane["missing"] >= 0:
+        found[-1] += f"; what a repair does: copydesk lane repair {name}. Then give that producer a lane of its own"
     return found
 
 

@@ -82,6 +82,7 @@ def _checks() -> Iterator[Check]:
         ),
     )
     yield Check("links", "a link points to what its URL means", _astray())
+    yield Check("items", "an item of a collection points to what its document tells", _items_astray())
     yield Check(
         "stubs",
         "a stub is named by somebody",
@@ -114,7 +115,7 @@ def _checks() -> Iterator[Check]:
 
 
 def _astray() -> Select[Any]:
-    """Links of producers whose target is not: the told article of that URL, else the newest claimant, else its stub."""
+    """Links of `related` whose target is not: the told article of that URL, else the newest claimant, else its stub."""
     own, claimant = articles.alias("own"), articles.alias("claimant")
     claims = article_urls.join(claimant, claimant.c.id == article_urls.c.article_id)
     claimed = (
@@ -126,17 +127,23 @@ def _astray() -> Select[Any]:
         .scalar_subquery()
     )
     means = case((and_(own.c.id.is_not(None), ~own.c.is_stub), own.c.id), else_=func.coalesce(claimed, own.c.id))
+    chain = links.join(articles, articles.c.id == links.c.source_id)
     return (
         select(articles.c.canonical_url)
-        .select_from(
-            links.join(articles, articles.c.id == links.c.source_id).outerjoin(
-                own, own.c.url_hash == links.c.target_hash
-            )
-        )
-        .where(
-            links.c.kind.in_(("related", "contains")),
-            links.c.target_id.is_(None) | links.c.target_id.is_distinct_from(means),
-        )
+        .select_from(chain.outerjoin(own, own.c.url_hash == links.c.target_hash))
+        .where(links.c.kind == "related", links.c.target_id.is_(None) | links.c.target_id.is_distinct_from(means))
+    )
+
+
+def _items_astray() -> Select[Any]:
+    """Items of collections that name a live document, and do not point to the article that it tells."""
+    told = articles.alias("told")
+    paper = and_(documents.c.doc_hash == links.c.target_hash, ~documents.c.retracted, documents.c.taxonomy.is_(None))
+    chain = links.join(articles, articles.c.id == links.c.source_id).join(documents, paper)
+    return (
+        select(articles.c.canonical_url)
+        .select_from(chain.join(told, and_(told.c.url_hash == documents.c.article_hash, ~told.c.is_stub)))
+        .where(links.c.kind == "contains", links.c.target_id.is_distinct_from(told.c.id))
     )
 
 

@@ -102,7 +102,7 @@ def test_an_empty_desk_is_drawn():
     ({"database": {**STORE, "schema": None}}, ["copydesk db upgrade"]),
     ({"workers": []}, ["No worker is alive"]),
     ({"workers": [worker(state="stuck", reason="no step")]}, ["is stuck: no step"]),
-    ({"lanes": [lane(missing=3)]}, ["3 entries were removed"]),
+    ({"lanes": [lane(missing=3)]}, ["3 entries vanished from lane documents"]),
     ({"lanes": [lane(paused={"who": "me", "why": "upgrade", "by": "operator", "seconds": 1.0})]}, ["copydesk lane resume documents"]),
     ({"lanes": [lane(rate=0.0)]}, ["stands still"]),
 ])  # fmt: skip

@@ -14,7 +14,20 @@ from tests.servers import ROOT
 from worker.cli.main import app
 
 # These act, serve or are followed by eye; what they say is no data.
-ACTING = {"ingest", "up", "worker", "submit", "retract", "dead edit", "dead discard", "db upgrade"}
+ACTING = {
+    "ingest",
+    "up",
+    "worker",
+    "submit",
+    "retract",
+    "dead edit",
+    "dead discard",
+    "db upgrade",
+    "db prune",
+    "lane repair",
+    "metrics",
+    "schema export",
+}
 
 
 def _walk(command, path=()):
