@@ -37,6 +37,7 @@ _PART = re.compile(rf"{_NUMBER}\s*([a-z]+?)s?\.?(?:\s*(?:,|and)?\s+|(?=[0-9])|$)
 
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
 """What a symbol alone means. `$` is read as US dollars: every real price with it is of a shop in the United States."""
+MAX_NUMBER = 10**15  # the magnitude of a number; a text has at most 15 digits before its point
 _AMOUNT = r"([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]{1,2})?|[0-9]{1,9}(?:\.[0-9]{1,2})?)"
 _PRICE = re.compile(rf"(?:([A-Z]{{3}})\s*|([$€£¥₹])\s*){_AMOUNT}|{_AMOUNT}\s*(?:([A-Z]{{3}})|([€£]))")
 
@@ -98,13 +99,15 @@ def read_duration(value: object, info: ValidationInfo) -> str:
 
 
 def read_number(value: object) -> float:
-    """Read a decimal number; never NaN or infinity, which no JSON holds."""
+    """Read a decimal number of at most `MAX_NUMBER`; never NaN or infinity, which no JSON holds."""
     expected = {"expected": "a number such as 4.5"}
     if isinstance(value, str):
         if not re.fullmatch(r"\s*[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?\s*", value):
             raise PydanticCustomError("bad_number", "this is not a number", expected)
         return float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if not -MAX_NUMBER <= value <= MAX_NUMBER:  # so neither is NaN
+            raise PydanticCustomError("bad_number", "this number is too large to keep", expected)
         return float(value)
     raise PydanticCustomError("wrong_shape", "a number belongs here", expected)
 
@@ -112,6 +115,10 @@ def read_number(value: object) -> float:
 Duration = Annotated[
     str, PlainValidator(read_duration), WithJsonSchema({"type": "string", "examples": ["PT44M", "16 hours"]})
 ]
-Number = Annotated[float, PlainValidator(read_number), WithJsonSchema({"type": "number"})]
+Number = Annotated[
+    float,
+    PlainValidator(read_number),
+    WithJsonSchema({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}),
+]
 
 __all__ = ["Duration", "Number", "Price", "price_of", "seconds_of"]

@@ -1,7 +1,8 @@
 """What the JSON Schemas say of times and URLs: the rules of `schemas.values` as patterns that every language understands.
 
 They are exact but for what no pattern can say well: IPv6 and international host names in detail, a host's length in all,
-and times whose offset moves them over the edge of 1900 or 2100. There the worker decides.
+a URL's length in bytes (here it is in characters), and times whose offset moves them over the edge of 1900 or 2100. There
+the worker decides.
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ _CLOCK = r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
 _ZONE = r"[ \t]*(?:[Zz]|UTC|GMT|[+-](?:(?:0?[0-9]|1[0-3])(?::?[0-5][0-9])?|14(?::?00)?))"
 TIME_PATTERN = rf"^\s*{_DATE}(?:(?:[Tt]|[ \t]+){_CLOCK}(?:{_ZONE})?)?\s*$"
 
-_SEEN = r"[^\s\u0000-\u001f\u007f-\u009f]"
+_SEEN = r"[^\s\u0000-\u001f\u007f-\u009f\ufffd]"
 _LABEL = r"(?!-)[A-Za-z0-9_\u00a1-\uffff-]{0,62}[A-Za-z0-9_\u00a1-\uffff]"
 _BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _HOST = rf"(?:(?:{_BYTE}\.){{3}}{_BYTE}|(?:{_LABEL}\.)+(?![0-9]+(?:[.:/?#\s]|$)){_LABEL})\.?"
 _PORT = r"(?!0+(?:[/?#\s]|$))(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_AUTHORITY = rf"(?:\[[0-9A-Fa-f:.]+\]|{_HOST})(?::(?:{_PORT})?)?"
 _REST = rf"(?:[?#](?:(?!/){_SEEN})*)?(?:/(?: |{_SEEN})*)?"
-URL_PATTERN = rf"^\s*[Hh][Tt][Tt][Pp][Ss]?://(?:\[[0-9A-Fa-f:.]+\]|{_HOST})(?::(?:{_PORT})?)?{_REST}\s*$"
+_ABSOLUTE = rf"[Hh][Tt][Tt][Pp][Ss]?://{_AUTHORITY}{_REST}"
+URL_PATTERN = rf"^\s*{_ABSOLUTE}\s*$"
+_WITHOUT_SCHEME = rf"//{_AUTHORITY}(?:[/?#](?: |{_SEEN})*)?"
+_WITHOUT_HOST = rf"/(?![/\\]){_SEEN}(?: |{_SEEN})*"
+IMAGE_URL_PATTERN = rf"^\s*(?:{_ABSOLUTE}|{_WITHOUT_SCHEME}|{_WITHOUT_HOST})\s*$"

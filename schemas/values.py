@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from schemas.patterns import TIME_PATTERN, URL_PATTERN
+from schemas.patterns import IMAGE_URL_PATTERN, TIME_PATTERN, URL_PATTERN
 from schemas.urls import escape_spaces, url_fault
 
 MAX_URL_BYTES = 2048  # the longest of 22,000 real documents has 450; a PostgreSQL index entry holds 2,704
@@ -201,9 +201,10 @@ WebUrl = Annotated[
 ImageUrl = Annotated[
     str,
     PlainValidator(read_image_url),
-    WithJsonSchema(
-        {"type": "string", "format": "uri-reference", "pattern": "^(https?:/)?/", "maxLength": MAX_URL_BYTES}
-    ),
-]
+    WithJsonSchema({
+        "type": "string", "pattern": IMAGE_URL_PATTERN, "maxLength": MAX_URL_BYTES, "examples": ["/assets/1.jpg"],
+        "description": "The address of a picture: whole, or read against the page of the article (/… or //host/…).",
+    }),
+]  # fmt: skip
 
 __all__ = ["Boolean", "Context", "ImageUrl", "Integer", "Text", "Timestamp", "Topic", "WebUrl"]

@@ -29,7 +29,7 @@ def test_a_collection_has_the_same_result_in_both_databases(name, corpus, tmp_pa
     for store, settings in (("sqlite", {}), ("postgresql", {"COPYDESK_DATABASE_URL": postgres_url})):
         cwd = tmp_path / store
         cwd.mkdir()
-        run = copydesk("ingest", "--json", folder, cwd=cwd, **settings)
+        run = copydesk("ingest", "--json", folder, cwd=cwd, COPYDESK_LINK="false", **settings)
         assert run.returncode == 1, run.stderr
         documents, summary = results(run.stdout)
         assert sorted(document["path"] for document in documents) == files

@@ -52,6 +52,10 @@ def explain_failure(error: Exception) -> Exit:
     if type(error).__name__ == "ServerUnfit":
         say(f"copydesk: {error}")
         return Exit.UNSOUND
+    if type(error).__name__ == "SubmissionUnsure":
+        say(f"copydesk: Redis does not answer: {error}")
+        say("          Submit them again when it does; what had arrived is unchanged then.")
+        return Exit.UNREACHABLE
     if type(error).__name__ == "EmbeddedServerError":
         say(f"copydesk: {error}")
         return Exit.UNREACHABLE

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
+
+from schemas.patterns import IMAGE_URL_PATTERN
 
 GOOD_URLS = [
     "https://news.example/story", "http://a.b", "HTTPS://News.Example:8080/x?y=z#q", "https://127.0.0.1/x", "https://[::1]:80/x",
@@ -15,7 +18,16 @@ ODD_URLS = [
     "https://user:secret@a.example/x", "https://a.example\\x", "https://a.example/\tx", "https://a.example/\nx", "https://a.example:0/x",
     "https://a.example:65536/", "https://a.example:x/", "https://-a.example/", "https://a-.example/", "https://a..example/",
     "https://1.2.3.256/", "https://1.2.3/", "https://a.exa mple/", "https://[zz]/", "javascript:alert(1)", "https://a.example/" + "x" * 2048,
-    "https://" + "a" * 64 + ".example/",
+    "https://" + "a" * 64 + ".example/", "https://a.example/\ufffd",
+]  # fmt: skip
+GOOD_IMAGES = [
+    *GOOD_URLS, "/assets/1.jpg", " /a ", "/with blank.jpg", "/küste?x=1&y#z", "/x\\y", "//cdn.example/1.jpg", "//cdn.example",
+    "//127.0.0.1:80?q=a b", "//[::1]/x", "//a_b.example:/x y",
+]  # fmt: skip
+ODD_IMAGES = [
+    *(url for url in ODD_URLS if url != "//a.example"), "/", "//", "///x", "/\\x", "/ x", "x.jpg", "./x.jpg", "?x", "#x", "/a\tb", "/\ufffd",
+    "//user@a.example/x", "//a", "//a.example:0/x", "//-a.example/x", "//a.exa mple/x", "//a.example\\x", "data:image/png;base64,AA==",
+    "/" + "x" * 2048, "//a.example/" + "x" * 2048,
 ]  # fmt: skip
 GOOD_TIMES = [
     "2020-05-29T22:57:00Z", "2020-05-29", "2020-5-9 2:03", "2020-02-29t22:57:00.123456+05:30", "1900-01-02", "2100-12-30T00:00",
@@ -26,7 +38,16 @@ ODD_TIMES = [
     "2101-05-01", "2020-05-29T24:00:00Z", "2020-05-29T10:60Z", "2020-05-29T10:00:61Z", "2020-05-29T10Z", "2020-05-29Z",
     "2020-05-29T10:00:00+15:00", "2020-05-29T10:00:00+14:30", "2020-05-29T10:00:00+05:75", "29 May 2020",
 ]  # fmt: skip
+NUMBERS = [0, 34, -1, 4.5, -0.25, 1e15]
 ODD_VALUES = [None, True, False, 0, -1, 2**31, 1.5, "", "x", [], {}, [[]], ["x"], {"url": 1}]
+
+_OTHER_NAME = re.compile(r"(?:The older|Another) name of (\w+)\.")
+
+
+def other_names(properties: dict[str, Any]) -> dict[str, str]:
+    """Of each name that a field has beside its newest, that newest one."""
+    found = {name: _OTHER_NAME.fullmatch(about.get("description", "")) for name, about in properties.items()}
+    return {name: match[1] for name, match in found.items() if match}
 
 
 class Generator:
@@ -53,6 +74,8 @@ class Generator:
         if "const" in schema:
             return schema["const"]
         kind = schema.get("type")
+        if kind is None and "properties" not in schema:
+            return dice.choice(ODD_VALUES)
         if kind == "object" or "properties" in schema:
             return self._object(schema)
         if kind == "array":
@@ -62,6 +85,8 @@ class Generator:
             return dice.choice(
                 [low, high, 0, 34, *([low - 1, high + 1] if self._oddness and "minimum" in schema else [])]
             )
+        if kind == "number":
+            return dice.choice([*NUMBERS, *([1e16, -(10**16), 10**400] if self._oddness else [])])
         if kind in ("boolean", "null"):
             return dice.random() < 0.5 if kind == "boolean" else None
         return self._text(schema)
@@ -69,16 +94,16 @@ class Generator:
     def _object(self, schema: dict[str, Any]) -> dict[str, Any]:
         dice, properties = self._dice, schema.get("properties", {})
         needed = set(schema.get("required", ()))
-        # Of a field and its older names one is given, as producers do.
-        older = {part["description"].removeprefix("The older name of ").rstrip("."): name
-                 for name, part in properties.items() if part.get("deprecated")}  # fmt: skip
+        # Of a field's names one is given, as producers do.
+        others = other_names(properties)
         found = {}
         for name in properties:
-            if properties[name].get("deprecated"):
+            if name in others:
                 continue
             keep = dice.random() < 0.5 if name not in needed else dice.random() >= self._oddness
             if keep:
-                chosen = older[name] if name in older and name not in needed and dice.random() < 0.4 else name
+                further = [other for other, newest in others.items() if newest == name and name not in needed]
+                chosen = dice.choice(further) if further and dice.random() < 0.4 else name
                 found[chosen] = self._value(properties[name])
         if dice.random() < 0.3:
             found["somethingElse"] = dice.choice(ODD_VALUES)
@@ -90,8 +115,12 @@ class Generator:
             return dice.choice(
                 ["garbage", "2020-13-01T00:00:00Z", "2020-05-29T22:57:00"] if odd else ["2020-05-29T22:57:00Z"]
             )
+        if schema.get("pattern") == IMAGE_URL_PATTERN:
+            return dice.choice(ODD_IMAGES if odd else GOOD_IMAGES)
         if "//" in schema.get("pattern", ""):
             return dice.choice(ODD_URLS if odd else GOOD_URLS)
         if "pattern" in schema:
             return dice.choice(ODD_TIMES if odd else GOOD_TIMES)
-        return dice.choice(["", "x", "No", "1.10", "Küste 🌊", "a\nb"])
+        longest = schema.get("maxLength")
+        edge = ["🌊" * (longest + odd)] if longest else []
+        return dice.choice(["", "x", "No", "1.10", "Küste 🌊", "a\nb", *edge])

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.amounts import Price, price_of, seconds_of
+from pydantic_core import PydanticCustomError
+
+from schemas.amounts import MAX_NUMBER, Price, price_of, read_number, seconds_of
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,22 @@ def test_any_text_is_a_duration_that_fits_or_none(text):
 )  # fmt: skip
 def test_prices(text, price):
     assert price_of(text) == price
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("4.5", 4.5), (" -1 ", -1), (4, 4), (4.5, 4.5), (MAX_NUMBER, 1e15), ("9" * 15 + "." + "9" * 15, 1e15)],
+)
+def test_numbers(written, number):
+    assert read_number(written) == number
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [("", "bad_number"), ("1e5", "bad_number"), ("9" * 16, "bad_number"), (float("nan"), "bad_number"),
+     (float("inf"), "bad_number"), (10**400, "bad_number"), (True, "wrong_shape"), (None, "wrong_shape")],
+)  # fmt: skip
+def test_what_is_no_number(written, code):
+    with pytest.raises(PydanticCustomError) as caught:
+        read_number(written)
+    assert caught.value.type == code
