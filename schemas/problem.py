@@ -67,7 +67,7 @@ def excerpt(value: str, field: str | None = None) -> str:
     """Shorten a value for people to recognise, without secrets or what a terminal would obey."""
     if field is not None and "secured" in field:
         return "(masked)"
-    shown = _CREDENTIALS.sub("//***@", value[: _EXCERPT * 4])
+    shown = _CREDENTIALS.sub("//…@", value[: _EXCERPT * 4])
     shown = _printable(shown, " ")
     return shown if len(shown) <= _EXCERPT else shown[: _EXCERPT - 1] + "…"
 

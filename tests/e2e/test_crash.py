@@ -38,7 +38,7 @@ def workers_main_process(data_dir: Path) -> int | None:
     return None
 
 
-@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def test_a_worker_killed_in_the_middle_changes_nothing(store, documents, tmp_path, request):
     quiet, rough = tmp_path / "quiet", tmp_path / "rough"
     quiet.mkdir()

@@ -80,7 +80,7 @@ def test_an_audit_that_fails_is_4(tmp_path, redis_client, valkey):
     settings = {"COPYDESK_REDIS_URL": valkey.url}
     ends(0, "audit", cwd=tmp_path, **settings)
     redis_client.xdel("documents", redis_client.xadd("documents", {"raw": "x"}))
-    assert "removed by somebody else" in " ".join(ends(4, "audit", cwd=tmp_path, **settings).stdout.split())
+    assert "vanished from lane documents" in " ".join(ends(4, "audit", cwd=tmp_path, **settings).stdout.split())
 
 
 def test_waiting_in_vain_is_5(tmp_path, redis_client, valkey):

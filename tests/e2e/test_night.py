@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.documents import document
 from tests.servers import Background, Valkey, copydesk, until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 
 @pytest.fixture

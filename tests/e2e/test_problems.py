@@ -48,7 +48,7 @@ def test_all_problems_are_the_same_objects_everywhere(up, crawler):
     folder, worker = up
     (folder / "bad.md").write_text(BAD)
     checked = json.loads(copydesk("check", "--json", "bad.md", cwd=folder).stdout)
-    answer = receipt(crawler, {"raw": BAD})
+    answer = receipt(crawler, {"raw": BAD, "source": "told-everywhere"})
     assert [found["code"] for found in answer["problems"]] == [
         "wrong_shape", "no_title", "bad_primary_url", "bad_integer", "bad_time", "related_without_url"
     ]  # fmt: skip
@@ -92,7 +92,7 @@ def test_odd_entries(fields, outcome, codes, crawler):
 
 
 def test_a_reply_to_anywhere_else_is_refused_and_nothing_is_written_there(up, crawler):
-    for target in (
+    targets = (
         "articles",
         "documents",
         "copydesk:outcomes:documents",
@@ -100,9 +100,10 @@ def test_a_reply_to_anywhere_else_is_refused_and_nothing_is_written_there(up, cr
         "REPLIES:x",
         "replies:\x00",
         b"replies:\xff",
-    ):
+    )
+    for number, target in enumerate(targets):
         before = crawler.type(target)
-        id_ = crawler.xadd("documents", {"raw": GOOD, "reply_to": target}).decode()
+        id_ = crawler.xadd("documents", {"raw": GOOD, "reply_to": target, "source": f"elsewhere-{number}"}).decode()
         until(lambda id_=id_: f'"id": "{id_}"' in up[1].text(), what="it is told in the log")
         (line,) = [json.loads(line) for line in up[1].text().splitlines() if f'"id": "{id_}"' in line]
         assert (line["outcome"], line["codes"]) == ("rejected", ["bad_reply_to"])

@@ -115,6 +115,7 @@ def copydesk(desk, monkeypatch, capfd, tmp_path):
         signal.signal(number, handler)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_every_command_is_run_and_five_hundred_are_mended(copydesk):
     said = {}

@@ -26,6 +26,7 @@ def _write(folder):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_one_ingest_shows_its_story_everywhere(tmp_path):
     folder = _write(tmp_path / "in")

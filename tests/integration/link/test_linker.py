@@ -72,6 +72,7 @@ def test_what_changed_step_by_step_ends_as_if_all_were_new(store_url, tmp_path, 
     engine.dispose()
 
 
+@pytest.mark.long
 def test_a_small_window_over_a_long_time_finds_the_same(store_url, tmp_path):
     engine = fresh_store(store_url, tmp_path)
     keep_past(engine, Random(1))

@@ -115,6 +115,7 @@ def test_a_stopped_leader_gives_the_lead_back_and_the_feed_has_its_stories(store
     engine.dispose()
 
 
+@pytest.mark.long
 def test_an_outage_of_the_store_only_costs_time(postgres, tmp_path, valkey):
     with postgres.database() as url:
         engine = fresh_store(url, tmp_path)

@@ -36,7 +36,7 @@ def closed(postgres, url):
         admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
-@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("store", [pytest.param("sqlite", marks=pytest.mark.long), "postgresql"])
 def test_documents_wait_without_blame_and_go_on_within_seconds(store, valkey, redis_client, tmp_path, request):
     url = request.getfixturevalue("postgres_url") if store == "postgresql" else f"sqlite:///{tmp_path}/copydesk.db"
     settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": url, **SHORT, "COPYDESK_LEASE_SECONDS": "10",

@@ -64,6 +64,7 @@ def flows(redis_client, receipts, number, *, seconds=60):
     until(lambda: id_ in receipts(), seconds=seconds, what="a document is stored")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["hang", "end"])
 def test_a_dispatcher_that_hangs_or_ends_is_replaced(how, start, redis_client, receipts):
     run, state = start()
@@ -75,6 +76,7 @@ def test_a_dispatcher_that_hangs_or_ends_is_replaced(how, start, redis_client, r
     assert [w.pid for w in workers(redis_client)] == [state.pid], "the process stayed"
 
 
+@pytest.mark.long
 def test_a_binding_that_somebody_deleted_is_made_again(start, redis_client, receipts):
     start()
     redis_client.delete("_kombu.binding.copydesk")
@@ -89,6 +91,7 @@ def test_a_main_process_that_is_killed_comes_again(start, redis_client, receipts
     assert "it starts again" in run.text()
 
 
+@pytest.mark.long
 def test_a_pool_process_that_is_stopped_is_replaced(start, redis_client, receipts):
     run, state = start()
     os.kill(state.pool[0].pid, signal.SIGSTOP)
@@ -96,6 +99,7 @@ def test_a_pool_process_that_is_stopped_is_replaced(start, redis_client, receipt
     assert "does not take up its batch" in run.text()
 
 
+@pytest.mark.long
 def test_a_worker_whose_supervisor_is_killed_stops(start, redis_client):
     run, _ = start()
     run.process.kill()

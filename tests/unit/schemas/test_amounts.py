@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pydantic_core import PydanticCustomError
 
 from schemas.amounts import MAX_NUMBER, Price, price_of, read_number, seconds_of
