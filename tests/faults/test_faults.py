@@ -21,6 +21,7 @@ LONG_CRASHES = [(point, store, turn) for point in POINTS for store, turns in (("
                 for turn in range(turns)]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", QUICK)
 def test_documents_flow_again_after(name, desk_on):
     scene = desk_on("postgresql")
@@ -30,11 +31,13 @@ def test_documents_flow_again_after(name, desk_on):
         pytest.skip(str(why))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", POINTS)
 def test_documents_flow_again_after_a_crash_at(point, desk_on):
     assert desk_on("postgresql").glance(crash_at(point), point) <= RECOVERY_SECONDS
 
 
+@pytest.mark.long
 def test_the_census_after_them_all_is_clean(desk_on):
     scene = desk_on("postgresql")
     scene.traffic.resume()
@@ -45,6 +48,7 @@ def test_the_census_after_them_all_is_clean(desk_on):
     assert findings.counted["receipts"] > 0
 
 
+@pytest.mark.long
 def test_sqlite_locked_by_another_writer(desk_on):
     assert desk_on("sqlite").strike(FAULTS["sqlite_locked"].strike, "sqlite_locked").recovery <= RECOVERY_SECONDS
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from worker.intake.stream import LeaseQueue
-from worker.runtime.slowdown import KEY, SlowDown, report_trouble
+from worker.runtime.slowdown import KEY, SlowDown
 from worker.settings import Settings
 
 
@@ -13,8 +13,8 @@ def desk(redis_client):
     for queue in queues:
         queue.ensure()
 
-    def figures() -> list[float]:
-        SlowDown(Settings(slow_down_backlog=10)).update(redis_client, queues)
+    def figures(*, trouble: bool = False) -> list[float]:
+        SlowDown(Settings(slow_down_backlog=10), redis_client).update(queues, trouble=trouble)
         return [float(v) for v in redis_client.mget([f"{KEY}:documents", f"{KEY}:documents:bulk", KEY])]
 
     return figures
@@ -46,11 +46,11 @@ def test_an_entry_that_waits_too_long_counts_by_the_servers_clock(redis_client, 
 
 
 def test_a_store_in_trouble_slows_all_down(redis_client, desk):
-    report_trouble(redis_client)
-    assert desk() == [5, 5, 5]
+    assert desk(trouble=True) == [5, 5, 5]
+    assert desk() == [5, 5, 5], "another worker hears of it"
     assert 0 < redis_client.pttl("copydesk:store-trouble") <= 5000
 
 
 def test_they_expire_within_seconds(redis_client, desk):
     desk()
-    assert all(0 < redis_client.pttl(key) <= 5000 for key in (KEY, f"{KEY}:documents"))
+    assert all(0 < redis_client.pttl(key) <= 8000 for key in (KEY, f"{KEY}:documents"))
