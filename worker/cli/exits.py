@@ -54,7 +54,7 @@ def explain_failure(error: Exception) -> Exit:
         return Exit.UNSOUND
     if type(error).__name__ == "SubmissionUnsure":
         say(f"copydesk: Redis does not answer: {error}")
-        say("          Submit them again when it does; what had arrived is unchanged then.")
+        say("          Look at COPYDESK_REDIS_URL. Submit them again later; what had arrived is unchanged then.")
         return Exit.UNREACHABLE
     if type(error).__name__ == "EmbeddedServerError":
         say(f"copydesk: {error}")

@@ -31,6 +31,7 @@ def submit(
     from dataclasses import replace
 
     from worker.cli.show import plain, print_json
+    from worker.intake.connect import connect
     from worker.intake.producer import Producer
     from worker.intake.sources import read_paths
     from worker.settings import settings
@@ -45,6 +46,8 @@ def submit(
     if wait:
         # One who waits here is answered here.
         submissions = [replace(submission, reply_to=None) for submission in submissions]
+    with connect(config.redis) as client:
+        client.ping()  # a server that is not there is told at once, before anything is tried again for long
     pushed: list[tuple[str, str]] = []
     found: dict[str, Receipt] = {}
     with Producer(config.redis, lane=target, source=source, receipts=wait) as desk:
