@@ -171,6 +171,11 @@ def copydesk(*arguments: object, cwd: Path, timeout: float = 100, **settings: st
                           capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)  # fmt: skip
 
 
+def _as_on_a_terminal() -> None:
+    """Ctrl-C works, also where the tests themselves were started in the background, with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Background:
     """A `copydesk …` that stays, in a session of its own; at the end it is stopped as Ctrl-C does."""
 
@@ -178,7 +183,8 @@ class Background:
         self.log = cwd / f"{arguments[0]}-{uuid.uuid4().hex[:6]}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command(*arguments), cwd=cwd, env=environment(**settings), stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True)  # fmt: skip
+                                            stdout=log, stderr=log, start_new_session=True,
+                                            preexec_fn=_as_on_a_terminal)  # fmt: skip
 
     def text(self) -> str:
         return self.log.read_text("utf-8", "replace")

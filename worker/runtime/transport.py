@@ -173,8 +173,9 @@ class Transport(redis.Transport):
         if fault is not None:
             _dropped(fault)
             return
-        # Limits of a message's own would go unchecked into the pool's timers; ours are the configuration's.
-        (message.get("headers") or {}).pop("timelimit", None)
+        # Limits of a message's own would go unchecked into the pool's timers, stamps into its loop; ours has neither.
+        for name in ("timelimit", "stamped_headers", "stamps"):
+            (message.get("headers") or {}).pop(name, None)
         try:
             super()._deliver(message, queue)
         except Exception as error:
