@@ -47,9 +47,21 @@ class Desk:
         return self
 
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", *self._module, "worker", "--concurrency", str(PROCESSES), "--name", name]
+        # The product's own supervisor would start the unchanged code.
+        bare = ["--no-supervised"] if len(self._module) > 1 else []
+        command = [
+            sys.executable,
+            "-m",
+            *self._module,
+            "worker",
+            "--concurrency",
+            str(PROCESSES),
+            "--name",
+            name,
+            *bare,
+        ]
         with self.log.open("ab") as log:
-            return subprocess.Popen(command, cwd=self._folder, env=environment(**self._settings), stdin=subprocess.DEVNULL,
+            return subprocess.Popen(command, cwd=self._folder, env=environment(**{"COPYDESK_LINK": "false", **self._settings}), stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log, start_new_session=True)  # fmt: skip
 
     def _restart_what_ended(self) -> None:
