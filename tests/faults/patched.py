@@ -18,7 +18,7 @@ def settle_first() -> None:
         tasks._queue(batch.lane).settle((entry.id, "stored") for entry in entries)
         return process(engine, batch, entries, innocent=innocent, suspect=suspect)
 
-    tasks.process = early  # type: ignore[assignment]
+    tasks.process = early  # type: ignore[assignment]  # the patch is the point
 
 
 def poison() -> None:
