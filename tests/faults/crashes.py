@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from celery import Celery
 
-from tests.faults.faults import Strike
+from tests.faults.registry import Strike
 from tests.faults.manifest import Sent, now
 from tests.faults.scene import Scene, postgres
 from tests.faults.stores import SqliteStore

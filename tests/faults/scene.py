@@ -35,15 +35,28 @@ _STUCK_SECONDS = 4 * RECOVERY_SECONDS
 """When nothing has moved for so long it is not the machine that is slow: it is stuck."""
 
 
+class MetNothing(AssertionError):
+    """Raised when nothing was under way at the moment of a fault, which then has shown nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """One fault, survived. `pending`: entries under way when it struck; `drained`: seconds until the backlog was done."""
+    """One fault, after which the desk went on. `pending`: entries under way when it struck. Seconds after its end:
+    `recovery` until a document sent then was stored, `drained` until the backlog was done; `took`: in all.
+    """
 
     fault: str
     pending: int
     recovery: float
     drained: float
+    took: float
     findings: Findings
+
+    def judge(self) -> Struck:
+        """Raises AssertionError when documents flowed too late or the census found anything."""
+        assert self.findings.clean, f"{self.fault}: {self.findings}"
+        assert self.recovery <= RECOVERY_SECONDS, f"{self.fault}: documents flowed after {self.recovery:.0f} s"
+        return self
 
 
 class Scene:
@@ -128,9 +141,10 @@ class Scene:
     def strike(self, fault: Callable[[Scene], int | None], name: str) -> Struck:
         """Under load, let `fault` happen (it returns when it is over, with the entries that it met), and look at the result.
 
-        Raises AssertionError when it met nothing, when documents do not flow again or something is stuck, or when the
-        census finds anything. Whether the recovery was quick enough (RECOVERY_SECONDS) is for the caller to judge.
+        Raises MetNothing when it met nothing although all went well, AssertionError when something is stuck. Whether the
+        recovery was quick enough and the census is clean is for the caller to judge, see `Struck.judge`.
         """
+        began = time.monotonic()
         self.traffic.resume()
         before = self.until_busy()
         met = fault(self)
@@ -138,9 +152,9 @@ class Scene:
         recovery = self.until_flowing(name)
         drained = recovery + self.until_drained(name)
         findings = self.census.take()
-        assert findings.clean, f"{name}: {findings}\n{self.ending()}"
-        assert pending > 0, f"{name} met nothing that was under way"
-        return Struck(name, pending, recovery, drained, findings)
+        if findings.clean and not pending:
+            raise MetNothing(f"{name} met nothing that was under way")
+        return Struck(name, pending, recovery, drained, time.monotonic() - began, findings)
 
     def glance(self, fault: Callable[[Scene], int | None], name: str) -> float:
         """As `strike`, but documents go on streaming, and the census is left to the end; returns the recovery's seconds."""
@@ -180,15 +194,18 @@ class Scene:
             if left < least:
                 least, moved = left, time.monotonic()
             if time.monotonic() - moved > _STUCK_SECONDS:
-                state = {lane: self.client.xpending_range(lane, GROUP, "-", "+", 5) for lane in ALL_LANES}
-                raise AssertionError(f"{left} entries are stuck after {name}\n{state}\n{self.ending()}")
+                raise AssertionError(f"{left} entries are stuck after {name}\n{self.ending()}")
             time.sleep(0.05)
         return time.monotonic() - started
 
     def ending(self) -> str:
-        """The end of the workers' log without the usual, for a failure's message."""
+        """What hangs where, and the end of the workers' log without the usual, for a failure's message."""
+        state = {"Celery's queue": self.client.llen("copydesk"), "pool": self.desk.pool(), "mains": self.desk.mains()}
+        for lane in (*ALL_LANES, INTERNAL_LANE):
+            state[lane] = self.client.xpending_range(lane, GROUP, "-", "+", 3)
         lines = [line for line in self.desk.text().splitlines() if '"info"' not in line and '"rejected"' not in line]
-        return "\n".join(line[:1500] for line in lines[-25:])
+        return "\n".join([*(f"{what}: {found}" for what, found in state.items()), self.store.activity(),
+                          *(line[:1500] for line in lines[-25:])])  # fmt: skip
 
     def arm(self, point: str, action: str = "kill") -> None:
         """Let the next process that reaches the failpoint `point` do `action`, once."""
