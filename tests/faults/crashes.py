@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 from celery import Celery
 
-from tests.faults.registry import Strike
 from tests.faults.manifest import Sent, now
+from tests.faults.registry import Strike
 from tests.faults.scene import Scene, postgres
 from tests.faults.stores import SqliteStore
 from tests.faults.traffic import AGAIN, fields, text_of
@@ -40,7 +40,9 @@ def crash_at(point: str, action: str = "kill") -> Strike:
     return strike
 
 
-_LEAVES_NOTHING = frozenset({"ingest.settled", "submit.added", "replay.recorded", "replay.sent", "retract.sent"})
+_LEAVES_NOTHING = frozenset(
+    {"ingest.readded", "ingest.settled", "submit.added", "replay.recorded", "replay.sent", "retract.sent"}
+)
 """Points at which the entries of the dying process itself are settled, or not handed out: others are under way."""
 
 Provoke = Callable[[Scene, str, str], contextlib.AbstractContextManager[None]]

@@ -60,17 +60,19 @@ class Struck:
 
 
 class Scene:
-    """The servers, the desk and the traffic, as a context manager. `times`: the settings of the time-outs."""
+    """The servers, the desk and the traffic, as a context manager. `times`: the settings of the time-outs; `quick`: a desk
+    of one process, for crashes at failpoints.
+    """
 
     def __init__(self, store: Store, *, times: dict[str, str] | None = None, patch: str | None = None, seed: int = 0,
-                 rate: float = 60) -> None:  # fmt: skip
+                 rate: float = 60, quick: bool = False) -> None:  # fmt: skip
         self.store = store
         self.folder = Path(tempfile.mkdtemp(prefix="cd-scene-"))
         self.points = self.folder / "points"
         self.points.mkdir()
         self.redis = Valkey(fsync="always")  # the setting that promises that nothing acknowledged is lost
         self._times = SHORT_TIMES if times is None else times
-        self._patch, self._seed, self._rate = patch, seed, rate
+        self._patch, self._seed, self._rate, self._quick = patch, seed, rate, quick
         self._undo: list[Callable[[], object]] = [lambda: shutil.rmtree(self.folder, ignore_errors=True)]
 
     def __enter__(self) -> Scene:
@@ -104,7 +106,7 @@ class Scene:
         }
         for lane in (*ALL_LANES, INTERNAL_LANE):
             LeaseQueue(self.client, lane).ensure()
-        self.desk = Desk(self.folder, self.settings, self.client, patch=self._patch)
+        self.desk = Desk(self.folder, self.settings, self.client, patch=self._patch, quick=self._quick)
         self._later(self.desk.stop)
         self.desk.start()
         self.manifest = Manifest(self.folder / "manifest.jsonl")

@@ -39,7 +39,8 @@ def main() -> int:
     options = _options()
     registry.long_form = True
     results = Results(Path(options.results).absolute())
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT is ignored where a shell started this in the background
+        signal.signal(number, signal.default_int_handler)
     draw = random.Random(options.seed)
     plan = _rounds(options, draw) if options.rounds else _random(options, draw)
     length = f"{options.rounds} rounds" if options.rounds else f"{options.minutes:g} minutes"
@@ -116,7 +117,7 @@ def _strike(scene: Scene, named: Named, results: Results) -> bool:
             if tries < _TRIES:
                 continue
             results.failed(name, error, load=os.getloadavg()[0])
-        except Exception as error:  # noqa: BLE001  the others are wanted too
+        except Exception as error:
             results.failed(name, error, load=os.getloadavg()[0])
             is_sound = False
         else:

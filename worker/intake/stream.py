@@ -25,6 +25,8 @@ from worker.intake.oversized import read_beginning
 
 GROUP = "copydesk"
 DISPATCHED = "dispatched"
+RETURNED = "returned"
+"""Holds what was given back because the store could not be used, until it is dispatched again."""
 _PROBE = "copydesk:probe"
 _WHOLE_READINGS = 2
 """Attempts at an oversized entry that read it to its end, for its digest."""
@@ -123,10 +125,13 @@ class LeaseQueue:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    def dispatch(self, *, most: int, pending_cap: int, most_bytes: int) -> Dispatched:
-        """Hand out up to `most` new entries, without their payload, while fewer than `pending_cap` are pending."""
-        keys = [self.lane, self.giants]
-        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, keys=keys)
+    def dispatch(self, *, most: int, pending_cap: int, most_bytes: int, full: bool = False) -> Dispatched:
+        """Hand out up to `most` new entries, without their payload, while fewer than `pending_cap` are pending.
+
+        `full`: fewer than `most` only if everything handed out before has been taken up.
+        """
+        keys, rule = [self.lane, self.giants], "full" if full else ""
+        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, rule, keys=keys)
         entries = tuple((_text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
         return Dispatched(int(reply[0]), int(reply[1]), entries)
 
@@ -159,11 +164,15 @@ class LeaseQueue:
         if ids:
             self._run("suspect", GROUP, worker, *ids)
 
-    def release(self, worker: str, ids: Sequence[str], *, lease_seconds: float, delay_seconds: float = 0) -> None:
-        """Give the entries back, to be dispatched again after `delay_seconds` by whoever is alive."""
+    def release(self, worker: str, ids: Sequence[str], *, lease_seconds: float, delay_seconds: float = 0,
+                whole: bool = False) -> None:  # fmt: skip
+        """Give the entries back, to be dispatched again after `delay_seconds` by whoever is alive.
+
+        `whole`: their batch was not too large, so that they may travel in as large ones.
+        """
         if ids:
             idle = max(0, int((lease_seconds - delay_seconds) * 1000))
-            self._run("give_back", GROUP, worker, DISPATCHED, idle, *ids)
+            self._run("give_back", GROUP, worker, RETURNED if whole else DISPATCHED, idle, *ids)
 
     def settle(self, outcomes: Iterable[tuple[str, str]]) -> list[str]:
         """Remove entries whose outcome is committed; returns those that were still there: nobody else settled them."""
@@ -176,10 +185,14 @@ class LeaseQueue:
         fresh = self._run("readd", GROUP, id_, keys=[self.lane, self.counters, self.giants])
         return _text(fresh) if fresh else None
 
-    def reap(self, *, lease_seconds: float, most: int = 100) -> list[tuple[str, int]]:
-        """Take entries whose lease ran out for dispatching again: (id, attempts that ended in a death)."""
+    def reap(self, *, lease_seconds: float, most: int = 100, whole: bool = False) -> list[tuple[str, int]]:
+        """Take entries whose lease ran out for dispatching again: (id, attempts that ended in a death).
+
+        `whole`: only those that were released as such, else the others too.
+        """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, DEATHS_KEPT_SECONDS)
+        arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, DEATHS_KEPT_SECONDS,
+                     *((RETURNED,) if whole else ()))  # fmt: skip
         reply = self._run("reap", *arguments, keys=[self.lane, self.deaths])
         return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 

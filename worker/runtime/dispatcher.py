@@ -33,6 +33,7 @@ from worker.store.read import highest_id
 log = get_logger("dispatch")
 
 _LONGEST_IDLE_SECONDS = 0.02
+_GATHER_SECONDS = 1.0  # between batches that are not full, while the workers are behind; many small ones cost them more
 _HELD_SECONDS = 0.1  # between looks while nothing may be handed out
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
@@ -86,6 +87,8 @@ class DispatchLoop(threading.Thread):
             (lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))
         ]
         self._busy: set[str] = set()
+        self._small_at: dict[str, float] = {}
+        """When a lane last sent a batch that was not full."""
         self._ended = threading.Event()
         self._store = StoreWatch(self._engine)
         self._redis = Outage("Redis")
@@ -228,8 +231,12 @@ class DispatchLoop(threading.Thread):
     def _turn(self, lane: Lane, queue: LeaseQueue, pending_cap: int) -> int:
         config, count = self._config, 0
         for _ in range(lane.weight):
+            since = time.monotonic() - self._small_at.get(lane.name, -_GATHER_SECONDS)
             dispatched = queue.dispatch(
-                most=config.batch_documents, pending_cap=pending_cap, most_bytes=config.batch_bytes
+                most=config.batch_documents,
+                pending_cap=pending_cap,
+                most_bytes=config.batch_bytes,
+                full=since < _GATHER_SECONDS,
             )
             ids = [id_ for id_, _ in dispatched.entries]
             if ids:
@@ -242,6 +249,8 @@ class DispatchLoop(threading.Thread):
             else:
                 self._busy.discard(lane.name)
             if len(ids) < config.batch_documents:
+                if ids:
+                    self._small_at[lane.name] = time.monotonic()
                 break
         return count
 
@@ -251,22 +260,27 @@ class DispatchLoop(threading.Thread):
             log.warning(
                 "The clock of Redis went back", lane=lane.name, documents=renewed, next="their leases begin anew"
             )
-        found = queue.reap(lease_seconds=self._config.lease_seconds, most=self._config.pending_cap)
-        if found:
+        lease, cap, batch = self._config.lease_seconds, self._config.pending_cap, self._config.batch_documents
+        returned = queue.reap(lease_seconds=lease, most=cap, whole=True)
+        found = queue.reap(lease_seconds=lease, most=cap)
+        if found or returned:
             failpoint("reap.taken")
-        # One that was there when a process died goes alone, so that only the guilty one is tried to death.
-        innocent = [id_ for id_, attempts in found if attempts == 0]
+        self._send_again(lane, returned, batch)
         # In small batches: where a batch was too slow for its time limit, it must not come back as it was for ever.
-        size = max(1, self._config.batch_documents // _SMALLER_AFTER_A_DEATH)
+        self._send_again(lane, found, max(1, batch // _SMALLER_AFTER_A_DEATH))
+        if found or returned:
+            failpoint("reap.sent")
+        return len(found) + len(returned)
+
+    def _send_again(self, lane: Lane, found: list[tuple[str, int]], size: int) -> None:
+        """In batches of `size`, but one that was there when a process died alone: only the guilty one is tried to death."""
+        innocent = [id_ for id_, attempts in found if attempts == 0]
         for start in range(0, len(innocent), size):
             self._send(lane, innocent[start : start + size])
         for id_, attempts in found:
             if attempts:
                 log.warning("A document is tried again, alone", id=id_, lane=lane.name, attempt=attempts + 1)
                 self._send(lane, [id_])
-        if found:
-            failpoint("reap.sent")
-        return len(found)
 
     def _send(self, lane: Lane, ids: list[str]) -> None:
         try:

@@ -30,7 +30,7 @@ from worker.runtime.report import announce, count, receipt_of
 from worker.runtime.request import StoreUnusable
 from worker.runtime.telling import tell
 from worker.settings import settings
-from worker.store.engine import is_conflict, is_transient, make_engine
+from worker.store.engine import is_conflict, is_timeout, is_transient, make_engine
 
 log = get_logger("ingest")
 
@@ -89,7 +89,7 @@ def ingest(lane: str, ids: list[str]) -> None:
         _ingest_entries(queue, entries, worker)
     except SQLAlchemyError as error:
         # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
-        _release(queue, worker, entries)
+        _release(queue, worker, entries, whole=not is_timeout(error))
         raise StoreUnusable(str(getattr(error, "orig", None) or error)) from None
 
 
@@ -165,10 +165,10 @@ def _process_and_settle(
     tell(batch, versions)
 
 
-def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None:
-    ids = [entry.id for entry in entries]
+def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed], *, whole: bool) -> None:
+    ids, lease = [entry.id for entry in entries], settings().lease_seconds
     try:
-        queue.release(worker, ids, lease_seconds=settings().lease_seconds, delay_seconds=_STORE_DELAY_SECONDS)
+        queue.release(worker, ids, lease_seconds=lease, delay_seconds=_STORE_DELAY_SECONDS, whole=whole)
         failpoint("ingest.released")
     except redis.RedisError as error:
         log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")

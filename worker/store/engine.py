@@ -112,3 +112,9 @@ def is_conflict(error: BaseException) -> bool:
     """A unique or foreign-key violation: another writer was faster; resolve again."""
     original = error.orig if isinstance(error, DBAPIError) else error
     return getattr(original, "sqlstate", None) in ("23505", "23503")
+
+
+def is_timeout(error: BaseException) -> bool:
+    """A statement or a transaction took too long for its time-out: a smaller batch may not."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(original, "sqlstate", None) in ("57014", "25P03")
