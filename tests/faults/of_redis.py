@@ -28,7 +28,7 @@ def redis_killed(scene: Scene) -> None:
     scene.redis.start()
 
 
-@fault(quick=False)
+@fault()
 def redis_killed_with_fsync_every_second(scene: Scene) -> None:
     """With this setting a killed Redis may have acknowledged up to two seconds that it had not written yet."""
     scene.redis.fsync = "everysec"
@@ -58,11 +58,11 @@ def redis_restored_from_older_file(scene: Scene) -> None:
     scene.redis.start()
 
 
-@fault(quick=False)
+@fault()
 def redis_frozen(scene: Scene) -> None:
     """It does not answer for longer than the clients' time-out, then answers everything at once."""
     scene.redis.signal(signal.SIGSTOP)
-    time.sleep(10)
+    time.sleep(seconds(10, 9))
     scene.redis.signal(signal.SIGCONT)
 
 
@@ -88,7 +88,7 @@ def redis_clock_steps_back(scene: Scene) -> int:
     return _step_clock(scene, -3600)
 
 
-@fault(quick=False)
+@fault()
 def redis_clock_steps_forward(scene: Scene) -> int:
     return _step_clock(scene, 3600)
 
@@ -130,10 +130,10 @@ def redis_refused(scene: Scene) -> None:
 @fault()
 def redis_black_hole(scene: Scene) -> None:
     with scene.proxy.black_hole():
-        time.sleep(seconds(60, 12))
+        time.sleep(seconds(60, 9))
 
 
-@fault(quick=False)
+@fault()
 def redis_slow(scene: Scene) -> None:
     with scene.proxy.slow(0.3):
-        time.sleep(10)
+        time.sleep(seconds(10, 3))

@@ -20,16 +20,16 @@ def store_connections_reset(scene: Scene) -> int:
     return met
 
 
-@fault(stores=POSTGRESQL, quick=False)
+@fault(stores=POSTGRESQL)
 def store_refused(scene: Scene) -> None:
     with postgres(scene).proxy.refusing():
-        time.sleep(10)
+        time.sleep(seconds(10, 3))
 
 
-@fault(stores=POSTGRESQL, quick=False)
+@fault(stores=POSTGRESQL)
 def store_black_hole(scene: Scene) -> None:
     with postgres(scene).proxy.black_hole():
-        time.sleep(seconds(60, 12))
+        time.sleep(seconds(60, 8))
 
 
 @fault(stores=POSTGRESQL)
@@ -90,4 +90,4 @@ def postgres_serialization_failures(scene: Scene) -> None:
 def sqlite_locked(scene: Scene) -> None:
     assert isinstance(scene.store, SqliteStore)
     with scene.store.locked():
-        time.sleep(seconds(15, 5))
+        time.sleep(seconds(15, 3))

@@ -158,14 +158,6 @@ class Scene:
             raise MetNothing(f"{name} met nothing that was under way")
         return Struck(name, pending, recovery, drained, time.monotonic() - began, findings)
 
-    def glance(self, fault: Callable[[Scene], int | None], name: str) -> float:
-        """As `strike`, but documents go on streaming, and the census is left to the end; returns the recovery's seconds."""
-        self.traffic.resume()
-        before = self.until_busy()
-        met = fault(self)
-        assert (before if met is None else met) > 0, f"{name} met nothing that was under way"
-        return self.until_flowing(name)
-
     def until_flowing(self, name: str) -> float:
         """Seconds until a document that was sent after this moment has its receipt."""
         started, since = time.monotonic(), now()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import redis
 from celery import bootsteps
+from celery.worker import state as celery_state
 from kombu.exceptions import InconsistencyError, OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,7 +35,7 @@ from worker.store.read import highest_id
 log = get_logger("dispatch")
 
 _LONGEST_IDLE_SECONDS = 0.02
-_GATHER_SECONDS = 1.0  # between batches that are not full, while the workers are behind; many small ones cost them more
+_GATHER_SECONDS = 5.0  # between batches that are not full, while the pool is behind: many small ones cost it far more
 _HELD_SECONDS = 0.1  # between looks while nothing may be handed out
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
@@ -59,8 +61,9 @@ class Dispatcher(bootsteps.StartStopStep):
             self.loop.abandon()
         tasks = parent.app.tasks
         self.loop = DispatchLoop(
-            settings(), tasks["copydesk.ingest"], tasks["copydesk.maintain"], tasks["copydesk.complete"]
-        )
+            settings(), tasks["copydesk.ingest"], tasks["copydesk.maintain"], tasks["copydesk.complete"],
+            is_behind=lambda: len(celery_state.active_requests) >= parent.concurrency,
+        )  # fmt: skip
         self.loop.start()
 
     def stop(self, parent: Any) -> None:
@@ -71,14 +74,16 @@ class Dispatcher(bootsteps.StartStopStep):
 
 
 class DispatchLoop(threading.Thread):
-    """Serves all lanes in weighted turns until stopped."""
+    """Serves all lanes in weighted turns until stopped. `is_behind`: whether every pool process of this worker is at work."""
 
-    def __init__(self, config: Settings, ingest: Any, maintain: Any, complete: Any) -> None:
+    def __init__(self, config: Settings, ingest: Any, maintain: Any, complete: Any, *,
+                 is_behind: Callable[[], bool] = lambda: False) -> None:  # fmt: skip
         super().__init__(name="copydesk-dispatcher", daemon=True)
         self._config = config
         self._ingest = ingest
         self._maintain = maintain
         self._complete = complete
+        self._is_behind = is_behind
         self._next_completion = time.monotonic() + _COMPLETE_EVERY_SECONDS
         self._next_maintenance = time.monotonic() + _MAINTAIN_EVERY_SECONDS
         self._client = connect(config.redis)
@@ -236,7 +241,7 @@ class DispatchLoop(threading.Thread):
                 most=config.batch_documents,
                 pending_cap=pending_cap,
                 most_bytes=config.batch_bytes,
-                full=since < _GATHER_SECONDS,
+                full=since < _GATHER_SECONDS and self._is_behind(),
             )
             ids = [id_ for id_, _ in dispatched.entries]
             if ids:
