@@ -69,7 +69,7 @@ class Desk:
     def until_whole(self) -> None:
         """Wait until each instance has its main process and its pool."""
         until(lambda: len(self.mains()) == len(self._names) and len(self.pool()) >= (1 if self._quick else PROCESSES * 2),
-              seconds=60, what="all workers are there")  # fmt: skip
+              seconds=120, what="all workers are there")  # fmt: skip
 
     def mains(self) -> list[int]:
         """The process that owns the pool, of each instance that has one."""
@@ -93,7 +93,7 @@ class Desk:
             holders = self.holders()
             return next((pid for pid in self.pool() if holders.get(pid)), None)
 
-        return until(find, seconds=30, what="a pool process holds entries", every=0.001)
+        return until(find, seconds=120, what="a pool process holds entries", every=0.001)
 
     def holders(self) -> dict[int, int]:
         """Process id → entries that it holds, of all consumers that are workers."""

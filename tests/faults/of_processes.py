@@ -48,7 +48,7 @@ def _stop(scene: Scene, number: signal.Signals) -> tuple[int, dict[int, int]]:
     main, met = scene.desk.owner(scene.desk.busy()), scene.pending()
     pool = [pid for pid in scene.desk.pool() if scene.desk.owner(pid) == main]
     os.kill(main, number)
-    until(lambda: _is_zombie(main), seconds=25, what=f"{number.name} ends the worker")
+    until(lambda: _is_zombie(main), seconds=60, what=f"{number.name} ends the worker")
     return met, {pid: count for pid, count in scene.desk.holders().items() if pid in pool}
 
 

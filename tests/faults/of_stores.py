@@ -67,13 +67,14 @@ def postgres_read_only(scene: Scene) -> None:
 @fault(stores=POSTGRESQL)
 def postgres_disk_full(scene: Scene) -> None:
     with postgres(scene).disk_full():
-        until(lambda: "53100" in scene.desk.text() or "No space left" in scene.desk.text(), what="the disk is full")
+        until(lambda: "53100" in scene.desk.text() or "No space left" in scene.desk.text(), seconds=120,
+              what="the disk is full")  # fmt: skip
         time.sleep(seconds(15, 3))
 
 
 def _met(scene: Scene, state: str, times: int) -> None:
     with postgres(scene).failing(state, times=times):
-        until(lambda: postgres(scene).failures() >= times, seconds=40, what=f"{state} was met {times} times")
+        until(lambda: postgres(scene).failures() >= times, seconds=120, what=f"{state} was met {times} times")
 
 
 @fault(stores=POSTGRESQL)

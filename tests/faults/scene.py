@@ -138,7 +138,7 @@ class Scene:
 
     def until_busy(self) -> int:
         """Wait until documents are under way; returns how many."""
-        return until(self.pending, seconds=RECOVERY_SECONDS, what="documents are under way", every=0.001)
+        return until(self.pending, seconds=_STUCK_SECONDS, what="documents are under way", every=0.001)
 
     def strike(self, fault: Callable[[Scene], int | None], name: str) -> Struck:
         """Under load, let `fault` happen (it returns when it is over, with the entries that it met), and look at the result.

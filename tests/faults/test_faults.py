@@ -33,6 +33,7 @@ LONG = [(store, turn, name) for store, turns in (("postgresql", 3), ("sqlite", 1
 """What `tests.faults.soak --rounds` does too."""
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("row", SHORT)
 def test_documents_flow_again_after(row, desk_on):
     scene = desk_on("postgresql")

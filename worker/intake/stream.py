@@ -12,7 +12,7 @@ consumer `dispatched` while a claim check for it is under way, and to a worker's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -61,6 +61,10 @@ class Claimed:
     truncated: bool
     raw_size: int = 0
     sha256: bytes | None = None
+
+
+Ids = Mapping[str, int] | Sequence[str]
+"""Ids that a worker has claimed, with their attempts as the claim told them; as a sequence: none has died before."""
 
 
 class Figures(NamedTuple):
@@ -154,17 +158,17 @@ class LeaseQueue:
         start = read_beginning(self.client, self.lane, id_, wanted=FIELDS, whole=attempts < _WHOLE_READINGS)
         return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256)
 
-    def keep(self, worker: str, ids: Sequence[str]) -> None:
+    def keep(self, worker: str, ids: Ids) -> None:
         """Renew the lease and take back the attempt: from here on nothing is the document's fault."""
         if ids:
-            self._run("give_back", GROUP, worker, worker, 0, *ids)
+            self._run("give_back", GROUP, worker, worker, 0, *_with_deaths(ids))
 
-    def suspect(self, worker: str, ids: Sequence[str]) -> None:
+    def suspect(self, worker: str, ids: Ids) -> None:
         """Count the attempt again that `keep` took back: a document is read next."""
         if ids:
-            self._run("suspect", GROUP, worker, *ids)
+            self._run("suspect", GROUP, worker, *_with_deaths(ids))
 
-    def release(self, worker: str, ids: Sequence[str], *, lease_seconds: float, delay_seconds: float = 0,
+    def release(self, worker: str, ids: Ids, *, lease_seconds: float, delay_seconds: float = 0,
                 whole: bool = False) -> None:  # fmt: skip
         """Give the entries back, to be dispatched again after `delay_seconds` by whoever is alive.
 
@@ -172,7 +176,8 @@ class LeaseQueue:
         """
         if ids:
             idle = max(0, int((lease_seconds - delay_seconds) * 1000))
-            self._run("give_back", GROUP, worker, RETURNED if whole else DISPATCHED, idle, *ids)
+            owner = RETURNED if whole else DISPATCHED
+            self._run("give_back", GROUP, worker, owner, idle, *_with_deaths(ids))
 
     def settle(self, outcomes: Iterable[tuple[str, str]]) -> list[str]:
         """Remove entries whose outcome is committed; returns those that were still there: nobody else settled them."""
@@ -242,6 +247,11 @@ def id_key(id_: str) -> tuple[int, int]:
     """A stream id as (milliseconds, sequence), which orders it."""
     ms, _, seq = id_.partition("-")
     return int(ms), int(seq or 0)
+
+
+def _with_deaths(ids: Ids) -> list[str | int]:
+    pairs = ids.items() if isinstance(ids, Mapping) else ((id_, 0) for id_ in ids)
+    return [part for pair in pairs for part in pair]
 
 
 def _text(value: bytes | str) -> str:

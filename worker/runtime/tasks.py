@@ -35,6 +35,7 @@ from worker.store.engine import is_conflict, is_timeout, is_transient, make_engi
 log = get_logger("ingest")
 
 _CONFLICT_TRIES = 3
+_REDIS_AGAIN_SECONDS = 0.5
 _STORE_DELAY_SECONDS = 1.0  # until the dispatcher has heard of it, and holds back what comes after
 
 
@@ -85,8 +86,14 @@ def ingest(lane: str, ids: list[str]) -> None:
     if not entries:
         return
     failpoint("ingest.claimed")
+    started = time.monotonic()
     try:
         _ingest_entries(queue, entries, worker)
+    except redis.RedisError as error:
+        log.warning("A batch lost Redis", lane=lane, error=str(error), documents=len(entries),
+                    next="it is given back as soon as Redis answers")  # fmt: skip
+        # Not longer than this process may live: beyond that it is the lease that tells.
+        _release(queue, worker, entries, whole=True, until=started + config.task_seconds / 2)
     except SQLAlchemyError as error:
         # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
         _release(queue, worker, entries, whole=not is_timeout(error))
@@ -133,7 +140,7 @@ def _process_and_settle(
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
     limits = Limits(max_bytes=config.max_document_bytes)
     batch = Batch(queue.lane, source, worker, config.max_attempts, limits, verdict, _rules())
-    ids = [entry.id for entry in entries]
+    attempts = {entry.id: entry.attempts for entry in entries}
     tried = {entry.id: entry.attempts for entry in entries if entry.attempts}
     if tried:
         deaths = Deaths(queue).of(list(tried))
@@ -142,8 +149,8 @@ def _process_and_settle(
         _engine(),
         batch,
         entries,
-        innocent=lambda: queue.keep(worker, ids),
-        suspect=lambda: queue.suspect(worker, ids),
+        innocent=lambda: queue.keep(worker, attempts),
+        suspect=lambda: queue.suspect(worker, attempts),
     )
     failpoint("ingest.committed")
     for version in versions:
@@ -165,13 +172,19 @@ def _process_and_settle(
     tell(batch, versions)
 
 
-def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed], *, whole: bool) -> None:
-    ids, lease = [entry.id for entry in entries], settings().lease_seconds
-    try:
-        queue.release(worker, ids, lease_seconds=lease, delay_seconds=_STORE_DELAY_SECONDS, whole=whole)
-        failpoint("ingest.released")
-    except redis.RedisError as error:
-        log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
+def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed], *, whole: bool, until: float = 0.0) -> None:
+    """Nobody died, so no attempt may stay counted. Tried until `until`, of time.monotonic(), or once."""
+    attempts, lease = {entry.id: entry.attempts for entry in entries}, settings().lease_seconds
+    while True:
+        try:
+            queue.release(worker, attempts, lease_seconds=lease, delay_seconds=_STORE_DELAY_SECONDS, whole=whole)
+            failpoint("ingest.released")
+        except redis.RedisError as error:
+            if time.monotonic() < until:
+                time.sleep(_REDIS_AGAIN_SECONDS)
+                continue
+            log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
+        return
 
 
 @shared_task(name="copydesk.maintain", ignore_result=True)

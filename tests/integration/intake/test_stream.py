@@ -301,3 +301,21 @@ def test_an_attempt_that_was_given_back_is_counted_again(queue):
     queue.suspect("another", ids)
     time.sleep(LEASE * 1.5)
     assert queue.reap(lease_seconds=LEASE) == [(ids[0], 1)]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_is_repeated_because_its_reply_was_lost_neither_adds_a_death_nor_forgets_one(queue, times):
+    (id_,) = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "dead", [id_])
+    time.sleep(LEASE * 1.5)
+    assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]
+    (entry,) = claim(queue, "w", [id_])
+    held = {entry.id: entry.attempts}
+    for _ in range(times):
+        queue.keep("w", held)
+    for _ in range(times):
+        queue.suspect("w", held)
+    for _ in range(times):
+        queue.release("w", held, lease_seconds=LEASE)
+    assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]
