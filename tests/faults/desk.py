@@ -37,6 +37,8 @@ class Desk:
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._restart_what_ended, daemon=True, name="desk")
         self.restarts = 0
+        self.environment: dict[str, str] = {}
+        """Of the instances that are started from now on, besides their settings."""
 
     @property
     def log(self) -> Path:
@@ -55,7 +57,7 @@ class Desk:
         arguments = [*self._module, "worker", "--concurrency", str(PROCESSES), "--name", name, *bare]
         command = [sys.executable, "-m", *(["tests.faults.quick"] if self._quick else arguments)]
         with self.log.open("ab") as log:
-            return subprocess.Popen(command, cwd=self._folder, env=environment(**{"COPYDESK_LINK": "false", **self._settings}), stdin=subprocess.DEVNULL,
+            return subprocess.Popen(command, cwd=self._folder, env=environment(**{"COPYDESK_LINK": "false", **self._settings, **self.environment}), stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log, start_new_session=True)  # fmt: skip
 
     def _restart_what_ended(self) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from pathlib import Path
 
 from tests.faults.desk import kill_group
 from tests.faults.manifest import now
-from tests.faults.registry import Unavailable, fault, seconds
+from tests.faults.registry import faketime, fault, seconds
 from tests.faults.scene import Scene
 from tests.servers import until
 
@@ -94,14 +93,10 @@ def redis_clock_steps_forward(scene: Scene) -> int:
 
 
 def _step_clock(scene: Scene, offset: int) -> int:
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-    if library is None:
-        raise Unavailable("libfaketime is not installed")
     clock = scene.folder / "clock"
-    clock.write_text("+0\n")
+    environment = faketime(clock)
     scene.redis.end()
-    scene.redis.environment = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1",
-                               "FAKETIME_DONT_FAKE_MONOTONIC": "1"}  # fmt: skip
+    scene.redis.environment = environment
     scene.redis.start()
     scene.redis.environment = {}
     kill_group(scene.desk.leader(scene.desk.busy()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from tests.faults.scene import Scene
@@ -49,3 +50,13 @@ def fault(*, stores: tuple[str, ...] = BOTH) -> Callable[[_Function], _Function]
 def seconds(full: float, short: float) -> float:
     """How long an outage lasts, in the long and in the short form."""
     return full if long_form else short
+
+
+def faketime(clock: Path) -> dict[str, str]:
+    """The environment of a process whose clock is off by what the file `clock` says, which is nothing yet."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        raise Unavailable("libfaketime is not installed")
+    clock.write_text("+0\n")
+    return {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1"}  # fmt: skip
