@@ -27,11 +27,6 @@ class Results:
     """Fault → what this machine lacks for it."""
     started: float = field(default_factory=time.monotonic)
 
-    @property
-    def count(self) -> int:
-        """Strikes that are written down, good or bad."""
-        return sum(map(len, self.done.values())) + len(self.failures) + len(self.skipped)
-
     def begin(self, **what: Any) -> None:
         self._write({"soak": {**what, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}})
 

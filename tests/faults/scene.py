@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -73,7 +74,8 @@ class Scene:
         self.redis = Valkey(fsync="always")  # the setting that promises that nothing acknowledged is lost
         self._times = SHORT_TIMES if times is None else times
         self._patch, self._seed, self._rate, self._quick = patch, seed, rate, quick
-        self._undo: list[Callable[[], object]] = [lambda: shutil.rmtree(self.folder, ignore_errors=True)]
+        self._undo = contextlib.ExitStack()
+        self._undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
 
     def __enter__(self) -> Scene:
         try:
@@ -119,11 +121,10 @@ class Scene:
         self.census = Census(self.reader, self.engine, self.client, ALL_LANES)
 
     def _later(self, undo: Callable[[], object], *_: object) -> None:
-        self._undo.append(undo)
+        self._undo.callback(undo)
 
     def __exit__(self, *_: object) -> None:
-        while self._undo:
-            self._undo.pop()()
+        self._undo.close()
 
     @property
     def lease_seconds(self) -> float:
