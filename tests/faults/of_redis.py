@@ -77,8 +77,10 @@ def clients_killed(scene: Scene) -> int:
 
 @fault()
 def clients_paused(scene: Scene) -> None:
-    scene.client.execute_command("CLIENT", "PAUSE", int(seconds(10, 3) * 1000), "ALL")
-    scene.client.ping()  # answered when the pause is over
+    pause = seconds(10, 3)
+    scene.client.execute_command("CLIENT", "PAUSE", int(pause * 1000), "ALL")
+    time.sleep(pause)  # longer than our own client would wait for an answer
+    scene.client.ping()
 
 
 @fault()
