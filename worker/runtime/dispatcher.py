@@ -237,12 +237,8 @@ class DispatchLoop(threading.Thread):
         config, count = self._config, 0
         for _ in range(lane.weight):
             since = time.monotonic() - self._small_at.get(lane.name, -_GATHER_SECONDS)
-            dispatched = queue.dispatch(
-                most=config.batch_documents,
-                pending_cap=pending_cap,
-                most_bytes=config.batch_bytes,
-                full=since < _GATHER_SECONDS and self._is_behind(),
-            )
+            dispatched = queue.dispatch(most=config.batch_documents, pending_cap=pending_cap, most_bytes=config.batch_bytes,
+                                        full=since < _GATHER_SECONDS and self._is_behind())  # fmt: skip
             ids = [id_ for id_, _ in dispatched.entries]
             if ids:
                 failpoint("dispatch.read")
@@ -266,6 +262,9 @@ class DispatchLoop(threading.Thread):
                 "The clock of Redis went back", lane=lane.name, documents=renewed, next="their leases begin anew"
             )
         lease, cap, batch = self._config.lease_seconds, self._config.pending_cap, self._config.batch_documents
+        queued: Any = self._client.llen(self._ingest.app.conf.task_default_queue)
+        if queued >= cap:
+            return 0  # no worker takes claim checks: more of them would only be in the way of the next
         returned = queue.reap(lease_seconds=lease, most=cap, whole=True)
         found = queue.reap(lease_seconds=lease, most=cap)
         if found or returned:
