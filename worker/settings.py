@@ -76,7 +76,7 @@ class Settings(BaseSettings):
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task
     # is dead before anybody else may hold its lease.
-    statement_seconds: float = Field(10, gt=0, description="statement_timeout and lock_timeout")
+    statement_seconds: float = Field(10, gt=0, description="statement_timeout; nine tenths of it: lock_timeout")
     idle_transaction_seconds: float = Field(12, gt=0, description="idle_in_transaction_session_timeout")
     task_seconds: float = Field(20, gt=0, description="Celery's hard time limit of a batch")
     lease_seconds: float = Field(25, gt=0, description="after this an entry belongs to nobody and is dispatched again")
