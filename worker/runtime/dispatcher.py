@@ -263,8 +263,10 @@ class DispatchLoop(threading.Thread):
             )
         lease, cap, batch = self._config.lease_seconds, self._config.pending_cap, self._config.batch_documents
         queued: Any = self._client.llen(self._ingest.app.conf.task_default_queue)
-        if queued >= cap:
-            return 0  # no worker takes claim checks: more of them would only be in the way of the next
+        if queued + len(celery_state.reserved_requests) >= cap:
+            # They are waiting already. More of the same would have to be put back one by one when the connection breaks,
+            # during which this worker does nothing else (a minute for some thousands, in a fault test).
+            return 0
         returned = queue.reap(lease_seconds=lease, most=cap, whole=True)
         found = queue.reap(lease_seconds=lease, most=cap)
         if found or returned:
