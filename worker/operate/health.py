@@ -54,9 +54,24 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
         with engine.connect() as connection:
             connection.execute(select(lanes_table.c.name).limit(1))
     except (SQLAlchemyError, OSError) as error:
-        text = " ".join(str(getattr(error, "orig", None) or error).split())
-        health.unreachable.append(f"the store cannot be used: {text}")
+        fault = _schema_fault(engine)
+        if fault:
+            health.wrong.append(fault)
+        else:
+            text = " ".join(str(getattr(error, "orig", None) or error).split())
+            health.unreachable.append(f"the store cannot be used: {text}")
     return health
+
+
+def _schema_fault(engine: Engine) -> str | None:
+    """Asked only where something failed: a container's check must not load the migrations each time."""
+    from worker.operate.checks import schema_fault
+
+    try:
+        with engine.connect() as connection:
+            return schema_fault(connection)
+    except (SQLAlchemyError, OSError):
+        return None
 
 
 def _judge_workers(health: Health, found: list[WorkerState], settings: Settings) -> None:
