@@ -144,7 +144,10 @@ def _head(found: Mapping[str, Any], width: int) -> Text:
             line.append(server["server"] if width >= 100 else server["server"].split()[0], style="green")
             line.append(f" {server['ms']:.1f} ms {size(server['used_bytes'])}")
         line.append(" " if width < _NARROW else "   ")
-    workers = found.get("workers", [])
+    if "workers" not in found:
+        line.append("workers unknown", style="bold red")  # only Redis knows of them
+        return line
+    workers = found["workers"]
     line.append(f"{len(workers)} worker{'' if len(workers) == 1 else 's'}", style="green" if workers else "bold red")
     return line
 
@@ -170,6 +173,8 @@ def _lanes(found: Mapping[str, Any]) -> Section:
 def _drained_in(lane: Mapping[str, Any]) -> Text | str:
     if not lane["backlog"]:
         return Text("-", style="dim")
+    if lane.get("paused"):
+        return Text("paused", style="yellow")
     seconds = lane["drain_seconds"]
     if seconds is not None:
         return f"in {age(seconds)}"
@@ -201,6 +206,10 @@ def _workers(found: Mapping[str, Any]) -> Section:
                 _doing(worker),
             )
         )
+    rows += [
+        (plain(gone["worker"]), Text("silent", style="bold red"), age(gone["silent_seconds"]), "")
+        for gone in found.get("missed", [])
+    ]
     return Section(("WORKER", "state", "for", "doing"), rows, 2, text_columns=(0, 1, 3), narrow=(0, 1, 2))
 
 
@@ -212,7 +221,8 @@ def _doing(worker: Mapping[str, Any]) -> Text:
     if not busy:
         return Text(f"waits ({len(pool)} process{'' if len(pool) == 1 else 'es'})", style="dim")
     longest = max(busy, key=lambda process: process["busy_seconds"] or 0)
-    what = f"{longest['documents']} documents of {longest['lane']} for {age(longest['busy_seconds'])}"
+    many = "" if longest["documents"] == 1 else "s"
+    what = f"{longest['documents']} document{many} on {longest['lane']} for {age(longest['busy_seconds'])}"
     return Text(f"{len(busy)} of {len(pool)} busy: {what}")
 
 

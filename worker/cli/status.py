@@ -91,6 +91,7 @@ def _once(config: Settings) -> dict[str, Any]:
             before, lanes = found["lanes"], of_redis(config, client, Recent(client))["lanes"]
             measure(lanes, before, time.monotonic() - began)
             found["lanes"] = lanes
+            found["sum"] = {name: sum(lane[name] for lane in lanes) for name in found["sum"]}
     return found
 
 
