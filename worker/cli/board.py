@@ -144,10 +144,8 @@ def _head(found: Mapping[str, Any], width: int) -> Text:
             line.append(server["server"] if width >= 100 else server["server"].split()[0], style="green")
             line.append(f" {server['ms']:.1f} ms {size(server['used_bytes'])}")
         line.append(" " if width < _NARROW else "   ")
-    if "workers" not in found:
-        line.append("workers unknown", style="bold red")  # only Redis knows of them
-        return line
-    workers = found["workers"]
+    if (workers := found.get("workers")) is None:  # only Redis knows of them
+        return line.append("workers unknown", style="bold red")
     line.append(f"{len(workers)} worker{'' if len(workers) == 1 else 's'}", style="green" if workers else "bold red")
     return line
 
