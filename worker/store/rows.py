@@ -9,13 +9,13 @@ from typing import Any
 from worker.enrich.copy import Copy, ImageRef, Mention, ProviderRef
 from worker.enrich.pictures import best_image, image_hash
 
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 """Raised when enrichment changes what is stored of the same document; `reprocess` brings older articles up to it."""
 
 SHOWN = (
     "canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "provider_id",
     "provider_name", "language", "duration_seconds", "starts_at", "ends_at", "details", "image_url", "quality",
-    "reported_heat", "heat", "reported_published", "is_published", "lead_id", "related_count", "unlinked", "is_stub",
+    "reported_heat", "heat", "reported_published", "is_published", "lead_id", "related_count", "outranked_by", "is_stub",
     "orphaned_at",
     "secured", "extra", "content_hash", "document_id", "named_by", "revision", "pipeline_version", "link_state",
     "changed_at",
@@ -74,7 +74,7 @@ def told(
         "reported_published": copy.reported_published,
         "is_published": copy.reported_published,
         "related_count": copy.related_count,
-        "unlinked": copy.unlinked or None,
+        "outranked_by": copy.outranked_by,
         "is_stub": False,
         "secured": copy.secured,
         "extra": copy.extra,
