@@ -61,7 +61,7 @@ def told(
         "published_at": copy.published_at,
         "updated_at": copy.updated_at,
         "provider_id": provider_id,
-        "provider_name": _name(copy.provider),
+        "provider_name": _name(copy.provider, copy.extra),
         "language": copy.language,
         "duration_seconds": copy.duration_seconds,
         "starts_at": copy.starts_at,
@@ -104,7 +104,7 @@ def stub(
         "excerpt": mention.excerpt,
         "published_at": mention.published_at,
         "provider_id": provider_id,
-        "provider_name": _name(mention.provider),
+        "provider_name": _name(mention.provider, mention.extra),
         "image_url": best_image(mention.images, placeholders),
         "quality": mention.quality,
         "extra": mention.extra,
@@ -124,8 +124,12 @@ def orphan(url_hash: bytes, canonical_url: str | None, now: datetime) -> dict[st
     }
 
 
-def _name(provider: ProviderRef | None) -> str | None:
-    return provider.name if provider else None
+def _name(provider: ProviderRef | None, extra: dict[str, Any]) -> str | None:
+    """The provider's name as the document says it, also of one without a domain, which is no provider of the desk's."""
+    if provider is not None:
+        return provider.name
+    rest = extra.get("provider")
+    return rest.get("name") if isinstance(rest, dict) else None
 
 
 def image_rows(article_id: int, images: list[ImageRef], placeholders: Collection[bytes]) -> list[dict[str, Any]]:
