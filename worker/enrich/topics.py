@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from worker.enrich.text import clean
 
 _WORD = re.compile(r"\w+(?:[+#]+)?")
 _SHORTEST = 2  # characters of a keyword: a single letter is in every text
-_ITEM_END = re.compile(r"([.!?…]+(?:\s|$))|[,;:()|]|\s(?:and|or|&)\s")
+_ITEM_END = re.compile(r"([.!?…]+(?:\s|$))|[,;:()|]|\s(and|or|&)\s")
+_SENTENCE_END = re.compile(r"[.!?…]+(?:\s|$)")
 _LONGEST_ITEM = 4  # words
 _FEWEST_ITEMS = 4
 
@@ -36,9 +37,9 @@ class TopicFinder:
     A keyword is found with an s at its end too (`robot`, `robots`), and `self driving` in `self-driving`. Words are looked
     up by the first of each keyword, so that a text costs the same however many topics there are.
 
-    What a text mentions in passing is not its topic. So an item of a list of four or more does not count; and a keyword
-    that is one part of the topic's name (`Harwich` of `Harwich Sailing`) counts in the title, when it is repeated, or
-    beside the rest of the name.
+    What a text mentions in passing is not its topic. So an item of a list of four or more does not count. And of what the
+    excerpt says once and the title never, a keyword of a single word counts in the first sentence only; one that is a
+    part of the topic's name (`Harwich` of `Harwich Sailing`) counts only beside the rest of the name.
     """
 
     def __init__(self, keywords: Mapping[str, Iterable[str]]) -> None:
@@ -58,28 +59,31 @@ class TopicFinder:
         """The slugs of the topics that title and excerpt speak of, in alphabetic order."""
         if not self._by_first:
             return []
-        found: set[str] = set()
-        parts: dict[str, list[frozenset[str]]] = {}
-        told: set[str] = set()
-        for text in (title, excerpt):
-            folded = text.casefold() if text else ""
-            words = _WORD.findall(folded)
-            lists: list[tuple[int, int]] | None = None
-            for place, word in enumerate(words):
-                for keyword in self._by_first.get(word, ()):
-                    if keyword.slug not in found and _follows(words, place + 1, keyword.rest):
-                        if lists is None:
-                            lists = _lists(folded)
-                            starts = [match.start() for match in _WORD.finditer(folded)] if lists else []
-                        if any(first <= starts[place] < end for first, end in lists):
-                            continue
-                        if keyword.beside and text is not title:
-                            parts.setdefault(keyword.slug, []).append(keyword.beside)
-                        else:
-                            found.add(keyword.slug)
-            told.update(words)
-        found.update(slug for slug, beside in parts.items() if len(beside) > 1 or beside[0] <= told)
+        titled = (title or "").casefold()
+        found = {keyword.slug for keyword, _ in self._mentions(titled)}
+        once: dict[str, tuple[_Keyword, int]] = {}
+        folded = (excerpt or "").casefold()
+        for keyword, start in self._mentions(folded):
+            if keyword.slug in once:
+                found.add(keyword.slug)
+            once.setdefault(keyword.slug, (keyword, start))
+        for slug, (keyword, start) in once.items():
+            if slug not in found and _tells(keyword, start, titled, folded):
+                found.add(slug)
         return sorted(found)
+
+    def _mentions(self, text: str) -> Iterator[tuple[_Keyword, int]]:
+        """The keywords in a text that are no item of a list, each with the place of its first character."""
+        words = _WORD.findall(text)
+        starts: list[int] = []
+        lists: list[tuple[int, int]] = []
+        for place, word in enumerate(words):
+            for keyword in self._by_first.get(word, ()):
+                if _follows(words, place + 1, keyword.rest):
+                    if not starts:
+                        starts, lists = [match.start() for match in _WORD.finditer(text)], _lists(text)
+                    if not any(first <= starts[place] < end for first, end in lists):
+                        yield keyword, starts[place]
 
 
 class _Keyword(NamedTuple):
@@ -88,6 +92,14 @@ class _Keyword(NamedTuple):
     rest: tuple[str, ...]
     slug: str
     beside: frozenset[str]
+
+
+def _tells(keyword: _Keyword, start: int, title: str, excerpt: str) -> bool:
+    """Whether a keyword that an excerpt has once, and the title not at all, is what the text is about."""
+    if keyword.beside:
+        return keyword.beside.issubset(_WORD.findall(title) + _WORD.findall(excerpt))
+    end = _SENTENCE_END.search(excerpt)
+    return bool(keyword.rest) or end is None or start < end.start()
 
 
 def _words(text: str) -> list[str]:
@@ -102,20 +114,23 @@ def _follows(words: list[str], start: int, rest: tuple[str, ...]) -> bool:
 
 
 def _lists(text: str) -> list[tuple[int, int]]:
-    """Where lists stand in a text, from character to character: four or more items in a row, none of over four words."""
+    """Where lists stand in a text, from character to character: four or more items in a row, none of over four words.
+    What follows an `and` is an item too, though the sentence goes on with it.
+    """
     lists: list[tuple[int, int]] = []
     row: list[int] = []  # the ends of the items of the list under way
     first = start = 0
+    last = False
     for match in (*_ITEM_END.finditer(text), None):
         end = match.start() if match else len(text)
         count = len(_WORD.findall(text[start:end]))
-        closed = match is None or match.group(1) is not None
         if 0 < count <= _LONGEST_ITEM:
             first = first if row else start
             row.append(end)
-        if count > _LONGEST_ITEM or closed:
-            if len(row) >= _FEWEST_ITEMS:
+        if count > _LONGEST_ITEM or match is None or match.group(1):
+            if len(row) + (last and count > _LONGEST_ITEM) >= _FEWEST_ITEMS:
                 lists.append((first, row[-1]))
             row = []
         start = match.end() if match else end
+        last = bool(match and match.group(2))
     return lists

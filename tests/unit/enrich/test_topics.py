@@ -44,6 +44,11 @@ PLACES = TopicFinder({"harwich sailing": ["Harwich", "tall ship"], "sailing in w
         ("News", "Sailing off Harwich", ["harwich sailing"]),
         ("Sailing", "A man of Harwich was heard.", ["harwich sailing"]),
         ("News", "A tall ship was seen.", ["harwich sailing"]),
+        ("News", "It rained. A tall ship was seen.", ["harwich sailing"]),
+        ("News", "Ice was seen. It rained.", ["sailing in winter"]),
+        ("News", "It rained. Ice was seen.", []),
+        ("News", "It rained. Ice was seen, and more ice.", ["sailing in winter"]),
+        ("Ice", "It rained.", ["sailing in winter"]),
         ("News", "All that autumn and winter it rained. A wet winter, then.", ["sailing in winter"]),
     ],
 )
@@ -56,9 +61,10 @@ def test_a_part_of_a_topics_name_is_less_than_the_topic(title, excerpt, found):
     [
         ("Ice, fog, wind and rain", []),
         ("The market of ropes to grow by half | Ice, Fog (FG), Wind", []),
+        ("Fog, Wind, Ice and Rain came down on us all. The end", []),
         ("Fog, Wind, Ice. A tall ship was seen", ["harwich sailing", "sailing in winter"]),
         ("Ice, fog and wind", ["sailing in winter"]),
-        ("Ice, fog, wind, rain. More of the ice", ["sailing in winter"]),
+        ("More of the ice. Ice, fog, wind, rain", ["sailing in winter"]),
         ("The harbour lay under ice, and for all that the ferry, it was said, went, slowly", ["sailing in winter"]),
         (", ,ice,,;: ( ) and or", ["sailing in winter"]),
     ],
