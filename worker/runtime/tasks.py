@@ -35,6 +35,7 @@ from worker.store.engine import is_conflict, is_timeout, is_transient, make_engi
 log = get_logger("ingest")
 
 _CONFLICT_TRIES = 3
+_REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
 _REDIS_AGAIN_SECONDS = 0.5
 _STORE_DELAY_SECONDS = 1.0  # until the dispatcher has heard of it, and holds back what comes after
 
@@ -83,6 +84,9 @@ def ingest(lane: str, ids: list[str]) -> None:
             "A claim check cannot be followed", lane=lane, error=str(error), next="it is dropped; its entries are not"
         )
         return
+    except _REDIS_AWAY as error:
+        _redis_went_away(lane, error)
+        return
     if not entries:
         return
     failpoint("ingest.claimed")
@@ -90,14 +94,19 @@ def ingest(lane: str, ids: list[str]) -> None:
     try:
         _ingest_entries(queue, entries, worker)
     except redis.RedisError as error:
-        log.warning("A batch lost Redis", lane=lane, error=str(error), documents=len(entries),
-                    next="it is given back as soon as Redis answers")  # fmt: skip
+        _redis_went_away(lane, error, when="Redis answers")
         # Not longer than this process may live: beyond that it is the lease that tells.
         _release(queue, worker, entries, whole=True, until=started + config.task_seconds / 2)
     except SQLAlchemyError as error:
         # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
         _release(queue, worker, entries, whole=not is_timeout(error))
         raise StoreUnusable(str(getattr(error, "orig", None) or error)) from None
+
+
+def _redis_went_away(lane: str, error: Exception, *, when: str = "their lease runs out") -> None:
+    """No traceback: the dispatcher has told of it, and what was stored is found to be so when it comes again."""
+    log.warning("Redis went away under a batch", lane=lane, error=str(error), worker=worker_name(),
+                next=f"its documents come again when {when}")  # fmt: skip
 
 
 def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) -> None:
