@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import insert
 
-from worker.link.features import features_of
+from worker.link.features import features_of_all
 from worker.link.frequencies import Frequencies
 from worker.link.index import Index
 from worker.link.ties import THRESHOLD
@@ -32,6 +32,7 @@ from worker.store.tables import articles
 _VOCABULARY = 200_000
 _DAYS = 14
 _ASKED = 2_000
+_AT_ONCE = 100
 
 
 def texts(count: int, seed: int = 1) -> Iterator[tuple[str, str]]:
@@ -45,7 +46,8 @@ def texts(count: int, seed: int = 1) -> Iterator[tuple[str, str]]:
 
 
 def measure(count: int) -> None:
-    _cost_of_a_document(20_000)
+    for at_once in (_AT_ONCE, 10, 1):
+        _cost_of_a_document(20_000, at_once)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/scale.db"
         # Elsewhere, so that its memory is not counted.
@@ -55,22 +57,27 @@ def measure(count: int) -> None:
         _rebuild(url, folder)
 
 
-def _cost_of_a_document(window: int) -> None:
+def _cost_of_a_document(window: int, at_once: int) -> None:
     index, frequencies = Index(), Frequencies()
     step = _DAYS * 86_400 / window
-    for number, (title, excerpt) in enumerate(texts(window)):
-        features = features_of(title, excerpt)
+    told = list(texts(window))
+    for start in range(0, window, _AT_ONCE):
+        features = features_of_all(told[start : start + _AT_ONCE])
         frequencies.add(features)
-        index.add(number, number * step, features)
+        numbers = range(start, start + len(features))
+        index.add(numbers, [number * step for number in numbers], features)
     index.set_frequencies(frequencies)
     told = list(texts(_ASKED, seed=2))
     began = time.process_time()
-    for number, (title, excerpt) in enumerate(told, window):
-        features = features_of(title, excerpt)
-        index.add(number, number * step, features)
-        index.neighbours(number, number * step, features, floor=THRESHOLD, most=300)
+    for start in range(0, _ASKED, at_once):
+        features = features_of_all(told[start : start + at_once])
+        numbers = range(window + start, window + start + len(features))
+        times = [number * step for number in numbers]
+        index.add(numbers, times, features)
+        index.neighbours(numbers, times, features, floor=THRESHOLD, most=300)
     spent = time.process_time() - began
-    print(f"CPU a document, window of {window:,}: {1000 * spent / _ASKED:.3f} ms (features, adding, asking)")
+    print(f"CPU a document, window of {window:,}: {1000 * spent / _ASKED:.3f} ms "
+          f"(features, adding, asking; {at_once} arrive at once)")  # fmt: skip
 
 
 def _fill(url: str, folder: str, count: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from worker.link.basis import Basis
-from worker.link.features import features_of
+from worker.link.features import features_of_all
 from worker.link.frequencies import Frequencies
 from worker.link.revise import revise
 from worker.link.ties import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_tied, reason_of
@@ -105,8 +105,7 @@ class Linker:
         counted = Frequencies()
         with self._engine.connect() as connection:
             for page in linking.pages(connection, linking.arrivals(day, STORY_KINDS)):
-                for row in page:
-                    counted.add(features_of(row.title, row.excerpt))
+                counted.add(features_of_all([(row.title, row.excerpt) for row in page]))
                 self.keep()
         with writer(self._engine) as connection, connection.begin():
             leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
@@ -139,8 +138,7 @@ class Linker:
         with self._engine.connect() as connection:
             seen: dict[int, tuple[float, datetime]] = {}
             for page in linking.pages(connection, linking.arrivals(basis.day, STORY_KINDS)):
-                for row in page:
-                    today.add(features_of(row.title, row.excerpt))
+                today.add(features_of_all([(row.title, row.excerpt) for row in page]))
                 self.keep()
             for page in linking.pages(connection, linking.changed_on(basis.day)):
                 seen.update({row.id: (time_of(row), row.changed_at) for row in page})
@@ -190,16 +188,14 @@ class Linker:
         return done
 
     def _link_part(self, rows: list[Any], *, mark: bool) -> int:
-        features = {row.id: found for row in rows if (found := self._window.put(row)) is not None}
-        alike = {
-            row.id: self._window.index.neighbours(
-                row.id, time_of(row), features[row.id], floor=THRESHOLD, most=_MOST_NEIGHBOURS
-            )
-            for row in rows if row.id in features
-        }  # fmt: skip
+        told, features = self._window.put(rows)
+        near = self._window.index.neighbours(
+            [row.id for row in told], [time_of(row) for row in told], features, floor=THRESHOLD, most=_MOST_NEIGHBOURS
+        )
+        alike = {row.id: found for row, found in zip(told, near, strict=True)}
         with self._engine.connect() as connection:
             others = linking.compared(connection, {other for found in alike.values() for other, _ in found})
-            twins = linking.twins(connection, {row.url_hash: row.id for row in rows if row.id in features})
+            twins = linking.twins(connection, {row.url_hash: row.id for row in told})
         texts = {row.id: Text(row.title, row.excerpt, row.provider_id) for row in (*others.values(), *rows)}
         ties = {id_: self._ties(id_, found, texts, twins) for id_, found in alike.items()}
         with writer(self._engine) as connection, connection.begin():
@@ -219,7 +215,7 @@ class Linker:
         for other, score in alike:
             if other not in same and other in texts and may_be_tied(mine, texts[other]):
                 kind = "duplicate" if is_copy(mine, texts[other]) else "similar"
-                ties.append(Tie(other, kind, score, reason_of(mine, texts[other], self._window.index.weights)))
+                ties.append(Tie(other, kind, score, reason_of(mine, texts[other], self._window.index.weights.each)))
         return ties
 
 
