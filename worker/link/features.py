@@ -37,7 +37,8 @@ to two under up us use was we were what when where which while who why will with
 
 class Features:
     """Features of articles, one after the other: those of the i-th are at `starts[i]:starts[i + 1]`, buckets ascending, and
-    `counts` says how often each occurs (the title's words each time as `_TITLE_WEIGHT`; 255 at most)."""
+    `counts` says how often each occurs (the title's words each time as `_TITLE_WEIGHT`; 255 at most).
+    """
 
     __slots__ = ("buckets", "counts", "starts")
 
@@ -103,13 +104,13 @@ def features_of_all(texts: Iterable[tuple[str | None, str | None]]) -> Features:
 
 def word_bucket(number: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The buckets of words with the checksums `number`: even ones."""
-    return ((number ^ number >> FEATURE_BITS) & _HALF) << 1
+    return (((number ^ number >> FEATURE_BITS) & _HALF) << 1).astype(np.uint64, copy=False)
 
 
 def pair_bucket(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The buckets of two neighbouring words: odd ones."""
     number = (first * 0x9E3779B1 + second * 0x85EBCA6B) & 0xFFFFFFFF
-    return ((number ^ number >> FEATURE_BITS) & _HALF) << 1 | 1
+    return (((number ^ number >> FEATURE_BITS) & _HALF) << 1 | 1).astype(np.uint64, copy=False)
 
 
 def names_of(title: str | None, excerpt: str | None) -> dict[int, str]:

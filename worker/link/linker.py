@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from worker.enrich.heat import AllRules
 from worker.link.basis import Basis
 from worker.link.features import features_of_all
 from worker.link.frequencies import Frequencies
@@ -34,17 +35,19 @@ _RENEW_SECONDS = 1.0
 _BATCH = 100  # articles a transaction
 _LOOKED_AT = 2000  # waiting articles read at once
 _MOST_NEIGHBOURS = 300
+_USUAL = AllRules()
 _QUIET_SECONDS = 0.5
 _PASS_SHARE = 20  # a cold day's articles are linked again at most so that it takes about 1/20 of the time
 
 
 class Linker:
-    """A leader's work. `window`: articles held in memory. `today`: the day of arrival, for tests."""
+    """A leader's work. `window`: articles held in memory; `rules`: of the heat of stories."""
 
-    def __init__(self, engine: Engine, *, token: int, window: int) -> None:
+    def __init__(self, engine: Engine, *, token: int, window: int, rules: AllRules = _USUAL) -> None:
         self._engine = engine
         self._token = token
         self._window = Window(window)
+        self._rules = rules
         self._basis: Basis | None = None
         self._is_weighed = False
         self._renewed = time.monotonic()
@@ -201,7 +204,7 @@ class Linker:
         with writer(self._engine) as connection, connection.begin():
             self._confirm(connection)
             hashes = linking.unchanged(connection, {row.id: row.changed_at for row in rows})
-            revise(connection, hashes, ties, datetime.now(UTC))
+            revise(connection, hashes, ties, datetime.now(UTC), self._rules)
             if mark:
                 linking.mark_linked(connection, hashes)
         return len(hashes)

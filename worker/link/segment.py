@@ -201,7 +201,8 @@ def _moved(keys: Keys, now: NDArray[np.int64]) -> Keys:
     places = now[keys >> _COUNT_BITS & _PLACE_MASK]
     keys, places = keys[places >= 0], places[places >= 0]
     keys &= ~(_PLACE_MASK << _COUNT_BITS)
-    return keys | places << _COUNT_BITS
+    keys |= places << _COUNT_BITS
+    return keys
 
 
 def _built(
