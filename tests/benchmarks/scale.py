@@ -24,6 +24,7 @@ from worker.link.index import Index
 from worker.link.ties import THRESHOLD
 from worker.link.window import Window
 from worker.settings import Settings
+from worker.store import linking
 from worker.store.engine import make_engine
 from worker.store.migrate import upgrade
 from worker.store.rows import blank
@@ -50,11 +51,11 @@ def measure(count: int) -> None:
         _cost_of_a_document(20_000, at_once)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/scale.db"
-        # Elsewhere, so that its memory is not counted.
-        child = multiprocessing.get_context("spawn").Process(target=_fill, args=(url, folder, count))
-        child.start()
-        child.join()
-        _rebuild(url, folder)
+        # Each in a process of its own, so that its memory alone is counted.
+        for target, arguments in ((_fill, (url, folder, count)), (_rebuild, (url, folder))):
+            child = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+            child.start()
+            child.join()
 
 
 def _cost_of_a_document(window: int, at_once: int) -> None:
@@ -99,20 +100,24 @@ def _fill(url: str, folder: str, count: int) -> None:
 
 
 def _rebuild(url: str, folder: str) -> None:
-    engine = make_engine(Settings(database_url=url, data_dir=Path(folder)))
-    window = Window(1_000_000)
-    began, clock = time.process_time(), time.monotonic()
+    import worker.link.process  # noqa: F401  what the linker's process holds beside the window counts too
+
+    engine = make_engine(Settings(database_url=url, data_dir=Path(folder)), lean=True)
+    frequencies, window = Frequencies(), Window(1_000_000)
     with engine.connect() as connection:
+        for page in linking.pages(connection, columns=linking.INDEXED):
+            frequencies.add(features_of_all([(row.title, row.excerpt) for row in page]))
+        began, clock = time.process_time(), time.monotonic()
+        window.weigh(frequencies)
         window.cover(connection, 0.0, 0.0, lambda: None)
     spent, waited = time.process_time() - began, time.monotonic() - clock
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    held = _own_memory()
     print(f"window of {len(window.index):,} read again: {spent:.1f} s of CPU, {waited:.1f} s in all; "
-          f"memory of the whole process {held:.0f} MB, {peak:.0f} MB at most with the pages of SQLite's file that it maps")  # fmt: skip
+          f"memory of the whole process {_resident():.0f} MB, {peak:.0f} MB at most")  # fmt: skip
     engine.dispose()
 
 
-def _own_memory() -> float:
-    """MB that are this process's own, without pages of files that the system may drop at any time."""
+def _resident() -> float:
+    """MB of this process, with the pages of files that it shares with others."""
     status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("RssAnon"))
+    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))

@@ -200,7 +200,8 @@ class Linker:
             others = linking.compared(connection, {other for found in alike.values() for other, _ in found})
             twins = linking.twins(connection, {row.url_hash: row.id for row in told})
         texts = {row.id: Text(row.title, row.excerpt, row.provider_id) for row in (*others.values(), *rows)}
-        ties = {id_: self._ties(id_, found, texts, twins) for id_, found in alike.items()}
+        known: dict[tuple[int, int], tuple[str, str]] = {}
+        ties = {id_: self._ties(id_, found, texts, twins, known) for id_, found in alike.items()}
         with writer(self._engine) as connection, connection.begin():
             self._confirm(connection)
             hashes = linking.unchanged(connection, {row.id: row.changed_at for row in rows})
@@ -210,15 +211,24 @@ class Linker:
         return len(hashes)
 
     def _ties(
-        self, id_: int, alike: Sequence[tuple[int, float]], texts: Mapping[int, Text], twins: set[tuple[int, int]]
+        self,
+        id_: int,
+        alike: Sequence[tuple[int, float]],
+        texts: Mapping[int, Text],
+        twins: set[tuple[int, int]],
+        known: dict[tuple[int, int], tuple[str, str]],
     ) -> list[Tie]:
+        """The links of an article. `known`: kind and reason of pairs that were met from their other end, which are the same."""
         mine = texts[id_]
         same = {other for pair in twins if id_ in pair for other in pair} - {id_}
         ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]
         for other, score in alike:
             if other not in same and other in texts and may_be_tied(mine, texts[other]):
-                kind = "duplicate" if is_copy(mine, texts[other]) else "similar"
-                ties.append(Tie(other, kind, score, reason_of(mine, texts[other], self._window.index.weights.each)))
+                pair = min(id_, other), max(id_, other)
+                if pair not in known:
+                    kind = "duplicate" if is_copy(mine, texts[other]) else "similar"
+                    known[pair] = kind, reason_of(mine, texts[other], self._window.index.weights.each)
+                ties.append(Tie(other, known[pair][0], score, known[pair][1]))
         return ties
 
 

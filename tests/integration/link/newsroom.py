@@ -117,10 +117,10 @@ def nobody_leads(engine):
         connection.execute(update(leaders).values(expires_at=_BEGIN))
 
 
-def new_linker(engine, window=100_000):
+def new_linker(engine, window=100_000, **more):
     """The next leader, at once."""
     nobody_leads(engine)
-    return Linker(engine, token=leader.acquire(engine, ROLE, "test", seconds=LEASE_SECONDS), window=window)
+    return Linker(engine, token=leader.acquire(engine, ROLE, "test", seconds=LEASE_SECONDS), window=window, **more)
 
 
 def finish(linker):
