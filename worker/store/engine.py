@@ -91,6 +91,14 @@ def enter_writer(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
 
 
+def unhurried(connection: Connection) -> None:
+    """Let the statements of this transaction take their time: checks and upgrades read whole tables. Locks are waited for as
+    briefly as ever.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether trying again later can help: decided by SQLSTATE (or SQLite's code), never by the exception's class."""
     original = error.orig if isinstance(error, DBAPIError) else error
