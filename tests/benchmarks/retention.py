@@ -116,12 +116,17 @@ def _prune(engine: Engine, config: Settings) -> None:
         last = now
 
     for number in (0, 2):  # each for a minute at most
-        last, start_at = time.monotonic(), [CHORES[number].name, "2000-01-01T00:00:00+00:00", *(("", "") if not number else ("",))]
+        last, start_at = (
+            time.monotonic(),
+            [CHORES[number].name, "2000-01-01T00:00:00+00:00", *(("", "") if not number else ("",))],
+        )
         prune(engine, config, seconds=60, resume=json.dumps(start_at), progress=progress)
     with engine.connect() as connection:
         wal = connection.scalar(text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), :start)"), {"start": start})
     for chore, rows in gone.items():
-        print(f"{chore}: {rows:,} in {spent[chore]:.0f} s, rests included: {rows / max(spent[chore], 1e-9):,.0f} rows a second")
+        print(
+            f"{chore}: {rows:,} in {spent[chore]:.0f} s, rests included: {rows / max(spent[chore], 1e-9):,.0f} rows a second"
+        )
     print(f"{len(turns):,} turns: median {sorted(turns)[len(turns) // 2] * 1000:.1f} ms, 99 % "
           f"{sorted(turns)[int(len(turns) * 0.99)] * 1000:.1f}, longest {max(turns) * 1000:.1f}; log {wal / sum(gone.values()):,.0f} bytes a row")  # fmt: skip
 
@@ -148,7 +153,9 @@ def _partition(engine: Engine, rows: int) -> None:
             taken = []
             for _ in range(50):
                 began = time.perf_counter()
-                connection.execute(text(f"SELECT outcome FROM {table} WHERE lane = 'documents' AND id = ANY(:ids)"), {"ids": ids}).all()
+                connection.execute(
+                    text(f"SELECT outcome FROM {table} WHERE lane = 'documents' AND id = ANY(:ids)"), {"ids": ids}
+                ).all()
                 taken.append(time.perf_counter() - began)
             print(f"{table}: 100 receipts looked up in {sorted(taken)[25] * 1000:.2f} ms (median of 50)")
         began = time.perf_counter()

@@ -88,12 +88,16 @@ def _of_postgresql(url: str, documents: list) -> None:
         for place, one in enumerate(documents):
             raw = _varied(one.raw, number)
             fields = {b"raw": raw, b"source": b"sizes", b"key": (one.key or "").encode()}
-            entries.append(Claimed(f"{1_700_000_000_000 + number * 10_000_000 + place}-0", 0, 0, fields, truncated=False))
+            entries.append(
+                Claimed(f"{1_700_000_000_000 + number * 10_000_000 + place}-0", 0, 0, fields, truncated=False)
+            )
         for first in range(0, len(entries), _BATCH):
             batch = Batch("documents", None, "host:1", 3, Limits())
             process(engine, batch, entries[first : first + _BATCH], innocent=lambda: None)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            wal = connection.scalar(text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), :start)"), {"start": start})
+            wal = connection.scalar(
+                text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), :start)"), {"start": start}
+            )
             connection.execute(text("VACUUM ANALYZE"))
             now = {row[0]: float(row[2] + row[3]) for row in connection.execute(text(_TABLES))}
         Round(name, {table: size - sizes.get(table, 0) for table, size in now.items()}, float(wal), len(entries)).tell()
@@ -107,7 +111,13 @@ def _varied(raw: bytes, number: int) -> bytes:
     if number == 2:
         varied = raw.replace(b"\ntitle: ", b"\ntitle: Now ", 1)
         head, secured, rest = varied.partition(b"\nsecured: ")
-        return head + b"\nsecured: " + b"AAAA" + rest[4:] if secured and rest[:1] != b'"' else head + b'\nsecured: "AAAA' + rest[5:] if secured else varied
+        return (
+            head + b"\nsecured: " + b"AAAA" + rest[4:]
+            if secured and rest[:1] != b'"'
+            else head + b'\nsecured: "AAAA' + rest[5:]
+            if secured
+            else varied
+        )
     return raw
 
 

@@ -17,7 +17,16 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from worker.settings import Settings
 from worker.store.linking import KINDS
-from worker.store.tables import articles, dead_letter_actions, dead_letters, documents, links, raw_documents, receipts, stories
+from worker.store.tables import (
+    articles,
+    dead_letter_actions,
+    dead_letters,
+    documents,
+    links,
+    raw_documents,
+    receipts,
+    stories,
+)
 
 Retire = Callable[[Connection, Table, Sequence[tuple[Any, ...]]], None]
 

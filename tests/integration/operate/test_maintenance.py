@@ -13,7 +13,16 @@ from worker.pipeline import Batch, process
 from worker.settings import Settings
 from worker.store import dead
 from worker.store.engine import enter_writer, writer
-from worker.store.tables import articles, dead_letter_actions, dead_letters, documents, links, raw_documents, receipts, stories
+from worker.store.tables import (
+    articles,
+    dead_letter_actions,
+    dead_letters,
+    documents,
+    links,
+    raw_documents,
+    receipts,
+    stories,
+)
 
 CONFIG = Settings(raw_days=1, receipt_days=1, orphan_days=1)
 
@@ -172,7 +181,9 @@ def test_bytes_that_an_operator_makes_the_text_of_a_dead_letter_are_seen_now(eng
     two_days_pass()
     with engine.begin() as connection:
         digest = connection.scalar(select(raw_documents.c.sha256).where(raw_documents.c.bytes == story("old").encode()))
-        dead.keep_edit(connection, connection.scalar(select(dead_letters.c.id)), story("old").encode(), digest, "operator")
+        dead.keep_edit(
+            connection, connection.scalar(select(dead_letters.c.id)), story("old").encode(), digest, "operator"
+        )
         connection.execute(update(dead_letters).values(status="discarded"))
 
     prune(engine, CONFIG)
@@ -207,8 +218,12 @@ def test_an_old_story_ends_and_its_articles_stay(engine, two_stories):
     prune(engine, Settings(story_days=30))
 
     with engine.connect() as connection:
-        found = connection.execute(select(stories.c.size, stories.c.announced_at.is_(None)).order_by(stories.c.id)).all()
-        assert [tuple(row) for row in found] == [(0, True), (2, False)], "the change feed is to tell that the first ended"
+        found = connection.execute(
+            select(stories.c.size, stories.c.announced_at.is_(None)).order_by(stories.c.id)
+        ).all()
+        assert [tuple(row) for row in found] == [(0, True), (2, False)], (
+            "the change feed is to tell that the first ended"
+        )
         told = connection.execute(select(articles.c.story_id).order_by(articles.c.canonical_url)).scalars().all()
         assert told[:2] == [None, None]
         assert None not in told[2:]

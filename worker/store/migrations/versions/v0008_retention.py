@@ -35,7 +35,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         for table in _VACUUM:
-            op.execute(f"ALTER TABLE {table} RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor)")
+            op.execute(
+                f"ALTER TABLE {table} RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor)"
+            )
     op.drop_index("ix_dead_letters_raw_sha256", "dead_letters")
     op.drop_index("ix_dead_letters_created_at", "dead_letters")
     op.drop_index("ix_documents_raw_sha256", "documents")
