@@ -70,7 +70,10 @@ class Watched:
         """A server that keeps what it has in its own folder; also one that was killed."""
         folder = self.folder / str(port)
         folder.mkdir(exist_ok=True)
-        self._spawn(port, [self._program, "--dir", str(folder), "--save", "", "--appendonly", "yes", *self._listens(port), *more])
+        self._spawn(
+            port,
+            [self._program, "--dir", str(folder), "--save", "", "--appendonly", "yes", *self._listens(port), *more],
+        )
 
     def signal(self, port: int, number: signal.Signals) -> None:
         self._processes[port].send_signal(number)
