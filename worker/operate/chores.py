@@ -45,7 +45,7 @@ class Chore:
     idle: Callable[[datetime], ColumnElement[bool]]
     """What must hold beside the age, of a row from before that moment."""
     retire: Retire
-    batch: int = 500
+    batch: int = 200
     """Rows a transaction at most: other writers wait for it."""
 
     @property
@@ -116,9 +116,9 @@ CHORES = (
     Chore("dead letters", "dead letters that were replayed or discarded", dead_letters,
           lambda config: config.receipt_days, dead_letters.c.created_at, _idle_letters, _delete),
     Chore("raw documents", "raw bytes that no live document and no open dead letter needs", raw_documents,
-          lambda config: config.raw_days, raw_documents.c.last_seen_at, _idle_raw, _delete, batch=200),
+          lambda config: config.raw_days, raw_documents.c.last_seen_at, _idle_raw, _delete),
     Chore("orphans", "articles that nobody tells or names any more", articles,
-          lambda config: config.orphan_days, articles.c.orphaned_at, _idle_orphans, _delete, batch=200),
+          lambda config: config.orphan_days, articles.c.orphaned_at, _idle_orphans, _delete),
     Chore("stories", "stories whose newest article is old; their articles stay", stories,
           lambda config: config.story_days, stories.c.last_at, _idle_stories, _end_stories, batch=50),
 )  # fmt: skip

@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import create_engine, insert, select, update
+from sqlalchemy import create_engine, insert, select, text, update
 
 from worker.document.limits import Limits
 from worker.intake.stream import Claimed
@@ -12,7 +12,7 @@ from worker.operate.maintenance import CHORES, due, prune
 from worker.pipeline import Batch, process
 from worker.settings import Settings
 from worker.store import dead
-from worker.store.engine import enter_writer, writer
+from worker.store.engine import enter_writer, unhurried, writer
 from worker.store.tables import (
     articles,
     dead_letter_actions,
@@ -278,3 +278,14 @@ def test_bytes_that_a_batch_brings_again_are_left_alone_and_nobody_waits_for_eve
     thread.join()
 
     assert set(column(engine, raw_documents.c.bytes)) == {story("live").encode(), story("old").encode()}
+
+
+def test_checks_and_upgrades_may_take_their_time(engine):
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no time limit of a statement")
+    with engine.connect() as connection:
+        assert connection.scalar(text("SHOW statement_timeout")) == "10s"
+        with connection.begin_nested():
+            unhurried(connection)
+            assert connection.scalar(text("SHOW statement_timeout")) == "0"
+            assert connection.scalar(text("SHOW lock_timeout")) == "10s"
