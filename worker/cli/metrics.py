@@ -8,7 +8,7 @@ import typer
 
 from worker.cli.exits import Exit, say
 
-_PATIENCE_SECONDS = 3.0
+_PATIENCE_SECONDS = 2.0  # a call may take it twice: once over the old connection, once to make a new one
 
 
 def register(app: typer.Typer) -> None:
