@@ -132,6 +132,7 @@ def test_a_restore_to_an_older_state_says_what_is_missing_and_goes_on(kind, valk
     ingest(engine, queue)
     assert shown(engine) == {"a": "A now", "c": "C", "d": "D"}
     assert "BROKEN" not in shell(ASK)
+    assert "A dry run: nothing was removed" in shell("copydesk db prune")
     engine.dispose()
 
 

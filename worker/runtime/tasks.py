@@ -186,6 +186,10 @@ def maintain(resume: str | None = None) -> None:
     try:
         done = prune(_engine(), settings(), seconds=settings().task_seconds / 4, resume=resume,
                      progress=lambda chore, rows: gone.update({chore: rows}))  # fmt: skip
+    except ValueError as error:
+        log.warning("A message on Celery's queue is not one of ours", error=str(error),
+                    next="it is dropped; no document is in it")  # fmt: skip
+        return
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise

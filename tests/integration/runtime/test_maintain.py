@@ -51,7 +51,7 @@ def test_whoever_comes_second_within_the_hour_leaves_it_be(engine, sent, redis_c
     assert (left(engine), sent) == (ROWS, [])
 
 
-def test_a_store_that_cannot_be_used_is_no_bug(engine, sent, monkeypatch, capfd):
+def test_a_store_that_cannot_be_used_is_no_bug(engine, sent, monkeypatch):
     class Away(Exception):
         sqlstate = "08006"
 
@@ -62,3 +62,9 @@ def test_a_store_that_cannot_be_used_is_no_bug(engine, sent, monkeypatch, capfd)
     tasks.maintain()
 
     assert sent == []
+
+
+def test_a_place_that_somebody_made_up_is_dropped(engine, sent):
+    tasks.maintain('["articles"]')
+
+    assert (left(engine), sent) == (ROWS, [])
