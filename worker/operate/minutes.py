@@ -67,3 +67,39 @@ def top(counts: Mapping[tuple[str, str], int], most: int) -> dict[str, int]:
     found = {f"{code} from {source}": count for (code, source), count in ranked[:most]}
     rest = sum(count for _, count in ranked[most:])
     return {**found, "others": rest} if rest else found
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of time for a plot. `at`: seconds since 1970 at its beginning; `backlog`: documents that waited at its end."""
+
+    at: int
+    seconds: int
+    added: int
+    outcomes: Mapping[str, int]
+    backlog: int
+
+    @property
+    def settled(self) -> int:
+        return sum(self.outcomes.values())
+
+
+def pieces(minutes: Sequence[Minute], *, width: int, count: int, backlog: int) -> list[Piece]:
+    """The last `count` pieces of `width` minutes, of all lanes that producers write to, oldest first.
+
+    The backlog of each is reckoned back from that of now by what went in and out: approximate as the tally is, never
+    below nothing.
+    """
+    found: list[Piece] = []
+    for end in range(len(minutes), 0, -width)[:count]:
+        start = max(0, end - width)
+        part = minutes[start:end]
+        known = flow(part, _sampled(minutes[:start]), seconds=60.0 * len(part))
+        found.append(Piece(part[0].at, 60 * len(part), known.added, dict(known.outcomes), max(0, backlog)))
+        backlog += known.settled - known.added
+    return found[::-1]
+
+
+def _sampled(minutes: Sequence[Minute]) -> Minute | None:
+    """The last minute with samples: nobody samples while no worker is alive."""
+    return next((minute for minute in reversed(minutes) if minute.added), None)
