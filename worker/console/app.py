@@ -70,6 +70,7 @@ def build(desk: Desk, *, names: frozenset[str] | None, secure: bool = False) -> 
     @contextlib.asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        desk.warm()
         yield
         desk.close()
 

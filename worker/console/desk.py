@@ -29,7 +29,10 @@ SPANS = (24, 24 * 7)
 
 
 class Desk:
-    """Nothing is connected before it is asked, and nothing is started: a server that is away is told."""
+    """Nothing is connected before it is asked, and nothing is started: a server that is away is told.
+
+    `patience`: seconds for which a page waits for a newer figure; then it shows the one of before, or that it is counted.
+    """
 
     def __init__(
         self,
@@ -38,24 +41,31 @@ class Desk:
         token: str | None = None,
         client: redis.Redis | None = None,
         engine: Engine | None = None,
+        patience: float = 0.05,
     ) -> None:
         self.config = config
+        self._patience = patience
         self.client = client or connect(config.redis, retries=0)
         self.engine = engine or make_engine(config)
         self.sessions = Sessions(token)
         self.jobs = Jobs()
         self.limits = Limits(max_bytes=config.max_document_bytes)
         self.looks = Looks(config, self.client, self.engine)
-        self.at_redis: Kept[dict[str, Any]] = Kept(self.looks.at_redis, seconds=1.0)
-        self.at_store: Kept[dict[str, Any]] = Kept(lambda: of_store(self.engine), seconds=10.0)
+        self.at_redis: Kept[dict[str, Any]] = Kept(self.looks.at_redis, seconds=1.0, patience=patience)
+        self.at_store: Kept[dict[str, Any]] = Kept(lambda: of_store(self.engine), seconds=20.0, patience=patience)
         self.sources = {hours: self._producers(hours) for hours in SPANS}
 
     def _producers(self, hours: int) -> Kept[list[Producer]]:
-        return Kept(lambda: producers(self.engine, hours=hours), seconds=30.0)
+        return Kept(lambda: producers(self.engine, hours=hours), seconds=30.0, patience=self._patience)
 
     @cached_property
     def tail(self) -> Tail:
         return Tail(self.client)
+
+    def warm(self) -> None:
+        """Begin to count what the first page shows, in threads of their own."""
+        self.at_redis.begin()
+        self.at_store.begin()
 
     def close(self) -> None:
         """Give the connections back."""

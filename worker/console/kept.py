@@ -13,17 +13,13 @@ Value = TypeVar("Value")
 class Kept(Generic[Value]):
     """The last value of `count`, at most `seconds` old where that can be had quickly; else the older one, with its age.
 
-    However many ask, one thread counts. `get` waits at most `patience` seconds for a newer value, and `first` for the
-    first one ever.
+    However many ask, one thread counts. `get` waits at most `patience` seconds for it.
     """
 
-    def __init__(
-        self, count: Callable[[], Value], *, seconds: float, patience: float = 0.1, first: float = 5.0
-    ) -> None:
+    def __init__(self, count: Callable[[], Value], *, seconds: float, patience: float = 0.05) -> None:
         self._count = count
         self._seconds = seconds
         self._patience = patience
-        self._first = first
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._running = False
@@ -31,17 +27,20 @@ class Kept(Generic[Value]):
         self._error: Exception | None = None
         self._at: float | None = None
 
-    def get(self) -> tuple[Value | None, float]:
-        """The value and its age in seconds; None: it is still being counted. Raises what `count` raised last."""
+    def begin(self) -> bool:
+        """Count, where that is due and nobody does; returns whether it was due."""
         with self._lock:
-            is_fresh = self._at is not None and time.monotonic() - self._at < self._seconds
-            if not is_fresh and not self._running:
+            is_due = self._at is None or time.monotonic() - self._at >= self._seconds
+            if is_due and not self._running:
                 self._running = True
                 self._done.clear()
                 threading.Thread(target=self._run, daemon=True).start()
-            patience = self._first if self._at is None else self._patience
-        if not is_fresh:
-            self._done.wait(patience)
+            return is_due
+
+    def get(self) -> tuple[Value | None, float]:
+        """The value and its age in seconds; None: it is still being counted. Raises what `count` raised last."""
+        if self.begin():
+            self._done.wait(self._patience)
         with self._lock:
             if self._error is not None:
                 raise self._error
@@ -50,11 +49,8 @@ class Kept(Generic[Value]):
     def forget(self) -> None:
         """Count anew at the next question: something was changed."""
         with self._lock:
-            self._seconds_ago()
-
-    def _seconds_ago(self) -> None:
-        if self._at is not None:
-            self._at = time.monotonic() - self._seconds
+            if self._at is not None:
+                self._at = time.monotonic() - self._seconds
 
     def _run(self) -> None:
         value, error = None, None

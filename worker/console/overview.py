@@ -41,10 +41,12 @@ def page(desk: Desk, asked: Asked) -> Response:
         "open_letters": sum(found.get("dead_letters", {}).values()),
         "store_age": store_age,
         "is_counting": store is None,
+        "is_asking": redis is None or store is None,
         "hold": bool(asked.query("hold")),
     }
-    servers = [found.get(name) or {"ok": name == "database" and store is None} for name in ("redis", "database")]
-    return render(asked, "overview.html", values, status=200 if all(server["ok"] for server in servers) else 503)
+    # A server that is still being asked is not away.
+    is_well = all(found[name]["ok"] for name in ("redis", "database") if name in found)
+    return render(asked, "overview.html", values, status=200 if is_well else 503)
 
 
 def _pieces(desk: Desk, found: dict[str, Any], span: str) -> list[Piece]:

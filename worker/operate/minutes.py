@@ -94,10 +94,33 @@ def pieces(minutes: Sequence[Minute], *, width: int, count: int, backlog: int) -
     for end in range(len(minutes), 0, -width)[:count]:
         start = max(0, end - width)
         part = minutes[start:end]
-        known = flow(part, _sampled(minutes[:start]), seconds=60.0 * len(part))
-        found.append(Piece(part[0].at, 60 * len(part), known.added, dict(known.outcomes), max(0, backlog)))
-        backlog += known.settled - known.added
+        outcomes = _outcomes(part)
+        settled = sum(outcomes.values())
+        last = {name: number for minute in part for name, number in minute.added.items()}
+        added = _growth(last, _sampled(minutes[:start]), settled)
+        found.append(Piece(part[0].at, 60 * len(part), added, outcomes, max(0, backlog)))
+        backlog += settled - added
     return found[::-1]
+
+
+def _outcomes(minutes: Sequence[Minute]) -> dict[str, int]:
+    """Outcome → documents. A day has a hundred thousand counts, and of each only this is wanted."""
+    found: dict[str, int] = {}
+    for minute in minutes:
+        for (lane, _, outcome), count in minute.outcomes.items():
+            if lane != INTERNAL_LANE:
+                found[outcome] = found.get(outcome, 0) + count
+    return found
+
+
+def _growth(last: Mapping[str, int], before: Minute | None, settled: int) -> int:
+    """What came in, by the lanes' counters; where nobody sampled them before, what was settled came in too."""
+    first = before.added if before is not None else {}
+    names = [name for name in last if name in first]
+    if not names:
+        # A piece in which nobody sampled saw nothing come, unless nobody ever has.
+        return 0 if first and not last else settled
+    return sum(max(0, last[name] - first[name]) for name in names)
 
 
 def _sampled(minutes: Sequence[Minute]) -> Minute | None:

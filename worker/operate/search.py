@@ -14,7 +14,7 @@ from worker.pipeline import normal_key
 from worker.settings import INTERNAL_LANE
 from worker.store.tables import article_urls, articles, dead_letters, documents, lanes, receipts
 
-NEWEST = 20_000
+NEWEST = 10_000
 """Titles are looked for among so many articles: an index of words would cost every document that comes."""
 _MOST = 50
 _RECEIPT_ID = re.compile(r"\d{10,20}-\d{1,20}\Z")

@@ -92,7 +92,7 @@ def store(config):
 @pytest.fixture
 def desk(config, store, redis_client):
     LeaseQueue(redis_client, "documents").ensure()
-    found = Desk(config)
+    found = Desk(config, patience=20)
     yield found
     found.close()
 
