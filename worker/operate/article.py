@@ -61,7 +61,26 @@ def article(connection: Connection, id_: int, *, most: int = _MOST) -> dict[str,
         .order_by(receipts.c.settled_at.desc(), receipts.c.id.desc())
         .limit(most)
     )
+    found = {
+        "documents": _rows(connection, tellers),
+        "receipts": _rows(connection, history),
+        "links_to": _rows(connection, _links(id_, outgoing=True).limit(most)),
+        "named_by": _rows(connection, _links(id_, outgoing=False).limit(most)),
+    }
+    all_of = {
+        "documents": (documents, told),
+        "receipts": (receipts, receipts.c.article_id == id_),
+        "links_to": (links, links.c.source_id == id_),
+        "named_by": (links, (links.c.target_id == id_) & ~links.c.kind.in_(KINDS)),
+    }
+    # What is not cut off need not be counted.
+    counts = {
+        name: len(rows) if len(rows) < most else _count(connection, *all_of[name]) for name, rows in found.items()
+    }
+    for document in found["documents"]:
+        document["shown"] = document["id"] == row.document_id
     return {
+        **found,
         "row": values,
         "state": state,
         "body": text[:_BODY_CHARACTERS],
@@ -70,19 +89,8 @@ def article(connection: Connection, id_: int, *, most: int = _MOST) -> dict[str,
         "topics": _rows(connection, about),
         "images": _rows(connection, pictures),
         "aliases": _rows(connection, aliases.order_by(article_urls.c.claim).limit(most)),
-        "documents": [
-            {**document, "shown": document["id"] == row.document_id} for document in _rows(connection, tellers)
-        ],
-        "receipts": _rows(connection, history),
-        "links_to": _rows(connection, _links(id_, outgoing=True).limit(most)),
-        "named_by": _rows(connection, _links(id_, outgoing=False).limit(most)),
         "story": story(connection, row.story_id),
-        "counts": {
-            "documents": _count(connection, documents, told),
-            "receipts": _count(connection, receipts, receipts.c.article_id == id_),
-            "links_to": _count(connection, links, links.c.source_id == id_),
-            "named_by": _count(connection, links, (links.c.target_id == id_) & ~links.c.kind.in_(KINDS)),
-        },
+        "counts": counts,
     }
 
 

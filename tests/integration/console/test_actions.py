@@ -18,6 +18,12 @@ from worker.store.tables import articles, dead_letters
 MENDED = ("title: Plans: the harbour wall", 'title: "Plans: the harbour wall"')
 
 
+@pytest.fixture(scope="module")
+def module_store_url(tmp_path_factory):
+    """What the store does is tested on both kinds elsewhere; here it is what the forms do."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+
+
 def at_the_editor(browser, number):
     """What the editor of a letter holds: its text, and the version it is of."""
     import html

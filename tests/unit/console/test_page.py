@@ -86,7 +86,13 @@ def test_figures():
 
 
 @pytest.mark.parametrize(
-    "moment", [datetime(2026, 1, 2, 3, 4, tzinfo=UTC), datetime(2026, 1, 2, 3, 4, tzinfo=UTC).replace(tzinfo=None), "2026-01-02T03:04:00", 1767323040]
+    "moment",
+    [
+        datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        datetime(2026, 1, 2, 3, 4, tzinfo=UTC).replace(tzinfo=None),
+        "2026-01-02T03:04:00",
+        1767323040,
+    ],
 )
 def test_times_are_utc(moment):
     assert when(moment) == '<time datetime="2026-01-02T03:04:00+00:00">2026-01-02 03:04</time>'
