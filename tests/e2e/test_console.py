@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from urllib.request import urlopen
 
@@ -40,8 +39,7 @@ def free_port():
 def console(tmp_path_factory):
     """The address of the console of a running desk, which has stored one hostile document and rejected another."""
     if chromium() is None:
-        why = "Chromium is not installed (Debian: apt-get install chromium)"
-        pytest.fail(why) if os.environ.get("COPYDESK_TEST_CHROMIUM") else pytest.skip(why)
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
     folder, port = tmp_path_factory.mktemp("console"), free_port()
     (folder / "hostile.md").write_text(HOSTILE, "utf-8")
     (folder / "broken.md").write_text(BROKEN, "utf-8")

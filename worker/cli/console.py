@@ -34,10 +34,12 @@ def console(
     except ModuleNotFoundError as error:
         say(f"copydesk: the console needs {error.name}: pip install 'copydesk[console]'")
         return Exit.USAGE
+    from worker.cli.desk import require_desk
     from worker.observe import logs
     from worker.settings import settings
 
     config = settings()
+    require_desk(config)
     logs.configure_for(config)
     shown = f"[{host.strip('[]')}]" if ":" in host else host
     scheme = "https" if certificate else "http"

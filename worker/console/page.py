@@ -169,6 +169,8 @@ def render(asked: Asked, template: str, values: Mapping[str, Any] | None = None,
 def message(asked: Asked, title: str, sentence: str, *, status: int, hints: tuple[str, ...] = ()) -> HTMLResponse:
     """A page that says one thing."""
     is_page = asked.request.method == "GET"
+    if asked.is_htmx and not is_page:  # it goes into a part of a page
+        return render(asked, "said.html", {"title": title, "sentence": sentence}, status=status)
     values = {"title": title, "sentence": sentence, "hints": hints, "is_page": is_page and status != 404}
     return render(asked, "message.html", {**values, "retry": is_page and status == 503}, status=status)
 

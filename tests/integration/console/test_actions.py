@@ -64,6 +64,14 @@ def test_a_check_for_htmx_is_the_result_alone(browser, letter):
     assert "<html" not in answer.text
 
 
+def test_what_a_check_is_refused_for_fits_into_its_place(browser, letter):
+    answer = browser.post(f"/dead/{letter}/check", data={"text": "x"}, headers={"hx-request": "true"})
+
+    assert answer.status_code == 403
+    assert "Load the page again" in answer.text
+    assert "<html" not in answer.text
+
+
 def test_a_mended_letter_is_sent_with_its_secrets_and_passes(browser, store, redis_client, letter):
     text, version = at_the_editor(browser, letter)
     assert SECRET not in text
