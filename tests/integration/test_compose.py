@@ -24,7 +24,9 @@ from tests.servers import ROOT, VALID, Background, copydesk, environment, until
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 COMPOSE = yaml.safe_load(TEXT)
 SERVICES = COMPOSE["services"]
-PASSWORDS = {f"{who.upper()}_PASSWORD": f"{who}s3cret" for who in ("crawler", "worker", "operator", "postgres")}
+PASSWORDS = {
+    f"{who.upper()}_PASSWORD": f"{who}s3cret" for who in ("crawler", "worker", "operator", "postgres", "console")
+}
 
 
 def interpolated(value: str, **variables: str) -> str:
