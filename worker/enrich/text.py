@@ -26,6 +26,8 @@ def clean(text: str) -> str:
     """Character references resolved, runs of white space made one space, edges stripped."""
     if "&" in text:
         text = clean_text(_ENTITY.sub(_resolve, text))[0]  # a reference can stand for a mark that composes
+    if text.isprintable() and "  " not in text:
+        return text.strip(" ")  # the plain blank is the only white space that is printable, and nothing unseen is
     text = " ".join(text.split())
     if text and (text[0] in _INVISIBLE or text[-1] in _INVISIBLE):
         text = text.strip(_INVISIBLE + " ")
