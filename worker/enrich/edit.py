@@ -116,9 +116,7 @@ def _headline(title: str | None, provider: Provider | None) -> str | None:
     return strip_provider_suffix(title, clean_or_none(provider.name), provider.domain)
 
 
-def _related(
-    entries: list[RelatedArticle], known: set[bytes], extra: Extra
-) -> tuple[list[Mention], list[list[Any]]]:
+def _related(entries: list[RelatedArticle], known: set[bytes], extra: Extra) -> tuple[list[Mention], list[list[Any]]]:
     """The mentions in their order, without the article itself and without repeats; and those that no URL ties."""
     seen = set(known)
     mentions: list[Mention] = []
