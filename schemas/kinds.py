@@ -163,7 +163,8 @@ def _shows(tree: Mapping[str, Any], name: str) -> bool:
 
 def build() -> None:
     """Build the classes of all kinds now: before a worker forks, so that its processes share them."""
-    for kind in (Article, *KINDS.values()):
+    every: list[type[Article]] = [Article, *KINDS.values()]
+    for kind in every:
         kind.model_rebuild()
 
 

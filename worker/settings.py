@@ -15,6 +15,9 @@ LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 INTERNAL_LANE = "copydesk:internal"
 """Replays and reprocessing; closed to producers by its name, which ACLs of producers never match."""
 
+_REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
+_DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg", "sqlite", "sqlite+pysqlite"})
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -28,7 +31,7 @@ class Lane:
 class Settings(BaseSettings):
     """Where the servers are, and how much of everything."""
 
-    model_config = SettingsConfigDict(env_prefix="COPYDESK_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="COPYDESK_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     redis_url: SecretStr | None = Field(None, description="Redis 7+ or Valkey; unset: an embedded Valkey is started")
     database_url: SecretStr | None = Field(None, description="PostgreSQL (or SQLite) URL; unset: SQLite in data_dir")
@@ -81,6 +84,16 @@ class Settings(BaseSettings):
     task_seconds: float = Field(20, gt=0, description="Celery's hard time limit of a batch")
     lease_seconds: float = Field(25, gt=0, description="after this an entry belongs to nobody and is dispatched again")
 
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_is_meant(cls, value: SecretStr | None) -> SecretStr | None:
+        return _checked(value, _REDIS_SCHEMES, "redis://host:6379/0, rediss://…, unix:///path or redis+sentinel://…")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_meant(cls, value: SecretStr | None) -> SecretStr | None:
+        return _checked(value, _DATABASE_SCHEMES, "postgresql://user@host/name or sqlite:///path")
+
     @field_validator("lanes")
     @classmethod
     def _lanes_parse(cls, value: str) -> str:
@@ -128,6 +141,21 @@ class Settings(BaseSettings):
         if self.database_url is None:
             return f"sqlite:///{self.data_dir.absolute() / 'copydesk.db'}"
         return normal_database_url(self.database_url.get_secret_value())
+
+
+def _checked(url: SecretStr | None, schemes: frozenset[str], meant: str) -> SecretStr | None:
+    """An empty one is one that is not set. Raises ValueError with a sentence, which never shows the URL."""
+    if url is None or not url.get_secret_value().strip():
+        return None
+    scheme, found, rest = url.get_secret_value().partition("://")
+    if not found or scheme not in schemes:
+        raise ValueError(f"it must look like {meant}")
+    if "sentinel" in scheme and not rest.partition("?")[0].partition("/")[2]:
+        raise ValueError("a Sentinel URL names its hosts and the service: redis+sentinel://host:26379/mymaster/0")
+    port = re.search(r":([^:@/?\]]*)$", rest.rpartition("@")[2].partition("/")[0].partition("?")[0])
+    if port and "," not in rest and not scheme.startswith(("unix", "sqlite")) and not port[1].isdigit():
+        raise ValueError("its port is no number")
+    return url
 
 
 def parse_lanes(text: str) -> tuple[Lane, ...]:

@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
     """Check that every entry ever added to a lane has an outcome or is still in the backlog."""
+    from worker.cli.desk import require_desk
     from worker.cli.show import print_json
     from worker.intake.connect import connect
     from worker.operate.figures import figures
@@ -24,6 +25,7 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     from worker.store.engine import make_engine
 
     config = settings()
+    require_desk(config)
     with Desk(config, with_worker=False), connect(config.redis) as client:
         engine = make_engine(config, pooled=False)
         lanes = figures(config, client, engine)["lanes"]

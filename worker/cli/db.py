@@ -24,10 +24,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _engine() -> Engine:
+    from worker.cli.desk import open_store
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
-    return make_engine(settings(), pooled=False)
+    return open_store(settings())
 
 
 def upgrade() -> int:
@@ -65,6 +65,7 @@ def check(json_: Json = False) -> int:
     from worker.store.check import check as findings_of
 
     engine, sound = _engine(), True
+    _require_schema(engine)
     with engine.connect().execution_options(isolation_level=_isolation(engine)) as connection, connection.begin():
         for finding in findings_of(connection):
             sound &= finding.count == 0
@@ -77,6 +78,16 @@ def check(json_: Json = False) -> int:
                 typer.echo(f"       {finding.count:,} do not: {plain(', '.join(finding.examples))}")
     engine.dispose()
     return Exit.OK if sound else Exit.UNSOUND
+
+
+def _require_schema(engine: Engine) -> None:
+    """Raises ServerUnfit: the rules are about the tables of this version."""
+    from worker.operate.checks import ServerUnfit, schema_fault
+
+    with engine.connect() as connection:
+        sentence = schema_fault(connection)
+    if sentence:
+        raise ServerUnfit(sentence)
 
 
 def _isolation(engine: Engine) -> str:

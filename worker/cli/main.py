@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from worker.cli.exits import Exit, explain_failure
+from worker.cli.exits import Exit
 
 app = typer.Typer(
     name="copydesk",
@@ -56,6 +56,8 @@ def run(arguments: list[str] | None = None) -> None:
         sys.stderr.close()
         code = Exit.OK
     except Exception as error:  # noqa: BLE001  the last place: every failure becomes a sentence and a code
+        from worker.cli.failures import explain_failure
+
         code = explain_failure(error)
     sys.exit(int(code or 0))
 

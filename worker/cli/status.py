@@ -37,9 +37,11 @@ def status(
     json_: Annotated[bool, typer.Option("--json", help="one JSON object; with --watch one each time")] = False,
 ) -> int:
     """Show lanes, workers, servers, recent outcomes by source, open dead letters, and whether the sum comes out."""
+    from worker.cli.desk import require_desk
     from worker.settings import settings
 
     config = settings()
+    require_desk(config)
     if wait_drained:
         return _wait_drained(config, timeout)
     if watch:
@@ -89,6 +91,7 @@ def _once(config: Settings) -> dict[str, Any]:
             before, lanes = found["lanes"], of_redis(config, client, Recent(client))["lanes"]
             measure(lanes, before, time.monotonic() - began)
             found["lanes"] = lanes
+            found["sum"] = {name: sum(lane[name] for lane in lanes) for name in found["sum"]}
     return found
 
 

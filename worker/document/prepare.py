@@ -19,6 +19,10 @@ _OPTIONAL = frozenset({
     "yearFounded", "overview", "bio", "query",
     "_id", "domain", "description", "otherNames", "parent", "keywords", "hashtags",
 })  # fmt: skip
+# An identity is not guessed at, and `secured` is not looked into.
+_SINGLE = frozenset(
+    name for name in _OPTIONAL.difference(_LISTS, _OTHER_LISTS, {"secured"}) if not name.endswith("Url")
+)
 _PART_OPTIONAL = {
     "ratings": frozenset({"average", "count"}),
     "github": frozenset({"url", "stars", "forks", "watches", "license"}),
@@ -52,7 +56,8 @@ def prepare(tree: Mapping, note: Note, limits: Limits, *, has_blanks: bool = Tru
 
 
 def _prepare_told(node: Mapping, path: Path, note: Note, limits: Limits) -> None:
-    """Prepare one article or mention: one name a field, lists are lists, images are mappings."""
+    """Prepare one article or mention: one name a field, one value where one belongs, lists are lists, images are mappings."""
+    _take_only_values(node, path, note)
     for newer, older in GENERATIONS:
         if older in node and newer in node and node[older] == node[newer]:
             del node[older]  # said twice, and the same
@@ -100,6 +105,17 @@ def _drop_blanks(node: Mapping, names: frozenset[str]) -> None:
     blank = [name for name, value in node.items() if (value is None or value == "") and name in names]
     for name in blank:
         del node[name]
+
+
+def _take_only_values(node: Mapping, path: Path, note: Note) -> None:
+    """Take the only value of a list where a single one belongs, with a warning."""
+    listed = [name for name, value in node.items() if value.__class__ is Sequence and name in _SINGLE]
+    for name in listed:
+        value = node[name]
+        if len(value) == 1 and value[0] not in (None, ""):
+            note("list_of_one", (*path, name), expected="a single value")
+            node.marks[name] = value.marks[0]
+            node[name] = value[0]
 
 
 def _listed(node: Mapping, name: str, path: Path, note: Note) -> Sequence:

@@ -88,8 +88,8 @@ class Copy:
     related: list[Mention] = field(default_factory=list)
     related_count: int = 0
     """Entries of `related` as they stand in the document, repeats and itself among them: heat counts them so."""
-    unlinked: list[list[Any]] = field(default_factory=list)
-    """Entries that no URL ties to an article, as far as they decide who leads: [quality, time, title]."""
+    outranked_by: int | None = None
+    """The place in `related` of the entry that leads by what the document says of it; -1: it leads to no other article."""
     duration_seconds: int | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
@@ -117,6 +117,7 @@ _FIELDS = {
     "topics": "topics",
     "images": "images",
     "related": "related",
+    "outrankedBy": "outranked_by",
     "startDateTime": "starts_at",
     "endDateTime": "ends_at",
     "secured": "secured",
@@ -159,6 +160,7 @@ def to_form(copy: Copy) -> str:
         "heat": copy.reported_heat,
         "images": _images_out(copy.images) or None,
         "language": copy.language,
+        "outrankedBy": copy.outranked_by,
         "provider": _provider_out(copy.provider),
         "published": copy.reported_published,
         "publishedDateTime": copy.published_at,
@@ -169,7 +171,6 @@ def to_form(copy: Copy) -> str:
         "title": copy.title,
         "topics": copy.topics or None,
         "type": copy.kind,
-        "unlinked": copy.unlinked or None,
         "updatedDateTime": copy.updated_at,
         "urlHash": copy.url_hash.hex(),
     }
@@ -209,7 +210,7 @@ def from_form(text: str, secured: str | None) -> Copy:
         images=[ImageRef(*one) for one in get("images", ())],
         related=[_mention_in(one) for one in get("related", ())],
         related_count=get("relatedCount") or 0,
-        unlinked=get("unlinked") or [],
+        outranked_by=get("outrankedBy"),
         duration_seconds=get("durationSeconds"),
         starts_at=_time_in(get("startDateTime")),
         ends_at=_time_in(get("endDateTime")),

@@ -13,6 +13,7 @@ from schemas.article import Article, Image, Provider, RelatedArticle
 from schemas.kinds import kind_of
 from worker.enrich.copy import CLAIM_NAMES, Claim, Copy, ImageRef, Mention, hash_of_form, to_form
 from worker.enrich.details import details_of, item_hashes
+from worker.enrich.heat import Peer, lead_of
 from worker.enrich.language import language_of, language_of_text
 from worker.enrich.pictures import absolute
 from worker.enrich.providers import ProviderRef, provider_of
@@ -43,7 +44,9 @@ def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
     title, titled_by = _title(article, extra)
     headline, excerpt = _headline(title, article.provider), clean_or_none(article.excerpt)
     images = _images(article.images, extra, url)
-    related, unlinked = _related(article.related, known, extra)
+    related, places = _related(article.related, known, extra)
+    lead = lead_of(_peer(article), map(_peer, article.related))
+    outranked_by = None if lead is None else places.get(lead, -1)
     _keep(extra, "name", article.name if titled_by != "name" else None)
     _keep(extra, "locale", article.locale)
     _keep(extra, "provider", _provider_rest(article.provider, provider))
@@ -70,7 +73,7 @@ def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
         images=images,
         related=related,
         related_count=len(article.related),
-        unlinked=unlinked,
+        outranked_by=outranked_by,
         duration_seconds=seconds_of(article.length) if article.length else None,
         starts_at=_utc(article.starts_at),
         ends_at=_utc(article.ends_at),
@@ -116,12 +119,17 @@ def _headline(title: str | None, provider: Provider | None) -> str | None:
     return strip_provider_suffix(title, clean_or_none(provider.name), provider.domain)
 
 
-def _related(entries: list[RelatedArticle], known: set[bytes], extra: Extra) -> tuple[list[Mention], list[list[Any]]]:
-    """The mentions in their order, without the article itself and without repeats; and those that no URL ties."""
-    seen = set(known)
+def _peer(told: Article | RelatedArticle) -> Peer:
+    return Peer(told.quality, told.published_at, told.title)
+
+
+def _related(entries: list[RelatedArticle], known: set[bytes], extra: Extra) -> tuple[list[Mention], dict[int, int]]:
+    """The mentions in their order, without the article itself and without repeats; place of an entry → its mention's."""
+    places: dict[bytes, int] = dict.fromkeys(known, -1)
     mentions: list[Mention] = []
     without_url: list[RelatedArticle] = []
-    for entry in entries:
+    of_entries: dict[int, int] = {}
+    for number, entry in enumerate(entries):
         urls = _urls(entry)
         if not urls:
             without_url.append(entry)
@@ -129,18 +137,14 @@ def _related(entries: list[RelatedArticle], known: set[bytes], extra: Extra) -> 
         url = next(iter(urls.values()))
         canonical = canonicalise(url)
         digest = url_hash(canonical)
-        if digest not in seen:
-            seen.add(digest)
+        if digest not in places:
+            places[digest] = len(mentions)
             mentions.append(_mention(entry, urls, url, canonical, digest))
-    if not without_url:
-        return mentions, []
-    dumped = [one.model_dump(mode="json", by_alias=True, exclude_unset=True) for one in without_url]
-    _keep(extra, "relatedWithoutUrl", _as_written(dumped))
-    unlinked = [
-        [one.quality, one.published_at.isoformat() if one.published_at else None, clean_or_none(one.title)]
-        for one in without_url
-    ]
-    return mentions, unlinked
+        of_entries[number] = places[digest]
+    if without_url:
+        dumped = [one.model_dump(mode="json", by_alias=True, exclude_unset=True) for one in without_url]
+        _keep(extra, "relatedWithoutUrl", _as_written(dumped))
+    return mentions, of_entries
 
 
 def _mention(entry: RelatedArticle, urls: dict[str, str], url: str, canonical: str, digest: bytes) -> Mention:

@@ -114,7 +114,7 @@ def _split_authority(authority: str) -> tuple[str, str]:
     authority = authority.rpartition("@")[2]
     if authority.startswith("["):
         host, _, port = authority.partition("]")
-        host, port = host.lower() + "]", port.removeprefix(":")
+        host, port = host.lower() + "]" if host.isascii() else "", port.removeprefix(":")
     else:
         host, _, port = authority.partition(":")
         host = canonical_host(host)

@@ -35,6 +35,7 @@ from worker.store.engine import is_conflict, is_transient, make_engine
 log = get_logger("ingest")
 
 _CONFLICT_TRIES = 3
+_REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
 _STORE_DELAY_SECONDS = 1.0  # until the dispatcher has heard of it, and holds back what comes after
 
 
@@ -82,6 +83,9 @@ def ingest(lane: str, ids: list[str]) -> None:
             "A claim check cannot be followed", lane=lane, error=str(error), next="it is dropped; its entries are not"
         )
         return
+    except _REDIS_AWAY as error:
+        _redis_went_away(lane, error)
+        return
     if not entries:
         return
     failpoint("ingest.claimed")
@@ -91,6 +95,14 @@ def ingest(lane: str, ids: list[str]) -> None:
         # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
         _release(queue, worker, entries)
         raise StoreUnusable(str(getattr(error, "orig", None) or error)) from None
+    except _REDIS_AWAY as error:
+        _redis_went_away(lane, error)
+
+
+def _redis_went_away(lane: str, error: Exception) -> None:
+    """No traceback: the dispatcher has told of it, and what was stored is found to be so when it comes again."""
+    log.warning("Redis went away under a batch", lane=lane, error=str(error), worker=worker_name(),
+                next="its documents come again when their lease runs out")  # fmt: skip
 
 
 def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) -> None:

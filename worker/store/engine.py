@@ -26,7 +26,8 @@ def make_engine(settings: Settings, *, pooled: bool = True) -> Engine:
     """An engine for `settings.database`. Nothing is connected yet."""
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if settings.database_url is None:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url, connect_args={"timeout": settings.statement_seconds})
         _prepare_sqlite(engine)
         return engine

@@ -100,7 +100,7 @@ articles = Table(
     Column("is_published", Boolean),
     Column("lead_id", ID, comment="the article that leads its story, by the rules of heat; itself where it does"),
     Column("related_count", Integer, comment="entries of related as its document has them"),
-    Column("unlinked", JSON_, comment="[quality, time, title] of entries of related without URL"),
+    Column("outranked_by", Integer, comment="rank of the related entry that leads as its document says; -1: no link"),
     Column("is_stub", Boolean, nullable=False, comment="named by others, its own document has not come"),
     Column("orphaned_at", UtcDateTime, comment="nobody tells or names it any more; maintenance removes it"),
     Column("story_id", ID, ForeignKey("stories.id")),
