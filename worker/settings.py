@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
     receipt_days: float = Field(90, gt=0, description="receipts and closed dead letters are kept this long")
     orphan_days: float = Field(7, gt=0, description="articles that nobody tells or names any more are kept this long")
+    story_days: float | None = Field(
+        None, gt=14, description="stories are kept this long after their newest article; unset: for ever"
+    )
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task
     # is dead before anybody else may hold its lease.

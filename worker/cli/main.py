@@ -31,6 +31,7 @@ _COMMANDS = (
     "sources",
     "explain",
     "stories",
+    "similar",
     "dead",
     "retract",
     "lane",

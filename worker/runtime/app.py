@@ -79,6 +79,7 @@ def configuration(config: Settings) -> dict[str, Any]:
             "unacked_restore_throttle": 1,
             **_sentinel_options(config),
         },
+        **_sentinel_tls(config),
     }
 
 
@@ -88,6 +89,15 @@ def _sentinel_options(config: Settings) -> dict[str, Any]:
         return {}
     asked = {**address.sentinel, **SOCKET_OPTIONS, "retry": Retry(NoBackoff(), 0)}  # another Sentinel is asked instead
     return {"master_name": address.service, "sentinel_kwargs": asked}
+
+
+def _sentinel_tls(config: Settings) -> dict[str, Any]:
+    """A sentinel:// URL cannot say that the servers behind it speak TLS; the Sentinels' own is among `sentinel_kwargs`."""
+    address = sentinel_address(config.redis)
+    if address is None or not address.server.get("ssl"):
+        return {}
+    options = {name: value for name, value in address.server.items() if name.startswith("ssl_")}
+    return {"broker_use_ssl": {"ssl_cert_reqs": "required", **options}}
 
 
 transport.register()

@@ -35,6 +35,7 @@ from worker.store.engine import is_conflict, is_transient, make_engine
 log = get_logger("ingest")
 
 _CONFLICT_TRIES = 3
+MAINTAIN_EVERY_SECONDS = 3600
 _REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
 _STORE_DELAY_SECONDS = 1.0  # until the dispatcher has heard of it, and holds back what comes after
 
@@ -187,12 +188,31 @@ def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None
 
 
 @shared_task(name="copydesk.maintain", ignore_result=True)
-def maintain() -> None:
-    """Hourly: let go of what nothing needs any more."""
+def maintain(resume: str | None = None) -> None:
+    """Hourly, whichever worker asks first: let go of what nothing needs any more, for a part of the time limit; then it
+    sends itself on with the place where it goes on. A lost message costs an hour.
+    """
+    if resume is None and not _client().set("copydesk:maintained", worker_name(), nx=True, ex=MAINTAIN_EVERY_SECONDS):
+        return
     gone: Counter[str] = Counter()
-    prune(_engine(), settings(), progress=lambda chore, rows: gone.update({chore: rows}))
-    if gone:
-        log.info("Old rows were removed", rows=dict(gone))
+    try:
+        done = prune(_engine(), settings(), seconds=settings().task_seconds / 4, resume=resume,
+                     progress=lambda chore, rows: gone.update({chore: rows}))  # fmt: skip
+    except ValueError as error:
+        log.warning("A message on Celery's queue is not one of ours", error=str(error),
+                    next="it is dropped; no document is in it")  # fmt: skip
+        return
+    except SQLAlchemyError as error:
+        if not is_transient(error):
+            raise
+        log.warning("The store cannot be used, maintenance waits", error=str(getattr(error, "orig", error)),
+                    next="it is tried again within the hour")  # fmt: skip
+        return
+    finally:
+        if gone:
+            log.info("Old rows were removed", rows=dict(gone))
+    if done.resume is not None:
+        maintain.apply_async((done.resume,), retry=False)
 
 
 @shared_task(name="copydesk.complete", ignore_result=True)

@@ -100,7 +100,8 @@ def discard(connection: Connection, id_: int, who: str, reason: str) -> None:
 def keep_edit(connection: Connection, id_: int, raw: bytes, sha256: bytes, who: str) -> None:
     """Make a mended text the one that is replayed."""
     row = {"sha256": sha256, "size": len(raw), "bytes": raw, "last_seen_at": datetime.now(UTC)}
-    merge(connection, raw_documents, [row], ["sha256"])
+    # Seen now, or maintenance might take bytes that were there already before this is committed.
+    merge(connection, raw_documents, [row], ["sha256"], ["last_seen_at"])
     values = {"raw_sha256": sha256, "edits": dead_letters.c.edits + 1}
     connection.execute(update(dead_letters).where(dead_letters.c.id == id_).values(values))
     record(connection, id_, "edited", who, sha256=sha256)
@@ -131,8 +132,12 @@ def keep_dead(connection: Connection, versions: list[Version], now: datetime) ->
 
 def conclude_replays(connection: Connection, versions: list[Version], worker: str, now: datetime) -> None:
     """A dead letter that passes is done; one that fails again stays open, with what is wrong with it now."""
-    for version in versions:
-        if version.dead_letter is None:
+    replays = [version for version in versions if version.dead_letter is not None]
+    table = dead_letters
+    # One that was replayed twice may have been closed by the first, and removed as long closed before the second came.
+    there = {row.id for row in fetch(connection, (table.c.id,), table.c.id, [v.dead_letter for v in replays])}
+    for version in replays:
+        if version.dead_letter not in there:
             continue
         letter = update(dead_letters).where(dead_letters.c.id == version.dead_letter)
         if version.rejected:

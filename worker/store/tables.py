@@ -125,6 +125,12 @@ articles = Table(
         sqlite_where=text("link_state = 'pending'"),
     ),
     Index("ix_articles_starts_at", "starts_at"),
+    Index(
+        "ix_articles_orphaned_at",
+        "orphaned_at",
+        postgresql_where=text("orphaned_at IS NOT NULL"),
+        sqlite_where=text("orphaned_at IS NOT NULL"),
+    ),
 )
 
 documents = Table(
@@ -148,6 +154,7 @@ documents = Table(
     Index("ix_documents_article_hash", "article_hash"),
     Index("ix_documents_key", "key", postgresql_using="hash"),
     Index("ix_documents_fingerprint", "fingerprint"),
+    Index("ix_documents_raw_sha256", "raw_sha256", postgresql_using="hash"),
 )
 
 article_urls = Table(
@@ -306,6 +313,8 @@ dead_letters = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Index("ix_dead_letters_receipt", "lane", "receipt_id", unique=True),
     Index("ix_dead_letters_status", "status", "code"),
+    Index("ix_dead_letters_created_at", "created_at"),
+    Index("ix_dead_letters_raw_sha256", "raw_sha256", postgresql_using="hash"),
 )
 
 dead_letter_actions = Table(
