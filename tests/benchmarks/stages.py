@@ -21,20 +21,23 @@ from worker.intake.connect import connect
 from worker.intake.producer import Submission, submit_many
 from worker.intake.stream import DISPATCHED, GROUP, LeaseQueue
 from worker.settings import Settings
-from worker.store import articles, names, write
+from worker.store import articles, dead, heat, names, parts, pictures, references, resolve, write
 from worker.store.engine import make_engine
 from worker.store.migrate import upgrade
 
+_BULK = (("resolve", "fetch"), *(("write", name) for name in ("merge", "set_values", "remove", "remove_rows")))
 DOORS: tuple[tuple[str, Any, str], ...] = (
     ("parse", validate, "split"),
     ("parse", validate, "parse"),
     ("validate", pipeline, "read"),
     ("enrich", pipeline, "edit"),
     ("recognise", pipeline, "_recognise"),
-    *(("resolve", module, "fetch") for module in (articles, names, write)),
-    *(("write", module, "merge") for module in (articles, names, write)),
-    ("write", articles, "remove"),
-    ("write", articles, "change"),
+    *(
+        (stage, module, name)
+        for module in (articles, dead, heat, names, parts, pictures, references, resolve, write)
+        for stage, name in _BULK
+        if hasattr(module, name)
+    ),
     ("resolve", pipeline, "write_batch"),  # what is left of it when its reading and writing are taken off: deciding
     ("read", LeaseQueue, "claim"),
     ("settle", LeaseQueue, "keep"),
@@ -113,7 +116,8 @@ class Bench:
             entries = self.queue.claim("bench", ids, lease_seconds=60, most_bytes=1 << 21)
             versions = pipeline.process(
                 self.engine, pipeline.Batch(LANE, None, "bench", 3, limits), entries,
-                innocent=lambda ids=ids: self.queue.keep("bench", ids), digest=self.queue.digest,
+                innocent=lambda ids=ids: self.queue.keep("bench", ids),
+                suspect=lambda ids=ids: self.queue.suspect("bench", ids),
             )  # fmt: skip
             self.queue.settle((version.id, str(version.outcome)) for version in versions)
 

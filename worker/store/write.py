@@ -163,9 +163,11 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
         if isinstance(content, Copy)
     }
     failpoint("store.documents")
+    # What names a document means the article that it tells.
+    moved = {h for h in latest if h not in stored or stored[h].article_hash != states[h].article_hash}
     refresh_references(connection, {h: subjects[h] for h in touched & subjects.keys()}, now)
     article_ids, judged = refresh(
-        connection, touched - subjects.keys(), by_id, now, rules=rules, papers=latest.keys()
+        connection, touched - subjects.keys(), by_id, now, rules=rules, papers=moved
     )  # fmt: skip
     for version in versions:
         doc_hash = hashes[id(version)]
@@ -209,7 +211,7 @@ def _change(version: Version) -> Change:
 
 
 def _form(content: Content) -> str:
-    return to_form(content) if isinstance(content, Copy) else reference_to_form(content)
+    return (content.form or to_form(content)) if isinstance(content, Copy) else reference_to_form(content)
 
 
 def _secured(version: Version) -> str | None:
