@@ -106,11 +106,9 @@ def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links
     work.rejudged |= {
         row.source_id for row in others if row.kind == "related" and row.target_id != target[row.target_hash]
     }
-    merge(
-        connection, links,
-        [{**link, "target_id": target[link["target_hash"]]} for link in new_links],
-        ["source_id", "kind", "target_hash"],
-    )  # fmt: skip
+    for link in new_links:
+        link["target_id"] = target[link["target_hash"]]
+    merge(connection, links, new_links, ["source_id", "kind", "target_hash"])
     for url_hash in sorted({row.target_hash for row in others if row.target_id != target[row.target_hash]}):
         connection.execute(update(links).where(links.c.target_hash == url_hash).values(target_id=target[url_hash]))
     # A stub whose URL now means another article is named by nobody.
