@@ -230,7 +230,7 @@ def _write_documents(
     for doc_hash in sorted(latest):
         version, state, old = latest[doc_hash], states[doc_hash], stored.get(doc_hash)
         content = contents.get(doc_hash)
-        recognised = version.recognised is not None
+        secured = _secured(version) or (old.secured if version.recognised is not None and old else None)
         rows.append(
             {
                 "doc_hash": doc_hash,
@@ -245,9 +245,7 @@ def _write_documents(
                 "form": None if state.retracted else _form(content) if content else old.form if old else None,
                 "taxonomy": getattr(content, "taxonomy", None) if content or not old else old.taxonomy,
                 "pipeline_version": PIPELINE_VERSION if content or not old else old.pipeline_version,
-                "secured": None
-                if state.retracted
-                else _secured(version) or (old.secured if recognised and old else None),
+                "secured": None if state.retracted else secured,
                 "changed_at": now,
             }
         )

@@ -5,6 +5,9 @@
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1])[1]
 local room = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]) - pending)
 local out = {redis.call('XLEN', KEYS[1]), pending}
+-- A handful costs nearly as much as a batch: while more waits than there is room for, half a batch is worth waiting for.
+local whole = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]))
+if room < whole / 2 and pending > 0 and out[1] - pending > room then room = 0 end
 local bytes, most = 0, tonumber(ARGV[5])
 while room > 0 and bytes < most do
   -- One at a time, so that a giant travels alone and several do not pile up in the server's memory.
