@@ -19,7 +19,7 @@ from worker.enrich.references import ReferenceCopy, changed_reference_fields, re
 from worker.enrich.urls import document_hash
 from worker.observe.failpoints import failpoint
 from worker.store.articles import refresh
-from worker.store.bulk import fetch, merge
+from worker.store.bulk import fetch, merge, merge_ids
 from worker.store.dead import conclude_replays, keep_dead, problems_of
 from worker.store.engine import enter_writer
 from worker.store.heat import compare_heat
@@ -250,11 +250,7 @@ def _write_documents(
             }
         )
     names = tuple(rows[0]) if rows else ()
-    merge(connection, documents, rows, ["doc_hash"], [name for name in names if name != "doc_hash"])
-    return {
-        row.doc_hash: row.id
-        for row in fetch(connection, (documents.c.doc_hash, documents.c.id), documents.c.doc_hash, latest)
-    }
+    return merge_ids(connection, documents, rows, "doc_hash", [name for name in names if name != "doc_hash"])
 
 
 def _write_receipts(
