@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 # What nearly all are like. It never goes back (`++`) and folds no case: that takes half the time.
 _USUAL = re.compile(
-    r"https?://(?:(?!-)[A-Za-z0-9-]{1,63}+(?<!-)\.){1,3}+[A-Za-z]{2,48}+(?::[1-9][0-9]{0,3})?+(?:[/?#][!-~]*+)?", re.ASCII
+    r"https?://(?:(?!-)[A-Za-z0-9-]{1,63}+(?<!-)\.){1,3}+[A-Za-z]{2,48}+(?::[1-9][0-9]{0,3})?+(?:[/?#][!-~]*+)?",
+    re.ASCII,
 )
 _PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>//)?(?P<authority>[^/?#\\]*)", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII | re.IGNORECASE)
 
 
+@lru_cache(maxsize=8192)  # the URLs of a story come again and again
 def is_usual(url: str) -> bool:
     """Whether nothing is wrong with `url`, seen at a glance: of others `url_fault` tells."""
     return _USUAL.fullmatch(url) is not None

@@ -15,6 +15,9 @@ LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 INTERNAL_LANE = "copydesk:internal"
 """Replays and reprocessing; closed to producers by its name, which ACLs of producers never match."""
 
+_REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
+_DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg", "sqlite", "sqlite+pysqlite"})
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -28,7 +31,7 @@ class Lane:
 class Settings(BaseSettings):
     """Where the servers are, and how much of everything."""
 
-    model_config = SettingsConfigDict(env_prefix="COPYDESK_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="COPYDESK_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     redis_url: SecretStr | None = Field(None, description="Redis 7+ or Valkey; unset: an embedded Valkey is started")
     database_url: SecretStr | None = Field(None, description="PostgreSQL (or SQLite) URL; unset: SQLite in data_dir")
@@ -37,6 +40,10 @@ class Settings(BaseSettings):
 
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: str = Field("info", description="debug, info, warning or error; of one area: info,ingest=debug")
+
+    console_token: SecretStr | None = Field(
+        None, description="opens the console; demanded where it is served beyond this machine; 16 characters or more"
+    )
 
     concurrency: int = Field(2, ge=1, description="pool processes of a worker")
     batch_documents: int = Field(100, ge=1, description="documents a batch at most; larger brings under 5 % more")
@@ -73,13 +80,26 @@ class Settings(BaseSettings):
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
     receipt_days: float = Field(90, gt=0, description="receipts and closed dead letters are kept this long")
     orphan_days: float = Field(7, gt=0, description="articles that nobody tells or names any more are kept this long")
+    story_days: float | None = Field(
+        None, gt=14, description="stories are kept this long after their newest article; unset: for ever"
+    )
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task
     # is dead before anybody else may hold its lease.
-    statement_seconds: float = Field(10, gt=0, description="statement_timeout and lock_timeout")
+    statement_seconds: float = Field(10, gt=0, description="statement_timeout; nine tenths of it: lock_timeout")
     idle_transaction_seconds: float = Field(12, gt=0, description="idle_in_transaction_session_timeout")
     task_seconds: float = Field(20, gt=0, description="Celery's hard time limit of a batch")
     lease_seconds: float = Field(25, gt=0, description="after this an entry belongs to nobody and is dispatched again")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_is_meant(cls, value: SecretStr | None) -> SecretStr | None:
+        return _checked(value, _REDIS_SCHEMES, "redis://host:6379/0, rediss://…, unix:///path or redis+sentinel://…")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_meant(cls, value: SecretStr | None) -> SecretStr | None:
+        return _checked(value, _DATABASE_SCHEMES, "postgresql://user@host/name or sqlite:///path")
 
     @field_validator("lanes")
     @classmethod
@@ -128,6 +148,21 @@ class Settings(BaseSettings):
         if self.database_url is None:
             return f"sqlite:///{self.data_dir.absolute() / 'copydesk.db'}"
         return normal_database_url(self.database_url.get_secret_value())
+
+
+def _checked(url: SecretStr | None, schemes: frozenset[str], meant: str) -> SecretStr | None:
+    """An empty one is one that is not set. Raises ValueError with a sentence, which never shows the URL."""
+    if url is None or not url.get_secret_value().strip():
+        return None
+    scheme, found, rest = url.get_secret_value().partition("://")
+    if not found or scheme not in schemes:
+        raise ValueError(f"it must look like {meant}")
+    if "sentinel" in scheme and not rest.partition("?")[0].partition("/")[2]:
+        raise ValueError("a Sentinel URL names its hosts and the service: redis+sentinel://host:26379/mymaster/0")
+    port = re.search(r":([^:@/?\]]*)$", rest.rpartition("@")[2].partition("/")[0].partition("?")[0])
+    if port and "," not in rest and not scheme.startswith(("unix", "sqlite")) and not port[1].isdigit():
+        raise ValueError("its port is no number")
+    return url
 
 
 def parse_lanes(text: str) -> tuple[Lane, ...]:

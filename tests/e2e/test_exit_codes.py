@@ -43,7 +43,7 @@ def test_an_empty_folder_is_2(tmp_path):
 
 def test_an_unusable_setting_is_2(tmp_path):
     run = ends(2, "status", cwd=tmp_path, COPYDESK_CONCURRENCY="none")
-    assert "concurrency" in run.stderr
+    assert "COPYDESK_CONCURRENCY is not usable" in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""The runbook: each alarm has its heading, and every command on it is run, on a desk with 500 documents to mend."""
+"""The runbook: each alarm has its heading, and every command on it is run, on a desk with many documents to mend."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -63,9 +64,12 @@ def test_commands_within_sentences_exist():
     assert set(re.findall(r"`copydesk ([a-z]+)", RUNBOOK)) <= known
 
 
+FEW, MANY = 30, 500
+
+
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory):
-    """A running desk with what the runbook speaks of: 500 documents of one fault, others, and some in the store."""
+def desk(request, tmp_path_factory):
+    """A running desk with what the runbook speaks of: documents of one fault, others, and some in the store."""
     folder = tmp_path_factory.mktemp("night")
     # The circuit breaker would pause a lane of which 500 documents are rejected, which is another page of the runbook.
     with Background("up", cwd=folder, COPYDESK_BREAKER_SHARE="1") as up:
@@ -77,15 +81,15 @@ def desk(tmp_path_factory):
                 send.xadd("documents", fields)
                 if not n:  # alone, so that it is dead letter 1
                     send.execute()
-                    until(lambda: client.xlen("documents") == 0, what="the first has its outcome")
+                    until(lambda: client.xlen("documents") == 0, seconds=90, what="the first has its outcome")
                 send.xadd("documents", {"raw": "robots.txt", "source": "my-crawler", "key": f"r{n}"})
             send.xadd("documents", {"raw": document(1, 10), "source": "my-crawler", "key": "story.md"})
             ferry = (VALID / "ferry-face-scans-harbour-courier.md").read_bytes()
             send.xadd("documents", {"raw": ferry, "source": "good-crawler", "key": "ferry.md"})
-            for n in range(500):
+            for n in range(request.param):
                 send.xadd("documents", {"raw": COLON.format(n=n), "source": "my-crawler", "key": f"c{n}"})
             send.execute()
-            until(lambda: client.xlen("documents") == 0, seconds=60, what="all have an outcome")
+            until(lambda: client.xlen("documents") == 0, seconds=120, what="all have an outcome")
         yield folder
         assert up.process.poll() is None, up.text()
 
@@ -115,10 +119,10 @@ def copydesk(desk, monkeypatch, capfd, tmp_path):
         signal.signal(number, handler)
 
 
-@pytest.mark.long
+@pytest.mark.parametrize("desk", [FEW, pytest.param(MANY, marks=pytest.mark.long)], indirect=True)
 @pytest.mark.timeout(400)
-def test_every_command_is_run_and_five_hundred_are_mended(copydesk):
-    said = {}
+def test_every_command_is_run_and_all_of_one_cause_are_mended(copydesk, request):
+    said, many = {}, request.node.callspec.params["desk"]
     for line in commands():
         assert line.startswith("copydesk "), line
         said[line] = copydesk(line)
@@ -128,25 +132,55 @@ def test_every_command_is_run_and_five_hundred_are_mended(copydesk):
         "harbour-courier.example/news/business/article243103.html"
         in said["copydesk explain https://www.harbour-courier.example/news/business/article243103.html"]
     )
-    assert re.search(r"my-crawler +509 +508 +99\.8%", said["copydesk sources"]), said["copydesk sources"]
-    assert re.search(
-        r"yaml_unquoted_colon +my-crawler +500|yaml_unquoted_colon\W+my-crawler\W+500", said["copydesk dead list"]
-    )
+    share = f"{(many + 8) / (many + 9):.1%}"
+    assert re.search(rf"my-crawler +{many + 9} +{many + 8} +{re.escape(share)}", said["copydesk sources"]), said
+    assert re.search(rf"yaml_unquoted_colon +my-crawler +{many}", said["copydesk dead list"])
     assert (
         "story.md" in said["copydesk tail --source my-crawler --last 20 --seconds 1"]
-        or "c499" in said["copydesk tail --source my-crawler --last 20 --seconds 1"]
+        or f"c{many - 1}" in said["copydesk tail --source my-crawler --last 20 --seconds 1"]
     )
     assert "0 would pass now, 4 would be rejected again" in said["copydesk dead replay --code no_title"]
     (dry, done) = [said[line] for line in said if "dead mend" in line]
-    assert "500 would pass with this change, 0 would be rejected again" in dry
+    assert f"{many} would pass with this change, 0 would be rejected again" in dry
     assert "-excerpt: They call it: the hall" in dry
-    assert "500 mended and replayed" in done
+    assert f"{many} mended and replayed" in done
     assert "Drained" in said["copydesk status --wait-drained --timeout 120"]
 
     def mended():
         left = copydesk("copydesk dead list --code yaml_unquoted_colon --json")
         return not left
 
-    until(mended, seconds=60, what="all 500 are in the store", every=1)
-    (newest, *_) = json.loads(copydesk("copydesk explain c499 --json"))["receipts"]
+    until(mended, seconds=60, what="all are in the store", every=1)
+    (newest, *_) = json.loads(copydesk(f"copydesk explain c{many - 1} --json"))["receipts"]
     assert newest["outcome"] == "stored"
+
+
+@pytest.mark.parametrize("desk", [FEW], indirect=True)
+@pytest.mark.timeout(200)
+def test_a_worker_that_hangs_is_seen_and_what_waits_is_told(copydesk, desk):
+    """`Does a worker hang?`, with a worker whose process is stopped."""
+    found = json.loads(copydesk("copydesk status --json"))["workers"]
+    pids = [int(worker["worker"].rpartition(":")[2]) for worker in found]
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        until(
+            lambda: not json.loads(copydesk("copydesk status --json"))["workers"],
+            seconds=60,
+            what="it is missed",
+            every=1,
+        )
+        assert "no worker has been heard of" in copydesk("copydesk health", Exit.UNSOUND)
+        shown = copydesk("copydesk status")
+        assert "No worker is alive" in shown
+        assert f"Worker {found[0]['worker']} fell silent" in " ".join(shown.split())
+        with redis.Redis.from_url(embedded_redis_url(desk / ".copydesk")) as client:
+            id_ = client.xadd("documents", {"raw": document(3, 10), "source": "c", "key": "waits.md"}).decode()
+        assert "waits for its turn" in copydesk(f"copydesk explain {id_}")
+        assert "1 wait in all" in copydesk("copydesk status --wait-drained --timeout 0.5", Exit.TIMED_OUT)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert "Drained" in copydesk("copydesk status --wait-drained --timeout 60")
+    until(lambda: "fell silent" not in copydesk("copydesk status"), seconds=60, what="it is there again", every=1)

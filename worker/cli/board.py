@@ -12,12 +12,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.alarms import alarms
 from worker.cli.show import OUTCOMES, plain
+from worker.operate.alarms import alarms
 
 _WIDE = 130
 """From this many columns on, two columns of tables."""
 _ROOMY = 78
+_NARROW = 60
+"""Below this a table shows only its most telling columns."""
 _SHORT = ("stored", "upd.", "unch.", "supers.", "retr.", "rej.")
 """The names of the outcomes in a narrower table."""
 _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded": "yellow", "retracted": "yellow"}
@@ -31,8 +33,12 @@ class Section:
     rows: list[tuple[Text | str, ...]]
     least: int = 2
     text_columns: tuple[int, ...] = (0,)
+    narrow: tuple[int, ...] = ()
+    """The columns of a narrow table; empty: all."""
 
     def draw(self, most: int, width: int) -> Table:
+        if self.narrow and width < _NARROW:
+            return self._narrowed().draw(most, width)
         table = Table(
             box=None, show_edge=False, pad_edge=False, header_style="bold dim", width=width, padding=(0, 2, 0, 0)
         )
@@ -52,8 +58,14 @@ class Section:
         for row in shown:
             table.add_row(*row)
         if len(shown) < len(self.rows) and most:
-            table.add_row(Text(f"… and {len(self.rows) - len(shown):,} more", style="dim"))
+            left = f"{len(self.rows) - len(shown):,}"
+            table.add_row(Text(f"… {left}" if width < _NARROW else f"… and {left} more", style="dim"))
         return table
+
+    def _narrowed(self) -> Section:
+        rows = [tuple(row[number] for number in self.narrow) for row in self.rows]
+        text = tuple(place for place, number in enumerate(self.narrow) if number in self.text_columns)
+        return Section(tuple(self.columns[number] for number in self.narrow), rows, self.least, text)
 
 
 def board(found: Mapping[str, Any], *, width: int, height: int | None = None) -> RenderableType:
@@ -65,7 +77,7 @@ def board(found: Mapping[str, Any], *, width: int, height: int | None = None) ->
     half = (width - 4) // 2
     left = [_lanes(found), _workers(found)]
     right = [_outcomes(found, width if width < _WIDE else half), _sources(found), _dead(found)]
-    sum_line = _sum(found)
+    sum_line = _sum(found, width)
     room = None if height is None else height - len(head) - 1
     if width >= _WIDE:
         columns = Table.grid(padding=(0, 4, 0, 0))
@@ -84,6 +96,7 @@ def _stack(
         counts = [len(section.rows) for section in sections]
     else:
         # A header and a blank line each, and the line.
+        sections = _fitting(sections, room - (line is not None))
         counts = share([(len(s.rows), s.least) for s in sections], room - 2 * len(sections) + 1 - (line is not None))
     drawn: list[RenderableType] = []
     for number, (section, count) in enumerate(zip(sections, counts, strict=True)):
@@ -93,6 +106,13 @@ def _stack(
         if line is not None and number == after - 1:
             drawn.append(line)
     return Group(*drawn)
+
+
+def _fitting(sections: list[Section], room: int) -> list[Section]:
+    """Those that have room for more than their header: the last ones give way."""
+    while len(sections) > 1 and room < sum(2 + min(len(section.rows), 2) for section in sections) - 1:
+        sections = sections[:-1]
+    return sections
 
 
 def share(wanted: Sequence[tuple[int, int]], room: int) -> list[int]:
@@ -113,16 +133,19 @@ def share(wanted: Sequence[tuple[int, int]], room: int) -> list[int]:
 
 
 def _head(found: Mapping[str, Any], width: int) -> Text:
-    line = Text(time.strftime("%H:%M:%S  "), no_wrap=True, overflow="ellipsis")
+    line = Text(time.strftime("%H:%M " if width < _NARROW else "%H:%M:%S  "), no_wrap=True, overflow="ellipsis")
     for name in ("redis", "database"):
         server = found.get(name) or {}
         if not server.get("ok"):
             line.append(f"{name} away", style="bold red")
+        elif width < _NARROW:
+            line.append(f"{server['server'].split()[0]} ok", style="green")
         else:
             line.append(server["server"] if width >= 100 else server["server"].split()[0], style="green")
             line.append(f" {server['ms']:.1f} ms {size(server['used_bytes'])}")
-        line.append("   ")
-    workers = found.get("workers", [])
+        line.append(" " if width < _NARROW else "   ")
+    if (workers := found.get("workers")) is None:  # only Redis knows of them
+        return line.append("workers unknown", style="bold red")
     line.append(f"{len(workers)} worker{'' if len(workers) == 1 else 's'}", style="green" if workers else "bold red")
     return line
 
@@ -142,23 +165,26 @@ def _lanes(found: Mapping[str, Any]) -> Section:
                 _drained_in(lane),
             )
         )
-    return Section(("LANE", "backlog", "at work", "oldest", "in/s", "out/s", "drained"), rows, 3)
+    return Section(("LANE", "backlog", "at work", "oldest", "in/s", "out/s", "drained"), rows, 3, narrow=(0, 1, 3, 6))
 
 
 def _drained_in(lane: Mapping[str, Any]) -> Text | str:
     if not lane["backlog"]:
         return Text("-", style="dim")
+    if lane.get("paused"):
+        return Text("paused", style="yellow")
     seconds = lane["drain_seconds"]
     if seconds is not None:
         return f"in {age(seconds)}"
     return Text("grows", style="yellow") if lane["rate"] else Text("stands", style="red")
 
 
-def _sum(found: Mapping[str, Any]) -> Text:
+def _sum(found: Mapping[str, Any], width: int) -> Text:
     total = found.get("sum")
     if not total:
         return Text()
-    line = f"{total['added']:,} added = {total['settled']:,} with an outcome + {total['backlog']:,} in the backlog"
+    names = ("in", "out", "left") if width < _NARROW else ("added", "with an outcome", "in the backlog")
+    line = f"{total['added']:,} {names[0]} = {total['settled']:,} {names[1]} + {total['backlog']:,} {names[2]}"
     if not total["missing"]:
         return Text(line, style="dim", no_wrap=True, overflow="ellipsis")
     return Text(
@@ -178,7 +204,11 @@ def _workers(found: Mapping[str, Any]) -> Section:
                 _doing(worker),
             )
         )
-    return Section(("WORKER", "state", "for", "doing"), rows, 2, text_columns=(0, 1, 3))
+    rows += [
+        (plain(gone["worker"]), Text("silent", style="bold red"), age(gone["silent_seconds"]), "")
+        for gone in found.get("missed", [])
+    ]
+    return Section(("WORKER", "state", "for", "doing"), rows, 2, text_columns=(0, 1, 3), narrow=(0, 1, 2))
 
 
 def _doing(worker: Mapping[str, Any]) -> Text:
@@ -189,7 +219,8 @@ def _doing(worker: Mapping[str, Any]) -> Text:
     if not busy:
         return Text(f"waits ({len(pool)} process{'' if len(pool) == 1 else 'es'})", style="dim")
     longest = max(busy, key=lambda process: process["busy_seconds"] or 0)
-    what = f"{longest['documents']} documents of {longest['lane']} for {age(longest['busy_seconds'])}"
+    many = "" if longest["documents"] == 1 else "s"
+    what = f"{longest['documents']} document{many} on {longest['lane']} for {age(longest['busy_seconds'])}"
     return Text(f"{len(busy)} of {len(pool)} busy: {what}")
 
 
@@ -204,7 +235,7 @@ def _outcomes(found: Mapping[str, Any], width: int) -> Section:
             for o in OUTCOMES
         ]
         rows.append((label, *cells))
-    return Section(("LAST", *(OUTCOMES if width >= _ROOMY else _SHORT)), rows, 4)
+    return Section(("LAST", *(OUTCOMES if width >= _ROOMY else _SHORT)), rows, 4, narrow=(0, 1, 2, 3, 6))
 
 
 def _ever(found: Mapping[str, Any]) -> dict[str, int]:
@@ -235,7 +266,7 @@ def _sources(found: Mapping[str, Any]) -> Section:
             ]
         rows.append((plain(source), *cells))
     minute = f"{recent['minute']['seconds']} s" if recent else "minute"
-    return Section(("SOURCE", minute, "rej.", "hour", "rej.", "day", "rej."), rows)
+    return Section(("SOURCE", minute, "rej.", "hour", "rej.", "day", "rej."), rows, narrow=(0, 3, 4))
 
 
 def _dead(found: Mapping[str, Any]) -> Section:

@@ -24,10 +24,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _engine() -> Engine:
+    from worker.cli.desk import open_store
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
-    return make_engine(settings(), pooled=False)
+    return open_store(settings())
 
 
 def upgrade() -> int:
@@ -65,6 +65,7 @@ def check(json_: Json = False) -> int:
     from worker.store.check import check as findings_of
 
     engine, sound = _engine(), True
+    _require_schema(engine)
     with engine.connect().execution_options(isolation_level=_isolation(engine)) as connection, connection.begin():
         for finding in findings_of(connection):
             sound &= finding.count == 0
@@ -79,6 +80,16 @@ def check(json_: Json = False) -> int:
     return Exit.OK if sound else Exit.UNSOUND
 
 
+def _require_schema(engine: Engine) -> None:
+    """Raises ServerUnfit: the rules are about the tables of this version."""
+    from worker.operate.checks import ServerUnfit, schema_fault
+
+    with engine.connect() as connection:
+        sentence = schema_fault(connection)
+    if sentence:
+        raise ServerUnfit(sentence)
+
+
 def _isolation(engine: Engine) -> str:
     """One moment for all checks, so that live work between two of them looks like no fault."""
     return "REPEATABLE READ" if engine.dialect.name == "postgresql" else "SERIALIZABLE"
@@ -88,9 +99,10 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say how many rows would go")] = False,
     json_: Json = False,
 ) -> int:
-    """Let go of old receipts, closed dead letters, raw bytes and orphans that nothing needs (a worker does so hourly).
+    """Let go of old receipts, closed dead letters, raw bytes, orphans and stories that nothing needs (a worker does so hourly).
 
-    How long they stay: COPYDESK_RECEIPT_DAYS, COPYDESK_RAW_DAYS, COPYDESK_ORPHAN_DAYS.
+    How long they stay: COPYDESK_RECEIPT_DAYS, COPYDESK_RAW_DAYS, COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (unset: for ever).
+    It may be interrupted at any time.
     """
     from collections import Counter
 
@@ -115,6 +127,8 @@ def prune(
         print_json({"dry_run": not yes, "rows": rows})
         return Exit.OK
     for chore in maintenance.CHORES:
-        typer.echo(f"{rows[chore.name]:>9,} {chore.name}: {chore.meaning}, older than {chore.days(config):g} days")
+        days = chore.days(config)
+        age = "kept for ever" if days is None else f"older than {days:g} days"
+        typer.echo(f"{rows[chore.name]:>9,} {chore.name}: {chore.meaning}, {age}")
     typer.echo("Removed." if yes else "A dry run: nothing was removed. With --yes they are.", err=True)
     return Exit.OK

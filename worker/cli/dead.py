@@ -43,10 +43,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _engine() -> Engine:
+    from worker.cli.desk import open_store
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
-    return make_engine(settings(), pooled=False)
+    return open_store(settings())
 
 
 def _filter(ids: list[int] | None, source: str | None, code: str | None, since: str | None, text: str | None) -> Filter:
@@ -88,8 +88,8 @@ def list_(source: Source = None, code: Code = None, since: Since = None, text: T
     if not found:
         typer.echo("No open dead letters match.")
         return Exit.OK
-    table = Table(show_edge=False, pad_edge=False)
-    for name in ("code", "source", "documents", "first", "last", "example"):
+    table = Table(box=None, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
+    for name in ("code", "source", "documents", "first (UTC)", "last", "example"):
         table.add_column(
             name, justify="right" if name in ("documents", "example") else "left", no_wrap=name != "source"
         )

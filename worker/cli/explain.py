@@ -26,14 +26,14 @@ def explain(
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
     """Show what became of a document: receipts, timings, problems, who tells the article, aliases, links; and what to do."""
+    from worker.cli.desk import open_store
     from worker.cli.show import print_json
     from worker.operate.advice import advice
     from worker.operate.explain import explain as look
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
     config = settings()
-    engine = make_engine(config, pooled=False)
+    engine = open_store(config)
     with engine.connect() as connection:
         found = look(connection, wanted, most=most)
     engine.dispose()
@@ -69,7 +69,7 @@ def _pending(config: Settings, wanted: str) -> tuple[list[dict[str, Any]], str |
 
 
 def _print(found: dict[str, Any]) -> None:
-    from worker.cli.show import plain
+    from worker.cli.show import moment, plain
 
     def line(text: str) -> None:
         typer.echo(plain(text))
@@ -79,7 +79,7 @@ def _print(found: dict[str, Any]) -> None:
         line(f"article {article['id']} ({article['state']}): {article['title'] or '(no title)'}")
         line(f"  {article['url'] or '(no URL)'}")
         story = article["in_story"]
-        line(f"  {article['kind']}, published {article['published_at'] or 'unknown'}")
+        line(f"  {article['kind']}, published {moment(article['published_at'])}")
         if story:
             lead = "which it leads" if story["lead"] and story["lead"]["id"] == article["id"] else "led by another"
             line(f"  in story {story['id']} of {story['size']} articles, {lead}, heat {story['heat']}")
@@ -104,7 +104,7 @@ def _print(found: dict[str, Any]) -> None:
             else "not shown, an older teller" if document["tells"]
             else "tells another article"
         )  # fmt: skip
-        line(f"document {document['source']} / {document['key']} ({state}), changed {document['changed_at']}")
+        line(f"document {document['source']} / {document['key']} ({state}), changed {moment(document['changed_at'])}")
     for entry in found["pending"]:
         holder = f" by {entry['holder']}" if entry["holder"] else ""
         line(
@@ -115,7 +115,9 @@ def _print(found: dict[str, Any]) -> None:
         changed = f", changed {', '.join(receipt['changed'])}" if receipt["changed"] else ""
         line(f"receipt {receipt['id']} on {receipt['lane']}: {receipt['outcome']}{changed}")
         trace = f", trace {receipt['trace_id']}" if receipt["trace_id"] else ""
-        line(f"  received {receipt['received_at']}, settled {receipt['settled_at']} by {receipt['worker']}{trace}")
+        line(
+            f"  received {moment(receipt['received_at'])}, settled {moment(receipt['settled_at'])} by {receipt['worker']}{trace}"
+        )
         tried = f", attempt {receipt['attempts']}" if receipt["attempts"] > 1 else ""
         line(
             f"  from {receipt['source']}, key {receipt['key'] or '(none)'}; {receipt['took_seconds']} s from arrival to outcome{tried}"

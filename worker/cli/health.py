@@ -26,25 +26,29 @@ def health(
     """
     import socket
 
+    from worker.cli.desk import NoDesk, open_store
     from worker.cli.show import plain, print_json
     from worker.intake.connect import connect
     from worker.observe.logs import mask
-    from worker.operate.health import as_json, check
+    from worker.operate.health import Health, as_json, check
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
     config = settings()
-    engine = make_engine(config, pooled=False)
-    with connect(config.redis, retries=0, socket_timeout=2, socket_connect_timeout=2) as client:
-        found = check(config, client, engine, host=socket.gethostname() if here else None)
-    engine.dispose()
+    try:
+        engine = open_store(config)
+    except NoDesk as error:
+        found = Health(unreachable=str(error).splitlines())
+    else:
+        with connect(config.redis, retries=0, socket_timeout=2, socket_connect_timeout=2) as client:
+            found = check(config, client, engine, host=socket.gethostname() if here else None)
+        engine.dispose()
     if json_:
         shown = as_json(found)
         print_json({**shown, "reasons": [mask(reason) for reason in shown["reasons"]]})
     else:
         typer.echo(found.verdict)
         for reason in (*found.unreachable, *found.wrong, *found.remarks):
-            typer.echo(f"  {plain(mask(reason))}")
+            typer.echo(f"  {plain(mask(reason.strip()))}")
     if found.unreachable:
         return Exit.UNREACHABLE
     return Exit.UNSOUND if found.wrong else Exit.OK

@@ -32,7 +32,7 @@ def list_(json_: Json = False) -> int:
         for lane in found:
             print_json(lane)
         return Exit.OK
-    table = Table(show_edge=False, pad_edge=False)
+    table = Table(box=None, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
     for name in ("lane", "weight", "backlog", "pending", "state"):
         table.add_column(name, justify="right" if name in ("weight", "backlog", "pending") else "left")
     for lane in found:

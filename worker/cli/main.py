@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from worker.cli.exits import Exit, explain_failure
+from worker.cli.exits import Exit
 
 app = typer.Typer(
     name="copydesk",
@@ -31,6 +31,7 @@ _COMMANDS = (
     "sources",
     "explain",
     "stories",
+    "similar",
     "dead",
     "retract",
     "lane",
@@ -40,6 +41,7 @@ _COMMANDS = (
     "health",
     "db",
     "metrics",
+    "console",
     "schema",
 )
 for _name in _COMMANDS:
@@ -56,6 +58,8 @@ def run(arguments: list[str] | None = None) -> None:
         sys.stderr.close()
         code = Exit.OK
     except Exception as error:  # noqa: BLE001  the last place: every failure becomes a sentence and a code
+        from worker.cli.failures import explain_failure
+
         code = explain_failure(error)
     sys.exit(int(code or 0))
 

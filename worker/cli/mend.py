@@ -83,8 +83,9 @@ def _change(replace: tuple[str, str] | None, regex: tuple[str, str] | None, prog
 def _tell(plan: Plan, sent: int | None) -> None:
     from worker.cli.show import plain
 
+    untouched = f" (the change does not touch {plan.untouched:,} of them)" if plan.untouched else ""
     typer.echo(f"{plan.passing:,} {'pass' if sent is not None else 'would pass'} with this change, "
-               f"{plan.failing.total():,} would be rejected again (the change does not touch {plan.untouched:,} of them)")  # fmt: skip
+               f"{plan.failing.total():,} would be rejected again{untouched}")  # fmt: skip
     for why, count in plan.failing.most_common():
         typer.echo(f"  {count:,} {plain(why)}")
     if plan.example is not None:

@@ -31,6 +31,7 @@ def reprocess(
     Their versions keep their place in time, and they are counted apart from submissions. It may be stopped at any time;
     --behind then goes on with what is left.
     """
+    from worker.cli.desk import open_store
     from worker.cli.show import outcome_table, print_json
     from worker.document.limits import Limits
     from worker.intake.connect import connect
@@ -38,11 +39,10 @@ def reprocess(
     from worker.operate import reprocess as operations
     from worker.runtime.supervisor import Desk
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
     config = settings()
     wanted = operations.Filter(source, kind, url, code, since.replace(tzinfo=UTC) if since else None, behind)
-    engine = make_engine(config, pooled=False)
+    engine = open_store(config)
     if not yes:
         with _progress(operations.count(engine, wanted)) as advance:
             told = operations.forecast(engine, wanted, Limits(max_bytes=config.max_document_bytes), advance)

@@ -24,6 +24,7 @@ def retract(
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be retracted")] = False,
 ) -> int:
     """Retract every live document that has this key or tells this URL; what others tell of the article stays."""
+    from worker.cli.desk import open_store
     from worker.cli.show import plain
     from worker.intake.connect import connect
     from worker.intake.producer import submit_entry
@@ -31,10 +32,9 @@ def retract(
     from worker.operate.explain import explain
     from worker.pipeline import normal_key
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
     config = settings()
-    engine = make_engine(config, pooled=False)
+    engine = open_store(config)
     with engine.connect() as connection:
         told = explain(connection, wanted, most=10_000)["documents"]
     engine.dispose()

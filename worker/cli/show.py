@@ -70,6 +70,11 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in text)
 
 
+def moment(at: str | None) -> str:
+    """`2026-01-31 12:00:01.250 UTC` of an ISO 8601 time."""
+    return f"{at.replace('T', ' ')[:23].partition('+')[0]} UTC" if at else "unknown"
+
+
 def print_lines(target: Console, lines: Iterable[Text]) -> None:
     for line in lines:
         target.print(line, soft_wrap=True)

@@ -23,12 +23,12 @@ def sources(
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a source")] = False,
 ) -> int:
     """Show each source's share of rejected documents, since when it is so, and its causes with an example of each."""
+    from worker.cli.desk import open_store
     from worker.cli.show import print_json
     from worker.operate.producers import producers
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
-    engine = make_engine(settings(), pooled=False)
+    engine = open_store(settings())
     found = producers(engine, hours=hours)
     engine.dispose()
     if not json_:
@@ -54,7 +54,7 @@ def _print(found: list[Producer], hours: float) -> None:
     if not found:
         typer.echo(f"No document got an outcome in the last {hours:g} hours.")
         return
-    table = Table(box=None, expand=True, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
+    table = Table(box=None, expand=True, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 1, 0, 0))
     for name in ("SOURCE", "documents", "rejected", "share", "since (UTC)", "before", "example"):
         # The name takes what is left of the width.
         table.add_column(

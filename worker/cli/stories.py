@@ -23,18 +23,18 @@ def stories(
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a story")] = False,
 ) -> int:
     """Show the stories whose latest article is newest, each with its articles, the lead first."""
+    from worker.cli.desk import open_store
     from worker.cli.show import print_json
     from worker.operate.stories import list_stories
     from worker.operate.stories import since as moment
     from worker.settings import settings
-    from worker.store.engine import make_engine
     from worker.store.linking import pending_count
 
     try:
         after = moment(since, datetime.now(UTC)) if since else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
-    engine = make_engine(settings(), pooled=False)
+    engine = open_store(settings())
     with engine.connect() as connection:
         found = list_stories(connection, after=after, topic=topic, most=limit)
         waiting = pending_count(connection)

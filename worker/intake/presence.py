@@ -16,6 +16,8 @@ import redis
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 10
 """Who has not been heard of for so long is not at work: five beats."""
+MISSED_SECONDS = 600
+"""Who fell silent without taking leave is missed for so long."""
 
 STATES = ("starting", "consuming", "paused", "waiting-for-store", "waiting-for-redis", "full", "stuck", "stopping")
 
@@ -76,7 +78,7 @@ def beat(client: redis.Redis, worker: WorkerState, pipe: Any = None) -> None:
     key = _KEY + worker.name
     with client.pipeline(transaction=False) if pipe is None else _Borrowed(pipe) as chain:
         flat = [part for pair in _to_hash(worker).items() for part in pair]
-        chain.eval(_BEAT, 2, key, _INDEX, SILENT_SECONDS, worker.name, now, now - 60, *flat)
+        chain.eval(_BEAT, 2, key, _INDEX, SILENT_SECONDS, worker.name, now, now - MISSED_SECONDS, *flat)
         if pipe is None:
             chain.execute()
 
@@ -98,6 +100,23 @@ def workers(client: redis.Redis) -> list[WorkerState]:
             pipe.hgetall(_KEY + name)
         found = pipe.execute()
     return [_from_hash(fields) for fields in found if fields]
+
+
+def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str, float]]:
+    """(name, seconds since it was last heard of) of those that fell silent without taking leave. Raises redis.RedisError.
+
+    One whose host has started another since is not missed: it died, and was followed.
+    """
+    index: Any = client.zrange(_INDEX, 0, _MOST_WORKERS - 1, withscores=True)
+    there, now = {worker.name for worker in alive}, time.time()
+    found = []
+    for raw, last in index:
+        name = raw.decode("utf-8", "replace")
+        host = name.rpartition(":")[0]
+        followed = any(worker.host == host and worker.started > last for worker in alive)
+        if name not in there and not followed and SILENT_SECONDS < now - last < MISSED_SECONDS:
+            found.append((name, round(now - last, 1)))
+    return sorted(found)
 
 
 class _Borrowed:

@@ -72,13 +72,20 @@ def check_store(engine: Engine, findings: Findings) -> None:
     """Version and schema. Raises SQLAlchemy's errors."""
     with engine.connect() as connection:
         _check_version(connection, findings)
-        found = migrate.current(connection)
-    if found != migrate.head():
-        known = found is None or migrate.is_known(found)
-        findings.refused.append(
-            f"the store's schema is {found or 'empty'}, this code needs {migrate.head()}: "
-            + ("run copydesk db upgrade" if known else "it is of a later version, run that one")
-        )
+        fault = schema_fault(connection)
+    if fault:
+        findings.refused.append(fault)
+
+
+def schema_fault(connection: Connection) -> str | None:
+    """What is wrong with the store's schema, and what to do; None: it is what this code needs."""
+    found, needed = migrate.current(connection), migrate.head()
+    if found == needed:
+        return None
+    known = found is None or migrate.is_known(found)
+    return f"the store's schema is {found or 'empty'}, this code needs {needed}: " + (
+        "run copydesk db upgrade" if known else "it is of a later version, run that one"
+    )
 
 
 def _check_version(connection: Connection, findings: Findings) -> None:

@@ -31,6 +31,11 @@ class Recent:
         self._tally = Tally(client)
         self._minutes: dict[int, Minute] = {}
 
+    @property
+    def known(self) -> list[Minute]:
+        """What `look` saw last."""
+        return list(self._minutes.values())
+
     def look(self, now: float) -> list[Minute]:
         """The last 1,440 minutes and the current one, oldest first. Raises redis.RedisError."""
         last = int(now // 60)
@@ -59,10 +64,12 @@ def of_redis(settings: Settings, client: redis.Redis, recent: Recent) -> dict[st
     lately = {
         "minute": _flow(minutes, 2, 60 + now % 60), "hour": _flow(minutes, 60, 3600), "day": _flow(minutes, 1440, 86_400),
     }  # fmt: skip
+    at_work = presence.workers(client)
     return {
         "lanes": lanes,
         "sum": {name: sum(lane[name] for lane in lanes) for name in ("added", "settled", "backlog", "missing")},
-        "workers": [_worker(worker, now) for worker in presence.workers(client)],
+        "workers": [_worker(worker, now) for worker in at_work],
+        "missed": [{"worker": name, "silent_seconds": silent} for name, silent in presence.missing(client, at_work)],
         "recent": {name: _shown(part) for name, part in lately.items()},
         "redis": redis_health(client),
     }

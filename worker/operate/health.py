@@ -11,10 +11,12 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.intake import lanes
-from worker.intake.presence import SILENT_SECONDS, WorkerState, workers
+from worker.intake.presence import SILENT_SECONDS, WorkerState, missing, workers
 from worker.operate.room import room
 from worker.settings import Settings
 from worker.store.tables import lanes as lanes_table
+
+FELL_SILENT = "its process is stopped or dead, or cannot reach Redis"
 
 
 @dataclass(slots=True)
@@ -38,7 +40,9 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
     """Look. `host`: only the workers of this machine count, as a container's health check wants it."""
     health = Health()
     try:
-        found = [worker for worker in workers(client) if host is None or worker.host == host]
+        at_work = workers(client)
+        found = [worker for worker in at_work if host is None or worker.host == host]
+        missed = [] if host is not None else missing(client, at_work)
         held = lanes.paused(client)
         tight = room(settings, client)
     except (redis.RedisError, OSError) as error:
@@ -46,6 +50,7 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
     else:
         health.workers = found
         _judge_workers(health, found, settings)
+        health.remarks += [f"worker {name} fell silent {_ago(silent)} ago: {FELL_SILENT}" for name, silent in missed]
         for lane, pause in held.items():
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(pause.at))
             health.remarks.append(f"lane {lane} is paused by {pause.who} since {since}: {pause.why}")
@@ -54,9 +59,24 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
         with engine.connect() as connection:
             connection.execute(select(lanes_table.c.name).limit(1))
     except (SQLAlchemyError, OSError) as error:
-        text = " ".join(str(getattr(error, "orig", None) or error).split())
-        health.unreachable.append(f"the store cannot be used: {text}")
+        fault = _schema_fault(engine)
+        if fault:
+            health.wrong.append(fault)
+        else:
+            text = " ".join(str(getattr(error, "orig", None) or error).split())
+            health.unreachable.append(f"the store cannot be used: {text}")
     return health
+
+
+def _schema_fault(engine: Engine) -> str | None:
+    """Asked only where something failed: a container's check must not load the migrations each time."""
+    from worker.operate.checks import schema_fault
+
+    try:
+        with engine.connect() as connection:
+            return schema_fault(connection)
+    except (SQLAlchemyError, OSError):
+        return None
 
 
 def _judge_workers(health: Health, found: list[WorkerState], settings: Settings) -> None:
@@ -64,7 +84,9 @@ def _judge_workers(health: Health, found: list[WorkerState], settings: Settings)
     # A paused worker does what it was told to.
     well = [worker for worker in found if worker.state in ("consuming", "paused")]
     if not found:
-        health.wrong.append(f"no worker has been heard of for {SILENT_SECONDS} s")
+        health.wrong.append(
+            f"no worker has been heard of for {SILENT_SECONDS} s: start one with copydesk worker (or copydesk up)"
+        )
     elif not well:
         health.wrong.append("no worker is consuming")
     for worker in found:

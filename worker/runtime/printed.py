@@ -8,8 +8,9 @@ import sys
 import warnings
 from typing import Any
 
+from billiard.util import get_logger
 from celery.apps import worker as celery_worker
-from celery.exceptions import SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
 from worker.observe import logs
 from worker.settings import Settings
@@ -18,6 +19,8 @@ log = logs.get_logger("worker")
 
 # That it runs as root, in a page of text: it is said below in one line.
 warnings.filterwarnings("ignore", category=SecurityWarning)
+# What happens to acks_late tasks when the broker is lost, at each loss: nothing here is acks_late.
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 
 def as_log_lines(config: Settings) -> None:
@@ -32,4 +35,6 @@ def as_log_lines(config: Settings) -> None:
 
     if os.geteuid() == 0:
         log.warning("The worker runs as root", next="give it a user of its own, as the container image does")
+    # Its logger hands nothing on and has no handler, so its lines would be raw text.
+    get_logger().propagate = True
     celery_worker.safe_say = say  # type: ignore[attr-defined]  # the stubs do not know it

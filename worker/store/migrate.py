@@ -12,7 +12,11 @@ from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 
 from worker.settings import Settings
-from worker.store.engine import enter_writer, make_engine, writer
+from worker.store.engine import enter_writer, make_engine, unhurried, writer
+
+
+class ForeignDatabase(Exception):
+    """Raised when the database is not this version's to upgrade; nothing was changed."""
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -38,16 +42,24 @@ def is_known(revision: str) -> bool:
 
 
 def upgrade(settings: Settings, *, only_if_empty: bool = False) -> str | None:
-    """Bring the store to `head`; returns what it was before. Two that start at once take turns."""
+    """Bring the store to `head`; returns what it was before. Two that start at once take turns.
+
+    Raises ForeignDatabase, and SQLAlchemy's errors.
+    """
     engine = make_engine(settings, pooled=False)
     try:
         with writer(engine) as connection, connection.begin():
             enter_writer(connection)
+            unhurried(connection)
             before = current(connection)
             if before != head() and (not only_if_empty or before is None):
                 if before is None and "articles" in inspect(connection).get_table_names():
-                    raise RuntimeError(
+                    raise ForeignDatabase(
                         "The database has a table 'articles' that is not Copydesk's: use another database."
+                    )
+                if before is not None and not is_known(before):
+                    raise ForeignDatabase(
+                        f"The store's schema is {before}, of a later version of Copydesk than this one: run that one."
                     )
                 command.upgrade(_config(connection), "head")
         return before

@@ -106,6 +106,8 @@ dead_letters = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Index("ix_dead_letters_receipt", "lane", "receipt_id", unique=True),
     Index("ix_dead_letters_status", "status", "code"),
+    Index("ix_dead_letters_created_at", "created_at"),
+    Index("ix_dead_letters_raw_sha256", "raw_sha256", postgresql_using="hash"),
 )
 
 dead_letter_actions = Table(

@@ -14,7 +14,14 @@ from worker.store.tables import dead_letters, receipts
 _REJECTED = func.sum(case((receipts.c.outcome == "rejected", 1), else_=0))
 
 
-def by_source_and_time(connection: Connection, since: datetime, width_seconds: int) -> list[Row[Any]]:
+def by_source_and_time(
+    connection: Connection,
+    since: datetime,
+    width_seconds: int,
+    *,
+    until: datetime | None = None,
+    source: str | None = None,
+) -> list[Row[Any]]:
     """(source, at, documents, rejected) for each piece of `width_seconds`, by time. `at`: seconds since 1970."""
     epoch = extract("epoch", receipts.c.settled_at)
     at = func.floor(epoch / width_seconds) if connection.dialect.name == "postgresql" else epoch.op("/")(width_seconds)
@@ -25,6 +32,10 @@ def by_source_and_time(connection: Connection, since: datetime, width_seconds: i
         .group_by(receipts.c.source, piece)
         .order_by(piece)
     )
+    if until is not None:
+        query = query.where(receipts.c.settled_at < until)
+    if source is not None:
+        query = query.where(receipts.c.source == source)
     return list(connection.execute(query))
 
 

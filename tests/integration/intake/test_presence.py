@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from worker.intake.presence import PoolProcess, WorkerState, beat, leave, workers
+import time
+
+import pytest
+
+from worker.intake.presence import PoolProcess, WorkerState, beat, leave, missing, workers
 
 
 def worker(name="host:1", **more):
@@ -35,3 +39,19 @@ def test_names_of_the_dead_do_not_pile_up(redis_client):
     redis_client.zadd("copydesk:workers", {f"host:{n}": n for n in range(1000)})
     beat(redis_client, worker())
     assert redis_client.zcard("copydesk:workers") == 1
+
+
+def test_who_fell_silent_is_missed_for_a_while_unless_it_took_leave(redis_client):
+    now = time.time()
+    redis_client.zadd("copydesk:workers", {"host:1": now - 30, "host:2": now - 5, "host:3": now - 9999})
+    assert missing(redis_client, workers(redis_client)) == [("host:1", pytest.approx(30, abs=2))]
+    leave(redis_client, "host:1")
+    assert missing(redis_client, []) == []
+
+
+def test_who_died_and_was_followed_on_its_host_is_not_missed(redis_client):
+    now = time.time()
+    redis_client.zadd("copydesk:workers", {"host:1": now - 30})
+    assert missing(redis_client, [worker("host:2", started=now - 60)]), "the other was there before"
+    assert missing(redis_client, [worker("elsewhere:2", host="elsewhere", started=now - 20)])
+    assert missing(redis_client, [worker("host:2", started=now - 20)]) == []

@@ -79,3 +79,37 @@ def test_an_index_is_used(engine):
         prefix = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
         plan = connection.exec_driver_sql(prefix + statement, parameters).all()
     assert "ix_receipts_settled_at" in str(plan)
+
+
+def test_the_moment_is_found_within_the_first_quarter_of_an_hour_too(store_url, tmp_path):
+    """A desk that is minutes old has one piece of time only."""
+    settings = Settings(database_url=store_url, data_dir=tmp_path)
+    migrate.upgrade(settings)
+    engine, broke = make_engine(settings), NOW - timedelta(minutes=4)
+    rows = [
+        _row(n, NOW - timedelta(seconds=2 * n), rejected=NOW - timedelta(seconds=2 * n) >= broke) for n in range(1, 300)
+    ]
+    with engine.begin() as connection:
+        connection.execute(insert(receipts), rows)
+    (found,) = producers(engine, hours=24, now=NOW)
+    assert (found.since, found.share_before) == (broke, 0.0)
+    engine.dispose()
+
+
+def test_a_few_that_were_rejected_by_chance_are_no_beginning(store_url, tmp_path):
+    settings = Settings(database_url=store_url, data_dir=tmp_path)
+    migrate.upgrade(settings)
+    engine = make_engine(settings)
+    rows = [_row(n, NOW - timedelta(seconds=2 * n), rejected=n % 17 == 5) for n in range(1, 200)]
+    with engine.begin() as connection:
+        connection.execute(insert(receipts), rows)
+    (found,) = producers(engine, hours=24, now=NOW)
+    assert (found.since, found.share_before) == (
+        min(row["settled_at"] for row in rows if row["outcome"] == "rejected"),
+        None,
+    )
+    engine.dispose()
+
+
+def _row(n, at, *, rejected):
+    return {**_receipt(n, "young", at, "documents"), "outcome": "rejected" if rejected else "stored"}

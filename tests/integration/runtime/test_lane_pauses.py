@@ -23,7 +23,9 @@ def test_a_paused_lane_keeps_what_comes_and_the_breaker_pauses_one_that_is_flood
 
     health = copydesk("health", "--json", cwd=tmp_path, **settings)
     assert health.returncode == 4
-    assert json.loads(health.stdout)["reasons"] == ["no worker has been heard of for 10 s"]
+    assert json.loads(health.stdout)["reasons"] == [
+        "no worker has been heard of for 10 s: start one with copydesk worker (or copydesk up)"
+    ]
 
     assert lane("pause", "bulk", "--reason", "not tonight").returncode == 0
     with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings):

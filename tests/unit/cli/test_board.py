@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from worker.cli.alarms import alarms
 from worker.cli.board import age, board, share, size
 from worker.cli.show import OUTCOMES
+from worker.operate.alarms import alarms
 
 HEALTHY = {"ok": True, "ms": 0.4, "server": "valkey 9.1.2", "used_bytes": 12_000_000, "max_bytes": None, "policy": "noeviction",
            "append_only": True, "last_write": "ok", "up_seconds": 100}  # fmt: skip
@@ -129,3 +129,21 @@ def test_ages_and_sizes_are_short():
         "3.5 d",
     ]
     assert [size(n) for n in (None, 999, 12_000_000)] == ["-", "999 B", "12 MB"]
+
+
+def test_a_small_terminal_shows_whole_words_and_no_table_without_rows():
+    lines = drawn(figures(), 40, 15)
+    assert len(lines) <= 15
+    header = next(line for line in lines if line.startswith("LANE"))
+    assert header.split() == ["LANE", "backlog", "oldest", "drained"]
+    headers = [
+        number
+        for number, line in enumerate(lines)
+        if line.split(" ")[0] in ("LANE", "WORKER", "LAST", "SOURCE", "OPEN")
+    ]
+    assert all(number + 1 < len(lines) and lines[number + 1].strip() for number in headers)
+    assert not any("…" in lines[number] for number in headers)
+
+
+def test_what_a_small_terminal_has_no_room_for_is_there_in_a_larger_one():
+    assert "OPEN DEAD LETTERS" in "\n".join(drawn(figures(), 80, 50))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from worker.operate.health import FELL_SILENT
 from worker.operate.lanes import sentences
 
 _OLD_SECONDS = 60.0
@@ -43,9 +44,13 @@ def _of_servers(found: Mapping[str, Any]) -> list[str]:
 def _of_workers(found: Mapping[str, Any]) -> list[str]:
     if "workers" not in found:
         return []
+    missed = [
+        f"Worker {worker['worker']} fell silent {worker['silent_seconds']:,.0f} s ago: {FELL_SILENT}"
+        for worker in found.get("missed", [])
+    ]
     if not found["workers"]:
-        return ["No worker is alive: start one with copydesk up or copydesk worker"]
-    return [
+        return ["No worker is alive: start one with copydesk up or copydesk worker", *missed]
+    return missed + [
         f"Worker {worker['worker']} is {worker['state']}{': ' + worker['reason'] if worker['reason'] else ''}"
         for worker in found["workers"]
         if worker["state"] in ("stuck", "full", "waiting-for-store", "waiting-for-redis")

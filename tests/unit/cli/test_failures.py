@@ -1,0 +1,138 @@
+"""Wrong usage and servers that are not there: a sentence that says what to do, never a traceback; and nothing is made."""
+
+from __future__ import annotations
+
+import shlex
+import sqlite3
+
+import pytest
+
+from tests.servers import Valkey
+from worker.cli import main
+from worker.cli.exits import Exit
+from worker.settings import settings
+
+NOWHERE = "redis://:hunter2@127.0.0.1:1/0"
+
+
+@pytest.fixture
+def ends(tmp_path, monkeypatch, capfd):
+    """`ends(code, line, **settings)`: run a command in an empty folder; returns what it said."""
+    monkeypatch.chdir(tmp_path)
+    settings.cache_clear()
+
+    def run(code, line, **environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(f"COPYDESK_{name}", value)
+        with pytest.raises(SystemExit) as ended:
+            main.run(shlex.split(line))
+        shown = capfd.readouterr()
+        said = shown.out + shown.err
+        assert ended.value.code == code, said
+        assert "Traceback" not in said
+        assert "hunter2" not in said
+        return said
+
+    yield run
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize(("name", "value", "said"), [
+    ("REDIS_URL", "http://:hunter2@host", "COPYDESK_REDIS_URL is not usable: it must look like redis://"),
+    ("REDIS_URL", "localhost:6379", "COPYDESK_REDIS_URL is not usable: it must look like redis://"),
+    ("REDIS_URL", "redis://:hunter2@host:six/0", "COPYDESK_REDIS_URL is not usable: its port is no number"),
+    ("REDIS_URL", "redis+sentinel://:hunter2@host", "COPYDESK_REDIS_URL is not usable: a Sentinel URL names"),
+    ("DATABASE_URL", "mysql://me:hunter2@host/x", "COPYDESK_DATABASE_URL is not usable: it must look like postgresql://"),
+    ("DATABASE_URL", "nonsense", "COPYDESK_DATABASE_URL is not usable"),
+    ("DATABASE_URL", "postgresql://me:hunter2@host:six/x", "COPYDESK_DATABASE_URL is not usable: its port is no number"),
+    ("LANES", "documents=many", "COPYDESK_LANES is not usable: lane 'documents': the weight must be a number"),
+    ("LOG_LEVEL", "loud", "COPYDESK_LOG_LEVEL is not usable: log level 'loud' is none of"),
+    ("CONCURRENCY", "none", "COPYDESK_CONCURRENCY is not usable: input should be a valid integer"),
+    ("LEASE_SECONDS", "1", "COPYDESK_LEASE_SECONDS is not usable: must hold: statement_seconds <="),
+])  # fmt: skip
+def test_a_setting_that_is_wrong_is_named(ends, name, value, said):
+    told = ends(Exit.USAGE, "health", **{name: value})
+    assert said in told
+    assert "pydantic" not in told
+
+
+@pytest.mark.parametrize("url", [
+    "redis://", "redis://host", "redis://host:6379/0", "rediss://user:p%3A@host:1/0", "redis://[::1]:6379/0", "unix:///a/b.sock?db=1",
+    "redis+sentinel://a:1,b:2/main/0", "rediss+sentinel://u:p@a,b/main",
+])  # fmt: skip
+def test_urls_of_redis_are_understood(ends, url):
+    settings.cache_clear()
+    assert "not usable" not in ends(Exit.UNREACHABLE, "health", REDIS_URL=url)  # there is no store in this folder
+
+
+@pytest.mark.parametrize("line", [
+    "status", "status --watch", "status --wait-drained", "audit", "health", "tail --seconds 1", "sources", "explain x", "dead list",
+    "dead show 1", "dead replay --yes", "dead discard --reason x --yes", "stories", "lane list", "lane pause documents",
+    "lane repair documents", "retract x", "reprocess", "db current", "db check", "db prune", "submit -",
+])  # fmt: skip
+def test_in_a_folder_without_a_desk_it_says_where_to_go_and_makes_none(ends, tmp_path, monkeypatch, line):
+    monkeypatch.setattr("sys.stdin", (tmp_path / "empty").open("w+"))
+    (tmp_path / "story.md").write_text("---\ntitle: T\n---\n")
+    told = ends(Exit.UNREACHABLE, line.replace("submit -", "submit story.md"))
+    assert "COPYDESK_DATA_DIR" in told
+    assert "copydesk up" in told
+    assert not (tmp_path / ".copydesk").exists()
+
+
+def test_a_redis_that_does_not_answer_is_told_apart_from_the_database(ends):
+    told = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=NOWHERE)
+    assert "Redis cannot be reached" in told
+    assert "COPYDESK_REDIS_URL" in told
+    assert "DATABASE" not in told
+
+
+def test_a_database_that_does_not_answer_is_one_line(ends):
+    told = ends(Exit.UNREACHABLE, "dead list", DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/copydesk")
+    assert len(told.splitlines()) == 2
+    assert "COPYDESK_DATABASE_URL" in told
+
+
+@pytest.mark.parametrize("line", ["explain x", "sources", "dead list", "db check", "db prune", "retract x"])
+def test_a_store_without_the_tables_says_how_to_make_them(ends, tmp_path, line):
+    (tmp_path / ".copydesk").mkdir()
+    sqlite3.connect(tmp_path / ".copydesk" / "copydesk.db").close()
+    assert "run copydesk db upgrade" in ends(Exit.UNSOUND, line)
+
+
+def test_a_store_of_a_later_version_is_left_alone(ends, tmp_path):
+    (tmp_path / ".copydesk").mkdir()
+    with sqlite3.connect(tmp_path / ".copydesk" / "copydesk.db") as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+    assert "of a later version" in ends(Exit.UNSOUND, "db upgrade")
+    assert "of a later version" in ends(Exit.UNSOUND, "explain x")
+
+
+def test_a_database_of_somebody_else_is_left_alone(ends, tmp_path):
+    path = tmp_path / "theirs.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE articles (id INTEGER)")
+    assert "is not Copydesk's" in ends(Exit.UNSOUND, "db upgrade", DATABASE_URL=f"sqlite:///{path}")
+
+
+def test_a_folder_that_cannot_be_made_is_named(ends, tmp_path):
+    (tmp_path / "file").write_text("")
+    told = ends(Exit.USAGE, "db upgrade", DATA_DIR=str(tmp_path / "file" / "desk"))
+    assert str(tmp_path / "file") in told
+
+
+def test_a_server_that_asks_for_a_password_is_told_so(ends, valkey_with_password):
+    told = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=valkey_with_password)
+    assert "Redis asks for a password" in told
+
+
+def test_a_wrong_password_is_told_so(ends, valkey_with_password):
+    url = valkey_with_password.replace("unix://", "unix://:hunter2@")
+    assert "does not know the user or password" in ends(Exit.UNREACHABLE, "lane list", REDIS_URL=url)
+
+
+@pytest.fixture(scope="module")
+def valkey_with_password():
+    server = Valkey(credentials=":another", extra=["--requirepass", "another"]).start()
+    yield f"unix://{server.socket}"
+    server.stop()
