@@ -99,9 +99,10 @@ def behind(setting: Setting, backlog: int, documents: list[Document]) -> Run:
     first = len(documents) // 4
     try:
         until(lambda: desk.done() >= first, seconds=desk.patience, what="the first documents are stored")
-        done, started = desk.done(), time.perf_counter()
+        before, done, started = setting.cpu(worker.pid), desk.done(), time.perf_counter()
         until(lambda: desk.done() >= len(documents) * 9 // 10, seconds=desk.patience, what="the documents are stored")
-        return Run(desk.done() - done, time.perf_counter() - started)
+        seconds, after = time.perf_counter() - started, setting.cpu(worker.pid)
+        return Run(desk.done() - done, seconds, {part: after[part] - before[part] for part in after})
     finally:
         worker.stop()
 
