@@ -47,7 +47,7 @@ class GuardedDesk:
         assert migrated.returncode == 0, migrated.stderr
         self.worker = Background("worker", cwd=self.folder, COPYDESK_REDIS_URL=self.url("worker"), **self.settings)
         with self.client("operator") as client:
-            until(lambda: client.exists("copydesk:slow-down"), what="the worker is at work")
+            until(lambda: client.exists("copydesk:slow-down"), seconds=90, what="the worker is at work")
         return self
 
     def __exit__(self, *_: object) -> None:
