@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.receipt import Outcome
 from tests.guarded import ACL, GuardedDesk
 from tests.servers import ROOT, until
 
@@ -39,12 +40,23 @@ def block(heading: str) -> str:
 
 RUN_HERE = {
     "For authors of crawlers", "Shell", "Python", "Node.js, with `redis`", "Node.js, with `ioredis`", "PHP", "Ruby", "Scrapy",
-    "Celery", "Python, with the client of this package", "What you send",
+    "Celery", "Python, with the client of this package", "What you send", "What you get back",
 }  # fmt: skip
 
 
 def test_every_block_of_the_page_is_run():
     assert {heading for heading, _, _ in blocks()} == RUN_HERE
+
+
+def test_every_example_in_a_language_waits_when_it_is_asked_to():
+    languages = RUN_HERE - {"For authors of crawlers", "What you send", "What you get back"}
+    client = "Python, with the client of this package"  # its Producer does
+    assert [heading for heading in languages - {client} if "copydesk:slow-down" not in block(heading)] == []
+
+
+def test_every_outcome_is_told_with_what_to_do():
+    told = re.search(r"^\| outcome .+?\n\n", PAGE, re.MULTILINE | re.DOTALL)[0]
+    assert re.findall(r"^\| `(\w+)`", told, re.MULTILINE) == list(Outcome)
 
 
 def test_what_it_links_to_is_there():
@@ -112,6 +124,17 @@ def test_a_retraction(run, desk):
     run([sys.executable], block("Python"), ".py")
     id_ = run(["sh"], block("What you send"), ".sh")
     until(lambda: "retracted" in desk.copydesk("explain", id_).stdout, seconds=60, what="it is retracted")
+
+
+def test_receipts_as_they_come(run, desk):
+    with desk.client("crawler") as crawler:
+        good, bad = (
+            crawler.xadd("documents", {"raw": raw, "key": key, "reply_to": "replies:crawler:harbour"}).decode()
+            for key, raw in (("good", "---\ntitle: a\n---\n"), ("bad", "---\ntitle: a: b\n---\n"))
+        )
+    printed = run([sys.executable], block("What you get back"), ".py").splitlines()
+    assert {f"{good} good stored", f"{bad} bad rejected"} < set(printed)
+    assert any(line.startswith("error yaml_unquoted_colon 2 ") for line in printed)
 
 
 def test_python(run):
