@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from schemas.receipt import Outcome
-from tests.guarded import ACL, GuardedDesk
+from tests.guarded import ACL, GuardedDesk, TlsDesk, make_certificate
 from tests.servers import ROOT, until
 
 PAGE = (ROOT / "schemas" / "README.md").read_text("utf-8")
@@ -150,6 +150,24 @@ def test_node(run, node_folder, client):
 def test_a_crawler_written_from_the_page_alone_in_a_language_that_is_not_on_it(run):
     """Perl without a Redis client: `crawler.pl` was written from the page and the protocol's own documentation."""
     assert run(["perl"], (Path(__file__).parent / "crawler.pl").read_text("utf-8"), ".pl") in OUTCOMES
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="the Valkey of the wheel is built without TLS")
+def test_the_same_code_works_by_tls(tmp_path, monkeypatch, node_folder):
+    certificate = str(make_certificate(tmp_path) / "cert.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", certificate)
+    programs = {"Shell": "sh", "Python": sys.executable, "PHP": "php", "Ruby": "ruby", "Celery": sys.executable}
+    programs |= {f"Node.js, with `{client}`": "node" for client in ("redis", "ioredis")}
+    with TlsDesk(tmp_path, known=True) as desk:
+        (desk.folder / "story.md").write_text(next(text for _, language, text in blocks() if language == "md"))
+        urls = {"REDIS_URL": desk.url("crawler"), "BROKER_URL": desk.url("worker")}
+        for heading, program in programs.items():
+            file = (node_folder if program == "node" else desk.folder) / "example-tls.mjs"
+            file.write_text(block(heading))
+            command = [program, str(file)]
+            subprocess.run(command, cwd=desk.folder, env={**os.environ, **urls}, timeout=90, check=True)
 
 
 @needs("php", "php-cli")

@@ -201,7 +201,7 @@ class Producer:
                 elif not is_passing(error):
                     raise
                 if time.monotonic() + pause > deadline:
-                    raise SubmissionUnsure(token, part) from error
+                    raise SubmissionUnsure(token, part, error) from error
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 

@@ -164,7 +164,7 @@ class AsyncProducer:
                 elif not is_passing(error):
                     raise
                 if time.monotonic() + pause > deadline:
-                    raise SubmissionUnsure(token, part) from error
+                    raise SubmissionUnsure(token, part, error) from error
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
