@@ -104,6 +104,8 @@ _WARNINGS = (
     ("missing_part", "A part lacks what it needs; it was left out.", "Give an image its url."),
     ("single_value", "A single value stands where a list belongs; it was taken as the list's only one.",
      "Write it as a list: a line with - before each."),
+    ("list_of_one", "A list stands where a single value belongs; its only value was taken.",
+     "Write the value alone, without a - or brackets."),
     ("too_many_items", "A list is too long; its end was left out.", "Send fewer."),
     ("related_without_url", "A related entry has no URL; it cannot be tied to an article.", "Give its webUrl."),
     ("unknown_kind", "The type is unknown; the document is kept as it is.", "Check the type's spelling."),

@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: str = Field("info", description="debug, info, warning or error; of one area: info,ingest=debug")
 
+    console_token: SecretStr | None = Field(
+        None, description="opens the console; demanded where it is served beyond this machine; 16 characters or more"
+    )
+
     concurrency: int = Field(2, ge=1, description="pool processes of a worker")
     batch_documents: int = Field(100, ge=1, description="documents a batch at most; larger brings under 5 % more")
     batch_bytes: int = Field(4 << 20, ge=1, description="bytes a batch at most, so that a batch fits in memory")
@@ -76,10 +80,13 @@ class Settings(BaseSettings):
     raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
     receipt_days: float = Field(90, gt=0, description="receipts and closed dead letters are kept this long")
     orphan_days: float = Field(7, gt=0, description="articles that nobody tells or names any more are kept this long")
+    story_days: float | None = Field(
+        None, gt=14, description="stories are kept this long after their newest article; unset: for ever"
+    )
 
     # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task
     # is dead before anybody else may hold its lease.
-    statement_seconds: float = Field(10, gt=0, description="statement_timeout and lock_timeout")
+    statement_seconds: float = Field(10, gt=0, description="statement_timeout; nine tenths of it: lock_timeout")
     idle_transaction_seconds: float = Field(12, gt=0, description="idle_in_transaction_session_timeout")
     task_seconds: float = Field(20, gt=0, description="Celery's hard time limit of a batch")
     lease_seconds: float = Field(25, gt=0, description="after this an entry belongs to nobody and is dispatched again")

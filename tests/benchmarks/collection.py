@@ -16,7 +16,7 @@ from worker.document.validate import read
 from worker.enrich.copy import Copy
 from worker.enrich.edit import edit
 from worker.link.basis import Basis
-from worker.link.features import features_of
+from worker.link.features import features_of_all
 from worker.link.frequencies import Frequencies
 from worker.link.index import Index
 from worker.link.stories import Neighbour, Node, arrange
@@ -85,15 +85,15 @@ def arrive(items: list[Item], *, at_once: bool, floor: float, most: int) -> tupl
     index, completed, pairs = Index(), Frequencies(), {}
     began = time.process_time()
     for day in sorted(days):
-        basis, today, features = Basis(datetime.fromtimestamp(day * 86_400, UTC).date(), completed), Frequencies(), {}
-        for item in days[day]:
-            features[item.number] = features_of(item.title, item.excerpt)
-            today.add(features[item.number])
-            index.add(item.number, item.time, features[item.number])
+        basis, today = Basis(datetime.fromtimestamp(day * 86_400, UTC).date(), completed), Frequencies()
+        features = features_of_all([(item.title, item.excerpt) for item in days[day]])
+        today.add(features)
         index.set_frequencies(basis.with_today(today) if basis.is_cold(today.documents) else completed)
-        for item in days[day]:
-            for other, score in index.neighbours(item.number, item.time, features[item.number], floor=floor, most=most):
-                pairs[min(other, item.number), max(other, item.number)] = score
+        numbers, times = [item.number for item in days[day]], [item.time for item in days[day]]
+        index.add(numbers, times, features)
+        near = index.neighbours(numbers, times, features, floor=floor, most=most)
+        for number, found in zip(numbers, near, strict=True):
+            pairs.update({(min(other, number), max(other, number)): score for other, score in found})
         completed.merge(today)
     return pairs, time.process_time() - began
 

@@ -55,8 +55,9 @@ def changes(folder: Path) -> dict[str, list[Change]]:
 def _compare(article: Any, row: Any, inferred: list[str], shown: list[Any]) -> Iterator[tuple[str, str, str]]:
     stated = article.provider
     title, excerpt = article.title or article.name or "", article.excerpt or ""
-    if stated and (stated.domain, stated.name) != (row.domain, row.provider):
-        yield "provider", f"{stated.name} ({stated.domain})", f"{row.provider} ({row.domain})"
+    name = row.provider if row.domain else row.provider_name
+    if stated and (stated.domain, stated.name) != (row.domain, name):
+        yield "provider", f"{stated.name} ({stated.domain})", f"{name} ({row.domain}), here called {row.provider_name}"
     if title != row.title:
         yield "title", title, row.title or ""
     if excerpt != (row.excerpt or ""):

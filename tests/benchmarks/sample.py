@@ -1,7 +1,8 @@
 """A seeded sample of stored links to read and judge: `python -m tests.benchmarks.sample FOLDER [--count 100] [--seed 1]`.
 
-Each pair is printed with its number. With `--different 3,17` the verdicts are written to `judgements/`, by id alone: these
-numbers tell different stories, the others the same.
+Each pair that nobody has judged is printed with its number. With `--different 3,17` the verdicts are written to `judgements/`,
+by id alone: of the new pairs these numbers tell different stories, the others the same; earlier verdicts are kept, also on
+pairs that are no longer linked or drawn.
 """
 
 from __future__ import annotations
@@ -29,20 +30,33 @@ def main() -> None:
     by_number = {item.number: item for item in items}
     keys = sorted(links, key=lambda pair: (by_number[pair[0]].url_hash, by_number[pair[1]].url_hash))
     chosen = Random(options.seed).sample(keys, min(options.count, len(keys)))
+    path = JUDGEMENTS / f"{options.folder.name}.jsonl"
+    known = read_verdicts(path)
+    ids = {pair: tuple(by_number[number].url_hash.hex() for number in pair) for pair in chosen}
+    new = {number: pair for number, pair in enumerate(chosen, 1) if frozenset(ids[pair]) not in known}
     if options.different is None:
-        for number, (a, b) in enumerate(chosen, 1):
+        for number, (a, b) in new.items():
             kind, score = links[a, b]
             print(f"\n{number}. {kind} {score:.2f}")
             for item in (by_number[a], by_number[b]):
                 print(f"   {item.title} | {' '.join((item.excerpt or '').split())[:200]}")
         return
     different = {int(number) for number in options.different.split(",") if number}
-    path = JUDGEMENTS / f"{options.folder.name}.jsonl"
-    with path.open("w", encoding="utf-8") as file:
-        for number, (a, b) in enumerate(chosen, 1):
-            one = {"a": by_number[a].url_hash.hex(), "b": by_number[b].url_hash.hex(), "same": number not in different}
+    with path.open("a", encoding="utf-8") as file:
+        for number, pair in new.items():
+            one = {"a": ids[pair][0], "b": ids[pair][1], "same": number not in different}
             file.write(json.dumps(one) + "\n")
-    print(f"{len(chosen)} verdicts in {path}, {len(different)} of them: different stories")
+    known = read_verdicts(path)
+    right = sum(known[frozenset(one)] for one in ids.values())
+    print(f"{len(new)} new verdicts in {path}; of the {len(chosen)} drawn {right} tell the same story")
+
+
+def read_verdicts(path: Path) -> dict[frozenset[str], bool]:
+    """Pair of ids → whether they tell the same story."""
+    if not path.exists():
+        return {}
+    found = map(json.loads, path.read_text("utf-8").splitlines())
+    return {frozenset((one["a"], one["b"])): one["same"] for one in found}
 
 
 if __name__ == "__main__":

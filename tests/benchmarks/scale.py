@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import insert
 
-from worker.link.features import features_of
+from worker.link.features import features_of_all
 from worker.link.frequencies import Frequencies
 from worker.link.index import Index
 from worker.link.ties import THRESHOLD
 from worker.link.window import Window
 from worker.settings import Settings
+from worker.store import linking
 from worker.store.engine import make_engine
 from worker.store.migrate import upgrade
 from worker.store.rows import blank
@@ -32,6 +33,7 @@ from worker.store.tables import articles
 _VOCABULARY = 200_000
 _DAYS = 14
 _ASKED = 2_000
+_AT_ONCE = 100
 
 
 def texts(count: int, seed: int = 1) -> Iterator[tuple[str, str]]:
@@ -45,32 +47,38 @@ def texts(count: int, seed: int = 1) -> Iterator[tuple[str, str]]:
 
 
 def measure(count: int) -> None:
-    _cost_of_a_document(20_000)
+    for at_once in (_AT_ONCE, 10, 1):
+        _cost_of_a_document(20_000, at_once)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/scale.db"
-        # Elsewhere, so that its memory is not counted.
-        child = multiprocessing.get_context("spawn").Process(target=_fill, args=(url, folder, count))
-        child.start()
-        child.join()
-        _rebuild(url, folder)
+        # Each in a process of its own, so that its memory alone is counted.
+        for target, arguments in ((_fill, (url, folder, count)), (_rebuild, (url, folder))):
+            child = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+            child.start()
+            child.join()
 
 
-def _cost_of_a_document(window: int) -> None:
+def _cost_of_a_document(window: int, at_once: int) -> None:
     index, frequencies = Index(), Frequencies()
     step = _DAYS * 86_400 / window
-    for number, (title, excerpt) in enumerate(texts(window)):
-        features = features_of(title, excerpt)
+    told = list(texts(window))
+    for start in range(0, window, _AT_ONCE):
+        features = features_of_all(told[start : start + _AT_ONCE])
         frequencies.add(features)
-        index.add(number, number * step, features)
+        numbers = range(start, start + len(features))
+        index.add(numbers, [number * step for number in numbers], features)
     index.set_frequencies(frequencies)
     told = list(texts(_ASKED, seed=2))
     began = time.process_time()
-    for number, (title, excerpt) in enumerate(told, window):
-        features = features_of(title, excerpt)
-        index.add(number, number * step, features)
-        index.neighbours(number, number * step, features, floor=THRESHOLD, most=300)
+    for start in range(0, _ASKED, at_once):
+        features = features_of_all(told[start : start + at_once])
+        numbers = range(window + start, window + start + len(features))
+        times = [number * step for number in numbers]
+        index.add(numbers, times, features)
+        index.neighbours(numbers, times, features, floor=THRESHOLD, most=300)
     spent = time.process_time() - began
-    print(f"CPU a document, window of {window:,}: {1000 * spent / _ASKED:.3f} ms (features, adding, asking)")
+    print(f"CPU a document, window of {window:,}: {1000 * spent / _ASKED:.3f} ms "
+          f"(features, adding, asking; {at_once} arrive at once)")  # fmt: skip
 
 
 def _fill(url: str, folder: str, count: int) -> None:
@@ -92,20 +100,24 @@ def _fill(url: str, folder: str, count: int) -> None:
 
 
 def _rebuild(url: str, folder: str) -> None:
-    engine = make_engine(Settings(database_url=url, data_dir=Path(folder)))
-    window = Window(1_000_000)
-    began, clock = time.process_time(), time.monotonic()
+    import worker.link.process  # noqa: F401  what the linker's process holds beside the window counts too
+
+    engine = make_engine(Settings(database_url=url, data_dir=Path(folder)), lean=True)
+    frequencies, window = Frequencies(), Window(1_000_000)
     with engine.connect() as connection:
+        for page in linking.pages(connection, columns=linking.INDEXED):
+            frequencies.add(features_of_all([(row.title, row.excerpt) for row in page]))
+        began, clock = time.process_time(), time.monotonic()
+        window.weigh(frequencies)
         window.cover(connection, 0.0, 0.0, lambda: None)
     spent, waited = time.process_time() - began, time.monotonic() - clock
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    held = _own_memory()
     print(f"window of {len(window.index):,} read again: {spent:.1f} s of CPU, {waited:.1f} s in all; "
-          f"memory of the whole process {held:.0f} MB, {peak:.0f} MB at most with the pages of SQLite's file that it maps")  # fmt: skip
+          f"memory of the whole process {_resident():.0f} MB, {peak:.0f} MB at most")  # fmt: skip
     engine.dispose()
 
 
-def _own_memory() -> float:
-    """MB that are this process's own, without pages of files that the system may drop at any time."""
+def _resident() -> float:
+    """MB of this process, with the pages of files that it shares with others."""
     status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("RssAnon"))
+    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 from celery import Celery
 
-from tests.faults.faults import Strike
 from tests.faults.manifest import Sent, now
+from tests.faults.registry import Strike
 from tests.faults.scene import Scene, postgres
 from tests.faults.stores import SqliteStore
 from tests.faults.traffic import AGAIN, fields, text_of
@@ -29,7 +29,7 @@ def crash_at(point: str, action: str = "kill") -> Strike:
         with _PROVOKED.get(point, _by_traffic)(scene, point, action):
             if not scene.struck(point):
                 scene.arm(point, action)
-            until(lambda: scene.struck(point), seconds=30, what=f"{point} strikes", every=0.001)
+            until(lambda: scene.struck(point), seconds=120, what=f"{point} strikes", every=0.001)
             met.append(scene.pending())
         scene.disarm(point)
         if not met[0] and point in _LEAVES_NOTHING:
@@ -40,7 +40,9 @@ def crash_at(point: str, action: str = "kill") -> Strike:
     return strike
 
 
-_LEAVES_NOTHING = frozenset({"ingest.settled", "submit.added", "replay.recorded", "replay.sent", "retract.sent"})
+_LEAVES_NOTHING = frozenset(
+    {"ingest.readded", "ingest.settled", "submit.added", "replay.recorded", "replay.sent", "retract.sent"}
+)
 """Points at which the entries of the dying process itself are settled, or not handed out: others are under way."""
 
 Provoke = Callable[[Scene, str, str], contextlib.AbstractContextManager[None]]
@@ -75,8 +77,8 @@ def _by_an_id_that_comes_again(scene: Scene, point: str, action: str) -> Iterato
     id_ = f"{int(time.time() * 1000)}-7"
     first, second = scene.traffic.good(AGAIN), scene.traffic.good(AGAIN)
     _add_to_an_empty_lane(scene, first, id_)
-    until(lambda: _has_receipt(scene, first.trace), seconds=30, what="the first has its receipt")
-    until(lambda: not scene.client.xlen(AGAIN), seconds=30, what="the first is settled")
+    until(lambda: _has_receipt(scene, first.trace), seconds=120, what="the first has its receipt")
+    until(lambda: not scene.client.xlen(AGAIN), seconds=120, what="the first is settled")
     scene.arm(point, action)
     _add_to_an_empty_lane(scene, second, id_)
     yield
@@ -121,7 +123,7 @@ def _by_an_operators_replay(scene: Scene, point: str, action: str) -> Iterator[N
     bad = scene.traffic.good()
     bad.code = "no_front_matter"
     scene.traffic.send(bad)
-    until(lambda: _open_letters(scene), seconds=60, what="there are dead letters")
+    until(lambda: _open_letters(scene), seconds=120, what="there are dead letters")
     scene.arm(point, action)
     first = copydesk(*arguments, cwd=scene.folder, **scene.settings)
     assert first.returncode == -signal.SIGKILL, first.stderr
@@ -142,7 +144,7 @@ def _by_an_operators_retraction(scene: Scene, point: str, action: str) -> Iterat
     sent.source, sent.key = "operator", f"operator/{sent.number}.md"
     sent.url = f"https://www.operator.example/{sent.number}"
     scene.traffic.send(sent)
-    until(lambda: _has_receipt(scene, sent.trace), seconds=30, what="it is stored")
+    until(lambda: _has_receipt(scene, sent.trace), seconds=120, what="it is stored")
     back = Sent(
         scene.traffic.draw().number,
         now(),

@@ -21,19 +21,24 @@ PROCESSES = 2
 
 
 class Desk:
-    """The workers under test. `patch`: the name of a change of `tests.faults.patched`, to make them faulty."""
+    """The workers under test. `patch`: the name of a change of `tests.faults.patched`, to make them faulty. `quick`: one
+    worker of one process, see `tests.faults.quick`.
+    """
 
     def __init__(self, folder: Path, settings: dict[str, str], client: redis.Redis, *, patch: str | None = None,
-                 instances: int = 2) -> None:  # fmt: skip
+                 quick: bool = False) -> None:  # fmt: skip
         self._folder = folder
         self._client = client
         self._module = ["tests.faults.patched", patch] if patch else ["worker.cli.main"]
+        self._quick = quick
         self._settings = settings
-        self._names = [f"desk{number}@%h" for number in range(instances)]
+        self._names = [f"desk{number}@%h" for number in range(1 if quick else 2)]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._restart_what_ended, daemon=True, name="desk")
         self.restarts = 0
+        self.environment: dict[str, str] = {}
+        """Of the instances that are started from now on, besides their settings."""
 
     @property
     def log(self) -> Path:
@@ -49,19 +54,10 @@ class Desk:
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
         # The product's own supervisor would start the unchanged code.
         bare = ["--no-supervised"] if len(self._module) > 1 else []
-        command = [
-            sys.executable,
-            "-m",
-            *self._module,
-            "worker",
-            "--concurrency",
-            str(PROCESSES),
-            "--name",
-            name,
-            *bare,
-        ]
+        arguments = [*self._module, "worker", "--concurrency", str(PROCESSES), "--name", name, *bare]
+        command = [sys.executable, "-m", *(["tests.faults.quick"] if self._quick else arguments)]
         with self.log.open("ab") as log:
-            return subprocess.Popen(command, cwd=self._folder, env=environment(**{"COPYDESK_LINK": "false", **self._settings}), stdin=subprocess.DEVNULL,
+            return subprocess.Popen(command, cwd=self._folder, env=environment(**{"COPYDESK_LINK": "false", **self._settings, **self.environment}), stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log, start_new_session=True)  # fmt: skip
 
     def _restart_what_ended(self) -> None:
@@ -74,8 +70,8 @@ class Desk:
 
     def until_whole(self) -> None:
         """Wait until each instance has its main process and its pool."""
-        until(lambda: len(self.mains()) == len(self._names) and len(self.pool()) >= PROCESSES * len(self._names),
-              seconds=60, what="all workers are there")  # fmt: skip
+        until(lambda: len(self.mains()) == len(self._names) and len(self.pool()) >= (1 if self._quick else PROCESSES * 2),
+              seconds=120, what="all workers are there")  # fmt: skip
 
     def mains(self) -> list[int]:
         """The process that owns the pool, of each instance that has one."""
@@ -99,7 +95,7 @@ class Desk:
             holders = self.holders()
             return next((pid for pid in self.pool() if holders.get(pid)), None)
 
-        return until(find, seconds=30, what="a pool process holds entries", every=0.001)
+        return until(find, seconds=120, what="a pool process holds entries", every=0.001)
 
     def holders(self) -> dict[int, int]:
         """Process id → entries that it holds, of all consumers that are workers."""

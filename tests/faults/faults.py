@@ -1,6 +1,17 @@
-"""Every fault, by name."""
+"""Every fault, by name, and with the crashes at failpoints every way in which the desk is struck."""
+
+from __future__ import annotations
 
 from tests.faults import of_processes, of_redis, of_stores
+from tests.faults.crashes import crash_at
 from tests.faults.registry import FAULTS, Fault, Strike, Unavailable
+from worker.observe.failpoints import POINTS
 
-__all__ = ["FAULTS", "Fault", "Strike", "Unavailable", "of_processes", "of_redis", "of_stores"]
+
+def strikes(store: str) -> dict[str, Strike]:
+    """All that can happen on `store` (`postgresql` or `sqlite`): each fault that fits it, and a crash at every failpoint."""
+    faults = {fault.name: fault.strike for fault in FAULTS.values() if store in fault.stores}
+    return {**faults, **{f"crash at {point}": crash_at(point) for point in POINTS}}
+
+
+__all__ = ["FAULTS", "Fault", "Strike", "Unavailable", "of_processes", "of_redis", "of_stores", "strikes"]

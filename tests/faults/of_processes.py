@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 
 from tests.faults.desk import kill_group
-from tests.faults.registry import fault, seconds
+from tests.faults.registry import faketime, fault, seconds
 from tests.faults.scene import Scene
 from tests.servers import until
 
@@ -48,7 +48,7 @@ def _stop(scene: Scene, number: signal.Signals) -> tuple[int, dict[int, int]]:
     main, met = scene.desk.owner(scene.desk.busy()), scene.pending()
     pool = [pid for pid in scene.desk.pool() if scene.desk.owner(pid) == main]
     os.kill(main, number)
-    until(lambda: _is_zombie(main), seconds=25, what=f"{number.name} ends the worker")
+    until(lambda: _is_zombie(main), seconds=60, what=f"{number.name} ends the worker")
     return met, {pid: count for pid, count in scene.desk.holders().items() if pid in pool}
 
 
@@ -81,6 +81,23 @@ def stopped_past_its_lease(scene: Scene) -> int:
     met = scene.pending()
     time.sleep(scene.lease_seconds + 2)
     kill_group(leader, signal.SIGCONT)
+    return met
+
+
+@fault()
+def worker_clock_steps(scene: Scene) -> int:
+    """The clock of one instance goes back an hour in the middle of its work, and forward two."""
+    clock = scene.folder / "worker-clock"
+    scene.desk.environment = faketime(clock)
+    kill_group(scene.desk.leader(scene.desk.busy()))
+    time.sleep(1)
+    scene.desk.until_whole()
+    scene.desk.environment = {}
+    met = 0
+    for offset in (-3600, 3600, 0):
+        met = max(met, scene.until_busy())
+        clock.write_text(f"{offset:+d}\n")
+        time.sleep(2)  # it looks at the file every second
     return met
 
 

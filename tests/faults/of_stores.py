@@ -20,16 +20,16 @@ def store_connections_reset(scene: Scene) -> int:
     return met
 
 
-@fault(stores=POSTGRESQL, quick=False)
+@fault(stores=POSTGRESQL)
 def store_refused(scene: Scene) -> None:
     with postgres(scene).proxy.refusing():
-        time.sleep(10)
+        time.sleep(seconds(10, 3))
 
 
-@fault(stores=POSTGRESQL, quick=False)
+@fault(stores=POSTGRESQL)
 def store_black_hole(scene: Scene) -> None:
     with postgres(scene).proxy.black_hole():
-        time.sleep(seconds(60, 12))
+        time.sleep(seconds(60, 8))
 
 
 @fault(stores=POSTGRESQL)
@@ -67,13 +67,14 @@ def postgres_read_only(scene: Scene) -> None:
 @fault(stores=POSTGRESQL)
 def postgres_disk_full(scene: Scene) -> None:
     with postgres(scene).disk_full():
-        until(lambda: "53100" in scene.desk.text() or "No space left" in scene.desk.text(), what="the disk is full")
+        until(lambda: "53100" in scene.desk.text() or "No space left" in scene.desk.text(), seconds=120,
+              what="the disk is full")  # fmt: skip
         time.sleep(seconds(15, 3))
 
 
 def _met(scene: Scene, state: str, times: int) -> None:
     with postgres(scene).failing(state, times=times):
-        until(lambda: postgres(scene).failures() >= times, seconds=40, what=f"{state} was met {times} times")
+        until(lambda: postgres(scene).failures() >= times, seconds=120, what=f"{state} was met {times} times")
 
 
 @fault(stores=POSTGRESQL)
@@ -90,4 +91,4 @@ def postgres_serialization_failures(scene: Scene) -> None:
 def sqlite_locked(scene: Scene) -> None:
     assert isinstance(scene.store, SqliteStore)
     with scene.store.locked():
-        time.sleep(seconds(15, 5))
+        time.sleep(seconds(15, 3))

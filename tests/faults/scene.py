@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -35,30 +36,46 @@ _STUCK_SECONDS = 4 * RECOVERY_SECONDS
 """When nothing has moved for so long it is not the machine that is slow: it is stuck."""
 
 
+class MetNothing(AssertionError):
+    """Raised when nothing was under way at the moment of a fault, which then has shown nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """One fault, survived. `pending`: entries under way when it struck; `drained`: seconds until the backlog was done."""
+    """One fault, after which the desk went on. `pending`: entries under way when it struck. Seconds after its end:
+    `recovery` until a document sent then was stored, `drained` until the backlog was done; `took`: in all.
+    """
 
     fault: str
     pending: int
     recovery: float
     drained: float
+    took: float
     findings: Findings
+
+    def judge(self) -> Struck:
+        """Raises AssertionError when documents flowed too late or the census found anything."""
+        assert self.findings.clean, f"{self.fault}: {self.findings}"
+        assert self.recovery <= RECOVERY_SECONDS, f"{self.fault}: documents flowed after {self.recovery:.0f} s"
+        return self
 
 
 class Scene:
-    """The servers, the desk and the traffic, as a context manager. `times`: the settings of the time-outs."""
+    """The servers, the desk and the traffic, as a context manager. `times`: the settings of the time-outs; `quick`: a desk
+    of one process, for crashes at failpoints.
+    """
 
     def __init__(self, store: Store, *, times: dict[str, str] | None = None, patch: str | None = None, seed: int = 0,
-                 rate: float = 60) -> None:  # fmt: skip
+                 rate: float = 60, quick: bool = False) -> None:  # fmt: skip
         self.store = store
         self.folder = Path(tempfile.mkdtemp(prefix="cd-scene-"))
         self.points = self.folder / "points"
         self.points.mkdir()
         self.redis = Valkey(fsync="always")  # the setting that promises that nothing acknowledged is lost
         self._times = SHORT_TIMES if times is None else times
-        self._patch, self._seed, self._rate = patch, seed, rate
-        self._undo: list[Callable[[], object]] = [lambda: shutil.rmtree(self.folder, ignore_errors=True)]
+        self._patch, self._seed, self._rate, self._quick = patch, seed, rate, quick
+        self._undo = contextlib.ExitStack()
+        self._undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
 
     def __enter__(self) -> Scene:
         try:
@@ -91,7 +108,7 @@ class Scene:
         }
         for lane in (*ALL_LANES, INTERNAL_LANE):
             LeaseQueue(self.client, lane).ensure()
-        self.desk = Desk(self.folder, self.settings, self.client, patch=self._patch)
+        self.desk = Desk(self.folder, self.settings, self.client, patch=self._patch, quick=self._quick)
         self._later(self.desk.stop)
         self.desk.start()
         self.manifest = Manifest(self.folder / "manifest.jsonl")
@@ -104,11 +121,10 @@ class Scene:
         self.census = Census(self.reader, self.engine, self.client, ALL_LANES)
 
     def _later(self, undo: Callable[[], object], *_: object) -> None:
-        self._undo.append(undo)
+        self._undo.callback(undo)
 
     def __exit__(self, *_: object) -> None:
-        while self._undo:
-            self._undo.pop()()
+        self._undo.close()
 
     @property
     def lease_seconds(self) -> float:
@@ -123,14 +139,15 @@ class Scene:
 
     def until_busy(self) -> int:
         """Wait until documents are under way; returns how many."""
-        return until(self.pending, seconds=RECOVERY_SECONDS, what="documents are under way", every=0.001)
+        return until(self.pending, seconds=_STUCK_SECONDS, what="documents are under way", every=0.001)
 
     def strike(self, fault: Callable[[Scene], int | None], name: str) -> Struck:
         """Under load, let `fault` happen (it returns when it is over, with the entries that it met), and look at the result.
 
-        Raises AssertionError when it met nothing, when documents do not flow again or something is stuck, or when the
-        census finds anything. Whether the recovery was quick enough (RECOVERY_SECONDS) is for the caller to judge.
+        Raises MetNothing when it met nothing although all went well, AssertionError when something is stuck. Whether the
+        recovery was quick enough and the census is clean is for the caller to judge, see `Struck.judge`.
         """
+        began = time.monotonic()
         self.traffic.resume()
         before = self.until_busy()
         met = fault(self)
@@ -138,17 +155,9 @@ class Scene:
         recovery = self.until_flowing(name)
         drained = recovery + self.until_drained(name)
         findings = self.census.take()
-        assert findings.clean, f"{name}: {findings}\n{self.ending()}"
-        assert pending > 0, f"{name} met nothing that was under way"
-        return Struck(name, pending, recovery, drained, findings)
-
-    def glance(self, fault: Callable[[Scene], int | None], name: str) -> float:
-        """As `strike`, but documents go on streaming, and the census is left to the end; returns the recovery's seconds."""
-        self.traffic.resume()
-        before = self.until_busy()
-        met = fault(self)
-        assert (before if met is None else met) > 0, f"{name} met nothing that was under way"
-        return self.until_flowing(name)
+        if findings.clean and not pending:
+            raise MetNothing(f"{name} met nothing that was under way")
+        return Struck(name, pending, recovery, drained, time.monotonic() - began, findings)
 
     def until_flowing(self, name: str) -> float:
         """Seconds until a document that was sent after this moment has its receipt."""
@@ -180,15 +189,18 @@ class Scene:
             if left < least:
                 least, moved = left, time.monotonic()
             if time.monotonic() - moved > _STUCK_SECONDS:
-                state = {lane: self.client.xpending_range(lane, GROUP, "-", "+", 5) for lane in ALL_LANES}
-                raise AssertionError(f"{left} entries are stuck after {name}\n{state}\n{self.ending()}")
+                raise AssertionError(f"{left} entries are stuck after {name}\n{self.ending()}")
             time.sleep(0.05)
         return time.monotonic() - started
 
     def ending(self) -> str:
-        """The end of the workers' log without the usual, for a failure's message."""
+        """What hangs where, and the end of the workers' log without the usual, for a failure's message."""
+        state = {"Celery's queue": self.client.llen("copydesk"), "pool": self.desk.pool(), "mains": self.desk.mains()}
+        for lane in (*ALL_LANES, INTERNAL_LANE):
+            state[lane] = self.client.xpending_range(lane, GROUP, "-", "+", 3)
         lines = [line for line in self.desk.text().splitlines() if '"info"' not in line and '"rejected"' not in line]
-        return "\n".join(line[:1500] for line in lines[-25:])
+        return "\n".join([*(f"{what}: {found}" for what, found in state.items()), self.store.activity(),
+                          *(line[:1500] for line in lines[-25:])])  # fmt: skip
 
     def arm(self, point: str, action: str = "kill") -> None:
         """Let the next process that reaches the failpoint `point` do `action`, once."""

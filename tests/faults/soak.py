@@ -1,106 +1,146 @@
-"""Random faults for a given time, under load: `python -m tests.faults.soak --minutes 30 [--database sqlite] [--seed 7]`.
+"""Faults under load, one after the other on one desk, with a census after each.
 
-Servers of its own, two workers of two processes each, the time-outs of production (`--short-times`: those of the tests).
-After each fault documents must flow again within 30 s, then the backlog is worked off and a census is taken. Prints a line a
-fault, then a table and the last census. Exit code 0 when all was well, 1 when anything was not; then the workers' log is kept.
+    python -m tests.faults.soak --rounds 3                      every fault and a crash at every failpoint, three times each
+    python -m tests.faults.soak --rounds 1 --database sqlite    the same once on SQLite
+    python -m tests.faults.soak --minutes 30 [--seed 7]         random ones for a given time
+
+Servers of its own, two workers of two processes each, the time-outs of production (`--short-times`: those of the tests),
+outages at full length. After each fault documents must flow again within 30 s, then the backlog is worked off and a census
+is taken. Whatever is wrong is written down and the soak goes on, on a new desk where the old one is stuck or its census
+was not clean. Each strike is a line of the file `--results` at once; a table comes at the end, or on Ctrl-C or SIGTERM.
+Exit code 0 when all was well; 1 when anything was not (the workers' logs are kept then), or when a round left a fault out.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import random
 import shutil
-import statistics
+import signal
 import sys
 import time
-from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults import registry
-from tests.faults.crashes import crash_at
-from tests.faults.faults import FAULTS, Strike, Unavailable
-from tests.faults.scene import RECOVERY_SECONDS, SHORT_TIMES, Scene, Struck
+from tests.faults.faults import Strike, Unavailable, strikes
+from tests.faults.results import Results
+from tests.faults.scene import SHORT_TIMES, MetNothing, Scene
 from tests.faults.stores import PostgresStore, SqliteStore
 from worker.observe.failpoints import POINTS
+
+_TRIES = 3
+"""Strikes of one fault until it meets something that is under way; desks until one starts."""
+_NO_DESK = "(starting or ending a desk)"
 
 
 def main() -> int:
     options = _options()
     registry.long_form = True
+    results = Results(Path(options.results).absolute())
+    for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT is ignored where a shell started this in the background
+        signal.signal(number, signal.default_int_handler)
     draw = random.Random(options.seed)
+    plan = _rounds(options, draw) if options.rounds else _random(options, draw)
+    length = f"{options.rounds} rounds" if options.rounds else f"{options.minutes:g} minutes"
+    results.begin(database=options.database, length=length, seed=options.seed, short_times=options.short_times,
+                  rate=options.rate, python=platform.python_version())  # fmt: skip
+    print(f"Soak on {options.database}, {length}, seed {options.seed}; results in {results.path}", flush=True)
+    interrupted = False
+    try:
+        upcoming = next(plan, None)
+        while upcoming is not None:
+            upcoming = _run(options, draw, upcoming, plan, results)
+    except KeyboardInterrupt:
+        interrupted = True
+    print(f"\n{results.table()}{' (interrupted)' if interrupted else ''}")
+    return 1 if results.failures or interrupted or (options.rounds and results.skipped) else 0
+
+
+Named = tuple[str, Strike]
+
+
+def _rounds(options: argparse.Namespace, draw: random.Random) -> Iterator[Named]:
+    """Everything there is, in another order each round."""
+    for _ in range(options.rounds):
+        everything = [one for one in strikes(options.database).items() if options.only in one[0]]
+        draw.shuffle(everything)
+        yield from everything
+
+
+def _random(options: argparse.Namespace, draw: random.Random) -> Iterator[Named]:
+    """Every third is a crash at a failpoint."""
     ends = time.monotonic() + options.minutes * 60
-    done: dict[str, list[Struck]] = defaultdict(list)
-    failures: list[str] = []
-    print(f"Soak on {options.database}, {options.minutes:g} minutes, seed {options.seed}", flush=True)
+    known = strikes(options.database)
+    crashes = [f"crash at {point}" for point in POINTS]
+    faults = [name for name in known if name not in crashes]
     while time.monotonic() < ends:
-        _run(options, draw, ends, done, failures)
-    _print_table(done)
-    for failure in failures:
-        print(f"FAILED {failure}")
-    verdict = "all was well" if not failures else f"{len(failures)} FAILED"
-    print(f"{sum(map(len, done.values()))} faults survived; {verdict}")
-    return 1 if failures else 0
+        name = draw.choice(crashes if draw.random() < 1 / 3 else faults)
+        yield name, known[name]
 
 
 def _run(
-    options: argparse.Namespace, draw: random.Random, ends: float, done: dict[str, list[Struck]], failures: list[str]
-) -> None:
-    """Fault after fault on one desk, until the time is over or something is wrong: then the next begins anew."""
+    options: argparse.Namespace, draw: random.Random, upcoming: Named | None, plan: Iterator[Named], results: Results
+) -> Named | None:
+    """Strike after strike on one desk; returns the first for the next desk, None when there is none left."""
     store = PostgresStore() if options.database == "postgresql" else SqliteStore()
     times = SHORT_TIMES if options.short_times else {}
     try:
         with Scene(store, times=times, seed=draw.randrange(1 << 30), rate=options.rate) as scene:
-            while time.monotonic() < ends:
-                name, strike = _draw_fault(draw, options.database)
-                try:
-                    struck = scene.strike(strike, name)
-                except Unavailable as why:
-                    print(f"{name}: skipped, {why}", flush=True)
-                    continue
-                except Exception as error:
-                    failures.append(f"{name}: {str(error).splitlines()[0]}")
-                    kept = Path(f"soak-failure-{len(failures)}.log").absolute()
-                    shutil.copyfile(scene.desk.log, kept)
-                    print(f"FAILED {name}: {error}\nthe workers' log: {kept}", flush=True)
-                    return
-                done[name].append(struck)
-                if struck.recovery > RECOVERY_SECONDS:
-                    failures.append(f"{name}: late, documents flowed after {struck.recovery:.0f} s")
-                print(f"{time.strftime('%H:%M:%S')}  {name:44} met {struck.pending:4}, flows after {struck.recovery:5.1f} s, "
-                      f"done after {struck.drained:5.1f} s, "
-                      f"load {os.getloadavg()[0]:.0f}; {struck.findings}", flush=True)  # fmt: skip
+            while upcoming is not None:
+                is_sound = _strike(scene, upcoming, results)
+                upcoming = next(plan, None)
+                if not is_sound:
+                    break
+    except Exception as error:
+        results.failed(_NO_DESK, error)
+        if [name for name, _ in results.failures[-_TRIES:]] == [_NO_DESK] * _TRIES:
+            return None
     finally:
         store.stop()
+    return upcoming
 
 
-def _draw_fault(draw: random.Random, database: str) -> tuple[str, Strike]:
-    """Every third is a crash at a failpoint."""
-    if draw.random() < 1 / 3:
-        point = draw.choice(list(POINTS))
-        return f"crash at {point}", crash_at(point)
-    fault = draw.choice([fault for fault in FAULTS.values() if database in fault.stores])
-    return fault.name, fault.strike
-
-
-def _print_table(done: dict[str, list[Struck]]) -> None:
-    print(
-        "\n| fault | times | documents flow again after s, median / most | backlog done after s, median / most | met, least |"
-    )
-    print("|---|---|---|---|---|")
-    for name, found in sorted(done.items()):
-        flows, drained = [one.recovery for one in found], [one.drained for one in found]
-        print(f"| {name} | {len(found)} | {statistics.median(flows):.1f} / {max(flows):.1f} | "
-              f"{statistics.median(drained):.1f} / {max(drained):.1f} | {min(one.pending for one in found)} |")  # fmt: skip
-    print()
+def _strike(scene: Scene, named: Named, results: Results) -> bool:
+    """Returns whether the desk may be used again."""
+    name, strike = named
+    before = len(results.failures)
+    is_sound = True
+    for tries in range(1, _TRIES + 1):
+        try:
+            struck = scene.strike(strike, name)
+        except Unavailable as why:
+            results.skip(name, why)
+        except MetNothing as error:
+            if tries < _TRIES:
+                continue
+            results.failed(name, error, load=os.getloadavg()[0])
+        except Exception as error:
+            results.failed(name, error, load=os.getloadavg()[0])
+            is_sound = False
+        else:
+            results.survived(struck, load=round(os.getloadavg()[0], 1))
+            is_sound = struck.findings.clean
+        break
+    if len(results.failures) > before:
+        kept = results.path.with_name(f"{results.path.stem}-failure-{len(results.failures)}.log")
+        shutil.copyfile(scene.desk.log, kept)
+        print(f"          the workers' log: {kept}", flush=True)
+    return is_sound
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=30)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--rounds", type=int, default=0, help="everything, so many times each")
+    length.add_argument("--minutes", type=float, default=30, help="random faults for so long (30 unless told)")
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
+    parser.add_argument("--only", default="", help="of a round: what has this in its name")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="the same faults in the same order")
     parser.add_argument("--rate", type=float, default=60, help="documents a second at most")
+    parser.add_argument("--results", default=f"soak-{time.strftime('%m%d-%H%M%S')}.jsonl", help="a JSON line a strike")
     parser.add_argument("--short-times", action="store_true", help="a lease of 8 s instead of the setting's default")
     return parser.parse_args()
 

@@ -33,6 +33,9 @@ class SqliteStore:
     def prepare(self) -> None:
         """Nothing to do after the migration."""
 
+    def activity(self) -> str:
+        return ""
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Another writer holds the only lock there is."""
@@ -74,6 +77,12 @@ class PostgresStore:
             connection.execute("SET default_transaction_read_only = off")
             for statement in statements:
                 connection.execute(statement)
+
+    def activity(self) -> str:
+        """What the workers' connections are doing, a line each."""
+        query = "SELECT pid, state, wait_event, xact_start, left(query, 100) FROM pg_stat_activity WHERE application_name LIKE 'copydesk%'"
+        with psycopg.connect(self.url) as connection:
+            return "\n".join(map(str, connection.execute(query)))
 
     def prepare(self) -> None:
         """After the migration: the tables that grow go to a disk of their own, where root may mount one."""

@@ -29,7 +29,7 @@ def sqlite_scene():
 def test_a_build_that_settles_before_it_commits_is_caught(sqlite_scene):
     scene = sqlite_scene("settle_first")
     with pytest.raises(AssertionError, match=r"census of .* lost"):
-        scene.strike(crash_at("store.complete"), "a crash before the commit")
+        scene.strike(crash_at("store.complete"), "a crash before the commit").judge()
 
 
 @pytest.mark.parametrize("death", ["SEGV", "LOOP", "MEMORY"])
@@ -45,7 +45,7 @@ def test_poison_alone_becomes_a_dead_letter(death, desk_with_poison):
         scene.traffic.send(deadly)
         return scene.pending()
 
-    found = scene.strike(push, f"poison {death}").findings
+    found = scene.strike(push, f"poison {death}").judge().findings
     assert found.counted["dead letters"] > 0
 
 

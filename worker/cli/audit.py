@@ -14,12 +14,12 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
-    """Check that every entry ever added to a lane has an outcome or is still in the backlog."""
+    """Check that every entry ever added to a lane has an outcome or is still in the backlog, and that the store has them."""
     from worker.cli.desk import require_desk
     from worker.cli.show import print_json
     from worker.intake.connect import connect
     from worker.operate.figures import figures
-    from worker.operate.lanes import sentences
+    from worker.operate.lanes import sentences, store_behind
     from worker.runtime.supervisor import Desk
     from worker.settings import settings
     from worker.store.engine import make_engine
@@ -29,8 +29,12 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     with Desk(config, with_worker=False), connect(config.redis) as client:
         engine = make_engine(config, pooled=False)
         lanes = figures(config, client, engine)["lanes"]
+        for lane in lanes:
+            # Entries that were deleted otherwise look the same, and are told as what vanished.
+            behind = store_behind(client, engine, lane["lane"]) if not lane["missing"] else None
+            lane["store_behind"] = _told(*behind) if behind else None
         engine.dispose()
-    sound = all(lane["missing"] == 0 and lane["fault"] is None for lane in lanes)
+    sound = all(lane["missing"] == 0 and lane["fault"] is None and lane["store_behind"] is None for lane in lanes)
     if json_:
         print_json({"sound": sound, "lanes": lanes})
     else:
@@ -42,3 +46,12 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
             for sentence in sentences(lane):
                 typer.echo(sentence)
     return Exit.OK if sound else Exit.UNSOUND
+
+
+def _told(stored: str | None, left: str) -> dict[str, str | None]:
+    from datetime import UTC, datetime
+
+    def moment(id_: str) -> str:
+        return datetime.fromtimestamp(int(id_.partition("-")[0]) / 1000, UTC).isoformat(timespec="seconds")
+
+    return {"stored": stored, "stored_at": moment(stored) if stored else None, "left": left, "left_at": moment(left)}

@@ -99,9 +99,10 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say how many rows would go")] = False,
     json_: Json = False,
 ) -> int:
-    """Let go of old receipts, closed dead letters, raw bytes and orphans that nothing needs (a worker does so hourly).
+    """Let go of old receipts, closed dead letters, raw bytes, orphans and stories that nothing needs (a worker does so hourly).
 
-    How long they stay: COPYDESK_RECEIPT_DAYS, COPYDESK_RAW_DAYS, COPYDESK_ORPHAN_DAYS.
+    How long they stay: COPYDESK_RECEIPT_DAYS, COPYDESK_RAW_DAYS, COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (unset: for ever).
+    It may be interrupted at any time.
     """
     from collections import Counter
 
@@ -126,6 +127,8 @@ def prune(
         print_json({"dry_run": not yes, "rows": rows})
         return Exit.OK
     for chore in maintenance.CHORES:
-        typer.echo(f"{rows[chore.name]:>9,} {chore.name}: {chore.meaning}, older than {chore.days(config):g} days")
+        days = chore.days(config)
+        age = "kept for ever" if days is None else f"older than {days:g} days"
+        typer.echo(f"{rows[chore.name]:>9,} {chore.name}: {chore.meaning}, {age}")
     typer.echo("Removed." if yes else "A dry run: nothing was removed. With --yes they are.", err=True)
     return Exit.OK

@@ -31,6 +31,7 @@ _COMMANDS = (
     "sources",
     "explain",
     "stories",
+    "similar",
     "dead",
     "retract",
     "lane",
@@ -40,6 +41,7 @@ _COMMANDS = (
     "health",
     "db",
     "metrics",
+    "console",
     "schema",
 )
 for _name in _COMMANDS:

@@ -14,6 +14,7 @@ MOST_NAMES = 100
 """Other names that are kept: a hostile crawler could send a new one with every document."""
 
 _NEARLY_ALL = 0.8
+_SHORTEST_SHARED = 3  # characters of a name whose longer forms count for it
 _REPUBLISHED = re.compile(r"\S\s+(?:on|via)\s+\S", re.IGNORECASE)
 _NOT_WORD = re.compile(r"[\W_]+")
 
@@ -39,26 +40,33 @@ def provider_of(stated: Provider | None, url: str | None) -> ProviderRef | None:
 def choose_name(domain: str, said: Mapping[str, int]) -> str | None:
     """The name of a provider among those that articles say, name → how many.
 
-    A name that spells the domain wins (`MSN` for msn.com), then one that is no republication (`The Sun on MSN`), then the
-    one said most often, then the shorter, then the first in the alphabet: no order of arrival is in it. A name that has
-    nothing of the domain must be said by nearly all: elsewhere the domain is a platform and those are its authors
-    (youtube.com), and there is no name.
+    A name is better than the bare domain (`MSN` than `msn.com`), one that spells it (`MSN` for msn.com) than others, one
+    that is no republication than one that is (`The Sun on MSN`), then the one said most often, then the shorter, then the
+    first in the alphabet: no order of arrival is in it. A name that has nothing of the domain, not even as its initials,
+    must be said by nearly all, longer forms of it counted (`ABC News` for `ABC`): elsewhere the domain is a platform and
+    those are its authors (youtube.com), and there is no name.
     """
     label, whole = _plain(domain.partition(".")[0]), _plain(domain)
     enough = sum(said.values()) * _NEARLY_ALL
+    plain = {name: _plain(name) for name in said}
 
-    def spells(name: str) -> bool:
-        return _plain(name) in (label, whole)
+    def merit(name: str) -> tuple[bool, bool, bool, int, int, str]:
+        bare = "." in name and plain[name] == whole
+        return bare, plain[name] != label, _REPUBLISHED.search(name) is not None, -said[name], len(name), name
 
-    def merit(name: str) -> tuple[bool, bool, int, int, str]:
-        return not spells(name), _REPUBLISHED.search(name) is not None, -said[name], len(name), name
+    def agreed(name: str) -> int:
+        if len(plain[name]) < _SHORTEST_SHARED:
+            return said[name]
+        return sum(count for other, count in said.items() if plain[other].startswith(plain[name]))
 
-    candidates = [name for name in said if _shares(_plain(name), label) or said[name] >= enough]
+    candidates = [name for name in said if _shares(name, plain[name], label) or agreed(name) >= enough]
     return min(candidates, key=merit, default=None)
 
 
-def _shares(name: str, label: str) -> bool:
-    return bool(name) and (name in label or label in name)
+def _shares(name: str, plain: str, label: str) -> bool:
+    if bool(plain) and (plain in label or label in plain):
+        return True
+    return "".join(word[0] for word in _NOT_WORD.split(name.casefold()) if word) == label
 
 
 def other_names(name: str | None, said: Mapping[str, int], stated: list[str]) -> list[str]:

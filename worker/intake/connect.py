@@ -21,6 +21,7 @@ SOCKET_OPTIONS: dict[str, Any] = {
 }
 TCP_OPTIONS: dict[str, Any] = {"socket_keepalive": True}
 _SENTINEL_PORT = 26379
+_YES_OR_NO = ("ssl_check_hostname", "ssl_validate_ocsp", "ssl_validate_ocsp_stapled", "ssl_include_verify_flags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,10 @@ def sentinel_address(url: str) -> SentinelAddress | None:
     if not service or not all(host for host, _ in hosts):
         raise ValueError("a Sentinel URL names its hosts and the service: redis+sentinel://host:26379/mymaster/0")
     options = dict(parse_qsl(parts.query))
-    server: dict[str, Any] = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    server: dict[str, Any] = {
+        name: value.lower() in ("1", "true", "yes") if name in _YES_OR_NO else value
+        for name, value in options.items() if name.startswith("ssl_")
+    }  # fmt: skip
     sentinel = dict(server)
     for name in ("username", "password"):
         if f"sentinel_{name}" in options:

@@ -12,7 +12,7 @@ consumer `dispatched` while a claim check for it is under way, and to a worker's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -25,6 +25,8 @@ from worker.intake.oversized import read_beginning
 
 GROUP = "copydesk"
 DISPATCHED = "dispatched"
+RETURNED = "returned"
+"""Holds what was given back because the store could not be used, until it is dispatched again."""
 _PROBE = "copydesk:probe"
 _WHOLE_READINGS = 2
 """Attempts at an oversized entry that read it to its end, for its digest."""
@@ -60,6 +62,10 @@ class Claimed:
     truncated: bool
     raw_size: int = 0
     sha256: bytes | None = None
+
+
+Ids = Mapping[str, int] | Sequence[str]
+"""Ids that a worker has claimed, with their attempts as the claim told them; as a sequence: none has died before."""
 
 
 class Figures(NamedTuple):
@@ -124,10 +130,13 @@ class LeaseQueue:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    def dispatch(self, *, most: int, pending_cap: int, most_bytes: int) -> Dispatched:
-        """Hand out up to `most` new entries, without their payload, while fewer than `pending_cap` are pending."""
-        keys = [self.lane, self.giants]
-        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, keys=keys)
+    def dispatch(self, *, most: int, pending_cap: int, most_bytes: int, full: bool = False) -> Dispatched:
+        """Hand out up to `most` new entries, without their payload, while fewer than `pending_cap` are pending.
+
+        `full`: fewer than `most` only if everything handed out before has been taken up.
+        """
+        keys, rule = [self.lane, self.giants], "full" if full else ""
+        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, rule, keys=keys)
         entries = tuple((_text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
         return Dispatched(int(reply[0]), int(reply[1]), entries)
 
@@ -150,21 +159,26 @@ class LeaseQueue:
         start = read_beginning(self.client, self.lane, id_, wanted=FIELDS, whole=attempts < _WHOLE_READINGS)
         return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256)
 
-    def keep(self, worker: str, ids: Sequence[str]) -> None:
+    def keep(self, worker: str, ids: Ids) -> None:
         """Renew the lease and take back the attempt: from here on nothing is the document's fault."""
         if ids:
-            self._run("give_back", GROUP, worker, worker, 0, *ids)
+            self._run("give_back", GROUP, worker, worker, 0, *_with_deaths(ids))
 
-    def suspect(self, worker: str, ids: Sequence[str]) -> None:
+    def suspect(self, worker: str, ids: Ids) -> None:
         """Count the attempt again that `keep` took back: a document is read next."""
         if ids:
-            self._run("suspect", GROUP, worker, *ids)
+            self._run("suspect", GROUP, worker, *_with_deaths(ids))
 
-    def release(self, worker: str, ids: Sequence[str], *, lease_seconds: float, delay_seconds: float = 0) -> None:
-        """Give the entries back, to be dispatched again after `delay_seconds` by whoever is alive."""
+    def release(self, worker: str, ids: Ids, *, lease_seconds: float, delay_seconds: float = 0,
+                whole: bool = False) -> None:  # fmt: skip
+        """Give the entries back, to be dispatched again after `delay_seconds` by whoever is alive.
+
+        `whole`: their batch was not too large, so that they may travel in as large ones.
+        """
         if ids:
             idle = max(0, int((lease_seconds - delay_seconds) * 1000))
-            self._run("give_back", GROUP, worker, DISPATCHED, idle, *ids)
+            owner = RETURNED if whole else DISPATCHED
+            self._run("give_back", GROUP, worker, owner, idle, *_with_deaths(ids))
 
     def settle(self, outcomes: Iterable[tuple[str, str]]) -> list[str]:
         """Remove entries whose outcome is committed; returns those that were still there: nobody else settled them."""
@@ -178,10 +192,14 @@ class LeaseQueue:
         fresh = self._run("readd", GROUP, id_, FIRST_IDS_KEPT_SECONDS, keys=keys)
         return _text(fresh) if fresh else None
 
-    def reap(self, *, lease_seconds: float, most: int = 100) -> list[tuple[str, int]]:
-        """Take entries whose lease ran out for dispatching again: (id, attempts that ended in a death)."""
+    def reap(self, *, lease_seconds: float, most: int = 100, whole: bool = False) -> list[tuple[str, int]]:
+        """Take entries whose lease ran out for dispatching again: (id, attempts that ended in a death).
+
+        `whole`: only those that were released as such, else the others too.
+        """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, DEATHS_KEPT_SECONDS)
+        arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, DEATHS_KEPT_SECONDS,
+                     *((RETURNED,) if whole else ()))  # fmt: skip
         reply = self._run("reap", *arguments, keys=[self.lane, self.deaths])
         return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 
@@ -242,6 +260,11 @@ def id_key(id_: str) -> tuple[int, int]:
     """A stream id as (milliseconds, sequence), which orders it."""
     ms, _, seq = id_.partition("-")
     return int(ms), int(seq or 0)
+
+
+def _with_deaths(ids: Ids) -> list[str | int]:
+    pairs = ids.items() if isinstance(ids, Mapping) else ((id_, 0) for id_ in ids)
+    return [part for pair in pairs for part in pair]
 
 
 def _text(value: bytes | str) -> str:

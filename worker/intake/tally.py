@@ -7,6 +7,7 @@ One hash a minute, `copydesk:tally:<minute since 1970>`, with a bounded number o
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ import redis
 
 OTHER = "(other)"
 """Stands for the sources that no longer found room in a minute."""
+
+WAIT_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 14_400)
+"""Seconds. What waits longer is counted in a last place after these."""
 
 _KEY = "copydesk:tally:"
 _KEPT_SECONDS = 25 * 3600
@@ -49,6 +53,8 @@ class Counts:
     """Of that, by stage."""
     deaths: int = 0
     """Documents that were in the hands of a process when it died."""
+    waits: list[float] = field(default_factory=list)
+    """Seconds from a document's arrival on its lane to its outcome."""
 
 
 @dataclass(slots=True)
@@ -63,6 +69,11 @@ class Minute:
     work_ms: Counter[str] = field(default_factory=Counter)
     stages_ms: Counter[tuple[str, str]] = field(default_factory=Counter)
     deaths: Counter[str] = field(default_factory=Counter)
+    waits: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """(lane, place in WAIT_BOUNDS of the first bound that is not exceeded) → documents."""
+    waited_ms: Counter[str] = field(default_factory=Counter)
+    restarts: Counter[str] = field(default_factory=Counter)
+    """Part of a worker → how often a watchdog restarted it."""
     added: dict[str, int] = field(default_factory=dict)
     """Entries ever added to the lane, as last seen in this minute: the difference of two minutes is what came in."""
 
@@ -85,11 +96,20 @@ class Tally:
                 rows.append((_field(kind, lane, _short(source), name), _field(kind, lane, OTHER, name), count))
         single = (("b", int(bool(counts.outcomes))), ("w", round(counts.work_ms)), ("d", counts.deaths))
         rows += [(_field(kind, lane), _field(kind, lane), count) for kind, count in single if count]
+        waits = Counter(bisect_left(WAIT_BOUNDS, waited) for waited in counts.waits)
+        rows += [(_field("l", lane, str(place)),) * 2 + (count,) for place, count in waits.items()]
+        if waited := round(sum(counts.waits) * 1000):
+            rows.append((_field("t", lane), _field("t", lane), waited))
         for stage, spent in counts.stages_ms.items():
             rows.append((_field("s", lane, stage), _field("s", lane, stage), round(spent)))
         if rows:
             flat = [part for row in rows for part in row]
             self._send(pipe, "eval", _ADD, 1, _key(time.time()), _KEPT_SECONDS, _MOST_FIELDS, *flat)
+
+    def restarted(self, part: str) -> None:
+        """Count that a watchdog restarted a part of its worker; trouble is swallowed."""
+        name = _field("r", part)
+        self._send(None, "eval", _ADD, 1, _key(time.time()), _KEPT_SECONDS, _MOST_FIELDS, name, name, 1)
 
     def sample(self, added: dict[str, int], pipe: Any = None) -> None:
         """Note how many entries each lane has ever had; called every few seconds."""
@@ -122,7 +142,17 @@ def total(minutes: Iterable[Minute]) -> Minute:
     found = Minute(0)
     for minute in minutes:
         found.at = found.at or minute.at
-        for name in ("outcomes", "codes", "batches", "work_ms", "stages_ms", "deaths"):
+        for name in (
+            "outcomes",
+            "codes",
+            "batches",
+            "work_ms",
+            "stages_ms",
+            "deaths",
+            "waits",
+            "waited_ms",
+            "restarts",
+        ):
             getattr(found, name).update(getattr(minute, name))
         found.added.update(minute.added)
     return found
@@ -130,13 +160,16 @@ def total(minutes: Iterable[Minute]) -> Minute:
 
 def _minute(number: int, fields: dict[bytes, bytes]) -> Minute:
     found = Minute(number * 60)
-    single = {"b": found.batches, "w": found.work_ms, "d": found.deaths, "a": found.added}
+    single = {"b": found.batches, "w": found.work_ms, "d": found.deaths, "a": found.added,
+              "t": found.waited_ms, "r": found.restarts}  # fmt: skip
     for name, value in fields.items():
         kind, *parts = name.decode("utf-8", "replace").split(_SEPARATOR)
         if kind in ("o", "c") and len(parts) == 3:
             (found.outcomes if kind == "o" else found.codes)[parts[0], parts[1], parts[2]] += int(value)
         elif kind == "s" and len(parts) == 2:
             found.stages_ms[parts[0], parts[1]] = int(value)
+        elif kind == "l" and len(parts) == 2 and parts[1].isdecimal() and int(parts[1]) <= len(WAIT_BOUNDS):
+            found.waits[parts[0], int(parts[1])] = int(value)
         elif kind in single and len(parts) == 1:
             single[kind][parts[0]] = int(value)
     return found

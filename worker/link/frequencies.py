@@ -11,6 +11,10 @@ from worker.link.features import FEATURE_BITS, FUNCTION_BUCKETS, Features
 
 COMMON_SHARE = 0.10
 """A word in more documents than this says nothing about a story and is skipped."""
+FREQUENT_SHARE = 1 / 256
+"""What occurs in more documents than this is kept article by article, and not in postings: see `segment.py`."""
+_LEAST_FREQUENT = 16
+_MOST_FREQUENT = 65_535  # numbered in two bytes
 _PRIOR_DOCUMENTS = 100.0
 """A store that is nearly empty is read as if so many documents had been seen, half of them with each function word:
 otherwise the first articles would be tied by `the` and `of`."""
@@ -25,10 +29,10 @@ class Frequencies:
         self.documents = 0
         self.counts: NDArray[np.int32] = np.zeros(1 << FEATURE_BITS, np.int32)
 
-    def add(self, features: Features, times: int = 1) -> None:
-        """Count one document more (`times` = -1: one less)."""
-        self.documents += times
-        self.counts[features.buckets] += times
+    def add(self, features: Features) -> None:
+        """Count these documents too."""
+        self.documents += len(features)
+        np.add.at(self.counts, features.buckets, 1)
 
     def merge(self, other: Frequencies) -> None:
         """Count the documents of `other` too."""
@@ -59,6 +63,12 @@ class Frequencies:
         weights[1::2] = pairs[self.counts[1::2]]
         weights[FUNCTION_BUCKETS] = words[self.counts[FUNCTION_BUCKETS] + int(_PRIOR_DOCUMENTS / 2)]
         return weights
+
+    def frequent(self) -> NDArray[np.int32]:
+        """The buckets that occur in more than `FREQUENT_SHARE` of the documents, ascending; some tens of thousands at most."""
+        least = max(_LEAST_FREQUENT, FREQUENT_SHARE * self.documents)
+        found = np.union1d(np.flatnonzero(self.counts > least).astype(np.int32), FUNCTION_BUCKETS)
+        return found if len(found) <= _MOST_FREQUENT else found[:_MOST_FREQUENT]
 
     def dump(self) -> bytes:
         """As bytes: the buckets that occur (as distances) and their counts, compressed."""

@@ -14,8 +14,9 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from worker.enrich.heat import AllRules
 from worker.link.basis import Basis
-from worker.link.features import features_of
+from worker.link.features import features_of_all
 from worker.link.frequencies import Frequencies
 from worker.link.revise import revise
 from worker.link.ties import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_tied, reason_of
@@ -34,17 +35,19 @@ _RENEW_SECONDS = 1.0
 _BATCH = 100  # articles a transaction
 _LOOKED_AT = 2000  # waiting articles read at once
 _MOST_NEIGHBOURS = 300
+_USUAL = AllRules()
 _QUIET_SECONDS = 0.5
 _PASS_SHARE = 20  # a cold day's articles are linked again at most so that it takes about 1/20 of the time
 
 
 class Linker:
-    """A leader's work. `window`: articles held in memory. `today`: the day of arrival, for tests."""
+    """A leader's work. `window`: articles held in memory; `rules`: of the heat of stories."""
 
-    def __init__(self, engine: Engine, *, token: int, window: int) -> None:
+    def __init__(self, engine: Engine, *, token: int, window: int, rules: AllRules = _USUAL) -> None:
         self._engine = engine
         self._token = token
         self._window = Window(window)
+        self._rules = rules
         self._basis: Basis | None = None
         self._is_weighed = False
         self._renewed = time.monotonic()
@@ -105,8 +108,7 @@ class Linker:
         counted = Frequencies()
         with self._engine.connect() as connection:
             for page in linking.pages(connection, linking.arrivals(day, STORY_KINDS)):
-                for row in page:
-                    counted.add(features_of(row.title, row.excerpt))
+                counted.add(features_of_all([(row.title, row.excerpt) for row in page]))
                 self.keep()
         with writer(self._engine) as connection, connection.begin():
             leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
@@ -139,8 +141,7 @@ class Linker:
         with self._engine.connect() as connection:
             seen: dict[int, tuple[float, datetime]] = {}
             for page in linking.pages(connection, linking.arrivals(basis.day, STORY_KINDS)):
-                for row in page:
-                    today.add(features_of(row.title, row.excerpt))
+                today.add(features_of_all([(row.title, row.excerpt) for row in page]))
                 self.keep()
             for page in linking.pages(connection, linking.changed_on(basis.day)):
                 seen.update({row.id: (time_of(row), row.changed_at) for row in page})
@@ -190,36 +191,44 @@ class Linker:
         return done
 
     def _link_part(self, rows: list[Any], *, mark: bool) -> int:
-        features = {row.id: found for row in rows if (found := self._window.put(row)) is not None}
-        alike = {
-            row.id: self._window.index.neighbours(
-                row.id, time_of(row), features[row.id], floor=THRESHOLD, most=_MOST_NEIGHBOURS
-            )
-            for row in rows if row.id in features
-        }  # fmt: skip
+        told, features = self._window.put(rows)
+        near = self._window.index.neighbours(
+            [row.id for row in told], [time_of(row) for row in told], features, floor=THRESHOLD, most=_MOST_NEIGHBOURS
+        )
+        alike = {row.id: found for row, found in zip(told, near, strict=True)}
         with self._engine.connect() as connection:
             others = linking.compared(connection, {other for found in alike.values() for other, _ in found})
-            twins = linking.twins(connection, {row.url_hash: row.id for row in rows if row.id in features})
+            twins = linking.twins(connection, {row.url_hash: row.id for row in told})
         texts = {row.id: Text(row.title, row.excerpt, row.provider_id) for row in (*others.values(), *rows)}
-        ties = {id_: self._ties(id_, found, texts, twins) for id_, found in alike.items()}
+        known: dict[tuple[int, int], tuple[str, str]] = {}
+        ties = {id_: self._ties(id_, found, texts, twins, known) for id_, found in alike.items()}
         with writer(self._engine) as connection, connection.begin():
             self._confirm(connection)
             hashes = linking.unchanged(connection, {row.id: row.changed_at for row in rows})
-            revise(connection, hashes, ties, datetime.now(UTC))
+            revise(connection, hashes, ties, datetime.now(UTC), self._rules)
             if mark:
                 linking.mark_linked(connection, hashes)
         return len(hashes)
 
     def _ties(
-        self, id_: int, alike: Sequence[tuple[int, float]], texts: Mapping[int, Text], twins: set[tuple[int, int]]
+        self,
+        id_: int,
+        alike: Sequence[tuple[int, float]],
+        texts: Mapping[int, Text],
+        twins: set[tuple[int, int]],
+        known: dict[tuple[int, int], tuple[str, str]],
     ) -> list[Tie]:
+        """The links of an article. `known`: kind and reason of pairs that were met from their other end, which are the same."""
         mine = texts[id_]
         same = {other for pair in twins if id_ in pair for other in pair} - {id_}
         ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]
         for other, score in alike:
             if other not in same and other in texts and may_be_tied(mine, texts[other]):
-                kind = "duplicate" if is_copy(mine, texts[other]) else "similar"
-                ties.append(Tie(other, kind, score, reason_of(mine, texts[other], self._window.index.weights)))
+                pair = min(id_, other), max(id_, other)
+                if pair not in known:
+                    kind = "duplicate" if is_copy(mine, texts[other]) else "similar"
+                    known[pair] = kind, reason_of(mine, texts[other], self._window.index.weights.each)
+                ties.append(Tie(other, known[pair][0], score, known[pair][1]))
         return ties
 
 

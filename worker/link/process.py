@@ -16,6 +16,7 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from worker.enrich.heat import parse_rules
 from worker.intake.connect import connect
 from worker.link.announce import announce
 from worker.link.linker import LEASE_SECONDS, ROLE, Linker
@@ -39,7 +40,7 @@ class LinkLoop:
     def __init__(self, config: Settings, ended: threading.Event) -> None:
         self._config = config
         self._ended = ended
-        self._engine: Engine = make_engine(config)
+        self._engine: Engine = make_engine(config, lean=True)
         self._client = connect(config.redis)
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._token: int | None = None
@@ -86,7 +87,10 @@ class LinkLoop:
             if self._token is None:
                 return _FOLLOW_SECONDS
             log.info("This process links", worker=self._holder)
-            self._linker = Linker(self._engine, token=self._token, window=self._config.link_window_articles)
+            self._linker = Linker(
+                self._engine, token=self._token, window=self._config.link_window_articles,
+                rules=parse_rules(self._config.heat),
+            )  # fmt: skip
         done = self._linker.step()
         try:
             announced = announce(self._engine, self._client)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from worker.enrich.heat import AllRules, HeatRules
 from worker.link.stories import Member, Neighbour, Node, Order, arrange, groups_of, heat_of, keep_ids, lead_of
 from worker.store import linking
 from worker.store import stories as stored
@@ -17,13 +18,17 @@ _DAY_SECONDS = 86_400
 
 
 def revise(
-    connection: Connection, hashes: Mapping[int, bytes], ties: Mapping[int, Sequence[Tie]], now: datetime
+    connection: Connection,
+    hashes: Mapping[int, bytes],
+    ties: Mapping[int, Sequence[Tie]],
+    now: datetime,
+    rules: AllRules,
 ) -> None:
     """Let the articles of `hashes` (id → identity) have exactly these ties, and bring the stories around them up to date."""
     others = linking.alive(connection, {tie.other for id_ in hashes for tie in ties.get(id_, ())})
     ends = linking.write_links(connection, hashes, ties, others)
     firsts = arrange({*hashes, *ends}, lambda ids: _look(connection, ids))
-    _write_stories(connection, firsts, now)
+    _write_stories(connection, firsts, now, rules)
 
 
 def _look(connection: Connection, ids: set[int]) -> dict[int, Node]:
@@ -43,7 +48,7 @@ def _order_of(row: Any) -> Order:
     return int(time_of(row) // _DAY_SECONDS), row.url_hash
 
 
-def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datetime) -> None:
+def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datetime, rules: AllRules) -> None:
     members = {row.id: row for row in stored.members_around(connection, {*firsts, *firsts.values()})}
     old = {id_: row.story_id for id_, row in members.items() if row.story_id is not None}
     before = stored.stories_by_id(connection, set(old.values()))
@@ -52,9 +57,11 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
     }  # fmt: skip
     groups = groups_of(first_of)
     kept, ended = keep_ids(groups, old)
+    leads = {first: lead_of([_member(members[id_]) for id_ in ids]).id for first, ids in groups.items()}
+    source_of = stored.sources_of(connection, leads.values()) if rules.by_source else {}
     story_of: dict[int, int | None] = dict.fromkeys(old)
     for first, ids in groups.items():
-        values = _values(first, [members[id_] for id_ in ids])
+        values = _values(first, leads[first], [members[id_] for id_ in ids], rules.of(source_of.get(leads[first], "")))
         story = kept.get(first)
         if story is None:
             story = stored.create(connection, {**values, "changed_at": now})
@@ -67,16 +74,19 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
         stored.change(connection, story, {**nothing, "size": 0, "changed_at": now})
 
 
-def _values(first: int, rows: Sequence[Any]) -> dict[str, Any]:
-    members = [Member(row.id, row.quality, time_of(row), row.url_hash) for row in rows]
+def _member(row: Any) -> Member:
+    return Member(row.id, row.quality, time_of(row), row.url_hash)
+
+
+def _values(first: int, lead: int, rows: Sequence[Any], rules: HeatRules) -> dict[str, Any]:
     times = [row.published_at or row.first_seen_at for row in rows]
     return {
         "first_id": first,
-        "lead_id": lead_of(members).id,
-        "size": len(members),
+        "lead_id": lead,
+        "size": len(rows),
         "first_at": min(times),
         "last_at": max(times),
-        "heat": heat_of(members),
+        "heat": heat_of([_member(row) for row in rows], rules),
     }
 
 

@@ -14,11 +14,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from worker.enrich.heat import HeatRules
+
 Order = tuple[int, bytes]
 """The day since 1970, and the hash of the article's identity."""
-
-_HEAT_FROM_QUALITY = 50
-_HEAT_AN_ARTICLE = 20
 
 
 @dataclass(slots=True, frozen=True)
@@ -111,10 +110,11 @@ def lead_of(members: Iterable[Member]) -> Member:
     return min(members, key=lambda one: (-(one.quality or 0), one.time, one.url_hash))
 
 
-def heat_of(members: Collection[Member]) -> int:
+def heat_of(members: Collection[Member], rules: HeatRules) -> int:
     """A story's heat: its lead's quality, and for a good lead a bonus for each other article that tells it.
 
-    The rule by which the crawlers' own `heat` was made, recovered from the data (97 to 99 % exact).
+    As for a single article (`worker.enrich.heat`), with the articles that the linker found in place of those it lists;
+    `rules` are those of the source that tells the lead.
     """
     quality = lead_of(members).quality or 0
-    return quality + (_HEAT_AN_ARTICLE * (len(members) - 1) if quality >= _HEAT_FROM_QUALITY else 0)
+    return quality + (rules.bonus * (len(members) - 1) if quality >= rules.floor else 0)

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from worker.link.features import Features, features_of
+from worker.link.features import Features, features_of_all
 from worker.link.frequencies import Frequencies
 from worker.link.index import WINDOW_SECONDS, Index
 from worker.link.ties import STORY_KINDS
@@ -28,14 +29,11 @@ class Window:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._frequencies = Frequencies()
         self.index = Index()
-        self._versions: dict[int, float] = {}
         self._first, self._last = math.inf, -math.inf
 
     def weigh(self, frequencies: Frequencies) -> None:
         """Weigh words by these frequencies from now on."""
-        self._frequencies = frequencies
         self.index.set_frequencies(frequencies)
 
     def covers(self, first: float, last: float) -> bool:
@@ -58,27 +56,31 @@ class Window:
                 self._last = math.inf
                 where = linking.published_between(self._first, _far_future())
         began, read = time.monotonic(), 0
-        self.index, self._versions = Index(self._frequencies), {}
-        for page in linking.pages(connection, where):
-            for row in page:
-                self.put(row)
+        self.index = Index(self.index.weights)
+        where = (*where, *linking.tellable(STORY_KINDS))
+        for page in linking.pages(connection, where, columns=linking.INDEXED):
+            self.put(page)
             if (read + len(page)) // _SAY_EVERY > read // _SAY_EVERY:
                 log.info("The window is being read", articles=read + len(page), of=count)
             read += len(page)
             alive()
         log.info("The window is read", articles=len(self.index), seconds=round(time.monotonic() - began, 2))
 
-    def put(self, row: Any) -> Features | None:
-        """Let an article in as it is now, or let it go; returns its features if it may be tied to others."""
-        if row.orphaned_at is not None or row.kind not in STORY_KINDS:
-            self.index.remove(row.id)
-            self._versions.pop(row.id, None)
-            return None
-        features, version = features_of(row.title, row.excerpt), row.changed_at.timestamp()
-        if self._versions.get(row.id) != version:
-            self._versions[row.id] = version
-            self.index.add(row.id, linking.time_of(row), features)
-        return features
+    def put(self, rows: Sequence[Any]) -> tuple[list[Any], Features]:
+        """Let articles in as they are now, or let them go; returns those that may be tied to others, with their features."""
+        told = [row for row in rows if row.orphaned_at is None and row.kind in STORY_KINDS]
+        if len(told) < len(rows):
+            kept = {row.id for row in told}
+            self.index.remove([row.id for row in rows if row.id not in kept])
+        features = features_of_all([(row.title, row.excerpt) for row in told])
+        versions = np.array([row.changed_at.timestamp() for row in told])
+        ids = [row.id for row in told]
+        new = np.flatnonzero(self.index.versions_of(ids) != versions)
+        self.index.add(
+            [ids[place] for place in new], [linking.time_of(told[place]) for place in new], features.take(new),
+            versions[new].tolist(),
+        )  # fmt: skip
+        return told, features
 
     def trim(self) -> None:
         """Keep the bound of memory: beyond it the oldest go, at first those too old for what comes now."""
@@ -89,8 +91,7 @@ class Window:
             cut = self.index.time_of_newest(self._most)
             log.warning("The window holds less than 14 days", articles=self._most,
                         next="COPYDESK_LINK_WINDOW_ARTICLES raises the bound")  # fmt: skip
-        self.index.forget_outside(cut, math.inf)
-        self._versions = {id_: version for id_, version in self._versions.items() if id_ in self.index}
+        self.index.forget_before(cut)
         self._first = max(self._first, cut)
 
 

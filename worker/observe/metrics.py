@@ -13,7 +13,7 @@ class Metric:
     """A family of time series. `exact`: from the queue's own bookkeeping, not from the approximate tally."""
 
     name: str
-    kind: Literal["gauge", "counter"]
+    kind: Literal["gauge", "counter", "histogram"]
     labels: tuple[str, ...]
     meaning: str
     exact: bool = True
@@ -30,12 +30,15 @@ METRICS = (
     Metric("copydesk_outcomes_total", "counter", ("lane", "outcome"), "documents ever settled, by outcome"),
     Metric("copydesk_documents_total", "counter", ("lane", "source", "outcome"), "documents settled, by who sent them", exact=False),
     Metric("copydesk_rejected_total", "counter", ("lane", "source", "code"), "documents rejected, by first error", exact=False),
+    Metric("copydesk_latency_seconds", "histogram", ("lane",), "from a document's arrival on its lane to its outcome", exact=False),
     Metric("copydesk_deaths_total", "counter", ("lane",), "documents in the hands of a process when it died", exact=False),
     Metric("copydesk_batches_total", "counter", ("lane",), "batches done", exact=False),
     Metric("copydesk_batch_seconds_total", "counter", ("lane",), "wall time of those batches", exact=False),
     Metric("copydesk_stage_seconds_total", "counter", ("lane", "stage"), "wall time of a stage in those batches", exact=False),
+    Metric("copydesk_watchdog_restarts_total", "counter", ("part",), "restarts by watchdogs: dispatcher, consumer or process", exact=False),
     Metric("copydesk_dead_letters", "gauge", ("code",), "open dead letters, by their first error"),
     Metric("copydesk_unlinked_articles", "gauge", (), "articles that the linker has not seen in their present version"),
+    Metric("copydesk_link_lag_seconds", "gauge", (), "for how long the first of those has waited; 0: there is none"),
     Metric("copydesk_workers", "gauge", ("state",), "workers that were heard of in the last 10 seconds, by what they do"),
     Metric("copydesk_pool_processes", "gauge", ("state",), "pool processes of all workers: busy or idle"),
     Metric("copydesk_stalled_seconds", "gauge", ("worker",), "since the worker last handed out documents or found none"),

@@ -22,7 +22,7 @@ def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[s
     Of documents, receipts and dead letters the newest `most`; `counts` tells how many there are.
     """
     found_receipts = list(connection.execute(_newest(select(receipts).where(receipts.c.id == wanted))))
-    article = _article_of(connection, wanted)
+    article = article_of(connection, wanted)
     if article is None and found_receipts:
         article = _one(connection, articles.c.id == found_receipts[0].article_id)
     document_ids = {row.document_id for row in found_receipts if row.document_id is not None}
@@ -80,7 +80,7 @@ def _count(connection: Connection, table: Any, where: Any) -> int:
     return int(connection.scalar(select(func.count()).select_from(table).where(where)) or 0)
 
 
-def _article_of(connection: Connection, wanted: str) -> Any:
+def article_of(connection: Connection, wanted: str) -> Any:
     """The article that a URL means: told under it, else by an alias, else a stub."""
     if not wanted.startswith(("http://", "https://")):
         return None

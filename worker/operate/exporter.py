@@ -5,6 +5,7 @@ Workers hold no metrics of their own, so nothing is lost when one of them is rec
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -12,19 +13,18 @@ from threading import Lock
 from typing import Any
 
 import redis
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.intake.presence import workers
 from worker.intake.stream import LeaseQueue, id_key
-from worker.intake.tally import OTHER, Minute, Tally
+from worker.intake.tally import OTHER, WAIT_BOUNDS, Minute, Tally
 from worker.observe.logs import get_logger
-from worker.observe.metrics import METRICS
+from worker.observe.metrics import METRICS, Metric
 from worker.settings import Settings
-from worker.store.read import dead_letter_codes
-from worker.store.tables import articles
+from worker.store.read import dead_letter_codes, waiting_for_links
 
 log = get_logger("metrics")
 
@@ -32,6 +32,9 @@ _WINDOW_MINUTES = 10
 """An endpoint that is asked less often than this loses what happened before."""
 _MOST_SERIES = 1000
 """Of one metric; what crawlers call themselves must not fill Prometheus. The rest is counted under `(other)`."""
+
+_SUM = "sum"
+_PARTS = (("dispatcher",), ("consumer",), ("process",))
 
 Series = dict[tuple[str, ...], float]
 
@@ -72,6 +75,12 @@ def _series_of(minute: Minute) -> Iterator[tuple[str, tuple[str, ...], float]]:
         yield "copydesk_batches_total", (lane,), count
     for lane, milliseconds in minute.work_ms.items():
         yield "copydesk_batch_seconds_total", (lane,), milliseconds / 1000
+    for (lane, place), count in minute.waits.items():
+        yield "copydesk_latency_seconds", (lane, str(place)), count
+    for lane, milliseconds in minute.waited_ms.items():
+        yield "copydesk_latency_seconds", (lane, _SUM), milliseconds / 1000
+    for part, count in minute.restarts.items():
+        yield "copydesk_watchdog_restarts_total", (part,), count
     for (lane, stage), milliseconds in minute.stages_ms.items():
         yield "copydesk_stage_seconds_total", (lane, stage), milliseconds / 1000
 
@@ -91,15 +100,22 @@ class CopydeskCollector(Collector):
             found: dict[str, Series] = defaultdict(dict)
             found["copydesk_up"]["redis",] = self._ask(self._read_redis, found, redis.RedisError)
             found["copydesk_up"]["database",] = self._ask(self._read_store, found, SQLAlchemyError)
-            for name, totals in self._growth.totals.items():
-                found[name].update(totals)
+            self._add_counters(found)
         for metric in METRICS:
-            family: Any = (CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily)(
-                metric.name.removesuffix("_total"), metric.meaning, labels=metric.labels
+            yield (
+                _histogram(metric, found[metric.name])
+                if metric.kind == "histogram"
+                else _family(metric, found[metric.name])
             )
-            for labels, value in sorted(found[metric.name].items()):
-                family.add_metric(labels, value)
-            yield family
+
+    def _add_counters(self, found: dict[str, Series]) -> None:
+        """With a zero for what has not happened yet: a series that begins at one has, to Prometheus, not increased."""
+        for lane in self._config.lane_list:
+            for name in ("copydesk_deaths_total", "copydesk_batches_total", "copydesk_batch_seconds_total"):
+                found[name][lane.name,] = 0
+        found["copydesk_watchdog_restarts_total"].update(dict.fromkeys(_PARTS, 0))
+        for name, totals in self._growth.totals.items():
+            found[name].update(totals)
 
     def _ask(self, read: Any, found: dict[str, Series], trouble: type[Exception]) -> int:
         try:
@@ -141,8 +157,29 @@ class CopydeskCollector(Collector):
         with self._engine.connect() as connection:
             for code, count in dead_letter_codes(connection).items():
                 found["copydesk_dead_letters"][code,] = count
-            waiting = select(func.count()).select_from(articles).where(articles.c.link_state == "pending")
-            found["copydesk_unlinked_articles"][()] = connection.scalar(waiting) or 0
+            count, since = waiting_for_links(connection)
+            found["copydesk_unlinked_articles"][()] = count
+            found["copydesk_link_lag_seconds"][()] = max(0.0, time.time() - since.timestamp()) if since else 0.0
+
+
+def _family(metric: Metric, series: Series) -> Any:
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family: Any = kind(metric.name.removesuffix("_total"), metric.meaning, labels=metric.labels)
+    for labels, value in sorted(series.items()):
+        family.add_metric(labels, value)
+    return family
+
+
+def _histogram(metric: Metric, series: Series) -> Any:
+    """Of (lane, place among the bounds) → count, with the sum of all under `_SUM`."""
+    family: Any = HistogramMetricFamily(metric.name, metric.meaning, labels=metric.labels)
+    for lane in sorted({lane for lane, _ in series}):
+        total, buckets = 0.0, []
+        for place, bound in enumerate((*WAIT_BOUNDS, math.inf)):
+            total += series.get((lane, str(place)), 0)
+            buckets.append(("+Inf" if bound == math.inf else f"{float(bound)}", total))
+        family.add_metric([lane], buckets, series.get((lane, _SUM), 0))
+    return family
 
 
 def _age(oldest_id: str | None) -> float:

@@ -31,6 +31,11 @@ class Recent:
         self._tally = Tally(client)
         self._minutes: dict[int, Minute] = {}
 
+    @property
+    def known(self) -> list[Minute]:
+        """What `look` saw last."""
+        return list(self._minutes.values())
+
     def look(self, now: float) -> list[Minute]:
         """The last 1,440 minutes and the current one, oldest first. Raises redis.RedisError."""
         last = int(now // 60)

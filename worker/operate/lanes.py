@@ -11,6 +11,8 @@ from importlib import resources
 from typing import Any
 
 import redis
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from worker.intake.stream import (
     AHEAD_SECONDS,
@@ -21,6 +23,7 @@ from worker.intake.stream import (
     id_key,
     readded_key,
 )
+from worker.store.read import highest_id
 
 LARGEST = 2**64 - 1
 
@@ -59,9 +62,33 @@ def sentences(lane: dict[str, Any]) -> list[str]:
         found.append(f"lane {name} is blocked: a producer used up its ids, and nothing can be added")
     elif lane.get("fault") == "ahead":
         found.append(f"lane {name} is ahead of time: a producer chose an id from the future")
+    behind = lane.get("store_behind")
+    if behind:
+        since = f"ends at {behind['stored']}, of {behind['stored_at']}" if behind["stored"] else "has nothing of it"
+        return [
+            f"the store was restored from an older back-up: of lane {name} it {since}, but documents up to {behind['left']}, of "
+            f"{behind['left_at']}, had their outcome; ask the crawlers to send again what they sent in between",
+            *found,
+        ]
     if found and lane["missing"] >= 0:
         found[-1] += f"; what a repair does: copydesk lane repair {name}. Then give that producer a lane of its own"
     return found
+
+
+def store_behind(client: redis.Redis, engine: Engine, lane: str) -> tuple[str | None, str] | None:
+    """(the highest id that the store has a receipt of, the highest that left the lane), where the latter is higher: then the
+    store was restored from an older back-up, for an entry leaves its lane after the commit. None: it is not, or the store
+    cannot be asked, or what left has an id that a producer chose. The next document that is stored hides it.
+    """
+    try:
+        left = str(client.xinfo_stream(lane)["max-deleted-entry-id"], "ascii")
+        with engine.connect() as connection:
+            stored = highest_id(connection, lane)
+    except (redis.ResponseError, KeyError, SQLAlchemyError):
+        return None
+    if id_key(left)[0] >= server_ms(client) + AHEAD_SECONDS * 1000 or id_key(stored or "0-0") >= id_key(left):
+        return None
+    return stored, left
 
 
 def server_ms(client: redis.Redis) -> int:

@@ -1,106 +1,154 @@
-"""What keeps the store from growing for ever, in small transactions beside live work.
+"""Keeps the store from growing for ever, in small transactions beside live work.
 
-Nothing here takes what decisions of the future rest on: tombstones, the raw bytes of live documents and of open dead
-letters, and articles that somebody tells or names stay for ever.
+Rows are looked through in the order of their age, outside the writers' turn and a page at a time, so that no query reads
+a whole table. Only what is found to be idle is looked at again, by its key, inside a short turn, and goes. Between two
+turns it rests as long as the last one took, so that other writers have at least half of the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Table, delete, exists, func, select, tuple_
+from sqlalchemy import Engine, LargeBinary, func, select, tuple_
 from sqlalchemy.engine import Connection
-from sqlalchemy.sql.elements import ColumnElement
 
+from worker.operate.chores import CHORES, Chore
 from worker.settings import Settings
-from worker.store.engine import enter_writer, writer
-from worker.store.tables import articles, dead_letters, documents, links, raw_documents, receipts
+from worker.store.engine import enter_writer, unhurried, writer
 
-_BATCH = 500
+_PAGE = 2000
+"""Rows looked at in one query."""
+
+Progress = Callable[[str, int], None]
+Place = tuple[Any, ...]
+"""Where a chore goes on: the time and the key of the last row that was looked at."""
+
+
+def _say_nothing(_chore: str, _rows: int) -> None:
+    return
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
-    """Rows of one table that nothing needs any more. `days`: how long they stay; `idle(before)`: which they are."""
+class Pruned:
+    """`rows`: how many went. `resume`: what to give to `prune` to go on; None: all was looked at."""
 
-    name: str
-    meaning: str
-    table: Table
-    days: Callable[[Settings], float]
-    idle: Callable[[datetime], ColumnElement[bool]]
-
-    def due(self, connection: Connection, config: Settings) -> int:
-        """How many rows would be removed now."""
-        query = select(func.count()).select_from(self.table).where(self.idle(self._before(config)))
-        return int(connection.scalar(query) or 0)
-
-    def run(self, engine: Engine, config: Settings) -> Iterator[int]:
-        """Remove them in transactions of at most 500 rows; yields how many went in each."""
-        idle = self.idle(self._before(config))
-        keys = list(self.table.primary_key.columns)
-        while True:
-            with writer(engine) as connection, connection.begin():
-                enter_writer(connection)
-                found = connection.execute(select(*keys).where(idle).order_by(*keys).limit(_BATCH)).all()
-                if found:
-                    wanted: list[Any] = [tuple(row) for row in found]
-                    connection.execute(delete(self.table).where(tuple_(*keys).in_(wanted)))
-            if not found:
-                return
-            yield len(found)
-
-    def _before(self, config: Settings) -> datetime:
-        return datetime.now(UTC) - timedelta(days=self.days(config))
-
-
-def _idle_raw(before: datetime) -> ColumnElement[bool]:
-    # A batch that brings the same bytes again moves `last_seen_at` in its own transaction, so what it needs stays.
-    needed = exists().where(documents.c.raw_sha256 == raw_documents.c.sha256, ~documents.c.retracted)
-    wanted = exists().where(dead_letters.c.raw_sha256 == raw_documents.c.sha256, dead_letters.c.status == "open")
-    return (raw_documents.c.last_seen_at < before) & ~needed & ~wanted
-
-
-def _idle_receipts(before: datetime) -> ColumnElement[bool]:
-    about = (dead_letters.c.lane == receipts.c.lane) & (dead_letters.c.receipt_id == receipts.c.id)
-    return (receipts.c.settled_at < before) & ~exists().where(about, dead_letters.c.status == "open")
-
-
-def _idle_letters(before: datetime) -> ColumnElement[bool]:
-    return (dead_letters.c.created_at < before) & (dead_letters.c.status != "open")
-
-
-def _idle_orphans(before: datetime) -> ColumnElement[bool]:
-    told = exists().where(documents.c.article_hash == articles.c.url_hash, ~documents.c.retracted)
-    named = exists().where(links.c.target_id == articles.c.id)
-    return (articles.c.orphaned_at < before) & ~told & ~named
-
-
-CHORES = (
-    Chore("receipts", "receipts of documents settled long ago, but for those of open dead letters", receipts,
-          lambda config: config.receipt_days, _idle_receipts),
-    Chore("dead letters", "dead letters that were replayed or discarded", dead_letters,
-          lambda config: config.receipt_days, _idle_letters),
-    Chore("raw documents", "raw bytes that no live document and no open dead letter needs", raw_documents,
-          lambda config: config.raw_days, _idle_raw),
-    Chore("orphans", "articles that nobody tells or names any more", articles,
-          lambda config: config.orphan_days, _idle_orphans),
-)  # fmt: skip
+    rows: int
+    resume: str | None = None
 
 
 def due(engine: Engine, config: Settings) -> dict[str, int]:
-    """How many rows each chore would remove now."""
+    """How many rows each chore would remove now. Reads whole tables: minutes at hundreds of millions of rows."""
+    counted = {}
     with engine.connect() as connection:
-        return {chore.name: chore.due(connection, config) for chore in CHORES}
+        unhurried(connection)
+        for chore in CHORES:
+            before = _before(chore, config)
+            counted[chore.name] = 0 if before is None else _count(connection, chore, before)
+    return counted
 
 
-def prune(engine: Engine, config: Settings, *, progress: Callable[[str, int], None] = lambda _name, _rows: None) -> int:
-    """Do all chores; returns how many rows went. `progress(chore, rows)` is called after every transaction."""
+def prune(
+    engine: Engine, config: Settings, *, seconds: float | None = None, resume: str | None = None,
+    progress: Progress = _say_nothing,
+) -> Pruned:  # fmt: skip
+    """Do all chores, or as much of them as `seconds` allow; `progress(chore, rows)` is called after every transaction.
+
+    It may be ended at any time, and be run by several at once. Raises SQLAlchemy's errors, and ValueError where `resume`
+    is none of ours.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
+    first, place = _read_resume(resume)
     removed = 0
-    for chore in CHORES:
-        for rows in chore.run(engine, config):
+    for number, chore in enumerate(CHORES[first:], first):
+        before = _before(chore, config)
+        if before is None:
+            continue
+        for place, rows in _run(engine, chore, before, place if number == first else None):  # noqa: B020  it is where it went on
             removed += rows
-            progress(chore.name, rows)
-    return removed
+            if rows:
+                progress(chore.name, rows)
+            if until is not None and time.monotonic() > until:
+                return Pruned(removed, _write_resume(number, place))
+    return Pruned(removed)
+
+
+def _before(chore: Chore, config: Settings) -> datetime | None:
+    days = chore.days(config)
+    return None if days is None else datetime.now(UTC) - timedelta(days=days)
+
+
+def _count(connection: Connection, chore: Chore, before: datetime) -> int:
+    query = select(func.count()).select_from(chore.table).where(chore.since < before, chore.idle(before))
+    return int(connection.scalar(query) or 0)
+
+
+def _run(engine: Engine, chore: Chore, before: datetime, place: Place | None) -> Iterator[tuple[Place, int]]:
+    """Yields where it is, and how many rows went, after each page without any and after each transaction."""
+    while True:
+        page = _page(engine, chore, before, place)
+        idle = [row for row in page if row[0]]
+        for start in range(0, len(idle), chore.batch):
+            part = idle[start : start + chore.batch]
+            began = time.monotonic()
+            rows = _retire(engine, chore, before, [row[2:] for row in part])
+            yield part[-1][1:], rows
+            time.sleep(time.monotonic() - began)
+        if len(page) < _PAGE:
+            return
+        place = page[-1][1:]
+        if not idle:
+            yield place, 0
+
+
+def _page(engine: Engine, chore: Chore, before: datetime, place: Place | None) -> list[tuple[Any, ...]]:
+    """(whether nothing needs it, its time, *its key) of the next rows that are old enough."""
+    order = (chore.since, *chore.keys)
+    query = select(chore.idle(before).label("idle"), *order).where(chore.since < before)
+    if place is not None:
+        # The first condition is what finds the place in the index.
+        query = query.where(chore.since >= place[0], tuple_(*order) > tuple_(*place, types=[c.type for c in order]))
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(query.order_by(*order).limit(_PAGE))]
+
+
+def _retire(engine: Engine, chore: Chore, before: datetime, keys: Sequence[tuple[Any, ...]]) -> int:
+    """In a turn of its own: those of `keys` that nothing needs even now."""
+    with writer(engine) as connection, connection.begin():
+        enter_writer(connection)
+        query = select(*chore.keys).where(chore.among(keys), chore.since < before, chore.idle(before))
+        # A batch locks its raw bytes before it waits for the turn: waiting for them here would be a deadlock.
+        found = [tuple(row) for row in connection.execute(query.with_for_update(of=chore.table, skip_locked=True))]
+        if found:
+            chore.retire(connection, chore.table, found)
+    return len(found)
+
+
+def _write_resume(number: int, place: Place) -> str:
+    moment, *key = place
+    return json.dumps(
+        [CHORES[number].name, moment.isoformat(), *(part.hex() if isinstance(part, bytes) else part for part in key)]
+    )
+
+
+def _read_resume(resume: str | None) -> tuple[int, Place | None]:
+    if resume is None:
+        return 0, None
+    try:
+        name, moment, *parts = json.loads(resume)
+        number = [chore.name for chore in CHORES].index(name)
+        columns = CHORES[number].keys
+        key = tuple(
+            bytes.fromhex(part) if isinstance(column.type, LargeBinary) else column.type.python_type(part)
+            for column, part in zip(columns, parts, strict=True)
+        )
+        return number, (datetime.fromisoformat(moment), *key)
+    except (ValueError, TypeError, LookupError) as error:
+        raise ValueError(f"{resume[:80]!r} is no place where maintenance goes on") from error
+
+
+__all__ = ["CHORES", "Pruned", "due", "prune"]

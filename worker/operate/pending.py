@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from worker.intake.stream import DISPATCHED, GROUP, LeaseQueue, id_key, readded_key
+from worker.intake.stream import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, readded_key
 
 _RECEIPT_ID = re.compile(r"\d{1,20}-\d{1,20}\Z")
 
@@ -40,10 +40,10 @@ def _on_lane(client: redis.Redis, lane: str, id_: str) -> dict[str, Any] | None:
     fields = entries[0][1] or {}
     held: Any = client.xpending_range(lane, GROUP, id_, id_, 1)
     holder = held[0]["consumer"].decode() if held else None
-    state = "waits" if holder is None else "handed out" if holder == DISPATCHED else "at work"
+    state = "waits" if holder in (None, RETURNED) else "handed out" if holder == DISPATCHED else "at work"
     return {
         "id": id_, "lane": lane, "outcome": "pending", "source": _text(fields.get(b"source")), "key": _text(fields.get(b"key")),
-        "state": state, "holder": None if holder == DISPATCHED else holder,
+        "state": state, "holder": None if holder in (DISPATCHED, RETURNED) else holder,
         "attempts": held[0]["times_delivered"] if held else 0,
         "waited_seconds": round(max(0.0, time.time() - id_key(id_)[0] / 1000), 1),
     }  # fmt: skip

@@ -17,6 +17,7 @@ from redis import RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from schemas import kinds
 from worker.enrich import language
 from worker.intake.connect import SOCKET_OPTIONS, connect, sentinel_address
 from worker.observe import failpoints, logs
@@ -78,6 +79,7 @@ def configuration(config: Settings) -> dict[str, Any]:
             "unacked_restore_throttle": 1,
             **_sentinel_options(config),
         },
+        **_sentinel_tls(config),
     }
 
 
@@ -87,6 +89,15 @@ def _sentinel_options(config: Settings) -> dict[str, Any]:
         return {}
     asked = {**address.sentinel, **SOCKET_OPTIONS, "retry": Retry(NoBackoff(), 0)}  # another Sentinel is asked instead
     return {"master_name": address.service, "sentinel_kwargs": asked}
+
+
+def _sentinel_tls(config: Settings) -> dict[str, Any]:
+    """A sentinel:// URL cannot say that the servers behind it speak TLS; the Sentinels' own is among `sentinel_kwargs`."""
+    address = sentinel_address(config.redis)
+    if address is None or not address.server.get("ssl"):
+        return {}
+    options = {name: value for name, value in address.server.items() if name.startswith("ssl_")}
+    return {"broker_use_ssl": {"ssl_cert_reqs": "required", **options}}
 
 
 transport.register()
@@ -110,6 +121,7 @@ def _mend_broker(**_: object) -> None:
 @signals.worker_init.connect
 def _load_models(**_: object) -> None:
     language.load()
+    kinds.build()
 
 
 @signals.worker_process_shutdown.connect

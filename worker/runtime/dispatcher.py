@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import redis
 from celery import bootsteps
+from celery.worker import state as celery_state
 from kombu.exceptions import InconsistencyError, OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,12 +35,13 @@ from worker.store.read import highest_id
 log = get_logger("dispatch")
 
 _LONGEST_IDLE_SECONDS = 0.02
+_GATHER_SECONDS = 5.0  # between batches that are not full, while the pool is behind: many small ones cost it far more
 _HELD_SECONDS = 0.1  # between looks while nothing may be handed out
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
 _SMALLER_AFTER_A_DEATH = 10
 _FORGET_EVERY_SECONDS = 600.0
-_MAINTAIN_EVERY_SECONDS = 3600.0
+_MAINTAIN_EVERY_SECONDS = 300.0  # asked for; of all workers one does it, once an hour
 _COMPLETE_EVERY_SECONDS = 5.0
 _UNREACHABLE = (redis.RedisError, OperationalError, OSError)
 
@@ -58,8 +61,9 @@ class Dispatcher(bootsteps.StartStopStep):
             self.loop.abandon()
         tasks = parent.app.tasks
         self.loop = DispatchLoop(
-            settings(), tasks["copydesk.ingest"], tasks["copydesk.maintain"], tasks["copydesk.complete"]
-        )
+            settings(), tasks["copydesk.ingest"], tasks["copydesk.maintain"], tasks["copydesk.complete"],
+            is_behind=lambda: len(celery_state.active_requests) >= parent.concurrency,
+        )  # fmt: skip
         self.loop.start()
 
     def stop(self, parent: Any) -> None:
@@ -70,14 +74,16 @@ class Dispatcher(bootsteps.StartStopStep):
 
 
 class DispatchLoop(threading.Thread):
-    """Serves all lanes in weighted turns until stopped."""
+    """Serves all lanes in weighted turns until stopped. `is_behind`: whether every pool process of this worker is at work."""
 
-    def __init__(self, config: Settings, ingest: Any, maintain: Any, complete: Any) -> None:
+    def __init__(self, config: Settings, ingest: Any, maintain: Any, complete: Any, *,
+                 is_behind: Callable[[], bool] = lambda: False) -> None:  # fmt: skip
         super().__init__(name="copydesk-dispatcher", daemon=True)
         self._config = config
         self._ingest = ingest
         self._maintain = maintain
         self._complete = complete
+        self._is_behind = is_behind
         self._next_completion = time.monotonic() + _COMPLETE_EVERY_SECONDS
         self._next_maintenance = time.monotonic() + _MAINTAIN_EVERY_SECONDS
         self._client = connect(config.redis)
@@ -86,6 +92,8 @@ class DispatchLoop(threading.Thread):
             (lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))
         ]
         self._busy: set[str] = set()
+        self._small_at: dict[str, float] = {}
+        """When a lane last sent a batch that was not full."""
         self._ended = threading.Event()
         self._store = StoreWatch(self._engine)
         self._redis = Outage("Redis")
@@ -228,9 +236,9 @@ class DispatchLoop(threading.Thread):
     def _turn(self, lane: Lane, queue: LeaseQueue, pending_cap: int) -> int:
         config, count = self._config, 0
         for _ in range(lane.weight):
-            dispatched = queue.dispatch(
-                most=config.batch_documents, pending_cap=pending_cap, most_bytes=config.batch_bytes
-            )
+            since = time.monotonic() - self._small_at.get(lane.name, -_GATHER_SECONDS)
+            dispatched = queue.dispatch(most=config.batch_documents, pending_cap=pending_cap, most_bytes=config.batch_bytes,
+                                        full=since < _GATHER_SECONDS and self._is_behind())  # fmt: skip
             ids = [id_ for id_, _ in dispatched.entries]
             if ids:
                 failpoint("dispatch.read")
@@ -242,6 +250,8 @@ class DispatchLoop(threading.Thread):
             else:
                 self._busy.discard(lane.name)
             if len(ids) < config.batch_documents:
+                if ids:
+                    self._small_at[lane.name] = time.monotonic()
                 break
         return count
 
@@ -251,22 +261,32 @@ class DispatchLoop(threading.Thread):
             log.warning(
                 "The clock of Redis went back", lane=lane.name, documents=renewed, next="their leases begin anew"
             )
-        found = queue.reap(lease_seconds=self._config.lease_seconds, most=self._config.pending_cap)
-        if found:
+        lease, cap, batch = self._config.lease_seconds, self._config.pending_cap, self._config.batch_documents
+        queued: Any = self._client.llen(self._ingest.app.conf.task_default_queue)
+        if queued + len(celery_state.reserved_requests) >= cap:
+            # They are waiting already. More of the same would have to be put back one by one when the connection breaks,
+            # during which this worker does nothing else (a minute for some thousands, in a fault test).
+            return 0
+        returned = queue.reap(lease_seconds=lease, most=cap, whole=True)
+        found = queue.reap(lease_seconds=lease, most=cap)
+        if found or returned:
             failpoint("reap.taken")
-        # One that was there when a process died goes alone, so that only the guilty one is tried to death.
-        innocent = [id_ for id_, attempts in found if attempts == 0]
+        self._send_again(lane, returned, batch)
         # In small batches: where a batch was too slow for its time limit, it must not come back as it was for ever.
-        size = max(1, self._config.batch_documents // _SMALLER_AFTER_A_DEATH)
+        self._send_again(lane, found, max(1, batch // _SMALLER_AFTER_A_DEATH))
+        if found or returned:
+            failpoint("reap.sent")
+        return len(found) + len(returned)
+
+    def _send_again(self, lane: Lane, found: list[tuple[str, int]], size: int) -> None:
+        """In batches of `size`, but one that was there when a process died alone: only the guilty one is tried to death."""
+        innocent = [id_ for id_, attempts in found if attempts == 0]
         for start in range(0, len(innocent), size):
             self._send(lane, innocent[start : start + size])
         for id_, attempts in found:
             if attempts:
                 log.warning("A document is tried again, alone", id=id_, lane=lane.name, attempt=attempts + 1)
                 self._send(lane, [id_])
-        if found:
-            failpoint("reap.sent")
-        return len(found)
 
     def _send(self, lane: Lane, ids: list[str]) -> None:
         try:

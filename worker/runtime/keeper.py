@@ -136,6 +136,7 @@ class KeeperLoop(threading.Thread):
         found = self._watchdog.judge(seen)
         if found is not None:
             remedy, why = found
+            self._tally.restarted(str(remedy))
             log.error("The worker is stuck", error=why, next=f"its {remedy} is restarted")
             if remedy is Remedy.DISPATCHER:
                 self._controller.copydesk_dispatcher.start(self._controller)

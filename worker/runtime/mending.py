@@ -90,9 +90,9 @@ def give_back(config: Settings, main: int, names: Sequence[str]) -> None:
             queue = LeaseQueue(client, lane)
             for name in gone:
                 held: Any = client.xpending_range(lane, GROUP, "-", "+", config.pending_cap, consumername=name)
-                queue.release(
-                    name, [entry["message_id"].decode() for entry in held], lease_seconds=config.lease_seconds
-                )
+                # The attempt that may be counted now is not; earlier deaths are.
+                ids = {entry["message_id"].decode(): max(0, entry["times_delivered"] - 2) for entry in held}
+                queue.release(name, ids, lease_seconds=config.lease_seconds)
 
 
 def _kill(pid: int) -> None:

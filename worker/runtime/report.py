@@ -61,7 +61,9 @@ def count(client: redis.Redis, batch: Batch, versions: Sequence[Version], *, wor
 
 def _counts(batch: Batch, versions: Sequence[Version], work_ms: float) -> Counts:
     counts = Counts(batch.lane, work_ms=work_ms, stages_ms=batch.timings)
+    now = datetime.now(UTC)
     for version in versions:
+        counts.waits.append(max(0.0, (now - version.received_at).total_seconds()))
         counts.outcomes[version.source, str(version.outcome)] += 1
         first = next((found.code for found in version.problems if found.severity is Severity.ERROR), None)
         if first is not None:

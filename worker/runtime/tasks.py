@@ -30,12 +30,14 @@ from worker.runtime.report import announce, count, receipt_of
 from worker.runtime.request import StoreUnusable
 from worker.runtime.telling import tell
 from worker.settings import settings
-from worker.store.engine import is_conflict, is_transient, make_engine
+from worker.store.engine import is_conflict, is_timeout, is_transient, make_engine
 
 log = get_logger("ingest")
 
 _CONFLICT_TRIES = 3
+MAINTAIN_EVERY_SECONDS = 3600
 _REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
+_REDIS_AGAIN_SECONDS = 0.5
 _STORE_DELAY_SECONDS = 1.0  # until the dispatcher has heard of it, and holds back what comes after
 
 
@@ -89,20 +91,23 @@ def ingest(lane: str, ids: list[str]) -> None:
     if not entries:
         return
     failpoint("ingest.claimed")
+    started = time.monotonic()
     try:
         _ingest_entries(queue, entries, worker)
+    except redis.RedisError as error:
+        _redis_went_away(lane, error, when="Redis answers")
+        # Not longer than this process may live: beyond that it is the lease that tells.
+        _release(queue, worker, entries, whole=True, until=started + config.task_seconds / 2)
     except SQLAlchemyError as error:
         # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
-        _release(queue, worker, entries)
+        _release(queue, worker, entries, whole=not is_timeout(error))
         raise StoreUnusable(str(getattr(error, "orig", None) or error)) from None
-    except _REDIS_AWAY as error:
-        _redis_went_away(lane, error)
 
 
-def _redis_went_away(lane: str, error: Exception) -> None:
+def _redis_went_away(lane: str, error: Exception, *, when: str = "their lease runs out") -> None:
     """No traceback: the dispatcher has told of it, and what was stored is found to be so when it comes again."""
     log.warning("Redis went away under a batch", lane=lane, error=str(error), worker=worker_name(),
-                next="its documents come again when their lease runs out")  # fmt: skip
+                next=f"its documents come again when {when}")  # fmt: skip
 
 
 def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) -> None:
@@ -145,7 +150,7 @@ def _process_and_settle(
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
     limits = Limits(max_bytes=config.max_document_bytes)
     batch = Batch(queue.lane, source, worker, config.max_attempts, limits, verdict, _rules())
-    ids = [entry.id for entry in entries]
+    attempts = {entry.id: entry.attempts for entry in entries}
     tried = {entry.id: entry.attempts for entry in entries if entry.attempts}
     if tried:
         deaths = Deaths(queue).of(list(tried))
@@ -154,8 +159,8 @@ def _process_and_settle(
         _engine(),
         batch,
         entries,
-        innocent=lambda: queue.keep(worker, ids),
-        suspect=lambda: queue.suspect(worker, ids),
+        innocent=lambda: queue.keep(worker, attempts),
+        suspect=lambda: queue.suspect(worker, attempts),
     )
     failpoint("ingest.committed")
     for version in versions:
@@ -177,22 +182,47 @@ def _process_and_settle(
     tell(batch, versions)
 
 
-def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None:
-    ids = [entry.id for entry in entries]
-    try:
-        queue.release(worker, ids, lease_seconds=settings().lease_seconds, delay_seconds=_STORE_DELAY_SECONDS)
-        failpoint("ingest.released")
-    except redis.RedisError as error:
-        log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
+def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed], *, whole: bool, until: float = 0.0) -> None:
+    """Nobody died, so no attempt may stay counted. Tried until `until`, of time.monotonic(), or once."""
+    attempts, lease = {entry.id: entry.attempts for entry in entries}, settings().lease_seconds
+    while True:
+        try:
+            queue.release(worker, attempts, lease_seconds=lease, delay_seconds=_STORE_DELAY_SECONDS, whole=whole)
+            failpoint("ingest.released")
+        except redis.RedisError as error:
+            if time.monotonic() < until:
+                time.sleep(_REDIS_AGAIN_SECONDS)
+                continue
+            log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
+        return
 
 
 @shared_task(name="copydesk.maintain", ignore_result=True)
-def maintain() -> None:
-    """Hourly: let go of what nothing needs any more."""
+def maintain(resume: str | None = None) -> None:
+    """Hourly, whichever worker asks first: let go of what nothing needs any more, for a part of the time limit; then it
+    sends itself on with the place where it goes on. A lost message costs an hour.
+    """
+    if resume is None and not _client().set("copydesk:maintained", worker_name(), nx=True, ex=MAINTAIN_EVERY_SECONDS):
+        return
     gone: Counter[str] = Counter()
-    prune(_engine(), settings(), progress=lambda chore, rows: gone.update({chore: rows}))
-    if gone:
-        log.info("Old rows were removed", rows=dict(gone))
+    try:
+        done = prune(_engine(), settings(), seconds=settings().task_seconds / 4, resume=resume,
+                     progress=lambda chore, rows: gone.update({chore: rows}))  # fmt: skip
+    except ValueError as error:
+        log.warning("A message on Celery's queue is not one of ours", error=str(error),
+                    next="it is dropped; no document is in it")  # fmt: skip
+        return
+    except SQLAlchemyError as error:
+        if not is_transient(error):
+            raise
+        log.warning("The store cannot be used, maintenance waits", error=str(getattr(error, "orig", error)),
+                    next="it is tried again within the hour")  # fmt: skip
+        return
+    finally:
+        if gone:
+            log.info("Old rows were removed", rows=dict(gone))
+    if done.resume is not None:
+        maintain.apply_async((done.resume,), retry=False)
 
 
 @shared_task(name="copydesk.complete", ignore_result=True)

@@ -15,6 +15,7 @@ from sqlalchemy import Select, and_, case, exists, func, select
 from sqlalchemy.engine import Connection
 
 from worker.store.columns import metadata
+from worker.store.engine import unhurried
 from worker.store.tables import (
     article_urls,
     articles,
@@ -149,6 +150,7 @@ def _items_astray() -> Select[Any]:
 
 def check(connection: Connection) -> Iterator[Finding]:
     """Run every check; a finding with `count` 0 is a rule that holds."""
+    unhurried(connection)
     differences = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": False}), metadata)
     yield Finding("schema", "the tables are those of this version", len(differences),
                   tuple(str(part)[:200] for part in differences[:_EXAMPLES]))  # fmt: skip

@@ -27,6 +27,7 @@ class Filter:
     until: datetime | None = None
     text: str | None = None
     status: str | None = "open"
+    upto: int | None = None
 
     def where(self, query: Select[Any]) -> Select[Any]:
         table = dead_letters.c
@@ -39,6 +40,8 @@ class Filter:
             query = query.where(table.created_at >= self.since)
         if self.until is not None:
             query = query.where(table.created_at < self.until)
+        if self.upto is not None:
+            query = query.where(table.id <= self.upto)
         if self.text:
             needle = f"%{self.text}%"
             query = query.where(
@@ -62,6 +65,16 @@ def find(connection: Connection, wanted: Filter, *, after: int = 0, most: int = 
     """A page of dead letters in the order in which they came, those after id `after`."""
     query = wanted.where(select(dead_letters)).where(dead_letters.c.id > after).order_by(dead_letters.c.id).limit(most)
     return list(connection.execute(query))
+
+
+def count(connection: Connection, wanted: Filter) -> int:
+    """How many there are."""
+    return int(connection.scalar(wanted.where(select(func.count()).select_from(dead_letters))) or 0)
+
+
+def highest(connection: Connection, wanted: Filter) -> int:
+    """The number of the one that came last; 0: there is none."""
+    return int(connection.scalar(wanted.where(select(func.max(dead_letters.c.id)))) or 0)
 
 
 def raw_of(connection: Connection, digests: Iterable[bytes | None]) -> dict[bytes, Row[Any]]:
@@ -100,7 +113,8 @@ def discard(connection: Connection, id_: int, who: str, reason: str) -> None:
 def keep_edit(connection: Connection, id_: int, raw: bytes, sha256: bytes, who: str) -> None:
     """Make a mended text the one that is replayed."""
     row = {"sha256": sha256, "size": len(raw), "bytes": raw, "last_seen_at": datetime.now(UTC)}
-    merge(connection, raw_documents, [row], ["sha256"])
+    # Seen now, or maintenance might take bytes that were there already before this is committed.
+    merge(connection, raw_documents, [row], ["sha256"], ["last_seen_at"])
     values = {"raw_sha256": sha256, "edits": dead_letters.c.edits + 1}
     connection.execute(update(dead_letters).where(dead_letters.c.id == id_).values(values))
     record(connection, id_, "edited", who, sha256=sha256)
@@ -131,8 +145,12 @@ def keep_dead(connection: Connection, versions: list[Version], now: datetime) ->
 
 def conclude_replays(connection: Connection, versions: list[Version], worker: str, now: datetime) -> None:
     """A dead letter that passes is done; one that fails again stays open, with what is wrong with it now."""
-    for version in versions:
-        if version.dead_letter is None:
+    replays = [version for version in versions if version.dead_letter is not None]
+    table = dead_letters
+    # One that was replayed twice may have been closed by the first, and removed as long closed before the second came.
+    there = {row.id for row in fetch(connection, (table.c.id,), table.c.id, [v.dead_letter for v in replays])}
+    for version in replays:
+        if version.dead_letter not in there:
             continue
         letter = update(dead_letters).where(dead_letters.c.id == version.dead_letter)
         if version.rejected:

@@ -16,24 +16,30 @@ from worker.settings import Settings
 _WRITER_LOCK = 0x636F7079
 
 _TRANSIENT_CLASSES = ("08", "40", "53", "57")
-_TRANSIENT_STATES = frozenset({"55P03", "25006", "25P03", "55006"})
-"""lock not available, read-only transaction, idle in transaction timeout, object in use"""
+_TRANSIENT_STATES = frozenset({"55P03", "25006", "25P03", "55006", "42P01", "42703"})
+"""lock not available, read-only transaction, idle in transaction timeout, object in use; a table or column that is not there: the
+schema is being upgraded or restored under a running worker, and no document's fault"""
 _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
                                sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})  # fmt: skip
 
 
-def make_engine(settings: Settings, *, pooled: bool = True) -> Engine:
-    """An engine for `settings.database`. Nothing is connected yet."""
+def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False) -> Engine:
+    """An engine for `settings.database`. Nothing is connected yet.
+
+    `lean`: SQLite caches 4 MB instead of 64 and maps no file, for a process that has a use of its own for memory.
+    """
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":
         if settings.database_url is None:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url, connect_args={"timeout": settings.statement_seconds})
-        _prepare_sqlite(engine)
+        _prepare_sqlite(engine, lean=lean)
         return engine
     statement = int(settings.statement_seconds * 1000)
+    # Shorter, so that who waits for a lock hears of that, and not of a statement that was too slow (see `is_timeout`).
+    lock = statement * 9 // 10
     options = (
-        f"-c statement_timeout={statement} -c lock_timeout={statement} -c timezone=UTC "
+        f"-c statement_timeout={statement} -c lock_timeout={lock} -c timezone=UTC "
         f"-c idle_in_transaction_session_timeout={int(settings.idle_transaction_seconds * 1000)}"
     )
     arguments: dict[str, Any] = {
@@ -60,13 +66,15 @@ def _prepare_postgresql(engine: Engine) -> None:
         connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, *, lean: bool) -> None:
+    cache, mapped = ("cache_size=-4096", "mmap_size=0") if lean else ("cache_size=-65536", "mmap_size=268435456")
+
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's own BEGIN below, so that a writer takes its lock at once
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY",
-                       "cache_size=-65536", "mmap_size=268435456"):  # fmt: skip
+                       cache, mapped):  # fmt: skip
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -92,6 +100,14 @@ def enter_writer(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
 
 
+def unhurried(connection: Connection) -> None:
+    """Let the statements of this transaction take their time: checks and upgrades read whole tables. Locks are waited for as
+    briefly as ever.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether trying again later can help: decided by SQLSTATE (or SQLite's code), never by the exception's class."""
     original = error.orig if isinstance(error, DBAPIError) else error
@@ -113,3 +129,9 @@ def is_conflict(error: BaseException) -> bool:
     """A unique or foreign-key violation: another writer was faster; resolve again."""
     original = error.orig if isinstance(error, DBAPIError) else error
     return getattr(original, "sqlstate", None) in ("23505", "23503")
+
+
+def is_timeout(error: BaseException) -> bool:
+    """A statement or a transaction took too long for its time-out: a smaller batch may not."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(original, "sqlstate", None) in ("57014", "25P03")

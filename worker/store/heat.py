@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
@@ -20,11 +19,17 @@ from worker.store.version import Version
 Judged = dict[int, Heat]
 
 
+class _Linked(NamedTuple):
+    id: int
+    rank: int
+    peer: Peer
+
+
 def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> Judged:
     """Judge the told articles among `ids`; returns what was found, by id, also where it was so before."""
     columns = (articles.c.id, articles.c.is_stub, articles.c.document_id, articles.c.quality, articles.c.published_at,
                articles.c.title, articles.c.reported_heat, articles.c.reported_published, articles.c.related_count,
-               articles.c.unlinked, articles.c.heat, articles.c.is_published, articles.c.lead_id)  # fmt: skip
+               articles.c.outranked_by, articles.c.heat, articles.c.is_published, articles.c.lead_id)  # fmt: skip
     rows = [row for row in fetch(connection, columns, articles.c.id, ids) if not row.is_stub]
     peers = _peers(connection, [row.id for row in rows if row.quality is not None])
     sources: dict[int, str] = {}
@@ -37,18 +42,22 @@ def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> J
     changes = []
     for row in rows:
         linked = peers.get(row.id, [])
-        related = [peer for _, peer in linked] + [_unlinked(entry) for entry in row.unlinked or ()]
         heat = heat_of(
             Peer(row.quality, row.published_at, row.title),
-            related,
-            count=row.related_count if row.related_count is not None else len(related),
+            [one.peer for one in linked],
+            count=row.related_count if row.related_count is not None else len(linked),
             rules=rules.of(sources.get(row.document_id, "")),
+            outranked=row.outranked_by is not None,
         )
         values: dict[str, Any] = {"id": row.id, "heat": row.reported_heat, "is_published": row.reported_published,
                                   "lead_id": None}  # fmt: skip
         if heat is not None:
             judged[row.id] = heat
-            lead = row.id if heat.lead is None else linked[heat.lead][0] if heat.lead < len(linked) else None
+            lead: int | None = row.id
+            if heat.lead is not None:
+                lead = linked[heat.lead].id
+            elif row.outranked_by is not None:
+                lead = next((one.id for one in linked if one.rank == row.outranked_by), None)
             values |= {"heat": heat.heat, "is_published": heat.is_published, "lead_id": lead}
         if (row.heat, row.is_published, row.lead_id) != (values["heat"], values["is_published"], values["lead_id"]):
             changes.append(values)
@@ -56,25 +65,22 @@ def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> J
     return judged
 
 
-def _peers(connection: Connection, ids: list[int]) -> dict[int, list[tuple[int, Peer]]]:
-    """The related articles of each of `ids`, in the order of their document: (id, what decides)."""
-    peers: dict[int, list[tuple[int, Peer]]] = defaultdict(list)
+def _peers(connection: Connection, ids: list[int]) -> dict[int, list[_Linked]]:
+    """The related articles of each of `ids`, in the order of their document."""
+    peers: dict[int, list[_Linked]] = defaultdict(list)
     target = articles.alias()
     for start in range(0, len(ids), 10_000):
         query = (
-            select(links.c.source_id, target.c.id, target.c.quality, target.c.published_at, target.c.title)
+            select(
+                links.c.source_id, links.c.rank, target.c.id, target.c.quality, target.c.published_at, target.c.title
+            )
             .join(target, target.c.id == links.c.target_id)
             .where(among(connection, links.c.source_id, ids[start : start + 10_000]), links.c.kind == "related")
             .order_by(links.c.source_id, links.c.rank)
         )
         for row in connection.execute(query):
-            peers[row.source_id].append((row.id, Peer(row.quality, row.published_at, row.title)))
+            peers[row.source_id].append(_Linked(row.id, row.rank, Peer(row.quality, row.published_at, row.title)))
     return peers
-
-
-def _unlinked(entry: list[Any]) -> Peer:
-    quality, time, title = entry
-    return Peer(quality, datetime.fromisoformat(time) if time else None, title)
 
 
 def sources_of(connection: Connection, ids: Iterable[int]) -> set[int]:

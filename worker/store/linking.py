@@ -18,11 +18,13 @@ from worker.store.bulk import among, fetch, merge
 from worker.store.tables import article_urls, articles, document_frequencies, links
 
 KINDS = ("duplicate", "similar")
-_PAGE = 1000
-_COMPARED = (
-    articles.c.id, articles.c.url_hash, articles.c.title, articles.c.excerpt, articles.c.kind, articles.c.provider_id,
-    articles.c.published_at, articles.c.first_seen_at, articles.c.changed_at, articles.c.orphaned_at,
+_PAGE = 2000
+INDEXED = (
+    articles.c.id, articles.c.title, articles.c.excerpt, articles.c.kind, articles.c.published_at, articles.c.first_seen_at,
+    articles.c.changed_at, articles.c.orphaned_at,
 )  # fmt: skip
+"""What is known of an article that others are compared with."""
+_COMPARED = (*INDEXED, articles.c.url_hash, articles.c.provider_id)
 
 
 @dataclass(slots=True, frozen=True)
@@ -66,7 +68,12 @@ def arrived(connection: Connection, day: date, kinds: Collection[str]) -> int:
 
 def arrivals(day: date, kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
     """The condition for articles that were first seen on a day, for `pages`."""
-    return (*_within(articles.c.first_seen_at, day), articles.c.orphaned_at.is_(None), articles.c.kind.in_(kinds))
+    return (*_within(articles.c.first_seen_at, day), *tellable(kinds))
+
+
+def tellable(kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """The condition for articles of these kinds that show something, for `pages`."""
+    return articles.c.orphaned_at.is_(None), articles.c.kind.in_(kinds)
 
 
 def changed_on(day: date) -> tuple[ColumnElement[bool], ...]:
@@ -85,10 +92,12 @@ def published_between(first: float, last: float) -> tuple[ColumnElement[bool], .
     return (published | (articles.c.published_at.is_(None) & articles.c.first_seen_at.between(low, high)),)
 
 
-def pages(connection: Connection, where: Iterable[ColumnElement[bool]] = ()) -> Iterator[Sequence[Any]]:
+def pages(
+    connection: Connection, where: Iterable[ColumnElement[bool]] = (), columns: Sequence[Any] = _COMPARED
+) -> Iterator[Sequence[Any]]:
     """The articles to compare, a page at a time, in order of their ids."""
     after = 0
-    query = select(*_COMPARED).where(*where).order_by(articles.c.id).limit(_PAGE)
+    query = select(*columns).where(*where).order_by(articles.c.id).limit(_PAGE)
     while True:
         page = connection.execute(query.where(articles.c.id > after)).all()
         if not page:

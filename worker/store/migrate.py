@@ -12,7 +12,7 @@ from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 
 from worker.settings import Settings
-from worker.store.engine import enter_writer, make_engine, writer
+from worker.store.engine import enter_writer, make_engine, unhurried, writer
 
 
 class ForeignDatabase(Exception):
@@ -50,6 +50,7 @@ def upgrade(settings: Settings, *, only_if_empty: bool = False) -> str | None:
     try:
         with writer(engine) as connection, connection.begin():
             enter_writer(connection)
+            unhurried(connection)
             before = current(connection)
             if before != head() and (not only_if_empty or before is None):
                 if before is None and "articles" in inspect(connection).get_table_names():

@@ -59,10 +59,14 @@ def note_sayings(connection: Connection, changes: Iterable[tuple[Saying, Saying]
     One more article that says the name which a provider has already changes nothing, and that is nearly every one.
     """
     differing = [(before, after) for before, after in changes if before != after]
-    said = {after.provider_id for _, after in differing if after.name} - {None}
+    said = {after.provider_id for _, after in differing if after.name and after.provider_id is not None}
     names = {row.id: row.name for row in fetch(connection, (providers.c.id, providers.c.name), providers.c.id, said)}
     stale = {before.provider_id for before, _ in differing if before.name}
-    stale |= {after.provider_id for _, after in differing if after.name and names[after.provider_id] != after.name}
+    stale |= {
+        after.provider_id
+        for _, after in differing
+        if after.name and after.provider_id in said and names[after.provider_id] != after.name
+    }
     add_work(connection, "names", stale, now)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -49,6 +50,18 @@ def dead_letter_codes(connection: Connection) -> dict[str, int]:
         .order_by(func.count().desc(), dead_letters.c.code)
     )
     return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+
+
+_MOST_COUNTED = 100_000
+
+
+def waiting_for_links(connection: Connection) -> tuple[int, datetime | None]:
+    """How many articles the linker has not seen in their present version (at most 100,000 are counted), and since when."""
+    pending = articles.c.link_state == "pending"
+    part = select(articles.c.id).where(pending).limit(_MOST_COUNTED).subquery()
+    count = int(connection.scalar(select(func.count()).select_from(part)) or 0)
+    oldest = select(articles.c.changed_at).where(pending).order_by(articles.c.changed_at).limit(1)
+    return count, connection.scalar(oldest)
 
 
 def behind(connection: Connection) -> int:

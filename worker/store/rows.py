@@ -9,13 +9,13 @@ from typing import Any
 from worker.enrich.copy import Copy, ImageRef, Mention, ProviderRef
 from worker.enrich.pictures import best_image, image_hash
 
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 """Raised when enrichment changes what is stored of the same document; `reprocess` brings older articles up to it."""
 
 SHOWN = (
     "canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "provider_id",
     "provider_name", "language", "duration_seconds", "starts_at", "ends_at", "details", "image_url", "quality",
-    "reported_heat", "heat", "reported_published", "is_published", "lead_id", "related_count", "unlinked", "is_stub",
+    "reported_heat", "heat", "reported_published", "is_published", "lead_id", "related_count", "outranked_by", "is_stub",
     "orphaned_at",
     "secured", "extra", "content_hash", "document_id", "named_by", "revision", "pipeline_version", "link_state",
     "changed_at",
@@ -61,7 +61,7 @@ def told(
         "published_at": copy.published_at,
         "updated_at": copy.updated_at,
         "provider_id": provider_id,
-        "provider_name": _name(copy.provider),
+        "provider_name": _name(copy.provider, copy.extra),
         "language": copy.language,
         "duration_seconds": copy.duration_seconds,
         "starts_at": copy.starts_at,
@@ -74,7 +74,7 @@ def told(
         "reported_published": copy.reported_published,
         "is_published": copy.reported_published,
         "related_count": copy.related_count,
-        "unlinked": copy.unlinked or None,
+        "outranked_by": copy.outranked_by,
         "is_stub": False,
         "secured": copy.secured,
         "extra": copy.extra,
@@ -104,7 +104,7 @@ def stub(
         "excerpt": mention.excerpt,
         "published_at": mention.published_at,
         "provider_id": provider_id,
-        "provider_name": _name(mention.provider),
+        "provider_name": _name(mention.provider, mention.extra),
         "image_url": best_image(mention.images, placeholders),
         "quality": mention.quality,
         "extra": mention.extra,
@@ -124,8 +124,12 @@ def orphan(url_hash: bytes, canonical_url: str | None, now: datetime) -> dict[st
     }
 
 
-def _name(provider: ProviderRef | None) -> str | None:
-    return provider.name if provider else None
+def _name(provider: ProviderRef | None, extra: dict[str, Any]) -> str | None:
+    """The provider's name as the document says it, also of one without a domain, which is no provider of the desk's."""
+    if provider is not None:
+        return provider.name
+    rest = extra.get("provider")
+    return rest.get("name") if isinstance(rest, dict) else None
 
 
 def image_rows(article_id: int, images: list[ImageRef], placeholders: Collection[bytes]) -> list[dict[str, Any]]:

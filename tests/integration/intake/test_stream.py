@@ -142,6 +142,16 @@ def test_attempts_add_up_over_deaths(queue):
         assert queue.reap(lease_seconds=LEASE) == [(ids[0], death + 1)]
 
 
+@pytest.mark.parametrize(("taken_up", "waiting", "handed_out"), [(True, 2, 2), (False, 2, 0), (False, 5, 5)])
+def test_while_batches_wait_only_full_ones_are_added(queue, taken_up, waiting, handed_out):
+    ids = push(queue, 3)
+    dispatch(queue)
+    claim(queue, "w", ids if taken_up else ids[:2])
+    push(queue, waiting)
+    found = queue.dispatch(most=5, pending_cap=100, most_bytes=MUCH, full=True)
+    assert (len(found.entries), found.backlog, found.pending) == (handed_out, 3 + waiting, 3)
+
+
 def test_released_entries_come_back_after_the_delay_uncounted(queue):
     ids = push(queue, 2)
     dispatch(queue)
@@ -151,6 +161,17 @@ def test_released_entries_come_back_after_the_delay_uncounted(queue):
     time.sleep(0.4)
     assert queue.reap(lease_seconds=1.0) == [(ids[0], 0), (ids[1], 0)]
     assert [entry.attempts for entry in claim(queue, "other", ids)] == [0, 0]
+
+
+def test_what_is_released_whole_is_told_apart_from_what_was_left_behind(queue):
+    ids = push(queue, 4)
+    dispatch(queue)
+    claim(queue, "w", ids[:2])
+    claim(queue, "dead", ids[2:], lease=0)
+    queue.release("w", ids[:2], lease_seconds=1.0, whole=True)
+    queue.release("dead", ids[2:], lease_seconds=1.0)
+    assert queue.reap(lease_seconds=1.0, whole=True) == [(ids[0], 0), (ids[1], 0)]
+    assert queue.reap(lease_seconds=1.0) == [(ids[2], 0), (ids[3], 0)]
 
 
 def test_one_who_lost_the_lease_cannot_keep_or_release_it(queue):
@@ -280,3 +301,21 @@ def test_an_attempt_that_was_given_back_is_counted_again(queue):
     queue.suspect("another", ids)
     time.sleep(LEASE * 1.5)
     assert queue.reap(lease_seconds=LEASE) == [(ids[0], 1)]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_is_repeated_because_its_reply_was_lost_neither_adds_a_death_nor_forgets_one(queue, times):
+    (id_,) = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "dead", [id_])
+    time.sleep(LEASE * 1.5)
+    assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]
+    (entry,) = claim(queue, "w", [id_])
+    held = {entry.id: entry.attempts}
+    for _ in range(times):
+        queue.keep("w", held)
+    for _ in range(times):
+        queue.suspect("w", held)
+    for _ in range(times):
+        queue.release("w", held, lease_seconds=LEASE)
+    assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]

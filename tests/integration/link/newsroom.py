@@ -7,7 +7,7 @@ from sqlalchemy import delete, select, update
 
 from tests.integration.store.desk import work
 from worker.intake.stream import Claimed
-from worker.link.features import features_of
+from worker.link.features import features_of_all
 from worker.link.frequencies import Frequencies
 from worker.link.linker import LEASE_SECONDS, ROLE, Linker
 from worker.settings import Settings
@@ -107,8 +107,7 @@ def fresh_store(url, folder):
 def keep_past(engine, random, documents=1500):
     """A day of arrival that is completed, so that today is not cold."""
     past = Frequencies()
-    for one in invent(random, documents):
-        past.add(features_of(one.title, one.excerpt))
+    past.add(features_of_all([(one.title, one.excerpt) for one in invent(random, documents)]))
     with engine.begin() as connection:
         linking.keep_day(connection, (datetime.now(UTC) - timedelta(days=1)).date(), past.documents, past.dump())
 
@@ -118,10 +117,10 @@ def nobody_leads(engine):
         connection.execute(update(leaders).values(expires_at=_BEGIN))
 
 
-def new_linker(engine, window=100_000):
+def new_linker(engine, window=100_000, **more):
     """The next leader, at once."""
     nobody_leads(engine)
-    return Linker(engine, token=leader.acquire(engine, ROLE, "test", seconds=LEASE_SECONDS), window=window)
+    return Linker(engine, token=leader.acquire(engine, ROLE, "test", seconds=LEASE_SECONDS), window=window, **more)
 
 
 def finish(linker):

@@ -18,6 +18,7 @@ from tests.integration.link.newsroom import (
     store,
 )
 from tests.integration.store.desk import empty
+from worker.enrich.heat import parse_rules
 from worker.link.linker import ROLE
 from worker.store import leader
 from worker.store.tables import articles, links, stories
@@ -109,6 +110,18 @@ def test_a_retracted_article_leaves_its_story_and_ids_stay(store_url, tmp_path):
     assert tied == []
     assert after.size < story.size
     assert after.lead_id != story.lead_id
+    engine.dispose()
+
+
+def test_the_heat_of_a_story_follows_the_rules_of_the_source_that_tells_its_lead(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    store(engine, entries(one for one in invent(Random(5), 30) if not one.related))
+    finish(new_linker(engine, rules=parse_rules("20/50/70,test=7/0/70")))
+    with engine.connect() as connection:
+        led = stories.join(articles, articles.c.id == stories.c.lead_id)
+        told = connection.execute(select(stories.c.heat, stories.c.size, articles.c.quality).select_from(led)).all()
+    assert told
+    assert all(row.heat == row.quality + 7 * (row.size - 1) for row in told)
     engine.dispose()
 
 

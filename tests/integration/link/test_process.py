@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from random import Random
 
 import pytest
@@ -108,10 +109,9 @@ def test_a_stopped_leader_gives_the_lead_back_and_the_feed_has_its_stories(store
     until(lambda: carried() >= told, what="the feed carries all stories")
     leader.send_signal(signal.SIGTERM)
     assert leader.wait(timeout=20) == 0
+    assert _holder(engine).expires_at <= datetime.now(UTC), "given back, not left to run out"
     follower = process(store_url)
-    began = time.monotonic()
-    until(lambda: _holder(engine).holder.endswith(f":{follower.pid}"), what="another leads")
-    assert time.monotonic() - began < 20  # mostly the start of Python on a busy machine; the lease would be 6 s more
+    until(lambda: _holder(engine).holder.endswith(f":{follower.pid}"), what="another leads", seconds=60)
     engine.dispose()
 
 

@@ -17,7 +17,7 @@ from worker.store.tables import (
 _SHOWN = (
     "canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "language", "quality",
     "reported_heat", "reported_published", "heat", "is_published", "provider_name", "image_url", "duration_seconds",
-    "starts_at", "ends_at", "details", "related_count", "unlinked", "pipeline_version", "is_stub", "secured", "extra", "content_hash", "revision",
+    "starts_at", "ends_at", "details", "related_count", "outranked_by", "pipeline_version", "is_stub", "secured", "extra", "content_hash", "revision",
 )  # fmt: skip
 
 

@@ -157,6 +157,24 @@ def test_heat_follows_the_articles_that_are_linked(engine):
 
 
 @pytest.mark.parametrize(
+    ("entry", "leads"),
+    [
+        ("title: Other, webUrl: 'https://a.example/2', quality: 61", "https://a.example/2"),
+        ("title: Its twin, webUrl: 'https://a.example/1', quality: 61", None),
+        ("title: Nowhere, quality: 61", None),
+    ],
+)
+def test_what_a_document_says_of_its_related_articles_is_enough_not_to_lead(engine, entry, leads):
+    send(engine, article(2, "quality: 1"), keys=["two"])
+    related = f"quality: 60\nrelated:\n- {{title: Low, webUrl: 'https://a.example/3'}}\n- {{{entry}}}"
+    send(engine, article(1, related))
+    assert heat(engine)["Story 1"] == (-1, False)
+    [row] = rows(engine, select(articles.c.lead_id).where(articles.c.title == "Story 1"))
+    led = rows(engine, select(articles.c.id).where(articles.c.canonical_url == leads))
+    assert row.lead_id == (led[0].id if led else None)
+
+
+@pytest.mark.parametrize(
     ("rules", "warned"),
     [
         (AllRules(), False),

@@ -1,13 +1,15 @@
 """Migrations and tables agree, and rows of older stores survive them."""
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.exc import ProgrammingError
 
 from worker.settings import Settings
 from worker.store import migrate, tables
-from worker.store.engine import make_engine, writer
+from worker.store.engine import is_transient, make_engine, writer
 
 
 def _upgrade(engine, revision):
@@ -45,3 +47,16 @@ def test_rows_of_the_first_schema_survive(store_url, tmp_path):
         assert (image.is_placeholder, image.url_hash) == (False, None)
         assert connection.execute(tables.providers.select()).one().images == []
     engine.dispose()
+
+
+def test_a_schema_that_changes_under_a_worker_is_no_documents_fault(postgres_url, tmp_path):
+    config = Settings(database_url=postgres_url, data_dir=tmp_path)
+    migrate.upgrade(config)
+    engine = make_engine(config)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE articles RENAME COLUMN title TO headline"))
+    with engine.connect() as connection, pytest.raises(ProgrammingError) as caught:
+        connection.execute(select(tables.articles.c.title))
+    engine.dispose()
+
+    assert is_transient(caught.value)

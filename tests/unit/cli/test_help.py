@@ -26,6 +26,7 @@ ACTING = {
     "db prune",
     "lane repair",
     "metrics",
+    "console",
     "schema export",
 }
 

@@ -96,6 +96,20 @@ def test_habits_of_crawlers():
     assert (reading.article.topics, problems) == (["AI", "B"], [])
 
 
+def test_a_list_of_one_is_taken_for_its_value():
+    reading, problems = told(
+        "type: [video]\nlength: [PT3M]\nprovider: [{domain: a.example}]\nexcerpt: [a, b]\nratings: [[1]]\n"
+        "related: [{title: [T], webUrl: 'https://b.example/'}]\n"
+    )
+    assert [(code, path) for code, path, *_ in problems if code == "list_of_one"] == [
+        ("list_of_one", name) for name in ("type", "length", "provider", "ratings", "related[0].title")
+    ]
+    assert [path for code, path, *_ in problems if code == "wrong_shape"] == ["excerpt", "ratings"]
+    article = reading.article
+    assert (article.kind, article.length, article.provider.domain) == ("video", "PT3M", "a.example")
+    assert (article.related[0].title, article.related[0].web_url) == ("T", "https://b.example/")
+
+
 def test_numbers_of_entries_are_those_of_the_document():
     assert told("topics: [~, {}, A, {}]\n")[1] == [
         ("wrong_shape", "topics[1]", 4, 13),

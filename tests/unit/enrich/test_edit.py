@@ -230,6 +230,28 @@ def test_the_order_of_fields_is_no_part_of_the_content():
 
 
 @pytest.mark.parametrize(
+    ("entries", "place"),
+    [
+        ([], None),
+        ([mention("https://b.example/2", quality="34")], None),
+        ([mention("https://b.example/2"), mention("https://b.example/3", quality="35")], 1),
+        ([mention("https://b.example/2"), {"title": "No URL", "quality": "35"}], -1),
+        ([mention("https://b.example/2"), mention("https://hillpost.com/news/article1.html", quality="35")], -1),
+        (
+            [
+                mention("https://b.example/2"),
+                mention("https://b.example/3"),
+                mention("https://b.example/2", quality="35"),
+            ],
+            0,
+        ),
+    ],
+)
+def test_the_entry_that_leads_is_known_by_its_place(entries, place):
+    assert copy_of(bridge(related=entries)).outranked_by == place
+
+
+@pytest.mark.parametrize(
     ("change", "names"),
     [
         ({}, []),
@@ -237,7 +259,8 @@ def test_the_order_of_fields_is_no_part_of_the_content():
         ({"excerpt": "Other"}, ["excerpt"]),
         ({"heat": "5", "published": "true"}, ["heat", "published"]),
         ({"topics": ["Bridges"]}, ["topics"]),
-        ({"related": []}, ["related"]),
+        ({"related": []}, ["related", "outrankedBy"]),
+        ({"quality": "61"}, ["quality", "outrankedBy"]),
         ({"images": []}, ["images"]),
         ({"webUrl": "https://hillpost.com/2"}, ["webUrl"]),
         ({"originalUrl": "https://hillpost.com/2"}, ["originalUrl"]),

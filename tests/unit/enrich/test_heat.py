@@ -1,10 +1,10 @@
 """The rules of heat, one case each."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from worker.enrich.heat import AllRules, HeatRules, Peer, heat_of, parse_rules
+from worker.enrich.heat import AllRules, HeatRules, Peer, heat_of, lead_of, parse_rules
 
 RULES = HeatRules(bonus=20, floor=50, threshold=70)
 
@@ -29,12 +29,26 @@ def peer(quality, day=10, hour=12, title="M"):
         (peer(60, hour=8, title="B"), [peer(60, hour=9, title="A")], -1, False, 0),
         (peer(60, hour=9, title="A"), [peer(60, hour=8, title="B")], 80, True, None),
         (peer(60, title="A b"), [peer(60, title="A, B")], 80, True, None),
+        (peer(60, title="It's A"), [peer(60, title="Its B")], 80, True, None),
+        (peer(60, title="‘A’ zebra"), [peer(60, title="A yak")], -1, False, 0),
+        (peer(60, title="A - b"), [peer(60, title="A a")], -1, False, 0),
+        (peer(60, title="On tides"), [peer(60, title="On tides and ebbs")], -1, False, 0),
+        (peer(60, title="On tide"), [peer(60, title="On tides")], 80, True, None),
         (peer(60), [peer(60, day=None, title="A")], 80, True, None),
         (peer(60, day=None), [peer(60)], -1, False, 0),
     ],
 )
 def test_heat(article, related, heat, published, lead):
     assert heat_of(article, related, count=len(related), rules=RULES) == (heat, published, lead)
+
+
+def test_the_day_is_that_of_utc():
+    late = Peer(60, datetime(2020, 5, 10, 23, tzinfo=timezone(-timedelta(hours=5))), "A")
+    assert lead_of(late, [peer(60, day=10, title="B")]) == 0
+
+
+def test_one_that_is_outranked_by_its_own_word_does_not_lead():
+    assert heat_of(peer(60), [peer(50)], count=1, rules=RULES, outranked=True) == (-1, False, None)
 
 
 def test_without_quality_there_is_no_heat():

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from worker.enrich.heat import HeatRules
 from worker.link.stories import Member, Neighbour, Node, arrange, groups_of, heat_of, keep_ids, lead_of
 
 
@@ -94,4 +95,8 @@ def test_the_lead_is_the_best_by_quality_then_the_earliest():
 
 @pytest.mark.parametrize(("qualities", "heat"), [([34, 61, None], 101), ([49, 20], 49), ([50, 50], 70), ([None], 0)])
 def test_a_good_lead_earns_its_story_a_bonus_for_each_other_article(qualities, heat):
-    assert heat_of([_member(n, quality) for n, quality in enumerate(qualities)]) == heat
+    assert heat_of([_member(n, quality) for n, quality in enumerate(qualities)], HeatRules()) == heat
+
+
+def test_the_bonus_and_the_quality_that_earns_it_are_those_of_the_rules():
+    assert heat_of([_member(1, 45), _member(2, 30), _member(3, 20)], HeatRules(bonus=10, floor=40)) == 65

@@ -1,14 +1,15 @@
 """The index against the cosine computed plainly."""
 
-from math import log, sqrt
+from math import exp, log, sqrt
 from random import Random
 
 import numpy as np
 import pytest
 
-from worker.link.features import features_of, names_of
+from worker.link.features import features_of, features_of_all, names_of
 from worker.link.frequencies import Frequencies
 from worker.link.index import WINDOW_SECONDS, Index
+from worker.link.segment import FADING_SECONDS
 
 _WORDS = [f"w{number}" for number in range(60)]
 _DAY = 86_400.0
@@ -25,6 +26,17 @@ def _texts(random, count):
     }
 
 
+def _add(index, texts, numbers):
+    features = features_of_all([texts[number][:2] for number in numbers])
+    index.add(numbers, [texts[number][2] for number in numbers], features)
+
+
+def _near(index, texts, numbers, floor):
+    features = features_of_all([texts[number][:2] for number in numbers])
+    times = [texts[number][2] for number in numbers]
+    return dict(zip(numbers, index.neighbours(numbers, times, features, floor=floor, most=1000), strict=True))
+
+
 def _plain(texts, weights, asked):
     """Neighbours of one article by the definition."""
 
@@ -37,75 +49,84 @@ def _plain(texts, weights, asked):
         theirs = vector(number)
         dot = sum(weight * theirs.get(bucket, 0.0) for bucket, weight in mine.items())
         norms = sqrt(sum(x * x for x in mine.values())) * sqrt(sum(x * x for x in theirs.values()))
-        if number != asked and dot and abs(time - texts[asked][2]) <= WINDOW_SECONDS:
-            found[number] = dot / norms
+        apart = abs(time - texts[asked][2])
+        if number != asked and dot and apart <= WINDOW_SECONDS:
+            found[number] = dot / norms * exp(-apart / FADING_SECONDS)
     return found
 
 
 @pytest.mark.parametrize("floor", [0.05, 0.4])
-def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch, floor):
-    monkeypatch.setattr("worker.link.index._TAIL", 16)
+@pytest.mark.parametrize("frequent", [0, 60, 10_000])
+def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch, floor, frequent):
+    monkeypatch.setattr("worker.link.frequencies._LEAST_FREQUENT", frequent)
+    monkeypatch.setattr("worker.link.index._SMALL", 16)
+    monkeypatch.setattr("worker.link.index.MOST_ARTICLES", 128)
     random = Random(1)
     texts, index, frequencies = _texts(random, 300), Index(), Frequencies()
-    for number, (title, excerpt, time) in texts.items():
-        index.add(number, time, features_of(title, excerpt))
-        frequencies.add(features_of(title, excerpt))
+    numbers = sorted(texts)
+    while numbers:
+        size = random.randint(1, 30)
+        _add(index, texts, numbers[:size])
+        numbers = numbers[size:]
+    frequencies.add(features_of_all([text[:2] for text in texts.values()]))
     index.set_frequencies(frequencies)
     for number in random.sample(sorted(texts), 150):
         if random.random() < 0.5:
             texts[number] = _texts(random, 1)[1]
-            index.add(number, texts[number][2], features_of(*texts[number][:2]))
+            _add(index, texts, [number])
         else:
             del texts[number]
-            index.remove(number)
+            index.remove([number])
     assert len(index) == len(texts)
     weights = frequencies.weights().astype(float).tolist()
-    for asked in random.sample(sorted(texts), 20):
-        found = dict(index.neighbours(asked, texts[asked][2], features_of(*texts[asked][:2]), floor=floor, most=1000))
+    for asked, found in _near(index, texts, random.sample(sorted(texts), 40), floor).items():
         expected = {number: score for number, score in _plain(texts, weights, asked).items() if score >= floor}
-        assert found == pytest.approx(expected, abs=2e-6)
+        assert dict(found) == pytest.approx(expected, abs=2e-6)
 
 
-def test_a_pair_has_one_score_whichever_of_the_two_is_asked(monkeypatch):
-    monkeypatch.setattr("worker.link.index._TAIL", 16)
+def test_a_pair_has_one_score_whichever_of_the_two_is_asked():
     texts, index, frequencies = _texts(Random(2), 100), Index(), Frequencies()
-    for title, excerpt, _ in texts.values():
-        frequencies.add(features_of(title, excerpt))
+    frequencies.add(features_of_all([text[:2] for text in texts.values()]))
     index.set_frequencies(frequencies)
-    for number, (title, excerpt, time) in texts.items():
-        index.add(number, time, features_of(title, excerpt))
+    for number in texts:
+        _add(index, texts, [number])
     found = {
-        (number, other): score
-        for number, (title, excerpt, time) in texts.items()
-        for other, score in index.neighbours(number, time, features_of(title, excerpt), floor=0.1, most=1000)
+        (one, other): score for one, near in _near(index, texts, list(texts), 0.1).items() for other, score in near
     }
     assert len(found) > 50
     assert all(found[b, a] == score for (a, b), score in found.items())
 
 
-def test_what_is_outside_is_forgotten():
+def test_versions_are_told_of_those_that_are_there():
     index = Index()
-    for number in range(600):
-        index.add(number, number * _DAY, features_of(f"harbour ferry {number}", None))
-    index.forget_outside(300 * _DAY, 400 * _DAY)
-    assert len(index) == 101
-    found = index.neighbours(-1, 350 * _DAY, features_of("harbour ferry", None), floor=0.1, most=1000)
-    assert {number for number, _ in found} == set(range(336, 365))
+    index.add([5, 3], [0.0, 0.0], features_of_all([("harbour ferry", None), ("old bridge", None)]), [50.0, 30.0])
+    index.add([3], [0.0], features_of("new bridge", None), [31.0])
+    index.remove([5])
+    assert index.versions_of([3, 4, 5]).tolist() == pytest.approx([31.0, float("nan"), float("nan")], nan_ok=True)
+
+
+def test_what_is_older_is_forgotten():
+    index = Index()
+    for number in range(401):
+        index.add([number], [number * _DAY], features_of(f"harbour ferry {number}", None))
+    index.forget_before(340 * _DAY)
+    assert len(index) == 61
+    [found] = index.neighbours([-1], [350 * _DAY], features_of("harbour ferry", None), floor=0.1, most=1000)
+    assert {number for number, _ in found} == set(range(340, 365))
     assert index.time_of_newest(1) == 400 * _DAY
+    assert index.count_before(342 * _DAY) == 2
 
 
 def test_articles_without_words_are_like_none():
     index = Index()
-    index.add(1, 0.0, features_of("", None))
-    index.add(2, 0.0, features_of("…", "!"))
+    index.add([1, 2], [0.0, 0.0], features_of_all([("", None), ("…", "!")]))
     assert len(index) == 0
-    assert index.neighbours(1, 0.0, features_of("", None), floor=0.0, most=9) == []
+    assert index.neighbours([1], [0.0], features_of("", None), floor=0.0, most=9) == [[]]
 
 
 def test_frequencies_survive_a_dump():
     frequencies = Frequencies()
-    for title, excerpt, _ in _texts(Random(3), 50).values():
-        frequencies.add(features_of(title, excerpt))
+    frequencies.add(features_of_all([text[:2] for text in _texts(Random(3), 50).values()]))
     again = Frequencies.load(frequencies.documents, frequencies.dump())
     assert again.documents == 50
     assert np.array_equal(again.counts, frequencies.counts)

@@ -1,10 +1,17 @@
 #!lua flags=allow-oom
 -- Hands out new entries of a lane without their payload: the dispatcher needs ids and sizes, never 500 MB of text.
--- KEYS: stream, sizes of its giants (hash). ARGV: group, consumer, most entries, most pending, most bytes.
+-- KEYS: stream, sizes of its giants (hash). ARGV: group, consumer, most entries, most pending, most bytes, "full" when
+-- nothing but a whole batch may go as long as what was handed out before has not been taken up.
 -- Returns {backlog, pending, id, bytes, id, bytes, …}.
-local pending = redis.call('XPENDING', KEYS[1], ARGV[1])[1]
+local summary = redis.call('XPENDING', KEYS[1], ARGV[1])
+local pending, backlog = summary[1], redis.call('XLEN', KEYS[1])
 local room = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]) - pending)
-local out = {redis.call('XLEN', KEYS[1]), pending}
+local out = {backlog, pending}
+if ARGV[6] == 'full' and backlog - pending < tonumber(ARGV[3]) then
+  for _, holder in ipairs(summary[4] or {}) do
+    if holder[1] == ARGV[2] then return out end
+  end
+end
 local bytes, most = 0, tonumber(ARGV[5])
 while room > 0 and bytes < most do
   -- One at a time, so that a giant travels alone and several do not pile up in the server's memory.

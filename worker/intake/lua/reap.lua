@@ -2,10 +2,12 @@
 -- Finds entries whose lease ran out and takes them for dispatching again; no attempt is counted by that.
 -- One that somebody was reading and who was never heard of again gets that as evidence (see bereave.lua).
 -- KEYS: stream, deaths (hash). ARGV: group, "dispatched" consumer, lease in ms, most entries, the time, most ids in the
--- hash, seconds to keep it.
+-- hash, seconds to keep it, and where only one consumer's are wanted, its name.
 -- Returns {id, attempts, …}.
 local out = {}
-for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4])) do
+local wanted = {'XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4]}
+if ARGV[8] then wanted[#wanted + 1] = ARGV[8] end
+for _, held in ipairs(redis.call(unpack(wanted))) do
   local taken = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], held[1], 'RETRYCOUNT', held[4], 'JUSTID')
   if taken[1] then
     out[#out + 1] = held[1]

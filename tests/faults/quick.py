@@ -1,0 +1,92 @@
+"""A worker in one process, for crashes by the dozen: dispatcher, claim checks and batches of the product, in turn, no pool.
+
+`python -m tests.faults.quick` loads everything once and forks; when its child dies, time passes at once (every lease runs
+out), and it forks again. What a pool, a supervisor and real leases add is for the long form to show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from queue import Empty
+
+import redis
+from kombu.simple import SimpleQueue
+
+from worker.intake.connect import connect
+from worker.intake.deaths import Death, Deaths
+from worker.intake.stream import GROUP, LeaseQueue
+from worker.observe import logs
+from worker.runtime.app import QUEUE, app
+from worker.runtime.dispatcher import DispatchLoop
+from worker.runtime.request import StoreUnusable, Trouble, troubles
+from worker.runtime.tasks import worker_name
+from worker.settings import INTERNAL_LANE, settings
+
+
+def work() -> None:
+    """Hand out, take in turn what was handed out, and so on for ever."""
+    config = settings()
+    loop = DispatchLoop(config, *(app.tasks[f"copydesk.{name}"] for name in ("ingest", "maintain", "complete")))
+    with app.connection_for_read() as connection:
+        claim_checks = SimpleQueue(connection, QUEUE, no_ack=True)
+        while True:
+            wait = loop._step()
+            with contextlib.suppress(Empty):
+                while True:
+                    _run(claim_checks.get(block=False))
+                    wait = 0.0
+            time.sleep(wait)
+
+
+def _run(message: object) -> None:
+    arguments, options, _ = message.payload  # type: ignore[attr-defined]  # kombu has no types
+    try:
+        app.tasks[message.headers["task"]](*arguments, **options)  # type: ignore[attr-defined]  # nor here
+    except StoreUnusable as error:
+        troubles.put(Trouble(time.monotonic(), str(error)))
+
+
+def let_time_pass(child: str, how: str) -> None:
+    """What the keeper does about a dead process, and then every lease runs out, also that of lost claim checks."""
+    config = settings()
+    with connect(config.redis) as client:
+        for lane in (*(lane.name for lane in config.lane_list), INTERNAL_LANE):
+            queue = LeaseQueue(client, lane)
+            Deaths(queue).bereave(Death.now(child, how), lease_seconds=config.lease_seconds)
+            held = client.xpending_range(lane, GROUP, "-", "+", 10_000)
+            for entry in held:  # type: ignore[union-attr]  # not an awaitable here
+                client.xclaim(lane, GROUP, entry["consumer"], 0, [entry["message_id"]], justid=True,
+                              idle=int(config.lease_seconds * 1000), retrycount=entry["times_delivered"])  # fmt: skip
+
+
+def main() -> None:
+    """Fork, wait, let time pass, until stopped."""
+    logs.configure_for(settings())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    child = 0
+    try:
+        while True:
+            child = os.fork()
+            if not child:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                try:
+                    work()
+                except redis.RedisError as error:
+                    print(f"Redis: {error}", flush=True)
+                finally:
+                    os._exit(1)
+            name = worker_name().replace(str(os.getpid()), str(child))
+            _, status = os.waitpid(child, 0)
+            let_time_pass(name, f"wait status {status}")
+    finally:
+        if child:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

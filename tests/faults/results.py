@@ -1,0 +1,88 @@
+"""What a soak found: a JSON line a strike while it goes on, a table of them all at the end."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.scene import RECOVERY_SECONDS, Struck
+
+_HEAD = "| fault | times | documents flow again after s, median / most | backlog done after s, median / most | met, least | found wrong |"
+
+
+@dataclass(slots=True)
+class Results:
+    """Strikes by name. `path`: where each is written down at once, so that nothing is lost when the soak itself ends early."""
+
+    path: Path
+    done: dict[str, list[Struck]] = field(default_factory=lambda: defaultdict(list))
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    """(fault, what was wrong)"""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Fault → what this machine lacks for it."""
+    started: float = field(default_factory=time.monotonic)
+
+    def begin(self, **what: Any) -> None:
+        self._write({"soak": {**what, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}})
+
+    def survived(self, struck: Struck, **more: Any) -> None:
+        """The desk went on after it; perhaps too late, or with something wrong in the census."""
+        name, wrong = struck.fault, []
+        self.done[name].append(struck)
+        if struck.recovery > RECOVERY_SECONDS:
+            wrong.append(f"late, documents flowed after {struck.recovery:.0f} s")
+        if not struck.findings.clean:
+            wrong.append(str(struck.findings))
+        self.failures += [(name, what) for what in wrong]
+        figures = {"met": struck.pending, "recovery": round(struck.recovery, 2), "drained": round(struck.drained, 2),
+                   "took": round(struck.took, 2), "counted": dict(struck.findings.counted)}  # fmt: skip
+        self._write({"fault": name, **figures, "wrong": wrong, **more})
+        state = "FAILED " + "; ".join(wrong) if wrong else str(struck.findings)
+        self._say(f"{name:44} met {struck.pending:4}, flows after {struck.recovery:5.1f} s, done after {struck.drained:5.1f} s, "
+                  f"took {struck.took:5.1f} s, load {more.get('load', 0):.0f}; {state}")  # fmt: skip
+
+    def failed(self, name: str, error: BaseException, **more: Any) -> None:
+        """The strike itself ended in an error, or the desk was stuck."""
+        what = (str(error).splitlines() or [repr(error)])[0][:500]
+        self.failures.append((name, what))
+        self._write({"fault": name, "wrong": [what], "error": f"{type(error).__name__}: {error}", **more})
+        self._say(f"{name:44} FAILED {type(error).__name__}: {error}")
+
+    def skip(self, name: str, why: object) -> None:
+        self.skipped[name] = str(why)
+        self._write({"fault": name, "skipped": str(why)})
+        self._say(f"{name:44} skipped: {why}")
+
+    def table(self) -> str:
+        """Markdown: a row a fault, then what was wrong, then the sum."""
+        wrong = [name for name, _ in self.failures]
+        rows = [_row(name, self.done.get(name, []), wrong.count(name)) for name in sorted({*self.done, *wrong})]
+        rows += [f"| {name} | 0 | not possible here: {why} | | | |" for name, why in sorted(self.skipped.items())]
+        lines = [_HEAD, "|---|---|---|---|---|---|", *rows, ""]
+        lines += [f"FAILED {name}: {what}" for name, what in self.failures]
+        spent = time.monotonic() - self.started
+        count = sum(map(len, self.done.values()))
+        verdict = f"{len(self.failures)} FAILED" if self.failures else "nothing was wrong"
+        lines.append(f"{count} strikes of {len(self.done)} kinds in {spent / 60:.0f} minutes, {spent / max(count, 1):.0f} s each; "
+                     f"{len(self.skipped)} skipped; {verdict}")  # fmt: skip
+        return "\n".join(lines)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"at": time.strftime("%H:%M:%S"), **line}, default=str) + "\n")
+
+    def _say(self, sentence: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')}  {sentence}", flush=True)
+
+
+def _row(name: str, found: list[Struck], wrong: int) -> str:
+    if not found:
+        return f"| {name} | 0 | | | | {wrong} |"
+    flows, drained = [one.recovery for one in found], [one.drained for one in found]
+    return (f"| {name} | {len(found)} | {statistics.median(flows):.1f} / {max(flows):.1f} | "
+            f"{statistics.median(drained):.1f} / {max(drained):.1f} | {min(one.pending for one in found)} | {wrong or ''} |")  # fmt: skip

@@ -1,0 +1,35 @@
+"""A crash at each failpoint of the protocol, in the short form: nothing is lost, doubled, stale or stuck after it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.crashes import crash_at
+from tests.faults.scene import Scene
+from tests.faults.stores import PostgresStore, SqliteStore
+from worker.observe.failpoints import POINTS
+
+CASES = [(store, point) for store in ("postgresql", "sqlite") for point in POINTS
+         if store == "postgresql" or point.startswith("store.")]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def quick_desk(request):
+    """`quick_desk(store)`: a desk of one process on that store, started when it is first asked for."""
+    desks = {}
+
+    def running(kind: str) -> Scene:
+        if kind not in desks:
+            store = PostgresStore() if kind == "postgresql" else SqliteStore()
+            request.addfinalizer(store.stop)
+            desks[kind] = Scene(store, quick=True).__enter__()
+            request.addfinalizer(desks[kind].__exit__)
+        return desks[kind]
+
+    return running
+
+
+@pytest.mark.parametrize(("store", "point"), CASES)
+def test_nothing_is_lost_doubled_stale_or_stuck_after_a_crash_at(store, point, quick_desk):
+    struck = quick_desk(store).strike(crash_at(point), point)
+    assert struck.findings.clean, struck.findings

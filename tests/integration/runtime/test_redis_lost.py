@@ -1,0 +1,50 @@
+"""Redis that goes away in the middle of a batch: nobody died, so nothing counts against its documents."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from tests.runtime_hooks import article
+from worker.intake.stream import LeaseQueue
+from worker.runtime import tasks
+from worker.settings import Settings
+from worker.store.migrate import upgrade
+
+
+@pytest.fixture
+def queue(redis_client, valkey, tmp_path, monkeypatch):
+    """A lane, with this process as its worker."""
+    config = Settings(redis_url=valkey.url, database_url=f"sqlite:///{tmp_path}/store.db", data_dir=tmp_path)
+    upgrade(config)
+    caches = (tasks._engine, tasks._client, tasks._queue, tasks._rules)
+    for cache in caches:
+        cache.cache_clear()
+    monkeypatch.setattr(tasks, "settings", lambda: config)
+    queue = LeaseQueue(redis_client, "documents")
+    queue.ensure()
+    yield queue
+    tasks._engine().dispose()
+    tasks._client().close()
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.parametrize("step", ["keep", "suspect", "settle"])
+def test_a_batch_that_loses_redis_comes_back_uncounted(step, queue, redis_client, monkeypatch):
+    id_ = redis_client.xadd("documents", {"raw": article(1), "key": "one"}).decode()
+    queue.dispatch(most=10, pending_cap=10, most_bytes=1 << 20)
+    original, failures = getattr(LeaseQueue, step), iter([True])
+
+    def lost(*arguments, **options):
+        if next(failures, False):
+            raise redis.ConnectionError("as when it is restarted")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(LeaseQueue, step, lost)
+    tasks.ingest("documents", [id_])
+    assert redis_client.xpending_range("documents", "copydesk", "-", "+", 1)[0]["times_delivered"] == 1
+    assert queue.reap(lease_seconds=24, whole=True) == [(id_, 0)], "given back, a second before the lease's end"
+    tasks.ingest("documents", [id_])
+    assert queue.state().outcomes == {"stored": 1}
+    assert queue.state().backlog == 0

@@ -1,0 +1,89 @@
+"""Maintenance at any time changes nothing that is not old: what comes later ends as it would have without it."""
+
+import threading
+from random import Random
+
+import pytest
+
+from tests.integration.store.desk import Desk, alone, empty, settle
+from tests.integration.store.histories import batches_of, history
+from tests.integration.store.snapshot import snapshot
+from worker.operate.maintenance import prune
+from worker.settings import Settings
+from worker.store.check import check
+from worker.store.engine import make_engine
+from worker.store.migrate import upgrade
+
+AT_ONCE = Settings(receipt_days=1e-9, raw_days=1e-9, orphan_days=1e-9)
+"""Everything is old as soon as it is committed."""
+
+
+@pytest.fixture(scope="module")
+def engines(module_store_url, tmp_path_factory):
+    config = Settings(database_url=module_store_url, data_dir=tmp_path_factory.mktemp("data"))
+    upgrade(config)
+    engines = [make_engine(config) for _ in range(3)]
+    yield engines
+    for engine in engines:
+        engine.dispose()
+
+
+def _state(engine):
+    settle(engine)
+    with engine.connect() as connection:
+        return snapshot(connection), {finding.check for finding in check(connection) if finding.count}
+
+
+class Sweeper(threading.Thread):
+    """Prunes without a pause until it is stopped."""
+
+    def __init__(self, engine):
+        super().__init__(daemon=True)
+        self._engine = engine
+        self._ended = threading.Event()
+        self.removed = 0
+        self.trouble = None
+
+    def run(self):
+        try:
+            while not self._ended.is_set():
+                self.removed += prune(self._engine, AT_ONCE).rows
+        except Exception as error:
+            self.trouble = error
+
+    def stop(self):
+        self._ended.set()
+        self.join(timeout=30)
+        assert self.trouble is None, self.trouble
+        return self.removed
+
+
+def _maintenance_changes_nothing(engines, seed, *, workers):
+    random = Random(seed)
+    events = history(random, documents=random.randint(2, 6), length=random.randint(6, 16))
+    batches = batches_of(random, events)
+    empty(engines[0])
+    sweeper = Sweeper(engines[2])
+    sweeper.start()
+    Desk(random, events, batches).run(*engines[:workers])
+    removed = sweeper.stop() + prune(engines[2], AT_ONCE).rows
+    found, broken = _state(engines[0])
+    empty(engines[0])
+    alone(engines[0], events)
+    expected, _ = _state(engines[0])
+    assert found == expected
+    assert broken == set()
+    return removed
+
+
+def test_it_ends_as_without_maintenance(engines):
+    removed = [_maintenance_changes_nothing(engines, seed, workers=1 + seed % 2) for seed in range(4)]
+
+    assert all(removed), "each history left something behind that went"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_thousand_histories_end_as_without_maintenance(engines):
+    for seed in range(100, 1100):
+        _maintenance_changes_nothing(engines, seed, workers=1 + seed % 2)
