@@ -6,18 +6,24 @@ import re
 import unicodedata
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
+# What nearly all are like. It never goes back (`++`) and folds no case: that takes half the time.
 _USUAL = re.compile(
-    r"https?://(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.){1,10}[a-z]{2,63}(?::[1-9][0-9]{0,3})?(?:[/?#][!-~]*)?",
-    re.ASCII | re.IGNORECASE,
+    r"https?://(?:(?!-)[A-Za-z0-9-]{1,63}+(?<!-)\.){1,3}+[A-Za-z]{2,48}+(?::[1-9][0-9]{0,3})?+(?:[/?#][!-~]*+)?",
+    re.ASCII,
 )
 _PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>//)?(?P<authority>[^/?#\\]*)", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII | re.IGNORECASE)
 
 
+def is_usual(url: str) -> bool:
+    """Whether nothing is wrong with `url`, seen at a glance: of others `url_fault` tells."""
+    return _USUAL.fullmatch(url) is not None
+
+
 def url_fault(url: str) -> str | None:
     """Say what is wrong with `url`, or None. Callers bound its length."""
-    if _USUAL.fullmatch(url):
+    if is_usual(url):
         return None
     for character in url:
         if character.isspace() or character == "\ufffd" or unicodedata.category(character) in ("Cc", "Cs"):

@@ -15,7 +15,7 @@ from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSc
 from pydantic_core import PydanticCustomError
 
 from schemas.patterns import IMAGE_URL_PATTERN, TIME_PATTERN, URL_PATTERN
-from schemas.urls import escape_spaces, url_fault
+from schemas.urls import escape_spaces, is_usual, url_fault
 
 MAX_URL_BYTES = 2048  # the longest of 22,000 real documents has 450; a PostgreSQL index entry holds 2,704
 MAX_TOPIC = 200  # characters; the longest real one has 27, and its case-folded form has to fit a PostgreSQL index
@@ -51,6 +51,8 @@ def _refuse(code: str, message: str, expected: str) -> NoReturn:
 
 def read_integer(value: object) -> int:
     """Read decimal digits, with a sign or not; never octal, never a float's rounding."""
+    if type(value) is str and len(value) < 10 and value.isdigit() and value.isascii():
+        return int(value)
     if isinstance(value, str):
         text = value.strip()
         if len(text) > 24 or not _INTEGER.fullmatch(text):
@@ -111,28 +113,30 @@ def read_time(value: object, info: ValidationInfo) -> datetime:
         return _sane(value.astimezone(UTC))
     if not isinstance(value, str):
         _refuse("wrong_shape", "a time belongs here", expected)
-    text = value.strip()
-    match = _TIME.fullmatch(text) if len(text) <= 64 else None
+    usual = _TIME_USUAL.fullmatch(value)
+    match = usual or (_TIME.fullmatch(text) if len(text := value.strip()) <= 64 else None)
     if match is None:
         _refuse("bad_time", "this is not a time in ISO 8601", expected)
     try:
-        moment = datetime.fromisoformat(text) if _TIME_USUAL.fullmatch(text) else _build_time(match)
+        moment = datetime.fromisoformat(value) if usual else _build_time(match)
     except PydanticCustomError:  # a ValueError too, but one of ours
         raise
     except ValueError as error:
         reason = str(error).replace("{", "(").replace("}", ")")
         _refuse("bad_time", f"there is no such time: {reason}", expected)
-    if match["zone"] is None and isinstance(info.context, Context):
+    if not usual and match["zone"] is None and isinstance(info.context, Context):
         info.context.notes.append(("time_without_zone", value))
     return _sane(moment)
 
 
 def read_url(value: object, info: ValidationInfo) -> str:
     """Accept an absolute web address, as written but for white space around it."""
+    limit = info.context.max_url_bytes if isinstance(info.context, Context) else MAX_URL_BYTES
+    if type(value) is str and len(value) <= limit and is_usual(value):
+        return value
     if not isinstance(value, str):
         _refuse("wrong_shape", "a URL belongs here", "a URL such as https://news.example/story")
     url = value.strip().strip("\ufeff\u200b").strip()
-    limit = info.context.max_url_bytes if isinstance(info.context, Context) else MAX_URL_BYTES
     if len(url) > limit or len(url.encode("utf-8", "replace")) > limit:
         _refuse("url_too_long", "this URL is too long", f"at most {limit} bytes")
     fault = url_fault(url)
@@ -147,7 +151,7 @@ def read_url(value: object, info: ValidationInfo) -> str:
 
 def read_image_url(value: object, info: ValidationInfo) -> str:
     """Accept a web address, or one that is relative to the page it stands on (`/assets/1.jpg`, `//cdn.example/1.jpg`)."""
-    if isinstance(value, str) and _RELATIVE.match(value.strip()):
+    if isinstance(value, str) and not value.startswith("http") and _RELATIVE.match(value.strip()):
         url = value.strip().replace(" ", "%20")
         if url_fault(f"https://page.example{url}" if url[:2] != "//" else f"https:{url}") is None:
             return url if len(url.encode("utf-8", "replace")) <= MAX_URL_BYTES else read_url(f"https:{url}", info)

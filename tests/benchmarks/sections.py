@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.benchmarks.contenders import LANE, ROOT, Copydesk, Run, Setting, throughput
+from tests.benchmarks.contenders import LANE, ROOT, Copydesk, Run, Setting, measured, throughput
 from tests.benchmarks.generator import Document
 from tests.servers import VALID, command, environment, until
 from worker.intake.producer import Submission, submit_entry, submit_many
@@ -41,8 +41,8 @@ def latency(setting: Setting, documents: list[Document]) -> dict[str, float]:
     return {"p50": statistics.median(took), "p99": statistics.quantiles(took, n=100)[98]}
 
 
-def grown(setting: Setting, articles: int, documents: list[Document], warm: list[Document]) -> Run:
-    """Throughput into a store that holds `articles` articles already, each with what hangs on one."""
+def grown(setting: Setting, articles: int, passes: list[list[Document]], warm: list[Document]) -> list[Run]:
+    """Throughput into a store that holds `articles` articles already, each with what hangs on one; a run a pass."""
     desk = Copydesk(setting)
     desk.prepare()
     if articles:
@@ -50,7 +50,14 @@ def grown(setting: Setting, articles: int, documents: list[Document], warm: list
             for statement in _GROWTH:
                 connection.execute(statement, {"n": articles})
             connection.execute("VACUUM ANALYZE")
-    return throughput(desk, documents, warm)
+            connection.execute("CHECKPOINT")
+    worker = desk.start()
+    try:
+        desk.publish(warm)
+        until(lambda: desk.done() >= len(warm), seconds=desk.patience, what="the first documents are stored")
+        return [measured(desk, worker, documents) for documents in passes]
+    finally:
+        worker.stop()
 
 
 _GROWTH = (

@@ -104,10 +104,11 @@ def secured_line(raw: bytes) -> tuple[int, int] | None:
     return spans[0] if len(spans) == 1 else None
 
 
-def line_of(raw: bytes, index: int) -> int:
-    """Count the line of the document on which the byte at `index` stands."""
-    before = raw[:index]
-    return before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n") + 1
+def place_of_secured(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
+    """The line and column of the quote before `span`, which `secured_line` found."""
+    before = raw[: span[0]]
+    breaks_alone = before.count(b"\r") - before.count(b"\r\n") if b"\r" in before else 0
+    return before.count(b"\n") + breaks_alone + 1, len(_SECURED_NAME) - 1
 
 
 def fingerprint(raw: bytes, limits: Limits = DEFAULT) -> bytes:

@@ -15,7 +15,6 @@ class Mapping(dict[str, Any]):
     __slots__ = ("marks",)
 
     def __init__(self) -> None:
-        super().__init__()
         self.marks: dict[str, Mark] = {}
 
 
@@ -25,7 +24,6 @@ class Sequence(list[Any]):
     __slots__ = ("marks", "numbers")
 
     def __init__(self) -> None:
-        super().__init__()
         self.marks: list[Mark] = []
         self.numbers: list[int] | None = None
         """The index that each entry has in the document, once any was removed."""

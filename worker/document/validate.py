@@ -17,7 +17,7 @@ from schemas.kinds import is_known, kind_of, model_of
 from schemas.problem import CODES, Problem, Severity, excerpt, problem
 from schemas.references import REFERENCES, Organization, Topic, is_reference, reference_model
 from schemas.values import Context
-from worker.document.frontmatter import FrontMatter, digest_without, line_of, secured_line, split
+from worker.document.frontmatter import FrontMatter, digest_without, place_of_secured, secured_line, split
 from worker.document.limits import DEFAULT, Limits
 from worker.document.places import Places
 from worker.document.prepare import prepare
@@ -70,7 +70,7 @@ def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT) -> Reading:
     problems = _ordered(parsed.problems, limits) if parsed.problems else ()
     if (article is None and reference is None) or any(found.severity is Severity.ERROR for found in problems):
         return Reading(None, body, problems, None)
-    return Reading(article, body, problems, _confirmed_fingerprint(raw, parsed.secured_line), reference)
+    return Reading(article, body, problems, _confirmed_fingerprint(raw, parsed.secured_place), reference)
 
 
 def _clean_body(matter: FrontMatter, problems: list[Problem]) -> str:
@@ -83,10 +83,10 @@ def _clean_body(matter: FrontMatter, problems: list[Problem]) -> str:
     return body
 
 
-def _confirmed_fingerprint(raw: bytes, parsed_line: int | None) -> bytes | None:
-    """Give the fingerprint if the line that it blanks is the one that the parser knows as `secured`."""
+def _confirmed_fingerprint(raw: bytes, secured_place: tuple[int, int] | None) -> bytes | None:
+    """Give the fingerprint if what it blanks is what the parser knows as the value of `secured`."""
     span = secured_line(raw)
-    if span is not None and line_of(raw, span[0]) != parsed_line:
+    if span is not None and place_of_secured(raw, span) != secured_place:
         return None
     return digest_without(raw, span)
 

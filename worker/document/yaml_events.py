@@ -27,7 +27,7 @@ from worker.document.limits import DEFAULT, Limits
 from worker.document.places import Mark, Places
 from worker.document.surrogates import join_surrogates
 from worker.document.tree import Mapping, Sequence
-from worker.document.yaml_guard import MERGE_KEY, NO_KEY, Frame, Guard, Stop, merge
+from worker.document.yaml_guard import LISTED, MERGE_KEY, NO_KEY, Guard, Stop, merge
 from worker.document.yaml_mistakes import diagnose
 
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
@@ -42,8 +42,10 @@ class Parsed:
     tree: Mapping | None
     problems: list[Problem]
     places: Places
-    secured_line: int | None = None
-    """The line on which the top-level `secured` stands whole, in double quotes."""
+    secured_place: tuple[int, int] | None = None
+    """The line and column at which the value of the top-level `secured` begins."""
+    has_blanks: bool = True
+    """Whether anything in it may be empty."""
 
 
 def parse(text: str, first_line: int, limits: Limits = DEFAULT) -> Parsed:
@@ -62,18 +64,21 @@ def parse(text: str, first_line: int, limits: Limits = DEFAULT) -> Parsed:
                 return Parsed(None, [*guard.problems, diagnose(error, text, guard.places)], guard.places)
             text = mended
         else:
-            return Parsed(tree, guard.problems, guard.places, guard.secured_line)
+            secured = guard.places.of_mark(guard.secured_mark) if guard.secured_mark else None
+            return Parsed(tree, guard.problems, guard.places, secured, guard.has_blanks)
 
 
 def _build(text: str, guard: Guard) -> tuple[Any, Mark | None]:
     """Turn events into values. One loop and no calls where none are needed: it runs for every value there is."""
     get_event = CParser(text).get_event
-    stack, anchors, suspect = guard.stack, guard.anchors, guard.suspect
+    stack, anchors, merges = guard.stack, guard.anchors, guard.merges
     max_depth, max_nodes, max_scalar = guard.limits.max_depth, guard.limits.max_nodes, guard.limits.max_scalar
     max_key = guard.limits.max_key_length
+    strict = guard.suspect or len(text) > max_scalar  # else every value is clean, and short enough
+    names: set[str] = set()  # that were found good: the entries of a list repeat them
     node: Any = None  # the innermost open mapping or list
-    in_mapping = False
-    key: Any = NO_KEY
+    marks: Any = None  # its own
+    key: Any = LISTED
     key_mark: Any = None
     nodes = documents = 0
     root: Any = None
@@ -85,29 +90,27 @@ def _build(text: str, guard: Guard) -> tuple[Any, Mark | None]:
             nodes += 1
             value: Any = event.value
             mark = event.start_mark
-            plain = not event.style
             if event.tag is not None:
-                guard.check_tag(event.tag, event.start_mark)
-                plain = plain and event.tag not in _FORCES_TEXT
-            if in_mapping and key is NO_KEY:
+                guard.check_tag(event.tag, mark)
+            if key is NO_KEY:
                 key_mark = mark
-                if value not in node and len(value) <= max_key and value.isidentifier() and value.isascii():
-                    key = value  # nearly every name there is
+                if value in names and value not in node:
+                    key = value
+                elif value not in node and len(value) <= max_key and value.isidentifier() and value.isascii():
+                    names.add(value)  # nearly every name there is
+                    key = value
                 else:
+                    plain = not event.style and event.tag not in _FORCES_TEXT
                     key = guard.field_name(value, plain, mark)
                 if event.anchor is not None:
                     anchors[event.anchor] = value
                     guard.weights.pop(event.anchor, None)
                 continue
-            if plain and value in _NOTHING:
+            if not event.style and value in _NOTHING and event.tag not in _FORCES_TEXT:
                 value = None
-                mark = key_mark if in_mapping else mark
-            elif len(value) > max_scalar or (suspect and not (value.isascii() and value.isprintable())):
+                mark = mark if key is LISTED else key_mark
+            elif strict and not (value.isascii() and value.isprintable() and len(value) <= max_scalar):
                 value = guard.value(value, mark, key)
-            if key == "secured" and len(stack) == 1 and event.style == '"' and in_mapping:
-                line = guard.places.of_mark(key_mark)[0]
-                if guard.places.of_mark(event.end_mark)[0] == line:
-                    guard.secured_line = line
             if event.anchor is not None:
                 anchors[event.anchor] = value
                 guard.weights.pop(event.anchor, None)
@@ -115,36 +118,38 @@ def _build(text: str, guard: Guard) -> tuple[Any, Mark | None]:
             nodes += 1
             mark = event.start_mark
             if event.tag is not None:
-                guard.check_tag(event.tag, event.start_mark)
-            if in_mapping:
-                if key is NO_KEY:
-                    raise Stop(guard.make("yaml_key", mark, "A field's name cannot be a list or a mapping."))
-                mark = key_mark
+                guard.check_tag(event.tag, mark)
+            if key is NO_KEY:
+                raise Stop(guard.make("yaml_key", mark, "A field's name cannot be a list or a mapping."))
             if len(stack) >= max_depth:
-                raise Stop(guard.make("too_deep", event.start_mark, expected=f"at most {max_depth} levels"))
+                raise Stop(guard.make("too_deep", mark, expected=f"at most {max_depth} levels"))
             if event.anchor is not None:  # an alias inside must not find an older value of that name
                 anchors.pop(event.anchor, None)
                 guard.weights.pop(event.anchor, None)
-            in_mapping = kind is MappingStartEvent
-            node = Mapping() if in_mapping else Sequence()
-            stack.append(Frame(node, key, mark, event.anchor))
-            key = NO_KEY
+            held_by, held_mark = key, mark if key is LISTED else key_mark
+            node, key = (Mapping(), NO_KEY) if kind is MappingStartEvent else (Sequence(), LISTED)
+            marks = node.marks
+            stack.append((node, held_by, held_mark, event.anchor))
             continue
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
-            frame = stack.pop()
-            if frame.merges:
-                merge(frame)
-            value, key, mark = frame.node, frame.key, frame.mark
-            if frame.anchor is not None:
-                anchors[frame.anchor] = value
-                guard.weights.pop(frame.anchor, None)
-            node = stack[-1].node if stack else None
-            in_mapping = type(node) is Mapping
+            if len(stack) == 1 and kind is MappingEndEvent:
+                guard.secured_mark = marks.get("secured")
+            if merges:
+                merge(node, merges.pop(len(stack), ()))
+            value, key, mark, anchor = stack.pop()
+            if anchor is not None:
+                anchors[anchor] = value
+                guard.weights.pop(anchor, None)
+            if stack:
+                node = stack[-1][0]
+                marks = node.marks
+            else:
+                node = None
         elif kind is AliasEvent:
             mark = event.start_mark
             value = guard.resolve(event.anchor, mark)
             nodes += guard.weights[event.anchor]
-            if in_mapping and key is NO_KEY:
+            if key is NO_KEY:
                 if not isinstance(value, str):
                     raise Stop(guard.make("yaml_key", mark, "A field's name cannot be a list or a mapping."))
                 key, key_mark = guard.field_name(value, False, mark), mark
@@ -161,18 +166,21 @@ def _build(text: str, guard: Guard) -> tuple[Any, Mark | None]:
         if nodes > max_nodes:
             raise Stop(guard.make("too_many_nodes", mark, expected=f"at most {max_nodes:,}"))
         # A value is whole: hang it where it belongs.
-        if node is None:
+        if not value:
+            guard.has_blanks = True
+        if type(key) is str:
+            node[key] = value
+            marks[key] = mark
+            key = NO_KEY
+        elif node is None:
             root, root_mark = value, mark
-        elif in_mapping:
-            if type(key) is str:
-                node[key] = value
-                node.marks[key] = mark
-            elif key is MERGE_KEY:
+        elif key is LISTED:
+            node.append(value)
+            marks.append(mark)
+        else:
+            if key is MERGE_KEY:
                 guard.note_merge(value, key_mark)
             key = NO_KEY
-        else:
-            node.append(value)
-            node.marks.append(mark)
 
 
 def _root(root: object, mark: Mark | None, guard: Guard) -> Mapping | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from schemas.problem import Problem, problem
@@ -26,20 +27,10 @@ class Sign:
     """A mark in place of a field's name."""
 
 
-NO_KEY = Sign()  # none is waiting for its value
+NO_KEY = Sign()  # none is waiting for its value: the next thing is one
+LISTED = Sign()  # values here have none
 MERGE_KEY = Sign()  # `<<`
 LOST_KEY = Sign()  # its value is read and forgotten, its problem noted
-
-
-@dataclass(slots=True)
-class Frame:
-    """A mapping or list that is still open, and what its parent will hold it by."""
-
-    node: Mapping | Sequence
-    key: Any
-    mark: Any
-    anchor: str | None
-    merges: list[Mapping] = field(default_factory=list)
 
 
 class Guard:
@@ -49,10 +40,14 @@ class Guard:
         self.limits = limits
         self.places = Places(text, first_line)
         self.problems: list[Problem] = []
-        self.secured_line: int | None = None
+        self.has_blanks = False
+        self.secured_mark: Mark | None = None
         # Only escapes and characters beyond ASCII can make a text that needs cleaning.
         self.suspect = "\\" in text or not text.isascii()
-        self.stack: list[Frame] = []
+        self.stack: list[tuple[Mapping | Sequence, Any, Mark, str | None]] = []
+        """The nodes that are open: each, what its parent will hold it by (key, mark), and its anchor."""
+        self.merges: dict[int, list[Mapping]] = {}
+        """By depth, what `<<` of the mapping open there names."""
         self.anchors: dict[str, Any] = {}
         self.weights: dict[str, int] = {}  # of the anchors that an alias has named
         self._borrowed = 0
@@ -69,12 +64,10 @@ class Guard:
     def path(self, key: object) -> str | None:
         """Write where the parser is: the steps of the open nodes, then `key` or the next index."""
         steps: list[str | int] = []
-        for parent, frame in zip([None, *self.stack], self.stack, strict=False):
-            if parent is not None:
-                steps.append(frame.key if isinstance(frame.key, str) else len(parent.node))
+        for (parent, *_), (_, held_by, *_) in pairwise(self.stack):
+            steps.append(held_by if isinstance(held_by, str) else len(parent))
         if self.stack:
-            node = self.stack[-1].node
-            steps.append(key if isinstance(key, str) else len(node))
+            steps.append(key if isinstance(key, str) else len(self.stack[-1][0]))
         return path_text(steps) or None
 
     def check_tag(self, tag: str, mark: Mark) -> None:
@@ -85,9 +78,9 @@ class Guard:
 
     def field_name(self, name: str, plain: bool, mark: Mark) -> str | Sign:
         """Take a field's name, or a sign where it cannot be one."""
-        frame = self.stack[-1]
+        node = self.stack[-1][0]
         if plain and name == "<<":
-            if frame.merges:
+            if len(self.stack) in self.merges:
                 self.note("duplicate_key", mark, "<< is given twice.", field=self.path("<<"))
             return MERGE_KEY
         if len(name) > self.limits.max_key_length:
@@ -98,8 +91,8 @@ class Guard:
         if not name:
             self.note("yaml_key", mark, "A field has no name.")
             return LOST_KEY
-        if name in frame.node:
-            first = self.places.of_mark(frame.node.marks[name])[0] if isinstance(frame.node, Mapping) else 0
+        if name in node:
+            first = self.places.of_mark(node.marks[name])[0] if isinstance(node, Mapping) else 0
             self.note("duplicate_key", mark, f"{excerpt_name(name)} was given on line {first}.", field=self.path(name))
             return LOST_KEY
         return name
@@ -144,14 +137,13 @@ class Guard:
             self._merged += len(source)
             if self._merged > self.limits.max_merge_keys:
                 raise Stop(self.make("too_many_merges", mark, expected=f"{self.limits.max_merge_keys:,} fields"))
-            self.stack[-1].merges.append(source)
+            self.merges.setdefault(len(self.stack), []).append(source)
 
 
-def merge(frame: Frame) -> None:
+def merge(node: Mapping | Sequence, sources: Iterable[Mapping]) -> None:
     """Copy the fields that `<<` names and the mapping itself does not have; the first of several sources wins."""
-    node = frame.node
     if isinstance(node, Mapping):
-        for source in frame.merges:
+        for source in sources:
             for key, value in source.items():
                 if key not in node:
                     node[key] = value

@@ -95,6 +95,8 @@ class Copy:
     contains: list[bytes] = field(default_factory=list)
     """Hashes of the URLs or documents that its items name."""
     content_hash: bytes = b""
+    form: str = field(default="", compare=False, repr=False)
+    """The copy as JSON (`to_form`) as it was when it was edited or read back: it is made once, hashed and stored."""
 
 
 _FIELDS = {
@@ -216,6 +218,7 @@ def from_form(text: str, secured: str | None) -> Copy:
         details=get("details") or {},
         contains=[bytes.fromhex(one) for one in get("contains", ())],
         content_hash=hash_of_form(text),
+        form=text,
     )
 
 

@@ -80,7 +80,8 @@ def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
         details=details_of(article),
         contains=item_hashes(article.items, source, key) if article.items else [],
     )  # fmt: skip
-    copy.content_hash = hash_of_form(to_form(copy))
+    copy.form = to_form(copy)
+    copy.content_hash = hash_of_form(copy.form)
     return copy
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 _PRIMARY = re.compile(r"[a-z]{2,3}")
 _NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\S+|[\w.]+@[\w.]+|[\d_]+")
+_ADDRESS_SIGNS = ("@", "#", "://", "www.")  # without one of them the noise is digits, which make no words
 _WORD = re.compile(r"[^\W\d_]+")
 _MOST = 400  # characters that are looked at: more changes no verdict
 _LEAST = 40  # letters; names and short titles look like any language
@@ -44,6 +45,7 @@ _COMMON = {
 }
 """Words that no text of a language does without. The classifier alone is sure of names: it takes a list of heroes of a game
 for Italian. So what is written in Latin letters must also have some of these."""
+_ANY_COMMON = frozenset().union(*_COMMON.values())
 _OTHER_SCRIPTS = frozenset({"ar", "bg", "el", "fa", "he", "hi", "ja", "ko", "ru", "th", "uk", "zh"})
 """Languages that their letters give away; of the rest none is stored."""
 
@@ -56,30 +58,33 @@ def language_of(locale: str | None) -> str | None:
 
 def language_of_text(text: str) -> str | None:
     """The ISO 639-1 code of the language a text is surely written in, or None."""
-    text = " ".join(_NOISE.sub(" ", text[:_MOST]).split())
+    text = text[:_MOST]
+    if any(sign in text for sign in _ADDRESS_SIGNS):
+        text = _NOISE.sub(" ", text)
     words = _WORD.findall(text.lower())
     letters = sum(map(len, words))
     if letters < _LEAST_DENSE:
         return None
     if _is_plain_english(words):
         return "en"
-    score = _scorer()
-    found, probability = score(text)
+    common = _ANY_COMMON.intersection(words)
+    candidates = [name for name, own in _COMMON.items() if len(common & own) >= _LEAST_COMMON]
+    foreign = 0 if text.isascii() else sum(len(word) for word in words if word[0] > "\u036f")
+    dense = foreign >= _LEAST_DENSE and foreign * 2 > letters
+    if not dense and (letters < _LEAST or not candidates):
+        return None  # whatever the classifier took it for, it would not be believed
+    found, probability = _scorer()(" ".join(_NOISE.sub(" ", text).split()))
     if probability < _SURE:
         return None
     if found in _OTHER_SCRIPTS:
-        foreign = sum(len(word) for word in words if word[0] > "\u036f")
-        return found if foreign >= _LEAST_DENSE and foreign * 2 > letters else None
-    common = _COMMON.get(found)
-    if common is None or letters < _LEAST or len(common.intersection(words)) < _LEAST_COMMON:
-        return None
-    return found
+        return found if dense else None
+    return found if letters >= _LEAST and found in candidates else None
 
 
 def _is_plain_english(words: list[str]) -> bool:
     """Nineteen texts of twenty are English and full of its commonest words: they need no classifier, which costs 300 µs."""
-    common = _COMMON["en"]
-    return len(common.intersection(words)) >= _PLAIN and sum(word in common for word in words) * 7 >= len(words)
+    common = [word for word in words if word in _COMMON["en"]]
+    return len(common) * 7 >= len(words) and len(set(common)) >= _PLAIN
 
 
 def load() -> None:

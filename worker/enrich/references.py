@@ -35,6 +35,8 @@ class ReferenceCopy:
     extra: dict[str, Any] = field(default_factory=dict)
     url_hash: bytes = b""
     content_hash: bytes = b""
+    form: str = field(default="", compare=False, repr=False)
+    """The copy as JSON (`reference_to_form`) as it was when it was edited or read back."""
 
 
 def edit_reference(reference: Organization | Topic) -> ReferenceCopy | None:
@@ -66,7 +68,8 @@ def edit_reference(reference: Organization | Topic) -> ReferenceCopy | None:
             **shared,
         )
     copy.url_hash = reference_hash(copy.taxonomy, copy.subject)
-    copy.content_hash = hash_of_form(reference_to_form(copy))
+    copy.form = reference_to_form(copy)
+    copy.content_hash = hash_of_form(copy.form)
     return copy
 
 
@@ -81,6 +84,7 @@ def reference_from_form(text: str) -> ReferenceCopy:
     copy = ReferenceCopy(**json.loads(text))
     copy.url_hash = reference_hash(copy.taxonomy, copy.subject)
     copy.content_hash = hash_of_form(text)
+    copy.form = text
     return copy
 
 
@@ -89,4 +93,4 @@ def changed_reference_fields(old: ReferenceCopy, new: ReferenceCopy) -> list[str
     return [name for name in _NAMES if getattr(old, name) != getattr(new, name)]
 
 
-_NAMES = tuple(one.name for one in fields(ReferenceCopy) if not one.name.endswith("_hash"))
+_NAMES = tuple(one.name for one in fields(ReferenceCopy) if one.compare and not one.name.endswith("_hash"))

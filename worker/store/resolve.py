@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, Mention, from_form
 from worker.enrich.heat import AllRules
 from worker.store import rows
-from worker.store.bulk import among, fetch, merge, remove
+from worker.store.bulk import fetch, merge, remove
 from worker.store.identity import Claimant, Naming, Teller, meaning, newest_mention
 from worker.store.names import NOTHING, Saying, provider_ids
 from worker.store.pictures import placeholders_among
@@ -44,22 +44,24 @@ class Refresh:
     """Before and after: under which name an article mentions its provider."""
 
 
-def contested(connection: Connection, ids: list[int]) -> tuple[set[bytes], set[bytes]]:
-    """Of articles whose revision moved: the aliases that others claim too, and the stubs that show another's entry."""
-    if not ids:
-        return set(), set()
-    claimed = {row.url_hash for row in fetch(connection, (article_urls.c.url_hash,), article_urls.c.article_id, ids)}
-    rivals = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, claimed)
-    own = set(ids)
-    named: set[bytes] = set()
-    for part in (ids[start : start + 10_000] for start in range(0, len(ids), 10_000)):
-        joined = links.join(articles, articles.c.url_hash == links.c.target_hash)
-        found = select(links.c.target_hash).select_from(joined).where(
-            among(connection, links.c.source_id, part), links.c.kind == "related",
-            articles.c.is_stub, articles.c.named_by != links.c.source_id,
-        )  # fmt: skip
-        named |= set(connection.scalars(found))
-    return {row.url_hash for row in rivals if row.article_id not in own or len(ids) > 1}, named
+def contested(connection: Connection, ids: Iterable[int]) -> set[bytes]:
+    """Of the aliases that the articles `ids` claim, those that others claim too: the newest of them counts."""
+    claims = article_urls.c
+    claimed = {row.url_hash for row in fetch(connection, (claims.url_hash,), claims.article_id, ids)}
+    claimants: dict[bytes, set[int]] = defaultdict(set)
+    for row in fetch(connection, (claims.url_hash, claims.article_id), claims.url_hash, claimed):
+        claimants[row.url_hash].add(row.article_id)
+    return {url_hash for url_hash, of in claimants.items() if len(of) > 1}
+
+
+def named_stubs(connection: Connection, ids: Iterable[int]) -> list[Any]:
+    """The stubs that the articles `ids` name: (target_hash, source_id, id, named_by)."""
+    # By the links, whose key begins with the source: `named_by` alone would read every article there is.
+    joined = links.join(articles, articles.c.url_hash == links.c.target_hash)
+    columns = (links.c.target_hash, links.c.source_id, articles.c.id, articles.c.named_by)
+    return fetch(
+        connection, columns, links.c.source_id, ids, links.c.kind == "related", articles.c.is_stub, source=joined
+    )
 
 
 def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links: list[dict[str, Any]]) -> None:
@@ -104,11 +106,9 @@ def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links
     work.rejudged |= {
         row.source_id for row in others if row.kind == "related" and row.target_id != target[row.target_hash]
     }
-    merge(
-        connection, links,
-        [{**link, "target_id": target[link["target_hash"]]} for link in new_links],
-        ["source_id", "kind", "target_hash"],
-    )  # fmt: skip
+    for link in new_links:
+        link["target_id"] = target[link["target_hash"]]
+    merge(connection, links, new_links, ["source_id", "kind", "target_hash"])
     for url_hash in sorted({row.target_hash for row in others if row.target_id != target[row.target_hash]}):
         connection.execute(update(links).where(links.c.target_hash == url_hash).values(target_id=target[url_hash]))
     # A stub whose URL now means another article is named by nobody.
