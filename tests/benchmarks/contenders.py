@@ -19,7 +19,7 @@ import psycopg
 import sqlalchemy
 
 from tests.benchmarks.generator import Document
-from tests.benchmarks.machine import cpu_seconds, peak_megabytes
+from tests.benchmarks.machine import cpu_by_process, cpu_seconds, peak_megabytes
 from tests.servers import ROOT, Postgres, Valkey, command, copydesk, environment, until
 from worker.intake.producer import Submission, submit_many
 
@@ -35,6 +35,8 @@ class Run:
     seconds: float
     cpu: dict[str, float] = field(default_factory=dict)
     megabytes: list[float] = field(default_factory=list)
+    processes: dict[str, float] = field(default_factory=dict)
+    """CPU seconds of each worker process."""
 
     @property
     def per_second(self) -> float:
@@ -133,16 +135,16 @@ class Worker:
 
 
 class Copydesk:
-    """A production worker with two pool processes."""
+    """A production worker with two pool processes; `link`: with `similar` and stories, which no peer makes."""
 
     name = "copydesk"
     patience = 600  # seconds
 
-    def __init__(self, setting: Setting, **settings: str) -> None:
-        self.setting = setting
+    def __init__(self, setting: Setting, *, link: bool = False, **settings: str) -> None:
+        self.setting, self._link = setting, link
         self.variables = {
             "COPYDESK_REDIS_URL": setting.valkey.url, "COPYDESK_DATABASE_URL": setting.database_url,
-            "COPYDESK_DATA_DIR": str(setting.folder / "desk"), "COPYDESK_CONCURRENCY": "2", "COPYDESK_LOG_FORMAT": "json", **settings,
+            "COPYDESK_DATA_DIR": str(setting.folder / "desk"), "COPYDESK_CONCURRENCY": "2", "COPYDESK_LOG_FORMAT": "json", "COPYDESK_LINK": str(link).lower(), **settings,
         }  # fmt: skip
         self.client = setting.valkey.client()
 
@@ -161,6 +163,18 @@ class Copydesk:
 
     def done(self) -> int:
         return sum(int(count) for count in self.client.hvals(f"copydesk:outcomes:{LANE}"))
+
+    def finish(self) -> None:
+        """Wait until everything is linked too, where it is to be."""
+        if not self._link:
+            return
+        engine = sqlalchemy.create_engine(self.setting.engine_url)
+        with engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            pending = "SELECT EXISTS (SELECT 1 FROM articles WHERE link_state = 'pending')"
+            until(lambda: not connection.exec_driver_sql(pending).scalar(), seconds=self.patience,
+                  what="all is linked", every=0.2)  # fmt: skip
+        engine.dispose()
 
 
 class Peer:
@@ -193,6 +207,9 @@ class Peer:
     def done(self) -> int:
         return int(self.client.get("bench:done") or 0)
 
+    def finish(self) -> None:
+        """What is counted is done."""
+
 
 def throughput(contender: Copydesk | Peer, documents: list[Document], warm: list[Document]) -> Run:
     """Start, warm up, then publish all beside the running worker, until the last is committed."""
@@ -201,18 +218,27 @@ def throughput(contender: Copydesk | Peer, documents: list[Document], warm: list
     try:
         contender.publish(warm)
         _wait(contender, worker, len(warm))
-        before = contender.setting.cpu(worker.pid)
-        started, own = time.perf_counter(), time.process_time()
-        producer = threading.Thread(target=contender.publish, args=(documents,))
-        producer.start()
-        _wait(contender, worker, len(warm) + len(documents))
-        seconds, own = time.perf_counter() - started, time.process_time() - own
-        producer.join()
-        after = contender.setting.cpu(worker.pid)
-        cpu = {part: after[part] - before[part] for part in after}
-        return Run(len(documents), seconds, {**cpu, "producer": own}, peak_megabytes(worker.pid))
+        contender.finish()
+        return measured(contender, worker, documents)
     finally:
         worker.stop()
+
+
+def measured(contender: Copydesk | Peer, worker: Worker, documents: list[Document]) -> Run:
+    """One run of a worker that is up: from the first document published until the last is committed."""
+    done = contender.done()
+    before, processes = contender.setting.cpu(worker.pid), cpu_by_process(worker.pid)
+    started, own = time.perf_counter(), time.process_time()
+    producer = threading.Thread(target=contender.publish, args=(documents,))
+    producer.start()
+    _wait(contender, worker, done + len(documents))
+    contender.finish()
+    seconds, own = time.perf_counter() - started, time.process_time() - own
+    producer.join()
+    after = contender.setting.cpu(worker.pid)
+    cpu = {part: after[part] - before[part] for part in after}
+    spent = {name: used - processes.get(name, 0.0) for name, used in cpu_by_process(worker.pid).items()}
+    return Run(len(documents), seconds, {**cpu, "producer": own}, peak_megabytes(worker.pid), spent)
 
 
 def _wait(contender: Copydesk | Peer, worker: Worker, count: int) -> None:
@@ -262,5 +288,6 @@ __all__ = [
     "Worker",
     "count_rows",
     "limit",
+    "measured",
     "throughput",
 ]

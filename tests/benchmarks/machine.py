@@ -30,6 +30,18 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return total
 
 
+def cpu_by_process(pid: int) -> dict[str, float]:
+    """CPU seconds of each process of a tree so far, by its number and the end of its command."""
+    found = {}
+    for process in tree(pid):
+        try:
+            times, words = process.cpu_times(), " ".join(process.cmdline()[1:])
+        except psutil.NoSuchProcess:
+            continue
+        found[f"{process.pid} {words[-60:]}"] = times.user + times.system
+    return found
+
+
 def peak_megabytes(pid: int) -> list[float]:
     """The peak memory of each process of a tree, largest first."""
     peaks = []

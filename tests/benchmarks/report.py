@@ -8,6 +8,7 @@ from typing import Any
 NAMES = {
     "limit": "the limit: parse, validate, COPY; no queue",
     "copydesk": "Copydesk",
+    "copydesk_all": "Copydesk, with similar articles and stories",
     "celery_batches": "Celery, batches and Core upserts",
     "faststream_batches": "FastStream, batches and Core upserts",
     "celery_afternoon": "Celery, a task a document",
@@ -24,6 +25,16 @@ def table(results: dict[str, Any]) -> str:
 
 
 def _section(name: str, found: dict[str, Any]) -> str:
+    lost = [f"{key} failed: {one['failed']}" for key, one in found.items() if isinstance(one, dict) and "failed" in one]
+    if "failed" in found:
+        return f"failed: {found['failed']}"
+    found = {key: one for key, one in found.items() if not (isinstance(one, dict) and "failed" in one)}
+    return "\n".join([_table(name, found), *lost])
+
+
+def _table(name: str, found: dict[str, Any]) -> str:
+    if name == "goals":
+        return _rows(("", "is", "asked", ""), [(key, *one) for key, one in found.items()])
     if name == "stages":
         return _stages(found)
     if name == "latency":
@@ -55,10 +66,11 @@ def _stages(found: dict[str, Any]) -> str:
             *(f"{one['micros'].get(name, 0):,.0f}" for name in columns),
             f"{one['database']:,.0f}",
             f"{one['statements']:.0f}",
+            f"{one['redis_trips']:.0f}",
         )
         for key, one in found.items()
     ]
-    return _rows(("CPU µs a document", *columns, "database", "statements a batch"), rows)
+    return _rows(("CPU µs a document", *columns, "database", "statements a batch", "scripts a batch"), rows)
 
 
 def _rows(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -70,11 +82,14 @@ def plot(found: dict[str, Any], path: Path) -> None:
     """Documents a second of each contender, as bars."""
     from matplotlib.figure import Figure
 
+    found = {name: run for name, run in found.items() if "per_second" in run}
     names = sorted(found, key=lambda name: found[name]["per_second"])
     rates = [found[name]["per_second"] for name in names]
     figure = Figure(figsize=(8, 0.5 * len(names) + 1), layout="constrained")
     axes = figure.subplots()
-    colours = ["#1f6feb" if name == "copydesk" else "#d0d7de" if name == "limit" else "#8c959f" for name in names]
+    colours = [
+        "#1f6feb" if name.startswith("copydesk") else "#d0d7de" if name == "limit" else "#8c959f" for name in names
+    ]
     bars = axes.barh([NAMES.get(name, name) for name in names], rates, color=colours)
     axes.bar_label(bars, [f"{rate:,.0f}" for rate in rates], padding=4)
     axes.set_xlabel("documents a second, first XADD to last commit, two processes, PostgreSQL on the same two cores")

@@ -20,25 +20,35 @@ from worker.document.limits import Limits
 from worker.intake.connect import connect
 from worker.intake.producer import Submission, submit_many
 from worker.intake.stream import DISPATCHED, GROUP, LeaseQueue
+from worker.runtime import report
 from worker.settings import Settings
-from worker.store import articles, names, write
+from worker.store import articles, dead, heat, names, parts, pictures, references, resolve, write
 from worker.store.engine import make_engine
 from worker.store.migrate import upgrade
 
+_BULK = (
+    ("resolve", "fetch"),
+    *(("write", name) for name in ("merge", "merge_ids", "set_values", "remove", "remove_rows")),
+)
 DOORS: tuple[tuple[str, Any, str], ...] = (
     ("parse", validate, "split"),
     ("parse", validate, "parse"),
     ("validate", pipeline, "read"),
     ("enrich", pipeline, "edit"),
     ("recognise", pipeline, "_recognise"),
-    *(("resolve", module, "fetch") for module in (articles, names, write)),
-    *(("write", module, "merge") for module in (articles, names, write)),
-    ("write", articles, "remove"),
-    ("write", articles, "change"),
+    *(
+        (stage, module, name)
+        for module in (articles, dead, heat, names, parts, pictures, references, resolve, write)
+        for stage, name in _BULK
+        if hasattr(module, name)
+    ),
     ("resolve", pipeline, "write_batch"),  # what is left of it when its reading and writing are taken off: deciding
     ("read", LeaseQueue, "claim"),
     ("settle", LeaseQueue, "keep"),
+    ("settle", LeaseQueue, "suspect"),
     ("settle", LeaseQueue, "settle"),
+    ("settle", report, "announce"),
+    ("settle", report, "count"),
 )
 """Stage, and the name through which it is entered. A stage inside another is counted for itself alone."""
 
@@ -111,15 +121,19 @@ class Bench:
             ids = [id_ for _, id_ in submit_many(self.client, LANE, (Submission(d.raw, "bench", d.key) for d in part))]
             self.client.xreadgroup(GROUP, DISPATCHED, {LANE: ">"}, count=self.batch)
             entries = self.queue.claim("bench", ids, lease_seconds=60, most_bytes=1 << 21)
+            batch = pipeline.Batch(LANE, None, "bench", 3, limits)
             versions = pipeline.process(
-                self.engine, pipeline.Batch(LANE, None, "bench", 3, limits), entries,
-                innocent=lambda ids=ids: self.queue.keep("bench", ids), digest=self.queue.digest,
+                self.engine, batch, entries,
+                innocent=lambda ids=ids: self.queue.keep("bench", ids),
+                suspect=lambda ids=ids: self.queue.suspect("bench", ids),
             )  # fmt: skip
+            report.announce(self.client, versions, "bench")
             self.queue.settle((version.id, str(version.outcome)) for version in versions)
+            report.count(self.client, batch, versions, work_ms=0)
 
     def costs(self, documents: list[Document]) -> Costs:
-        """What `documents` cost. Each claim, keep and settle is one round trip."""
-        self.statements = 0
+        """What `documents` cost. The work of the producer, which is in this process too, is not among it."""
+        self.statements, trips = 0, self._trips()
         database = cpu_seconds(self.setting.database_pids)
         with _clocked() as clock:
             self.work(documents)
@@ -128,8 +142,13 @@ class Bench:
             {stage: spent / count * 1e6 for stage, spent in clock.spent.items()},
             (cpu_seconds(self.setting.database_pids) - database) / count * 1e6,
             self.statements / batches,
-            3.0,
+            (self._trips() - trips) / batches,
         )
+
+    def _trips(self) -> int:
+        """Scripts run, and the pipelines of a tally, by the server's own count."""
+        calls = self.client.info("commandstats")
+        return sum(int(calls.get(f"cmdstat_{name}", {"calls": 0})["calls"]) for name in ("evalsha", "eval"))
 
     def close(self) -> None:
         self.engine.dispose()

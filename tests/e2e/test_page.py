@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.guarded import ACL, GuardedDesk
+from schemas.receipt import Outcome
+from tests.guarded import ACL, GuardedDesk, TlsDesk, make_certificate
 from tests.servers import ROOT, until
 
 PAGE = (ROOT / "schemas" / "README.md").read_text("utf-8")
@@ -39,12 +40,23 @@ def block(heading: str) -> str:
 
 RUN_HERE = {
     "For authors of crawlers", "Shell", "Python", "Node.js, with `redis`", "Node.js, with `ioredis`", "PHP", "Ruby", "Scrapy",
-    "Celery", "Python, with the client of this package", "What you send",
+    "Celery", "Python, with the client of this package", "What you send", "What you get back",
 }  # fmt: skip
 
 
 def test_every_block_of_the_page_is_run():
     assert {heading for heading, _, _ in blocks()} == RUN_HERE
+
+
+def test_every_example_in_a_language_waits_when_it_is_asked_to():
+    languages = RUN_HERE - {"For authors of crawlers", "What you send", "What you get back"}
+    client = "Python, with the client of this package"  # its Producer does
+    assert [heading for heading in languages - {client} if "copydesk:slow-down" not in block(heading)] == []
+
+
+def test_every_outcome_is_told_with_what_to_do():
+    told = re.search(r"^\| outcome .+?\n\n", PAGE, re.MULTILINE | re.DOTALL)[0]
+    assert re.findall(r"^\| `(\w+)`", told, re.MULTILINE) == list(Outcome)
 
 
 def test_what_it_links_to_is_there():
@@ -114,6 +126,17 @@ def test_a_retraction(run, desk):
     until(lambda: "retracted" in desk.copydesk("explain", id_).stdout, what="it is retracted")
 
 
+def test_receipts_as_they_come(run, desk):
+    with desk.client("crawler") as crawler:
+        good, bad = (
+            crawler.xadd("documents", {"raw": raw, "key": key, "reply_to": "replies:crawler:harbour"}).decode()
+            for key, raw in (("good", "---\ntitle: a\n---\n"), ("bad", "---\ntitle: a: b\n---\n"))
+        )
+    printed = run([sys.executable], block("What you get back"), ".py").splitlines()
+    assert {f"{good} good stored", f"{bad} bad rejected"} < set(printed)
+    assert any(line.startswith("error yaml_unquoted_colon 2 ") for line in printed)
+
+
 def test_python(run):
     assert run([sys.executable], block("Python"), ".py") in OUTCOMES
 
@@ -127,6 +150,24 @@ def test_node(run, node_folder, client):
 def test_a_crawler_written_from_the_page_alone_in_a_language_that_is_not_on_it(run):
     """Perl without a Redis client: `crawler.pl` was written from the page and the protocol's own documentation."""
     assert run(["perl"], (Path(__file__).parent / "crawler.pl").read_text("utf-8"), ".pl") in OUTCOMES
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="the Valkey of the wheel is built without TLS")
+def test_the_same_code_works_by_tls(tmp_path, monkeypatch, node_folder):
+    certificate = str(make_certificate(tmp_path) / "cert.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", certificate)
+    programs = {"Shell": "sh", "Python": sys.executable, "PHP": "php", "Ruby": "ruby", "Celery": sys.executable}
+    programs |= {f"Node.js, with `{client}`": "node" for client in ("redis", "ioredis")}
+    with TlsDesk(tmp_path, known=True) as desk:
+        (desk.folder / "story.md").write_text(next(text for _, language, text in blocks() if language == "md"))
+        urls = {"REDIS_URL": desk.url("crawler"), "BROKER_URL": desk.url("worker")}
+        for heading, program in programs.items():
+            file = (node_folder if program == "node" else desk.folder) / "example-tls.mjs"
+            file.write_text(block(heading))
+            command = [program, str(file)]
+            subprocess.run(command, cwd=desk.folder, env={**os.environ, **urls}, timeout=90, check=True)
 
 
 @needs("php", "php-cli")

@@ -38,6 +38,9 @@ def test_a_crawler_sends_waits_and_is_told(desk):
         assert producer.wait(id_).outcome == "stored"
         assert [producer.wait(id_).outcome for _, id_ in producer.submit_many([DOCUMENT] * 2)] == ["unchanged"] * 2
         assert producer.wait(producer.retract("https://harbour-courier.example/ferry")).outcome == "retracted"
+    with desk.client("operator") as operator:
+        told = {fields.get(b"outcome") for _, fields in operator.xrange("articles")}
+    assert told >= {b"stored", b"retracted"}, "a worker may write the change feed"
 
 
 def test_a_crawler_with_plain_commands(desk, crawler):

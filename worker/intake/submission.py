@@ -27,8 +27,9 @@ class SubmissionUnsure(Exception):
     Asking again with the same `once` within ten minutes settles it, and cannot double them.
     """
 
-    def __init__(self, once: str, submissions: Sequence[Submission]) -> None:
-        super().__init__(f"no answer to {len(submissions)} documents; ask again with once={once!r}")
+    def __init__(self, once: str, submissions: Sequence[Submission], cause: Exception) -> None:
+        why = f"{cause} (a worker loads it when it starts)" if is_unknown_function(cause) else str(cause)
+        super().__init__(f"no answer to {len(submissions)} documents; ask again with once={once!r}: {why}")
         self.once = once
         self.submissions = tuple(submissions)
 

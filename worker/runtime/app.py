@@ -55,8 +55,11 @@ def configuration(config: Settings) -> dict[str, Any]:
         "task_acks_late": False,
         "task_reject_on_worker_lost": False,
         "task_time_limit": config.task_seconds,
-        # 0: take claim checks as they come. With 1 the consumer sticks at the second or third network loss (measured).
+        # None is taken that no pool process is free for: what a main process holds when it is killed waits for the lease, and
+        # one that loses its connection has to put it back. By count of messages (1) the consumer sticks at the second or third
+        # network loss (measured); this looks at the pool itself.
         "worker_prefetch_multiplier": 0,
+        "worker_disable_prefetch": True,
         "worker_concurrency": config.concurrency,
         "worker_max_tasks_per_child": 10_000,
         "worker_max_memory_per_child": 400_000,  # KiB; a leak ends here

@@ -40,6 +40,9 @@ _HELD_SECONDS = 0.1  # between looks while nothing may be handed out
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
 _SMALLER_AFTER_A_DEATH = 10
+_QUEUED_CAPS = (
+    4  # so many times the claim checks that full batches would need, and the reaper waits for them to be taken up
+)
 _FORGET_EVERY_SECONDS = 600.0
 _MAINTAIN_EVERY_SECONDS = 300.0  # asked for; of all workers one does it, once an hour
 _COMPLETE_EVERY_SECONDS = 5.0
@@ -263,9 +266,8 @@ class DispatchLoop(threading.Thread):
             )
         lease, cap, batch = self._config.lease_seconds, self._config.pending_cap, self._config.batch_documents
         queued: Any = self._client.llen(self._ingest.app.conf.task_default_queue)
-        if queued + len(celery_state.reserved_requests) >= cap:
-            # They are waiting already. More of the same would have to be put back one by one when the connection breaks,
-            # during which this worker does nothing else (a minute for some thousands, in a fault test).
+        if queued * batch >= _QUEUED_CAPS * cap:
+            # The workers take them up too slowly for the lease; more of the same, and smaller, would make it worse.
             return 0
         returned = queue.reap(lease_seconds=lease, most=cap, whole=True)
         found = queue.reap(lease_seconds=lease, most=cap)

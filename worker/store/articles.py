@@ -6,23 +6,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, from_form
 from worker.enrich.heat import AllRules
 from worker.enrich.topics import topic_slug
 from worker.store import rows
-from worker.store.bulk import among, fetch, merge, remove, set_values
+from worker.store.bulk import fetch, merge_ids, set_values
 from worker.store.heat import Judged, judge_heat, sources_of
 from worker.store.identity import Teller, newest_teller
 from worker.store.names import NOTHING, Saying, note_sayings, provider_ids, topic_ids
-from worker.store.pictures import mark_placeholders, placeholders_among, standings
+from worker.store.parts import Parts, differ, stored_parts, write_difference
+from worker.store.pictures import Picture, mark_placeholders, placeholders_among, standings
 from worker.store.references import load_references
-from worker.store.resolve import Refresh, contested, empty, resolve
+from worker.store.resolve import Refresh, contested, empty, named_stubs, resolve
 from worker.store.tables import article_topics, article_urls, articles, documents, images, links
 
 
@@ -59,22 +60,30 @@ def refresh(
     }
 
     old_ids = [before[url_hash].id for url_hash in (rewritten | left) & before.keys()]
-    pictures = standings(connection, old_ids)
-    meanings = set(rewritten) | left | _forget(connection, old_ids) | set(papers)
-    _write_told(connection, work, rewritten, before)
+    hanging = stored_parts(connection, old_ids)
+    pictures = standings(hanging.pictures(), {row.id: row.title for row in before.values() if not row.is_stub})
+    marked = _write_told(connection, work, rewritten, before)
     empty(connection, [(before[h].id, h, before[h].canonical_url) for h in left], now)
     work.sayings += [(Saying(before[h].provider_id, before[h].provider_name), NOTHING) for h in left]
-    _move_revision(connection, work, {h: before[h] for h in moved})
     work.ids.update({url_hash: before[url_hash].id for url_hash in moved})
 
-    new_links = _write_parts(connection, work, rewritten)
-    meanings |= {row["target_hash"] for row in new_links}
-    meanings |= {claim.url_hash for h in rewritten for claim in work.copies[work.told[h].document_id].claims}
-    moved_ids = [before[url_hash].id for url_hash in moved]
-    rivals, named = contested(connection, moved_ids)
-    resolve(connection, work, meanings | rivals | named, new_links)
+    meanings = left | set(papers) | {h for h in rewritten if h not in before or before[h].is_stub}
+    shown, new_links, changing = _write_parts(connection, work, rewritten, hanging, marked)
+    moved_ids = {before[url_hash].id for url_hash in moved}
+    kept_ids = {before[url_hash].id for url_hash in rewritten & before.keys()}
+    stubs = named_stubs(connection, moved_ids | kept_ids)
+    _move_revision(connection, work, {h: before[h] for h in moved}, stubs)
+    # What such a stub shows follows from who names it in which revision, and from the entry itself.
+    named = {row.target_hash for row in stubs if row.source_id in kept_ids or row.named_by != row.source_id}
+    rivals = contested(connection, moved_ids | kept_ids)
+    resolve(connection, work, meanings | changing | rivals | named, new_links)
     told_ids = {work.ids[url_hash] for url_hash in rewritten}
-    mark_placeholders(connection, pictures, standings(connection, told_ids))
+    mark_placeholders(
+        connection,
+        pictures,
+        standings(shown, {work.ids[h]: work.titles[h] for h in rewritten}),
+        marked | hanging.placeholders(),
+    )
     note_sayings(connection, work.sayings, now)
     judged = judge_heat(connection, told_ids | work.rejudged | sources_of(connection, work.shifted), rules)
     return {url_hash: work.ids[url_hash] for url_hash in work.told}, judged
@@ -99,22 +108,8 @@ def _load_copies(connection: Connection, work: Refresh, hashes: Iterable[bytes])
         work.copies[row.id] = from_form(row.form, row.secured)
 
 
-def _forget(connection: Connection, ids: list[int]) -> set[bytes]:
-    """Remove what articles claimed, named and showed; returns the hashes whose meaning may change by that."""
-    if not ids:
-        return set()
-    hashes = {row.url_hash for row in fetch(connection, (article_urls.c.url_hash,), article_urls.c.article_id, ids)}
-    related = links.c.kind.in_(("related", "contains"))
-    for part in (ids[start : start + 10_000] for start in range(0, len(ids), 10_000)):
-        found = select(links.c.target_hash).where(among(connection, links.c.source_id, part), related)
-        hashes |= set(connection.scalars(found))
-    remove(connection, links, links.c.source_id, ids, related)
-    for table in (article_urls, images, article_topics):
-        remove(connection, table, table.c.article_id, ids)
-    return hashes
-
-
-def _write_told(connection: Connection, work: Refresh, hashes: set[bytes], before: Mapping[bytes, Any]) -> None:
+def _write_told(connection: Connection, work: Refresh, hashes: set[bytes], before: Mapping[bytes, Any]) -> set[bytes]:
+    """The articles themselves. Returns the hashes of those of their images that are placeholders."""
     copies = {h: work.copies[work.told[h].document_id] for h in sorted(hashes)}
     providers = provider_ids(connection, (copy.provider for copy in copies.values()))
     marked = placeholders_among(connection, (image for copy in copies.values() for image in copy.images))
@@ -132,7 +127,7 @@ def _write_told(connection: Connection, work: Refresh, hashes: set[bytes], befor
         )
         for h, copy in copies.items()
     ]
-    merge(connection, articles, values, ["url_hash"], rows.SHOWN)
+    work.ids.update(merge_ids(connection, articles, values, "url_hash", rows.SHOWN))
     for row in values:
         old = before.get(row["url_hash"])
         said = Saying(old.provider_id, old.provider_name) if old is not None else NOTHING
@@ -140,11 +135,10 @@ def _write_told(connection: Connection, work: Refresh, hashes: set[bytes], befor
         decides = (row["quality"], row["published_at"], row["title"])
         if old is not None and (old.quality, old.published_at, old.title) != decides:
             work.shifted.add(old.id)
-    found = fetch(connection, (articles.c.url_hash, articles.c.id), articles.c.url_hash, copies)
-    work.ids.update({row.url_hash: row.id for row in found})
+    return marked
 
 
-def _move_revision(connection: Connection, work: Refresh, moved: Mapping[bytes, Any]) -> None:
+def _move_revision(connection: Connection, work: Refresh, moved: Mapping[bytes, Any], stubs: list[Any]) -> None:
     """Let articles that show the same as before carry their new revision, and the stubs that show their entries too."""
     ids = {row.document_id: h for h, row in moved.items() if row.revision != work.told[h].revision}
     revisions = {moved[h].id: work.told[h].revision for h in ids.values()}
@@ -153,43 +147,48 @@ def _move_revision(connection: Connection, work: Refresh, moved: Mapping[bytes, 
         for row in fetch(connection, (documents.c.id, documents.c.secured), documents.c.id, ids)
     ]
     set_values(connection, articles, values, "id")
-    # By the links, whose key begins with the source: `named_by` alone would read every article there is.
-    stubs = links.join(articles, articles.c.url_hash == links.c.target_hash)
-    shown = (links.c.kind == "related", articles.c.is_stub, articles.c.named_by == links.c.source_id)
-    columns = (articles.c.id, articles.c.named_by)
-    found = fetch(connection, columns, links.c.source_id, revisions, *shown, source=stubs)
-    set_values(connection, articles, [{"id": row.id, "revision": revisions[row.named_by]} for row in found], "id")
-
-
-def _write_parts(connection: Connection, work: Refresh, hashes: set[bytes]) -> list[dict[str, Any]]:
-    """Aliases, images and topics of the articles told anew; returns their links, whose targets are not known yet."""
-    told = [(work.ids[h], work.copies[work.told[h].document_id]) for h in sorted(hashes)]
-    claims = [
-        {"article_id": id_, "claim": claim.claim, "url_hash": claim.url_hash, "url": claim.url}
-        for id_, copy in told for claim in copy.claims
+    values = [
+        {"id": row.id, "revision": revisions[row.source_id]}
+        for row in stubs if row.source_id in revisions and row.named_by == row.source_id
     ]  # fmt: skip
-    merge(connection, article_urls, claims, ["article_id", "claim", "url_hash"])
-    marked = placeholders_among(connection, (image for _, copy in told for image in copy.images))
-    pictures = [row for id_, copy in told for row in rows.image_rows(id_, copy.images, marked)]
-    merge(connection, images, pictures, ["article_id", "rank"])
-    write_topics(
-        connection,
-        [(work.ids[h], copy.topics, work.references.finder.find(work.titles[h], copy.excerpt))
-         for h, copy in ((h, work.copies[work.told[h].document_id]) for h in sorted(hashes))],
+    set_values(connection, articles, values, "id")
+
+
+def _write_parts(
+    connection: Connection, work: Refresh, hashes: set[bytes], before: Parts, marked: set[bytes]
+) -> tuple[list[Picture], list[dict[str, Any]], set[bytes]]:
+    """Aliases, images and topics of the articles told anew, where they differ from those `before`.
+
+    Returns (article, URL hash) of each image, those links that are new (where they lead is not known yet), and the hashes of the URLs that
+    they no longer or newly claim or name.
+    """
+    told = [(work.ids[h], work.titles[h], work.copies[work.told[h].document_id]) for h in sorted(hashes)]
+    claims = differ(
+        article_urls, before,
+        ({"article_id": id_, "claim": claim.claim, "url_hash": claim.url_hash, "url": claim.url}
+         for id_, _, copy in told for claim in copy.claims),
     )  # fmt: skip
-    related = [
-        {"source_id": id_, "kind": "related", "target_hash": mention.url_hash, "target_id": None, "rank": rank}
-        for id_, copy in told for rank, mention in enumerate(copy.related)
-    ]  # fmt: skip
-    items = [
-        {"source_id": id_, "kind": "contains", "target_hash": item, "target_id": None, "rank": rank}
-        for id_, copy in told for rank, item in enumerate(copy.contains)
-    ]  # fmt: skip
-    return related + items
+    write_difference(connection, article_urls, claims)
+    pictures = [row for id_, _, copy in told for row in rows.image_rows(id_, copy.images, marked)]
+    write_difference(connection, images, differ(images, before, pictures))
+    find = work.references.finder.find
+    found = topic_rows(connection, [(id_, copy.topics, find(title, copy.excerpt)) for id_, title, copy in told])
+    write_difference(connection, article_topics, differ(article_topics, before, found))
+    linked = differ(links, before, (
+        {"source_id": id_, "kind": kind, "target_hash": target_hash, "target_id": None, "rank": rank}
+        for id_, _, copy in told
+        for kind, targets in (("related", (one.url_hash for one in copy.related)), ("contains", copy.contains))
+        for rank, target_hash in enumerate(targets)
+    ))  # fmt: skip
+    new = linked.came
+    write_difference(connection, links, replace(linked, came=[]))
+    changing = {key[2] for key in (*claims.gone, *linked.gone)}
+    changing |= {row["url_hash"] for row in claims.came} | {row["target_hash"] for row in new}
+    return [(row["article_id"], row["url_hash"]) for row in pictures], new, changing
 
 
-def write_topics(connection: Connection, told: list[tuple[int, list[str], list[str]]]) -> None:
-    """(article id, names stated, slugs found): each topic once, stated before inferred."""
+def topic_rows(connection: Connection, told: list[tuple[int, list[str], list[str]]]) -> list[dict[str, Any]]:
+    """(article id, names stated, slugs found): the rows, stated before inferred; the first of a topic counts."""
     ids = topic_ids(connection, (name for _, stated, found in told for name in (*stated, *found)))
     stated_rows = [
         {"article_id": id_, "topic_id": ids[topic_slug(name)], "rank": rank, "origin": "stated"}
@@ -199,6 +198,4 @@ def write_topics(connection: Connection, told: list[tuple[int, list[str], list[s
         {"article_id": id_, "topic_id": ids[slug], "rank": rank, "origin": "inferred"}
         for id_, _, found in told for rank, slug in enumerate(found)
     ]  # fmt: skip
-    # Two merges: of two rows in one, which stays would be the database's choice.
-    merge(connection, article_topics, stated_rows, ["article_id", "topic_id"])
-    merge(connection, article_topics, found_rows, ["article_id", "topic_id"])
+    return stated_rows + found_rows

@@ -1,24 +1,30 @@
-"""Many rows in one statement, on both databases: `unnest` of arrays on PostgreSQL, `executemany` on SQLite."""
+"""Many rows in one statement, on both databases: `unnest` of arrays on PostgreSQL, `executemany` on SQLite.
+
+Ingest runs some forty of these a batch, so each statement is built once and kept; a look-up with conditions of its own is
+built each time.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, FromClause, Row, Table, any_, bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine import Connection
+from sqlalchemy import ARRAY, Column, FromClause, Row, Select, Table, any_, bindparam, delete, select, text
+from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.sql.elements import ColumnElement
 
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+from worker.store.arrays import is_json, kind_of
+from worker.store.columns import UtcDateTime
+
+_KEPT = 512  # statements; there are about a hundred
 
 
 def among(connection: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """`column IN values` as one array parameter where the database has arrays."""
-    if connection.dialect.name == "postgresql":
+    if _has_arrays(connection):
         return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
     return column.in_(list(values))
 
@@ -35,8 +41,15 @@ def fetch(
     wanted = list(dict.fromkeys(values))
     found: list[Row[Any]] = []
     for part in _parts(wanted):
-        query = select(*columns).where(among(connection, column, part), *where)
-        found += connection.execute(query if source is None else query.select_from(source)).all()
+        if where or source is not None:
+            query = select(*columns).where(among(connection, column, part), *where)
+            found += connection.execute(query if source is None else query.select_from(source)).all()
+        elif _has_arrays(connection):
+            found += connection.execute(
+                _array_query(tuple(columns), column), {"wanted": kind_of(column).array(part)}
+            ).all()
+        else:
+            found += connection.execute(_list_query(tuple(columns), column), {"wanted": _padded(part)}).all()
     return found
 
 
@@ -44,6 +57,19 @@ def remove(connection: Connection, table: Table, column: Any, values: Iterable[A
     """Delete the rows whose `column` is among `values`."""
     for part in _parts(list(dict.fromkeys(values))):
         connection.execute(delete(table).where(among(connection, column, part), *where))
+
+
+def remove_rows(connection: Connection, table: Table, names: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> None:
+    """Delete the rows that `keys`, values of the columns `names`, tell."""
+    if not keys:
+        return
+    if _has_arrays(connection):
+        arrays = tuple(
+            kind_of(table.c[n]).array(values) for n, values in zip(names, zip(*keys, strict=True), strict=True)
+        )
+        connection.exec_driver_sql(_postgres_remove(table, tuple(names)), arrays)
+    else:
+        connection.exec_driver_sql(_sqlite_remove(table, tuple(names)), list(keys))
 
 
 def merge(
@@ -57,78 +83,157 @@ def merge(
     if not rows:
         return
     names = tuple(rows[0])
-    if connection.dialect.name == "postgresql":
-        statement = _postgres_merge(table, names, tuple(keys), tuple(updates))
-        convert = [_json_text if _is_json(table.c[name]) else None for name in names]
-        arrays = [
-            [row[name] for row in rows] if fix is None else [fix(row[name]) for row in rows]
-            for name, fix in zip(names, convert, strict=True)
-        ]
-        connection.exec_driver_sql(statement, tuple(arrays))
-        return
-    insert = sqlite_insert(table)
-    if updates:
-        insert = insert.on_conflict_do_update(
-            index_elements=list(keys), set_={name: insert.excluded[name] for name in updates}
-        )
+    if _has_arrays(connection):
+        _send_arrays(connection, _postgres_merge(table, names, tuple(keys), tuple(updates)), table, names, rows)
     else:
-        insert = insert.on_conflict_do_nothing(index_elements=list(keys))
-    connection.execute(insert, list(rows))
+        _send_rows(connection, _sqlite_merge(table, names, tuple(keys), tuple(updates)), table, names, rows)
+
+
+def merge_ids(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str, updates: Sequence[str]
+) -> dict[Any, int]:
+    """As `merge` with updates; returns the key of each of `rows` → its id."""
+    if not rows:
+        return {}
+    names = tuple(rows[0])
+    if _has_arrays(connection):
+        statement = f'{_postgres_merge(table, names, (key,), tuple(updates))} RETURNING "{key}", id'
+        found = _send_arrays(connection, statement, table, names, rows)
+        return _pairs(found.all())
+    merge(connection, table, rows, [key], updates)
+    column = table.c[key]
+    return _pairs(fetch(connection, (column, table.c.id), column, [row[key] for row in rows]))
+
+
+def _pairs(rows: Iterable[Any]) -> dict[Any, int]:
+    return {key: id_ for key, id_ in rows}  # noqa: C416  dict() does not take rows of an unknown length
 
 
 def set_values(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str) -> None:
-    """Set, in the row that each of `rows` names by `key`, its other values. No JSON among them."""
+    """Set, in the row that each of `rows` names by `key`, its other values."""
     if not rows:
         return
-    names = [name for name in rows[0] if name != key]
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(
-            _postgres_set(table, tuple(names), key), tuple([row[name] for row in rows] for name in (key, *names))
-        )
-        return
-    statement = update(table).where(table.c[key] == bindparam("b_key"))
-    statement = statement.values({name: bindparam(f"b_{name}") for name in names})
-    values = [{"b_key": row[key], **{f"b_{name}": row[name] for name in names}} for row in rows]
-    connection.execute(statement, values)
+    names = tuple(name for name in rows[0] if name != key)
+    if _has_arrays(connection):
+        _send_arrays(connection, _postgres_set(table, names, key), table, (key, *names), rows)
+    else:
+        _send_rows(connection, _sqlite_set(table, names, key), table, (*names, key), rows)
+
+
+def _has_arrays(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def _send_arrays(
+    connection: Connection, statement: str, table: Table, names: Sequence[str], rows: Sequence[dict[str, Any]]
+) -> CursorResult[Any]:
+    arrays = tuple(kind_of(table.c[name]).array([row[name] for row in rows]) for name in names)
+    return connection.exec_driver_sql(statement, arrays)
+
+
+def _send_rows(
+    connection: Connection, statement: str, table: Table, names: tuple[str, ...], rows: Sequence[dict[str, Any]]
+) -> None:
+    columns = [
+        [row[name] for row in rows] if change is None else [change(row[name]) for row in rows]
+        for name, change in zip(names, _changes(table, names), strict=True)
+    ]
+    connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+
+
+@functools.lru_cache(_KEPT)
+def _array_query(columns: tuple[Any, ...], column: Any) -> Select[Any]:
+    condition = text(f"{column.table.name}.{column.name} = ANY (:wanted)").bindparams(bindparam("wanted"))
+    return select(*columns).where(condition)
+
+
+@functools.lru_cache(_KEPT)
+def _list_query(columns: tuple[Any, ...], column: Any) -> Select[Any]:
+    return select(*columns).where(column.in_(bindparam("wanted", expanding=True)))
+
+
+def _padded(values: list[Any]) -> list[Any]:
+    """The values, the last repeated, so that there are few lengths: SQLite prepares a statement for each."""
+    size = 1 << (len(values) - 1).bit_length()
+    return values + values[-1:] * (size - len(values))
 
 
 @functools.cache
 def _postgres_set(table: Table, names: tuple[str, ...], key: str) -> str:
-    columns = (key, *names)
-    arrays = ", ".join(f"%s::{_type_name(table.c[name])}[]" for name in columns)
-    quoted = ", ".join(f'"{name}"' for name in columns)
     sets = ", ".join(f'"{name}" = u."{name}"' for name in names)
-    return f'UPDATE "{table.name}" t SET {sets} FROM unnest({arrays}) AS u({quoted}) WHERE t."{key}" = u."{key}"'  # noqa: S608  names come from the tables
+    columns = (key, *names)
+    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, columns)} WHERE t."{key}" = u."{key}"'  # noqa: S608  names come from the tables
 
 
 @functools.cache
 def _postgres_merge(table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: tuple[str, ...]) -> str:
-    quoted = ", ".join(f'"{name}"' for name in names)
-    arrays, picks = [], []
-    for name in names:
-        kind = "text" if _is_json(table.c[name]) else _type_name(table.c[name])
-        arrays.append(f"%s::{kind}[]")
-        picks.append(f'u."{name}"::jsonb' if _is_json(table.c[name]) else f'u."{name}"')
-    action = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in update)
-    conflict = f"DO UPDATE SET {action}" if action else "DO NOTHING"
-    target = ", ".join(f'"{key}"' for key in keys)
+    # No SELECT *: a column's own order is not that of the names.
+    picks = ", ".join(f'u."{name}"' for name in names)
     return (
-        f'INSERT INTO "{table.name}" ({quoted}) SELECT {", ".join(picks)} '  # noqa: S608  names come from the tables
-        f"FROM unnest({', '.join(arrays)}) AS u({quoted}) ON CONFLICT ({target}) {conflict}"
+        f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)} '  # noqa: S608  names come from the tables
+        f"{_on_conflict(keys, update)}"
     )
 
 
-def _type_name(column: Column[Any]) -> str:
-    name = column.type.compile(dialect=_DIALECT)
-    return name.split(" COLLATE")[0]
+def _unnested(table: Table, names: Sequence[str]) -> str:
+    arrays = ", ".join(f"%s::{kind_of(table.c[name]).name}[]" for name in names)
+    return f"unnest({arrays}) AS u({_quoted(names)})"
 
 
-def _is_json(column: Column[Any]) -> bool:
-    return column.type._type_affinity is not None and column.type.__class__.__name__ == "JSON"
+@functools.cache
+def _postgres_remove(table: Table, names: tuple[str, ...]) -> str:
+    same = " AND ".join(f't."{name}" = u."{name}"' for name in names)
+    return f'DELETE FROM "{table.name}" t USING {_unnested(table, names)} WHERE {same}'  # noqa: S608  names come from the tables
 
 
-def _json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+@functools.cache
+def _sqlite_remove(table: Table, names: tuple[str, ...]) -> str:
+    same = " AND ".join(f'"{name}" = ?' for name in names)
+    return f'DELETE FROM "{table.name}" WHERE {same}'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _sqlite_set(table: Table, names: tuple[str, ...], key: str) -> str:
+    sets = ", ".join(f'"{name}" = ?' for name in names)
+    return f'UPDATE "{table.name}" SET {sets} WHERE "{key}" = ?'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _sqlite_merge(table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: tuple[str, ...]) -> str:
+    marks = ", ".join("?" * len(names))
+    return f'INSERT INTO "{table.name}" ({_quoted(names)}) VALUES ({marks}) {_on_conflict(keys, update)}'  # noqa: S608  names come from the tables
+
+
+def _on_conflict(keys: Sequence[str], update: Sequence[str]) -> str:
+    sets = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in update)
+    return f"ON CONFLICT ({_quoted(keys)}) {f'DO UPDATE SET {sets}' if sets else 'DO NOTHING'}"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+@functools.cache
+def _changes(table: Table, names: tuple[str, ...]) -> list[Callable[[Any], Any] | None]:
+    """How SQLite's driver is given the values of each column; None: as they are."""
+    return [_change(table.c[name]) for name in names]
+
+
+def _change(column: Column[Any]) -> Callable[[Any], Any] | None:
+    if is_json(column):
+        return _json_text
+    return _time_text if isinstance(column.type, UtcDateTime) else None
+
+
+def _json_text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+def _time_text(value: datetime | None) -> str | None:
+    """As SQLAlchemy writes a time on SQLite, which has no type for it."""
+    if value is None:
+        return None
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _parts(values: list[Any], size: int = 10_000) -> Iterable[list[Any]]:

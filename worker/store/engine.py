@@ -60,10 +60,13 @@ def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False) 
 def _prepare_postgresql(engine: Engine) -> None:
     from psycopg.types.array import ListBinaryDumper
 
+    from worker.store.arrays import register
+
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
         # As text every quote in every element is escaped, one call each: half the client's CPU for a batch.
         connection.adapters.register_dumper(list, ListBinaryDumper)
+        register(connection)
 
 
 def _prepare_sqlite(engine: Engine, *, lean: bool) -> None:

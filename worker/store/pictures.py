@@ -7,7 +7,7 @@ Only articles that a document tells count. A URL is counted when a title comes t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import distinct, func, select, update
 from sqlalchemy.engine import Connection
@@ -16,6 +16,9 @@ from worker.enrich.copy import ImageRef
 from worker.enrich.pictures import best_image, image_hash, is_placeholder
 from worker.store.bulk import among, fetch, merge, remove, set_values
 from worker.store.tables import articles, images, placeholder_images
+
+Picture = tuple[int, bytes | None]
+"""The article that shows it, and the image's URL hash."""
 
 Standing = tuple[bytes, str]
 """An image's URL hash, and a title it stands under."""
@@ -30,20 +33,22 @@ def placeholders_among(connection: Connection, pictures: Iterable[ImageRef]) -> 
     return {row.url_hash for row in fetch(connection, (column,), column, hashes)}
 
 
-def standings(connection: Connection, ids: Iterable[int]) -> set[Standing]:
-    """The images of articles that documents tell, each with the article's title."""
-    title = {row.id: row.title for row in fetch(
-        connection, (articles.c.id, articles.c.title, articles.c.is_stub), articles.c.id, ids) if not row.is_stub}  # fmt: skip
-    found = fetch(connection, (images.c.article_id, images.c.url_hash), images.c.article_id, title)
-    return {(row.url_hash, title[row.article_id] or "") for row in found if row.url_hash is not None}
+def standings(pictures: Iterable[Picture], titles: Mapping[int, str | None]) -> set[Standing]:
+    """The images of articles that documents tell: `titles` are theirs, by id."""
+    return {
+        (url_hash, titles[article_id] or "")
+        for article_id, url_hash in pictures if article_id in titles and url_hash is not None
+    }  # fmt: skip
 
 
-def mark_placeholders(connection: Connection, before: set[Standing], after: set[Standing]) -> None:
-    """Mark and unmark images by the titles that came and went, and choose anew where that changes an article's best."""
+def mark_placeholders(connection: Connection, before: set[Standing], after: set[Standing], marked: set[bytes]) -> None:
+    """Mark and unmark images by the titles that came and went, and choose anew where that changes an article's best.
+
+    `marked`: of all these images those that are marked already.
+    """
     came = {url for url, _ in after - before}
     went = {url for url, _ in before - after}
     column = placeholder_images.c.url_hash
-    marked = {row.url_hash for row in fetch(connection, (column,), column, came | went)}
     titles = _count_titles(connection, (came - marked) | (went & marked))
     several = {digest for digest, (url, count) in titles.items() if is_placeholder(url, count)}
     new, old = several - marked, (went & marked) - several

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, Mention, from_form
 from worker.enrich.heat import AllRules
 from worker.store import rows
-from worker.store.bulk import among, fetch, merge, remove
+from worker.store.bulk import fetch, merge, merge_ids, remove
 from worker.store.identity import Claimant, Naming, Teller, meaning, newest_mention
 from worker.store.names import NOTHING, Saying, provider_ids
 from worker.store.pictures import placeholders_among
@@ -44,22 +44,24 @@ class Refresh:
     """Before and after: under which name an article mentions its provider."""
 
 
-def contested(connection: Connection, ids: list[int]) -> tuple[set[bytes], set[bytes]]:
-    """Of articles whose revision moved: the aliases that others claim too, and the stubs that show another's entry."""
-    if not ids:
-        return set(), set()
-    claimed = {row.url_hash for row in fetch(connection, (article_urls.c.url_hash,), article_urls.c.article_id, ids)}
-    rivals = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, claimed)
-    own = set(ids)
-    named: set[bytes] = set()
-    for part in (ids[start : start + 10_000] for start in range(0, len(ids), 10_000)):
-        joined = links.join(articles, articles.c.url_hash == links.c.target_hash)
-        found = select(links.c.target_hash).select_from(joined).where(
-            among(connection, links.c.source_id, part), links.c.kind == "related",
-            articles.c.is_stub, articles.c.named_by != links.c.source_id,
-        )  # fmt: skip
-        named |= set(connection.scalars(found))
-    return {row.url_hash for row in rivals if row.article_id not in own or len(ids) > 1}, named
+def contested(connection: Connection, ids: Iterable[int]) -> set[bytes]:
+    """Of the aliases that the articles `ids` claim, those that others claim too: the newest of them counts."""
+    claims = article_urls.c
+    claimed = {row.url_hash for row in fetch(connection, (claims.url_hash,), claims.article_id, ids)}
+    claimants: dict[bytes, set[int]] = defaultdict(set)
+    for row in fetch(connection, (claims.url_hash, claims.article_id), claims.url_hash, claimed):
+        claimants[row.url_hash].add(row.article_id)
+    return {url_hash for url_hash, of in claimants.items() if len(of) > 1}
+
+
+def named_stubs(connection: Connection, ids: Iterable[int]) -> list[Any]:
+    """The stubs that the articles `ids` name: (target_hash, source_id, id, named_by)."""
+    # By the links, whose key begins with the source: `named_by` alone would read every article there is.
+    joined = links.join(articles, articles.c.url_hash == links.c.target_hash)
+    columns = (links.c.target_hash, links.c.source_id, articles.c.id, articles.c.named_by)
+    return fetch(
+        connection, columns, links.c.source_id, ids, links.c.kind == "related", articles.c.is_stub, source=joined
+    )
 
 
 def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links: list[dict[str, Any]]) -> None:
@@ -69,25 +71,22 @@ def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links
                articles.c.title, articles.c.provider_id, articles.c.provider_name)  # fmt: skip
     present = {row.url_hash: row for row in fetch(connection, columns, articles.c.url_hash, hashes)}
     told = {h: row.id for h, row in present.items() if not row.is_stub}
-    claims: dict[bytes, list[Claimant]] = defaultdict(list)
-    found = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, hashes)
-    live = {row.id: row.revision for row in fetch(
-        connection, (articles.c.id, articles.c.revision), articles.c.id, {row.article_id for row in found})}  # fmt: skip
-    for row in found:
-        claims[row.url_hash].append(Claimant(row.article_id, live[row.article_id]))
-    means = {h: meaning(h, told, claims) for h in hashes}
-    _find_documents(connection, means, hashes, new_links)
-
-    namings: dict[bytes, list[Naming]] = defaultdict(list)
-    others = fetch(
-        connection,
-        (links.c.target_hash, links.c.source_id, links.c.kind, links.c.target_id),
-        links.c.target_hash,
-        hashes,
-    )
+    claimed = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, hashes)
+    link_columns = (links.c.target_hash, links.c.source_id, links.c.kind, links.c.target_id)
+    others = fetch(connection, link_columns, links.c.target_hash, hashes)
     named_by = {row.source_id for row in others if row.kind == "related"} | {row["source_id"] for row in new_links}
     revisions = {row.id: row.revision for row in fetch(
-        connection, (articles.c.id, articles.c.revision), articles.c.id, named_by)}  # fmt: skip
+        connection, (articles.c.id, articles.c.revision), articles.c.id,
+        named_by | {row.article_id for row in claimed})}  # fmt: skip
+    claims: dict[bytes, list[Claimant]] = defaultdict(list)
+    for row in claimed:
+        claims[row.url_hash].append(Claimant(row.article_id, revisions[row.article_id]))
+    means = {h: meaning(h, told, claims) for h in hashes}
+    items = {row.target_hash for row in others if row.kind == "contains"}
+    items |= {row["target_hash"] for row in new_links if row["kind"] == "contains"}
+    means.update(_told_documents(connection, items))
+
+    namings: dict[bytes, list[Naming]] = defaultdict(list)
     for row in others:
         if row.kind == "related":
             namings[row.target_hash].append(Naming(row.source_id, revisions[row.source_id]))
@@ -104,11 +103,9 @@ def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links
     work.rejudged |= {
         row.source_id for row in others if row.kind == "related" and row.target_id != target[row.target_hash]
     }
-    merge(
-        connection, links,
-        [{**link, "target_id": target[link["target_hash"]]} for link in new_links],
-        ["source_id", "kind", "target_hash"],
-    )  # fmt: skip
+    for link in new_links:
+        link["target_id"] = target[link["target_hash"]]
+    merge(connection, links, new_links, ["source_id", "kind", "target_hash"])
     for url_hash in sorted({row.target_hash for row in others if row.target_id != target[row.target_hash]}):
         connection.execute(update(links).where(links.c.target_hash == url_hash).values(target_id=target[url_hash]))
     # A stub whose URL now means another article is named by nobody.
@@ -145,10 +142,9 @@ def _write_stubs(
         )
         for h in sorted(stale)
     ]  # fmt: skip
-    merge(connection, articles, values, ["url_hash"], rows.SHOWN)
-    found = fetch(connection, (articles.c.url_hash, articles.c.id), articles.c.url_hash, stale)
-    work.ids.update({row.url_hash: row.id for row in found})
-    remove(connection, images, images.c.article_id, [work.ids[h] for h in stale] + [id_ for id_, _, _ in orphans])
+    work.ids.update(merge_ids(connection, articles, values, "url_hash", rows.SHOWN))
+    shown = [present[h].id for h in stale if h in present]
+    remove(connection, images, images.c.article_id, shown + [id_ for id_, _, _ in orphans])
     pictures = [row for h in sorted(stale) for row in rows.image_rows(work.ids[h], mentions[h].images, marked)]
     merge(connection, images, pictures, ["article_id", "rank"])
     for row in values:
@@ -179,12 +175,8 @@ def _note_stub(work: Refresh, row: dict[str, Any], before: Any) -> None:
         work.shifted.add(before.id)
 
 
-def _find_documents(
-    connection: Connection, means: dict[bytes, int | None], hashes: set[bytes], new_links: list[dict[str, Any]]
-) -> None:
+def _told_documents(connection: Connection, named: set[bytes]) -> dict[bytes, int | None]:
     """Items of collections name documents by source and key: they mean what these tell now. Makes no stubs."""
-    found = fetch(connection, (links.c.target_hash,), links.c.target_hash, hashes, links.c.kind == "contains")
-    named = {row.target_hash for row in found} | {row["target_hash"] for row in new_links if row["kind"] == "contains"}
     columns = (documents.c.doc_hash, documents.c.article_hash)
     live = (~documents.c.retracted, documents.c.taxonomy.is_(None))
     papers = fetch(connection, columns, documents.c.doc_hash, named, *live)
@@ -193,7 +185,7 @@ def _find_documents(
         ~articles.c.is_stub,
     )  # fmt: skip
     tells = {row.url_hash: row.id for row in told}
-    means.update({row.doc_hash: tells.get(row.article_hash) for row in papers})
+    return {row.doc_hash: tells.get(row.article_hash) for row in papers}
 
 
 def empty(connection: Connection, left: list[tuple[int, bytes, str | None]], now: datetime) -> None:

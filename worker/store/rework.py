@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, from_form
 from worker.enrich.heat import AllRules
-from worker.store.articles import refresh, write_topics
-from worker.store.bulk import fetch, remove
+from worker.store.articles import refresh, topic_rows
+from worker.store.bulk import fetch, merge, remove
 from worker.store.engine import enter_writer
 from worker.store.names import count_names
 from worker.store.references import load_references
@@ -84,4 +85,13 @@ def _write_found_topics(connection: Connection, looked_at: list[tuple[int, Copy,
         (id_, copy.topics, found) for id_, copy, found in looked_at if found or id_ in before
     ]
     remove(connection, article_topics, column, [id_ for id_, _, _ in wanted], inferred)
-    write_topics(connection, wanted)
+    # A topic that is stated already stays so.
+    merge(connection, article_topics, _once(topic_rows(connection, wanted)), ["article_id", "topic_id"])
+
+
+def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first of each topic of an article; of two rows in one statement the database would choose."""
+    first: dict[tuple[int, int], dict[str, Any]] = {}
+    for row in rows:
+        first.setdefault((row["article_id"], row["topic_id"]), row)
+    return list(first.values())

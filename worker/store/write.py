@@ -19,7 +19,7 @@ from worker.enrich.references import ReferenceCopy, changed_reference_fields, re
 from worker.enrich.urls import document_hash
 from worker.observe.failpoints import failpoint
 from worker.store.articles import refresh
-from worker.store.bulk import fetch, merge
+from worker.store.bulk import fetch, merge, merge_ids
 from worker.store.dead import conclude_replays, keep_dead, problems_of
 from worker.store.engine import enter_writer
 from worker.store.heat import compare_heat
@@ -163,9 +163,11 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
         if isinstance(content, Copy)
     }
     failpoint("store.documents")
+    # What names a document means the article that it tells.
+    moved = {h for h in latest if h not in stored or stored[h].article_hash != states[h].article_hash}
     refresh_references(connection, {h: subjects[h] for h in touched & subjects.keys()}, now)
     article_ids, judged = refresh(
-        connection, touched - subjects.keys(), by_id, now, rules=rules, papers=latest.keys()
+        connection, touched - subjects.keys(), by_id, now, rules=rules, papers=moved
     )  # fmt: skip
     for version in versions:
         doc_hash = hashes[id(version)]
@@ -209,7 +211,7 @@ def _change(version: Version) -> Change:
 
 
 def _form(content: Content) -> str:
-    return to_form(content) if isinstance(content, Copy) else reference_to_form(content)
+    return (content.form or to_form(content)) if isinstance(content, Copy) else reference_to_form(content)
 
 
 def _secured(version: Version) -> str | None:
@@ -228,7 +230,7 @@ def _write_documents(
     for doc_hash in sorted(latest):
         version, state, old = latest[doc_hash], states[doc_hash], stored.get(doc_hash)
         content = contents.get(doc_hash)
-        recognised = version.recognised is not None
+        secured = _secured(version) or (old.secured if version.recognised is not None and old else None)
         rows.append(
             {
                 "doc_hash": doc_hash,
@@ -243,18 +245,12 @@ def _write_documents(
                 "form": None if state.retracted else _form(content) if content else old.form if old else None,
                 "taxonomy": getattr(content, "taxonomy", None) if content or not old else old.taxonomy,
                 "pipeline_version": PIPELINE_VERSION if content or not old else old.pipeline_version,
-                "secured": None
-                if state.retracted
-                else _secured(version) or (old.secured if recognised and old else None),
+                "secured": None if state.retracted else secured,
                 "changed_at": now,
             }
         )
     names = tuple(rows[0]) if rows else ()
-    merge(connection, documents, rows, ["doc_hash"], [name for name in names if name != "doc_hash"])
-    return {
-        row.doc_hash: row.id
-        for row in fetch(connection, (documents.c.doc_hash, documents.c.id), documents.c.doc_hash, latest)
-    }
+    return merge_ids(connection, documents, rows, "doc_hash", [name for name in names if name != "doc_hash"])
 
 
 def _write_receipts(

@@ -1,11 +1,14 @@
 """What lies on Celery's list is checked before kombu stumbles over it."""
 
 import base64
+import json
 import time
 
 import pytest
+from kombu import Connection, Exchange, Queue
+from kombu.transport import TRANSPORT_ALIASES
 
-from worker.runtime.transport import Channel, _fault
+from worker.runtime.transport import Channel, Transport, _fault
 
 TASK = {
     "body": base64.b64encode(b'[["documents", ["1-1"]], {}, {}]').decode(),
@@ -48,3 +51,26 @@ def test_a_subscription_that_stays_silent_does_not_hold_the_main_process(redis_c
         started = time.monotonic()
         assert Channel._receive_one(object.__new__(Channel), subscription) is None
         assert time.monotonic() - started < 5
+
+
+def test_what_nobody_acknowledged_is_put_back_in_a_few_round_trips_and_without_garbage(
+    valkey, redis_client, monkeypatch
+):
+    monkeypatch.setitem(TRANSPORT_ALIASES, "redis", f"{Transport.__module__}:Transport")
+    known = {**TASK["properties"], "delivery_info": {"exchange": "copydesk", "routing_key": "copydesk"}}
+    for number in range(300):
+        redis_client.rpush("copydesk", json.dumps({**TASK, "properties": {**known, "delivery_tag": str(number)}}))
+    with Connection(valkey.url.replace("unix://", "redis+socket://", 1)) as connection:
+        channel = connection.channel()
+        Queue("copydesk", Exchange("copydesk"), "copydesk")(channel).declare()
+        for _ in range(300):
+            channel.basic_get("copydesk")
+        assert redis_client.hlen("unacked") == 300
+        channel.basic_ack("7")
+        redis_client.hset("unacked", "8", "garbage")
+        before = redis_client.info("stats")["total_commands_processed"]
+        channel.qos.restore_unacked_once()
+        assert redis_client.info("stats")["total_commands_processed"] - before < 300 + 30
+    tags = [json.loads(message)["properties"]["delivery_tag"] for message in redis_client.lrange("copydesk", 0, -1)]
+    assert sorted(map(int, tags)) == [number for number in range(300) if number not in (7, 8)]
+    assert not redis_client.exists("unacked", "unacked_index")

@@ -1,0 +1,124 @@
+"""The desk's own tables: what was received and came of it, what is left to do, who leads. Readers need none of them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Date, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+
+from worker.store.columns import ID, JSON_, REVISION, UtcDateTime, metadata
+
+reference_state = Table(
+    "reference_state",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("token", String(32), nullable=False, comment="another after each change of a reference document"),
+)
+
+enrichment_work = Table(
+    "enrichment_work",
+    metadata,
+    Column(
+        "kind", String(16), primary_key=True, comment="names: of a provider; articles: of a provider, or of all (0)"
+    ),
+    Column("subject_id", ID, primary_key=True, autoincrement=False),
+    Column("cursor", ID, nullable=False, comment="the last article that is done"),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False, comment="articles when it began"),
+    Column("since", UtcDateTime, nullable=False),
+)
+
+document_frequencies = Table(
+    "document_frequencies",
+    metadata,
+    Column("day", Date, primary_key=True, comment="of arrival, completed"),
+    Column("documents", Integer, nullable=False),
+    Column("counts", LargeBinary, nullable=False, comment="in how many of them each hashed feature occurs, compressed"),
+)
+
+leaders = Table(
+    "leaders",
+    metadata,
+    Column("role", String(16), primary_key=True, comment="what only one process may do"),
+    Column(
+        "token", BigInteger, nullable=False, comment="fences: greater with each leader, checked in each of its writes"
+    ),
+    Column("holder", Text, nullable=False, comment="host and process"),
+    Column("expires_at", UtcDateTime, nullable=False, comment="by the database's clock; afterwards anybody may lead"),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("highest", REVISION, nullable=False, comment="the highest id that has a receipt, in the form of revisions"),
+)
+
+raw_documents = Table(
+    "raw_documents",
+    metadata,
+    Column("sha256", LargeBinary(32), primary_key=True),
+    Column("size", BigInteger, nullable=False, comment="bytes that were sent"),
+    Column("bytes", LargeBinary, nullable=False, comment="all of them, or beyond the size limit the first 64 KiB"),
+    Column("last_seen_at", UtcDateTime, nullable=False, index=True),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("id", String(48), primary_key=True, comment="what XADD returned"),
+    Column("outcome", String(16), nullable=False),
+    Column("op", String(16), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("key", Text),
+    Column("url", Text),
+    Column("article_id", ID),
+    Column("document_id", ID),
+    Column("raw_sha256", LargeBinary(32)),
+    Column("problems", JSON_, nullable=False),
+    Column("changed", JSON_, nullable=False, comment="names of the fields an update changed"),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("trace_id", String(32)),
+    Column("timings", JSON_, nullable=False, comment="milliseconds of each stage of its batch"),
+    Index("ix_receipts_settled_at", "settled_at"),
+    Index("ix_receipts_key", "key", postgresql_using="hash"),
+    Index("ix_receipts_article_id", "article_id"),
+    Index("ix_receipts_document_id", "document_id"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("receipt_id", String(48), nullable=False),
+    Column("op", String(16), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("key", Text),
+    Column("revision", REVISION, nullable=False),
+    Column("raw_sha256", LargeBinary(32)),
+    Column("code", Text, nullable=False, comment="of its first error"),
+    Column("problems", JSON_, nullable=False),
+    Column("status", String(16), nullable=False, comment="open, replayed or discarded"),
+    Column("edits", Integer, nullable=False, comment="how often an operator has mended it"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_dead_letters_receipt", "lane", "receipt_id", unique=True),
+    Index("ix_dead_letters_status", "status", "code"),
+    Index("ix_dead_letters_created_at", "created_at"),
+    Index("ix_dead_letters_raw_sha256", "raw_sha256", postgresql_using="hash"),
+)
+
+dead_letter_actions = Table(
+    "dead_letter_actions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("dead_letter_id", ID, ForeignKey("dead_letters.id", ondelete="CASCADE"), nullable=False),
+    Column("action", String(16), nullable=False, comment="edited, replayed, passed, failed or discarded"),
+    Column("who", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("reason", Text),
+    Column("raw_sha256", LargeBinary(32), comment="of the text that was sent"),
+    Index("ix_dead_letter_actions_dead_letter_id", "dead_letter_id"),
+)
