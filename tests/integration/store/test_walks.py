@@ -17,7 +17,9 @@ GROWING = "receipts|documents|dead_letters|articles|article_urls|links|raw_docum
 
 
 def _put(n, key="k1"):
-    return Put("s", key, f"https://site{n}.example/story", None, ("https://site4.example/story",), "A", "x", None, "AAAA")
+    return Put(
+        "s", key, f"https://site{n}.example/story", None, ("https://site4.example/story",), "A", "x", None, "AAAA"
+    )
 
 
 @pytest.fixture
