@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.servers import Postgres, Valkey
 
@@ -38,6 +39,17 @@ def _own_environment(monkeypatch):
     for name in list(os.environ):
         if name.startswith("COPYDESK_") and not name.startswith("COPYDESK_TEST_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging(monkeypatch):
+    """No test hears another's log: a logger that was used under one configuration would keep it for the whole process."""
+    configure = structlog.configure
+    monkeypatch.setattr(
+        structlog, "configure", lambda **options: configure(**{**options, "cache_logger_on_first_use": False})
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")
