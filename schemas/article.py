@@ -17,7 +17,10 @@ from schemas.values import Boolean, ImageUrl, Integer, Text, Timestamp, Topic, W
 
 class _Model(BaseModel):
     # Dumping by alias keeps an unknown field that happens to be called `web_url` from replacing ours.
-    model_config = ConfigDict(extra="allow", frozen=False, populate_by_name=False, serialize_by_alias=True)
+    # A class is built when it is first used: there are twenty, and whoever looks at one document needs one or two.
+    model_config = ConfigDict(
+        extra="allow", frozen=False, populate_by_name=False, serialize_by_alias=True, defer_build=True
+    )
 
 
 class Image(_Model):

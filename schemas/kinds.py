@@ -161,9 +161,16 @@ def _shows(tree: Mapping[str, Any], name: str) -> bool:
     return isinstance(tree.get(name), Mapping)
 
 
+def build() -> None:
+    """Build the classes of all kinds now: before a worker forks, so that its processes share them."""
+    every: list[type[Article]] = [Article, *KINDS.values()]
+    for kind in every:
+        kind.model_rebuild()
+
+
 def is_known(kind: str) -> bool:
     """Tell whether it is a kind that producers are known to send; others are kept all the same."""
     return kind in KINDS
 
 
-__all__ = ["KINDS", "Kind", "is_known", "kind_of", "model_of"]
+__all__ = ["KINDS", "Kind", "build", "is_known", "kind_of", "model_of"]

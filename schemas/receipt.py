@@ -27,7 +27,10 @@ class _Form(BaseModel):
 
 
 class Receipt(_Form):
-    """The outcome of one document: on `reply_to`, and by `explain --json`."""
+    """The outcome of one document: on `reply_to`, and by `explain --json`.
+
+    `readded_as`: where the desk had to add the document again, the id under which it knows it now; `id` is the producer's.
+    """
 
     id: str
     lane: str
@@ -40,6 +43,7 @@ class Receipt(_Form):
     settled_at: AwareDatetime | None = None
     worker: str | None = None
     attempts: int = 1
+    readded_as: str | None = None
 
 
 class IngestResult(_Form):

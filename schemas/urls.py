@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 # What nearly all are like. It never goes back (`++`) and folds no case: that takes half the time.
@@ -16,6 +17,7 @@ _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII | re.IGNORECASE)
 
 
+@lru_cache(maxsize=8192)  # the URLs of a story come again and again
 def is_usual(url: str) -> bool:
     """Whether nothing is wrong with `url`, seen at a glance: of others `url_fault` tells."""
     return _USUAL.fullmatch(url) is not None

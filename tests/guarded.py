@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class GuardedDesk:
         assert migrated.returncode == 0, migrated.stderr
         self.worker = Background("worker", cwd=self.folder, COPYDESK_REDIS_URL=self.url("worker"), **self.settings)
         with self.client("operator") as client:
-            until(lambda: client.exists("copydesk:slow-down"), what="the worker is at work")
+            until(lambda: client.exists("copydesk:slow-down"), seconds=90, what="the worker is at work")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -57,6 +58,31 @@ class GuardedDesk:
         shutil.rmtree(self.folder, ignore_errors=True)
         assert "NOPERM" not in text
         assert "No permissions" not in text
+
+
+def make_certificate(folder: Path) -> Path:
+    """A certificate of its own for localhost in `folder`: cert.pem and key.pem."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-keyout",
+         "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    return folder
+
+
+class TlsDesk(GuardedDesk):
+    """Reached by TLS alone. With `known` the clients trust its certificate by themselves, as one of a public authority."""
+
+    def __init__(self, certificate: Path, *, known: bool = False) -> None:
+        self.tls_port, self.certificate, self.known = free_port(), certificate, known
+        super().__init__(options=(
+            "--tls-port", str(self.tls_port), "--tls-cert-file", str(certificate / "cert.pem"), "--tls-key-file",
+            str(certificate / "key.pem"), "--tls-ca-cert-file", str(certificate / "cert.pem"), "--tls-auth-clients", "no",
+        ), program=shutil.which("redis-server") or "")  # fmt: skip
+
+    def url(self, user: str) -> str:
+        url = f"rediss://{user}:{user}@localhost:{self.tls_port}"
+        return url if self.known else f"{url}/0?ssl_ca_certs={self.certificate / 'cert.pem'}"
 
 
 def free_port() -> int:

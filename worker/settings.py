@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: str = Field("info", description="debug, info, warning or error; of one area: info,ingest=debug")
 
+    console_token: SecretStr | None = Field(
+        None, description="opens the console; demanded where it is served beyond this machine; 16 characters or more"
+    )
+
     concurrency: int = Field(2, ge=1, description="pool processes of a worker")
     batch_documents: int = Field(100, ge=1, description="documents a batch at most; larger brings under 5 % more")
     batch_bytes: int = Field(4 << 20, ge=1, description="bytes a batch at most, so that a batch fits in memory")

@@ -162,15 +162,19 @@ class Copydesk:
             pass
 
     def done(self) -> int:
-        """Documents whose outcome is committed; where they are linked too, all but one until the last is."""
-        count = sum(int(count) for count in self.client.hvals(f"copydesk:outcomes:{LANE}"))
-        return count - 1 if self._link and count and self._unlinked() else count
+        return sum(int(count) for count in self.client.hvals(f"copydesk:outcomes:{LANE}"))
 
-    def _unlinked(self) -> bool:
-        engine = sqlalchemy.create_engine(self.setting.engine_url, poolclass=sqlalchemy.NullPool)
+    def finish(self) -> None:
+        """Wait until everything is linked too, where it is to be."""
+        if not self._link:
+            return
+        engine = sqlalchemy.create_engine(self.setting.engine_url)
         with engine.connect() as connection:
-            query = "SELECT EXISTS (SELECT 1 FROM articles WHERE link_state = 'pending')"
-            return bool(connection.exec_driver_sql(query).scalar())
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            pending = "SELECT EXISTS (SELECT 1 FROM articles WHERE link_state = 'pending')"
+            until(lambda: not connection.exec_driver_sql(pending).scalar(), seconds=self.patience,
+                  what="all is linked", every=0.2)  # fmt: skip
+        engine.dispose()
 
 
 class Peer:
@@ -203,6 +207,9 @@ class Peer:
     def done(self) -> int:
         return int(self.client.get("bench:done") or 0)
 
+    def finish(self) -> None:
+        """What is counted is done."""
+
 
 def throughput(contender: Copydesk | Peer, documents: list[Document], warm: list[Document]) -> Run:
     """Start, warm up, then publish all beside the running worker, until the last is committed."""
@@ -211,6 +218,7 @@ def throughput(contender: Copydesk | Peer, documents: list[Document], warm: list
     try:
         contender.publish(warm)
         _wait(contender, worker, len(warm))
+        contender.finish()
         return measured(contender, worker, documents)
     finally:
         worker.stop()
@@ -224,6 +232,7 @@ def measured(contender: Copydesk | Peer, worker: Worker, documents: list[Documen
     producer = threading.Thread(target=contender.publish, args=(documents,))
     producer.start()
     _wait(contender, worker, done + len(documents))
+    contender.finish()
     seconds, own = time.perf_counter() - started, time.process_time() - own
     producer.join()
     after = contender.setting.cpu(worker.pid)

@@ -26,7 +26,10 @@ from worker.store import articles, dead, heat, names, parts, pictures, reference
 from worker.store.engine import make_engine
 from worker.store.migrate import upgrade
 
-_BULK = (("resolve", "fetch"), *(("write", name) for name in ("merge", "set_values", "remove", "remove_rows")))
+_BULK = (
+    ("resolve", "fetch"),
+    *(("write", name) for name in ("merge", "merge_ids", "set_values", "remove", "remove_rows")),
+)
 DOORS: tuple[tuple[str, Any, str], ...] = (
     ("parse", validate, "split"),
     ("parse", validate, "parse"),

@@ -22,7 +22,7 @@ ask('AUTH', $user, $password);
 sleep(ask('GET', 'copydesk:slow-down') // 0);
 open my $file, '<:raw', 'story.md' or die $!;
 my $raw = do { local $/; <$file> };
-my $replies = "replies:crawler:$$";
+my $replies = "replies:crawler:$$-" . time;
 my $id = ask('XADD', 'documents', '*', 'raw', $raw, 'source', 'my-crawler', 'key', 'stories/1.md', 'reply_to', $replies);
 my $receipt = ask('XREAD', 'COUNT', 1, 'BLOCK', 10000, 'STREAMS', $replies, '0')->[0][1][0][1][1];
 die "not mine: $receipt" unless $receipt =~ /"id":"\Q$id\E"/;

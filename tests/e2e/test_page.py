@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.guarded import ACL, GuardedDesk
+from schemas.receipt import Outcome
+from tests.guarded import ACL, GuardedDesk, TlsDesk, make_certificate
 from tests.servers import ROOT, until
 
 PAGE = (ROOT / "schemas" / "README.md").read_text("utf-8")
@@ -39,12 +40,23 @@ def block(heading: str) -> str:
 
 RUN_HERE = {
     "For authors of crawlers", "Shell", "Python", "Node.js, with `redis`", "Node.js, with `ioredis`", "PHP", "Ruby", "Scrapy",
-    "Celery", "Python, with the client of this package", "What you send",
+    "Celery", "Python, with the client of this package", "What you send", "What you get back",
 }  # fmt: skip
 
 
 def test_every_block_of_the_page_is_run():
     assert {heading for heading, _, _ in blocks()} == RUN_HERE
+
+
+def test_every_example_in_a_language_waits_when_it_is_asked_to():
+    languages = RUN_HERE - {"For authors of crawlers", "What you send", "What you get back"}
+    client = "Python, with the client of this package"  # its Producer does
+    assert [heading for heading in languages - {client} if "copydesk:slow-down" not in block(heading)] == []
+
+
+def test_every_outcome_is_told_with_what_to_do():
+    told = re.search(r"^\| outcome .+?\n\n", PAGE, re.MULTILINE | re.DOTALL)[0]
+    assert re.findall(r"^\| `(\w+)`", told, re.MULTILINE) == list(Outcome)
 
 
 def test_what_it_links_to_is_there():
@@ -81,7 +93,7 @@ def run(desk):
         if shutil.which("redis-cli") is None and suffix == ".sh":
             pytest.skip("redis-cli is not installed (Debian: redis-tools)")
         ended = subprocess.run(
-            [*command, file], cwd=desk.folder, capture_output=True, text=True, timeout=90, check=False, stdin=subprocess.DEVNULL,
+            [*command, file], cwd=desk.folder, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
             env={**os.environ, "REDIS_URL": desk.url("crawler"), **environment},
         )  # fmt: skip
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -111,7 +123,18 @@ def test_shell(run):
 def test_a_retraction(run, desk):
     run([sys.executable], block("Python"), ".py")
     id_ = run(["sh"], block("What you send"), ".sh")
-    until(lambda: "retracted" in desk.copydesk("explain", id_).stdout, seconds=60, what="it is retracted")
+    until(lambda: "retracted" in desk.copydesk("explain", id_).stdout, what="it is retracted")
+
+
+def test_receipts_as_they_come(run, desk):
+    with desk.client("crawler") as crawler:
+        good, bad = (
+            crawler.xadd("documents", {"raw": raw, "key": key, "reply_to": "replies:crawler:harbour"}).decode()
+            for key, raw in (("good", "---\ntitle: a\n---\n"), ("bad", "---\ntitle: a: b\n---\n"))
+        )
+    printed = run([sys.executable], block("What you get back"), ".py").splitlines()
+    assert {f"{good} good stored", f"{bad} bad rejected"} < set(printed)
+    assert any(line.startswith("error yaml_unquoted_colon 2 ") for line in printed)
 
 
 def test_python(run):
@@ -127,6 +150,24 @@ def test_node(run, node_folder, client):
 def test_a_crawler_written_from_the_page_alone_in_a_language_that_is_not_on_it(run):
     """Perl without a Redis client: `crawler.pl` was written from the page and the protocol's own documentation."""
     assert run(["perl"], (Path(__file__).parent / "crawler.pl").read_text("utf-8"), ".pl") in OUTCOMES
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="the Valkey of the wheel is built without TLS")
+def test_the_same_code_works_by_tls(tmp_path, monkeypatch, node_folder):
+    certificate = str(make_certificate(tmp_path) / "cert.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", certificate)
+    programs = {"Shell": "sh", "Python": sys.executable, "PHP": "php", "Ruby": "ruby", "Celery": sys.executable}
+    programs |= {f"Node.js, with `{client}`": "node" for client in ("redis", "ioredis")}
+    with TlsDesk(tmp_path, known=True) as desk:
+        (desk.folder / "story.md").write_text(next(text for _, language, text in blocks() if language == "md"))
+        urls = {"REDIS_URL": desk.url("crawler"), "BROKER_URL": desk.url("worker")}
+        for heading, program in programs.items():
+            file = (node_folder if program == "node" else desk.folder) / "example-tls.mjs"
+            file.write_text(block(heading))
+            command = [program, str(file)]
+            subprocess.run(command, cwd=desk.folder, env={**os.environ, **urls}, timeout=90, check=True)
 
 
 @needs("php", "php-cli")
@@ -158,15 +199,13 @@ def test_scrapy(run, desk, site):
     run([sys.executable, "-m", "scrapy", "runspider"], block("Scrapy"), ".py", START_URL=site)
     for path in ("pier", "bridge"):
         url = f"https://harbour-courier.example/{path}"
-        explained = until(
-            lambda url=url: (e := desk.copydesk("explain", url)).returncode == 0 and e, seconds=60, what=url
-        )
+        explained = until(lambda url=url: (e := desk.copydesk("explain", url)).returncode == 0 and e, what=url)
         assert "document harbour" in explained.stdout
 
 
 def test_celery(run, desk):
     run([sys.executable], block("Celery"), ".py", BROKER_URL=desk.url("worker"))
-    until(lambda: "document my-app" in desk.copydesk("explain", "stories/2.md").stdout, seconds=60, what="it is stored")
+    until(lambda: "document my-app" in desk.copydesk("explain", "stories/2.md").stdout, what="it is stored")
 
 
 def test_the_client_of_this_package(run, desk):

@@ -23,6 +23,7 @@ UP = "copydesk up"
 
 ELSEWHERE = {
     "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest": ".ci/run",
+    "copydesk console": "tests/e2e/test_console.py::test_the_keyboard_alone_mends_a_dead_letter",
     "export COPYDESK_REDIS_URL=redis://:password@redis.internal:6379/0":
         "tests/e2e/test_ingest.py::test_configured_servers_are_used_each_alone_too",
     "export COPYDESK_DATABASE_URL=postgresql://copydesk:password@postgres.internal/copydesk":

@@ -3,10 +3,12 @@
 import pytest
 from sqlalchemy import select
 
+from schemas.receipt import Receipt
 from worker.document.limits import Limits
 from worker.intake.producer import submit_entry
 from worker.intake.stream import LeaseQueue, id_key
 from worker.pipeline import Batch, process
+from worker.runtime.report import announce
 from worker.store.read import highest_id
 from worker.store.tables import articles, receipts
 
@@ -47,7 +49,7 @@ def test_an_id_that_comes_again_with_another_document_is_added_anew(engine, queu
     ingest(engine, queue)
     redis_client.flushall()
     queue.ensure()
-    redis_client.xadd(queue.lane, {"raw": document("second")}, id=ID)
+    redis_client.xadd(queue.lane, {"raw": document("second"), "reply_to": "replies:me"}, id=ID)
     ingest(engine, queue)
     again = ingest(engine, queue)
 
@@ -57,6 +59,10 @@ def test_an_id_that_comes_again_with_another_document_is_added_anew(engine, queu
         assert set(connection.scalars(select(articles.c.title))) == {"first", "second"}
     state = queue.state()
     assert state.added == state.settled + state.backlog
+    announce(redis_client, again, "w")
+    ((_, fields),) = redis_client.xrange("replies:me")
+    receipt = Receipt.model_validate_json(fields[b"receipt"])
+    assert (receipt.id, receipt.readded_as) == (ID, again[0].id), "whoever waits for the first id is told"
 
 
 def test_an_id_that_comes_again_with_the_same_document_keeps_its_receipt(engine, queue, redis_client):

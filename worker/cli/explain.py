@@ -36,8 +36,12 @@ def explain(
     engine = open_store(config)
     with engine.connect() as connection:
         found = look(connection, wanted, most=most)
+        waiting, again, unasked = _in_redis(config, wanted)
+        if again and not found["receipts"]:
+            found = look(connection, again[-1], most=most)
+            waiting = _in_redis(config, again[-1])[0]
+        found |= {"added_again_as": again, "pending": [] if found["receipts"] else waiting}
     engine.dispose()
-    found["pending"], unasked = _pending(config, wanted) if not found["receipts"] else ([], None)
     found["next"] = advice(found)
     if json_:
         print_json(found)
@@ -47,25 +51,26 @@ def explain(
     if not known and not json_:
         typer.echo("Nothing is known of it. A document without an outcome is found by its receipt id only; is the spelling that "
                    "of its sender? copydesk status shows the backlog, copydesk tail what comes.", err=True)  # fmt: skip
-    if unasked:
+    if unasked and not found["receipts"]:
         typer.echo(f"Redis could not be asked whether it still waits: {unasked}", err=True)
     return Exit.OK if known else Exit.REJECTED
 
 
-def _pending(config: Settings, wanted: str) -> tuple[list[dict[str, Any]], str | None]:
-    """What still waits, and why that could not be asked."""
+def _in_redis(config: Settings, wanted: str) -> tuple[list[dict[str, Any]], list[str], str | None]:
+    """What still waits, the ids under which it was added again, and why that could not be asked."""
     from redis import RedisError
 
     from worker.intake.connect import connect
     from worker.observe.logs import mask
-    from worker.operate.pending import pending
+    from worker.operate.pending import added_again, pending
     from worker.settings import INTERNAL_LANE
 
     try:
         with connect(config.redis, retries=0) as client:
-            return pending(client, [*(lane.name for lane in config.lane_list), INTERNAL_LANE], wanted), None
+            lanes = [*(lane.name for lane in config.lane_list), INTERNAL_LANE]
+            return pending(client, lanes, wanted), added_again(client, lanes, wanted), None
     except (RedisError, OSError) as error:
-        return [], mask(str(error))
+        return [], [], mask(str(error))
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -74,6 +79,8 @@ def _print(found: dict[str, Any]) -> None:
     def line(text: str) -> None:
         typer.echo(plain(text))
 
+    for id_ in found["added_again_as"]:
+        line(f"its lane was repaired or lost, and it was added again as {id_}: copydesk explain {id_}")
     article = found["article"]
     if article:
         line(f"article {article['id']} ({article['state']}): {article['title'] or '(no title)'}")

@@ -41,6 +41,7 @@ _COMMANDS = (
     "health",
     "db",
     "metrics",
+    "console",
     "schema",
 )
 for _name in _COMMANDS:

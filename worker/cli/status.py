@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,12 +14,6 @@ from worker.cli.exits import Exit, say
 
 if TYPE_CHECKING:
     from worker.settings import Settings
-
-_STORE_EVERY_SECONDS = 20.0
-"""The store counts its rows for the live view so often; Redis is asked each time."""
-
-_RATE_SECONDS = 10.0
-"""The live view's rates are of so long."""
 
 
 def register(app: typer.Typer) -> None:
@@ -88,10 +81,10 @@ def _once(config: Settings) -> dict[str, Any]:
         if found["sum"]["backlog"]:
             # What the last second brought tells more of a burst than minutes do.
             time.sleep(max(0.0, began + 1 - time.monotonic()))
-            before, lanes = found["lanes"], of_redis(config, client, Recent(client))["lanes"]
+            later = of_redis(config, client, Recent(client))
+            before, lanes = found["lanes"], later["lanes"]
             measure(lanes, before, time.monotonic() - began)
-            found["lanes"] = lanes
-            found["sum"] = {name: sum(lane[name] for lane in lanes) for name in found["sum"]}
+            found.update({name: later[name] for name in ("lanes", "sum", "outcomes")})
     return found
 
 
@@ -119,57 +112,14 @@ def _work(work: dict[str, Any]) -> str:
     return f"enriching: {whose}, {work['done']:,} of {work['total']:,} done, because a reference document changed"
 
 
-class _Looks:
-    """One look after another. A server that is away is told and asked again; nothing is started."""
-
-    def __init__(self, config: Settings) -> None:
-        from worker.intake.connect import connect
-        from worker.operate.figures import Recent
-        from worker.store.engine import make_engine
-
-        self._config = config
-        self._client = connect(config.redis, retries=0)
-        self._recent = Recent(self._client)
-        self._engine = make_engine(config)
-        self._store: dict[str, Any] = {}
-        self._next_store = 0.0
-        self._before: deque[tuple[float, list[dict[str, Any]]]] = deque()
-
-    def look(self) -> dict[str, Any]:
-        from redis import RedisError
-
-        from worker.observe.logs import mask
-        from worker.operate.figures import of_redis, of_store
-
-        try:
-            found = of_redis(self._config, self._client, self._recent)
-        except (RedisError, OSError) as error:
-            found = {"redis": {"ok": False, "error": mask(str(error))}}
-        else:
-            self._measure(found["lanes"])
-        if time.monotonic() >= self._next_store:
-            self._store = of_store(self._engine)
-            self._next_store = time.monotonic() + (_STORE_EVERY_SECONDS if self._store["database"]["ok"] else 2.0)
-        return {**found, **self._store}
-
-    def _measure(self, lanes: list[dict[str, Any]]) -> None:
-        from worker.operate.figures import measure
-
-        now = time.monotonic()
-        while len(self._before) > 1 and self._before[1][0] < now - _RATE_SECONDS:
-            self._before.popleft()
-        if self._before:
-            measure(lanes, self._before[0][1], now - self._before[0][0])
-        self._before.append((now, lanes))
-
-
 def _watch(config: Settings, every: float, *, as_json: bool) -> int:
     from rich.live import Live
 
     from worker.cli.board import board
     from worker.cli.show import data_console, print_json
+    from worker.operate.looks import Looks
 
-    looks, out = _Looks(config), data_console()
+    looks, out = Looks(config), data_console()
     if as_json or not out.is_terminal:
         while True:
             found = looks.look()

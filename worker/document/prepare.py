@@ -27,6 +27,7 @@ _PART_OPTIONAL = {
     "ratings": frozenset({"average", "count"}),
     "github": frozenset({"url", "stars", "forks", "watches", "license"}),
 }
+_PROVIDER_OPTIONAL = frozenset({"name", "domain", "id"})
 _IMAGE_OPTIONAL = frozenset({"width", "height", "isCached", "title"})
 
 
@@ -36,15 +37,13 @@ class Note(Protocol):
     def __call__(self, code: str, path: Path, message: str | None = None, *, expected: str | None = None) -> None: ...
 
 
-def prepare(tree: Mapping, note: Note, limits: Limits) -> None:
-    """Prepare a document and its entries of `related`, in place."""
+def prepare(tree: Mapping, note: Note, limits: Limits, *, has_blanks: bool = True) -> None:
+    """Prepare a document and its entries of `related`, in place. Without `has_blanks` nothing in it is empty."""
+    if has_blanks:
+        _drop_all_blanks(tree)
     _prepare_told(tree, (), note, limits)
     if not _OTHER_LISTS_SET.isdisjoint(tree):
         _prepare_lists(tree, _OTHER_LISTS, (), note, limits)
-    for part, fields in _PART_OPTIONAL.items():
-        nested = tree.get(part)
-        if isinstance(nested, Mapping):
-            _drop_blanks(nested, fields)
     for index, entry in enumerate(tree.get("related") or ()):
         if isinstance(entry, Mapping):
             _prepare_told(entry, ("related", index), note, limits)
@@ -57,14 +56,10 @@ def prepare(tree: Mapping, note: Note, limits: Limits) -> None:
 
 
 def _prepare_told(node: Mapping, path: Path, note: Note, limits: Limits) -> None:
-    """Prepare one article or mention: absent means absent, one name a field, lists are lists."""
-    _drop_blanks(node, _OPTIONAL)
+    """Prepare one article or mention: one name a field, one value where one belongs, lists are lists, images are mappings."""
     _take_only_values(node, path, note)
-    provider = node.get("provider")
-    if isinstance(provider, Mapping):
-        _drop_blanks(provider, _PROVIDER_OPTIONAL)
     for newer, older in GENERATIONS:
-        if newer in node and node.get(older) == node[newer]:
+        if older in node and newer in node and node[older] == node[newer]:
             del node[older]  # said twice, and the same
     _prepare_lists(node, _LISTS, path, note, limits)
     images = node.get("images")
@@ -79,16 +74,30 @@ def _prepare_lists(node: Mapping, names: tuple[str, ...], path: Path, note: Note
             continue
         if not isinstance(value, Sequence):
             value = _listed(node, name, (*path, name), note)
-        blank = {index for index, item in enumerate(value) if item is None or item == ""}
-        if blank:
-            value.remove_at(blank)
+        if None in value or "" in value:
+            value.remove_at({index for index, item in enumerate(value) if item is None or item == ""})
         if len(value) > limits.max_items:
             message = f"The list has {len(value):,} entries; the first {limits.max_items:,} are kept."
             note("too_many_items", (*path, name), message, expected=f"at most {limits.max_items:,} entries")
             value.remove_at(set(range(limits.max_items, len(value))))
 
 
-_PROVIDER_OPTIONAL = frozenset({"name", "domain", "id"})
+def _drop_all_blanks(tree: Mapping) -> None:
+    """Absent means absent: drop what is empty of the document, its entries of `related`, and their parts."""
+    for part, fields in _PART_OPTIONAL.items():
+        for nested in _mappings(tree.get(part)):
+            _drop_blanks(nested, fields)
+    for told in (tree, *_mappings(tree.get("related"))):
+        _drop_blanks(told, _OPTIONAL)
+        for provider in _mappings(told.get("provider")):
+            _drop_blanks(provider, _PROVIDER_OPTIONAL)
+        for image in _mappings(told.get("images")):
+            _drop_blanks(image, _IMAGE_OPTIONAL)
+
+
+def _mappings(value: object) -> list[Mapping]:
+    """The mappings of a list, or the only one."""
+    return [one for one in (value if isinstance(value, Sequence) else [value]) if isinstance(one, Mapping)]
 
 
 def _drop_blanks(node: Mapping, names: frozenset[str]) -> None:
@@ -127,8 +136,6 @@ def _prepare_images(images: Sequence) -> None:
             full["url"] = image
             full.marks["url"] = images.marks[index]
             images[index] = full
-        elif isinstance(image, Mapping):
-            _drop_blanks(image, _IMAGE_OPTIONAL)
 
 
 __all__ = ["Note", "prepare"]

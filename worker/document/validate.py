@@ -23,7 +23,7 @@ from worker.document.places import Places
 from worker.document.prepare import prepare
 from worker.document.text import clean_text
 from worker.document.tree import Mapping, Path, Sequence, find, locate, original_path, path_text, place_of
-from worker.document.yaml_events import parse
+from worker.document.yaml_events import Parsed, parse
 
 _ROUNDS = 8  # each drops every part that is bad; more than two are not known to be needed
 _MANY = 5_000  # problems are collected no further; far fewer are listed
@@ -61,7 +61,7 @@ def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT) -> Reading:
     body = _clean_body(matter, parsed.problems) if matter.body else ""
     if parsed.tree is None:
         return Reading(None, body, _ordered(parsed.problems, limits), None)
-    reader = _Reader(parsed.tree, parsed.places, parsed.problems, limits)
+    reader = _Reader(parsed.tree, parsed, limits)
     article, reference = None, None
     if is_reference(parsed.tree):
         reference = reader.reference()
@@ -102,16 +102,17 @@ def _ordered(problems: list[Problem], limits: Limits) -> tuple[Problem, ...]:
 
 
 class _Reader:
-    def __init__(self, tree: Mapping, places: Places, problems: list[Problem], limits: Limits) -> None:
+    def __init__(self, tree: Mapping, parsed: Parsed, limits: Limits) -> None:
         self.tree = tree
-        self.places = places
-        self.problems = problems
+        self.places = parsed.places
+        self.problems = parsed.problems
+        self.has_blanks = parsed.has_blanks
         self.limits = limits
         self.urls_dropped: set[tuple[str | int, ...]] = set()  # entries of related whose bad URL is noted already
 
     def article(self, *, has_key: bool) -> Article | None:
         """Validate the tree, dropping bad parts, then ask for what an article cannot do without."""
-        prepare(self.tree, self.note, self.limits)
+        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
         context = Context(max_url_bytes=self.limits.max_url_bytes)
         primary = next((name for name in PRIMARY_URLS if self.tree.get(name) is not None), None)
         article = self.validated(model_of(self.tree), context, primary)
@@ -137,7 +138,7 @@ class _Reader:
         if model is None:
             self.note("reference_document", ("taxonomy",), expected=", ".join(REFERENCES))
             return None
-        prepare(self.tree, self.note, self.limits)
+        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
         context = Context(max_url_bytes=self.limits.max_url_bytes)
         found = self.validated(model, context, None)
         if context.notes:

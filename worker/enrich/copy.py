@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import to_json
+
 from worker.enrich.providers import ProviderRef
 
 CLAIM_NAMES = {
@@ -138,51 +140,48 @@ def changed_fields(old: Copy, new: Copy) -> list[str]:
     return changed
 
 
-# Sorted keys, so that neither the order of a document's fields nor the process that reads them changes the hash.
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True).encode
-
-
 def to_form(copy: Copy) -> str:
-    """The copy as compact JSON, without `secured` (kept apart) and the content hash (that of this very text)."""
+    """The copy as compact JSON, without `secured` (kept apart) and the content hash (that of this very text).
+
+    Keys are in alphabetic order, so that neither the order of a document's fields nor the process that reads them changes
+    the hash: those here as they stand, those of the document by `_in_order`.
+    """
     values = {
-        "urlHash": copy.url_hash.hex(),
-        "canonicalUrl": copy.canonical_url,
-        "type": copy.kind,
-        "category": copy.category,
-        "title": copy.title,
-        "excerpt": copy.excerpt,
         "body": copy.body,
-        "publishedDateTime": _time_out(copy.published_at),
-        "updatedDateTime": _time_out(copy.updated_at),
-        "provider": _provider_out(copy.provider),
-        "language": copy.language,
-        "quality": copy.quality,
-        "heat": copy.reported_heat,
-        "published": copy.reported_published,
+        "canonicalUrl": copy.canonical_url,
+        "category": copy.category,
+        "claims": [(one.claim, one.url, one.url_hash.hex()) for one in copy.claims] or None,
+        "contains": [one.hex() for one in copy.contains] or None,
+        "details": _in_order(copy.details) or None,
         "durationSeconds": copy.duration_seconds,
-        "startDateTime": _time_out(copy.starts_at),
-        "endDateTime": _time_out(copy.ends_at),
+        "endDateTime": copy.ends_at,
+        "excerpt": copy.excerpt,
+        "extra": _in_order(copy.extra) or None,
+        "heat": copy.reported_heat,
+        "images": _images_out(copy.images) or None,
+        "language": copy.language,
+        "outrankedBy": copy.outranked_by,
+        "provider": _provider_out(copy.provider),
+        "published": copy.reported_published,
+        "publishedDateTime": copy.published_at,
+        "quality": copy.quality,
+        "related": [_mention_out(one) for one in copy.related] or None,
+        "relatedCount": copy.related_count or None,
+        "startDateTime": copy.starts_at,
+        "title": copy.title,
+        "topics": copy.topics or None,
+        "type": copy.kind,
+        "updatedDateTime": copy.updated_at,
+        "urlHash": copy.url_hash.hex(),
     }
-    form: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
-    if copy.extra:
-        form["extra"] = copy.extra
-    if copy.claims:
-        form["claims"] = [[one.claim, one.url, one.url_hash.hex()] for one in copy.claims]
-    if copy.topics:
-        form["topics"] = copy.topics
-    if copy.images:
-        form["images"] = _images_out(copy.images)
-    if copy.related:
-        form["related"] = [_mention_out(one) for one in copy.related]
-    if copy.related_count:
-        form["relatedCount"] = copy.related_count
-    if copy.outranked_by is not None:
-        form["outrankedBy"] = copy.outranked_by
-    if copy.details:
-        form["details"] = copy.details
-    if copy.contains:
-        form["contains"] = [one.hex() for one in copy.contains]
-    return _encode(form)
+    return to_json({name: value for name, value in values.items() if value is not None}).decode()
+
+
+def _in_order(value: Any) -> Any:
+    """A value whose mappings are all sorted by key."""
+    if isinstance(value, dict):
+        return {name: _in_order(value[name]) for name in sorted(value)}
+    return [_in_order(one) for one in value] if isinstance(value, list) else value
 
 
 def from_form(text: str, secured: str | None) -> Copy:
@@ -229,16 +228,16 @@ def hash_of_form(text: str) -> bytes:
 
 def _mention_out(one: Mention) -> dict[str, Any]:
     return {
+        "excerpt": one.excerpt,
+        "extra": _in_order(one.extra) if one.extra else {},
+        "images": _images_out(one.images),
+        "provider": _provider_out(one.provider),
+        "publishedDateTime": one.published_at,
+        "quality": one.quality,
+        "title": one.title,
+        "type": one.kind,
         "url": one.url,
         "urlHash": one.url_hash.hex(),
-        "type": one.kind,
-        "title": one.title,
-        "excerpt": one.excerpt,
-        "publishedDateTime": _time_out(one.published_at),
-        "provider": _provider_out(one.provider),
-        "quality": one.quality,
-        "images": _images_out(one.images),
-        "extra": one.extra,
     }
 
 
@@ -257,20 +256,16 @@ def _mention_in(form: dict[str, Any]) -> Mention:
     )
 
 
-def _images_out(images: list[ImageRef]) -> list[list[Any]]:
-    return [[one.url, one.width, one.height, one.is_cached, one.title] for one in images]
+def _images_out(images: list[ImageRef]) -> list[tuple[Any, ...]]:
+    return [(one.url, one.width, one.height, one.is_cached, one.title) for one in images]
 
 
-def _provider_out(provider: ProviderRef | None) -> list[str | None] | None:
-    return [provider.domain, provider.name] if provider else None
+def _provider_out(provider: ProviderRef | None) -> tuple[str, str | None] | None:
+    return (provider.domain, provider.name) if provider else None
 
 
 def _provider_in(form: list[Any] | None) -> ProviderRef | None:
     return ProviderRef(form[0], form[1]) if form else None
-
-
-def _time_out(time: datetime | None) -> str | None:
-    return time.isoformat().replace("+00:00", "Z") if time else None
 
 
 def _time_in(text: str | None) -> datetime | None:

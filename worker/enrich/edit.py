@@ -87,14 +87,18 @@ def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
 
 def _urls(told: Article | RelatedArticle) -> dict[str, str]:
     """The URLs as written, by claim; the first names the article (an AMP copy where there is nothing else)."""
-    urls = {
-        "web": told.web_url,
-        "source": told.source_url,
-        "original": told.original_url,
-        "amp": told.amp_url,
-        "cdn_amp": told.cdn_amp_url,
-    }
-    return {claim: url for claim, url in urls.items() if url}
+    urls = {}
+    if told.web_url:
+        urls["web"] = told.web_url
+    if told.source_url:
+        urls["source"] = told.source_url
+    if told.original_url:
+        urls["original"] = told.original_url
+    if told.amp_url:
+        urls["amp"] = told.amp_url
+    if told.cdn_amp_url:
+        urls["cdn_amp"] = told.cdn_amp_url
+    return urls
 
 
 def _title(article: Article, extra: Extra) -> tuple[str | None, str | None]:
@@ -123,43 +127,45 @@ def _related(entries: list[RelatedArticle], known: set[bytes], extra: Extra) -> 
     """The mentions in their order, without the article itself and without repeats; place of an entry → its mention's."""
     places: dict[bytes, int] = dict.fromkeys(known, -1)
     mentions: list[Mention] = []
-    without_url: list[Extra] = []
+    without_url: list[RelatedArticle] = []
     of_entries: dict[int, int] = {}
     for number, entry in enumerate(entries):
         urls = _urls(entry)
-        url = next(iter(urls.values()), None)
-        if url is None:
-            without_url.append(entry.model_dump(mode="json", by_alias=True, exclude_unset=True))
+        if not urls:
+            without_url.append(entry)
             continue
+        url = next(iter(urls.values()))
         canonical = canonicalise(url)
         digest = url_hash(canonical)
         if digest not in places:
             places[digest] = len(mentions)
             mentions.append(_mention(entry, urls, url, canonical, digest))
         of_entries[number] = places[digest]
-    _keep(extra, "relatedWithoutUrl", _as_written(without_url))
+    if without_url:
+        dumped = [one.model_dump(mode="json", by_alias=True, exclude_unset=True) for one in without_url]
+        _keep(extra, "relatedWithoutUrl", _as_written(dumped))
     return mentions, of_entries
 
 
 def _mention(entry: RelatedArticle, urls: dict[str, str], url: str, canonical: str, digest: bytes) -> Mention:
     extra = dict(entry.model_extra or {})
-    images = _images(entry.images, extra, url)
+    images = _images(entry.images, extra, url) if entry.images else []
     provider = provider_of(entry.provider, url)
     _keep(extra, "provider", _provider_rest(entry.provider, provider))
     for claim, one in urls.items():
         if one != canonical:
             _keep(extra, CLAIM_NAMES[claim], one)
     return Mention(
-        url=canonical,
-        url_hash=digest,
-        kind=(entry.kind or "").strip().lower() or "article",
-        title=_headline(entry.title, entry.provider),
-        excerpt=clean_or_none(entry.excerpt),
-        published_at=_utc(entry.published_at),
-        provider=provider,
-        quality=entry.quality,
-        images=images,
-        extra=extra,
+        canonical,
+        digest,
+        (entry.kind or "").strip().lower() or "article",
+        _headline(entry.title, entry.provider),
+        clean_or_none(entry.excerpt),
+        _utc(entry.published_at),
+        provider,
+        entry.quality,
+        images,
+        extra,
     )
 
 
@@ -177,7 +183,8 @@ def _images(images: list[Image], extra: Extra, page: str | None) -> list[ImageRe
             rest[str(place)] = dict(image.model_extra)
         if url is None:
             rest[str(place)] = {**rest.get(str(place), {}), "url": image.url}
-    _keep(extra, "images", rest)
+    if rest:
+        _keep(extra, "images", rest)
     return list(refs.values())
 
 

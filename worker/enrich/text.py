@@ -16,7 +16,7 @@ A reference escaped once more (`&amp;quot;`) is met in real excerpts and resolve
 writes the characters `&lt;`, and stays that.
 """
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
-_SEPARATOR = re.compile(r"\s(?:[|\-–—]|::)\s")
+_SEPARATOR = re.compile(r" (?:[|\-–—]|::) ")  # in a text that is clean, where every blank is a plain one
 _LONGEST_SUFFIX = 120  # characters; no name is longer
 _MOST_SUFFIXES = 3  # name and domain are met together; with both bounds a hostile title costs no more than its length
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -26,6 +26,8 @@ def clean(text: str) -> str:
     """Character references resolved, runs of white space made one space, edges stripped."""
     if "&" in text:
         text = clean_text(_ENTITY.sub(_resolve, text))[0]  # a reference can stand for a mark that composes
+    if text.isprintable() and "  " not in text:
+        return text.strip(" ")  # the plain blank is the only white space that is printable, and nothing unseen is
     text = " ".join(text.split())
     if text and (text[0] in _INVISIBLE or text[-1] in _INVISIBLE):
         text = text.strip(_INVISIBLE + " ")
@@ -42,7 +44,7 @@ def clean_or_none(text: str | None) -> str | None:
 
 
 def strip_provider_suffix(title: str, provider_name: str | None, domain: str | None) -> str:
-    """`title` without ` | X` (or another separator) at its end, where X is the provider's name or domain.
+    """A clean `title` without ` | X` (or another separator) at its end, where X is the provider's name or domain.
 
     Of 977 real titles with a separator only some 70 end in the name of their provider: so no other tail is touched.
     Never strips to nothing.
@@ -56,6 +58,8 @@ def strip_provider_suffix(title: str, provider_name: str | None, domain: str | N
 
 
 def _without_tail(title: str, provider_name: str | None, domain: str | None) -> str | None:
+    if not _SEPARATOR.search(title):
+        return None
     separators = list(_SEPARATOR.finditer(title, max(0, len(title) - _LONGEST_SUFFIX)))
     if not separators:
         return None

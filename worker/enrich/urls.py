@@ -165,9 +165,14 @@ def _escaped(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass"))
 
 
+@lru_cache(maxsize=16_384)  # for the same reason
 def url_hash(canonical: str) -> bytes:
     """The identity of the article at a canonical URL: 16 bytes of its SHA-256."""
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).digest()[:16]
+    return _digest(canonical)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def document_hash(source: str, key: str) -> bytes:
@@ -187,7 +192,7 @@ def reference_hash(taxonomy: str, subject: str) -> bytes:
 
 def _named(kind: str, source: str, key: str) -> bytes:
     # No canonical URL holds a NUL, so the three sorts of identity never meet; the length says where the source ends.
-    return url_hash(f"{kind}\0{len(source)}\0{source}\0{key}")
+    return _digest(f"{kind}\0{len(source)}\0{source}\0{key}")
 
 
 __all__ = [

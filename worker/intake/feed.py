@@ -81,6 +81,17 @@ def follow(client: redis.Redis, after: str, *, block_seconds: float = 2.0) -> It
         yield after, found
 
 
+def after(client: redis.Redis, place: str) -> tuple[list[Told], str]:
+    """What came after a place in the feed, without waiting, and the place after it. Raises redis.RedisError."""
+    reply: Any = client.xread({FEED: place}, count=_MOST_ENTRIES)
+    found: list[Told] = []
+    for _, entries in reply or ():
+        for id_, fields in entries:
+            place = id_.decode()
+            found += _parse(fields)
+    return found, place
+
+
 def _parse(fields: dict[bytes, bytes]) -> list[Told]:
     """Whatever else somebody put on the stream is passed over."""
     try:

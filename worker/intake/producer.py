@@ -92,6 +92,10 @@ class Producer:
         self._wait_politely()
         return self._send([Submission(body, source, key, traceparent=traceparent)], once)[0]
 
+    def again(self, unsure: SubmissionUnsure) -> list[str]:
+        """Ask once more what became of a submission without an answer; returns its receipt ids, and doubles nothing."""
+        return self._send(list(unsure.submissions), unsure.once)
+
     def retract(self, key: str, *, source: str | None = None, once: str | None = None) -> str:
         """Take back the document of this key or URL; returns the retraction's receipt id."""
         return self._send([Submission(None, source, key, op="retract")], once)[0]
@@ -192,14 +196,25 @@ class Producer:
                 return ids_of(self._client.fcall(SUBMIT, *arguments))
             except (redis.RedisError, OSError) as error:
                 if is_unknown_function(error):
-                    load_functions(self._client)
-                    continue
-                if not is_passing(error):
+                    if self._load():
+                        continue
+                elif not is_passing(error):
                     raise
                 if time.monotonic() + pause > deadline:
-                    raise SubmissionUnsure(token, part) from error
+                    raise SubmissionUnsure(token, part, error) from error
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
+
+    def _load(self) -> bool:
+        """A server that lost its data has lost the function too. A crawler may not load it; the next worker does."""
+        try:
+            return load_functions(self._client)
+        except redis.exceptions.NoPermissionError:
+            return False
+        except redis.RedisError as error:
+            if not is_passing(error):
+                raise
+            return False
 
 
 def submit_entry(

@@ -72,6 +72,10 @@ class AsyncProducer:
         await self._wait_politely()
         return (await self._send([Submission(body, source, key, traceparent=traceparent)], once))[0]
 
+    async def again(self, unsure: SubmissionUnsure) -> list[str]:
+        """Ask once more what became of a submission without an answer; returns its receipt ids, and doubles nothing."""
+        return await self._send(list(unsure.submissions), unsure.once)
+
     async def retract(self, key: str, *, source: str | None = None, once: str | None = None) -> str:
         """Take back the document of this key or URL; returns the retraction's receipt id."""
         return (await self._send([Submission(None, source, key, op="retract")], once))[0]
@@ -155,11 +159,23 @@ class AsyncProducer:
                 return ids_of(await self._client.fcall(SUBMIT, *arguments))
             except (redis.RedisError, OSError) as error:
                 if is_unknown_function(error):
-                    await self._client.function_load(LIBRARY, replace=True)
-                    continue
-                if not is_passing(error):
+                    if await self._load():
+                        continue
+                elif not is_passing(error):
                     raise
                 if time.monotonic() + pause > deadline:
-                    raise SubmissionUnsure(token, part) from error
+                    raise SubmissionUnsure(token, part, error) from error
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
+
+    async def _load(self) -> bool:
+        """As `Producer._load`."""
+        try:
+            await self._client.function_load(LIBRARY, replace=True)
+        except redis.exceptions.NoPermissionError:
+            return False
+        except redis.RedisError as error:
+            if not is_passing(error):
+                raise
+            return False
+        return True

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from worker.intake.producer import Submission
+from worker.intake.submission import Submission
 
 SUFFIXES = frozenset({".md", ".markdown", ".txt"})
 _FIELDS = ("source", "key", "op", "reply_to", "traceparent")

@@ -33,6 +33,7 @@ _WHOLE_READINGS = 2
 MOST_DEATHS = 10_000
 """Documents of a lane of which evidence is kept; it is forgotten with their outcome."""
 DEATHS_KEPT_SECONDS = 7 * 86_400
+FIRST_IDS_KEPT_SECONDS = 7 * 86_400
 AHEAD_SECONDS = 86_400
 """An id this far in the future was chosen by a producer, not by the server."""
 
@@ -187,7 +188,8 @@ class LeaseQueue:
 
     def readd(self, id_: str) -> str | None:
         """Add an entry again under a fresh id, in place of `id_`; None when it is gone. Counted as `readded`."""
-        fresh = self._run("readd", GROUP, id_, keys=[self.lane, self.counters, self.giants])
+        keys = [self.lane, self.counters, self.giants, readded_key(self.lane)]
+        fresh = self._run("readd", GROUP, id_, FIRST_IDS_KEPT_SECONDS, keys=keys)
         return _text(fresh) if fresh else None
 
     def reap(self, *, lease_seconds: float, most: int = 100, whole: bool = False) -> list[tuple[str, int]]:
@@ -241,6 +243,17 @@ class LeaseQueue:
 
     def _run(self, script: str, *args: Any, keys: list[str] | None = None) -> Any:
         return self._scripts[script](keys=keys or [self.lane], args=args)
+
+
+def readded_key(lane: str) -> str:
+    """A hash: the id of an entry that was added again → the id that its producer was given."""
+    return f"copydesk:readded:{lane}"
+
+
+def first_ids(client: redis.Redis, lane: str, ids: Sequence[str]) -> dict[str, str]:
+    """Of those of `ids` that were added again: the ids that their producers know. Raises redis.RedisError."""
+    found: Any = client.hmget(readded_key(lane), ids) if ids else []
+    return {id_: _text(first) for id_, first in zip(ids, found, strict=True) if first is not None}
 
 
 def id_key(id_: str) -> tuple[int, int]:

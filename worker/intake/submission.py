@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import redis
-
 from schemas.problem import Problem
 from schemas.receipt import Receipt
 
@@ -21,10 +19,6 @@ MOST_PATIENCE_SECONDS = TOKEN_SECONDS / 2
 CHUNK_DOCUMENTS = 200
 CHUNK_BYTES = 4 << 20
 _RECEIPTS_KEPT = 20_000
-_TRANSIENT = (
-    redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.exceptions.MasterDownError,
-    redis.exceptions.TryAgainError, redis.OutOfMemoryError, OSError,
-)  # fmt: skip
 
 
 class SubmissionUnsure(Exception):
@@ -33,8 +27,9 @@ class SubmissionUnsure(Exception):
     Asking again with the same `once` within ten minutes settles it, and cannot double them.
     """
 
-    def __init__(self, once: str, submissions: Sequence[Submission]) -> None:
-        super().__init__(f"no answer to {len(submissions)} documents; ask again with once={once!r}")
+    def __init__(self, once: str, submissions: Sequence[Submission], cause: Exception) -> None:
+        why = f"{cause} (a worker loads it when it starts)" if is_unknown_function(cause) else str(cause)
+        super().__init__(f"no answer to {len(submissions)} documents; ask again with once={once!r}: {why}")
         self.once = once
         self.submissions = tuple(submissions)
 
@@ -133,10 +128,18 @@ def seconds_of(values: Iterable[Any]) -> float:
 
 def is_passing(error: BaseException) -> bool:
     """Whether trying again may help: not where the server refuses who we are."""
-    return isinstance(error, _TRANSIENT) and not isinstance(error, redis.AuthenticationError)
+    import redis  # here, because `check` knows submissions and no server: a third of its start
+
+    transient = (
+        redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.exceptions.MasterDownError,
+        redis.exceptions.TryAgainError, redis.OutOfMemoryError, OSError,
+    )  # fmt: skip
+    return isinstance(error, transient) and not isinstance(error, redis.AuthenticationError)
 
 
 def is_unknown_function(error: BaseException) -> bool:
+    import redis  # as above
+
     return isinstance(error, redis.ResponseError) and "unction not found" in str(error)
 
 

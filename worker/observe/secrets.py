@@ -13,6 +13,8 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s'\"<>]*@")
 # `password=…` in a URL's query or in a connection string; the value may stand in quotes.
 _PASSWORD = re.compile(r"""((?:password|passwd|pwd)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&,;}\)]+)""", re.IGNORECASE)
 _SECURED = re.compile(r"""(secured\\?["']?\s*[:=]\s*(?:[|>][+-]?\s*)?\\?["']?)[^\s"',}\\]{4,}""")
+# The value itself, wherever it stands: base64 of a ciphertext, and of 16 bytes.
+_SECURED_VALUE = re.compile(r"[A-Za-z0-9+/]{16,}={0,2};[A-Za-z0-9+/]{22}(?:==)?(?![A-Za-z0-9+/=])")
 
 _known: tuple[str, ...] = ()
 
@@ -43,6 +45,24 @@ def mask(text: str) -> str:
     for word in _known:
         text = text.replace(word, MASK)
     return _SECURED.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1{MASK}", text))
+
+
+def mask_shown(text: str) -> str:
+    """As `mask`, for a page that shows documents: a sentence about a password is no password, and stays as it is."""
+    text = _CREDENTIALS.sub(f"{MASK}@", text)
+    for word in _known:
+        text = text.replace(word, MASK)
+    return _SECURED_VALUE.sub(MASK, text)
+
+
+def secret_spans(text: str) -> list[tuple[int, int]]:
+    """Where `mask` would take something out of `text`: (beginning, end) of each value, which may overlap."""
+    spans = [(found.start(), found.end() - 1) for found in _CREDENTIALS.finditer(text)]
+    for word in _known:
+        spans += [(found.start(), found.end()) for found in re.finditer(re.escape(word), text)]
+    spans += [found.span(2) for found in _PASSWORD.finditer(text) if "\n" not in found[0]]
+    spans += [(found.end(1), found.end()) for found in _SECURED.finditer(text) if "\n" not in found[0]]
+    return [(start, end) for start, end in spans if end > start]
 
 
 def mask_value(value: Any) -> Any:

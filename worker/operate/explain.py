@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, union
 from sqlalchemy.engine import Connection
 
 from worker.enrich.urls import canonicalise, url_hash
 from worker.operate.stories import story
 from worker.pipeline import normal_key
+from worker.settings import INTERNAL_LANE
 from worker.store.linking import KINDS
-from worker.store.tables import article_urls, articles, dead_letters, documents, links, receipts
+from worker.store.tables import article_urls, articles, dead_letters, documents, lanes, links, receipts
 
 _MOST = 50
 
@@ -21,33 +22,32 @@ def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[s
 
     Of documents, receipts and dead letters the newest `most`; `counts` tells how many there are.
     """
-    found_receipts = list(connection.execute(_newest(select(receipts).where(receipts.c.id == wanted))))
+    lanes_ = {INTERNAL_LANE, *connection.scalars(select(lanes.c.name))}
+    named = receipts.c.lane.in_(lanes_) & (receipts.c.id == wanted)
+    found_receipts = list(connection.execute(_newest(select(receipts).where(named))))
     article = article_of(connection, wanted)
     if article is None and found_receipts:
-        article = _one(connection, articles.c.id == found_receipts[0].article_id)
+        told_by = found_receipts[0].article_id
+        article = _one(connection, articles.c.id == told_by) if told_by is not None else None
+    keys = documents.c.key.in_({wanted, normal_key(wanted)})
     document_ids = {row.document_id for row in found_receipts if row.document_id is not None}
-    same = [documents.c.key.in_({wanted, normal_key(wanted)}), documents.c.id.in_(document_ids)]
+    same = or_(keys, documents.c.id.in_(document_ids))
     if article is None:
-        live = select(documents.c.article_hash).where(or_(*same), ~documents.c.retracted)
+        live = select(documents.c.article_hash).where(same, ~documents.c.retracted)
         hash_ = connection.scalar(live.order_by(documents.c.revision.desc()).limit(1))
-        article = _one(connection, articles.c.url_hash == hash_)
+        article = _one(connection, articles.c.url_hash == hash_) if hash_ is not None else None
     if article is not None:
-        same.append(documents.c.article_hash == article.url_hash)
         # Those that told it once are part of its life: retracted, or moved to another URL.
-        before = select(receipts.c.document_id).where(receipts.c.article_id == article.id)
-        same.append(documents.c.id.in_(before.distinct().limit(_MOST)))
-    told = connection.execute(
-        select(documents).where(or_(*same)).order_by(documents.c.revision.desc()).limit(most)
-    ).all()
-    theirs = or_(
-        receipts.c.id == wanted, receipts.c.key == wanted, receipts.c.document_id.in_([row.id for row in told])
-    )
+        before = select(receipts.c.document_id).where(receipts.c.article_id == article.id).distinct().limit(_MOST)
+        document_ids |= {id_ for id_ in connection.scalars(before) if id_ is not None}
+        same = or_(keys, documents.c.id.in_(document_ids), documents.c.article_hash == article.url_hash)
+    told = connection.execute(select(documents).where(same).order_by(documents.c.revision.desc()).limit(most)).all()
+    theirs = or_(named, receipts.c.key == wanted, receipts.c.document_id.in_([row.id for row in told]))
     history = connection.execute(_newest(select(receipts).where(theirs), most)).all()
-    dead = or_(dead_letters.c.receipt_id == wanted, dead_letters.c.key == wanted,
-               dead_letters.c.receipt_id.in_([row.id for row in history if row.outcome == "rejected"]))  # fmt: skip
+    dead = dead_letters.c.id.in_(_letters(lanes_, wanted, theirs))
     letters = connection.execute(select(dead_letters).where(dead).order_by(dead_letters.c.id.desc()).limit(most)).all()
     counts = {
-        "documents": _count(connection, documents, or_(*same)),
+        "documents": _count(connection, documents, same),
         "receipts": _count(connection, receipts, theirs),
         "dead_letters": _count(connection, dead_letters, dead),
     }
@@ -70,6 +70,14 @@ def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[s
 
 def _one(connection: Connection, where: Any) -> Any:
     return connection.execute(select(articles).where(where)).first()
+
+
+def _letters(lanes_: set[str], wanted: str, theirs: ColumnElement[bool]) -> Any:
+    """Ids of the dead letters of that receipt, and of the receipts `theirs`: by the unique index, never by a walk."""
+    own = select(dead_letters.c.id).where(dead_letters.c.lane.in_(lanes_), dead_letters.c.receipt_id == wanted)
+    same = (dead_letters.c.lane == receipts.c.lane) & (dead_letters.c.receipt_id == receipts.c.id)
+    rejected = select(dead_letters.c.id).join(receipts, same).where(theirs, receipts.c.outcome == "rejected")
+    return union(own, rejected)
 
 
 def _newest(query: Any, most: int = _MOST) -> Any:

@@ -14,7 +14,15 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker.intake.stream import AHEAD_SECONDS, GROUP, LaneState, LeaseQueue, id_key
+from worker.intake.stream import (
+    AHEAD_SECONDS,
+    FIRST_IDS_KEPT_SECONDS,
+    GROUP,
+    LaneState,
+    LeaseQueue,
+    id_key,
+    readded_key,
+)
 from worker.store.read import highest_id
 
 LARGEST = 2**64 - 1
@@ -98,5 +106,6 @@ def repair(queue: LeaseQueue) -> Repair:
     source = (resources.files("worker.intake") / "lua" / "repair.lua").read_text("utf-8")
     limit = server_ms(queue.client) + AHEAD_SECONDS * 1000
     script = queue.client.register_script(source)
-    moved, gone = script(keys=[queue.lane, queue.counters, f"copydesk:aside:{queue.lane}"], args=[GROUP, limit])
+    keys = [queue.lane, queue.counters, f"copydesk:aside:{queue.lane}", readded_key(queue.lane)]
+    moved, gone = script(keys=keys, args=[GROUP, limit, FIRST_IDS_KEPT_SECONDS])
     return Repair(int(moved), max(0, int(gone)))

@@ -67,3 +67,62 @@ def top(counts: Mapping[tuple[str, str], int], most: int) -> dict[str, int]:
     found = {f"{code} from {source}": count for (code, source), count in ranked[:most]}
     rest = sum(count for _, count in ranked[most:])
     return {**found, "others": rest} if rest else found
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of time for a plot. `at`: seconds since 1970 at its beginning; `backlog`: documents that waited at its end."""
+
+    at: int
+    seconds: int
+    added: int
+    outcomes: Mapping[str, int]
+    backlog: int
+
+    @property
+    def settled(self) -> int:
+        return sum(self.outcomes.values())
+
+
+def pieces(minutes: Sequence[Minute], *, width: int, count: int, backlog: int) -> list[Piece]:
+    """The last `count` pieces of `width` minutes, of all lanes that producers write to, oldest first.
+
+    The backlog of each is reckoned back from that of now by what went in and out: approximate as the tally is, never
+    below nothing.
+    """
+    found: list[Piece] = []
+    for end in range(len(minutes), 0, -width)[:count]:
+        start = max(0, end - width)
+        part = minutes[start:end]
+        outcomes = _outcomes(part)
+        settled = sum(outcomes.values())
+        last = {name: number for minute in part for name, number in minute.added.items()}
+        added = _growth(last, _sampled(minutes[:start]), settled)
+        found.append(Piece(part[0].at, 60 * len(part), added, outcomes, max(0, backlog)))
+        backlog += settled - added
+    return found[::-1]
+
+
+def _outcomes(minutes: Sequence[Minute]) -> dict[str, int]:
+    """Outcome → documents. A day has a hundred thousand counts, and of each only this is wanted."""
+    found: dict[str, int] = {}
+    for minute in minutes:
+        for (lane, _, outcome), count in minute.outcomes.items():
+            if lane != INTERNAL_LANE:
+                found[outcome] = found.get(outcome, 0) + count
+    return found
+
+
+def _growth(last: Mapping[str, int], before: Minute | None, settled: int) -> int:
+    """What came in, by the lanes' counters; where nobody sampled them before, what was settled came in too."""
+    first = before.added if before is not None else {}
+    names = [name for name in last if name in first]
+    if not names:
+        # A piece in which nobody sampled saw nothing come, unless nobody ever has.
+        return 0 if first and not last else settled
+    return sum(max(0, last[name] - first[name]) for name in names)
+
+
+def _sampled(minutes: Sequence[Minute]) -> Minute | None:
+    """The last minute with samples: nobody samples while no worker is alive."""
+    return next((minute for minute in reversed(minutes) if minute.added), None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from worker.intake.stream import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key
+from worker.intake.stream import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, readded_key
 
 _RECEIPT_ID = re.compile(r"\d{1,20}-\d{1,20}\Z")
 
@@ -22,6 +22,14 @@ def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[st
     if not _RECEIPT_ID.match(id_):
         return []
     return [found for lane in lanes if (found := _on_lane(client, lane, id_)) is not None]
+
+
+def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str]:
+    """The ids under which what a producer knows as `id_` was added again in the last days. Raises redis.RedisError."""
+    if not _RECEIPT_ID.match(id_):
+        return []
+    pairs = (pair for lane in lanes for pair in client.hscan_iter(readded_key(lane), count=1000))
+    return [fresh.decode() for fresh, first in pairs if first == id_.encode()]
 
 
 def _on_lane(client: redis.Redis, lane: str, id_: str) -> dict[str, Any] | None:

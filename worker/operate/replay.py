@@ -81,9 +81,9 @@ def forecast(engine: Engine, wanted: dead.Filter, limits: Limits) -> Forecast:
     return found
 
 
-def replay(engine: Engine, client: redis.Redis, wanted: dead.Filter) -> int:
-    """Send the dead letters through the pipeline again; returns how many were sent."""
-    sent, who = 0, operator()
+def replay(engine: Engine, client: redis.Redis, wanted: dead.Filter, *, who: str | None = None) -> int:
+    """Send the dead letters through the pipeline again; returns how many were sent. `who`: for the record."""
+    sent, who = 0, who or operator()
     for letter, raw in letters(engine, wanted):
         if not can_be_replayed(letter, raw):
             continue

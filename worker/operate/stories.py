@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.engine import Connection
 
 from worker.store.bulk import fetch
@@ -31,10 +31,20 @@ def since(text: str, now: datetime) -> datetime:
 
 
 def list_stories(
-    connection: Connection, *, after: datetime | None = None, topic: str | None = None, most: int = 20
+    connection: Connection,
+    *,
+    after: datetime | None = None,
+    topic: str | None = None,
+    most: int = 20,
+    before: tuple[datetime, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """The stories whose latest article is newest, with their articles, the lead first."""
+    """The stories whose latest article is newest, with their articles, the lead first.
+
+    `before`: those that follow the story with that `last_at` and id.
+    """
     query = select(stories).where(stories.c.size > 1)
+    if before is not None:
+        query = query.where(tuple_(stories.c.last_at, stories.c.id) < tuple_(*before))
     if after is not None:
         query = query.where(stories.c.last_at >= after)
     if topic is not None:

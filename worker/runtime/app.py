@@ -17,6 +17,7 @@ from redis import RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from schemas import kinds
 from worker.enrich import language
 from worker.intake.connect import SOCKET_OPTIONS, connect, sentinel_address
 from worker.observe import failpoints, logs
@@ -123,6 +124,7 @@ def _mend_broker(**_: object) -> None:
 @signals.worker_init.connect
 def _load_models(**_: object) -> None:
     language.load()
+    kinds.build()
 
 
 @signals.worker_process_shutdown.connect

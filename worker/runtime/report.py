@@ -11,6 +11,7 @@ from schemas.problem import Severity
 from schemas.receipt import Receipt
 from worker.intake.changes import append, changes_of
 from worker.intake.feed import publish
+from worker.intake.stream import first_ids
 from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
 from worker.pipeline import Batch
@@ -27,13 +28,16 @@ def announce(client: redis.Redis, versions: Sequence[Version], worker: str) -> N
 
     Done before the entries go: a crash in between repeats them, and never costs one.
     """
+    asking = [(version.reply_to, version) for version in versions if version.reply_to]
+    known = first_ids(client, versions[0].lane, [version.id for _, version in asking]) if asking else {}
     with client.pipeline(transaction=False) as pipe:
         append(pipe, changes_of(versions))
-        for version in versions:
-            if version.reply_to:
-                body = receipt_of(version, worker).model_dump_json()
-                pipe.xadd(version.reply_to, {"receipt": body}, maxlen=_REPLIES_KEPT, approximate=True)
-                pipe.expire(version.reply_to, _REPLY_SECONDS)
+        for reply_to, version in asking:
+            receipt = receipt_of(version, worker)
+            if version.id in known:
+                receipt.id, receipt.readded_as = known[version.id], version.id
+            pipe.xadd(reply_to, {"receipt": receipt.model_dump_json()}, maxlen=_REPLIES_KEPT, approximate=True)
+            pipe.expire(reply_to, _REPLY_SECONDS)
         replies = pipe.execute(raise_on_error=False) if len(pipe) else []
     refused = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
     if refused:  # its sender named a key that is no stream, or another's

@@ -16,7 +16,7 @@ from worker.enrich.copy import Copy, from_form
 from worker.enrich.heat import AllRules
 from worker.enrich.topics import topic_slug
 from worker.store import rows
-from worker.store.bulk import fetch, merge, set_values
+from worker.store.bulk import fetch, merge_ids, set_values
 from worker.store.heat import Judged, judge_heat, sources_of
 from worker.store.identity import Teller, newest_teller
 from worker.store.names import NOTHING, Saying, note_sayings, provider_ids, topic_ids
@@ -78,7 +78,12 @@ def refresh(
     rivals = contested(connection, moved_ids | kept_ids)
     resolve(connection, work, meanings | changing | rivals | named, new_links)
     told_ids = {work.ids[url_hash] for url_hash in rewritten}
-    mark_placeholders(connection, pictures, standings(shown, {work.ids[h]: work.titles[h] for h in rewritten}))
+    mark_placeholders(
+        connection,
+        pictures,
+        standings(shown, {work.ids[h]: work.titles[h] for h in rewritten}),
+        marked | hanging.placeholders(),
+    )
     note_sayings(connection, work.sayings, now)
     judged = judge_heat(connection, told_ids | work.rejudged | sources_of(connection, work.shifted), rules)
     return {url_hash: work.ids[url_hash] for url_hash in work.told}, judged
@@ -122,7 +127,7 @@ def _write_told(connection: Connection, work: Refresh, hashes: set[bytes], befor
         )
         for h, copy in copies.items()
     ]
-    merge(connection, articles, values, ["url_hash"], rows.SHOWN)
+    work.ids.update(merge_ids(connection, articles, values, "url_hash", rows.SHOWN))
     for row in values:
         old = before.get(row["url_hash"])
         said = Saying(old.provider_id, old.provider_name) if old is not None else NOTHING
@@ -130,8 +135,6 @@ def _write_told(connection: Connection, work: Refresh, hashes: set[bytes], befor
         decides = (row["quality"], row["published_at"], row["title"])
         if old is not None and (old.quality, old.published_at, old.title) != decides:
             work.shifted.add(old.id)
-    found = fetch(connection, (articles.c.url_hash, articles.c.id), articles.c.url_hash, copies)
-    work.ids.update({row.url_hash: row.id for row in found})
     return marked
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ARRAY, Column, FromClause, Row, Select, Table, any_, bindparam, delete, select, text
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.store.arrays import is_json, kind_of
@@ -89,6 +89,26 @@ def merge(
         _send_rows(connection, _sqlite_merge(table, names, tuple(keys), tuple(updates)), table, names, rows)
 
 
+def merge_ids(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str, updates: Sequence[str]
+) -> dict[Any, int]:
+    """As `merge` with updates; returns the key of each of `rows` → its id."""
+    if not rows:
+        return {}
+    names = tuple(rows[0])
+    if _has_arrays(connection):
+        statement = f'{_postgres_merge(table, names, (key,), tuple(updates))} RETURNING "{key}", id'
+        found = _send_arrays(connection, statement, table, names, rows)
+        return _pairs(found.all())
+    merge(connection, table, rows, [key], updates)
+    column = table.c[key]
+    return _pairs(fetch(connection, (column, table.c.id), column, [row[key] for row in rows]))
+
+
+def _pairs(rows: Iterable[Any]) -> dict[Any, int]:
+    return {key: id_ for key, id_ in rows}  # noqa: C416  dict() does not take rows of an unknown length
+
+
 def set_values(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str) -> None:
     """Set, in the row that each of `rows` names by `key`, its other values."""
     if not rows:
@@ -106,9 +126,9 @@ def _has_arrays(connection: Connection) -> bool:
 
 def _send_arrays(
     connection: Connection, statement: str, table: Table, names: Sequence[str], rows: Sequence[dict[str, Any]]
-) -> None:
+) -> CursorResult[Any]:
     arrays = tuple(kind_of(table.c[name]).array([row[name] for row in rows]) for name in names)
-    connection.exec_driver_sql(statement, arrays)
+    return connection.exec_driver_sql(statement, arrays)
 
 
 def _send_rows(

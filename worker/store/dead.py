@@ -27,6 +27,7 @@ class Filter:
     until: datetime | None = None
     text: str | None = None
     status: str | None = "open"
+    upto: int | None = None
 
     def where(self, query: Select[Any]) -> Select[Any]:
         table = dead_letters.c
@@ -39,6 +40,8 @@ class Filter:
             query = query.where(table.created_at >= self.since)
         if self.until is not None:
             query = query.where(table.created_at < self.until)
+        if self.upto is not None:
+            query = query.where(table.id <= self.upto)
         if self.text:
             needle = f"%{self.text}%"
             query = query.where(
@@ -62,6 +65,16 @@ def find(connection: Connection, wanted: Filter, *, after: int = 0, most: int = 
     """A page of dead letters in the order in which they came, those after id `after`."""
     query = wanted.where(select(dead_letters)).where(dead_letters.c.id > after).order_by(dead_letters.c.id).limit(most)
     return list(connection.execute(query))
+
+
+def count(connection: Connection, wanted: Filter) -> int:
+    """How many there are."""
+    return int(connection.scalar(wanted.where(select(func.count()).select_from(dead_letters))) or 0)
+
+
+def highest(connection: Connection, wanted: Filter) -> int:
+    """The number of the one that came last; 0: there is none."""
+    return int(connection.scalar(wanted.where(select(func.max(dead_letters.c.id)))) or 0)
 
 
 def raw_of(connection: Connection, digests: Iterable[bytes | None]) -> dict[bytes, Row[Any]]:

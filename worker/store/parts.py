@@ -45,6 +45,10 @@ class Parts:
         """(article, URL hash) of each image."""
         return [(key[0], values[5]) for key, values in self.rows[images].items()]
 
+    def placeholders(self) -> set[bytes]:
+        """The URL hashes of those images that are marked."""
+        return {values[5] for values in self.rows[images].values() if values[6]}
+
 
 @dataclass(slots=True)
 class Difference:

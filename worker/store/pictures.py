@@ -41,12 +41,14 @@ def standings(pictures: Iterable[Picture], titles: Mapping[int, str | None]) -> 
     }  # fmt: skip
 
 
-def mark_placeholders(connection: Connection, before: set[Standing], after: set[Standing]) -> None:
-    """Mark and unmark images by the titles that came and went, and choose anew where that changes an article's best."""
+def mark_placeholders(connection: Connection, before: set[Standing], after: set[Standing], marked: set[bytes]) -> None:
+    """Mark and unmark images by the titles that came and went, and choose anew where that changes an article's best.
+
+    `marked`: of all these images those that are marked already.
+    """
     came = {url for url, _ in after - before}
     went = {url for url, _ in before - after}
     column = placeholder_images.c.url_hash
-    marked = {row.url_hash for row in fetch(connection, (column,), column, came | went)}
     titles = _count_titles(connection, (came - marked) | (went & marked))
     several = {digest for digest, (url, count) in titles.items() if is_placeholder(url, count)}
     new, old = several - marked, (went & marked) - several

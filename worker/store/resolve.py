@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from worker.enrich.copy import Copy, Mention, from_form
 from worker.enrich.heat import AllRules
 from worker.store import rows
-from worker.store.bulk import fetch, merge, remove
+from worker.store.bulk import fetch, merge, merge_ids, remove
 from worker.store.identity import Claimant, Naming, Teller, meaning, newest_mention
 from worker.store.names import NOTHING, Saying, provider_ids
 from worker.store.pictures import placeholders_among
@@ -71,25 +71,22 @@ def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links
                articles.c.title, articles.c.provider_id, articles.c.provider_name)  # fmt: skip
     present = {row.url_hash: row for row in fetch(connection, columns, articles.c.url_hash, hashes)}
     told = {h: row.id for h, row in present.items() if not row.is_stub}
-    claims: dict[bytes, list[Claimant]] = defaultdict(list)
-    found = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, hashes)
-    live = {row.id: row.revision for row in fetch(
-        connection, (articles.c.id, articles.c.revision), articles.c.id, {row.article_id for row in found})}  # fmt: skip
-    for row in found:
-        claims[row.url_hash].append(Claimant(row.article_id, live[row.article_id]))
-    means = {h: meaning(h, told, claims) for h in hashes}
-    _find_documents(connection, means, hashes, new_links)
-
-    namings: dict[bytes, list[Naming]] = defaultdict(list)
-    others = fetch(
-        connection,
-        (links.c.target_hash, links.c.source_id, links.c.kind, links.c.target_id),
-        links.c.target_hash,
-        hashes,
-    )
+    claimed = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, hashes)
+    link_columns = (links.c.target_hash, links.c.source_id, links.c.kind, links.c.target_id)
+    others = fetch(connection, link_columns, links.c.target_hash, hashes)
     named_by = {row.source_id for row in others if row.kind == "related"} | {row["source_id"] for row in new_links}
     revisions = {row.id: row.revision for row in fetch(
-        connection, (articles.c.id, articles.c.revision), articles.c.id, named_by)}  # fmt: skip
+        connection, (articles.c.id, articles.c.revision), articles.c.id,
+        named_by | {row.article_id for row in claimed})}  # fmt: skip
+    claims: dict[bytes, list[Claimant]] = defaultdict(list)
+    for row in claimed:
+        claims[row.url_hash].append(Claimant(row.article_id, revisions[row.article_id]))
+    means = {h: meaning(h, told, claims) for h in hashes}
+    items = {row.target_hash for row in others if row.kind == "contains"}
+    items |= {row["target_hash"] for row in new_links if row["kind"] == "contains"}
+    means.update(_told_documents(connection, items))
+
+    namings: dict[bytes, list[Naming]] = defaultdict(list)
     for row in others:
         if row.kind == "related":
             namings[row.target_hash].append(Naming(row.source_id, revisions[row.source_id]))
@@ -145,10 +142,9 @@ def _write_stubs(
         )
         for h in sorted(stale)
     ]  # fmt: skip
-    merge(connection, articles, values, ["url_hash"], rows.SHOWN)
-    found = fetch(connection, (articles.c.url_hash, articles.c.id), articles.c.url_hash, stale)
-    work.ids.update({row.url_hash: row.id for row in found})
-    remove(connection, images, images.c.article_id, [work.ids[h] for h in stale] + [id_ for id_, _, _ in orphans])
+    work.ids.update(merge_ids(connection, articles, values, "url_hash", rows.SHOWN))
+    shown = [present[h].id for h in stale if h in present]
+    remove(connection, images, images.c.article_id, shown + [id_ for id_, _, _ in orphans])
     pictures = [row for h in sorted(stale) for row in rows.image_rows(work.ids[h], mentions[h].images, marked)]
     merge(connection, images, pictures, ["article_id", "rank"])
     for row in values:
@@ -179,12 +175,8 @@ def _note_stub(work: Refresh, row: dict[str, Any], before: Any) -> None:
         work.shifted.add(before.id)
 
 
-def _find_documents(
-    connection: Connection, means: dict[bytes, int | None], hashes: set[bytes], new_links: list[dict[str, Any]]
-) -> None:
+def _told_documents(connection: Connection, named: set[bytes]) -> dict[bytes, int | None]:
     """Items of collections name documents by source and key: they mean what these tell now. Makes no stubs."""
-    found = fetch(connection, (links.c.target_hash,), links.c.target_hash, hashes, links.c.kind == "contains")
-    named = {row.target_hash for row in found} | {row["target_hash"] for row in new_links if row["kind"] == "contains"}
     columns = (documents.c.doc_hash, documents.c.article_hash)
     live = (~documents.c.retracted, documents.c.taxonomy.is_(None))
     papers = fetch(connection, columns, documents.c.doc_hash, named, *live)
@@ -193,7 +185,7 @@ def _find_documents(
         ~articles.c.is_stub,
     )  # fmt: skip
     tells = {row.url_hash: row.id for row in told}
-    means.update({row.doc_hash: tells.get(row.article_hash) for row in papers})
+    return {row.doc_hash: tells.get(row.article_hash) for row in papers}
 
 
 def empty(connection: Connection, left: list[tuple[int, bytes, str | None]], now: datetime) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 import redis
 
-from tests.guarded import GuardedDesk, free_port
+from tests.guarded import TlsDesk, make_certificate
 from tests.sentinels import Watched
 from tests.servers import Background, copydesk
 from worker.intake.connect import connect, sentinel_address
@@ -25,25 +23,7 @@ DOCUMENT = "---\ntitle: Ferry\nwebUrl: https://harbour-courier.example/ferry\n--
 def certificate(tmp_path_factory):
     if shutil.which("openssl") is None or shutil.which("redis-server") is None:
         pytest.skip("openssl or redis-server is not installed (Debian); the Valkey of the wheel is built without TLS")
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-keyout",
-         "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
-    return folder
-
-
-class TlsDesk(GuardedDesk):
-    def __init__(self, certificate: Path) -> None:
-        self.tls_port, self.certificate = free_port(), certificate
-        super().__init__(options=(
-            "--tls-port", str(self.tls_port), "--tls-cert-file", str(certificate / "cert.pem"), "--tls-key-file",
-            str(certificate / "key.pem"), "--tls-ca-cert-file", str(certificate / "cert.pem"), "--tls-auth-clients", "no",
-        ), program=shutil.which("redis-server") or "")  # fmt: skip
-
-    def url(self, user: str) -> str:
-        return f"rediss://{user}:{user}@localhost:{self.tls_port}/0?ssl_ca_certs={self.certificate / 'cert.pem'}"
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def test_the_whole_desk_works_by_tls(certificate):
@@ -68,11 +48,11 @@ def test_a_producer_and_a_worker_follow_a_failover(by_tls, request, tmp_path):
         settings = {"COPYDESK_REDIS_URL": watched.url, "COPYDESK_DATABASE_URL": f"sqlite:///{tmp_path / 'store.db'}"}
         assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
         with Background("worker", cwd=tmp_path, **settings) as worker, Producer(watched.url, patience=60) as producer:
-            assert producer.wait(producer.submit(DOCUMENT), timeout=40).outcome == "stored", worker.text()
+            assert producer.wait(producer.submit(DOCUMENT), timeout=120).outcome == "stored", worker.text()
             time.sleep(0.5)  # replication is asynchronous: what the replica has not received is lost with the primary
             watched.signal(watched.primary, signal.SIGKILL)
             id_ = producer.submit(DOCUMENT.replace("Ferry", "Ship"))
-            assert producer.wait(id_, timeout=60).outcome == "updated", worker.text()
+            assert producer.wait(id_, timeout=120).outcome == "updated", worker.text()
             with watched.client(watched.replica) as client:
                 assert client.role()[0] == b"master"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import random
 import socket
@@ -14,6 +15,7 @@ import redis
 
 from schemas.receipt import Outcome
 from tests.proxy import Proxy
+from worker.intake.functions import load_functions
 from worker.intake.producer import AsyncProducer, Producer, Submission, SubmissionUnsure, submit_entry, submit_many
 
 
@@ -120,6 +122,50 @@ def test_patience_ends_with_the_token_to_ask_again(valkey, redis_client):
     assert [id_.encode()] == [id_ for id_, _ in redis_client.xrange("documents")]
 
 
+def test_many_without_an_answer_are_asked_for_again(valkey, redis_client):
+    with (
+        Proxy(valkey.socket, lambda: "drop_reply") as proxy,
+        Producer(proxy.url, patience=0.3, polite=False) as desk,
+        pytest.raises(SubmissionUnsure) as raised,
+    ):
+        list(desk.submit_many(["a", "b"]))
+    with Producer(valkey.url) as desk:
+        ids = desk.again(raised.value)
+
+    async def again():
+        async with AsyncProducer(valkey.url) as desk:
+            return await desk.again(raised.value)
+
+    assert [id_.decode() for id_, _ in redis_client.xrange("documents")] == ids == asyncio.run(again())
+
+
+def test_a_crawler_waits_for_a_worker_to_load_the_function_that_a_server_has_lost(valkey, redis_client):
+    redis_client.acl_setuser("courier", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-function"])
+    url = valkey.url.replace("unix://", "unix://courier:x@")
+
+    async def submit():
+        async with AsyncProducer(url) as desk:
+            return await desk.submit("b")
+
+    for send in (lambda: Producer(url).submit("a"), lambda: asyncio.run(submit())):
+        redis_client.function_flush()
+        worker = threading.Timer(0.4, load_functions, [redis_client])
+        worker.start()
+        send()
+        worker.join()
+    redis_client.acl_deluser("courier")
+    assert [fields[b"raw"] for fields in entries(redis_client)] == [b"a", b"b"]
+
+
+def test_both_clients_offer_the_same():
+    def offered(client):
+        public = {name: value for name, value in vars(client).items() if not name.startswith("_")}
+        return {name: str(inspect.signature(f).parameters) for name, f in public.items() if inspect.isfunction(f)}
+
+    assert offered(Producer) == offered(AsyncProducer)
+    assert str(inspect.signature(Producer)) == str(inspect.signature(AsyncProducer))
+
+
 def test_a_refusal_is_told_at_once(valkey, redis_client):
     redis_client.set("documents", "no stream")
     started = time.monotonic()
@@ -149,7 +195,7 @@ def test_a_receipt_finds_whoever_waits(desk, redis_client):
 def test_many_wait_on_one_producer_at_once(desk, redis_client):
     ids = [desk.submit(str(n)) for n in range(40)]
     found = {}
-    threads = [threading.Thread(target=lambda i=i: found.update({i: desk.wait(i, timeout=20)})) for i in ids]
+    threads = [threading.Thread(target=lambda i=i: found.update({i: desk.wait(i, timeout=120)})) for i in ids]
     for thread in threads:
         thread.start()
     for id_ in reversed(ids):
@@ -198,7 +244,7 @@ def test_asyncio(valkey, redis_client):
             ids = [id_ async for _, id_ in desk.submit_many((str(n) for n in range(250)), progress=told.append)]
             ids += [await desk.submit("one"), await desk.retract("a.md")]
             assert told == [200, 250]
-            waiting = [asyncio.create_task(desk.wait(id_, timeout=20)) for id_ in ids]
+            waiting = [asyncio.create_task(desk.wait(id_, timeout=120)) for id_ in ids]
             await asyncio.sleep(0.05)
             for id_ in ids:
                 answer(redis_client, desk.replies, id_)

@@ -7,7 +7,7 @@ import time
 import pytest
 import redis
 
-from worker.intake.stream import LeaseQueue
+from worker.intake.stream import LeaseQueue, first_ids
 from worker.operate import lanes
 
 LARGEST = "18446744073709551615-18446744073709551615"
@@ -92,8 +92,13 @@ def test_honest_entries_behind_one_from_the_future_keep_their_order(queue):
     assert honest[0].startswith(ahead.split("-")[0]), "the server goes on from there"
     assert fault(queue) == "ahead"
     queue.dispatch(most=3, pending_cap=100, most_bytes=1 << 20)
+    before = [id_.decode() for id_, _ in queue.client.xrange(queue.lane)]
     assert lanes.repair(queue) == lanes.Repair(21, 0)
     assert fault(queue) is None
+    now = [id_.decode() for id_, _ in queue.client.xrange(queue.lane)]
+    assert first_ids(queue.client, queue.lane, now) == dict(zip(now, before, strict=True)), (
+        "receipts go by the ids given"
+    )
     assert process_all(queue) == ["future", *(str(n) for n in range(20))]
     state = queue.state()
     assert (state.added, state.settled, state.backlog, state.pending) == (42, 42, 0, 0)

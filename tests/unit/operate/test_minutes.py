@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from worker.intake.tally import Minute
-from worker.operate.minutes import drain_seconds, flow, top
+from worker.operate.minutes import drain_seconds, flow, pieces, top
 from worker.settings import INTERNAL_LANE
 
 
@@ -59,3 +59,29 @@ def test_the_most_frequent_causes_first_and_the_rest_in_sum():
     counts = {("a", "x"): 1, ("b", "x"): 5, ("c", "y"): 1, ("d", "y"): 1}
     assert list(top(counts, 2).items()) == [("b from x", 5), ("a from x", 1), ("others", 2)]
     assert top({}, 2) == {}
+
+
+def test_the_backlog_is_reckoned_back_from_now():
+    minutes = [
+        minute(0, {"documents": 100}),
+        minute(60, {"documents": 160}, stored=20),
+        minute(120, {"documents": 160}, stored=30, rejected=5),
+    ]
+    found = pieces(minutes, width=1, count=2, backlog=5)
+    assert [(piece.at, piece.added, piece.settled, piece.backlog) for piece in found] == [
+        (60, 60, 20, 40),
+        (120, 0, 35, 5),
+    ]
+
+
+def test_pieces_end_now_and_replays_are_in_none():
+    minutes = [minute(n * 60, {"documents": 100 + n}, stored=1) for n in range(7)]
+    minutes[-1].outcomes[INTERNAL_LANE, "crawler", "stored"] = 5
+    found = pieces(minutes, width=3, count=10, backlog=0)
+    assert [(piece.at, piece.seconds, piece.settled) for piece in found] == [(0, 60, 1), (60, 180, 3), (240, 180, 3)]
+
+
+def test_where_nobody_sampled_nothing_came_and_a_lost_server_takes_nothing_away():
+    minutes = [minute(0, {"documents": 900}), minute(60), minute(120, {"documents": 3}, stored=2)]
+    found = pieces(minutes, width=1, count=2, backlog=0)
+    assert [(piece.added, piece.backlog) for piece in found] == [(0, 2), (0, 0)]

@@ -1,10 +1,10 @@
 -- Takes a lane back to the present after a producer chose ids from the future: until then every new id would lie there
 -- too, or there would be none left. A stream's last id cannot be lowered, so the lane is built anew: all its entries are
 -- added again in their order. Should this be interrupted (memory), it goes on where it was when it is run again.
--- KEYS: stream, outcome counters (hash), where the old stream lies meanwhile.
--- ARGV: group, first millisecond that counts as the future.
+-- KEYS: stream, outcome counters (hash), where the old stream lies meanwhile, first ids of what was added again (hash).
+-- ARGV: group, first millisecond that counts as the future, seconds for which the first ids are kept.
 -- Returns {entries added again, entries that vanished: trimmed or deleted by a producer}.
-local lane, counters, aside, group = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+local lane, counters, aside, first_ids, group = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
 
 local function info()
   local found, flat = {}, redis.call('XINFO', 'STREAM', lane)
@@ -30,13 +30,15 @@ while true do
   local entries = redis.call('XRANGE', aside, '-', '+', 'COUNT', 100)
   if #entries == 0 then break end
   for _, entry in ipairs(entries) do
-    redis.call('XADD', lane, '*', unpack(entry[2]))
+    local fresh = redis.call('XADD', lane, '*', unpack(entry[2]))
+    redis.call('HSET', first_ids, fresh, redis.call('HGET', first_ids, entry[1]) or entry[1])
     redis.call('XDEL', aside, entry[1])
     redis.call('HINCRBY', counters, 'readded', 1)
     moved = moved + 1
   end
 end
 redis.call('DEL', aside)
+if moved > 0 then redis.call('EXPIRE', first_ids, ARGV[3]) end
 
 found = info()
 local settled = 0

@@ -1,0 +1,210 @@
+"""The console in a real browser: a hostile document does nothing, and the keyboard alone is enough."""
+
+from __future__ import annotations
+
+import socket
+from urllib.request import urlopen
+
+import pytest
+
+from tests.browser import OPTIONS, chromium
+from tests.servers import Background, copydesk, until
+
+HOSTILE = """---
+title: "<script>alert(1)</script><img src=https://evil.example/x onerror=alert(2)>' \\" onfocus=alert(3) autofocus \u202e\u05e9\u05dc\u05d5\u05dd <svg/onload=alert(4)>"
+excerpt: "<iframe srcdoc='<script>parent.alert(5)</script>'></iframe><style>*{display:none}</style>"
+webUrl: https://hostile.example/a?"><script>alert(6)</script>
+topics: ["{{ 7*7 }}<b hx-get=/lanes hx-trigger=load>x</b>"]
+images: [{url: "https://evil.example/pixel.png?<svg onload=alert(7)>", width: 640, height: 360}]
+related: [{title: "click", webUrl: "javascript:alert(8)"}, {title: "<base href=https://evil.example>", webUrl: https://hostile.example/b}]
+---
+<script src=https://evil.example/x.js></script><meta http-equiv=refresh content=0;url=https://evil.example>
+"""
+BROKEN = """---
+title: Plans: <img src=x onerror=alert(9)>
+webUrl: https://www.harbour.example/wall
+---
+</textarea><script>alert(10)</script>
+"""
+MEND = "title: Plans: <img"
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory):
+    """The address of the console of a running desk, which has stored one hostile document and rejected another."""
+    if chromium() is None:
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    folder, port = tmp_path_factory.mktemp("console"), free_port()
+    (folder / "hostile.md").write_text(HOSTILE, "utf-8")
+    (folder / "broken.md").write_text(BROKEN, "utf-8")
+    base = f"http://127.0.0.1:{port}"
+    with Background("up", cwd=folder) as up:
+        up.says("serves the lanes documents")
+        done = copydesk(
+            "submit", "--wait", "--source", "<script>alert(11)</script>", "hostile.md", "broken.md", cwd=folder
+        )
+        assert done.returncode == 1, done.stdout + done.stderr
+        with Background("console", "--port", port, cwd=folder) as served:
+            served.says(f"The console is at {base}")
+            until(lambda: answers(base), what="the console answers")
+            yield base
+
+
+def answers(base):
+    try:
+        return urlopen(base + "/lanes", timeout=5).status == 200
+    except OSError:
+        return False
+
+
+class Watch:
+    """What a page did that no page may do."""
+
+    def __init__(self, page, base):
+        self.dialogs, self.foreign, self.complaints = [], [], []
+        page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: None if request.url.startswith(base) else self.foreign.append(request.url))
+        page.on(
+            "console", lambda line: self.complaints.append(line.text) if line.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def assert_quiet(self):
+        assert (self.dialogs, self.foreign, self.complaints) == ([], [], [])
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium(), **OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(console, chrome):
+    context = chrome.new_context(viewport={"width": 1280, "height": 900}, base_url=console)
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()
+
+
+def test_a_hostile_document_does_nothing_on_any_page(console, page):
+    watch = Watch(page, console)
+    page.goto("/search?q=hostile.md")
+    page.get_by_role("heading", level=3).get_by_role("link").first.click()
+    page.wait_for_selector("h1")
+    assert "<script>alert(1)</script>" in page.locator("h1").inner_text()
+    page.locator("summary").click()
+    for path in (
+        "/",
+        "/tail",
+        "/dead",
+        "/dead/1",
+        "/sources",
+        "/search?q=" + "%22%3E%3Cscript%3Ealert(12)%3C/script%3E",
+        "/stories",
+    ):
+        page.goto(path)
+    page.goto("/tail")
+    page.wait_for_timeout(2500)  # HTMX has swapped the rows once
+
+    assert page.locator("main img, main iframe, main style, main script, main [hx-get='/lanes']").count() == 0
+    assert page.locator("a[href^='javascript:' i]").count() == 0
+    watch.assert_quiet()
+
+
+def tab_to(page, wanted, *, most=60):
+    """Press Tab until the focus is where `wanted`, a JavaScript test of the element, holds."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate(f"(e => {wanted})(document.activeElement)"):
+            ring = page.evaluate(
+                "(e => getComputedStyle(e.closest('.editor') || e).outlineStyle)(document.activeElement)"
+            )
+            assert ring not in ("none", "hidden"), "the focus cannot be seen"
+            return
+    raise AssertionError(f"the keyboard does not reach {wanted}")
+
+
+def test_the_keyboard_alone_mends_a_dead_letter(console, page):
+    watch = Watch(page, console)
+    page.goto("/?hold=1")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    tab_to(page, "e.getAttribute('href') === '/dead' && e.closest('main')")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/dead")
+    tab_to(page, "e.getAttribute('href') === '/dead/1'")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/dead/1")
+    tab_to(page, "e.id === 'text'")
+    page.wait_for_selector("#check >> text=It would be rejected again")
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("ArrowDown")
+    for _ in range(len("title: Plans")):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Delete")  # the colon
+    page.wait_for_selector("#check >> text=It would pass")
+    tab_to(page, "e.tagName === 'BUTTON' && e.textContent === 'Replay it'")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#state >> text=Replayed, and it passed", timeout=30_000)
+
+    watch.assert_quiet()
+
+
+def test_what_is_live_keeps_the_focus(console, page):
+    page.goto("/")
+    page.locator("#to-lanes").focus()
+    with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
+        pass
+    page.wait_for_timeout(300)
+
+    assert page.evaluate("document.activeElement.id") == "to-lanes"
+
+
+def test_a_page_of_another_origin_changes_nothing(console, page):
+    page.goto("/lanes")  # the session's cookie is there
+    other = f"http://127.0.0.1:{free_port()}/"
+    form = (f"<form id=f method=post action='{console}/lanes/documents/pause'><input name=reason value=evil>"
+            "<input name=csrf value=x></form>")  # fmt: skip
+    page.route(other, lambda route: route.fulfill(content_type="text/html", body=form))
+    page.goto(other)
+    with page.expect_navigation() as answer:
+        page.evaluate("document.getElementById('f').submit()")
+
+    assert answer.value.status == 403
+    page.goto(console + "/lanes")
+    assert page.get_by_text("served", exact=True).count() == 1
+
+
+def test_nothing_scrolls_sideways_on_a_phone_and_all_can_be_read_without_a_script(console, chrome):
+    context = chrome.new_context(viewport={"width": 390, "height": 844}, base_url=console, java_script_enabled=False)
+    page = context.new_page()
+    for path in (
+        "/",
+        "/tail",
+        "/search?q=hostile.md",
+        "/articles/1",
+        "/stories",
+        "/dead",
+        "/dead/1",
+        "/lanes",
+        "/sources",
+    ):
+        assert page.goto(path).status == 200
+        assert page.locator("h1").count() == 1
+        # Measured from outside, as no script runs in the page.
+        box = page.locator("main").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390, path
+    context.close()

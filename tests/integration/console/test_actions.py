@@ -1,0 +1,205 @@
+"""Every action on a real store: mending, dry runs, replays, discards, pauses."""
+
+import re
+from hashlib import sha256
+
+import pytest
+from sqlalchemy import select
+
+from tests.integration.console.conftest import SECRET, broken
+from tests.integration.store.desk import work
+from tests.servers import until
+from worker.intake.lanes import paused
+from worker.intake.stream import Claimed
+from worker.settings import INTERNAL_LANE
+from worker.store import dead
+from worker.store.tables import articles, dead_letters
+
+MENDED = ("title: Plans: the harbour wall", 'title: "Plans: the harbour wall"')
+
+
+@pytest.fixture(scope="module")
+def module_store_url(tmp_path_factory):
+    """What the store does is tested on both kinds elsewhere; here it is what the forms do."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+
+
+def at_the_editor(browser, number):
+    """What the editor of a letter holds: its text, and the version it is of."""
+    import html
+
+    page = browser.page(f"/dead/{number}")
+    text = re.search(r"<textarea.*?>\n(.*?)</textarea>", page, re.DOTALL)[1]
+    return html.unescape(text), re.search(r'name="version" value="(\w*)"', page)[1]
+
+
+def row_of(store, number):
+    with store.connect() as connection:
+        return connection.execute(select(dead_letters).where(dead_letters.c.id == number)).one()
+
+
+def sent(client):
+    return [fields for _, fields in client.xrange(INTERNAL_LANE)]
+
+
+def test_a_check_tells_the_problem_and_changes_nothing(browser, store, redis_client, letter):
+    text, version = at_the_editor(browser, letter)
+    before = row_of(store, letter)
+
+    page = browser.submit(f"/dead/{letter}/check", text=text, version=version).text
+
+    assert "It would be rejected again: 1 error." in page
+    assert row_of(store, letter) == before
+    assert sent(redis_client) == []
+
+
+def test_a_check_for_htmx_is_the_result_alone(browser, letter):
+    text, version = at_the_editor(browser, letter)
+    csrf = re.search(r'name="csrf" value="(\w+)"', browser.last)[1]
+    form = {"text": text.replace(*MENDED), "version": version, "csrf": csrf}
+
+    answer = browser.post(f"/dead/{letter}/check", data=form, headers={"hx-request": "true"})
+
+    assert "It would pass." in answer.text
+    assert "<html" not in answer.text
+
+
+def test_what_a_check_is_refused_for_fits_into_its_place(browser, letter):
+    answer = browser.post(f"/dead/{letter}/check", data={"text": "x"}, headers={"hx-request": "true"})
+
+    assert answer.status_code == 403
+    assert "Load the page again" in answer.text
+    assert "<html" not in answer.text
+
+
+def test_a_mended_letter_is_sent_with_its_secrets_and_passes(browser, store, redis_client, letter):
+    text, version = at_the_editor(browser, letter)
+    assert SECRET not in text
+
+    done = browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED).replace("\n", "\r\n"), version=version)
+
+    assert done.headers["location"] == f"/dead/{letter}"
+    [(id_, fields)] = redis_client.xrange(INTERNAL_LANE)
+    assert SECRET.encode() in fields[b"raw"]
+    assert b"hunter22" in fields[b"raw"]
+    assert b"\r" not in fields[b"raw"]
+    assert "a worker has it in a moment" in browser.page(f"/dead/{letter}")
+    work(store, INTERNAL_LANE, [Claimed(id_.decode(), 0, 100, fields, truncated=False)])
+    assert "Replayed, and it passed." in browser.page(f"/dead/{letter}")
+    with store.connect() as connection:
+        assert (
+            connection.scalar(select(articles.c.secured).where(articles.c.title == "Plans: the harbour wall")) == SECRET
+        )
+
+
+def test_a_text_that_fails_is_not_sent_and_not_lost(browser, redis_client, store, letter):
+    text, version = at_the_editor(browser, letter)
+
+    answer = browser.submit(f"/dead/{letter}/replay", text=text + "more & <more>", version=version)
+
+    assert answer.status_code == 422
+    assert "more &amp; &lt;more&gt;" in answer.text
+    assert sent(redis_client) == []
+    assert row_of(store, letter).edits == 0
+
+
+def test_two_operators_do_not_overwrite_each_other(browser, letter):
+    text, version = at_the_editor(browser, letter)
+    browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED), version=version)
+
+    answer = browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED) + "other", version=version)
+
+    assert answer.status_code == 409
+    assert "Somebody else has mended it meanwhile" in answer.text
+
+
+def test_a_letter_is_discarded_with_a_reason(browser, store, letter):
+    browser.page(f"/dead/{letter}")
+    assert browser.submit(f"/dead/{letter}/discard", reason=" ").status_code == 422
+    assert browser.submit(f"/dead/{letter}/discard", reason="<b>not ours</b>").status_code == 303
+    assert row_of(store, letter).status == "discarded"
+    page = browser.page(f"/dead/{letter}")
+    assert "&lt;b&gt;not ours&lt;/b&gt;" in page
+    assert browser.submit(f"/dead/{letter}/discard", reason="again").status_code == 409
+
+
+def test_a_letter_that_is_no_utf8_can_be_sent_as_it(browser, store, redis_client):
+    raw = "---\ntitle: Caf\u00e9\nwebUrl: https://www.harbour.example/cafe\n---\n".encode("latin-1")
+    entry = broken(7, "x", source="latin")
+    entry.fields[b"raw"] = raw
+    work(store, "documents", [entry])
+    with store.connect() as connection:
+        number = dead.highest(connection, dead.Filter(source="latin"))
+    text, version = at_the_editor(browser, number)
+
+    browser.submit(f"/dead/{number}/replay", text=text, version=version)
+
+    assert "Café" in text
+    assert sent(redis_client)[0][b"raw"] == raw.decode("latin-1").encode()
+
+
+def finished(browser, path):
+    """The page of an action on many, when it has come to its end."""
+
+    def ended():
+        page = browser.page(path)
+        return page if "hx-trigger" not in page else None
+
+    return until(ended, what="the action ends")
+
+
+def test_all_of_a_cause_are_tried_first_and_then_those_that_pass_are_sent(browser, store, redis_client):
+    good = "---\ntitle: '{0}'\nwebUrl: https://www.harbour.example/bulk/{0}\n---\n"
+    work(store, "documents", [broken(n, source="bulk") for n in range(20, 23)])
+    with store.begin() as connection:
+        # What was wrong with two of them is gone: their text passes now.
+        for letter in dead.find(connection, dead.Filter(source="bulk"))[:2]:
+            raw = good.format(letter.id).encode()
+            dead.keep_edit(connection, letter.id, raw, sha256(raw).digest(), "test")
+    browser.page("/dead/letters?source=bulk")
+    assert browser.submit("/dead/jobs", source="bulk", do="replay").status_code == 409
+
+    tried = browser.submit("/dead/jobs", source="bulk").headers["location"]
+    page = finished(browser, tried)
+
+    assert "Replay the 2 that would pass" in page
+    assert sent(redis_client) == []
+    job = re.search(r'name="job" value="([\w-]+)"', page)[1]
+    assert "2" in finished(browser, browser.submit("/dead/jobs", job=job).headers["location"])
+    assert len(sent(redis_client)) == 2
+    assert browser.submit("/dead/jobs/" + job + "/stop").status_code == 303
+
+
+def test_all_of_a_cause_are_discarded_as_they_were_counted(browser, store):
+    work(store, "documents", [broken(n, source="away") for n in range(30, 33)])
+    form = {"source": "away", "code": "yaml_unquoted_colon", "text": "", "reason": "not ours"}
+    browser.page("/dead/letters?source=away&code=yaml_unquoted_colon")
+
+    assert browser.submit("/dead/discard", **form, count="2").status_code == 409
+    assert browser.submit("/dead/discard", **{**form, "code": ""}, count="3").status_code == 422
+    assert browser.submit("/dead/discard", **{**form, "reason": ""}, count="3").status_code == 422
+    assert browser.submit("/dead/discard", **form, count="3").status_code == 303
+    with store.connect() as connection:
+        assert dead.count(connection, dead.Filter(source="away")) == 0
+        assert dead.count(connection, dead.Filter(source="away", status="discarded")) == 3
+
+
+def test_a_lane_is_paused_with_a_reason_and_resumed(browser, redis_client):
+    browser.page("/lanes")
+    assert browser.submit("/lanes/documents/pause", reason="").status_code == 422
+    assert browser.submit("/lanes/nothing/pause", reason="x").status_code == 404
+    assert browser.submit("/lanes/documents/resume").status_code == 409
+    assert browser.submit("/lanes/documents/pause", reason="<b>nonsense</b>").status_code == 303
+    assert paused(redis_client)["documents"].why == "<b>nonsense</b>"
+    assert "&lt;b&gt;nonsense&lt;/b&gt;" in browser.page("/lanes")
+    assert browser.submit("/lanes/documents/resume").status_code == 303
+    assert paused(redis_client) == {}
+
+
+@pytest.mark.parametrize("path", ["/dead/{0}/check", "/dead/{0}/replay"])
+def test_a_form_larger_than_any_document_is_refused(browser, letter, path):
+    _, version = at_the_editor(browser, letter)
+
+    answer = browser.submit(path.format(letter), text="x" * (4 << 20), version=version)
+
+    assert answer.status_code == 413

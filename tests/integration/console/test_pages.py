@@ -1,0 +1,184 @@
+"""Every page on a real store: what it shows, that it is escaped, and what it never shows."""
+
+import html
+
+import pytest
+
+from tests.integration.console.conftest import HOSTILE, SECRET
+from worker.intake.feed import publish
+from worker.intake.tally import Counts, Tally
+from worker.operate.looks import Looks
+
+
+def told(client, *rows):
+    with client.pipeline(transaction=False) as pipe:
+        publish(pipe, lane="documents", worker="w:1", rows=rows)
+        pipe.execute()
+
+
+@pytest.fixture
+def busy(redis_client):
+    """A minute in which something was done."""
+    counts = Counts("documents")
+    counts.outcomes["<i>crawler</i>", "stored"] = 90
+    counts.outcomes["<i>crawler</i>", "rejected"] = 10
+    Tally(redis_client).add(counts)
+    redis_client.xadd("documents", {"raw": "x"})
+
+
+def test_the_overview_tells_backlog_outcomes_alarms_and_servers(browser, busy, letter):
+    page = browser.page("/")
+
+    assert "No worker is alive: start one with copydesk up" in page
+    assert 'class="plot bars"' in page
+    assert "100 documents got an outcome, 10 of them were rejected" in page
+    assert "1 documents wait now" in page
+    assert "&lt;i&gt;crawler&lt;/i&gt;" in page
+    assert "<i>crawler" not in page
+    assert "valkey" in page
+    assert "yaml_unquoted_colon" in page
+    assert "1 added = 0 with an outcome + 1 in the backlog" in page
+
+
+def test_the_plots_have_their_figures_beside_them(browser, busy):
+    page = browser.page("/?span=day")
+
+    assert page.count('role="img"') == 2
+    assert "by the quarter of an hour" in page
+
+
+def test_the_tail_is_filtered(browser, redis_client):
+    told(redis_client, ("1-0", "a", "stored", "x.md", "https://a.example/x", []),
+         ("2-0", "<b>", "rejected", "y.md", None, ["no_title"]))  # fmt: skip
+
+    assert "x.md" in browser.page("/tail")
+    rejected = browser.page("/tail?outcome=rejected")
+    assert "x.md" not in rejected
+    assert "y.md" in rejected
+    assert "&lt;b&gt;" in rejected
+    for none in ("source=c", "code=no_url", "url=nowhere"):
+        assert "Nothing matches." in browser.page(f"/tail?{none}")
+
+
+def test_the_tail_goes_on_where_it_was(browser, redis_client):
+    told(redis_client, ("1-0", "a", "stored", "first.md", None, []))
+    browser.page("/tail")
+    told(redis_client, ("2-0", "a", "stored", "second.md", None, []))
+
+    page = browser.page("/tail")
+
+    assert page.index("second.md") < page.index("first.md")
+
+
+@pytest.mark.parametrize("wanted", [
+    "https://www.harbour.example/1", "1.md", "1700000000001-0", "quoted", "SCRIPT quoted",
+])  # fmt: skip
+def test_search_finds_by_url_key_receipt_and_words(browser, articles, wanted):
+    page = browser.page(f"/search?q={wanted}")
+
+    assert f"/articles/{articles[0]}" in page
+    assert "<script>alert" not in page
+
+
+def test_search_by_words_needs_all_of_them(browser, articles):
+    assert "Nothing was found" in browser.page("/search?q=quoted%20nowhere")
+    assert "Nothing was found" in browser.page("/search?q=100%25")
+
+
+def test_search_finds_what_still_waits(browser, redis_client):
+    id_ = redis_client.xadd("documents", {"raw": "x", "source": "slow"}).decode()
+
+    page = browser.page(f"/search?q={id_}")
+
+    assert "pending" in page
+    assert "slow" in page
+
+
+def test_an_article_with_its_links_images_topics_and_versions(browser, articles):
+    first, second = articles
+    page = browser.page(f"/articles/{first}")
+
+    assert html.escape(HOSTILE, quote=True).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")[:30] in page
+    assert "<script>alert" not in page
+    assert "<b>Ships</b>" not in page
+    assert f'href="/articles/{second}"' in page
+    assert 'href="https://img.example/a.png" rel="noopener noreferrer nofollow"' in page
+    assert "<img" not in page
+    assert "shown" in page
+    assert "1700000000001-0" in page
+    assert SECRET not in page
+    assert f'href="/articles/{first}"' in browser.page(f"/articles/{second}")
+
+
+@pytest.mark.parametrize("path", ["/articles/999999", "/articles/99999999999999999999", "/stories/999999", "/dead/999999",
+                                  "/dead/jobs/none", "/nowhere", "/articles/x"])  # fmt: skip
+def test_what_is_not_there_is_said(browser, path):
+    assert "Not found" in browser.page(path, 404)
+
+
+def test_dead_letters_by_cause_and_one_by_one(browser, letter):
+    assert "yaml_unquoted_colon" in browser.page("/dead")
+    page = browser.page("/dead/letters?code=yaml_unquoted_colon&source=crawler")
+    assert f'href="/dead/{letter}"' in page
+    assert "A colon stands inside a value without quotes." in page
+    assert "No rejected document waits" in browser.page("/dead?code=nothing")
+
+
+def test_a_dead_letter_shows_its_place_and_hides_its_secrets(browser, letter):
+    page = browser.page(f"/dead/{letter}")
+
+    assert "<mark>:</mark> the harbour wall" in page
+    assert 'id="L2"' in page
+    assert SECRET not in page
+    assert "hunter22" not in page
+    assert "⟦hidden 1 " in page
+
+
+def test_a_letter_opens_at_any_length_of_line(browser, store):
+    from tests.integration.console.conftest import broken
+    from tests.integration.store.desk import work
+
+    work(
+        store,
+        "documents",
+        [broken(5, "---\ntitle: " + "<b>" * 30_000 + ": x\n" + "a: b\n" * 3000 + "---\n", source="long")],
+    )
+    page = browser.page("/dead/letters?source=long")
+    number = page.split('href="/dead/')[-1].split('"')[0]
+
+    assert "<b>" not in browser.page(f"/dead/{number}")
+
+
+def test_lanes(browser):
+    page = browser.page("/lanes")
+
+    assert "served" in page
+    assert 'action="/lanes/documents/pause"' in page
+
+
+def test_sources(browser, letter):
+    page = browser.page("/sources")
+
+    assert "crawler" in page
+    assert "yaml_unquoted_colon" in page
+
+
+def test_stories_are_empty_without_a_linker(browser):
+    assert "No two articles" in browser.page("/stories")
+    assert "No two articles" in browser.page("/stories?topic=x&before=nonsense")
+
+
+def test_the_theme_is_kept(browser):
+    assert 'data-theme="auto"' in browser.page("/lanes")
+    assert browser.submit("/theme", theme="dark", next="/lanes").headers["location"] == "/lanes"
+    assert 'data-theme="dark"' in browser.page("/lanes")
+    assert browser.submit("/theme", theme="dark", next="//elsewhere.example").headers["location"] == "/"
+    assert browser.submit("/theme", theme="pink", next="/").status_code == 400
+
+
+def test_a_look_without_redis_tells_that(tmp_path):
+    from worker.settings import Settings
+
+    nowhere = Settings(redis_url="redis://127.0.0.1:1/0", database_url=f"sqlite:///{tmp_path}/s.db", data_dir=tmp_path)
+
+    assert Looks(nowhere).look()["redis"]["ok"] is False

@@ -1,0 +1,52 @@
+"""`copydesk console`: the web page for operators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli.exits import Exit, say
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: copydesk console --port 8600")(console)
+
+
+def console(
+    host: Annotated[
+        str, typer.Option(help="address to serve on; beyond this machine COPYDESK_CONSOLE_TOKEN is demanded")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port to serve on")] = 8600,
+    public: Annotated[
+        list[str] | None, typer.Option("--public-name", help="the name under which a proxy in front shows it")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(exists=True, help="PEM file: serve by TLS")] = None,
+    key: Annotated[Path | None, typer.Option(exists=True, help="PEM file of its private key")] = None,
+) -> int:
+    """Serve the console, a web page: figures, live tail, search, articles, stories, dead letters, lanes and sources.
+
+    It starts no server: copydesk up does, or COPYDESK_REDIS_URL and COPYDESK_DATABASE_URL name them.
+    """
+    try:
+        from worker.console.serve import UnsafeConsole, is_loopback, serve
+    except ModuleNotFoundError as error:
+        say(f"copydesk: the console needs {error.name}: pip install 'copydesk[console]'")
+        return Exit.USAGE
+    from worker.cli.desk import require_desk
+    from worker.observe import logs
+    from worker.settings import settings
+
+    config = settings()
+    require_desk(config)
+    logs.configure_for(config)
+    shown = f"[{host.strip('[]')}]" if ":" in host else host
+    scheme = "https" if certificate else "http"
+    try:
+        say(f"The console is at {scheme}://{shown}:{port}" + ("" if is_loopback(host) else ", behind its token"))
+        serve(config, host=host, port=port, public=tuple(public or ()), certificate=certificate, key=key)
+    except UnsafeConsole as error:
+        say(f"copydesk: {error}")
+        return Exit.USAGE
+    return Exit.OK

@@ -1,0 +1,36 @@
+"""The style sheet and the scripts, as they lie in `static`: no other file can be named."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from importlib import resources
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+_KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+
+
+@functools.cache
+def _files() -> dict[str, tuple[bytes, str, str]]:
+    """Name → content, media type, tag."""
+    found = {}
+    for file in (resources.files("worker.console") / "static").iterdir():
+        kind = _KINDS.get(file.name.rpartition(".")[2])
+        if kind:
+            content = file.read_bytes()
+            found[file.name] = content, kind, f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    return found
+
+
+async def page(request: Request) -> Response:
+    """A file; unchanged ones are not sent again."""
+    found = _files().get(request.path_params["name"])
+    if found is None:
+        return Response("There is no such file.\n", 404, media_type="text/plain")
+    content, kind, tag = found
+    headers = {"etag": tag, "cache-control": "no-cache"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=kind, headers=headers)

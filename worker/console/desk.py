@@ -1,0 +1,93 @@
+"""What all pages share: the configuration, the servers, figures that are kept, and who is logged in."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import redis
+from sqlalchemy import Engine
+
+from worker.console.jobs import Jobs
+from worker.console.kept import Kept
+from worker.console.sessions import Sessions
+from worker.document.limits import Limits
+from worker.intake.connect import connect
+from worker.intake.feed import Told, after, recent
+from worker.operate.figures import of_store
+from worker.operate.looks import Looks
+from worker.operate.producers import Producer, producers
+from worker.settings import Settings
+from worker.store.engine import make_engine
+
+_TAIL = 5000
+SPANS = (24, 24 * 7)
+"""Hours that the page of sources can look back."""
+
+
+class Desk:
+    """Nothing is connected before it is asked, and nothing is started: a server that is away is told.
+
+    `patience`: seconds for which a page waits for a newer figure; then it shows the one of before, or that it is counted.
+    """
+
+    def __init__(
+        self,
+        config: Settings,
+        *,
+        token: str | None = None,
+        client: redis.Redis | None = None,
+        engine: Engine | None = None,
+        patience: float = 0.05,
+    ) -> None:
+        self.config = config
+        self._patience = patience
+        self.client = client or connect(config.redis, retries=0)
+        self.engine = engine or make_engine(config)
+        self.sessions = Sessions(token)
+        self.jobs = Jobs()
+        self.limits = Limits(max_bytes=config.max_document_bytes)
+        self.looks = Looks(config, self.client, self.engine)
+        self.at_redis: Kept[dict[str, Any]] = Kept(self.looks.at_redis, seconds=1.0, patience=patience)
+        self.at_store: Kept[dict[str, Any]] = Kept(lambda: of_store(self.engine), seconds=20.0, patience=patience)
+        self.sources = {hours: self._producers(hours) for hours in SPANS}
+
+    def _producers(self, hours: int) -> Kept[list[Producer]]:
+        return Kept(lambda: producers(self.engine, hours=hours), seconds=30.0, patience=self._patience)
+
+    @cached_property
+    def tail(self) -> Tail:
+        return Tail(self.client)
+
+    def warm(self) -> None:
+        """Begin to count what the first page shows, in threads of their own."""
+        self.at_redis.begin()
+        self.at_store.begin()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.client.close()
+        self.engine.dispose()
+
+
+class Tail:
+    """The newest documents of the feed, read on from where they were read last."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._told: deque[Told] = deque(maxlen=_TAIL)
+        self._place: str | None = None
+
+    def look(self) -> Iterable[Told]:
+        """The last 5,000 outcomes, the newest first. Raises redis.RedisError."""
+        with self._lock:
+            if self._place is None:
+                found, self._place = recent(self._client, _TAIL)
+            else:
+                found, self._place = after(self._client, self._place)
+            self._told.extend(found)
+            return list(reversed(self._told))

@@ -1,0 +1,97 @@
+"""Who is at the console: a cookie, the token that opens it, and the token that each form carries."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+COOKIE = "copydesk_session"
+HOURS = 12
+_MOST = 1000
+_TRIES_A_MINUTE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`csrf` goes into every form; `is_open`: whoever holds it has shown the console's token, or none is asked for."""
+
+    id: str
+    csrf: str
+    is_open: bool
+
+
+class Sessions:
+    """Sessions live in this process alone: after a restart everybody logs in again."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+        self._key = secrets.token_bytes(32)
+        self._opened: OrderedDict[str, float] = OrderedDict()
+        self._failures: list[float] = []
+        self._lock = threading.Lock()
+
+    @property
+    def needs_token(self) -> bool:
+        return self._token is not None
+
+    def of(self, id_: str | None) -> Session | None:
+        """The session of a cookie's value; None: it is none that this process gave out."""
+        if id_ is None or not self._is_ours(id_):
+            return None
+        return Session(id_, self._sign("form", id_), self._token is None or self._is_open(id_))
+
+    def new(self) -> Session:
+        """A session that nobody has yet; where a token is asked for it opens nothing."""
+        body = secrets.token_urlsafe(24)
+        id_ = f"{body}.{self._sign('cookie', body)}"
+        return Session(id_, self._sign("form", id_), self._token is None)
+
+    def login(self, offered: str) -> Session | None:
+        """An open session for the right token, under an id that nobody knew before; None for a wrong one.
+
+        Raises TooManyTries.
+        """
+        now = time.monotonic()
+        with self._lock:
+            self._failures = [at for at in self._failures if at > now - 60]
+            if len(self._failures) >= _TRIES_A_MINUTE:
+                raise TooManyTries
+        if self._token is None or not hmac.compare_digest(offered.encode(), self._token.encode()):
+            with self._lock:
+                self._failures.append(now)
+            return None
+        session = self.new()
+        with self._lock:
+            self._opened[session.id] = now + HOURS * 3600
+            while len(self._opened) > _MOST:
+                self._opened.popitem(last=False)
+        return Session(session.id, session.csrf, True)
+
+    def logout(self, session: Session) -> None:
+        """The cookie opens nothing any more, wherever it was copied to."""
+        with self._lock:
+            self._opened.pop(session.id, None)
+
+    def is_form_of(self, session: Session, offered: str) -> bool:
+        """Whether a form came from a page of this session."""
+        return hmac.compare_digest(session.csrf.encode(), offered.encode())
+
+    def _is_open(self, id_: str) -> bool:
+        with self._lock:
+            return self._opened.get(id_, 0.0) > time.monotonic()
+
+    def _is_ours(self, id_: str) -> bool:
+        body, _, signature = id_.partition(".")
+        return hmac.compare_digest(self._sign("cookie", body).encode(), signature.encode())
+
+    def _sign(self, purpose: str, text: str) -> str:
+        return hmac.new(self._key, f"{purpose}:{text}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+class TooManyTries(Exception):
+    """Raised when wrong tokens come faster than a person mistypes them."""

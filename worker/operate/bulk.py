@@ -1,0 +1,66 @@
+"""Many dead letters of one cause in small steps, so that somebody can watch, and stop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import redis
+from sqlalchemy import Engine
+
+from worker.document.limits import Limits
+from worker.operate.replay import letters, operator, problems_now, replay
+from worker.store import dead
+
+_STEP = 50
+
+
+@dataclass(slots=True)
+class Progress:
+    """So far. `failing`: code → how many would be rejected again, which are not sent."""
+
+    seen: int = 0
+    passing: int = 0
+    sent: int = 0
+    failing: Counter[str] = field(default_factory=Counter)
+
+
+def steps(
+    engine: Engine, wanted: dead.Filter, limits: Limits, client: redis.Redis | None = None, who: str | None = None
+) -> Iterator[Progress]:
+    """Try each dead letter, and where a client is given replay those that would pass; yields after each step.
+
+    Without a client it is a dry run. Raises redis.RedisError and SQLAlchemy's errors; what was sent is sent.
+    """
+    done = Progress()
+    passing: list[int] = []
+    for letter, raw in letters(engine, wanted):
+        errors = problems_now(letter, raw, limits)
+        done.seen += 1
+        if errors:
+            done.failing[errors[0].code] += 1
+        else:
+            done.passing += 1
+            passing.append(letter.id)
+        if done.seen % _STEP == 0:
+            done.sent += _send(engine, client, passing, who)
+            yield done
+    done.sent += _send(engine, client, passing, who)
+    yield done
+
+
+def _send(engine: Engine, client: redis.Redis | None, ids: list[int], who: str | None) -> int:
+    sent = replay(engine, client, dead.Filter(ids=tuple(ids)), who=who) if client is not None and ids else 0
+    ids.clear()
+    return sent
+
+
+def discard(engine: Engine, wanted: dead.Filter, reason: str, who: str | None = None) -> int:
+    """Close dead letters for good; returns how many."""
+    count, who = 0, who or operator()
+    for letter, _ in letters(engine, wanted):
+        with engine.begin() as connection:
+            dead.discard(connection, letter.id, who, reason)
+        count += 1
+    return count
