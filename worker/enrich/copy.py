@@ -48,7 +48,10 @@ class ImageRef:
 
 @dataclass(slots=True)
 class Mention:
-    """An entry of `related`: what one document tells of another article. `extra` holds its URLs as written."""
+    """An entry of `related`: what one document tells of another article. `extra` holds its URLs as written.
+
+    Documents that say the same of an article share one, so it is never changed.
+    """
 
     url: str
     url_hash: bytes

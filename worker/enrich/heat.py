@@ -61,7 +61,7 @@ class Peer(NamedTuple):
 
     def rank(self) -> tuple[int, str, str]:
         """Whatever comes first leads: quality falling, then day and file name rising; one without a day comes last."""
-        day = self.published_at.astimezone(UTC).strftime("%Y-%m-%d") if self.published_at else "9999"
+        day = self.published_at.astimezone(UTC).date().isoformat() if self.published_at else "9999"
         return -(self.quality or 0), day, _file_name(self.title or "")
 
 
