@@ -27,7 +27,8 @@ def recall(tree: Mapping, max_url_bytes: int) -> tuple[dict[str, Any], list[tupl
     for place, entry in enumerate(entries):
         known = None
         if entry.__class__ is Mapping:
-            spelling = (max_url_bytes, tuple(entry), tuple([_spelling(value) for value in entry.values()]))
+            values = [value if value.__class__ is str else _spelling(value) for value in entry.values()]
+            spelling = (max_url_bytes, tuple(entry), tuple(values))
             try:
                 known = _KEPT.find(spelling)
             except TypeError:  # something is nested where nothing of ours is
@@ -48,11 +49,9 @@ def remember(related: list[RelatedArticle], unmet: list[tuple[int, Hashable]]) -
 
 def _spelling(value: Any) -> Any:
     """A value as it is compared; mappings and lists by their own class, so that no two are mistaken for each other."""
-    if value.__class__ is str:
-        return value
-    if value.__class__ is Sequence:
-        return (Sequence, *map(_spelling, value))
-    return (Mapping, *value.items()) if value.__class__ is Mapping else value
+    if value.__class__ is Mapping:
+        return (Mapping, *value.items())
+    return (Sequence, *map(_spelling, value)) if value.__class__ is Sequence else value
 
 
 def _length(spelling: Any) -> int:
