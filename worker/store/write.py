@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from schemas.receipt import Outcome
@@ -26,10 +26,14 @@ from worker.store.heat import compare_heat
 from worker.store.identity import Change, DocumentState, judge, revision
 from worker.store.references import Subject, refresh_references
 from worker.store.rows import PIPELINE_VERSION
-from worker.store.tables import articles, documents, lanes, raw_documents, receipts
+from worker.store.tables import articles, documents, raw_documents, receipts
 from worker.store.version import Version
 
 _FUTURE_SECONDS = 86_400
+_RAISE = text(
+    "INSERT INTO lanes (name, highest) VALUES (:name, :highest)"
+    " ON CONFLICT (name) DO UPDATE SET highest = EXCLUDED.highest WHERE lanes.highest < EXCLUDED.highest"
+)
 
 Content = Copy | ReferenceCopy
 """What a document says, after editing."""
@@ -292,7 +296,5 @@ def _raise_highest(connection: Connection, versions: list[Version], now: datetim
         reached = revision(version.id, "")
         if reached < limit:
             highest[version.lane] = max(reached, highest.get(version.lane, ""))
-    merge(connection, lanes, [{"name": name, "highest": ""} for name in sorted(highest)], ["name"])
-    for name, reached in highest.items():
-        lower = (lanes.c.name == name) & (lanes.c.highest < reached)
-        connection.execute(update(lanes).where(lower).values(highest=reached))
+    for name in sorted(highest):
+        connection.execute(_RAISE, {"name": name, "highest": highest[name]})
