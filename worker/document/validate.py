@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas.article import PRIMARY_URLS, Article, RelatedArticle
+from schemas.article import PRIMARY_URLS, Article
 from schemas.kinds import is_known, kind_of, model_of
 from schemas.problem import CODES, Problem, Severity, excerpt, problem
 from schemas.references import REFERENCES, Organization, Topic, is_reference, reference_model
@@ -23,7 +23,6 @@ from worker.document.frontmatter import FrontMatter, digest_without, place_of_se
 from worker.document.limits import DEFAULT, Limits
 from worker.document.places import Places
 from worker.document.prepare import prepare
-from worker.document.recent import Recent
 from worker.document.text import clean_text
 from worker.document.tree import Mapping, Path, Sequence, find, locate, original_path, path_text, place_of
 from worker.document.yaml_events import Parsed, parse
