@@ -20,6 +20,19 @@ def _missing(what: str, why: object) -> None:
     pytest.skip(f"{what} is missing: {why}")
 
 
+_FIRST = ("e2e/test_readme.py", "integration/store/test_latest_version.py", "e2e/test_console.py", "faults/", "e2e/",
+          "integration/test_", "integration/runtime/", "benchmarks/", "integration/")  # fmt: skip
+"""Where the slow tests are, the slowest first: begun last, one file would keep the others waiting at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    def rank(item):
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next((place for place, start in enumerate(_FIRST) if path.startswith(start)), len(_FIRST))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch):
     """No test depends on settings of whoever runs it."""
