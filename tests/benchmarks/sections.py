@@ -48,11 +48,7 @@ def grown(setting: Setting, articles: int, passes: list[list[Document]], warm: l
     desk = Copydesk(setting)
     desk.prepare()
     if articles:
-        with psycopg.connect(setting.database_url, autocommit=True) as connection:
-            for statement in _GROWTH:
-                connection.execute(statement, {"n": articles})
-            connection.execute("VACUUM ANALYZE")
-            connection.execute("CHECKPOINT")
+        grow(setting.database_url, articles)
     worker = desk.start()
     try:
         desk.publish(warm)
@@ -61,6 +57,25 @@ def grown(setting: Setting, articles: int, passes: list[list[Document]], warm: l
     finally:
         worker.stop()
 
+
+def grow(url: str, articles: int) -> None:
+    """Fill an empty store by SQL: indexes are made afterwards, and that the rows fit each other is not checked row by row."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("SET maintenance_work_mem = '256MB'")
+        indexes = connection.execute(_INDEXES).fetchall()
+        for name, _ in indexes:
+            connection.execute(f"DROP INDEX {name}")
+        for statement in _GROWTH:
+            connection.execute(statement, {"n": articles})
+        for _, definition in indexes:
+            connection.execute(definition)
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
+
+
+_INDEXES = """SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
+    WHERE NOT indisunique AND indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)"""
 
 _GROWTH = (
     "INSERT INTO providers (id, domain, other_names) SELECT n, 'grown' || n || '.example', '[]' FROM generate_series(1, 2000) n",

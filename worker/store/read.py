@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
-from worker.store.bulk import fetch
+from worker.store.bulk import fetch_where
 from worker.store.rows import PIPELINE_VERSION
 from worker.store.tables import articles, dead_letters, documents, lanes, links, providers, receipts, stories, topics
 
@@ -17,7 +17,7 @@ from worker.store.tables import articles, dead_letters, documents, lanes, links,
 def receipts_of(connection: Connection, lane: str, ids: Iterable[str]) -> dict[str, Any]:
     """Receipt id → its row, for those of `ids` that are settled."""
     columns = (receipts.c.id, receipts.c.lane, receipts.c.outcome, receipts.c.url, receipts.c.problems)
-    return {row.id: row for row in fetch(connection, columns, receipts.c.id, ids, receipts.c.lane == lane)}
+    return {row.id: row for row in fetch_where(connection, columns, receipts.c.id, ids, receipts.c.lane == lane)}
 
 
 def highest_id(connection: Connection, lane: str) -> str | None:
