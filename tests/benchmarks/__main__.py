@@ -68,14 +68,16 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description="Copydesk, its peers and the limit."
     )
-    parser.add_argument("--short", action="store_true", help="minutes instead of half an hour, and less exact")
+    parser.add_argument(
+        "--short", action="store_true", help="a few minutes instead of a quarter of an hour, and less exact"
+    )
     parser.add_argument("--documents", type=int, help="new documents a run")
     parser.add_argument("--runs", type=int, help="interleaved runs of each")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--contenders", nargs="+", default=["limit", "copydesk", "copydesk_all", *PEERS])
     parser.add_argument("--output", default="build/benchmarks")
     options = parser.parse_args()
-    options.documents = options.documents or (600 if options.short else 5000)
+    options.documents = options.documents or (600 if options.short else 3000)
     options.runs = options.runs or (1 if options.short else 3)
     return options
 
@@ -132,7 +134,7 @@ def _sqlite(servers: Servers, documents: list[Document], warm: list[Document], o
 
 def _stages(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
     found = {}
-    documents = documents[:2000]
+    documents = documents[:1000]
     updates = list(Generator(1).updates(documents, len(documents)))
     for database in ("postgresql", "sqlite"):
         with servers.fresh(database) as setting:
@@ -148,7 +150,7 @@ def _latency(servers: Servers, documents: list[Document], warm: list[Document], 
     found = {}
     for database in ("postgresql", "sqlite"):
         with servers.fresh(database) as setting:
-            found[database] = sections.latency(setting, documents[: 60 if options.short else 300])
+            found[database] = sections.latency(setting, documents[: 60 if options.short else 250])
     return found
 
 
@@ -165,6 +167,7 @@ def _growth(servers: Servers, documents: list[Document], warm: list[Document], o
 
 def _backlog(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
     sizes = (1_000, 30_000) if options.short else (10_000, 300_000)
+    documents = documents[:2000]
     runs = {f"{size:,} waiting": lambda setting, size=size: sections.behind(setting, size, documents) for size in sizes}
     return _medians(servers, "postgresql", options.runs, runs)
 
@@ -176,7 +179,8 @@ def _updates(servers: Servers, documents: list[Document], warm: list[Document], 
             setting, documents, list(Generator(1).updates(documents, len(documents)))
         ),
     }
-    lines = sections.history(3_000 if options.short else 30_000)
+    documents = documents[: len(documents) // 2]
+    lines = sections.history(3_000 if options.short else 8_000)
     if lines is not None:
         real = list(lines)
         runs["a real history"] = lambda setting: sections.replay(setting, real)

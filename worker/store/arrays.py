@@ -6,6 +6,7 @@ rows of a batch that is a third of the client's CPU.
 
 from __future__ import annotations
 
+import functools
 import json
 import struct
 from collections.abc import Callable, Sequence
@@ -143,6 +144,7 @@ _BY_TYPE: tuple[tuple[type, Kind], ...] = (
 )  # fmt: skip
 
 
+@functools.cache
 def kind_of(column: Column[Any]) -> Kind:
     """How a column's values travel. Raises LookupError for a type that no table has yet."""
     if is_json(column):

@@ -1,7 +1,6 @@
 """Many rows in one statement, on both databases: `unnest` of arrays on PostgreSQL, `executemany` on SQLite.
 
-Ingest runs some forty of these a batch, so each statement is built once and kept; a look-up with conditions of its own is
-built each time.
+Ingest runs some forty of these a batch, so each statement is built once and kept.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, FromClause, Row, Select, Table, any_, bindparam, delete, select, text
+from sqlalchemy import ARRAY, Column, Row, Select, Table, any_, bindparam, delete, select, text
 from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -34,22 +33,29 @@ def fetch(
     columns: Sequence[Any],
     column: Any,
     values: Iterable[Any],
-    *where: Any,
-    source: FromClause | None = None,
 ) -> list[Row[Any]]:
-    """The rows, of the tables of `columns` or of `source`, whose `column` is among `values`."""
-    wanted = list(dict.fromkeys(values))
+    """The rows of the table of `columns` whose `column` is among `values`."""
+    return fetch_from(connection, _plain(tuple(columns)), column, values)
+
+
+def fetch_from(connection: Connection, query: Select[Any], column: Any, values: Iterable[Any]) -> list[Row[Any]]:
+    """The rows of `query` whose `column` is among `values`. `query` is one that the caller keeps, as its statement is kept."""
     found: list[Row[Any]] = []
-    for part in _parts(wanted):
-        if where or source is not None:
-            query = select(*columns).where(among(connection, column, part), *where)
-            found += connection.execute(query if source is None else query.select_from(source)).all()
-        elif _has_arrays(connection):
-            found += connection.execute(
-                _array_query(tuple(columns), column), {"wanted": kind_of(column).array(part)}
-            ).all()
+    for part in _parts(list(dict.fromkeys(values))):
+        if _has_arrays(connection):
+            found += connection.execute(_array_query(query, column), {"wanted": kind_of(column).array(part)}).all()
         else:
-            found += connection.execute(_list_query(tuple(columns), column), {"wanted": _padded(part)}).all()
+            found += connection.execute(_list_query(query, column), {"wanted": _padded(part)}).all()
+    return found
+
+
+def fetch_where(
+    connection: Connection, columns: Sequence[Any], column: Any, values: Iterable[Any], *where: Any
+) -> list[Row[Any]]:
+    """As `fetch`, of the rows for which `where` holds too; conditions whose values change from call to call."""
+    found: list[Row[Any]] = []
+    for part in _parts(list(dict.fromkeys(values))):
+        found += connection.execute(select(*columns).where(among(connection, column, part), *where)).all()
     return found
 
 
@@ -142,14 +148,19 @@ def _send_rows(
 
 
 @functools.lru_cache(_KEPT)
-def _array_query(columns: tuple[Any, ...], column: Any) -> Select[Any]:
-    condition = text(f"{column.table.name}.{column.name} = ANY (:wanted)").bindparams(bindparam("wanted"))
-    return select(*columns).where(condition)
+def _plain(columns: tuple[Any, ...]) -> Select[Any]:
+    return select(*columns)
 
 
 @functools.lru_cache(_KEPT)
-def _list_query(columns: tuple[Any, ...], column: Any) -> Select[Any]:
-    return select(*columns).where(column.in_(bindparam("wanted", expanding=True)))
+def _array_query(query: Select[Any], column: Any) -> Select[Any]:
+    condition = text(f"{column.table.name}.{column.name} = ANY (:wanted)").bindparams(bindparam("wanted"))
+    return query.where(condition)
+
+
+@functools.lru_cache(_KEPT)
+def _list_query(query: Select[Any], column: Any) -> Select[Any]:
+    return query.where(column.in_(bindparam("wanted", expanding=True)))
 
 
 def _padded(values: list[Any]) -> list[Any]:

@@ -12,11 +12,20 @@ from sqlalchemy.engine import Connection
 from schemas.problem import problem
 from schemas.receipt import Outcome
 from worker.enrich.heat import AllRules, Heat, Peer, heat_of
-from worker.store.bulk import among, fetch, set_values
+from worker.store.bulk import fetch, fetch_from, set_values
 from worker.store.tables import articles, documents, links
 from worker.store.version import Version
 
 Judged = dict[int, Heat]
+
+_PEERS = (
+    select(
+        links.c.source_id, links.c.rank, articles.c.id, articles.c.quality, articles.c.published_at, articles.c.title
+    )
+    .select_from(links.join(articles, articles.c.id == links.c.target_id))
+    .where(links.c.kind == "related")
+    .order_by(links.c.source_id, links.c.rank)
+)
 
 
 class _Linked(NamedTuple):
@@ -68,18 +77,8 @@ def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> J
 def _peers(connection: Connection, ids: list[int]) -> dict[int, list[_Linked]]:
     """The related articles of each of `ids`, in the order of their document."""
     peers: dict[int, list[_Linked]] = defaultdict(list)
-    target = articles.alias()
-    for start in range(0, len(ids), 10_000):
-        query = (
-            select(
-                links.c.source_id, links.c.rank, target.c.id, target.c.quality, target.c.published_at, target.c.title
-            )
-            .join(target, target.c.id == links.c.target_id)
-            .where(among(connection, links.c.source_id, ids[start : start + 10_000]), links.c.kind == "related")
-            .order_by(links.c.source_id, links.c.rank)
-        )
-        for row in connection.execute(query):
-            peers[row.source_id].append(_Linked(row.id, row.rank, Peer(row.quality, row.published_at, row.title)))
+    for row in fetch_from(connection, _PEERS, links.c.source_id, ids):
+        peers[row.source_id].append(_Linked(row.id, row.rank, Peer(row.quality, row.published_at, row.title)))
     return peers
 
 

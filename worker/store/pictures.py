@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import ImageRef
 from worker.enrich.pictures import best_image, image_hash, is_placeholder
-from worker.store.bulk import among, fetch, merge, remove, set_values
+from worker.store.bulk import among, fetch, fetch_from, merge, remove, set_values
 from worker.store.tables import articles, images, placeholder_images
 
 Picture = tuple[int, bytes | None]
@@ -22,6 +22,16 @@ Picture = tuple[int, bytes | None]
 
 Standing = tuple[bytes, str]
 """An image's URL hash, and a title it stands under."""
+
+
+_TITLES = (
+    select(
+        images.c.url_hash, func.min(images.c.url).label("url"), func.count(distinct(articles.c.title)).label("titles")
+    )
+    .join(articles, articles.c.id == images.c.article_id)
+    .where(~articles.c.is_stub)
+    .group_by(images.c.url_hash)
+)
 
 
 def placeholders_among(connection: Connection, pictures: Iterable[ImageRef]) -> set[bytes]:
@@ -67,15 +77,8 @@ def mark_placeholders(connection: Connection, before: set[Standing], after: set[
 
 
 def _count_titles(connection: Connection, hashes: set[bytes]) -> dict[bytes, tuple[str, int]]:
-    if not hashes:
-        return {}
-    query = (
-        select(images.c.url_hash, func.min(images.c.url), func.count(distinct(articles.c.title)))
-        .join(articles, articles.c.id == images.c.article_id)
-        .where(among(connection, images.c.url_hash, hashes), ~articles.c.is_stub)
-        .group_by(images.c.url_hash)
-    )
-    return {row[0]: (row[1], int(row[2])) for row in connection.execute(query)}
+    found = fetch_from(connection, _TITLES, images.c.url_hash, hashes)
+    return {row.url_hash: (row.url, int(row.titles)) for row in found}
 
 
 def _choose_again(connection: Connection, hashes: set[bytes]) -> None:

@@ -45,11 +45,12 @@ class References:
 
 
 _cached: dict[str, References] = {}
+_TOKEN = select(reference_state.c.token).where(reference_state.c.name == "references")
 
 
 def load_references(connection: Connection) -> References:
     """What the reference documents say now."""
-    token = connection.scalar(select(reference_state.c.token).where(reference_state.c.name == "references"))
+    token = connection.scalar(_TOKEN)
     if token is None:
         return References()
     store = str(connection.engine.url)

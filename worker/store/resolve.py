@@ -8,18 +8,29 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, Mention, from_form
 from worker.enrich.heat import AllRules
 from worker.store import rows
-from worker.store.bulk import fetch, merge, merge_ids, remove
+from worker.store.bulk import fetch, fetch_from, merge, merge_ids, remove
 from worker.store.identity import Claimant, Naming, Teller, meaning, newest_mention
 from worker.store.names import NOTHING, Saying, provider_ids
 from worker.store.pictures import placeholders_among
 from worker.store.references import References
 from worker.store.tables import article_urls, articles, documents, images, links
+
+_NAMED_STUBS = (
+    # By the links, whose key begins with the source: `named_by` alone would read every article there is.
+    select(links.c.target_hash, links.c.source_id, articles.c.id, articles.c.named_by)
+    .select_from(links.join(articles, articles.c.url_hash == links.c.target_hash))
+    .where(links.c.kind == "related", articles.c.is_stub)
+)
+_LIVE_PAPERS = select(documents.c.doc_hash, documents.c.article_hash).where(
+    ~documents.c.retracted, documents.c.taxonomy.is_(None)
+)
+_TOLD = select(articles.c.url_hash, articles.c.id).where(~articles.c.is_stub)
 
 
 @dataclass(slots=True)
@@ -56,12 +67,7 @@ def contested(connection: Connection, ids: Iterable[int]) -> set[bytes]:
 
 def named_stubs(connection: Connection, ids: Iterable[int]) -> list[Any]:
     """The stubs that the articles `ids` name: (target_hash, source_id, id, named_by)."""
-    # By the links, whose key begins with the source: `named_by` alone would read every article there is.
-    joined = links.join(articles, articles.c.url_hash == links.c.target_hash)
-    columns = (links.c.target_hash, links.c.source_id, articles.c.id, articles.c.named_by)
-    return fetch(
-        connection, columns, links.c.source_id, ids, links.c.kind == "related", articles.c.is_stub, source=joined
-    )
+    return fetch_from(connection, _NAMED_STUBS, links.c.source_id, ids)
 
 
 def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links: list[dict[str, Any]]) -> None:
@@ -75,9 +81,10 @@ def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links
     link_columns = (links.c.target_hash, links.c.source_id, links.c.kind, links.c.target_id)
     others = fetch(connection, link_columns, links.c.target_hash, hashes)
     named_by = {row.source_id for row in others if row.kind == "related"} | {row["source_id"] for row in new_links}
-    revisions = {row.id: row.revision for row in fetch(
-        connection, (articles.c.id, articles.c.revision), articles.c.id,
-        named_by | {row.article_id for row in claimed})}  # fmt: skip
+    revisions = {work.ids[h]: teller.revision for h, teller in work.told.items()}  # written just now
+    unknown = (named_by | {row.article_id for row in claimed}) - revisions.keys()
+    revisions |= {row.id: row.revision for row in fetch(
+        connection, (articles.c.id, articles.c.revision), articles.c.id, unknown)}  # fmt: skip
     claims: dict[bytes, list[Claimant]] = defaultdict(list)
     for row in claimed:
         claims[row.url_hash].append(Claimant(row.article_id, revisions[row.article_id]))
@@ -154,8 +161,10 @@ def _write_stubs(
 def _mentions(connection: Connection, work: Refresh, stale: Mapping[bytes, Naming]) -> dict[bytes, Mention]:
     """The entry of `related` that each stub is to show, from memory or from the stored form of its document."""
     sources = {naming.article_id for naming in stale.values()}
-    document_of = {row.id: row.document_id for row in fetch(
-        connection, (articles.c.id, articles.c.document_id), articles.c.id, sources)}  # fmt: skip
+    told = {work.ids[h]: teller.document_id for h, teller in work.told.items()}
+    document_of = {id_: told[id_] for id_ in sources & told.keys()}
+    document_of |= {row.id: row.document_id for row in fetch(
+        connection, (articles.c.id, articles.c.document_id), articles.c.id, sources - told.keys())}  # fmt: skip
     missing = set(document_of.values()) - work.copies.keys()
     stored = {row.id: from_form(row.form, None) for row in fetch(
         connection, (documents.c.id, documents.c.form), documents.c.id, missing)}  # fmt: skip
@@ -177,13 +186,8 @@ def _note_stub(work: Refresh, row: dict[str, Any], before: Any) -> None:
 
 def _told_documents(connection: Connection, named: set[bytes]) -> dict[bytes, int | None]:
     """Items of collections name documents by source and key: they mean what these tell now. Makes no stubs."""
-    columns = (documents.c.doc_hash, documents.c.article_hash)
-    live = (~documents.c.retracted, documents.c.taxonomy.is_(None))
-    papers = fetch(connection, columns, documents.c.doc_hash, named, *live)
-    told = fetch(
-        connection, (articles.c.url_hash, articles.c.id), articles.c.url_hash, {row.article_hash for row in papers},
-        ~articles.c.is_stub,
-    )  # fmt: skip
+    papers = fetch_from(connection, _LIVE_PAPERS, documents.c.doc_hash, named)
+    told = fetch_from(connection, _TOLD, articles.c.url_hash, {row.article_hash for row in papers})
     tells = {row.url_hash: row.id for row in told}
     return {row.doc_hash: tells.get(row.article_hash) for row in papers}
 

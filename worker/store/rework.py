@@ -11,13 +11,15 @@ from sqlalchemy.engine import Connection
 from worker.enrich.copy import Copy, from_form
 from worker.enrich.heat import AllRules
 from worker.store.articles import refresh, topic_rows
-from worker.store.bulk import fetch, merge, remove
+from worker.store.bulk import fetch, fetch_from, merge, remove
 from worker.store.engine import enter_writer
 from worker.store.names import count_names
 from worker.store.references import load_references
 from worker.store.tables import article_topics, articles, documents, enrichment_work
 from worker.store.work import next_work
 
+_INFERRED = article_topics.c.origin == "inferred"
+_FOUND = select(article_topics.c.article_id, article_topics.c.topic_id).where(_INFERRED)
 STEP_ARTICLES = 200
 """Articles a step: about 0.1 s, which is what a batch of live work may have to wait for it."""
 
@@ -75,16 +77,13 @@ def _look_again(connection: Connection, ids: list[int], now: datetime, rules: Al
 def _write_found_topics(connection: Connection, looked_at: list[tuple[int, Copy, list[str]]]) -> None:
     """Where other topics are found than before, write those of now."""
     column = article_topics.c.article_id
-    inferred = article_topics.c.origin == "inferred"
     before: dict[int, set[int]] = {}
-    for row in fetch(
-        connection, (column, article_topics.c.topic_id), column, [id_ for id_, _, _ in looked_at], inferred
-    ):
+    for row in fetch_from(connection, _FOUND, column, [id_ for id_, _, _ in looked_at]):
         before.setdefault(row.article_id, set()).add(row.topic_id)
     wanted: list[tuple[int, list[str], list[str]]] = [
         (id_, copy.topics, found) for id_, copy, found in looked_at if found or id_ in before
     ]
-    remove(connection, article_topics, column, [id_ for id_, _, _ in wanted], inferred)
+    remove(connection, article_topics, column, [id_ for id_, _, _ in wanted], _INFERRED)
     # A topic that is stated already stays so.
     merge(connection, article_topics, _once(topic_rows(connection, wanted)), ["article_id", "topic_id"])
 

@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from worker.store.bulk import among, fetch
+from worker.store.bulk import among, fetch, fetch_from
 from worker.store.tables import articles, documents, links, stories
 
 _MEMBER = (articles.c.id, articles.c.story_id, articles.c.quality, articles.c.published_at, articles.c.first_seen_at,
            articles.c.url_hash)  # fmt: skip
+_SOURCES = select(articles.c.id, documents.c.source).join(documents, documents.c.id == articles.c.document_id)
 
 
 def nodes_of(connection: Connection, ids: Iterable[int]) -> list[Any]:
@@ -54,9 +55,7 @@ def members_around(connection: Connection, ids: Iterable[int]) -> list[Any]:
 
 def sources_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
     """Article → the source of the document that it shows."""
-    joined = articles.join(documents, documents.c.id == articles.c.document_id)
-    rows = fetch(connection, (articles.c.id, documents.c.source), articles.c.id, ids, source=joined)
-    return {row.id: row.source for row in rows}
+    return {row.id: row.source for row in fetch_from(connection, _SOURCES, articles.c.id, ids)}
 
 
 def stories_by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from schemas.receipt import Outcome
@@ -19,17 +19,21 @@ from worker.enrich.references import ReferenceCopy, changed_reference_fields, re
 from worker.enrich.urls import document_hash
 from worker.observe.failpoints import failpoint
 from worker.store.articles import refresh
-from worker.store.bulk import fetch, merge, merge_ids
+from worker.store.bulk import fetch, fetch_where, merge, merge_ids
 from worker.store.dead import conclude_replays, keep_dead, problems_of
 from worker.store.engine import enter_writer
 from worker.store.heat import compare_heat
 from worker.store.identity import Change, DocumentState, judge, revision
 from worker.store.references import Subject, refresh_references
 from worker.store.rows import PIPELINE_VERSION
-from worker.store.tables import articles, documents, lanes, raw_documents, receipts
+from worker.store.tables import articles, documents, raw_documents, receipts
 from worker.store.version import Version
 
 _FUTURE_SECONDS = 86_400
+_RAISE = text(
+    "INSERT INTO lanes (name, highest) VALUES (:name, :highest)"
+    " ON CONFLICT (name) DO UPDATE SET highest = EXCLUDED.highest WHERE lanes.highest < EXCLUDED.highest"
+)
 
 Content = Copy | ReferenceCopy
 """What a document says, after editing."""
@@ -87,7 +91,9 @@ def _without_receipt(connection: Connection, versions: Sequence[Version]) -> lis
     columns = (receipts.c.lane, receipts.c.id, receipts.c.outcome, receipts.c.url, receipts.c.article_id, receipts.c.op,
                receipts.c.key, receipts.c.raw_sha256)  # fmt: skip
     ids = [version.id for version in versions]
-    settled = {(row.lane, row.id): row for row in fetch(connection, columns, receipts.c.id, ids)}
+    # The key begins with the lane: without it SQLite would walk through all receipts for every batch.
+    on = receipts.c.lane.in_(sorted({version.lane for version in versions}))
+    settled = {(row.lane, row.id): row for row in fetch_where(connection, columns, receipts.c.id, ids, on)}
     fresh = []
     for version in versions:
         row = settled.get((version.lane, version.id))
@@ -290,7 +296,5 @@ def _raise_highest(connection: Connection, versions: list[Version], now: datetim
         reached = revision(version.id, "")
         if reached < limit:
             highest[version.lane] = max(reached, highest.get(version.lane, ""))
-    merge(connection, lanes, [{"name": name, "highest": ""} for name in sorted(highest)], ["name"])
-    for name, reached in highest.items():
-        lower = (lanes.c.name == name) & (lanes.c.highest < reached)
-        connection.execute(update(lanes).where(lower).values(highest=reached))
+    for name in sorted(highest):
+        connection.execute(_RAISE, {"name": name, "highest": highest[name]})
