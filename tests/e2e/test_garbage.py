@@ -139,4 +139,4 @@ def test_something_else_among_the_unacknowledged(worker, valkey):
             client.zadd("unacked_index", {"nothing": 0, b"\xff": 0})
 
         goes_on(client, worker, put)
-        until(lambda: not client.zrange("unacked_index", 0, 1, byscore=True), seconds=30, what="the garbage is gone")
+        until(lambda: not client.zrange("unacked_index", 0, 1, byscore=True), what="the garbage is gone")

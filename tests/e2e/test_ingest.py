@@ -147,7 +147,7 @@ def test_stopping_it_leaves_nothing_behind(moment, number, tmp_path):
     else:
         until(lambda: _receipts(tmp_path) > 0, what="the first batch is stored", every=0.005)
     process.send_signal(number)
-    _, talk = process.communicate(timeout=60)
+    _, talk = process.communicate(timeout=120)
     assert process.returncode == 130, talk.decode()
     assert b"Traceback" not in talk
     assert processes_naming(str(tmp_path)) == []
@@ -179,7 +179,7 @@ def test_two_at_once_in_one_folder_share_what_is_there(tmp_path):
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for folder in (one, two)
     ]  # fmt: skip
-    ended = [process.communicate(timeout=100) for process in started]
+    ended = [process.communicate(timeout=120) for process in started]
     for (output, talk), count in zip(ended, (400, 60), strict=True):
         assert output, talk
         assert Counter(document["outcome"] for document in results(output)[0]).total() == count, talk

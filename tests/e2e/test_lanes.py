@@ -70,7 +70,7 @@ def test_ten_documents_pass_by_fifty_thousand(desk, record_property):
     with Producer(url, lane="documents:agency") as producer:
         started = time.monotonic()
         ids = [producer.submit(document(f"late-{n}")) for n in range(10)]
-        receipts = producer.wait_many(ids, timeout=60)
+        receipts = producer.wait_many(ids, timeout=120)
         seconds = time.monotonic() - started
     assert {receipt.outcome for receipt in receipts.values()} == {"stored"}
     assert client.xlen("documents") > 20_000, "the flood was still there"
@@ -82,7 +82,6 @@ def test_ten_documents_pass_by_fifty_thousand(desk, record_property):
     assert float(client.get("copydesk:slow-down:documents:agency")) == 0
     until(
         lambda: queues["documents"].state().settled - before["documents"] > 3000,
-        seconds=120,
         what="the flood goes down",
     )
     done = {name: queue.state().settled - before[name] for name, queue in queues.items()}

@@ -67,7 +67,7 @@ def test_draining_before_an_upgrade_and_a_worker_that_hangs(run, server):
             os.kill(pid, signal.SIGSTOP)
         try:
             push(client, 3)
-            until(lambda: status(run)["workers"] == [], seconds=40, what="it is missed", every=1)
+            until(lambda: status(run)["workers"] == [], what="it is missed", every=1)
             assert "No worker is alive" in run("status").stdout
             run("health", code=4)
             run("status", "--wait-drained", "--timeout", "1", code=5)

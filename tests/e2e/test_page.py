@@ -93,7 +93,7 @@ def run(desk):
         if shutil.which("redis-cli") is None and suffix == ".sh":
             pytest.skip("redis-cli is not installed (Debian: redis-tools)")
         ended = subprocess.run(
-            [*command, file], cwd=desk.folder, capture_output=True, text=True, timeout=90, check=False, stdin=subprocess.DEVNULL,
+            [*command, file], cwd=desk.folder, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
             env={**os.environ, "REDIS_URL": desk.url("crawler"), **environment},
         )  # fmt: skip
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -123,7 +123,7 @@ def test_shell(run):
 def test_a_retraction(run, desk):
     run([sys.executable], block("Python"), ".py")
     id_ = run(["sh"], block("What you send"), ".sh")
-    until(lambda: "retracted" in desk.copydesk("explain", id_).stdout, seconds=60, what="it is retracted")
+    until(lambda: "retracted" in desk.copydesk("explain", id_).stdout, what="it is retracted")
 
 
 def test_receipts_as_they_come(run, desk):
@@ -199,15 +199,13 @@ def test_scrapy(run, desk, site):
     run([sys.executable, "-m", "scrapy", "runspider"], block("Scrapy"), ".py", START_URL=site)
     for path in ("pier", "bridge"):
         url = f"https://harbour-courier.example/{path}"
-        explained = until(
-            lambda url=url: (e := desk.copydesk("explain", url)).returncode == 0 and e, seconds=60, what=url
-        )
+        explained = until(lambda url=url: (e := desk.copydesk("explain", url)).returncode == 0 and e, what=url)
         assert "document harbour" in explained.stdout
 
 
 def test_celery(run, desk):
     run([sys.executable], block("Celery"), ".py", BROKER_URL=desk.url("worker"))
-    until(lambda: "document my-app" in desk.copydesk("explain", "stories/2.md").stdout, seconds=60, what="it is stored")
+    until(lambda: "document my-app" in desk.copydesk("explain", "stories/2.md").stdout, what="it is stored")
 
 
 def test_the_client_of_this_package(run, desk):

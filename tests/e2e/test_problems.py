@@ -11,7 +11,7 @@ from worker.settings import Settings
 BAD = """\
 ---
 title:
-  - no text
+  no: text
 webUrl: "https://me:secret@problems.example/x"
 quality: many
 publishedDateTime: 2020-02-30

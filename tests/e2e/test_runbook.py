@@ -81,7 +81,7 @@ def desk(request, tmp_path_factory):
                 send.xadd("documents", fields)
                 if not n:  # alone, so that it is dead letter 1
                     send.execute()
-                    until(lambda: client.xlen("documents") == 0, seconds=90, what="the first has its outcome")
+                    until(lambda: client.xlen("documents") == 0, what="the first has its outcome")
                 send.xadd("documents", {"raw": "robots.txt", "source": "my-crawler", "key": f"r{n}"})
             send.xadd("documents", {"raw": document(1, 10), "source": "my-crawler", "key": "story.md"})
             ferry = (VALID / "ferry-face-scans-harbour-courier.md").read_bytes()
@@ -89,7 +89,7 @@ def desk(request, tmp_path_factory):
             for n in range(request.param):
                 send.xadd("documents", {"raw": COLON.format(n=n), "source": "my-crawler", "key": f"c{n}"})
             send.execute()
-            until(lambda: client.xlen("documents") == 0, seconds=120, what="all have an outcome")
+            until(lambda: client.xlen("documents") == 0, what="all have an outcome")
         yield folder
         assert up.process.poll() is None, up.text()
 
@@ -150,13 +150,13 @@ def test_every_command_is_run_and_all_of_one_cause_are_mended(copydesk, request)
         left = copydesk("copydesk dead list --code yaml_unquoted_colon --json")
         return not left
 
-    until(mended, seconds=60, what="all are in the store", every=1)
+    until(mended, what="all are in the store", every=1)
     (newest, *_) = json.loads(copydesk(f"copydesk explain c{many - 1} --json"))["receipts"]
     assert newest["outcome"] == "stored"
 
 
 @pytest.mark.parametrize("desk", [FEW], indirect=True)
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_a_worker_that_hangs_is_seen_and_what_waits_is_told(copydesk, desk):
     """`Does a worker hang?`, with a worker whose process is stopped."""
     found = json.loads(copydesk("copydesk status --json"))["workers"]
@@ -167,7 +167,6 @@ def test_a_worker_that_hangs_is_seen_and_what_waits_is_told(copydesk, desk):
     try:
         until(
             lambda: not json.loads(copydesk("copydesk status --json"))["workers"],
-            seconds=60,
             what="it is missed",
             every=1,
         )
@@ -183,4 +182,4 @@ def test_a_worker_that_hangs_is_seen_and_what_waits_is_told(copydesk, desk):
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
     assert "Drained" in copydesk("copydesk status --wait-drained --timeout 60")
-    until(lambda: "fell silent" not in copydesk("copydesk status"), seconds=60, what="it is there again", every=1)
+    until(lambda: "fell silent" not in copydesk("copydesk status"), what="it is there again", every=1)

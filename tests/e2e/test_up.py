@@ -171,7 +171,7 @@ def test_the_worker_runs_as_celery_users_start_it(tmp_path, valkey, redis_client
         assert redis_client.hgetall("copydesk:outcomes:documents") == {b"stored": b"1"}
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0, (tmp_path / "log").read_text()
+        assert process.wait(timeout=120) == 0, (tmp_path / "log").read_text()
 
 
 def test_log_lines_are_json_with_the_receipt_and_without_secrets(tmp_path):

@@ -56,8 +56,14 @@ def _by_traffic(scene: Scene, point: str, action: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _by_a_death(scene: Scene, point: str, action: str) -> Iterator[None]:
-    """Somebody has died, and what he held comes back."""
-    os.kill(scene.desk.busy(), signal.SIGKILL)
+    """Somebody dies, and what he held comes back; another one, where he had just finished."""
+    scene.arm(point, action)
+    for _ in range(8):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(scene.desk.busy(), signal.SIGKILL)
+        with contextlib.suppress(AssertionError):
+            until(lambda: scene.struck(point), seconds=15, every=0.001)
+            break
     yield
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -18,6 +20,16 @@ from tests.servers import environment, until
 from worker.intake.stream import GROUP
 
 PROCESSES = 2
+
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_the_tests() -> None:
+    """In the child: SIGTERM when the thread that started it is gone, as when the tests are killed."""
+    with contextlib.suppress(AttributeError):  # Linux alone has it
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Desk:
@@ -58,7 +70,7 @@ class Desk:
         command = [sys.executable, "-m", *(["tests.faults.quick"] if self._quick else arguments)]
         with self.log.open("ab") as log:
             return subprocess.Popen(command, cwd=self._folder, env=environment(**{"COPYDESK_LINK": "false", **self._settings, **self.environment}), stdin=subprocess.DEVNULL,
-                                    stdout=log, stderr=log, start_new_session=True)  # fmt: skip
+                                    stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_the_tests)  # fmt: skip
 
     def _restart_what_ended(self) -> None:
         """As systemd or Compose does."""

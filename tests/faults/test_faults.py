@@ -50,6 +50,7 @@ def test_documents_flow_again_after(row, desk_on):
     scene.until_flowing(row)
 
 
+@pytest.mark.timeout(400)  # what is stuck is said by the scene itself, with where it hangs
 def test_the_census_after_them_all_is_clean(desk_on):
     scene = desk_on("postgresql")
     scene.traffic.resume()
@@ -60,6 +61,7 @@ def test_the_census_after_them_all_is_clean(desk_on):
     assert findings.counted["receipts"] > 0
 
 
+@pytest.mark.timeout(400)
 def test_sqlite_locked_by_another_writer(desk_on):
     struck = desk_on("sqlite").strike(FAULTS["sqlite_locked"].strike, "sqlite_locked")
     assert struck.findings.clean, struck.findings

@@ -116,7 +116,7 @@ def test_celerys_own_commands_work_for_a_worker(desk):
     asked = subprocess.run(
         [sys.executable, "-m", "celery", "-A", "worker.runtime.app", "inspect", "registered", "--timeout", "10"],
         cwd=desk.folder, env=environment(COPYDESK_REDIS_URL=desk.url("worker"), **desk.settings), capture_output=True,
-        text=True, timeout=60, check=False,
+        text=True, timeout=120, check=False,
     )  # fmt: skip
     assert "copydesk.ingest" in asked.stdout, asked.stderr
 
@@ -142,7 +142,7 @@ def test_what_a_crawler_can_do_to_its_lane_is_found_and_repaired(desk, crawler):
     assert (receipt["id"], receipt["outcome"]) == (id_, "updated"), (
         "an id from the future does not stay the newest for ever"
     )
-    until(lambda: desk.copydesk("audit").returncode == 0, seconds=20, what="the sum holds")
+    until(lambda: desk.copydesk("audit").returncode == 0, what="the sum holds")
     crawler.execute_command("XADD", "documents", "MAXLEN", "0", "*", "raw", "x")
     found = desk.copydesk("audit")
     assert found.returncode == 4

@@ -141,7 +141,7 @@ def redis_service(tmp_path_factory):
     yield client, process, lambda user: f"unix://{user}:{user}s3cret@{folder}/s"
     client.close()
     process.terminate()
-    assert process.wait(timeout=20) == 0, "as the container's first process it hears SIGTERM and writes its file"
+    assert process.wait(timeout=120) == 0, "as the container's first process it hears SIGTERM and writes its file"
 
 
 def test_the_redis_service_keeps_every_document_and_its_password(redis_service):
@@ -190,7 +190,7 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
         assert 'copydesk_up{server="redis"} 1.0' in served
         assert 'copydesk_up{server="database"} 1.0' in served
         worker.process.send_signal(signal.SIGTERM)
-        assert worker.process.wait(timeout=30) == 0
+        assert worker.process.wait(timeout=120) == 0
     with psycopg.connect(postgres_url) as connection:
         (count,) = connection.execute("SELECT count(*) FROM receipts").fetchone()
     assert count == len(documents)
@@ -199,7 +199,7 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
 
 def test_the_worker_says_what_to_do_where_the_schema_is_missing(redis_service, postgres_url, tmp_path):
     _, _, redis_url = redis_service
-    ended = subprocess.run([sys.executable, "-m", "worker.cli.main", "worker"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    ended = subprocess.run([sys.executable, "-m", "worker.cli.main", "worker"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
                            env=environment(COPYDESK_REDIS_URL=redis_url("worker"), COPYDESK_DATABASE_URL=postgres_url))  # fmt: skip
     assert ended.returncode == 4
     assert "copydesk db upgrade" in ended.stderr

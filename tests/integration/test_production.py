@@ -148,7 +148,7 @@ def test_an_upgrade_of_the_schema_loses_and_doubles_nothing(valkey, redis_client
             until(lambda: len(sent) > 50 and redis_client.xlen("documents") < len(sent), what="documents flow")
             shell(DRAIN)
             worker.process.send_signal(signal.SIGTERM)
-            assert worker.process.wait(timeout=60) == 0, worker.text()
+            assert worker.process.wait(timeout=120) == 0, worker.text()
         # The old version's schema, as it would be found by the new one.
         engine = make_engine(config, pooled=False)
         with writer(engine) as connection, connection.begin():
@@ -158,12 +158,12 @@ def test_an_upgrade_of_the_schema_loses_and_doubles_nothing(valkey, redis_client
         shell(UPGRADE)
         waiting = redis_client.xlen("documents")
         with Background("worker", cwd=tmp_path, **settings) as worker:
-            worker.says("The worker is ready", seconds=60)
+            worker.says("The worker is ready")
             assert redis_client.xlen("documents") >= waiting > 0, "a paused lane keeps what it has"
             assert "the sum holds" in shell(GO_ON)
             until(lambda: len(sent) > 200, what="more came")
             sent.append(None)
-            until(lambda: not redis_client.xlen("documents"), seconds=90, what="all have an outcome")
+            until(lambda: not redis_client.xlen("documents"), what="all have an outcome")
     with engine.connect() as connection:
         found = list(connection.scalars(select(receipts.c.key)))
     engine.dispose()

@@ -81,10 +81,10 @@ def _once(config: Settings) -> dict[str, Any]:
         if found["sum"]["backlog"]:
             # What the last second brought tells more of a burst than minutes do.
             time.sleep(max(0.0, began + 1 - time.monotonic()))
-            before, lanes = found["lanes"], of_redis(config, client, Recent(client))["lanes"]
+            later = of_redis(config, client, Recent(client))
+            before, lanes = found["lanes"], later["lanes"]
             measure(lanes, before, time.monotonic() - began)
-            found["lanes"] = lanes
-            found["sum"] = {name: sum(lane[name] for lane in lanes) for name in found["sum"]}
+            found.update({name: later[name] for name in ("lanes", "sum", "outcomes")})
     return found
 
 

@@ -6,6 +6,7 @@ that one wrong date does not cost the article.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from schemas.kinds import is_known, kind_of, model_of
 from schemas.problem import CODES, Problem, Severity, excerpt, problem
 from schemas.references import REFERENCES, Organization, Topic, is_reference, reference_model
 from schemas.values import Context
+from worker.document.entries import recall, remember
 from worker.document.frontmatter import FrontMatter, digest_without, place_of_secured, secured_line, split
 from worker.document.limits import DEFAULT, Limits
 from worker.document.places import Places
@@ -152,14 +154,22 @@ class _Reader:
     def validated(self, model: type[_Model], context: Context, primary: str | None) -> _Model | None:
         for _ in range(_ROUNDS):
             context.notes.clear()
+            told: dict[str, Any] = self.tree
+            unmet: list[tuple[int, Hashable]] = []
+            if issubclass(model, Article):
+                told, unmet = recall(self.tree, context.max_url_bytes)
             try:
-                return model.model_validate(self.tree, context=context)
+                found = model.model_validate(told, context=context)
             except ValidationError as error:
                 doomed: dict[int, tuple[Sequence, set[int]]] = {}
                 for fault in error.errors(include_url=False, include_input=False):
                     self.drop(fault, primary, doomed)
                 for items, numbers in doomed.values():
                     items.remove_at(numbers)
+            else:
+                if isinstance(found, Article) and not context.notes:
+                    remember(found.related, unmet)
+                return found
         self.problems.append(problem("wrong_shape", "The fields could not be read.", line=1, column=1))
         return None
 

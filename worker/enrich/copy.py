@@ -48,7 +48,10 @@ class ImageRef:
 
 @dataclass(slots=True)
 class Mention:
-    """An entry of `related`: what one document tells of another article. `extra` holds its URLs as written."""
+    """An entry of `related`: what one document tells of another article. `extra` holds its URLs as written.
+
+    Documents that say the same of an article share one, so it is never changed.
+    """
 
     url: str
     url_hash: bytes
@@ -60,6 +63,8 @@ class Mention:
     quality: int | None
     images: list[ImageRef] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
+    form: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+    """Its part of the form of a copy, once it was asked for."""
 
 
 @dataclass(slots=True)
@@ -227,18 +232,20 @@ def hash_of_form(text: str) -> bytes:
 
 
 def _mention_out(one: Mention) -> dict[str, Any]:
-    return {
-        "excerpt": one.excerpt,
-        "extra": _in_order(one.extra) if one.extra else {},
-        "images": _images_out(one.images),
-        "provider": _provider_out(one.provider),
-        "publishedDateTime": one.published_at,
-        "quality": one.quality,
-        "title": one.title,
-        "type": one.kind,
-        "url": one.url,
-        "urlHash": one.url_hash.hex(),
-    }
+    if one.form is None:
+        one.form = {
+            "excerpt": one.excerpt,
+            "extra": _in_order(one.extra) if one.extra else {},
+            "images": _images_out(one.images),
+            "provider": _provider_out(one.provider),
+            "publishedDateTime": one.published_at,
+            "quality": one.quality,
+            "title": one.title,
+            "type": one.kind,
+            "url": one.url,
+            "urlHash": one.url_hash.hex(),
+        }
+    return one.form
 
 
 def _mention_in(form: dict[str, Any]) -> Mention:

@@ -6,11 +6,12 @@ What has a column goes there; the rest goes to `extra` under its name on the wir
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.amounts import seconds_of
 from schemas.article import Article, Image, Provider, RelatedArticle
 from schemas.kinds import kind_of
+from worker.document.recent import Once
 from worker.enrich.copy import CLAIM_NAMES, Claim, Copy, ImageRef, Mention, hash_of_form, to_form
 from worker.enrich.details import details_of, item_hashes
 from worker.enrich.heat import Peer, lead_of
@@ -44,8 +45,9 @@ def edit(article: Article, body: str, *, source: str, key: str | None) -> Copy:
     title, titled_by = _title(article, extra)
     headline, excerpt = _headline(title, article.provider), clean_or_none(article.excerpt)
     images = _images(article.images, extra, url)
-    related, places = _related(article.related, known, extra)
-    lead = lead_of(_peer(article), map(_peer, article.related))
+    entries = list(map(_entry, article.related))
+    related, places = _related(article.related, entries, known, extra)
+    lead = lead_of(_peer(article), (entry.peer for entry in entries))
     outranked_by = None if lead is None else places.get(lead, -1)
     _keep(extra, "name", article.name if titled_by != "name" else None)
     _keep(extra, "locale", article.locale)
@@ -123,31 +125,44 @@ def _peer(told: Article | RelatedArticle) -> Peer:
     return Peer(told.quality, told.published_at, told.title)
 
 
-def _related(entries: list[RelatedArticle], known: set[bytes], extra: Extra) -> tuple[list[Mention], dict[int, int]]:
+class _Entry(NamedTuple):
+    """What is made of an entry of `related`, whichever document it stands in. Without a URL there is no mention."""
+
+    peer: Peer
+    mention: Mention | None
+
+
+@Once
+def _entry(told: RelatedArticle) -> _Entry:
+    urls = _urls(told)
+    return _Entry(_peer(told), _mention(told, urls) if urls else None)
+
+
+def _related(
+    told: list[RelatedArticle], entries: list[_Entry], known: set[bytes], extra: Extra
+) -> tuple[list[Mention], dict[int, int]]:
     """The mentions in their order, without the article itself and without repeats; place of an entry → its mention's."""
     places: dict[bytes, int] = dict.fromkeys(known, -1)
     mentions: list[Mention] = []
     without_url: list[RelatedArticle] = []
     of_entries: dict[int, int] = {}
-    for number, entry in enumerate(entries):
-        urls = _urls(entry)
-        if not urls:
-            without_url.append(entry)
+    for number, (_, mention) in enumerate(entries):
+        if mention is None:
+            without_url.append(told[number])
             continue
-        url = next(iter(urls.values()))
-        canonical = canonicalise(url)
-        digest = url_hash(canonical)
-        if digest not in places:
-            places[digest] = len(mentions)
-            mentions.append(_mention(entry, urls, url, canonical, digest))
-        of_entries[number] = places[digest]
+        if mention.url_hash not in places:
+            places[mention.url_hash] = len(mentions)
+            mentions.append(mention)
+        of_entries[number] = places[mention.url_hash]
     if without_url:
         dumped = [one.model_dump(mode="json", by_alias=True, exclude_unset=True) for one in without_url]
         _keep(extra, "relatedWithoutUrl", _as_written(dumped))
     return mentions, of_entries
 
 
-def _mention(entry: RelatedArticle, urls: dict[str, str], url: str, canonical: str, digest: bytes) -> Mention:
+def _mention(entry: RelatedArticle, urls: dict[str, str]) -> Mention:
+    url = next(iter(urls.values()))
+    canonical = canonicalise(url)
     extra = dict(entry.model_extra or {})
     images = _images(entry.images, extra, url) if entry.images else []
     provider = provider_of(entry.provider, url)
@@ -157,7 +172,7 @@ def _mention(entry: RelatedArticle, urls: dict[str, str], url: str, canonical: s
             _keep(extra, CLAIM_NAMES[claim], one)
     return Mention(
         canonical,
-        digest,
+        url_hash(canonical),
         (entry.kind or "").strip().lower() or "article",
         _headline(entry.title, entry.provider),
         clean_or_none(entry.excerpt),

@@ -52,17 +52,21 @@ class AllRules:
         return self.configured or source in self.by_source
 
 
-class Peer(NamedTuple):
+@dataclass(slots=True)
+class Peer:
     """An article as far as it decides who leads."""
 
     quality: int | None
     published_at: datetime | None
     title: str | None
+    _rank: tuple[int, str, str] | None = field(default=None, init=False, compare=False, repr=False)
 
     def rank(self) -> tuple[int, str, str]:
         """Whatever comes first leads: quality falling, then day and file name rising; one without a day comes last."""
-        day = self.published_at.astimezone(UTC).strftime("%Y-%m-%d") if self.published_at else "9999"
-        return -(self.quality or 0), day, _file_name(self.title or "")
+        if self._rank is None:
+            day = self.published_at.astimezone(UTC).date().isoformat() if self.published_at else "9999"
+            self._rank = -(self.quality or 0), day, _file_name(self.title or "")
+        return self._rank
 
 
 def _file_name(title: str) -> str:

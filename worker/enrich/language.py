@@ -68,7 +68,9 @@ def language_of_text(text: str) -> str | None:
     if _is_plain_english(words):
         return "en"
     common = _ANY_COMMON.intersection(words)
-    candidates = [name for name, own in _COMMON.items() if len(common & own) >= _LEAST_COMMON]
+    candidates = []
+    if len(common) >= _LEAST_COMMON:
+        candidates = [name for name, own in _COMMON.items() if len(common & own) >= _LEAST_COMMON]
     foreign = 0 if text.isascii() else sum(len(word) for word in words if word[0] > "\u036f")
     dense = foreign >= _LEAST_DENSE and foreign * 2 > letters
     if not dense and (letters < _LEAST or not candidates):

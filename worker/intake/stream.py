@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import redis
 
@@ -130,13 +130,15 @@ class LeaseQueue:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    def dispatch(self, *, most: int, pending_cap: int, most_bytes: int, full: bool = False) -> Dispatched:
+    def dispatch(self, *, most: int, pending_cap: int, most_bytes: int,
+                 wait_for: Literal["", "half", "full"] = "") -> Dispatched:  # fmt: skip
         """Hand out up to `most` new entries, without their payload, while fewer than `pending_cap` are pending.
 
-        `full`: fewer than `most` only if everything handed out before has been taken up.
+        `wait_for`: nothing is handed out if it is less than `half` of `most` for want of room, or (`full`) less than `most`
+        while something handed out before has not been taken up.
         """
-        keys, rule = [self.lane, self.giants], "full" if full else ""
-        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, rule, keys=keys)
+        keys = [self.lane, self.giants]
+        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, wait_for, keys=keys)
         entries = tuple((_text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
         return Dispatched(int(reply[0]), int(reply[1]), entries)
 

@@ -26,6 +26,7 @@ AREAS: dict[str, str] = {
     "supervisor": "what `up` and `ingest` start and stop",
     "link": "finding similar articles and stories",
     "metrics": "the endpoint for Prometheus",
+    "console": "the web page for operators",
     "failpoints": "crashes on purpose, in tests",
 }
 """The areas whose level can be set by itself: `COPYDESK_LOG_LEVEL=info,ingest=debug`. Any other name is a library's logger."""
@@ -65,6 +66,9 @@ FIELDS: dict[str, str] = {
     "attempt": "which try this is",
     "worker": "host and process",
     "error": "what the server or library said, without credentials",
+    "page": "the path of a page of the console",
+    "action": "what an operator asked for in the console",
+    "client": "the address from which somebody asked",
     "next": "what happens now, or what to do",
 }
 

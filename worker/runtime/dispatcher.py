@@ -27,17 +27,15 @@ from worker.operate.complete import is_work_left
 from worker.runtime.outage import Outage, StoreWatch
 from worker.runtime.request import troubles
 from worker.runtime.transport import mend_keys
-from worker.runtime.turns import shares
+from worker.runtime.turns import Patience, shares
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
 from worker.store.engine import make_engine
 from worker.store.read import highest_id
 
 log = get_logger("dispatch")
 
-_LONGEST_IDLE_SECONDS = (
-    0.01  # a lone document waits half of it; shorter would cost an idle desk more than its other threads do
-)
-_GATHER_SECONDS = 5.0  # between batches that are not full, while the pool is behind: many small ones cost it far more
+# A lone document waits half of it; shorter would cost an idle desk more than all else that it does.
+_LONGEST_IDLE_SECONDS = 0.01
 _HELD_SECONDS = 0.1  # between looks while nothing may be handed out
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
@@ -97,8 +95,7 @@ class DispatchLoop(threading.Thread):
             (lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))
         ]
         self._busy: set[str] = set()
-        self._small_at: dict[str, float] = {}
-        """When a lane last sent a batch that was not full."""
+        self._patience = Patience()
         self._ended = threading.Event()
         self._store = StoreWatch(self._engine)
         self._redis = Outage("Redis")
@@ -241,9 +238,9 @@ class DispatchLoop(threading.Thread):
     def _turn(self, lane: Lane, queue: LeaseQueue, pending_cap: int) -> int:
         config, count = self._config, 0
         for _ in range(lane.weight):
-            since = time.monotonic() - self._small_at.get(lane.name, -_GATHER_SECONDS)
-            dispatched = queue.dispatch(most=config.batch_documents, pending_cap=pending_cap, most_bytes=config.batch_bytes,
-                                        full=since < _GATHER_SECONDS and self._is_behind())  # fmt: skip
+            patience = self._patience.wait_for(lane.name, self._is_behind)
+            dispatched = queue.dispatch(most=config.batch_documents, pending_cap=pending_cap,
+                                        most_bytes=config.batch_bytes, wait_for=patience)  # fmt: skip
             ids = [id_ for id_, _ in dispatched.entries]
             if ids:
                 failpoint("dispatch.read")
@@ -256,7 +253,7 @@ class DispatchLoop(threading.Thread):
                 self._busy.discard(lane.name)
             if len(ids) < config.batch_documents:
                 if ids:
-                    self._small_at[lane.name] = time.monotonic()
+                    self._patience.sent_small(lane.name)
                 break
         return count
 

@@ -17,6 +17,10 @@ from celery.worker import request
 _HOW = re.compile(r"prematurely: (.+?)\.?(?: Job: .*)?$")
 
 
+OUT_OF_MEMORY = 71
+"""EX_OSERR, the exit code of a pool process that met its memory limit; one that the kernel ends has SIGKILL for that."""
+
+
 class StoreUnusable(Ignore):
     """Raised when a batch could not be stored for no fault of its documents; they are given back. Nothing for Celery to do."""
 
@@ -68,7 +72,8 @@ class Request(request.Request):
 
     def _lost(self, how: str) -> None:
         if self.task_name == "copydesk.ingest" and self.worker_pid and len(self.args) == 2:
-            losses.put(Loss(str(self.args[0]), int(self.worker_pid), how))
+            why = " (out of memory)" if how == f"exitcode {OUT_OF_MEMORY}" else ""
+            losses.put(Loss(str(self.args[0]), int(self.worker_pid), how + why))
 
 
 def ended(pid: int) -> str | None:

@@ -27,7 +27,7 @@ from worker.operate.complete import complete
 from worker.operate.maintenance import prune
 from worker.pipeline import Batch, process
 from worker.runtime.report import announce, count, receipt_of
-from worker.runtime.request import StoreUnusable
+from worker.runtime.request import OUT_OF_MEMORY, StoreUnusable
 from worker.runtime.telling import tell
 from worker.settings import settings
 from worker.store.engine import is_conflict, is_timeout, is_transient, make_engine
@@ -123,6 +123,9 @@ def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) 
             return
         except redis.RedisError:
             raise
+        except MemoryError as error:
+            _divide(queue, entries, worker, error.with_traceback(None))  # what fills the memory hangs on its frames
+            return
         except Exception as error:  # noqa: BLE001  a bug on one document must not stop the others
             _divide(queue, entries, worker, error)
             return
@@ -155,13 +158,32 @@ def _process_and_settle(
     if tried:
         deaths = Deaths(queue).of(list(tried))
         batch.evidence = {id_: sentence(attempts, deaths.get(id_, ())) for id_, attempts in tried.items()}
-    versions = process(
-        _engine(),
-        batch,
-        entries,
-        innocent=lambda: queue.keep(worker, attempts),
-        suspect=lambda: queue.suspect(worker, attempts),
-    )
+    is_suspect = True
+
+    def innocent() -> None:
+        nonlocal is_suspect
+        queue.keep(worker, attempts)
+        is_suspect = False
+
+    def suspect() -> None:
+        nonlocal is_suspect
+        queue.suspect(worker, attempts)
+        is_suspect = True
+
+    try:
+        versions = process(_engine(), batch, entries, innocent=innocent, suspect=suspect)
+    except MemoryError:
+        if is_suspect and len(entries) == 1:
+            # It alone does not fit, or this process has grown: another one tries, a bounded number of times.
+            log.error(  # noqa: TRY400  a traceback needs memory too
+                "A document does not fit in memory",
+                id=entries[0].id,
+                lane=queue.lane,
+                worker=worker,
+                next="this process ends, and another tries it alone",
+            )
+            os._exit(OUT_OF_MEMORY)
+        raise
     failpoint("ingest.committed")
     for version in versions:
         if version.collides:

@@ -1,4 +1,4 @@
-"""How many entries of each lane may be under way: its weighted share of the whole. Pure.
+"""How many entries of each lane may be under way: its weighted share of the whole; and how small a batch may be. Pure.
 
 All lanes go through one Celery queue, first come first served, so a lane's part of the work is its part of what is under
 way. A lane without a backlog leaves its share to the others, and one with a single document finds a short queue.
@@ -6,9 +6,31 @@ way. A lane without a backlog leaves its share to the others, and one with a sin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 from worker.settings import Lane
+
+_GATHER_SECONDS = 5.0
+
+
+class Patience:
+    """Small batches, where larger ones can be had (see dispatch.lua), go out every five seconds only: many cost far more."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._small_at: dict[str, float] = {}
+
+    def sent_small(self, lane: str) -> None:
+        """A batch that was not full has been sent."""
+        self._small_at[lane] = self._clock()
+
+    def wait_for(self, lane: str, is_behind: Callable[[], bool]) -> Literal["", "half", "full"]:
+        """What is worth waiting for: never for long, whatever keeps it from coming. `is_behind`: the pool is busy."""
+        if self._clock() - self._small_at.get(lane, -_GATHER_SECONDS) >= _GATHER_SECONDS:
+            return ""
+        return "full" if is_behind() else "half"
 
 
 def shares(lanes: Iterable[Lane], busy: set[str], cap: int, batch: int) -> dict[str, int]:

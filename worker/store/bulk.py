@@ -49,6 +49,16 @@ def fetch_from(connection: Connection, query: Select[Any], column: Any, values: 
     return found
 
 
+def fetch_where(
+    connection: Connection, columns: Sequence[Any], column: Any, values: Iterable[Any], *where: Any
+) -> list[Row[Any]]:
+    """As `fetch`, of the rows for which `where` holds too; conditions whose values change from call to call."""
+    found: list[Row[Any]] = []
+    for part in _parts(list(dict.fromkeys(values))):
+        found += connection.execute(select(*columns).where(among(connection, column, part), *where)).all()
+    return found
+
+
 def remove(connection: Connection, table: Table, column: Any, values: Iterable[Any], *where: Any) -> None:
     """Delete the rows whose `column` is among `values`."""
     for part in _parts(list(dict.fromkeys(values))):

@@ -16,9 +16,9 @@ from worker.settings import Settings
 _WRITER_LOCK = 0x636F7079
 
 _TRANSIENT_CLASSES = ("08", "40", "53", "57")
-_TRANSIENT_STATES = frozenset({"55P03", "25006", "25P03", "55006", "42P01", "42703"})
-"""lock not available, read-only transaction, idle in transaction timeout, object in use; a table or column that is not there: the
-schema is being upgraded or restored under a running worker, and no document's fault"""
+_TRANSIENT_STATES = frozenset({"55P03", "25006", "25P03", "55006", "42P01", "42703", "42501"})
+"""lock not available, read-only transaction, idle in transaction timeout, object in use; a table or column that is not there or may
+not be used: the schema is being upgraded or restored under a running worker, and no document's fault"""
 _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
                                sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})  # fmt: skip
 

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
-from worker.settings import INTERNAL_LANE
-from worker.store.bulk import fetch
+from worker.store.bulk import fetch_where
 from worker.store.rows import PIPELINE_VERSION
 from worker.store.tables import articles, dead_letters, documents, lanes, links, providers, receipts, stories, topics
 
@@ -18,7 +17,7 @@ from worker.store.tables import articles, dead_letters, documents, lanes, links,
 def receipts_of(connection: Connection, lane: str, ids: Iterable[str]) -> dict[str, Any]:
     """Receipt id → its row, for those of `ids` that are settled."""
     columns = (receipts.c.id, receipts.c.lane, receipts.c.outcome, receipts.c.url, receipts.c.problems)
-    return {row.id: row for row in fetch(connection, columns, receipts.c.id, ids) if row.lane == lane}
+    return {row.id: row for row in fetch_where(connection, columns, receipts.c.id, ids, receipts.c.lane == lane)}
 
 
 def highest_id(connection: Connection, lane: str) -> str | None:
@@ -28,17 +27,6 @@ def highest_id(connection: Connection, lane: str) -> str | None:
         return None
     ms, _, rest = found.partition("-")
     return f"{int(ms)}-{int(rest.partition(':')[0])}"
-
-
-def outcome_counts(connection: Connection) -> dict[str, int]:
-    """How many submissions had each outcome; replays are counted apart."""
-    query = (
-        select(receipts.c.outcome, func.count())
-        .where(receipts.c.lane != INTERNAL_LANE)
-        .group_by(receipts.c.outcome)
-        .order_by(receipts.c.outcome)
-    )
-    return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
 def dead_letter_codes(connection: Connection) -> dict[str, int]:

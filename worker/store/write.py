@@ -19,7 +19,7 @@ from worker.enrich.references import ReferenceCopy, changed_reference_fields, re
 from worker.enrich.urls import document_hash
 from worker.observe.failpoints import failpoint
 from worker.store.articles import refresh
-from worker.store.bulk import fetch, merge, merge_ids
+from worker.store.bulk import fetch, fetch_where, merge, merge_ids
 from worker.store.dead import conclude_replays, keep_dead, problems_of
 from worker.store.engine import enter_writer
 from worker.store.heat import compare_heat
@@ -91,7 +91,9 @@ def _without_receipt(connection: Connection, versions: Sequence[Version]) -> lis
     columns = (receipts.c.lane, receipts.c.id, receipts.c.outcome, receipts.c.url, receipts.c.article_id, receipts.c.op,
                receipts.c.key, receipts.c.raw_sha256)  # fmt: skip
     ids = [version.id for version in versions]
-    settled = {(row.lane, row.id): row for row in fetch(connection, columns, receipts.c.id, ids)}
+    # The key begins with the lane: without it SQLite would walk through all receipts for every batch.
+    on = receipts.c.lane.in_(sorted({version.lane for version in versions}))
+    settled = {(row.lane, row.id): row for row in fetch_where(connection, columns, receipts.c.id, ids, on)}
     fresh = []
     for version in versions:
         row = settled.get((version.lane, version.id))

@@ -48,11 +48,11 @@ def test_a_producer_and_a_worker_follow_a_failover(by_tls, request, tmp_path):
         settings = {"COPYDESK_REDIS_URL": watched.url, "COPYDESK_DATABASE_URL": f"sqlite:///{tmp_path / 'store.db'}"}
         assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
         with Background("worker", cwd=tmp_path, **settings) as worker, Producer(watched.url, patience=60) as producer:
-            assert producer.wait(producer.submit(DOCUMENT), timeout=40).outcome == "stored", worker.text()
+            assert producer.wait(producer.submit(DOCUMENT), timeout=120).outcome == "stored", worker.text()
             time.sleep(0.5)  # replication is asynchronous: what the replica has not received is lost with the primary
             watched.signal(watched.primary, signal.SIGKILL)
             id_ = producer.submit(DOCUMENT.replace("Ferry", "Ship"))
-            assert producer.wait(id_, timeout=60).outcome == "updated", worker.text()
+            assert producer.wait(id_, timeout=120).outcome == "updated", worker.text()
             with watched.client(watched.replica) as client:
                 assert client.role()[0] == b"master"
 

@@ -51,7 +51,7 @@ def test_a_giant_takes_no_memory_where_it_is_dispatched_and_claimed(queue, valke
     for raw in raws:
         queue.client.xadd(queue.lane, {"raw": raw, "key": "k"})
     done = subprocess.run(
-        [sys.executable, "-c", CLAIM, valkey.url], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", CLAIM, valkey.url], capture_output=True, text=True, timeout=120, check=False
     )
     megabytes, *told = done.stdout.split()
     assert told == [f"{len(raw)}:{hashlib.sha256(raw).hexdigest()}" for raw in raws], done.stderr

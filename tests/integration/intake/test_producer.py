@@ -195,7 +195,7 @@ def test_a_receipt_finds_whoever_waits(desk, redis_client):
 def test_many_wait_on_one_producer_at_once(desk, redis_client):
     ids = [desk.submit(str(n)) for n in range(40)]
     found = {}
-    threads = [threading.Thread(target=lambda i=i: found.update({i: desk.wait(i, timeout=20)})) for i in ids]
+    threads = [threading.Thread(target=lambda i=i: found.update({i: desk.wait(i, timeout=120)})) for i in ids]
     for thread in threads:
         thread.start()
     for id_ in reversed(ids):
@@ -244,7 +244,7 @@ def test_asyncio(valkey, redis_client):
             ids = [id_ async for _, id_ in desk.submit_many((str(n) for n in range(250)), progress=told.append)]
             ids += [await desk.submit("one"), await desk.retract("a.md")]
             assert told == [200, 250]
-            waiting = [asyncio.create_task(desk.wait(id_, timeout=20)) for id_ in ids]
+            waiting = [asyncio.create_task(desk.wait(id_, timeout=120)) for id_ in ids]
             await asyncio.sleep(0.05)
             for id_ in ids:
                 answer(redis_client, desk.replies, id_)

@@ -148,8 +148,28 @@ def test_while_batches_wait_only_full_ones_are_added(queue, taken_up, waiting, h
     dispatch(queue)
     claim(queue, "w", ids if taken_up else ids[:2])
     push(queue, waiting)
-    found = queue.dispatch(most=5, pending_cap=100, most_bytes=MUCH, full=True)
+    found = queue.dispatch(most=5, pending_cap=100, most_bytes=MUCH, wait_for="full")
     assert (len(found.entries), found.backlog, found.pending) == (handed_out, 3 + waiting, 3)
+
+
+@pytest.mark.parametrize(
+    ("wait_for", "pending", "waiting", "handed_out"),
+    [("half", 7, 20, 0), ("half", 5, 20, 5), ("half", 7, 2, 2), ("half", 0, 20, 10), ("", 7, 20, 3)],
+)
+def test_less_than_half_a_batch_waits_for_room(queue, wait_for, pending, waiting, handed_out):
+    push(queue, pending)
+    dispatch(queue)
+    push(queue, waiting)
+    found = queue.dispatch(most=10, pending_cap=10, most_bytes=MUCH, wait_for=wait_for)
+    assert len(found.entries) == handed_out
+
+
+def test_entries_that_somebody_deleted_hold_nothing_up(queue):
+    for id_ in push(queue, 5):
+        dispatch(queue)
+        queue.client.xdel(queue.lane, id_)
+    push(queue, 2)
+    assert len(queue.dispatch(most=10, pending_cap=10, most_bytes=MUCH, wait_for="half").entries) == 2
 
 
 def test_released_entries_come_back_after_the_delay_uncounted(queue):

@@ -77,13 +77,13 @@ def test_a_killed_leader_is_followed_within_seconds_and_nothing_differs(store_ur
     nobody_leads(engine)
     whole = _waiting(engine)
     first, second = process(store_url), process(store_url)
-    until(lambda: _waiting(engine) < whole, what="some are linked", every=0.002, seconds=90)
+    until(lambda: _waiting(engine) < whole, what="some are linked", every=0.002)
     led_by = _holder(engine)
     victim = first if led_by.holder.endswith(f":{first.pid}") else second
     assert led_by.holder.endswith(f":{victim.pid}"), "exactly one of them leads"
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
-    until(lambda: not _waiting(engine), what="the other has linked the rest", seconds=60)
+    until(lambda: not _waiting(engine), what="the other has linked the rest")
     assert _holder(engine).token > led_by.token
     again = found(engine)
     for part in expected:
@@ -95,7 +95,7 @@ def test_a_stopped_leader_gives_the_lead_back_and_the_feed_has_its_stories(store
     engine = fresh_store(store_url, tmp_path)
     store(engine, entries(invent(Random(4), 40)))
     leader = process(store_url)
-    until(lambda: not _waiting(engine), what="all are linked", seconds=60)
+    until(lambda: not _waiting(engine), what="all are linked")
     with engine.connect() as connection:
         told = set(connection.scalars(select(stories.c.id).where(stories.c.size > 0)))
     assert told
@@ -108,10 +108,10 @@ def test_a_stopped_leader_gives_the_lead_back_and_the_feed_has_its_stories(store
 
     until(lambda: carried() >= told, what="the feed carries all stories")
     leader.send_signal(signal.SIGTERM)
-    assert leader.wait(timeout=20) == 0
+    assert leader.wait(timeout=120) == 0
     assert _holder(engine).expires_at <= datetime.now(UTC), "given back, not left to run out"
     follower = process(store_url)
-    until(lambda: _holder(engine).holder.endswith(f":{follower.pid}"), what="another leads", seconds=60)
+    until(lambda: _holder(engine).holder.endswith(f":{follower.pid}"), what="another leads")
     engine.dispose()
 
 
@@ -125,14 +125,14 @@ def test_an_outage_of_the_store_only_costs_time(postgres, tmp_path, valkey):
         thread = threading.Thread(target=loop.run)
         thread.start()
         try:
-            until(lambda: not _waiting(engine), what="all are linked", seconds=60)
+            until(lambda: not _waiting(engine), what="all are linked")
             for _ in range(3):
                 with engine.begin() as connection:  # every connection of others breaks
                     connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                                             "WHERE datname = current_database() AND pid <> pg_backend_pid()"))  # fmt: skip
                 time.sleep(0.2)
             store(engine, entries(invent(Random(4), 30))[20:])
-            until(lambda: not _waiting(engine), what="the rest is linked", seconds=60)
+            until(lambda: not _waiting(engine), what="the rest is linked")
         finally:
             ended.set()
             thread.join(timeout=30)

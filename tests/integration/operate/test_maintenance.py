@@ -285,7 +285,8 @@ def test_checks_and_upgrades_may_take_their_time(engine):
         pytest.skip("SQLite has no time limit of a statement")
     with engine.connect() as connection:
         assert connection.scalar(text("SHOW statement_timeout")) == "10s"
+        patience = connection.scalar(text("SHOW lock_timeout"))
         with connection.begin_nested():
             unhurried(connection)
             assert connection.scalar(text("SHOW statement_timeout")) == "0"
-            assert connection.scalar(text("SHOW lock_timeout")) == "10s"
+            assert connection.scalar(text("SHOW lock_timeout")) == patience != "0"

@@ -28,5 +28,5 @@ def test_a_worker_says_that_it_is_there_what_it_did_and_that_it_leaves(settings,
         assert found.codes["documents", "crawler", "no_front_matter"] == 1
         assert found.work_ms["documents"] > 0
         run.process.send_signal(signal.SIGTERM)
-        assert run.process.wait(timeout=30) == 0, run.text()
+        assert run.process.wait(timeout=120) == 0, run.text()
         assert workers(redis_client) == []

@@ -43,7 +43,7 @@ def test_a_paused_lane_keeps_what_comes_and_the_breaker_pauses_one_that_is_flood
         time.sleep(2)
         assert waiting not in receipts()
         assert "is served again" in lane("resume", "bulk").stdout
-        until(lambda: waiting in receipts(), seconds=10, what="it is served again")
+        until(lambda: waiting in receipts(), what="it is served again")
         assert "was not paused" in lane("resume", "bulk").stdout
         assert lane("pause", "nonsense").returncode == 2
 
@@ -68,7 +68,7 @@ def test_a_full_redis_is_drained_and_accepts_documents_again(settings, redis_cli
             count = fill(redis_client)
             until(lambda: "Redis uses" in worker.text(), what="it says so")
             resume(redis_client, "documents")
-            until(lambda: redis_client.xlen("documents") == 0, seconds=40, what="all are settled")
+            until(lambda: redis_client.xlen("documents") == 0, what="all are settled")
             assert len(receipts()) == count > 10
             redis_client.xadd("documents", {"raw": article(5000), "key": "5000"})
             until(lambda: len(receipts()) == count + 1, what="it goes on")

@@ -13,13 +13,19 @@ from worker.intake.tally import Tally, total
 EVIDENCE = {
     "segfault": "signal 11 (SIGSEGV)",
     "out of memory": "signal 9 (SIGKILL)",
+    "memory limit": "exitcode 71 (out of memory)",
     "exit": "exitcode 70",
     "endless": "time limit of 3 s",
 }
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "how", [pytest.param(how, marks=[pytest.mark.long] if how in ("out of memory", "exit") else []) for how in EVIDENCE]
+    "how",
+    [
+        pytest.param(how, marks=[pytest.mark.long] if how in ("out of memory", "memory limit", "exit") else [])
+        for how in EVIDENCE
+    ],
 )
 def test_poison_becomes_a_dead_letter_with_its_evidence_and_the_others_are_stored(
     how, settings, redis_client, receipts, tmp_path
@@ -28,10 +34,12 @@ def test_poison_becomes_a_dead_letter_with_its_evidence_and_the_others_are_store
     poison = redis_client.xadd("documents", {"raw": article(99, f"test: {how}"), "key": "poison"}).decode()
     ids += [redis_client.xadd("documents", {"raw": article(n), "key": f"{n}"}).decode() for n in range(6, 10)]
     settings = {**settings, **SHORT, **deadly(tmp_path), "COPYDESK_LEASE_SECONDS": "8", "COPYDESK_LOG_FORMAT": "json"}
+    if how != "endless":
+        settings["COPYDESK_TASK_SECONDS"] = "7"  # a busy machine reaches no other end within three
     with Background("worker", "--concurrency", "2", cwd=tmp_path, **settings) as worker:
-        until(lambda: set(ids) <= set(receipts()), what="the others are stored")
+        until(lambda: set(ids) <= set(receipts()), seconds=90, what="the others are stored")
         assert {receipts()[id_].outcome for id_ in ids} == {"stored"}
-        until(lambda: poison in receipts(), what="the poison has its outcome")
+        until(lambda: poison in receipts(), seconds=90, what="the poison has its outcome")
         until(lambda: redis_client.xlen("documents") == 0, what="all is settled")
         assert "A pool process was lost" in worker.text()
     row = receipts()[poison]

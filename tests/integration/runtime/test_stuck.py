@@ -50,16 +50,14 @@ def start(settings, redis_client, tmp_path):
 
         def go():
             run = stack.enter_context(Background("worker", "--concurrency", "1", cwd=tmp_path, **settings))
-            (state,) = until(
-                lambda: [w for w in workers(redis_client) if w.is_consuming], seconds=90, what="it consumes"
-            )
+            (state,) = until(lambda: [w for w in workers(redis_client) if w.is_consuming], what="it consumes")
             return run, state
 
         yield go
-    until(lambda: processes_naming(str(tmp_path)) == [], seconds=10, what="nothing stays behind")
+    until(lambda: processes_naming(str(tmp_path)) == [], what="nothing stays behind")
 
 
-def flows(redis_client, receipts, number, *, seconds=60):
+def flows(redis_client, receipts, number, *, seconds=120):
     id_ = redis_client.xadd("documents", {"raw": article(number), "key": str(number)}).decode()
     until(lambda: id_ in receipts(), seconds=seconds, what="a document is stored")
 
@@ -114,7 +112,7 @@ def test_a_stop_leaves_nothing_pending_and_is_quick(start, redis_client, receipt
         redis_client.xadd("documents", {"raw": article(number), "key": str(number)})
     until(lambda: len(receipts()) > 100, what="it is in the middle")
     run.process.send_signal(signal.SIGTERM)
-    assert run.process.wait(timeout=60) == 0
+    assert run.process.wait(timeout=120) == 0
     held = {c["name"].decode(): c["pending"] for c in redis_client.xinfo_consumers("documents", "copydesk")}
     held.pop("dispatched")
     assert set(held.values()) <= {0}, (
@@ -122,7 +120,7 @@ def test_a_stop_leaves_nothing_pending_and_is_quick(start, redis_client, receipt
     )
     start()
     back = time.monotonic()
-    until(lambda: redis_client.xlen("documents") == 0, seconds=60, what="the rest is done")
+    until(lambda: redis_client.xlen("documents") == 0, what="the rest is done")
     pending = redis_client.xpending("documents", "copydesk")["pending"]
     assert pending == 0, back
 
@@ -138,7 +136,7 @@ def test_a_cold_stop_gives_back_at_once_what_it_was_at(start, redis_client, tmp_
             what="it is held",
         )
         run.process.send_signal(signal.SIGQUIT)
-        run.process.wait(timeout=60)
+        run.process.wait(timeout=120)
     ((entry,)) = redis_client.xpending_range("documents", "copydesk", "-", "+", 1)
     assert entry["consumer"] == b"dispatched"
     assert entry["time_since_delivered"] >= 25_000, "past its lease: the next worker takes it at once"

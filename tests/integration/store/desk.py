@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from random import Random
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.receipt import Outcome
@@ -50,12 +50,11 @@ def _identity(event):
 
 def empty(engine):
     """Remove every row."""
+    deletes = [f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables)]
     with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("TRUNCATE " + ", ".join(metadata.tables) + " CASCADE"))
-        else:
-            for table in reversed(metadata.sorted_tables):
-                connection.execute(delete(table))
+        # PostgreSQL takes them in one message; TRUNCATE would make some hundred files anew.
+        for statement in ["; ".join(deletes)] if connection.dialect.name == "postgresql" else deletes:
+            connection.exec_driver_sql(statement)
 
 
 def settle(engine):

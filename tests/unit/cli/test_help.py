@@ -86,5 +86,5 @@ def test_completion_names_the_commands():
         "COMP_CWORD": "1",
     }
     run = subprocess.run([sys.executable, "-c", "import sys; sys.argv = ['copydesk']; from worker.cli.main import run; run()"], env=environment, capture_output=True, text=True,
-                         check=False, timeout=60)  # fmt: skip
+                         check=False, timeout=120)  # fmt: skip
     assert {"status", "sources", "submit"} <= set(run.stdout.split()), run.stdout + run.stderr

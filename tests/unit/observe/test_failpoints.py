@@ -36,7 +36,7 @@ def run(plan, times=1, **extra):
         f"from worker.observe.failpoints import failpoint\nfor n in range({times}): failpoint('ingest.read'); print(n)"
     )
     more = {"COPYDESK_FAILPOINTS": plan, **extra} if plan is not None else extra
-    return subprocess.run([sys.executable, "-c", code], env=environment(**more), capture_output=True, text=True, timeout=30,
+    return subprocess.run([sys.executable, "-c", code], env=environment(**more), capture_output=True, text=True, timeout=120,
                           check=False)  # fmt: skip
 
 

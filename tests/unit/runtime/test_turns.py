@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.runtime.turns import shares
+from worker.runtime.turns import Patience, shares
 from worker.settings import Lane
 
 LANES = (Lane("documents", 4), Lane("bulk", 1), Lane("urgent", 8))
@@ -24,3 +24,19 @@ def test_what_is_under_way_is_divided_by_weight_among_those_that_wait(busy, expe
 def test_every_lane_may_have_a_batch_under_way_but_no_more_than_the_cap():
     assert shares(LANES, {"documents", "bulk", "urgent"}, 100, 100)["bulk"] == 100
     assert set(shares(LANES, {"documents"}, 30, 100).values()) == {30}
+
+
+def test_a_small_batch_is_followed_by_another_only_after_a_while():
+    now, behind = 100.0, False
+    patience = Patience(clock=lambda: now)
+
+    def wait_for(lane="documents"):
+        return patience.wait_for(lane, lambda: behind)
+
+    assert wait_for() == ""
+    patience.sent_small("documents")
+    assert (wait_for(), wait_for("another")) == ("half", "")
+    behind = True
+    assert wait_for() == "full"
+    now = 105.0
+    assert wait_for() == ""

@@ -1,16 +1,16 @@
 #!lua flags=allow-oom
 -- Hands out new entries of a lane without their payload: the dispatcher needs ids and sizes, never 500 MB of text.
--- KEYS: stream, sizes of its giants (hash). ARGV: group, consumer, most entries, most pending, most bytes, "full" when
--- the pool is busy.
+-- KEYS: stream, sizes of its giants (hash). ARGV: group, consumer, most entries, most pending, most bytes, how much is
+-- worth waiting for: nothing (empty), "half" a batch, or a "full" one, for the pool is busy.
 -- Returns {backlog, pending, id, bytes, id, bytes, …}.
 local summary = redis.call('XPENDING', KEYS[1], ARGV[1])
 local pending, backlog = summary[1], redis.call('XLEN', KEYS[1])
 local room = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]) - pending)
 local out = {backlog, pending}
--- A handful costs nearly as much as a batch. What is worth sending: half a batch where more waits than there is room for, a
--- whole one where the pool is busy and something sent before still waits for it; else, and so on an idle desk, whatever is there.
+-- A handful costs nearly as much as a batch. What is worth waiting for: half a batch where more waits than there is room for,
+-- a whole one where the pool is busy and something sent before still waits for it. An idle desk waits for nothing.
 local whole, least = math.min(tonumber(ARGV[3]), tonumber(ARGV[4])), 1
-if pending > 0 and backlog - pending > room then least = math.ceil(whole / 2) end
+if ARGV[6] ~= '' and pending > 0 and backlog - pending > room then least = math.ceil(whole / 2) end
 if ARGV[6] == 'full' then
   for _, holder in ipairs(summary[4] or {}) do
     if holder[1] == ARGV[2] then least = whole end

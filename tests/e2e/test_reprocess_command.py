@@ -33,7 +33,7 @@ def desk(tmp_path):
         older = func.replace(documents.c.form, '"quality":60', '"quality":1')
         connection.execute(update(documents).values(pipeline_version=1, form=older, content_hash=b"0" * 16))
     with Background("up", cwd=tmp_path) as up:
-        up.says("serves the lanes documents", seconds=100)
+        up.says("serves the lanes documents")
         yield tmp_path, engine
     engine.dispose()
 

@@ -49,7 +49,11 @@ def test_receipt_key_and_url_tell_the_same_life(engine, wanted):
         assert found["article"]["url"] == URL
     letters = [row["id"] for row in found["dead_letters"]]
     assert letters == ([REFUSED] if REFUSED in outcomes else [])
-    assert found["counts"] == {"documents": len(found["documents"]), "receipts": len(outcomes), "dead_letters": len(letters)}
+    assert found["counts"] == {
+        "documents": len(found["documents"]),
+        "receipts": len(outcomes),
+        "dead_letters": len(letters),
+    }
 
 
 def test_a_receipt_is_found_on_every_lane(engine):
@@ -74,6 +78,10 @@ def test_nothing_that_grows_with_the_collection_is_walked_through(engine, wanted
             prefix = "EXPLAIN "
             connection.execute(text("SET enable_seqscan = off"))  # which a table of four rows would be best walked by
         plans = [str(connection.exec_driver_sql(prefix + statement, given).all()) for statement, given in statements]
-    walks = [plan for plan in plans if re.search(r"(SCAN|Seq Scan on) (receipts|documents|dead_letters|articles|links)\b", plan)]
+    walks = [
+        plan
+        for plan in plans
+        if re.search(r"(SCAN|Seq Scan on) (receipts|documents|dead_letters|articles|links)\b", plan)
+    ]
     assert walks == []
     assert any(re.search(r"receipts", plan) for plan in plans)

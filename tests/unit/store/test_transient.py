@@ -1,0 +1,93 @@
+"""What trying again can help with is decided by the databases' own codes, one by one."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import psycopg
+import pytest
+from psycopg import errors
+from sqlalchemy.exc import DBAPIError
+
+from worker.store.engine import is_conflict, is_timeout, is_transient
+
+TRANSIENT = {
+    "08006": "connection failure", "08001": "cannot connect", "40001": "serialization failure", "40P01": "deadlock detected",
+    "53000": "insufficient resources", "53100": "disk full", "53200": "out of memory", "53300": "too many connections",
+    "57014": "statement timeout", "57P01": "admin shutdown", "57P02": "crash shutdown", "57P03": "cannot connect now",
+    "55P03": "lock not available", "55006": "object in use", "25006": "read-only transaction",
+    "25P03": "idle in transaction timeout", "42P01": "table is being restored", "42703": "column is being added",
+    "42501": "rights are being changed",
+}  # fmt: skip
+PERMANENT = {
+    "22001": "value too long", "22003": "number out of range", "22021": "bytes that are no UTF-8", "22P02": "text that is no number",
+    "22P05": "untranslatable character", "23502": "not null", "23503": "foreign key", "23505": "unique", "23514": "check",
+    "42601": "syntax error", "42883": "no such function", "42804": "datatype mismatch",
+    "54000": "program limit exceeded (a row too large for its index)", "0A000": "feature not supported", "XX000": "internal error",
+    "XX001": "data corrupted",
+}  # fmt: skip
+SQLITE = {
+    sqlite3.SQLITE_BUSY: True, sqlite3.SQLITE_LOCKED: True, sqlite3.SQLITE_FULL: True, sqlite3.SQLITE_IOERR: True,
+    sqlite3.SQLITE_IOERR | 3 << 8: True, sqlite3.SQLITE_BUSY | 2 << 8: True, sqlite3.SQLITE_CANTOPEN: True,
+    sqlite3.SQLITE_READONLY: True, sqlite3.SQLITE_CONSTRAINT: False, sqlite3.SQLITE_CONSTRAINT | 8 << 8: False,
+    sqlite3.SQLITE_TOOBIG: False, sqlite3.SQLITE_MISMATCH: False, sqlite3.SQLITE_CORRUPT: False, sqlite3.SQLITE_ERROR: False,
+}  # fmt: skip
+_FOUND = (getattr(kind, "sqlstate", None) for kind in vars(errors).values() if isinstance(kind, type))
+ALL = sorted({state for state in _FOUND if isinstance(state, str)})
+
+
+def wrapped(original: BaseException) -> DBAPIError:
+    """As SQLAlchemy raises it; it is the original that decides."""
+    return DBAPIError("INSERT", {}, original)
+
+
+def of_state(state: str) -> psycopg.Error:
+    return errors.lookup(state)("on purpose")
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [*((state, True) for state in TRANSIENT), *((state, False) for state in PERMANENT)]
+)
+def test_a_sqlstate_decides(state, expected):
+    error = of_state(state)
+    assert error.sqlstate == state
+    assert is_transient(error) is expected
+    assert is_transient(wrapped(error)) is expected
+
+
+@pytest.mark.parametrize(("classes", "expected"), [(("08", "40", "53", "57"), True), (("22", "23"), False)])
+def test_a_server_that_cannot_be_used_is_transient_and_what_tells_of_data_is_not(classes, expected):
+    states = [state for state in ALL if state.startswith(classes)]
+    assert len(states) > 20
+    assert {is_transient(of_state(state)) for state in states} == {expected}
+
+
+@pytest.mark.parametrize(
+    "error", [psycopg.OperationalError("server closed the connection"), errors.ConnectionTimeout("timed out"),
+              psycopg.InterfaceError("the connection is closed")]
+)  # fmt: skip
+def test_a_connection_that_broke_has_no_state_and_is_transient(error):
+    assert error.sqlstate is None
+    assert is_transient(wrapped(error))
+
+
+@pytest.mark.parametrize("error", [psycopg.DataError("x"), psycopg.ProgrammingError("x"), ValueError("x")])
+def test_other_errors_without_a_state_are_not(error):
+    assert not is_transient(error)
+
+
+@pytest.mark.parametrize(("code", "expected"), SQLITE.items())
+def test_sqlites_code_decides_extended_ones_too(code, expected):
+    error = sqlite3.OperationalError("on purpose")
+    error.sqlite_errorcode = code
+    assert is_transient(error) is expected
+    assert is_transient(wrapped(error)) is expected
+
+
+@pytest.mark.parametrize(
+    ("state", "conflict", "timeout"), [("23505", True, False), ("23503", True, False), ("23514", False, False),
+                                       ("57014", False, True), ("25P03", False, True), ("55P03", False, False)]
+)  # fmt: skip
+def test_conflicts_are_resolved_again_and_what_took_too_long_is_divided(state, conflict, timeout):
+    error = wrapped(of_state(state))
+    assert (is_conflict(error), is_timeout(error)) == (conflict, timeout)
