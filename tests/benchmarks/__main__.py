@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import time
@@ -31,6 +32,7 @@ SECTIONS = ("throughput", "sqlite", "stages", "latency", "growth", "backlog", "u
 def main() -> int:
     """Run the sections, each on servers of its own; what fails is noted, and the others go on. 1: something failed."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers and workers started here end with it
     folder = Path(options.output)
     folder.mkdir(parents=True, exist_ok=True)
     generator = Generator(1)

@@ -13,15 +13,21 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy
 
-from tests.benchmarks.generator import Document
+from tests.benchmarks.generator import Document, Generator
 from tests.benchmarks.machine import cpu_by_process, cpu_seconds, peak_megabytes
 from tests.servers import ROOT, Postgres, Valkey, command, copydesk, environment, until
+from worker.document.validate import read
 from worker.intake.producer import Submission, submit_many
+from worker.link.features import features_of_all
+from worker.link.frequencies import Frequencies
+from worker.store.linking import keep_day
 
 LANE = "documents"
 PEERS = ("celery_afternoon", "dramatiq_afternoon", "rq_afternoon", "celery_batches", "faststream_batches")
@@ -151,6 +157,19 @@ class Copydesk:
     def prepare(self) -> None:
         done = copydesk("db", "upgrade", cwd=self.setting.folder, **self.variables)
         assert done.returncode == 0, done.stderr
+        if self._link:
+            self._give_a_past()
+
+    def _give_a_past(self) -> None:
+        """The frequencies of a day of arrival before this one: without a past the linker links the whole day again and again."""
+        past = Frequencies()
+        past.add(features_of_all([(one.title, one.excerpt) for one in _past()]))
+        past.counts *= _PAST_TIMES
+        past.documents *= _PAST_TIMES
+        engine = sqlalchemy.create_engine(self.setting.engine_url)
+        with engine.begin() as connection:
+            keep_day(connection, datetime.now(UTC).date() - timedelta(days=1), past.documents, past.dump())
+        engine.dispose()
 
     def start(self) -> Worker:
         return Worker(command("worker"), self.setting, **self.variables)
@@ -209,6 +228,17 @@ class Peer:
 
     def finish(self) -> None:
         """What is counted is done."""
+
+
+_PAST_TIMES = 200
+
+
+def _past() -> Iterator[Any]:
+    """What generated documents of another seed tell."""
+    for document in Generator(3).documents(500):
+        article = read(document.raw, has_key=True).article
+        if article is not None:
+            yield article
 
 
 def throughput(contender: Copydesk | Peer, documents: list[Document], warm: list[Document]) -> Run:

@@ -47,6 +47,9 @@ def worker(
         command = [sys.executable, "-m", "worker.cli.main", "worker", "--no-supervised", *strictly, *options]
         return Restarter(command).run()
 
+    from worker.enrich import language
+
+    language.load()  # before all else is imported: the 20 MB that it takes for a moment are then below the peak
     from worker.runtime.app import app as celery
 
     arguments = [

@@ -33,7 +33,6 @@ LEASE_SECONDS = 6.0
 """A leader that died is followed after this; one at work renews it with every transaction."""
 _RENEW_SECONDS = 1.0
 _BATCH = 100  # articles a transaction
-_LOOKED_AT = 2000  # waiting articles read at once
 _MOST_NEIGHBOURS = 300
 _USUAL = AllRules()
 _QUIET_SECONDS = 0.5
@@ -51,7 +50,7 @@ class Linker:
         self._basis: Basis | None = None
         self._is_weighed = False
         self._renewed = time.monotonic()
-        self._waiting: tuple[int, datetime] | None = None
+        self._waiting: tuple[int, datetime | None] | None = None
         self._waiting_since = self._waiting_began = 0.0
         self._pass_seconds = 0.0
 
@@ -61,7 +60,7 @@ class Linker:
         `impatient`: on a cold day, do not wait for arrivals to pause. Raises NoLongerLeader and SQLAlchemy's errors.
         """
         with self._engine.connect() as connection:
-            rows = linking.pending(connection, _LOOKED_AT)
+            rows = linking.pending(connection, _BATCH)
             if not rows:
                 self._waiting = None
                 self.keep()
@@ -71,10 +70,10 @@ class Linker:
                 day = max(day, self._basis.day)  # another machine's clock may be behind
             basis = self._open(day)
             cold = basis.is_cold(linking.arrived(connection, day, STORY_KINDS))
-            total = linking.pending_count(connection) if cold else 0
+            waiting = linking.waiting(connection) if cold else (0, None)
         if not cold:
             return self._link_waiting(basis, [row for row in rows if _day_of(row) <= day])
-        if not impatient and not self._is_quiet(total, rows[-1].changed_at):
+        if not impatient and not self._is_quiet(waiting):
             self.keep()
             return 0
         return self._link_day(basis)
@@ -121,16 +120,16 @@ class Linker:
             self._window.weigh(basis.completed)
             self._is_weighed = True
         with self._engine.connect() as connection:
-            found = linking.compared(connection, [row.id for row in rows[:_BATCH]])
+            found = linking.compared(connection, [row.id for row in rows])
         return self._link(list(found.values()), mark=True)
 
-    def _is_quiet(self, total: int, newest: datetime) -> bool:
+    def _is_quiet(self, waiting: tuple[int, datetime | None]) -> bool:
         """Whether arrivals have paused, or what waits has waited long enough."""
         now = time.monotonic()
         if self._waiting is None:
             self._waiting_began = now
-        if self._waiting != (total, newest):
-            self._waiting, self._waiting_since = (total, newest), now
+        if self._waiting != waiting:
+            self._waiting, self._waiting_since = waiting, now
         quiet = now - self._waiting_since > _QUIET_SECONDS + 2 * self._pass_seconds
         return quiet or now - self._waiting_began > 1 + _PASS_SHARE * self._pass_seconds
 

@@ -61,6 +61,13 @@ def pending_count(connection: Connection) -> int:
     return int(connection.scalar(query) or 0)
 
 
+def waiting(connection: Connection) -> tuple[int, datetime | None]:
+    """How many articles wait for the linker, and when the newest of them changed."""
+    query = select(func.count(), func.max(articles.c.changed_at)).where(articles.c.link_state == "pending")
+    count, newest = connection.execute(query).one()
+    return int(count), newest
+
+
 def arrived(connection: Connection, day: date, kinds: Collection[str]) -> int:
     """How many articles were first seen on a day."""
     return int(connection.scalar(select(func.count()).select_from(articles).where(*arrivals(day, kinds))) or 0)
