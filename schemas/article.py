@@ -73,6 +73,8 @@ class _Told(_Model):
 class RelatedArticle(_Told):
     """An entry of `related`: an article that tells the same story, whose own document may come later or never."""
 
+    model_config = ConfigDict(frozen=True)  # documents that say the same of an article share one
+
 
 class Ratings(_Model):
     """What its readers or pupils think of it, as the provider says."""

@@ -205,7 +205,7 @@ def _is_same_document(version: Version, row: Row[Any]) -> bool:
 
 def read_version(version: Version, limits: Limits) -> None:
     """Parse, validate and enrich; afterwards the version has its copy, or the problems for which it is rejected."""
-    reading = read(version.raw, has_key=version.doc_key is not None, limits=limits)
+    reading = read(version.raw, has_key=version.doc_key is not None, limits=limits, fingerprint=version.fingerprint)
     version.problems = (*version.problems, *reading.problems)
     version.fingerprint = reading.fingerprint
     if version.rejected:

@@ -6,7 +6,6 @@ that one wrong date does not cost the article.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -54,8 +53,11 @@ class Reading:
         return self.article is None and self.reference is None
 
 
-def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT) -> Reading:
-    """Read a document; `has_key` tells that its producer sent an identity beside it."""
+def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT, fingerprint: bytes | None = None) -> Reading:
+    """Read a document; `has_key` tells that its producer sent an identity beside it.
+
+    `fingerprint` is that of `raw`, where it is known already; it is confirmed or not like any other.
+    """
     matter = split(raw, limits)
     if isinstance(matter, Problem):
         return Reading(None, "", (matter,), None)
@@ -72,7 +74,7 @@ def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT) -> Reading:
     problems = _ordered(parsed.problems, limits) if parsed.problems else ()
     if (article is None and reference is None) or any(found.severity is Severity.ERROR for found in problems):
         return Reading(None, body, problems, None)
-    return Reading(article, body, problems, _confirmed_fingerprint(raw, parsed.secured_place), reference)
+    return Reading(article, body, problems, _confirmed_fingerprint(raw, parsed.secured_place, fingerprint), reference)
 
 
 def _clean_body(matter: FrontMatter, problems: list[Problem]) -> str:
@@ -85,12 +87,14 @@ def _clean_body(matter: FrontMatter, problems: list[Problem]) -> str:
     return body
 
 
-def _confirmed_fingerprint(raw: bytes, secured_place: tuple[int, int] | None) -> bytes | None:
+def _confirmed_fingerprint(
+    raw: bytes, secured_place: tuple[int, int] | None, fingerprint: bytes | None
+) -> bytes | None:
     """Give the fingerprint if what it blanks is what the parser knows as the value of `secured`."""
     span = secured_line(raw)
     if span is not None and place_of_secured(raw, span) != secured_place:
         return None
-    return digest_without(raw, span)
+    return fingerprint or digest_without(raw, span)
 
 
 def _ordered(problems: list[Problem], limits: Limits) -> tuple[Problem, ...]:
@@ -154,10 +158,7 @@ class _Reader:
     def validated(self, model: type[_Model], context: Context, primary: str | None) -> _Model | None:
         for _ in range(_ROUNDS):
             context.notes.clear()
-            told: dict[str, Any] = self.tree
-            unmet: list[tuple[int, Hashable]] = []
-            if issubclass(model, Article):
-                told, unmet = recall(self.tree, context.max_url_bytes)
+            told, unmet = recall(self.tree, context.max_url_bytes) if issubclass(model, Article) else (self.tree, [])
             try:
                 found = model.model_validate(told, context=context)
             except ValidationError as error:

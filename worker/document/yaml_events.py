@@ -7,7 +7,6 @@ beyond the text (nesting, aliases, merges) is counted as it comes, so the parser
 from __future__ import annotations
 
 from dataclasses import dataclass
-from sys import intern
 from typing import Any
 
 import yaml
@@ -76,7 +75,7 @@ def _build(text: str, guard: Guard) -> tuple[Any, Mark | None]:
     max_depth, max_nodes, max_scalar = guard.limits.max_depth, guard.limits.max_nodes, guard.limits.max_scalar
     max_key = guard.limits.max_key_length
     strict = guard.suspect or len(text) > max_scalar  # else every value is clean, and short enough
-    names: dict[str, str] = {}  # that were found good, each one object: the entries of a list repeat them
+    names: set[str] = set()  # that were found good: the entries of a list repeat them
     node: Any = None  # the innermost open mapping or list
     marks: Any = None  # its own
     key: Any = LISTED
@@ -95,11 +94,11 @@ def _build(text: str, guard: Guard) -> tuple[Any, Mark | None]:
                 guard.check_tag(event.tag, mark)
             if key is NO_KEY:
                 key_mark = mark
-                known = names.get(value)
-                if known is not None and known not in node:
-                    key = known
+                if value in names and value not in node:
+                    key = value
                 elif value not in node and len(value) <= max_key and value.isidentifier() and value.isascii():
-                    key = names[value] = intern(value)  # nearly every name there is
+                    names.add(value)  # nearly every name there is
+                    key = value
                 else:
                     plain = not event.style and event.tag not in _FORCES_TEXT
                     key = guard.field_name(value, plain, mark)

@@ -161,6 +161,7 @@ def test_a_fingerprint_is_confirmed_by_the_parser(fields, confirmed):
     reading = read(raw, has_key=False)
     assert not reading.rejected
     assert reading.fingerprint == (fingerprint(raw) if confirmed else None)
+    assert read(raw, has_key=False, fingerprint=fingerprint(raw)).fingerprint == reading.fingerprint
 
 
 def test_sponsors_are_kept_by_their_name():

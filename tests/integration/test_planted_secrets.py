@@ -1,0 +1,99 @@
+"""Secrets are planted wherever they may lie, and a worker's whole log is looked through for each of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from celery import Celery
+from sqlalchemy import create_engine, select, text
+
+from tests.guarded import free_port
+from tests.servers import Valkey, copydesk, environment, until
+from worker.store.tables import receipts
+
+REDIS, DATABASE, ESCAPED = "r3dis-Passw0rd", "d4tabase p@ss/word", "d4tabase%20p%40ss%2Fword"
+IN_URL, SECURED, HIDDEN = "crawl3rs-Passw0rd", "Q0lQSEVSVEVYVE9GQVNFQ1JFVA==", "SU5BREVBRExFVFRFUkhJRERFTg=="
+VECTOR = "MDEyMzQ1Njc4OWFiY2RlZg=="
+GOOD = f'---\ntitle: The wall\nwebUrl: https://good.example/wall\nsecured: "{SECURED};{VECTOR}"\n---\n'
+LETTER = f"---\ntitle: Plans: the wall\nsecured: '{HIDDEN};{VECTOR}'\nwebUrl: https://me:{IN_URL}@bad.example/\n---\n"
+UNCLOSED = f"---\ntitle: The wall\nsecured: [{HIDDEN};{VECTOR}\n---\n"
+LATER = GOOD.replace("/wall", "/later")
+
+
+@pytest.fixture
+def settings(postgres_url, tmp_path):
+    """A Redis with a password, on a port, and a database whose URL holds one with escapes."""
+    server = Valkey(port=(port := free_port()), options=("--requirepass", REDIS), credentials=f":{REDIS}").start()
+    url = postgres_url.replace("postgres:", "postgres").replace("postgres@", f"postgres:{ESCAPED}@", 1)
+    assert ESCAPED in url
+    yield {"COPYDESK_REDIS_URL": f"redis://:{REDIS}@127.0.0.1:{port}/0", "COPYDESK_DATABASE_URL": url,
+           "COPYDESK_DATA_DIR": str(tmp_path), "COPYDESK_LOG_LEVEL": "debug", "COPYDESK_CONCURRENCY": "1",
+           "server": server}  # fmt: skip
+    server.stop()
+
+
+@pytest.mark.timeout(600)
+def test_none_of_them_is_in_the_log(settings, tmp_path):
+    server = settings.pop("server")
+    assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
+    engine = create_engine(settings["COPYDESK_DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:", 1))
+
+    def push(client, raw):
+        return client.xadd("documents", {"raw": raw, "source": f"https://me:{IN_URL}@crawler.example"}).decode()
+
+    def settled(id_):
+        with engine.connect() as connection:
+            return connection.scalar(select(receipts.c.outcome).where(receipts.c.id == id_))
+
+    def says(sentence):
+        until(lambda: sentence in (tmp_path / "log").read_text("utf-8", "replace"), what=f"it says {sentence!r}")
+
+    # As Celery users start it: with its banner, and its own lines at the finest level.
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "worker.runtime.app",
+        "worker",
+        "--loglevel=DEBUG",
+        "--concurrency=1",
+    ]
+    with (tmp_path / "log").open("wb") as log, server.client() as client:
+        worker = subprocess.Popen(command, cwd=tmp_path, env=environment(**settings), stdout=log, stderr=log,
+                                  stdin=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+        try:
+            sent = {
+                push(client, raw): outcome
+                for raw, outcome in ((GOOD, "stored"), (LETTER, "rejected"), (UNCLOSED, "rejected"))
+            }
+            # What Celery cannot use, it says with all that it holds.
+            client.lpush("copydesk", json.dumps({"body": GOOD, "headers": {"password": REDIS}, "properties": {}}))
+            for id_, outcome in sent.items():
+                until(lambda id_=id_: settled(id_), what=f"{id_} has an outcome")
+                assert settled(id_) == outcome
+            # A mistake of a producer, of which Celery tells the arguments and the traceback.
+            with Celery(broker=settings["COPYDESK_REDIS_URL"]) as producer:
+                producer.send_task("copydesk.submit", (LETTER,), {"nonsense": GOOD}, queue="copydesk")
+            says("Traceback")
+            with engine.begin() as connection:
+                connection.execute(text("ALTER TABLE articles RENAME TO gone"))
+            late = push(client, LATER)
+            says("does not exist")
+            with engine.begin() as connection:
+                connection.execute(text("ALTER TABLE gone RENAME TO articles"))
+            until(lambda: settled(late), what="it goes on")
+        finally:
+            worker.terminate()
+            worker.wait(timeout=120)
+            engine.dispose()
+    found = (tmp_path / "log").read_text("utf-8", "replace")
+    # The log is that of a worker that had all this in its hands: else nothing were shown by what is not in it.
+    for sign in ("celery@", "Traceback", "does not exist", next(iter(sent))):
+        assert sign in found, sign
+    planted = (REDIS, DATABASE, ESCAPED, IN_URL, SECURED, HIDDEN)
+    leaks = [line for line in found.splitlines() if any(secret in line for secret in planted)]
+    assert leaks == []
