@@ -51,6 +51,7 @@ def test_draining_before_an_upgrade_and_a_worker_that_hangs(run, server):
         until(lambda: client.xlen("documents") == 0, what="it works")
         run("lane", "pause", "documents", "--reason", "upgrade")
         until(lambda: status(run)["lanes"][0]["paused"], what="the pause is shown")
+        until(lambda: status(run)["workers"][0]["state"] == "paused", what="the worker has seen it")
         waiting = push(client, 2)
         assert "1 wait on paused lanes" in run("status", "--wait-drained", "--timeout", "20").stderr
         shown = run("status").stdout
