@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.problem import Problem
 
@@ -30,6 +30,7 @@ class Receipt(_Form):
     """The outcome of one document: on `reply_to`, and by `explain --json`.
 
     `readded_as`: where the desk had to add the document again, the id under which it knows it now; `id` is the producer's.
+    Elsewhere it is not there.
     """
 
     id: str
@@ -43,7 +44,7 @@ class Receipt(_Form):
     settled_at: AwareDatetime | None = None
     worker: str | None = None
     attempts: int = 1
-    readded_as: str | None = None
+    readded_as: str | None = Field(None, exclude_if=lambda id_: id_ is None)
 
 
 class IngestResult(_Form):
