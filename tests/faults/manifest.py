@@ -80,6 +80,8 @@ class Reader:
         with self._path.open("rb") as file:
             file.seek(self._offset)
             for line in file:
+                if not line.endswith(b"\n"):
+                    break  # it is being written
                 self._offset += len(line)
                 entry = json.loads(line)
                 if "sent" in entry:
