@@ -113,7 +113,7 @@ app.steps["worker"].add(Summary)
 app.steps["worker"].add(Linking)
 
 _GARBAGE_OBJECTS = 20_000
-"""New objects between two looks of the collector at the youngest; about what a batch of ten documents makes."""
+"""New objects between two looks of the collector at the youngest; at Python's 700 it looks many times in each batch."""
 
 
 @signals.worker_init.connect
