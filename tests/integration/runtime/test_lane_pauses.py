@@ -29,9 +29,11 @@ def test_a_paused_lane_keeps_what_comes_and_the_breaker_pauses_one_that_is_flood
 
     assert lane("pause", "bulk", "--reason", "not tonight").returncode == 0
     with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings):
-        waiting = redis_client.xadd("bulk", {"raw": article(1), "key": "1"}).decode()
+        # Two streams may well give the same id in the same millisecond; receipts are told apart by id here.
+        waiting = redis_client.xadd("bulk", {"raw": article(1), "key": "1"}, id="1-1").decode()
         served = redis_client.xadd("documents", {"raw": article(2), "key": "2"}).decode()
         until(lambda: served in receipts(), what="the other lane is served")
+        until(lambda: [w for w in workers(redis_client) if w.is_consuming], what="it says that it consumes")
         health = copydesk("health", "--json", cwd=tmp_path, **settings)
         assert health.returncode == 0, health.stdout
         found = json.loads(health.stdout)

@@ -4,9 +4,9 @@ import base64
 import json
 import time
 
+import kombu.transport
 import pytest
 from kombu import Connection, Exchange, Queue
-from kombu.transport import TRANSPORT_ALIASES
 
 from worker.runtime.transport import Channel, Transport, _fault
 
@@ -56,7 +56,8 @@ def test_a_subscription_that_stays_silent_does_not_hold_the_main_process(redis_c
 def test_what_nobody_acknowledged_is_put_back_in_a_few_round_trips_and_without_garbage(
     valkey, redis_client, monkeypatch
 ):
-    monkeypatch.setitem(TRANSPORT_ALIASES, "redis", f"{Transport.__module__}:Transport")
+    # What a scheme means kombu keeps from its first use in this process, whatever it is told later.
+    monkeypatch.setitem(kombu.transport._transport_cache, "redis", Transport)
     known = {**TASK["properties"], "delivery_info": {"exchange": "copydesk", "routing_key": "copydesk"}}
     for number in range(300):
         redis_client.rpush("copydesk", json.dumps({**TASK, "properties": {**known, "delivery_tag": str(number)}}))
