@@ -32,7 +32,7 @@ _BULK = (
 )
 DOORS: tuple[tuple[str, Any, str], ...] = (
     ("parse", validate, "split"),
-    ("parse", validate, "parse"),
+    ("parse", validate, "parse_known"),
     ("validate", pipeline, "read"),
     ("enrich", pipeline, "edit"),
     ("recognise", pipeline, "_recognise"),

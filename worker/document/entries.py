@@ -1,65 +1,169 @@
-"""Entries of `related` that were read before. A story's stand in each of its documents, and in every version of those.
+"""Entries of `related` that were read before, recognised by their text. A story's stand in each of its documents, and in
+every version of those.
 
-Of real entries nine in ten are, word for word, among the last 512 different ones: they are not validated again, and what
-they say is one object wherever it is said.
+Of real entries nine in ten are, letter for letter, among the last 512 different ones. A comment takes their place, so that the
+parser sees only the rest of the document, on the lines where it stands; what they were read as is put back into the tree.
+That holds where the parser itself found the list, each entry of it and what comes after it to begin on the lines on which
+they seem to, in a block without anchors: then no entry reaches into another, and each means what it means alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any
+import re
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from functools import lru_cache
 
 from schemas.article import RelatedArticle
+from worker.document.limits import Limits
+from worker.document.places import Place
 from worker.document.recent import Recent
 from worker.document.tree import Mapping, Sequence
+from worker.document.yaml_events import Parsed, parse
 
 _LONGEST = 2_000  # characters of an entry that is kept; real ones have some 900
-# At most 1,024 of 6.5 kB (real ones, with what editing makes of each): 7 MB. More would find 2 % more of real ones.
-_KEPT: Recent[Hashable, RelatedArticle] = Recent(512)
+# At most 1,024 of 7 kB (real ones, with what editing makes of each): 7 MB. More would find 2 % more of real ones.
+_MOST = 512
+
+_NAME = "\nrelated:\n"
+_BEGINS_WITH_FIELD = re.compile(r"\w+:[ \n]")
+_ENTRY = re.compile(r"( *)- ")
+_NEXT_FIELD = re.compile(r"\n[^ \n]")
+_NEXT_FIELD_FLUSH = re.compile(r"\n(?!- | |\n|\Z)")  # where entries stand no deeper than fields
+_OTHER_BREAKS = ("\r", "\x85", "\u2028", "\u2029")
 
 
-def recall(tree: Mapping, max_url_bytes: int) -> tuple[dict[str, Any], list[tuple[int, Hashable]]]:
-    """A prepared tree with the entries that are known in place of what says them, and place and spelling of the others."""
-    entries = tree.get("related")
-    if not entries:
-        return tree, []
-    met: list[Any] = []
-    unmet: list[tuple[int, Hashable]] = []
-    for place, entry in enumerate(entries):
-        known = None
-        if entry.__class__ is Mapping:
-            values = [value if value.__class__ is str else _spelling(value) for value in entry.values()]
-            spelling = (max_url_bytes, tuple(entry), tuple(values))
-            try:
-                known = _KEPT.find(spelling)
-            except TypeError:  # something is nested where nothing of ours is
-                pass
-            else:
-                if known is None:
-                    unmet.append((place, spelling))
-        met.append(known or entry)
-    return {**tree, "related": met}, unmet
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an entry was read as, and how many nodes its text has."""
+
+    entry: RelatedArticle
+    nodes: int
 
 
-def remember(related: list[RelatedArticle], unmet: list[tuple[int, Hashable]]) -> None:
-    """Keep the entries that `recall` did not know. Only those may be that were read without a word to say of them."""
-    for place, spelling in unmet:
-        if _length(spelling) <= _LONGEST:
-            _KEPT.keep(spelling, related[place])
+_Text = tuple[str, str]
+"""The blanks before an entry's hyphen, and what follows that."""
 
 
-def _spelling(value: Any) -> Any:
-    """A value as it is compared; mappings and lists by their own class, so that no two are mistaken for each other."""
-    if value.__class__ is Mapping:
-        return (Mapping, *value.items())
-    return (Sequence, *map(_spelling, value)) if value.__class__ is Sequence else value
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """An entry that is not known: its index, its text and the nodes of that."""
+
+    index: int
+    text: _Text
+    nodes: int
 
 
-def _length(spelling: Any) -> int:
-    """Count the characters of all texts, and one for everything else."""
-    if isinstance(spelling, tuple):
-        return sum(map(_length, spelling))
-    return len(spelling) if isinstance(spelling, str) else 1
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """Where the text seems to have the list: its entries with their lines, counted from 0, and what stands around them."""
+
+    line: int
+    indent: str
+    entries: list[str]
+    lines: list[int]
+    before: str
+    after: str
+    line_after: int | None
+
+    def without(self, known: Many[Known | None]) -> str:
+        """The text with a comment on each line of what is known."""
+        parts = [
+            f"{self.indent}- {entry}\n" if met is None else "#\n" * (entry.count("\n") + 1)
+            for entry, met in zip(self.entries, known, strict=True)
+        ]
+        return "".join((self.before, *parts, self.after))
+
+    def is_in(self, parsed: Parsed, known: Many[Known | None]) -> bool:
+        """Whether the parser found what is not known where it seems to be, and everything around it."""
+        tree = parsed.tree
+        if tree is None or parsed.problems or parsed.has_anchors:
+            return False
+        place = tree.marks.get("related")
+        if place is None or (place.line, place.column) != (self.line, 0):
+            return False
+        if self.line_after is not None and all(mark.line != self.line_after for mark in tree.marks.values()):
+            return False
+        found, column = tree["related"], len(self.indent) + 2
+        marks = found.marks if isinstance(found, Sequence) else [] if found is None else [place]
+        unmet = [(line, column) for line, met in zip(self.lines, known, strict=True) if met is None]
+        return [(mark.line, mark.column) for mark in marks] == unmet
 
 
-__all__ = ["recall", "remember"]
+def parse_known(text: str, first_line: int, limits: Limits) -> tuple[Parsed, list[Unmet]]:
+    """Parse as `parse` does; entries that are known stand in the tree as what they were read as. And those that are not."""
+    listing = _listing(text)
+    if listing is None:
+        return parse(text, first_line, limits), []
+    memory = _memory(limits)
+    known = [memory.find((listing.indent, entry)) for entry in listing.entries]
+    met = [one for one in known if one is not None]
+    parsed = parse(listing.without(known) if met else text, first_line, limits)
+    nodes = parsed.nodes + sum(one.nodes for one in met)
+    if parsed.tree is not None and nodes <= limits.max_nodes and listing.is_in(parsed, known):
+        return parsed, _put_back(parsed.tree, listing, known)
+    return parse(text, first_line, limits) if met else parsed, []
+
+
+def _put_back(tree: Mapping, listing: _Listing, known: Many[Known | None]) -> list[Unmet]:
+    """Complete the list of `tree`; gives what was in it."""
+    unmet: list[Unmet] = []
+    read = iter(tree["related"] or ())
+    whole = Sequence()
+    column = len(listing.indent) + 2
+    for index, (text, met) in enumerate(zip(listing.entries, known, strict=True)):
+        entry = next(read) if met is None else met.entry
+        if met is None and len(text) <= _LONGEST:
+            unmet.append(Unmet(index, (listing.indent, text), _nodes(entry)))
+        whole.append(entry)
+        whole.marks.append(Place(0, listing.lines[index], column))
+    tree["related"] = whole
+    return unmet
+
+
+def remember(related: list[RelatedArticle], unmet: list[Unmet], limits: Limits) -> None:
+    """Keep what was not known of a document that was read without a word to say of it."""
+    memory = _memory(limits)
+    for one in unmet:
+        memory.keep(one.text, Known(related[one.index], one.nodes))
+
+
+@lru_cache(maxsize=2)
+def _memory(limits: Limits) -> Recent[_Text, Known]:
+    """What was read under `limits`; others may not let it through."""
+    return Recent(_MOST)
+
+
+def _listing(text: str) -> _Listing | None:
+    """Find the list as nearly all documents write it; another style is read as it stands, and not remembered."""
+    start = text.find(_NAME) + len(_NAME)
+    first = _ENTRY.match(text, start)
+    if start < len(_NAME) or first is None or not _BEGINS_WITH_FIELD.match(text):
+        return None
+    if any(other in text for other in _OTHER_BREAKS):
+        return None
+    indent = first[1]
+    after = (_NEXT_FIELD if indent else _NEXT_FIELD_FLUSH).search(text, start)
+    end = after.start() if after else len(text.removesuffix("\n"))
+    entries = text[first.end() : end].split(f"\n{indent}- ")
+    last = entries[-1]
+    if "|" not in last and ">" not in last:  # else blank lines may be part of what it says
+        entries[-1] = last.rstrip("\n")
+    blank = len(last) - len(entries[-1])
+    line = text.count("\n", 0, start)
+    lines = []
+    for entry in entries:
+        lines.append(line)
+        line += entry.count("\n") + 1
+    rest = text[end - blank + 1 :]
+    return _Listing(lines[0] - 1, indent, entries, lines, text[:start], rest, line + blank if after else None)
+
+
+def _nodes(value: object) -> int:
+    """Count the scalars, lists and mappings of `value`, the names of fields among them."""
+    if isinstance(value, Mapping):
+        return 1 + len(value) + sum(map(_nodes, value.values()))
+    return 1 + sum(map(_nodes, value)) if isinstance(value, Sequence) else 1
+
+
+__all__ = ["Known", "Unmet", "parse_known", "remember"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from dataclasses import dataclass
 from typing import Protocol
 
 # libyaml also counts these as line breaks; editors and people do not.
@@ -13,6 +14,18 @@ _BREAK = re.compile(r"\r\n|\n|\r")
 
 class Mark(Protocol):
     """A place in the text as PyYAML gives it, all counted from 0."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A mark of our own."""
 
     index: int
     line: int

@@ -17,14 +17,14 @@ from schemas.kinds import is_known, kind_of, model_of
 from schemas.problem import CODES, Problem, Severity, excerpt, problem
 from schemas.references import REFERENCES, Organization, Topic, is_reference, reference_model
 from schemas.values import Context
-from worker.document.entries import recall, remember
+from worker.document.entries import Unmet, parse_known, remember
 from worker.document.frontmatter import FrontMatter, digest_without, place_of_secured, secured_line, split
 from worker.document.limits import DEFAULT, Limits
 from worker.document.places import Places
 from worker.document.prepare import prepare
 from worker.document.text import clean_text
 from worker.document.tree import Mapping, Path, Sequence, find, locate, original_path, path_text, place_of
-from worker.document.yaml_events import Parsed, parse
+from worker.document.yaml_events import Parsed
 
 _ROUNDS = 8  # each drops every part that is bad; more than two are not known to be needed
 _MANY = 5_000  # problems are collected no further; far fewer are listed
@@ -61,11 +61,11 @@ def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT, fingerprint: by
     matter = split(raw, limits)
     if isinstance(matter, Problem):
         return Reading(None, "", (matter,), None)
-    parsed = parse(matter.text, matter.first_line, limits)
+    parsed, unmet = parse_known(matter.text, matter.first_line, limits)
     body = _clean_body(matter, parsed.problems) if matter.body else ""
     if parsed.tree is None:
         return Reading(None, body, _ordered(parsed.problems, limits), None)
-    reader = _Reader(parsed.tree, parsed, limits)
+    reader = _Reader(parsed.tree, parsed, limits, unmet)
     article, reference = None, None
     if is_reference(parsed.tree):
         reference = reader.reference()
@@ -108,12 +108,13 @@ def _ordered(problems: list[Problem], limits: Limits) -> tuple[Problem, ...]:
 
 
 class _Reader:
-    def __init__(self, tree: Mapping, parsed: Parsed, limits: Limits) -> None:
+    def __init__(self, tree: Mapping, parsed: Parsed, limits: Limits, unmet: list[Unmet]) -> None:
         self.tree = tree
         self.places = parsed.places
         self.problems = parsed.problems
         self.has_blanks = parsed.has_blanks
         self.limits = limits
+        self.unmet = unmet
         self.urls_dropped: set[tuple[str | int, ...]] = set()  # entries of related whose bad URL is noted already
 
     def article(self, *, has_key: bool) -> Article | None:
@@ -158,9 +159,8 @@ class _Reader:
     def validated(self, model: type[_Model], context: Context, primary: str | None) -> _Model | None:
         for _ in range(_ROUNDS):
             context.notes.clear()
-            told, unmet = recall(self.tree, context.max_url_bytes) if issubclass(model, Article) else (self.tree, [])
             try:
-                found = model.model_validate(told, context=context)
+                found = model.model_validate(self.tree, context=context)
             except ValidationError as error:
                 doomed: dict[int, tuple[Sequence, set[int]]] = {}
                 for fault in error.errors(include_url=False, include_input=False):
@@ -168,8 +168,8 @@ class _Reader:
                 for items, numbers in doomed.values():
                     items.remove_at(numbers)
             else:
-                if isinstance(found, Article) and not context.notes:
-                    remember(found.related, unmet)
+                if isinstance(found, Article) and not self.problems and not context.notes:
+                    remember(found.related, self.unmet, self.limits)
                 return found
         self.problems.append(problem("wrong_shape", "The fields could not be read.", line=1, column=1))
         return None

@@ -46,6 +46,10 @@ class Parsed:
     """The line and column at which the value of the top-level `secured` begins."""
     has_blanks: bool = True
     """Whether anything in it may be empty."""
+    nodes: int = 0
+    """Scalars, lists and mappings, as `Limits.max_nodes` counts them."""
+    has_anchors: bool = True
+    """Whether a part of it may stand for another."""
 
 
 def parse(text: str, first_line: int, limits: Limits = DEFAULT) -> Parsed:
@@ -65,7 +69,9 @@ def parse(text: str, first_line: int, limits: Limits = DEFAULT) -> Parsed:
             text = mended
         else:
             secured = guard.places.of_mark(guard.secured_mark) if guard.secured_mark else None
-            return Parsed(tree, guard.problems, guard.places, secured, guard.has_blanks)
+            return Parsed(
+                tree, guard.problems, guard.places, secured, guard.has_blanks, guard.nodes, bool(guard.anchors)
+            )
 
 
 def _build(text: str, guard: Guard) -> tuple[Any, Mark | None]:
@@ -160,6 +166,7 @@ def _build(text: str, guard: Guard) -> tuple[Any, Mark | None]:
                 raise Stop(guard.make("several_documents", event.start_mark))
             continue
         elif kind is StreamEndEvent:
+            guard.nodes = nodes
             return root, root_mark
         else:
             continue

@@ -41,6 +41,7 @@ class Guard:
         self.places = Places(text, first_line)
         self.problems: list[Problem] = []
         self.has_blanks = False
+        self.nodes = 0  # of the whole block, once it is read
         self.secured_mark: Mark | None = None
         # Only escapes and characters beyond ASCII can make a text that needs cleaning.
         self.suspect = "\\" in text or not text.isascii()

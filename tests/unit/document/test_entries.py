@@ -1,11 +1,12 @@
-"""Entries of `related` that were read before are the same, and only where nothing is to be said of them."""
+"""Entries of `related` that were read before are known by their text, and knowing them changes nothing else."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from worker.document import entries
 from worker.document.limits import Limits
 from worker.document.validate import read
 
@@ -88,3 +89,80 @@ _NAMES = st.sampled_from(["title", "webUrl", "sourceUrl", "quality", "publishedD
 def test_the_second_reading_says_what_the_first_said(entries):
     lines = [f"  - {{{', '.join(f'{name}: {value}' for name, value in entry.items())}}}\n" for entry in entries]
     assert related("".join(lines)) == related("".join(lines))
+
+
+BAD = "  - title: A\n    webUrl: https://b.example/\n    quality: much\n"
+
+
+def test_what_stands_beside_known_entries_keeps_its_place():
+    related(GOOD)
+    (first, _, last), problems = related(GOOD + BAD + GOOD, "quality: 3\n")
+    assert problems == [("bad_integer", "related[1].quality", 12)]
+    assert first is last
+
+
+def test_entries_as_deep_as_fields_are_known_too():
+    flush = "- title: A\n  webUrl: https://b.example/\n"
+    (first,), _ = related(flush)
+    assert related(flush + flush, "quality: 3\n")[0] == [first, first]
+
+
+def test_blank_lines_after_the_list_are_no_part_of_its_last_entry():
+    (first,), _ = related(GOOD)
+    (second,), _ = related(GOOD + "\n\nheat: 4\n")
+    assert second is first
+
+
+def test_more_nodes_than_are_allowed_are_too_many_though_most_are_known():
+    few = Limits(max_nodes=40)
+    (_,), problems = related(GOOD, limits=few)
+    assert problems == []
+    raw = f'---\ntitle: T\nwebUrl: "https://a.example/x"\nrelated:\n{GOOD * 3}---\n'.encode()
+    assert [found.code for found in read(raw, has_key=False, limits=few).problems] == ["too_many_nodes"]
+
+
+_ANCHORED = GOOD.replace("quality: 40", "quality: &a 40")
+_OPEN = '  - webUrl: https://b.example/\n    title: "A\n'
+_KEEPS_BREAKS = "  - webUrl: https://b.example/\n    odd: |+\n      A\n"
+_TWICE = GOOD + "    quality: 41\n"
+_RETURNS = "  - webUrl: https://b.example/\rheat: 3\n"
+_ODD = (
+    GOOD, BAD, _TWICE, _RETURNS, _ANCHORED, _OPEN, _KEEPS_BREAKS, '  - title: "A\n', '  - B"\n', "  - {title: A\n", "  - B}\n", "  - title: |\n",
+    "  - *a\n", "  -\n", "  - \n", "  - - title: A\n", " - A\n", "   - A\n", "# A\n", "    # A\n", "\n", "  \n", "\ttitle: A\n",
+    "    title: A\n", "  - title: A\r\n", "  - title: A\u2028\n", "  - title: 'A\n\n    B'\n", "  - A\n    B\n", "  - ? A\n",
+    "  - <<: {title: A}\n", "  - title: A\\x00\n", "- title: A\n", GOOD.replace("Ferry", "Train"),
+)  # fmt: skip
+_FIELDS = "title: T\nwebUrl: https://a.example/x\n"
+_FLOW = "{title: T, webUrl: https://a.example/x,\n"
+_BEFORE = (
+    _FIELDS, _FLOW, "# A\n" + _FIELDS, _FIELDS + "category: &a x\n",
+    *(_FIELDS + more for more in ('excerpt: "A\n', "excerpt: |\n  A\n\n", "excerpt: {\n", "related: A\n", "excerpt: A\u2028B\n")),
+)  # fmt: skip
+_AFTER = (
+    "", "heat: 3\n", "\n\nheat: 3\n", 'name: A"\n', "}\n", "name: *a\n", "related:\n  - A\n", "? A\n", "# A\n", "  A\n",
+)  # fmt: skip
+_some = st.lists(st.sampled_from(_ODD), min_size=1, max_size=4)
+
+
+@example(_FIELDS + "category: &a x\n", [_ANCHORED], "", [_ANCHORED], "name: *a\n").via(
+    "an alias means the last of its name"
+)
+@example(_FIELDS, [GOOD], "", [GOOD, _TWICE], "").via("a problem tells the index in the whole list")
+@example(_FIELDS, [_RETURNS], "", [_RETURNS], "").via("a carriage return ends a line")
+@example(_FIELDS, [_OPEN], 'name: A"\n', [_OPEN, GOOD], "").via("what follows the list ends its last entry")
+@example(_FIELDS, [GOOD], "", [_KEEPS_BREAKS, GOOD], "").via("blank lines in place of what is known are read")
+@example(_FIELDS, [_KEEPS_BREAKS], "\n\nheat: 3\n", [_KEEPS_BREAKS], "heat: 3\n").via(
+    "blank lines are part of the last entry"
+)
+@example(_FLOW, [GOOD], "", [GOOD], ",heat: 3}\n").via("no list of lines can be in braces")
+@given(st.sampled_from(_BEFORE), _some, st.sampled_from(_AFTER), _some, st.sampled_from(_AFTER))
+def test_what_is_known_changes_nothing(before, first, after_first, second, after_second):
+    def reading(fields, listed, after):
+        return read(f"---\n{fields}related:\n{''.join(listed)}{after}---\nB\n".encode(), has_key=False)
+
+    entries._memory.cache_clear()
+    plain = reading(before, second, after_second)
+    entries._memory.cache_clear()
+    for listed in (*([one] for one in first), first):
+        reading(_FIELDS, listed, after_first)
+    assert reading(before, second, after_second) == plain
