@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -24,20 +28,11 @@ def worker(
 
     It refuses servers that would lose documents, and says what to set.
     """
-    from worker.intake.connect import connect
-    from worker.observe import logs
-    from worker.operate.checks import enforce
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
     config = settings()
-    logs.configure_for(config)
-    engine = make_engine(config, pooled=False)
-    with connect(config.redis) as client:
-        warnings = enforce(client, engine, strict=strict)
-    engine.dispose()
-    for warning in warnings:
-        logs.get_logger("worker").warning("A server is not as safe as it could be", error=warning)
+    if code := _in_a_child(lambda: _check_servers(config, strict=strict)):
+        return code
     if supervised:
         from worker.runtime.restarter import Restarter
 
@@ -50,23 +45,57 @@ def worker(
     from worker.enrich import language
 
     language.load()  # before all else is imported: the 20 MB that it takes for a moment are then below the peak
+    from celery.utils.nodenames import host_format
+
     from worker.runtime.app import app as celery
 
-    arguments = [
-        "--quiet",
-        "worker",
-        "--pool=prefork",
-        f"--hostname={name}",
-        "--without-gossip",
-        "--without-mingle",
-        "--loglevel=WARNING",
-    ]
+    celery.set_current()
+    # Not by Celery's own command line, whose shell and its prompt would be 8 MB in every pool process.
+    node = celery.Worker(
+        hostname=host_format(name),
+        concurrency=concurrency or config.concurrency,
+        loglevel="WARNING",
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    )
     code = 0
     try:
-        celery.worker_main([*arguments, f"--concurrency={concurrency or config.concurrency}"])
+        node.start()
+        code = node.exitcode or 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
     _end(code)
+
+
+def _check_servers(config: Settings, *, strict: bool) -> None:
+    from worker.intake.connect import connect
+    from worker.observe import logs
+    from worker.operate.checks import enforce
+    from worker.store.engine import make_engine
+
+    logs.configure_for(config)
+    engine = make_engine(config, pooled=False)
+    with connect(config.redis) as client:
+        warnings = enforce(client, engine, strict=strict)
+    engine.dispose()
+    for warning in warnings:
+        logs.get_logger("worker").warning("A server is not as safe as it could be", error=warning)
+
+
+def _in_a_child(work: Callable[[], None]) -> int:
+    """Do `work` in a process of its own, which ends as a command would; returns its exit code.
+
+    What the checks load (Alembic above all, 11 MB) would otherwise be in every pool process.
+    """
+    import os
+
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    work()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _end(code: int) -> NoReturn:
