@@ -279,13 +279,14 @@ def _wait(contender: Copydesk | Peer, worker: Worker, count: int) -> None:
     until(there, seconds=contender.patience, what=f"{contender.name} has stored {count}", every=0.02)
 
 
-def limit(setting: Setting, documents: list[Document], warm: list[Document]) -> Run:
-    """Two processes that parse, validate and COPY, and do nothing else."""
+def limit(setting: Setting, documents: list[Document], warm: list[Document], *, keep: bool = False) -> Run:
+    """Two processes that parse, validate and COPY, and do nothing else; `keep`: raw bytes and receipts too."""
     Peer(setting, "limit").prepare()
     from tests.benchmarks.peers import limit as module
 
+    stored = 0
     for part in (warm, documents):
-        workers, go, used = module.start([one.raw for one in part])
+        workers, go, used = module.start([one.raw for one in part], first=stored, keep=keep)
         database = cpu_seconds(setting.database_pids)
         started = time.perf_counter()
         go.set()
@@ -293,6 +294,7 @@ def limit(setting: Setting, documents: list[Document], warm: list[Document]) -> 
             worker.join()
             assert worker.exitcode == 0
         seconds = time.perf_counter() - started
+        stored += len(part)
     cpu = {"workers": used.get() + used.get(), "database": cpu_seconds(setting.database_pids) - database}
     return Run(len(documents), seconds, cpu)
 

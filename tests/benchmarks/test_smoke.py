@@ -50,7 +50,7 @@ def test_every_way_of_storing_fills_the_same_rows(valkey, tmp_path, monkeypatch)
         peer = Peer(setting, way)
         peer.prepare()
         if way == "batches":
-            peer.module.ingest([one.raw for one in documents])
+            peer.module.ingest([one.raw.decode() for one in documents])
         else:
             for one in documents:
                 peer.module.ingest(one.raw.decode())
