@@ -21,7 +21,7 @@ import psycopg
 import sqlalchemy
 
 from tests.benchmarks.generator import Document, Generator
-from tests.benchmarks.machine import cpu_by_process, cpu_seconds, peak_megabytes
+from tests.benchmarks.machine import cpu_by_process, cpu_seconds, own_megabytes, peak_megabytes
 from tests.servers import ROOT, Postgres, Valkey, command, copydesk, environment, until
 from worker.document.validate import read
 from worker.intake.producer import Submission, submit_many
@@ -30,6 +30,7 @@ from worker.link.frequencies import Frequencies
 from worker.store.linking import keep_day
 
 LANE = "documents"
+LIMITS = ("limit", "limit_kept")
 PEERS = ("celery_afternoon", "dramatiq_afternoon", "rq_afternoon", "celery_batches", "faststream_batches")
 
 
@@ -41,6 +42,8 @@ class Run:
     seconds: float
     cpu: dict[str, float] = field(default_factory=dict)
     megabytes: list[float] = field(default_factory=list)
+    own_megabytes: list[float] = field(default_factory=list)
+    """What each of them shares with no other."""
     processes: dict[str, float] = field(default_factory=dict)
     """CPU seconds of each worker process."""
 
@@ -268,7 +271,8 @@ def measured(contender: Copydesk | Peer, worker: Worker, documents: list[Documen
     after = contender.setting.cpu(worker.pid)
     cpu = {part: after[part] - before[part] for part in after}
     spent = {name: used - processes.get(name, 0.0) for name, used in cpu_by_process(worker.pid).items()}
-    return Run(len(documents), seconds, {**cpu, "producer": own}, peak_megabytes(worker.pid), spent)
+    cpu["producer"] = own
+    return Run(len(documents), seconds, cpu, peak_megabytes(worker.pid), own_megabytes(worker.pid), spent)
 
 
 def _wait(contender: Copydesk | Peer, worker: Worker, count: int) -> None:
@@ -310,6 +314,7 @@ def count_rows(url: str) -> dict[str, int]:
 
 
 __all__ = [
+    "LIMITS",
     "PEERS",
     "ROOT",
     "Copydesk",
