@@ -122,14 +122,18 @@ def _median(runs: list[Run]) -> dict[str, Any]:
     }
 
 
+_SLOWER = 6
+
+
 def _contender(name: str, documents: list[Document], warm: list[Document]) -> Callable[[Setting], Run]:
     if name in LIMITS:
         return lambda setting: limit(setting, documents, warm, keep=name == "limit_kept")
     if name.startswith("copydesk"):
         return lambda setting: throughput(Copydesk(setting, link=name.endswith("all")), documents, warm)
-    # A task a document is slower by an order: fewer of the same documents tell as much.
-    fewer = documents if name.endswith("batches") else documents[: max(100, len(documents) // 10)]
-    return lambda setting: throughput(Peer(setting, name), fewer, warm)
+    if not name.endswith("batches"):
+        # Slower by an order, so fewer of the same mix tell as much. Not the first few of all: stories come in bursts.
+        documents = Generator(1).documents(max(100, len(documents) // _SLOWER))
+    return lambda setting: throughput(Peer(setting, name), documents, warm)
 
 
 def _throughput(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
@@ -144,7 +148,7 @@ def _sqlite(servers: Servers, documents: list[Document], warm: list[Document], o
 
 def _stages(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
     found = {}
-    documents = documents[:1000]
+    documents = Generator(1).documents(min(len(documents), 1000))
     updates = list(Generator(1).updates(documents, len(documents)))
     for database in ("postgresql", "sqlite"):
         with servers.fresh(database) as setting:
@@ -181,21 +185,18 @@ _FEWEST_BEFORE_A_BACKLOG = 600
 
 def _backlog(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
     sizes = (1_000, 30_000) if options.short else (10_000, 300_000)
-    if len(documents) < _FEWEST_BEFORE_A_BACKLOG:
-        documents = Generator(1).documents(_FEWEST_BEFORE_A_BACKLOG)
-    documents = documents[:4000]
+    documents = Generator(1).documents(max(len(documents) // 2, _FEWEST_BEFORE_A_BACKLOG))
     runs = {f"{size:,} waiting": lambda setting, size=size: sections.behind(setting, size, documents) for size in sizes}
     return _medians(servers, "postgresql", options.runs, runs)
 
 
 def _updates(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    documents = Generator(1).documents(len(documents) // 2)
+    updates = list(Generator(1).updates(documents, len(documents)))
     runs = {
         "new documents": lambda setting: throughput(Copydesk(setting), documents, warm),
-        "their updates": lambda setting: sections.updated(
-            setting, documents, list(Generator(1).updates(documents, len(documents)))
-        ),
+        "their updates": lambda setting: sections.updated(setting, documents, updates),
     }
-    documents = documents[: len(documents) // 2]
     lines = sections.history(3_000 if options.short else 8_000)
     if lines is not None:
         real = list(lines)
