@@ -175,7 +175,9 @@ def _growth(servers: Servers, documents: list[Document], warm: list[Document], o
     found = {}
     for size in sizes:
         with servers.fresh("postgresql") as setting:
-            found[f"{size:,} articles"] = _median(sections.grown(setting, size, passes, warm))
+            runs = sections.grown(setting, size, passes, warm)
+        print(f"  {size:,} articles: " + ", ".join(f"{run.per_second:,.0f}/s" for run in runs), flush=True)
+        found[f"{size:,} articles"] = _median(runs)
     return found
 
 

@@ -67,7 +67,8 @@ class Servers:
                 # As it comes, but for what any guide raises first.
                 connection.execute("ALTER SYSTEM RESET fsync")
                 connection.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
-                connection.execute("SELECT pg_reload_conf()")
+                connection.execute("ALTER SYSTEM SET shared_buffers = '1GB'")
+            self.postgres.restart()
 
     def stop(self) -> None:
         if self.postgres is not None:
