@@ -134,6 +134,13 @@ class Postgres:
             with self._admin() as connection:
                 connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
+    def restart(self) -> None:
+        """For settings that take effect at the start only. One that was only given to the tests stays as it is."""
+        if self._server is not None:
+            self._server.stop()
+            self._server.start()
+            self.url = self._server.get_uri()
+
     def stop(self) -> None:
         if self._server is not None:
             self._server._cleanup()

@@ -8,6 +8,7 @@ machine too. The results go to `build/benchmarks/` as they come: results.json, t
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import signal
 import statistics
@@ -20,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import sections
-from tests.benchmarks.contenders import PEERS, Copydesk, Peer, Run, Servers, Setting, limit, throughput
+from tests.benchmarks.contenders import LIMITS, PEERS, Copydesk, Peer, Run, Servers, Setting, limit, throughput
 from tests.benchmarks.generator import Document, Generator
 from tests.benchmarks.goals import goals
-from tests.benchmarks.report import plot, table
+from tests.benchmarks.plot import plot
+from tests.benchmarks.report import table
 from tests.benchmarks.stages import Bench
 
 SECTIONS = ("throughput", "sqlite", "stages", "latency", "growth", "backlog", "updates", "start")
@@ -32,11 +34,15 @@ SECTIONS = ("throughput", "sqlite", "stages", "latency", "growth", "backlog", "u
 def main() -> int:
     """Run the sections, each on servers of its own; what fails is noted, and the others go on. 1: something failed."""
     options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers and workers started here end with it
     folder = Path(options.output)
+    if options.plot:
+        plot(json.loads((folder / "results.json").read_text()), Path(options.plot))
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers and workers started here end with it
     folder.mkdir(parents=True, exist_ok=True)
     generator = Generator(1)
     documents, warm = generator.documents(options.documents), Generator(2).documents(200 if not options.short else 50)
+    gc.freeze()  # producers run in this process, and none of them shall walk the documents of all
     results: dict[str, Any] = {"documents": len(documents), "bytes": sum(len(one.raw) for one in documents)}
     for name in options.sections:
         began = time.monotonic()
@@ -63,7 +69,7 @@ def _write(results: dict[str, Any], folder: Path) -> None:
     (folder / "results.json").write_text(json.dumps(results, indent=1))
     (folder / "table.md").write_text(table(results) + "\n")
     if any("per_second" in run for run in results.get("throughput", {}).values() if isinstance(run, dict)):
-        plot(results["throughput"], folder / "throughput.png")
+        plot(results, folder / "throughput.png")
 
 
 def _options() -> argparse.Namespace:
@@ -76,10 +82,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--documents", type=int, help="new documents a run")
     parser.add_argument("--runs", type=int, help="interleaved runs of each")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
-    parser.add_argument("--contenders", nargs="+", default=["limit", "copydesk", "copydesk_all", *PEERS])
+    parser.add_argument("--contenders", nargs="+", default=[*LIMITS, "copydesk", "copydesk_all", *PEERS])
     parser.add_argument("--output", default="build/benchmarks")
+    parser.add_argument("--plot", metavar="FILE", help="run nothing: draw the results in the output folder as a PNG")
     options = parser.parse_args()
-    options.documents = options.documents or (600 if options.short else 3000)
+    options.documents = options.documents or (1000 if options.short else 6000)
     options.runs = options.runs or (1 if options.short else 3)
     return options
 
@@ -111,17 +118,22 @@ def _median(runs: list[Run]) -> dict[str, Any]:
         "per_second": statistics.median(run.per_second for run in runs),
         "cpu_micros": statistics.median(run.cpu_micros for run in runs),
         "megabytes": max((run.megabytes for run in runs), default=[]),
+        "own_megabytes": max((run.own_megabytes for run in runs), default=[]),
     }
 
 
+_SLOWER = 6
+
+
 def _contender(name: str, documents: list[Document], warm: list[Document]) -> Callable[[Setting], Run]:
-    if name == "limit":
-        return lambda setting: limit(setting, documents, warm)
+    if name in LIMITS:
+        return lambda setting: limit(setting, documents, warm, keep=name == "limit_kept")
     if name.startswith("copydesk"):
         return lambda setting: throughput(Copydesk(setting, link=name.endswith("all")), documents, warm)
-    # A task a document is slower by an order: fewer of the same documents tell as much.
-    fewer = documents if name.endswith("batches") else documents[: max(100, len(documents) // 5)]
-    return lambda setting: throughput(Peer(setting, name), fewer, warm)
+    if not name.endswith("batches"):
+        # Slower by an order, so fewer of the same mix tell as much. Not the first few of all: stories come in bursts.
+        documents = Generator(1).documents(max(100, len(documents) // _SLOWER))
+    return lambda setting: throughput(Peer(setting, name), documents, warm)
 
 
 def _throughput(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
@@ -136,7 +148,7 @@ def _sqlite(servers: Servers, documents: list[Document], warm: list[Document], o
 
 def _stages(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
     found = {}
-    documents = documents[:1000]
+    documents = Generator(1).documents(min(len(documents), 1000))
     updates = list(Generator(1).updates(documents, len(documents)))
     for database in ("postgresql", "sqlite"):
         with servers.fresh(database) as setting:
@@ -163,25 +175,30 @@ def _growth(servers: Servers, documents: list[Document], warm: list[Document], o
     found = {}
     for size in sizes:
         with servers.fresh("postgresql") as setting:
-            found[f"{size:,} articles"] = _median(sections.grown(setting, size, passes, warm))
+            runs = sections.grown(setting, size, passes, warm)
+        print(f"  {size:,} articles: " + ", ".join(f"{run.per_second:,.0f}/s" for run in runs), flush=True)
+        found[f"{size:,} articles"] = _median(runs)
     return found
+
+
+_FEWEST_BEFORE_A_BACKLOG = 600
+"""What is measured lies between two batches."""
 
 
 def _backlog(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
     sizes = (1_000, 30_000) if options.short else (10_000, 300_000)
-    documents = documents[:2000]
+    documents = Generator(1).documents(max(len(documents) // 2, _FEWEST_BEFORE_A_BACKLOG))
     runs = {f"{size:,} waiting": lambda setting, size=size: sections.behind(setting, size, documents) for size in sizes}
     return _medians(servers, "postgresql", options.runs, runs)
 
 
 def _updates(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    documents = Generator(1).documents(len(documents) // 2)
+    updates = list(Generator(1).updates(documents, len(documents)))
     runs = {
         "new documents": lambda setting: throughput(Copydesk(setting), documents, warm),
-        "their updates": lambda setting: sections.updated(
-            setting, documents, list(Generator(1).updates(documents, len(documents)))
-        ),
+        "their updates": lambda setting: sections.updated(setting, documents, updates),
     }
-    documents = documents[: len(documents) // 2]
     lines = sections.history(3_000 if options.short else 8_000)
     if lines is not None:
         real = list(lines)

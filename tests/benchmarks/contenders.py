@@ -21,7 +21,7 @@ import psycopg
 import sqlalchemy
 
 from tests.benchmarks.generator import Document, Generator
-from tests.benchmarks.machine import cpu_by_process, cpu_seconds, peak_megabytes
+from tests.benchmarks.machine import cpu_by_process, cpu_seconds, own_megabytes, peak_megabytes
 from tests.servers import ROOT, Postgres, Valkey, command, copydesk, environment, until
 from worker.document.validate import read
 from worker.intake.producer import Submission, submit_many
@@ -30,6 +30,7 @@ from worker.link.frequencies import Frequencies
 from worker.store.linking import keep_day
 
 LANE = "documents"
+LIMITS = ("limit", "limit_kept")
 PEERS = ("celery_afternoon", "dramatiq_afternoon", "rq_afternoon", "celery_batches", "faststream_batches")
 
 
@@ -41,6 +42,8 @@ class Run:
     seconds: float
     cpu: dict[str, float] = field(default_factory=dict)
     megabytes: list[float] = field(default_factory=list)
+    own_megabytes: list[float] = field(default_factory=list)
+    """What each of them shares with no other."""
     processes: dict[str, float] = field(default_factory=dict)
     """CPU seconds of each worker process."""
 
@@ -64,7 +67,8 @@ class Servers:
                 # As it comes, but for what any guide raises first.
                 connection.execute("ALTER SYSTEM RESET fsync")
                 connection.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
-                connection.execute("SELECT pg_reload_conf()")
+                connection.execute("ALTER SYSTEM SET shared_buffers = '1GB'")
+            self.postgres.restart()
 
     def stop(self) -> None:
         if self.postgres is not None:
@@ -268,7 +272,8 @@ def measured(contender: Copydesk | Peer, worker: Worker, documents: list[Documen
     after = contender.setting.cpu(worker.pid)
     cpu = {part: after[part] - before[part] for part in after}
     spent = {name: used - processes.get(name, 0.0) for name, used in cpu_by_process(worker.pid).items()}
-    return Run(len(documents), seconds, {**cpu, "producer": own}, peak_megabytes(worker.pid), spent)
+    cpu["producer"] = own
+    return Run(len(documents), seconds, cpu, peak_megabytes(worker.pid), own_megabytes(worker.pid), spent)
 
 
 def _wait(contender: Copydesk | Peer, worker: Worker, count: int) -> None:
@@ -279,13 +284,14 @@ def _wait(contender: Copydesk | Peer, worker: Worker, count: int) -> None:
     until(there, seconds=contender.patience, what=f"{contender.name} has stored {count}", every=0.02)
 
 
-def limit(setting: Setting, documents: list[Document], warm: list[Document]) -> Run:
-    """Two processes that parse, validate and COPY, and do nothing else."""
+def limit(setting: Setting, documents: list[Document], warm: list[Document], *, keep: bool = False) -> Run:
+    """Two processes that parse, validate and COPY, and do nothing else; `keep`: raw bytes and receipts too."""
     Peer(setting, "limit").prepare()
     from tests.benchmarks.peers import limit as module
 
+    stored = 0
     for part in (warm, documents):
-        workers, go, used = module.start([one.raw for one in part])
+        workers, go, used = module.start([one.raw for one in part], first=stored, keep=keep)
         database = cpu_seconds(setting.database_pids)
         started = time.perf_counter()
         go.set()
@@ -293,6 +299,7 @@ def limit(setting: Setting, documents: list[Document], warm: list[Document]) -> 
             worker.join()
             assert worker.exitcode == 0
         seconds = time.perf_counter() - started
+        stored += len(part)
     cpu = {"workers": used.get() + used.get(), "database": cpu_seconds(setting.database_pids) - database}
     return Run(len(documents), seconds, cpu)
 
@@ -308,6 +315,7 @@ def count_rows(url: str) -> dict[str, int]:
 
 
 __all__ = [
+    "LIMITS",
     "PEERS",
     "ROOT",
     "Copydesk",

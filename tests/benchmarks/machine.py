@@ -52,3 +52,14 @@ def peak_megabytes(pid: int) -> list[float]:
             continue
         peaks += [int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")]
     return sorted(peaks, reverse=True)
+
+
+def own_megabytes(pid: int) -> list[float]:
+    """What each process of a tree holds that it shares with no other, largest first."""
+    own = []
+    for process in tree(pid):
+        try:
+            own.append(process.memory_full_info().uss / 2**20)
+        except psutil.Error:
+            continue
+    return sorted(own, reverse=True)

@@ -1,12 +1,12 @@
-"""Results as a table for people and a plot for the README."""
+"""Results as tables for people."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 NAMES = {
     "limit": "the limit: parse, validate, COPY; no queue",
+    "limit_kept": "the limit, and what must be kept of each document: its raw bytes and a receipt",
     "copydesk": "Copydesk",
     "copydesk_all": "Copydesk, with similar articles and stories",
     "celery_batches": "Celery, batches and Core upserts",
@@ -48,12 +48,20 @@ def _table(name: str, found: dict[str, Any]) -> str:
     for key, run in found.items():
         share = f"{run['per_second'] / limit['per_second']:.0%}" if limit else ""
         cpu_share = f"{limit['cpu_micros'] / run['cpu_micros']:.0%}" if limit and run["cpu_micros"] else ""
-        peak = f"{max(run['megabytes']):.0f}" if run["megabytes"] else ""
+        memory = f"{max(run['megabytes']):.0f} ({max(run['own_megabytes']):.0f})" if run["megabytes"] else ""
         rows.append(
-            (NAMES.get(key, key), f"{run['per_second']:,.0f}", share, f"{run['cpu_micros']:,.0f}", cpu_share, peak)
+            (NAMES.get(key, key), f"{run['per_second']:,.0f}", share, f"{run['cpu_micros']:,.0f}", cpu_share, memory)
         )
     return _rows(
-        ("", "documents/s", "of the limit", "CPU µs a document", "of the limit, by CPU", "peak MB a process"), rows
+        (
+            "",
+            "documents/s",
+            "of the limit",
+            "CPU µs a document",
+            "of the limit, by CPU",
+            "largest process, peak MB (its own)",
+        ),
+        rows,
     )
 
 
@@ -76,22 +84,3 @@ def _stages(found: dict[str, Any]) -> str:
 def _rows(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, ("---", *["--:"] * (len(head) - 1)), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def plot(found: dict[str, Any], path: Path) -> None:
-    """Documents a second of each contender, as bars."""
-    from matplotlib.figure import Figure
-
-    found = {name: run for name, run in found.items() if "per_second" in run}
-    names = sorted(found, key=lambda name: found[name]["per_second"])
-    rates = [found[name]["per_second"] for name in names]
-    figure = Figure(figsize=(8, 0.5 * len(names) + 1), layout="constrained")
-    axes = figure.subplots()
-    colours = [
-        "#1f6feb" if name.startswith("copydesk") else "#d0d7de" if name == "limit" else "#8c959f" for name in names
-    ]
-    bars = axes.barh([NAMES.get(name, name) for name in names], rates, color=colours)
-    axes.bar_label(bars, [f"{rate:,.0f}" for rate in rates], padding=4)
-    axes.set_xlabel("documents a second, first XADD to last commit, two processes, PostgreSQL on the same two cores")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=140)

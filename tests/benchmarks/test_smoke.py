@@ -50,7 +50,7 @@ def test_every_way_of_storing_fills_the_same_rows(valkey, tmp_path, monkeypatch)
         peer = Peer(setting, way)
         peer.prepare()
         if way == "batches":
-            peer.module.ingest([one.raw for one in documents])
+            peer.module.ingest([one.raw.decode() for one in documents])
         else:
             for one in documents:
                 peer.module.ingest(one.raw.decode())
@@ -69,13 +69,14 @@ def test_every_way_of_storing_fills_the_same_rows(valkey, tmp_path, monkeypatch)
 
 
 def test_the_report_names_every_contender(tmp_path):
-    from tests.benchmarks.contenders import PEERS
-    from tests.benchmarks.report import NAMES, plot, table
+    from tests.benchmarks.contenders import LIMITS, PEERS
+    from tests.benchmarks.plot import plot
+    from tests.benchmarks.report import NAMES, table
 
     pytest.importorskip("matplotlib", reason="the extra `bench` is not installed")
-    run = {"per_second": 100.0, "cpu_micros": 900.0, "megabytes": [80.0]}
-    found = dict.fromkeys(("limit", "copydesk", *PEERS), run)
+    run = {"per_second": 100.0, "cpu_micros": 900.0, "megabytes": [80.0], "own_megabytes": [30.0]}
+    found = dict.fromkeys((*LIMITS, "copydesk", *PEERS), run)
     text = table({"throughput": found})
     assert all(NAMES[name] in text for name in found)
-    plot(found, tmp_path / "plot.png")
+    plot({"throughput": found, "sqlite": {"copydesk": run}}, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 1000

@@ -7,6 +7,8 @@ and never redelivered by Celery (its redelivery would renew the lease of a docum
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import os
 import sys
@@ -136,6 +138,19 @@ def _collect_less(**_: object) -> None:
     """What was loaded before the fork is never garbage, and batches leave hardly any cycles: look for them seldom."""
     gc.freeze()
     gc.set_threshold(_GARBAGE_OBJECTS, 20, 20)
+
+
+_LARGE_BYTES = 128 << 10
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+
+
+@signals.worker_process_init.connect
+def _give_memory_back(**_: object) -> None:
+    """Large blocks go back to the system; left alone, glibc raises its mark with the first one freed and keeps the rest."""
+    with contextlib.suppress(AttributeError):  # no glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+        mallopt(_TRIM_THRESHOLD, _LARGE_BYTES)
 
 
 @signals.worker_process_shutdown.connect

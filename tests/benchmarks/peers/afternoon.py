@@ -74,5 +74,7 @@ def _get_or_create(session: Session, table: type, key: str, **values: object) ->
 
 
 def _upsert(session: Session, table: type, key: str, **values: object) -> int:
-    statement = schema.insert(table).values(**values).on_conflict_do_update(index_elements=[key], set_=values)
+    # Without its key: PostgreSQL locks a row whose key is set against all who name it, even when it stays the same.
+    changed = {name: value for name, value in values.items() if name != key}
+    statement = schema.insert(table).values(**values).on_conflict_do_update(index_elements=[key], set_=changed)
     return session.scalar(statement.returning(table.id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import redis
-from celery import Celery
+from celery import Celery, signals
 from sqlalchemy.exc import OperationalError
 
 from tests.benchmarks.peers import batches
@@ -14,11 +14,12 @@ BATCH = 200
 app = Celery("batches", broker=os.environ["BENCH_REDIS_URL"].replace("unix://", "redis+socket://"))
 app.conf.update(task_ignore_result=True, task_acks_late=True, worker_prefetch_multiplier=1)
 client = redis.Redis.from_url(os.environ["BENCH_REDIS_URL"])
+signals.worker_process_init.connect(lambda **_: batches.collect_less(), weak=False)
 
 
 @app.task(autoretry_for=(OperationalError,), max_retries=None, default_retry_delay=0.1)
 def ingest_batch(raws: list[str]) -> None:
-    batches.ingest([raw.encode() for raw in raws])
+    batches.ingest(raws)
     client.incrby("bench:done", len(raws))
 
 

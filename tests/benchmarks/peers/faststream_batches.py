@@ -23,12 +23,17 @@ lane = StreamSub(
 )
 
 
+@app.on_startup
+async def start_worker() -> None:
+    batches.collect_less()
+
+
 @broker.subscriber(stream=lane)
 async def ingest_batch(raws: list[bytes]) -> None:
     # The database driver blocks; nothing else runs in this process meanwhile.
     while True:
         try:
-            await asyncio.to_thread(batches.ingest, raws)
+            await asyncio.to_thread(batches.ingest, [raw.decode() for raw in raws])
             break
         except OperationalError:
             time.sleep(0.1)

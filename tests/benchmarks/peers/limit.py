@@ -1,15 +1,18 @@
 """The limit: what two processes can do that only read documents and store the rows of the peers. No queue, no promises.
 
-libyaml's events, the peers' pydantic model, and COPY into a temporary table and one merge for each table.
+libyaml's events, the peers' pydantic model, and COPY into a temporary table and one merge for each table. The rows are the
+peers'. Asked to keep (`start(…, keep=True)`), it also stores each document's raw bytes and a receipt, in the same transaction.
 """
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import re
 import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -26,6 +29,7 @@ from yaml.events import (
 )
 
 from tests.benchmarks.peers import model
+from tests.benchmarks.peers.batches import collect_less
 
 BATCH = 200
 _MATTER = re.compile(r"---\s*\n(.*?)\n---\s*\n(.*)", re.DOTALL)
@@ -42,6 +46,19 @@ _MERGES = {
         + " WHERE NOT excluded.is_stub",
     ),
 }
+
+
+_STALE = (
+    "DELETE FROM links WHERE source_id = ANY(%s)",
+    "DELETE FROM article_topics WHERE article_id = ANY(%s)",
+    "DELETE FROM images WHERE article_id = ANY(%s)",
+)
+_KEPT = """
+CREATE TABLE IF NOT EXISTS raw_documents (sha256 bytea PRIMARY KEY, raw bytea NOT NULL);
+ALTER TABLE raw_documents ALTER raw SET STORAGE EXTERNAL;
+CREATE TABLE IF NOT EXISTS receipts (id bigint PRIMARY KEY, sha256 bytea NOT NULL, received_at timestamptz NOT NULL);
+"""
+_READY_SECONDS = 60
 
 
 def mapping(text: str) -> Any:
@@ -116,9 +133,10 @@ def store(cursor: psycopg.Cursor, documents: list[tuple[model.Document, str]]) -
     rows = [row(document, body, _OWN) for document, body in documents] + [
         row(one, None, _TOLD) for one in stubs.values()
     ]
-    known = {
-        url for (url,) in cursor.execute("SELECT url FROM articles WHERE url = ANY(%s)", (list(stubs),)).fetchall()
-    }
+    known = dict(cursor.execute("SELECT url, id FROM articles WHERE url = ANY(%s)", ([*stubs, *own],)).fetchall())
+    stale = [known[url] for url in own & known.keys()]
+    for statement in _STALE if stale else ():
+        cursor.execute(statement, (stale,))
     ids = _merge(cursor, "articles", sorted(rows, key=lambda row: row[0]))
     for document, _ in documents:
         stubs.pop(document.url, None)
@@ -152,21 +170,38 @@ def _merge_copied(
     cursor.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM copied_{table} {conflict}")
 
 
-def _work(raws: list[bytes], ready: Any, go: Any, used: Any) -> None:
-    with psycopg.connect(os.environ["BENCH_DATABASE_URL"].replace("+psycopg", "")) as connection:
+def keep(cursor: psycopg.Cursor, first: int, raws: Sequence[bytes]) -> None:
+    """Raw bytes and receipts of documents that are counted from `first`."""
+    now = datetime.now(UTC)
+    digests = [hashlib.sha256(raw).digest() for raw in raws]
+    with cursor.copy("COPY raw_documents FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(["bytea", "bytea"])
+        for row in zip(digests, raws, strict=True):
+            copy.write_row(row)
+    with cursor.copy("COPY receipts FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(["int8", "bytea", "timestamptz"])
+        for number, digest in enumerate(digests, first):
+            copy.write_row((number, digest, now))
+
+
+def _work(batches: list[tuple[int, list[bytes]]], keeps: bool, ready: Any, go: Any, used: Any) -> None:
+    with psycopg.connect(_database()) as connection:
         for table in ("providers", "topics", "articles", "links", "article_topics", "images"):
             connection.execute(
                 f"CREATE TEMPORARY TABLE copied_{table} (LIKE {table} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
             )
         connection.commit()
+        collect_less()
         ready.release()
         go.wait()
         before = time.process_time()
-        for start in range(0, len(raws), BATCH):
-            documents = read(raws[start : start + BATCH])
+        for first, raws in batches:
+            documents = read(raws)
             while True:
                 try:
                     store(connection.cursor(), documents)
+                    if keeps:
+                        keep(connection.cursor(), first, raws)
                     connection.commit()
                     break
                 except psycopg.errors.DeadlockDetected:
@@ -174,15 +209,26 @@ def _work(raws: list[bytes], ready: Any, go: Any, used: Any) -> None:
         used.put(time.process_time() - before)
 
 
-def start(raws: list[bytes]) -> tuple[list[Any], Any, Any]:
-    """Two processes, each with half of the batches; the event on which they begin; a queue with the CPU seconds of each."""
+def prepare() -> None:
+    with psycopg.connect(_database()) as connection:
+        connection.execute(_KEPT)
+
+
+def _database() -> str:
+    return os.environ["BENCH_DATABASE_URL"].replace("+psycopg", "")
+
+
+def start(raws: list[bytes], *, first: int = 0, keep: bool = False) -> tuple[list[Any], Any, Any]:
+    """Two processes, each with half of the batches; the event on which they begin; a queue with the CPU seconds of each.
+
+    The documents are counted from `first`.
+    """
     context = multiprocessing.get_context("spawn")
     ready, go, used = context.Semaphore(0), context.Event(), context.Queue()
-    parts = [raws[start : start + BATCH] for start in range(0, len(raws), BATCH)]
-    halves = [[raw for part in parts[n::2] for raw in part] for n in range(2)]
-    workers = [context.Process(target=_work, args=(half, ready, go, used)) for half in halves]
+    parts = [(first + at, raws[at : at + BATCH]) for at in range(0, len(raws), BATCH)]
+    workers = [context.Process(target=_work, args=(parts[n::2], keep, ready, go, used)) for n in range(2)]
     for worker in workers:
         worker.start()
     for _ in workers:
-        ready.acquire()
+        assert ready.acquire(timeout=_READY_SECONDS), "a process of the limit did not start"
     return workers, go, used
