@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import event
 
-from tests.benchmarks.contenders import LANE, Setting
+from tests.benchmarks.contenders import LANE
+from tests.benchmarks.setting import Setting
 from tests.benchmarks.generator import Document
 from tests.benchmarks.machine import cpu_seconds
 from worker import pipeline
