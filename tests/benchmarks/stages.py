@@ -100,11 +100,11 @@ def _clocked() -> Iterator[_Clock]:
 class Bench:
     """A store and a lane, worked on in this process as `runtime.tasks` does."""
 
-    def __init__(self, setting: Setting, batch: int = 100) -> None:
+    def __init__(self, setting: Setting, batch: int = 200) -> None:
         self.config = Settings(database_url=SecretStr(setting.database_url), data_dir=setting.folder / "desk")
         self.setting, self.batch = setting, batch
         upgrade(self.config, only_if_empty=False)
-        self.engine = make_engine(self.config)
+        self.engine = make_engine(self.config, repeats=True)
         self.client = connect(setting.valkey.url)
         self.queue = LeaseQueue(self.client, LANE)
         self.queue.ensure()

@@ -43,7 +43,7 @@ _STORE_DELAY_SECONDS = 1.0  # until the dispatcher has heard of it, and holds ba
 
 @functools.cache
 def _engine() -> Engine:
-    return make_engine(settings())
+    return make_engine(settings(), repeats=True)
 
 
 @functools.cache

@@ -20,6 +20,9 @@ from worker.store.columns import UtcDateTime
 
 _KEPT = 512  # statements; there are about a hundred
 
+AnyRow = Row[*tuple[Any, ...]]
+"""A row of any number of columns."""
+
 
 def among(connection: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """`column IN values` as one array parameter where the database has arrays."""
@@ -33,14 +36,14 @@ def fetch(
     columns: Sequence[Any],
     column: Any,
     values: Iterable[Any],
-) -> list[Row[Any]]:
+) -> list[AnyRow]:
     """The rows of the table of `columns` whose `column` is among `values`."""
     return fetch_from(connection, _plain(tuple(columns)), column, values)
 
 
-def fetch_from(connection: Connection, query: Select[Any], column: Any, values: Iterable[Any]) -> list[Row[Any]]:
+def fetch_from(connection: Connection, query: Select[Any], column: Any, values: Iterable[Any]) -> list[AnyRow]:
     """The rows of `query` whose `column` is among `values`. `query` is one that the caller keeps, as its statement is kept."""
-    found: list[Row[Any]] = []
+    found: list[AnyRow] = []
     for part in _parts(list(dict.fromkeys(values))):
         if _has_arrays(connection):
             found += connection.execute(_array_query(query, column), {"wanted": kind_of(column).array(part)}).all()
@@ -51,9 +54,9 @@ def fetch_from(connection: Connection, query: Select[Any], column: Any, values: 
 
 def fetch_where(
     connection: Connection, columns: Sequence[Any], column: Any, values: Iterable[Any], *where: Any
-) -> list[Row[Any]]:
+) -> list[AnyRow]:
     """As `fetch`, of the rows for which `where` holds too; conditions whose values change from call to call."""
-    found: list[Row[Any]] = []
+    found: list[AnyRow] = []
     for part in _parts(list(dict.fromkeys(values))):
         found += connection.execute(select(*columns).where(among(connection, column, part), *where)).all()
     return found
@@ -76,6 +79,17 @@ def remove_rows(connection: Connection, table: Table, names: Sequence[str], keys
         connection.exec_driver_sql(_postgres_remove(table, tuple(names)), arrays)
     else:
         connection.exec_driver_sql(_sqlite_remove(table, tuple(names)), list(keys))
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert `rows` (all with the same names), of which the caller knows that none is there: half the server's work of `merge`."""
+    if not rows:
+        return
+    names = tuple(rows[0])
+    if _has_arrays(connection):
+        _send_arrays(connection, _postgres_insert(table, names), table, names, rows)
+    else:
+        _send_rows(connection, _sqlite_insert(table, names), table, names, rows)
 
 
 def merge(
@@ -177,13 +191,15 @@ def _postgres_set(table: Table, names: tuple[str, ...], key: str) -> str:
 
 
 @functools.cache
-def _postgres_merge(table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: tuple[str, ...]) -> str:
+def _postgres_insert(table: Table, names: tuple[str, ...]) -> str:
     # No SELECT *: a column's own order is not that of the names.
     picks = ", ".join(f'u."{name}"' for name in names)
-    return (
-        f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)} '  # noqa: S608  names come from the tables
-        f"{_on_conflict(keys, update)}"
-    )
+    return f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)}'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _postgres_merge(table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: tuple[str, ...]) -> str:
+    return f"{_postgres_insert(table, names)} {_on_conflict(keys, update)}"
 
 
 def _unnested(table: Table, names: Sequence[str]) -> str:
@@ -210,9 +226,14 @@ def _sqlite_set(table: Table, names: tuple[str, ...], key: str) -> str:
 
 
 @functools.cache
-def _sqlite_merge(table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: tuple[str, ...]) -> str:
+def _sqlite_insert(table: Table, names: tuple[str, ...]) -> str:
     marks = ", ".join("?" * len(names))
-    return f'INSERT INTO "{table.name}" ({_quoted(names)}) VALUES ({marks}) {_on_conflict(keys, update)}'  # noqa: S608  names come from the tables
+    return f'INSERT INTO "{table.name}" ({_quoted(names)}) VALUES ({marks})'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _sqlite_merge(table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: tuple[str, ...]) -> str:
+    return f"{_sqlite_insert(table, names)} {_on_conflict(keys, update)}"
 
 
 def _on_conflict(keys: Sequence[str], update: Sequence[str]) -> str:

@@ -23,10 +23,12 @@ _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlit
                                sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})  # fmt: skip
 
 
-def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False) -> Engine:
+def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False, repeats: bool = False) -> Engine:
     """An engine for `settings.database`. Nothing is connected yet.
 
     `lean`: SQLite caches 4 MB instead of 64 and maps no file, for a process that has a use of its own for memory.
+    `repeats`: for a process that runs the same few statements for hours. PostgreSQL keeps their plans, also those made while a
+    table was small enough to be read whole; so it takes an index wherever there is one.
     """
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":
@@ -41,6 +43,7 @@ def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False) 
     options = (
         f"-c statement_timeout={statement} -c lock_timeout={lock} -c timezone=UTC "
         f"-c idle_in_transaction_session_timeout={int(settings.idle_transaction_seconds * 1000)}"
+        f"{' -c enable_seqscan=off' if repeats else ''}"
     )
     arguments: dict[str, Any] = {
         "options": options,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -18,20 +18,14 @@ from worker.store.version import Version
 
 Judged = dict[int, Heat]
 
-_PEERS = (
-    select(
-        links.c.source_id, links.c.rank, articles.c.id, articles.c.quality, articles.c.published_at, articles.c.title
-    )
-    .select_from(links.join(articles, articles.c.id == links.c.target_id))
-    .where(links.c.kind == "related")
-    .order_by(links.c.source_id, links.c.rank)
+_LISTED = select(links.c.source_id, links.c.rank, links.c.target_id).where(
+    links.c.kind == "related", links.c.target_id.is_not(None)
 )
 
 
 class _Linked(NamedTuple):
-    id: int
     rank: int
-    peer: Peer
+    id: int
 
 
 def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> Judged:
@@ -40,7 +34,8 @@ def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> J
                articles.c.title, articles.c.reported_heat, articles.c.reported_published, articles.c.related_count,
                articles.c.outranked_by, articles.c.heat, articles.c.is_published, articles.c.lead_id)  # fmt: skip
     rows = [row for row in fetch(connection, columns, articles.c.id, ids) if not row.is_stub]
-    peers = _peers(connection, [row.id for row in rows if row.quality is not None])
+    related = _related(connection, [row.id for row in rows if row.quality is not None])
+    peers = _peers(connection, rows, {one.id for linked in related.values() for one in linked})
     sources: dict[int, str] = {}
     if rules.by_source:
         found = fetch(
@@ -50,10 +45,10 @@ def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> J
     judged: Judged = {}
     changes = []
     for row in rows:
-        linked = peers.get(row.id, [])
+        linked = related.get(row.id, [])
         heat = heat_of(
-            Peer(row.quality, row.published_at, row.title),
-            [one.peer for one in linked],
+            peers[row.id],
+            [peers[one.id] for one in linked],
             count=row.related_count if row.related_count is not None else len(linked),
             rules=rules.of(sources.get(row.document_id, "")),
             outranked=row.outranked_by is not None,
@@ -74,11 +69,22 @@ def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> J
     return judged
 
 
-def _peers(connection: Connection, ids: list[int]) -> dict[int, list[_Linked]]:
+def _related(connection: Connection, ids: list[int]) -> dict[int, list[_Linked]]:
     """The related articles of each of `ids`, in the order of their document."""
-    peers: dict[int, list[_Linked]] = defaultdict(list)
-    for row in fetch_from(connection, _PEERS, links.c.source_id, ids):
-        peers[row.source_id].append(_Linked(row.id, row.rank, Peer(row.quality, row.published_at, row.title)))
+    related: dict[int, list[_Linked]] = defaultdict(list)
+    for source, rank, target in fetch_from(connection, _LISTED, links.c.source_id, ids):
+        related[source].append(_Linked(rank, target))
+    for linked in related.values():
+        linked.sort()
+    return related
+
+
+def _peers(connection: Connection, rows: Sequence[Any], ids: set[int]) -> dict[int, Peer]:
+    """The articles `ids` and those of `rows`, one object each: members of a story list each other, and a rank costs."""
+    peers = {row.id: Peer(row.quality, row.published_at, row.title) for row in rows}
+    columns = (articles.c.id, articles.c.quality, articles.c.published_at, articles.c.title)
+    for id_, quality, published_at, title in fetch(connection, columns, articles.c.id, ids - peers.keys()):
+        peers[id_] = Peer(quality, published_at, title)
     return peers
 
 

@@ -14,7 +14,7 @@ from worker.enrich.copy import ProviderRef
 from worker.enrich.providers import choose_name, other_names
 from worker.enrich.references import reference_from_form
 from worker.enrich.topics import topic_slug
-from worker.store.bulk import fetch, merge
+from worker.store.bulk import fetch, merge_ids
 from worker.store.tables import articles, documents, providers, topics
 from worker.store.work import add_work
 
@@ -46,11 +46,7 @@ def provider_ids(connection: Connection, refs: Iterable[ProviderRef | None]) -> 
         {"domain": domain, "name": next(iter(named[domain])) if len(named[domain]) == 1 else None, "other_names": []}
         for domain in sorted(named.keys() - known.keys())
     ]
-    merge(connection, providers, rows, ["domain"])
-    if rows:
-        made = [row["domain"] for row in rows]
-        known.update({row.domain: row.id for row in fetch(connection, columns, providers.c.domain, made)})
-    return known
+    return known | merge_ids(connection, providers, rows, "domain", ["domain"])
 
 
 def note_sayings(connection: Connection, changes: Iterable[tuple[Saying, Saying]], now: datetime) -> None:
@@ -98,9 +94,5 @@ def topic_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
         wanted.setdefault(topic_slug(name), name)
     columns = (topics.c.slug, topics.c.id)
     known = {row.slug: row.id for row in fetch(connection, columns, topics.c.slug, wanted)}
-    missing = sorted(set(wanted) - set(known))
-    rows: list[dict[str, Any]] = [{"slug": slug, "name": wanted[slug]} for slug in missing]
-    merge(connection, topics, rows, ["slug"])
-    if missing:
-        known.update({row.slug: row.id for row in fetch(connection, columns, topics.c.slug, missing)})
-    return known
+    rows: list[dict[str, Any]] = [{"slug": slug, "name": wanted[slug]} for slug in sorted(wanted.keys() - known.keys())]
+    return known | merge_ids(connection, topics, rows, "slug", ["slug"])

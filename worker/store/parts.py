@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Table
 from sqlalchemy.engine import Connection
 
-from worker.store.bulk import fetch, merge, remove_rows
+from worker.store.bulk import fetch, insert_rows, merge, remove_rows
 from worker.store.tables import article_topics, article_urls, images, links
 
 Row = dict[str, Any]
@@ -93,4 +93,5 @@ def write_difference(connection: Connection, table: Table, found: Difference) ->
     """Remove what is gone and write what came or changed."""
     names = _KEYS[table]
     remove_rows(connection, table, names, found.gone)
-    merge(connection, table, found.came + found.changed, names, _VALUES[table])
+    insert_rows(connection, table, found.came)
+    merge(connection, table, found.changed, names, _VALUES[table])

@@ -24,6 +24,7 @@ Standing = tuple[bytes, str]
 """An image's URL hash, and a title it stands under."""
 
 
+_REPEATED = select(images.c.url_hash).group_by(images.c.url_hash).having(func.count() > 1)
 _TITLES = (
     select(
         images.c.url_hash, func.min(images.c.url).label("url"), func.count(distinct(articles.c.title)).label("titles")
@@ -77,7 +78,9 @@ def mark_placeholders(connection: Connection, before: set[Standing], after: set[
 
 
 def _count_titles(connection: Connection, hashes: set[bytes]) -> dict[bytes, tuple[str, int]]:
-    found = fetch_from(connection, _TITLES, images.c.url_hash, hashes)
+    """(URL, how many titles) of those that stand more than once, which few do."""
+    repeated = [row.url_hash for row in fetch_from(connection, _REPEATED, images.c.url_hash, hashes)]
+    found = fetch_from(connection, _TITLES, images.c.url_hash, repeated)
     return {row.url_hash: (row.url, int(row.titles)) for row in found}
 
 

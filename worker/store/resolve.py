@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, Mention, from_form
 from worker.enrich.heat import AllRules
 from worker.store import rows
-from worker.store.bulk import fetch, fetch_from, merge, merge_ids, remove
+from worker.store.bulk import fetch, fetch_from, insert_rows, merge, merge_ids, remove, set_values
 from worker.store.identity import Claimant, Naming, Teller, meaning, newest_mention
 from worker.store.names import NOTHING, Saying, provider_ids
 from worker.store.pictures import placeholders_among
@@ -27,6 +27,8 @@ _NAMED_STUBS = (
     .select_from(links.join(articles, articles.c.url_hash == links.c.target_hash))
     .where(links.c.kind == "related", articles.c.is_stub)
 )
+_AIMS = select(links.c.target_hash, links.c.kind, links.c.target_id).distinct()
+_NAMED = select(links.c.target_hash, links.c.source_id).where(links.c.kind == "related")
 _LIVE_PAPERS = select(documents.c.doc_hash, documents.c.article_hash).where(
     ~documents.c.retracted, documents.c.taxonomy.is_(None)
 )
@@ -77,51 +79,63 @@ def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links
                articles.c.title, articles.c.provider_id, articles.c.provider_name)  # fmt: skip
     present = {row.url_hash: row for row in fetch(connection, columns, articles.c.url_hash, hashes)}
     told = {h: row.id for h, row in present.items() if not row.is_stub}
-    claimed = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, hashes)
-    link_columns = (links.c.target_hash, links.c.source_id, links.c.kind, links.c.target_id)
-    others = fetch(connection, link_columns, links.c.target_hash, hashes)
-    named_by = {row.source_id for row in others if row.kind == "related"} | {row["source_id"] for row in new_links}
-    revisions = {work.ids[h]: teller.revision for h, teller in work.told.items()}  # written just now
-    unknown = (named_by | {row.article_id for row in claimed}) - revisions.keys()
-    revisions |= {row.id: row.revision for row in fetch(
-        connection, (articles.c.id, articles.c.revision), articles.c.id, unknown)}  # fmt: skip
-    claims: dict[bytes, list[Claimant]] = defaultdict(list)
-    for row in claimed:
-        claims[row.url_hash].append(Claimant(row.article_id, revisions[row.article_id]))
-    means = {h: meaning(h, told, claims) for h in hashes}
-    items = {row.target_hash for row in others if row.kind == "contains"}
+    means = _meanings(connection, work, hashes, told)
+    aims = fetch_from(connection, _AIMS, links.c.target_hash, hashes)
+    items = {target_hash for target_hash, kind, _ in aims if kind == "contains"}
     items |= {row["target_hash"] for row in new_links if row["kind"] == "contains"}
     means.update(_told_documents(connection, items))
-
-    namings: dict[bytes, list[Naming]] = defaultdict(list)
-    for row in others:
-        if row.kind == "related":
-            namings[row.target_hash].append(Naming(row.source_id, revisions[row.source_id]))
-    for link in new_links:
-        if link["kind"] != "related":
-            continue
-        namings[link["target_hash"]].append(Naming(link["source_id"], revisions[link["source_id"]]))
-
-    stubs = {h: newest_mention(namings[h]) for h in hashes if means[h] is None}
+    stubs = _newest_mentions(connection, work, {h for h in hashes if means[h] is None}, new_links)
     _write_stubs(connection, work, stubs, present)
     ids = {**{h: row.id for h, row in present.items()}, **work.ids}
     # An item of a collection makes no stub: what only collections name means nothing yet.
     target = {h: means[h] if means[h] is not None else ids.get(h) if stubs.get(h) else None for h in hashes}
-    work.rejudged |= {
-        row.source_id for row in others if row.kind == "related" and row.target_id != target[row.target_hash]
-    }
+    astray = sorted({target_hash for target_hash, _, target_id in aims if target_id != target[target_hash]})
+    work.rejudged |= {row.source_id for row in fetch_from(connection, _NAMED, links.c.target_hash, astray)}
+    set_values(connection, links, [{"target_hash": h, "target_id": target[h]} for h in astray], "target_hash")
     for link in new_links:
         link["target_id"] = target[link["target_hash"]]
-    merge(connection, links, new_links, ["source_id", "kind", "target_hash"])
-    for url_hash in sorted({row.target_hash for row in others if row.target_id != target[row.target_hash]}):
-        connection.execute(update(links).where(links.c.target_hash == url_hash).values(target_id=target[url_hash]))
+    insert_rows(connection, links, new_links)
     # A stub whose URL now means another article is named by nobody.
-    idle = [(row.id, h, row.canonical_url) for h, row in present.items()
-            if row.is_stub and means[h] is not None and row.orphaned_at is None]  # fmt: skip
-    empty(connection, idle, work.now)
-    work.sayings += [(Saying(row.provider_id, row.provider_name), NOTHING) for row in present.values()
-                     if row.id in {id_ for id_, _, _ in idle}]  # fmt: skip
-    remove(connection, images, images.c.article_id, [id_ for id_, _, _ in idle])
+    idle = [row for h, row in present.items() if row.is_stub and means[h] is not None and row.orphaned_at is None]
+    empty(connection, [(row.id, row.url_hash, row.canonical_url) for row in idle], work.now)
+    work.sayings += [(Saying(row.provider_id, row.provider_name), NOTHING) for row in idle]
+    remove(connection, images, images.c.article_id, [row.id for row in idle])
+
+
+def _meanings(
+    connection: Connection, work: Refresh, hashes: set[bytes], told: Mapping[bytes, int]
+) -> dict[bytes, int | None]:
+    """The article that each URL means. Who claims one counts only where no document tells it."""
+    columns = (article_urls.c.url_hash, article_urls.c.article_id)
+    claimed = fetch(connection, columns, article_urls.c.url_hash, hashes - told.keys())
+    revisions = _revisions(connection, work, {article_id for _, article_id in claimed})
+    claims: dict[bytes, list[Claimant]] = defaultdict(list)
+    for url_hash, article_id in claimed:
+        claims[url_hash].append(Claimant(article_id, revisions[article_id]))
+    return {h: meaning(h, told, claims) for h in hashes}
+
+
+def _newest_mentions(
+    connection: Connection, work: Refresh, nameless: set[bytes], new_links: list[dict[str, Any]]
+) -> dict[bytes, Naming | None]:
+    """Of URLs that no article has: who names them newest; None: nobody."""
+    named = [(target, source) for target, source in fetch_from(connection, _NAMED, links.c.target_hash, nameless)]
+    named += [(link["target_hash"], link["source_id"]) for link in new_links
+              if link["kind"] == "related" and link["target_hash"] in nameless]  # fmt: skip
+    revisions = _revisions(connection, work, {source for _, source in named})
+    namings: dict[bytes, list[Naming]] = defaultdict(list)
+    for target, source in named:
+        namings[target].append(Naming(source, revisions[source]))
+    return {h: newest_mention(namings[h]) for h in nameless}
+
+
+def _revisions(connection: Connection, work: Refresh, ids: set[int]) -> dict[int, str]:
+    """The revisions that articles show, those told by this batch among them."""
+    revisions = {work.ids[h]: teller.revision for h, teller in work.told.items()}  # written just now
+    columns = (articles.c.id, articles.c.revision)
+    return revisions | {
+        row.id: row.revision for row in fetch(connection, columns, articles.c.id, ids - revisions.keys())
+    }
 
 
 def _write_stubs(
