@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from sqlalchemy import event
 
 from tests.benchmarks.contenders import LANE
-from tests.benchmarks.setting import Setting
 from tests.benchmarks.generator import Document
 from tests.benchmarks.machine import cpu_seconds
+from tests.benchmarks.setting import Setting
 from worker import pipeline
 from worker.document import validate
 from worker.document.limits import Limits
