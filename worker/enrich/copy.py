@@ -63,8 +63,8 @@ class Mention:
     quality: int | None
     images: list[ImageRef] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
-    form: dict[str, Any] | None = field(default=None, compare=False, repr=False)
-    """Its part of the form of a copy, once it was asked for."""
+    form: str = field(default="", compare=False, repr=False)
+    """Its part of the form of a copy, as JSON, once it was asked for."""
 
 
 @dataclass(slots=True)
@@ -151,7 +151,7 @@ def to_form(copy: Copy) -> str:
     Keys are in alphabetic order, so that neither the order of a document's fields nor the process that reads them changes
     the hash: those here as they stand, those of the document by `_in_order`.
     """
-    values = {
+    before = {
         "body": copy.body,
         "canonicalUrl": copy.canonical_url,
         "category": copy.category,
@@ -170,7 +170,8 @@ def to_form(copy: Copy) -> str:
         "published": copy.reported_published,
         "publishedDateTime": copy.published_at,
         "quality": copy.quality,
-        "related": [_mention_out(one) for one in copy.related] or None,
+    }
+    after = {
         "relatedCount": copy.related_count or None,
         "startDateTime": copy.starts_at,
         "title": copy.title,
@@ -179,7 +180,13 @@ def to_form(copy: Copy) -> str:
         "updatedDateTime": copy.updated_at,
         "urlHash": copy.url_hash.hex(),
     }
-    return to_json({name: value for name, value in values.items() if value is not None}).decode()
+    related = f'"related":[{",".join(map(_mention_out, copy.related))}]' if copy.related else ""
+    return "{" + ",".join(filter(None, (_fields(before), related, _fields(after)))) + "}"
+
+
+def _fields(values: dict[str, Any]) -> str:
+    """JSON without its braces, of those that have a value."""
+    return to_json({name: value for name, value in values.items() if value is not None})[1:-1].decode()
 
 
 def _in_order(value: Any) -> Any:
@@ -231,9 +238,9 @@ def hash_of_form(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _mention_out(one: Mention) -> dict[str, Any]:
-    if one.form is None:
-        one.form = {
+def _mention_out(one: Mention) -> str:
+    if not one.form:
+        form = {
             "excerpt": one.excerpt,
             "extra": _in_order(one.extra) if one.extra else {},
             "images": _images_out(one.images),
@@ -245,6 +252,7 @@ def _mention_out(one: Mention) -> dict[str, Any]:
             "url": one.url,
             "urlHash": one.url_hash.hex(),
         }
+        one.form = to_json(form).decode()
     return one.form
 
 
