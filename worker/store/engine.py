@@ -73,7 +73,7 @@ def _prepare_postgresql(engine: Engine) -> None:
 
 
 def _prepare_sqlite(engine: Engine, *, lean: bool) -> None:
-    cache, mapped = ("cache_size=-4096", "mmap_size=0") if lean else ("cache_size=-65536", "mmap_size=268435456")
+    cache, mapped = ("cache_size=-4096", "mmap_size=0") if lean else ("cache_size=-16384", "mmap_size=16777216")
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
