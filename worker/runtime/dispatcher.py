@@ -35,7 +35,7 @@ from worker.store.read import highest_id
 log = get_logger("dispatch")
 
 # A lone document waits half of it; shorter would cost an idle desk more than all else that it does.
-_LONGEST_IDLE_SECONDS = 0.01
+_LONGEST_IDLE_SECONDS = 0.008
 _HELD_SECONDS = 0.1  # between looks while nothing may be handed out
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
