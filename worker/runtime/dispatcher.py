@@ -40,9 +40,7 @@ _HELD_SECONDS = 0.1  # between looks while nothing may be handed out
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
 _SMALLER_AFTER_A_DEATH = 10
-_QUEUED_CAPS = (
-    4  # so many times the claim checks that full batches would need, and the reaper waits for them to be taken up
-)
+_QUEUED_CAPS = 4  # times the claim checks that full batches would need: the reaper waits for them to be taken up
 _FORGET_EVERY_SECONDS = 600.0
 _MAINTAIN_EVERY_SECONDS = 300.0  # asked for; of all workers one does it, once an hour
 _COMPLETE_EVERY_SECONDS = 5.0

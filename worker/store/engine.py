@@ -26,7 +26,7 @@ _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlit
 def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False, repeats: bool = False) -> Engine:
     """An engine for `settings.database`. Nothing is connected yet.
 
-    `lean`: SQLite caches 4 MB instead of 64 and maps no file, for a process that has a use of its own for memory.
+    `lean`: SQLite caches 4 MB instead of 16 and maps no file, for a process that has a use of its own for memory.
     `repeats`: for a process that runs the same few statements for hours. PostgreSQL keeps their plans, also those made while a
     table was small enough to be read whole; so it takes an index wherever there is one.
     """
