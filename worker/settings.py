@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     )
     pending_cap: int = Field(800, ge=1, description="documents dispatched and not settled; keeps Celery's queue short")
     max_document_bytes: int = Field(1 << 20, ge=1024, description="a larger document is rejected unread")
-    poll_seconds: float = Field(0.005, gt=0, description="the dispatcher's shortest wait when the lanes are empty")
+    poll_seconds: float = Field(0.003, gt=0, description="the dispatcher's shortest wait when the lanes are empty")
     max_attempts: int = Field(3, ge=1, description="deaths or time-outs while reading a document before it is poison")
 
     disk_free_bytes: int = Field(256 << 20, ge=0, description="with less left on data_dir's disk nothing is taken in")

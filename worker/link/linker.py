@@ -32,7 +32,7 @@ ROLE = "linker"
 LEASE_SECONDS = 6.0
 """A leader that died is followed after this; one at work renews it with every transaction."""
 _RENEW_SECONDS = 1.0
-_BATCH = 100  # articles a transaction
+_BATCH = 300  # articles a transaction: what a statement costs is shared by more than with 100, and 600 gain nothing
 _MOST_NEIGHBOURS = 300
 _USUAL = AllRules()
 _QUIET_SECONDS = 0.5

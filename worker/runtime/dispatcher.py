@@ -27,15 +27,13 @@ from worker.operate.complete import is_work_left
 from worker.runtime.outage import Outage, StoreWatch
 from worker.runtime.request import troubles
 from worker.runtime.transport import mend_keys
-from worker.runtime.turns import Patience, shares
+from worker.runtime.turns import Pace, Patience, shares
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
 from worker.store.engine import make_engine
 from worker.store.read import highest_id
 
 log = get_logger("dispatch")
 
-# A lone document waits half of it; shorter would cost an idle desk more than all else that it does.
-_LONGEST_IDLE_SECONDS = 0.008
 _HELD_SECONDS = 0.1  # between looks while nothing may be handed out
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
@@ -102,7 +100,7 @@ class DispatchLoop(threading.Thread):
         self._paused: dict[str, Pause] = {}
         self._next_pauses = 0.0
         self._prepared = False
-        self._idle = config.poll_seconds
+        self._pace = Pace(config.poll_seconds)
         self._state, self._reason = "starting", ""
         self._last_round: float | None = None
         self._last_step = time.monotonic()
@@ -168,8 +166,7 @@ class DispatchLoop(threading.Thread):
             self._is("paused", f"{', '.join(held)}: {self._paused[held[0]].why}")
         else:
             self._is("consuming", f"paused: {', '.join(held)}" if held else "")
-        self._idle = self._config.poll_seconds if handed_out else min(self._idle * 1.5, _LONGEST_IDLE_SECONDS)
-        return self._idle
+        return self._pace.wait(handed_out, is_behind=bool(self._busy))
 
     def _is(self, state: str, reason: str) -> None:
         self._state, self._reason, self._last_round = state, reason, time.time()

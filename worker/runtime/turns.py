@@ -1,4 +1,5 @@
-"""How many entries of each lane may be under way: its weighted share of the whole; and how small a batch may be. Pure.
+"""How many entries of each lane may be under way: its weighted share of the whole; how small a batch may be, and how often
+to look for one. Pure.
 
 All lanes go through one Celery queue, first come first served, so a lane's part of the work is its part of what is under
 way. A lane without a backlog leaves its share to the others, and one with a single document finds a short queue.
@@ -13,6 +14,8 @@ from typing import Literal
 from worker.settings import Lane
 
 _GATHER_SECONDS = 5.0
+_LONGEST_SECONDS = 0.01
+_LIVELY_SECONDS = 10.0
 
 
 class Patience:
@@ -31,6 +34,28 @@ class Patience:
         if self._clock() - self._small_at.get(lane, -_GATHER_SECONDS) >= _GATHER_SECONDS:
             return ""
         return "full" if is_behind() else "half"
+
+
+class Pace:
+    """How long to wait before looking at the lanes again. A lone document waits half of that, and a look costs 0.1 ms.
+
+    Short for a while after something was handed out, for more may come; an idle desk, and one whose pool has enough to do,
+    looks less often.
+    """
+
+    def __init__(self, shortest: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._shortest, self._clock = shortest, clock
+        self._seconds = shortest
+        self._lively_until = 0.0
+
+    def wait(self, handed_out: int, *, is_behind: bool) -> float:
+        """Seconds. `is_behind`: a lane has more than may be under way."""
+        now = self._clock()
+        if handed_out:
+            self._lively_until = now + _LIVELY_SECONDS
+        is_lively = handed_out or (now < self._lively_until and not is_behind)
+        self._seconds = self._shortest if is_lively else max(self._shortest, min(self._seconds * 1.5, _LONGEST_SECONDS))
+        return self._seconds
 
 
 def shares(lanes: Iterable[Lane], busy: set[str], cap: int, batch: int) -> dict[str, int]:

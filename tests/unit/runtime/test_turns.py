@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.runtime.turns import Patience, shares
+from worker.runtime.turns import Pace, Patience, shares
 from worker.settings import Lane
 
 LANES = (Lane("documents", 4), Lane("bulk", 1), Lane("urgent", 8))
@@ -40,3 +40,17 @@ def test_a_small_batch_is_followed_by_another_only_after_a_while():
     assert wait_for() == "full"
     now = 105.0
     assert wait_for() == ""
+
+
+def test_the_next_document_is_looked_for_soon_after_the_last_and_less_often_later():
+    now = 100.0
+    pace = Pace(0.003, clock=lambda: now)
+    assert pace.wait(1, is_behind=False) == 0.003
+    now += 9
+    assert pace.wait(0, is_behind=False) == 0.003
+    now += 2
+    waits = [pace.wait(0, is_behind=False) for _ in range(10)]
+    assert waits == sorted(waits)
+    assert waits[-1] == 0.01
+    assert pace.wait(1, is_behind=True) == 0.003
+    assert pace.wait(0, is_behind=True) > 0.003
