@@ -154,6 +154,7 @@ def _stages(servers: Servers, documents: list[Document], warm: list[Document], o
         with servers.fresh(database) as setting:
             bench = Bench(setting)
             bench.work(warm)
+            bench.link()
             found[f"{database}, new"] = asdict(bench.costs(documents))
             found[f"{database}, updates"] = asdict(bench.costs(updates))
             bench.close()

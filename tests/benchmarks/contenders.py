@@ -100,18 +100,9 @@ class Copydesk:
         done = copydesk("db", "upgrade", cwd=self.setting.folder, **self.variables)
         assert done.returncode == 0, done.stderr
         if self._link:
-            self._give_a_past()
-
-    def _give_a_past(self) -> None:
-        """The frequencies of a day of arrival before this one: without a past the linker links the whole day again and again."""
-        past = Frequencies()
-        past.add(features_of_all([(one.title, one.excerpt) for one in _past()]))
-        past.counts *= _PAST_TIMES
-        past.documents *= _PAST_TIMES
-        engine = sqlalchemy.create_engine(self.setting.engine_url)
-        with engine.begin() as connection:
-            keep_day(connection, datetime.now(UTC).date() - timedelta(days=1), past.documents, past.dump())
-        engine.dispose()
+            engine = sqlalchemy.create_engine(self.setting.engine_url)
+            give_a_past(engine)
+            engine.dispose()
 
     def start(self) -> Worker:
         return Worker(command("worker"), self.setting, **self.variables)
@@ -173,6 +164,16 @@ class Peer:
 
 
 _PAST_TIMES = 200
+
+
+def give_a_past(engine: sqlalchemy.Engine) -> None:
+    """The frequencies of a day of arrival before this one: without a past the linker links the whole day again and again."""
+    past = Frequencies()
+    past.add(features_of_all([(one.title, one.excerpt) for one in _past()]))
+    past.counts *= _PAST_TIMES
+    past.documents *= _PAST_TIMES
+    with engine.begin() as connection:
+        keep_day(connection, datetime.now(UTC).date() - timedelta(days=1), past.documents, past.dump())
 
 
 def _past() -> Iterator[Any]:
@@ -263,6 +264,7 @@ __all__ = [
     "Setting",
     "Worker",
     "count_rows",
+    "give_a_past",
     "limit",
     "measured",
     "throughput",

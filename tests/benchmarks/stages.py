@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import event
 
-from tests.benchmarks.contenders import LANE
+from tests.benchmarks.contenders import LANE, give_a_past
 from tests.benchmarks.generator import Document
 from tests.benchmarks.machine import cpu_seconds
 from tests.benchmarks.setting import Setting
@@ -21,9 +21,10 @@ from worker.document.limits import Limits
 from worker.intake.connect import connect
 from worker.intake.producer import Submission, submit_many
 from worker.intake.stream import DISPATCHED, GROUP, LeaseQueue
+from worker.link.linker import LEASE_SECONDS, ROLE, Linker
 from worker.runtime import report
 from worker.settings import Settings
-from worker.store import articles, dead, heat, names, parts, pictures, references, resolve, write
+from worker.store import articles, dead, heat, leader, names, parts, pictures, references, resolve, write
 from worker.store.engine import make_engine
 from worker.store.migrate import upgrade
 
@@ -105,6 +106,10 @@ class Bench:
         self.setting, self.batch = setting, batch
         upgrade(self.config, only_if_empty=False)
         self.engine = make_engine(self.config, repeats=True)
+        give_a_past(self.engine)
+        token = leader.acquire(self.engine, ROLE, "bench", seconds=LEASE_SECONDS)
+        assert token is not None
+        self.linker = Linker(self.engine, token=token, window=self.config.link_window_articles)
         self.client = connect(setting.valkey.url)
         self.queue = LeaseQueue(self.client, LANE)
         self.queue.ensure()
@@ -133,18 +138,30 @@ class Bench:
             report.count(self.client, batch, versions, work_ms=0)
 
     def costs(self, documents: list[Document]) -> Costs:
-        """What `documents` cost. The work of the producer, which is in this process too, is not among it."""
+        """What `documents` cost, by stage; the database's part of linking is not counted. Nor is the producer, which is in this process too."""
         self.statements, trips = 0, self._trips()
-        database = cpu_seconds(self.setting.database_pids)
+        database = self._database()
         with _clocked() as clock:
             self.work(documents)
+        database, statements, trips = self._database() - database, self.statements, self._trips() - trips
+        started = time.process_time()
+        self.link()
+        clock.spent["link"] = time.process_time() - started
         count, batches = len(documents), -(-len(documents) // self.batch)
         return Costs(
             {stage: spent / count * 1e6 for stage, spent in clock.spent.items()},
-            (cpu_seconds(self.setting.database_pids) - database) / count * 1e6,
-            self.statements / batches,
-            (self._trips() - trips) / batches,
+            database / count * 1e6,
+            statements / batches,
+            trips / batches,
         )
+
+    def link(self) -> None:
+        """Link what was stored, as the linker's process does beside the pool."""
+        while self.linker.step():
+            pass
+
+    def _database(self) -> float:
+        return cpu_seconds(self.setting.database_pids)
 
     def _trips(self) -> int:
         """Scripts run, and the pipelines of a tally, by the server's own count."""
