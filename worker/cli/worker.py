@@ -28,9 +28,11 @@ def worker(
 
     It refuses servers that would lose documents, and says what to set.
     """
+    from worker.observe import logs
     from worker.settings import settings
 
     config = settings()
+    logs.configure_for(config)
     if code := _in_a_child(lambda: _check_servers(config, strict=strict)):
         return code
     if supervised:
@@ -45,27 +47,9 @@ def worker(
     from worker.enrich import language
 
     language.load()  # before all else is imported: the 20 MB that it takes for a moment are then below the peak
-    from celery.utils.nodenames import host_format
+    from worker.runtime.node import serve
 
-    from worker.runtime.app import app as celery
-
-    celery.set_current()
-    # Not by Celery's own command line, whose shell and its prompt would be 8 MB in every pool process.
-    node = celery.Worker(
-        hostname=host_format(name),
-        concurrency=concurrency or config.concurrency,
-        loglevel="WARNING",
-        without_gossip=True,
-        without_mingle=True,
-        quiet=True,
-    )
-    code = 0
-    try:
-        node.start()
-        code = node.exitcode or 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    _end(code)
+    _end(serve(name, concurrency or config.concurrency))
 
 
 def _check_servers(config: Settings, *, strict: bool) -> None:
@@ -74,7 +58,6 @@ def _check_servers(config: Settings, *, strict: bool) -> None:
     from worker.operate.checks import enforce
     from worker.store.engine import make_engine
 
-    logs.configure_for(config)
     engine = make_engine(config, pooled=False)
     with connect(config.redis) as client:
         warnings = enforce(client, engine, strict=strict)

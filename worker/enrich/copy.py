@@ -1,7 +1,7 @@
 """The edited document: all that the store writes of it, and its form as JSON that is kept beside it.
 
-The form is what an article falls back to when a newer document lets go of it, so it is read back exactly as written.
-It is written by hand: this runs for every document, and generic serialisers cost several times as much.
+An article falls back to its form when a newer document lets go of it, so it is read back as written. It is made by hand:
+generic serialisers cost several times as much for every document.
 """
 
 from __future__ import annotations
@@ -180,12 +180,12 @@ def to_form(copy: Copy) -> str:
         "updatedDateTime": copy.updated_at,
         "urlHash": copy.url_hash.hex(),
     }
-    related = f'"related":[{",".join(map(_mention_out, copy.related))}]' if copy.related else ""
-    return "{" + ",".join(filter(None, (_fields(before), related, _fields(after)))) + "}"
+    related = [f'"related":[{",".join(map(_mention_out, copy.related))}]'] if copy.related else []
+    return "{" + ",".join([_fields(before), *related, _fields(after)]) + "}"
 
 
 def _fields(values: dict[str, Any]) -> str:
-    """JSON without its braces, of those that have a value."""
+    """JSON without braces, of those that have a value."""
     return to_json({name: value for name, value in values.items() if value is not None})[1:-1].decode()
 
 
