@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from celery.utils.nodenames import host_format
 
-from worker.runtime.app import app
-
 
 def serve(name: str, concurrency: int) -> int:
     """Run a Celery node until it is stopped; returns its exit code. `name` may hold `%h` and `%n`, as everywhere in Celery."""
+    from worker.runtime.app import app  # reads the settings when it is imported
+
     app.set_current()
     # Not by Celery's own command line, whose shell and its prompt would be 8 MB in every pool process.
     node = app.Worker(
