@@ -59,8 +59,7 @@ def _by_a_death(scene: Scene, point: str, action: str) -> Iterator[None]:
     """Somebody dies, and what he held comes back; another one, where he had just finished."""
     scene.arm(point, action)
     for _ in range(8):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(scene.desk.busy(), signal.SIGKILL)
+        scene.desk.strike(lambda busy: os.kill(busy.pid, signal.SIGKILL))
         with contextlib.suppress(AssertionError):
             until(lambda: scene.struck(point), seconds=15, every=0.001)
             break

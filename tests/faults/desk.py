@@ -11,7 +11,9 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import redis
 
@@ -30,6 +32,16 @@ def _end_with_the_tests() -> None:
     """In the child: SIGTERM when the thread that started it is gone, as when the tests are killed."""
     with contextlib.suppress(AttributeError):  # Linux alone has it
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Busy(NamedTuple):
+    """A pool process that holds entries: its id, that of the main process above it, and that of the process that was
+    started, which leads the session of the instance.
+    """
+
+    pid: int
+    main: int
+    leader: int
 
 
 class Desk:
@@ -85,29 +97,41 @@ class Desk:
         until(lambda: len(self.mains()) == len(self._names) and len(self.pool()) >= (1 if self._quick else PROCESSES * 2),
               seconds=120, what="all workers are there")  # fmt: skip
 
-    def mains(self) -> list[int]:
-        """The process that owns the pool, of each instance that has one."""
-        found = []
+    def mains(self) -> dict[int, int]:
+        """The process that owns the pool, of each instance that has one → the instance's leader."""
+        found = {}
         for process in self._processes.values():
             children = descendants(process.pid)
             # The main process is the parent of the pool, whoever may watch over it.
             parents = Counter(parent for pid, parent in children.items() if pid not in children.values())
             if parents:
-                found.append(parents.most_common(1)[0][0])
+                found[parents.most_common(1)[0][0]] = process.pid
         return found
 
-    def pool(self) -> list[int]:
-        """The pool processes of all instances."""
-        return [pid for main in self.mains() for pid, parent in descendants(main).items() if parent == main]
+    def pool(self) -> dict[int, Busy]:
+        """The pool processes of all instances by their ids, busy or not."""
+        return {pid: Busy(pid, main, leader) for main, leader in self.mains().items()
+                for pid, parent in descendants(main).items() if parent == main}  # fmt: skip
 
-    def busy(self) -> int:
+    def busy(self) -> Busy:
         """A pool process that holds entries right now."""
 
-        def find() -> int | None:
+        def find() -> Busy | None:
             holders = self.holders()
-            return next((pid for pid in self.pool() if holders.get(pid)), None)
+            return next((found for pid, found in self.pool().items() if holders.get(pid)), None)
 
         return until(find, seconds=120, what="a pool process holds entries", every=0.001)
+
+    def strike(self, blow: Callable[[Busy], None]) -> Busy:
+        """Let `blow` hit a pool process that holds entries, or those above it; who it was.
+
+        Who has ended before he is hit (he may be dying of the blow before this one) is let go for another.
+        """
+        while True:
+            busy = self.busy()
+            with contextlib.suppress(ProcessLookupError):
+                blow(busy)
+                return busy
 
     def holders(self) -> dict[int, int]:
         """Process id → entries that it holds, of all consumers that are workers."""
@@ -118,14 +142,6 @@ class Desk:
                 if colon and consumer["pending"]:
                     held[int(pid)] += consumer["pending"]
         return held
-
-    def owner(self, pid: int) -> int:
-        """The main process of a pool process."""
-        return parent_of(pid)
-
-    def leader(self, pid: int) -> int:
-        """The process that was started, of the instance to which `pid` belongs."""
-        return os.getsid(pid)
 
     def text(self) -> str:
         return self.log.read_text("utf-8", "replace")
@@ -148,10 +164,6 @@ class Desk:
 def kill_group(leader: int, number: int = signal.SIGKILL) -> None:
     """Every process of the session at once, as the kernel or an operator does."""
     os.killpg(leader, number)
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def descendants(pid: int) -> dict[int, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from tests.faults.desk import kill_group
+from tests.faults.desk import Busy, kill_group
 from tests.faults.registry import faketime, fault, seconds
 from tests.faults.scene import Scene
 from tests.servers import until
@@ -19,35 +19,43 @@ from tests.servers import until
 
 @fault()
 def kill_pool_child(scene: Scene) -> int:
-    os.kill(scene.desk.busy(), signal.SIGKILL)
+    scene.desk.strike(lambda busy: os.kill(busy.pid, signal.SIGKILL))
     return scene.pending()
 
 
 @fault()
 def kill_main_process(scene: Scene) -> int:
-    os.kill(scene.desk.owner(scene.desk.busy()), signal.SIGKILL)
+    scene.desk.strike(lambda busy: os.kill(busy.main, signal.SIGKILL))
     return scene.pending()
 
 
 @fault()
 def kill_whole_group(scene: Scene) -> int:
-    kill_group(scene.desk.leader(scene.desk.busy()))
+    scene.desk.strike(lambda busy: kill_group(busy.leader))
     return scene.pending()
 
 
 @fault()
 def kill_all_groups(scene: Scene) -> int:
-    scene.desk.busy()
-    for main in scene.desk.mains():
-        kill_group(scene.desk.leader(main))
+    def kill_all(_: Busy) -> None:
+        for leader in scene.desk.mains().values():
+            kill_group(leader)
+
+    scene.desk.strike(kill_all)
     return scene.pending()
 
 
 def _stop(scene: Scene, number: signal.Signals) -> tuple[int, dict[int, int]]:
     """End one instance by `number`; returns the entries it met, and what its dead processes still hold then."""
-    main, met = scene.desk.owner(scene.desk.busy()), scene.pending()
-    pool = [pid for pid in scene.desk.pool() if scene.desk.owner(pid) == main]
-    os.kill(main, number)
+    pool, met = [], 0
+
+    def end(busy: Busy) -> None:
+        nonlocal pool, met
+        met = scene.pending()
+        pool = [other.pid for other in scene.desk.pool().values() if other.main == busy.main]
+        os.kill(busy.main, number)
+
+    main = scene.desk.strike(end).main
     until(lambda: _is_zombie(main), seconds=60, what=f"{number.name} ends the worker")
     return met, {pid: count for pid, count in scene.desk.holders().items() if pid in pool}
 
@@ -76,8 +84,7 @@ def _is_zombie(pid: int) -> bool:
 @fault()
 def stopped_past_its_lease(scene: Scene) -> int:
     """SIGSTOP to a whole instance in the middle of a batch; what it writes when it wakes must change nothing."""
-    leader = scene.desk.leader(scene.desk.busy())
-    kill_group(leader, signal.SIGSTOP)
+    leader = scene.desk.strike(lambda busy: kill_group(busy.leader, signal.SIGSTOP)).leader
     met = scene.pending()
     time.sleep(scene.lease_seconds + 2)
     kill_group(leader, signal.SIGCONT)
@@ -89,7 +96,7 @@ def worker_clock_steps(scene: Scene) -> int:
     """The clock of one instance goes back an hour in the middle of its work, and forward two."""
     clock = scene.folder / "worker-clock"
     scene.desk.environment = faketime(clock)
-    kill_group(scene.desk.leader(scene.desk.busy()))
+    scene.desk.strike(lambda busy: kill_group(busy.leader))
     time.sleep(1)
     scene.desk.until_whole()
     scene.desk.environment = {}

@@ -101,7 +101,7 @@ def _step_clock(scene: Scene, offset: int) -> int:
     scene.redis.environment = environment
     scene.redis.start()
     scene.redis.environment = {}
-    kill_group(scene.desk.leader(scene.desk.busy()))
+    scene.desk.strike(lambda busy: kill_group(busy.leader))
     met = scene.pending()
     clock.write_text(f"{offset:+d}\n")
     until(lambda: abs(scene.client.time()[0] - time.time() - offset) < 60, what="the clock has stepped", every=0.2)
