@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     )
 
     concurrency: int = Field(2, ge=1, description="pool processes of a worker")
-    batch_documents: int = Field(200, ge=1, description="documents a batch at most; larger brings nothing more")
+    batch_documents: int = Field(
+        200, ge=1, le=2000, description="documents a batch at most; larger brings nothing more"
+    )
     batch_bytes: int = Field(
         2 << 20, ge=1, description="bytes a batch at most; half of it costs CPU, twice of it memory"
     )

@@ -111,14 +111,13 @@ class LeaseQueue:
                 "dispatch",
                 "claim",
                 "settle",
-                "give_back",
+                "hold",
                 "reap",
                 "readd",
                 "state",
                 "last_id",
                 "figures",
                 "clock",
-                "suspect",
             )
         }
 
@@ -144,6 +143,8 @@ class LeaseQueue:
 
     def claim(self, worker: str, ids: Sequence[str], *, lease_seconds: float, most_bytes: int) -> list[Claimed]:
         """Take the lease of `ids` and count an attempt; those settled, or held by a living worker, are left out."""
+        if not ids:
+            return []
         lease = int(lease_seconds * 1000)
         reply = self._run("claim", GROUP, worker, DISPATCHED, lease, most_bytes, *ids, keys=[self.lane, self.giants])
         claimed = []
@@ -163,13 +164,11 @@ class LeaseQueue:
 
     def keep(self, worker: str, ids: Ids) -> None:
         """Renew the lease and take back the attempt: from here on nothing is the document's fault."""
-        if ids:
-            self._run("give_back", GROUP, worker, worker, 0, *_with_deaths(ids))
+        self._hold(worker, ids, owner=worker)
 
     def suspect(self, worker: str, ids: Ids) -> None:
         """Count the attempt again that `keep` took back: a document is read next."""
-        if ids:
-            self._run("suspect", GROUP, worker, *_with_deaths(ids))
+        self._hold(worker, ids, owner=worker, attempt=1)
 
     def release(self, worker: str, ids: Ids, *, lease_seconds: float, delay_seconds: float = 0,
                 whole: bool = False) -> None:  # fmt: skip
@@ -177,10 +176,16 @@ class LeaseQueue:
 
         `whole`: their batch was not too large, so that they may travel in as large ones.
         """
-        if ids:
-            idle = max(0, int((lease_seconds - delay_seconds) * 1000))
-            owner = RETURNED if whole else DISPATCHED
-            self._run("give_back", GROUP, worker, owner, idle, *_with_deaths(ids))
+        idle = max(0, int((lease_seconds - delay_seconds) * 1000))
+        self._hold(worker, ids, owner=RETURNED if whole else DISPATCHED, idle=idle)
+
+    def _hold(self, worker: str, ids: Ids, *, owner: str, idle: int = 0, attempt: int = 0) -> None:
+        deaths = ids if isinstance(ids, Mapping) else dict.fromkeys(ids, 0)
+        counts = [
+            part for id_, died in deaths.items() for part in (id_, died + 1 + attempt)
+        ]  # the first is the dispatch
+        if counts:
+            self._run("hold", GROUP, worker, owner, idle, *counts)
 
     def settle(self, outcomes: Iterable[tuple[str, str]]) -> list[str]:
         """Remove entries whose outcome is committed; returns those that were still there: nobody else settled them."""
@@ -262,11 +267,6 @@ def id_key(id_: str) -> tuple[int, int]:
     """A stream id as (milliseconds, sequence), which orders it."""
     ms, _, seq = id_.partition("-")
     return int(ms), int(seq or 0)
-
-
-def _with_deaths(ids: Ids) -> list[str | int]:
-    pairs = ids.items() if isinstance(ids, Mapping) else ((id_, 0) for id_ in ids)
-    return [part for pair in pairs for part in pair]
 
 
 def _text(value: bytes | str) -> str:

@@ -312,6 +312,31 @@ def test_a_claim_that_is_repeated_because_its_reply_was_lost_counts_once(queue):
     assert [claim(queue, "w", ids)[0].attempts for _ in range(2)] == [1, 1]
 
 
+def test_what_does_not_lie_together_is_claimed_and_kept_as_well(queue):
+    ids = push(queue, 7)
+    dispatch(queue)
+    claim(queue, "another", ids[1:4])
+    scattered = [ids[6], ids[0], ids[5], ids[2]]
+    assert [entry.id for entry in claim(queue, "w", scattered)] == [ids[6], ids[0], ids[5]]
+    queue.release("w", scattered, lease_seconds=0)
+    assert sorted(entry.id for entry in claim(queue, "third", ids)) == [ids[0], ids[4], ids[5], ids[6]]
+    assert claim(queue, "third", []) == []
+
+
+def test_each_keeps_its_own_number_of_deaths(queue):
+    ids = push(queue, 3)
+    dispatch(queue)
+    claim(queue, "dead", ids[1:])
+    time.sleep(LEASE * 1.5)
+    queue.reap(lease_seconds=LEASE)
+    held = {entry.id: entry.attempts for entry in claim(queue, "w", ids)}
+    assert list(held.values()) == [0, 1, 1]
+    queue.keep("w", held)
+    queue.suspect("w", held)
+    queue.release("w", held, lease_seconds=LEASE)
+    assert dict(queue.reap(lease_seconds=LEASE)) == held
+
+
 def test_an_attempt_that_was_given_back_is_counted_again(queue):
     ids = push(queue, 1)
     dispatch(queue)

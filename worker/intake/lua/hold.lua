@@ -1,15 +1,29 @@
 #!lua flags=allow-oom
--- Keeps the lease (or with another owner hands the entry to the next dispatcher) and takes back the attempt that the claim
--- counted. The number is set, not lowered: asking again because the reply was lost changes nothing.
--- KEYS: stream. ARGV: group, consumer, new owner, idle in ms, id, its earlier deaths, id, …
-local changed = 0
+-- Keeps the lease of entries, or with another owner hands them to the next dispatcher, and sets how many attempts are counted.
+-- The number is set, not changed by one: asking again because the reply was lost changes nothing.
+-- KEYS: stream. ARGV: group, consumer, new owner, idle in ms, id, its deliveries, id, …
+-- Returns how many of the entries the consumer held.
+local ids, counts = {}, {}
 for i = 5, #ARGV, 2 do
-  local id = ARGV[i]
-  local held = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
+  ids[#ids + 1] = ARGV[i]
+  counts[#counts + 1] = ARGV[i + 1]
+end
+-- What was claimed together lies together, so one look finds all; each other one is looked for by itself.
+local found = {}
+for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], ids[1], ids[#ids], #ids)) do found[held[1]] = held end
+local changed, by_count = 0, {}
+for i, id in ipairs(ids) do
+  local held = found[id] or redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
   if held and held[2] == ARGV[2] then
-    local count = ARGV[i + 1] + 1
-    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, id, 'IDLE', ARGV[4], 'RETRYCOUNT', count, 'JUSTID')
+    local alike = by_count[counts[i]] or {}
+    by_count[counts[i]] = alike
+    alike[#alike + 1] = id
     changed = changed + 1
   end
+end
+for count, alike in pairs(by_count) do
+  local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, unpack(alike)}
+  for _, word in ipairs({'IDLE', ARGV[4], 'RETRYCOUNT', count, 'JUSTID'}) do claim[#claim + 1] = word end
+  redis.call(unpack(claim))
 end
 return changed

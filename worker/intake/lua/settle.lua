@@ -2,13 +2,15 @@
 -- Removes entries whose outcome is committed, and counts each outcome once, however often it is settled.
 -- KEYS: stream, outcome counters (hash), sizes of its giants (hash). ARGV: group, id, outcome, id, outcome, …
 -- Returns the ids that were still there.
-local settled = {}
+local ids, settled, counts = {}, {}, {}
 for i = 2, #ARGV, 2 do
-  redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
+  ids[#ids + 1] = ARGV[i]
   if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then
     settled[#settled + 1] = ARGV[i]
-    redis.call('HINCRBY', KEYS[2], ARGV[i + 1], 1)
-    redis.call('HDEL', KEYS[3], ARGV[i])
+    counts[ARGV[i + 1]] = (counts[ARGV[i + 1]] or 0) + 1
   end
 end
+redis.call('XACK', KEYS[1], ARGV[1], unpack(ids))
+redis.call('HDEL', KEYS[3], unpack(ids))
+for outcome, count in pairs(counts) do redis.call('HINCRBY', KEYS[2], outcome, count) end
 return settled
