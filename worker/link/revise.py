@@ -60,18 +60,22 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
     leads = {first: lead_of([_member(members[id_]) for id_ in ids]).id for first, ids in groups.items()}
     source_of = stored.sources_of(connection, leads.values()) if rules.by_source else {}
     story_of: dict[int, int | None] = dict.fromkeys(old)
+    begun: dict[int, dict[str, Any]] = {}
+    changes: list[dict[str, Any]] = []
     for first, ids in groups.items():
         values = _values(first, leads[first], [members[id_] for id_ in ids], rules.of(source_of.get(leads[first], "")))
         story = kept.get(first)
         if story is None:
-            story = stored.create(connection, {**values, "changed_at": now})
+            begun[first] = {**values, "changed_at": now}
         elif _differs(before[story], values) or {id_ for id_, one in old.items() if one == story} != set(ids):
-            stored.change(connection, story, {**values, "changed_at": now, "announced_at": None})
+            changes.append({"id": story, **values, "changed_at": now, "announced_at": None})
         story_of.update(dict.fromkeys(ids, story))
+    for first, story in zip(begun, stored.create(connection, list(begun.values())), strict=True):
+        story_of.update(dict.fromkeys(groups[first], story))
     stored.assign(connection, {id_: story for id_, story in story_of.items() if old.get(id_) != story})
-    for story in sorted(ended):
-        nothing = dict.fromkeys(("lead_id", "first_id", "first_at", "last_at", "heat", "announced_at"))
-        stored.change(connection, story, {**nothing, "size": 0, "changed_at": now})
+    nothing = dict.fromkeys(("first_id", "lead_id", "first_at", "last_at", "heat", "announced_at"))
+    stored.change(connection, [*changes, *(
+        {"id": story, **nothing, "size": 0, "changed_at": now} for story in sorted(ended))])  # fmt: skip
 
 
 def _member(row: Any) -> Member:

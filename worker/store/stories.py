@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from worker.store.bulk import among, fetch, fetch_from
+from worker.store.bulk import among, fetch, fetch_from, set_values
 from worker.store.tables import articles, documents, links, stories
 
 _MEMBER = (articles.c.id, articles.c.story_id, articles.c.quality, articles.c.published_at, articles.c.first_seen_at,
@@ -63,21 +64,23 @@ def stories_by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Any]:
     return {row.id: row for row in fetch(connection, tuple(stories.c), stories.c.id, ids)}
 
 
-def create(connection: Connection, values: Mapping[str, Any]) -> int:
-    """A new story; returns its id."""
-    return int(connection.execute(insert(stories).values(values).returning(stories.c.id)).scalar_one())
+def create(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """New stories; returns their ids, in the order of `rows`."""
+    if not rows:
+        return []
+    made = insert(stories).returning(stories.c.id, sort_by_parameter_order=True)
+    return list(connection.scalars(made, [dict(row) for row in rows]))
 
 
-def change(connection: Connection, id_: int, values: Mapping[str, Any]) -> None:
-    """Let a story be different."""
-    connection.execute(update(stories).where(stories.c.id == id_).values(values))
+def change(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Let stories be different: `rows` tell their ids and their new values."""
+    set_values(connection, stories, rows, "id")
 
 
 def assign(connection: Connection, story_of: Mapping[int, int | None]) -> None:
     """Put articles into stories (None: into none)."""
-    if story_of:
-        move = update(articles).where(articles.c.id == bindparam("article")).values(story_id=bindparam("story"))
-        connection.execute(move, [{"article": id_, "story": story_of[id_]} for id_ in sorted(story_of)])
+    rows = [{"id": id_, "story_id": story_of[id_]} for id_ in sorted(story_of)]
+    set_values(connection, articles, rows, "id")
 
 
 def unannounced(connection: Connection, most: int) -> list[Any]:
@@ -95,9 +98,11 @@ def unannounced(connection: Connection, most: int) -> list[Any]:
 def mark_announced(connection: Connection, carried: Iterable[Any]) -> None:
     """The feed has carried these; those that ended are needed no more."""
     now = datetime.now(UTC)
+    alike: dict[tuple[bool, datetime], list[int]] = defaultdict(list)
     for row in carried:
-        same = (stories.c.id == row.id) & (stories.c.changed_at == row.changed_at)
-        if row.size == 0:
-            connection.execute(delete(stories).where(same))
-        else:
-            connection.execute(update(stories).where(same).values(announced_at=now))
+        alike[row.size == 0, row.changed_at].append(row.id)
+    for (ended, changed_at), ids in sorted(alike.items()):
+        same = among(connection, stories.c.id, ids) & (stories.c.changed_at == changed_at)
+        connection.execute(
+            delete(stories).where(same) if ended else update(stories).where(same).values(announced_at=now)
+        )
