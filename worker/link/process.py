@@ -30,6 +30,7 @@ log = get_logger("link")
 
 _IDLE_SECONDS = 0.2
 _FOLLOW_SECONDS = 1.0
+_ANNOUNCE_SECONDS = 1.0  # while there is more to link; at once when there is not
 _TROUBLE_SECONDS = 1.0
 _BUG_SECONDS = 10.0
 
@@ -46,6 +47,7 @@ class LinkLoop:
         self._token: int | None = None
         self._linker: Linker | None = None
         self._in_trouble = False
+        self._announced_at = 0.0
 
     def run(self, *, parent: int | None = None) -> None:
         """Go on until stopped, or until the process `parent` is gone."""
@@ -92,6 +94,9 @@ class LinkLoop:
                 rules=parse_rules(self._config.heat),
             )  # fmt: skip
         done = self._linker.step()
+        if done and time.monotonic() - self._announced_at < _ANNOUNCE_SECONDS:
+            return 0.0
+        self._announced_at = time.monotonic()
         try:
             announced = announce(self._engine, self._client)
         except redis.RedisError as error:

@@ -12,7 +12,7 @@ from worker.enrich.heat import AllRules, HeatRules
 from worker.link.stories import Member, Neighbour, Node, Order, arrange, groups_of, heat_of, keep_ids, lead_of
 from worker.store import linking
 from worker.store import stories as stored
-from worker.store.linking import KINDS, Tie, time_of
+from worker.store.linking import Tie, time_of
 
 _DAY_SECONDS = 86_400
 
@@ -33,7 +33,7 @@ def revise(
 
 def _look(connection: Connection, ids: set[int]) -> dict[int, Node]:
     linked: dict[int, list[Neighbour]] = {}
-    for row in stored.ties_of(connection, ids, KINDS):
+    for row in stored.ties_of(connection, ids):
         first = row.first_id if row.first_id is not None else row.id
         linked.setdefault(row.source_id, []).append(Neighbour(row.id, row.score, _order_of(row), first))
     return {

@@ -14,7 +14,7 @@ from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from worker.store.bulk import among, fetch, merge
+from worker.store.bulk import among, fetch, fetch_from, merge
 from worker.store.tables import article_urls, articles, document_frequencies, links
 
 KINDS = ("duplicate", "similar")
@@ -25,6 +25,16 @@ INDEXED = (
 )  # fmt: skip
 """What is known of an article that others are compared with."""
 _COMPARED = (*INDEXED, articles.c.url_hash, articles.c.provider_id)
+_other = articles.alias()
+_TWINS = (
+    select(articles.c.id, _other.c.id.label("twin"))
+    .select_from(
+        article_urls.join(articles, articles.c.id == article_urls.c.article_id).join(
+            _other, _other.c.url_hash == article_urls.c.url_hash
+        )
+    )
+    .where(articles.c.id != _other.c.id, articles.c.orphaned_at.is_(None), ~_other.c.is_stub)
+)
 
 
 @dataclass(slots=True, frozen=True)
@@ -129,19 +139,9 @@ def twins(connection: Connection, hashes: Mapping[bytes, int]) -> set[tuple[int,
 
     `hashes`: identity → id of the articles asked about.
     """
-    other = articles.alias()
-    joined = article_urls.join(articles, articles.c.id == article_urls.c.article_id).join(
-        other, other.c.url_hash == article_urls.c.url_hash
-    )
-    pairs = select(articles.c.id, other.c.id.label("twin")).select_from(joined).where(
-        articles.c.id != other.c.id, articles.c.orphaned_at.is_(None), ~other.c.is_stub
-    )  # fmt: skip
     found: set[tuple[int, int]] = set()
-    for condition in (
-        among(connection, article_urls.c.url_hash, hashes),
-        among(connection, article_urls.c.article_id, hashes.values()),
-    ):
-        found |= {(row.id, row.twin) for row in connection.execute(pairs.where(condition))}
+    for column, values in ((article_urls.c.url_hash, hashes), (article_urls.c.article_id, hashes.values())):
+        found |= {(row.id, row.twin) for row in fetch_from(connection, _TWINS, column, values)}
     return found
 
 

@@ -11,39 +11,33 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from worker.store.bulk import among, fetch, fetch_from, set_values
+from worker.store.linking import KINDS
 from worker.store.tables import articles, documents, links, stories
 
 _MEMBER = (articles.c.id, articles.c.story_id, articles.c.quality, articles.c.published_at, articles.c.first_seen_at,
            articles.c.url_hash)  # fmt: skip
+_NODE = (articles.c.id, articles.c.published_at, articles.c.first_seen_at, articles.c.url_hash, stories.c.first_id)
+_NODES = select(*_NODE).select_from(articles.outerjoin(stories, stories.c.id == articles.c.story_id))
+_TIES = (
+    select(links.c.source_id, links.c.score, *_NODE)
+    .select_from(
+        links.join(articles, articles.c.url_hash == links.c.target_hash).outerjoin(
+            stories, stories.c.id == articles.c.story_id
+        )
+    )
+    .where(links.c.kind.in_(KINDS))
+)
 _SOURCES = select(articles.c.id, documents.c.source).join(documents, documents.c.id == articles.c.document_id)
 
 
 def nodes_of(connection: Connection, ids: Iterable[int]) -> list[Any]:
     """Articles with their place in time and the first article of their story (null: alone)."""
-    wanted = list(ids)
-    columns = (
-        articles.c.id,
-        articles.c.published_at,
-        articles.c.first_seen_at,
-        articles.c.url_hash,
-        stories.c.first_id,
-    )
-    joined = articles.outerjoin(stories, stories.c.id == articles.c.story_id)
-    query = select(*columns).select_from(joined).where(among(connection, articles.c.id, wanted))
-    return list(connection.execute(query))
+    return fetch_from(connection, _NODES, articles.c.id, ids)
 
 
-def ties_of(connection: Connection, ids: Iterable[int], kinds: Iterable[str]) -> list[Any]:
-    """The links of articles, each with what `nodes_of` tells of the article at its other end."""
-    joined = links.join(articles, articles.c.url_hash == links.c.target_hash).outerjoin(
-        stories, stories.c.id == articles.c.story_id
-    )
-    columns = (links.c.source_id, links.c.score, articles.c.id, articles.c.published_at, articles.c.first_seen_at,
-               articles.c.url_hash, stories.c.first_id)  # fmt: skip
-    query = select(*columns).select_from(joined).where(
-        among(connection, links.c.source_id, list(ids)), links.c.kind.in_(list(kinds))
-    )  # fmt: skip
-    return list(connection.execute(query))
+def ties_of(connection: Connection, ids: Iterable[int]) -> list[Any]:
+    """The links that the linker made of articles, each with what `nodes_of` tells of the article at its other end."""
+    return fetch_from(connection, _TIES, links.c.source_id, ids)
 
 
 def members_around(connection: Connection, ids: Iterable[int]) -> list[Any]:
