@@ -2,7 +2,8 @@
 
 One process at a time does this (`store.leader`); every transaction checks that it still leads, writes at most
 `_BATCH` articles and is short, because ingest waits for it. Everything is in the store: a leader that dies loses nothing,
-and the next one goes on with what is still `pending`.
+and the next one goes on with what is still `pending`. What only reads commits too: a rollback would cost all prepared
+statements.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
 
 from worker.enrich.heat import AllRules
 from worker.link.basis import Basis
@@ -53,13 +55,15 @@ class Linker:
         self._waiting: tuple[int, datetime | None] | None = None
         self._waiting_since = self._waiting_began = 0.0
         self._pass_seconds = 0.0
+        self._seen = date.min, 0, 0
+        """Of a day: how many articles it had brought when the newest had which id."""
 
     def step(self, *, impatient: bool = False) -> int:
         """Do a bounded part of what waits; returns how many articles are linked for good by it.
 
         `impatient`: on a cold day, do not wait for arrivals to pause. Raises NoLongerLeader and SQLAlchemy's errors.
         """
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             rows = linking.pending(connection, _BATCH)
             if not rows:
                 self._waiting = None
@@ -69,7 +73,7 @@ class Linker:
             if self._basis is not None:
                 day = max(day, self._basis.day)  # another machine's clock may be behind
             basis = self._open(day)
-            cold = basis.is_cold(linking.arrived(connection, day, STORY_KINDS))
+            cold = self._is_cold(connection, basis)
             waiting = linking.waiting(connection) if cold else (0, None)
         if not cold:
             return self._link_waiting(basis, [row for row in rows if _day_of(row) <= day])
@@ -77,6 +81,15 @@ class Linker:
             self.keep()
             return 0
         return self._link_day(basis)
+
+    def _is_cold(self, connection: Connection, basis: Basis) -> bool:
+        """Ask what a day has brought, unless too little is new since that was asked last to change the answer."""
+        newest = linking.newest_id(connection)
+        day, seen, until = self._seen
+        if day == basis.day and not basis.is_cold(seen + newest - until):
+            return False
+        self._seen = basis.day, linking.seen_first(connection, basis.day), newest
+        return basis.is_cold(linking.arrived(connection, basis.day, STORY_KINDS))
 
     def keep(self) -> None:
         """Go on leading, while there is nothing to write. Raises NoLongerLeader."""
@@ -88,14 +101,14 @@ class Linker:
         """The frequencies for a day; days of arrival before it that are not counted are counted now, once and for all."""
         if self._basis is not None and self._basis.day == day:
             return self._basis
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             kept = {row.day for row in linking.completed_days(connection, day)}
             missing = linking.uncounted_days(connection, day, kept)
         basis = Basis(day, Frequencies())
         for one in missing:
             if one >= basis.oldest_day():
                 self._count_day(one)
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             for row in linking.completed_days(connection, day):
                 if row.day >= basis.oldest_day():
                     basis.completed.merge(Frequencies.load(row.documents, row.counts))
@@ -105,7 +118,7 @@ class Linker:
 
     def _count_day(self, day: date) -> Frequencies:
         counted = Frequencies()
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             for page in linking.pages(connection, linking.arrivals(day, STORY_KINDS)):
                 counted.add(features_of_all([(row.title, row.excerpt) for row in page]))
                 self.keep()
@@ -119,7 +132,7 @@ class Linker:
         if not self._is_weighed:
             self._window.weigh(basis.completed)
             self._is_weighed = True
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             found = linking.compared(connection, [row.id for row in rows])
         return self._link(list(found.values()), mark=True)
 
@@ -137,7 +150,7 @@ class Linker:
         """Count all that has arrived on a cold day, and link the day's articles by that; only then do they wait no more."""
         began = time.monotonic()
         today = Frequencies()
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             seen: dict[int, tuple[float, datetime]] = {}
             for page in linking.pages(connection, linking.arrivals(basis.day, STORY_KINDS)):
                 today.add(features_of_all([(row.title, row.excerpt) for row in page]))
@@ -152,7 +165,7 @@ class Linker:
         self._is_weighed = False
         order = sorted((moment, id_) for id_, (moment, _) in seen.items())
         for start in range(0, len(order), _BATCH):
-            with self._engine.connect() as connection:
+            with self._engine.begin() as connection:
                 found = linking.compared(connection, [id_ for _, id_ in order[start : start + _BATCH]])
             self._link(list(found.values()), mark=False)
         done = 0
@@ -170,7 +183,7 @@ class Linker:
         )
         return done
 
-    def _confirm(self, connection: Any) -> None:
+    def _confirm(self, connection: Connection) -> None:
         enter_writer(connection)
         leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
         self._renewed = time.monotonic()
@@ -183,7 +196,7 @@ class Linker:
         while left:
             reach = len(left) if self._window.covers(left[0][0], left[-1][0]) else in_reach(left)
             part, left = left[:reach], left[reach:]
-            with self._engine.connect() as connection:
+            with self._engine.begin() as connection:
                 self._window.cover(connection, part[0][0], part[-1][0], self.keep)
             done += self._link_part([by_id[id_] for _, id_ in part], mark=mark)
         self._window.trim()
@@ -195,7 +208,7 @@ class Linker:
             [row.id for row in told], [time_of(row) for row in told], features, floor=THRESHOLD, most=_MOST_NEIGHBOURS
         )
         alike = {row.id: found for row, found in zip(told, near, strict=True)}
-        with self._engine.connect() as connection:
+        with self._engine.begin() as connection:
             others = linking.compared(connection, {other for found in alike.values() for other, _ in found})
             twins = linking.twins(connection, {row.url_hash: row.id for row in told})
         texts = {row.id: Text(row.title, row.excerpt, row.provider_id) for row in (*others.values(), *rows)}

@@ -41,7 +41,7 @@ class LinkLoop:
     def __init__(self, config: Settings, ended: threading.Event) -> None:
         self._config = config
         self._ended = ended
-        self._engine: Engine = make_engine(config, lean=True)
+        self._engine: Engine = make_engine(config, lean=True, repeats=True)
         self._client = connect(config.redis)
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._token: int | None = None

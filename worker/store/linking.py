@@ -14,7 +14,7 @@ from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from worker.store.bulk import among, fetch, fetch_from, merge
+from worker.store.bulk import among, fetch, merge
 from worker.store.tables import article_urls, articles, document_frequencies, links
 
 KINDS = ("duplicate", "similar")
@@ -25,16 +25,6 @@ INDEXED = (
 )  # fmt: skip
 """What is known of an article that others are compared with."""
 _COMPARED = (*INDEXED, articles.c.url_hash, articles.c.provider_id)
-_other = articles.alias()
-_TWINS = (
-    select(articles.c.id, _other.c.id.label("twin"))
-    .select_from(
-        article_urls.join(articles, articles.c.id == article_urls.c.article_id).join(
-            _other, _other.c.url_hash == article_urls.c.url_hash
-        )
-    )
-    .where(articles.c.id != _other.c.id, articles.c.orphaned_at.is_(None), ~_other.c.is_stub)
-)
 
 
 @dataclass(slots=True, frozen=True)
@@ -81,6 +71,17 @@ def waiting(connection: Connection) -> tuple[int, datetime | None]:
 def arrived(connection: Connection, day: date, kinds: Collection[str]) -> int:
     """How many articles were first seen on a day."""
     return int(connection.scalar(select(func.count()).select_from(articles).where(*arrivals(day, kinds))) or 0)
+
+
+def seen_first(connection: Connection, day: date) -> int:
+    """How many articles, of whatever kind and whether they show anything, were first seen on a day."""
+    query = select(func.count()).select_from(articles).where(*_within(articles.c.first_seen_at, day))
+    return int(connection.scalar(query) or 0)
+
+
+def newest_id(connection: Connection) -> int:
+    """The largest id of an article; each new one has a larger id."""
+    return int(connection.scalar(select(func.max(articles.c.id))) or 0)
 
 
 def arrivals(day: date, kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
@@ -139,10 +140,16 @@ def twins(connection: Connection, hashes: Mapping[bytes, int]) -> set[tuple[int,
 
     `hashes`: identity → id of the articles asked about.
     """
-    found: set[tuple[int, int]] = set()
-    for column, values in ((article_urls.c.url_hash, hashes), (article_urls.c.article_id, hashes.values())):
-        found |= {(row.id, row.twin) for row in fetch_from(connection, _TWINS, column, values)}
-    return found
+    claims = (article_urls.c.article_id, article_urls.c.url_hash)
+    found = fetch(connection, claims, article_urls.c.url_hash, hashes)
+    found += fetch(connection, claims, article_urls.c.article_id, hashes.values())
+    # Nearly all claim what they are: a join would look up every article for that.
+    others = {(claimant, url_hash) for claimant, url_hash in found if hashes.get(url_hash) != claimant}
+    columns = (articles.c.url_hash, articles.c.id, articles.c.is_stub)
+    named = fetch(connection, columns, articles.c.url_hash, {url_hash for _, url_hash in others})
+    told = {url_hash: id_ for url_hash, id_, is_stub in named if not is_stub}
+    claimants = alive(connection, {claimant for claimant, url_hash in others if url_hash in told})
+    return {(claimant, told[url_hash]) for claimant, url_hash in others if claimant in claimants}
 
 
 def write_links(
