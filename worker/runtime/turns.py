@@ -15,6 +15,7 @@ from worker.settings import Lane
 
 _GATHER_SECONDS = 5.0
 _LONGEST_SECONDS = 0.01
+_BEHIND_SECONDS = 0.03  # a tenth of what a batch takes, and more than one is under way for each process
 _LIVELY_SECONDS = 10.0
 
 
@@ -39,8 +40,8 @@ class Patience:
 class Pace:
     """How long to wait before looking at the lanes again. A lone document waits half of that, and a look costs 0.1 ms.
 
-    Short for a while after something was handed out, for more may come; an idle desk, and one whose pool has enough to do,
-    looks less often.
+    Short for a while after something was handed out, for more may come; an idle desk looks less often, and one whose pool
+    has enough to do least.
     """
 
     def __init__(self, shortest: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -53,8 +54,12 @@ class Pace:
         now = self._clock()
         if handed_out:
             self._lively_until = now + _LIVELY_SECONDS
-        is_lively = handed_out or (now < self._lively_until and not is_behind)
-        self._seconds = self._shortest if is_lively else max(self._shortest, min(self._seconds * 1.5, _LONGEST_SECONDS))
+        if is_behind:
+            self._seconds = max(self._shortest, _BEHIND_SECONDS)
+        elif now < self._lively_until:
+            self._seconds = self._shortest
+        else:
+            self._seconds = max(self._shortest, min(self._seconds * 1.5, _LONGEST_SECONDS))
         return self._seconds
 
 

@@ -52,5 +52,5 @@ def test_the_next_document_is_looked_for_soon_after_the_last_and_less_often_late
     waits = [pace.wait(0, is_behind=False) for _ in range(10)]
     assert waits == sorted(waits)
     assert waits[-1] == 0.01
-    assert pace.wait(1, is_behind=True) == 0.003
-    assert pace.wait(0, is_behind=True) > 0.003
+    assert pace.wait(1, is_behind=True) == pace.wait(0, is_behind=True) == 0.03
+    assert pace.wait(0, is_behind=False) == 0.003
