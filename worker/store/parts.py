@@ -59,10 +59,11 @@ class Difference:
     gone: list[Key]
 
 
-def stored_parts(connection: Connection, ids: Sequence[int]) -> Parts:
-    """What hangs on the articles `ids` now."""
+def stored_parts(connection: Connection, ids: Sequence[int], tables: Iterable[Table] = tuple(_KEYS)) -> Parts:
+    """What hangs on the articles `ids` now, of some tables."""
     found = Parts()
-    for table, keys in _KEYS.items() if ids else ():
+    for table in tables if ids else ():
+        keys = _KEYS[table]
         columns: list[Column[Any]] = [table.c[name] for name in (*keys, *_VALUES[table])]
         for row in fetch(connection, columns, table.c[keys[0]], ids):
             if table is not links or row.kind in LISTED:

@@ -17,6 +17,7 @@ from worker.store import rows
 from worker.store.bulk import fetch, fetch_from, insert_rows, merge, merge_ids, remove, set_values
 from worker.store.identity import Claimant, Naming, Teller, meaning, newest_mention
 from worker.store.names import NOTHING, Saying, provider_ids
+from worker.store.parts import differ, stored_parts, write_difference
 from worker.store.pictures import placeholders_among
 from worker.store.references import References
 from worker.store.tables import article_urls, articles, documents, images, links
@@ -32,6 +33,8 @@ _NAMED = select(links.c.target_hash, links.c.source_id).where(links.c.kind == "r
 _LIVE_PAPERS = select(documents.c.doc_hash, documents.c.article_hash).where(
     ~documents.c.retracted, documents.c.taxonomy.is_(None)
 )
+_SAYS_WHO = ("named_by", "revision")
+_SHOWS = tuple(name for name in rows.SHOWN if name not in (*_SAYS_WHO, "link_state", "changed_at"))
 _TOLD = select(articles.c.url_hash, articles.c.id).where(~articles.c.is_stub)
 
 
@@ -163,13 +166,35 @@ def _write_stubs(
         )
         for h in sorted(stale)
     ]  # fmt: skip
-    work.ids.update(merge_ids(connection, articles, values, "url_hash", rows.SHOWN))
-    shown = [present[h].id for h in stale if h in present]
-    remove(connection, images, images.c.article_id, shown + [id_ for id_, _, _ in orphans])
-    pictures = [row for h in sorted(stale) for row in rows.image_rows(work.ids[h], mentions[h].images, marked)]
-    merge(connection, images, pictures, ["article_id", "rank"])
-    for row in values:
+    known = {h: present[h].id for h in sorted(stale.keys() & present.keys())}
+    drawn = differ(images, stored_parts(connection, list(known.values()), (images,)), (
+        row for h, id_ in known.items() for row in rows.image_rows(id_, mentions[h].images, marked)))  # fmt: skip
+    redrawn = {row["article_id"] for row in (*drawn.came, *drawn.changed)} | {key[0] for key in drawn.gone}
+    rewritten = {known[row["url_hash"]]: row for row in values if row["url_hash"] in known}
+    # Named anew in the same words: nothing that anybody sees has changed, and there is nothing to link again.
+    same = _showing(connection, rewritten) - redrawn
+    set_values(connection, articles, [
+        {"id": id_, **{name: rewritten[id_][name] for name in _SAYS_WHO}} for id_ in sorted(same)], "id")  # fmt: skip
+    changed = [row for row in values if known.get(row["url_hash"]) not in same]
+    work.ids.update({**known, **merge_ids(connection, articles, changed, "url_hash", rows.SHOWN)})
+    write_difference(connection, images, drawn)
+    pictures = [row for h in sorted(stale.keys() - known.keys())
+                for row in rows.image_rows(work.ids[h], mentions[h].images, marked)]  # fmt: skip
+    insert_rows(connection, images, pictures)
+    remove(connection, images, images.c.article_id, [id_ for id_, _, _ in orphans])
+    for row in changed:
         _note_stub(work, row, present.get(row["url_hash"]))
+
+
+def _showing(connection: Connection, wanted: Mapping[int, dict[str, Any]]) -> set[int]:
+    """Of articles those that show already what `wanted` (id → row) says, whoever names them."""
+    columns = (articles.c.id, *(articles.c[name] for name in _SHOWS))
+    found = fetch(connection, columns, articles.c.id, wanted)
+    return {
+        row.id
+        for row in found
+        if all(value == wanted[row.id][name] for name, value in zip(_SHOWS, row[1:], strict=True))
+    }
 
 
 def _mentions(connection: Connection, work: Refresh, stale: Mapping[bytes, Naming]) -> dict[bytes, Mention]:

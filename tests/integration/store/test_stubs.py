@@ -1,0 +1,67 @@
+"""A stub shows the newest entry that names it; who names it in the same words changes nothing that anybody sees."""
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.integration.store.desk import entry, work
+from tests.integration.store.histories import Put
+from worker.store.tables import articles, images
+
+STUB = "https://named.example/story"
+
+
+def put(name, title, quality=None):
+    return Put("s", None, f"https://{name}.example/story", None, (STUB,), title, "x", None, "AAAA", quality)
+
+
+@pytest.fixture
+def send(engine):
+    sent = []
+
+    def send(event):
+        sent.append(event)
+        work(engine, "documents", [entry(len(sent), event)])
+        return shown(engine)
+
+    return send
+
+
+def shown(engine):
+    """The stub's row and the URLs of its images."""
+    with engine.connect() as connection:
+        row = connection.execute(articles.select().where(articles.c.canonical_url == STUB)).one()
+        pictures = select(images.c.url).where(images.c.article_id == row.id).order_by(images.c.rank)
+        return row, list(connection.scalars(pictures))
+
+
+def linked(engine):
+    with engine.begin() as connection:
+        connection.execute(update(articles).values(link_state="linked"))
+
+
+def test_the_same_words_of_another_move_only_who_names_it(send, engine):
+    before, pictures = send(put("one", "A"))
+    linked(engine)
+    after, same_pictures = send(put("two", "A"))
+    assert (after.changed_at, after.link_state, same_pictures) == (before.changed_at, "linked", pictures)
+    assert after.named_by != before.named_by
+    assert after.revision > before.revision
+
+
+@pytest.mark.parametrize("newer", [put("two", "B"), put("two", "A", 40)], ids=["another title", "another quality"])
+def test_other_words_are_shown_and_linked_anew(send, engine, newer):
+    before, _ = send(put("one", "A"))
+    linked(engine)
+    after, pictures = send(newer)
+    assert (after.title, after.quality) != (before.title, before.quality)
+    assert after.changed_at > before.changed_at
+    assert after.link_state == "pending"
+    assert pictures == [f"{STUB}/{newer.title}.jpg"]
+
+
+def test_the_words_of_the_first_come_back_with_it(send):
+    send(put("one", "A"))
+    send(put("two", "B"))
+    after, pictures = send(put("one", "A"))
+    assert after.title == "A on named"
+    assert pictures == [f"{STUB}/A.jpg"]
