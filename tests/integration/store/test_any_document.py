@@ -89,7 +89,7 @@ def hold(engines, submissions):
         assert [row["outcome"] for row in told] == [str(version.outcome) for version in versions]
         assert all(found.code != "internal_error" for version in versions for found in version.problems)
         for version in versions:
-            assert (version.outcome == "rejected") == (version.copy is None)
+            assert (version.outcome == "rejected") == (version.copy is None and version.reference is None)
             if version.outcome == "rejected":
                 check_rejected(engine, version)
         shown = {version.copy.url_hash: version for version in versions if version.copy is not None}
