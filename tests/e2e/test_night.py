@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.documents import document
 from tests.servers import Background, Valkey, copydesk, until
+from worker.intake.presence import workers
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
@@ -102,5 +103,6 @@ def test_on_after_redis_lost_its_data(run, server, tmp_path):
             }
             found = {id_: next(r["outcome"] for r in receipts if r["id"] == id_) for id_, receipts in outcomes.items()}
             assert found == {first: "stored", again: "unchanged", lost: "stored"}
+            until(lambda: any(one.is_consuming for one in workers(client)), what="the worker says that it consumes")
             run("health")
             run("audit")

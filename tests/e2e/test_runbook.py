@@ -16,6 +16,7 @@ from tests.said import calls
 from tests.servers import ROOT, VALID, Background, until
 from worker.cli import main
 from worker.cli.exits import Exit
+from worker.intake.presence import workers
 from worker.settings import embedded_redis_url, settings
 
 RUNBOOK = (ROOT / "worker" / "deploy" / "RUNBOOK.md").read_text("utf-8")
@@ -90,6 +91,7 @@ def desk(request, tmp_path_factory):
                 send.xadd("documents", {"raw": COLON.format(n=n), "source": "my-crawler", "key": f"c{n}"})
             send.execute()
             until(lambda: client.xlen("documents") == 0, what="all have an outcome")
+            until(lambda: any(one.is_consuming for one in workers(client)), what="the worker says that it consumes")
         yield folder
         assert up.process.poll() is None, up.text()
 
