@@ -73,6 +73,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
+        self._doubts: list[tuple[float, float]] = []
         self.sent: dict[str, Sent] = {}
         """Trace id → what was sent."""
 
@@ -84,14 +85,16 @@ class Reader:
                     break  # it is being written
                 self._offset += len(line)
                 entry = json.loads(line)
-                if "sent" in entry:
-                    sent = Sent(**{**entry["sent"], "related": tuple(entry["sent"]["related"])})
-                    self.sent[sent.trace] = sent
-                else:
+                if "doubt" in entry:
                     since, until = entry["doubt"]
+                    self._doubts.append((since, until))
                     for sent in self.sent.values():
-                        if since <= sent.at <= until:
-                            sent.sure = False
+                        sent.sure = sent.sure and not since <= sent.at <= until
+                else:
+                    sent = Sent(**{**entry["sent"], "related": tuple(entry["sent"]["related"])})
+                    # It may be written down after the doubt about the time in which it was sent.
+                    sent.sure = sent.sure and not any(since <= sent.at <= until for since, until in self._doubts)
+                    self.sent[sent.trace] = sent
         return self.sent
 
 

@@ -12,6 +12,9 @@ from tests.faults.registry import faketime, fault, seconds
 from tests.faults.scene import Scene
 from tests.servers import until
 
+_ON_ITS_WAY_SECONDS = 3
+"""A document may have been drawn this long before Redis had it."""
+
 
 @fault()
 def redis_restarted(scene: Scene) -> None:
@@ -35,7 +38,7 @@ def redis_killed_with_fsync_every_second(scene: Scene) -> None:
     time.sleep(1)
     scene.until_busy()
     scene.redis.kill()
-    scene.manifest.doubt(now() - 5, now())
+    scene.manifest.doubt(now() - 2 - _ON_ITS_WAY_SECONDS, now())
     scene.census.counters_restored = True
     scene.redis.fsync = "always"
     scene.redis.start()
@@ -44,7 +47,7 @@ def redis_killed_with_fsync_every_second(scene: Scene) -> None:
 @fault()
 def redis_restored_from_older_file(scene: Scene) -> None:
     """The append-only file of two seconds ago: what was sent since is gone, and what was settled since is back."""
-    since = now()
+    since = now() - _ON_ITS_WAY_SECONDS
     copy = scene.folder / "older"
     shutil.copytree(scene.redis.folder / "appendonlydir", copy)
     time.sleep(2)

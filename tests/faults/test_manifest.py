@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.manifest import Manifest, Reader
+from tests.faults.manifest import Manifest, Reader, Sent
 
 
 def test_a_line_that_is_half_written_is_read_when_it_is_whole(tmp_path):
@@ -17,3 +17,16 @@ def test_a_line_that_is_half_written_is_read_when_it_is_whole(tmp_path):
     path.write_bytes(line + line)
     reader.read()
     assert reader._offset == 2 * len(line)
+
+
+def test_what_is_written_down_after_the_doubt_about_its_time_is_doubted_too(tmp_path):
+    manifest, reader = Manifest(tmp_path / "manifest.jsonl"), Reader(tmp_path / "manifest.jsonl")
+    sent = [
+        Sent(number, at, "documents", "s", None, "put", "u", sure=True) for number, at in enumerate((1.5, 1.6, 2.5))
+    ]
+    manifest.add(sent[0])
+    manifest.doubt(1, 2)
+    manifest.add(sent[1])
+    manifest.add(sent[2])
+    assert [reader.read()[one.trace].sure for one in sent] == [False, False, True]
+    manifest.close()
