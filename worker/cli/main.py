@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.cli.exits import Exit, leave
 
 app = typer.Typer(
     name="copydesk",
@@ -48,8 +48,16 @@ for _name in _COMMANDS:
     import_module(f"worker.cli.{_name}").register(app)
 
 
-def run(arguments: list[str] | None = None) -> None:
-    """The entry point: runs a command and exits with one of `Exit`."""
+def main() -> NoReturn:
+    """The entry point of the program."""
+    try:
+        run()
+    except SystemExit as ended:
+        leave(int(ended.code or 0))
+
+
+def run(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command. Raises SystemExit with one of `Exit`."""
     try:
         code: Any = app(args=arguments, standalone_mode=False)
     except KeyboardInterrupt:
@@ -65,4 +73,4 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run()
+    main()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from worker.cli.exits import leave
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -33,9 +35,10 @@ def worker(
 
     config = settings()
     logs.configure_for(config)
-    if code := _in_a_child(lambda: _check_servers(config, strict=strict)):
-        return code
+    checked = _begin_in_a_child(lambda: _check_servers(config, strict=strict))
     if supervised:
+        if code := checked():
+            return code
         from worker.runtime.restarter import Restarter
 
         options = ["--name", name, *(["--concurrency", str(concurrency)] if concurrency else [])]
@@ -49,7 +52,9 @@ def worker(
     language.load()  # before all else is imported: the 20 MB that it takes for a moment are then below the peak
     from worker.runtime.node import serve
 
-    _end(serve(name, concurrency or config.concurrency))
+    if code := checked():
+        return code
+    return serve(name, concurrency or config.concurrency)
 
 
 def _check_servers(config: Settings, *, strict: bool) -> None:
@@ -66,28 +71,14 @@ def _check_servers(config: Settings, *, strict: bool) -> None:
         logs.get_logger("worker").warning("A server is not as safe as it could be", error=warning)
 
 
-def _in_a_child(work: Callable[[], None]) -> int:
-    """Do `work` in a process of its own, which ends as a command would; returns its exit code.
+def _begin_in_a_child(work: Callable[[], None]) -> Callable[[], int]:
+    """Begin `work` in a process of its own, which ends as a command would; what is returned waits for its exit code.
 
     What the checks load (Alembic above all, 11 MB) would otherwise be in every pool process.
     """
     import os
 
     if child := os.fork():
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     work()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
-
-
-def _end(code: int) -> NoReturn:
-    """Leave without taking the interpreter apart, which costs a second and changes nothing."""
-    import atexit
-    import logging
-    import os
-
-    atexit._run_exitfuncs()
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(code)
+    leave(0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -132,3 +133,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    # All is written: to take the interpreter apart would keep a worker that stops waiting for a quarter of a second.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
