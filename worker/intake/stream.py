@@ -181,9 +181,8 @@ class LeaseQueue:
 
     def _hold(self, worker: str, ids: Ids, *, owner: str, idle: int = 0, attempt: int = 0) -> None:
         deaths = ids if isinstance(ids, Mapping) else dict.fromkeys(ids, 0)
-        counts = [
-            part for id_, died in deaths.items() for part in (id_, died + 1 + attempt)
-        ]  # the first is the dispatch
+        # The first delivery is that to the dispatcher.
+        counts = [part for id_, died in deaths.items() for part in (id_, died + 1 + attempt)]
         if counts:
             self._run("hold", GROUP, worker, owner, idle, *counts)
 
