@@ -21,7 +21,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-_APART = ("worker.runtime.app", "worker.runtime.tasks", "worker.cli.main", "worker.store.migrations")
+_APART = ("worker.runtime.app", "worker.runtime.tasks", "worker.cli.app", "worker.store.migrations")
 """Modules that read the settings, or do something, when they are loaded."""
 _LAZY = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "alembic.command", "alembic.autogenerate",
          "alembic.runtime.environment", "rich.live", "rich.progress", "rich.table", "rich.console", "redis.sentinel",
@@ -164,9 +164,9 @@ def _become(asked: dict, out: int, err: int) -> None:
         sys.argv = ["copydesk", *asked["arguments"]]
         sys.path.insert(0, asked["cwd"])
         sys.modules["__main__"].__package__ = None  # type: ignore[assignment]  # so its usage is that of a program
-        from worker.cli import main
+        from worker.cli.main import main
 
-        main.run(asked["arguments"])
+        main()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     except BaseException:

@@ -52,6 +52,6 @@ CHANGES = {"settle_first": settle_first, "poison": poison}
 
 if __name__ == "__main__":
     CHANGES[sys.argv.pop(1)]()
-    from worker.cli.main import run
+    from worker.cli.main import main
 
-    run()
+    main()

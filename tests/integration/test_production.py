@@ -52,7 +52,7 @@ class Shell:
         self.folder = folder
         programs = folder / "bin"
         programs.mkdir()
-        self._script(programs / "copydesk", "from worker.cli.main import run\nrun()")
+        self._script(programs / "copydesk", "from worker.cli.main import main\nmain()")
         if shutil.which("sqlite3") is None:
             self._script(programs / "sqlite3", "import sqlite3, sys\nsqlite3.connect(sys.argv[1]).execute(sys.argv[2])")
         # The wheel has two versions; the clients must be of the server's, which is the newer.

@@ -28,6 +28,8 @@ Text = Annotated[str | None, typer.Option(help="only with this text in the key, 
 Yes = Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines")]
 
+_EDITOR_STOP_SECONDS = 2.0
+
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Dead letters: documents that were rejected. See, mend, replay.", no_args_is_help=True)
@@ -204,8 +206,30 @@ def _in_editor(raw: bytes) -> bytes:
     with tempfile.TemporaryDirectory(prefix="copydesk-") as folder:
         path = Path(folder) / "document.md"
         path.write_bytes(raw)
-        subprocess.run([*editor, str(path)], check=True)
+        _run([*editor, str(path)])
         return path.read_bytes()
+
+
+def _run(command: list[str]) -> None:
+    """Run a program of the user's to its end, or to ours. Raises subprocess.CalledProcessError."""
+    from worker.interrupts import deferred
+
+    process = None
+    try:
+        with deferred():
+            process = subprocess.Popen(command)
+        process.wait()
+    finally:
+        if process is not None and process.poll() is None:
+            with deferred():
+                process.terminate()  # an editor restores the terminal then
+                try:
+                    process.wait(timeout=_EDITOR_STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
 
 
 def replay(

@@ -40,3 +40,9 @@ def leave(code: int) -> NoReturn:
         except OSError:
             code = 120
     os._exit(code)
+
+
+def leave_at_once(code: int) -> NoReturn:
+    """As `leave`, without waiting for those who read the output."""
+    atexit._run_exitfuncs()
+    os._exit(code)

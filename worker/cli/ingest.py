@@ -57,7 +57,6 @@ def ingest(
     started = time.monotonic()
 
     def go_on(idle: float) -> bool:
-        desk.check_interrupted()
         return idle < timeout and desk.failed_starts < 3
 
     with Desk(config, worker_log=str(worker_log)) as desk, _progress(len(submissions)) as advance:
@@ -65,7 +64,7 @@ def ingest(
         seconds = time.monotonic() - started
         if finished:
             _complete(config)
-        told, waiting = wait_until_linked(config, desk.check_interrupted) if finished and config.link else (0, 0)
+        told, waiting = wait_until_linked(config) if finished and config.link else (0, 0)
     outcomes = Counter(result["outcome"] for result in results)
     if json_:
         print_results(results, len(submissions))

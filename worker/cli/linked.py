@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,11 +11,8 @@ if TYPE_CHECKING:
 LONGEST_SECONDS = 60.0
 
 
-def wait_until_linked(config: Settings, check: Callable[[], None]) -> tuple[int, int]:
-    """Wait, but not for long, until no article waits for the linker; returns how many stories there are, and who waits.
-
-    `check` is called now and then, and may raise.
-    """
+def wait_until_linked(config: Settings) -> tuple[int, int]:
+    """Wait, but not for long, until no article waits for the linker; returns how many stories there are, and who waits."""
     from sqlalchemy import func, select
 
     from worker.store.engine import make_engine
@@ -26,7 +22,6 @@ def wait_until_linked(config: Settings, check: Callable[[], None]) -> tuple[int,
     engine = make_engine(config, pooled=False)
     deadline = time.monotonic() + LONGEST_SECONDS
     while True:
-        check()
         with engine.connect() as connection:
             waiting = pending_count(connection)
             if not waiting or time.monotonic() > deadline:

@@ -1,75 +1,40 @@
-"""`copydesk`: one file a command; here they come together, with the exit codes."""
+"""The entry point of the program: it handles signals first, and loads everything else after that."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from importlib import import_module
-from typing import Any, NoReturn
 
-import typer
-
-from worker.cli.exits import Exit, leave
-
-app = typer.Typer(
-    name="copydesk",
-    help="Takes raw copy from crawlers, checks it, completes it, ties it to other stories and stores it.",
-    epilog="Start with: copydesk ingest schemas/examples/valid",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-_COMMANDS = (
-    "ingest",
-    "up",
-    "worker",
-    "submit",
-    "check",
-    "status",
-    "tail",
-    "sources",
-    "explain",
-    "stories",
-    "similar",
-    "dead",
-    "retract",
-    "lane",
-    "repair",
-    "reprocess",
-    "audit",
-    "health",
-    "db",
-    "metrics",
-    "console",
-    "schema",
-)
-for _name in _COMMANDS:
-    import_module(f"worker.cli.{_name}").register(app)
+_SERVICES = ("up", "worker")
+_OK, _INTERRUPTED = 0, 130
 
 
-def main() -> NoReturn:
-    """The entry point of the program."""
+def main() -> None:
+    """Run the command of `sys.argv` and end this process with its exit code. A signal ends a service well: with 0."""
+    is_service = len(sys.argv) > 1 and sys.argv[1] in _SERVICES
+    interrupted = _OK if is_service else _INTERRUPTED
+    # While modules are loaded nothing is started that would stay, and an exception inside an import would be printed.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(interrupted))
+    from worker import interrupts
+    from worker.cli.app import run
+    from worker.cli.exits import leave, leave_at_once
+
+    if not is_service:  # services have handlers of their own, and a worker forks
+        interrupts.end_in_time(lambda: leave_at_once(interrupted))
+    code = interrupted
     try:
-        run()
-    except SystemExit as ended:
-        leave(int(ended.code or 0))
-
-
-def run(arguments: list[str] | None = None) -> NoReturn:
-    """Run a command. Raises SystemExit with one of `Exit`."""
-    try:
-        code: Any = app(args=arguments, standalone_mode=False)
+        try:
+            interrupts.raise_once()
+            run()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        finally:
+            interrupts.finish()
     except KeyboardInterrupt:
-        code = Exit.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = Exit.OK
-    except Exception as error:  # noqa: BLE001  the last place: every failure becomes a sentence and a code
-        from worker.cli.failures import explain_failure
-
-        code = explain_failure(error)
-    sys.exit(int(code or 0))
+        code = interrupted
+    leave(interrupted if interrupts.was_received() else code)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ def worker(
 
     config = settings()
     logs.configure_for(config)
+    if not supervised:
+        from worker.runtime.restarter import end_with_supervisor
+
+        end_with_supervisor()
     checked = _begin_in_a_child(lambda: _check_servers(config, strict=strict))
     if supervised:
         if code := checked():
@@ -76,9 +80,29 @@ def _begin_in_a_child(work: Callable[[], None]) -> Callable[[], int]:
 
     What the checks load (Alembic above all, 11 MB) would otherwise be in every pool process.
     """
+    import atexit
+    import contextlib
     import os
+    import signal
 
-    if child := os.fork():
-        return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    from worker.interrupts import deferred
+
+    with deferred():
+        child = os.fork()
+        if child:
+
+            def end() -> None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+
+            atexit.register(end)  # for an interrupt before it is done
+
+    def wait() -> int:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        atexit.unregister(end)
+        return code
+
+    if child:
+        return wait
     work()
     leave(0)

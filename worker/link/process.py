@@ -1,4 +1,4 @@
-"""The linker as a process: `python -m worker.link.process`, one beside each worker, of which one leads.
+"""The linker as a process: `python -m worker.link.process [PARENT]`, one beside each worker, of which one leads.
 
 A process and not a thread of the worker: its arithmetic would hold up the dispatcher (one interpreter lock), its memory
 would be copied into the pool's children, and what a worker's memory limit is meant for should not be this.
@@ -120,14 +120,16 @@ class LinkLoop:
 
 
 def main() -> None:
-    """Link until SIGTERM, SIGINT, or the end of the worker that started this."""
+    """Link until SIGTERM, SIGINT, or the end of the worker that started this, whose process id is the argument: it may
+    have ended before this line is reached.
+    """
     config = settings()
     logs.configure(form=config.log_format, level=config.log_level)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     began = time.monotonic()
-    LinkLoop(config, ended).run(parent=os.getppid())
+    LinkLoop(config, ended).run(parent=int(sys.argv[1]) if sys.argv[1:] else os.getppid())
     log.debug("The linker ends", seconds=round(time.monotonic() - began, 1))
 
 

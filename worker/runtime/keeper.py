@@ -28,7 +28,7 @@ from worker.intake.tally import Counts, Tally
 from worker.observe.logs import get_logger
 from worker.runtime.dispatcher import Dispatcher, DispatchLoop
 from worker.runtime.guard import Guard
-from worker.runtime.mending import StuckChildren, give_back, orphaned, restart_consumer, restart_process, stop_warmly
+from worker.runtime.mending import StuckChildren, give_back, restart_consumer, restart_process
 from worker.runtime.request import Loss, is_gone, losses
 from worker.runtime.watchdog import Remedy, Seen, Watchdog
 from worker.settings import Settings, settings
@@ -120,9 +120,6 @@ class KeeperLoop(threading.Thread):
 
     def _watch(self) -> None:
         """Restart what hangs; only while Redis answers, else there is another cause."""
-        if orphaned():
-            log.error("The supervisor of this worker is gone", next="it stops")
-            stop_warmly()
         self._stuck.end(self._controller)
         loop = self._dispatcher()
         if loop is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -49,7 +50,8 @@ class LinkerChild(threading.Thread):
         self._process = self._spawn()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-m", "worker.link.process"], stdin=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "worker.link.process", str(os.getpid())]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def run(self) -> None:
         backoff, began = 0.5, time.monotonic()

@@ -16,7 +16,6 @@ from worker.intake.connect import connect
 from worker.intake.stream import GROUP, LeaseQueue
 from worker.observe.logs import get_logger
 from worker.runtime.request import is_child, is_gone
-from worker.runtime.restarter import SUPERVISOR
 from worker.settings import INTERNAL_LANE, Settings
 
 log = get_logger("worker")
@@ -64,17 +63,6 @@ class StuckChildren:
                     log.error("A pool process does not take up its batch", worker=str(process.pid), next="it is killed")
                     _kill(process.pid)
         self._since = waiting
-
-
-def orphaned() -> bool:
-    """Whether the supervisor that would restart this process is gone."""
-    supervisor = os.environ.get(SUPERVISOR)
-    return supervisor is not None and str(os.getppid()) != supervisor
-
-
-def stop_warmly() -> None:
-    """As SIGTERM from outside does."""
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def give_back(config: Settings, main: int, names: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -26,6 +27,8 @@ _WELL_SECONDS = 60.0
 _ORPHAN_SECONDS = 2.0
 _MOST_FAILED_STARTS = 5
 _START_SECONDS = 10.0
+_PARENT_POLL_SECONDS = 0.5
+_ORPHAN_STOP_SECONDS = 10.0
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -47,7 +50,7 @@ class Restarter:
             code = self._run_once()
             lived = time.monotonic() - started
             if self._stopping is not None:
-                return 0 if code in (0, -self._stopping) else code
+                return 0 if code in (0, -self._stopping, -signal.SIGTERM) else code
             failed_starts = failed_starts + 1 if lived < _START_SECONDS else 0
             if failed_starts >= _MOST_FAILED_STARTS:
                 log.error("The worker does not start", error=f"exit code {code}, {failed_starts} times in a row")
@@ -88,3 +91,22 @@ def _end_orphans(group: int) -> None:
             os.killpg(group, 0)
             time.sleep(0.05)
         os.killpg(group, signal.SIGKILL)
+
+
+def end_with_supervisor() -> None:
+    """Stop this worker when the process that would restart it is gone, killed perhaps: warmly, and after ten seconds by
+    killing its session, whatever it waits for (a start-up, Redis, its pool). Does nothing where nobody supervises it.
+    """
+    supervisor = os.environ.get(SUPERVISOR)
+    if supervisor is not None:
+        threading.Thread(target=_watch_parent, args=(int(supervisor),), name="copydesk-supervisor", daemon=True).start()
+
+
+def _watch_parent(supervisor: int) -> None:
+    while os.getppid() == supervisor:
+        time.sleep(_PARENT_POLL_SECONDS)
+    log.error("The supervisor of this worker is gone", next="it stops")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_ORPHAN_STOP_SECONDS)
+    log.error("The worker does not stop", next="it is killed with its pool; what that held comes back after its lease")
+    os.killpg(0, signal.SIGKILL)  # whoever supervises it started it in a session of its own

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
-from types import FrameType, TracebackType
+from types import TracebackType
 
 from worker.intake.connect import connect
 from worker.intake.stream import LeaseQueue
+from worker.interrupts import deferred
 from worker.observe.logs import get_logger
 from worker.operate.checks import enforce
 from worker.runtime.embedded import EmbeddedValkey
+from worker.runtime.restarter import SUPERVISOR
 from worker.settings import Settings
 from worker.store.engine import make_engine
 from worker.store.migrate import upgrade
@@ -39,16 +41,12 @@ class Desk:
         self._worker_log = worker_log
         self._worker: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
-        self.interrupted = False
         self.failed_starts = 0
         """How often in a row the worker ended within seconds of its start."""
         self._watch: threading.Thread | None = None
 
     def __enter__(self) -> Desk:
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            # SIGTERM ends like Ctrl-C, so that nothing that was started stays behind.
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self._interrupt)
+        atexit.register(self.stop)  # whatever an interrupt breaks off, this is done
         try:
             self._start()
         except BaseException:
@@ -61,15 +59,6 @@ class Desk:
     ) -> None:
         self.stop()
 
-    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        self.interrupted = True
-        raise KeyboardInterrupt
-
-    def check_interrupted(self) -> None:
-        """Raise KeyboardInterrupt again, should the first have been lost in a destructor, where Python swallows it."""
-        if self.interrupted:
-            raise KeyboardInterrupt
-
     def _start(self) -> None:
         self._settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._valkey is not None:
@@ -81,9 +70,9 @@ class Desk:
         # A store that nobody else administers is migrated here; a configured one too on its first use (it is empty).
         upgrade(self._settings, only_if_empty=self._settings.database_url is not None)
         self._check()
-        self.check_interrupted()
         if self._with_worker:
-            self._worker = self._spawn()
+            with deferred():
+                self._worker = self._spawn()
             self._watch = threading.Thread(target=self._restart_when_it_dies, daemon=True)
             self._watch.start()
 
@@ -98,7 +87,8 @@ class Desk:
         engine.dispose()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "COPYDESK_DATA_DIR": str(self._settings.data_dir.absolute())}
+        environment = {**os.environ, "COPYDESK_DATA_DIR": str(self._settings.data_dir.absolute()),
+                       SUPERVISOR: str(os.getpid())}  # fmt: skip
         command = [sys.executable, "-m", "worker.cli.main", "worker", "--no-supervised"]
         if self._worker_log is None:
             return subprocess.Popen(command, env=environment, start_new_session=True)
@@ -126,7 +116,11 @@ class Desk:
                 self._worker = self._spawn()
 
     def stop(self) -> None:
-        """Stop the worker warmly, then the server; only what was started here."""
+        """Stop the worker warmly, then the server; only what was started here. An interrupt changes nothing."""
+        with deferred():
+            self._stop()
+
+    def _stop(self) -> None:
         self._ended.set()
         if self._watch is not None:
             self._watch.join(timeout=5)
@@ -140,3 +134,4 @@ class Desk:
         self._worker = None
         if self._valkey is not None:
             self._valkey.stop()
+        atexit.unregister(self.stop)

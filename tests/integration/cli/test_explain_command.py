@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from worker.cli import main
+from worker.cli import app as main
 from worker.settings import settings
 
 

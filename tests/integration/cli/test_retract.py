@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.store.desk import work
-from worker.cli import main
+from worker.cli import app as main
 from worker.intake.stream import Claimed
 from worker.settings import settings
 from worker.store import migrate

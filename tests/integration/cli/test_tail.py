@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from worker.cli import main
+from worker.cli import app as main
 from worker.intake.feed import publish
 from worker.settings import settings
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.integration.link.newsroom import entries, finish, fresh_store, invent, new_linker, store
-from worker.cli.main import run
+from worker.cli.app import run
 from worker.link.ties import THRESHOLD
 from worker.operate.similar import similar
 from worker.store.tables import articles, links

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from tests.servers import Valkey
-from worker.cli import main
+from worker.cli import app as main
 from worker.cli.exits import Exit
 from worker.settings import settings
 

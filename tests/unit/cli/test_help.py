@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from tests.servers import ROOT
-from worker.cli.main import app
+from worker.cli.app import app
 
 # These act, serve or are followed by eye; what they say is no data.
 ACTING = {
@@ -85,6 +85,6 @@ def test_completion_names_the_commands():
         "COMP_WORDS": "copydesk s",
         "COMP_CWORD": "1",
     }
-    run = subprocess.run([sys.executable, "-c", "import sys; sys.argv = ['copydesk']; from worker.cli.main import run; run()"], env=environment, capture_output=True, text=True,
+    run = subprocess.run([sys.executable, "-c", "import sys; sys.argv = ['copydesk']; from worker.cli.main import main; main()"], env=environment, capture_output=True, text=True,
                          check=False, timeout=120)  # fmt: skip
     assert {"status", "sources", "submit"} <= set(run.stdout.split()), run.stdout + run.stderr
