@@ -28,7 +28,7 @@ _ORPHAN_SECONDS = 2.0
 _MOST_FAILED_STARTS = 5
 _START_SECONDS = 10.0
 _PARENT_POLL_SECONDS = 0.5
-_ORPHAN_STOP_SECONDS = 10.0
+_ORPHAN_STOP_SECONDS = 5.0
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -94,7 +94,7 @@ def _end_orphans(group: int) -> None:
 
 
 def end_with_supervisor() -> None:
-    """Stop this worker when the process that would restart it is gone, killed perhaps: warmly, and after ten seconds by
+    """Stop this worker when the process that would restart it is gone, killed perhaps: warmly, and after five seconds by
     killing its session, whatever it waits for (a start-up, Redis, its pool). Does nothing where nobody supervises it.
     """
     supervisor = os.environ.get(SUPERVISOR)

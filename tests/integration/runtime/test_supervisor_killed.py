@@ -1,0 +1,133 @@
+"""A worker whose supervisor was killed ends by itself within seconds, whatever it is at; so do its pool and its linker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Background, Valkey, copydesk, processes_naming, until
+from worker.intake.presence import workers
+
+SECONDS = 30
+"""It is five for the worker and some more for its pool, on a machine that is busy."""
+
+
+@pytest.fixture
+def server():
+    """A Valkey of the test's own, because it is stopped and killed."""
+    server = Valkey()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start(server, tmp_path):
+    """`start()`: a supervised worker, and the mark that its processes have in their environment."""
+    settings = {"COPYDESK_REDIS_URL": server.url, "COPYDESK_DATA_DIR": str(tmp_path)}
+    assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
+    running = []
+
+    def start():
+        mark = uuid.uuid4().hex
+        running.append((Background("worker", "--concurrency", "1", cwd=tmp_path, TRIAL=mark, **settings), mark))
+        return running[-1]
+
+    yield start
+    for run, mark in running:
+        run.process.kill()
+        run.process.wait()
+        for pid in processes_naming(mark):
+            os.kill(pid, signal.SIGKILL)
+
+
+def until_it_consumes(server):
+    with server.client() as client:
+        until(lambda: any(worker.is_consuming for worker in workers(client)), what="it consumes")
+
+
+def all_end(run, mark):
+    run.process.kill()
+    run.process.wait()
+    until(lambda: not processes_naming(mark), seconds=SECONDS, what="nothing is left", every=0.2)
+
+
+@pytest.mark.parametrize("redis", ["there", "killed", "stopped"])
+def test_while_redis_is(redis, start, server):
+    run, mark = start()
+    until_it_consumes(server)
+    if redis == "killed":
+        server.kill()
+        time.sleep(1)
+    elif redis == "stopped":
+        server.signal(signal.SIGSTOP)
+        time.sleep(1)
+    try:
+        all_end(run, mark)
+    finally:
+        if redis == "stopped":
+            server.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("redis", ["there", pytest.param("stopped", marks=pytest.mark.long)])
+def test_while_the_worker_starts(redis, after, start, server):
+    run, mark = start()
+    until(lambda: _workers(mark), what="the worker is started", every=0.005)
+    if redis == "stopped":
+        server.signal(signal.SIGSTOP)
+    try:
+        time.sleep(after)
+        all_end(run, mark)
+    finally:
+        server.signal(signal.SIGCONT)
+
+
+def test_while_it_hangs_in_its_stop(start, server):
+    """It was told to stop already, and its supervisor is killed because that takes too long."""
+    run, mark = start()
+    until_it_consumes(server)
+    with server.client() as client:
+        (pool,) = (process.pid for worker in workers(client) for process in worker.pool)
+    os.kill(pool, signal.SIGSTOP)
+    run.process.send_signal(signal.SIGTERM)
+    time.sleep(1)
+    all_end(run, mark)
+
+
+def test_with_the_main_process_at_the_same_moment(start, server):
+    run, mark = start()
+    until_it_consumes(server)
+    (main,) = _workers(mark)
+    os.kill(main, signal.SIGKILL)
+    all_end(run, mark)
+
+
+def test_an_all_in_one_that_is_killed_leaves_no_worker(tmp_path):
+    mark = uuid.uuid4().hex
+    with Background("up", cwd=tmp_path, TRIAL=mark) as up:
+        up.says("The worker is ready")
+        up.process.kill()
+        up.process.wait()
+        until(lambda: not _workers(mark), seconds=SECONDS, what="its worker is gone", every=0.2)
+    for pid in processes_naming(mark):  # its Valkey is found by the next owner
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not processes_naming(mark), seconds=SECONDS, what="nothing is left")
+
+
+def _workers(mark: str) -> list[int]:
+    """The main processes of workers: those that lead their session and were started without supervision."""
+    return [pid for pid in processes_naming(mark)
+            if b"--no-supervised" in _command(pid) and os.getsid(pid) == pid]  # fmt: skip
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
