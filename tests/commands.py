@@ -63,13 +63,14 @@ class Commands:
                                          stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
-        atexit.register(self._stop)
+        atexit.register(self.stop)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+            self._process = None
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 COMMANDS = Commands()

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from tests import leftovers
+from tests.commands import COMMANDS
 from tests.servers import Postgres, Valkey
 
 
@@ -28,6 +29,7 @@ def pytest_configure(config):
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session):
     ended = yield
+    COMMANDS.stop()
     leftovers.fail_if_any(session)
     return ended
 

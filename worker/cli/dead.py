@@ -206,7 +206,10 @@ def _in_editor(raw: bytes) -> bytes:
     with tempfile.TemporaryDirectory(prefix="copydesk-") as folder:
         path = Path(folder) / "document.md"
         path.write_bytes(raw)
-        _run([*editor, str(path)])
+        try:
+            _run([*editor, str(path)])
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise typer.BadParameter(f"the editor {editor[0]!r} failed ({error}): set EDITOR") from error
         return path.read_bytes()
 
 
