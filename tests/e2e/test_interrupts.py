@@ -76,7 +76,8 @@ class Trial:
                 took = time.monotonic() - began
                 log.seek(0)
                 text = log.read().decode("utf-8", "replace")
-                left = _left(mark)
+                # Valkey writes its title over its environment; its folder is in the title.
+                left = _left(mark if settings else str(folder))
                 for pid in left:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)

@@ -115,9 +115,9 @@ def test_an_all_in_one_that_is_killed_leaves_no_worker(tmp_path):
         up.process.kill()
         up.process.wait()
         until(lambda: not _workers(mark), seconds=SECONDS, what="its worker is gone", every=0.2)
-    for pid in processes_naming(mark):  # its Valkey is found by the next owner
+    for pid in processes_naming(str(tmp_path)):  # its Valkey is found by the next owner
         os.kill(pid, signal.SIGTERM)
-    until(lambda: not processes_naming(mark), seconds=SECONDS, what="nothing is left")
+    until(lambda: not processes_naming(str(tmp_path)), seconds=SECONDS, what="nothing is left")
 
 
 def _workers(mark: str) -> list[int]:
