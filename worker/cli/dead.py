@@ -115,6 +115,7 @@ def _as_json(letter: Any) -> dict[str, Any]:
 
 def _one(engine: Engine, id_: int) -> tuple[Any, bytes | None, bytes]:
     """The letter, its whole raw bytes if they were kept, and what there is of them to show."""
+    from worker.operate.replay import document_of
     from worker.store import dead
 
     with engine.connect() as connection:
@@ -123,7 +124,10 @@ def _one(engine: Engine, id_: int) -> tuple[Any, bytes | None, bytes]:
             raise typer.BadParameter(f"there is no dead letter {id_}")
         row = dead.raw_of(connection, [letter.raw_sha256]).get(letter.raw_sha256)
     shown = bytes(row.bytes) if row is not None else b""
-    return letter, shown if row is not None and row.size == len(shown) else None, shown
+    if row is None or row.size != len(shown):
+        return letter, None, shown
+    document = document_of(letter, shown)
+    return letter, document, document
 
 
 def show(id_: Annotated[int, typer.Argument(metavar="ID")], json_: Json = False) -> int:
