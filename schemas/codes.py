@@ -84,6 +84,15 @@ _ERRORS = (
     ("retract_what", "The retraction does not say of what.", "Give key: the document's key or URL."),
     ("bad_reply_to", "The entry's reply_to is not a stream for replies.",
      "Let it begin with replies: and have at most 200 characters."),
+    # a message on Celery's queue
+    ("not_a_task", "A message on Celery's queue is no task that can be read.",
+     "Send documents with XADD, or the task copydesk.submit as JSON."),
+    ("unknown_task", "A message on Celery's queue asks for a task that is not known.",
+     "Send the task copydesk.submit."),
+    ("bad_task_arguments", "The task copydesk.submit does not take these arguments.",
+     "Give raw as text (or raw_base64), and source, key, op, reply_to, lane as text or not at all."),
+    ("task_option", "The task copydesk.submit was sent with an option that documents cannot have.",
+     "Send it when it is due, without expires, eta, countdown, link or chain."),
 )  # fmt: skip
 
 _WARNINGS = (
@@ -129,6 +138,9 @@ ENVELOPE_CODES = frozenset({
     "bad_traceparent",
 })  # fmt: skip
 """Codes of the stream entry around a document, which `check` on a file cannot meet."""
+
+CELERY_CODES = frozenset({"not_a_task", "unknown_task", "bad_task_arguments", "task_option"})
+"""Codes of a message on Celery's queue, which `check` on a file cannot meet."""
 
 WORKER_CODES = frozenset({"poison", "internal_error", "heat_differs"})
 """Codes that say something of the worker's run, not of the text."""

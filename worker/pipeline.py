@@ -125,6 +125,8 @@ def open_entry(batch: Batch, entry: Claimed) -> Version:
         problems=problems,
     )
     raw = entry.fields.get(b"raw", b"")
+    if batch.lane == INTERNAL_LANE and b"problem" in entry.fields:
+        return _open_misfit(version, entry.fields)
     if batch.lane == INTERNAL_LANE:
         _continue_replay(version, entry.fields)
     if entry.truncated:
@@ -143,6 +145,20 @@ def open_entry(batch: Batch, entry: Claimed) -> Version:
     elif entry.attempts >= batch.max_attempts:
         tried = batch.evidence.get(entry.id, f"Reading it ended {entry.attempts} processes. It is not tried again.")
         version.problems = (*version.problems, problem("poison", tried))
+    return version
+
+
+def _open_misfit(version: Version, fields: Mapping[bytes, bytes]) -> Version:
+    """A message of Celery's queue that is no document: rejected with the problem that the worker found when it came."""
+    try:
+        found = Problem.model_validate_json(fields[b"problem"])
+        version.raw = fields.get(b"raw", b"")
+        version.raw_size = int(fields.get(b"raw_size", len(version.raw)))
+        digest = bytes.fromhex(fields.get(b"sha256", b"").decode("ascii"))
+    except ValueError:
+        found, digest = problem("internal_error", "An entry of the internal lane is not ours."), b""
+    version.sha256 = digest or hashlib.sha256(version.raw).digest()
+    version.problems = (found, *(known for known in version.problems if known.code != "unknown_entry_field"))
     return version
 
 

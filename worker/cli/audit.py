@@ -28,7 +28,8 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     require_desk(config)
     with Desk(config, with_worker=False), connect(config.redis) as client:
         engine = make_engine(config, pooled=False)
-        lanes = figures(config, client, engine)["lanes"]
+        found = figures(config, client, engine)
+        lanes = [*found["lanes"], found["internal"]]
         for lane in lanes:
             # Entries that were deleted otherwise look the same, and are told as what vanished.
             behind = store_behind(client, engine, lane["lane"]) if not lane["missing"] else None

@@ -27,6 +27,7 @@ Since = Annotated[str | None, typer.Option(help="only later than: 2h, 3d, or a t
 Text = Annotated[str | None, typer.Option(help="only with this text in the key, the receipt id or the problems")]
 Yes = Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines")]
+_SHOWN_BYTES = 4096  # of a message that was kept; `--json` has all of it
 
 _EDITOR_STOP_SECONDS = 2.0
 
@@ -117,6 +118,7 @@ def _as_json(letter: Any) -> dict[str, Any]:
 
 def _one(engine: Engine, id_: int) -> tuple[Any, bytes | None, bytes]:
     """The letter, its whole raw bytes if they were kept, and what there is of them to show."""
+    from worker.operate.replay import document_of
     from worker.store import dead
 
     with engine.connect() as connection:
@@ -125,14 +127,19 @@ def _one(engine: Engine, id_: int) -> tuple[Any, bytes | None, bytes]:
             raise typer.BadParameter(f"there is no dead letter {id_}")
         row = dead.raw_of(connection, [letter.raw_sha256]).get(letter.raw_sha256)
     shown = bytes(row.bytes) if row is not None else b""
-    return letter, shown if row is not None and row.size == len(shown) else None, shown
+    if row is None or row.size != len(shown):
+        return letter, None, shown
+    document = document_of(letter, shown)
+    return letter, document, document
 
 
 def show(id_: Annotated[int, typer.Argument(metavar="ID")], json_: Json = False) -> int:
     """Show a dead letter: where it came from, its problems with line and caret, and what was done to it."""
+    from schemas.codes import CELERY_CODES
     from schemas.problem import Problem
     from worker.cli.show import plain, print_json
     from worker.document.explain import render
+    from worker.operate.hidden import show as redact
     from worker.store import dead
 
     engine = _engine()
@@ -149,6 +156,9 @@ def show(id_: Annotated[int, typer.Argument(metavar="ID")], json_: Json = False)
     )
     for found in letter.problems:
         typer.echo("\n".join(plain(line) for line in render(raw, Problem(**found)).splitlines()) + "\n")
+    if letter.code in CELERY_CODES:
+        # No line of it is at fault, so its beginning is shown.
+        typer.echo("\n".join(plain(line) for line in redact(raw[:_SHOWN_BYTES]).text.splitlines()) + "\n")
     for action in actions:
         reason = f": {plain(action.reason)}" if action.reason else ""
         typer.echo(f"{action.at:%Y-%m-%d %H:%M:%S} {action.action} by {plain(action.who)}{reason}")

@@ -84,7 +84,7 @@ def _once(config: Settings) -> dict[str, Any]:
             later = of_redis(config, client, Recent(client))
             before, lanes = found["lanes"], later["lanes"]
             measure(lanes, before, time.monotonic() - began)
-            found.update({name: later[name] for name in ("lanes", "sum", "outcomes")})
+            found.update({name: later[name] for name in ("lanes", "internal", "sum", "outcomes")})
     return found
 
 
@@ -103,6 +103,13 @@ def _print(found: dict[str, Any]) -> None:
         out.print(f"{found['behind']:,} articles are of an older pipeline: copydesk reprocess --behind", soft_wrap=True)
     for work in found["enriching"]:
         out.print(_work(work), soft_wrap=True)
+    internal = found["internal"]
+    if internal["added"]:
+        out.print(
+            f"Internal lane (replays, reprocessing, messages kept from Celery's queue): {internal['added']:,} added, "
+            f"{internal['settled']:,} with an outcome, {internal['backlog']:,} waiting",
+            soft_wrap=True,
+        )
 
 
 def _work(work: dict[str, Any]) -> str:

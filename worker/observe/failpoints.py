@@ -43,7 +43,7 @@ POINTS: dict[str, str] = {
     "ingest.replied": "the replies are sent, nothing is settled",
     "ingest.settled": "the entries are gone from the stream, nothing is counted",
     "ingest.released": "the store could not be used and the entries are given back",
-    "submit.added": "a Celery-style producer's document is on the stream, its task not done",
+    "submit.added": "a Celery-style producer's document is on the stream",
     "replay.recorded": "an operator's replay of a dead letter is on record, not on the stream",
     "replay.sent": "the replay is on the internal lane",
     "retract.sent": "an operator's retraction is on the stream",

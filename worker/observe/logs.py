@@ -106,6 +106,7 @@ def configure(*, form: str = "auto", level: str = "info", stream: Any = None) ->
     )
     handler = OncePerMinute(stream)
     handler.setFormatter(formatter)
+    handler.addFilter(_without_messages)
     root = logging.getLogger()
     for old in root.handlers:
         if isinstance(old, OncePerMinute):
@@ -131,6 +132,17 @@ def configure(*, form: str = "auto", level: str = "info", stream: Any = None) ->
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+_SHOW_MESSAGES = ("kombu", "celery.worker.pidbox", "celery.worker.control")
+
+
+def _without_messages(record: logging.LogRecord) -> bool:
+    """Leave only the sentence of lines whose values and tracebacks show messages: whoever reaches Redis may write those."""
+    if record.name.startswith(_SHOW_MESSAGES):
+        record.msg, record.args = str(record.msg).partition("%")[0].rstrip(" :("), ()
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

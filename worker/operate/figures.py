@@ -18,7 +18,7 @@ from worker.intake.tally import Minute, Tally
 from worker.operate.lanes import fault, server_ms, vanished
 from worker.operate.minutes import Flow, drain_seconds, flow
 from worker.operate.servers import database_health, redis_health
-from worker.settings import Settings
+from worker.settings import INTERNAL_LANE, Settings
 from worker.store import read
 from worker.store.work import pending_work
 
@@ -68,6 +68,8 @@ def of_redis(settings: Settings, client: redis.Redis, recent: Recent) -> dict[st
     at_work = presence.workers(client)
     return {
         "lanes": lanes,
+        # Replays, reprocessing and what was kept of Celery's queue; counted apart from what producers submitted.
+        "internal": _lane(client, INTERNAL_LANE, minutes, now, None),
         "sum": {name: sum(lane[name] for lane in lanes) for name in ("added", "settled", "backlog", "missing")},
         # The store's own count would be a walk through all receipts, of which the old ones are gone besides.
         "outcomes": dict(sum((Counter(lane["outcomes"]) for lane in lanes), Counter[str]())),

@@ -13,7 +13,7 @@ from schemas.problem import Problem
 from worker.document.limits import Limits
 from worker.document.validate import read
 from worker.operate.hidden import Shown, show
-from worker.operate.replay import can_be_replayed, problems_now, replay
+from worker.operate.replay import can_be_replayed, document_of, problems_now, replay
 from worker.store import dead
 
 
@@ -27,9 +27,9 @@ class Letter:
 
     row: Row[Any]
     kept: bytes
-    """All of it, or of one beyond the size limit its beginning."""
+    """All of it, or of one beyond the size limit its beginning. Of a message of Celery's queue: the document in it."""
     size: int
-    """Bytes that were sent."""
+    """Bytes that were sent, of the document where `kept` is one that was in a message."""
     actions: list[Row[Any]]
 
     @property
@@ -64,7 +64,9 @@ def letter(engine: Engine, id_: int) -> Letter | None:
             return None
         raw = dead.raw_of(connection, [row.raw_sha256]).get(row.raw_sha256)
         actions = dead.actions_of(connection, id_)
-    return Letter(row, bytes(raw.bytes) if raw is not None else b"", int(raw.size) if raw is not None else 0, actions)
+    kept, size = (bytes(raw.bytes), int(raw.size)) if raw is not None else (b"", 0)
+    document = document_of(row, kept) if size == len(kept) else kept
+    return Letter(row, document, size - len(kept) + len(document), actions)
 
 
 def check(found: Letter, text: bytes, limits: Limits) -> list[Problem]:

@@ -16,6 +16,7 @@ from schemas.codes import ENVELOPE_CODES, WORKER_CODES
 from schemas.problem import Problem, Severity
 from worker.document.limits import Limits
 from worker.document.validate import read
+from worker.intake.task_message import document_in
 from worker.observe.failpoints import failpoint
 from worker.settings import INTERNAL_LANE
 from worker.store import dead
@@ -49,10 +50,16 @@ def letters(engine: Engine, wanted: dead.Filter) -> Iterator[tuple[Row[Any], byt
             raws = dead.raw_of(connection, (letter.raw_sha256 for letter in page))
         for letter in page:
             row = raws.get(letter.raw_sha256)
-            yield letter, bytes(row.bytes) if row is not None and len(row.bytes) == row.size else None
+            is_whole = row is not None and len(row.bytes) == row.size
+            yield letter, document_of(letter, bytes(row.bytes)) if row is not None and is_whole else None
         if len(page) < _PAGE:
             return
         after = page[-1].id
+
+
+def document_of(letter: Row[Any], kept: bytes) -> bytes:
+    """What people read and mend of the bytes that were kept: of a message of Celery's queue the document in it."""
+    return document_in(kept) if letter.lane == INTERNAL_LANE and not letter.edits else kept
 
 
 def can_be_replayed(letter: Row[Any], raw: bytes | None) -> bool:

@@ -1,8 +1,9 @@
 """Celery's Redis transport, made to survive whatever lies on its keys.
 
 Kombu takes every message on its list for its own: raw text, `[]`, `null`, a truncated envelope or one without an id ends
-the worker's main process or sends it into endless reconnects (12 forms, measured). Here such a message is dropped with
-a log line. No document is in danger: Celery carries claim checks only.
+the worker's main process or sends it into endless reconnects (12 forms, measured). Here `task_door` reads each message of
+the task queue before kombu does; only claim checks, rebuilt from their checked parts, reach Celery. Messages for Celery's
+own queues (replies to control commands) that cannot be used are dropped. No line logs what a message says.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from kombu.utils.json import dumps, loads
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from worker.observe.logs import get_logger
+from worker.runtime import task_door
+from worker.settings import settings
 
 log = get_logger("worker")
 
@@ -81,12 +84,13 @@ class QoS(redis.QoS):
                     key_of = functools.partial(
                         channel._q_for_pri, pri=channel._get_message_priority(message, reverse=False)
                     )
-                except _NO_JSON as error:
-                    _dropped(repr(error))
+                except _NO_JSON:
+                    task_door.keep(kept, settings())
                     continue
                 for queue in routes[exchange, routing_key]:
                     pipe.rpush(key_of(queue), dumps(message))
             pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
+        task_door.place(client)
 
     @healing
     def append(self, message: Any, delivery_tag: Any) -> None:
@@ -102,11 +106,16 @@ class QoS(redis.QoS):
             super().restore_visible(*args, **options)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Put back what nobody acknowledged; what is no message is dropped, or it would be tried again for ever."""
+        """Put back what nobody acknowledged; what is no message is kept elsewhere, or it would be tried again forever."""
         try:
             super().restore_by_tag(tag, client, leftmost)
-        except (ValueError, TypeError, AttributeError) as error:
-            _dropped(error)
+        except (ValueError, TypeError, AttributeError):
+            channel: Any = self.channel
+            with channel.conn_or_acquire() as own:
+                garbage = own.hget(self.unacked_key, tag)
+                if garbage is not None:
+                    task_door.keep(garbage, settings())
+                    task_door.place(own)
             self._remove_from_indices(tag).execute()  # type: ignore[attr-defined]  # nor this
 
 
@@ -142,6 +151,7 @@ class Channel(redis.Channel):
     _purge = healing(redis.Channel._purge)
 
     def _receive_one(self, c: Any) -> Any:
+        """Read one broadcast. Kombu's own logs what cannot be read, with what it says."""
         return super()._receive_one(_Bounded(c))  # type: ignore[misc]  # the stubs do not know it
 
     @healing
@@ -154,25 +164,63 @@ class Channel(redis.Channel):
                 key = self._q_for_pri(queue, priority)  # type: ignore[attr-defined]  # the stubs do not know it
                 client.eval(_PUSH, 1, key, dumps(message))
 
-    def _brpop_read(self, **options: Any) -> Any:
-        try:
-            return super()._brpop_read(**options)  # type: ignore[misc]  # the stubs do not know it
-        except _NO_JSON as error:
-            _dropped(repr(error))
-            raise Empty from error
-        except ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
+    def _brpop_start(self, *args: Any, **options: Any) -> Any:
+        if task_door.has_waiting():
             with self.conn_or_acquire() as client:
-                mend_keys(client)
-            raise Empty from error
+                task_door.place(client)
+            if task_door.has_waiting():
+                return None
+        return super()._brpop_start(*args, **options)  # type: ignore[misc]  # the stubs do not know it
+
+    def _brpop_read(self, **options: Any) -> Any:
+        """Kombu's own, but each message of the task queue is sorted by its bytes, before anything decodes it."""
+        connection: Any = self.client.connection
+        try:
+            try:
+                popped = self.client.parse_response(connection, "BRPOP", **options)
+            except self.connection_errors:  # type: ignore[attr-defined]  # the stubs do not know it
+                connection.disconnect()
+                raise
+            except ResponseError as error:
+                if "WRONGTYPE" not in str(error):
+                    raise
+                with self.conn_or_acquire() as client:
+                    mend_keys(client)
+                raise Empty from error
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()  # type: ignore[attr-defined]  # the stubs do not know it
+        if not popped:
+            raise Empty
+        queue = bytes_to_str(popped[0]).rsplit(self.sep, 1)[0]
+        self._queue_cycle.rotate(queue)  # type: ignore[attr-defined]  # nor this
+        message = self._sorted(queue, popped[1])
+        if message is not None:
+            self.connection._deliver(message, queue)
+        return True
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
+        with self.conn_or_acquire() as client:
+            for priority in self.priority_steps:
+                item = client.rpop(self._q_for_pri(queue, priority))  # type: ignore[attr-defined]  # nor this
+                message = self._sorted(queue, item) if item else None
+                if message is not None:
+                    return message
+        raise Empty
+
+    def _sorted(self, queue: str, item: bytes) -> Any:
+        """The message in `item`, if it is Celery's to deliver."""
+        if queue == _QUEUE:
+            message = task_door.take(item, settings())
+            if task_door.has_waiting():
+                with self.conn_or_acquire() as client:
+                    task_door.place(client)
+            return message
         try:
-            return super()._get(queue)
+            return loads(bytes_to_str(item))
         except _NO_JSON as error:
-            _dropped(repr(error))
-            raise Empty from error
+            _dropped(type(error).__name__)
+            return None
 
     @healing
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
@@ -203,20 +251,17 @@ class Transport(redis.Transport):
     Channel = Channel
 
     def _deliver(self, message: Any, queue: Any) -> None:
-        fault = _fault(message, is_task=queue == "copydesk")
+        fault = _fault(message)
         if fault is not None:
             _dropped(fault)
             return
-        # Limits of a message's own would go unchecked into the pool's timers, stamps into its loop; ours has neither.
-        for name in ("timelimit", "stamped_headers", "stamps"):
-            (message.get("headers") or {}).pop(name, None)
         try:
             super()._deliver(message, queue)
         except Exception as error:
             # Kombu counts KeyError among the errors of a connection; here it is one of the message.
             if isinstance(error, (*self.connection_errors, *self.channel_errors)) and not isinstance(error, KeyError):
                 raise
-            _dropped(repr(error))
+            _dropped(type(error).__name__)
             self._forget(message["properties"]["delivery_tag"])
 
     def _forget(self, tag: str) -> None:
@@ -237,12 +282,12 @@ class SentinelTransport(Transport):
     Channel = SentinelChannel
 
 
-def _fault(message: Any, *, is_task: bool) -> str | None:
-    """What would make kombu or Celery stumble over `message`."""
+def _fault(message: Any) -> str | None:
+    """What would make kombu stumble over `message`, without a word of it."""
     if not isinstance(message, dict):
         return "not an object"
-    properties, headers = message.get("properties"), message.get("headers") or {}
-    if not isinstance(properties, dict) or not isinstance(headers, dict):
+    properties = message.get("properties")
+    if not isinstance(properties, dict) or not isinstance(message.get("headers") or {}, dict):
         return "no properties"
     if not isinstance(properties.get("delivery_tag"), str) or not isinstance(properties.get("delivery_info", {}), dict):
         return "no delivery tag"
@@ -254,15 +299,11 @@ def _fault(message: Any, *, is_task: bool) -> str | None:
             base64.b64decode(body, validate=True)
         except (binascii.Error, ValueError):
             return "a body that is not base64"
-    if is_task and not all(isinstance(headers.get(name), str) for name in ("task", "id")):
-        return "no task id"
     return None
 
 
-def _dropped(fault: object) -> None:
-    log.warning(
-        "A message on Celery's queue is not one of ours", error=str(fault), next="it is dropped; no document is in it"
-    )
+def _dropped(fault: str) -> None:
+    log.warning("A message of Celery's own cannot be used", error=fault, next="it is dropped; no document is in it")
 
 
 def register() -> None:
