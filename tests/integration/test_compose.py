@@ -25,7 +25,8 @@ TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 COMPOSE = yaml.safe_load(TEXT)
 SERVICES = COMPOSE["services"]
 PASSWORDS = {
-    f"{who.upper()}_PASSWORD": f"{who}s3cret" for who in ("crawler", "worker", "operator", "metrics", "flower", "postgres", "console")
+    f"{who.upper()}_PASSWORD": f"{who}s3cret"
+    for who in ("crawler", "worker", "operator", "metrics", "flower", "postgres", "console")
 }
 
 
