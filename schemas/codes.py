@@ -123,6 +123,8 @@ _WARNINGS = (
     ("key_too_long", "A field's name is too long; the field was left out.", "Shorten it."),
     ("too_many_problems", "The document has more problems than are listed.", "Mend those listed and check again."),
     ("unknown_entry_field", "The entry has a field that means nothing here.", "Check its spelling."),
+    ("nothing_to_retract", "No live document has this key, or shows this URL, under this source.",
+     "Check the key and the source; a document's own key always works."),
     ("bad_traceparent", "The traceparent is not in the W3C form; it was ignored.",
      "Send 00-<trace>-<span>-<flags>."),
 )  # fmt: skip
@@ -142,5 +144,5 @@ ENVELOPE_CODES = frozenset({
 CELERY_CODES = frozenset({"not_a_task", "unknown_task", "bad_task_arguments", "task_option"})
 """Codes of a message on Celery's queue, which `check` on a file cannot meet."""
 
-WORKER_CODES = frozenset({"poison", "internal_error", "heat_differs"})
+WORKER_CODES = frozenset({"poison", "internal_error", "heat_differs", "nothing_to_retract"})
 """Codes that say something of the worker's run, not of the text."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
+import urllib.request
 
+import celery
 import pytest
 import redis
 
-from tests.guarded import GuardedDesk
-from tests.servers import ROOT, VALID, environment, results, until
+from tests.guarded import GuardedDesk, free_port
+from tests.servers import ROOT, VALID, Background, environment, results, until
 from worker.intake.producer import Producer
+from worker.intake.tokens import remove_lasting_tokens
 from worker.settings import INTERNAL_LANE
 
 LARGEST = "18446744073709551615-18446744073709551615"
@@ -60,12 +64,23 @@ def test_a_crawler_with_plain_commands(desk, crawler):
         "SET documents x", "SET copydesk:slow-down 0", "SET once:other:x 1", "GET once:other:x", "GET documents", "LPUSH copydesk x",
         "EVAL return 0", "FCALL other 0", "FUNCTION FLUSH", "FLUSHALL", "KEYS *", "SCAN 0", "CONFIG GET *", "ACL LIST", "CLIENT LIST",
         "CLIENT KILL TYPE normal", "INFO", "SUBSCRIBE x", "PUBLISH x y", "SHUTDOWN", "MONITOR", "SAVE",
+        "CLIENT TRACKING ON BCAST", "CLIENT TRACKING ON REDIRECT 1", "CLIENT CACHING YES", "CLIENT TRACKINGINFO", "CLIENT GETREDIR",
+        "CLIENT INFO", "CLIENT UNBLOCK 1", "CLIENT PAUSE 1", "CLIENT NO-EVICT ON", "CLIENT REPLY OFF", "PSUBSCRIBE *", "SSUBSCRIBE x",
+        "SUBSCRIBE __keyspace@0__:documents", "PUBSUB CHANNELS", "XINFO GROUPS documents", "XINFO STREAM replies:worker:x",
+        "XRANGE replies:crawler:me - +", "XREAD STREAMS replies:crawler:me replies:other 0 0", "XREAD STREAMS articles 0",
+        "XREAD STREAMS copydesk:tail 0", "XREADGROUP GROUP copydesk me STREAMS documents >", "XPENDING documents copydesk",
+        "XCLAIM documents copydesk me 0 1-1", "XACK documents copydesk 1-1", "OBJECT ENCODING documents", "MEMORY USAGE documents",
+        "TYPE documents", "EXISTS documents", "TTL once:other:x", "DUMP documents", "COPY documents x",
+        "RANDOMKEY", "DBSIZE", "SORT documents", "MGET once:other:x", "MGET copydesk:maintained", "GETDEL once:crawler:x",
+        "SET replies:crawler:x 1", "EVAL_RO return 0", "EVALSHA 0 0", "FCALL_RO copydesk_submit 0", "FUNCTION LIST", "SCRIPT FLUSH",
+        "LATENCY LATEST", "SLOWLOG GET", "ACL WHOAMI", "ROLE", "REPLICAOF NO ONE", "SYNC", "MOVE documents 1", "SWAPDB 0 1", "WATCH documents",
+        "MULTI", "WAIT 0 0", "BLPOP copydesk 1", "LRANGE copydesk 0 -1",
     ],
 )  # fmt: skip
 def test_a_crawler_may_do_nothing_else(crawler, command):
     words = command.split()
-    if words[0] == "EVAL":
-        words = ["EVAL", "return 0", "0"]
+    if words[0].startswith("EVAL") and words[0] != "EVALSHA":
+        words = [words[0], "return 0", "0"]
     with pytest.raises(redis.exceptions.NoPermissionError):
         crawler.execute_command(*words)
 
@@ -77,6 +92,76 @@ def test_the_stored_function_gives_a_crawler_no_other_lane(desk, crawler):
         crawler.fcall("copydesk_submit", 1, "once:other:x", "documents", 600, 2, "raw", "x")
     with desk.client("operator") as operator:
         assert not operator.exists("other")
+
+
+def test_a_crawler_introduces_itself_as_clients_do(desk):
+    for protocol in (2, 3):
+        with redis.Redis.from_url(desk.url("crawler"), client_name="harbour", protocol=protocol) as client:
+            assert client.ping()
+            assert client.client_id() > 0
+            assert client.client_getname() in (b"harbour", "harbour")
+
+
+def test_tokens_that_would_stay_for_ever_are_removed(desk, crawler):
+    crawler.set("once:crawler:for-ever", "x" * 1000)
+    crawler.set("once:crawler:for-years", "x", ex=10**9)
+    crawler.set("once:crawler:mine", "x", ex=600)
+    with desk.client("worker") as worker:
+        assert remove_lasting_tokens(worker) == 2
+        assert worker.exists("once:crawler:mine") == 1
+        assert worker.exists("once:crawler:for-ever", "once:crawler:for-years") == 0
+
+
+METRICS_MAY_NOT = ("XADD documents * raw x", "XRANGE documents - +", "XREAD STREAMS documents 0", "XRANGE replies:crawler:x - +", "XDEL documents 1-1", "DEL documents", "SET copydesk:x 1",
+                   "GET once:crawler:x", "LPUSH copydesk x", "CONFIG GET *", "CLIENT TRACKING ON BCAST", "SUBSCRIBE x", "KEYS *", "FCALL copydesk_submit 0",
+                   "XTRIM documents MAXLEN 0", "XGROUP DESTROY documents copydesk", "HDEL copydesk:lanes:paused x")  # fmt: skip
+FLOWER_MAY_NOT = ("XADD documents * raw x", "XREAD STREAMS documents 0", "LPUSH copydesk x", "XREAD STREAMS replies:crawler:x 0", "GET once:crawler:x",
+                  "SET copydesk:slow-down 9", "HGETALL copydesk:lanes:paused", "CONFIG GET *", "CLIENT TRACKING ON BCAST", "SUBSCRIBE x",
+                  "PSUBSCRIBE *", "KEYS *", "FLUSHALL", "ACL LIST")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("user", "command"),
+    [*(("metrics", one) for one in METRICS_MAY_NOT), *(("flower", one) for one in FLOWER_MAY_NOT)],
+)
+def test_what_watches_changes_nothing_and_reads_no_receipts(desk, user, command):
+    words = ["EVAL", "return 0", "0"] if command.startswith("EVAL") else command.split()
+    with desk.client(user) as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.execute_command(*words)
+
+
+def test_a_script_of_the_exporter_changes_nothing(desk):
+    for command in ("'DEL', KEYS[1]", "'XADD', KEYS[1], '*', 'raw', 'x'", "'XTRIM', KEYS[1], 'MAXLEN', 0"):
+        with desk.client("metrics") as client, pytest.raises(redis.ResponseError, match=r"permission|access"):
+            client.eval(f"return redis.call({command})", 1, "documents")
+
+
+def test_the_exporter_reads_all_its_figures(desk):
+    address = f"127.0.0.1:{free_port()}"
+    with Background(
+        "metrics", "--listen", address, cwd=desk.folder, COPYDESK_REDIS_URL=desk.url("metrics"), **desk.settings
+    ) as metrics:
+        metrics.says("Prometheus finds the metrics")
+        served = urllib.request.urlopen(f"http://{address}/metrics", timeout=20).read().decode()
+    assert 'copydesk_up{server="redis"} 1.0' in served, metrics.text()
+    assert 'copydesk_workers{state="consuming"} 1.0' in served
+    assert "copydesk_pool_processes" in served
+
+
+def test_flower_sees_workers_queues_and_events(desk):
+    """What Flower and the Celery exporter ask for, by Celery's own interface, as their user."""
+    app = celery.Celery(broker=desk.url("flower").replace("unix://", "redis+socket://", 1))
+    app.conf.broker_transport_options = {"socket_timeout": 20}
+    inspected = app.control.inspect(timeout=10)
+    for method in ("stats", "active", "registered", "active_queues", "conf", "scheduled", "reserved", "revoked"):
+        assert getattr(inspected, method)(), method
+    with app.connection_for_read() as connection:
+        receiver = app.events.Receiver(connection, handlers={"*": print})
+        app.control.enable_events()
+        with contextlib.suppress(TimeoutError):
+            receiver.capture(limit=1, timeout=3, wakeup=True)
+        assert connection.default_channel.client.llen("copydesk") >= 0
+    app.close()
 
 
 def test_nobody_without_a_name(desk):

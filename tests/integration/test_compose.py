@@ -26,7 +26,8 @@ TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 COMPOSE = yaml.safe_load(TEXT)
 SERVICES = COMPOSE["services"]
 PASSWORDS = {
-    f"{who.upper()}_PASSWORD": f"{who}s3cret" for who in ("crawler", "worker", "operator", "postgres", "console")
+    f"{who.upper()}_PASSWORD": f"{who}s3cret"
+    for who in ("crawler", "worker", "operator", "metrics", "flower", "postgres", "console")
 }
 
 
@@ -109,6 +110,32 @@ def test_what_the_image_is_built_from_is_there():
     assert (ROOT / f"{build['dockerfile']}.dockerignore").exists()
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_service_is_confined(name):
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert "/tmp" in service["tmpfs"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert not any(volume.startswith("./") and not volume.endswith(":ro") for volume in service.get("volumes", ()))
+
+
+def test_each_service_logs_in_as_itself():
+    """The password of a service that only looks does not open what it looks at."""
+    users = {
+        name: set(re.findall(r"redis://(\w+):\$\{(\w+)_PASSWORD", str(service.get("environment"))))
+        for name, service in SERVICES.items()
+    }
+    assert {name: {user for user, _ in found} for name, found in users.items() if found} == {
+        "migrate": {"worker"}, "worker": {"worker"}, "metrics": {"metrics"}, "console": {"worker"}, "flower": {"flower"},
+        "celery-exporter": {"flower"},
+    }  # fmt: skip
+    assert all(user.upper() == password for found in users.values() for user, password in found)
+
+
 @pytest.fixture
 def redis_service(tmp_path_factory):
     """The redis service's own command line, with the server from the wheel and a unix socket."""
@@ -147,8 +174,10 @@ def redis_service(tmp_path_factory):
 
 def test_the_redis_service_keeps_every_document_and_its_password(redis_service):
     client, process, _ = redis_service
-    found = {name: client.config_get(name)[name] for name in ("appendonly", "appendfsync", "maxmemory-policy", "save")}
-    assert found == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
+    names = ("appendonly", "appendfsync", "maxmemory-policy", "save", "maxmemory")
+    found = {name: client.config_get(name)[name] for name in names}
+    assert found == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": "",
+                     "maxmemory": str(2 << 30)}  # fmt: skip
     with pytest.raises(redis.AuthenticationError):
         redis.Redis(unix_socket_path=client.connection_pool.connection_kwargs["path"]).ping()
     shown = subprocess.run(["ps", "-o", "args=", "-p", str(process.pid)], capture_output=True, text=True).stdout
@@ -185,7 +214,8 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
         program, *arguments = SERVICES["metrics"]["command"]
         assert (program, arguments[-1]) == ("copydesk", "0.0.0.0:9464")
         address = f"127.0.0.1:{free_port()}"
-        with Background(*arguments[:-1], address, cwd=tmp_path, **settings) as metrics:
+        as_metrics = {**settings, "COPYDESK_REDIS_URL": redis_url("metrics")}
+        with Background(*arguments[:-1], address, cwd=tmp_path, **as_metrics) as metrics:
             metrics.says("Prometheus finds the metrics")
             served = urllib.request.urlopen(f"http://{address}/metrics", timeout=20).read().decode()
         assert 'copydesk_up{server="redis"} 1.0' in served

@@ -23,7 +23,7 @@ def retract(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be retracted")] = False,
 ) -> int:
-    """Retract every live document that has this key or tells this URL; what others tell of the article stays."""
+    """Retract every live document that has this key or shows this URL, and older versions of them that come later."""
     from worker.cli.desk import open_store
     from worker.cli.show import plain
     from worker.intake.connect import connect
@@ -36,23 +36,25 @@ def retract(
     config = settings()
     engine = open_store(config)
     with engine.connect() as connection:
-        told = explain(connection, wanted, most=10_000)["documents"]
+        life = explain(connection, wanted, most=10_000)
     engine.dispose()
     is_url = wanted.startswith(("http://", "https://"))
-    found = [
-        one for one in told
+    # One retraction by the article's URL reaches all documents of a source that show it, those too that are still under way.
+    found = {
+        (one["source"], life["article"]["url"] if is_url and one["tells"] else one["key"])
+        for one in life["documents"]
         if not one["retracted"] and source in (None, one["source"])
         and (one["key"] in (wanted, normal_key(wanted)) or (is_url and one["tells"]))
-    ]  # fmt: skip
+    }  # fmt: skip
     if not found:
         typer.echo("No live document has this key or tells this URL.", err=True)
         return Exit.REJECTED
     if lane is not None and lane not in [known.name for known in config.lane_list]:
         raise typer.BadParameter(f"{lane!r} is no lane of COPYDESK_LANES")
-    for one in found:
-        label = plain(f"{one['source']} / {one['key']}")
+    for speaker, key in sorted(found):
+        label = plain(f"{speaker} / {key}")
         # A lane that fixes its source speaks for no other.
-        fitting = [known.name for known in config.lane_list if known.source in (None, one["source"])]
+        fitting = [known.name for known in config.lane_list if known.source in (None, speaker)]
         target = lane or next(iter(fitting), None)
         if target not in fitting:
             raise typer.BadParameter(
@@ -60,7 +62,7 @@ def retract(
             )
         if yes:
             with connect(config.redis) as client:
-                id_ = submit_entry(client, target, None, source=one["source"], key=one["key"], op="retract")
+                id_ = submit_entry(client, target, None, source=speaker, key=key, op="retract")
             failpoint("retract.sent")
             typer.echo(f"{id_}\t{label}")
         else:

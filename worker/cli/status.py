@@ -115,6 +115,8 @@ def _print(found: dict[str, Any]) -> None:
 def _work(work: dict[str, Any]) -> str:
     if work["kind"] == "names":
         return f"enriching: the names of provider {work['subject']} are to be counted"
+    if work["kind"] == "retract":
+        return f"retracting: more documents that show the URL of document {work['subject']}"
     whose = f"the articles of provider {work['subject']}" if work["subject"] else "all articles"
     return f"enriching: {whose}, {work['done']:,} of {work['total']:,} done, because a reference document changed"
 

@@ -97,7 +97,7 @@ class Producer:
         return self._send(list(unsure.submissions), unsure.once)
 
     def retract(self, key: str, *, source: str | None = None, once: str | None = None) -> str:
-        """Take back the document of this key or URL; returns the retraction's receipt id."""
+        """Take back the document of this key, or all of this source that show this URL; returns the retraction's receipt id."""
         return self._send([Submission(None, source, key, op="retract")], once)[0]
 
     def submit_many(

@@ -77,7 +77,7 @@ class AsyncProducer:
         return await self._send(list(unsure.submissions), unsure.once)
 
     async def retract(self, key: str, *, source: str | None = None, once: str | None = None) -> str:
-        """Take back the document of this key or URL; returns the retraction's receipt id."""
+        """Take back the document of this key, or all of this source that show this URL; returns the retraction's receipt id."""
         return (await self._send([Submission(None, source, key, op="retract")], once))[0]
 
     async def submit_many(

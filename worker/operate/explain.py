@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select, union
@@ -42,6 +43,7 @@ def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[s
         document_ids |= {id_ for id_ in connection.scalars(before) if id_ is not None}
         same = or_(keys, documents.c.id.in_(document_ids), documents.c.article_hash == article.url_hash)
     told = connection.execute(select(documents).where(same).order_by(documents.c.revision.desc()).limit(most)).all()
+    told = [*told, *_retracted_with(connection, told)]
     theirs = or_(named, receipts.c.key == wanted, receipts.c.document_id.in_([row.id for row in told]))
     history = connection.execute(_newest(select(receipts).where(theirs), most)).all()
     dead = dead_letters.c.id.in_(_letters(lanes_, wanted, theirs))
@@ -66,6 +68,22 @@ def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[s
         "receipts": [_receipt(row) for row in history],
         "dead_letters": [{"dead_letter": row.id, "code": row.code, "status": row.status, "id": row.receipt_id} for row in letters],
     }  # fmt: skip
+
+
+def _retracted_with(connection: Connection, told: Sequence[Any]) -> list[Any]:
+    """Where a URL that documents showed was retracted by their source: the documents of that key, whose receipts tell it."""
+    ids, sources = [row.id for row in told], {row.source for row in told if row.retracted}
+    if not sources:
+        return []
+    urls = (
+        select(receipts.c.url)
+        .where(receipts.c.document_id.in_(ids), receipts.c.url.is_not(None))
+        .distinct()
+        .limit(_MOST)
+    )
+    by_url = documents.c.key.in_(list(connection.scalars(urls))), documents.c.source.in_(sources)
+    found = select(documents).where(*by_url, documents.c.url_retraction.is_not(None), documents.c.id.not_in(ids))
+    return list(connection.execute(found.limit(_MOST)))
 
 
 def _one(connection: Connection, where: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import redis
 
@@ -21,6 +23,8 @@ log = get_logger("ingest")
 
 _REPLIES_KEPT = 10_000
 _REPLY_SECONDS = 3600
+_STREAMS_A_SOURCE = 10_000
+"""Streams of receipts that are kept for one source, those that were used last: each takes some 4.5 kB of Redis."""
 
 
 def announce(client: redis.Redis, versions: Sequence[Version], worker: str) -> None:
@@ -39,10 +43,31 @@ def announce(client: redis.Redis, versions: Sequence[Version], worker: str) -> N
             pipe.xadd(reply_to, {"receipt": receipt.model_dump_json()}, maxlen=_REPLIES_KEPT, approximate=True)
             pipe.expire(reply_to, _REPLY_SECONDS)
         replies = pipe.execute(raise_on_error=False) if len(pipe) else []
+    _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in asking})
     refused = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
     if refused:  # its sender named a key that is no stream, or another's
         log.warning("Receipts could not be put where they were asked for", documents=len(refused), error=refused[0],
                     next="the outcomes are in the store: copydesk explain")  # fmt: skip
+
+
+def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]]) -> None:
+    """Keep the number of streams bounded, of each source by itself, so that none removes another's."""
+    now = time.time()
+    streams: dict[str, dict[str, float]] = {}
+    for source, reply_to in used:
+        streams.setdefault(f"copydesk:replies:{source}", {})[reply_to] = now
+    if not streams:
+        return
+    with client.pipeline(transaction=False) as pipe:
+        for key, names in streams.items():
+            pipe.zadd(key, names)
+            pipe.expire(key, _REPLY_SECONDS)
+            pipe.zcard(key)
+        counts = pipe.execute()[2::3]
+    for key, size in zip(streams, counts, strict=True):
+        if size > _STREAMS_A_SOURCE:
+            oldest: Any = client.zpopmin(key, size - _STREAMS_A_SOURCE)
+            client.unlink(*(name for name, _ in oldest))
 
 
 def count(client: redis.Redis, batch: Batch, versions: Sequence[Version], *, work_ms: float) -> None:

@@ -21,6 +21,7 @@ from worker.intake.connect import connect
 from worker.intake.deaths import Deaths, sentence
 from worker.intake.stream import Claimed, LeaseQueue
 from worker.intake.task_message import SUBMIT, bind_arguments, submission_of
+from worker.intake.tokens import remove_lasting_tokens
 from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
 from worker.operate.complete import complete
@@ -227,6 +228,8 @@ def maintain(resume: str | None = None) -> None:
     if resume is None and not _client().set("copydesk:maintained", worker_name(), nx=True, ex=MAINTAIN_EVERY_SECONDS):
         return
     gone: Counter[str] = Counter()
+    if resume is None and (tokens := remove_lasting_tokens(_client())):
+        gone["tokens without an expiry"] = tokens
     try:
         done = prune(_engine(), settings(), seconds=settings().task_seconds / 4, resume=resume,
                      progress=lambda chore, rows: gone.update({chore: rows}))  # fmt: skip

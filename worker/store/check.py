@@ -82,6 +82,15 @@ def _checks() -> Iterator[Check]:
             ~exists().where(live, documents.c.article_hash == articles.c.url_hash),
         ),
     )
+    gone = documents.alias("gone")
+    yield Check(
+        "retractions",
+        "no live document is older than its source's retraction of its URL",
+        select(documents.c.key)
+        .join(articles, articles.c.url_hash == documents.c.article_hash)
+        .join(gone, and_(gone.c.key == articles.c.canonical_url, gone.c.source == documents.c.source))
+        .where(live, gone.c.url_retraction > documents.c.revision),
+    )
     yield Check("links", "a link points to what its URL means", _astray())
     yield Check("items", "an item of a collection points to what its document tells", _items_astray())
     yield Check(

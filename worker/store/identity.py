@@ -5,6 +5,8 @@ alone. So nothing here looks at the order of processing; `revision` orders versi
 in its lane's name).
 
 - A *document* is a producer's (source, key); where no key is given, the canonical URL is the key. It tells one article.
+- A *retraction of a URL* by a source reaches, beside the document of this key, all older versions of that source's
+  documents that show the URL. The newest of each source and URL is kept for ever, whatever comes after it.
 - An *article* shows the newest live document that tells it (`newest_teller`).
 - A *URL* means the article whose canonical URL it is and which a live document tells; else the newest live article that
   claims it as an alias; else a stub (`meaning`).
@@ -53,20 +55,28 @@ class Change:
     content_hash: bytes | None = None
 
 
-def judge(state: DocumentState, change: Change) -> tuple[Outcome, DocumentState]:
-    """What becomes of `change`, and the document's state after it."""
+def judge(state: DocumentState, change: Change, url_retraction: str = "") -> tuple[Outcome, DocumentState]:
+    """What becomes of `change`, and the document's state after it.
+
+    `url_retraction`: the revision of the newest retraction, by the same source, of the URL that `change` shows.
+    """
     if change.revision < state.revision:
         return Outcome.SUPERSEDED, state
     if change.article_hash is None:
         # The tombstone keeps the revision, so that an older version that comes late stays buried.
-        return Outcome.RETRACTED, replace(
-            state, revision=change.revision, article_hash=None, content_hash=None, retracted=True
-        )
+        return Outcome.RETRACTED, retracted(replace(state, revision=change.revision))
+    if change.revision < url_retraction:
+        return Outcome.SUPERSEDED, retracted(replace(state, revision=change.revision))
     after = DocumentState(change.revision, change.article_hash, change.content_hash, retracted=False)
     if not state.is_live:
         return Outcome.STORED, after
     same = (state.article_hash, state.content_hash) == (change.article_hash, change.content_hash)
     return (Outcome.UNCHANGED if same else Outcome.UPDATED), after
+
+
+def retracted(state: DocumentState) -> DocumentState:
+    """The document without what it says, in the same version."""
+    return replace(state, article_hash=None, content_hash=None, retracted=True)
 
 
 @dataclass(frozen=True, slots=True)

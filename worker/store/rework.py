@@ -15,6 +15,7 @@ from worker.store.bulk import fetch, fetch_from, merge, remove
 from worker.store.engine import enter_writer
 from worker.store.names import count_names
 from worker.store.references import load_references
+from worker.store.retractions import reach_more
 from worker.store.tables import article_topics, articles, documents, enrichment_work
 from worker.store.work import next_work
 
@@ -38,6 +39,12 @@ def work_step(connection: Connection, now: datetime, rules: AllRules) -> int | N
         count_names(connection, work.subject_id)
         connection.execute(delete(enrichment_work).where(*this))
         return 0
+    if work.kind == "retract":
+        url, reached, more = reach_more(connection, work.subject_id)
+        refresh(connection, {url}, {}, now, rules=rules, papers=reached)
+        if not more:
+            connection.execute(delete(enrichment_work).where(*this))
+        return len(reached)
     query = select(articles.c.id).where(articles.c.id > work.cursor, ~articles.c.is_stub)
     if work.subject_id:
         query = query.where(articles.c.provider_id == work.subject_id)

@@ -156,6 +156,7 @@ documents = Table(
     Column("article_hash", HASH, comment="url_hash of the article it tells, or identity of a reference's subject"),
     Column("taxonomy", Text, comment="organization or topic: a reference document, which tells no article"),
     Column("retracted", Boolean, nullable=False, comment="a tombstone; never expires"),
+    Column("url_retraction", REVISION, comment="of the newest retraction of its key, where that is a URL"),
     Column("raw_sha256", LargeBinary(32)),
     Column("fingerprint", HASH, comment="of the raw bytes but for secured: recognises an unchanged document unread"),
     Column("content_hash", HASH),

@@ -1,7 +1,8 @@
 """Enrichment that is left to be done beside live work: small rows that survive whatever ends a process.
 
 `names`: count anew under which names a provider is known. `articles`: look again at the articles of a provider, or at all
-(subject 0), because a reference document changed. The cursor is where the next step goes on; a change that comes meanwhile
+(subject 0), because a reference document changed. `retract`: the retraction of a URL (subject: its document) has more
+documents to reach than one transaction takes. The cursor is where the next step goes on; a change that comes meanwhile
 sets it back.
 """
 
@@ -23,7 +24,7 @@ def add_work(connection: Connection, kind: str, subjects: Iterable[int | None], 
     wanted = sorted({subject for subject in subjects if subject is not None})
     rows = [
         {"kind": kind, "subject_id": subject, "cursor": 0, "done": 0, "since": now,
-         "total": 1 if kind == "names" else _count(connection, subject)}
+         "total": _count(connection, subject) if kind == "articles" else 1}
         for subject in wanted
     ]  # fmt: skip
     merge(connection, enrichment_work, rows, ["kind", "subject_id"], ["cursor", "done", "total", "since"])

@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
+from schemas.problem import problem
 from schemas.receipt import Outcome
 from worker.enrich.copy import Copy, changed_fields, from_form, to_form
 from worker.enrich.heat import AllRules
 from worker.enrich.references import ReferenceCopy, changed_reference_fields, reference_from_form, reference_to_form
-from worker.enrich.urls import document_hash
+from worker.enrich.urls import document_hash, url_hash
 from worker.observe.failpoints import failpoint
 from worker.store.articles import refresh
 from worker.store.bulk import fetch, fetch_where, merge, merge_ids
@@ -25,6 +26,7 @@ from worker.store.engine import enter_writer
 from worker.store.heat import compare_heat
 from worker.store.identity import Change, DocumentState, judge, revision
 from worker.store.references import Subject, refresh_references
+from worker.store.retractions import Retractions, retracted_urls
 from worker.store.rows import PIPELINE_VERSION
 from worker.store.tables import articles, documents, raw_documents, receipts
 from worker.store.version import Version
@@ -115,6 +117,7 @@ def _confirm_recognised(connection: Connection, versions: list[Version], read: C
         id(version): document_hash(version.source, version.doc_key or "") for version in versions if version.doc_key
     }
     together = Counter(hashes.values())
+    retracted = retracted_urls(versions)
     columns = (documents.c.doc_hash, documents.c.article_hash, documents.c.content_hash)
     wanted = [hashes[id(version)] for version in known]
     stored = {
@@ -123,7 +126,8 @@ def _confirm_recognised(connection: Connection, versions: list[Version], read: C
     }
     for version in known:
         doc_hash = hashes[id(version)]
-        if together[doc_hash] > 1 or stored.get(doc_hash) != version.recognised:
+        shown = version.recognised[0] if version.recognised else None
+        if together[doc_hash] > 1 or stored.get(doc_hash) != version.recognised or (version.source, shown) in retracted:
             version.recognised = None
             read(version)
 
@@ -133,7 +137,12 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
     if not versions:
         return
     hashes = {id(version): document_hash(version.source, version.doc_key or "") for version in versions}
-    stored = {row.doc_hash: row for row in fetch(connection, tuple(documents.c), documents.c.doc_hash, hashes.values())}
+    # Where the source may have retracted the URL that a version shows; one that was recognised is live, so it has not.
+    by_url = {id(version): document_hash(version.source, version.copy.canonical_url) for version in versions
+            if version.copy is not None and version.copy.canonical_url}  # fmt: skip
+    wanted = [*hashes.values(), *by_url.values()]
+    stored = {row.doc_hash: row for row in fetch(connection, tuple(documents.c), documents.c.doc_hash, wanted)}
+    retractions = Retractions(connection, versions)
     states = {
         doc_hash: DocumentState(row.revision, row.article_hash, row.content_hash, row.retracted)
         for doc_hash, row in stored.items()
@@ -146,10 +155,23 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
     for version in sorted(versions, key=lambda version: version.revision):
         doc_hash = hashes[id(version)]
         before = states.get(doc_hash, DocumentState())
-        version.outcome, after = judge(before, _change(version))
+        at_url = stored.get(by_url.get(id(version), b""))
+        version.outcome, after = judge(before, _change(version), (at_url.url_retraction if at_url else None) or "")
         if version.copy is not None:
             version.url = version.copy.canonical_url
-        if version.outcome is Outcome.SUPERSEDED:
+        if version.op == "retract":
+            hidden = retractions.reach(version, doc_hash, states)
+            for one in hidden:
+                contents.pop(one, None)
+            if hidden:
+                touched.add(url_hash(version.doc_key or ""))
+                version.outcome = Outcome.RETRACTED
+            elif version.outcome is Outcome.RETRACTED and not before.is_live:
+                version.problems = (
+                    *version.problems,
+                    problem("nothing_to_retract", field="key", value=version.doc_key),
+                )
+        if after is before:
             continue
         content = version.copy or version.reference
         if version.reference is not None:
@@ -158,11 +180,13 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
             version.changed = _changed(contents.get(doc_hash) or _stored_content(stored[doc_hash]), content)
         touched |= {h for h in (before.article_hash, after.article_hash) if h is not None}
         states[doc_hash], latest[doc_hash] = after, version
-        if version.outcome is Outcome.RETRACTED:
+        retractions.put(version.source, doc_hash, after)
+        if after.retracted:
             contents.pop(doc_hash, None)
         elif content is not None and (version.outcome is not Outcome.UNCHANGED or version.reprocessed):
             contents[doc_hash] = content
     ids = _write_documents(connection, latest, states, contents, stored, now)
+    reached = retractions.write(connection, latest.keys(), stored, ids, now)
     by_id = {
         ids[doc_hash]: replace(content, secured=_secured(latest[doc_hash]))
         for doc_hash, content in contents.items()
@@ -170,7 +194,7 @@ def _store_documents(connection: Connection, versions: list[Version], now: datet
     }
     failpoint("store.documents")
     # What names a document means the article that it tells.
-    moved = {h for h in latest if h not in stored or stored[h].article_hash != states[h].article_hash}
+    moved = {h for h in latest if h not in stored or stored[h].article_hash != states[h].article_hash} | reached
     refresh_references(connection, {h: subjects[h] for h in touched & subjects.keys()}, now)
     article_ids, judged = refresh(
         connection, touched - subjects.keys(), by_id, now, rules=rules, papers=moved

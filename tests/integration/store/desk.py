@@ -39,7 +39,11 @@ def entry(number, event):
 
 
 def versions_of(number, event):
-    """(document, (number, edit)) of each version that an event is accepted as in the end."""
+    """(document, (number, edit)) of each version that an event is accepted as in the end. The newest retraction of a URL
+    counts whatever became of the document of that key.
+    """
+    if isinstance(event, Retract) and event.key.startswith("https://"):
+        return [(_identity(event), (number, 0)), (("url", event.source, event.key), (number, 0))]
     accepted = event.accepted if isinstance(event, Broken) else [(0, event)]
     return [(_identity(version), (number, edit)) for edit, version in accepted]
 

@@ -115,7 +115,7 @@ class Broken:
 
 
 def _put(random):
-    key = random.choice((None, *KEYS))
+    key = random.choice((None, *KEYS, SITES[1]))
     return Put(
         source=random.choice("st"),
         key=key,
@@ -155,7 +155,7 @@ def history(random, *, documents, length, rejected=0.2):
         elif random.random() < 0.15:
             events.append(Reference(event.source, event.key or "r", random.choice(REFERENCES)))
         elif random.random() < 0.15:
-            events.append(Retract(event.source, event.key or event.url))
+            events.append(Retract(event.source, random.choice((event.key, event.url, *SITES[:2])) or SITES[0]))
         elif random.random() < 0.3:
             events.append(replace(event, url=random.choice(SITES), title=random.choice(TITLES)))
         else:

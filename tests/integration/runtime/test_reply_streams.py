@@ -1,0 +1,30 @@
+"""Streams of receipts are bounded: of each source by itself, those that were used last stay."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from schemas.receipt import Outcome
+from worker.runtime import report
+from worker.store.version import Version
+
+
+def _version(number, source, reply_to):
+    return Version("documents", f"{number}-0", "", source, datetime.now(UTC), reply_to=reply_to, outcome=Outcome.STORED)
+
+
+def test_a_stream_for_each_document_is_bounded_and_no_neighbours_goes(redis_client, monkeypatch):
+    monkeypatch.setattr(report, "_STREAMS_A_SOURCE", 50)
+    report.announce(redis_client, [_version(1, "quiet", "replies:quiet:1")], "w")
+    for start in range(0, 300, 100):
+        batch = [_version(n, "noisy", f"replies:noisy:{n}") for n in range(start, start + 100)]
+        report.announce(redis_client, [*batch, _version(1000 + start, "noisy", "replies:noisy:one")], "w")
+    left = {name.decode() for name in redis_client.scan_iter("replies:*")}
+    assert len(left) == 51
+    assert "replies:quiet:1" in left, "another source's stays"
+    assert "replies:noisy:one" in left, "one that is still used stays"
+    assert "replies:noisy:0" not in left
+    kept = [json.loads(fields[b"receipt"])["id"] for _, fields in redis_client.xrange("replies:noisy:one")]
+    assert kept == ["1000-0", "1100-0", "1200-0"]
+    assert 0 < redis_client.ttl("copydesk:replies:noisy") <= 3600

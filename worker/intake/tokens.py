@@ -1,0 +1,35 @@
+"""Removes tokens that outlive their purpose: a crawler may write `once:…` with whatever expiry it likes, or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from worker.intake.submission import TOKEN_SECONDS
+
+_CURSOR = "copydesk:tokens:cursor"
+_PAGE = 1000
+_MOST_PAGES = 100
+"""Pages of the keyspace in one go; the next goes on where it ended."""
+
+
+def remove_lasting_tokens(client: redis.Redis) -> int:
+    """Remove the tokens without an expiry, and with a longer one than ours; returns how many. Raises redis.RedisError."""
+    cursor, removed = int(client.get(_CURSOR) or 0), 0
+    for _ in range(_MOST_PAGES):
+        found: Any = client.scan(cursor, match="once:*", count=_PAGE)
+        cursor, keys = found
+        if keys:
+            with client.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.ttl(key)
+                lasting = [
+                    key for key, ttl in zip(keys, pipe.execute(), strict=True) if ttl == -1 or ttl > TOKEN_SECONDS
+                ]
+            if lasting:
+                removed += int(client.unlink(*lasting))
+        if cursor == 0:
+            break
+    client.set(_CURSOR, cursor)
+    return removed
