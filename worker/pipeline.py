@@ -181,7 +181,7 @@ def _recognise(engine: Engine, puts: Sequence[Version]) -> None:
     """Find the versions that are equal, but for `secured`, to what is stored, without reading them."""
     columns = (documents.c.doc_hash, documents.c.source, documents.c.key, documents.c.article_hash,
                documents.c.content_hash, documents.c.fingerprint, documents.c.retracted)  # fmt: skip
-    with engine.begin() as connection:  # a rollback would cost all prepared statements
+    with engine.connect() as connection:
         rows = fetch(connection, columns, documents.c.fingerprint, {version.fingerprint for version in puts})
     known: dict[tuple[bytes, str], list[Row[Any]]] = {}
     for row in rows:
