@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import redis
 
@@ -23,17 +23,18 @@ _REPLIES_KEPT = 10_000
 _REPLY_SECONDS = 3600
 
 
-def announce(client: redis.Redis, versions: Sequence[Version], worker: str) -> None:
+def announce(client: redis.Redis, batch: Batch, versions: Sequence[Version]) -> None:
     """Receipts where their senders asked for them, and the change feed, in one round trip. Raises redis.RedisError.
 
     Done before the entries go: a crash in between repeats them, and never costs one.
     """
+    now = batch.clock()
     asking = [(version.reply_to, version) for version in versions if version.reply_to]
     known = first_ids(client, versions[0].lane, [version.id for _, version in asking]) if asking else {}
     with client.pipeline(transaction=False) as pipe:
-        append(pipe, changes_of(versions))
+        append(pipe, changes_of(versions, now))
         for reply_to, version in asking:
-            receipt = receipt_of(version, worker)
+            receipt = receipt_of(version, batch.worker, now)
             if version.id in known:
                 receipt.id, receipt.readded_as = known[version.id], version.id
             pipe.xadd(reply_to, {"receipt": receipt.model_dump_json()}, maxlen=_REPLIES_KEPT, approximate=True)
@@ -61,7 +62,7 @@ def count(client: redis.Redis, batch: Batch, versions: Sequence[Version], *, wor
 
 def _counts(batch: Batch, versions: Sequence[Version], work_ms: float) -> Counts:
     counts = Counts(batch.lane, work_ms=work_ms, stages_ms=batch.timings)
-    now = datetime.now(UTC)
+    now = batch.clock()
     for version in versions:
         counts.waits.append(max(0.0, (now - version.received_at).total_seconds()))
         counts.outcomes[version.source, str(version.outcome)] += 1
@@ -71,10 +72,10 @@ def _counts(batch: Batch, versions: Sequence[Version], work_ms: float) -> Counts
     return counts
 
 
-def receipt_of(version: Version, worker: str) -> Receipt:
+def receipt_of(version: Version, worker: str, now: datetime) -> Receipt:
     """The receipt of a settled version, as `reply_to` and `explain` show it."""
     return Receipt(
         id=version.id, lane=version.lane, source=version.source, key=version.key, outcome=version.outcome,
         url=version.url, problems=list(version.problems), received_at=version.received_at,
-        settled_at=datetime.now(UTC), worker=worker, attempts=version.attempts + 1,
+        settled_at=now, worker=worker, attempts=version.attempts + 1,
     )  # fmt: skip

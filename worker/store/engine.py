@@ -43,7 +43,7 @@ def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False, 
         return engine
     arguments: dict[str, Any] = {
         # A statement that is prepared under a name belongs to a session. Behind a pooler the next transaction has another
-        # session, where a statement of that name may be another client's. So none is named; planning each anew costs a batch nothing that can be measured.
+        # session, where a statement of that name may be another client's. So none is named. That costs a batch no measurable time.
         "prepare_threshold": None,
         "autocommit": True,  # `_begin` below sends BEGIN
         "connect_timeout": 3,
