@@ -62,7 +62,7 @@ def strike(mode: str, *, seconds: float, pause: float, seed: int = 0):
 def test_every_document_has_its_outcome_after_kills_behind_a_pooler(mode):
     struck = strike(mode, seconds=4, pause=0.5)
     assert struck.findings.clean, struck.findings
-    assert struck.findings.counted["receipts"] > 100
+    assert struck.findings.counted["receipts"] > 30
 
 
 @pytest.mark.long
