@@ -183,7 +183,8 @@ def copydesk(
     *arguments: object, cwd: Path, timeout: float = PATIENCE, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `copydesk …` in the folder `cwd` to its end."""
-    if "COPYDESK_FAILPOINTS" in settings:  # read when the module is loaded, so not by a fork of one that has it
+    # What is read when the program or the module is loaded is not read by a fork of one that has it.
+    if {"COPYDESK_FAILPOINTS", "LD_PRELOAD"} & settings.keys():
         return subprocess.run(command(*arguments), cwd=cwd, env=environment(**settings), timeout=timeout, check=False,
                               capture_output=True, text=True, stdin=subprocess.DEVNULL)  # fmt: skip
     return COMMANDS.run(list(map(str, arguments)), cwd=cwd, env=environment(**settings), timeout=timeout)

@@ -26,6 +26,7 @@ from worker.enrich.edit import edit
 from worker.enrich.heat import AllRules
 from worker.enrich.references import edit_reference
 from worker.enrich.urls import canonicalise, document_hash, url_hash
+from worker.intake.clock import Clock, local_clock
 from worker.intake.stream import AHEAD_SECONDS, Claimed, id_key
 from worker.observe.failpoints import failpoint
 from worker.observe.logs import get_logger
@@ -55,6 +56,8 @@ class Batch:
     evidence: Mapping[str, str] = field(default_factory=dict)
     """Id → what is known of the processes that ended while they read it, as a sentence."""
     timings: dict[str, float] = field(default_factory=dict)
+    clock: Clock = local_clock
+    """The time that is stored, and that says which ids are from the future: that of the Redis server that made the ids."""
 
     def took(self, stage: str, since: float) -> float:
         """Note how long `stage` took, in milliseconds; returns the time now."""
@@ -99,7 +102,7 @@ def process(
             versions,
             read=lambda version: read_version(version, batch.limits),
             worker=batch.worker,
-            now=datetime.now(UTC),
+            now=batch.clock(),
             timings=batch.timings,
             rules=batch.rules,
         )
@@ -110,12 +113,13 @@ def process(
 def open_entry(batch: Batch, entry: Claimed) -> Version:
     """An entry of the stream as a version: who sent what, before the document itself is looked at."""
     envelope, problems = parse_envelope(entry.fields)
+    now = batch.clock()
     version = Version(
         lane=batch.lane,
         id=entry.id,
-        revision=revision(_believable(entry.id), batch.lane),
+        revision=revision(_believable(entry.id, now), batch.lane),
         source=batch.source or envelope.source or batch.lane,
-        received_at=_time_of(entry.id),
+        received_at=_time_of(entry.id, now),
         op=str(envelope.op),
         key=envelope.key,
         doc_key=normal_key(envelope.key) if envelope.key else None,
@@ -197,7 +201,7 @@ def _recognise(engine: Engine, puts: Sequence[Version]) -> None:
     """Find the versions that are equal, but for `secured`, to what is stored, without reading them."""
     columns = (documents.c.doc_hash, documents.c.source, documents.c.key, documents.c.article_hash,
                documents.c.content_hash, documents.c.fingerprint, documents.c.retracted)  # fmt: skip
-    with engine.begin() as connection:  # a rollback would cost all prepared statements
+    with engine.connect() as connection:
         rows = fetch(connection, columns, documents.c.fingerprint, {version.fingerprint for version in puts})
     known: dict[tuple[bytes, str], list[Row[Any]]] = {}
     for row in rows:
@@ -247,17 +251,17 @@ def _secured_of(raw: bytes) -> str | None:
     return raw[span[0] : span[1]].decode("ascii") if span else None
 
 
-def _believable(id_: str) -> str:
+def _believable(id_: str, now: datetime) -> str:
     """An id far in the future was chosen by its producer: it is newer than everything until now, and not for ever."""
     ms, seq = id_key(id_)
-    now = int(time.time() * 1000)
-    return id_ if ms < now + AHEAD_SECONDS * 1000 else f"{now}-{seq}"
+    now_ms = int(now.timestamp() * 1000)
+    return id_ if ms < now_ms + AHEAD_SECONDS * 1000 else f"{now_ms}-{seq}"
 
 
-def _time_of(id_: str) -> datetime:
+def _time_of(id_: str, now: datetime) -> datetime:
     """When an entry was added, as its id says; an id of another era (the producer may choose it) is now."""
     ms, _ = id_key(id_)
     try:
         return datetime.fromtimestamp(ms / 1000, UTC)
     except (OverflowError, ValueError, OSError):
-        return datetime.now(UTC)
+        return now

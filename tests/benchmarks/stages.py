@@ -133,7 +133,7 @@ class Bench:
                 innocent=lambda ids=ids: self.queue.keep("bench", ids),
                 suspect=lambda ids=ids: self.queue.suspect("bench", ids),
             )  # fmt: skip
-            report.announce(self.client, versions, "bench")
+            report.announce(self.client, batch, versions)
             self.queue.settle((version.id, str(version.outcome)) for version in versions)
             report.count(self.client, batch, versions, work_ms=0)
 

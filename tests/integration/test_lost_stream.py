@@ -59,7 +59,7 @@ def test_an_id_that_comes_again_with_another_document_is_added_anew(engine, queu
         assert set(connection.scalars(select(articles.c.title))) == {"first", "second"}
     state = queue.state()
     assert state.added == state.settled + state.backlog
-    announce(redis_client, again, "w")
+    announce(redis_client, Batch(again[0].lane, None, "w", 3, Limits()), again)
     ((_, fields),) = redis_client.xrange("replies:me")
     receipt = Receipt.model_validate_json(fields[b"receipt"])
     assert (receipt.id, receipt.readded_as) == (ID, again[0].id), "whoever waits for the first id is told"

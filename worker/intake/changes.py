@@ -7,7 +7,7 @@ the two leads to a repeat, not to a gap. The store stays the truth; who has fall
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 import redis
@@ -30,9 +30,8 @@ class Settled(Protocol):
     key: str | None
 
 
-def changes_of(versions: Iterable[Settled]) -> Iterator[Change]:
-    """What the versions of a batch changed; those that are unchanged, superseded or rejected did not."""
-    now = datetime.now(UTC)
+def changes_of(versions: Iterable[Settled], now: datetime) -> Iterator[Change]:
+    """What the versions of a batch changed at `now`; those that are unchanged, superseded or rejected did not."""
     for version in versions:
         if version.outcome in _CHANGING:
             yield Change(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -49,7 +48,7 @@ def resume(client: redis.Redis, lane: str) -> bool:
     removed: Any = client.hdel(PAUSED, lane)
     # A server that is full refuses this one; the lane is served all the same.
     with contextlib.suppress(redis.exceptions.OutOfMemoryError):
-        client.hset(RESUMED, lane, time.time())
+        client.hset(RESUMED, lane, client.time()[0])  # as the minutes of the breaker: by the server's clock
     return bool(removed)
 
 

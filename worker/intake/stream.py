@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 import redis
 
 from schemas.envelope import FIELDS
+from worker.intake.clock import Clock, local_clock, server_clock
 from worker.intake.oversized import read_beginning
 
 GROUP = "copydesk"
@@ -104,6 +105,8 @@ class LeaseQueue:
         self.giants = f"copydesk:giants:{lane}"
         self.deaths = f"copydesk:deaths:{lane}"
         """Evidence against documents that end processes, see `worker.intake.deaths`."""
+        self.clock: Clock = local_clock
+        """The server's time since the first `claim`."""
         load = resources.files("worker.intake") / "lua"
         self._scripts = {
             name: client.register_script((load / f"{name}.lua").read_text("utf-8"))
@@ -142,13 +145,17 @@ class LeaseQueue:
         return Dispatched(int(reply[0]), int(reply[1]), entries)
 
     def claim(self, worker: str, ids: Sequence[str], *, lease_seconds: float, most_bytes: int) -> list[Claimed]:
-        """Take the lease of `ids` and count an attempt; those settled, or held by a living worker, are left out."""
+        """Take the lease of `ids` and count an attempt; those settled, or held by a living worker, are left out.
+
+        Afterwards `clock` shows the server's time.
+        """
         if not ids:
             return []
         lease = int(lease_seconds * 1000)
         reply = self._run("claim", GROUP, worker, DISPATCHED, lease, most_bytes, *ids, keys=[self.lane, self.giants])
+        self.clock = server_clock(int(reply[0]))
         claimed = []
-        for n in range(0, len(reply), 4):
+        for n in range(1, len(reply), 4):
             id_, attempts, size, flat = _text(reply[n]), int(reply[n + 1]), int(reply[n + 2]), reply[n + 3]
             if size > most_bytes:
                 claimed.append(self._claimed_giant(id_, attempts, size))

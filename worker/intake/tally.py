@@ -6,7 +6,6 @@ One hash a minute, `copydesk:tally:<minute since 1970>`, with a bounded number o
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
@@ -27,16 +26,26 @@ _MOST_FIELDS = 500
 _LONGEST_SOURCE = 64  # characters; longer names are told by their beginning
 _SEPARATOR = "\x1f"
 
-# KEYS: the minute's hash. ARGV: seconds to keep, most fields, then field, field in its stead, number, …
-_ADD = """
+# Which minute it is, is the server's to say: workers' clocks differ.
+_MINUTE = """
+local key = KEYS[1] .. string.format('%d', math.floor(redis.call('TIME')[1] / 60))
+"""
+# KEYS: what the name of a minute's hash begins with. ARGV: seconds to keep, most fields, then field, field in its stead,
+# number, …
+_ADD = f"""{_MINUTE}
 for i = 3, #ARGV, 3 do
   local name = ARGV[i]
-  if redis.call('HEXISTS', KEYS[1], name) == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[2]) then
+  if redis.call('HEXISTS', key, name) == 0 and redis.call('HLEN', key) >= tonumber(ARGV[2]) then
     name = ARGV[i + 1]
   end
-  redis.call('HINCRBY', KEYS[1], name, ARGV[i + 2])
+  redis.call('HINCRBY', key, name, ARGV[i + 2])
 end
-redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('EXPIRE', key, ARGV[1])
+"""
+# KEYS: as above. ARGV: seconds to keep, then field, number, …
+_SAMPLE = f"""{_MINUTE}
+redis.call('HSET', key, unpack(ARGV, 2))
+redis.call('EXPIRE', key, ARGV[1])
 """
 
 
@@ -104,35 +113,34 @@ class Tally:
             rows.append((_field("s", lane, stage), _field("s", lane, stage), round(spent)))
         if rows:
             flat = [part for row in rows for part in row]
-            self._send(pipe, "eval", _ADD, 1, _key(time.time()), _KEPT_SECONDS, _MOST_FIELDS, *flat)
+            self._eval(pipe, _ADD, 1, _KEY, _KEPT_SECONDS, _MOST_FIELDS, *flat)
 
     def restarted(self, part: str) -> None:
         """Count that a watchdog restarted a part of its worker; trouble is swallowed."""
         name = _field("r", part)
-        self._send(None, "eval", _ADD, 1, _key(time.time()), _KEPT_SECONDS, _MOST_FIELDS, name, name, 1)
+        self._eval(None, _ADD, 1, _KEY, _KEPT_SECONDS, _MOST_FIELDS, name, name, 1)
 
     def sample(self, added: dict[str, int], pipe: Any = None) -> None:
         """Note how many entries each lane has ever had; called every few seconds."""
         if added:
-            key = _key(time.time())
-            self._send(pipe, "hset", key, mapping={_field("a", lane): count for lane, count in added.items()})
-            self._send(pipe, "expire", key, _KEPT_SECONDS)
+            flat = [part for lane, count in added.items() for part in (_field("a", lane), count)]
+            self._eval(pipe, _SAMPLE, 1, _KEY, _KEPT_SECONDS, *flat)
 
     def window(self, minutes: int, *, now: float | None = None) -> list[Minute]:
         """The last `minutes`, the current one included, oldest first; a minute without work is an empty row."""
-        last = int((time.time() if now is None else now) // 60)
+        last = int((self._client.time()[0] if now is None else now) // 60)
         wanted = range(last - minutes + 1, last + 1)
         with self._client.pipeline(transaction=False) as pipe:
             for minute in wanted:
                 pipe.hgetall(f"{_KEY}{minute}")
             return [_minute(number, found) for number, found in zip(wanted, pipe.execute(), strict=True)]
 
-    def _send(self, pipe: Any, command: str, *args: Any, **options: Any) -> None:
+    def _eval(self, pipe: Any, *args: Any) -> None:
         if pipe is not None:
-            getattr(pipe, command)(*args, **options)
+            pipe.eval(*args)
             return
         try:
-            getattr(self._client, command)(*args, **options)
+            self._client.eval(*args)
         except redis.RedisError:
             return  # a gap in the tally; whoever needs Redis for more than figures says what is wrong with it
 
@@ -173,10 +181,6 @@ def _minute(number: int, fields: dict[bytes, bytes]) -> Minute:
         elif kind in single and len(parts) == 1:
             single[kind][parts[0]] = int(value)
     return found
-
-
-def _key(at: float) -> str:
-    return f"{_KEY}{int(at // 60)}"
 
 
 def _field(*parts: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine
@@ -25,6 +25,7 @@ from worker.link.ties import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_tied,
 from worker.link.window import Window, in_reach
 from worker.observe.logs import get_logger
 from worker.store import leader, linking
+from worker.store.clock import store_time
 from worker.store.engine import enter_writer, writer
 from worker.store.linking import Tie, time_of
 
@@ -217,7 +218,7 @@ class Linker:
         with writer(self._engine) as connection, connection.begin():
             self._confirm(connection)
             hashes = linking.unchanged(connection, {row.id: row.changed_at for row in rows})
-            revise(connection, hashes, ties, datetime.now(UTC), self._rules)
+            revise(connection, hashes, ties, store_time(connection), self._rules)
             if mark:
                 linking.mark_linked(connection, hashes)
         return len(hashes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, Table, delete, exists, select, tuple_, update
@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.settings import Settings
+from worker.store.clock import store_time
 from worker.store.linking import KINDS
 from worker.store.tables import (
     articles,
@@ -76,7 +77,7 @@ def _end_stories(connection: Connection, _: Table, rows: Sequence[tuple[Any, ...
     connection.execute(delete(links).where(*ties))
     connection.execute(update(articles).where(articles.c.story_id.in_(ids)).values(story_id=None))
     nothing = dict.fromkeys(("lead_id", "first_id", "first_at", "last_at", "heat", "announced_at"))
-    ended = {**nothing, "size": 0, "changed_at": datetime.now(UTC)}
+    ended = {**nothing, "size": 0, "changed_at": store_time(connection)}
     connection.execute(update(stories).where(stories.c.id.in_(ids)).values(ended))
 
 

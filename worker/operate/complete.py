@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
 from worker.enrich.heat import AllRules
+from worker.store.clock import store_time
 from worker.store.engine import writer
 from worker.store.rework import work_step
 from worker.store.work import next_work
@@ -24,7 +24,7 @@ def complete(
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         with writer(engine) as connection, connection.begin():
-            done = work_step(connection, datetime.now(UTC), rules)
+            done = work_step(connection, store_time(connection), rules)
         if done is None:
             return True
         advance(done)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -58,7 +57,8 @@ def figures(settings: Settings, client: redis.Redis, engine: Engine) -> dict[str
 
 def of_redis(settings: Settings, client: redis.Redis, recent: Recent) -> dict[str, Any]:
     """Lanes (all of a lane from one moment, so its sum holds at every moment), workers, and what was done lately."""
-    now = time.time()
+    seconds, micros = client.time()
+    now = seconds + micros / 1e6  # the server's, as ids and minutes are
     minutes = recent.look(now)
     held = paused(client)
     lanes = [_lane(client, lane.name, minutes, now, held.get(lane.name)) for lane in settings.lane_list]

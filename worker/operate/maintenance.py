@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, LargeBinary, func, select, tuple_
@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from worker.operate.chores import CHORES, Chore
 from worker.settings import Settings
+from worker.store.clock import store_time
 from worker.store.engine import enter_writer, unhurried, writer
 
 _PAGE = 2000
@@ -47,7 +48,7 @@ def due(engine: Engine, config: Settings) -> dict[str, int]:
     with engine.connect() as connection:
         unhurried(connection)
         for chore in CHORES:
-            before = _before(chore, config)
+            before = _before(chore, config, store_time(connection))
             counted[chore.name] = 0 if before is None else _count(connection, chore, before)
     return counted
 
@@ -63,9 +64,11 @@ def prune(
     """
     until = None if seconds is None else time.monotonic() + seconds
     first, place = _read_resume(resume)
+    with engine.connect() as connection:
+        now = store_time(connection)
     removed = 0
     for number, chore in enumerate(CHORES[first:], first):
-        before = _before(chore, config)
+        before = _before(chore, config, now)
         if before is None:
             continue
         for place, rows in _run(engine, chore, before, place if number == first else None):  # noqa: B020  it is where it went on
@@ -77,9 +80,9 @@ def prune(
     return Pruned(removed)
 
 
-def _before(chore: Chore, config: Settings) -> datetime | None:
+def _before(chore: Chore, config: Settings, now: datetime) -> datetime | None:
     days = chore.days(config)
-    return None if days is None else datetime.now(UTC) - timedelta(days=days)
+    return None if days is None else now - timedelta(days=days)
 
 
 def _count(connection: Connection, chore: Chore, before: datetime) -> int:

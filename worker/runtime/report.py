@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import redis
@@ -27,32 +26,32 @@ _STREAMS_A_SOURCE = 10_000
 """Streams of receipts that are kept for one source, those that were used last: each takes some 4.5 kB of Redis."""
 
 
-def announce(client: redis.Redis, versions: Sequence[Version], worker: str) -> None:
+def announce(client: redis.Redis, batch: Batch, versions: Sequence[Version]) -> None:
     """Receipts where their senders asked for them, and the change feed, in one round trip. Raises redis.RedisError.
 
     Done before the entries go: a crash in between repeats them, and never costs one.
     """
+    now = batch.clock()
     asking = [(version.reply_to, version) for version in versions if version.reply_to]
     known = first_ids(client, versions[0].lane, [version.id for _, version in asking]) if asking else {}
     with client.pipeline(transaction=False) as pipe:
-        append(pipe, changes_of(versions))
+        append(pipe, changes_of(versions, now))
         for reply_to, version in asking:
-            receipt = receipt_of(version, worker)
+            receipt = receipt_of(version, batch.worker, now)
             if version.id in known:
                 receipt.id, receipt.readded_as = known[version.id], version.id
             pipe.xadd(reply_to, {"receipt": receipt.model_dump_json()}, maxlen=_REPLIES_KEPT, approximate=True)
             pipe.expire(reply_to, _REPLY_SECONDS)
         replies = pipe.execute(raise_on_error=False) if len(pipe) else []
-    _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in asking})
+    _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in asking}, now.timestamp())
     refused = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
     if refused:  # its sender named a key that is no stream, or another's
         log.warning("Receipts could not be put where they were asked for", documents=len(refused), error=refused[0],
                     next="the outcomes are in the store: copydesk explain")  # fmt: skip
 
 
-def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]]) -> None:
+def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]], now: float) -> None:
     """Keep the number of streams bounded, of each source by itself, so that none removes another's."""
-    now = time.time()
     streams: dict[str, dict[str, float]] = {}
     for source, reply_to in used:
         streams.setdefault(f"copydesk:replies:{source}", {})[reply_to] = now
@@ -86,7 +85,7 @@ def count(client: redis.Redis, batch: Batch, versions: Sequence[Version], *, wor
 
 def _counts(batch: Batch, versions: Sequence[Version], work_ms: float) -> Counts:
     counts = Counts(batch.lane, work_ms=work_ms, stages_ms=batch.timings)
-    now = datetime.now(UTC)
+    now = batch.clock()
     for version in versions:
         counts.waits.append(max(0.0, (now - version.received_at).total_seconds()))
         counts.outcomes[version.source, str(version.outcome)] += 1
@@ -96,10 +95,10 @@ def _counts(batch: Batch, versions: Sequence[Version], work_ms: float) -> Counts
     return counts
 
 
-def receipt_of(version: Version, worker: str) -> Receipt:
+def receipt_of(version: Version, worker: str, now: datetime) -> Receipt:
     """The receipt of a settled version, as `reply_to` and `explain` show it."""
     return Receipt(
         id=version.id, lane=version.lane, source=version.source, key=version.key, outcome=version.outcome,
         url=version.url, problems=list(version.problems), received_at=version.received_at,
-        settled_at=datetime.now(UTC), worker=worker, attempts=version.attempts + 1,
+        settled_at=now, worker=worker, attempts=version.attempts + 1,
     )  # fmt: skip

@@ -63,7 +63,7 @@ class SummaryLoop(threading.Thread):
             if self._ended.wait(60 - now % 60 + _LATER_SECONDS):
                 return
             try:
-                say(self._client, self._lanes, now=time.time())
+                say(self._client, self._lanes, now=self._client.time()[0])
             except redis.RedisError:
                 continue  # the dispatcher says that Redis is away
             except Exception:

@@ -153,7 +153,7 @@ def _process_and_settle(
     config, started = settings(), time.perf_counter()
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
     limits = Limits(max_bytes=config.max_document_bytes)
-    batch = Batch(queue.lane, source, worker, config.max_attempts, limits, verdict, _rules())
+    batch = Batch(queue.lane, source, worker, config.max_attempts, limits, verdict, _rules(), clock=queue.clock)
     attempts = {entry.id: entry.attempts for entry in entries}
     tried = {entry.id: entry.attempts for entry in entries if entry.attempts}
     if tried:
@@ -194,7 +194,7 @@ def _process_and_settle(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
     versions = [version for version in versions if not version.collides]
-    announce(_client(), versions, worker)
+    announce(_client(), batch, versions)
     failpoint("ingest.replied")
     settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
     failpoint("ingest.settled")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, Text, cast, func, insert, select, update
@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from schemas.problem import Severity
 from worker.store.bulk import fetch, merge
+from worker.store.clock import store_time
 from worker.store.tables import dead_letter_actions, dead_letters, raw_documents
 from worker.store.version import Version
 
@@ -97,7 +98,7 @@ def record(
         "dead_letter_id": id_,
         "action": action,
         "who": who,
-        "at": datetime.now(UTC),
+        "at": store_time(connection),
         "reason": reason,
         "raw_sha256": sha256,
     }
@@ -112,7 +113,7 @@ def discard(connection: Connection, id_: int, who: str, reason: str) -> None:
 
 def keep_edit(connection: Connection, id_: int, raw: bytes, sha256: bytes, who: str) -> None:
     """Make a mended text the one that is replayed."""
-    row = {"sha256": sha256, "size": len(raw), "bytes": raw, "last_seen_at": datetime.now(UTC)}
+    row = {"sha256": sha256, "size": len(raw), "bytes": raw, "last_seen_at": store_time(connection)}
     # Seen now, or maintenance might take bytes that were there already before this is committed.
     merge(connection, raw_documents, [row], ["sha256"], ["last_seen_at"])
     values = {"raw_sha256": sha256, "edits": dead_letters.c.edits + 1}

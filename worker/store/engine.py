@@ -15,10 +15,14 @@ from worker.settings import Settings
 # One writer at a time (see `writer`): any number does, it must only be ours.
 _WRITER_LOCK = 0x636F7079
 
-_TRANSIENT_CLASSES = ("08", "40", "53", "57")
-_TRANSIENT_STATES = frozenset({"55P03", "25006", "25P03", "55006", "42P01", "42703", "42501"})
-"""lock not available, read-only transaction, idle in transaction timeout, object in use; a table or column that is not there or may
-not be used: the schema is being upgraded or restored under a running worker, and no document's fault"""
+_TRANSIENT_CLASSES = ("08", "25", "26", "28", "3D", "40", "53", "55", "57", "58")
+"""Connections (08, also whatever PgBouncer itself answers), the state of a transaction, a statement's name, who may enter,
+which database, conflicts, resources, locks, the operator's doing, the system below."""
+_TRANSIENT_STATES = frozenset({"42P01", "42703", "42501", "42P05"})
+"""A table or column that is not there or may not be used: the schema is being upgraded or restored under a running worker,
+and no document's fault. 42P05: a prepared statement exists already, of another client of the same pooler."""
+_TRANSIENT_NAMES = ("OperationalError", "ConnectionTimeout", "InterfaceError", "InternalError", "DatabaseError")
+"""Errors of psycopg without a state: a connection that could not be made, or broke, or whose answer made no sense."""
 _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
                                sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})  # fmt: skip
 
@@ -27,8 +31,8 @@ def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False, 
     """An engine for `settings.database`. Nothing is connected yet.
 
     `lean`: SQLite caches 4 MB instead of 16 and maps no file, for a process that has a use of its own for memory.
-    `repeats`: for a process that runs the same few statements for hours. PostgreSQL keeps their plans, also those made while a
-    table was small enough to be read whole; so it takes an index wherever there is one.
+    `repeats`: for a process that runs the same few statements for hours: PostgreSQL takes an index wherever there is one, also
+    while a table looks small enough to be read whole.
     """
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":
@@ -37,16 +41,11 @@ def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False, 
         engine = create_engine(url, connect_args={"timeout": settings.statement_seconds})
         _prepare_sqlite(engine, lean=lean)
         return engine
-    statement = int(settings.statement_seconds * 1000)
-    # Shorter, so that who waits for a lock hears of that, and not of a statement that was too slow (see `is_timeout`).
-    lock = statement * 9 // 10
-    options = (
-        f"-c statement_timeout={statement} -c lock_timeout={lock} -c timezone=UTC "
-        f"-c idle_in_transaction_session_timeout={int(settings.idle_transaction_seconds * 1000)}"
-        f"{' -c enable_seqscan=off' if repeats else ''}"
-    )
     arguments: dict[str, Any] = {
-        "options": options,
+        # A statement that is prepared under a name belongs to a session. Behind a pooler the next transaction has another
+        # session, where a statement of that name may be another client's. So none is named. That costs a batch no measurable time.
+        "prepare_threshold": None,
+        "autocommit": True,  # `_begin` below sends BEGIN
         "connect_timeout": 3,
         "tcp_user_timeout": int(settings.idle_transaction_seconds * 1000),
         "keepalives_idle": 5,
@@ -56,20 +55,45 @@ def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False, 
         {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
     )
     engine = create_engine(url, connect_args=arguments, **pool)
-    _prepare_postgresql(engine)
+    _prepare_postgresql(engine, _transaction_settings(settings, repeats=repeats))
     return engine
 
 
-def _prepare_postgresql(engine: Engine) -> None:
+def _transaction_settings(settings: Settings, *, repeats: bool) -> dict[str, str]:
+    statement = int(settings.statement_seconds * 1000)
+    found = {
+        "statement_timeout": str(statement),
+        # Shorter, so that who waits for a lock hears of that, and not of a statement that was too slow (see `is_timeout`).
+        "lock_timeout": str(statement * 9 // 10),
+        "idle_in_transaction_session_timeout": str(int(settings.idle_transaction_seconds * 1000)),
+        "timezone": "'UTC'",
+    }
+    return {**found, "enable_seqscan": "off"} if repeats else found
+
+
+def _prepare_postgresql(engine: Engine, values: dict[str, str]) -> None:
+    """Register what each connection and each transaction begins with.
+
+    `values` are set by transaction: a pooler does not pass on the options of a connection, and lends the session to others.
+    """
     from psycopg.types.array import ListBinaryDumper
 
     from worker.store.arrays import register
+
+    local = "; ".join(f"SET LOCAL {name} = {value}" for name, value in values.items())
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
         # As text every quote in every element is escaped, one call each: half the client's CPU for a batch.
         connection.adapters.register_dumper(list, ListBinaryDumper)
         register(connection)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # In one message with BEGIN, so it costs no round trip. With an isolation level of its own a connection is not in
+        # autocommit mode, and psycopg sends BEGIN.
+        is_autocommit = connection.connection.driver_connection.autocommit  # type: ignore[union-attr]  # psycopg's
+        connection.exec_driver_sql(f"BEGIN; {local}" if is_autocommit else local)
 
 
 def _prepare_sqlite(engine: Engine, *, lean: bool) -> None:
@@ -123,12 +147,7 @@ def is_transient(error: BaseException) -> bool:
     state = getattr(original, "sqlstate", None)
     if state:
         return state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES
-    # A connection that could not be made, or broke, carries no state.
-    return type(original).__module__.startswith("psycopg") and type(original).__name__ in (
-        "OperationalError",
-        "ConnectionTimeout",
-        "InterfaceError",
-    )
+    return type(original).__module__.startswith("psycopg") and type(original).__name__ in _TRANSIENT_NAMES
 
 
 def is_conflict(error: BaseException) -> bool:

@@ -6,12 +6,13 @@ is greater for whoever leads now. Time is the database's: machines' clocks diffe
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from worker.store.clock import store_time
 from worker.store.engine import writer
 from worker.store.tables import leaders
 
@@ -31,7 +32,7 @@ def acquire(engine: Engine, role: str, holder: str, *, seconds: float) -> int | 
 
 def _take(connection: Connection, role: str, holder: str, seconds: float) -> int | None:
     row = connection.execute(select(leaders).where(leaders.c.role == role).with_for_update()).first()
-    now = _now(connection)
+    now = store_time(connection)
     values = {"holder": holder, "expires_at": now + timedelta(seconds=seconds)}
     if row is None:
         connection.execute(insert(leaders).values(role=role, token=1, **values))
@@ -50,7 +51,7 @@ def confirm(connection: Connection, role: str, token: int, *, seconds: float) ->
     found = connection.scalar(select(leaders.c.token).where(leaders.c.role == role).with_for_update())
     if found != token:
         raise NoLongerLeader(f"token {token} was followed by {found}")
-    expires_at = _now(connection) + timedelta(seconds=seconds)
+    expires_at = store_time(connection) + timedelta(seconds=seconds)
     connection.execute(update(leaders).where(leaders.c.role == role).values(expires_at=expires_at))
 
 
@@ -64,11 +65,4 @@ def resign(engine: Engine, role: str, token: int) -> None:
     """Let another lead at once."""
     with writer(engine) as connection, connection.begin():
         mine = (leaders.c.role == role) & (leaders.c.token == token)
-        connection.execute(update(leaders).where(mine).values(expires_at=_now(connection)))
-
-
-def _now(connection: Connection) -> datetime:
-    if connection.dialect.name == "postgresql":
-        found: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        return found
-    return datetime.now(UTC)  # a SQLite store is used on one machine
+        connection.execute(update(leaders).where(mine).values(expires_at=store_time(connection)))

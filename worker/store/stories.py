@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from worker.store.bulk import among, fetch, fetch_from, set_values
+from worker.store.clock import store_time
 from worker.store.linking import KINDS
 from worker.store.tables import articles, documents, links, stories
 
@@ -91,7 +92,7 @@ def unannounced(connection: Connection, most: int) -> list[Any]:
 
 def mark_announced(connection: Connection, carried: Iterable[Any]) -> None:
     """The feed has carried these; those that ended are needed no more."""
-    now = datetime.now(UTC)
+    now = store_time(connection)
     alike: dict[tuple[bool, datetime], list[int]] = defaultdict(list)
     for row in carried:
         alike[row.size == 0, row.changed_at].append(row.id)

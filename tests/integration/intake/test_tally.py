@@ -62,3 +62,14 @@ def test_it_never_fails_the_work_that_it_counts(valkey):
         client.connection_pool.connection_kwargs["path"] = "/nowhere"
         client.connection_pool.disconnect()
         Tally(client).add(batch(stored=1))
+
+
+def test_the_minute_is_the_servers_whatever_this_process_takes_for_the_time(redis_client, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 86_400.0)
+    tally = Tally(redis_client)
+    tally.add(batch(stored=3))
+    tally.sample({"documents": 10})
+    minute = redis_client.time()[0] // 60
+    (key,) = redis_client.keys("copydesk:tally:*")
+    assert int(key.rpartition(b":")[2]) in (minute - 1, minute)
+    assert total(tally.window(2)).documents() == 3

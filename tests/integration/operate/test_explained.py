@@ -67,7 +67,8 @@ def test_nothing_that_grows_with_the_collection_is_walked_through(engine, wanted
     statements = []
 
     def note(_connection, _cursor, statement, parameters, *_):
-        statements.append((statement, parameters))
+        if not statement.startswith("BEGIN"):
+            statements.append((statement, parameters))
 
     with engine.connect() as connection:
         event.listen(engine, "before_cursor_execute", note)

@@ -17,7 +17,10 @@ TRANSIENT = {
     "57014": "statement timeout", "57P01": "admin shutdown", "57P02": "crash shutdown", "57P03": "cannot connect now",
     "55P03": "lock not available", "55006": "object in use", "25006": "read-only transaction",
     "25P03": "idle in transaction timeout", "42P01": "table is being restored", "42703": "column is being added",
-    "42501": "rights are being changed",
+    "42501": "rights are being changed", "26000": "no such prepared statement", "42P05": "a prepared statement exists already",
+    "08P01": "PgBouncer's own errors, as query_wait_timeout", "28000": "who may enter is being changed",
+    "28P01": "a password is being changed", "3D000": "the database is being restored", "25P02": "transaction is aborted",
+    "58030": "the server's disk fails", "53400": "a limit of the server's settings",
 }  # fmt: skip
 PERMANENT = {
     "22001": "value too long", "22003": "number out of range", "22021": "bytes that are no UTF-8", "22P02": "text that is no number",
@@ -55,7 +58,9 @@ def test_a_sqlstate_decides(state, expected):
     assert is_transient(wrapped(error)) is expected
 
 
-@pytest.mark.parametrize(("classes", "expected"), [(("08", "40", "53", "57"), True), (("22", "23"), False)])
+@pytest.mark.parametrize(
+    ("classes", "expected"), [(("08", "25", "26", "28", "40", "53", "55", "57", "58"), True), (("22", "23"), False)]
+)
 def test_a_server_that_cannot_be_used_is_transient_and_what_tells_of_data_is_not(classes, expected):
     states = [state for state in ALL if state.startswith(classes)]
     assert len(states) > 20
@@ -64,7 +69,8 @@ def test_a_server_that_cannot_be_used_is_transient_and_what_tells_of_data_is_not
 
 @pytest.mark.parametrize(
     "error", [psycopg.OperationalError("server closed the connection"), errors.ConnectionTimeout("timed out"),
-              psycopg.InterfaceError("the connection is closed")]
+              psycopg.InterfaceError("the connection is closed"), psycopg.DatabaseError("unexpected answer"),
+              psycopg.InternalError("unexpected answer")]
 )  # fmt: skip
 def test_a_connection_that_broke_has_no_state_and_is_transient(error):
     assert error.sqlstate is None

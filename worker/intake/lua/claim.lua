@@ -3,9 +3,11 @@
 -- An entry that another worker holds under a live lease is left alone; one that is settled already is gone.
 -- KEYS: stream, sizes of its giants (hash).
 -- ARGV: group, consumer, "dispatched" consumer, lease in ms, most bytes of an entry, id, id, …
--- Returns {id, attempts, bytes, fields, …}; attempts counts earlier ones that ended in a death. Beyond the most bytes
+-- Returns {the server's time in ms, id, attempts, bytes, fields, …}; attempts counts earlier ones that ended in a death. Beyond the most bytes
 -- there are no fields: such an entry is read a piece at a time, by `read_beginning`.
-local out, most, ids = {}, tonumber(ARGV[5]), {unpack(ARGV, 6)}
+local time = redis.call('TIME')
+local out = {time[1] * 1000 + math.floor(time[2] / 1000)}
+local most, ids = tonumber(ARGV[5]), {unpack(ARGV, 6)}
 local sizes = redis.call('HMGET', KEYS[2], unpack(ids))
 -- What is handed out together lies together, so one look finds all; each other one is looked for by itself.
 local found = {}

@@ -1,0 +1,104 @@
+"""Behind PgBouncer, where another transaction may have another session: nothing lost, doubled, stale or wrongly dead.
+
+Two workers under load, while pool processes, sessions of the server and the pooler itself are killed in random order, and a
+census of every document at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+import pytest
+from sqlalchemy import text
+
+from tests.faults.pooler import PooledStore, program
+from tests.faults.scene import Scene
+from worker.settings import Settings
+from worker.store.engine import make_engine
+
+pytestmark = pytest.mark.skipif(program() is None, reason="PgBouncer is not installed (Debian's package pgbouncer)")
+
+
+def kill_a_pool_process(scene: Scene, store: PooledStore) -> None:
+    scene.desk.strike(lambda busy: os.kill(busy.pid, signal.SIGKILL))
+
+
+def end_the_sessions(scene: Scene, store: PooledStore) -> None:
+    store.terminate()
+
+
+def restart_the_pooler(scene: Scene, store: PooledStore) -> None:
+    store.pooler.restart()
+
+
+BLOWS = (kill_a_pool_process, end_the_sessions, restart_the_pooler)
+
+
+def blows(scene: Scene, store: PooledStore, *, seconds: float, pause: float, seed: int) -> int:
+    """Every kind of blow at least once, then random ones for `seconds`; returns the most entries that were met."""
+    draw, ends, met = random.Random(seed), time.monotonic() + seconds, 0
+    upcoming = list(BLOWS)
+    while upcoming or time.monotonic() < ends:
+        met = max(met, scene.until_busy())
+        (upcoming.pop() if upcoming else draw.choice(BLOWS))(scene, store)
+        time.sleep(pause)
+    return met
+
+
+def strike(mode: str, *, seconds: float, pause: float, seed: int = 0):
+    store = PooledStore(mode)
+    try:
+        with Scene(store, seed=seed) as scene:
+            return scene.strike(lambda _: blows(scene, store, seconds=seconds, pause=pause, seed=seed), f"{mode} mode")
+    finally:
+        store.stop()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_every_document_has_its_outcome_after_kills_behind_a_pooler(mode):
+    struck = strike(mode, seconds=4, pause=0.5)
+    assert struck.findings.clean, struck.findings
+    assert struck.findings.counted["receipts"] > 30
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_every_document_has_its_outcome_after_five_minutes_of_kills_behind_a_pooler(mode):
+    struck = strike(mode, seconds=300, pause=3, seed=random.randrange(10_000)).judge()
+    print(struck)
+
+
+@pytest.fixture(scope="module")
+def pooled():
+    store = PooledStore("transaction")
+    yield store
+    store.stop()
+
+
+def test_each_transaction_has_its_settings_and_leaves_none_to_others(pooled, tmp_path):
+    config = Settings(database_url=pooled.workers_url, data_dir=tmp_path)
+    ours, others = make_engine(config, repeats=True), make_engine(config)
+    names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "TimeZone", "enable_seqscan")
+    settings = [text(f"SHOW {name}") for name in names]
+    for _ in range(3):
+        with ours.connect() as connection:
+            assert [connection.scalar(one) for one in settings] == ["10s", "9s", "12s", "UTC", "off"]
+        with others.connect() as connection:
+            assert connection.scalar(settings[-1]) == "on"
+    ours.dispose()
+    others.dispose()
+
+
+def test_no_statement_is_left_in_a_session_that_another_client_gets(pooled, tmp_path):
+    engine = make_engine(Settings(database_url=pooled.workers_url, data_dir=tmp_path), repeats=True)
+    for _ in range(20):
+        with engine.begin() as connection:
+            connection.execute(text("SELECT CAST(:number AS bigint)"), {"number": 1})
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM pg_prepared_statements")) == 0
+    engine.dispose()

@@ -1,0 +1,120 @@
+"""A worker whose clock is days off: it orders no versions, judges no ids and stamps no rows by it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, select
+
+from tests.faults.registry import Unavailable, faketime
+from tests.runtime_hooks import SHORT, article
+from tests.servers import Background, copydesk, until
+from worker.document.limits import Limits
+from worker.intake.stream import LeaseQueue
+from worker.pipeline import Batch, process
+from worker.settings import Settings
+from worker.store import tables
+from worker.store.engine import make_engine
+from worker.store.read import highest_id
+
+_DAYS = (-2, 2)
+_NEAR = timedelta(minutes=10)
+
+
+@pytest.fixture
+def off_by(tmp_path):
+    """`off_by(days)`: the environment of a process whose clock is so far off."""
+
+    def environment(days):
+        clock = tmp_path / "clock"
+        try:
+            found = faketime(clock)
+        except Unavailable as why:
+            pytest.skip(str(why))
+        clock.write_text(f"{days:+d}d\n")
+        return found
+
+    return environment
+
+
+@pytest.fixture
+def settings(valkey, redis_client, postgres_url, tmp_path):
+    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": postgres_url, "COPYDESK_DATA_DIR": str(tmp_path),
+                **SHORT, "COPYDESK_LINK": "false"}  # fmt: skip
+    assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
+    return settings
+
+
+@pytest.fixture
+def engine(settings, postgres_url, tmp_path):
+    engine = make_engine(Settings(database_url=postgres_url, data_dir=tmp_path), pooled=False)
+    yield engine
+    engine.dispose()
+
+
+def work(queue, engine):
+    """Do what waits on the lane in this process, whose clock is right."""
+    ids = [id_ for id_, _ in queue.dispatch(most=10, pending_cap=100, most_bytes=1 << 20).entries]
+    entries = queue.claim("right", ids, lease_seconds=60, most_bytes=1 << 20)
+    batch = Batch(queue.lane, None, "right", 3, Limits(), clock=queue.clock)
+    versions = process(engine, batch, entries, innocent=lambda: None)
+    queue.settle((version.id, str(version.outcome)) for version in versions)
+
+
+def receipt(engine, id_):
+    with engine.connect() as connection:
+        return connection.execute(select(tables.receipts).where(tables.receipts.c.id == id_)).first()
+
+
+@pytest.mark.parametrize("days", _DAYS)
+def test_versions_are_ordered_and_rows_stamped_as_if_its_clock_were_right(
+    days, off_by, settings, engine, redis_client, tmp_path
+):
+    queue = LeaseQueue(redis_client, "documents")
+    queue.ensure()
+    redis_client.xadd("documents", {"raw": article(1), "key": "one"})
+    work(queue, engine)
+    second = redis_client.xadd("documents", {"raw": article(2), "key": "one"}).decode()
+    chosen = f"{int((time.time() + 36 * 3600) * 1000)}-0"  # by its producer
+    with Background("worker", cwd=tmp_path, **settings, **off_by(days)):
+        found = until(lambda: receipt(engine, second), what="the second version has its outcome")
+        assert found.outcome == "updated"
+        assert abs(found.settled_at - datetime.now(UTC)) < _NEAR
+        redis_client.xadd("documents", {"raw": article(3), "key": "one"}, id=chosen)
+        assert until(lambda: receipt(engine, chosen), what="the third has its outcome").outcome == "updated"
+    with engine.connect() as connection:
+        (document,) = connection.execute(select(tables.documents)).all()
+        assert abs(int(document.revision.partition("-")[0]) / 1000 - time.time()) < _NEAR.total_seconds()
+        assert abs(document.changed_at - datetime.now(UTC)) < _NEAR
+        assert highest_id(connection, "documents") == second
+        stamps = [
+            time_ for row in connection.execute(select(tables.articles.c.first_seen_at, tables.articles.c.changed_at))
+            for time_ in row
+        ]  # fmt: skip
+    assert stamps
+    assert all(abs(stamp - datetime.now(UTC)) < _NEAR for stamp in stamps)
+    redis_client.xadd("documents", {"raw": article(4), "key": "one"}, id=f"{int(chosen.split('-')[0]) + 1}-0")
+    work(queue, engine)
+    with engine.connect() as connection:
+        assert connection.scalar(select(tables.receipts.c.outcome).order_by(tables.receipts.c.id.desc())) == "updated"
+
+
+def test_maintenance_by_a_clock_two_months_ahead_removes_nothing_that_is_young(off_by, settings, engine, tmp_path):
+    with engine.begin() as connection:
+        row = {"sha256": b"\1" * 32, "size": 1, "bytes": b"x", "last_seen_at": datetime.now(UTC) - timedelta(days=1)}
+        connection.execute(insert(tables.raw_documents).values(row))
+        connection.execute(
+            insert(tables.raw_documents).values(
+                row | {"sha256": b"\2" * 32, "last_seen_at": datetime.now(UTC) - timedelta(days=40)}
+            )
+        )
+    # A monotonic clock that is left alone lets Python's time.sleep fail under libfaketime.
+    done = copydesk(
+        "db", "prune", "--yes", cwd=tmp_path, **settings, **{**off_by(60), "FAKETIME_DONT_FAKE_MONOTONIC": "0"}
+    )
+
+    assert done.returncode == 0, done.stderr
+    with engine.connect() as connection:
+        assert [bytes(one) for one in connection.scalars(select(tables.raw_documents.c.sha256))] == [b"\1" * 32]

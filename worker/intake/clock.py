@@ -1,0 +1,20 @@
+"""The Redis server's time, of which ids are made. A process's own clock may be days off, so it decides nothing that lasts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+
+
+def local_clock() -> datetime:
+    """The time of this process."""
+    return datetime.now(UTC)
+
+
+def server_clock(server_ms: int) -> Clock:
+    """A clock that shows `server_ms`, a server's time in milliseconds since 1970, now, and goes on from there."""
+    offset = server_ms / 1000 - time.monotonic()
+    return lambda: datetime.fromtimestamp(offset + time.monotonic(), UTC)
