@@ -46,7 +46,8 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
             verdict = "the sum holds" if lane["missing"] == 0 else "the sum does not hold"
             aside = f"{lane['aside']:,} set aside, " if lane["aside"] else ""
             typer.echo(
-                f"{lane['lane']}: {lane['added']:,} added, {lane['settled']:,} with an outcome, {aside}{lane['backlog']:,} waiting: {verdict}"
+                f"{lane['lane']}: {lane['added']:,} added, {lane['settled']:,} with an outcome, {aside}"
+                f"{lane['backlog']:,} waiting: {verdict}"
             )
             for sentence in sentences(lane):
                 typer.echo(sentence)

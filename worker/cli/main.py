@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import typer
 
 from worker.cli.exits import Exit, leave
+from worker.observe.terminal import guard_output
 
 app = typer.Typer(
     name="copydesk",
@@ -58,6 +59,7 @@ def main() -> NoReturn:
 
 def run(arguments: list[str] | None = None) -> NoReturn:
     """Run a command. Raises SystemExit with one of `Exit`."""
+    guard_output()
     try:
         code: Any = app(args=arguments, standalone_mode=False)
     except KeyboardInterrupt:
