@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import unicodedata
@@ -35,7 +36,7 @@ OF_TEXT = [
     ["explain"], ["explain", "--json"], ["similar"], ["retract"], ["retract", "--source"], ["dead", "list", "--source"], ["dead", "list", "--code"],
     ["dead", "list", "--text"], ["dead", "list", "--since"], ["dead", "show"], ["dead", "show", "--json"], ["dead", "replay"], ["dead", "edit"],
     ["dead", "mend", "--replace", "a"], ["dead", "mend", "--regex", "a"], ["dead", "discard", "--reason"], ["stories", "--topic"],
-    ["stories", "--since"], ["stories", "--limit"], ["sources", "--hours"], ["tail", "--seconds", "0.01", "--url"], ["tail", "--outcome"],
+    ["explain", "x", "--most"], ["similar", "https://a.example/", "--most"], ["tail", "--seconds", "0.01", "--last"], ["stories", "--since"], ["stories", "--limit"], ["sources", "--hours"], ["tail", "--seconds", "0.01", "--url"], ["tail", "--seconds", "0.01", "--outcome"],
     ["lane", "pause"], ["lane", "resume"], ["lane", "repair"], ["check"], ["reprocess", "--source"], ["reprocess", "--url"],
     ["reprocess", "--since"], ["metrics", "--once", "--listen"], ["schema", "diff"], [], ["dead"],
 ]  # fmt: skip
@@ -131,6 +132,7 @@ def test_any_argument_ends_in_a_sentence(desk, monkeypatch, capsys, redis_client
         monkeypatch.setenv(name, value)
     LeaseQueue(redis_client, INTERNAL_LANE).ensure()
     for argument in ARGUMENTS:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"---\ntitle: \x1b[2J\n---\n")))
         run(capsys, [*command, argument])
 
 
