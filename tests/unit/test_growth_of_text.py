@@ -86,7 +86,7 @@ def _check(name, size):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_time_grows_with_the_text(name):
-    _check(name, 8_000)
+    _check(name, 4_000)
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -46,15 +47,16 @@ ARGUMENTS = ["", "-", "--", "-x", "--json=[/x]", "\x00", "a\x00b", "\ud800", "ca
              "https://" + "a" * 100_000, "https://[/x]", "https://a.example/\x9b2J", "\x1b[2J", "\u202e", "%", "../../etc", "http://", "https://[::1"]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def desk(module_store_url, valkey, tmp_path_factory):
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def desk(request, valkey, tmp_path_factory):
+    """The settings of a store and a Redis of their own."""
     folder = tmp_path_factory.mktemp("data")
-    upgrade(Settings(database_url=module_store_url, data_dir=folder))
-    return {
-        "COPYDESK_DATABASE_URL": module_store_url,
-        "COPYDESK_REDIS_URL": valkey.url,
-        "COPYDESK_DATA_DIR": str(folder),
-    }
+    with contextlib.ExitStack() as stack:
+        url = f"sqlite:///{folder / 'store.db'}"
+        if request.param == "postgresql":
+            url = stack.enter_context(request.getfixturevalue("postgres").database())
+        upgrade(Settings(database_url=url, data_dir=folder))
+        yield {"COPYDESK_DATABASE_URL": url, "COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(folder)}
 
 
 def run(capsys, arguments):
