@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 import typer
 
 from worker import interrupts
-from worker.cli.exits import Exit
+from worker.cli.exits import Exit, say
+from worker.observe.terminal import guard_output
 
 app = typer.Typer(
     name="copydesk",
@@ -51,6 +52,10 @@ for _name in _COMMANDS:
 
 def run(arguments: list[str] | None = None) -> NoReturn:
     """Run a command. Raises SystemExit with one of `Exit`."""
+    guard_output()
+    if any("\0" in argument for argument in (sys.argv[1:] if arguments is None else arguments)):
+        say("copydesk: an argument holds a NUL character, which no text here may have")
+        sys.exit(Exit.USAGE)
     try:
         code: Any = app(args=arguments, standalone_mode=False)
     except KeyboardInterrupt:

@@ -32,17 +32,23 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
         lanes = [*found["lanes"], found["internal"]]
         for lane in lanes:
             # Entries that were deleted otherwise look the same, and are told as what vanished.
-            behind = store_behind(client, engine, lane["lane"]) if not lane["missing"] else None
+            whole = not lane["missing"] and not lane["aside"]
+            behind = store_behind(client, engine, lane["lane"]) if whole else None
             lane["store_behind"] = _told(*behind) if behind else None
         engine.dispose()
-    sound = all(lane["missing"] == 0 and lane["fault"] is None and lane["store_behind"] is None for lane in lanes)
+    sound = all(
+        lane["missing"] == lane["aside"] == 0 and lane["fault"] is None and lane["store_behind"] is None
+        for lane in lanes
+    )
     if json_:
         print_json({"sound": sound, "lanes": lanes})
     else:
         for lane in lanes:
             verdict = "the sum holds" if lane["missing"] == 0 else "the sum does not hold"
+            aside = f"{lane['aside']:,} set aside, " if lane["aside"] else ""
             typer.echo(
-                f"{lane['lane']}: {lane['added']:,} added, {lane['settled']:,} with an outcome, {lane['backlog']:,} waiting: {verdict}"
+                f"{lane['lane']}: {lane['added']:,} added, {lane['settled']:,} with an outcome, {aside}"
+                f"{lane['backlog']:,} waiting: {verdict}"
             )
             for sentence in sentences(lane):
                 typer.echo(sentence)

@@ -116,50 +116,32 @@ def _as_json(letter: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _one(engine: Engine, id_: int) -> tuple[Any, bytes | None, bytes]:
-    """The letter, its whole raw bytes if they were kept, and what there is of them to show."""
-    from worker.operate.replay import document_of
-    from worker.store import dead
-
-    with engine.connect() as connection:
-        letter = next(iter(dead.find(connection, dead.Filter(ids=(id_,), status=None))), None)
-        if letter is None:
-            raise typer.BadParameter(f"there is no dead letter {id_}")
-        row = dead.raw_of(connection, [letter.raw_sha256]).get(letter.raw_sha256)
-    shown = bytes(row.bytes) if row is not None else b""
-    if row is None or row.size != len(shown):
-        return letter, None, shown
-    document = document_of(letter, shown)
-    return letter, document, document
-
-
 def show(id_: Annotated[int, typer.Argument(metavar="ID")], json_: Json = False) -> int:
     """Show a dead letter: where it came from, its problems with line and caret, and what was done to it."""
     from schemas.codes import CELERY_CODES
-    from schemas.problem import Problem
     from worker.cli.show import plain, print_json
     from worker.document.explain import render
+    from worker.operate import letter as letters
     from worker.operate.hidden import show as redact
-    from worker.store import dead
 
-    engine = _engine()
-    letter, _, raw = _one(engine, id_)
-    with engine.connect() as connection:
-        actions = dead.actions_of(connection, id_)
+    found = letters.letter(_engine(), id_)
+    if found is None:
+        raise typer.BadParameter(f"there is no dead letter {id_}")
+    letter, raw = found.row, found.kept
     if json_:
-        done = [{"action": a.action, "who": a.who, "at": a.at.isoformat(), "reason": a.reason} for a in actions]
+        done = [{"action": a.action, "who": a.who, "at": a.at.isoformat(), "reason": a.reason} for a in found.actions]
         print_json({**_as_json(letter), "raw": raw.decode("utf-8", "backslashreplace"), "actions": done})
         return Exit.OK
     typer.echo(f"dead letter {letter.id} ({letter.status}), receipt {letter.receipt_id} on {letter.lane}")
     typer.echo(
         f"from {plain(letter.source)}, key {plain(letter.key or '(none)')}, {letter.created_at:%Y-%m-%d %H:%M:%S} UTC\n"
     )
-    for found in letter.problems:
-        typer.echo("\n".join(plain(line) for line in render(raw, Problem(**found)).splitlines()) + "\n")
+    for problem in found.problems:
+        typer.echo("\n".join(plain(line) for line in render(raw, problem).splitlines()) + "\n")
     if letter.code in CELERY_CODES:
         # No line of it is at fault, so its beginning is shown.
         typer.echo("\n".join(plain(line) for line in redact(raw[:_SHOWN_BYTES]).text.splitlines()) + "\n")
-    for action in actions:
+    for action in found.actions:
         reason = f": {plain(action.reason)}" if action.reason else ""
         typer.echo(f"{action.at:%Y-%m-%d %H:%M:%S} {action.action} by {plain(action.who)}{reason}")
     typer.echo(f"Mend it:  copydesk dead edit {letter.id}", err=True)
@@ -171,56 +153,68 @@ def edit(
     file: Annotated[Path | None, typer.Option(help="take the mended text from this file instead of $EDITOR")] = None,
 ) -> int:
     """Open the document in $EDITOR, check it on save, and replay it when it passes."""
-    import hashlib
-
+    from schemas.problem import Severity
     from worker.cli.show import plain
     from worker.document.explain import render
     from worker.document.limits import Limits
-    from worker.document.validate import read
     from worker.intake.connect import connect
+    from worker.operate import letter as letters
     from worker.operate.replay import operator
-    from worker.operate.replay import replay as send
     from worker.settings import settings
-    from worker.store import dead
 
     config, engine = settings(), _engine()
-    letter, raw, _ = _one(engine, id_)
-    if letter.status != "open":
-        raise typer.BadParameter(f"dead letter {id_} is {letter.status}")
-    if raw is None:
-        raise typer.BadParameter("its bytes were not kept whole, so it cannot be edited; its sender must send it again")
-    text = file.read_bytes() if file else _in_editor(raw)
+    letter = letters.letter(engine, id_)
+    if letter is None:
+        raise typer.BadParameter(f"there is no dead letter {id_}")
+    if letter.row.status != "open":
+        raise typer.BadParameter(f"dead letter {id_} is {letter.row.status}")
+    if letter.raw is None or not letter.can_be_replayed:
+        raise typer.BadParameter("there is no whole document to edit; its sender must send it again")
+    text = file.read_bytes() if file else _in_editor(letter.raw)
     while True:
-        reading = read(text, has_key=letter.key is not None, limits=Limits(max_bytes=config.max_document_bytes))
-        for found in reading.problems:
-            typer.echo("\n".join(plain(line) for line in render(text, found).splitlines()) + "\n", err=True)
-        if not reading.rejected:
+        problems = letters.check(letter, text, Limits(max_bytes=config.max_document_bytes))
+        for problem in problems:
+            typer.echo("\n".join(plain(line) for line in render(text, problem).splitlines()) + "\n", err=True)
+        if not any(problem.severity is Severity.ERROR for problem in problems):
             break
         if file or not typer.confirm("It would be rejected again. Edit once more?", default=True, err=True):
             typer.echo("Nothing was changed.", err=True)
             return Exit.REJECTED
         text = _in_editor(text)
-    if text == raw:
+    try:
+        with connect(config.redis) as client:
+            is_edit = letters.mend(engine, client, letter, text, operator())
+    except letters.LetterChanged as changed:
+        typer.echo(f"copydesk: Nothing was changed or sent: {changed}.", err=True)
+        _keep_text(text, letter.raw, file)
+        return Exit.USAGE
+    except Exception:
+        _keep_text(text, letter.raw, file)
+        raise
+    if not is_edit:
         typer.echo("Nothing was changed; replaying it as it is.", err=True)
-    else:
-        with engine.begin() as connection:
-            dead.keep_edit(connection, id_, text, hashlib.sha256(text).digest(), operator())
-    with connect(config.redis) as client:
-        send(engine, client, dead.Filter(ids=(id_,)))
     typer.echo(f"Replayed. What became of it:  copydesk dead show {id_}", err=True)
     return Exit.OK
 
 
 def _in_editor(raw: bytes) -> bytes:
-    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
-    with tempfile.TemporaryDirectory(prefix="copydesk-") as folder:
-        path = Path(folder) / "document.md"
-        path.write_bytes(raw)
-        try:
+    try:
+        editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "") or ["vi"]
+        with tempfile.TemporaryDirectory(prefix="copydesk-") as folder:
+            path = Path(folder) / "document.md"
+            path.write_bytes(raw)
             _run([*editor, str(path)])
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise typer.BadParameter(f"the editor {editor[0]!r} failed ({error}): set EDITOR") from error
-        return path.read_bytes()
+            return path.read_bytes()
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:  # its quoting, its exit code
+        raise typer.BadParameter(f"the editor (VISUAL, EDITOR) failed, and nothing was changed: {error}") from error
+
+
+def _keep_text(text: bytes, raw: bytes, file: Path | None) -> None:
+    """What was written in the editor is not lost with a failure."""
+    if file is None and text != raw:
+        with tempfile.NamedTemporaryFile(prefix="copydesk-", suffix=".md", delete=False) as kept:
+            kept.write(text)
+        typer.echo(f"Your text is in {kept.name}", err=True)
 
 
 def _run(command: list[str]) -> None:
@@ -276,16 +270,16 @@ def discard(
     reason: Annotated[str, typer.Option(help="why, for the record")] = "", yes: Yes = False,
 ) -> int:  # fmt: skip
     """Close dead letters for good, with a reason. Without --yes: say how many."""
-    from worker.operate import replay as operations
+    from worker.operate import bulk
     from worker.store import dead
 
     if not reason:
         raise typer.BadParameter("--reason is needed")
-    engine, count = _engine(), 0
-    for letter, _ in operations.letters(engine, _filter(ids, source, code, since, text)):
-        count += 1
-        if yes:
-            with engine.begin() as connection:
-                dead.discard(connection, letter.id, operations.operator(), reason)
+    engine, wanted = _engine(), _filter(ids, source, code, since, text)
+    if yes:
+        count = bulk.discard(engine, wanted, reason)
+    else:
+        with engine.connect() as connection:
+            count = dead.count(connection, wanted)
     typer.echo(f"{count:,} discarded" if yes else f"{count:,} would be discarded. A dry run: with --yes they are.")
     return Exit.OK

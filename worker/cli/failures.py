@@ -49,6 +49,8 @@ def explain_failure(error: Exception) -> Exit:
     }
     if name in plain:
         return _tell(plain[name], str(error))
+    if isinstance(error, UnicodeEncodeError) or (isinstance(error, ValueError) and "null byte" in str(error).lower()):
+        return _tell(Exit.USAGE, f"a text that is not valid Unicode, or holds a NUL, cannot be used here: {error}")
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return _tell(Exit.USAGE, f"{place}{error.strerror}")

@@ -38,7 +38,7 @@ def metrics(
         typer.echo(documentation(), nl=False)
         return Exit.OK
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise typer.BadParameter("--listen takes address:port, such as 127.0.0.1:9464")
     config = settings()
     logs.configure(form=config.log_format, level=config.log_level)

@@ -40,13 +40,17 @@ def repair(
         state = queue.state()
         found = lanes.fault(state, lanes.server_ms(client))
         gone = lanes.vanished(state)
-        if not found and gone <= 0:
+        if not found and gone <= 0 and not state.aside:
             typer.echo(f"{name}: nothing to repair")
             return Exit.OK
         if not yes:
             typer.echo(
                 f"{name}: would bring its ids back to the present ({found})" if found else f"{name}: ids are fine"
             )
+            if state.aside:
+                typer.echo(
+                    f"{name}: would add the {state.aside:,} entries again that an interrupted repair has set aside"
+                )
             typer.echo(f"{name}: would note {max(gone, 0):,} entries as vanished")
             typer.echo("A dry run: with --yes it is done.", err=True)
             return Exit.OK

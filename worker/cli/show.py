@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from worker.observe.terminal import plain, replace_unprintable, unguarded
 
 if TYPE_CHECKING:  # a tenth of the imports of `check`, which draws no table
     from rich.console import Console
@@ -17,21 +19,25 @@ _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded
 
 
 def console() -> Console:
-    """Talk: standard error, so that data on standard output stays clean."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, soft_wrap=False)
+    """Messages: standard error, so that data on standard output stays clean."""
+    return _console(sys.stderr)
 
 
 def data_console() -> Console:
-    from rich.console import Console
+    """Tables of data: standard output."""
+    return _console(sys.stdout)
 
-    return Console(highlight=False)
+
+def _console(stream: Any) -> Console:
+    from worker.cli.tables import TextConsole
+
+    return TextConsole(unguarded(stream))
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One object, one line, on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    """One object, one line, on standard output. Characters that a terminal obeys or hides are written as `\\uXXXX`."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    sys.stdout.write(replace_unprintable(text, lambda character: json.dumps(character)[1:-1]) + "\n")
 
 
 def outcome_table(outcomes: Mapping[str, int]) -> Table:
@@ -65,16 +71,9 @@ def problem_line(label: str, problem: Mapping[str, Any]) -> Text:
     return line
 
 
-def plain(text: str) -> str:
-    """`text` without what a terminal would obey."""
-    return "".join(char if char.isprintable() else "�" for char in text)
-
-
 def moment(at: str | None) -> str:
     """`2026-01-31 12:00:01.250 UTC` of an ISO 8601 time."""
     return f"{at.replace('T', ' ')[:23].partition('+')[0]} UTC" if at else "unknown"
 
 
-def print_lines(target: Console, lines: Iterable[Text]) -> None:
-    for line in lines:
-        target.print(line, soft_wrap=True)
+__all__ = ["OUTCOMES", "console", "data_console", "moment", "outcome_table", "plain", "print_json", "problem_line"]

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def similar(
     urls: Annotated[list[str] | None, typer.Argument(metavar="URL", help="of an article, or of several")] = None,
     all_: Annotated[bool, typer.Option("--all", help="of every article: the whole ranking")] = False,
-    most: Annotated[int, typer.Option(min=1, help="at most so many for each")] = 10,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="at most so many for each")] = 10,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object an article")] = False,
 ) -> int:
     """Rank the articles of two weeks around one by how like it they are, also those too unlike to be linked.

@@ -27,7 +27,9 @@ def tail(
     outcome: Annotated[str | None, typer.Option(help="only this outcome; several: stored,updated")] = None,
     code: Annotated[str | None, typer.Option(help="only with this problem, errors and warnings alike")] = None,
     url: Annotated[str | None, typer.Option(help="only with this text in the URL or key")] = None,
-    last: Annotated[int, typer.Option("--last", "-n", min=0, help="begin with so many of those before")] = 10,
+    last: Annotated[
+        int, typer.Option("--last", "-n", min=0, max=100_000, help="begin with so many of those before")
+    ] = 10,
     seconds: Annotated[float | None, typer.Option(help="end after so long; without, at Ctrl-C")] = None,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a document")] = False,
 ) -> int:

@@ -59,7 +59,8 @@ def discard(desk: Desk, asked: Asked) -> Response:
     if found.row.status != "open":
         raise Refused(409, f"It is {found.row.status} already.")
     with desk.engine.begin() as connection:
-        dead.discard(connection, found.row.id, who(desk, asked) or operator(), reason)
+        if not dead.discard(connection, found.row.id, who(desk, asked) or operator(), reason):
+            raise Refused(409, "It was closed meanwhile.")
     desk.at_store.forget()
     return away(path("dead", found.row.id))
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 _PRIMARY = re.compile(r"[a-z]{2,3}")
-_NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\S+|[\w.]+@[\w.]+|[\d_]+")
+_NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\S+|(?<![\w.])[\w.]++@[\w.]+|[\d_]+")
 _ADDRESS_SIGNS = ("@", "#", "://", "www.")  # without one of them the noise is digits, which make no words
 _WORD = re.compile(r"[^\W\d_]+")
 _MOST = 400  # characters that are looked at: more changes no verdict

@@ -10,8 +10,8 @@ from worker.enrich.text import clean
 
 _WORD = re.compile(r"\w+(?:[+#]+)?")
 _SHORTEST = 2  # characters of a keyword: a single letter is in every text
-_ITEM_END = re.compile(r"([.!?…]+(?:\s|$))|[,;:()|]|\s(and|or|&)\s")
-_SENTENCE_END = re.compile(r"[.!?…]+(?:\s|$)")
+_ITEM_END = re.compile(r"((?<![.!?…])[.!?…]++(?:\s|$))|[,;:()|]|\s(and|or|&)\s")
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++(?:\s|$)")
 _LONGEST_ITEM = 4  # words
 _FEWEST_ITEMS = 4
 

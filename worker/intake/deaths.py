@@ -11,10 +11,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from typing import Any
 
-from worker.intake.stream import DEATHS_KEPT_SECONDS, DISPATCHED, GROUP, MOST_DEATHS, LeaseQueue
+from worker.intake.stream import DEATHS_KEPT_SECONDS, DISPATCHED, GROUP, MOST_DEATHS, LeaseQueue, script
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,7 @@ class Deaths:
 
     def __init__(self, queue: LeaseQueue) -> None:
         self._queue = queue
-        text = (resources.files("worker.intake") / "lua" / "bereave.lua").read_text("utf-8")
-        self._bereave = queue.client.register_script(text)
+        self._bereave = queue.client.register_script(script("bereave"))
 
     def bereave(self, death: Death, *, lease_seconds: float) -> list[tuple[str, int]]:
         """The process `death.where` is gone: note it with what it was reading, and let all it held be dispatched again.

@@ -80,7 +80,7 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """A lane at one moment; `added == settled + backlog` unless somebody else trimmed or deleted entries."""
+    """A lane at one moment; `added == settled + backlog + aside` unless somebody else trimmed or deleted entries."""
 
     name: str
     added: int
@@ -89,6 +89,8 @@ class LaneState:
     oldest_id: str | None
     last_id: str
     outcomes: dict[str, int]
+    aside: int = 0
+    """Entries that an interrupted repair has yet to add again."""
 
     @property
     def settled(self) -> int:
@@ -107,9 +109,10 @@ class LeaseQueue:
         """Evidence against documents that end processes, see `worker.intake.deaths`."""
         self.clock: Clock = local_clock
         """The server's time since the first `claim`."""
-        load = resources.files("worker.intake") / "lua"
+        self.aside = f"copydesk:aside:{lane}"
+        """Where a repair keeps what it has not added again yet; there only while one was interrupted."""
         self._scripts = {
-            name: client.register_script((load / f"{name}.lua").read_text("utf-8"))
+            name: client.register_script(script(name))
             for name in (
                 "dispatch",
                 "claim",
@@ -222,7 +225,8 @@ class LeaseQueue:
 
     def state(self) -> LaneState:
         """The lane's figures, all from one moment. For people: with a giant at either end it takes the server a second."""
-        added, backlog, pending, last, oldest, flat = self._run("state", GROUP, keys=[self.lane, self.counters])
+        keys = [self.lane, self.counters, self.aside]
+        added, backlog, pending, last, oldest, flat, aside = self._run("state", GROUP, keys=keys)
         return LaneState(
             name=self.lane,
             added=int(added),
@@ -231,6 +235,7 @@ class LeaseQueue:
             oldest_id=_text(oldest) if oldest else None,
             last_id=_text(last),
             outcomes={_text(name): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)},
+            aside=int(aside),
         )
 
     def figures(self) -> Figures:
@@ -256,6 +261,13 @@ class LeaseQueue:
 
     def _run(self, script: str, *args: Any, keys: list[str] | None = None) -> Any:
         return self._scripts[script](keys=keys or [self.lane], args=args)
+
+
+def script(name: str) -> str:
+    """The text of a script in `lua/`, with the functions of `fields.lua` after its first line."""
+    folder = resources.files("worker.intake") / "lua"
+    first, _, rest = (folder / f"{name}.lua").read_text("utf-8").partition("\n")
+    return "\n".join((first, (folder / "fields.lua").read_text("utf-8"), rest))
 
 
 def readded_key(lane: str) -> str:

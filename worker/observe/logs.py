@@ -16,6 +16,7 @@ import structlog
 
 from worker.observe.repeats import OncePerMinute
 from worker.observe.secrets import mask, mask_value, remember
+from worker.observe.terminal import plain, printable, unguarded
 from worker.settings import Settings, parse_levels
 
 AREAS: dict[str, str] = {
@@ -99,7 +100,7 @@ def configure(*, form: str = "auto", level: str = "info", stream: Any = None) ->
 
     `level` is the level of all areas, then of single ones: `info,store=debug,celery=info`.
     """
-    stream = stream or sys.stderr
+    stream = stream or unguarded(sys.stderr)  # colours are escape sequences of our own
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(),
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(form, stream)],
@@ -178,10 +179,8 @@ def _printable(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if "at" in event:
         event["at"] = str(event["at"])[5:19].replace("T", " ")
     for name, value in event.items():
-        if isinstance(value, str) and not value.isprintable():
-            event[name] = "".join(
-                char if char.isprintable() or (char == "\n" and name == "exception") else "\ufffd" for char in value
-            )
+        if isinstance(value, str):
+            event[name] = printable(value) if name == "exception" else plain(value)
     return event
 
 

@@ -13,8 +13,9 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s'\"<>]*@")
 # `password=…` in a URL's query or in a connection string; the value may stand in quotes.
 _PASSWORD = re.compile(r"""((?:password|passwd|pwd)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&,;}\)]+)""", re.IGNORECASE)
 _SECURED = re.compile(r"""(secured\\?["']?\s*[:=]\s*(?:[|>][+-]?\s*)?\\?["']?)[^\s"',}\\]{4,}""")
-# The value itself, wherever it stands: base64 of a ciphertext, and of 16 bytes.
-_SECURED_VALUE = re.compile(r"[A-Za-z0-9+/]{16,}={0,2};[A-Za-z0-9+/]{22}(?:==)?(?![A-Za-z0-9+/=])")
+# The value itself, wherever it stands: base64 of a ciphertext, and of 16 bytes. It begins where its letters begin, and gives none
+# of them back: tried at each of 100,000 equal letters it took 51 s.
+_SECURED_VALUE = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{16,}+={0,2};[A-Za-z0-9+/]{22}(?:==)?(?![A-Za-z0-9+/=])")
 
 _known: tuple[str, ...] = ()
 

@@ -43,6 +43,8 @@ def advice(found: Mapping[str, Any]) -> list[str]:
 
 
 def _of_waiting(waiting: Mapping[str, Any]) -> str:
+    if waiting["state"] == "set aside":
+        return f"A repair of its lane was interrupted. Run it again: copydesk lane repair {waiting['lane']} --yes."
     if waiting["state"] == "at work":
         return f"It is being worked on by {waiting['holder']}. If that lasts longer than a minute, look at the log of that worker."
     if waiting["attempts"] > 1:

@@ -61,6 +61,5 @@ def discard(engine: Engine, wanted: dead.Filter, reason: str, who: str | None = 
     count, who = 0, who or operator()
     for letter, _ in letters(engine, wanted):
         with engine.begin() as connection:
-            dead.discard(connection, letter.id, who, reason)
-        count += 1
+            count += dead.discard(connection, letter.id, who, reason)
     return count

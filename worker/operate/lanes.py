@@ -7,7 +7,6 @@ lane takes nothing more. Redis cannot forbid either, so they are found by what t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import redis
@@ -22,6 +21,7 @@ from worker.intake.stream import (
     LeaseQueue,
     id_key,
     readded_key,
+    script,
 )
 from worker.store.read import highest_id
 
@@ -46,12 +46,17 @@ def fault(state: LaneState, now_ms: int) -> str | None:
 
 def vanished(state: LaneState) -> int:
     """How many entries somebody trimmed or deleted, and nobody has acknowledged yet."""
-    return state.added - state.settled - state.backlog
+    return state.added - state.settled - state.backlog - state.aside
 
 
 def sentences(lane: dict[str, Any]) -> list[str]:
     """What is wrong with a lane, of its figures, and what to do."""
     name, found = lane["lane"], []
+    if lane.get("aside"):
+        found.append(
+            f"{lane['aside']:,} entries of lane {name} are set aside: a repair was interrupted, and adds them again when it is "
+            "run again"
+        )
     if lane["missing"] > 0:
         found.append(f"{lane['missing']:,} entries vanished from lane {name} (trimmed or deleted by a producer)")
     elif lane["missing"] < 0:
@@ -103,9 +108,8 @@ def repair(queue: LeaseQueue) -> Repair:
     One script: nothing that is added meanwhile is lost, and what workers hold meanwhile is processed again under its
     new id. It holds the server up for about a second per 100,000 entries of the lane.
     """
-    source = (resources.files("worker.intake") / "lua" / "repair.lua").read_text("utf-8")
     limit = server_ms(queue.client) + AHEAD_SECONDS * 1000
-    script = queue.client.register_script(source)
-    keys = [queue.lane, queue.counters, f"copydesk:aside:{queue.lane}", readded_key(queue.lane)]
-    moved, gone = script(keys=keys, args=[GROUP, limit, FIRST_IDS_KEPT_SECONDS])
+    run = queue.client.register_script(script("repair"))
+    keys = [queue.lane, queue.counters, queue.aside, readded_key(queue.lane)]
+    moved, gone = run(keys=keys, args=[GROUP, limit, FIRST_IDS_KEPT_SECONDS])
     return Repair(int(moved), max(0, int(gone)))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 from sqlalchemy import Engine, Row
+from sqlalchemy.engine import Connection
 
+from schemas.codes import WORKER_CODES
 from schemas.problem import Problem
 from worker.document.limits import Limits
 from worker.document.validate import read
 from worker.operate.hidden import Shown, show
-from worker.operate.replay import can_be_replayed, document_of, problems_now, replay
+from worker.operate.replay import can_be_replayed, document_of, replay
 from worker.store import dead
 
 
@@ -70,28 +71,32 @@ def letter(engine: Engine, id_: int) -> Letter | None:
 
 
 def check(found: Letter, text: bytes, limits: Limits) -> list[Problem]:
-    """What a mended text would meet, errors and warnings. Pure."""
+    """What a mended text would meet, errors and warnings; a document that ended the process that read it is not read here."""
+    if found.row.code in WORKER_CODES:
+        return []
     return list(read(text, has_key=found.row.key is not None, limits=limits).problems)
-
-
-def problems_of_replay(found: Letter, limits: Limits) -> list[Problem]:
-    """The errors that a replay would meet as it is."""
-    return problems_now(found.row, found.raw, limits)
 
 
 def mend(engine: Engine, client: redis.Redis, found: Letter, text: bytes, who: str) -> bool:
     """Keep `text` in place of what was sent, and send it through the pipeline; returns whether it is another text.
 
-    Raises LetterChanged when somebody else was faster, redis.RedisError and SQLAlchemy's errors.
+    Raises LetterChanged when the dead letter is not (any more) as `found` says, with nothing changed; redis.RedisError when the
+    text is kept and could not be sent; SQLAlchemy's errors.
     """
     is_edit = text != found.raw
     with engine.begin() as connection:
-        now = next(iter(dead.find(connection, dead.Filter(ids=(found.row.id,), status=None))), None)
-        if now is None or now.status != "open":
-            raise LetterChanged(f"it is {'gone' if now is None else now.status}")
-        if now.raw_sha256 != found.row.raw_sha256:
-            raise LetterChanged("somebody else has mended it meanwhile")
-        if is_edit:
-            dead.keep_edit(connection, found.row.id, text, hashlib.sha256(text).digest(), who)
-    replay(engine, client, dead.Filter(ids=(found.row.id,)), who=who)
+        is_kept = is_edit and dead.keep_edit(connection, found.row, text, who)
+        if not is_kept and (fault := _change(connection, found.row, is_edit=is_edit)):
+            raise LetterChanged(fault)
+    if not replay(engine, client, dead.Filter(ids=(found.row.id,)), who=who):
+        raise LetterChanged("it was closed meanwhile")
     return is_edit
+
+
+def _change(connection: Connection, seen: Row[Any], *, is_edit: bool) -> str | None:
+    """What has become of a dead letter since it was seen; None: nothing."""
+    now = next(iter(dead.find(connection, dead.Filter(ids=(seen.id,), status=None))), None)
+    if now is None or now.status != "open":
+        return f"it is {'gone' if now is None else now.status}"
+    is_same = (now.raw_sha256, now.edits) == (seen.raw_sha256, seen.edits)
+    return None if is_same and not is_edit else "somebody else has mended it meanwhile"

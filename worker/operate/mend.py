@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 import subprocess
@@ -113,21 +112,24 @@ def plan_for(engine: Engine, wanted: dead.Filter, change: Change, limits: Limits
 def mend(engine: Engine, client: redis.Redis, wanted: dead.Filter, change: Change, limits: Limits) -> tuple[Plan, int]:
     """Keep the change and replay those that pass with it; the others stay as they are. Also says how many were sent."""
     plan, sent, who = Plan(), 0, operator()
-    page: list[tuple[int, bytes, bytes]] = []
+    page: list[tuple[Row[Any], bytes, bytes]] = []
 
     def send() -> int:
         if not page:
             return 0
+        ids = []
         with engine.begin() as connection:
-            for id_, raw, text in page:
-                if text != raw:
-                    dead.keep_edit(connection, id_, text, hashlib.sha256(text).digest(), who)
-        ids = tuple(id_ for id_, _, _ in page)
+            for letter, raw, text in page:
+                if text == raw or dead.keep_edit(connection, letter, text, who):
+                    ids.append(letter.id)
+                else:
+                    plan.passing -= 1
+                    plan.failing["mended or closed by somebody else meanwhile"] += 1
         page.clear()
-        return replay(engine, client, dead.Filter(ids=ids))
+        return replay(engine, client, dead.Filter(ids=tuple(ids))) if ids else 0
 
     for letter, raw, text in _tried(engine, wanted, change, limits, plan):
-        page.append((letter.id, raw, text))
+        page.append((letter, raw, text))
         if len(page) == _PAGE:
             sent += send()
     return plan, sent + send()

@@ -9,9 +9,10 @@ from typing import Any
 
 import redis
 
+from worker.intake.oversized import read_beginning
 from worker.intake.stream import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, readded_key
 
-_RECEIPT_ID = re.compile(r"\d{1,20}-\d{1,20}\Z")
+_RECEIPT_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}\Z")
 
 
 def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[str, Any]]:
@@ -19,34 +20,47 @@ def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[st
 
     Each is `{"id", "lane", "outcome": "pending", "source", "key", "state", "holder", "attempts", "waited_seconds"}`.
     """
-    if not _RECEIPT_ID.match(id_):
+    if not _is_id(id_):
         return []
     return [found for lane in lanes if (found := _on_lane(client, lane, id_)) is not None]
 
 
 def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str]:
     """The ids under which what a producer knows as `id_` was added again in the last days. Raises redis.RedisError."""
-    if not _RECEIPT_ID.match(id_):
+    if not _is_id(id_):
         return []
     pairs = (pair for lane in lanes for pair in client.hscan_iter(readded_key(lane), count=1000))
     return [fresh.decode() for fresh, first in pairs if first == id_.encode()]
 
 
+def _is_id(text: str) -> bool:
+    return bool(_RECEIPT_ID.match(text)) and max(id_key(text)) < 2**64
+
+
 def _on_lane(client: redis.Redis, lane: str, id_: str) -> dict[str, Any] | None:
-    LeaseQueue(client, lane).ensure()
-    entries: Any = client.xrange(lane, id_, id_, count=1)
-    if not entries:
+    queue = LeaseQueue(client, lane)
+    queue.ensure()
+    fields = _fields(client, lane, id_)
+    held: Any = []
+    if fields:
+        held = client.xpending_range(lane, GROUP, id_, id_, 1)
+        holder = held[0]["consumer"].decode("utf-8", "replace") if held else None
+        state = "waits" if holder in (None, RETURNED) else "handed out" if holder == DISPATCHED else "at work"
+    else:
+        fields, holder, state = _fields(client, queue.aside, id_), None, "set aside"
+    if not fields:
         return None
-    fields = entries[0][1] or {}
-    held: Any = client.xpending_range(lane, GROUP, id_, id_, 1)
-    holder = held[0]["consumer"].decode() if held else None
-    state = "waits" if holder in (None, RETURNED) else "handed out" if holder == DISPATCHED else "at work"
     return {
         "id": id_, "lane": lane, "outcome": "pending", "source": _text(fields.get(b"source")), "key": _text(fields.get(b"key")),
         "state": state, "holder": None if holder in (DISPATCHED, RETURNED) else holder,
         "attempts": held[0]["times_delivered"] if held else 0,
         "waited_seconds": round(max(0.0, time.time() - id_key(id_)[0] / 1000), 1),
     }  # fmt: skip
+
+
+def _fields(client: redis.Redis, stream: str, id_: str) -> dict[bytes, bytes]:
+    """Source and key of an entry, never held whole, and some other fields; empty where it is not there."""
+    return read_beginning(client, stream, id_, wanted=frozenset({b"source", b"key"})).fields
 
 
 def _text(value: bytes | None) -> str | None:

@@ -17,7 +17,7 @@ from worker.store.tables import article_urls, articles, dead_letters, documents,
 NEWEST = 10_000
 """Titles are looked for among so many articles: an index of words would cost every document that comes."""
 _MOST = 50
-_RECEIPT_ID = re.compile(r"\d{10,20}-\d{1,20}\Z")
+_RECEIPT_ID = re.compile(r"[0-9]{10,20}-[0-9]{1,20}\Z")
 _SHOWN = (
     articles.c.id, articles.c.title, articles.c.canonical_url, articles.c.published_at, articles.c.first_seen_at,
     articles.c.kind, articles.c.provider_name, articles.c.is_stub, articles.c.is_published,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Text, cast, func, insert, select, update
+from sqlalchemy import Row, Select, Text, cast, false, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from schemas.problem import Severity
@@ -15,6 +16,9 @@ from worker.store.bulk import fetch, merge
 from worker.store.clock import store_time
 from worker.store.tables import dead_letter_actions, dead_letters, raw_documents
 from worker.store.version import Version
+
+_LARGEST_ID = 2**63
+_LONGEST_TEXT = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Filter:
     def where(self, query: Select[Any]) -> Select[Any]:
         table = dead_letters.c
         if self.ids:
-            query = query.where(table.id.in_(self.ids))
+            query = query.where(table.id.in_([id_ for id_ in self.ids if abs(id_) < _LARGEST_ID]))
         for column, value in ((table.source, self.source), (table.code, self.code), (table.status, self.status)):
             if value is not None:
                 query = query.where(column == value)
@@ -44,10 +48,10 @@ class Filter:
         if self.upto is not None:
             query = query.where(table.id <= self.upto)
         if self.text:
-            needle = f"%{self.text}%"
-            query = query.where(
-                cast(table.problems, Text).ilike(needle) | table.key.ilike(needle) | table.receipt_id.ilike(needle)
-            )
+            where = (cast(table.problems, Text), table.key, table.receipt_id)
+            named = [column.icontains(self.text, autoescape=True) for column in where]
+            # SQLite takes patterns up to 50,000 bytes; nothing that long is looked for.
+            query = query.where(or_(*named) if len(self.text) <= _LONGEST_TEXT else false())
         return query
 
 
@@ -105,20 +109,33 @@ def record(
     connection.execute(insert(dead_letter_actions).values(**values))
 
 
-def discard(connection: Connection, id_: int, who: str, reason: str) -> None:
-    """Close a dead letter for good; what was sent stays readable until it expires."""
-    connection.execute(update(dead_letters).where(dead_letters.c.id == id_).values(status="discarded"))
+def discard(connection: Connection, id_: int, who: str, reason: str) -> bool:
+    """Close an open dead letter for good; what was sent stays readable until it expires. False: it is closed already."""
+    table = dead_letters.c
+    closed = update(dead_letters).where(table.id == id_, table.status == "open").values(status="discarded")
+    if not connection.execute(closed).rowcount:
+        return False
     record(connection, id_, "discarded", who, reason=reason)
+    return True
 
 
-def keep_edit(connection: Connection, id_: int, raw: bytes, sha256: bytes, who: str) -> None:
-    """Make a mended text the one that is replayed."""
+def keep_edit(connection: Connection, seen: Row[Any], raw: bytes, who: str) -> bool:
+    """Make a mended text the one that is replayed. False: the dead letter is not (any more) as it was `seen`; nothing is changed.
+
+    Of two who edit the same dead letter at once, one is told False, on both databases.
+    """
+    sha256 = hashlib.sha256(raw).digest()
+    table = dead_letters.c
+    unchanged = (table.id == seen.id, table.status == "open", table.edits == seen.edits,
+                 table.raw_sha256.is_not_distinct_from(seen.raw_sha256))  # fmt: skip
+    values = {"raw_sha256": sha256, "edits": table.edits + 1}
+    if not connection.execute(update(dead_letters).where(*unchanged).values(values)).rowcount:
+        return False
     row = {"sha256": sha256, "size": len(raw), "bytes": raw, "last_seen_at": store_time(connection)}
     # Seen now, or maintenance might take bytes that were there already before this is committed.
     merge(connection, raw_documents, [row], ["sha256"], ["last_seen_at"])
-    values = {"raw_sha256": sha256, "edits": dead_letters.c.edits + 1}
-    connection.execute(update(dead_letters).where(dead_letters.c.id == id_).values(values))
-    record(connection, id_, "edited", who, sha256=sha256)
+    record(connection, seen.id, "edited", who, sha256=sha256)
+    return True
 
 
 def keep_dead(connection: Connection, versions: list[Version], now: datetime) -> None:

@@ -2,7 +2,6 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from random import Random
 
 from sqlalchemy import select
@@ -99,7 +98,8 @@ def mend(engine, number, event, wanted=None):
         if edit:
             raw = version.text.encode()
             with engine.begin() as connection:
-                dead.keep_edit(connection, id_, raw, sha256(raw).digest(), "operator")
+                letter = dead.find(connection, dead.Filter(ids=(id_,)))[0]
+                assert dead.keep_edit(connection, letter, raw, "operator")
         if wanted is None or edit in wanted:
             assert replay(engine, lane, dead.Filter(ids=(id_,))) == 1
     return lane.sent

@@ -7,17 +7,17 @@
 -- there are no fields: such an entry is read a piece at a time, by `read_beginning`.
 local time = redis.call('TIME')
 local out = {time[1] * 1000 + math.floor(time[2] / 1000)}
-local most, ids = tonumber(ARGV[5]), {unpack(ARGV, 6)}
-local sizes = redis.call('HMGET', KEYS[2], unpack(ids))
+local most, ids = tonumber(ARGV[5]), {}
+for n = 6, #ARGV do ids[#ids + 1] = ARGV[n] end
 -- What is handed out together lies together, so one look finds all; each other one is looked for by itself.
 local found = {}
 for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], ids[1], ids[#ids], #ids)) do found[held[1]] = held end
-for i, id in ipairs(ids) do
+for _, id in ipairs(ids) do
   local held = found[id] or redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
   if held and (held[2] == ARGV[3] or held[2] == ARGV[2] or tonumber(held[3]) >= tonumber(ARGV[4])) then
     -- Who holds it already asks again because the reply was lost: nobody has died, so that is no second attempt.
     local count = held[2] == ARGV[2] and held[4] or held[4] + 1
-    local size = tonumber(sizes[i] or 0)
+    local size = tonumber(redis.call('HGET', KEYS[2], id) or 0)
     local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', count}
     if size > most then claim[#claim + 1] = 'JUSTID' end
     local claimed = redis.call(unpack(claim))[1]

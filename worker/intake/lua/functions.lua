@@ -8,7 +8,16 @@
 local function submit(keys, args)
   local known = redis.call('GET', keys[1])
   if known then return known end
+  -- Checked before anything is added: what fails half-way would be added again with each retry.
   local ids, at = {}, 3
+  while at <= #args do
+    local parts = tonumber(args[at])
+    if not parts or parts % 2 ~= 0 or parts < 2 or parts > 4000 or at + parts > #args then
+      return redis.error_reply('ERR a document has 1 to 2,000 fields, each with a value')
+    end
+    at = at + parts + 1
+  end
+  at = 3
   while at <= #args do
     local parts = tonumber(args[at])
     ids[#ids + 1] = redis.call('XADD', args[1], '*', unpack(args, at + 1, at + parts))

@@ -22,8 +22,6 @@ for i, id in ipairs(ids) do
   end
 end
 for count, alike in pairs(by_count) do
-  local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, unpack(alike)}
-  for _, word in ipairs({'IDLE', ARGV[4], 'RETRYCOUNT', count, 'JUSTID'}) do claim[#claim + 1] = word end
-  redis.call(unpack(claim))
+  in_parts({'XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0}, alike, {'IDLE', ARGV[4], 'RETRYCOUNT', count, 'JUSTID'})
 end
 return changed

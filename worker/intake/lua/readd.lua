@@ -4,20 +4,7 @@
 -- Returns the fresh id, or false when the entry is gone.
 local entry = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
 if not entry then return false end
--- Lua passes at most some 8,000 arguments: of an entry with more fields the unknown ones are left behind.
-local fields = entry[2]
-if #fields > 4000 then
-  local known = {raw = 1, source = 1, key = 1, op = 1, reply_to = 1, traceparent = 1, revision = 1, dead_letter = 1}
-  local kept = {}
-  for n = 1, #fields, 2 do
-    if known[fields[n]] then
-      kept[#kept + 1] = fields[n]
-      kept[#kept + 1] = fields[n + 1]
-    end
-  end
-  fields = kept
-end
-local fresh = redis.call('XADD', KEYS[1], '*', unpack(fields))
+local fresh = redis.call('XADD', KEYS[1], '*', unpack(fitting(entry[2])))
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[2])
 redis.call('HDEL', KEYS[3], ARGV[2])

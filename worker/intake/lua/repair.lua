@@ -30,7 +30,7 @@ while true do
   local entries = redis.call('XRANGE', aside, '-', '+', 'COUNT', 100)
   if #entries == 0 then break end
   for _, entry in ipairs(entries) do
-    local fresh = redis.call('XADD', lane, '*', unpack(entry[2]))
+    local fresh = redis.call('XADD', lane, '*', unpack(fitting(entry[2])))
     redis.call('HSET', first_ids, fresh, redis.call('HGET', first_ids, entry[1]) or entry[1])
     redis.call('XDEL', aside, entry[1])
     redis.call('HINCRBY', counters, 'readded', 1)

@@ -10,7 +10,7 @@ for i = 2, #ARGV, 2 do
     counts[ARGV[i + 1]] = (counts[ARGV[i + 1]] or 0) + 1
   end
 end
-redis.call('XACK', KEYS[1], ARGV[1], unpack(ids))
-redis.call('HDEL', KEYS[3], unpack(ids))
+in_parts({'XACK', KEYS[1], ARGV[1]}, ids)
+in_parts({'HDEL', KEYS[3]}, ids)
 for outcome, count in pairs(counts) do redis.call('HINCRBY', KEYS[2], outcome, count) end
 return settled

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- A lane's figures at one moment, without the payload of its first and last entry, which XINFO sends along.
--- KEYS: stream, outcome counters (hash). ARGV: group.
--- Returns {entries ever added, backlog, pending, last id, oldest id or false, {outcome, count, …}}.
+-- KEYS: stream, outcome counters (hash), what an interrupted repair has set aside (stream). ARGV: group.
+-- Returns {entries ever added, backlog, pending, last id, oldest id or false, {outcome, count, …}, entries set aside}.
 local info, told = redis.call('XINFO', 'STREAM', KEYS[1]), {}
 for n = 1, #info, 2 do told[info[n]] = info[n + 1] end
 local first = told['first-entry']
 return {told['entries-added'], told['length'], redis.call('XPENDING', KEYS[1], ARGV[1])[1], told['last-generated-id'],
-        first and first[1], redis.call('HGETALL', KEYS[2])}
+        first and first[1], redis.call('HGETALL', KEYS[2]), redis.call('XLEN', KEYS[3])}

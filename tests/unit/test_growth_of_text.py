@@ -1,0 +1,95 @@
+"""Functions that read text of others take time in proportion to its length, whatever the text is."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import pytest
+
+from schemas.amounts import price_of, seconds_of
+from schemas.problem import Problem, problem
+from schemas.urls import escape_spaces, url_fault
+from worker.console.source import source_lines
+from worker.document.explain import render
+from worker.document.limits import Limits
+from worker.document.text import clean_text
+from worker.document.validate import read
+from worker.enrich.hosts import canonical_host, registrable_domain
+from worker.enrich.language import language_of_text
+from worker.enrich.text import clean, strip_provider_suffix
+from worker.enrich.topics import _ITEM_END, _SENTENCE_END, topic_slug
+from worker.enrich.urls import canonicalise
+from worker.link.features import names_of, words
+from worker.observe.secrets import mask, mask_shown, secret_spans
+from worker.observe.terminal import plain, printable
+from worker.operate.hidden import show
+
+LIMITS = Limits(max_bytes=16 << 20)
+PIECES = ["A", "a1", "://", "://a", "@", "password", "password=", "password=\"", "pwd='", "pwd=x1 ", "secured: ", "secured: |", "secured: \"\\",
+          "A" * 20 + ";", "A" * 20 + "==;" + "B" * 22, " ", "\t", "\n", "- ", "-", ".", "!a", "a.", "\u0301", "[", "{", "\"", "'", ":", "&", "&amp;", "%",
+          "%4", "/", "/../", "?a=", "#", "| ", "on ", "\u202e", "\x9b", "中", "1 hour ", "1a", "\nsecured: x\n", "\npassword: x"]  # fmt: skip
+
+
+def _shown(text):
+    found = show(text.encode())
+    found.raw(found.text)
+
+
+def _quiet(function):
+    def run(text):
+        with contextlib.suppress(ValueError, TypeError):
+            function(text)
+
+    return run
+
+
+FUNCTIONS = {
+    "mask": mask, "mask_shown": mask_shown, "secret_spans": secret_spans, "hidden": _shown, "plain": plain, "printable": printable,
+    "read": lambda text: read(f"---\ntitle: x\n---\n{text}".encode(), has_key=True, limits=LIMITS),
+    "read front matter": lambda text: read(f"---\ntitle: {text}\n---\n".encode(), has_key=True, limits=LIMITS),
+    "read quoted": lambda text: read(f"---\ntitle: \"{text}\n---\n".encode(), has_key=True, limits=LIMITS),
+    "render": lambda text: render(text.encode(), Problem(**problem("bad_url", line=1, column=1).model_dump())),
+    "lines": lambda text: source_lines(show(text.encode()), [problem("bad_url", line=1, column=len(text) // 2)]),
+    "clean_text": clean_text, "clean": clean, "suffix": lambda text: strip_provider_suffix(text, text[:50], None),
+    "slug": topic_slug, "items": lambda text: list(_ITEM_END.finditer(text)), "sentences": lambda text: list(_SENTENCE_END.finditer(text)),
+    "language": language_of_text, "canonicalise": lambda text: canonicalise.__wrapped__("https://a.example/" + text),
+    "canonicalise host": lambda text: canonicalise.__wrapped__("https://" + text), "url_fault": lambda text: url_fault("https://" + text),
+    "spaces": escape_spaces, "host": lambda text: canonical_host.__wrapped__(text), "domain": registrable_domain, "seconds": seconds_of,
+    "price": price_of, "words": words, "names": lambda text: names_of(text, text),
+}  # fmt: skip
+
+
+def _seconds(function, text):
+    best = float("inf")
+    for _ in range(2):
+        began = time.process_time()
+        function(text)
+        best = min(best, time.process_time() - began)
+        if best < 0.05:
+            break
+    return best
+
+
+def _check(name, size):
+    function, slow = _quiet(FUNCTIONS[name]), []
+    for piece in PIECES:
+        once = (piece * (size // len(piece) + 1))[:size]
+        for text in (once, once + "\x00"):
+            # Quadratic, eight times the text takes 64 times as long; what takes a moment is measured by nothing.
+            long = _seconds(function, text * 8)
+            if long > 0.5 and long > 24 * max(_seconds(function, text), 0.005):
+                slow.append((piece, long))
+                break
+    assert not slow, f"{name} takes more than its share of time for {slow}"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_time_grows_with_the_text(name):
+    _check(name, 4_000)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_time_grows_with_a_megabyte_of_text(name):
+    _check(name, 125_000)
