@@ -170,6 +170,7 @@ def edit(
     from worker.operate.replay import replay as send
     from worker.settings import settings
     from worker.store import dead
+    from worker.store.engine import writing
 
     config, engine = settings(), _engine()
     letter, raw, _ = _one(engine, id_)
@@ -191,7 +192,7 @@ def edit(
     if text == raw:
         typer.echo("Nothing was changed; replaying it as it is.", err=True)
     else:
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             dead.keep_edit(connection, id_, text, hashlib.sha256(text).digest(), operator())
     with connect(config.redis) as client:
         send(engine, client, dead.Filter(ids=(id_,)))
@@ -241,6 +242,7 @@ def discard(
     """Close dead letters for good, with a reason. Without --yes: say how many."""
     from worker.operate import replay as operations
     from worker.store import dead
+    from worker.store.engine import writing
 
     if not reason:
         raise typer.BadParameter("--reason is needed")
@@ -248,7 +250,7 @@ def discard(
     for letter, _ in operations.letters(engine, _filter(ids, source, code, since, text)):
         count += 1
         if yes:
-            with engine.begin() as connection:
+            with writing(engine) as connection:
                 dead.discard(connection, letter.id, operations.operator(), reason)
     typer.echo(f"{count:,} discarded" if yes else f"{count:,} would be discarded. A dry run: with --yes they are.")
     return Exit.OK

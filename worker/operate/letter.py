@@ -15,6 +15,7 @@ from worker.document.validate import read
 from worker.operate.hidden import Shown, show
 from worker.operate.replay import can_be_replayed, problems_now, replay
 from worker.store import dead
+from worker.store.engine import writing
 
 
 class LetterChanged(Exception):
@@ -83,7 +84,8 @@ def mend(engine: Engine, client: redis.Redis, found: Letter, text: bytes, who: s
     Raises LetterChanged when somebody else was faster, redis.RedisError and SQLAlchemy's errors.
     """
     is_edit = text != found.raw
-    with engine.begin() as connection:
+    client.ping()  # while Redis is away nothing is kept or recorded
+    with writing(engine) as connection:
         now = next(iter(dead.find(connection, dead.Filter(ids=(found.row.id,), status=None))), None)
         if now is None or now.status != "open":
             raise LetterChanged(f"it is {'gone' if now is None else now.status}")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable
 from typing import Any
 
 import redis
 
-from worker.intake.stream import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, readded_key
-
-_RECEIPT_ID = re.compile(r"\d{1,20}-\d{1,20}\Z")
+from worker.intake.stream import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, is_entry_id, readded_key
 
 
 def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[str, Any]]:
@@ -19,14 +16,14 @@ def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[st
 
     Each is `{"id", "lane", "outcome": "pending", "source", "key", "state", "holder", "attempts", "waited_seconds"}`.
     """
-    if not _RECEIPT_ID.match(id_):
+    if not is_entry_id(id_):
         return []
     return [found for lane in lanes if (found := _on_lane(client, lane, id_)) is not None]
 
 
 def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str]:
     """The ids under which what a producer knows as `id_` was added again in the last days. Raises redis.RedisError."""
-    if not _RECEIPT_ID.match(id_):
+    if not is_entry_id(id_):
         return []
     pairs = (pair for lane in lanes for pair in client.hscan_iter(readded_key(lane), count=1000))
     return [fresh.decode() for fresh, first in pairs if first == id_.encode()]
