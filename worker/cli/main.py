@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any, NoReturn
 
 import typer
 
-from worker.cli.exits import Exit, leave
+from worker.cli.exits import Exit, leave, say
 
 app = typer.Typer(
     name="copydesk",
@@ -48,6 +49,18 @@ for _name in _COMMANDS:
     import_module(f"worker.cli.{_name}").register(app)
 
 
+_LOGGING = ("worker", "console")
+"""Commands that tell about unknown settings in their log."""
+
+
+def _name_unknown_settings(arguments: list[str]) -> None:
+    if arguments[:1] not in [[name] for name in _LOGGING] and "_COPYDESK_COMPLETE" not in os.environ:
+        from worker.settings import unknown_settings
+
+        for sentence in unknown_settings(os.environ):
+            say(f"copydesk: {sentence}")
+
+
 def main() -> NoReturn:
     """The entry point of the program."""
     try:
@@ -58,6 +71,7 @@ def main() -> NoReturn:
 
 def run(arguments: list[str] | None = None) -> NoReturn:
     """Run a command. Raises SystemExit with one of `Exit`."""
+    _name_unknown_settings(sys.argv[1:] if arguments is None else arguments)
     try:
         code: Any = app(args=arguments, standalone_mode=False)
     except KeyboardInterrupt:

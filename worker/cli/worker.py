@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -31,10 +32,13 @@ def worker(
     It refuses servers that would lose documents, and says what to set.
     """
     from worker.observe import logs
+    from worker.runtime.restarter import SUPERVISOR
     from worker.settings import settings
 
     config = settings()
     logs.configure_for(config)
+    if supervised or SUPERVISOR not in os.environ:
+        logs.name_unknown_settings()
     checked = _begin_in_a_child(lambda: _check_servers(config, strict=strict))
     if supervised:
         if code := checked():
@@ -76,8 +80,6 @@ def _begin_in_a_child(work: Callable[[], None]) -> Callable[[], int]:
 
     What the checks load (Alembic above all, 11 MB) would otherwise be in every pool process.
     """
-    import os
-
     if child := os.fork():
         return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     work()
