@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -229,6 +230,37 @@ def embedded_socket(data_dir: Path) -> Path:
         return path
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"copydesk-{os.getuid()}-{digest}.sock"
+
+
+_OTHER_VARIABLES = frozenset({"COPYDESK_FAILPOINTS", "COPYDESK_SUPERVISOR_PID"})
+"""Read where they are used, and no settings: crashes on purpose in tests; who restarts a worker."""
+_TEST_PREFIX = "COPYDESK_TEST_"
+_OF_KUBERNETES = re.compile(r"COPYDESK_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)\w*)?)")
+"""What Kubernetes sets in every container beside a service named `copydesk…`."""
+
+
+def unknown_settings(environment: Iterable[str]) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none, with the nearest one that is.
+
+    `environment`: names of variables. Values are never shown.
+    """
+    known = {f"COPYDESK_{name.upper()}" for name in Settings.model_fields}
+    sentences = []
+    for name in sorted(environment):
+        plain = name.strip().upper()
+        if name.upper() in known or name in _OTHER_VARIABLES or name.startswith((_TEST_PREFIX, "_")):
+            continue
+        if not ("COPY" in plain or "DESK" in plain) or _OF_KUBERNETES.fullmatch(name):
+            continue
+        import difflib
+
+        is_ours = re.sub(r"\W|_", "", plain).startswith("COPYDESK")
+        near = difflib.get_close_matches(plain, sorted(known | _OTHER_VARIABLES), n=1, cutoff=0.6 if is_ours else 0.85)
+        if is_ours or near:
+            shown = name if name.isprintable() and " " not in name else repr(name)
+            hint = f" Is {near[0]} meant?" if near else ""
+            sentences.append(f"{shown} is no setting, so it changes nothing.{hint}")
+    return sentences
 
 
 @functools.lru_cache(maxsize=1)

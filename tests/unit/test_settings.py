@@ -1,9 +1,20 @@
 """Settings come from the environment, are checked at once, and never show a secret."""
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
-from worker.settings import Lane, Settings, embedded_socket, normal_database_url, parse_lanes, parse_levels
+from tests.servers import ROOT
+from worker.settings import (
+    Lane,
+    Settings,
+    embedded_socket,
+    normal_database_url,
+    parse_lanes,
+    parse_levels,
+    unknown_settings,
+)
 
 
 def test_lanes_have_a_name_a_weight_and_perhaps_a_source():
@@ -100,3 +111,44 @@ def test_rules_of_heat_are_checked_at_the_start(monkeypatch, text):
     monkeypatch.setenv("COPYDESK_HEAT", text)
     with pytest.raises(ValueError, match="bonus/floor/threshold"):
         Settings()
+
+
+@pytest.mark.parametrize(("name", "near"), [
+    ("COPYDESK_CONCURENCY", "COPYDESK_CONCURRENCY"), ("COPYDESK_LANE", "COPYDESK_LANES"), ("COPYDESK_REDIS", "COPYDESK_REDIS_URL"),
+    ("COPYDEKS_REDIS_URL", "COPYDESK_REDIS_URL"), ("COPY_DESK_LOG_LEVEL", "COPYDESK_LOG_LEVEL"),
+    ("copydesk_concurency", "COPYDESK_CONCURRENCY"), (" COPYDESK_LANES", "COPYDESK_LANES"), ("COPYDESK_LANES ", "COPYDESK_LANES"),
+    ("COPYDESK-LANES", "COPYDESK_LANES"), ("Copydesk Data Dir", "COPYDESK_DATA_DIR"), ("copydesk_failpoints", "COPYDESK_FAILPOINTS"),
+    ("COPYDESKLANES", "COPYDESK_LANES"),
+])  # fmt: skip
+def test_a_name_that_is_no_setting_is_told_with_the_nearest_one(name, near):
+    [sentence] = unknown_settings([name, "PATH"])
+    assert sentence.startswith(name if " " not in name else repr(name))
+    assert sentence.endswith(f"Is {near} meant?")
+
+
+def test_a_name_without_a_near_one_and_with_odd_characters_is_told_too():
+    [sentence] = unknown_settings(["COPYDESK_\x1b[31mZZQQZZQQZZQQ"])
+    assert sentence == "'COPYDESK_\\x1b[31mZZQQZZQQZZQQ' is no setting, so it changes nothing."
+
+
+@pytest.mark.parametrize("name", [
+    "copydesk_concurrency", "Copydesk_Lanes", "COPYDESK_TEST_CORPUS", "COPYDESK_SUPERVISOR_PID", "_COPYDESK_COMPLETE",
+    "REDIS_URL", "XDG_DESKTOP_DIR", "DESKTOP_SESSION", "COPYRIGHT", "COPYDESK_PORT", "COPYDESK_SERVICE_HOST",
+    "COPYDESK_PORT_9090_TCP_ADDR", "COPYDESK_METRICS_SERVICE_PORT_HTTP",
+])  # fmt: skip
+def test_what_is_read_or_of_others_is_not_told(name):
+    assert unknown_settings([name]) == []
+
+
+def test_capitals_do_not_matter(monkeypatch):
+    monkeypatch.setenv("Copydesk_Concurrency", "7")
+    assert Settings().concurrency == 7
+
+
+def test_every_variable_that_the_project_names_is_known():
+    files = [*(ROOT / "worker").rglob("*"), *ROOT.glob("*.yml"), *ROOT.glob("*.md"), ROOT / "schemas" / "README.md"]
+    texts = [file.read_text("utf-8", "replace") for file in files if file.suffix in (".py", ".yml", ".md", ".html", "")
+             and file.is_file() and "__pycache__" not in str(file)]  # fmt: skip
+    names = {name for text in texts for name in re.findall(r"(?<!\w)COPYDESK_[A-Z_]*[A-Z]\b", text)}
+    assert "COPYDESK_REDIS_URL" in names
+    assert unknown_settings(names - {"COPYDESK_TEST", "COPYDESK_CONCURENCY"}) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any, NoReturn
@@ -50,12 +51,25 @@ for _name in _COMMANDS:
     import_module(f"worker.cli.{_name}").register(app)
 
 
+_LOGGING = ("worker", "console")
+"""Commands that name unknown settings in their log."""
+
+
+def _name_unknown_settings(arguments: list[str]) -> None:
+    if arguments[:1] not in [[name] for name in _LOGGING] and "_COPYDESK_COMPLETE" not in os.environ:
+        from worker.settings import unknown_settings
+
+        for sentence in unknown_settings(os.environ):
+            say(f"copydesk: {sentence}")
+
+
 def run(arguments: list[str] | None = None) -> NoReturn:
     """Run a command. Raises SystemExit with one of `Exit`."""
     guard_output()
     if any("\0" in argument for argument in (sys.argv[1:] if arguments is None else arguments)):
         say("copydesk: an argument holds a NUL character, which no text here may have")
         sys.exit(Exit.USAGE)
+    _name_unknown_settings(sys.argv[1:] if arguments is None else arguments)
     try:
         code: Any = app(args=arguments, standalone_mode=False)
     except KeyboardInterrupt:

@@ -41,6 +41,7 @@ def console(
     config = settings()
     require_desk(config)
     logs.configure_for(config)
+    logs.name_unknown_settings()
     shown = f"[{host.strip('[]')}]" if ":" in host else host
     scheme = "https" if certificate else "http"
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +32,7 @@ def worker(
     It refuses servers that would lose documents, and says what to set.
     """
     from worker.observe import logs
+    from worker.runtime.restarter import SUPERVISOR
     from worker.settings import settings
 
     config = settings()
@@ -39,6 +41,8 @@ def worker(
         from worker.runtime.restarter import end_with_supervisor
 
         end_with_supervisor()
+    if supervised or SUPERVISOR not in os.environ:
+        logs.name_unknown_settings()
     checked = _begin_in_a_child(lambda: _check_servers(config, strict=strict))
     if supervised:
         if code := checked():
@@ -82,7 +86,6 @@ def _begin_in_a_child(work: Callable[[], None]) -> Callable[[], int]:
     """
     import atexit
     import contextlib
-    import os
     import signal
 
     from worker.interrupts import deferred

@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
+import anyio
 import anyio.to_thread
 import redis
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from worker.console import articles, assets, bulk, dead, edit, lanes, login, overview, search, sources, stories, tail
-from worker.console.asked import FORM_BYTES, Asked, Refused, form_of
+from worker.console.asked import FORM_BYTES, Asked, Refused, body_of, form_of
 from worker.console.desk import Desk
 from worker.console.guard import Guard
 from worker.console.page import away, compile_all, message, path
 from worker.console.sessions import COOKIE
 from worker.observe.logs import get_logger, mask
 from worker.operate.servers import database_health
-from worker.store.engine import is_transient
+from worker.store.engine import is_locked, is_transient
 
 log = get_logger("console")
 
 Handler = Callable[[Desk, Asked], Response]
 
-_THREADS = 4  # as many connections as an engine's pool has
+_THREADS_OF_A_PAGE = 2
+_STRANGERS = 8
 _OPEN_TO_ALL = ("/login", "/theme")
+
+
+class _Number(Convertor[str]):
+    """A number in a path. Starlette's own fails on thousands of digits, which Python refuses to read."""
+
+    regex = "[0-9]{1,19}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("number", _Number())
 
 
 def build(desk: Desk, *, names: frozenset[str] | None, secure: bool = False) -> Guard:
@@ -43,19 +62,19 @@ def build(desk: Desk, *, names: frozenset[str] | None, secure: bool = False) -> 
         _route("/", overview.page),
         _route("/tail", tail.page),
         _route("/search", search.page),
-        _route("/articles/{number:int}", articles.page),
+        _route("/articles/{number:number}", articles.page),
         _route("/stories", stories.page),
-        _route("/stories/{number:int}", stories.one),
+        _route("/stories/{number:number}", stories.one),
         _route("/dead", dead.causes),
         _route("/dead/letters", dead.letters),
         _route("/dead/jobs", bulk.start, form),
         _route("/dead/jobs/{job}", bulk.page),
         _route("/dead/jobs/{job}/stop", bulk.stop, form),
         _route("/dead/discard", bulk.discard, form),
-        _route("/dead/{number:int}", edit.page),
-        _route("/dead/{number:int}/check", edit.check, document),
-        _route("/dead/{number:int}/replay", edit.replay, document),
-        _route("/dead/{number:int}/discard", edit.discard, form),
+        _route("/dead/{number:number}", edit.page, editor=True),
+        _route("/dead/{number:number}/check", edit.check, document, editor=True),
+        _route("/dead/{number:number}/replay", edit.replay, document, editor=True),
+        _route("/dead/{number:number}/discard", edit.discard, form),
         _route("/lanes", lanes.page),
         _route("/lanes/{lane}/pause", lanes.pause, form),
         _route("/lanes/{lane}/resume", lanes.resume, form),
@@ -69,7 +88,6 @@ def build(desk: Desk, *, names: frozenset[str] | None, secure: bool = False) -> 
 
     @contextlib.asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         desk.warm()
         yield
         desk.close()
@@ -79,33 +97,58 @@ def build(desk: Desk, *, names: frozenset[str] | None, secure: bool = False) -> 
     return Guard(app, names)
 
 
-def _route(address: str, handler: Handler, form: int | None = None) -> Route:
-    """A page, or with `form` (most bytes of it) an action."""
+def _route(address: str, handler: Handler, form: int | None = None, *, editor: bool = False) -> Route:
+    """A page, or with `form` (most bytes of it) an action. `editor`: where somebody may have written a text."""
+
+    @functools.cache
+    def threads() -> anyio.CapacityLimiter:
+        # Of its own, so that a page that takes long holds up no other one.
+        return anyio.CapacityLimiter(_THREADS_OF_A_PAGE)
 
     async def endpoint(request: Request) -> Response:
         desk: Desk = request.app.state.desk
         known = desk.sessions.of(request.cookies.get(COOKIE))
-        asked = Asked(request, known or desk.sessions.new())
+        asked = Asked(request, known or desk.sessions.new(), from_editor=editor and form is not None)
         try:
-            if not asked.session.is_open and request.url.path not in _OPEN_TO_ALL:
-                return _to_login(asked)
+            if not asked.session.is_open and asked.path not in _OPEN_TO_ALL and not asked.from_editor:
+                return _to_login(asked, stay=editor)
             if form is not None:
-                asked = Asked(request, asked.session, await form_of(request, form))
-                _check_form(desk, asked)
-            response = await run_in_threadpool(_answer, handler, desk, asked)
+                async with contextlib.nullcontext() if asked.session.is_open else _strangers():
+                    body = await body_of(request, form)
+                    sent = await anyio.to_thread.run_sync(form_of, body, limiter=threads())
+                asked = replace(asked, form=sent)
+                asked = await _admitted(desk, asked)
+            response = await anyio.to_thread.run_sync(_answer, handler, desk, asked, limiter=threads())
         except Refused as refused:
             title = "Not found" if refused.status == 404 else "That did not work"
             response = message(asked, title, str(refused), status=refused.status)
-        if known is None and COOKIE not in response.headers.get("set-cookie", ""):
+        if (known is None or asked.session.id != known.id) and COOKIE not in response.headers.get("set-cookie", ""):
             login.keep_session(response, asked)
         return response
 
     return Route(address, endpoint, methods=["GET"] if form is None else ["POST"])
 
 
-def _check_form(desk: Desk, asked: Asked) -> None:
+@functools.cache
+def _strangers() -> anyio.CapacityLimiter:
+    """Who reads forms of those who are not logged in: few at once, for each may hold a document."""
+    return anyio.CapacityLimiter(_STRANGERS)
+
+
+async def _admitted(desk: Desk, asked: Asked) -> Asked:
+    """What may be answered: of an open session, or with the token in its form. Raises Refused."""
+    is_open_to_all = asked.path in _OPEN_TO_ALL
+    if not asked.session.is_open and not is_open_to_all and "token" not in asked.form:
+        raise Refused(
+            401, "Your session has ended, so nothing was sent. Replay it asks for the token and keeps the text."
+        )
     if not desk.sessions.is_form_of(asked.session, asked.sent("csrf")):
         raise Refused(403, "This form is of an older page or of another one. Load the page again, then send it.")
+    if not asked.session.is_open and "token" in asked.form:
+        asked = await login.with_token(desk, asked)
+        if not asked.session.is_open and not is_open_to_all:
+            raise Refused(401, login.WRONG)
+    return asked
 
 
 def _answer(handler: Handler, desk: Desk, asked: Asked) -> Response:
@@ -115,6 +158,10 @@ def _answer(handler: Handler, desk: Desk, asked: Asked) -> Response:
     except (redis.RedisError, OSError) as error:
         return _unreachable(asked, "Redis", mask(str(error)), "COPYDESK_REDIS_URL; without it: copydesk up")
     except SQLAlchemyError as error:
+        if is_locked(error):
+            seconds = f"{desk.config.statement_seconds:g}"
+            sentence = f"Others wrote to it for longer than {seconds} seconds, so nothing was changed. Send it again."
+            return message(asked, "The store is busy", sentence, status=503)
         health = database_health(desk.engine)
         if health["ok"] and health["schema"] != health["needs_schema"]:
             sentence = f"Its schema is {health['schema'] or 'empty'}, and {health['needs_schema']} is needed."
@@ -123,13 +170,13 @@ def _answer(handler: Handler, desk: Desk, asked: Asked) -> Response:
             )
         text = " ".join(mask(str(getattr(error, "orig", None) or error)).split())
         if health["ok"] and not is_transient(error):
-            log.exception("A page failed", page=asked.request.url.path)
+            log.exception("A page failed", page=asked.path)
             return message(asked, "A mistake of ours", f"The store refused a question: {text[:300]}", status=500)
         return _unreachable(asked, "The store", health.get("error") or text, "COPYDESK_DATABASE_URL")
     except Refused:
         raise
     except Exception:
-        log.exception("A page failed", page=asked.request.url.path)
+        log.exception("A page failed", page=asked.path)
         return message(asked, "A mistake of ours", "This page failed; the console's log says why.", status=500)
 
 
@@ -137,12 +184,11 @@ def _unreachable(asked: Asked, server: str, error: str, hint: str) -> Response:
     return message(asked, f"{server} cannot be used", error[:500], status=503, hints=(hint,))
 
 
-def _to_login(asked: Asked) -> Response:
-    request = asked.request
-    target = path("login", next=request.url.path + (f"?{request.url.query}" if request.url.query else ""))
+def _to_login(asked: Asked, *, stay: bool) -> Response:
+    """To the login; where a page asks for a part of itself and may hold a text (`stay`), it stays as it is."""
     if asked.is_htmx:
-        return Response(status_code=401, headers={"hx-redirect": "/login"})
-    return away(target if request.method in ("GET", "HEAD") else "/login")
+        return Response(status_code=401, headers={"hx-reswap": "none"} if stay else {"hx-redirect": "/login"})
+    return away(path("login", next=asked.address) if asked.request.method in ("GET", "HEAD") else "/login")
 
 
 def _nothing(_: Desk, asked: Asked) -> Response:

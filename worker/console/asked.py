@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+import anyio
+from starlette.requests import ClientDisconnect, Request
 
 from worker.console.sessions import Session
 
 FORM_BYTES = 64 << 10
 _MOST_FIELDS = 50
 _LONGEST_VALUE = 2000  # characters of what is no document
+_FORM_SECONDS = 60.0
+_MOST_NUMBER = (1 << 63) - 1  # of the store's columns
 
 
 class Refused(Exception):
@@ -25,24 +28,36 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as pages see it."""
+    """A request as pages see it. `from_editor`: its form holds a text that somebody wrote, which no failure may lose."""
 
     request: Request
     session: Session
     form: Mapping[str, str] = field(default_factory=dict)
+    from_editor: bool = False
+
+    @property
+    def path(self) -> str:
+        """The address without its query. It is not read from `request.url`, into which the Host header goes."""
+        return str(self.request.scope["path"])
+
+    @property
+    def address(self) -> str:
+        """The path with its query."""
+        query = self.request.scope["query_string"].decode("latin-1")
+        return f"{self.path}?{query}" if query else self.path
 
     def query(self, name: str) -> str:
         """A value of the address, trimmed; empty where there is none."""
-        return self.request.query_params.get(name, "").strip()[:_LONGEST_VALUE]
+        return _clean(self.request.query_params.get(name, ""))
 
     def sent(self, name: str) -> str:
         """A value of the form, trimmed; empty where there is none."""
-        return self.form.get(name, "").strip()[:_LONGEST_VALUE]
+        return _clean(self.form.get(name, ""))
 
     def number(self, name: str) -> int:
         """A part of the path. Raises Refused (404) where it is beyond what the store can hold."""
-        value = int(self.request.path_params[name])
-        if value >= 1 << 63:
+        value = number_of(str(self.request.path_params[name]))
+        if value is None:
             raise Refused(404, "There is no such number.")
         return value
 
@@ -52,19 +67,43 @@ class Asked:
         return self.request.headers.get("hx-request") == "true"
 
 
-async def form_of(request: Request, most: int) -> dict[str, str]:
-    """The form that was sent, the last value of each name. Raises Refused; reads no more than `most` bytes."""
+def number_of(text: str) -> int | None:
+    """A number of ASCII digits that the store can hold; None: `text` is something else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        return None
+    value = int(text)
+    return value if value <= _MOST_NUMBER else None
+
+
+def _clean(value: str) -> str:
+    """Without what PostgreSQL takes in no text: U+0000, and halves of surrogate pairs."""
+    return value.strip()[:_LONGEST_VALUE].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+async def body_of(request: Request, most: int) -> bytes:
+    """The body of a form. Raises Refused; reads no more than `most` bytes, and no longer than a minute."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise Refused(415, "A form is sent as application/x-www-form-urlencoded.")
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
+    length = number_of(request.headers.get("content-length", ""))
+    if length is not None and length > most:
         raise Refused(413, "That is more than fits in a form of this page.")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise Refused(413, "That is more than fits in a form of this page.")
+    try:
+        with anyio.fail_after(_FORM_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise Refused(413, "That is more than fits in a form of this page.")
+    except TimeoutError:
+        raise Refused(408, "The form did not arrive within a minute. Send it again.") from None
+    except ClientDisconnect:
+        raise Refused(400, "The form did not arrive as a whole.") from None
+    return bytes(body)
+
+
+def form_of(body: bytes) -> dict[str, str]:
+    """The fields of a form, the last value of each name. Raises Refused."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="replace")
     except ValueError as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from worker.console.asked import Asked
+from worker.console.asked import Asked, number_of
 from worker.console.desk import Desk
 from worker.console.page import render
 from worker.store import dead
@@ -39,7 +39,7 @@ def causes(desk: Desk, asked: Asked) -> Response:
 def letters(desk: Desk, asked: Asked) -> Response:
     """The open dead letters of a cause, fifty a page, with what can be done to all of them."""
     asked_for = filters(asked)
-    after = int(asked.query("after")) if asked.query("after").isdigit() and len(asked.query("after")) < 19 else 0
+    after = number_of(asked.query("after")) or 0
     with desk.engine.connect() as connection:
         found = dead.find(connection, wanted_of(asked_for), after=after, most=_PAGE + 1)
         total = dead.count(connection, wanted_of(asked_for))

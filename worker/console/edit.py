@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import redis
+from markupsafe import escape
 from starlette.responses import Response
 
 from schemas.codes import WORKER_CODES
@@ -11,12 +14,14 @@ from schemas.problem import Problem, Severity
 from worker.console.asked import Asked, Refused
 from worker.console.desk import Desk
 from worker.console.login import who
-from worker.console.page import away, path, render
+from worker.console.page import away, message, path, render
 from worker.console.source import source_lines
+from worker.observe.logs import mask
 from worker.operate import letter as letters
 from worker.operate.letter import Letter, LetterChanged
 from worker.operate.replay import operator
 from worker.store import dead
+from worker.store.engine import writing
 
 
 def page(desk: Desk, asked: Asked) -> Response:
@@ -46,6 +51,13 @@ def replay(desk: Desk, asked: Asked) -> Response:
         letters.mend(desk.engine, desk.client, found, text, who(desk, asked) or operator())
     except LetterChanged as changed:
         raise Refused(409, f"Nothing was sent: {changed}.") from None
+    except redis.RedisError as error:
+        kept = _letter(desk, asked)
+        if kept.raw != text:
+            raise
+        # The text was kept before Redis failed. Its marks for secrets are others now.
+        asked = replace(asked, form={**asked.form, "text": kept.shown.text, "version": kept.version})
+        return message(asked, "Redis cannot be used", mask(str(error))[:500], status=503)
     desk.at_store.forget()
     return away(path("dead", found.row.id))
 
@@ -58,7 +70,7 @@ def discard(desk: Desk, asked: Asked) -> Response:
         raise Refused(422, "Say why, for the record.")
     if found.row.status != "open":
         raise Refused(409, f"It is {found.row.status} already.")
-    with desk.engine.begin() as connection:
+    with writing(desk.engine) as connection:
         if not dead.discard(connection, found.row.id, who(desk, asked) or operator(), reason):
             raise Refused(409, "It was closed meanwhile.")
     desk.at_store.forget()
@@ -78,13 +90,17 @@ def _text(found: Letter, asked: Asked) -> bytes:
         raise Refused(409, f"It is {found.row.status}, and cannot be sent again.")
     if not found.can_be_replayed:
         raise Refused(409, "There is no document to send again; its sender must send it anew.")
-    if asked.sent("version") != found.version:
-        raise Refused(409, "Somebody else has mended it meanwhile. Load the page again.")
     shown, text = found.shown, asked.form.get("text", "")
     raw = found.raw or b""
     # As it was shown, it is what was sent, to the byte: also where its lines end in several ways. What is no UTF-8 becomes it.
     is_same = shown.encoding == "UTF-8" and text.replace("\r\n", "\n") == shown.text
-    return raw if is_same else shown.raw(text)
+    meant = raw if is_same else shown.raw(text)
+    # The same text under an older version: it was kept before Redis or the connection failed, and comes again.
+    if asked.sent("version") != found.version and meant != raw:
+        raise Refused(
+            409, "Somebody else has mended it meanwhile, and yours was not sent. Bring your changes to their text."
+        )
+    return meant
 
 
 def _checked(desk: Desk, found: Letter, text: bytes) -> dict[str, Any]:
@@ -112,7 +128,8 @@ def _page(
         "kept": len(found.kept),
         "encoding": shown.encoding,
         "has_hidden": bool(shown.hidden),
-        "text": shown.text if text is None else text,
+        # What somebody wrote is not masked, or a replay would send the mask.
+        "text": shown.text if text is None else escape(text),
         "rows": min(26, max(8, shown.text.count("\n") + 2)),
         "can_edit": can_edit,
         "is_under_way": found.row.status == "open" and last == "replayed",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.responses import Response
 
 from worker.console.asked import Asked, Refused
 from worker.console.desk import Desk
 from worker.console.page import THEMES, away, keep_theme, local, render
-from worker.console.sessions import COOKIE, HOURS, TooManyTries
+from worker.console.sessions import COOKIE, HOURS
 from worker.observe.logs import get_logger
 
 log = get_logger("console")
 
+WRONG = "That is not the token."
+
 
 def is_secure(asked: Asked) -> bool:
     """Whether the browser came by TLS."""
-    return bool(asked.request.app.state.secure) or asked.request.url.scheme == "https"
+    return bool(asked.request.app.state.secure) or asked.request.scope.get("scheme") == "https"
 
 
 def keep_session(response: Response, asked: Asked) -> None:
@@ -31,20 +35,24 @@ def page(_: Desk, asked: Asked) -> Response:
     return away(target) if asked.session.is_open else render(asked, "login.html", {"next": target, "wrong": ""})
 
 
-def enter(desk: Desk, asked: Asked) -> Response:
-    """Open the door for the right token."""
-    target = local(asked.sent("next"))
-    try:
-        opened = desk.sessions.login(asked.sent("token"))
-    except TooManyTries:
-        raise Refused(429, "Too many wrong tokens. Wait a minute.") from None
-    if opened is None:
+async def with_token(desk: Desk, asked: Asked) -> Asked:
+    """`asked` with an open session where its form holds the right token; else as it is."""
+    offered = asked.sent("token")
+    opened = await desk.sessions.login(offered)
+    if opened is not None:
+        return replace(asked, session=opened)
+    if offered:
         client = asked.request.client
         log.warning("A wrong token at the console", client=client.host if client else "unknown")
-        return render(asked, "login.html", {"next": target, "wrong": "That is not the token."}, status=401)
-    response = away(target)
-    keep_session(response, Asked(asked.request, opened))
-    return response
+    return asked
+
+
+def enter(_: Desk, asked: Asked) -> Response:
+    """Go on where a session was opened by the form's token; else ask again."""
+    target = local(asked.sent("next"))
+    if asked.session.is_open:
+        return away(target)
+    return render(asked, "login.html", {"next": target, "wrong": WRONG}, status=401)
 
 
 def leave(desk: Desk, asked: Asked) -> Response:

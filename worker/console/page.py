@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from schemas.codes import CODES
@@ -154,8 +154,8 @@ def keep_theme(response: Response, theme: str, *, secure: bool) -> None:
 def render(asked: Asked, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200) -> HTMLResponse:
     """A page, or a part of one."""
     text = environment.get_template(template).render(
-        here=asked.request.url.path,
-        address=asked.request.url.path + (f"?{asked.request.url.query}" if asked.request.url.query else ""),
+        here=asked.path,
+        address=asked.address,
         csrf=asked.session.csrf,
         is_open=asked.session.is_open,
         theme=theme_of(asked),
@@ -167,10 +167,15 @@ def render(asked: Asked, template: str, values: Mapping[str, Any] | None = None,
 
 
 def message(asked: Asked, title: str, sentence: str, *, status: int, hints: tuple[str, ...] = ()) -> HTMLResponse:
-    """A page that says one thing."""
-    is_page = asked.request.method == "GET"
+    """A page that says one thing; after a failure in the editor, the text is there again with it."""
+    is_page = asked.request.method in ("GET", "HEAD")
     if asked.is_htmx and not is_page:  # it goes into a part of a page
         return render(asked, "said.html", {"title": title, "sentence": sentence}, status=status)
+    if asked.from_editor and "text" in asked.form:
+        # Escaped here, so that it is not masked: it has to come back as it was written.
+        action = asked.path.rpartition("/")[0]
+        unsent = {"action": action, "text": escape(asked.form["text"]), "version": asked.form.get("version", "")}
+        return render(asked, "unsent.html", {"title": title, "sentence": sentence, **unsent}, status=status)
     values = {"title": title, "sentence": sentence, "hints": hints, "is_page": is_page and status != 404}
     return render(asked, "message.html", {**values, "retry": is_page and status == 503}, status=status)
 

@@ -7,13 +7,19 @@ import hmac
 import secrets
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
+
+import anyio
 
 COOKIE = "copydesk_session"
 HOURS = 12
 _MOST = 1000
-_TRIES_A_MINUTE = 10
+_GUESSES = 10
+"""Wrong tokens within a minute; from then on tries take turns."""
+_TURN_SECONDS = 0.02
+"""At most 50 tries a second: a token of 16 random characters withstands that for ever, and the right one waits for those
+before it alone, of which the server takes 200 at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,8 @@ class Sessions:
         self._token = token
         self._key = secrets.token_bytes(32)
         self._opened: OrderedDict[str, float] = OrderedDict()
-        self._failures: list[float] = []
+        self._failures: deque[float] = deque(maxlen=_GUESSES)
+        self._next_turn = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -51,21 +58,21 @@ class Sessions:
         id_ = f"{body}.{self._sign('cookie', body)}"
         return Session(id_, self._sign("form", id_), self._token is None)
 
-    def login(self, offered: str) -> Session | None:
+    async def login(self, offered: str) -> Session | None:
         """An open session for the right token, under an id that nobody knew before; None for a wrong one.
 
-        Raises TooManyTries.
+        While somebody guesses, tries wait for their turn. None is refused, so that nobody can lock out the right token.
+        Called on the event loop alone.
         """
         now = time.monotonic()
-        with self._lock:
-            self._failures = [at for at in self._failures if at > now - 60]
-            if len(self._failures) >= _TRIES_A_MINUTE:
-                raise TooManyTries
+        if len(self._failures) == _GUESSES and self._failures[0] > now - 60:
+            self._next_turn = max(now, self._next_turn) + _TURN_SECONDS
+            await anyio.sleep(self._next_turn - now)
         if self._token is None or not hmac.compare_digest(offered.encode(), self._token.encode()):
-            with self._lock:
-                self._failures.append(now)
+            self._failures.append(time.monotonic())
             return None
         session = self.new()
+        now = time.monotonic()
         with self._lock:
             self._opened[session.id] = now + HOURS * 3600
             while len(self._opened) > _MOST:
@@ -91,7 +98,3 @@ class Sessions:
 
     def _sign(self, purpose: str, text: str) -> str:
         return hmac.new(self._key, f"{purpose}:{text}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-
-
-class TooManyTries(Exception):
-    """Raised when wrong tokens come faster than a person mistypes them."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from starlette.responses import Response
 
-from worker.console.asked import Asked, Refused
+from worker.console.asked import Asked, Refused, number_of
 from worker.console.desk import Desk
 from worker.console.page import render
 from worker.operate.stories import list_stories, story
@@ -26,12 +26,13 @@ def page(desk: Desk, asked: Asked) -> Response:
 
 
 def _place(text: str) -> tuple[datetime, int] | None:
-    moment, _, number = text.partition("~")
-    if not number.isdigit() or len(number) > 18:
+    moment, _, last = text.partition("~")
+    number = number_of(last)
+    if number is None:
         return None
     try:
-        return datetime.fromisoformat(moment), int(number)
-    except ValueError:
+        return datetime.fromisoformat(moment).astimezone(UTC), number
+    except (ValueError, OverflowError):
         return None
 
 

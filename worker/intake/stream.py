@@ -12,6 +12,7 @@ consumer `dispatched` while a claim check for it is under way, and to a worker's
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from worker.intake.clock import Clock, local_clock, server_clock
 from worker.intake.oversized import read_beginning
 
 GROUP = "copydesk"
+_ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 DISPATCHED = "dispatched"
 RETURNED = "returned"
 """Holds what was given back because the store could not be used, until it is dispatched again."""
@@ -279,6 +281,12 @@ def first_ids(client: redis.Redis, lane: str, ids: Sequence[str]) -> dict[str, s
     """Of those of `ids` that were added again: the ids that their producers know. Raises redis.RedisError."""
     found: Any = client.hmget(readded_key(lane), ids) if ids else []
     return {id_: _text(first) for id_, first in zip(ids, found, strict=True) if first is not None}
+
+
+def is_entry_id(text: str) -> bool:
+    """Whether Redis takes `text` as the id of an entry: two numbers of 64 bits, `1700000000000-0`."""
+    parts = _ENTRY_ID.fullmatch(text)
+    return parts is not None and max(int(parts[1]), int(parts[2])) < 1 << 64
 
 
 def id_key(id_: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ A line is a sentence (`event`) and fields. `FIELDS` lists every field with its m
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import MutableMapping
@@ -17,7 +18,7 @@ import structlog
 from worker.observe.repeats import OncePerMinute
 from worker.observe.secrets import mask, mask_value, remember
 from worker.observe.terminal import plain, printable, unguarded
-from worker.settings import Settings, parse_levels
+from worker.settings import Settings, parse_levels, unknown_settings
 
 AREAS: dict[str, str] = {
     "worker": "Celery's worker process and its broker",
@@ -156,6 +157,13 @@ def configure_for(settings: Settings, *, level: str | None = None) -> None:
     urls = (settings.redis_url, settings.database_url)
     remember(url.get_secret_value() for url in urls if url is not None)
     configure(form=settings.log_format, level=level or settings.log_level)
+
+
+def name_unknown_settings() -> None:
+    """Log a warning for each variable that looks like a setting and is none."""
+    for sentence in unknown_settings(os.environ):
+        # Each is an event of its own, or all but the first would be left out as repeats.
+        get_logger("worker").warning(sentence)
 
 
 def line(event: str, *, logger: str, form: str, stream: Any) -> str:

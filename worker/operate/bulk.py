@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from worker.document.limits import Limits
 from worker.operate.replay import letters, operator, problems_now, replay
 from worker.store import dead
+from worker.store.engine import writing
 
 _STEP = 50
 
@@ -60,6 +61,6 @@ def discard(engine: Engine, wanted: dead.Filter, reason: str, who: str | None = 
     """Close dead letters for good; returns how many."""
     count, who = 0, who or operator()
     for letter, _ in letters(engine, wanted):
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             count += dead.discard(connection, letter.id, who, reason)
     return count

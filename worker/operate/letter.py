@@ -16,6 +16,7 @@ from worker.document.validate import read
 from worker.operate.hidden import Shown, show
 from worker.operate.replay import can_be_replayed, document_of, replay
 from worker.store import dead
+from worker.store.engine import writing
 
 
 class LetterChanged(Exception):
@@ -84,7 +85,8 @@ def mend(engine: Engine, client: redis.Redis, found: Letter, text: bytes, who: s
     text is kept and could not be sent; SQLAlchemy's errors.
     """
     is_edit = text != found.raw
-    with engine.begin() as connection:
+    client.ping()  # while Redis is away nothing is kept or recorded
+    with writing(engine) as connection:
         is_kept = is_edit and dead.keep_edit(connection, found.row, text, who)
         if not is_kept and (fault := _change(connection, found.row, is_edit=is_edit)):
             raise LetterChanged(fault)

@@ -19,6 +19,7 @@ from worker.document.limits import Limits
 from worker.document.validate import read
 from worker.operate.replay import can_be_replayed, letters, operator, replay
 from worker.store import dead
+from worker.store.engine import writing
 
 Change = Callable[[bytes], bytes]
 """A document's bytes as they came → as they should be. Raises ChangeFailed."""
@@ -118,7 +119,7 @@ def mend(engine: Engine, client: redis.Redis, wanted: dead.Filter, change: Chang
         if not page:
             return 0
         ids = []
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             for letter, raw, text in page:
                 if text == raw or dead.keep_edit(connection, letter, text, who):
                     ids.append(letter.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -10,9 +9,7 @@ from typing import Any
 import redis
 
 from worker.intake.oversized import read_beginning
-from worker.intake.stream import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, readded_key
-
-_RECEIPT_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}\Z")
+from worker.intake.stream import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, is_entry_id, readded_key
 
 
 def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[str, Any]]:
@@ -20,21 +17,17 @@ def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[st
 
     Each is `{"id", "lane", "outcome": "pending", "source", "key", "state", "holder", "attempts", "waited_seconds"}`.
     """
-    if not _is_id(id_):
+    if not is_entry_id(id_):
         return []
     return [found for lane in lanes if (found := _on_lane(client, lane, id_)) is not None]
 
 
 def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str]:
     """The ids under which what a producer knows as `id_` was added again in the last days. Raises redis.RedisError."""
-    if not _is_id(id_):
+    if not is_entry_id(id_):
         return []
     pairs = (pair for lane in lanes for pair in client.hscan_iter(readded_key(lane), count=1000))
     return [fresh.decode() for fresh, first in pairs if first == id_.encode()]
-
-
-def _is_id(text: str) -> bool:
-    return bool(_RECEIPT_ID.match(text)) and max(id_key(text)) < 2**64
 
 
 def _on_lane(client: redis.Redis, lane: str, id_: str) -> dict[str, Any] | None:

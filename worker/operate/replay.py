@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import socket
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Any
 
 import redis
 from sqlalchemy import Engine, Row
+from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.codes import ENVELOPE_CODES, WORKER_CODES
 from schemas.problem import Problem, Severity
@@ -20,6 +22,7 @@ from worker.intake.task_message import document_in
 from worker.observe.failpoints import failpoint
 from worker.settings import INTERNAL_LANE
 from worker.store import dead
+from worker.store.engine import writing
 
 _PAGE = 500
 
@@ -89,7 +92,10 @@ def forecast(engine: Engine, wanted: dead.Filter, limits: Limits) -> Forecast:
 
 
 def replay(engine: Engine, client: redis.Redis, wanted: dead.Filter, *, who: str | None = None) -> int:
-    """Send the dead letters through the pipeline again; returns how many were sent. `who`: for the record."""
+    """Send the dead letters through the pipeline again; returns how many were sent. `who`: for the record.
+
+    Raises redis.RedisError and SQLAlchemy's errors.
+    """
     sent, who = 0, who or operator()
     for letter, raw in letters(engine, wanted):
         if not can_be_replayed(letter, raw):
@@ -102,10 +108,15 @@ def replay(engine: Engine, client: redis.Redis, wanted: dead.Filter, *, who: str
         }
         if letter.key is not None:
             fields["key"] = letter.key
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             dead.record(connection, letter.id, "replayed", who, sha256=letter.raw_sha256)
         failpoint("replay.recorded")
-        client.xadd(INTERNAL_LANE, fields)
+        try:
+            client.xadd(INTERNAL_LANE, fields)
+        except redis.RedisError:
+            with contextlib.suppress(SQLAlchemyError), writing(engine) as connection:
+                dead.record(connection, letter.id, "failed", who, reason="not sent: Redis cannot be used")
+            raise
         failpoint("replay.sent")
         sent += 1
     return sent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +9,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.engine import Connection
 
 from worker.enrich.urls import canonicalise, url_hash
+from worker.intake.stream import is_entry_id
 from worker.pipeline import normal_key
 from worker.settings import INTERNAL_LANE
 from worker.store.tables import article_urls, articles, dead_letters, documents, lanes, receipts
@@ -17,7 +17,6 @@ from worker.store.tables import article_urls, articles, dead_letters, documents,
 NEWEST = 10_000
 """Titles are looked for among so many articles: an index of words would cost every document that comes."""
 _MOST = 50
-_RECEIPT_ID = re.compile(r"[0-9]{10,20}-[0-9]{1,20}\Z")
 _SHOWN = (
     articles.c.id, articles.c.title, articles.c.canonical_url, articles.c.published_at, articles.c.first_seen_at,
     articles.c.kind, articles.c.provider_name, articles.c.is_stub, articles.c.is_published,
@@ -44,7 +43,7 @@ def search(connection: Connection, wanted: str) -> Found:
     wanted = wanted.strip()
     if wanted.startswith(("http://", "https://")):
         return _by_url(connection, wanted)
-    if _RECEIPT_ID.match(wanted):
+    if is_entry_id(wanted) and len(wanted.partition("-")[0]) >= 10:
         return _by_receipt(connection, wanted)
     found = _by_key(connection, wanted)
     return found if not found.is_empty else _by_title(connection, wanted)

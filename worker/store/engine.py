@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, text
@@ -130,6 +132,18 @@ def enter_writer(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
 
 
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction of an operator that writes: it waits for the write lock as long as a worker does.
+
+    SQLite refuses at once ("database is locked") when a transaction that began with a read wants to write while another
+    process writes, whatever the busy timeout. So it takes the lock at its beginning.
+    """
+    with writer(engine) as connection, connection.begin():
+        enter_writer(connection)
+        yield connection
+
+
 def unhurried(connection: Connection) -> None:
     """Let the statements of this transaction take their time: checks and upgrades read whole tables. Locks are waited for as
     briefly as ever.
@@ -148,6 +162,15 @@ def is_transient(error: BaseException) -> bool:
     if state:
         return state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES
     return type(original).__module__.startswith("psycopg") and type(original).__name__ in _TRANSIENT_NAMES
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether others held what was to be written for longer than is waited for."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, sqlite3.Error):
+        code: int | None = getattr(original, "sqlite_errorcode", None)
+        return code is not None and (code & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(original, "sqlstate", None) == "55P03"
 
 
 def is_conflict(error: BaseException) -> bool:

@@ -182,3 +182,13 @@ def test_a_look_without_redis_tells_that(tmp_path):
     nowhere = Settings(redis_url="redis://127.0.0.1:1/0", database_url=f"sqlite:///{tmp_path}/s.db", data_dir=tmp_path)
 
     assert Looks(nowhere).look()["redis"]["ok"] is False
+
+
+@pytest.mark.parametrize("path", [
+    "/dead/letters?after=%C2%B2", "/dead/letters?after=" + "9" * 5000, "/search?q=%00", "/search?q=18446744073709551616-1",
+    "/search?q=%D9%A1%D9%A2%D9%A1%D9%A2%D9%A1%D9%A2%D9%A1%D9%A2%D9%A1%D9%A2-1", "/dead?source=%00&text=%ED%A0%80", "/tail?source=%00",
+    "/stories?topic=%00", "/stories?before=0001-01-01T00:00:00%2B14:00~1", "/stories?before=2020-01-01~%C2%B2", "/articles/" + "9" * 5000,
+    "/stories/" + "9" * 19, "/dead/%C2%B2", "/dead/letters?text=" + "%25a" * 900, "/lanes/%00/pause", "/dead/jobs/%00",
+])  # fmt: skip
+def test_no_address_makes_a_page_fail(browser, letter, path):
+    assert browser.get(path).status_code < 500

@@ -115,9 +115,7 @@ def test_behind_a_token_nothing_is_shown_without_it(guarded, path):
     assert answer.headers["location"].startswith("/login?next=")
 
 
-@pytest.mark.parametrize(
-    "path", ["/lanes/documents/pause", "/dead/1/discard", "/dead/1/check", "/dead/jobs", "/logout"]
-)
+@pytest.mark.parametrize("path", ["/lanes/documents/pause", "/dead/1/discard", "/dead/jobs", "/logout"])
 def test_behind_a_token_nothing_is_done_without_it(guarded, redis_client, path):
     guarded.page("/login")
 
@@ -144,13 +142,12 @@ def test_after_the_login_nobody_is_sent_elsewhere(guarded):
     assert guarded.submit("/login", token=TOKEN, next="//evil.example").headers["location"] == "/"
 
 
-def test_guessing_ends_after_ten_tries(guarded):
+def test_however_many_wrong_tokens_come_the_right_one_gets_in(guarded):
     guarded.page("/login")
-    codes = [guarded.submit("/login", token=f"wrong{n}", next="/").status_code for n in range(12)]
+    codes = [guarded.submit("/login", token=f"wrong{n}", next="/").status_code for n in range(25)]
 
-    assert codes[:10] == [401] * 10
-    assert codes[10:] == [429, 429]
-    assert guarded.submit("/login", token=TOKEN, next="/").status_code == 429
+    assert codes == [401] * 25
+    assert guarded.submit("/login", token=TOKEN, next="/").status_code == 303
 
 
 def test_htmx_is_sent_to_the_login_as_a_whole_page(guarded):

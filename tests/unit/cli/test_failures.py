@@ -136,3 +136,16 @@ def valkey_with_password():
     server = Valkey(credentials=":another", extra=["--requirepass", "another"]).start()
     yield f"unix://{server.socket}"
     server.stop()
+
+
+def test_a_misspelt_setting_is_named_by_a_command(ends):
+    said = ends(Exit.OK, "schema export --help", CONCURENCY="hunter2")
+    assert "copydesk: COPYDESK_CONCURENCY is no setting, so it changes nothing. Is COPYDESK_CONCURRENCY meant?" in said
+
+
+def test_a_misspelt_setting_is_named_in_the_log_of_what_serves(ends, monkeypatch, tmp_path):
+    monkeypatch.setattr("worker.console.serve.serve", lambda *_, **__: None)
+    said = ends(Exit.OK, "console", CONCURENCY="2", REDIS_URL=NOWHERE, LOG_FORMAT="json",
+                DATABASE_URL=f"sqlite:///{tmp_path}/x.db")  # fmt: skip
+    assert said.count("COPYDESK_CONCURENCY is no setting") == 1
+    assert '"level": "warning"' in said

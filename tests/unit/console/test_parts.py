@@ -1,7 +1,9 @@
 """The console's parts that think: plots, marked lines, names and sessions, and the colours of its style sheet."""
 
+import asyncio
 import re
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from worker.console import plots
 from worker.console.guard import host_name
 from worker.console.kept import Kept
 from worker.console.serve import UnsafeConsole, is_loopback, names_for
-from worker.console.sessions import Sessions, TooManyTries
+from worker.console.sessions import Sessions
 from worker.console.source import source_lines
 from worker.operate.hidden import show
 from worker.operate.minutes import Piece
@@ -156,7 +158,7 @@ def test_the_token_of_a_form_is_of_its_session():
 def test_a_session_opens_by_the_token_and_gets_another_id():
     sessions = Sessions(TOKEN)
     before = sessions.new()
-    after = sessions.login(TOKEN)
+    after = asyncio.run(sessions.login(TOKEN))
 
     assert not before.is_open
     assert after.is_open
@@ -166,13 +168,19 @@ def test_a_session_opens_by_the_token_and_gets_another_id():
     assert not sessions.of(after.id).is_open
 
 
-def test_guessing_is_slowed():
+def test_guesses_take_turns_and_the_right_token_among_them_gets_in():
     sessions = Sessions(TOKEN)
-    for number in range(10):
-        assert sessions.login(str(number)) is None
 
-    with pytest.raises(TooManyTries):
-        sessions.login(TOKEN)
+    async def guess(most):
+        wrong = [sessions.login(str(number)) for number in range(most)]
+        began = time.monotonic()
+        *none, opened = await asyncio.gather(*wrong, sessions.login(TOKEN))
+        assert set(none) == {None}
+        assert opened.is_open
+        return time.monotonic() - began
+
+    assert asyncio.run(guess(10)) < 0.5
+    assert 0.02 * 40 < asyncio.run(guess(40)) < 5
 
 
 def test_however_many_ask_one_counts():

@@ -1,0 +1,197 @@
+"""Whatever fails when an edited text is sent, the text is in the editor again, with a sentence that says what failed."""
+
+import html
+import re
+import threading
+import time
+
+import pytest
+from sqlalchemy import create_engine
+
+from tests.integration.console.conftest import BASE, Browser, broken
+from tests.integration.console.test_actions import MENDED, at_the_editor, row_of, sent
+from tests.integration.store.desk import work
+from worker.console.app import build
+from worker.console.desk import Desk
+from worker.console.sessions import COOKIE
+from worker.operate import bulk, mend, replay
+from worker.settings import Settings
+from worker.store import dead
+
+TOKEN = "a-token-of-some-length"
+WRITTEN = "\r\n<b>of</b> mine: https://me:hunter22@h.example/ \u202e &amp; \u2603"
+
+
+@pytest.fixture(scope="module")
+def module_store_url(tmp_path_factory):
+    """SQLite, whose write lock is the matter here."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+
+
+class Lock:
+    """Another process that holds the write lock of the store for `seconds`, and changes something."""
+
+    def __init__(self, url, seconds):
+        self._held = threading.Event()
+        self._thread = threading.Thread(target=self._hold, args=(url, seconds))
+
+    def _hold(self, url, seconds):
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection.exec_driver_sql("UPDATE dead_letters SET edits = edits")
+            self._held.set()
+            time.sleep(seconds)
+            connection.exec_driver_sql("COMMIT")
+        engine.dispose()
+
+    def __enter__(self):
+        self._thread.start()
+        self._held.wait(10)
+
+    def __exit__(self, *_):
+        self._thread.join()
+
+
+def text_in(page):
+    return html.unescape(re.search(r"<textarea.*?>\n(.*?)</textarea>", page, re.DOTALL)[1])
+
+
+def assert_kept(answer, status, sentence, text):
+    assert answer.status_code == status
+    assert sentence in html.unescape(answer.text)
+    assert text_in(answer.text) == text
+
+
+def test_a_replay_waits_while_others_write(browser, config, redis_client, letter):
+    text, version = at_the_editor(browser, letter)
+    with Lock(config.database, 0.7):
+        assert browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED), version=version).status_code == 303
+    assert len(sent(redis_client)) == 1
+
+
+ACTIONS = {
+    "replay": lambda e, c, limits: replay.replay(e, c, dead.Filter(source="locked")),
+    "bulk replay": lambda e, c, limits: list(bulk.steps(e, dead.Filter(source="locked"), limits, c))[-1].seen,
+    "mend": lambda e, c, limits: mend.mend(
+        e, c, dead.Filter(source="locked"), mend.replacing("Plans: ", "Plans "), limits
+    )[1],
+    "discard": lambda e, c, limits: bulk.discard(e, dead.Filter(source="locked"), "test"),
+}
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_actions_on_many_wait_while_others_write(desk, config, redis_client, store, name):
+    work(store, "documents", [broken(50 + list(ACTIONS).index(name), source="locked")])
+    with Lock(config.database, 0.7):
+        assert ACTIONS[name](store, redis_client, desk.limits)
+
+
+@pytest.mark.parametrize("path", ["replay", "check"])
+def test_without_the_store(browser, letter, desk, path, monkeypatch):
+    text, version = at_the_editor(browser, letter)
+    away = Desk(Settings(database_url="postgresql://me:x@127.0.0.1:1/none", redis_url=desk.config.redis_url))
+    monkeypatch.setattr(desk, "engine", away.engine)
+
+    answer = browser.submit(f"/dead/{letter}/{path}", text=text + WRITTEN, version=version)
+
+    assert_kept(answer, 503, "The store cannot be used", text + WRITTEN)
+
+
+def test_when_the_store_is_locked_for_too_long(config, redis_client, browser, letter):
+    text, version = at_the_editor(browser, letter)
+    hasty = Settings(database_url=config.database_url, redis_url=config.redis_url, data_dir=config.data_dir,
+                     statement_seconds=0.2)  # fmt: skip
+    other = Browser(build(Desk(hasty, patience=20), names=frozenset({"localhost"})), base_url=BASE)
+    other.page("/lanes")
+    mended = text.replace(*MENDED)
+    with Lock(config.database, 1.5):
+        answer = other.submit(f"/dead/{letter}/replay", text=mended, version=version)
+
+    assert_kept(answer, 503, "Others wrote to it for longer than 0.2 seconds", mended)
+    other.last = answer.text
+    assert other.submit(f"/dead/{letter}/replay", text=text_in(answer.text), version=version).status_code == 303
+
+
+@pytest.mark.parametrize("lost", ["ping", "xadd"])
+def test_without_redis_the_text_is_kept_and_can_be_sent_again(
+    browser, redis_client, store, desk, letter, lost, monkeypatch
+):
+    text, version = at_the_editor(browser, letter)
+    away = Desk(Settings(database_url=desk.config.database_url, redis_url="redis://127.0.0.1:1/0"))
+    mended = text.replace(*MENDED)
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.client, lost, getattr(away.client, lost))
+        answer = browser.submit(f"/dead/{letter}/replay", text=mended, version=version)
+
+    again = re.search(r'name="version" value="(\w*)"', answer.text)[1]
+    if lost == "ping":
+        assert_kept(answer, 503, "Redis cannot be used", mended)
+    else:  # it was kept as another version, whose marks for secrets are others
+        assert_kept(answer, 503, "Redis cannot be used", at_the_editor(browser, letter)[0])
+        assert MENDED[1] in answer.text.replace("&#34;", '"')
+    assert "a worker has it in a moment" not in browser.page(f"/dead/{letter}")
+    browser.last = answer.text
+    assert browser.submit(f"/dead/{letter}/replay", text=text_in(answer.text), version=again).status_code == 303
+    assert len(sent(redis_client)) == 1
+    assert row_of(store, letter).edits == 1
+
+
+def test_after_a_restart_of_the_console(browser, letter):
+    text, version = at_the_editor(browser, letter)
+    browser.cookies.clear()
+    browser.cookies.set(COOKIE, "of.before")
+
+    answer = browser.submit(f"/dead/{letter}/replay", text=text + WRITTEN, version=version)
+
+    assert_kept(answer, 403, "This form is of an older page", text + WRITTEN)
+    browser.cookies.clear()
+    browser.cookies.set(COOKIE, answer.cookies[COOKIE])
+    browser.last = answer.text
+    mended = text.replace(*MENDED)
+    assert browser.submit(f"/dead/{letter}/replay", text=mended, version=version).status_code == 303
+
+
+def test_behind_a_token_when_the_session_has_ended(config, store, redis_client, browser, letter):
+    text, version = at_the_editor(browser, letter)
+    desk = Desk(config, token=TOKEN, patience=20)
+    guarded = Browser(build(desk, names=None), base_url="http://desk.example")
+    guarded.page("/login")
+    mended = text.replace(*MENDED)
+
+    answer = guarded.submit(f"/dead/{letter}/replay", text=mended, version=version)
+    assert_kept(answer, 401, "Your session has ended", mended)
+    guarded.last = answer.text
+    answer = guarded.submit(f"/dead/{letter}/replay", text=mended, version=version, token="wrong")
+    assert_kept(answer, 401, "That is not the token", mended)
+    assert sent(redis_client) == []
+    guarded.last = answer.text
+    answer = guarded.submit(f"/dead/{letter}/replay", text=mended, version=version, token=TOKEN)
+    assert answer.status_code == 303
+    assert len(sent(redis_client)) == 1
+    assert "Log out" in guarded.page("/lanes")
+    desk.close()
+
+
+def test_no_part_of_a_page_takes_the_editor_away_when_the_session_has_ended(config, store, letter):
+    desk = Desk(config, token=TOKEN, patience=20)
+    guarded = Browser(build(desk, names=None), base_url="http://desk.example")
+    for answer in (
+        guarded.get(f"/dead/{letter}", headers={"hx-request": "true"}),
+        guarded.post(f"/dead/{letter}/check", data={"text": "x"}, headers={"hx-request": "true"}),
+    ):
+        assert answer.status_code == 401
+        assert "hx-redirect" not in answer.headers
+        assert "<html" not in answer.text
+    desk.close()
+
+
+def test_when_somebody_else_has_mended_or_closed_it(browser, letter):
+    text, version = at_the_editor(browser, letter)
+    browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED), version=version)
+
+    answer = browser.submit(f"/dead/{letter}/replay", text=text + WRITTEN, version=version)
+    assert_kept(answer, 409, "Somebody else has mended it meanwhile", text + WRITTEN)
+    browser.submit(f"/dead/{letter}/discard", reason="x")
+    answer = browser.submit(f"/dead/{letter}/replay", text=text + WRITTEN, version=version)
+    assert_kept(answer, 409, "It is discarded", text + WRITTEN)
