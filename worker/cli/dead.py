@@ -161,11 +161,11 @@ def edit(
     """Open the document in $EDITOR, check it on save, and replay it when it passes."""
     import hashlib
 
+    from worker.cli.desk import writer
     from worker.cli.show import plain
     from worker.document.explain import render
     from worker.document.limits import Limits
     from worker.document.validate import read
-    from worker.intake.connect import connect
     from worker.operate.replay import operator
     from worker.operate.replay import replay as send
     from worker.settings import settings
@@ -193,7 +193,7 @@ def edit(
     else:
         with engine.begin() as connection:
             dead.keep_edit(connection, id_, text, hashlib.sha256(text).digest(), operator())
-    with connect(config.redis) as client:
+    with writer(config) as client:
         send(engine, client, dead.Filter(ids=(id_,)))
     typer.echo(f"Replayed. What became of it:  copydesk dead show {id_}", err=True)
     return Exit.OK
@@ -213,16 +213,16 @@ def replay(
     json_: Json = False,
 ) -> int:  # fmt: skip
     """Send dead letters through the pipeline again. Without --yes: say how many would pass now, and how many fail."""
+    from worker.cli.desk import writer
     from worker.cli.show import print_json
     from worker.document.limits import Limits
-    from worker.intake.connect import connect
     from worker.operate import replay as operations
     from worker.settings import settings
 
     config, engine, wanted = settings(), _engine(), _filter(ids, source, code, since, text)
     found = operations.forecast(engine, wanted, Limits(max_bytes=config.max_document_bytes))
     if yes:
-        with connect(config.redis) as client:
+        with writer(config) as client:
             sent = operations.replay(engine, client, wanted)
     if json_:
         print_json({"passing": found.passing, "failing": dict(found.failing), "replayed": sent if yes else 0})
