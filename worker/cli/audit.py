@@ -17,15 +17,18 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     """Check that every entry ever added to a lane has an outcome or is still in the backlog, and that the store has them."""
     from worker.cli.desk import open_store, reader, require_desk
     from worker.cli.show import print_json
-    from worker.operate.figures import figures
-    from worker.operate.lanes import sentences, store_behind
-    from worker.runtime.supervisor import Desk
     from worker.settings import settings
 
     config = settings()
     require_desk(config)
     with reader(config) as client:
+        # Loaded only now: a server that does not answer is reported before.
+        from worker.operate.figures import figures
+        from worker.operate.lanes import sentences, store_behind
+
         if config.redis_url is not None:
+            from worker.runtime.supervisor import Desk
+
             with Desk(config, with_worker=False):  # a store that is missing is made
                 pass
         engine = open_store(config)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 _ELSEWHERE = "Go to the folder in which copydesk up or ingest was started, or set COPYDESK_DATA_DIR to its .copydesk."
-_ANSWER_SECONDS = 1.5
+_ANSWER_SECONDS = 1.2
 """An embedded Valkey that takes longer is reported: a command that reads says within 3 seconds what is wrong."""
 
 
@@ -71,7 +71,7 @@ def reader(config: Settings, **options: Any) -> redis.Redis:
     require_folder(config)
     with quick_client(config) as probe:
         probe.ping()
-    return connect(config.redis, **{"retries": 0, "socket_timeout": 2 * _ANSWER_SECONDS, **options})
+    return connect(config.redis, **{"retries": 0, "socket_timeout": 2.0, **options})
 
 
 def quick_client(config: Settings) -> redis.Redis:

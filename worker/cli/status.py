@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,30 +53,12 @@ def status(
 
 
 def _once(config: Settings) -> dict[str, Any]:
-    from sqlalchemy.exc import SQLAlchemyError
-
     from worker.cli.desk import open_store, reader
-    from worker.operate.figures import Recent, figures, measure, of_redis
-    from worker.runtime.supervisor import Desk
 
-    @contextmanager
-    def store() -> Iterator[None]:
-        """Beside a configured Redis a store that is missing is made. A database that is away is told, with the rest."""
-        if config.redis_url is None:
-            yield
-            return
-        desk = Desk(config, with_worker=False)
-        try:
-            desk.__enter__()
-        except SQLAlchemyError:
-            yield
-            return
-        try:
-            yield
-        finally:
-            desk.stop()
+    with reader(config) as client, _store(config):
+        # Loaded only now: a server that does not answer is reported before.
+        from worker.operate.figures import Recent, figures, measure, of_redis
 
-    with reader(config) as client, store():
         engine, began = open_store(config), time.monotonic()
         found = figures(config, client, engine)
         engine.dispose()
@@ -88,6 +70,22 @@ def _once(config: Settings) -> dict[str, Any]:
             measure(lanes, before, time.monotonic() - began)
             found.update({name: later[name] for name in ("lanes", "sum", "outcomes")})
     return found
+
+
+@contextmanager
+def _store(config: Settings) -> Iterator[None]:
+    """Beside a configured Redis a store that is missing is made. A database that is away is told, with the rest."""
+    if config.redis_url is None:
+        yield
+        return
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from worker.runtime.supervisor import Desk
+
+    with ExitStack() as stack:
+        with suppress(SQLAlchemyError):
+            stack.enter_context(Desk(config, with_worker=False))
+        yield
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -156,12 +154,13 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
 
 def _wait_drained(config: Settings, timeout: float) -> int:
     from worker.cli.desk import reader
-    from worker.intake.stream import LeaseQueue
-    from worker.operate.figures import Recent, is_drained, of_redis
-    from worker.settings import INTERNAL_LANE
 
     deadline = time.monotonic() + timeout
     with reader(config) as client:
+        from worker.intake.stream import LeaseQueue
+        from worker.operate.figures import Recent, is_drained, of_redis
+        from worker.settings import INTERNAL_LANE
+
         recent, internal = Recent(client), LeaseQueue(client, INTERNAL_LANE)
         internal.ensure()
         while True:

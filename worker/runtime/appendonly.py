@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _LONGEST_NUMBER = 22
-_UNKNOWN_COMMAND = re.compile(r"Unknown command '([^']*)' reading the append only file")
+_UNKNOWN_COMMAND = re.compile(r"reading the append only file .*unknown command '([^']*)'", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
