@@ -150,7 +150,7 @@ class Trial:
             os.kill(pid, signal.SIGCONT)
 
     def slow(self) -> None:
-        for _ in range(6):
+        for _ in range(3):
             pid = self.valkey
             os.kill(pid, signal.SIGSTOP)
             self.run(random.choice(READING))
