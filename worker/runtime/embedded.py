@@ -132,7 +132,7 @@ class EmbeddedValkey:
             while not self._ended.wait(0.2):
                 process = self._process
                 if process is None or process.poll() is not None:
-                    self._restart("Valkey ended", f"exit code {process.returncode}" if process else "it did not start")
+                    self._restart(f"exit code {process.returncode}" if process else "it did not start")
                     answered, reported = time.monotonic(), False
                 elif _answers(client):
                     if reported:
@@ -140,7 +140,7 @@ class EmbeddedValkey:
                     answered, reported = time.monotonic(), False
                 elif time.monotonic() > answered + self._patience:
                     self._end(signal.SIGKILL)
-                    self._restart("Valkey was killed", f"it did not answer for {self._patience:.0f} s")
+                    self._restart(f"it did not answer for {self._patience:.0f} s and was killed")
                     answered, reported = time.monotonic(), False
                 elif time.monotonic() > answered + _SILENT_SECONDS and not reported:
                     reported = True
@@ -149,19 +149,19 @@ class EmbeddedValkey:
                         f"again when it has not answered for {self._patience:.0f} s",
                     )  # fmt: skip
 
-    def _restart(self, event: str, error: str) -> None:
+    def _restart(self, error: str) -> None:
+        log.error("Valkey ended", error=error, next="it is started again")
         backoff = 0.2
         while not self._ended.is_set():
-            log.error(event, error=error, next="it is started again")
             try:
                 self.start()
             except (EmbeddedServerError, OSError) as failure:
-                event, error = "Valkey does not start", str(failure)
+                if not self._ended.is_set():
+                    log.error("Valkey does not start", error=str(failure), next=f"tried again in {backoff:.1f} s")
                 self._ended.wait(backoff)
                 backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
             else:
-                if not self._ended.is_set():
-                    log.warning("Valkey runs again", pid=self._process.pid if self._process else None)
+                log.warning("Valkey runs again", pid=self._process.pid if self._process else None)
                 return
 
     def end_watch(self) -> None:
