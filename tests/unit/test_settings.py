@@ -1,9 +1,23 @@
 """Settings come from the environment, are checked at once, and never show a secret."""
 
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from worker.settings import Lane, Settings, embedded_socket, normal_database_url, parse_lanes, parse_levels
+from worker.settings import (
+    Lane,
+    Settings,
+    UnsafeFolder,
+    embedded_socket,
+    normal_database_url,
+    parse_lanes,
+    parse_levels,
+)
 
 
 def test_lanes_have_a_name_a_weight_and_perhaps_a_source():
@@ -100,3 +114,24 @@ def test_rules_of_heat_are_checked_at_the_start(monkeypatch, text):
     monkeypatch.setenv("COPYDESK_HEAT", text)
     with pytest.raises(ValueError, match="bonus/floor/threshold"):
         Settings()
+
+
+@pytest.mark.parametrize("fault", ["writable", "link", "file"])
+def test_a_folder_for_sockets_that_others_may_write_is_refused(tmp_path, monkeypatch, request, fault):
+    temporary = Path(tempfile.mkdtemp(prefix="cd-", dir="/tmp"))  # pytest's own folders are too long for a socket
+    request.addfinalizer(lambda: shutil.rmtree(temporary))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    folder, deep = temporary / f"copydesk-{os.geteuid()}", tmp_path / ("x" * 100)
+    assert embedded_socket(deep).parent == folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.rmdir()
+    if fault == "writable":
+        folder.mkdir()
+        folder.chmod(0o777)
+    elif fault == "link":
+        (tmp_path / "theirs").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "theirs")
+    else:
+        folder.write_text("")
+    with pytest.raises(UnsafeFolder, match="must be a folder of this user alone"):
+        embedded_socket(deep)

@@ -157,7 +157,7 @@ class EmbeddedValkey:
                 self.start()
             except (EmbeddedServerError, OSError) as failure:
                 if not self._ended.is_set():
-                    log.error("Valkey does not start", error=str(failure), next=f"tried again in {backoff:.1f} s")
+                    log.error("Valkey does not start", error=str(failure), next=f"tried again in {backoff:.1f} s")  # noqa: TRY400  its log says why, not our traceback
                 self._ended.wait(backoff)
                 backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
             else:
