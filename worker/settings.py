@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
+import os
 import re
+import stat
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +21,7 @@ LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 INTERNAL_LANE = "copydesk:internal"
 """Replays and reprocessing; closed to producers by its name, which ACLs of producers never match."""
 
+_LONGEST_SOCKET = 100
 _REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
 _DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg", "sqlite", "sqlite+pysqlite"})
 
@@ -140,11 +146,6 @@ class Settings(BaseSettings):
         return parse_lanes(self.lanes)
 
     @property
-    def socket_path(self) -> Path:
-        """The embedded Valkey's unix socket."""
-        return self.data_dir.absolute() / "valkey.sock"
-
-    @property
     def redis(self) -> str:
         return self.redis_url.get_secret_value() if self.redis_url else embedded_redis_url(self.data_dir)
 
@@ -215,21 +216,44 @@ def normal_database_url(url: str) -> str:
     return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", url)
 
 
+class UnsafeFolder(Exception):
+    """Raised when the folder for sockets belongs to somebody else, or others may write in it."""
+
+
 def embedded_redis_url(data_dir: Path) -> str:
-    """Over a unix socket, or where its path is too long for one (about 100 bytes), a socket in the temporary folder."""
+    """The embedded Valkey's URL. Raises UnsafeFolder, as `embedded_socket` does."""
     return f"unix://{embedded_socket(data_dir)}"
 
 
 def embedded_socket(data_dir: Path) -> Path:
-    import hashlib
-    import os
-    import tempfile
-
+    """The embedded Valkey's unix socket: in `data_dir`, or where its path is too long (about 100 bytes), in a folder
+    of the temporary directory that only this user can write. Raises UnsafeFolder.
+    """
     path = data_dir.absolute() / "valkey.sock"
-    if len(os.fsencode(path)) <= 100:
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
         return path
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"copydesk-{os.getuid()}-{digest}.sock"
+    name = f"copydesk-{os.geteuid()}"
+    folder = Path(tempfile.gettempdir()) / name
+    if len(os.fsencode(folder)) + len(digest) + len("/.sock") > _LONGEST_SOCKET:
+        folder = Path("/tmp") / name  # noqa: S108  made and checked by `_require_own_folder`
+    _require_own_folder(folder)
+    return folder / f"{digest}.sock"
+
+
+def _require_own_folder(folder: Path) -> None:
+    """Make the folder, or raise UnsafeFolder when the one that is there is not this user's alone.
+
+    It is made by readers too: where it is missing, somebody else could make it between the check and the use.
+    """
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise UnsafeFolder(
+            f"{folder} must be a folder of this user alone (mode 700), since the embedded Valkey's socket lies in it: "
+            "remove it, or set COPYDESK_DATA_DIR to a shorter path."
+        )
 
 
 _OTHER_VARIABLES = frozenset({"COPYDESK_FAILPOINTS", "COPYDESK_SUPERVISOR_PID"})

@@ -1,6 +1,11 @@
 """Settings come from the environment, are checked at once, and never show a secret."""
 
+import os
 import re
+import shutil
+import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -9,6 +14,7 @@ from tests.servers import ROOT
 from worker.settings import (
     Lane,
     Settings,
+    UnsafeFolder,
     embedded_socket,
     normal_database_url,
     parse_lanes,
@@ -152,3 +158,24 @@ def test_every_variable_that_the_project_names_is_known():
     names = {name for text in texts for name in re.findall(r"(?<!\w)COPYDESK_[A-Z_]*[A-Z]\b", text)}
     assert "COPYDESK_REDIS_URL" in names
     assert unknown_settings(names - {"COPYDESK_TEST", "COPYDESK_CONCURENCY"}) == []
+
+
+@pytest.mark.parametrize("fault", ["writable", "link", "file"])
+def test_a_folder_for_sockets_that_others_may_write_is_refused(tmp_path, monkeypatch, request, fault):
+    temporary = Path(tempfile.mkdtemp(prefix="cd-", dir="/tmp"))  # pytest's own folders are too long for a socket
+    request.addfinalizer(lambda: shutil.rmtree(temporary))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    folder, deep = temporary / f"copydesk-{os.geteuid()}", tmp_path / ("x" * 100)
+    assert embedded_socket(deep).parent == folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.rmdir()
+    if fault == "writable":
+        folder.mkdir()
+        folder.chmod(0o777)
+    elif fault == "link":
+        (tmp_path / "theirs").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "theirs")
+    else:
+        folder.write_text("")
+    with pytest.raises(UnsafeFolder, match="must be a folder of this user alone"):
+        embedded_socket(deep)

@@ -15,21 +15,25 @@ def register(app: typer.Typer) -> None:
 
 def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
     """Check that every entry ever added to a lane has an outcome or is still in the backlog, and that the store has them."""
-    from worker.cli.desk import require_desk
+    from worker.cli.desk import open_store, reader, require_desk
     from worker.cli.show import print_json
-    from worker.intake.connect import connect
-    from worker.operate.figures import figures
-    from worker.operate.lanes import sentences, store_behind
-    from worker.runtime.supervisor import Desk
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
     config = settings()
     require_desk(config)
-    with Desk(config, with_worker=False), connect(config.redis) as client:
-        engine = make_engine(config, pooled=False)
-        found = figures(config, client, engine)
-        lanes = [*found["lanes"], found["internal"]]
+    with reader(config) as client:
+        # Loaded only now: a server that does not answer is reported before.
+        from worker.operate.figures import figures
+        from worker.operate.lanes import sentences, store_behind
+
+        if config.redis_url is not None:
+            from worker.runtime.supervisor import Desk
+
+            with Desk(config, with_worker=False):  # a store that is missing is made
+                pass
+        engine = open_store(config)
+        snapshot = figures(config, client, engine)
+        lanes = [*snapshot["lanes"], snapshot["internal"]]
         for lane in lanes:
             # Entries that were deleted otherwise look the same, and are told as what vanished.
             whole = not lane["missing"] and not lane["aside"]

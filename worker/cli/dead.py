@@ -154,10 +154,10 @@ def edit(
 ) -> int:
     """Open the document in $EDITOR, check it on save, and replay it when it passes."""
     from schemas.problem import Severity
+    from worker.cli.desk import writer
     from worker.cli.show import plain
     from worker.document.explain import render
     from worker.document.limits import Limits
-    from worker.intake.connect import connect
     from worker.operate import letter as letters
     from worker.operate.replay import operator
     from worker.settings import settings
@@ -182,7 +182,7 @@ def edit(
             return Exit.REJECTED
         text = _in_editor(text)
     try:
-        with connect(config.redis) as client:
+        with writer(config) as client:
             is_edit = letters.mend(engine, client, letter, text, operator())
     except letters.LetterChanged as changed:
         typer.echo(f"copydesk: Nothing was changed or sent: {changed}.", err=True)
@@ -244,16 +244,16 @@ def replay(
     json_: Json = False,
 ) -> int:  # fmt: skip
     """Send dead letters through the pipeline again. Without --yes: say how many would pass now, and how many fail."""
+    from worker.cli.desk import writer
     from worker.cli.show import print_json
     from worker.document.limits import Limits
-    from worker.intake.connect import connect
     from worker.operate import replay as operations
     from worker.settings import settings
 
     config, engine, wanted = settings(), _engine(), _filter(ids, source, code, since, text)
     found = operations.forecast(engine, wanted, Limits(max_bytes=config.max_document_bytes))
     if yes:
-        with connect(config.redis) as client:
+        with writer(config) as client:
             sent = operations.replay(engine, client, wanted)
     if json_:
         print_json({"passing": found.passing, "failing": dict(found.failing), "replayed": sent if yes else 0})

@@ -60,17 +60,18 @@ def _in_redis(config: Settings, wanted: str) -> tuple[list[dict[str, Any]], list
     """What still waits, the ids under which it was added again, and why that could not be asked."""
     from redis import RedisError
 
+    from worker.cli.desk import quick_client, why_no_answer
     from worker.intake.connect import connect
     from worker.observe.logs import mask
     from worker.operate.pending import added_again, pending
     from worker.settings import INTERNAL_LANE
 
     try:
-        with connect(config.redis, retries=0) as client:
+        with connect(config.redis, retries=0) if config.redis_url else quick_client(config) as client:
             lanes = [*(lane.name for lane in config.lane_list), INTERNAL_LANE]
             return pending(client, lanes, wanted), added_again(client, lanes, wanted), None
     except (RedisError, OSError) as error:
-        return [], [], mask(str(error))
+        return [], [], mask(str(error)) if config.redis_url else " ".join(why_no_answer(config, error))
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -38,14 +38,18 @@ def explain_failure(error: Exception) -> Exit:
     if module.startswith("kombu"):
         return _tell(Exit.UNREACHABLE, f"Celery's broker cannot be used: {error}", "Look at COPYDESK_REDIS_URL.")
     if name == "SubmissionUnsure":
-        what = "Look at COPYDESK_REDIS_URL. Submit them again later; what had arrived is unchanged then."
-        return _tell(Exit.UNREACHABLE, f"Redis does not answer: {error}", what)
+        config = _settings()
+        why = _of_redis(ConnectionError()) if config and config.redis_url is None else ["Look at COPYDESK_REDIS_URL."]
+        again = "Submit them again later; what had arrived is unchanged then."
+        return _tell(Exit.UNREACHABLE, f"Redis does not answer: {error}", *why, again)
     plain = {
         "UnreadablePath": Exit.USAGE,
         "ServerUnfit": Exit.UNSOUND,
         "ForeignDatabase": Exit.UNSOUND,
         "EmbeddedServerError": Exit.UNREACHABLE,
         "NoDesk": Exit.UNREACHABLE,
+        "AlreadyRunning": Exit.USAGE,
+        "UnsafeFolder": Exit.UNREACHABLE,
     }
     if name in plain:
         return _tell(plain[name], str(error))
@@ -89,11 +93,11 @@ def _of_redis(error: Exception) -> list[str]:
         return ["Redis does not know the user or password of COPYDESK_REDIS_URL."]
     if type(error).__name__ == "NoPermissionError":
         return [f"Redis does not let this user do it: {text}", "worker/deploy has the ACL that each role needs."]
-    if type(error).__name__ in ("ConnectionError", "TimeoutError") or isinstance(error, OSError):
+    if type(error).__name__ in ("ConnectionError", "TimeoutError", "BusyLoadingError") or isinstance(error, OSError):
         if config is not None and config.redis_url is None:
-            from worker.cli.desk import nothing_runs
+            from worker.cli.desk import why_no_answer
 
-            return nothing_runs(config)
+            return why_no_answer(config, error)
         return [f"Redis cannot be reached: {text}", "Is it running, and is COPYDESK_REDIS_URL right?"]
     return [f"Redis cannot be used: {text}", "Look at COPYDESK_REDIS_URL, and at the server's own log."]
 

@@ -26,7 +26,9 @@ def health(
     """
     import socket
 
-    from worker.cli.desk import NoDesk, open_store
+    from redis import RedisError
+
+    from worker.cli.desk import NoDesk, open_store, quick_client, why_no_answer
     from worker.cli.show import plain, print_json
     from worker.intake.connect import connect
     from worker.observe.logs import mask
@@ -39,8 +41,15 @@ def health(
     except NoDesk as error:
         found = Health(unreachable=str(error).splitlines())
     else:
-        with connect(config.redis, retries=0, socket_timeout=2, socket_connect_timeout=2) as client:
+        patient = {"retries": 0, "socket_timeout": 2, "socket_connect_timeout": 2}
+        with connect(config.redis, **patient) if config.redis_url else quick_client(config) as client:
             found = check(config, client, engine, host=socket.gethostname() if here else None)
+            if config.redis_url is None and found.unreachable:
+                try:
+                    client.ping()
+                except (RedisError, OSError) as error:
+                    of_store = [reason for reason in found.unreachable if not reason.startswith("Redis ")]
+                    found.unreachable = [*why_no_answer(config, error), *of_store]
         engine.dispose()
     if json_:
         shown = as_json(found)

@@ -44,13 +44,13 @@ def list_(json_: Json = False) -> int:
 
 
 def _lanes() -> list[dict[str, Any]]:
-    from worker.intake.connect import connect
+    from worker.cli.desk import reader
     from worker.intake.lanes import paused
     from worker.intake.stream import LeaseQueue
     from worker.settings import settings
 
     config, found = settings(), []
-    with connect(config.redis) as client:
+    with reader(config) as client:
         held = paused(client)
         for lane in config.lane_list:
             queue = LeaseQueue(client, lane.name)
@@ -79,31 +79,31 @@ def pause(
     """Serve a lane no more until it is resumed. It still accepts documents; they wait."""
     import time
 
+    from worker.cli.desk import writer
     from worker.intake import lanes
-    from worker.intake.connect import connect
     from worker.operate.replay import operator
     from worker.settings import settings
 
     _known(name)
-    with connect(settings().redis) as client:
+    with writer(settings()) as client:
         done = lanes.pause(client, name, lanes.Pause(operator(), time.time(), reason))
     return _tell(name, json_, done, "is paused", "was paused already; it stays as it was")
 
 
 def resume(name: Name, json_: Json = False) -> int:
     """Serve a lane again. The circuit breaker counts anew from now."""
+    from worker.cli.desk import writer
     from worker.intake import lanes
-    from worker.intake.connect import connect
     from worker.settings import settings
 
     _known(name, or_paused=True)
-    with connect(settings().redis) as client:
+    with writer(settings()) as client:
         done = lanes.resume(client, name)
     return _tell(name, json_, done, "is served again", "was not paused")
 
 
 def _known(name: str, *, or_paused: bool = False) -> None:
-    from worker.intake.connect import connect
+    from worker.cli.desk import writer
     from worker.intake.lanes import paused
     from worker.settings import settings
 
@@ -111,7 +111,7 @@ def _known(name: str, *, or_paused: bool = False) -> None:
     if name in known:
         return
     if or_paused:  # one that is configured no more can still be freed
-        with connect(settings().redis) as client:
+        with writer(settings()) as client:
             if name in paused(client):
                 return
     raise typer.BadParameter(f"there is no lane {name!r}: there are {', '.join(known)}")

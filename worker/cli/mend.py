@@ -40,9 +40,9 @@ def mend(
     Without --yes it changes nothing: it tries the change on each and says how many would pass, and why others not.
     """
     from worker.cli.dead import _engine, _filter
+    from worker.cli.desk import writer
     from worker.cli.show import print_json
     from worker.document.limits import Limits
-    from worker.intake.connect import connect
     from worker.operate import mend as operations
     from worker.settings import settings
 
@@ -51,7 +51,7 @@ def mend(
     wanted, limits = _filter(ids, source, code, since, text), Limits(max_bytes=config.max_document_bytes)
     sent = 0
     if yes:
-        with connect(config.redis) as client:
+        with writer(config) as client:
             plan, sent = operations.mend(engine, client, wanted, change, limits)
     else:
         plan = operations.plan_for(engine, wanted, change, limits)

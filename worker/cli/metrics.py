@@ -27,6 +27,7 @@ def metrics(
     """
     from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
+    from worker.cli.desk import reader
     from worker.intake.connect import connect
     from worker.observe import logs
     from worker.observe.metrics import documentation
@@ -41,6 +42,8 @@ def metrics(
     if not host or not port.isdecimal() or int(port) > 65535:
         raise typer.BadParameter("--listen takes address:port, such as 127.0.0.1:9464")
     config = settings()
+    if once and config.redis_url is None:
+        reader(config).close()
     logs.configure(form=config.log_format, level=config.log_level)
     registry = CollectorRegistry(auto_describe=False)
     # A server that says nothing must not cost the scrape of the other one: Prometheus waits for ten seconds in all.

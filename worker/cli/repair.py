@@ -26,7 +26,7 @@ def repair(
 
     Entries that are still there are kept and get new ids; what was trimmed is gone, and is counted as `vanished`.
     """
-    from worker.intake.connect import connect
+    from worker.cli.desk import writer
     from worker.intake.stream import LeaseQueue
     from worker.operate import lanes
     from worker.settings import settings
@@ -34,7 +34,7 @@ def repair(
     config = settings()
     if name not in [lane.name for lane in config.lane_list]:
         raise typer.BadParameter(f"{name!r} is no lane of COPYDESK_LANES")
-    with connect(config.redis) as client:
+    with writer(config) as client:
         queue = LeaseQueue(client, name)
         queue.ensure()
         state = queue.state()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import typer
@@ -24,9 +25,8 @@ def retract(
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be retracted")] = False,
 ) -> int:
     """Retract every live document that has this key or shows this URL, and older versions of them that come later."""
-    from worker.cli.desk import open_store
+    from worker.cli.desk import open_store, writer
     from worker.cli.show import plain
-    from worker.intake.connect import connect
     from worker.intake.producer import submit_entry
     from worker.observe.failpoints import failpoint
     from worker.operate.explain import explain
@@ -51,22 +51,22 @@ def retract(
         return Exit.REJECTED
     if lane is not None and lane not in [known.name for known in config.lane_list]:
         raise typer.BadParameter(f"{lane!r} is no lane of COPYDESK_LANES")
-    for speaker, key in sorted(found):
-        label = plain(f"{speaker} / {key}")
-        # A lane that fixes its source speaks for no other.
-        fitting = [known.name for known in config.lane_list if known.source in (None, speaker)]
-        target = lane or next(iter(fitting), None)
-        if target not in fitting:
-            raise typer.BadParameter(
-                f"{f'the lane {lane} cannot' if lane else 'no lane can'} retract {label}: it fixes another source"
-            )
-        if yes:
-            with connect(config.redis) as client:
-                id_ = submit_entry(client, target, None, source=speaker, key=key, op="retract")
+    with writer(config) if yes else contextlib.nullcontext() as client:
+        for speaker, key in sorted(found):
+            label = plain(f"{speaker} / {key}")
+            # A lane that fixes its source speaks for no other.
+            fitting = [known.name for known in config.lane_list if known.source in (None, speaker)]
+            target = lane or next(iter(fitting), None)
+            if target not in fitting:
+                raise typer.BadParameter(
+                    f"{f'the lane {lane} cannot' if lane else 'no lane can'} retract {label}: it fixes another source"
+                )
+            if client is None:
+                typer.echo(f"would retract {label}")
+                continue
+            id_ = submit_entry(client, target, None, source=speaker, key=key, op="retract")
             failpoint("retract.sent")
             typer.echo(f"{id_}\t{label}")
-        else:
-            typer.echo(f"would retract {label}")
     if not yes:
         typer.echo("A dry run: with --yes they are retracted.", err=True)
     return Exit.OK

@@ -25,17 +25,17 @@ def similar(
 
     Computed from the store when asked. The links that are stored (`explain`, the table `links`) are the top of it.
     """
+    from worker.cli.desk import open_store
     from worker.cli.show import plain, print_json
     from worker.observe import logs
     from worker.operate.similar import similar as rank
     from worker.settings import settings
-    from worker.store.engine import make_engine
 
     if bool(urls) == all_:
         raise typer.BadParameter("name articles by their URL, or ask for --all")
     config = settings()
     logs.configure_for(config, level="warning")
-    engine = make_engine(config, pooled=False, lean=True)
+    engine = open_store(config, lean=True)
     shown = 0
     try:
         with engine.connect() as connection:

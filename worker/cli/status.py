@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,29 +53,13 @@ def status(
 
 
 def _once(config: Settings) -> dict[str, Any]:
-    from sqlalchemy.exc import SQLAlchemyError
+    from worker.cli.desk import open_store, reader
 
-    from worker.intake.connect import connect
-    from worker.operate.figures import Recent, figures, measure, of_redis
-    from worker.runtime.supervisor import Desk
-    from worker.store.engine import make_engine
+    with reader(config) as client, _store(config):
+        # Loaded only now: a server that does not answer is reported before.
+        from worker.operate.figures import Recent, figures, measure, of_redis
 
-    @contextmanager
-    def servers() -> Iterator[None]:
-        """The embedded ones are started for as long as it takes; a database that is away is told, with the rest."""
-        desk = Desk(config, with_worker=False)
-        try:
-            desk.__enter__()
-        except SQLAlchemyError:
-            yield
-            return
-        try:
-            yield
-        finally:
-            desk.stop()
-
-    with servers(), connect(config.redis) as client:
-        engine, began = make_engine(config, pooled=False), time.monotonic()
+        engine, began = open_store(config), time.monotonic()
         found = figures(config, client, engine)
         engine.dispose()
         if found["sum"]["backlog"]:
@@ -86,6 +70,22 @@ def _once(config: Settings) -> dict[str, Any]:
             measure(lanes, before, time.monotonic() - began)
             found.update({name: later[name] for name in ("lanes", "internal", "sum", "outcomes")})
     return found
+
+
+@contextmanager
+def _store(config: Settings) -> Iterator[None]:
+    """Beside a configured Redis a store that is missing is made. A database that is away is told, with the rest."""
+    if config.redis_url is None:
+        yield
+        return
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from worker.runtime.supervisor import Desk
+
+    with ExitStack() as stack:
+        with suppress(SQLAlchemyError):
+            stack.enter_context(Desk(config, with_worker=False))
+        yield
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -125,13 +125,21 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
     from rich.live import Live
 
     from worker.cli.board import board
+    from worker.cli.desk import quick_client, why_no_answer
     from worker.cli.show import data_console, print_json
     from worker.operate.looks import Looks
 
-    looks, out = Looks(config), data_console()
+    looks, out = Looks(config, quick_client(config) if config.redis_url is None else None), data_console()
+
+    def look() -> dict[str, Any]:
+        found = looks.look()
+        if config.redis_url is None and not found["redis"]["ok"]:
+            found["redis"]["error"] = " ".join(why_no_answer(config))
+        return found
+
     if as_json or not out.is_terminal:
         while True:
-            found = looks.look()
+            found = look()
             if as_json:
                 print_json(found)
             else:
@@ -140,7 +148,7 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
             sys.stdout.flush()
             time.sleep(every)
     with Live(console=out, screen=True, auto_refresh=False) as live:
-        found = looks.look()
+        found = look()
         due = time.monotonic() + every
         size = None
         while True:
@@ -150,17 +158,18 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
             # Between two looks, so that a terminal that is resized is filled at once.
             time.sleep(max(0.0, min(0.1, due - time.monotonic())))
             if time.monotonic() >= due:
-                found, due, size = looks.look(), time.monotonic() + every, None
+                found, due, size = look(), time.monotonic() + every, None
 
 
 def _wait_drained(config: Settings, timeout: float) -> int:
-    from worker.intake.connect import connect
-    from worker.intake.stream import LeaseQueue
-    from worker.operate.figures import Recent, is_drained, of_redis
-    from worker.settings import INTERNAL_LANE
+    from worker.cli.desk import reader
 
     deadline = time.monotonic() + timeout
-    with connect(config.redis) as client:
+    with reader(config) as client:
+        from worker.intake.stream import LeaseQueue
+        from worker.operate.figures import Recent, is_drained, of_redis
+        from worker.settings import INTERNAL_LANE
+
         recent, internal = Recent(client), LeaseQueue(client, INTERNAL_LANE)
         internal.ensure()
         while True:

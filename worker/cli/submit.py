@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +14,7 @@ from worker.cli.options import AsJson, LaneName, Paths, Source, exit_of, print_r
 
 if TYPE_CHECKING:
     from schemas.receipt import Receipt
+    from worker.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +34,6 @@ def submit(
     from dataclasses import replace
 
     from worker.cli.show import plain, print_json
-    from worker.intake.connect import connect
     from worker.intake.producer import Producer
     from worker.intake.sources import read_paths
     from worker.settings import settings
@@ -46,25 +48,24 @@ def submit(
     if wait:
         # One who waits here is answered here.
         submissions = [replace(submission, reply_to=None) for submission in submissions]
-    with connect(config.redis) as client:
-        client.ping()  # a server that is not there is told at once, before anything is tried again for long
-    pushed: list[tuple[str, str]] = []
-    found: dict[str, Receipt] = {}
-    with Producer(config.redis, lane=target, source=source, receipts=wait) as desk:
-        waiting: set[str] = set()
-        for submission, id_ in desk.submit_many(submissions):
-            pushed.append((id_, submission.label))
-            if not wait and json_:
-                print_json({"id": id_, "lane": target, "path": submission.label})
-            elif not wait:
-                typer.echo(f"{id_}\t{plain(submission.label)}")
-            else:
-                waiting.add(id_)
-                if len(pushed) % 1000 == 0:
-                    found.update(desk.collect(waiting))
-                    waiting.difference_update(found)
-        if wait and waiting:
-            found.update(desk.wait_many(waiting, timeout=timeout))
+    with _redis(config, wait=wait):
+        pushed: list[tuple[str, str]] = []
+        found: dict[str, Receipt] = {}
+        with Producer(config.redis, lane=target, source=source, receipts=wait) as desk:
+            waiting: set[str] = set()
+            for submission, id_ in desk.submit_many(submissions):
+                pushed.append((id_, submission.label))
+                if not wait and json_:
+                    print_json({"id": id_, "lane": target, "path": submission.label})
+                elif not wait:
+                    typer.echo(f"{id_}\t{plain(submission.label)}")
+                else:
+                    waiting.add(id_)
+                    if len(pushed) % 1000 == 0:
+                        found.update(desk.collect(waiting))
+                        waiting.difference_update(found)
+            if wait and waiting:
+                found.update(desk.wait_many(waiting, timeout=timeout))
     if not wait:
         return Exit.OK
     results = [result_of(id_, target, label, found.get(id_)) for id_, label in pushed]
@@ -74,3 +75,25 @@ def submit(
         for result in results:
             typer.echo(f"{result['id']}\t{result['outcome']}\t{plain(result['path'])}")
     return exit_of(Counter(result["outcome"] for result in results), len(results))
+
+
+@contextlib.contextmanager
+def _redis(config: Settings, *, wait: bool) -> Iterator[None]:
+    """A Redis that answers: one that is not there is told at once, before anything is tried again for long.
+
+    `wait`: where the embedded Valkey has to be started for it, a worker is too, since nobody else would give the outcomes.
+    """
+    from worker.cli.desk import require_folder, writer
+
+    if not wait or config.redis_url is not None:
+        with writer(config) as client:
+            client.ping()
+            yield
+        return
+    from worker.observe import logs
+    from worker.runtime.supervisor import Desk
+
+    require_folder(config)
+    logs.configure_for(config, level="warning")
+    with Desk(config, with_worker=None, worker_log=str(config.data_dir.absolute() / "worker.log")):
+        yield

@@ -36,6 +36,7 @@ def tail(
     """Follow what becomes of documents, whichever machine the worker runs on. Ends with Ctrl-C."""
     from redis import RedisError
 
+    from worker.cli.desk import reader
     from worker.cli.show import OUTCOMES, data_console, print_json
     from worker.intake.connect import connect
     from worker.intake.feed import follow, recent
@@ -69,7 +70,9 @@ def tail(
 
     ends = time.monotonic() + seconds if seconds is not None else float("inf")
     away = False
-    with connect(settings().redis) as client:
+    config = settings()
+    reader(config).close()  # a server that is not there is told at once
+    with connect(config.redis) as client:
         # Those before are filtered too, so that the last ten of a source are found among many others.
         before, place = recent(client, 5000)
         show([one for one in before if wanted(one)][-last:] if last else [])

@@ -3,35 +3,69 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from worker.cli.exits import Exit, say
+
+_STOP_SECONDS = 10.0
+"""How long other commands that use the embedded Valkey keep it from stopping."""
 
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: copydesk up")(up)
 
 
-def up() -> int:
-    """Start what is not configured (Valkey, SQLite) and a worker, and serve until stopped (Ctrl-C or SIGTERM)."""
+def up(
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="also serve the embedded Valkey on this TCP port of 127.0.0.1; 0: do not"),
+    ] = 0,
+) -> int:
+    """Start what is not configured (Valkey, SQLite) and a worker, and serve until stopped (Ctrl-C or SIGTERM).
+
+    With --port every program and user of this machine can read and write what is queued: it is for trying crawlers at home.
+    """
     from worker.observe import logs
     from worker.runtime.supervisor import Desk
     from worker.settings import settings
 
     config = settings()
+    if port and config.redis_url is not None:
+        raise typer.BadParameter("--port is for the embedded Valkey, and COPYDESK_REDIS_URL names another server")
     logs.configure_for(config)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    with Desk(config):
+    if port:
+        _require_free(port, config.data_dir)
+    with Desk(config, must_own=config.redis_url is None, port=port, stop_seconds=_STOP_SECONDS):
         lanes = ", ".join(lane.name for lane in config.lane_list)
         redis_cli = (
             f"-s {config.redis.removeprefix('unix://')}" if config.redis_url is None else "-u $COPYDESK_REDIS_URL"
         )
         say(f"Copydesk serves the lanes {lanes}. Submit with:  copydesk submit PATH")
         say(f"                     or from any language:  redis-cli {redis_cli} -x XADD documents '*' raw < story.md")
+        if port:
+            say(f"       or by TCP, from this machine alone:  export REDIS_URL=redis://127.0.0.1:{port}/0")
         stopped.wait()
         say("Stopping: running batches are finished first.")
     return Exit.OK
+
+
+def _require_free(port: int, data_dir: Path) -> None:
+    """Raises a usage error when another program has the port. Where a Valkey of ours has it, its owner is named later."""
+    from worker.runtime.ownership import valkey_of
+
+    if valkey_of(data_dir) is not None:
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise typer.BadParameter(f"port {port} of 127.0.0.1 cannot be used: {error.strerror}") from None

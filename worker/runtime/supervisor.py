@@ -15,8 +15,8 @@ from worker.intake.stream import LeaseQueue
 from worker.interrupts import deferred
 from worker.observe.logs import get_logger
 from worker.operate.checks import enforce
-from worker.runtime.embedded import EmbeddedValkey
 from worker.runtime.restarter import SUPERVISOR
+from worker.runtime.shared import SharedValkey
 from worker.settings import Settings
 from worker.store.engine import make_engine
 from worker.store.migrate import upgrade
@@ -31,12 +31,25 @@ _LONGEST_BACKOFF_SECONDS = 30.0
 class Desk:
     """Everything that the one-shot and the all-in-one commands need, as a context manager.
 
-    Raises EmbeddedServerError, redis.RedisError or SQLAlchemyError when a server cannot be reached.
+    `with_worker`: whether a worker runs beside it; None: where this process owns the embedded Valkey, as no other does then.
+    `must_own`, `port`: see SharedValkey. `stop_seconds`: how long to wait at most for commands that use the Valkey.
+
+    Raises AlreadyRunning, EmbeddedServerError, redis.RedisError or SQLAlchemyError when a server cannot be reached.
     """
 
-    def __init__(self, settings: Settings, *, with_worker: bool = True, worker_log: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        with_worker: bool | None = True,
+        worker_log: str | None = None,
+        must_own: bool = False,
+        port: int = 0,
+        stop_seconds: float = float("inf"),
+    ) -> None:
         self._settings = settings
-        self._valkey = EmbeddedValkey(settings.data_dir) if settings.redis_url is None else None
+        self._valkey = SharedValkey(settings, must_own=must_own, port=port) if settings.redis_url is None else None
+        self._stop_seconds = stop_seconds
         self._with_worker = with_worker
         self._worker_log = worker_log
         self._worker: subprocess.Popen[bytes] | None = None
@@ -63,6 +76,8 @@ class Desk:
         self._settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._valkey is not None:
             self._valkey.start()
+        if self._with_worker is None:
+            self._with_worker = self._valkey is not None and self._valkey.is_owner
         with connect(self._settings.redis) as client:
             client.ping()
             for lane in self._settings.lane_list:
@@ -87,8 +102,12 @@ class Desk:
         engine.dispose()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "COPYDESK_DATA_DIR": str(self._settings.data_dir.absolute()),
-                       SUPERVISOR: str(os.getpid())}  # fmt: skip
+        # It stops when this process is gone: the next owner starts a worker of its own.
+        environment = {
+            **os.environ,
+            "COPYDESK_DATA_DIR": str(self._settings.data_dir.absolute()),
+            SUPERVISOR: str(os.getpid()),
+        }
         command = [sys.executable, "-m", "worker.cli.main", "worker", "--no-supervised"]
         if self._worker_log is None:
             return subprocess.Popen(command, env=environment, start_new_session=True)
@@ -116,11 +135,18 @@ class Desk:
                 self._worker = self._spawn()
 
     def stop(self) -> None:
-        """Stop the worker warmly, then the server; only what was started here. An interrupt changes nothing."""
-        with deferred():
-            self._stop()
+        """Stop the worker warmly, then the server; only what was started here."""
+        try:
+            if self._valkey is not None:
+                self._valkey.wait_for_users(self._stop_seconds)
+        finally:
+            with deferred():
+                self._stop_worker()
+                if self._valkey is not None:
+                    self._valkey.stop()
+                atexit.unregister(self.stop)
 
-    def _stop(self) -> None:
+    def _stop_worker(self) -> None:
         self._ended.set()
         if self._watch is not None:
             self._watch.join(timeout=5)
@@ -132,6 +158,3 @@ class Desk:
                 os.killpg(self._worker.pid, 9)
                 self._worker.wait()
         self._worker = None
-        if self._valkey is not None:
-            self._valkey.stop()
-        atexit.unregister(self.stop)

@@ -1,0 +1,63 @@
+"""Who owns the embedded servers: a second `up`, a one-shot beside others, and the port for trying crawlers at home."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import redis
+
+from tests.e2e.documents import document
+from tests.e2e.test_page import block
+from tests.guarded import free_port
+from tests.servers import VALID, Background, copydesk, environment, processes_naming
+from worker.runtime.ownership import OWNER, USERS, FileLock, is_held
+
+
+def test_a_command_that_writes_starts_valkey_and_stops_it_when_nobody_uses_it_any_more(tmp_path):
+    assert copydesk("submit", VALID, cwd=tmp_path).returncode == 3, "nothing was ever started here"
+    (tmp_path / ".copydesk").mkdir()
+    user = FileLock(tmp_path / ".copydesk" / USERS)
+    assert user.acquire(shared=True)
+    with Background("submit", VALID, cwd=tmp_path) as submit:
+        submit.says("Other commands use this Valkey")
+        assert submit.process.poll() is None
+        user.close()
+        assert submit.process.wait(timeout=60) == 0, submit.text()
+    assert processes_naming(str(tmp_path)) == []
+    assert not is_held(tmp_path / ".copydesk" / OWNER)
+    waiting = copydesk("submit", "--wait", VALID, cwd=tmp_path)
+    assert waiting.returncode == 0, waiting.stderr
+    assert "stored" in waiting.stdout or "unchanged" in waiting.stdout
+    assert copydesk("status", cwd=tmp_path).returncode == 3
+    assert processes_naming(str(tmp_path)) == []
+
+
+def test_the_port_serves_the_examples_for_crawlers_as_they_stand(tmp_path):
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    with Background("up", "--port", port, cwd=tmp_path) as up:
+        up.says(f"REDIS_URL={url}")
+        (tmp_path / "story.md").write_text(document(1, 10))
+        with redis.Redis.from_url(url) as client:
+            assert client.ping()
+        for program, heading in (("bash", "Shell"), (sys.executable, "Python"), ("php", "PHP"), ("ruby", "Ruby")):
+            if shutil.which(program) is None or (program == "bash" and shutil.which("redis-cli") is None):
+                continue
+            example = tmp_path / "example"
+            example.write_text(block(heading))
+            done = subprocess.run([program, example], cwd=tmp_path, env=environment(REDIS_URL=url), capture_output=True,
+                                  text=True, timeout=120, check=False)  # fmt: skip
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert any(outcome in done.stdout for outcome in ("stored", "updated", "unchanged")), (
+                done.stdout + done.stderr
+            )
+        assert f"port {port}" in copydesk("up", "--port", port, cwd=_other(tmp_path)).stderr
+    refused = copydesk("up", "--port", port, cwd=tmp_path, COPYDESK_REDIS_URL=url)
+    assert refused.returncode == 2
+
+
+def _other(folder):
+    (folder / "other").mkdir()
+    return folder / "other"

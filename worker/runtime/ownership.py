@@ -1,0 +1,190 @@
+"""Locks on the data directory: one process owns the embedded Valkey, others may use it meanwhile.
+
+`owner.lock`   is held by the process that starts and stops Valkey, from before the start until Valkey has ended.
+`valkey.lock`  is inherited by Valkey: it is held as long as a Valkey process of this directory exists, also when its owner was killed.
+`users.lock`   is shared by commands that use the owner's Valkey. The owner takes it alone before it stops Valkey.
+
+Locks are `flock`: the kernel releases them when their holder ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+OWNER, VALKEY, USERS = "owner.lock", "valkey.lock", "users.lock"
+
+_PROBE_SECONDS = 0.3
+"""Whoever asks whether a lock is held takes it for a moment, so one refusal does not mean that it is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock, as far as it is known."""
+
+    pid: int | None = None
+    command: str = "another command"
+
+    def __str__(self) -> str:
+        return f"{self.command} (pid {self.pid})" if self.pid else self.command
+
+
+class FileLock:
+    """A `flock` on a file of the data directory; the file tells who holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = -1
+
+    @property
+    def file(self) -> int:
+        """The descriptor that holds the lock."""
+        return self._file
+
+    def acquire(self, *, shared: bool = False) -> bool:
+        """Take the lock without waiting for its holder; False when another process holds it."""
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        deadline = time.monotonic() + _PROBE_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    os.close(file)
+                    return False
+                time.sleep(0.02)
+            except BaseException:
+                os.close(file)
+                raise
+            else:
+                self._file = file
+                return True
+
+    def write(self, holder: Holder) -> None:
+        """Record who holds the lock."""
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, json.dumps({"pid": holder.pid, "command": holder.command}).encode(), 0)
+
+    def erase(self) -> None:
+        os.ftruncate(self._file, 0)
+
+    def close(self) -> None:
+        """Release the lock, unless a child has inherited it."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def is_held(path: Path) -> bool:
+    """Whether any process holds the lock alone."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def holder_of(path: Path) -> Holder:
+    """Who recorded itself as the lock's holder."""
+    deadline = time.monotonic() + _PROBE_SECONDS
+    while True:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            found = json.loads(path.read_bytes())
+            return Holder(int(found["pid"]), str(found["command"]))
+        if time.monotonic() > deadline:
+            return Holder()
+        time.sleep(0.02)
+
+
+def owner_of(data_dir: Path) -> Holder | None:
+    """The process that owns the embedded Valkey of `data_dir`; None: there is none."""
+    path = data_dir / OWNER
+    return holder_of(path) if is_held(path) else None
+
+
+def valkey_of(data_dir: Path) -> Holder | None:
+    """The Valkey that runs on the files of `data_dir`, whether it answers or not; None: there is none."""
+    path = data_dir / VALKEY
+    return holder_of(path) if is_held(path) else None
+
+
+def valkey_processes(data_dir: Path) -> list[int]:
+    """The Valkey processes that hold `valkey.lock`, its forked children included.
+
+    A recorded pid alone is not enough to end a process: it may be of another container, or belong to something else by now.
+    """
+    recorded = holder_of(data_dir / VALKEY).pid
+    if not Path("/proc/self/fd").exists():
+        return [recorded] if recorded and "valkey" in _command_line(recorded) else []
+    lock = (data_dir / VALKEY).stat()
+    return [pid for pid in _pids() if _is_valkey(pid) and _has_open(pid, lock)]
+
+
+def users_of(data_dir: Path) -> list[Holder]:
+    """The commands that share `users.lock` with nobody alone in it. Linux tells; elsewhere it is empty."""
+    try:
+        lock, table = (data_dir / USERS).stat(), Path("/proc/locks").read_text()
+    except OSError:
+        return []
+    pids = set()
+    for line in table.splitlines():
+        fields = line.split()
+        # 1: FLOCK ADVISORY READ 4711 08:01:1234 0 EOF
+        if len(fields) > 5 and fields[1] == "FLOCK" and fields[3] == "READ" and fields[5].endswith(f":{lock.st_ino}"):
+            pids.add(int(fields[4]))
+    return [Holder(pid, _command_line(pid)) for pid in sorted(pids - {0, os.getpid()})]
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether the process was stopped by a signal (SIGSTOP, Ctrl-Z)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+    except OSError:
+        return False
+
+
+def _pids() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+
+
+def _is_valkey(pid: int) -> bool:
+    try:
+        return "valkey" in Path(f"/proc/{pid}/exe").readlink().name
+    except OSError:
+        return False
+
+
+def _has_open(pid: int, file: os.stat_result) -> bool:
+    with contextlib.suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found = descriptor.stat()
+                if (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino):
+                    return True
+    return False
+
+
+def _command_line(pid: int) -> str:
+    """`copydesk submit`, or whatever the process calls itself."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+    except OSError:
+        shown = subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
+        words = shown.stdout.split()
+    names = [Path(word).name for word in words[:4]]
+    if "copydesk" in names or "worker.cli.main" in names:
+        at = names.index("copydesk" if "copydesk" in names else "worker.cli.main")
+        return " ".join(["copydesk", *words[at + 1 : at + 2]]).strip()
+    return next(iter(names), "") or "another command"
