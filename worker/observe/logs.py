@@ -66,6 +66,12 @@ FIELDS: dict[str, str] = {
     "left_out": "how many lines like this one were not written in the minute before",
     "exception": "the traceback, where it may be a bug of ours",
     "attempt": "which try this is",
+    "settings": "variables that look like settings and are none, each with the nearest setting",
+    "pid": "the process id of the embedded Valkey",
+    "valkey": "the embedded Valkey: its process id, where it is known",
+    "users": "commands that use the embedded Valkey",
+    "file": "a file of the embedded Valkey",
+    "copy": "where the whole file was copied before its end was cut",
     "worker": "host and process",
     "error": "what the server or library said, without credentials",
     "page": "the path of a page of the console",
@@ -160,10 +166,9 @@ def configure_for(settings: Settings, *, level: str | None = None) -> None:
 
 
 def name_unknown_settings() -> None:
-    """Log a warning for each variable that looks like a setting and is none."""
-    for sentence in unknown_settings(os.environ):
-        # Each is an event of its own, or all but the first would be left out as repeats.
-        get_logger("worker").warning(sentence)
+    """Log the variables that look like a setting and are none."""
+    if sentences := unknown_settings(os.environ):
+        get_logger("worker").warning("Unknown settings change nothing", settings=sentences)
 
 
 def line(event: str, *, logger: str, form: str, stream: Any) -> str:
