@@ -122,7 +122,7 @@ def test_no_command_obeys_a_text_of_others(desk, monkeypatch, capsys, redis_clie
 
 
 @pytest.mark.long
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
 def test_no_command_obeys_any_text(desk, monkeypatch, capsys, redis_client, texts):
     read_all(desk, monkeypatch, capsys, redis_client, texts, READING)
