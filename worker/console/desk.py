@@ -24,6 +24,9 @@ from worker.settings import Settings
 from worker.store.engine import make_engine
 
 _TAIL = 5000
+_CONNECTIONS = 40
+"""To the store at once: two for each page that reads it, and those that count. Were there fewer, a few pages that wait for a
+locked table would hold up all others. They are opened while they are needed; two are kept."""
 SPANS = (24, 24 * 7)
 """Hours that the page of sources can look back."""
 
@@ -46,7 +49,7 @@ class Desk:
         self.config = config
         self._patience = patience
         self.client = client or connect(config.redis, retries=0)
-        self.engine = engine or make_engine(config)
+        self.engine = engine or make_engine(config, overflow=_CONNECTIONS - 2)
         self.sessions = Sessions(token)
         self.jobs = Jobs()
         self.limits = Limits(max_bytes=config.max_document_bytes)

@@ -15,6 +15,8 @@ from typing import Any
 
 import redis
 
+from worker.intake.clock import moment
+
 FEED = "copydesk:tail"
 
 _MOST_ENTRIES = 200
@@ -95,12 +97,12 @@ def after(client: redis.Redis, place: str) -> tuple[list[Told], str]:
 def _parse(fields: dict[bytes, bytes]) -> list[Told]:
     """Whatever else somebody put on the stream is passed over."""
     try:
-        at, lane, worker = float(fields[b"at"]), fields[b"lane"].decode(), fields[b"worker"].decode()
+        at, lane, worker = moment(fields[b"at"]), fields[b"lane"].decode(), fields[b"worker"].decode()
         return [
             Told(at, str(id_), lane, str(source), _text(key), str(outcome), _text(url), tuple(map(str, codes)), worker)
             for id_, source, outcome, key, url, codes in json.loads(fields[b"told"])
         ]
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return []
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import redis
 
+from worker.intake.clock import moment
+
 PAUSED = "copydesk:lanes:paused"
 RESUMED = "copydesk:lanes:resumed"
 
@@ -32,10 +34,15 @@ def paused(client: redis.Redis) -> dict[str, Pause]:
     pauses = {}
     for lane, value in found.items():
         try:
-            pauses[lane.decode()] = Pause(**json.loads(value))
-        except (ValueError, TypeError):
-            pauses[lane.decode("utf-8", "replace")] = Pause("unknown", 0.0, "an entry that cannot be read")
+            pause_ = _pause(**json.loads(value))
+        except (ValueError, TypeError, RecursionError):
+            pause_ = Pause("unknown", 0.0, "an entry that cannot be read")
+        pauses[lane.decode("utf-8", "replace")] = pause_
     return pauses
+
+
+def _pause(who: Any, at: Any, why: Any, by: Any = "operator") -> Pause:
+    return Pause(str(who), moment(at), str(why), str(by))
 
 
 def pause(client: redis.Redis, lane: str, found: Pause) -> bool:

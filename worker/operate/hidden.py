@@ -20,7 +20,7 @@ _SECURED_FIELD = re.compile(
     r"""((?:"(?:[^"\\]|\\.)*"|'[^']*')|[^\n]*(?:\n(?:\1[ \t]+[^\n]*|[ \t]*(?=\n)))*)""",
     re.MULTILINE,
 )
-_MARK = re.compile(r"⟦hidden [0-9]{1,9} [0-9a-f]{4}⟧")
+_MARK = re.compile(r"⟦hidden [0-9]{1,9} [0-9a-f]{4,64}⟧")
 _LINE = re.compile(r"""[^\s"'|>](?:[^\n]*[^\s"'])?""")
 
 
@@ -85,13 +85,9 @@ def _merged(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def _salt(raw: bytes, text: str) -> str:
-    """The same for the same bytes, and nowhere in the text."""
-    number = 0
-    while True:
-        salt = sha256(number.to_bytes(4, "big") + raw).hexdigest()[:4]
-        if f" {salt}⟧" not in text:
-            return salt
-        number += 1
+    """The same for the same bytes, and nowhere in the text. Each try is longer, for a text can hold all of four digits."""
+    digits = sha256(raw).hexdigest()
+    return next(digits[:length] for length in range(4, 65) if f" {digits[:length]}⟧" not in text)
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:

@@ -29,9 +29,12 @@ _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlit
                                sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})  # fmt: skip
 
 
-def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False, repeats: bool = False) -> Engine:
+def make_engine(
+    settings: Settings, *, pooled: bool = True, overflow: int = 2, lean: bool = False, repeats: bool = False
+) -> Engine:
     """An engine for `settings.database`. Nothing is connected yet.
 
+    `overflow`: connections to PostgreSQL at once, beside the two that are kept.
     `lean`: SQLite caches 4 MB instead of 16 and maps no file, for a process that has a use of its own for memory.
     `repeats`: for a process that runs the same few statements for hours: PostgreSQL takes an index wherever there is one, also
     while a table looks small enough to be read whole.
@@ -54,7 +57,7 @@ def make_engine(settings: Settings, *, pooled: bool = True, lean: bool = False, 
         "application_name": "copydesk",
     }
     pool: dict[str, Any] = (
-        {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+        {"pool_size": 2, "max_overflow": overflow, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
     )
     engine = create_engine(url, connect_args=arguments, **pool)
     _prepare_postgresql(engine, _transaction_settings(settings, repeats=repeats))

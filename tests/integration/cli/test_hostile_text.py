@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.store.desk import work
-from worker.cli import main
+from worker.cli import app
 from worker.cli.exits import Exit
 from worker.intake import feed
 from worker.intake.lanes import PAUSED
@@ -62,7 +62,7 @@ def desk(request, valkey, tmp_path_factory):
 def run(capsys, arguments):
     """A command in this process; returns its exit code and what it wrote."""
     with pytest.raises(SystemExit) as ended:
-        main.run(arguments)
+        app.run(arguments)
     said = capsys.readouterr()
     for text in (said.out, said.err):
         assert "Traceback" not in text, (arguments, text)
@@ -122,7 +122,7 @@ def test_no_command_obeys_a_text_of_others(desk, monkeypatch, capsys, redis_clie
 
 
 @pytest.mark.long
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
 def test_no_command_obeys_any_text(desk, monkeypatch, capsys, redis_client, texts):
     read_all(desk, monkeypatch, capsys, redis_client, texts, READING)

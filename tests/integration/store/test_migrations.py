@@ -1,5 +1,7 @@
 """Migrations and tables agree, and rows of older stores survive them."""
 
+from dataclasses import replace
+
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -7,8 +9,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select, text
 from sqlalchemy.exc import ProgrammingError
 
+from tests.integration.store.desk import empty, settle, work
+from tests.integration.store.snapshot import snapshot
+from worker.intake.stream import Claimed
 from worker.settings import Settings
-from worker.store import migrate, tables
+from worker.store import migrate, retractions, tables
+from worker.store.check import check
 from worker.store.engine import is_transient, make_engine, writer
 
 
@@ -60,3 +66,87 @@ def test_a_schema_that_changes_under_a_worker_is_no_documents_fault(postgres_url
     engine.dispose()
 
     assert is_transient(caught.value)
+
+
+URL = "https://paper.example/a"
+
+
+def _put(number, key, url=URL, source="s"):
+    raw = f"---\ntitle: T{number}\nwebUrl: {url}\nrelated: [{{title: R, webUrl: 'https://paper.example/r'}}]\n---\n"
+    fields = {b"raw": raw.encode(), b"source": source.encode(), **({b"key": key.encode()} if key else {})}
+    return Claimed(f"{1_700_000_000_000 + number}-0", 0, 100, fields, truncated=False)
+
+
+def _retract(number, key=URL, source="s"):
+    fields = {b"op": b"retract", b"key": key.encode(), b"source": source.encode()}
+    return Claimed(f"{1_700_000_000_000 + number}-0", 0, 100, fields, truncated=False)
+
+
+BEFORE_0008 = {
+    "under a key": [_put(1, "k"), _retract(2)],
+    "under keys and its URL": [_put(1, "k"), _put(2, "l"), _put(3, None), _retract(4)],
+    "came too late": [_retract(2), _put(1, "k")],
+    "a newer one stays": [_put(1, "k"), _retract(2), _put(3, "l")],
+    "again under its URL": [_put(1, "k"), _put(2, None), _retract(3), _put(4, None, "https://paper.example/b")],
+    "of another source": [_put(1, "k", source="t"), _retract(2)],
+    "another URL": [_put(1, "k", "https://paper.example/b"), _put(2, "l", "https://paper.example/c"), _retract(3)],
+    "retracted twice": [_put(1, "k"), _retract(2), _retract(3)],
+    "by a key": [
+        _put(1, "k"),
+        _put(2, "http:x"),
+        _retract(3, "http:x"),
+        _retract(4, "httpx://a"),
+        _retract(5, "a http://b"),
+    ],
+    "nothing": [_retract(1)],
+    "with a query": [_put(1, "k", URL + "?q=%25_"), _retract(2, URL + "?q=%25_&utm_source=x")],
+}
+
+
+def _all_cases():
+    """The entries of all cases, each with a source and a site of its own."""
+    for n, entries in enumerate(BEFORE_0008.values()):
+        for entry in entries:
+            fields = {
+                name: value.replace(b"paper.example", b"paper%d.example" % n) for name, value in entry.fields.items()
+            }
+            fields[b"source"] += b"%d" % n
+            yield replace(entry, id=f"{int(entry.id[:-2]) + 100 * n}-0", fields=fields)
+
+
+def test_retractions_of_before_reach_what_they_left_public(store_url, tmp_path, monkeypatch):
+    """What a store of 0007 held after these events becomes what it holds when they come today."""
+    config = Settings(database_url=store_url, data_dir=tmp_path)
+    migrate.upgrade(config)
+    engine = make_engine(config)
+    with monkeypatch.context() as before:
+        before.setattr(
+            retractions, "_place", lambda version: None
+        )  # a retraction reached the document of its key alone
+        for entry in _all_cases():
+            work(engine, "documents", [entry])
+    with writer(engine) as connection, connection.begin():
+        command.downgrade(migrate._config(connection), "0007")
+
+    migrate.upgrade(config)
+
+    settle(engine)
+    mended = _state(engine)
+    empty(engine)
+    for entry in _all_cases():
+        work(engine, "documents", [entry])
+    settle(engine)
+    today = _state(engine)
+    for part, rows in today.items():
+        assert mended[part] == rows, part
+    assert len(today["url retractions"]) == 10
+    engine.dispose()
+
+
+def _state(engine):
+    with engine.connect() as connection:
+        assert connection.execute(select(tables.enrichment_work)).all() == []
+        assert [finding for finding in check(connection) if finding.count] == []
+        columns = (tables.documents.c.source, tables.documents.c.key, tables.documents.c.url_retraction)
+        kept = connection.execute(select(*columns).where(columns[2].is_not(None))).all()
+        return {**snapshot(connection), "url retractions": sorted(map(tuple, kept))}

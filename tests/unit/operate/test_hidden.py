@@ -119,6 +119,17 @@ def test_whatever_it_says_nothing_is_lost(pieces):
     assert all(value not in ("", "\n") for value in shown.hidden.values())
 
 
+@pytest.mark.parametrize("count", [1, 65_000, 65_536])
+def test_a_document_that_holds_every_mark_of_four_digits_is_shown_too(count):
+    named = " ".join(f"⟦hidden 1 {number:04x}⟧" if number < 100 else f"{number:04x}⟧" for number in range(count))
+    raw = f"---\nsecured: {VALUE}\n---\n {named}\n".encode()
+    shown = show(raw)
+
+    (mark,) = shown.hidden
+    assert shown.text.count(mark) == 1
+    assert shown.raw(shown.text) == raw
+
+
 def test_much_of_one_thing_is_no_trouble():
     for piece in ("secured:", "secured: \n ", " ", "://", "password=", '"secured": "', "secured:\n"):
         raw = (piece * (100_000 // len(piece))).encode()

@@ -17,7 +17,10 @@ def upgrade() -> None:
         sa.Column("url_retraction", _REVISION,
                   comment="of the newest retraction of its key, where that is a URL"),
     )  # fmt: skip
-    op.execute("UPDATE documents SET url_retraction = revision WHERE retracted AND key LIKE 'http%://%'")
+    op.execute(
+        "UPDATE documents SET url_retraction = revision"
+        " WHERE retracted AND (key LIKE 'http://%' OR key LIKE 'https://%')"
+    )
     # What they left public until now is retracted beside live work.
     op.execute(
         "INSERT INTO enrichment_work (kind, subject_id, cursor, done, total, since)"
