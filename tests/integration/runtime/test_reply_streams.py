@@ -6,8 +6,12 @@ import json
 from datetime import UTC, datetime
 
 from schemas.receipt import Outcome
+from worker.document.limits import Limits
+from worker.pipeline import Batch
 from worker.runtime import report
 from worker.store.version import Version
+
+BATCH = Batch(lane="documents", source=None, worker="w", max_attempts=3, limits=Limits())
 
 
 def _version(number, source, reply_to):
@@ -16,10 +20,10 @@ def _version(number, source, reply_to):
 
 def test_a_stream_for_each_document_is_bounded_and_no_neighbours_goes(redis_client, monkeypatch):
     monkeypatch.setattr(report, "_STREAMS_A_SOURCE", 50)
-    report.announce(redis_client, [_version(1, "quiet", "replies:quiet:1")], "w")
+    report.announce(redis_client, BATCH, [_version(1, "quiet", "replies:quiet:1")])
     for start in range(0, 300, 100):
         batch = [_version(n, "noisy", f"replies:noisy:{n}") for n in range(start, start + 100)]
-        report.announce(redis_client, [*batch, _version(1000 + start, "noisy", "replies:noisy:one")], "w")
+        report.announce(redis_client, BATCH, [*batch, _version(1000 + start, "noisy", "replies:noisy:one")])
     left = {name.decode() for name in redis_client.scan_iter("replies:*")}
     assert len(left) == 51
     assert "replies:quiet:1" in left, "another source's stays"

@@ -18,7 +18,7 @@ from worker.operate.replay import replay
 from worker.pipeline import Batch, normal_key, process
 from worker.settings import INTERNAL_LANE
 from worker.store import dead
-from worker.store.engine import is_conflict, is_transient
+from worker.store.engine import is_conflict, is_transient, writing
 from worker.store.tables import dead_letters, metadata
 
 MAX_ATTEMPTS = 3
@@ -97,7 +97,7 @@ def mend(engine, number, event, wanted=None):
     for edit, version in event.accepted:
         if edit:
             raw = version.text.encode()
-            with engine.begin() as connection:
+            with writing(engine) as connection:
                 letter = dead.find(connection, dead.Filter(ids=(id_,)))[0]
                 assert dead.keep_edit(connection, letter, raw, "operator")
         if wanted is None or edit in wanted:
