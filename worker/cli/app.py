@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import typer
 
 from worker import interrupts
-from worker.cli.exits import Exit, say
+from worker.cli.exits import say
+from worker.errors import Exit
 from worker.observe.terminal import guard_output
 
 app = typer.Typer(

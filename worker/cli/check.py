@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit
 from worker.cli.options import Paths
+from worker.errors import Exit
 
 
 def register(app: typer.Typer) -> None:

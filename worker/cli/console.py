@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit, say
+from worker.cli.exits import say
+from worker.errors import Exit
 
 
 def register(app: typer.Typer) -> None:

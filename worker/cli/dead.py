@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
 from worker.cli.mend import mend
+from worker.errors import Exit
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from worker.errors import CopydeskError, Exit
+
 if TYPE_CHECKING:
     import redis
     from sqlalchemy import Engine
@@ -17,8 +19,10 @@ _ANSWER_SECONDS = 1.2
 """An embedded Valkey that takes longer is reported: a command that reads says within 3 seconds what is wrong."""
 
 
-class NoDesk(Exception):
+class NoDesk(CopydeskError):
     """Raised when the embedded servers were never started here; the message says where to look."""
+
+    exit_code = Exit.UNREACHABLE
 
 
 def why_no_answer(config: Settings, error: Exception | None = None) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.errors import Exit
 
 if TYPE_CHECKING:
     from worker.settings import Settings

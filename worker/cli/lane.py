@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.errors import Exit
 
 Name = Annotated[str, typer.Argument(metavar="LANE", help="a lane of COPYDESK_LANES")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a lane")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.errors import Exit
 
 if TYPE_CHECKING:
     from worker.operate.mend import Change, Plan

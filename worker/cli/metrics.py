@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit, say
+from worker.cli.exits import say
+from worker.errors import Exit
 
 _PATIENCE_SECONDS = 2.0  # a call may take it twice: once over the old connection, once to make a new one
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.errors import Exit
 
 Paths = Annotated[
     list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.errors import Exit
 
 
 def register(app: typer.Typer) -> None:
@@ -57,11 +57,7 @@ def reprocess(
         connect(config.redis) as client,
         _progress(operations.count(engine, wanted)) as advance,
     ):
-        try:
-            outcomes = operations.reprocess(engine, client, wanted, advance)
-        except TimeoutError as error:
-            typer.echo(f"copydesk: {error}", err=True)
-            return Exit.TIMED_OUT
+        outcomes = operations.reprocess(engine, client, wanted, advance)
     if json_:
         print_json({"reprocessed": outcomes.total(), "outcomes": dict(outcomes)})
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.errors import Exit
 
 schema_app = typer.Typer(name="schema", help="The contract with crawlers, for machines.", no_args_is_help=True)
 

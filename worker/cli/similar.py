@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.errors import Exit
 
 
 def register(app: typer.Typer) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.errors import Exit
 
 if TYPE_CHECKING:
     from worker.operate.producers import Producer

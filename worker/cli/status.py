@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit, say
+from worker.cli.exits import say
+from worker.errors import Exit
 
 if TYPE_CHECKING:
     from worker.settings import Settings

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.exits import Exit
 from worker.cli.options import AsJson, LaneName, Paths, Source, exit_of, print_results, result_of
+from worker.errors import Exit
 
 if TYPE_CHECKING:
     from schemas.receipt import Receipt

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.exits import Exit, say
+from worker.cli.exits import say
+from worker.errors import Exit
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit, say
+from worker.cli.exits import say
+from worker.errors import Exit
 
 _STOP_SECONDS = 10.0
 """How long other commands that use the embedded Valkey keep it from stopping."""

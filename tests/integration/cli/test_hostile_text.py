@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.integration.store.desk import work
 from worker.cli import main
-from worker.cli.exits import Exit
+from worker.errors import Exit
 from worker.intake import feed
 from worker.intake.lanes import PAUSED
 from worker.intake.stream import Claimed, LeaseQueue
