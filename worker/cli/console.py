@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.desk import require_desk
 from worker.cli.exits import say
 from worker.errors import Exit
+from worker.observe import logs
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -35,10 +38,6 @@ def console(
     except ModuleNotFoundError as error:
         say(f"copydesk: the console needs {error.name}: pip install 'copydesk[console]'")
         return Exit.USAGE
-    from worker.cli.desk import require_desk
-    from worker.observe import logs
-    from worker.settings import settings
-
     config = settings()
     require_desk(config)
     logs.configure_for(config)

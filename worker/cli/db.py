@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections import Counter
+from typing import Annotated
 
 import typer
+from sqlalchemy import Engine
 
+from worker.cli.desk import open_store
+from worker.cli.groups import Group
+from worker.cli.show import plain, print_json
+from worker.cli.tables import console
 from worker.errors import Exit
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
+from worker.operate import maintenance
+from worker.operate.checks import ServerUnfit, schema_fault
+from worker.settings import settings
+from worker.store import migrate
+from worker.store.check import check as findings_of
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="The store: its schema, its soundness, what it can let go of.", no_args_is_help=True)
+    group = typer.Typer(
+        cls=Group, help="The store: its schema, its soundness, what it can let go of.", no_args_is_help=True
+    )
     group.command(epilog="Example: copydesk db upgrade")(upgrade)
     group.command(epilog="Example: copydesk db current")(current)
     group.command(epilog="Example: copydesk db check")(check)
@@ -24,17 +34,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _engine() -> Engine:
-    from worker.cli.desk import open_store
-    from worker.settings import settings
-
     return open_store(settings())
 
 
 def upgrade() -> int:
     """Bring the store's schema to what this version needs. Safe to run again, and by several at once."""
-    from worker.settings import settings
-    from worker.store import migrate
-
     before = migrate.upgrade(settings())
     typer.echo(f"{before or 'empty'} -> {migrate.head()}")
     return Exit.OK
@@ -42,9 +46,6 @@ def upgrade() -> int:
 
 def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
     """Show the schema that the store has and the one that this version needs."""
-    from worker.cli.show import print_json
-    from worker.store import migrate
-
     engine = _engine()
     with engine.connect() as connection:
         found = migrate.current(connection)
@@ -61,9 +62,6 @@ def check(json_: Json = False) -> int:
 
     Reads whole tables beside live work; at millions of articles it takes minutes. Exit code 4 when a rule is broken.
     """
-    from worker.cli.show import plain, print_json
-    from worker.store.check import check as findings_of
-
     engine, sound = _engine(), True
     _require_schema(engine)
     with engine.connect().execution_options(isolation_level=_isolation(engine)) as connection, connection.begin():
@@ -82,8 +80,6 @@ def check(json_: Json = False) -> int:
 
 def _require_schema(engine: Engine) -> None:
     """Raises ServerUnfit: the rules are about the tables of this version."""
-    from worker.operate.checks import ServerUnfit, schema_fault
-
     with engine.connect() as connection:
         sentence = schema_fault(connection)
     if sentence:
@@ -104,12 +100,6 @@ def prune(
     How long they stay: COPYDESK_RECEIPT_DAYS, COPYDESK_RAW_DAYS, COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (unset: for ever).
     It may be interrupted at any time.
     """
-    from collections import Counter
-
-    from worker.cli.show import console, print_json
-    from worker.operate import maintenance
-    from worker.settings import settings
-
     engine, config = _engine(), settings()
     waiting = maintenance.due(engine, config)
     gone: Counter[str] = Counter()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
-from worker.cli.desk import why_no_answer
 from worker.cli.exits import say
 from worker.errors import CopydeskError, Exit
 from worker.observe.secrets import mask
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.settings import Settings, settings
 
 _PASSWORD_MISSING = ("NOAUTH", "HELLO must be called with the client already authenticated", "Authentication required")
 _PASSWORD_WRONG = ("WRONGPASS", "invalid username-password pair", "invalid password")
@@ -106,6 +103,8 @@ def _of_redis(error: Exception) -> list[str]:
     is_refused = _is_of(error, "redis.exceptions:AuthenticationError", "redis.exceptions:AuthorizationError")
     if isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_refused):
         if config is not None and config.redis_url is None:
+            from worker.cli.desk import why_no_answer  # here, so that a wrong option is told without loading redis
+
             return why_no_answer(config, error)
         return [f"Redis cannot be reached: {text}", "Is it running, and is COPYDESK_REDIS_URL right?"]
     return [f"Redis cannot be used: {text}", "Look at COPYDESK_REDIS_URL, and at the server's own log."]
@@ -145,8 +144,6 @@ def _of_schema() -> str | None:
 
 
 def _settings() -> Settings | None:
-    from worker.settings import settings
-
     try:
         return settings()
     except ValueError:

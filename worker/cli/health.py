@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Annotated
 
 import typer
+from redis import RedisError
 
+from worker.cli.desk import NoDesk, open_store, quick_client, why_no_answer
+from worker.cli.show import plain, print_json
 from worker.errors import Exit
+from worker.intake.connect import connect
+from worker.observe.logs import mask
+from worker.operate.health import Health, as_json, check
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -24,17 +32,6 @@ def health(
     Exit code 0: healthy, or degraded (a lane is paused, little room: restarting would mend nothing); 3: Redis or the store
     cannot be used; 4: no worker is consuming.
     """
-    import socket
-
-    from redis import RedisError
-
-    from worker.cli.desk import NoDesk, open_store, quick_client, why_no_answer
-    from worker.cli.show import plain, print_json
-    from worker.intake.connect import connect
-    from worker.observe.logs import mask
-    from worker.operate.health import Health, as_json, check
-    from worker.settings import settings
-
     config = settings()
     try:
         engine = open_store(config)

@@ -6,16 +6,11 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.desk import writer
 from worker.errors import Exit
-
-
-def register(app: typer.Typer) -> None:
-    """Among the commands of `lane`."""
-    group = next((known.typer_instance for known in app.registered_groups if known.name == "lane"), None)
-    if group is None:
-        group = typer.Typer(help="The lanes.", no_args_is_help=True)
-        app.add_typer(group, name="lane")
-    group.command(epilog="Example: copydesk lane repair documents --yes")(repair)
+from worker.intake.stream import LeaseQueue
+from worker.operate import lanes
+from worker.settings import settings
 
 
 def repair(
@@ -26,11 +21,6 @@ def repair(
 
     Entries that are still there are kept and get new ids; what was trimmed is gone, and is counted as `vanished`.
     """
-    from worker.cli.desk import writer
-    from worker.intake.stream import LeaseQueue
-    from worker.operate import lanes
-    from worker.settings import settings
-
     config = settings()
     if name not in [lane.name for lane in config.lane_list]:
         raise typer.BadParameter(f"{name!r} is no lane of COPYDESK_LANES")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from worker.cli.desk import open_store
+from worker.cli.progress import progress
+from worker.cli.show import plain, print_json
+from worker.cli.tables import data_console, outcome_table
+from worker.document.limits import Limits
 from worker.errors import Exit
+from worker.intake.connect import connect
+from worker.observe import logs
+from worker.operate import reprocess as operations
+from worker.runtime.supervisor import Desk
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -31,20 +39,11 @@ def reprocess(
     Their versions keep their place in time, and they are counted apart from submissions. It may be stopped at any time;
     --behind then goes on with what is left.
     """
-    from worker.cli.desk import open_store
-    from worker.cli.show import outcome_table, print_json
-    from worker.document.limits import Limits
-    from worker.intake.connect import connect
-    from worker.observe import logs
-    from worker.operate import reprocess as operations
-    from worker.runtime.supervisor import Desk
-    from worker.settings import settings
-
     config = settings()
     wanted = operations.Filter(source, kind, url, code, since.replace(tzinfo=UTC) if since else None, behind)
     engine = open_store(config)
     if not yes:
-        with _progress(operations.count(engine, wanted)) as advance:
+        with progress(operations.count(engine, wanted)) as advance:
             told = operations.forecast(engine, wanted, Limits(max_bytes=config.max_document_bytes), advance)
         _say_forecast(told, json_=json_)
         return Exit.OK
@@ -55,21 +54,17 @@ def reprocess(
     with (
         Desk(config, with_worker=config.redis_url is None, worker_log=log),
         connect(config.redis) as client,
-        _progress(operations.count(engine, wanted)) as advance,
+        progress(operations.count(engine, wanted)) as advance,
     ):
         outcomes = operations.reprocess(engine, client, wanted, advance)
     if json_:
         print_json({"reprocessed": outcomes.total(), "outcomes": dict(outcomes)})
     else:
-        from worker.cli.show import data_console
-
         data_console().print(outcome_table(outcomes))
     return Exit.REJECTED if outcomes["rejected"] else Exit.OK
 
 
 def _say_forecast(told: Any, *, json_: bool) -> None:
-    from worker.cli.show import plain, print_json
-
     if json_:
         print_json({"documents": told.documents, "unchanged": told.unchanged, "changed": told.changed,
                     "fields": dict(told.fields), "rejected": dict(told.rejected)})  # fmt: skip
@@ -80,20 +75,3 @@ def _say_forecast(told: Any, *, json_: bool) -> None:
     for name, count in told.rejected.most_common():
         typer.echo(f"  {count:,} would be rejected: {name}")
     typer.echo("A dry run: nothing was sent. With --yes they are reprocessed.", err=True)
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A bar on a terminal, silence elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from worker.cli.show import console
-
-    talk = console()
-    if not talk.is_terminal:
-        yield lambda _: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=talk, transient=True) as progress:
-        task = progress.add_task("documents", total=total)
-        yield lambda done: progress.update(task, completed=done)

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.desk import open_store, writer
+from worker.cli.show import plain
 from worker.errors import Exit
+from worker.intake.producer import submit_entry
+from worker.observe.failpoints import failpoint
+from worker.operate.explain import explain
+from worker.pipeline import normal_key
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -25,14 +32,6 @@ def retract(
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be retracted")] = False,
 ) -> int:
     """Retract every live document that has this key or shows this URL, and older versions of them that come later."""
-    from worker.cli.desk import open_store, writer
-    from worker.cli.show import plain
-    from worker.intake.producer import submit_entry
-    from worker.observe.failpoints import failpoint
-    from worker.operate.explain import explain
-    from worker.pipeline import normal_key
-    from worker.settings import settings
-
     config = settings()
     engine = open_store(config)
     with engine.connect() as connection:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from schemas.diff import Change, compare
+from schemas.export import FORMS, HERE, schema_of
+from worker.cli.groups import Group
+from worker.cli.show import print_json
 from worker.errors import Exit
 
-schema_app = typer.Typer(name="schema", help="The contract with crawlers, for machines.", no_args_is_help=True)
+schema_app = typer.Typer(
+    name="schema", cls=Group, help="The contract with crawlers, for machines.", no_args_is_help=True
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -19,8 +26,6 @@ def register(app: typer.Typer) -> None:
 @schema_app.command(epilog="Example: copydesk schema export contract")
 def export(folder: Annotated[Path, typer.Argument(help="where to; made where it is missing")]) -> int:
     """Write the contract of this version: asyncapi.yaml, and under json/ a JSON Schema (2020-12) for each form."""
-    from schemas.export import FORMS, HERE, schema_of
-
     files = {"asyncapi.yaml": (HERE / "asyncapi.yaml").read_text("utf-8")}
     files |= {f"json/{name}.json": schema_of(name) for name in FORMS}
     (folder / "json").mkdir(parents=True, exist_ok=True)
@@ -40,11 +45,6 @@ def diff(
 
     A file's name says which form it is. The exit code is 4 where something would break.
     """
-    import json
-
-    from schemas.diff import Change, compare
-    from worker.cli.show import print_json
-
     if old.is_dir() != new.is_dir():
         raise typer.BadParameter("two files, or two folders")
     found: list[Change] = []

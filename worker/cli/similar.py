@@ -6,7 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from worker.cli.desk import open_store
+from worker.cli.show import plain, print_json
 from worker.errors import Exit
+from worker.observe import logs
+from worker.operate.similar import similar as rank
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -25,12 +30,6 @@ def similar(
 
     Computed from the store when asked. The links that are stored (`explain`, the table `links`) are the top of it.
     """
-    from worker.cli.desk import open_store
-    from worker.cli.show import plain, print_json
-    from worker.observe import logs
-    from worker.operate.similar import similar as rank
-    from worker.settings import settings
-
     if bool(urls) == all_:
         raise typer.BadParameter("name articles by their URL, or ask for --all")
     config = settings()

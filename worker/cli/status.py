@@ -6,15 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from worker.cli.exits import say
 from worker.errors import Exit
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -91,7 +89,7 @@ def _store(config: Settings) -> Iterator[None]:
 
 def _print(found: dict[str, Any]) -> None:
     from worker.cli.board import board
-    from worker.cli.show import data_console
+    from worker.cli.tables import data_console
 
     out = data_console()
     out.print(board(found, width=out.width))
@@ -127,7 +125,8 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
 
     from worker.cli.board import board
     from worker.cli.desk import quick_client, why_no_answer
-    from worker.cli.show import data_console, print_json
+    from worker.cli.show import print_json
+    from worker.cli.tables import data_console
     from worker.operate.looks import Looks
 
     looks, out = Looks(config, quick_client(config) if config.redis_url is None else None), data_console()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from redis import RedisError
+from rich.text import Text
 
+from worker.cli.desk import reader
 from worker.cli.exits import say
+from worker.cli.show import OUTCOMES, plain, print_json
+from worker.cli.tables import data_console
 from worker.errors import Exit
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from worker.intake.feed import Told
+from worker.intake.connect import connect
+from worker.intake.feed import Told, follow, recent
+from worker.settings import settings
 
 _STYLES = {"stored": "green", "updated": "green", "rejected": "bold red", "superseded": "yellow", "retracted": "yellow"}
 
@@ -35,14 +38,6 @@ def tail(
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a document")] = False,
 ) -> int:
     """Follow what becomes of documents, whichever machine the worker runs on. Ends with Ctrl-C."""
-    from redis import RedisError
-
-    from worker.cli.desk import reader
-    from worker.cli.show import OUTCOMES, data_console, print_json
-    from worker.intake.connect import connect
-    from worker.intake.feed import follow, recent
-    from worker.settings import settings
-
     outcomes = set(filter(None, (outcome or "").split(",")))
     if not outcomes <= set(OUTCOMES):
         raise typer.BadParameter(f"--outcome is of {', '.join(OUTCOMES)}")
@@ -97,10 +92,6 @@ def tail(
 
 def _line(told: Told) -> Text:
     """`12:00:01 stored     my-crawler  stories/1.md  https://…`; documents are hostile: no markup."""
-    from rich.text import Text
-
-    from worker.cli.show import plain
-
     line = Text(time.strftime("%H:%M:%S ", time.localtime(told.at)), style="")
     line.append(f"{told.outcome:<10} ", style=_STYLES.get(told.outcome, "dim"))
     line.append(plain(told.source))

@@ -12,6 +12,10 @@ import typer
 
 from worker.cli.exits import say
 from worker.errors import Exit
+from worker.observe import logs
+from worker.runtime.ownership import valkey_of
+from worker.runtime.supervisor import Desk
+from worker.settings import settings
 
 _STOP_SECONDS = 10.0
 """How long other commands that use the embedded Valkey keep it from stopping."""
@@ -31,10 +35,6 @@ def up(
 
     With --port every program and user of this machine can read and write what is queued: it is for trying crawlers at home.
     """
-    from worker.observe import logs
-    from worker.runtime.supervisor import Desk
-    from worker.settings import settings
-
     config = settings()
     if port and config.redis_url is not None:
         raise typer.BadParameter("--port is for the embedded Valkey, and COPYDESK_REDIS_URL names another server")
@@ -60,8 +60,6 @@ def up(
 
 def _require_free(port: int, data_dir: Path) -> None:
     """Raises a usage error when another program has the port. Where a Valkey of ours has it, its owner is named later."""
-    from worker.runtime.ownership import valkey_of
-
     if valkey_of(data_dir) is not None:
         return
     with socket.socket() as probe:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from worker.cli.exits import leave
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
