@@ -24,7 +24,10 @@ def check(
     paths: Paths,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a document")] = False,
 ) -> int:
-    """Say whether documents would be accepted, and if not, what to mend. Needs no server."""
+    """Check documents offline, and say what to repair.
+
+    It is the validation that workers do, without a server.
+    """
     limits = Limits(max_bytes=settings().max_document_bytes)
     count = rejected = 0
     for submission in read_paths(paths, source="check"):

@@ -23,9 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(
-        cls=Group, help="The store: its schema, its soundness, what it can let go of.", no_args_is_help=True
-    )
+    group = typer.Typer(cls=Group, help="Upgrade, check and prune the store.", no_args_is_help=True)
     group.command(epilog="Example: copydesk db upgrade")(upgrade)
     group.command(epilog="Example: copydesk db current")(current)
     group.command(epilog="Example: copydesk db check")(check)
@@ -38,14 +36,17 @@ def _engine() -> Engine:
 
 
 def upgrade() -> int:
-    """Bring the store's schema to what this version needs. Safe to run again, and by several at once."""
+    """Upgrade the schema of the store to this version.
+
+    It is safe to run it again, and from several processes at once.
+    """
     before = migrate.upgrade(settings())
     typer.echo(f"{before or 'empty'} -> {migrate.head()}")
     return Exit.OK
 
 
 def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
-    """Show the schema that the store has and the one that this version needs."""
+    """Show the schema version of the store, and the one that is needed."""
     engine = _engine()
     with engine.connect() as connection:
         found = migrate.current(connection)
@@ -58,9 +59,10 @@ def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object"
 
 
 def check(json_: Json = False) -> int:
-    """Check that the store is sound: every article shows its newest document, every link points where it must.
+    """Check the store for rows that break a rule.
 
-    Reads whole tables beside live work; at millions of articles it takes minutes. Exit code 4 when a rule is broken.
+    For example: every article shows its newest document, every link points to the right article. It reads whole tables
+    beside live work; with millions of articles it takes minutes. Exit code 4 when a rule is broken.
     """
     engine, sound = _engine(), True
     _require_schema(engine)
@@ -95,10 +97,10 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say how many rows would go")] = False,
     json_: Json = False,
 ) -> int:
-    """Let go of old receipts, closed dead letters, raw bytes, orphans and stories that nothing needs (a worker does so hourly).
+    """Remove old receipts, closed dead letters, raw bytes, orphans and stories.
 
-    How long they stay: COPYDESK_RECEIPT_DAYS, COPYDESK_RAW_DAYS, COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (unset: for ever).
-    It may be interrupted at any time.
+    A worker does the same each hour. How long they are kept: COPYDESK_RECEIPT_DAYS, COPYDESK_RAW_DAYS,
+    COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (unset: forever). It may be interrupted at any time.
     """
     engine, config = _engine(), settings()
     waiting = maintenance.due(engine, config)

@@ -36,12 +36,13 @@ from worker.store import dead
 _SHOWN_BYTES = 4096  # of a message that was kept; `--json` has all of it
 
 _EDITOR_STOP_SECONDS = 2.0
+_HELP = """List, edit, replay and discard dead letters.
+
+A dead letter is a document that was rejected."""
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(
-        cls=Group, help="Dead letters: documents that were rejected. See, mend, replay.", no_args_is_help=True
-    )
+    group = typer.Typer(cls=Group, help=_HELP, no_args_is_help=True)
     group.command("list", epilog="Example: copydesk dead list --code yaml_unquoted_colon")(list_)
     group.command(epilog="Example: copydesk dead show 12")(show)
     group.command(epilog="Example: copydesk dead edit 12")(edit)
@@ -54,7 +55,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(source: Source = None, code: Code = None, since: Since = None, text: Text = None, json_: Json = False) -> int:
-    """Show open dead letters grouped by cause, with an example of each."""
+    """Show the open dead letters by cause, with an example of each."""
     wanted = dead_filter(None, source, code, since, text)
     with dead_store().connect() as connection:
         if json_:
@@ -94,7 +95,7 @@ def _as_json(letter: Any) -> dict[str, Any]:
 
 
 def show(id_: Annotated[int, typer.Argument(metavar="ID")], json_: Json = False) -> int:
-    """Show a dead letter: where it came from, its problems with line and caret, and what was done to it."""
+    """Show a dead letter: its sender, its problems in the text, and what was done to it."""
     found = letters.letter(dead_store(), id_)
     if found is None:
         raise typer.BadParameter(f"there is no dead letter {id_}")
@@ -123,7 +124,7 @@ def edit(
     id_: Annotated[int, typer.Argument(metavar="ID")],
     file: Annotated[Path | None, typer.Option(help="take the mended text from this file instead of $EDITOR")] = None,
 ) -> int:
-    """Open the document in $EDITOR, check it on save, and replay it when it passes."""
+    """Edit a dead letter in $EDITOR, check it, and replay it when it passes."""
     config, engine = settings(), dead_store()
     letter = letters.letter(engine, id_)
     if letter is None:
@@ -203,7 +204,10 @@ def replay(
     ids: Ids = None, source: Source = None, code: Code = None, since: Since = None, text: Text = None, yes: Yes = False,
     json_: Json = False,
 ) -> int:  # fmt: skip
-    """Send dead letters through the pipeline again. Without --yes: say how many would pass now, and how many fail."""
+    """Send dead letters through the pipeline again.
+
+    Without --yes: say how many would pass now, and how many would fail.
+    """
     config, engine, wanted = settings(), dead_store(), dead_filter(ids, source, code, since, text)
     found = operations.forecast(engine, wanted, Limits(max_bytes=config.max_document_bytes))
     if yes:
@@ -223,7 +227,10 @@ def discard(
     ids: Ids = None, source: Source = None, code: Code = None, since: Since = None, text: Text = None,
     reason: Annotated[str, typer.Option(help="why, for the record")] = "", yes: Yes = False,
 ) -> int:  # fmt: skip
-    """Close dead letters for good, with a reason. Without --yes: say how many."""
+    """Close dead letters for good, with a reason.
+
+    Without --yes: say how many.
+    """
     if not reason:
         raise typer.BadParameter("--reason is needed")
     engine, wanted = dead_store(), dead_filter(ids, source, code, since, text)

@@ -28,10 +28,15 @@ def explain(
     wanted: Annotated[
         str, typer.Argument(metavar="ID|URL|KEY", help="a receipt id, an article's URL, or a producer's key")
     ],
-    most: Annotated[int, typer.Option(min=1, max=100_000, help="so many of its newest receipts and documents")] = 50,
+    most: Annotated[
+        int, typer.Option(min=1, max=100_000, help="show at most so many of its newest receipts and documents")
+    ] = 50,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
-    """Show what became of a document: receipts, timings, problems, who tells the article, aliases, links; and what to do."""
+    """Show what became of a document, and what to do next.
+
+    It shows receipts, timings, problems, the article and the documents that it comes from, aliases and links.
+    """
     config = settings()
     engine = open_store(config)
     with engine.connect() as connection:

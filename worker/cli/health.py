@@ -23,14 +23,14 @@ def register(app: typer.Typer) -> None:
 
 def health(
     here: Annotated[
-        bool, typer.Option("--here", help="only this machine's workers count (a container's check)")
+        bool, typer.Option("--here", help="count only the workers of this machine (for the check of a container)")
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
-    """Say whether documents flow, and if not, why. It asks nobody to answer: workers say by themselves how they are.
+    """Say whether documents are processed, and if not, why.
 
-    Exit code 0: healthy, or degraded (a lane is paused, little room: restarting would mend nothing); 3: Redis or the store
-    cannot be used; 4: no worker is consuming.
+    It reads the heartbeats of the workers and sends them nothing. Exit code 0: healthy, or degraded (a lane is paused,
+    memory is low: a restart would not help); 3: Redis or the store cannot be used; 4: no worker is consuming.
     """
     config = settings()
     try:

@@ -40,9 +40,10 @@ def ingest(
     json_: AsJson = False,
     timeout: Annotated[float, typer.Option(help="seconds without any progress before giving up")] = 120,
 ) -> int:
-    """Submit documents, wait for each one's outcome, and print what became of them.
+    """Ingest documents once: start what is missing, wait, stop.
 
-    With nothing configured it starts a Valkey and a worker of its own, with SQLite under .copydesk/, and stops them.
+    It submits the documents, waits for the outcome of each, and prints them. With nothing configured it starts a Valkey
+    and a worker, with SQLite under .copydesk/, and stops them at the end.
     """
     config = settings()
     logs.configure_for(config, level="warning")

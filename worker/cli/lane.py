@@ -26,7 +26,7 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON object a lane")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(cls=Group, help="The lanes: list, pause and resume them.", no_args_is_help=True)
+    group = typer.Typer(cls=Group, help="List, pause, resume and repair lanes.", no_args_is_help=True)
     group.command("list", epilog="Example: copydesk lane list")(list_)
     group.command(epilog="Example: copydesk lane pause documents --reason 'the crawler sends nonsense'")(pause)
     group.command(epilog="Example: copydesk lane resume documents")(resume)
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(json_: Json = False) -> int:
-    """Show each lane with its weight and backlog, and who paused it, when and why."""
+    """Show the lanes: weight, backlog, and who paused them and why."""
     found = _lanes()
     if json_:
         for lane in found:
@@ -77,10 +77,10 @@ def _time(at: float) -> str:
 
 def pause(
     name: Name,
-    reason: Annotated[str, typer.Option(help="why, for those who find it paused")] = "no reason given",
+    reason: Annotated[str, typer.Option(help="why, for others who find it paused")] = "no reason given",
     json_: Json = False,
 ) -> int:
-    """Serve a lane no more until it is resumed. It still accepts documents; they wait."""
+    """Pause a lane until it is resumed. It still accepts documents."""
     _known(name)
     with writer(settings()) as client:
         done = lanes.pause(client, name, lanes.Pause(operator(), time.time(), reason))
@@ -88,7 +88,7 @@ def pause(
 
 
 def resume(name: Name, json_: Json = False) -> int:
-    """Serve a lane again. The circuit breaker counts anew from now."""
+    """Resume a lane. The circuit breaker starts to count again."""
     _known(name, or_paused=True)
     with writer(settings()) as client:
         done = lanes.resume(client, name)

@@ -37,9 +37,10 @@ def mend(
     yes: Yes = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
-    """Make the same change to many dead letters and replay those that pass with it; the others stay as they are.
+    """Make the same change to many dead letters, and replay those that pass.
 
-    Without --yes it changes nothing: it tries the change on each and says how many would pass, and why others not.
+    The others stay as they are. Without --yes nothing changes: the change is tried on each, and the command says how many
+    would pass, and why others would not.
     """
     change = _change(replace, regex, exec_)
     config, engine = settings(), dead_store()

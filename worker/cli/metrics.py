@@ -29,10 +29,10 @@ def metrics(
     once: Annotated[bool, typer.Option("--once", help="print the metrics once and end")] = False,
     list_: Annotated[bool, typer.Option("--list", help="print every metric with its meaning, as Markdown")] = False,
 ) -> int:
-    """Serve the figures of all workers to Prometheus under /metrics, from one process for all machines.
+    """Serve the metrics of all workers to Prometheus.
 
-    It reads Redis and the store when asked, and shows no document; still, bind it to an address that only Prometheus
-    reaches.
+    One process is enough for all machines: it reads Redis and the store at each scrape of /metrics. It shows no document;
+    still, bind it to an address that only Prometheus reaches.
     """
     if list_:
         typer.echo(documentation(), nl=False)

@@ -17,7 +17,7 @@ def repair(
     name: Annotated[str, typer.Argument(metavar="LANE", help="the lane's name")],
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")] = False,
 ) -> int:
-    """Bring a lane back to the present whose producer chose ids from the future, and note the entries that it trimmed.
+    """Repair a lane whose producer chose ids in the future, or trimmed it.
 
     Entries that are still there are kept and get new ids; what was trimmed is gone, and is counted as `vanished`.
     """

@@ -25,19 +25,19 @@ def register(app: typer.Typer) -> None:
 
 
 def reprocess(
-    source: Annotated[str | None, typer.Option(help="of this source only")] = None,
-    kind: Annotated[str | None, typer.Option(help="of this kind only: article, video, organization …")] = None,
-    url: Annotated[str | None, typer.Option(help="those that tell the article of this URL")] = None,
-    code: Annotated[str | None, typer.Option(help="those that had a problem of this code")] = None,
-    since: Annotated[datetime | None, typer.Option(help="those that changed at this time (UTC) or later")] = None,
-    behind: Annotated[bool, typer.Option("--behind", help="those made by an older pipeline only")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="do it; without: say what would change")] = False,
+    source: Annotated[str | None, typer.Option(help="only those of this source")] = None,
+    kind: Annotated[str | None, typer.Option(help="only those of this kind: article, video, organization …")] = None,
+    url: Annotated[str | None, typer.Option(help="only those that the article of this URL comes from")] = None,
+    code: Annotated[str | None, typer.Option(help="only those that had a problem of this code")] = None,
+    since: Annotated[datetime | None, typer.Option(help="only those that changed at this time (UTC) or later")] = None,
+    behind: Annotated[bool, typer.Option("--behind", help="only those made by an older pipeline")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would change")] = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
-    """Run stored documents through the pipeline of today, beside live work. Without --yes: say what would change.
+    """Run stored documents through the current pipeline.
 
-    Their versions keep their place in time, and they are counted apart from submissions. It may be stopped at any time;
-    --behind then goes on with what is left.
+    Live work continues beside it. Versions keep their order in time, and are counted apart from submissions. Without
+    --yes: say what would change. It may be stopped at any time; --behind then continues with the rest.
     """
     config = settings()
     wanted = operations.Filter(source, kind, url, code, since.replace(tzinfo=UTC) if since else None, behind)

@@ -31,7 +31,10 @@ def retract(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be retracted")] = False,
 ) -> int:
-    """Retract every live document that has this key or shows this URL, and older versions of them that come later."""
+    """Retract the documents that have a key or show a URL.
+
+    Older versions of them that arrive later are retracted too. Without --yes: say what would be retracted.
+    """
     config = settings()
     engine = open_store(config)
     with engine.connect() as connection:

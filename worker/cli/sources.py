@@ -26,7 +26,10 @@ def sources(
     hours: Annotated[float, typer.Option(min=0.1, max=24 * 366, help="how far to look back")] = 24,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a source")] = False,
 ) -> int:
-    """Show each source's share of rejected documents, since when it is so, and its causes with an example of each."""
+    """Show which sources send rejected documents, and why.
+
+    For each source: the share of rejected documents, since when it is so, and the causes with an example of each.
+    """
     engine = open_store(settings())
     found = producers(engine, hours=hours)
     engine.dispose()

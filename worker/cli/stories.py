@@ -28,10 +28,13 @@ def stories(
         str | None, typer.Option(help="with an article since: 6h, 3d, 2w, or a day like 2020-05-29")
     ] = None,
     topic: Annotated[str | None, typer.Option(help="with an article of this topic")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="at most so many, the newest")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="show at most so many")] = 20,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a story")] = False,
 ) -> int:
-    """Show the stories whose latest article is newest, each with its articles, the lead first."""
+    """Show the newest stories, each with its articles.
+
+    A story is as new as its latest article. The lead comes first.
+    """
     try:
         after = moment(since, datetime.now(UTC)) if since else None
     except ValueError as error:

@@ -29,12 +29,15 @@ def submit(
     paths: Paths,
     source: Source = "submit",
     lane: LaneName = None,
-    key: Annotated[str | None, typer.Option(help="your own identity for the document (one document only)")] = None,
+    key: Annotated[str | None, typer.Option(help="your own identity of the document (one document only)")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="wait for the outcomes")] = False,
     timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 60,
     json_: AsJson = False,
 ) -> int:
-    """Push documents onto a lane and print their receipt ids; slower when the workers ask for it."""
+    """Push documents to a lane, and print their receipt ids.
+
+    It slows down when the workers ask for it.
+    """
     config = settings()
     target = lane or config.lane_list[0].name
     submissions = list(read_paths(paths, source=source))

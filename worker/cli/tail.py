@@ -29,15 +29,16 @@ def register(app: typer.Typer) -> None:
 def tail(
     source: Annotated[str | None, typer.Option(help="only of this source")] = None,
     outcome: Annotated[str | None, typer.Option(help="only this outcome; several: stored,updated")] = None,
-    code: Annotated[str | None, typer.Option(help="only with this problem, errors and warnings alike")] = None,
-    url: Annotated[str | None, typer.Option(help="only with this text in the URL or key")] = None,
-    last: Annotated[
-        int, typer.Option("--last", "-n", min=0, max=100_000, help="begin with so many of those before")
-    ] = 10,
-    seconds: Annotated[float | None, typer.Option(help="end after so long; without, at Ctrl-C")] = None,
+    code: Annotated[str | None, typer.Option(help="only those with this problem code, error or warning")] = None,
+    url: Annotated[str | None, typer.Option(help="only those with this text in the URL or key")] = None,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, max=100_000, help="show the last N outcomes first")] = 10,
+    seconds: Annotated[float | None, typer.Option(help="end after so many seconds; by default at Ctrl-C")] = None,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a document")] = False,
 ) -> int:
-    """Follow what becomes of documents, whichever machine the worker runs on. Ends with Ctrl-C."""
+    """Follow the outcomes of documents as they happen.
+
+    It shows those of all workers on all machines, until Ctrl-C.
+    """
     outcomes = set(filter(None, (outcome or "").split(",")))
     if not outcomes <= set(OUTCOMES):
         raise typer.BadParameter(f"--outcome is of {', '.join(OUTCOMES)}")

@@ -31,9 +31,10 @@ def up(
         typer.Option(min=0, max=65535, help="also serve the embedded Valkey on this TCP port of 127.0.0.1; 0: do not"),
     ] = 0,
 ) -> int:
-    """Start what is not configured (Valkey, SQLite) and a worker, and serve until stopped (Ctrl-C or SIGTERM).
+    """Serve on this machine with Valkey and SQLite built in.
 
-    With --port every program and user of this machine can read and write what is queued: it is for trying crawlers at home.
+    It starts what is not configured, and a worker, and serves until it is stopped (Ctrl-C or SIGTERM). With --port every
+    program and user of this machine can read and write the queue: use it only to try crawlers.
     """
     config = settings()
     if port and config.redis_url is not None:
