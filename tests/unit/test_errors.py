@@ -74,8 +74,11 @@ def test_a_class_of_a_library_is_told_by_its_class_and_not_by_its_name(capsys):
     class NoDesk(Exception):
         """Named as one of ours, and a bug."""
 
-    for error in (ValidationError("x"), NoDesk("x")):
-        assert explain_failure(error) == Exit.REJECTED
+    for bug in (ValidationError("x"), NoDesk("x")):
+        try:
+            raise bug
+        except Exception as error:
+            assert explain_failure(error) == Exit.REJECTED
         assert "Traceback" in capsys.readouterr().err
 
 

@@ -95,7 +95,7 @@ def _as_json(letter: Any) -> dict[str, Any]:
 
 
 def show(id_: Annotated[int, typer.Argument(metavar="ID")], json_: Json = False) -> int:
-    """Show a dead letter: its sender, its problems in the text, and what was done to it."""
+    """Show a dead letter: its sender, its problems, and what was done to it."""
     found = letters.letter(dead_store(), id_)
     if found is None:
         raise typer.BadParameter(f"there is no dead letter {id_}")
