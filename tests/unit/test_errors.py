@@ -75,10 +75,9 @@ def test_a_class_of_a_library_is_told_by_its_class_and_not_by_its_name(capsys):
         """Named as one of ours, and a bug."""
 
     for bug in (ValidationError("x"), NoDesk("x")):
-        try:
+        with pytest.raises(type(bug)) as raised:
             raise bug
-        except Exception as error:
-            assert explain_failure(error) == Exit.REJECTED
+        assert explain_failure(raised.value) == Exit.REJECTED
         assert "Traceback" in capsys.readouterr().err
 
 
