@@ -17,9 +17,13 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker.errors import CopydeskError, Exit
+
 LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 INTERNAL_LANE = "copydesk:internal"
 """Replays and reprocessing; closed to producers by its name, which ACLs of producers never match."""
+_TAKEN_NAMES = ("copydesk:", "replies:", "once:", "articles")
+"""What names of lanes must not begin with: other keys in Redis do (`worker.intake.keys`)."""
 
 _LONGEST_SOCKET = 100
 _REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
@@ -180,7 +184,7 @@ def parse_lanes(text: str) -> tuple[Lane, ...]:
     for part in filter(None, (p.strip() for p in text.split(","))):
         left, _, source = part.partition("@")
         name, _, weight = left.partition("=")
-        if not LANE_NAME.match(name) or name.startswith(("copydesk:", "replies:", "articles")):
+        if not LANE_NAME.match(name) or name.startswith(_TAKEN_NAMES):
             raise ValueError(f"lane {name!r} is no usable name")
         if not (weight or "1").isdigit() or not 1 <= int(weight or 1) <= 100:
             raise ValueError(f"lane {name!r}: the weight must be a number from 1 to 100")
@@ -216,8 +220,10 @@ def normal_database_url(url: str) -> str:
     return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", url)
 
 
-class UnsafeFolder(Exception):
+class UnsafeFolder(CopydeskError):
     """Raised when the folder for sockets belongs to somebody else, or others may write in it."""
+
+    exit_code = Exit.UNREACHABLE
 
 
 def embedded_redis_url(data_dir: Path) -> str:

@@ -108,7 +108,10 @@ def test_ctrl_c_is_130(tmp_path, valkey, redis_client):
 def test_an_editor_that_fails_is_2(tmp_path, bad):
     ends(1, "ingest", bad, cwd=tmp_path)
     for editor in ("false", "no-such-editor"):
-        assert "set EDITOR" in ends(2, "dead", "edit", "1", cwd=tmp_path, EDITOR=editor, VISUAL="").stderr
+        assert (
+            "the editor (VISUAL, EDITOR) failed, and nothing was changed"
+            in ends(2, "dead", "edit", "1", cwd=tmp_path, EDITOR=editor, VISUAL="").stderr
+        )
 
 
 def test_an_option_of_tail_that_means_nothing_is_2(tmp_path):

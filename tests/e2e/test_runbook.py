@@ -15,7 +15,7 @@ from tests.e2e.documents import document
 from tests.said import calls
 from tests.servers import ROOT, VALID, Background, until
 from worker.cli import app as main
-from worker.cli.exits import Exit
+from worker.errors import Exit
 from worker.intake.presence import workers
 from worker.settings import embedded_redis_url, settings
 

@@ -1,21 +1,55 @@
-"""`copydesk`: one file a command; here they come together, with the exit codes."""
+"""`copydesk`: the table of its commands, and how it ends."""
 
 from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
-from typing import Any, NoReturn
+from importlib import metadata
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from worker import interrupts
-from worker.cli.exits import Exit, say
+from worker.cli.exits import say
+from worker.cli.groups import Entry, LazyGroup
+from worker.errors import Exit
 from worker.observe.terminal import guard_output
+
+_CRAWLERS, _OPERATORS, _READERS, _SERVERS = "For crawlers", "For operators", "For readers", "Servers and the store"
+COMMANDS = (
+    Entry(_CRAWLERS, "ingest", "Ingest documents once: start what is missing, wait, stop."),
+    Entry(_CRAWLERS, "check", "Check documents offline, and say what to repair."),
+    Entry(_CRAWLERS, "submit", "Push documents to a lane, and print their receipt ids."),
+    Entry(_CRAWLERS, "retract", "Retract the documents that have a key or show a URL."),
+    Entry(_CRAWLERS, "schema", "Export the contract with crawlers, and compare two of them."),
+    Entry(_OPERATORS, "status", "Show lanes, workers, servers and outcomes, once or live."),
+    Entry(_OPERATORS, "health", "Say whether documents are processed, and if not, why."),
+    Entry(_OPERATORS, "tail", "Follow the outcomes of documents as they happen."),
+    Entry(_OPERATORS, "explain", "Show what became of a document, and what to do next."),
+    Entry(_OPERATORS, "sources", "Show which sources send rejected documents, and why."),
+    Entry(_OPERATORS, "dead", "List, edit, replay and discard dead letters."),
+    Entry(_OPERATORS, "lane", "List, pause, resume and repair lanes."),
+    Entry(_OPERATORS, "reprocess", "Run stored documents through the current pipeline."),
+    Entry(_OPERATORS, "audit", "Check that every entry has an outcome or still waits."),
+    Entry(_READERS, "stories", "Show the newest stories, each with its articles."),
+    Entry(_READERS, "similar", "Rank the articles that are most similar to an article."),
+    Entry(_SERVERS, "up", "Serve on this machine with Valkey and SQLite built in."),
+    Entry(_SERVERS, "worker", "Serve the lanes in production, one worker on each host."),
+    Entry(_SERVERS, "console", "Serve the web console for operators."),
+    Entry(_SERVERS, "metrics", "Serve the metrics of all workers to Prometheus."),
+    Entry(_SERVERS, "db", "Upgrade, check and prune the store."),
+)
+"""All commands as `copydesk --help` shows them; `worker/cli/NAME.py` has the rest, and its help begins with the same sentence."""
+
+
+class _Commands(LazyGroup):
+    table = COMMANDS
+
 
 app = typer.Typer(
     name="copydesk",
-    help="Takes raw copy from crawlers, checks it, completes it, ties it to other stories and stores it.",
+    cls=_Commands,
+    help="Ingest news documents from a Redis Stream: validate, enrich, link and store them.",
     epilog="Start with: copydesk ingest schemas/examples/valid",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -23,32 +57,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_COMMANDS = (
-    "ingest",
-    "up",
-    "worker",
-    "submit",
-    "check",
-    "status",
-    "tail",
-    "sources",
-    "explain",
-    "stories",
-    "similar",
-    "dead",
-    "retract",
-    "lane",
-    "repair",
-    "reprocess",
-    "audit",
-    "health",
-    "db",
-    "metrics",
-    "console",
-    "schema",
-)
-for _name in _COMMANDS:
-    import_module(f"worker.cli.{_name}").register(app)
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"copydesk {metadata.version('copydesk')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None: ...
 
 
 _LOGGING = ("worker", "console")

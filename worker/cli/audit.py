@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.cli.desk import open_store, reader, require_desk
+from worker.cli.show import print_json
+from worker.errors import Exit
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -14,15 +18,14 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
-    """Check that every entry ever added to a lane has an outcome or is still in the backlog, and that the store has them."""
-    from worker.cli.desk import open_store, reader, require_desk
-    from worker.cli.show import print_json
-    from worker.settings import settings
+    """Check that every entry has an outcome or still waits.
 
+    It counts all entries that were ever added to each lane, and checks that the store has the newest of them.
+    """
     config = settings()
     require_desk(config)
     with reader(config) as client:
-        # Loaded only now: a server that does not answer is reported before.
+        # After Redis has answered, since they take half a second: a server that does not answer is reported within 3 s.
         from worker.operate.figures import figures
         from worker.operate.lanes import sentences, store_behind
 
@@ -60,8 +63,6 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
 
 
 def _told(stored: str | None, left: str) -> dict[str, str | None]:
-    from datetime import UTC, datetime
-
     def moment(id_: str) -> str:
         return datetime.fromtimestamp(int(id_.partition("-")[0]) / 1000, UTC).isoformat(timespec="seconds")
 

@@ -6,8 +6,14 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit
 from worker.cli.options import Paths
+from worker.cli.show import plain, print_json
+from worker.document.explain import render
+from worker.document.limits import Limits
+from worker.document.validate import read
+from worker.errors import Exit
+from worker.intake.sources import read_paths
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -18,14 +24,10 @@ def check(
     paths: Paths,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a document")] = False,
 ) -> int:
-    """Say whether documents would be accepted, and if not, what to mend. Needs no server."""
-    from worker.cli.show import plain, print_json
-    from worker.document.explain import render
-    from worker.document.limits import Limits
-    from worker.document.validate import read
-    from worker.intake.sources import read_paths
-    from worker.settings import settings
+    """Check documents offline, and say what to repair.
 
+    It is the validation that workers do, without a server.
+    """
     limits = Limits(max_bytes=settings().max_document_bytes)
     count = rejected = 0
     for submission in read_paths(paths, source="check"):

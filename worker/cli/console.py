@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit, say
+from worker.cli.desk import require_desk
+from worker.cli.exits import say
+from worker.errors import Exit
+from worker.observe import logs
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -16,28 +20,27 @@ def register(app: typer.Typer) -> None:
 
 def console(
     host: Annotated[
-        str, typer.Option(help="address to serve on; beyond this machine COPYDESK_CONSOLE_TOKEN is demanded")
+        str, typer.Option(help="address to serve on; for other machines COPYDESK_CONSOLE_TOKEN is required")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="port to serve on")] = 8600,
     public: Annotated[
-        list[str] | None, typer.Option("--public-name", help="the name under which a proxy in front shows it")
+        list[str] | None, typer.Option("--public-name", help="a host name under which a proxy serves it")
     ] = None,
-    certificate: Annotated[Path | None, typer.Option(exists=True, help="PEM file: serve by TLS")] = None,
-    key: Annotated[Path | None, typer.Option(exists=True, help="PEM file of its private key")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(exists=True, help="PEM file of the certificate: serve by TLS")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(exists=True, help="PEM file of the private key")] = None,
 ) -> int:
-    """Serve the console, a web page: figures, live tail, search, articles, stories, dead letters, lanes and sources.
+    """Serve the web console for operators.
 
-    It starts no server: copydesk up does, or COPYDESK_REDIS_URL and COPYDESK_DATABASE_URL name them.
+    Its pages: status, live outcomes, search, articles, stories, dead letters, lanes and sources. It starts no server:
+    run copydesk up, or set COPYDESK_REDIS_URL and COPYDESK_DATABASE_URL.
     """
     try:
         from worker.console.serve import UnsafeConsole, is_loopback, serve
     except ModuleNotFoundError as error:
         say(f"copydesk: the console needs {error.name}: pip install 'copydesk[console]'")
         return Exit.USAGE
-    from worker.cli.desk import require_desk
-    from worker.observe import logs
-    from worker.settings import settings
-
     config = settings()
     require_desk(config)
     logs.configure_for(config)

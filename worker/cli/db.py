@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections import Counter
+from typing import Annotated
 
 import typer
+from sqlalchemy import Engine
 
-from worker.cli.exits import Exit
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
+from worker.cli.desk import open_store
+from worker.cli.groups import Group
+from worker.cli.show import plain, print_json
+from worker.cli.tables import console
+from worker.errors import Exit
+from worker.operate import maintenance
+from worker.operate.checks import ServerUnfit, schema_fault
+from worker.settings import settings
+from worker.store import migrate
+from worker.store.check import check as findings_of
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="The store: its schema, its soundness, what it can let go of.", no_args_is_help=True)
+    group = typer.Typer(cls=Group, help="Upgrade, check and prune the store.", no_args_is_help=True)
     group.command(epilog="Example: copydesk db upgrade")(upgrade)
     group.command(epilog="Example: copydesk db current")(current)
     group.command(epilog="Example: copydesk db check")(check)
@@ -24,27 +32,21 @@ def register(app: typer.Typer) -> None:
 
 
 def _engine() -> Engine:
-    from worker.cli.desk import open_store
-    from worker.settings import settings
-
     return open_store(settings())
 
 
 def upgrade() -> int:
-    """Bring the store's schema to what this version needs. Safe to run again, and by several at once."""
-    from worker.settings import settings
-    from worker.store import migrate
+    """Upgrade the schema of the store to this version.
 
+    It is safe to run it again, and from several processes at once.
+    """
     before = migrate.upgrade(settings())
     typer.echo(f"{before or 'empty'} -> {migrate.head()}")
     return Exit.OK
 
 
 def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
-    """Show the schema that the store has and the one that this version needs."""
-    from worker.cli.show import print_json
-    from worker.store import migrate
-
+    """Show the schema version of the store, and the one that is needed."""
     engine = _engine()
     with engine.connect() as connection:
         found = migrate.current(connection)
@@ -57,13 +59,11 @@ def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object"
 
 
 def check(json_: Json = False) -> int:
-    """Check that the store is sound: every article shows its newest document, every link points where it must.
+    """Check the store for rows that break a rule.
 
-    Reads whole tables beside live work; at millions of articles it takes minutes. Exit code 4 when a rule is broken.
+    For example: every article shows its newest document, every link points to the right article. It reads whole tables
+    beside live work; with millions of articles it takes minutes. Exit code 4 when a rule is broken.
     """
-    from worker.cli.show import plain, print_json
-    from worker.store.check import check as findings_of
-
     engine, sound = _engine(), True
     _require_schema(engine)
     with engine.connect().execution_options(isolation_level=_isolation(engine)) as connection, connection.begin():
@@ -82,8 +82,6 @@ def check(json_: Json = False) -> int:
 
 def _require_schema(engine: Engine) -> None:
     """Raises ServerUnfit: the rules are about the tables of this version."""
-    from worker.operate.checks import ServerUnfit, schema_fault
-
     with engine.connect() as connection:
         sentence = schema_fault(connection)
     if sentence:
@@ -99,17 +97,11 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say how many rows would go")] = False,
     json_: Json = False,
 ) -> int:
-    """Let go of old receipts, closed dead letters, raw bytes, orphans and stories that nothing needs (a worker does so hourly).
+    """Remove old receipts, closed dead letters, raw bytes, orphans and stories.
 
-    How long they stay: COPYDESK_RECEIPT_DAYS, COPYDESK_RAW_DAYS, COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (unset: for ever).
-    It may be interrupted at any time.
+    A worker does the same each hour. How long they are kept: COPYDESK_RECEIPT_DAYS, COPYDESK_RAW_DAYS,
+    COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (unset: forever). It may be interrupted at any time.
     """
-    from collections import Counter
-
-    from worker.cli.show import console, print_json
-    from worker.operate import maintenance
-    from worker.settings import settings
-
     engine, config = _engine(), settings()
     waiting = maintenance.due(engine, config)
     gone: Counter[str] = Counter()

@@ -6,34 +6,43 @@ import os
 import shlex
 import subprocess
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
-from worker.cli.exits import Exit
+from schemas.codes import CELERY_CODES
+from schemas.problem import Severity
+from worker.cli.dead_filter import Code, Ids, Json, Since, Source, Text, Yes, dead_filter, dead_store
+from worker.cli.desk import writer
+from worker.cli.groups import Group
 from worker.cli.mend import mend
+from worker.cli.show import plain, print_json
+from worker.cli.tables import data_console
+from worker.document.explain import render
+from worker.document.limits import Limits
+from worker.errors import Exit
+from worker.interrupts import deferred
+from worker.operate import bulk
+from worker.operate import letter as letters
+from worker.operate import replay as operations
+from worker.operate.hidden import show as redact
+from worker.operate.replay import operator
+from worker.settings import settings
+from worker.store import dead
 
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from worker.store.dead import Filter
-
-Ids = Annotated[list[int] | None, typer.Argument(help="dead letters by number; none: all that match")]
-Source = Annotated[str | None, typer.Option(help="only of this source")]
-Code = Annotated[str | None, typer.Option(help="only with this code")]
-Since = Annotated[str | None, typer.Option(help="only later than: 2h, 3d, or a time such as 2026-01-31T12:00")]
-Text = Annotated[str | None, typer.Option(help="only with this text in the key, the receipt id or the problems")]
-Yes = Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")]
-Json = Annotated[bool, typer.Option("--json", help="JSON lines")]
 _SHOWN_BYTES = 4096  # of a message that was kept; `--json` has all of it
 
 _EDITOR_STOP_SECONDS = 2.0
+_HELP = """List, edit, replay and discard dead letters.
+
+A dead letter is a document that was rejected."""
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="Dead letters: documents that were rejected. See, mend, replay.", no_args_is_help=True)
+    group = typer.Typer(cls=Group, help=_HELP, no_args_is_help=True)
     group.command("list", epilog="Example: copydesk dead list --code yaml_unquoted_colon")(list_)
     group.command(epilog="Example: copydesk dead show 12")(show)
     group.command(epilog="Example: copydesk dead edit 12")(edit)
@@ -45,41 +54,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="dead")
 
 
-def _engine() -> Engine:
-    from worker.cli.desk import open_store
-    from worker.settings import settings
-
-    return open_store(settings())
-
-
-def _filter(ids: list[int] | None, source: str | None, code: str | None, since: str | None, text: str | None) -> Filter:
-    from worker.store.dead import Filter
-
-    return Filter(ids=tuple(ids or ()), source=source, code=code, since=_time(since), text=text)
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    units = {"m": "minutes", "h": "hours", "d": "days"}
-    try:
-        if text[-1:] in units:
-            return datetime.now(UTC) - timedelta(**{units[text[-1]]: float(text[:-1])})
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"{text!r} is neither an age (90m, 2h, 3d) nor a time") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def list_(source: Source = None, code: Code = None, since: Since = None, text: Text = None, json_: Json = False) -> int:
-    """Show open dead letters grouped by cause, with an example of each."""
-    from rich.table import Table
-
-    from worker.cli.show import data_console, plain, print_json
-    from worker.store import dead
-
-    wanted = _filter(None, source, code, since, text)
-    with _engine().connect() as connection:
+    """Show the open dead letters by cause, with an example of each."""
+    wanted = dead_filter(None, source, code, since, text)
+    with dead_store().connect() as connection:
         if json_:
             after = 0
             while page := dead.find(connection, wanted, after=after):
@@ -117,14 +95,8 @@ def _as_json(letter: Any) -> dict[str, Any]:
 
 
 def show(id_: Annotated[int, typer.Argument(metavar="ID")], json_: Json = False) -> int:
-    """Show a dead letter: where it came from, its problems with line and caret, and what was done to it."""
-    from schemas.codes import CELERY_CODES
-    from worker.cli.show import plain, print_json
-    from worker.document.explain import render
-    from worker.operate import letter as letters
-    from worker.operate.hidden import show as redact
-
-    found = letters.letter(_engine(), id_)
+    """Show a dead letter: its sender, its problems, and what was done to it."""
+    found = letters.letter(dead_store(), id_)
     if found is None:
         raise typer.BadParameter(f"there is no dead letter {id_}")
     letter, raw = found.row, found.kept
@@ -152,17 +124,8 @@ def edit(
     id_: Annotated[int, typer.Argument(metavar="ID")],
     file: Annotated[Path | None, typer.Option(help="take the mended text from this file instead of $EDITOR")] = None,
 ) -> int:
-    """Open the document in $EDITOR, check it on save, and replay it when it passes."""
-    from schemas.problem import Severity
-    from worker.cli.desk import writer
-    from worker.cli.show import plain
-    from worker.document.explain import render
-    from worker.document.limits import Limits
-    from worker.operate import letter as letters
-    from worker.operate.replay import operator
-    from worker.settings import settings
-
-    config, engine = settings(), _engine()
+    """Edit a dead letter in $EDITOR, check it, and replay it when it passes."""
+    config, engine = settings(), dead_store()
     letter = letters.letter(engine, id_)
     if letter is None:
         raise typer.BadParameter(f"there is no dead letter {id_}")
@@ -219,8 +182,6 @@ def _keep_text(text: bytes, raw: bytes, file: Path | None) -> None:
 
 def _run(command: list[str]) -> None:
     """Run a program of the user's to its end, or to ours. Raises subprocess.CalledProcessError."""
-    from worker.interrupts import deferred
-
     process = None
     try:
         with deferred():
@@ -243,14 +204,11 @@ def replay(
     ids: Ids = None, source: Source = None, code: Code = None, since: Since = None, text: Text = None, yes: Yes = False,
     json_: Json = False,
 ) -> int:  # fmt: skip
-    """Send dead letters through the pipeline again. Without --yes: say how many would pass now, and how many fail."""
-    from worker.cli.desk import writer
-    from worker.cli.show import print_json
-    from worker.document.limits import Limits
-    from worker.operate import replay as operations
-    from worker.settings import settings
+    """Send dead letters through the pipeline again.
 
-    config, engine, wanted = settings(), _engine(), _filter(ids, source, code, since, text)
+    Without --yes: say how many would pass now, and how many would fail.
+    """
+    config, engine, wanted = settings(), dead_store(), dead_filter(ids, source, code, since, text)
     found = operations.forecast(engine, wanted, Limits(max_bytes=config.max_document_bytes))
     if yes:
         with writer(config) as client:
@@ -269,13 +227,13 @@ def discard(
     ids: Ids = None, source: Source = None, code: Code = None, since: Since = None, text: Text = None,
     reason: Annotated[str, typer.Option(help="why, for the record")] = "", yes: Yes = False,
 ) -> int:  # fmt: skip
-    """Close dead letters for good, with a reason. Without --yes: say how many."""
-    from worker.operate import bulk
-    from worker.store import dead
+    """Close dead letters for good, with a reason.
 
+    Without --yes: say how many.
+    """
     if not reason:
         raise typer.BadParameter("--reason is needed")
-    engine, wanted = _engine(), _filter(ids, source, code, since, text)
+    engine, wanted = dead_store(), dead_filter(ids, source, code, since, text)
     if yes:
         count = bulk.discard(engine, wanted, reason)
     else:

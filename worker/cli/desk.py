@@ -6,25 +6,29 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import redis
-    from sqlalchemy import Engine
+import redis
 
-    from worker.settings import Settings
+from worker.errors import CopydeskError, Exit
+from worker.intake.connect import connect
+from worker.runtime.ownership import is_stopped, owner_of, valkey_of
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 _ELSEWHERE = "Go to the folder in which copydesk up or ingest was started, or set COPYDESK_DATA_DIR to its .copydesk."
 _ANSWER_SECONDS = 1.2
 """An embedded Valkey that takes longer is reported: a command that reads says within 3 seconds what is wrong."""
 
 
-class NoDesk(Exception):
+class NoDesk(CopydeskError):
     """Raised when the embedded servers were never started here; the message says where to look."""
+
+    exit_code = Exit.UNREACHABLE
 
 
 def why_no_answer(config: Settings, error: Exception | None = None) -> list[str]:
     """Why the embedded Valkey does not answer, and what to do."""
-    from worker.runtime.ownership import is_stopped, owner_of, valkey_of
-
     folder = config.data_dir.absolute()
     if not folder.exists():
         return [
@@ -34,7 +38,7 @@ def why_no_answer(config: Settings, error: Exception | None = None) -> list[str]
     valkey, owner = valkey_of(folder), owner_of(folder)
     if valkey is not None:
         pid = valkey.pid or "unknown"
-        if type(error).__name__ == "BusyLoadingError":
+        if isinstance(error, redis.BusyLoadingError):
             return [f"Valkey is running and still loads its file (pid {pid}).", "Try again in some seconds."]
         why = "it was stopped by a signal" if valkey.pid and is_stopped(valkey.pid) else "its disk may be slow"
         return [
@@ -64,8 +68,6 @@ def reader(config: Settings, **options: Any) -> redis.Redis:
 
     Raises NoDesk, or redis.RedisError when the embedded Valkey does not answer.
     """
-    from worker.intake.connect import connect
-
     if config.redis_url is not None:
         return connect(config.redis, **options)
     require_folder(config)
@@ -76,8 +78,6 @@ def reader(config: Settings, **options: Any) -> redis.Redis:
 
 def quick_client(config: Settings) -> redis.Redis:
     """A client of the embedded Valkey that gives up at once."""
-    from worker.intake.connect import connect
-
     return connect(config.redis, retries=0, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS)
 
 
@@ -87,10 +87,9 @@ def writer(config: Settings) -> Iterator[redis.Redis]:
 
     Raises NoDesk where nothing was ever started, and what SharedValkey raises.
     """
-    from worker.intake.connect import connect
-
     with contextlib.ExitStack() as stack:
         if config.redis_url is None:
+            # With SQLAlchemy a third of a second of processor time, which commands that only read do without.
             from worker.observe import logs
             from worker.runtime.shared import SharedValkey
 
@@ -102,7 +101,7 @@ def writer(config: Settings) -> Iterator[redis.Redis]:
 
 def open_store(config: Settings, *, lean: bool = False) -> Engine:
     """An engine for a store that is there. Raises NoDesk where SQLite would make an empty file of it."""
-    from worker.store.engine import make_engine
+    from worker.store.engine import make_engine  # SQLAlchemy: after Redis has answered, see `reader`
 
     if config.database_url is None and not (config.data_dir / "copydesk.db").exists():
         require_desk(config)

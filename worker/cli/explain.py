@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from redis import RedisError
 
-from worker.cli.exits import Exit
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.cli.desk import open_store, quick_client, why_no_answer
+from worker.cli.show import moment, plain, print_json
+from worker.errors import Exit
+from worker.intake.connect import connect
+from worker.observe.logs import mask
+from worker.operate.advice import advice
+from worker.operate.explain import explain as look
+from worker.operate.pending import added_again, pending
+from worker.settings import INTERNAL_LANE, Settings, settings
 
 
 def register(app: typer.Typer) -> None:
@@ -22,16 +28,15 @@ def explain(
     wanted: Annotated[
         str, typer.Argument(metavar="ID|URL|KEY", help="a receipt id, an article's URL, or a producer's key")
     ],
-    most: Annotated[int, typer.Option(min=1, max=100_000, help="so many of its newest receipts and documents")] = 50,
+    most: Annotated[
+        int, typer.Option(min=1, max=100_000, help="show at most so many of its newest receipts and documents")
+    ] = 50,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
-    """Show what became of a document: receipts, timings, problems, who tells the article, aliases, links; and what to do."""
-    from worker.cli.desk import open_store
-    from worker.cli.show import print_json
-    from worker.operate.advice import advice
-    from worker.operate.explain import explain as look
-    from worker.settings import settings
+    """Show what became of a document, and what to do next.
 
+    It shows receipts, timings, problems, the article and the documents that it comes from, aliases and links.
+    """
     config = settings()
     engine = open_store(config)
     with engine.connect() as connection:
@@ -58,14 +63,6 @@ def explain(
 
 def _in_redis(config: Settings, wanted: str) -> tuple[list[dict[str, Any]], list[str], str | None]:
     """What still waits, the ids under which it was added again, and why that could not be asked."""
-    from redis import RedisError
-
-    from worker.cli.desk import quick_client, why_no_answer
-    from worker.intake.connect import connect
-    from worker.observe.logs import mask
-    from worker.operate.pending import added_again, pending
-    from worker.settings import INTERNAL_LANE
-
     try:
         with connect(config.redis, retries=0) if config.redis_url else quick_client(config) as client:
             lanes = [*(lane.name for lane in config.lane_list), INTERNAL_LANE]
@@ -75,8 +72,6 @@ def _in_redis(config: Settings, wanted: str) -> tuple[list[dict[str, Any]], list
 
 
 def _print(found: dict[str, Any]) -> None:
-    from worker.cli.show import moment, plain
-
     def line(text: str) -> None:
         typer.echo(plain(text))
 

@@ -2,75 +2,82 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from worker.cli.exits import Exit, say
+import typer
 
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.cli.exits import say
+from worker.errors import CopydeskError, Exit
+from worker.observe.secrets import mask
+from worker.settings import Settings, settings
 
 _PASSWORD_MISSING = ("NOAUTH", "HELLO must be called with the client already authenticated", "Authentication required")
 _PASSWORD_WRONG = ("WRONGPASS", "invalid username-password pair", "invalid password")
+_OF_REDIS = ("redis.exceptions:RedisError", "redis.exceptions:RedisClusterException")
+_NO_ANSWER = ("redis.exceptions:ConnectionError", "redis.exceptions:TimeoutError")
 _NO_TABLE_STATES = ("42P01", "42703", "3F000")
 """undefined table, undefined column, invalid schema name"""
+_UsageError: Any = typer.BadParameter.__base__
+"""Of click's errors that have a `show`: newer versions of Typer bring their own copy of click."""
 
 
 def explain_failure(error: Exception) -> Exit:
-    """Tell what went wrong in a sentence; a bug of ours shows its traceback."""
-    # Typer brings its own copy of click's exceptions, so they are told apart by what they can do.
-    name, module = type(error).__name__, type(error).__module__
-    if name == "Abort":
+    """Print what went wrong and what to do; returns the exit code. Only a bug of this program prints a traceback."""
+    if isinstance(error, typer.Abort):
         return Exit.INTERRUPTED
-    if name == "Exit":
-        code = getattr(error, "exit_code", 1)
-        return Exit(code) if code in list(Exit) else Exit.REJECTED
-    show = getattr(error, "show", None)
-    if show is not None:
-        show()
+    if isinstance(error, typer.Exit):
+        return Exit(error.exit_code) if error.exit_code in list(Exit) else Exit.REJECTED
+    if isinstance(error, _UsageError):
+        error.show()
         return Exit.USAGE
-    if module.startswith("pydantic"):
+    if isinstance(error, CopydeskError):
+        return _tell(error.exit_code, *_of_ours(error))
+    if _is_of(error, "pydantic:ValidationError", "pydantic_settings:SettingsError"):
         return _tell(Exit.USAGE, *_of_settings(error))
-    if module.startswith("redis") or isinstance(error, ConnectionError):
+    if isinstance(error, ConnectionError) or _is_of(error, *_OF_REDIS):
         return _tell(Exit.UNREACHABLE, *_of_redis(error))
-    if module.startswith(("sqlalchemy", "psycopg")):
+    if _is_of(error, "sqlalchemy.exc:SQLAlchemyError", "psycopg:Error"):
         return _of_store(error)
-    if module.startswith("kombu"):
+    if _is_of(error, "kombu.exceptions:KombuError"):
         return _tell(Exit.UNREACHABLE, f"Celery's broker cannot be used: {error}", "Look at COPYDESK_REDIS_URL.")
-    if name == "SubmissionUnsure":
-        config = _settings()
-        why = _of_redis(ConnectionError()) if config and config.redis_url is None else ["Look at COPYDESK_REDIS_URL."]
-        again = "Submit them again later; what had arrived is unchanged then."
-        return _tell(Exit.UNREACHABLE, f"Redis does not answer: {error}", *why, again)
-    plain = {
-        "UnreadablePath": Exit.USAGE,
-        "ServerUnfit": Exit.UNSOUND,
-        "ForeignDatabase": Exit.UNSOUND,
-        "EmbeddedServerError": Exit.UNREACHABLE,
-        "NoDesk": Exit.UNREACHABLE,
-        "AlreadyRunning": Exit.USAGE,
-        "UnsafeFolder": Exit.UNREACHABLE,
-    }
-    if name in plain:
-        return _tell(plain[name], str(error))
     if isinstance(error, UnicodeEncodeError) or (isinstance(error, ValueError) and "null byte" in str(error).lower()):
         return _tell(Exit.USAGE, f"a text that is not valid Unicode, or holds a NUL, cannot be used here: {error}")
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return _tell(Exit.USAGE, f"{place}{error.strerror}")
-    from worker.observe.logs import mask
-
     say(mask("".join(traceback.format_exception(error))))
     return Exit.REJECTED
 
 
-def _tell(code: Exit, sentence: str, *what_to_do: str) -> Exit:
-    from worker.observe.logs import mask
+def _is_of(error: Exception, *classes: str) -> bool:
+    """Whether `error` is of one of `classes`, each named as `module:class`.
 
+    The modules are only looked up: a library that is not loaded has raised nothing, and loading four takes half a second.
+    """
+    for name in classes:
+        module, _, class_name = name.partition(":")
+        loaded = sys.modules.get(module)
+        if loaded is not None and isinstance(error, getattr(loaded, class_name)):
+            return True
+    return False
+
+
+def _tell(code: Exit, sentence: str, *what_to_do: str) -> Exit:
     say(f"copydesk: {mask(' '.join(sentence.split()) if code != Exit.UNREACHABLE else sentence.strip())}")
     for line in what_to_do:
         say(f"          {mask(line)}")
     return code
+
+
+def _of_ours(error: CopydeskError) -> list[str]:
+    if not _is_of(error, "worker.intake.submission:SubmissionUnsure"):
+        return [str(error)]
+    config = _settings()
+    why = _of_redis(ConnectionError()) if config and config.redis_url is None else ["Look at COPYDESK_REDIS_URL."]
+    again = "Submit them again later; what had arrived is unchanged then."
+    return [f"Redis does not answer: {error}", *why, again]
 
 
 def _of_settings(error: Exception) -> list[str]:
@@ -91,11 +98,12 @@ def _of_redis(error: Exception) -> list[str]:
         return ["Redis asks for a password.", "Put it into COPYDESK_REDIS_URL: redis://user:password@host:6379/0"]
     if any(part in text for part in _PASSWORD_WRONG):
         return ["Redis does not know the user or password of COPYDESK_REDIS_URL."]
-    if type(error).__name__ == "NoPermissionError":
+    if _is_of(error, "redis.exceptions:NoPermissionError"):
         return [f"Redis does not let this user do it: {text}", "worker/deploy has the ACL that each role needs."]
-    if type(error).__name__ in ("ConnectionError", "TimeoutError", "BusyLoadingError") or isinstance(error, OSError):
+    is_refused = _is_of(error, "redis.exceptions:AuthenticationError", "redis.exceptions:AuthorizationError")
+    if isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_refused):
         if config is not None and config.redis_url is None:
-            from worker.cli.desk import why_no_answer
+            from worker.cli.desk import why_no_answer  # here, so that a wrong option is told without loading redis
 
             return why_no_answer(config, error)
         return [f"Redis cannot be reached: {text}", "Is it running, and is COPYDESK_REDIS_URL right?"]
@@ -136,8 +144,6 @@ def _of_schema() -> str | None:
 
 
 def _settings() -> Settings | None:
-    from worker.settings import settings
-
     try:
         return settings()
     except ValueError:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Annotated
 
 import typer
+from redis import RedisError
 
-from worker.cli.exits import Exit
+from worker.cli.desk import NoDesk, open_store, quick_client, why_no_answer
+from worker.cli.show import plain, print_json
+from worker.errors import Exit
+from worker.intake.connect import connect
+from worker.observe.logs import mask
+from worker.operate.health import Health, as_json, check
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -15,26 +23,15 @@ def register(app: typer.Typer) -> None:
 
 def health(
     here: Annotated[
-        bool, typer.Option("--here", help="only this machine's workers count (a container's check)")
+        bool, typer.Option("--here", help="count only the workers of this machine (for the check of a container)")
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
-    """Say whether documents flow, and if not, why. It asks nobody to answer: workers say by themselves how they are.
+    """Say whether documents are processed, and if not, why.
 
-    Exit code 0: healthy, or degraded (a lane is paused, little room: restarting would mend nothing); 3: Redis or the store
-    cannot be used; 4: no worker is consuming.
+    It reads the heartbeats of the workers and sends them nothing. Exit code 0: healthy, or degraded (a lane is paused,
+    memory is low: a restart would not help); 3: Redis or the store cannot be used; 4: no worker is consuming.
     """
-    import socket
-
-    from redis import RedisError
-
-    from worker.cli.desk import NoDesk, open_store, quick_client, why_no_answer
-    from worker.cli.show import plain, print_json
-    from worker.intake.connect import connect
-    from worker.observe.logs import mask
-    from worker.operate.health import Health, as_json, check
-    from worker.settings import settings
-
     config = settings()
     try:
         engine = open_store(config)

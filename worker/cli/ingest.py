@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.cli.linked import wait_until_linked
 from worker.cli.options import AsJson, LaneName, Paths, Source, exit_of, print_results, result_of
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-    from worker.settings import Settings
+from worker.cli.progress import progress
+from worker.cli.tables import console, outcome_table, problem_line
+from worker.enrich.heat import parse_rules
+from worker.errors import Exit
+from worker.intake.connect import connect
+from worker.intake.producer import submit_many
+from worker.intake.sources import read_paths
+from worker.observe import logs
+from worker.operate.complete import complete
+from worker.runtime.supervisor import Desk
+from worker.settings import Settings, settings
+from worker.store.engine import make_engine
+from worker.store.read import receipts_of
 
 _SHOWN_PROBLEMS = 20
 
@@ -33,17 +40,11 @@ def ingest(
     json_: AsJson = False,
     timeout: Annotated[float, typer.Option(help="seconds without any progress before giving up")] = 120,
 ) -> int:
-    """Submit documents, wait for each one's outcome, and print what became of them.
+    """Ingest documents once: start what is missing, wait, stop.
 
-    With nothing configured it starts a Valkey and a worker of its own, with SQLite under .copydesk/, and stops them.
+    It submits the documents, waits for the outcome of each, and prints them. With nothing configured it starts a Valkey
+    and a worker, with SQLite under .copydesk/, and stops them at the end.
     """
-    from worker.cli.linked import wait_until_linked
-    from worker.cli.show import console, outcome_table, problem_line
-    from worker.intake.sources import read_paths
-    from worker.observe import logs
-    from worker.runtime.supervisor import Desk
-    from worker.settings import settings
-
     config = settings()
     logs.configure_for(config, level="warning")
     submissions = list(read_paths(paths, source=source))
@@ -59,7 +60,7 @@ def ingest(
     def go_on(idle: float) -> bool:
         return idle < timeout and desk.failed_starts < 3
 
-    with Desk(config, worker_log=str(worker_log)) as desk, _progress(len(submissions)) as advance:
+    with Desk(config, worker_log=str(worker_log)) as desk, progress(len(submissions)) as advance:
         results, finished = _run(config, target, submissions, advance, go_on)
         seconds = time.monotonic() - started
         if finished:
@@ -92,11 +93,6 @@ def _run(
     config: Settings, lane: str, submissions: list[Any], advance: Any, go_on: Callable[[float], bool]
 ) -> tuple[list[dict[str, Any]], bool]:
     """Submit everything, then wait for the receipts; also says whether all came."""
-    from worker.intake.connect import connect
-    from worker.intake.producer import submit_many
-    from worker.store.engine import make_engine
-    from worker.store.read import receipts_of
-
     engine = make_engine(config, pooled=False)
     with connect(config.redis) as client:
         pushed = {id_: submission for submission, id_ in submit_many(client, lane, submissions)}
@@ -120,34 +116,9 @@ def _run(
 
 def _complete(config: Settings) -> None:
     """Do here what enrichment is left, so that a one-shot leaves a store that is complete."""
-    from worker.enrich.heat import parse_rules
-    from worker.operate.complete import complete
-    from worker.store.engine import make_engine
-
     engine = make_engine(config, pooled=False)
     complete(engine, parse_rules(config.heat), seconds=600)
     engine.dispose()
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A bar on a terminal, silence elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from worker.cli.show import console
-
-    talk = console()
-    if not talk.is_terminal:
-        yield lambda done: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=talk, transient=True) as progress:
-        task = progress.add_task("documents", total=total)
-
-        def advance(done: int, progress: Progress = progress, task: TaskID = task) -> None:
-            progress.update(task, completed=done)
-
-        yield advance
 
 
 def _next_steps(config: Settings, worker_log: Path, told: int, waiting: int) -> list[str]:

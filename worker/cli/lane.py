@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
-from worker.cli.exits import Exit
+from worker.cli.desk import reader, writer
+from worker.cli.groups import Group
+from worker.cli.repair import repair
+from worker.cli.show import plain, print_json
+from worker.cli.tables import data_console
+from worker.errors import Exit
+from worker.intake import lanes
+from worker.intake.lanes import paused
+from worker.intake.stream import LeaseQueue
+from worker.operate.replay import operator
+from worker.settings import settings
 
 Name = Annotated[str, typer.Argument(metavar="LANE", help="a lane of COPYDESK_LANES")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a lane")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="The lanes: list, pause and resume them.", no_args_is_help=True)
+    group = typer.Typer(cls=Group, help="List, pause, resume and repair lanes.", no_args_is_help=True)
     group.command("list", epilog="Example: copydesk lane list")(list_)
     group.command(epilog="Example: copydesk lane pause documents --reason 'the crawler sends nonsense'")(pause)
     group.command(epilog="Example: copydesk lane resume documents")(resume)
+    group.command(epilog="Example: copydesk lane repair documents --yes")(repair)
     app.add_typer(group, name="lane")
 
 
 def list_(json_: Json = False) -> int:
-    """Show each lane with its weight and backlog, and who paused it, when and why."""
-    from rich.table import Table
-
-    from worker.cli.show import data_console, plain, print_json
-
+    """Show the lanes: weight, backlog, and who paused them and why."""
     found = _lanes()
     if json_:
         for lane in found:
@@ -44,11 +53,6 @@ def list_(json_: Json = False) -> int:
 
 
 def _lanes() -> list[dict[str, Any]]:
-    from worker.cli.desk import reader
-    from worker.intake.lanes import paused
-    from worker.intake.stream import LeaseQueue
-    from worker.settings import settings
-
     config, found = settings(), []
     with reader(config) as client:
         held = paused(client)
@@ -73,17 +77,10 @@ def _time(at: float) -> str:
 
 def pause(
     name: Name,
-    reason: Annotated[str, typer.Option(help="why, for those who find it paused")] = "no reason given",
+    reason: Annotated[str, typer.Option(help="why, for others who find it paused")] = "no reason given",
     json_: Json = False,
 ) -> int:
-    """Serve a lane no more until it is resumed. It still accepts documents; they wait."""
-    import time
-
-    from worker.cli.desk import writer
-    from worker.intake import lanes
-    from worker.operate.replay import operator
-    from worker.settings import settings
-
+    """Pause a lane until it is resumed. It still accepts documents."""
     _known(name)
     with writer(settings()) as client:
         done = lanes.pause(client, name, lanes.Pause(operator(), time.time(), reason))
@@ -91,11 +88,7 @@ def pause(
 
 
 def resume(name: Name, json_: Json = False) -> int:
-    """Serve a lane again. The circuit breaker counts anew from now."""
-    from worker.cli.desk import writer
-    from worker.intake import lanes
-    from worker.settings import settings
-
+    """Resume a lane. The circuit breaker starts to count again."""
     _known(name, or_paused=True)
     with writer(settings()) as client:
         done = lanes.resume(client, name)
@@ -103,10 +96,6 @@ def resume(name: Name, json_: Json = False) -> int:
 
 
 def _known(name: str, *, or_paused: bool = False) -> None:
-    from worker.cli.desk import writer
-    from worker.intake.lanes import paused
-    from worker.settings import settings
-
     known = [lane.name for lane in settings().lane_list]
     if name in known:
         return
@@ -118,8 +107,6 @@ def _known(name: str, *, or_paused: bool = False) -> None:
 
 
 def _tell(name: str, json_: bool, done: bool, yes: str, no: str) -> int:
-    from worker.cli.show import print_json
-
     if json_:
         print_json({"lane": name, "changed": done})
     else:

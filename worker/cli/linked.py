@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from sqlalchemy import func, select
+
+from worker.settings import Settings
+from worker.store.engine import make_engine
+from worker.store.linking import pending_count
+from worker.store.tables import stories
 
 LONGEST_SECONDS = 60.0
 
 
 def wait_until_linked(config: Settings) -> tuple[int, int]:
     """Wait, but not for long, until no article waits for the linker; returns how many stories there are, and who waits."""
-    from sqlalchemy import func, select
-
-    from worker.store.engine import make_engine
-    from worker.store.linking import pending_count
-    from worker.store.tables import stories
-
     engine = make_engine(config, pooled=False)
     deadline = time.monotonic() + LONGEST_SECONDS
     while True:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import difflib
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit
-
-if TYPE_CHECKING:
-    from worker.operate.mend import Change, Plan
+from worker.cli.dead_filter import Code, Ids, Since, Source, Text, Yes, dead_filter, dead_store
+from worker.cli.desk import writer
+from worker.cli.show import plain, print_json
+from worker.document.limits import Limits
+from worker.errors import Exit
+from worker.operate import mend as operations
+from worker.operate.mend import Change, Plan, filtering, replacing, substituting
+from worker.settings import settings
 
 
 def mend(
-    ids: Annotated[list[int] | None, typer.Argument(help="dead letters by number; none: all that match")] = None,
+    ids: Ids = None,
     replace: Annotated[
         tuple[str, str] | None, typer.Option(help="OLD NEW: every OLD becomes NEW, as it stands")
     ] = None,
@@ -26,29 +30,21 @@ def mend(
     exec_: Annotated[
         str | None, typer.Option("--exec", help="a program that reads the document and writes the mended one")
     ] = None,
-    source: Annotated[str | None, typer.Option(help="only of this source")] = None,
-    code: Annotated[str | None, typer.Option(help="only with this code")] = None,
-    since: Annotated[str | None, typer.Option(help="only later than: 2h, 3d, or a time")] = None,
-    text: Annotated[
-        str | None, typer.Option(help="only with this text in the key, the receipt id or the problems")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")] = False,
+    source: Source = None,
+    code: Code = None,
+    since: Since = None,
+    text: Text = None,
+    yes: Yes = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
-    """Make the same change to many dead letters and replay those that pass with it; the others stay as they are.
+    """Make the same change to many dead letters, and replay those that pass.
 
-    Without --yes it changes nothing: it tries the change on each and says how many would pass, and why others not.
+    The others stay as they are. Without --yes nothing changes: the change is tried on each, and the command says how many
+    would pass, and why others would not.
     """
-    from worker.cli.dead import _engine, _filter
-    from worker.cli.desk import writer
-    from worker.cli.show import print_json
-    from worker.document.limits import Limits
-    from worker.operate import mend as operations
-    from worker.settings import settings
-
     change = _change(replace, regex, exec_)
-    config, engine = settings(), _engine()
-    wanted, limits = _filter(ids, source, code, since, text), Limits(max_bytes=config.max_document_bytes)
+    config, engine = settings(), dead_store()
+    wanted, limits = dead_filter(ids, source, code, since, text), Limits(max_bytes=config.max_document_bytes)
     sent = 0
     if yes:
         with writer(config) as client:
@@ -65,8 +61,6 @@ def mend(
 
 
 def _change(replace: tuple[str, str] | None, regex: tuple[str, str] | None, program: str | None) -> Change:
-    from worker.operate.mend import filtering, replacing, substituting
-
     given = [part for part in (replace, regex, program) if part]
     if len(given) != 1:
         raise typer.BadParameter("give one of --replace OLD NEW, --regex PATTERN NEW and --exec PROGRAM")
@@ -81,8 +75,6 @@ def _change(replace: tuple[str, str] | None, regex: tuple[str, str] | None, prog
 
 
 def _tell(plan: Plan, sent: int | None) -> None:
-    from worker.cli.show import plain
-
     untouched = f" (the change does not touch {plan.untouched:,} of them)" if plan.untouched else ""
     typer.echo(f"{plan.passing:,} {'pass' if sent is not None else 'would pass'} with this change, "
                f"{plan.failing.total():,} would be rejected again{untouched}")  # fmt: skip

@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
-from worker.cli.exits import Exit, say
+from worker.cli.desk import reader
+from worker.cli.exits import say
+from worker.errors import Exit
+from worker.intake.connect import connect
+from worker.observe import logs
+from worker.observe.metrics import documentation
+from worker.operate.exporter import CopydeskCollector
+from worker.settings import settings
+from worker.store.engine import make_engine
 
 _PATIENCE_SECONDS = 2.0  # a call may take it twice: once over the old connection, once to make a new one
 
@@ -20,21 +29,11 @@ def metrics(
     once: Annotated[bool, typer.Option("--once", help="print the metrics once and end")] = False,
     list_: Annotated[bool, typer.Option("--list", help="print every metric with its meaning, as Markdown")] = False,
 ) -> int:
-    """Serve the figures of all workers to Prometheus under /metrics, from one process for all machines.
+    """Serve the metrics of all workers to Prometheus.
 
-    It reads Redis and the store when asked, and shows no document; still, bind it to an address that only Prometheus
-    reaches.
+    One process is enough for all machines: it reads Redis and the store at each scrape of /metrics. It shows no document;
+    still, bind it to an address that only Prometheus reaches.
     """
-    from prometheus_client import CollectorRegistry, generate_latest, start_http_server
-
-    from worker.cli.desk import reader
-    from worker.intake.connect import connect
-    from worker.observe import logs
-    from worker.observe.metrics import documentation
-    from worker.operate.exporter import CopydeskCollector
-    from worker.settings import settings
-    from worker.store.engine import make_engine
-
     if list_:
         typer.echo(documentation(), nl=False)
         return Exit.OK

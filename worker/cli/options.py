@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.cli.show import OUTCOMES, print_json
+from worker.errors import Exit
 
 Paths = Annotated[
     list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")
@@ -28,8 +29,6 @@ def result_of(id_: str, lane: str, path: str, receipt: Any) -> dict[str, Any]:
 
 def print_results(results: Iterable[dict[str, Any]], submitted: int) -> None:
     """All of `--json`: the documents, then their summary."""
-    from worker.cli.show import OUTCOMES, print_json
-
     outcomes: Counter[str] = Counter()
     for result in results:
         outcomes[result["outcome"]] += 1

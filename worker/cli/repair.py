@@ -6,31 +6,21 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit
-
-
-def register(app: typer.Typer) -> None:
-    """Among the commands of `lane`."""
-    group = next((known.typer_instance for known in app.registered_groups if known.name == "lane"), None)
-    if group is None:
-        group = typer.Typer(help="The lanes.", no_args_is_help=True)
-        app.add_typer(group, name="lane")
-    group.command(epilog="Example: copydesk lane repair documents --yes")(repair)
+from worker.cli.desk import writer
+from worker.errors import Exit
+from worker.intake.stream import LeaseQueue
+from worker.operate import lanes
+from worker.settings import settings
 
 
 def repair(
     name: Annotated[str, typer.Argument(metavar="LANE", help="the lane's name")],
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")] = False,
 ) -> int:
-    """Bring a lane back to the present whose producer chose ids from the future, and note the entries that it trimmed.
+    """Repair a lane whose producer chose ids in the future, or trimmed it.
 
     Entries that are still there are kept and get new ids; what was trimmed is gone, and is counted as `vanished`.
     """
-    from worker.cli.desk import writer
-    from worker.intake.stream import LeaseQueue
-    from worker.operate import lanes
-    from worker.settings import settings
-
     config = settings()
     if name not in [lane.name for lane in config.lane_list]:
         raise typer.BadParameter(f"{name!r} is no lane of COPYDESK_LANES")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.cli.desk import open_store
+from worker.cli.progress import progress
+from worker.cli.show import plain, print_json
+from worker.cli.tables import data_console, outcome_table
+from worker.document.limits import Limits
+from worker.errors import Exit
+from worker.intake.connect import connect
+from worker.observe import logs
+from worker.operate import reprocess as operations
+from worker.runtime.supervisor import Desk
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -17,34 +25,25 @@ def register(app: typer.Typer) -> None:
 
 
 def reprocess(
-    source: Annotated[str | None, typer.Option(help="of this source only")] = None,
-    kind: Annotated[str | None, typer.Option(help="of this kind only: article, video, organization …")] = None,
-    url: Annotated[str | None, typer.Option(help="those that tell the article of this URL")] = None,
-    code: Annotated[str | None, typer.Option(help="those that had a problem of this code")] = None,
-    since: Annotated[datetime | None, typer.Option(help="those that changed at this time (UTC) or later")] = None,
-    behind: Annotated[bool, typer.Option("--behind", help="those made by an older pipeline only")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="do it; without: say what would change")] = False,
+    source: Annotated[str | None, typer.Option(help="only those of this source")] = None,
+    kind: Annotated[str | None, typer.Option(help="only those of this kind: article, video, organization …")] = None,
+    url: Annotated[str | None, typer.Option(help="only those that the article of this URL comes from")] = None,
+    code: Annotated[str | None, typer.Option(help="only those that had a problem of this code")] = None,
+    since: Annotated[datetime | None, typer.Option(help="only those that changed at this time (UTC) or later")] = None,
+    behind: Annotated[bool, typer.Option("--behind", help="only those made by an older pipeline")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would change")] = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
-    """Run stored documents through the pipeline of today, beside live work. Without --yes: say what would change.
+    """Run stored documents through the current pipeline.
 
-    Their versions keep their place in time, and they are counted apart from submissions. It may be stopped at any time;
-    --behind then goes on with what is left.
+    Live work continues beside it. Versions keep their order in time, and are counted apart from submissions. Without
+    --yes: say what would change. It may be stopped at any time; --behind then continues with the rest.
     """
-    from worker.cli.desk import open_store
-    from worker.cli.show import outcome_table, print_json
-    from worker.document.limits import Limits
-    from worker.intake.connect import connect
-    from worker.observe import logs
-    from worker.operate import reprocess as operations
-    from worker.runtime.supervisor import Desk
-    from worker.settings import settings
-
     config = settings()
     wanted = operations.Filter(source, kind, url, code, since.replace(tzinfo=UTC) if since else None, behind)
     engine = open_store(config)
     if not yes:
-        with _progress(operations.count(engine, wanted)) as advance:
+        with progress(operations.count(engine, wanted)) as advance:
             told = operations.forecast(engine, wanted, Limits(max_bytes=config.max_document_bytes), advance)
         _say_forecast(told, json_=json_)
         return Exit.OK
@@ -55,25 +54,17 @@ def reprocess(
     with (
         Desk(config, with_worker=config.redis_url is None, worker_log=log),
         connect(config.redis) as client,
-        _progress(operations.count(engine, wanted)) as advance,
+        progress(operations.count(engine, wanted)) as advance,
     ):
-        try:
-            outcomes = operations.reprocess(engine, client, wanted, advance)
-        except TimeoutError as error:
-            typer.echo(f"copydesk: {error}", err=True)
-            return Exit.TIMED_OUT
+        outcomes = operations.reprocess(engine, client, wanted, advance)
     if json_:
         print_json({"reprocessed": outcomes.total(), "outcomes": dict(outcomes)})
     else:
-        from worker.cli.show import data_console
-
         data_console().print(outcome_table(outcomes))
     return Exit.REJECTED if outcomes["rejected"] else Exit.OK
 
 
 def _say_forecast(told: Any, *, json_: bool) -> None:
-    from worker.cli.show import plain, print_json
-
     if json_:
         print_json({"documents": told.documents, "unchanged": told.unchanged, "changed": told.changed,
                     "fields": dict(told.fields), "rejected": dict(told.rejected)})  # fmt: skip
@@ -84,20 +75,3 @@ def _say_forecast(told: Any, *, json_: bool) -> None:
     for name, count in told.rejected.most_common():
         typer.echo(f"  {count:,} would be rejected: {name}")
     typer.echo("A dry run: nothing was sent. With --yes they are reprocessed.", err=True)
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A bar on a terminal, silence elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from worker.cli.show import console
-
-    talk = console()
-    if not talk.is_terminal:
-        yield lambda _: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=talk, transient=True) as progress:
-        task = progress.add_task("documents", total=total)
-        yield lambda done: progress.update(task, completed=done)

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.cli.desk import open_store, writer
+from worker.cli.show import plain
+from worker.errors import Exit
+from worker.intake.producer import submit_entry
+from worker.observe.failpoints import failpoint
+from worker.operate.explain import explain
+from worker.pipeline import normal_key
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -24,15 +31,10 @@ def retract(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be retracted")] = False,
 ) -> int:
-    """Retract every live document that has this key or shows this URL, and older versions of them that come later."""
-    from worker.cli.desk import open_store, writer
-    from worker.cli.show import plain
-    from worker.intake.producer import submit_entry
-    from worker.observe.failpoints import failpoint
-    from worker.operate.explain import explain
-    from worker.pipeline import normal_key
-    from worker.settings import settings
+    """Retract the documents that have a key or show a URL.
 
+    Older versions of them that arrive later are retracted too. Without --yes: say what would be retracted.
+    """
     config = settings()
     engine = open_store(config)
     with engine.connect() as connection:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit
+from schemas.diff import Change, compare
+from schemas.export import FORMS, HERE, schema_of
+from worker.cli.groups import Group
+from worker.cli.show import print_json
+from worker.errors import Exit
 
-schema_app = typer.Typer(name="schema", help="The contract with crawlers, for machines.", no_args_is_help=True)
+schema_app = typer.Typer(
+    name="schema", cls=Group, help="Export the contract with crawlers, and compare two of them.", no_args_is_help=True
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -17,10 +24,11 @@ def register(app: typer.Typer) -> None:
 
 
 @schema_app.command(epilog="Example: copydesk schema export contract")
-def export(folder: Annotated[Path, typer.Argument(help="where to; made where it is missing")]) -> int:
-    """Write the contract of this version: asyncapi.yaml, and under json/ a JSON Schema (2020-12) for each form."""
-    from schemas.export import FORMS, HERE, schema_of
+def export(folder: Annotated[Path, typer.Argument(help="the folder; it is made if it is missing")]) -> int:
+    """Export the contract of this version to a folder.
 
+    It writes asyncapi.yaml, and under json/ a JSON Schema (2020-12) for each form.
+    """
     files = {"asyncapi.yaml": (HERE / "asyncapi.yaml").read_text("utf-8")}
     files |= {f"json/{name}.json": schema_of(name) for name in FORMS}
     (folder / "json").mkdir(parents=True, exist_ok=True)
@@ -36,15 +44,11 @@ def diff(
     new: Annotated[Path, typer.Argument(help="the same of another version", exists=True)],
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a difference")] = False,
 ) -> int:
-    """Name what differs, what of it would break somebody, and whom: producers (crawlers) or consumers of the outcomes.
+    """Compare two contracts, and say what a change would break.
 
-    A file's name says which form it is. The exit code is 4 where something would break.
+    It names who would break: producers (crawlers) or consumers of the outcomes. A file's name says which form it is. The
+    exit code is 4 if something would break.
     """
-    import json
-
-    from schemas.diff import Change, compare
-    from worker.cli.show import print_json
-
     if old.is_dir() != new.is_dir():
         raise typer.BadParameter("two files, or two folders")
     found: list[Change] = []

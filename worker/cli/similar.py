@@ -6,7 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit
+from worker.cli.desk import open_store
+from worker.cli.show import plain, print_json
+from worker.errors import Exit
+from worker.observe import logs
+from worker.operate.similar import similar as rank
+from worker.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -16,21 +21,16 @@ def register(app: typer.Typer) -> None:
 
 
 def similar(
-    urls: Annotated[list[str] | None, typer.Argument(metavar="URL", help="of an article, or of several")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="of every article: the whole ranking")] = False,
-    most: Annotated[int, typer.Option(min=1, max=100_000, help="at most so many for each")] = 10,
+    urls: Annotated[list[str] | None, typer.Argument(metavar="URL", help="the URLs of one article or several")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="rank for every article")] = False,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="show at most so many for each")] = 10,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object an article")] = False,
 ) -> int:
-    """Rank the articles of two weeks around one by how like it they are, also those too unlike to be linked.
+    """Rank the articles that are most similar to an article.
 
-    Computed from the store when asked. The links that are stored (`explain`, the table `links`) are the top of it.
+    It computes the similarity of all articles within two weeks, also of those that are too different to be linked. The
+    stored links (`explain`, the table `links`) are the top of this ranking.
     """
-    from worker.cli.desk import open_store
-    from worker.cli.show import plain, print_json
-    from worker.observe import logs
-    from worker.operate.similar import similar as rank
-    from worker.settings import settings
-
     if bool(urls) == all_:
         raise typer.BadParameter("name articles by their URL, or ask for --all")
     config = settings()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from worker.cli.exits import Exit
-
-if TYPE_CHECKING:
-    from worker.operate.producers import Producer
+from worker.cli.desk import open_store
+from worker.cli.show import plain, print_json
+from worker.cli.tables import data_console
+from worker.errors import Exit
+from worker.operate.producers import Producer, producers
+from worker.settings import settings
 
 _SHOWN_CAUSES = 5
 
@@ -22,12 +26,10 @@ def sources(
     hours: Annotated[float, typer.Option(min=0.1, max=24 * 366, help="how far to look back")] = 24,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a source")] = False,
 ) -> int:
-    """Show each source's share of rejected documents, since when it is so, and its causes with an example of each."""
-    from worker.cli.desk import open_store
-    from worker.cli.show import print_json
-    from worker.operate.producers import producers
-    from worker.settings import settings
+    """Show which sources send rejected documents, and why.
 
+    For each source: the share of rejected documents, since when it is so, and the causes with an example of each.
+    """
     engine = open_store(settings())
     found = producers(engine, hours=hours)
     engine.dispose()
@@ -46,11 +48,6 @@ def sources(
 
 
 def _print(found: list[Producer], hours: float) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from worker.cli.show import data_console, plain
-
     if not found:
         typer.echo(f"No document got an outcome in the last {hours:g} hours.")
         return

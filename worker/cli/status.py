@@ -6,14 +6,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from worker.cli.exits import Exit, say
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.cli.desk import open_store, quick_client, reader, require_desk, why_no_answer
+from worker.cli.exits import say
+from worker.cli.show import print_json
+from worker.errors import Exit
+from worker.intake.stream import LeaseQueue
+from worker.settings import INTERNAL_LANE, Settings, settings
 
 
 def register(app: typer.Typer) -> None:
@@ -21,18 +23,21 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="stay, and show it live")] = False,
-    every: Annotated[float, typer.Option(min=0.2, help="seconds between two looks of --watch")] = 2.0,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="stay, and show changes live")] = False,
+    every: Annotated[float, typer.Option(min=0.2, help="seconds between two updates of --watch")] = 2.0,
     wait_drained: Annotated[
-        bool, typer.Option("--wait-drained", help="return when no worker holds a document and no unpaused lane has any")
+        bool,
+        typer.Option(
+            "--wait-drained", help="wait until no worker holds a document and all lanes that are not paused are empty"
+        ),
     ] = False,
     timeout: Annotated[float, typer.Option(help="seconds that --wait-drained waits at most")] = 600,
-    json_: Annotated[bool, typer.Option("--json", help="one JSON object; with --watch one each time")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object; with --watch one for each update")] = False,
 ) -> int:
-    """Show lanes, workers, servers, recent outcomes by source, open dead letters, and whether the sum comes out."""
-    from worker.cli.desk import require_desk
-    from worker.settings import settings
+    """Show lanes, workers, servers and outcomes, once or live.
 
+    It also shows open dead letters, and whether every entry that was added is accounted for.
+    """
     config = settings()
     require_desk(config)
     if wait_drained:
@@ -41,8 +46,6 @@ def status(
         return _watch(config, every, as_json=json_)
     found = _once(config)
     if json_:
-        from worker.cli.show import print_json
-
         print_json(found)
     else:
         _print(found)
@@ -53,10 +56,8 @@ def status(
 
 
 def _once(config: Settings) -> dict[str, Any]:
-    from worker.cli.desk import open_store, reader
-
     with reader(config) as client, _store(config):
-        # Loaded only now: a server that does not answer is reported before.
+        # After Redis has answered, since it takes half a second: a server that does not answer is reported within 3 s.
         from worker.operate.figures import Recent, figures, measure, of_redis
 
         engine, began = open_store(config), time.monotonic()
@@ -90,7 +91,7 @@ def _store(config: Settings) -> Iterator[None]:
 
 def _print(found: dict[str, Any]) -> None:
     from worker.cli.board import board
-    from worker.cli.show import data_console
+    from worker.cli.tables import data_console
 
     out = data_console()
     out.print(board(found, width=out.width))
@@ -125,8 +126,7 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
     from rich.live import Live
 
     from worker.cli.board import board
-    from worker.cli.desk import quick_client, why_no_answer
-    from worker.cli.show import data_console, print_json
+    from worker.cli.tables import data_console
     from worker.operate.looks import Looks
 
     looks, out = Looks(config, quick_client(config) if config.redis_url is None else None), data_console()
@@ -162,13 +162,10 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
 
 
 def _wait_drained(config: Settings, timeout: float) -> int:
-    from worker.cli.desk import reader
-
     deadline = time.monotonic() + timeout
     with reader(config) as client:
-        from worker.intake.stream import LeaseQueue
+        # After Redis has answered, see `_once`.
         from worker.operate.figures import Recent, is_drained, of_redis
-        from worker.settings import INTERNAL_LANE
 
         recent, internal = Recent(client), LeaseQueue(client, INTERNAL_LANE)
         internal.ensure()

@@ -6,8 +6,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from worker.cli.exits import Exit
+from worker.cli.desk import open_store
+from worker.cli.show import plain, print_json
+from worker.cli.tables import data_console
+from worker.errors import Exit
+from worker.operate.stories import list_stories
+from worker.operate.stories import since as moment
+from worker.settings import settings
+from worker.store.linking import pending_count
 
 
 def register(app: typer.Typer) -> None:
@@ -19,17 +28,13 @@ def stories(
         str | None, typer.Option(help="with an article since: 6h, 3d, 2w, or a day like 2020-05-29")
     ] = None,
     topic: Annotated[str | None, typer.Option(help="with an article of this topic")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="at most so many, the newest")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="show at most so many")] = 20,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a story")] = False,
 ) -> int:
-    """Show the stories whose latest article is newest, each with its articles, the lead first."""
-    from worker.cli.desk import open_store
-    from worker.cli.show import print_json
-    from worker.operate.stories import list_stories
-    from worker.operate.stories import since as moment
-    from worker.settings import settings
-    from worker.store.linking import pending_count
+    """Show the newest stories, each with its articles.
 
+    A story is as new as its latest article. The lead comes first.
+    """
     try:
         after = moment(since, datetime.now(UTC)) if since else None
     except ValueError as error:
@@ -52,11 +57,6 @@ def stories(
 
 
 def _print(found: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from worker.cli.show import data_console, plain
-
     table = Table(title="Stories", title_justify="left", show_edge=False, pad_edge=False)
     for name in ("id", "articles", "heat"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit
+from schemas.receipt import Receipt
+from worker.cli.desk import require_folder, writer
 from worker.cli.options import AsJson, LaneName, Paths, Source, exit_of, print_results, result_of
-
-if TYPE_CHECKING:
-    from schemas.receipt import Receipt
-    from worker.settings import Settings
+from worker.cli.show import plain, print_json
+from worker.errors import Exit
+from worker.intake.producer import Producer
+from worker.intake.sources import read_paths
+from worker.observe import logs
+from worker.settings import Settings, settings
 
 
 def register(app: typer.Typer) -> None:
@@ -25,19 +29,15 @@ def submit(
     paths: Paths,
     source: Source = "submit",
     lane: LaneName = None,
-    key: Annotated[str | None, typer.Option(help="your own identity for the document (one document only)")] = None,
+    key: Annotated[str | None, typer.Option(help="your own identity of the document (one document only)")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="wait for the outcomes")] = False,
     timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 60,
     json_: AsJson = False,
 ) -> int:
-    """Push documents onto a lane and print their receipt ids; slower when the workers ask for it."""
-    from dataclasses import replace
+    """Push documents to a lane, and print their receipt ids.
 
-    from worker.cli.show import plain, print_json
-    from worker.intake.producer import Producer
-    from worker.intake.sources import read_paths
-    from worker.settings import settings
-
+    It slows down when the workers ask for it.
+    """
     config = settings()
     target = lane or config.lane_list[0].name
     submissions = list(read_paths(paths, source=source))
@@ -83,14 +83,11 @@ def _redis(config: Settings, *, wait: bool) -> Iterator[None]:
 
     `wait`: where the embedded Valkey has to be started for it, a worker is too, since nobody else would give the outcomes.
     """
-    from worker.cli.desk import require_folder, writer
-
     if not wait or config.redis_url is not None:
         with writer(config) as client:
             client.ping()
             yield
         return
-    from worker.observe import logs
     from worker.runtime.supervisor import Desk
 
     require_folder(config)

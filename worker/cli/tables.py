@@ -1,15 +1,20 @@
-"""Rich, for texts of others: without markup, and without control characters but its own."""
+"""Tables, problems and consoles by rich, safe for texts of others: no markup, no control characters but rich's own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
-from worker.observe.terminal import printable
+from worker.cli.show import OUTCOMES
+from worker.observe.terminal import plain, printable, unguarded
+
+_STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded": "yellow", "retracted": "yellow"}
 
 
 class TextConsole(Console):
@@ -27,3 +32,43 @@ class TextConsole(Console):
         for segment in super().render(renderable, options):
             is_own = segment.control is not None  # moves the cursor, clears the screen
             yield segment if is_own else Segment(printable(segment.text), segment.style)
+
+
+def console() -> TextConsole:
+    """For messages: stderr."""
+    return _console(sys.stderr)
+
+
+def data_console() -> TextConsole:
+    """For results: stdout."""
+    return _console(sys.stdout)
+
+
+def _console(stream: Any) -> TextConsole:
+    return TextConsole(unguarded(stream))
+
+
+def outcome_table(outcomes: Mapping[str, int]) -> Table:
+    """How many documents had each outcome."""
+    table = Table(title="Outcomes", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("outcome")
+    table.add_column("documents", justify="right")
+    for name in OUTCOMES:
+        count = outcomes.get(name, 0)
+        table.add_row(
+            Text(name, style=_STYLES.get(name, "") if count else "dim"),
+            Text(f"{count:,}", style="" if count else "dim"),
+        )
+    table.add_row(Text("all", style="bold"), Text(f"{sum(outcomes.values()):,}", style="bold"))
+    return table
+
+
+def problem_line(label: str, problem: Mapping[str, Any]) -> Text:
+    """`path:line:column: error code: message`, which editors and people understand. Documents are hostile: no markup."""
+    place = ":".join(str(part) for part in (label, problem.get("line"), problem.get("column")) if part is not None)
+    severity = str(problem["severity"])
+    line = Text(plain(place) + ": ")
+    line.append(severity, style="bold red" if severity == "error" else "yellow")
+    field = f" ({problem['field']})" if problem.get("field") else ""
+    line.append(f" {problem['code']}{plain(field)}: {plain(str(problem['message']))}")
+    return line

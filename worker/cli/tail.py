@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from redis import RedisError
+from rich.text import Text
 
-from worker.cli.exits import Exit, say
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from worker.intake.feed import Told
+from worker.cli.desk import reader
+from worker.cli.exits import say
+from worker.cli.show import OUTCOMES, plain, print_json
+from worker.cli.tables import data_console
+from worker.errors import Exit
+from worker.intake.connect import connect
+from worker.intake.feed import Told, follow, recent
+from worker.settings import settings
 
 _STYLES = {"stored": "green", "updated": "green", "rejected": "bold red", "superseded": "yellow", "retracted": "yellow"}
 
@@ -25,23 +29,16 @@ def register(app: typer.Typer) -> None:
 def tail(
     source: Annotated[str | None, typer.Option(help="only of this source")] = None,
     outcome: Annotated[str | None, typer.Option(help="only this outcome; several: stored,updated")] = None,
-    code: Annotated[str | None, typer.Option(help="only with this problem, errors and warnings alike")] = None,
-    url: Annotated[str | None, typer.Option(help="only with this text in the URL or key")] = None,
-    last: Annotated[
-        int, typer.Option("--last", "-n", min=0, max=100_000, help="begin with so many of those before")
-    ] = 10,
-    seconds: Annotated[float | None, typer.Option(help="end after so long; without, at Ctrl-C")] = None,
+    code: Annotated[str | None, typer.Option(help="only those with this problem code, error or warning")] = None,
+    url: Annotated[str | None, typer.Option(help="only those with this text in the URL or key")] = None,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, max=100_000, help="show the last N outcomes first")] = 10,
+    seconds: Annotated[float | None, typer.Option(help="end after so many seconds; by default at Ctrl-C")] = None,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a document")] = False,
 ) -> int:
-    """Follow what becomes of documents, whichever machine the worker runs on. Ends with Ctrl-C."""
-    from redis import RedisError
+    """Follow the outcomes of documents as they happen.
 
-    from worker.cli.desk import reader
-    from worker.cli.show import OUTCOMES, data_console, print_json
-    from worker.intake.connect import connect
-    from worker.intake.feed import follow, recent
-    from worker.settings import settings
-
+    It shows those of all workers on all machines, until Ctrl-C.
+    """
     outcomes = set(filter(None, (outcome or "").split(",")))
     if not outcomes <= set(OUTCOMES):
         raise typer.BadParameter(f"--outcome is of {', '.join(OUTCOMES)}")
@@ -96,10 +93,6 @@ def tail(
 
 def _line(told: Told) -> Text:
     """`12:00:01 stored     my-crawler  stories/1.md  https://…`; documents are hostile: no markup."""
-    from rich.text import Text
-
-    from worker.cli.show import plain
-
     line = Text(time.strftime("%H:%M:%S ", time.localtime(told.at)), style="")
     line.append(f"{told.outcome:<10} ", style=_STYLES.get(told.outcome, "dim"))
     line.append(plain(told.source))

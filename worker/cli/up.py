@@ -10,7 +10,12 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import Exit, say
+from worker.cli.exits import say
+from worker.errors import Exit
+from worker.observe import logs
+from worker.runtime.ownership import valkey_of
+from worker.runtime.supervisor import Desk
+from worker.settings import settings
 
 _STOP_SECONDS = 10.0
 """How long other commands that use the embedded Valkey keep it from stopping."""
@@ -26,14 +31,11 @@ def up(
         typer.Option(min=0, max=65535, help="also serve the embedded Valkey on this TCP port of 127.0.0.1; 0: do not"),
     ] = 0,
 ) -> int:
-    """Start what is not configured (Valkey, SQLite) and a worker, and serve until stopped (Ctrl-C or SIGTERM).
+    """Serve on this machine with Valkey and SQLite built in.
 
-    With --port every program and user of this machine can read and write what is queued: it is for trying crawlers at home.
+    It starts what is not configured, and a worker, and serves until it is stopped (Ctrl-C or SIGTERM). With --port every
+    program and user of this machine can read and write the queue: use it only to try crawlers.
     """
-    from worker.observe import logs
-    from worker.runtime.supervisor import Desk
-    from worker.settings import settings
-
     config = settings()
     if port and config.redis_url is not None:
         raise typer.BadParameter("--port is for the embedded Valkey, and COPYDESK_REDIS_URL names another server")
@@ -59,8 +61,6 @@ def up(
 
 def _require_free(port: int, data_dir: Path) -> None:
     """Raises a usage error when another program has the port. Where a Valkey of ours has it, its owner is named later."""
-    from worker.runtime.ownership import valkey_of
-
     if valkey_of(data_dir) is not None:
         return
     with socket.socket() as probe:

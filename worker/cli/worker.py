@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from worker.cli.exits import leave
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.interrupts import deferred
+from worker.observe import logs
+from worker.runtime.restarter import SUPERVISOR, Restarter, end_with_supervisor
+from worker.settings import Settings, settings
 
 
 def register(app: typer.Typer) -> None:
@@ -24,22 +28,17 @@ def worker(
     name: Annotated[str, typer.Option(help="the Celery node's name")] = "copydesk@%h",
     strict: Annotated[bool, typer.Option("--strict", help="refuse a Redis that keeps nothing on disk")] = False,
     supervised: Annotated[
-        bool, typer.Option(help="start the worker again when it dies; not where something else does")
+        bool, typer.Option(help="restart the worker when it dies; switch it off where something else restarts it")
     ] = True,
 ) -> int:
-    """Serve the lanes with a Celery prefork pool until stopped. SIGTERM finishes running batches first.
+    """Serve the lanes in production, one worker on each host.
 
-    It refuses servers that would lose documents, and says what to set.
+    It is a Celery prefork pool. SIGTERM finishes running batches first. It refuses servers that would lose documents, and
+    says what to set.
     """
-    from worker.observe import logs
-    from worker.runtime.restarter import SUPERVISOR
-    from worker.settings import settings
-
     config = settings()
     logs.configure_for(config)
     if not supervised:
-        from worker.runtime.restarter import end_with_supervisor
-
         end_with_supervisor()
     if supervised or SUPERVISOR not in os.environ:
         logs.name_unknown_settings()
@@ -47,8 +46,6 @@ def worker(
     if supervised:
         if code := checked():
             return code
-        from worker.runtime.restarter import Restarter
-
         options = ["--name", name, *(["--concurrency", str(concurrency)] if concurrency else [])]
         # The checks are repeated at each start: a server may have come back as another.
         strictly = ["--strict"] if strict else []
@@ -67,7 +64,6 @@ def worker(
 
 def _check_servers(config: Settings, *, strict: bool) -> None:
     from worker.intake.connect import connect
-    from worker.observe import logs
     from worker.operate.checks import enforce
     from worker.store.engine import make_engine
 
@@ -84,12 +80,6 @@ def _begin_in_a_child(work: Callable[[], None]) -> Callable[[], int]:
 
     What the checks load (Alembic above all, 11 MB) would otherwise be in every pool process.
     """
-    import atexit
-    import contextlib
-    import signal
-
-    from worker.interrupts import deferred
-
     with deferred():
         child = os.fork()
         if child:

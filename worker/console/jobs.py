@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from worker.errors import CopydeskError
 from worker.observe.logs import get_logger, mask
 from worker.operate.bulk import Progress
 from worker.store.dead import Filter
@@ -21,7 +22,7 @@ _AT_ONCE = 2
 Doing = Literal["try", "replay"]
 
 
-class Busy(Exception):
+class Busy(CopydeskError):
     """Raised when as many jobs run as may."""
 
 

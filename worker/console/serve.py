@@ -10,12 +10,13 @@ import uvicorn
 from worker.console.app import build
 from worker.console.desk import Desk
 from worker.console.guard import host_name
+from worker.errors import CopydeskError
 from worker.settings import Settings
 
 SHORTEST_TOKEN = 16  # characters
 
 
-class UnsafeConsole(Exception):
+class UnsafeConsole(CopydeskError):
     """Raised when the console would be open to others without a token; the message says what to set."""
 
 

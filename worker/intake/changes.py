@@ -14,8 +14,8 @@ import redis
 
 from schemas.change import Change
 from schemas.receipt import Outcome
+from worker.intake.keys import CHANGE_FEED
 
-FEED = "articles"
 _KEPT = 100_000  # entries; about 20 MB of Redis
 _CHANGING = frozenset({Outcome.STORED, Outcome.UPDATED, Outcome.RETRACTED})
 
@@ -44,7 +44,7 @@ def append(pipe: Any, changes: Iterable[Change]) -> None:
     """Append `changes`, in order, as part of `pipe`."""
     for change in changes:
         fields = {name: str(value) for name, value in change.model_dump(mode="json", exclude_none=True).items()}
-        pipe.xadd(FEED, fields, maxlen=_KEPT, approximate=True)
+        pipe.xadd(CHANGE_FEED, fields, maxlen=_KEPT, approximate=True)
 
 
 def publish(client: redis.Redis, changes: Iterable[Change]) -> None:

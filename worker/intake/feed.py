@@ -16,8 +16,7 @@ from typing import Any
 import redis
 
 from worker.intake.clock import moment
-
-FEED = "copydesk:tail"
+from worker.intake.keys import OUTCOME_FEED
 
 _MOST_ENTRIES = 200
 """Of up to 100 documents each, of about 150 bytes: 3 MB, and at the very most 20."""
@@ -54,12 +53,12 @@ def publish(pipe: Any, *, lane: str, worker: str, rows: Sequence[Row]) -> None:
             for id_, source, outcome, key, url, codes in rows[start : start + _A_ENTRY_HOLDS]
         ]  # fmt: skip
         entry = {"at": f"{time.time():.3f}", "lane": lane, "worker": worker, "told": _encode(part)}
-        pipe.xadd(FEED, entry, maxlen=_MOST_ENTRIES, approximate=True)
+        pipe.xadd(OUTCOME_FEED, entry, maxlen=_MOST_ENTRIES, approximate=True)
 
 
 def recent(client: redis.Redis, most: int) -> tuple[list[Told], str]:
     """The last `most` documents, oldest first, and the place in the feed after them. Raises redis.RedisError."""
-    entries: Any = client.xrevrange(FEED, count=max(1, most))
+    entries: Any = client.xrevrange(OUTCOME_FEED, count=max(1, most))
     if not entries:
         return [], "0"
     last = entries[0][0].decode()
@@ -74,7 +73,7 @@ def follow(client: redis.Redis, after: str, *, block_seconds: float = 2.0) -> It
     """
     while True:
         # Shorter than the socket's time-out, or a quiet feed would look like a lost server.
-        reply: Any = client.xread({FEED: after}, count=50, block=int(block_seconds * 1000))
+        reply: Any = client.xread({OUTCOME_FEED: after}, count=50, block=int(block_seconds * 1000))
         found: list[Told] = []
         for _, entries in reply or ():
             for id_, fields in entries:
@@ -85,7 +84,7 @@ def follow(client: redis.Redis, after: str, *, block_seconds: float = 2.0) -> It
 
 def after(client: redis.Redis, place: str) -> tuple[list[Told], str]:
     """What came after a place in the feed, without waiting, and the place after it. Raises redis.RedisError."""
-    reply: Any = client.xread({FEED: place}, count=_MOST_ENTRIES)
+    reply: Any = client.xread({OUTCOME_FEED: place}, count=_MOST_ENTRIES)
     found: list[Told] = []
     for _, entries in reply or ():
         for id_, fields in entries:

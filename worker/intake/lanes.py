@@ -13,9 +13,7 @@ from typing import Any
 import redis
 
 from worker.intake.clock import moment
-
-PAUSED = "copydesk:lanes:paused"
-RESUMED = "copydesk:lanes:resumed"
+from worker.intake.keys import PAUSED_LANES, RESUMED_LANES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Pause:
 
 def paused(client: redis.Redis) -> dict[str, Pause]:
     """Lane → its pause. Raises redis.RedisError."""
-    found: Any = client.hgetall(PAUSED)
+    found: Any = client.hgetall(PAUSED_LANES)
     pauses = {}
     for lane, value in found.items():
         try:
@@ -47,19 +45,19 @@ def _pause(who: Any, at: Any, why: Any, by: Any = "operator") -> Pause:
 
 def pause(client: redis.Redis, lane: str, found: Pause) -> bool:
     """Pause a lane; False when it was paused already, which then stays as it was. Raises redis.RedisError."""
-    return bool(client.hsetnx(PAUSED, lane, json.dumps(asdict(found))))
+    return bool(client.hsetnx(PAUSED_LANES, lane, json.dumps(asdict(found))))
 
 
 def resume(client: redis.Redis, lane: str) -> bool:
     """Serve a lane again; False when it was not paused. The circuit breaker counts anew from here."""
-    removed: Any = client.hdel(PAUSED, lane)
+    removed: Any = client.hdel(PAUSED_LANES, lane)
     # A server that is full refuses this one; the lane is served all the same.
     with contextlib.suppress(redis.exceptions.OutOfMemoryError):
-        client.hset(RESUMED, lane, client.time()[0])  # as the minutes of the breaker: by the server's clock
+        client.hset(RESUMED_LANES, lane, client.time()[0])  # as the minutes of the breaker: by the server's clock
     return bool(removed)
 
 
 def resumed(client: redis.Redis) -> dict[str, float]:
     """Lane → when it was last resumed, seconds since 1970."""
-    found: Any = client.hgetall(RESUMED)
+    found: Any = client.hgetall(RESUMED_LANES)
     return {lane.decode(): float(at) for lane, at in found.items()}

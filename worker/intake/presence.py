@@ -13,6 +13,8 @@ from typing import Any
 
 import redis
 
+from worker.intake import keys
+
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 10
 """Who has not been heard of for so long is not at work: five beats."""
@@ -21,8 +23,6 @@ MISSED_SECONDS = 600
 
 STATES = ("starting", "consuming", "paused", "waiting-for-store", "waiting-for-redis", "full", "stuck", "stopping")
 
-_INDEX = "copydesk:workers"
-_KEY = "copydesk:worker:"
 _MOST_WORKERS = 1000
 
 # `allow-oom`: who makes room in a server that is full must not fall silent.
@@ -75,10 +75,10 @@ class WorkerState:
 def beat(client: redis.Redis, worker: WorkerState, pipe: Any = None) -> None:
     """Say that `worker` is there; as part of `pipe` where one is given. Raises redis.RedisError."""
     now = worker.beat = time.time()
-    key = _KEY + worker.name
+    key = keys.worker(worker.name)
     with client.pipeline(transaction=False) if pipe is None else _Borrowed(pipe) as chain:
         flat = [part for pair in _to_hash(worker).items() for part in pair]
-        chain.eval(_BEAT, 2, key, _INDEX, SILENT_SECONDS, worker.name, now, now - MISSED_SECONDS, *flat)
+        chain.eval(_BEAT, 2, key, keys.WORKERS, SILENT_SECONDS, worker.name, now, now - MISSED_SECONDS, *flat)
         if pipe is None:
             chain.execute()
 
@@ -86,18 +86,18 @@ def beat(client: redis.Redis, worker: WorkerState, pipe: Any = None) -> None:
 def leave(client: redis.Redis, name: str) -> None:
     """A worker that stops says so, instead of falling silent. Raises redis.RedisError."""
     with client.pipeline(transaction=False) as pipe:
-        pipe.delete(_KEY + name)
-        pipe.zrem(_INDEX, name)
+        pipe.delete(keys.worker(name))
+        pipe.zrem(keys.WORKERS, name)
         pipe.execute()
 
 
 def workers(client: redis.Redis) -> list[WorkerState]:
     """Those at work, by name, in two round trips. Raises redis.RedisError."""
-    index: Any = client.zrange(_INDEX, 0, _MOST_WORKERS - 1)
+    index: Any = client.zrange(keys.WORKERS, 0, _MOST_WORKERS - 1)
     names = sorted(name.decode("utf-8", "replace") for name in index)
     with client.pipeline(transaction=False) as pipe:
         for name in names:
-            pipe.hgetall(_KEY + name)
+            pipe.hgetall(keys.worker(name))
         found = pipe.execute()
     return [_from_hash(fields) for fields in found if fields]
 
@@ -107,7 +107,7 @@ def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str
 
     One whose host has started another since is not missed: it died, and was followed.
     """
-    index: Any = client.zrange(_INDEX, 0, _MOST_WORKERS - 1, withscores=True)
+    index: Any = client.zrange(keys.WORKERS, 0, _MOST_WORKERS - 1, withscores=True)
     there, now = {worker.name for worker in alive}, time.time()
     found = []
     for raw, last in index:

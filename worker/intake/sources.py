@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from worker.errors import CopydeskError
 from worker.intake.submission import Submission
 
 SUFFIXES = frozenset({".md", ".markdown", ".txt"})
 _FIELDS = ("source", "key", "op", "reply_to", "traceparent")
 
 
-class UnreadablePath(Exception):
+class UnreadablePath(CopydeskError):
     """A path that was named cannot be read, or a line of a `.jsonl` file is not of the contract."""
 
 

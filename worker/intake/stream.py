@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 import redis
 
 from schemas.envelope import FIELDS
+from worker.intake import keys
 from worker.intake.clock import Clock, local_clock, server_clock
 from worker.intake.oversized import read_beginning
 
@@ -30,7 +31,6 @@ _ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 DISPATCHED = "dispatched"
 RETURNED = "returned"
 """Holds what was given back because the store could not be used, until it is dispatched again."""
-_PROBE = "copydesk:probe"
 _WHOLE_READINGS = 2
 """Attempts at an oversized entry that read it to its end, for its digest."""
 MOST_DEATHS = 10_000
@@ -105,13 +105,13 @@ class LeaseQueue:
     def __init__(self, client: redis.Redis, lane: str) -> None:
         self.client = client
         self.lane = lane
-        self.counters = f"copydesk:outcomes:{lane}"
-        self.giants = f"copydesk:giants:{lane}"
-        self.deaths = f"copydesk:deaths:{lane}"
+        self.counters = keys.outcomes(lane)
+        self.giants = keys.oversized(lane)
+        self.deaths = keys.deaths(lane)
         """Evidence against documents that end processes, see `worker.intake.deaths`."""
         self.clock: Clock = local_clock
         """The server's time since the first `claim`."""
-        self.aside = f"copydesk:aside:{lane}"
+        self.aside = keys.aside(lane)
         """Where a repair keeps what it has not added again yet; there only while one was interrupted."""
         self._scripts = {
             name: client.register_script(script(name))
@@ -144,8 +144,8 @@ class LeaseQueue:
         `wait_for`: nothing is handed out if it is less than `half` of `most` for want of room, or (`full`) less than `most`
         while something handed out before has not been taken up.
         """
-        keys = [self.lane, self.giants]
-        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, wait_for, keys=keys)
+        names = [self.lane, self.giants]
+        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, wait_for, keys=names)
         entries = tuple((_text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
         return Dispatched(int(reply[0]), int(reply[1]), entries)
 
@@ -201,13 +201,13 @@ class LeaseQueue:
     def settle(self, outcomes: Iterable[tuple[str, str]]) -> list[str]:
         """Remove entries whose outcome is committed; returns those that were still there: nobody else settled them."""
         flat = [part for pair in outcomes for part in pair]
-        keys = [self.lane, self.counters, self.giants]
-        return list(map(_text, self._run("settle", GROUP, *flat, keys=keys))) if flat else []
+        names = [self.lane, self.counters, self.giants]
+        return list(map(_text, self._run("settle", GROUP, *flat, keys=names))) if flat else []
 
     def readd(self, id_: str) -> str | None:
         """Add an entry again under a fresh id, in place of `id_`; None when it is gone. Counted as `readded`."""
-        keys = [self.lane, self.counters, self.giants, readded_key(self.lane)]
-        fresh = self._run("readd", GROUP, id_, FIRST_IDS_KEPT_SECONDS, keys=keys)
+        names = [self.lane, self.counters, self.giants, keys.readded(self.lane)]
+        fresh = self._run("readd", GROUP, id_, FIRST_IDS_KEPT_SECONDS, keys=names)
         return _text(fresh) if fresh else None
 
     def reap(self, *, lease_seconds: float, most: int = 100, whole: bool = False) -> list[tuple[str, int]]:
@@ -223,12 +223,12 @@ class LeaseQueue:
 
     def mind_the_clock(self) -> int:
         """Renew all leases when the server's clock went back; returns how many. To be called about every second."""
-        return int(self._run("clock", GROUP, keys=[self.lane, f"copydesk:clock:{self.lane}"]))
+        return int(self._run("clock", GROUP, keys=[self.lane, keys.clock(self.lane)]))
 
     def state(self) -> LaneState:
         """The lane's figures, all from one moment. For people: with a giant at either end it takes the server a second."""
-        keys = [self.lane, self.counters, self.aside]
-        added, backlog, pending, last, oldest, flat, aside = self._run("state", GROUP, keys=keys)
+        names = [self.lane, self.counters, self.aside]
+        added, backlog, pending, last, oldest, flat, aside = self._run("state", GROUP, keys=names)
         return LaneState(
             name=self.lane,
             added=int(added),
@@ -247,7 +247,7 @@ class LeaseQueue:
 
     def advance(self, id_: str) -> bool:
         """Make the next id larger than `id_`: a server that lost its data must not hand out ids used before."""
-        if id_key(_text(self._run("last_id", _PROBE))) >= id_key(id_):
+        if id_key(_text(self._run("last_id", keys.PROBE_GROUP))) >= id_key(id_):
             return False
         self.client.execute_command("XSETID", self.lane, id_)  # type: ignore[no-untyped-call]  # redis-py has no xsetid
         return True
@@ -272,14 +272,9 @@ def script(name: str) -> str:
     return "\n".join((first, (folder / "fields.lua").read_text("utf-8"), rest))
 
 
-def readded_key(lane: str) -> str:
-    """A hash: the id of an entry that was added again → the id that its producer was given."""
-    return f"copydesk:readded:{lane}"
-
-
 def first_ids(client: redis.Redis, lane: str, ids: Sequence[str]) -> dict[str, str]:
     """Of those of `ids` that were added again: the ids that their producers know. Raises redis.RedisError."""
-    found: Any = client.hmget(readded_key(lane), ids) if ids else []
+    found: Any = client.hmget(keys.readded(lane), ids) if ids else []
     return {id_: _text(first) for id_, first in zip(ids, found, strict=True) if first is not None}
 
 

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from schemas.problem import Problem
 from schemas.receipt import Receipt
+from worker.errors import CopydeskError, Exit
+from worker.intake import keys
 
 TOKEN_SECONDS = 600
 """How long the server remembers a token; far longer than any retry, so that a late one is recognised too."""
@@ -21,11 +23,13 @@ CHUNK_BYTES = 4 << 20
 _RECEIPTS_KEPT = 20_000
 
 
-class SubmissionUnsure(Exception):
+class SubmissionUnsure(CopydeskError):
     """The server did not answer within the producer's patience: the documents may be on the lane, or not.
 
     Asking again with the same `once` within ten minutes settles it, and cannot double them.
     """
+
+    exit_code = Exit.UNREACHABLE
 
     def __init__(self, once: str, submissions: Sequence[Submission], cause: Exception) -> None:
         why = f"{cause} (a worker loads it when it starts)" if is_unknown_function(cause) else str(cause)
@@ -69,7 +73,7 @@ class Sender:
         """By default its name is the user of the URL, as the ACL file asks for, else the source."""
         user = unquote(urlsplit(url).username or "") if "://" in url else ""
         chosen = re.sub(r"[^A-Za-z0-9_.-]", "-", name or user or source or "anyone")[:60]
-        return cls(lane, source, chosen, f"replies:{chosen}:{uuid.uuid4().hex}" if receipts else None)
+        return cls(lane, source, chosen, keys.replies(chosen, uuid.uuid4().hex) if receipts else None)
 
     def token(self) -> str:
         return uuid.uuid4().hex
@@ -84,7 +88,7 @@ class Sender:
 
     def call(self, once: str, submissions: Sequence[Submission]) -> list[Any]:
         """The arguments of the stored function: one key, then the lane and the documents."""
-        arguments: list[Any] = [1, f"once:{self.name}:{once}", self.lane, TOKEN_SECONDS]
+        arguments: list[Any] = [1, keys.token(self.name, once), self.lane, TOKEN_SECONDS]
         for submission in submissions:
             flat = [part for pair in submission.fields().items() for part in pair]
             arguments += [len(flat), *flat]
@@ -92,7 +96,7 @@ class Sender:
 
     def slow_down_keys(self) -> list[str]:
         """The lane's own, and the whole desk's for a worker that serves no such lane."""
-        return [f"copydesk:slow-down:{self.lane}", "copydesk:slow-down"]
+        return [keys.slow_down(self.lane), keys.SLOW_DOWN]
 
 
 def chunks(submissions: Iterable[Submission]) -> Iterator[list[Submission]]:

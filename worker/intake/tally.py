@@ -14,13 +14,14 @@ from typing import Any
 
 import redis
 
+from worker.intake import keys
+
 OTHER = "(other)"
 """Stands for the sources that no longer found room in a minute."""
 
 WAIT_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 14_400)
 """Seconds. What waits longer is counted in a last place after these."""
 
-_KEY = "copydesk:tally:"
 _KEPT_SECONDS = 25 * 3600
 _MOST_FIELDS = 500
 _LONGEST_SOURCE = 64  # characters; longer names are told by their beginning
@@ -113,18 +114,18 @@ class Tally:
             rows.append((_field("s", lane, stage), _field("s", lane, stage), round(spent)))
         if rows:
             flat = [part for row in rows for part in row]
-            self._eval(pipe, _ADD, 1, _KEY, _KEPT_SECONDS, _MOST_FIELDS, *flat)
+            self._eval(pipe, _ADD, 1, keys.MINUTES, _KEPT_SECONDS, _MOST_FIELDS, *flat)
 
     def restarted(self, part: str) -> None:
         """Count that a watchdog restarted a part of its worker; trouble is swallowed."""
         name = _field("r", part)
-        self._eval(None, _ADD, 1, _KEY, _KEPT_SECONDS, _MOST_FIELDS, name, name, 1)
+        self._eval(None, _ADD, 1, keys.MINUTES, _KEPT_SECONDS, _MOST_FIELDS, name, name, 1)
 
     def sample(self, added: dict[str, int], pipe: Any = None) -> None:
         """Note how many entries each lane has ever had; called every few seconds."""
         if added:
             flat = [part for lane, count in added.items() for part in (_field("a", lane), count)]
-            self._eval(pipe, _SAMPLE, 1, _KEY, _KEPT_SECONDS, *flat)
+            self._eval(pipe, _SAMPLE, 1, keys.MINUTES, _KEPT_SECONDS, *flat)
 
     def window(self, minutes: int, *, now: float | None = None) -> list[Minute]:
         """The last `minutes`, the current one included, oldest first; a minute without work is an empty row."""
@@ -132,7 +133,7 @@ class Tally:
         wanted = range(last - minutes + 1, last + 1)
         with self._client.pipeline(transaction=False) as pipe:
             for minute in wanted:
-                pipe.hgetall(f"{_KEY}{minute}")
+                pipe.hgetall(keys.minute(minute))
             return [_minute(number, found) for number, found in zip(wanted, pipe.execute(), strict=True)]
 
     def _eval(self, pipe: Any, *args: Any) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import redis
 
+from worker.intake import keys
 from worker.intake.submission import TOKEN_SECONDS
 
-_CURSOR = "copydesk:tokens:cursor"
 _PAGE = 1000
 _MOST_PAGES = 100
 """Pages of the keyspace in one go; the next goes on where it ended."""
@@ -16,20 +16,20 @@ _MOST_PAGES = 100
 
 def remove_lasting_tokens(client: redis.Redis) -> int:
     """Remove the tokens without an expiry, and with a longer one than ours; returns how many. Raises redis.RedisError."""
-    cursor, removed = int(client.get(_CURSOR) or 0), 0
+    cursor, removed = int(client.get(keys.TOKEN_CURSOR) or 0), 0
     for _ in range(_MOST_PAGES):
-        found: Any = client.scan(cursor, match="once:*", count=_PAGE)
-        cursor, keys = found
-        if keys:
+        found: Any = client.scan(cursor, match=f"{keys.TOKENS}*", count=_PAGE)
+        cursor, page = found
+        if page:
             with client.pipeline(transaction=False) as pipe:
-                for key in keys:
+                for key in page:
                     pipe.ttl(key)
                 lasting = [
-                    key for key, ttl in zip(keys, pipe.execute(), strict=True) if ttl == -1 or ttl > TOKEN_SECONDS
+                    key for key, ttl in zip(page, pipe.execute(), strict=True) if ttl == -1 or ttl > TOKEN_SECONDS
                 ]
             if lasting:
                 removed += int(client.unlink(*lasting))
         if cursor == 0:
             break
-    client.set(_CURSOR, cursor)
+    client.set(keys.TOKEN_CURSOR, cursor)
     return removed

@@ -8,6 +8,7 @@ from typing import Any
 import redis
 from sqlalchemy import Connection, Engine
 
+from worker.errors import CopydeskError, Exit
 from worker.store import migrate
 
 OLDEST_REDIS = (7, 0)
@@ -24,8 +25,10 @@ class Findings:
     warned: list[str] = field(default_factory=list)
 
 
-class ServerUnfit(Exception):
+class ServerUnfit(CopydeskError):
     """Raised when a server must not be used as it is; the message says what to set."""
+
+    exit_code = Exit.UNSOUND
 
 
 def check_redis(client: redis.Redis, findings: Findings) -> None:

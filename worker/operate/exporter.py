@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from worker.intake import keys
 from worker.intake.presence import workers
 from worker.intake.stream import LeaseQueue, id_key
 from worker.intake.tally import OTHER, WAIT_BOUNDS, Minute, Tally
@@ -138,7 +139,7 @@ class CopydeskCollector(Collector):
             found["copydesk_added_total"][label] = state.added
             for outcome, count in state.outcomes.items():
                 found["copydesk_outcomes_total"][lane.name, outcome] = count
-        names: Any = self._client.hkeys("copydesk:lanes:paused")
+        names: Any = self._client.hkeys(keys.PAUSED_LANES)
         paused = {name.decode("utf-8", "replace") for name in names}
         for lane in self._config.lane_list:
             found["copydesk_lane_paused"][lane.name,] = int(lane.name in paused)

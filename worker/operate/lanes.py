@@ -13,6 +13,7 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from worker.intake import keys
 from worker.intake.stream import (
     AHEAD_SECONDS,
     FIRST_IDS_KEPT_SECONDS,
@@ -20,7 +21,6 @@ from worker.intake.stream import (
     LaneState,
     LeaseQueue,
     id_key,
-    readded_key,
     script,
 )
 from worker.store.read import highest_id
@@ -110,6 +110,6 @@ def repair(queue: LeaseQueue) -> Repair:
     """
     limit = server_ms(queue.client) + AHEAD_SECONDS * 1000
     run = queue.client.register_script(script("repair"))
-    keys = [queue.lane, queue.counters, queue.aside, readded_key(queue.lane)]
-    moved, gone = run(keys=keys, args=[GROUP, limit, FIRST_IDS_KEPT_SECONDS])
+    names = [queue.lane, queue.counters, queue.aside, keys.readded(queue.lane)]
+    moved, gone = run(keys=names, args=[GROUP, limit, FIRST_IDS_KEPT_SECONDS])
     return Repair(int(moved), max(0, int(gone)))

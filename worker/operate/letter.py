@@ -13,13 +13,14 @@ from schemas.codes import WORKER_CODES
 from schemas.problem import Problem
 from worker.document.limits import Limits
 from worker.document.validate import read
+from worker.errors import CopydeskError
 from worker.operate.hidden import Shown, show
 from worker.operate.replay import can_be_replayed, document_of, replay
 from worker.store import dead
 from worker.store.engine import writing
 
 
-class LetterChanged(Exception):
+class LetterChanged(CopydeskError):
     """Raised when a dead letter is not (any more) as whoever mends it saw it; the message says what it is now."""
 
 

@@ -17,6 +17,7 @@ from schemas.codes import WORKER_CODES
 from schemas.problem import Severity
 from worker.document.limits import Limits
 from worker.document.validate import read
+from worker.errors import CopydeskError
 from worker.operate.replay import can_be_replayed, letters, operator, replay
 from worker.store import dead
 from worker.store.engine import writing
@@ -28,7 +29,7 @@ _PAGE = 200
 _PROGRAM_SECONDS = 30.0
 
 
-class ChangeFailed(Exception):
+class ChangeFailed(CopydeskError):
     """Raised when a change cannot be made to a document; the message says why."""
 
 

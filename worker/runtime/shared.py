@@ -10,6 +10,7 @@ from types import TracebackType
 
 import redis
 
+from worker.errors import CopydeskError
 from worker.intake.connect import connect
 from worker.interrupts import deferred, was_received
 from worker.observe.logs import get_logger
@@ -25,7 +26,7 @@ _INTERRUPTED_SECONDS = 10.0
 """After Ctrl-C a command waits no longer for other commands that use its Valkey."""
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(CopydeskError):
     """Raised when another process owns the embedded servers of this directory."""
 
 

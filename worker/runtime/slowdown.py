@@ -11,14 +11,13 @@ from typing import Any
 
 import redis
 
+from worker.intake import keys
 from worker.intake.backpressure import Load, Thresholds, slow_down
 from worker.intake.stream import LeaseQueue, id_key
 from worker.settings import INTERNAL_LANE, Settings
 
-KEY = "copydesk:slow-down"
 _SAY = "#!lua flags=allow-oom\nredis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])"
 """Small, and most needed when the server is full."""
-TROUBLE = "copydesk:store-trouble"
 _KEPT_SECONDS = 8  # some missed turns; short, so that its absence is news
 _TROUBLE_SECONDS = 5  # more than two beats, so that it does not flicker
 
@@ -35,10 +34,10 @@ class SlowDown:
     def update(self, queues: Iterable[LeaseQueue], *, trouble: bool = False) -> None:
         """`trouble`: this worker cannot take documents; the others hear of it for seconds. Raises redis.RedisError."""
         lanes = [queue for queue in queues if queue.lane != INTERNAL_LANE]
-        keys = [f"{KEY}:{queue.lane}" for queue in lanes]
+        by_lane = [keys.slow_down(queue.lane) for queue in lanes]
         if trouble:
-            self._client.eval(_SAY, 1, TROUBLE, "1", _TROUBLE_SECONDS)
-        found: Any = self._client.mget([TROUBLE, *keys])
+            self._client.eval(_SAY, 1, keys.STORE_TROUBLE, "1", _TROUBLE_SECONDS)
+        found: Any = self._client.mget([keys.STORE_TROUBLE, *by_lane])
         seconds, clock = self._client.time()
         now = seconds + clock / 1e6  # the server's, as the ids are
         waits = []
@@ -48,6 +47,6 @@ class SlowDown:
             load = Load(state.backlog, max(oldest, 0.0), trouble=found[0] is not None)
             waits.append(slow_down(load, float(before or 0), self._limits))
         with self._client.pipeline(transaction=True) as pipe:
-            for key, wait in zip((*keys, KEY), (*waits, max(waits, default=0.0)), strict=True):
+            for key, wait in zip((*by_lane, keys.SLOW_DOWN), (*waits, max(waits, default=0.0)), strict=True):
                 pipe.eval(_SAY, 1, key, f"{wait:g}", _KEPT_SECONDS)
             pipe.execute()

@@ -9,6 +9,7 @@ from typing import Any
 import redis
 from celery import bootsteps
 
+from worker.intake import keys
 from worker.intake.connect import connect
 from worker.intake.stream import LeaseQueue, id_key
 from worker.intake.tally import Minute, Tally
@@ -77,7 +78,7 @@ def say(client: redis.Redis, lanes: list[str], *, now: float) -> bool:
     redis.RedisError.
     """
     minute = int(now // 60) - 1
-    if not client.set(f"copydesk:summary:{minute}", b"said", nx=True, ex=300):
+    if not client.set(keys.summary(minute), b"said", nx=True, ex=300):
         return False
     earlier, before, last = Tally(client).window(3, now=minute * 60)
     found = flow([last], before, seconds=60)

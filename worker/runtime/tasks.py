@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.problem import Problem, problem
 from worker.document.limits import Limits
 from worker.enrich.heat import AllRules, parse_rules
+from worker.intake import keys
 from worker.intake.connect import connect
 from worker.intake.deaths import Deaths, sentence
 from worker.intake.stream import Claimed, LeaseQueue
@@ -225,7 +226,7 @@ def maintain(resume: str | None = None) -> None:
     """Hourly, whichever worker asks first: let go of what nothing needs any more, for a part of the time limit; then it
     sends itself on with the place where it goes on. A lost message costs an hour.
     """
-    if resume is None and not _client().set("copydesk:maintained", worker_name(), nx=True, ex=MAINTAIN_EVERY_SECONDS):
+    if resume is None and not _client().set(keys.MAINTAINED, worker_name(), nx=True, ex=MAINTAIN_EVERY_SECONDS):
         return
     gone: Counter[str] = Counter()
     if resume is None and (tokens := remove_lasting_tokens(_client())):

@@ -11,12 +11,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 
+from worker.errors import CopydeskError, Exit
 from worker.settings import Settings
 from worker.store.engine import enter_writer, make_engine, unhurried, writer
 
 
-class ForeignDatabase(Exception):
+class ForeignDatabase(CopydeskError):
     """Raised when the database is not this version's to upgrade; nothing was changed."""
+
+    exit_code = Exit.UNSOUND
 
 
 def _config(connection: Connection | None = None) -> Config:

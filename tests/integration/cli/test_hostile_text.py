@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tests.integration.store.desk import work
 from worker.cli import app
-from worker.cli.exits import Exit
+from worker.errors import Exit
 from worker.intake import feed
-from worker.intake.lanes import PAUSED
+from worker.intake.keys import PAUSED_LANES
 from worker.intake.stream import Claimed, LeaseQueue
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import dead
@@ -98,7 +98,7 @@ def plant(desk, client, texts):
     with engine.begin() as connection:
         for letter in dead.find(connection, dead.Filter(source=None))[:1]:
             dead.record(connection, letter.id, "failed", who.replace("\0", "")[:100], reason=reason.replace("\0", ""))
-    client.hset(PAUSED, lane, json.dumps({"who": who, "at": 1.0, "why": reason, "by": "operator"}))
+    client.hset(PAUSED_LANES, lane, json.dumps({"who": who, "at": 1.0, "why": reason, "by": "operator"}))
     row = ("1-0", source, "rejected", key, title, [title])
     feed.publish(client, lane=lane, worker=who, rows=[row])
     engine.dispose()

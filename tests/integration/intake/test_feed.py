@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import redis
 
-from worker.intake.feed import FEED, Told, follow, publish, recent
+from worker.intake.feed import Told, follow, publish, recent
+from worker.intake.keys import OUTCOME_FEED as FEED
 
 
 def row(n, **changes):

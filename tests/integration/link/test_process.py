@@ -27,7 +27,7 @@ from tests.integration.link.newsroom import (
     store,
 )
 from tests.servers import ROOT, environment, until
-from worker.intake.changes import FEED
+from worker.intake.keys import CHANGE_FEED as FEED
 from worker.link.process import LinkLoop
 from worker.settings import Settings
 from worker.store import linking

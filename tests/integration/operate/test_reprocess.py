@@ -10,7 +10,7 @@ from tests.integration.store.histories import Put, Reference
 from tests.integration.store.snapshot import snapshot
 from worker.document.limits import Limits
 from worker.intake.stream import LeaseQueue
-from worker.operate.reprocess import Filter, count, forecast, reprocess
+from worker.operate.reprocess import Filter, ReprocessStalled, count, forecast, reprocess
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store.engine import make_engine
 from worker.store.migrate import upgrade
@@ -104,7 +104,7 @@ def test_what_is_up_to_date_is_unchanged_and_counted_apart(engine, redis_client,
 def test_a_document_that_changed_meanwhile_wins(engine, redis_client):
     client, sent = redis_client, []
     queue = LeaseQueue(client, INTERNAL_LANE)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(ReprocessStalled):
         reprocess(engine, client, Filter(url="https://site2.example/story"), patience=0)
     work(engine, "documents", [entry(9, put(2, title="Newer"))])
     expected = told(engine)

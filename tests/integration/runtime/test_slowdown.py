@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from worker.intake.keys import SLOW_DOWN as KEY
 from worker.intake.stream import LeaseQueue
-from worker.runtime.slowdown import KEY, SlowDown
+from worker.runtime.slowdown import SlowDown
 from worker.settings import Settings
 
 

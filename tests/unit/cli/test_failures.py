@@ -9,7 +9,7 @@ import pytest
 
 from tests.servers import Valkey
 from worker.cli import app as main
-from worker.cli.exits import Exit
+from worker.errors import Exit
 from worker.settings import settings
 
 NOWHERE = "redis://:hunter2@127.0.0.1:1/0"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
 
 from tests.servers import ROOT
+from worker.cli.app import COMMANDS as ENTRIES
 from worker.cli.app import app
 
 # These act, serve or are followed by eye; what they say is no data.
@@ -77,14 +80,140 @@ def test_acting_commands_exist():
     assert set(COMMANDS) >= ACTING
 
 
-def test_completion_names_the_commands():
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
+def copydesk(*arguments, then="", **settings):
+    """Run `copydesk` in an interpreter of its own, which prints what `then` says at its end."""
+    script = (
+        "import atexit, sys; sys.argv = ['copydesk', *sys.argv[1:]]; "
+        f"atexit.register(lambda: {then or None}); from worker.cli.main import main; main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **settings}
+    return subprocess.run([sys.executable, "-c", script, *arguments], env=environment, capture_output=True, text=True,
+                          check=False, timeout=120)  # fmt: skip
+
+
+LOADED = "print('LOADED', *[name for name in sys.modules if name.startswith('worker.')], file=sys.stderr)"
+CHEAP = {"main", "app", "exits", "groups"}
+
+
+def loaded(run):
+    """The modules of commands that were loaded."""
+    (line,) = [line for line in run.stderr.splitlines() if line.startswith("LOADED")]
+    return {name.split(".")[2] for name in line.split() if name.startswith("worker.cli.")} - CHEAP
+
+
+def completion(words):
+    return {
         "_COPYDESK_COMPLETE": "complete_bash",
-        "COMP_WORDS": "copydesk s",
-        "COMP_CWORD": "1",
+        "COMP_WORDS": f"copydesk {words}",
+        "COMP_CWORD": str(len(words.split(" "))),
     }
-    run = subprocess.run([sys.executable, "-c", "import sys; sys.argv = ['copydesk']; from worker.cli.main import main; main()"], env=environment, capture_output=True, text=True,
-                         check=False, timeout=120)  # fmt: skip
-    assert {"status", "sources", "submit"} <= set(run.stdout.split()), run.stdout + run.stderr
+
+
+def test_completion_names_the_commands_and_loads_none():
+    run = copydesk(then=LOADED, **completion("s"))
+    assert set(run.stdout.split()) == {"status", "sources", "submit", "stories", "similar", "schema"}, run.stderr
+    assert loaded(run) == set()
+
+
+def test_completion_names_the_options_of_the_program():
+    assert "--version" in copydesk(**completion("--v")).stdout.split()
+
+
+@pytest.mark.parametrize(("words", "expected"), [
+    ("status --w", {"--watch", "--wait-drained"}), ("lane re", {"resume", "repair"}), ("dead mend --rep", {"--replace"}),
+])  # fmt: skip
+def test_completion_knows_the_options_and_commands_of_a_command(words, expected):
+    assert set(copydesk(**completion(words)).stdout.split()) == expected
+
+
+def test_the_help_shows_each_command_with_its_whole_summary_in_80_columns_and_loads_none():
+    run = copydesk("--help", then=LOADED)
+    assert run.returncode == 0, run.stderr
+    lines = [line.split(maxsplit=1) for line in run.stdout.splitlines()]
+    for entry in ENTRIES:
+        assert [entry.name, entry.summary] in lines
+        assert f"{entry.panel}:" in run.stdout
+    assert max(map(len, run.stdout.splitlines())) <= 80
+    assert "…" not in run.stdout
+    assert "..." not in run.stdout.replace("[ARGS]...", "")
+    assert loaded(run) == set()
+
+
+def test_a_narrow_terminal_wraps_the_summaries_and_cuts_none():
+    said = " ".join(copydesk("--help", COLUMNS="45").stdout.split())
+    for entry in ENTRIES:
+        assert f"{entry.name} {entry.summary}" in said
+
+
+@pytest.mark.parametrize("group", sorted({name.split()[0] for name in COMMANDS if " " in name}))
+def test_the_help_of_a_group_shows_the_whole_first_sentence_of_its_commands(group):
+    said = " ".join(copydesk(group, "--help").stdout.split())
+    for name, command in COMMANDS.items():
+        if name.startswith(f"{group} "):
+            assert f"{name.split()[1]} {' '.join(command.help.partition(chr(10) * 2)[0].split())}" in said
+
+
+def test_only_the_command_that_is_called_is_loaded():
+    run = copydesk("check", "--help", then=LOADED)
+    assert run.returncode == 0, run.stderr
+    assert loaded(run) == {"check", "options", "show"}
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_its_help_begins_with_its_summary(entry):
+    assert typer.main.get_command(app).commands[entry.name].help.startswith(entry.summary)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_its_first_paragraph_is_one_short_sentence(name):
+    first = COMMANDS[name].help.partition("\n\n")[0]
+    assert first.endswith(".")
+    assert len(first) <= 75
+
+
+def test_the_version_is_that_of_the_package():
+    from importlib import metadata
+
+    run = copydesk("--version")
+    assert (run.returncode, run.stdout) == (0, f"copydesk {metadata.version('copydesk')}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"), [("sttus", "status"), ("reproces", "reprocess"), ("lane pase", "pause"), ("dead ls", "list")]
+)
+def test_a_misspelt_command_is_answered_with_the_nearest(words, meant):
+    run = copydesk(*words.split())
+    assert run.returncode == 2
+    assert f"'{meant}'" in run.stderr
+
+
+# Each has its reason beside the import: signals first, a probe that must answer within 3 s, memory of pool processes,
+# an extra that may be missing, or a path that few take.
+IMPORTS_INSIDE = {
+    "main": 3,
+    "app": 2,
+    "status": 10,
+    "audit": 3,
+    "desk": 3,
+    "worker": 5,
+    "console": 1,
+    "failures": 4,
+    "submit": 1,
+}
+
+
+def test_modules_of_commands_import_at_their_top():
+    found = {}
+    for path in sorted((Path(ROOT) / "worker" / "cli").glob("*.py")):
+        functions = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.FunctionDef)]
+        inside = {
+            node.lineno
+            for function in functions
+            for node in ast.walk(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        }
+        if inside:
+            found[path.stem] = len(inside)
+    assert set(found) <= set(IMPORTS_INSIDE)
+    assert all(count <= IMPORTS_INSIDE[name] for name, count in found.items()), found
+    assert sum(found.values()) < 40

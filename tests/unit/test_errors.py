@@ -1,0 +1,91 @@
+"""Every exception that a user can see derives from one root, which says with what code a command ends."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import worker
+from worker.cli.failures import explain_failure
+from worker.errors import CopydeskError, Exit
+
+SOURCE = Path(worker.__file__).parent
+# Caught where they are raised or in the module that calls it: no user sees their message.
+INTERNAL = {"NoLongerLeader", "Stop", "Refused", "_NotReadable"}
+CODES = {
+    "AlreadyRunning": Exit.USAGE,
+    "Busy": Exit.USAGE,
+    "ChangeFailed": Exit.USAGE,
+    "EmbeddedServerError": Exit.UNREACHABLE,
+    "ForeignDatabase": Exit.UNSOUND,
+    "LetterChanged": Exit.USAGE,
+    "NoDesk": Exit.UNREACHABLE,
+    "ReprocessStalled": Exit.TIMED_OUT,
+    "ServerUnfit": Exit.UNSOUND,
+    "SubmissionUnsure": Exit.UNREACHABLE,
+    "UnreadablePath": Exit.USAGE,
+    "UnsafeConsole": Exit.USAGE,
+    "UnsafeFolder": Exit.UNREACHABLE,
+}
+
+
+def exceptions_by_base():
+    """(base, name, module) of each class in the source whose base reads like an exception."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for base in node.bases if isinstance(node, ast.ClassDef) else ():
+                name = ast.unparse(base).rpartition(".")[2]
+                if name.endswith(("Error", "Exception")):
+                    yield name, node.name, ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+
+
+def test_every_exception_has_the_root_or_is_internal():
+    other = {name for base, name, _ in exceptions_by_base() if base != "CopydeskError"}
+    assert other - {"CopydeskError"} == INTERNAL
+
+
+def test_each_has_its_exit_code():
+    found = {
+        name: getattr(__import__(module, fromlist=[name]), name).exit_code
+        for base, name, module in exceptions_by_base()
+        if base == "CopydeskError"
+    }
+    assert found == CODES
+
+
+@pytest.mark.parametrize("code", Exit)
+def test_a_command_prints_the_message_and_ends_with_the_code_of_the_class(capsys, code):
+    class Broken(CopydeskError):
+        exit_code = code
+
+    assert explain_failure(Broken("the door is locked: find the key of redis://:hunter2@host")) == code
+    said = capsys.readouterr().err
+    assert said.startswith("copydesk: the door is locked")
+    assert "Traceback" not in said
+    assert "hunter2" not in said
+
+
+def test_a_class_of_a_library_is_told_by_its_class_and_not_by_its_name(capsys):
+    class ValidationError(Exception):
+        """Named as pydantic's, and a bug."""
+
+    class NoDesk(Exception):
+        """Named as one of ours, and a bug."""
+
+    for bug in (ValidationError("x"), NoDesk("x")):
+        with pytest.raises(type(bug)) as raised:
+            raise bug
+        assert explain_failure(raised.value) == Exit.REJECTED
+        assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_class_derived_from_a_library_s_is_told_as_that(capsys):
+    import redis
+
+    class Ours(redis.ConnectionError):
+        pass
+
+    assert explain_failure(Ours("no route")) == Exit.UNREACHABLE
+    assert "Traceback" not in capsys.readouterr().err

@@ -1,0 +1,44 @@
+"""Which dead letters a command is about: the options that several commands have, and the filter that they make."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from sqlalchemy import Engine
+
+from worker.cli.desk import open_store
+from worker.settings import settings
+from worker.store.dead import Filter
+
+Ids = Annotated[list[int] | None, typer.Argument(help="dead letters by number; none: all that match")]
+Source = Annotated[str | None, typer.Option(help="only of this source")]
+Code = Annotated[str | None, typer.Option(help="only with this code")]
+Since = Annotated[str | None, typer.Option(help="only later than: 2h, 3d, or a time such as 2026-01-31T12:00")]
+Text = Annotated[str | None, typer.Option(help="only with this text in the key, the receipt id or the problems")]
+Yes = Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")]
+Json = Annotated[bool, typer.Option("--json", help="JSON lines")]
+
+
+def dead_store() -> Engine:
+    return open_store(settings())
+
+
+def dead_filter(
+    ids: list[int] | None, source: str | None, code: str | None, since: str | None, text: str | None
+) -> Filter:
+    return Filter(ids=tuple(ids or ()), source=source, code=code, since=_time(since), text=text)
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    try:
+        if text[-1:] in units:
+            return datetime.now(UTC) - timedelta(**{units[text[-1]]: float(text[:-1])})
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"{text!r} is neither an age (90m, 2h, 3d) nor a time") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
