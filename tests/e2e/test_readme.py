@@ -20,7 +20,9 @@ from tests.servers import ROOT, environment, processes_naming
 
 PAGES = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "worker/deploy/OPERATING.md")}
 """The pages whose blocks are run, in this order: a later page uses what an earlier one has started."""
-LINKING_PAGES = {name: (ROOT / name).read_text("utf-8") for name in (*PAGES, "worker/deploy/PROMISES.md", "tests/README.md")}
+LINKING_PAGES = {
+    name: (ROOT / name).read_text("utf-8") for name in (*PAGES, "worker/deploy/PROMISES.md", "tests/README.md")
+}
 WORDS_OF_THE_README = 1_200
 
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/copydesk ingest schemas/examples/valid"
