@@ -68,6 +68,11 @@ FIELDS: dict[str, str] = {
     "attempt": "which try this is",
     "worker": "host and process",
     "error": "what the server or library said, without credentials",
+    "pid": "the process id of the embedded Valkey",
+    "valkey": "the process id of a Valkey that an earlier command left running",
+    "users": "the process ids of the commands that use the embedded Valkey",
+    "file": "the append-only file that was cut",
+    "copy": "where the file is kept as it was before",
     "page": "the path of a page of the console",
     "action": "what an operator asked for in the console",
     "client": "the address from which somebody asked",
@@ -160,10 +165,10 @@ def configure_for(settings: Settings, *, level: str | None = None) -> None:
 
 
 def name_unknown_settings() -> None:
-    """Log a warning for each variable that looks like a setting and is none."""
-    for sentence in unknown_settings(os.environ):
-        # Each is an event of its own, or all but the first would be left out as repeats.
-        get_logger("worker").warning(sentence)
+    """Log one warning that names all variables that look like a setting and are none."""
+    if sentences := unknown_settings(os.environ):
+        # One line: several lines of the same event would be suppressed as repeats.
+        get_logger("worker").warning("Unknown settings", error=" ".join(sentences), next="remove or correct them")
 
 
 def line(event: str, *, logger: str, form: str, stream: Any) -> str:
