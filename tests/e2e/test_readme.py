@@ -1,4 +1,5 @@
-"""Every command of the README is run: here, in its order, in a fresh copy; or by the test that the table names."""
+"""Every command of the README and of the pages that continue it is run: here in order, in a fresh copy, or by the test that
+the table `ELSEWHERE` names."""
 
 from __future__ import annotations
 
@@ -10,13 +11,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.servers import ROOT, environment, processes_naming
 
-README = (ROOT / "README.md").read_text("utf-8")
+PAGES = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "worker/deploy/OPERATING.md")}
+"""The pages whose blocks are run, in this order: a later page uses what an earlier one has started."""
+LINKING_PAGES = {
+    name: (ROOT / name).read_text("utf-8") for name in (*PAGES, "worker/deploy/PROMISES.md", "tests/README.md")
+}
+WORDS_OF_THE_README = 1_200
 
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/copydesk ingest schemas/examples/valid"
 UP = "copydesk up"
@@ -40,7 +47,9 @@ ELSEWHERE = {
 
 
 def blocks() -> list[tuple[str, str]]:
-    return re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    """Return (language, text) of each block, page by page."""
+    pattern = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return [block for page in PAGES.values() for block in pattern.findall(page)]
 
 
 def commands(text: str) -> list[str]:
@@ -50,12 +59,16 @@ def commands(text: str) -> list[str]:
 
 def test_every_block_is_of_a_kind_that_is_tried():
     assert {kind for kind, _ in blocks()} <= {"sh", "python", "text"}
-    assert "\n    $ " not in README
+    assert not any("\n    $ " in page for page in PAGES.values())
+
+
+def test_the_readme_is_short():
+    assert len(PAGES["README.md"].split()) <= WORDS_OF_THE_README
 
 
 def test_what_is_run_elsewhere_is():
     mentioned = [command for kind, text in blocks() if kind == "sh" for command in commands(text)]
-    assert set(ELSEWHERE) <= set(mentioned), "the table names what the README no longer has"
+    assert set(ELSEWHERE) <= set(mentioned), "the table names a command that is on no page"
     for place in ELSEWHERE.values():
         path, _, name = place.partition("::")
         text = (ROOT / path).read_text("utf-8")
@@ -69,9 +82,21 @@ def test_the_two_commands_of_a_newcomer_are_each_one_line():
     assert "\n" not in found[0] + found[1]
 
 
-def test_what_it_links_to_is_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
+@pytest.mark.parametrize("name", LINKING_PAGES)
+def test_every_link_leads_to_a_file(name):
+    for target in re.findall(r"\]\(([^)#]+)", LINKING_PAGES[name]):
+        assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists(), target
+
+
+def test_the_commands_for_tests_and_measurements_name_what_exists():
+    """They take minutes to hours, so they are not run here."""
+    text = "\n".join(LINKING_PAGES.values())
+    modules = set(re.findall(r"python -m ([\w.]+)", text))
+    paths = set(re.findall(r"pytest (?:-m long )?(tests/[\w/.]+)", text))
+    assert {"tests.faults.soak", "tests.benchmarks"} <= modules
+    assert [module for module in modules if find_spec(module) is None] == []
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 @pytest.fixture

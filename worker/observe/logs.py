@@ -66,14 +66,13 @@ FIELDS: dict[str, str] = {
     "left_out": "how many lines like this one were not written in the minute before",
     "exception": "the traceback, where it may be a bug of ours",
     "attempt": "which try this is",
-    "settings": "variables that look like settings and are none, each with the nearest setting",
-    "pid": "the process id of the embedded Valkey",
-    "valkey": "the embedded Valkey: its process id, where it is known",
-    "users": "commands that use the embedded Valkey",
-    "file": "a file of the embedded Valkey",
-    "copy": "where the whole file was copied before its end was cut",
     "worker": "host and process",
     "error": "what the server or library said, without credentials",
+    "pid": "the process id of the embedded Valkey",
+    "valkey": "the process id of a Valkey that an earlier command left running",
+    "users": "the process ids of the commands that use the embedded Valkey",
+    "file": "the append-only file that was cut",
+    "copy": "where the file is kept as it was before",
     "page": "the path of a page of the console",
     "action": "what an operator asked for in the console",
     "client": "the address from which somebody asked",
@@ -166,9 +165,10 @@ def configure_for(settings: Settings, *, level: str | None = None) -> None:
 
 
 def name_unknown_settings() -> None:
-    """Log the variables that look like a setting and are none."""
+    """Log one warning that names all variables that look like a setting and are none."""
     if sentences := unknown_settings(os.environ):
-        get_logger("worker").warning("Unknown settings change nothing", settings=sentences)
+        # One line: several lines of the same event would be suppressed as repeats.
+        get_logger("worker").warning("Unknown settings", error=" ".join(sentences), next="remove or correct them")
 
 
 def line(event: str, *, logger: str, form: str, stream: Any) -> str:
