@@ -12,6 +12,7 @@ from typing import Literal
 from worker.observe.logs import get_logger, mask
 from worker.operate.bulk import Progress
 from worker.store.dead import Filter
+from worker.store.engine import driver_error
 
 log = get_logger("console")
 
@@ -71,7 +72,7 @@ class Jobs:
                     job.state = "stopped"
                     return
         except Exception as error:  # noqa: BLE001  the page says why it ended, whatever it was
-            job.error = mask(str(getattr(error, "orig", None) or error)).strip()
+            job.error = mask(str(driver_error(error))).strip()
             job.state = "failed"
             log.warning("An action on dead letters ended early", action=job.doing, error=job.error)
             return

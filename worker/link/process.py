@@ -25,7 +25,7 @@ from worker.observe import logs
 from worker.observe.logs import get_logger
 from worker.settings import Settings, settings
 from worker.store import leader
-from worker.store.engine import is_conflict, is_transient, make_engine
+from worker.store.engine import driver_error, is_conflict, is_transient, make_engine
 
 log = get_logger("link")
 
@@ -72,7 +72,7 @@ class LinkLoop:
                     "Linking failed", next=f"it is tried again in {_BUG_SECONDS:.0f} s; articles stay pending"
                 )
                 return _BUG_SECONDS
-            self._say_once("The store cannot be used, nothing is linked", getattr(error, "orig", error))
+            self._say_once("The store cannot be used, nothing is linked", driver_error(error))
             return _TROUBLE_SECONDS
         except Exception:
             # A bug must not end what everything waits for.

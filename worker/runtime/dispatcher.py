@@ -29,7 +29,7 @@ from worker.runtime.request import troubles
 from worker.runtime.transport import mend_keys
 from worker.runtime.turns import Pace, Patience, shares
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
-from worker.store.engine import make_engine
+from worker.store.engine import driver_error, make_engine
 from worker.store.read import highest_id
 
 log = get_logger("dispatch")
@@ -188,7 +188,7 @@ class DispatchLoop(threading.Thread):
             with self._engine.connect() as connection:
                 highest = {queue.lane: highest_id(connection, queue.lane) for _, queue in self._lanes}
         except SQLAlchemyError as error:
-            self._store.failed(str(getattr(error, "orig", None) or error), waiting=self._waiting)
+            self._store.failed(str(driver_error(error)), waiting=self._waiting)
             return
         for _, queue in self._lanes:
             id_ = highest[queue.lane]

@@ -31,7 +31,7 @@ from worker.runtime.report import announce, count, receipt_of
 from worker.runtime.request import OUT_OF_MEMORY, StoreUnusable
 from worker.runtime.telling import tell
 from worker.settings import settings
-from worker.store.engine import is_conflict, is_timeout, is_transient, make_engine
+from worker.store.engine import driver_error, is_conflict, is_timeout, is_transient, make_engine
 
 log = get_logger("ingest")
 
@@ -102,7 +102,7 @@ def ingest(lane: str, ids: list[str]) -> None:
     except SQLAlchemyError as error:
         # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
         _release(queue, worker, entries, whole=not is_timeout(error))
-        raise StoreUnusable(str(getattr(error, "orig", None) or error)) from None
+        raise StoreUnusable(str(driver_error(error))) from None
 
 
 def _redis_went_away(lane: str, error: Exception, *, when: str = "their lease runs out") -> None:
@@ -240,7 +240,7 @@ def maintain(resume: str | None = None) -> None:
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise
-        log.warning("The store cannot be used, maintenance waits", error=str(getattr(error, "orig", error)),
+        log.warning("The store cannot be used, maintenance waits", error=str(driver_error(error)),
                     next="it is tried again within the hour")  # fmt: skip
         return
     finally:
@@ -258,7 +258,7 @@ def complete_enrichment() -> None:
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise
-        log.warning("The store cannot be used, enrichment waits", error=str(getattr(error, "orig", error)),
+        log.warning("The store cannot be used, enrichment waits", error=str(driver_error(error)),
                     next="it goes on where it was")  # fmt: skip
         return
     log.info("Enrichment is complete" if done else "Enrichment goes on", worker=worker_name())
