@@ -247,11 +247,12 @@ def replay(
     from worker.cli.desk import writer
     from worker.cli.show import print_json
     from worker.document.limits import Limits
+    from worker.operate import bulk
     from worker.operate import replay as operations
     from worker.settings import settings
 
     config, engine, wanted = settings(), _engine(), _filter(ids, source, code, since, text)
-    found = operations.forecast(engine, wanted, Limits(max_bytes=config.max_document_bytes))
+    found = bulk.dry_run(engine, wanted, Limits(max_bytes=config.max_document_bytes))
     if yes:
         with writer(config) as client:
             sent = operations.replay(engine, client, wanted)

@@ -120,12 +120,11 @@ def _run(
 
 def _complete(config: Settings) -> None:
     """Do here what enrichment is left, so that a one-shot leaves a store that is complete."""
-    from worker.enrich.heat import parse_rules
     from worker.operate.complete import complete
     from worker.store.engine import make_engine
 
     engine = make_engine(config, pooled=False)
-    complete(engine, parse_rules(config.heat), seconds=600)
+    complete(engine, config.heat_rules, seconds=600)
     engine.dispose()
 
 

@@ -12,7 +12,8 @@ import typer
 from worker.cli.exits import Exit
 
 if TYPE_CHECKING:
-    from worker.operate.mend import Change, Plan
+    from worker.operate.dry_run import DryRun
+    from worker.operate.mend import Change
 
 
 def mend(
@@ -80,7 +81,7 @@ def _change(replace: tuple[str, str] | None, regex: tuple[str, str] | None, prog
         raise typer.BadParameter(str(error)) from error
 
 
-def _tell(plan: Plan, sent: int | None) -> None:
+def _tell(plan: DryRun, sent: int | None) -> None:
     from worker.cli.show import plain
 
     untouched = f" (the change does not touch {plan.untouched:,} of them)" if plan.untouched else ""

@@ -102,11 +102,3 @@ def connect_async(url: str, *, retries: int = 3, **options: Any) -> aioredis.Red
 
 def _options(url: str) -> dict[str, Any]:
     return {**SOCKET_OPTIONS, **({} if url.startswith("unix:") else TCP_OPTIONS)}
-
-
-def is_reachable(client: redis.Redis) -> bool:
-    """Whether the server answers at all."""
-    try:
-        return bool(client.ping())
-    except (redis.ConnectionError, redis.TimeoutError, OSError):
-        return False

@@ -17,7 +17,6 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker.enrich.heat import parse_rules
 from worker.intake.connect import connect
 from worker.link.announce import announce
 from worker.link.linker import LEASE_SECONDS, ROLE, Linker
@@ -92,7 +91,7 @@ class LinkLoop:
             log.info("This process links", worker=self._holder)
             self._linker = Linker(
                 self._engine, token=self._token, window=self._config.link_window_articles,
-                rules=parse_rules(self._config.heat),
+                rules=self._config.heat_rules,
             )  # fmt: skip
         done = self._linker.step()
         if done and time.monotonic() - self._announced_at < _ANNOUNCE_SECONDS:

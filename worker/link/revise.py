@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from worker.enrich.heat import AllRules, HeatRules
+from worker.heat_rules import AllRules, HeatRules
 from worker.link.stories import Member, Neighbour, Node, Order, arrange, groups_of, heat_of, keep_ids, lead_of
 from worker.store import linking
 from worker.store import stories as stored

@@ -108,7 +108,7 @@ class DispatchLoop(threading.Thread):
         self._next_forget = time.monotonic() + _FORGET_EVERY_SECONDS
 
     def condition(self) -> tuple[str, str, float | None]:
-        """(state, the reason as a sentence, when it last did a step), for the keeper. See `presence.STATES`."""
+        """(state, the reason as a sentence, when it last did a step), for the keeper. See `presence.WorkerState`."""
         return self._state, self._reason, self._last_round
 
     def stop(self) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
 from worker.document.limits import Limits
-from worker.enrich.heat import AllRules, parse_rules
+from worker.heat_rules import AllRules
 from worker.intake.connect import connect
 from worker.intake.deaths import Deaths, sentence
 from worker.intake.stream import Claimed, LeaseQueue
@@ -59,7 +59,7 @@ def _queue(lane: str) -> LeaseQueue:
 
 @functools.cache
 def _rules() -> AllRules:
-    return parse_rules(settings().heat)
+    return settings().heat_rules
 
 
 class IngestTask(Task):  # type: ignore[type-arg]  # it has no parameters of its own

@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from schemas.problem import problem
 from schemas.receipt import Outcome
-from worker.enrich.heat import AllRules, Heat, Peer, heat_of
+from worker.enrich.heat import Heat, Peer, heat_of
+from worker.heat_rules import AllRules
 from worker.store.bulk import fetch, fetch_from, set_values
 from worker.store.tables import articles, documents, links
 from worker.store.version import Version
