@@ -8,7 +8,9 @@ from worker.heat_rules import AllRules, HeatRules, parse_rules
 from worker.settings import Settings
 
 
-@pytest.mark.parametrize("text", ["20/50", "a=1/2/3/4", "-1/2/3", "1/2/x", "=1/2/3", "١/٢/٣", "1234567/1/1", "a=b=1/2/3"])
+@pytest.mark.parametrize(
+    "text", ["20/50", "a=1/2/3/4", "-1/2/3", "1/2/x", "=1/2/3", "١/٢/٣", "1234567/1/1", "a=b=1/2/3"]
+)
 def test_what_the_setting_refuses_the_rules_refuse(text, monkeypatch):
     monkeypatch.setenv("COPYDESK_HEAT", text)
     for read in (lambda: parse_rules(text), Settings):
