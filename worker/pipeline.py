@@ -23,9 +23,9 @@ from worker.document.frontmatter import fingerprint, secured_line
 from worker.document.limits import Limits
 from worker.document.validate import read
 from worker.enrich.edit import edit
-from worker.enrich.heat import AllRules
 from worker.enrich.references import edit_reference
 from worker.enrich.urls import canonicalise, document_hash, url_hash
+from worker.heat_rules import AllRules
 from worker.intake.clock import Clock, local_clock
 from worker.intake.stream import AHEAD_SECONDS, Claimed, id_key
 from worker.observe.failpoints import failpoint

@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import CopydeskError, Exit
+from worker.heat_rules import AllRules, parse_rules
 
 LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 INTERNAL_LANE = "copydesk:internal"
@@ -131,7 +132,7 @@ class Settings(BaseSettings):
     @field_validator("heat")
     @classmethod
     def _heat_parses(cls, value: str) -> str:
-        _check_rules(value)
+        parse_rules(value)
         return value
 
     @field_validator("lease_seconds")
@@ -148,6 +149,10 @@ class Settings(BaseSettings):
     @property
     def lane_list(self) -> tuple[Lane, ...]:
         return parse_lanes(self.lanes)
+
+    @property
+    def heat_rules(self) -> AllRules:
+        return parse_rules(self.heat)
 
     @property
     def redis(self) -> str:
@@ -206,13 +211,6 @@ def parse_levels(text: str) -> tuple[str, dict[str, str]]:
         else:
             default = level
     return default, areas
-
-
-def _check_rules(text: str) -> None:
-    """`worker.enrich.heat.parse_rules` reads it for good; settings stand below that room and only check the form."""
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        if re.fullmatch(r"(?:[^=,]+=)?\d{1,6}/\d{1,6}/\d{1,6}", part) is None:
-            raise ValueError(f"{part!r} is not bonus/floor/threshold such as 20/50/70")
 
 
 def normal_database_url(url: str) -> str:

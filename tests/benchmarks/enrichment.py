@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from tests.benchmarks.stored import stored
 from worker.document.validate import read
-from worker.enrich.heat import AllRules
+from worker.heat_rules import AllRules
 from worker.intake.sources import read_paths
 from worker.store.tables import article_topics, articles, documents, images, providers, topics
 

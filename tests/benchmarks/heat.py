@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from tests.benchmarks.stored import stored
-from worker.enrich.heat import AllRules, HeatRules
+from worker.heat_rules import AllRules, HeatRules
 from worker.store.tables import articles
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from worker.document.limits import Limits
-from worker.enrich.heat import AllRules
+from worker.heat_rules import AllRules
 from worker.intake.sources import read_paths
 from worker.intake.stream import Claimed
 from worker.operate.complete import complete

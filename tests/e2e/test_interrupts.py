@@ -32,7 +32,7 @@ BESIDE_REDIS = [
     ("db", "upgrade"), ("db", "check"), ("db", "prune", "--yes"), ("status", "--wait-drained"), ("audit",), ("health",),
     ("sources",), ("explain", "https://www.ferry.example/1"), ("stories",), ("similar", "https://www.ferry.example/1"),
     ("check", VALID), ("lane", "pause", "documents"), ("lane", "resume", "documents"), ("lane", "list"), ("repair", "--help"),
-    ("retract", "x", "--yes"), ("schema", "diff"), ("--help",),
+    ("retract", "x", "--yes"), ("schema", "export"), ("--help",),
 ]  # fmt: skip
 STAY = [("tail",), ("status", "--watch"), ("metrics",), ("console",), ("dead", "edit"), ("submit", "--wait")]
 """They end by a signal only; `submit --wait` waits for a worker that is not there."""

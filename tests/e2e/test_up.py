@@ -45,8 +45,8 @@ def rows(desk, table, **wanted):
     return found
 
 
-def receipt(desk, id_):
-    (row,) = until(lambda: rows(desk, tables.receipts, id=id_.decode()), what=f"{id_} has an outcome")
+def receipt(desk, id_, lane="documents"):
+    (row,) = until(lambda: rows(desk, tables.receipts, lane=lane, id=id_.decode()), what=f"{id_} has an outcome")
     return row
 
 

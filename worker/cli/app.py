@@ -21,7 +21,7 @@ COMMANDS = (
     Entry(_CRAWLERS, "check", "Check documents offline, and say what to repair."),
     Entry(_CRAWLERS, "submit", "Push documents to a lane, and print their receipt ids."),
     Entry(_CRAWLERS, "retract", "Retract the documents that have a key or show a URL."),
-    Entry(_CRAWLERS, "schema", "Export the contract with crawlers, and compare two of them."),
+    Entry(_CRAWLERS, "schema", "Export the contract with crawlers."),
     Entry(_OPERATORS, "status", "Show lanes, workers, servers and outcomes, once or live."),
     Entry(_OPERATORS, "health", "Say whether documents are processed, and if not, why."),
     Entry(_OPERATORS, "tail", "Follow the outcomes of documents as they happen."),

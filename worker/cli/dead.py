@@ -209,7 +209,7 @@ def replay(
     Without --yes: say how many would pass now, and how many would fail.
     """
     config, engine, wanted = settings(), dead_store(), dead_filter(ids, source, code, since, text)
-    found = operations.forecast(engine, wanted, Limits(max_bytes=config.max_document_bytes))
+    found = bulk.dry_run(engine, wanted, Limits(max_bytes=config.max_document_bytes))
     if yes:
         with writer(config) as client:
             sent = operations.replay(engine, client, wanted)

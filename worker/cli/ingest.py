@@ -14,7 +14,6 @@ from worker.cli.linked import wait_until_linked
 from worker.cli.options import AsJson, LaneName, Paths, Source, exit_of, print_results, result_of
 from worker.cli.progress import progress
 from worker.cli.tables import console, outcome_table, problem_line
-from worker.enrich.heat import parse_rules
 from worker.errors import Exit
 from worker.intake.connect import connect
 from worker.intake.producer import submit_many
@@ -117,7 +116,7 @@ def _run(
 def _complete(config: Settings) -> None:
     """Do here what enrichment is left, so that a one-shot leaves a store that is complete."""
     engine = make_engine(config, pooled=False)
-    complete(engine, parse_rules(config.heat), seconds=600)
+    complete(engine, config.heat_rules, seconds=600)
     engine.dispose()
 
 

@@ -15,7 +15,8 @@ from worker.cli.show import plain, print_json
 from worker.document.limits import Limits
 from worker.errors import Exit
 from worker.operate import mend as operations
-from worker.operate.mend import Change, Plan, filtering, replacing, substituting
+from worker.operate.dry_run import DryRun
+from worker.operate.mend import Change, filtering, replacing, substituting
 from worker.settings import settings
 
 
@@ -74,7 +75,7 @@ def _change(replace: tuple[str, str] | None, regex: tuple[str, str] | None, prog
         raise typer.BadParameter(str(error)) from error
 
 
-def _tell(plan: Plan, sent: int | None) -> None:
+def _tell(plan: DryRun, sent: int | None) -> None:
     untouched = f" (the change does not touch {plan.untouched:,} of them)" if plan.untouched else ""
     typer.echo(f"{plan.passing:,} {'pass' if sent is not None else 'would pass'} with this change, "
                f"{plan.failing.total():,} would be rejected again{untouched}")  # fmt: skip

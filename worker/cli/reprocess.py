@@ -66,12 +66,12 @@ def reprocess(
 
 def _say_forecast(told: Any, *, json_: bool) -> None:
     if json_:
-        print_json({"documents": told.documents, "unchanged": told.unchanged, "changed": told.changed,
-                    "fields": dict(told.fields), "rejected": dict(told.rejected)})  # fmt: skip
+        print_json({"documents": told.seen, "unchanged": told.passing - told.changed, "changed": told.changed,
+                    "fields": dict(told.fields), "rejected": dict(told.failing)})  # fmt: skip
         return
-    typer.echo(f"{told.documents:,} documents: {told.changed:,} would change, {told.unchanged:,} would not")
+    typer.echo(f"{told.seen:,} documents: {told.changed:,} would change, {told.passing - told.changed:,} would not")
     for name, count in told.fields.most_common(20):
         typer.echo(f"  {count:,} in {plain(name)}")
-    for name, count in told.rejected.most_common():
+    for name, count in told.failing.most_common():
         typer.echo(f"  {count:,} would be rejected: {name}")
     typer.echo("A dry run: nothing was sent. With --yes they are reprocessed.", err=True)

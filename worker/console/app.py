@@ -25,7 +25,7 @@ from worker.console.page import away, compile_all, message, path
 from worker.console.sessions import COOKIE
 from worker.observe.logs import get_logger, mask
 from worker.operate.servers import database_health
-from worker.store.engine import is_locked, is_transient
+from worker.store.engine import driver_error, is_locked, is_transient
 
 log = get_logger("console")
 
@@ -168,7 +168,7 @@ def _answer(handler: Handler, desk: Desk, asked: Asked) -> Response:
             return _unreachable(
                 asked, "The store", sentence, "copydesk db upgrade; with nothing configured: copydesk up"
             )
-        text = " ".join(mask(str(getattr(error, "orig", None) or error)).split())
+        text = " ".join(mask(str(driver_error(error))).split())
         if health["ok"] and not is_transient(error):
             log.exception("A page failed", page=asked.path)
             return message(asked, "A mistake of ours", f"The store refused a question: {text[:300]}", status=500)

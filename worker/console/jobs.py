@@ -11,8 +11,9 @@ from typing import Literal
 
 from worker.errors import CopydeskError
 from worker.observe.logs import get_logger, mask
-from worker.operate.bulk import Progress
+from worker.operate.dry_run import DryRun
 from worker.store.dead import Filter
+from worker.store.engine import driver_error
 
 log = get_logger("console")
 
@@ -34,7 +35,7 @@ class Job:
     doing: Doing
     wanted: Filter
     total: int
-    progress: Progress = field(default_factory=Progress)
+    progress: DryRun = field(default_factory=DryRun)
     state: Literal["running", "done", "stopped", "failed"] = "running"
     error: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
@@ -47,7 +48,7 @@ class Jobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
 
-    def start(self, doing: Doing, wanted: Filter, total: int, steps: Iterator[Progress]) -> Job:
+    def start(self, doing: Doing, wanted: Filter, total: int, steps: Iterator[DryRun]) -> Job:
         """Begin. Raises Busy."""
         with self._lock:
             if sum(job.state == "running" for job in self._jobs.values()) >= _AT_ONCE:
@@ -64,7 +65,7 @@ class Jobs:
         with self._lock:
             return self._jobs.get(id_)
 
-    def _run(self, job: Job, steps: Iterator[Progress]) -> None:
+    def _run(self, job: Job, steps: Iterator[DryRun]) -> None:
         try:
             for progress in steps:
                 job.progress = progress
@@ -72,7 +73,7 @@ class Jobs:
                     job.state = "stopped"
                     return
         except Exception as error:  # noqa: BLE001  the page says why it ended, whatever it was
-            job.error = mask(str(getattr(error, "orig", None) or error)).strip()
+            job.error = mask(str(driver_error(error))).strip()
             job.state = "failed"
             log.warning("An action on dead letters ended early", action=job.doing, error=job.error)
             return

@@ -14,6 +14,10 @@ _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\
 _KEY_BEFORE = re.compile(r"[ \t]*(?:- +)*[^\s:#'\"\[{][^:]*:[ \t]+\S")
 _DIRECTIVE = re.compile(r"^%", re.M)
 _LONG_NAME = re.compile(r"""[ \t]*(?:- +)*(?:"[^"]{1023,}"|'[^']{1023,}'|[^\s#'"][^:\n]{1023,}):(?:\s|$)""")
+_FORBIDDEN_START = (
+    "cannot start any token", "expected alphabetic or numeric", "comment or line break", "node content", "entries are not allowed",
+)  # fmt: skip
+"""Words in the parser's complaint about a character that a value cannot begin with."""
 _OTHER_BREAKS = "\x85\u2028\u2029"
 _FIELD_OPENS_QUOTE = re.compile(r"""[ \t]*(?:- +)*[\w-]+:[ \t]*["']""")
 
@@ -34,8 +38,12 @@ def diagnose(error: YAMLError, text: str, places: Places) -> Problem:
     return problem(code, message, line=line, column=column)
 
 
-def _mistake(what: str, doing: str, text: str, index: int, start: int | None) -> tuple[str, str, int]:
-    """Return the code, the sentence and the place in `text`; `start` is where the parser's construct began."""
+Mistake = tuple[str, str, int]
+"""The code, the sentence and the place in the text."""
+
+
+def _mistake(what: str, doing: str, text: str, index: int, start: int | None) -> Mistake:
+    """Name the mistake; `start` is where the parser's construct began."""
     line_start = text.rfind("\n", 0, index) + 1
     before = text[line_start:index]
     if "tab" in what or text[index : index + 1] == "\t" or (not before.strip() and "\t" in before):
@@ -47,36 +55,54 @@ def _mistake(what: str, doing: str, text: str, index: int, start: int | None) ->
         message = "A line that begins with % is a directive of YAML, which front matter has no room for."
         return "yaml_special_character", message, directive.start()
     if what.startswith("mapping values are not allowed"):
-        if _LONG_NAME.match(text, line_start):
-            return _long_name(line_start)
-        if _KEY_BEFORE.match(before):
-            return "yaml_unquoted_colon", "A colon stands inside a value without quotes.", index
-        return "yaml_indentation", "This line is indented further than the field that it follows.", index
-    if "quoted scalar" in doing and start is not None:
+        return _unexpected_colon(text, line_start, before, index)
+    found = _unfinished(what, doing, text, index, start) if start is not None else None
+    return (
+        found
+        or _forbidden_start(what, doing, text, index, start)
+        or _after_value(before, text[index : index + 1], index)
+    )
+
+
+def _unexpected_colon(text: str, line_start: int, before: str, index: int) -> Mistake:
+    if _LONG_NAME.match(text, line_start):
+        return _long_name(line_start)
+    if _KEY_BEFORE.match(before):
+        return "yaml_unquoted_colon", "A colon stands inside a value without quotes.", index
+    return "yaml_indentation", "This line is indented further than the field that it follows.", index
+
+
+def _unfinished(what: str, doing: str, text: str, index: int, start: int) -> Mistake | None:
+    """A construct that began at `start` and does not end as it should: a quote, a field's name, a bracket."""
+    if "quoted scalar" in doing:
         if "escape" in what or "hexdecimal" in what:
             return "yaml_escape", "This backslash begins no escape that YAML knows.", index
         return "yaml_unclosed_quote", "The quote that opens here is never closed.", start
-    if "simple key" in doing and start is not None:
+    if "simple key" in doing:
         if _LONG_NAME.match(text, text.rfind("\n", 0, start) + 1):
             return _long_name(start)
         return "yaml_missing_colon", "This line is no field: there is no colon after a name.", start
-    if "flow" in doing and start is not None:
+    if "flow" in doing:
         return "yaml_unclosed_bracket", "The bracket that opens here is not closed as it should be.", start
-    special = "cannot start any token", "expected alphabetic or numeric", "comment or line break", "node content"
-    if any(words in what for words in special) or "entries are not allowed" in what:
+    return None
+
+
+def _forbidden_start(what: str, doing: str, text: str, index: int, start: int | None) -> Mistake | None:
+    """A character that a value cannot begin with, or a tag."""
+    if any(words in what for words in _FORBIDDEN_START):
         place = start if start is not None and text[start : start + 1] in "*&|>" and text[start : start + 1] else index
         shown = text[place : place + 1]
         return "yaml_special_character", f"A value cannot begin with {shown} without quotes.", place
     if "tag" in what or "tag" in doing:
         return "yaml_tag", "This begins a tag, which no field here needs.", start if start is not None else index
-    return _after_value(before, text[index : index + 1], index)
+    return None
 
 
-def _long_name(index: int) -> tuple[str, str, int]:
+def _long_name(index: int) -> Mistake:
     return "yaml_key", "This field's name is longer than the 1,024 characters that YAML allows.", index
 
 
-def _odd_character(text: str, index: int) -> tuple[str, str, int] | None:
+def _odd_character(text: str, index: int) -> Mistake | None:
     """Name a character before the place that is seen by YAML and not by people: a line break of its own, or a BOM."""
     before, here = text[index - 1 : index], text[index : index + 1]
     if before and before in _OTHER_BREAKS:
@@ -87,7 +113,7 @@ def _odd_character(text: str, index: int) -> tuple[str, str, int] | None:
     return None
 
 
-def _after_value(before: str, here: str, index: int) -> tuple[str, str, int]:
+def _after_value(before: str, here: str, index: int) -> Mistake:
     """Judge by what stands before the place on its line, and `here`, where a field's name should have come."""
     last = before.rstrip()[-1:]
     if _FIELD_OPENS_QUOTE.fullmatch(before.rstrip()):

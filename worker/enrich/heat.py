@@ -16,40 +16,16 @@ The rules were recovered from the figures that four collections report, and are 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from worker.heat_rules import HeatRules
+
 _NOT_IN_NAMES = re.compile(r"[^0-9a-z\s-]+")
 _GAPS = re.compile(r"[\s-]+")
 NOT_LEAD = -1
-
-
-@dataclass(frozen=True, slots=True)
-class HeatRules:
-    """The numbers of the rules: they differ from collection to collection."""
-
-    bonus: int = 20
-    floor: int = 50
-    threshold: int = 70
-
-
-@dataclass(frozen=True, slots=True)
-class AllRules:
-    """The rules for every source. `configured`: the operator set the common ones, so that a difference is worth a word."""
-
-    common: HeatRules = HeatRules()
-    by_source: Mapping[str, HeatRules] = field(default_factory=dict)
-    configured: bool = False
-
-    def of(self, source: str) -> HeatRules:
-        """The rules for a source."""
-        return self.by_source.get(source, self.common)
-
-    def warns(self, source: str) -> bool:
-        """Whether what a source reports is to be compared with them."""
-        return self.configured or source in self.by_source
 
 
 @dataclass(slots=True)
@@ -113,23 +89,4 @@ def heat_of(
     return Heat(heat, heat >= rules.threshold, lead)
 
 
-def parse_rules(text: str) -> AllRules:
-    """`20/50/70,ai=10/50/60` → bonus, floor and threshold for all sources, and for the source `ai`.
-
-    Raises ValueError with a sentence.
-    """
-    common, by_source = None, {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        source, _, numbers = part.rpartition("=")
-        try:
-            bonus, floor, threshold = (int(number) for number in numbers.split("/"))
-        except ValueError:
-            raise ValueError(f"{part!r} is not bonus/floor/threshold such as 20/50/70") from None
-        if source:
-            by_source[source] = HeatRules(bonus, floor, threshold)
-        else:
-            common = HeatRules(bonus, floor, threshold)
-    return AllRules(common or HeatRules(), by_source, configured=common is not None)
-
-
-__all__ = ["NOT_LEAD", "AllRules", "Heat", "HeatRules", "Peer", "heat_of", "lead_of", "parse_rules"]
+__all__ = ["NOT_LEAD", "Heat", "Peer", "heat_of", "lead_of"]

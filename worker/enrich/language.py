@@ -67,11 +67,8 @@ def language_of_text(text: str) -> str | None:
         return None
     if _is_plain_english(words):
         return "en"
-    common = _ANY_COMMON.intersection(words)
-    candidates = []
-    if len(common) >= _LEAST_COMMON:
-        candidates = [name for name, own in _COMMON.items() if len(common & own) >= _LEAST_COMMON]
-    foreign = 0 if text.isascii() else sum(len(word) for word in words if word[0] > "\u036f")
+    candidates = _latin_candidates(words)
+    foreign = 0 if text.isascii() else _foreign_letters(words)
     dense = foreign >= _LEAST_DENSE and foreign * 2 > letters
     if not dense and (letters < _LEAST or not candidates):
         return None  # whatever the classifier took it for, it would not be believed
@@ -81,6 +78,19 @@ def language_of_text(text: str) -> str | None:
     if found in _OTHER_SCRIPTS:
         return found if dense else None
     return found if letters >= _LEAST and found in candidates else None
+
+
+def _latin_candidates(words: list[str]) -> list[str]:
+    """The languages in Latin letters of whose common words the text has enough."""
+    common = _ANY_COMMON.intersection(words)
+    if len(common) < _LEAST_COMMON:
+        return []
+    return [name for name, own in _COMMON.items() if len(common & own) >= _LEAST_COMMON]
+
+
+def _foreign_letters(words: list[str]) -> int:
+    """How many letters are of words in another script than the Latin one."""
+    return sum(len(word) for word in words if word[0] > "\u036f")
 
 
 def _is_plain_english(words: list[str]) -> bool:

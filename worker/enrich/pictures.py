@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from urllib.parse import urljoin
 
 from worker.enrich.copy import ImageRef
-from worker.enrich.urls import url_hash
+from worker.enrich.urls import hash_of
 
 SEVERAL_TITLES, MANY_TITLES = 3, 10
 """Different titles under which one image stands. Under many it is a logo or a placeholder, whatever it is called; under
@@ -47,7 +47,7 @@ def _worth(image: ImageRef) -> tuple[bool, int]:
 
 def image_hash(url: str) -> bytes:
     """The identity of an image: its URL as written, for servers tell sizes apart by anything in it."""
-    return url_hash(url)
+    return hash_of(url)
 
 
 def absolute(url: str, page: str | None) -> str | None:

@@ -168,10 +168,11 @@ def _escaped(match: re.Match[str]) -> str:
 @lru_cache(maxsize=16_384)  # for the same reason
 def url_hash(canonical: str) -> bytes:
     """The identity of the article at a canonical URL: 16 bytes of its SHA-256."""
-    return _digest(canonical)
+    return hash_of(canonical)
 
 
-def _digest(text: str) -> bytes:
+def hash_of(text: str) -> bytes:
+    """16 bytes of the SHA-256 of any text; of a canonical URL that is `url_hash`."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
@@ -192,7 +193,7 @@ def reference_hash(taxonomy: str, subject: str) -> bytes:
 
 def _named(kind: str, source: str, key: str) -> bytes:
     # No canonical URL holds a NUL, so the three sorts of identity never meet; the length says where the source ends.
-    return _digest(f"{kind}\0{len(source)}\0{source}\0{key}")
+    return hash_of(f"{kind}\0{len(source)}\0{source}\0{key}")
 
 
 __all__ = [

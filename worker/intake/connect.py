@@ -44,10 +44,7 @@ def sentinel_address(url: str) -> SentinelAddress | None:
         return None
     credentials, _, places = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
-    hosts = []
-    for place in places.split(","):
-        host, _, port = place.rpartition(":") if not place.endswith("]") and ":" in place else (place, "", "")
-        hosts.append((host.strip("[]"), int(port or _SENTINEL_PORT)))
+    hosts = [_host_and_port(place) for place in places.split(",")]
     service, _, database = parts.path.strip("/").partition("/")
     if not service or not all(host for host, _ in hosts):
         raise ValueError("a Sentinel URL names its hosts and the service: redis+sentinel://host:26379/mymaster/0")
@@ -68,6 +65,11 @@ def sentinel_address(url: str) -> SentinelAddress | None:
     if password:
         server["password"] = unquote(password)
     return SentinelAddress(tuple(hosts), service, server, sentinel)
+
+
+def _host_and_port(place: str) -> tuple[str, int]:
+    host, _, port = place.rpartition(":") if not place.endswith("]") and ":" in place else (place, "", "")
+    return host.strip("[]"), int(port or _SENTINEL_PORT)
 
 
 def connect(url: str, *, retries: int = 3, **options: Any) -> redis.Redis:
@@ -102,11 +104,3 @@ def connect_async(url: str, *, retries: int = 3, **options: Any) -> aioredis.Red
 
 def _options(url: str) -> dict[str, Any]:
     return {**SOCKET_OPTIONS, **({} if url.startswith("unix:") else TCP_OPTIONS)}
-
-
-def is_reachable(client: redis.Redis) -> bool:
-    """Whether the server answers at all."""
-    try:
-        return bool(client.ping())
-    except (redis.ConnectionError, redis.TimeoutError, OSError):
-        return False

@@ -21,8 +21,6 @@ SILENT_SECONDS = 10
 MISSED_SECONDS = 600
 """Who fell silent without taking leave is missed for so long."""
 
-STATES = ("starting", "consuming", "paused", "waiting-for-store", "waiting-for-redis", "full", "stuck", "stopping")
-
 _MOST_WORKERS = 1000
 
 # `allow-oom`: who makes room in a server that is full must not fall silent.
@@ -57,7 +55,7 @@ class WorkerState:
     lanes: tuple[str, ...]
     concurrency: int
     state: str = "starting"
-    """One of STATES."""
+    """starting, consuming, paused, waiting-for-store, waiting-for-redis, full, stuck or stopping."""
     since: float = 0.0
     reason: str = ""
     """A sentence where the state is not `consuming`."""

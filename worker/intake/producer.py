@@ -24,10 +24,8 @@ from schemas.receipt import Receipt
 from worker.intake.connect import connect
 from worker.intake.functions import SUBMIT, load_functions
 from worker.intake.producer_async import AsyncProducer
+from worker.intake.producer_base import READ_AGAIN_SECONDS, AwaitedReceipts, ProducerBase
 from worker.intake.submission import (
-    MOST_PATIENCE_SECONDS,
-    Inbox,
-    Sender,
     Submission,
     SubmissionUnsure,
     check,
@@ -36,13 +34,10 @@ from worker.intake.submission import (
     is_passing,
     is_unknown_function,
     seconds_of,
-    still_pending,
 )
 
-_BLOCK_SECONDS = 1.0
 
-
-class Producer:
+class Producer(ProducerBase):
     """A crawler's connection to one lane. Threads may share it.
 
     `source` and `lane` are those of its documents; `name` is part of the names of its keys (`replies:NAME:…`,
@@ -54,13 +49,8 @@ class Producer:
         self, url: str, *, lane: str = "documents", source: str | None = None, name: str | None = None,
         patience: float = 30, polite: bool = True, receipts: bool = True,
     ) -> None:  # fmt: skip
-        if not 0 < patience <= MOST_PATIENCE_SECONDS:
-            raise ValueError(f"patience is between 0 and {MOST_PATIENCE_SECONDS:.0f} seconds")
+        super().__init__(url, lane=lane, source=source, name=name, patience=patience, polite=polite, receipts=receipts)
         self._client = connect(url, retries=0)
-        self._sender = Sender.of(url, lane, source, name, receipts=receipts)
-        self._patience = patience
-        self._polite = polite
-        self._inbox = Inbox()
         self._news = threading.Condition()
         self._somebody_reads = False
 
@@ -72,13 +62,6 @@ class Producer:
 
     def close(self) -> None:
         self._client.close()
-
-    @property
-    def replies(self) -> str | None:
-        """The stream on which its receipts come."""
-        return self._sender.replies
-
-    check = staticmethod(check)
 
     def submit(
         self, raw: bytes | str, *, source: str | None = None, key: str | None = None, traceparent: str | None = None,
@@ -122,22 +105,17 @@ class Producer:
 
     def wait_many(self, ids: Iterable[str], *, timeout: float = 30) -> dict[str, Receipt]:
         """As `wait`, for many: the receipt of each, in the order of `ids`."""
-        missing, found = dict.fromkeys(ids), dict[str, Receipt]()
-        order, deadline = list(missing), time.monotonic() + timeout
+        awaited = AwaitedReceipts(ids, timeout)
         while True:
             with self._news:
-                came = self._inbox.take(missing)
-                found.update(came)
-                for id_ in came:
-                    del missing[id_]
-                rest = deadline - time.monotonic()
-                if not missing or rest <= 0:
-                    return {id_: found.get(id_) or still_pending(id_, self._sender) for id_ in order}
+                seconds = awaited.take(self._inbox)
+                if not seconds:
+                    return awaited.result(self._sender)
                 if self._somebody_reads:
-                    self._news.wait(min(rest, _BLOCK_SECONDS))
+                    self._news.wait(seconds)
                     continue
                 self._somebody_reads = True
-            self._read_for_all(min(rest, _BLOCK_SECONDS))
+            self._read_for_all(seconds)
 
     def collect(self, ids: Iterable[str]) -> dict[str, Receipt]:
         """The receipts of those of `ids` that have come, without waiting; worth a call now and then while many are sent.
@@ -160,15 +138,13 @@ class Producer:
                 self._news.notify_all()
 
     def _read(self, block: float) -> None:
-        stream = self._sender.replies
-        if stream is None:
-            raise ValueError("this producer was made with receipts=False")
+        arguments = self._read_arguments(block)
         try:
-            reply: Any = self._client.xread({stream: self._inbox.last}, count=1000, block=max(1, int(block * 1000)))
+            reply: Any = self._client.xread(**arguments)
         except redis.RedisError as error:
             if not is_passing(error):
                 raise
-            time.sleep(0.2)
+            time.sleep(READ_AGAIN_SECONDS)
             return
         with self._news:
             self._inbox.feed(reply)
@@ -187,23 +163,15 @@ class Producer:
             time.sleep(seconds)
 
     def _send(self, part: list[Submission], once: str | None) -> list[str]:
-        part = [self._sender.complete(submission) for submission in part]
-        token = once or self._sender.token()
-        arguments = self._sender.call(token, part)
-        deadline, pause = time.monotonic() + self._patience, 0.05
+        request = self._request(part, once)
         while True:
             try:
-                return ids_of(self._client.fcall(SUBMIT, *arguments))
+                return ids_of(self._client.fcall(SUBMIT, *request.arguments))
             except (redis.RedisError, OSError) as error:
-                if is_unknown_function(error):
-                    if self._load():
-                        continue
-                elif not is_passing(error):
-                    raise
-                if time.monotonic() + pause > deadline:
-                    raise SubmissionUnsure(token, part, error) from error
+                if is_unknown_function(error) and self._load():
+                    continue
+                pause = request.pause_after(error)
             time.sleep(pause)
-            pause = min(pause * 2, 1.0)
 
     def _load(self) -> bool:
         """A server that lost its data has lost the function too. A crawler may not load it; the next worker does."""

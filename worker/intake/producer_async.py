@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Any
@@ -13,38 +12,27 @@ import redis
 from schemas.receipt import Receipt
 from worker.intake.connect import connect_async
 from worker.intake.functions import LIBRARY, SUBMIT
+from worker.intake.producer_base import READ_AGAIN_SECONDS, AwaitedReceipts, ProducerBase
 from worker.intake.submission import (
-    MOST_PATIENCE_SECONDS,
-    Inbox,
-    Sender,
     Submission,
     SubmissionUnsure,
-    check,
     chunks,
     ids_of,
     is_passing,
     is_unknown_function,
     seconds_of,
-    still_pending,
 )
 
-_BLOCK_SECONDS = 1.0
 
-
-class AsyncProducer:
+class AsyncProducer(ProducerBase):
     """A crawler's connection to one lane; tasks of one event loop may share it. See `Producer` for the arguments."""
 
     def __init__(
         self, url: str, *, lane: str = "documents", source: str | None = None, name: str | None = None,
         patience: float = 30, polite: bool = True, receipts: bool = True,
     ) -> None:  # fmt: skip
-        if not 0 < patience <= MOST_PATIENCE_SECONDS:
-            raise ValueError(f"patience is between 0 and {MOST_PATIENCE_SECONDS:.0f} seconds")
+        super().__init__(url, lane=lane, source=source, name=name, patience=patience, polite=polite, receipts=receipts)
         self._client = connect_async(url, retries=0)
-        self._sender = Sender.of(url, lane, source, name, receipts=receipts)
-        self._patience = patience
-        self._polite = polite
-        self._inbox = Inbox()
         self._reading = asyncio.Lock()
 
     async def __aenter__(self) -> AsyncProducer:
@@ -55,13 +43,6 @@ class AsyncProducer:
 
     async def close(self) -> None:
         await self._client.aclose()
-
-    @property
-    def replies(self) -> str | None:
-        """The stream on which its receipts come."""
-        return self._sender.replies
-
-    check = staticmethod(check)
 
     async def submit(
         self, raw: bytes | str, *, source: str | None = None, key: str | None = None, traceparent: str | None = None,
@@ -100,21 +81,14 @@ class AsyncProducer:
 
     async def wait_many(self, ids: Iterable[str], *, timeout: float = 30) -> dict[str, Receipt]:
         """As `wait`, for many: the receipt of each, in the order of `ids`."""
-        missing, found = dict.fromkeys(ids), dict[str, Receipt]()
-        order, deadline = list(missing), time.monotonic() + timeout
-        while True:
-            came = self._inbox.take(missing)
-            found.update(came)
-            for id_ in came:
-                del missing[id_]
-            rest = deadline - time.monotonic()
-            if not missing or rest <= 0:
-                return {id_: found.get(id_) or still_pending(id_, self._sender) for id_ in order}
+        awaited = AwaitedReceipts(ids, timeout)
+        while seconds := awaited.take(self._inbox):
             before = self._inbox.last
             async with self._reading:
                 # Whoever waited for the lock looks first at what the one before has read.
                 if self._inbox.last == before:
-                    await self._read(min(rest, _BLOCK_SECONDS))
+                    await self._read(seconds)
+        return awaited.result(self._sender)
 
     async def collect(self, ids: Iterable[str]) -> dict[str, Receipt]:
         """The receipts of those of `ids` that have come, without waiting."""
@@ -123,16 +97,13 @@ class AsyncProducer:
         return self._inbox.take(ids)
 
     async def _read(self, block: float = 0) -> None:
-        stream = self._sender.replies
-        if stream is None:
-            raise ValueError("this producer was made with receipts=False")
+        arguments = self._read_arguments(block)
         try:
-            waited = max(1, int(block * 1000))
-            reply: Any = await self._client.xread({stream: self._inbox.last}, count=1000, block=waited)
+            reply: Any = await self._client.xread(**arguments)
         except redis.RedisError as error:
             if not is_passing(error):
                 raise
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(READ_AGAIN_SECONDS)
             return
         self._inbox.feed(reply)
 
@@ -150,23 +121,15 @@ class AsyncProducer:
             await asyncio.sleep(seconds)
 
     async def _send(self, part: list[Submission], once: str | None) -> list[str]:
-        part = [self._sender.complete(submission) for submission in part]
-        token = once or self._sender.token()
-        arguments = self._sender.call(token, part)
-        deadline, pause = time.monotonic() + self._patience, 0.05
+        request = self._request(part, once)
         while True:
             try:
-                return ids_of(await self._client.fcall(SUBMIT, *arguments))
+                return ids_of(await self._client.fcall(SUBMIT, *request.arguments))
             except (redis.RedisError, OSError) as error:
-                if is_unknown_function(error):
-                    if await self._load():
-                        continue
-                elif not is_passing(error):
-                    raise
-                if time.monotonic() + pause > deadline:
-                    raise SubmissionUnsure(token, part, error) from error
+                if is_unknown_function(error) and await self._load():
+                    continue
+                pause = request.pause_after(error)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 1.0)
 
     async def _load(self) -> bool:
         """As `Producer._load`."""

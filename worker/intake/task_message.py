@@ -115,6 +115,11 @@ def document_in(item: bytes) -> bytes:
         body = _json(content)
     except _NO_JSON:
         return content
+    return _document_among(body, content)
+
+
+def _document_among(body: object, content: bytes) -> bytes:
+    """The document among the arguments in a message's body; where none can be told, `content`, which is the whole body."""
     parts = body if isinstance(body, list) else [body.get("args"), body.get("kwargs")] if isinstance(body, dict) else []
     args, kwargs = [*parts, None, None][:2]
     named = dict(kwargs) if isinstance(kwargs, dict) else {}

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 
-from worker.enrich.heat import AllRules
+from worker.heat_rules import AllRules
 from worker.link.basis import Basis
 from worker.link.features import features_of_all
 from worker.link.frequencies import Frequencies

@@ -17,7 +17,6 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker.enrich.heat import parse_rules
 from worker.intake.connect import connect
 from worker.link.announce import announce
 from worker.link.linker import LEASE_SECONDS, ROLE, Linker
@@ -25,7 +24,7 @@ from worker.observe import logs
 from worker.observe.logs import get_logger
 from worker.settings import Settings, settings
 from worker.store import leader
-from worker.store.engine import is_conflict, is_transient, make_engine
+from worker.store.engine import driver_error, is_conflict, is_transient, make_engine
 
 log = get_logger("link")
 
@@ -72,7 +71,7 @@ class LinkLoop:
                     "Linking failed", next=f"it is tried again in {_BUG_SECONDS:.0f} s; articles stay pending"
                 )
                 return _BUG_SECONDS
-            self._say_once("The store cannot be used, nothing is linked", getattr(error, "orig", error))
+            self._say_once("The store cannot be used, nothing is linked", driver_error(error))
             return _TROUBLE_SECONDS
         except Exception:
             # A bug must not end what everything waits for.
@@ -92,7 +91,7 @@ class LinkLoop:
             log.info("This process links", worker=self._holder)
             self._linker = Linker(
                 self._engine, token=self._token, window=self._config.link_window_articles,
-                rules=parse_rules(self._config.heat),
+                rules=self._config.heat_rules,
             )  # fmt: skip
         done = self._linker.step()
         if done and time.monotonic() - self._announced_at < _ANNOUNCE_SECONDS:

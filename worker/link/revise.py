@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
-from worker.enrich.heat import AllRules, HeatRules
+from worker.heat_rules import AllRules, HeatRules
 from worker.link.stories import Member, Neighbour, Node, Order, arrange, groups_of, heat_of, keep_ids, lead_of
 from worker.store import linking
 from worker.store import stories as stored
@@ -44,7 +45,7 @@ def _look(connection: Connection, ids: set[int]) -> dict[int, Node]:
     }
 
 
-def _order_of(row: Any) -> Order:
+def _order_of(row: Row[Any]) -> Order:
     return int(time_of(row) // _DAY_SECONDS), row.url_hash
 
 
@@ -52,25 +53,19 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
     members = {row.id: row for row in stored.members_around(connection, {*firsts, *firsts.values()})}
     old = {id_: row.story_id for id_, row in members.items() if row.story_id is not None}
     before = stored.stories_by_id(connection, set(old.values()))
-    first_of = {
-        id_: firsts.get(id_, before[old[id_]].first_id if id_ in old else id_) for id_ in members
-    }  # fmt: skip
-    groups = groups_of(first_of)
+    known_firsts = {id_: before[story].first_id for id_, story in old.items()}
+    groups = groups_of({id_: firsts.get(id_, known_firsts.get(id_, id_)) for id_ in members})
     kept, ended = keep_ids(groups, old)
-    leads = {first: lead_of([_member(members[id_]) for id_ in ids]).id for first, ids in groups.items()}
-    source_of = stored.sources_of(connection, leads.values()) if rules.by_source else {}
+    values_of = _values_of(connection, groups, members, rules)
+    changes: list[dict[str, Any]] = [
+        {"id": story, **values_of[first], "changed_at": now, "announced_at": None}
+        for first, story in kept.items()
+        if _differs(before[story], values_of[first]) or _ids_in(story, old) != set(groups[first])
+    ]
+    begun = [first for first in groups if first not in kept]
+    created = stored.create(connection, [{**values_of[first], "changed_at": now} for first in begun])
     story_of: dict[int, int | None] = dict.fromkeys(old)
-    begun: dict[int, dict[str, Any]] = {}
-    changes: list[dict[str, Any]] = []
-    for first, ids in groups.items():
-        values = _values(first, leads[first], [members[id_] for id_ in ids], rules.of(source_of.get(leads[first], "")))
-        story = kept.get(first)
-        if story is None:
-            begun[first] = {**values, "changed_at": now}
-        elif _differs(before[story], values) or {id_ for id_, one in old.items() if one == story} != set(ids):
-            changes.append({"id": story, **values, "changed_at": now, "announced_at": None})
-        story_of.update(dict.fromkeys(ids, story))
-    for first, story in zip(begun, stored.create(connection, list(begun.values())), strict=True):
+    for first, story in (*kept.items(), *zip(begun, created, strict=True)):
         story_of.update(dict.fromkeys(groups[first], story))
     stored.assign(connection, {id_: story for id_, story in story_of.items() if old.get(id_) != story})
     nothing = dict.fromkeys(("first_id", "lead_id", "first_at", "last_at", "heat", "announced_at"))
@@ -78,11 +73,27 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
         {"id": story, **nothing, "size": 0, "changed_at": now} for story in sorted(ended))])  # fmt: skip
 
 
-def _member(row: Any) -> Member:
+def _values_of(
+    connection: Connection, groups: Mapping[int, Sequence[int]], members: Mapping[int, Row[Any]], rules: AllRules
+) -> dict[int, dict[str, Any]]:
+    """The first article's id → what is stored of its story."""
+    leads = {first: lead_of([_member(members[id_]) for id_ in ids]).id for first, ids in groups.items()}
+    source_of = stored.sources_of(connection, leads.values()) if rules.by_source else {}
+    return {
+        first: _values(first, leads[first], [members[id_] for id_ in ids], rules.of(source_of.get(leads[first], "")))
+        for first, ids in groups.items()
+    }
+
+
+def _ids_in(story: int, story_of: Mapping[int, int]) -> set[int]:
+    return {id_ for id_, one in story_of.items() if one == story}
+
+
+def _member(row: Row[Any]) -> Member:
     return Member(row.id, row.quality, time_of(row), row.url_hash)
 
 
-def _values(first: int, lead: int, rows: Sequence[Any], rules: HeatRules) -> dict[str, Any]:
+def _values(first: int, lead: int, rows: Sequence[Row[Any]], rules: HeatRules) -> dict[str, Any]:
     times = [row.published_at or row.first_seen_at for row in rows]
     return {
         "first_id": first,
@@ -94,7 +105,7 @@ def _values(first: int, lead: int, rows: Sequence[Any], rules: HeatRules) -> dic
     }
 
 
-def _differs(row: Any, values: Mapping[str, Any]) -> bool:
+def _differs(row: Row[Any], values: Mapping[str, Any]) -> bool:
     return any(getattr(row, name) != value for name, value in values.items())
 
 

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from worker.enrich.heat import HeatRules
+from worker.heat_rules import HeatRules
 
 Order = tuple[int, bytes]
 """The day since 1970, and the hash of the article's identity."""

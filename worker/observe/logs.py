@@ -91,7 +91,6 @@ def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 
 def _shared() -> list[Any]:
     return [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(allow=()),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import redis
 from sqlalchemy import Engine
 
 from worker.document.limits import Limits
+from worker.operate.dry_run import DryRun
 from worker.operate.replay import letters, operator, problems_now, replay
 from worker.store import dead
 from worker.store.engine import writing
@@ -17,24 +16,20 @@ from worker.store.engine import writing
 _STEP = 50
 
 
-@dataclass(slots=True)
-class Progress:
-    """So far. `failing`: code → how many would be rejected again, which are not sent."""
-
-    seen: int = 0
-    passing: int = 0
-    sent: int = 0
-    failing: Counter[str] = field(default_factory=Counter)
+def dry_run(engine: Engine, wanted: dead.Filter, limits: Limits) -> DryRun:
+    """What would become of the dead letters if they were replayed now. Nothing is sent."""
+    *_, done = steps(engine, wanted, limits)
+    return done
 
 
 def steps(
     engine: Engine, wanted: dead.Filter, limits: Limits, client: redis.Redis | None = None, who: str | None = None
-) -> Iterator[Progress]:
+) -> Iterator[DryRun]:
     """Try each dead letter, and where a client is given replay those that would pass; yields after each step.
 
     Without a client it is a dry run. Raises redis.RedisError and SQLAlchemy's errors; what was sent is sent.
     """
-    done = Progress()
+    done = DryRun()
     passing: list[int] = []
     for letter, raw in letters(engine, wanted):
         errors = problems_now(letter, raw, limits)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from worker.enrich.heat import AllRules
+from worker.heat_rules import AllRules
 from worker.store.clock import store_time
 from worker.store.engine import writer
 from worker.store.rework import work_step

@@ -25,6 +25,7 @@ from worker.intake.tally import OTHER, WAIT_BOUNDS, Minute, Tally
 from worker.observe.logs import get_logger
 from worker.observe.metrics import METRICS, Metric
 from worker.settings import Settings
+from worker.store.engine import driver_error
 from worker.store.read import dead_letter_codes, waiting_for_links
 
 log = get_logger("metrics")
@@ -122,7 +123,7 @@ class CopydeskCollector(Collector):
         try:
             read(found)
         except trouble as error:
-            log.warning("A server cannot be asked for its figures", error=str(getattr(error, "orig", error)),
+            log.warning("A server cannot be asked for its figures", error=str(driver_error(error)),
                         next="copydesk_up says so; asked again at the next scrape")  # fmt: skip
             return 0
         return 1

@@ -19,6 +19,7 @@ from worker.operate.minutes import Flow, drain_seconds, flow
 from worker.operate.servers import database_health, redis_health
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import read
+from worker.store.engine import driver_error
 from worker.store.work import pending_work
 
 _DAY_MINUTES = 1440
@@ -98,7 +99,7 @@ def of_store(engine: Engine) -> dict[str, Any]:
             found["behind"] = read.behind(connection)
             found["enriching"] = pending_work(connection)
     except SQLAlchemyError as error:
-        found["database"] = {"ok": False, "error": str(getattr(error, "orig", None) or error).strip()}
+        found["database"] = {"ok": False, "error": str(driver_error(error)).strip()}
     return found
 
 

@@ -14,6 +14,7 @@ from worker.intake import lanes
 from worker.intake.presence import SILENT_SECONDS, WorkerState, missing, workers
 from worker.operate.room import room
 from worker.settings import Settings
+from worker.store.engine import driver_error
 from worker.store.tables import lanes as lanes_table
 
 FELL_SILENT = "its process is stopped or dead, or cannot reach Redis"
@@ -63,7 +64,7 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
         if fault:
             health.wrong.append(fault)
         else:
-            text = " ".join(str(getattr(error, "orig", None) or error).split())
+            text = " ".join(str(driver_error(error)).split())
             health.unreachable.append(f"the store cannot be used: {text}")
     return health
 

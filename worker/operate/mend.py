@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import redis
@@ -18,6 +16,7 @@ from schemas.problem import Severity
 from worker.document.limits import Limits
 from worker.document.validate import read
 from worker.errors import CopydeskError
+from worker.operate.dry_run import DryRun
 from worker.operate.replay import can_be_replayed, letters, operator, replay
 from worker.store import dead
 from worker.store.engine import writing
@@ -31,18 +30,6 @@ _PROGRAM_SECONDS = 30.0
 
 class ChangeFailed(CopydeskError):
     """Raised when a change cannot be made to a document; the message says why."""
-
-
-@dataclass(slots=True)
-class Plan:
-    """What a change would bring. `failing`: why → how many would be rejected again."""
-
-    passing: int = 0
-    untouched: int = 0
-    """Of those that fail: how many the change did not touch."""
-    failing: Counter[str] = field(default_factory=Counter)
-    example: tuple[int, bytes, bytes] | None = None
-    """One that passes: its number, before and after."""
 
 
 def replacing(old: str, new: str) -> Change:
@@ -78,7 +65,7 @@ def filtering(command: str) -> Change:
 
 
 def _tried(
-    engine: Engine, wanted: dead.Filter, change: Change, limits: Limits, plan: Plan
+    engine: Engine, wanted: dead.Filter, change: Change, limits: Limits, plan: DryRun
 ) -> Iterator[tuple[Row[Any], bytes, bytes]]:
     """Each letter that passes with the change, before and after; the others are counted in `plan`."""
     for letter, raw in letters(engine, wanted):
@@ -103,17 +90,19 @@ def _tried(
         yield letter, raw, text
 
 
-def plan_for(engine: Engine, wanted: dead.Filter, change: Change, limits: Limits) -> Plan:
+def plan_for(engine: Engine, wanted: dead.Filter, change: Change, limits: Limits) -> DryRun:
     """A dry run: nothing is changed or sent."""
-    plan = Plan()
+    plan = DryRun()
     for _ in _tried(engine, wanted, change, limits, plan):
         pass
     return plan
 
 
-def mend(engine: Engine, client: redis.Redis, wanted: dead.Filter, change: Change, limits: Limits) -> tuple[Plan, int]:
+def mend(
+    engine: Engine, client: redis.Redis, wanted: dead.Filter, change: Change, limits: Limits
+) -> tuple[DryRun, int]:
     """Keep the change and replay those that pass with it; the others stay as they are. Also says how many were sent."""
-    plan, sent, who = Plan(), 0, operator()
+    plan, sent, who = DryRun(), 0, operator()
     page: list[tuple[Row[Any], bytes, bytes]] = []
 
     def send() -> int:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import socket
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import redis
@@ -25,14 +23,6 @@ from worker.store import dead
 from worker.store.engine import writing
 
 _PAGE = 500
-
-
-@dataclass(slots=True)
-class Forecast:
-    """What would become of dead letters if they were replayed now. `failing`: code → how many."""
-
-    passing: int = 0
-    failing: Counter[str] = field(default_factory=Counter)
 
 
 def operator() -> str:
@@ -77,18 +67,6 @@ def problems_now(letter: Row[Any], raw: bytes | None, limits: Limits) -> list[Pr
         return [Problem(**found) for found in letter.problems if found["severity"] == "error"]
     reading = read(raw, has_key=letter.key is not None, limits=limits)
     return [found for found in reading.problems if found.severity is Severity.ERROR]
-
-
-def forecast(engine: Engine, wanted: dead.Filter, limits: Limits) -> Forecast:
-    """A dry run: nothing is sent."""
-    found = Forecast()
-    for letter, raw in letters(engine, wanted):
-        errors = problems_now(letter, raw, limits)
-        if errors:
-            found.failing[errors[0].code] += 1
-        else:
-            found.passing += 1
-    return found
 
 
 def replay(engine: Engine, client: redis.Redis, wanted: dead.Filter, *, who: str | None = None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from worker.enrich.references import changed_reference_fields, edit_reference, r
 from worker.enrich.urls import canonicalise, url_hash
 from worker.errors import CopydeskError, Exit
 from worker.intake.stream import LeaseQueue
+from worker.operate.dry_run import DryRun
 from worker.settings import INTERNAL_LANE
 from worker.store.bulk import fetch
 from worker.store.read import receipts_of
@@ -74,17 +75,6 @@ class Filter:
         return query
 
 
-@dataclass(slots=True)
-class Forecast:
-    """What would become of documents. `fields`: name → how many would change in it; `rejected`: code → how many."""
-
-    documents: int = 0
-    unchanged: int = 0
-    changed: int = 0
-    fields: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-
-
 Advance = Callable[[int], None]
 Found = tuple[Row[Any], bytes]
 
@@ -119,21 +109,20 @@ def _raws(connection: Connection, page: Any) -> dict[bytes, bytes]:
     return {row.sha256: bytes(row.bytes) for row in rows}
 
 
-def forecast(engine: Engine, wanted: Filter, limits: Limits, advance: Advance = lambda _: None) -> Forecast:
+def forecast(engine: Engine, wanted: Filter, limits: Limits, advance: Advance = lambda _: None) -> DryRun:
     """A dry run: every document is read as it would be, and nothing is sent or stored."""
-    told = Forecast()
+    done = DryRun()
     for row, raw in found(engine, wanted):
-        told.documents += 1
+        done.seen += 1
         changed, code = _what_would_change(row, raw, limits)
         if code is not None:
-            told.rejected[code] += 1
-        elif changed:
-            told.changed += 1
-            told.fields.update(changed)
+            done.failing[code] += 1
         else:
-            told.unchanged += 1
-        advance(told.documents)
-    return told
+            done.passing += 1
+            done.changed += bool(changed)
+            done.fields.update(changed)
+        advance(done.seen)
+    return done
 
 
 def _what_would_change(row: Row[Any], raw: bytes, limits: Limits) -> tuple[list[str], str | None]:

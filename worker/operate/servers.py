@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.observe.logs import mask
 from worker.store import migrate
+from worker.store.engine import driver_error
 
 
 def redis_health(client: redis.Redis) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def database_health(engine: Engine) -> dict[str, Any]:
             size = _size(connection)
             version = ".".join(str(part) for part in connection.dialect.server_version_info or ())
     except SQLAlchemyError as error:
-        return {"ok": False, "error": mask(str(getattr(error, "orig", None) or error)).strip()}
+        return {"ok": False, "error": mask(str(driver_error(error))).strip()}
     return {
         "ok": True, "ms": took, "server": f"{engine.dialect.name} {version}", "schema": schema,
         "needs_schema": migrate.head(), "used_bytes": size,

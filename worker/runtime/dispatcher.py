@@ -29,7 +29,7 @@ from worker.runtime.request import troubles
 from worker.runtime.transport import mend_keys
 from worker.runtime.turns import Pace, Patience, shares
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
-from worker.store.engine import make_engine
+from worker.store.engine import driver_error, make_engine
 from worker.store.read import highest_id
 
 log = get_logger("dispatch")
@@ -108,7 +108,7 @@ class DispatchLoop(threading.Thread):
         self._next_forget = time.monotonic() + _FORGET_EVERY_SECONDS
 
     def condition(self) -> tuple[str, str, float | None]:
-        """(state, the reason as a sentence, when it last did a step), for the keeper. See `presence.STATES`."""
+        """(state, the reason as a sentence, when it last did a step), for the keeper. See `presence.WorkerState`."""
         return self._state, self._reason, self._last_round
 
     def stop(self) -> None:
@@ -188,7 +188,7 @@ class DispatchLoop(threading.Thread):
             with self._engine.connect() as connection:
                 highest = {queue.lane: highest_id(connection, queue.lane) for _, queue in self._lanes}
         except SQLAlchemyError as error:
-            self._store.failed(str(getattr(error, "orig", None) or error), waiting=self._waiting)
+            self._store.failed(str(driver_error(error)), waiting=self._waiting)
             return
         for _, queue in self._lanes:
             id_ = highest[queue.lane]

@@ -19,6 +19,7 @@ from worker.interrupts import deferred
 from worker.observe.logs import get_logger
 from worker.runtime.appendonly import repair
 from worker.runtime.ownership import VALKEY, FileLock, Holder, is_held, valkey_of, valkey_processes
+from worker.runtime.restarts import Backoff
 from worker.settings import embedded_redis_url, embedded_socket
 
 log = get_logger("supervisor")
@@ -155,15 +156,15 @@ class EmbeddedValkey:
 
     def _restart(self, error: str) -> None:
         log.error("Valkey ended", error=error, next="it is started again")
-        backoff = 0.2
+        backoff = Backoff(0.1, _LONGEST_BACKOFF_SECONDS)
         while not self._ended.is_set():
             try:
                 self.start()
             except (EmbeddedServerError, OSError) as failure:
+                wait = backoff.after_run(0)
                 if not self._ended.is_set():
-                    log.error("Valkey does not start", error=str(failure), next=f"tried again in {backoff:.1f} s")  # noqa: TRY400  its log says why, not our traceback
-                self._ended.wait(backoff)
-                backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
+                    log.error("Valkey does not start", error=str(failure), next=f"tried again in {wait:.1f} s")  # noqa: TRY400  its log says why, not our traceback
+                self._ended.wait(wait)
             else:
                 log.warning("Valkey runs again", pid=self._process.pid if self._process else None)
                 return

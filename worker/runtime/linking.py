@@ -6,18 +6,17 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 from celery import bootsteps
 
 from worker.observe.logs import get_logger
+from worker.runtime.restarts import Backoff, keep_running, wait_for_end
 from worker.settings import settings
 
 log = get_logger("link")
 
 _STOP_SECONDS = 12.0  # a transaction that it is in may take as long as the store's time-out
-_LONGEST_BACKOFF_SECONDS = 30.0
 
 
 class Linking(bootsteps.StartStopStep):
@@ -54,15 +53,15 @@ class LinkerChild(threading.Thread):
         return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def run(self) -> None:
-        backoff, began = 0.5, time.monotonic()
-        while not self._ended.wait(0.2):
-            if self._process.poll() is None:
-                continue
-            backoff = 0.5 if time.monotonic() - began > 60 else min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
-            log.error("The linker ended", error=f"exit code {self._process.returncode}",
-                      next=f"it starts again in {backoff:.0f} s")  # fmt: skip
-            if not self._ended.wait(backoff):
-                self._process, began = self._spawn(), time.monotonic()
+        keep_running(self._run_once, self._report_end, self._ended.wait, backoff=Backoff())
+
+    def _report_end(self, code: int, wait: float) -> None:
+        log.error("The linker ended", error=f"exit code {code}", next=f"it starts again in {wait:.0f} s")
+
+    def _run_once(self) -> int | None:
+        if self._process.poll() is not None:
+            self._process = self._spawn()
+        return wait_for_end(self._process, self._ended)
 
     def stop(self) -> None:
         """End the linker; returns when it has."""

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.observe.logs import get_logger
+from worker.store.engine import driver_error
 from worker.store.probe import probe
 
 log = get_logger("dispatch")
@@ -103,7 +104,7 @@ class StoreWatch:
         try:
             probe(self._engine)
         except (SQLAlchemyError, OSError) as error:
-            self.outage.goes_on(str(getattr(error, "orig", None) or error), waiting=waiting)
+            self.outage.goes_on(str(driver_error(error)), waiting=waiting)
             self._next_look = self._clock() + self._pause
             self._pause = min(self._pause * 2, _LONGEST_LOOK_SECONDS)
         else:

@@ -15,18 +15,15 @@ from collections.abc import Sequence
 from types import FrameType
 
 from worker.observe.logs import get_logger
+from worker.runtime.restarts import Backoff, keep_running
 
 log = get_logger("supervisor")
 
 SUPERVISOR = "COPYDESK_SUPERVISOR_PID"
 """Tells the worker who restarts it, so that it stops when that one is gone."""
 
-_FIRST_WAIT_SECONDS = 0.5
-_LONGEST_WAIT_SECONDS = 30.0
-_WELL_SECONDS = 60.0
 _ORPHAN_SECONDS = 2.0
 _MOST_FAILED_STARTS = 5
-_START_SECONDS = 10.0
 _PARENT_POLL_SECONDS = 0.5
 _ORPHAN_STOP_SECONDS = 5.0
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -39,41 +36,39 @@ class Restarter:
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping: int | None = None
+        self._exit_code = 0
+        """Of the worker, when it was stopped while it ran."""
 
     def run(self) -> int:
         """Returns the worker's exit code when it was stopped, or when it does not start at all."""
         for number in _FORWARDED:
             signal.signal(number, self._forward)
-        wait, failed_starts = _FIRST_WAIT_SECONDS, 0
-        while True:
-            started = time.monotonic()
-            code = self._run_once()
-            lived = time.monotonic() - started
-            if self._stopping is not None:
-                return 0 if code in (0, -self._stopping, -signal.SIGTERM) else code
-            failed_starts = failed_starts + 1 if lived < _START_SECONDS else 0
-            if failed_starts >= _MOST_FAILED_STARTS:
-                log.error("The worker does not start", error=f"exit code {code}, {failed_starts} times in a row")
-                return code if code > 0 else 1
-            wait = _FIRST_WAIT_SECONDS if lived > _WELL_SECONDS else min(wait * 2, _LONGEST_WAIT_SECONDS)
-            log.error("The worker ended", error=f"exit code {code}", next=f"it starts again in {wait:.0f} s")
-            self._sleep(wait)
-            if self._stopping is not None:
-                return 0
+        code = keep_running(
+            self._run_once, report_end, self._is_stopped_after,
+            backoff=Backoff(), most_failed_starts=_MOST_FAILED_STARTS,
+        )  # fmt: skip
+        if code is None:
+            return self._exit_code
+        log.error("The worker does not start", error=f"exit code {code}, {_MOST_FAILED_STARTS} times in a row")
+        return code if code > 0 else 1
 
-    def _run_once(self) -> int:
+    def _run_once(self) -> int | None:
         environment = {**os.environ, SUPERVISOR: str(os.getpid())}
         self._process = subprocess.Popen(self._command, env=environment, start_new_session=True)
         if self._stopping is not None:  # between two lives
             self._process.terminate()
         code = self._process.wait()
         _end_orphans(self._process.pid)
-        return code
+        if self._stopping is None:
+            return code
+        self._exit_code = 0 if code in (0, -self._stopping, -signal.SIGTERM) else code
+        return None
 
-    def _sleep(self, seconds: float) -> None:
+    def _is_stopped_after(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
         while self._stopping is None and time.monotonic() < until:
             time.sleep(0.1)
+        return self._stopping is not None
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         self._stopping = number
@@ -81,6 +76,11 @@ class Restarter:
         if process is not None and process.poll() is None:
             # Ctrl-C means the warm stop too; whoever wants it cold says SIGQUIT, or it twice.
             process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
+
+
+def report_end(code: int, wait: float) -> None:
+    """Log that the worker ended with this exit code and starts again after `wait` seconds."""
+    log.error("The worker ended", error=f"exit code {code}", next=f"it starts again in {wait:.0f} s")
 
 
 def _end_orphans(group: int) -> None:

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from types import TracebackType
 
 from worker.intake.connect import connect
@@ -15,7 +14,8 @@ from worker.intake.stream import LeaseQueue
 from worker.interrupts import deferred
 from worker.observe.logs import get_logger
 from worker.operate.checks import enforce
-from worker.runtime.restarter import SUPERVISOR
+from worker.runtime.restarter import SUPERVISOR, report_end
+from worker.runtime.restarts import Backoff, keep_running, wait_for_end
 from worker.runtime.shared import SharedValkey
 from worker.settings import Settings
 from worker.store.engine import make_engine
@@ -24,8 +24,6 @@ from worker.store.migrate import upgrade
 log = get_logger("supervisor")
 
 _STOP_SECONDS = 30.0
-_START_SECONDS = 10.0
-_LONGEST_BACKOFF_SECONDS = 30.0
 
 
 class Desk:
@@ -54,9 +52,13 @@ class Desk:
         self._worker_log = worker_log
         self._worker: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
-        self.failed_starts = 0
-        """How often in a row the worker ended within seconds of its start."""
+        self._backoff = Backoff()
         self._watch: threading.Thread | None = None
+
+    @property
+    def failed_starts(self) -> int:
+        """How often in a row the worker ended within seconds of its start."""
+        return self._backoff.failed_starts
 
     def __enter__(self) -> Desk:
         atexit.register(self.stop)  # whatever an interrupt breaks off, this is done
@@ -88,7 +90,10 @@ class Desk:
         if self._with_worker:
             with deferred():
                 self._worker = self._spawn()
-            self._watch = threading.Thread(target=self._restart_when_it_dies, daemon=True)
+            self._watch = threading.Thread(
+                target=keep_running, args=(self._run_worker, report_end, self._ended.wait),
+                kwargs={"backoff": self._backoff}, daemon=True,
+            )  # fmt: skip
             self._watch.start()
 
     def _check(self) -> None:
@@ -114,25 +119,11 @@ class Desk:
         with open(self._worker_log, "ab") as log_file:  # noqa: PTH123  the path is a setting's text
             return subprocess.Popen(command, env=environment, start_new_session=True, stdout=log_file, stderr=log_file)
 
-    def _restart_when_it_dies(self) -> None:
-        backoff = 0.5
-        while not self._ended.is_set():
-            worker, started = self._worker, time.monotonic()
-            if worker is None:
-                return
-            while worker.poll() is None:
-                if self._ended.wait(0.2):
-                    return
-            if self._ended.is_set():
-                return
-            lived = time.monotonic() - started
-            self.failed_starts = self.failed_starts + 1 if lived < _START_SECONDS else 0
-            backoff = 0.5 if lived > 60 else min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
-            log.error(
-                "The worker ended", error=f"exit code {worker.returncode}", next=f"it starts again in {backoff:.0f} s"
-            )
-            if not self._ended.wait(backoff):
-                self._worker = self._spawn()
+    def _run_worker(self) -> int | None:
+        """Run the worker, started here where it has ended; None: it is to be stopped."""
+        if self._worker is None or self._worker.poll() is not None:
+            self._worker = self._spawn()
+        return wait_for_end(self._worker, self._ended)
 
     def stop(self) -> None:
         """Stop the worker warmly, then the server; only what was started here."""

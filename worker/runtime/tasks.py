@@ -8,6 +8,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import NoReturn
 
 import redis
 from celery import Task, shared_task
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
 from worker.document.limits import Limits
-from worker.enrich.heat import AllRules, parse_rules
+from worker.heat_rules import AllRules
 from worker.intake import keys
 from worker.intake.connect import connect
 from worker.intake.deaths import Deaths, sentence
@@ -32,7 +33,8 @@ from worker.runtime.report import announce, count, receipt_of
 from worker.runtime.request import OUT_OF_MEMORY, StoreUnusable
 from worker.runtime.telling import tell
 from worker.settings import settings
-from worker.store.engine import is_conflict, is_timeout, is_transient, make_engine
+from worker.store.engine import driver_error, is_conflict, is_timeout, is_transient, make_engine
+from worker.store.version import Version
 
 log = get_logger("ingest")
 
@@ -60,7 +62,7 @@ def _queue(lane: str) -> LeaseQueue:
 
 @functools.cache
 def _rules() -> AllRules:
-    return parse_rules(settings().heat)
+    return settings().heat_rules
 
 
 class IngestTask(Task):  # type: ignore[type-arg]  # it has no parameters of its own
@@ -103,7 +105,7 @@ def ingest(lane: str, ids: list[str]) -> None:
     except SQLAlchemyError as error:
         # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
         _release(queue, worker, entries, whole=not is_timeout(error))
-        raise StoreUnusable(str(getattr(error, "orig", None) or error)) from None
+        raise StoreUnusable(str(driver_error(error))) from None
 
 
 def _redis_went_away(lane: str, error: Exception, *, when: str = "their lease runs out") -> None:
@@ -155,46 +157,17 @@ def _process_and_settle(
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
     limits = Limits(max_bytes=config.max_document_bytes)
     batch = Batch(queue.lane, source, worker, config.max_attempts, limits, verdict, _rules(), clock=queue.clock)
-    attempts = {entry.id: entry.attempts for entry in entries}
     tried = {entry.id: entry.attempts for entry in entries if entry.attempts}
-    if tried:
-        deaths = Deaths(queue).of(list(tried))
-        batch.evidence = {id_: sentence(attempts, deaths.get(id_, ())) for id_, attempts in tried.items()}
-    is_suspect = True
-
-    def innocent() -> None:
-        nonlocal is_suspect
-        queue.keep(worker, attempts)
-        is_suspect = False
-
-    def suspect() -> None:
-        nonlocal is_suspect
-        queue.suspect(worker, attempts)
-        is_suspect = True
-
+    batch.evidence = _evidence(queue, tried)
+    attempt = _Attempt(queue, worker, entries)
     try:
-        versions = process(_engine(), batch, entries, innocent=innocent, suspect=suspect)
+        versions = process(_engine(), batch, entries, innocent=attempt.end, suspect=attempt.begin)
     except MemoryError:
-        if is_suspect and len(entries) == 1:
-            # It alone does not fit, or this process has grown: another one tries, a bounded number of times.
-            log.error(  # noqa: TRY400  a traceback needs memory too
-                "A document does not fit in memory",
-                id=entries[0].id,
-                lane=queue.lane,
-                worker=worker,
-                next="this process ends, and another tries it alone",
-            )
-            os._exit(OUT_OF_MEMORY)
+        if attempt.is_counted and len(entries) == 1:
+            _leave_for_another_process(queue, entries[0], worker)
         raise
     failpoint("ingest.committed")
-    for version in versions:
-        if version.collides:
-            fresh = queue.readd(version.id)
-            failpoint("ingest.readded")
-            log.warning(
-                "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
-            )
-    versions = [version for version in versions if not version.collides]
+    versions = _without_collisions(queue, versions)
     announce(_client(), batch, versions)
     failpoint("ingest.replied")
     settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
@@ -204,6 +177,51 @@ def _process_and_settle(
     Deaths(queue).forget([id_ for id_ in tried if id_ in settled])
     count(_client(), batch, versions, work_ms=(time.perf_counter() - started) * 1000)
     tell(batch, versions)
+
+
+class _Attempt:
+    """Counts the attempt of a batch while a document may be guilty of what happens."""
+
+    def __init__(self, queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None:
+        self._queue = queue
+        self._worker = worker
+        self._attempts = {entry.id: entry.attempts for entry in entries}
+        self.is_counted = True
+
+    def end(self) -> None:
+        self._queue.keep(self._worker, self._attempts)
+        self.is_counted = False
+
+    def begin(self) -> None:
+        self._queue.suspect(self._worker, self._attempts)
+        self.is_counted = True
+
+
+def _evidence(queue: LeaseQueue, tried: dict[str, int]) -> dict[str, str]:
+    """Id → what is known of the processes that ended while they read it. `tried`: id → attempts so far."""
+    if not tried:
+        return {}
+    deaths = Deaths(queue).of(list(tried))
+    return {id_: sentence(attempts, deaths.get(id_, ())) for id_, attempts in tried.items()}
+
+
+def _leave_for_another_process(queue: LeaseQueue, entry: Claimed, worker: str) -> NoReturn:
+    """It alone does not fit, or this process has grown: another one tries, a bounded number of times."""
+    log.error("A document does not fit in memory", id=entry.id, lane=queue.lane, worker=worker,
+              next="this process ends, and another tries it alone")  # fmt: skip
+    os._exit(OUT_OF_MEMORY)
+
+
+def _without_collisions(queue: LeaseQueue, versions: list[Version]) -> list[Version]:
+    """The versions that were stored; documents whose id was that of another one before get a new id."""
+    for version in versions:
+        if version.collides:
+            fresh = queue.readd(version.id)
+            failpoint("ingest.readded")
+            log.warning(
+                "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
+            )
+    return [version for version in versions if not version.collides]
 
 
 def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed], *, whole: bool, until: float = 0.0) -> None:
@@ -241,7 +259,7 @@ def maintain(resume: str | None = None) -> None:
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise
-        log.warning("The store cannot be used, maintenance waits", error=str(getattr(error, "orig", error)),
+        log.warning("The store cannot be used, maintenance waits", error=str(driver_error(error)),
                     next="it is tried again within the hour")  # fmt: skip
         return
     finally:
@@ -259,7 +277,7 @@ def complete_enrichment() -> None:
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise
-        log.warning("The store cannot be used, enrichment waits", error=str(getattr(error, "orig", error)),
+        log.warning("The store cannot be used, enrichment waits", error=str(driver_error(error)),
                     next="it goes on where it was")  # fmt: skip
         return
     log.info("Enrichment is complete" if done else "Enrichment goes on", worker=worker_name())

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, from_form
-from worker.enrich.heat import AllRules
 from worker.enrich.topics import topic_slug
+from worker.heat_rules import AllRules
 from worker.store import rows
 from worker.store.bulk import fetch, merge_ids, set_values
 from worker.store.heat import Judged, judge_heat, sources_of

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from worker.settings import Settings
@@ -155,9 +154,14 @@ def unhurried(connection: Connection) -> None:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
 
 
+def driver_error(error: BaseException) -> BaseException:
+    """The error of the database's driver inside one of SQLAlchemy, without the statement and its parameters; else `error`."""
+    return getattr(error, "orig", None) or error
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether trying again later can help: decided by SQLSTATE (or SQLite's code), never by the exception's class."""
-    original = error.orig if isinstance(error, DBAPIError) else error
+    original = driver_error(error)
     if isinstance(original, sqlite3.Error):
         code = getattr(original, "sqlite_errorcode", None)
         return code is not None and (code & 0xFF) in _TRANSIENT_SQLITE
@@ -169,7 +173,7 @@ def is_transient(error: BaseException) -> bool:
 
 def is_locked(error: BaseException) -> bool:
     """Whether others held what was to be written for longer than is waited for."""
-    original = error.orig if isinstance(error, DBAPIError) else error
+    original = driver_error(error)
     if isinstance(original, sqlite3.Error):
         code: int | None = getattr(original, "sqlite_errorcode", None)
         return code is not None and (code & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -178,11 +182,11 @@ def is_locked(error: BaseException) -> bool:
 
 def is_conflict(error: BaseException) -> bool:
     """A unique or foreign-key violation: another writer was faster; resolve again."""
-    original = error.orig if isinstance(error, DBAPIError) else error
+    original = driver_error(error)
     return getattr(original, "sqlstate", None) in ("23505", "23503")
 
 
 def is_timeout(error: BaseException) -> bool:
     """A statement or a transaction took too long for its time-out: a smaller batch may not."""
-    original = error.orig if isinstance(error, DBAPIError) else error
+    original = driver_error(error)
     return getattr(original, "sqlstate", None) in ("57014", "25P03")

@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
 from schemas.problem import problem
 from schemas.receipt import Outcome
-from worker.enrich.heat import AllRules, Heat, Peer, heat_of
+from worker.enrich.heat import Heat, Peer, heat_of
+from worker.heat_rules import AllRules
 from worker.store.bulk import fetch, fetch_from, set_values
 from worker.store.tables import articles, documents, links
 from worker.store.version import Version
@@ -36,12 +37,7 @@ def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> J
     rows = [row for row in fetch(connection, columns, articles.c.id, ids) if not row.is_stub]
     related = _related(connection, [row.id for row in rows if row.quality is not None])
     peers = _peers(connection, rows, {one.id for linked in related.values() for one in linked})
-    sources: dict[int, str] = {}
-    if rules.by_source:
-        found = fetch(
-            connection, (documents.c.id, documents.c.source), documents.c.id, {row.document_id for row in rows}
-        )
-        sources = {row.id: row.source for row in found}
+    sources = _source_names(connection, {row.document_id for row in rows}) if rules.by_source else {}
     judged: Judged = {}
     changes = []
     for row in rows:
@@ -57,16 +53,26 @@ def judge_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> J
                                   "lead_id": None}  # fmt: skip
         if heat is not None:
             judged[row.id] = heat
-            lead: int | None = row.id
-            if heat.lead is not None:
-                lead = linked[heat.lead].id
-            elif row.outranked_by is not None:
-                lead = next((one.id for one in linked if one.rank == row.outranked_by), None)
+            lead = _lead_id(row, heat, linked)
             values |= {"heat": heat.heat, "is_published": heat.is_published, "lead_id": lead}
         if (row.heat, row.is_published, row.lead_id) != (values["heat"], values["is_published"], values["lead_id"]):
             changes.append(values)
     set_values(connection, articles, changes, "id")
     return judged
+
+
+def _source_names(connection: Connection, document_ids: set[int]) -> dict[int, str]:
+    found = fetch(connection, (documents.c.id, documents.c.source), documents.c.id, document_ids)
+    return {row.id: row.source for row in found}
+
+
+def _lead_id(row: Row[Any], heat: Heat, linked: Sequence[_Linked]) -> int | None:
+    """The article that leads the story of `row`; None: it is one that `row` lists and that is not stored."""
+    if heat.lead is not None:
+        return linked[heat.lead].id
+    if row.outranked_by is not None:
+        return next((one.id for one in linked if one.rank == row.outranked_by), None)
+    return int(row.id)
 
 
 def _related(connection: Connection, ids: list[int]) -> dict[int, list[_Linked]]:

@@ -24,7 +24,12 @@ INDEXED = (
     articles.c.changed_at, articles.c.orphaned_at,
 )  # fmt: skip
 """What is known of an article that others are compared with."""
+_IDENTITIES = (articles.c.url_hash, articles.c.id)
 _COMPARED = (*INDEXED, articles.c.url_hash, articles.c.provider_id)
+
+
+Place = tuple[int, bytes, str]
+"""Where a link is: the id at its end, the identity of its target, its kind."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -159,32 +164,56 @@ def write_links(
 
     Returns the ids at the other end of every link that is, or was.
     """
-    stored: dict[tuple[int, bytes, str], Row[Any]] = {}
-    columns = (links.c.source_id, links.c.target_hash, links.c.kind, links.c.score, links.c.reason)
-    for row in fetch(connection, columns, links.c.source_id, hashes):
-        if row.kind in KINDS:
-            stored[row.source_id, row.target_hash, row.kind] = row
+    stored = _stored_links(connection, hashes)
     wanted = {
         (id_, others[tie.other], tie.kind): tie for id_ in hashes for tie in ties.get(id_, ()) if tie.other in others
     }
-    ids = {row.url_hash: row.id for row in fetch(
-        connection, (articles.c.url_hash, articles.c.id), articles.c.url_hash, {hash_ for _, hash_, _ in stored})}  # fmt: skip
-    gone = [key for key in stored if key not in wanted]
+    targets = {hash_ for _, hash_, _ in stored}
+    ids = {row.url_hash: row.id for row in fetch(connection, _IDENTITIES, articles.c.url_hash, targets)}
+    _delete(connection, _both_ends(stored.keys() - wanted.keys(), hashes, ids))
+    rows = [row for place, tie in wanted.items() if _is_other(stored.get(place), tie)
+            for row in _both_rows(place, tie, hashes)]  # fmt: skip
+    # An article and its target may both be among `hashes`: the same link once, and in the order of its key.
+    ordered = {(row["source_id"], row["kind"], row["target_hash"]): row for row in rows}
+    merge(
+        connection, links, [ordered[key] for key in sorted(ordered)],
+        ["source_id", "kind", "target_hash"], ["score", "reason", "target_id"],
+    )  # fmt: skip
     ends = {**ids, **{others[tie.other]: tie.other for tie in wanted.values()}}
-    _delete(connection, [end for id_, hash_, kind in gone for end in (
-        (id_, kind, hash_), *(((ids[hash_], kind, hashes[id_]),) if hash_ in ids else ()))])  # fmt: skip
-    rows: dict[tuple[int, str, bytes], dict[str, Any]] = {}
-    for (id_, hash_, kind), tie in wanted.items():
-        old = stored.get((id_, hash_, kind))
-        if old is None or (old.score, old.reason) != (tie.score, tie.reason):
-            for source, target, target_hash in ((id_, tie.other, hash_), (tie.other, id_, hashes[id_])):
-                rows[source, kind, target_hash] = {
-                    "source_id": source, "kind": kind, "target_hash": target_hash, "target_id": target, "rank": None,
-                    "score": tie.score, "reason": tie.reason,
-                }  # fmt: skip
-    ordered = [rows[key] for key in sorted(rows)]
-    merge(connection, links, ordered, ["source_id", "kind", "target_hash"], ["score", "reason", "target_id"])
     return {ends[hash_] for _, hash_, _ in (*stored, *wanted) if hash_ in ends}
+
+
+def _stored_links(connection: Connection, sources: Iterable[int]) -> dict[Place, Row[Any]]:
+    """The linker's links of these articles."""
+    columns = (links.c.source_id, links.c.target_hash, links.c.kind, links.c.score, links.c.reason)
+    found = fetch(connection, columns, links.c.source_id, sources)
+    return {(row.source_id, row.target_hash, row.kind): row for row in found if row.kind in KINDS}
+
+
+def _is_other(old: Row[Any] | None, tie: Tie) -> bool:
+    return old is None or (old.score, old.reason) != (tie.score, tie.reason)
+
+
+def _both_rows(place: Place, tie: Tie, hashes: Mapping[int, bytes]) -> Iterator[dict[str, Any]]:
+    """A link is stored from both of its ends."""
+    id_, hash_, kind = place
+    for source, target, target_hash in ((id_, tie.other, hash_), (tie.other, id_, hashes[id_])):
+        yield {
+            "source_id": source, "kind": kind, "target_hash": target_hash, "target_id": target, "rank": None,
+            "score": tie.score, "reason": tie.reason,
+        }  # fmt: skip
+
+
+def _both_ends(
+    places: Iterable[Place], hashes: Mapping[int, bytes], ids: Mapping[bytes, int]
+) -> list[tuple[int, str, bytes]]:
+    """The keys of the links at `places`, from both ends; from the other one only where that article is still there."""
+    ends = []
+    for id_, hash_, kind in places:
+        ends.append((id_, kind, hash_))
+        if hash_ in ids:
+            ends.append((ids[hash_], kind, hashes[id_]))
+    return ends
 
 
 def _delete(connection: Connection, ends: list[tuple[int, str, bytes]]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, Mention, from_form
-from worker.enrich.heat import AllRules
+from worker.heat_rules import AllRules
 from worker.store import rows
 from worker.store.bulk import fetch, fetch_from, insert_rows, merge, merge_ids, remove, set_values
 from worker.store.identity import Claimant, Naming, Teller, meaning, newest_mention

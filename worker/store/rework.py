@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 
 from worker.enrich.copy import Copy, from_form
-from worker.enrich.heat import AllRules
+from worker.heat_rules import AllRules
 from worker.store.articles import refresh, topic_rows
 from worker.store.bulk import fetch, fetch_from, merge, remove
 from worker.store.engine import enter_writer

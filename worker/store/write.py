@@ -15,9 +15,9 @@ from sqlalchemy.engine import Connection
 from schemas.problem import problem
 from schemas.receipt import Outcome
 from worker.enrich.copy import Copy, changed_fields, from_form, to_form
-from worker.enrich.heat import AllRules
 from worker.enrich.references import ReferenceCopy, changed_reference_fields, reference_from_form, reference_to_form
 from worker.enrich.urls import document_hash, url_hash
+from worker.heat_rules import AllRules
 from worker.observe.failpoints import failpoint
 from worker.store.articles import refresh
 from worker.store.bulk import fetch, fetch_where, merge, merge_ids

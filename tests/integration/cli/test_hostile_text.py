@@ -39,7 +39,7 @@ OF_TEXT = [
     ["dead", "mend", "--replace", "a"], ["dead", "mend", "--regex", "a"], ["dead", "discard", "--reason"], ["stories", "--topic"],
     ["explain", "x", "--most"], ["similar", "https://a.example/", "--most"], ["tail", "--seconds", "0.01", "--last"], ["stories", "--since"], ["stories", "--limit"], ["sources", "--hours"], ["tail", "--seconds", "0.01", "--url"], ["tail", "--seconds", "0.01", "--outcome"],
     ["lane", "pause"], ["lane", "resume"], ["lane", "repair"], ["check"], ["reprocess", "--source"], ["reprocess", "--url"],
-    ["reprocess", "--since"], ["metrics", "--once", "--listen"], ["schema", "diff"], [], ["dead"],
+    ["reprocess", "--since"], ["metrics", "--once", "--listen"], [], ["dead"],
 ]  # fmt: skip
 """Commands to which a text is added as their last argument."""
 ARGUMENTS = ["", "-", "--", "-x", "--json=[/x]", "\x00", "a\x00b", "\ud800", "caf\udce9", "[/x]", "²", "²-1", "18446744073709551616-1",

@@ -18,7 +18,7 @@ from tests.integration.link.newsroom import (
     store,
 )
 from tests.integration.store.desk import empty
-from worker.enrich.heat import parse_rules
+from worker.heat_rules import parse_rules
 from worker.link.linker import ROLE
 from worker.store import leader
 from worker.store.tables import articles, links, stories

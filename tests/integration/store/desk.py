@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.receipt import Outcome
 from tests.integration.store.histories import Broken, Retract
 from worker.document.limits import Limits
-from worker.enrich.heat import AllRules
 from worker.enrich.urls import document_hash
+from worker.heat_rules import AllRules
 from worker.intake.stream import Claimed
 from worker.operate.complete import complete
 from worker.operate.replay import replay

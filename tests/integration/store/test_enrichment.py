@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from tests.integration.store.desk import settle
 from worker.document.limits import Limits
-from worker.enrich.heat import AllRules, HeatRules
+from worker.heat_rules import AllRules, HeatRules
 from worker.intake.stream import Claimed
 from worker.pipeline import Batch, process
 from worker.settings import Settings

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from worker.enrich.heat import AllRules, HeatRules, Peer, heat_of, lead_of, parse_rules
+from worker.enrich.heat import Peer, heat_of, lead_of
+from worker.heat_rules import AllRules, HeatRules, parse_rules
 
 RULES = HeatRules(bonus=20, floor=50, threshold=70)
 

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from worker.enrich.heat import HeatRules
+from worker.heat_rules import HeatRules
 from worker.link.stories import Member, Neighbour, Node, arrange, groups_of, heat_of, keep_ids, lead_of
 
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg import errors
 from sqlalchemy.exc import DBAPIError
 
-from worker.store.engine import is_conflict, is_timeout, is_transient
+from worker.store.engine import driver_error, is_conflict, is_timeout, is_transient
 
 TRANSIENT = {
     "08006": "connection failure", "08001": "cannot connect", "40001": "serialization failure", "40P01": "deadlock detected",
@@ -97,3 +97,11 @@ def test_sqlites_code_decides_extended_ones_too(code, expected):
 def test_conflicts_are_resolved_again_and_what_took_too_long_is_divided(state, conflict, timeout):
     error = wrapped(of_state(state))
     assert (is_conflict(error), is_timeout(error)) == (conflict, timeout)
+
+
+def test_the_drivers_error_comes_without_the_statement():
+    original = of_state("23505")
+    assert driver_error(wrapped(original)) is original
+    assert driver_error(original) is original
+    nothing_inside = DBAPIError("INSERT", {"raw": "a document"}, None)
+    assert driver_error(nothing_inside) is nothing_inside
