@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _PASSWORD_MISSING = ("NOAUTH", "HELLO must be called with the client already authenticated", "Authentication required")
 _PASSWORD_WRONG = ("WRONGPASS", "invalid username-password pair", "invalid password")
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _NO_TABLE_STATES = ("42P01", "42703", "3F000")
 """undefined table, undefined column, invalid schema name"""
 
@@ -57,7 +59,8 @@ def explain_failure(error: Exception) -> Exit:
         return _tell(Exit.USAGE, f"a text that is not valid Unicode, or holds a NUL, cannot be used here: {error}")
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return _tell(Exit.USAGE, f"{place}{error.strerror}")
+        sentence = f"{place}{error.strerror}"
+        return _tell(Exit.UNREACHABLE if error.errno in _DISK_ERRORS else Exit.USAGE, sentence)
     from worker.observe.logs import mask
 
     say(mask("".join(traceback.format_exception(error))))
