@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ _TAKEN_NAMES = ("copydesk:", "replies:", "once:", "articles")
 """What names of lanes must not begin with: other keys in Redis do (`worker.intake.keys`)."""
 
 _LONGEST_SOCKET = 100
+_TEMPORARY = Path("/tmp")  # noqa: S108  the folder in it is made and checked by `_require_own_folder`
 _REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
 _DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg", "sqlite", "sqlite+pysqlite"})
 
@@ -231,16 +231,15 @@ def embedded_redis_url(data_dir: Path) -> str:
 
 def embedded_socket(data_dir: Path) -> Path:
     """The embedded Valkey's unix socket: in `data_dir`, or where its path is too long (about 100 bytes), in a folder
-    of the temporary directory that only this user can write. Raises UnsafeFolder.
+    of /tmp that only this user can write. Raises UnsafeFolder.
+
+    Every process of this user must find the same one: through a symbolic link, and with another TMPDIR too.
     """
-    path = data_dir.absolute() / "valkey.sock"
+    path = data_dir.resolve() / "valkey.sock"
     if len(os.fsencode(path)) <= _LONGEST_SOCKET:
         return path
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    name = f"copydesk-{os.geteuid()}"
-    folder = Path(tempfile.gettempdir()) / name
-    if len(os.fsencode(folder)) + len(digest) + len("/.sock") > _LONGEST_SOCKET:
-        folder = Path("/tmp") / name  # noqa: S108  made and checked by `_require_own_folder`
+    folder = _TEMPORARY / f"copydesk-{os.geteuid()}"
     _require_own_folder(folder)
     return folder / f"{digest}.sock"
 

@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import sys
 
+import pytest
 import redis
 
 from tests.e2e.documents import document
 from tests.e2e.test_page import block
 from tests.guarded import free_port
 from tests.servers import VALID, Background, copydesk, environment, processes_naming
-from worker.runtime.ownership import OWNER, USERS, FileLock, is_held
+from worker.runtime.ownership import OWNER, USERS, VALKEY, FileLock, is_held
 
 
 def test_a_command_that_writes_starts_valkey_and_stops_it_when_nobody_uses_it_any_more(tmp_path):
@@ -61,3 +62,20 @@ def test_the_port_serves_the_examples_for_crawlers_as_they_stand(tmp_path):
 def _other(folder):
     (folder / "other").mkdir()
     return folder / "other"
+
+
+@pytest.mark.parametrize("removed", [".", OWNER, VALKEY])
+def test_an_owner_whose_lock_was_removed_stops_before_another_can_begin(tmp_path, removed):
+    folder = tmp_path / ".copydesk"
+    with Background("up", cwd=tmp_path) as up:
+        up.says("serves the lanes documents")
+        if removed == ".":
+            shutil.rmtree(folder)
+        else:
+            (folder / removed).unlink()
+        assert up.process.wait(timeout=60) == 3, up.text()
+        assert "was removed" in up.text()
+        assert "Traceback" not in up.text()
+    assert processes_naming(str(tmp_path)) == []
+    done = copydesk("ingest", VALID, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

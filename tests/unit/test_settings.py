@@ -164,7 +164,7 @@ def test_every_variable_that_the_project_names_is_known():
 def test_a_folder_for_sockets_that_others_may_write_is_refused(tmp_path, monkeypatch, request, fault):
     temporary = Path(tempfile.mkdtemp(prefix="cd-", dir="/tmp"))  # pytest's own folders are too long for a socket
     request.addfinalizer(lambda: shutil.rmtree(temporary))
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr("worker.settings._TEMPORARY", temporary)
     folder, deep = temporary / f"copydesk-{os.geteuid()}", tmp_path / ("x" * 100)
     assert embedded_socket(deep).parent == folder
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -179,3 +179,21 @@ def test_a_folder_for_sockets_that_others_may_write_is_refused(tmp_path, monkeyp
         folder.write_text("")
     with pytest.raises(UnsafeFolder, match="must be a folder of this user alone"):
         embedded_socket(deep)
+
+
+@pytest.mark.parametrize("length", [1, 100])
+def test_each_process_finds_the_same_socket_through_links_and_with_another_temporary_folder(
+    tmp_path, monkeypatch, length
+):
+    real = Path(tempfile.mkdtemp(prefix="cd-", dir="/tmp"))
+    link = tmp_path / ("x" * length)
+    link.symlink_to(real)
+    try:
+        assert embedded_socket(link) == embedded_socket(real) == real / "valkey.sock"
+        deep = real / ("y" * 100)
+        before = embedded_socket(deep)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        assert embedded_socket(link / deep.name) == embedded_socket(deep) == before
+    finally:
+        shutil.rmtree(real)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from typing import Any
@@ -17,6 +18,7 @@ _PASSWORD_MISSING = ("NOAUTH", "HELLO must be called with the client already aut
 _PASSWORD_WRONG = ("WRONGPASS", "invalid username-password pair", "invalid password")
 _OF_REDIS = ("redis.exceptions:RedisError", "redis.exceptions:RedisClusterException")
 _NO_ANSWER = ("redis.exceptions:ConnectionError", "redis.exceptions:TimeoutError")
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _NO_TABLE_STATES = ("42P01", "42703", "3F000")
 """undefined table, undefined column, invalid schema name"""
 _UsageError: Any = typer.BadParameter.__base__
@@ -46,7 +48,8 @@ def explain_failure(error: Exception) -> Exit:
         return _tell(Exit.USAGE, f"a text that is not valid Unicode, or holds a NUL, cannot be used here: {error}")
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return _tell(Exit.USAGE, f"{place}{error.strerror}")
+        sentence = f"{place}{error.strerror}"
+        return _tell(Exit.UNREACHABLE if error.errno in _DISK_ERRORS else Exit.USAGE, sentence)
     say(mask("".join(traceback.format_exception(error))))
     return Exit.REJECTED
 

@@ -11,9 +11,7 @@ from schemas.export import FORMS, HERE, schema_of
 from worker.cli.groups import Group
 from worker.errors import Exit
 
-schema_app = typer.Typer(
-    name="schema", cls=Group, help="Export the contract with crawlers.", no_args_is_help=True
-)
+schema_app = typer.Typer(name="schema", cls=Group, help="Export the contract with crawlers.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -45,7 +45,7 @@ def up(
         signal.signal(number, lambda *_: stopped.set())
     if port:
         _require_free(port, config.data_dir)
-    with Desk(config, must_own=config.redis_url is None, port=port, stop_seconds=_STOP_SECONDS):
+    with Desk(config, must_own=config.redis_url is None, port=port, stop_seconds=_STOP_SECONDS) as desk:
         lanes = ", ".join(lane.name for lane in config.lane_list)
         redis_cli = (
             f"-s {config.redis.removeprefix('unix://')}" if config.redis_url is None else "-u $COPYDESK_REDIS_URL"
@@ -55,8 +55,9 @@ def up(
         if port:
             say(f"       or by TCP, from this machine alone:  export REDIS_URL=redis://127.0.0.1:{port}/0")
         stopped.wait()
+        is_lost = desk.is_lost
         say("Stopping: running batches are finished first.")
-    return Exit.OK
+    return Exit.UNREACHABLE if is_lost else Exit.OK
 
 
 def _require_free(port: int, data_dir: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ _NO_JSON = (ValueError, RecursionError)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,79}")
 _TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _ENTRY_ID = re.compile(r"\d{1,20}-\d{1,20}")
+_RESUME = re.compile(r'\["[a-z_ ]{1,40}", "[0-9T:.+-]{1,40}"(, ("[A-Za-z0-9_.:-]{1,80}"|\d{1,20})){1,4}\]')
+"""Where maintenance goes on: a table, a time, and a key."""
 _LANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
 
@@ -82,9 +85,13 @@ def read_message(item: bytes, *, now: datetime | None = None) -> DocumentTask | 
     task = headers.get("task") if isinstance(headers, dict) else None
     if isinstance(task, str) and task.startswith("copydesk.") and task != SUBMIT:
         try:
-            return _claim_check(task, envelope)
+            check = _claim_check(task, envelope)
         except _NotReadable as error:
-            return BrokenClaimCheck(error.found.message)
+            check = BrokenClaimCheck(error.found.message)
+        if isinstance(check, BrokenClaimCheck) and _holds_document(item, envelope):
+            # A producer misspelt the name, or took one of the workers.
+            return Misfit(problem("unknown_task", "The task takes no document.", field="headers.task", expected=SUBMIT))
+        return check
     fields: dict[str, str] = {}
     try:
         _check_envelope(envelope)
@@ -290,6 +297,17 @@ def _claim_check(task: str, envelope: Mapping[str, Any]) -> ClaimCheck | BrokenC
     })  # fmt: skip
 
 
+def _holds_document(item: bytes, envelope: Mapping[str, Any]) -> bool:
+    """Whether there is more than the names and ids of a claim check, which are ASCII without a line break."""
+    texts, body = [document_in(item)], envelope.get("body")
+    if not isinstance(body, str):
+        return False
+    texts.append(body.encode("utf-8", "surrogatepass"))
+    with contextlib.suppress(_NotReadable):
+        texts.append(_content(envelope).replace(b"\\n", b"\n"))  # JSON's line breaks, however deep
+    return any(b"\n" in text.strip() or not text.isascii() for text in texts)
+
+
 def _is_ingest(args: list[Any]) -> bool:
     if len(args) != 2 or not isinstance(args[0], str) or not isinstance(args[1], list):
         return False
@@ -297,7 +315,7 @@ def _is_ingest(args: list[Any]) -> bool:
 
 
 def _is_maintain(args: list[Any]) -> bool:
-    return not args or (len(args) == 1 and isinstance(args[0], str) and len(args[0]) <= 1000)
+    return not args or (len(args) == 1 and isinstance(args[0], str) and _RESUME.fullmatch(args[0]) is not None)
 
 
 _CLAIM_CHECKS: dict[str, Callable[[list[Any]], bool]] = {

@@ -151,7 +151,7 @@ def _read_resume(resume: str | None) -> tuple[int, Place | None]:
         )
         return number, (datetime.fromisoformat(moment), *key)
     except (ValueError, TypeError, LookupError) as error:
-        raise ValueError(f"{resume[:80]!r} is no place where maintenance goes on") from error
+        raise ValueError("it is no place where maintenance goes on") from error
 
 
 __all__ = ["CHORES", "Pruned", "due", "prune"]

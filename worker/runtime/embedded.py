@@ -18,7 +18,7 @@ from worker.intake.connect import connect
 from worker.interrupts import deferred
 from worker.observe.logs import get_logger
 from worker.runtime.appendonly import repair
-from worker.runtime.ownership import VALKEY, FileLock, Holder, is_held, valkey_of, valkey_processes
+from worker.runtime.ownership import VALKEY, FileLock, Holder, is_held, is_same_file, valkey_of, valkey_processes
 from worker.runtime.restarts import Backoff
 from worker.settings import embedded_redis_url, embedded_socket
 
@@ -42,10 +42,10 @@ class EmbeddedServerError(CopydeskError):
 class EmbeddedValkey:
     """Starts, watches and stops the Valkey of `data_dir`. Only the process that holds `owner.lock` may use it.
 
-    `patience`: seconds after which a Valkey that does not answer is killed and started again.
+    `owner`: that lock. `patience`: seconds after which a Valkey that does not answer is killed and started again.
     """
 
-    def __init__(self, data_dir: Path, *, port: int = 0, patience: float = 60.0) -> None:
+    def __init__(self, data_dir: Path, owner: FileLock, *, port: int = 0, patience: float = 60.0) -> None:
         self._data_dir = data_dir.absolute()
         self._folder = self._data_dir / "valkey"
         self._socket = embedded_socket(data_dir)
@@ -53,7 +53,11 @@ class EmbeddedValkey:
         self._port = port
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
+        self._owner = owner
+        self._lock: os.stat_result | None = None
         self._ended = threading.Event()
+        self.is_lost = False
+        """Whether a lock file, or the whole data directory, was removed: others may start a Valkey there now."""
 
     def start(self) -> None:
         """Start it and wait until it answers. A Valkey that a killed owner left is stopped first; a damaged file is cut.
@@ -102,6 +106,7 @@ class EmbeddedValkey:
             )
         try:
             lock.erase()
+            self._lock = os.fstat(lock.file)
             with log_file.open("ab") as opened, deferred():
                 # A session of its own: Ctrl-C reaches us, and we stop it after the worker.
                 self._process = subprocess.Popen(
@@ -131,11 +136,21 @@ class EmbeddedValkey:
         return False
 
     def watch(self) -> None:
-        """Start Valkey again whenever it ended or hangs, until `stop`. Runs in a thread of its own."""
+        """Start Valkey again whenever it ended or hangs, until `stop`. Runs in a thread of its own.
+
+        Where a lock file is gone it stops Valkey, and ends this process by SIGTERM: two on one file destroy it.
+        """
         answered, reported = time.monotonic(), False
         with connect(self._url, retries=0, socket_timeout=_PING_SECONDS) as client:
             while not self._ended.wait(0.2):
                 process = self._process
+                if not self._is_locked():
+                    self.is_lost = True
+                    log.error("A lock file, or the whole data directory, was removed", folder=str(self._data_dir),
+                              next="this command stops, since others can start servers there now")  # fmt: skip
+                    self._end()
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    return
                 if process is None or process.poll() is not None:
                     self._restart(f"exit code {process.returncode}" if process else "it did not start")
                     answered, reported = time.monotonic(), False
@@ -154,10 +169,13 @@ class EmbeddedValkey:
                         f"again when it has not answered for {self._patience:.0f} s",
                     )  # fmt: skip
 
+    def _is_locked(self) -> bool:
+        return self._owner.is_in_place() and (self._lock is None or is_same_file(self._data_dir / VALKEY, self._lock))
+
     def _restart(self, error: str) -> None:
         log.error("Valkey ended", error=error, next="it is started again")
         backoff = Backoff(0.1, _LONGEST_BACKOFF_SECONDS)
-        while not self._ended.is_set():
+        while not self._ended.is_set() and self._is_locked():
             try:
                 self.start()
             except (EmbeddedServerError, OSError) as failure:

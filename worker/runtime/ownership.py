@@ -49,7 +49,7 @@ class FileLock:
 
     def acquire(self, *, shared: bool = False) -> bool:
         """Take the lock without waiting for its holder; False when another process holds it."""
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        file = self._open()
         deadline = time.monotonic() + _PROBE_SECONDS
         while True:
             try:
@@ -64,12 +64,25 @@ class FileLock:
                 raise
             else:
                 self._file = file
-                return True
+                if self.is_in_place():
+                    return True
+                self.close()  # removed between opening and locking
+                file = self._open()
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def is_in_place(self) -> bool:
+        """Whether the locked file is still the one at `path`. Where it was removed, others can lock a new one."""
+        return self._file >= 0 and is_same_file(self.path, os.fstat(self._file))
 
     def write(self, holder: Holder) -> None:
-        """Record who holds the lock."""
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps({"pid": holder.pid, "command": holder.command}).encode(), 0)
+        """Record who holds the lock. Raises OSError, which names the file."""
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, json.dumps({"pid": holder.pid, "command": holder.command}).encode(), 0)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def erase(self) -> None:
         os.ftruncate(self._file, 0)
@@ -79,6 +92,15 @@ class FileLock:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def is_same_file(path: Path, file: os.stat_result) -> bool:
+    """Whether `file` is what lies at `path`; False: something else does, or nothing."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino)
 
 
 def is_held(path: Path) -> bool:

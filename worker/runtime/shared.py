@@ -51,6 +51,11 @@ class SharedValkey:
         """Whether this process starts and stops the Valkey."""
         return self._valkey is not None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the Valkey that was owned here was stopped because its lock file was removed."""
+        return self._valkey is not None and self._valkey.is_lost
+
     def __enter__(self) -> SharedValkey:
         try:
             self.start()
@@ -95,7 +100,9 @@ class SharedValkey:
     def _own(self) -> None:
         words = [word for word in sys.argv[1:2] if not word.startswith("-")]
         self._owner.write(Holder(os.getpid(), " ".join(["copydesk", *words])))
-        self._valkey = EmbeddedValkey(self._data_dir, port=self._port, patience=self._settings.watchdog_seconds)
+        self._valkey = EmbeddedValkey(
+            self._data_dir, self._owner, port=self._port, patience=self._settings.watchdog_seconds
+        )
         self._valkey.start()
         self._watch = threading.Thread(target=self._valkey.watch, daemon=True, name="valkey-watch")
         self._watch.start()
@@ -126,7 +133,7 @@ class SharedValkey:
 
     def _wait_for_users(self, seconds: float) -> None:
         deadline, reported = time.monotonic() + seconds, False
-        while self.is_owner and not self._users.acquire():
+        while self.is_owner and not self.is_lost and not self._users.acquire():
             if time.monotonic() > deadline:
                 log.warning("Valkey is stopped while others use it", users=self._names())
                 return

@@ -60,6 +60,11 @@ class Desk:
         """How often in a row the worker ended within seconds of its start."""
         return self._backoff.failed_starts
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the data directory, or a lock file in it, was removed while this process owned it."""
+        return self._valkey is not None and self._valkey.is_lost
+
     def __enter__(self) -> Desk:
         atexit.register(self.stop)  # whatever an interrupt breaks off, this is done
         try:

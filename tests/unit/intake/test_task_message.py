@@ -102,6 +102,24 @@ def test_a_claim_check_that_cannot_be_followed_is_none_of_a_document(item):
 
 
 @pytest.mark.parametrize("item", [
+    message([DOCUMENT], headers={"task": "copydesk.sumbit"}), message([], {"raw": DOCUMENT}, headers={"task": "copydesk.submit "}),
+    message([DOCUMENT], headers={"task": "copydesk.maintain"}), message(["documents", [DOCUMENT]], headers={"task": "copydesk.ingest"}),
+    message([DOCUMENT], headers={"task": "copydesk.complete"}), message(body=DOCUMENT.encode(), headers={"task": "copydesk.ingest"}),
+    message(body=pickle.dumps(([DOCUMENT], {}, {})), headers={"task": "copydesk.submit_now"}),
+])  # fmt: skip
+def test_a_document_under_the_name_of_a_claim_check_is_kept(item):
+    misfit = read_message(item)
+    assert isinstance(misfit, Misfit)
+    assert misfit.problem.code == "unknown_task"
+
+
+def test_maintenance_goes_on_only_where_it_can_have_stopped():
+    place = '["raw documents", "2026-01-02T03:04:05.678901+00:00", "00ff"]'
+    assert isinstance(read_message(message([place], headers={"task": "copydesk.maintain"})), ClaimCheck)
+    assert isinstance(read_message(message(["hunter2"], headers={"task": "copydesk.maintain"})), BrokenClaimCheck)
+
+
+@pytest.mark.parametrize("item", [
     message([], {"raww": DOCUMENT}), message([DOCUMENT], {"sorce": "s"}), message([5], {"raw": DOCUMENT}), DOCUMENT.encode(),
     message([{"__type__": "bytes", "__value__": DOCUMENT}]), message(["k", DOCUMENT], headers={"task": "my.submit"}),
     message([{"__type__": "base64", "__value__": base64.b64encode(DOCUMENT.encode()).decode()}]),
