@@ -120,7 +120,7 @@ def discard(connection: Connection, id_: int, who: str, reason: str) -> bool:
 
 
 def keep_edit(connection: Connection, seen: Row[Any], raw: bytes, who: str) -> bool:
-    """Make a mended text the one that is replayed. False: the dead letter is not (any more) as it was `seen`; nothing is changed.
+    """Make a mended text the one that is replayed. False: the dead letter is not (any more) as it was `seen`; it is not changed.
 
     Of two who edit the same dead letter at once, one is told False, on both databases.
     """
@@ -128,12 +128,13 @@ def keep_edit(connection: Connection, seen: Row[Any], raw: bytes, who: str) -> b
     table = dead_letters.c
     unchanged = (table.id == seen.id, table.status == "open", table.edits == seen.edits,
                  table.raw_sha256.is_not_distinct_from(seen.raw_sha256))  # fmt: skip
+    row = {"sha256": sha256, "size": len(raw), "bytes": raw, "last_seen_at": store_time(connection)}
+    # Before the dead letter, as a batch does it: in another order the two could wait for each other. Seen now, or maintenance
+    # might take bytes that were there already before this is committed.
+    merge(connection, raw_documents, [row], ["sha256"], ["last_seen_at"])
     values = {"raw_sha256": sha256, "edits": table.edits + 1}
     if not connection.execute(update(dead_letters).where(*unchanged).values(values)).rowcount:
         return False
-    row = {"sha256": sha256, "size": len(raw), "bytes": raw, "last_seen_at": store_time(connection)}
-    # Seen now, or maintenance might take bytes that were there already before this is committed.
-    merge(connection, raw_documents, [row], ["sha256"], ["last_seen_at"])
     record(connection, seen.id, "edited", who, sha256=sha256)
     return True
 

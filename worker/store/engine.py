@@ -136,13 +136,14 @@ def enter_writer(connection: Connection) -> None:
 
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction of an operator that writes: it waits for the write lock as long as a worker does.
+    """A transaction of an operator that writes: on SQLite it waits for the write lock as long as a worker does.
 
     SQLite refuses at once ("database is locked") when a transaction that began with a read wants to write while another
-    process writes, whatever the busy timeout. So it takes the lock at its beginning.
+    process writes, whatever the busy timeout. So it takes the lock at its beginning. PostgreSQL's row locks are enough here.
+    Under the lock of `enter_writer` such a transaction could wait for a batch that has written equal raw bytes and waits for
+    that lock: a deadlock.
     """
     with writer(engine) as connection, connection.begin():
-        enter_writer(connection)
         yield connection
 
 
