@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests import leftovers
-from tests.commands import COMMANDS
-from tests.servers import Postgres, Valkey
+from tests.support import leftovers
+from tests.support.commands import COMMANDS
+from tests.support.servers import Postgres, Valkey
 
 
 def _missing(what: str, why: object) -> None:

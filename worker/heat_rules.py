@@ -1,4 +1,4 @@
-"""The numbers of the rules of heat, as `COPYDESK_HEAT` gives them; `worker.enrich.heat` applies them."""
+"""The numbers of the rules of heat, as `COPYDESK_HEAT` gives them; `worker.enrichment.heat` applies them."""
 
 from __future__ import annotations
 

@@ -19,24 +19,24 @@ from sqlalchemy import Engine, Row
 
 from schemas.envelope import parse_envelope
 from schemas.problem import Problem, problem
-from worker.document.frontmatter import fingerprint, secured_line
-from worker.document.limits import Limits
-from worker.document.validate import read
-from worker.enrich.edit import edit
-from worker.enrich.references import edit_reference
-from worker.enrich.urls import canonicalise, document_hash, url_hash
+from worker.documents.front_matter import fingerprint, secured_line
+from worker.documents.limits import Limits
+from worker.documents.validation import read
+from worker.enrichment.canonical_urls import canonicalise, document_hash, url_hash
+from worker.enrichment.enricher import enrich
+from worker.enrichment.reference_documents import edit_reference
 from worker.heat_rules import AllRules
-from worker.intake.clock import Clock, local_clock
-from worker.intake.stream import AHEAD_SECONDS, Claimed, id_key
-from worker.observe.failpoints import failpoint
-from worker.observe.logs import get_logger
+from worker.queue.clock import Clock, local_clock
+from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
 from worker.settings import INTERNAL_LANE
-from worker.store.bulk import fetch
+from worker.store.apply.batch import write_batch
+from worker.store.decide.batch_item import BatchItem
+from worker.store.decide.identity import revision
 from worker.store.engine import writer
-from worker.store.identity import revision
+from worker.store.sql.statements import fetch
 from worker.store.tables import documents
-from worker.store.version import Version
-from worker.store.write import write_batch
+from worker.telemetry.failpoints import failpoint
+from worker.telemetry.logs import get_logger
 
 log = get_logger("ingest")
 
@@ -71,9 +71,9 @@ def process(
     batch: Batch,
     entries: Sequence[Claimed],
     *,
-    innocent: Callable[[], None],
-    suspect: Callable[[], None] = lambda: None,
-) -> list[Version]:
+    end_attempt: Callable[[], None],
+    begin_attempt: Callable[[], None] = lambda: None,
+) -> list[BatchItem]:
     """Take `entries` through all stages; on return their outcomes are committed and may be settled.
 
     `innocent` is called when a part that a document can be guilty of is over, `suspect` when it begins again. Raises
@@ -83,9 +83,9 @@ def process(
     versions = [open_entry(batch, entry) for entry in entries]
     puts = _fingerprinted(versions, batch.limits)
     at = batch.took("open", at)
-    innocent()
+    end_attempt()
     _recognise(engine, puts)
-    suspect()
+    begin_attempt()
     at = batch.took("recognise", at)
     failpoint("ingest.recognised")
     for version in versions:
@@ -93,7 +93,7 @@ def process(
             read_version(version, batch.limits)
     at = batch.took("read", at)
     failpoint("ingest.read")
-    innocent()
+    end_attempt()
     failpoint("ingest.kept")
     with writer(engine) as connection, connection.begin():
         failpoint("store.begun")
@@ -110,11 +110,11 @@ def process(
     return versions
 
 
-def open_entry(batch: Batch, entry: Claimed) -> Version:
+def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     """An entry of the stream as a version: who sent what, before the document itself is looked at."""
     envelope, problems = parse_envelope(entry.fields)
     now = batch.clock()
-    version = Version(
+    version = BatchItem(
         lane=batch.lane,
         id=entry.id,
         revision=revision(_believable(entry.id, now), batch.lane),
@@ -152,7 +152,7 @@ def open_entry(batch: Batch, entry: Claimed) -> Version:
     return version
 
 
-def _open_misfit(version: Version, fields: Mapping[bytes, bytes]) -> Version:
+def _open_misfit(version: BatchItem, fields: Mapping[bytes, bytes]) -> BatchItem:
     """A message of Celery's queue that is no document: rejected with the problem that the worker found when it came."""
     try:
         found = Problem.model_validate_json(fields[b"problem"])
@@ -166,7 +166,7 @@ def _open_misfit(version: Version, fields: Mapping[bytes, bytes]) -> Version:
     return version
 
 
-def _continue_replay(version: Version, fields: Mapping[bytes, bytes]) -> None:
+def _continue_replay(version: BatchItem, fields: Mapping[bytes, bytes]) -> None:
     """A replay keeps the revision of what it repeats, so that mending an old document never overwrites a newer one."""
     try:
         version.revision = fields[b"revision"].decode("ascii")
@@ -185,7 +185,7 @@ def normal_key(key: str) -> str:
     return canonicalise(key) if key[:8].lower().startswith(("http://", "https://")) else key
 
 
-def _fingerprinted(versions: Sequence[Version], limits: Limits) -> list[Version]:
+def _fingerprinted(versions: Sequence[BatchItem], limits: Limits) -> list[BatchItem]:
     """The versions that hold a document, with its fingerprint."""
     puts = [
         version
@@ -197,7 +197,7 @@ def _fingerprinted(versions: Sequence[Version], limits: Limits) -> list[Version]
     return puts
 
 
-def _recognise(engine: Engine, puts: Sequence[Version]) -> None:
+def _recognise(engine: Engine, puts: Sequence[BatchItem]) -> None:
     """Find the versions that are equal, but for `secured`, to what is stored, without reading them."""
     columns = (documents.c.doc_hash, documents.c.source, documents.c.key, documents.c.article_hash,
                documents.c.content_hash, documents.c.fingerprint, documents.c.retracted)  # fmt: skip
@@ -216,14 +216,14 @@ def _recognise(engine: Engine, puts: Sequence[Version]) -> None:
                 break
 
 
-def _is_same_document(version: Version, row: Row[Any]) -> bool:
+def _is_same_document(version: BatchItem, row: Row[Any]) -> bool:
     doc_hash, key, article_hash = row.doc_hash, row.key, row.article_hash
     if version.doc_key is not None:
         return bool(document_hash(version.source, version.doc_key) == doc_hash)
     return bool(key.startswith(("http://", "https://")) and url_hash(key) == article_hash)
 
 
-def read_version(version: Version, limits: Limits) -> None:
+def read_version(version: BatchItem, limits: Limits) -> None:
     """Parse, validate and enrich; afterwards the version has its copy, or the problems for which it is rejected."""
     reading = read(version.raw, has_key=version.doc_key is not None, limits=limits, fingerprint=version.fingerprint)
     version.problems = (*version.problems, *reading.problems)
@@ -240,7 +240,7 @@ def read_version(version: Version, limits: Limits) -> None:
         return
     if reading.article is None:
         return
-    version.copy = edit(reading.article, reading.body, source=version.source, key=version.doc_key)
+    version.copy = enrich(reading.article, reading.body, source=version.source, key=version.doc_key)
     if version.doc_key is None:
         version.doc_key = version.copy.canonical_url
 

@@ -23,7 +23,7 @@ LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 INTERNAL_LANE = "copydesk:internal"
 """Replays and reprocessing; closed to producers by its name, which ACLs of producers never match."""
 _TAKEN_NAMES = ("copydesk:", "replies:", "once:", "articles")
-"""What names of lanes must not begin with: other keys in Redis do (`worker.intake.keys`)."""
+"""What names of lanes must not begin with: other keys in Redis do (`worker.queue.keys`)."""
 
 _LONGEST_SOCKET = 100
 _TEMPORARY = Path("/tmp")  # noqa: S108  the folder in it is made and checked by `_require_own_folder`

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from worker.document.limits import Limits
-from worker.document.validate import read
-from worker.enrich.copy import Copy
-from worker.enrich.edit import edit
-from worker.link.basis import Basis
-from worker.link.features import features_of_all
-from worker.link.frequencies import Frequencies
-from worker.link.index import Index
-from worker.link.stories import Neighbour, Node, arrange
-from worker.link.ties import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_tied
+from worker.documents.limits import Limits
+from worker.documents.validation import read
+from worker.enrichment.enriched_document import EnrichedDocument
+from worker.enrichment.enricher import enrich
+from worker.linking.features import features_of_all
+from worker.linking.frequencies import Frequencies
+from worker.linking.idf_basis import IdfBasis
+from worker.linking.index import Index
+from worker.linking.similar_links import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_tied
+from worker.linking.story_assignment import Neighbour, Node, arrange
 
 
 @dataclass(slots=True)
@@ -41,12 +41,12 @@ class Item:
 
 def load(folder: Path) -> list[Item]:
     """The articles of a folder in order of publication; of several documents with one URL the last by name counts."""
-    copies: dict[bytes, tuple[str, Copy]] = {}
+    copies: dict[bytes, tuple[str, EnrichedDocument]] = {}
     for path in sorted(folder.rglob("*.md")):
         name = str(path.relative_to(folder))
         reading = read(path.read_bytes(), has_key=True, limits=Limits())
         if reading.article is not None:
-            copy = edit(reading.article, reading.body, source="benchmark", key=name)
+            copy = enrich(reading.article, reading.body, source="benchmark", key=name)
             copies[copy.url_hash] = (name, copy)
     told = [
         (name, copy) for name, copy in copies.values()
@@ -85,10 +85,10 @@ def arrive(items: list[Item], *, at_once: bool, floor: float, most: int) -> tupl
     index, completed, pairs = Index(), Frequencies(), {}
     began = time.process_time()
     for day in sorted(days):
-        basis, today = Basis(datetime.fromtimestamp(day * 86_400, UTC).date(), completed), Frequencies()
+        basis, today = IdfBasis(datetime.fromtimestamp(day * 86_400, UTC).date(), completed), Frequencies()
         features = features_of_all([(item.title, item.excerpt) for item in days[day]])
         today.add(features)
-        index.set_frequencies(basis.with_today(today) if basis.is_cold(today.documents) else completed)
+        index.set_frequencies(basis.with_today(today) if basis.is_bootstrap(today.documents) else completed)
         numbers, times = [item.number for item in days[day]], [item.time for item in days[day]]
         index.add(numbers, times, features)
         near = index.neighbours(numbers, times, features, floor=floor, most=most)

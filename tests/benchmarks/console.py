@@ -18,15 +18,15 @@ import psutil
 from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
-from tests.servers import Postgres, Valkey
+from tests.support.servers import Postgres, Valkey
+from worker.activity.minute_counters import _SEPARATOR as SEPARATOR
+from worker.activity.outcome_feed import publish
 from worker.console.app import build
-from worker.console.desk import Desk
-from worker.intake.feed import publish
-from worker.intake.stream import LeaseQueue
-from worker.intake.tally import _SEPARATOR as SEPARATOR
+from worker.console.context import ConsoleContext
+from worker.queue.lease_queue import LeaseQueue
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 _LETTERS_EVERY = 50
 """One document in so many is rejected."""
@@ -146,7 +146,7 @@ def measure(
     config: Settings, count: int, rounds: int, servers: list[psutil.Process]
 ) -> list[tuple[str, float, float, float, float, float, float]]:
     """(page, first wall, median wall, p95 wall, median CPU, the servers' CPU, kB) in milliseconds."""
-    desk = Desk(config)
+    desk = ConsoleContext(config)
     found = []
     with TestClient(build(desk, names=frozenset({"localhost"})), base_url="http://localhost") as browser:
         time.sleep(5)  # the figures that are counted at the start

@@ -21,12 +21,12 @@ import sqlalchemy
 from tests.benchmarks.generator import Document, Generator
 from tests.benchmarks.machine import cpu_by_process, cpu_seconds, own_megabytes, peak_megabytes
 from tests.benchmarks.setting import Servers, Setting
-from tests.servers import ROOT, command, copydesk, environment, until
-from worker.document.validate import read
-from worker.intake.producer import Submission, submit_many
-from worker.link.features import features_of_all
-from worker.link.frequencies import Frequencies
-from worker.store.linking import keep_day
+from tests.support.servers import ROOT, command, copydesk, environment, until
+from worker.documents.validation import read
+from worker.linking.features import features_of_all
+from worker.linking.frequencies import Frequencies
+from worker.producer.client import Submission, submit_many
+from worker.store.links import keep_day
 
 LANE = "documents"
 LIMITS = ("limit", "limit_kept")

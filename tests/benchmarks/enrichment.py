@@ -19,9 +19,9 @@ from typing import Any
 from sqlalchemy import select
 
 from tests.benchmarks.stored import stored
-from worker.document.validate import read
+from worker.documents.validation import read
 from worker.heat_rules import AllRules
-from worker.intake.sources import read_paths
+from worker.producer.input_files import read_paths
 from worker.store.tables import article_topics, articles, documents, images, providers, topics
 
 JUDGEMENTS = Path(__file__).parent / "judgements"

@@ -15,12 +15,12 @@ import psutil
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine, event, text
 
-from tests.servers import Postgres, Valkey
-from worker.operate.exporter import CopydeskCollector
-from worker.operate.maintenance import CHORES, prune
+from tests.support.servers import Postgres, Valkey
+from worker.jobs.retention import RETENTION_RULES, prune
+from worker.monitoring.exporter import CopydeskCollector
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 _RECEIPTS = """
 INSERT INTO receipts (lane, id, outcome, op, source, key, url, article_id, document_id, raw_sha256, problems, changed,
@@ -124,7 +124,7 @@ def _prune(engine: Engine, config: Settings) -> None:
         busy = _cpu(engine) + time.process_time()
         last, start_at = (
             time.monotonic(),
-            [CHORES[number].name, "2000-01-01T00:00:00+00:00", *(("", "") if not number else ("",))],
+            [RETENTION_RULES[number].name, "2000-01-01T00:00:00+00:00", *(("", "") if not number else ("",))],
         )
         prune(engine, config, seconds=60, resume=json.dumps(start_at), progress=progress)
         used += _cpu(engine) + time.process_time() - busy

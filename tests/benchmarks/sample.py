@@ -14,7 +14,7 @@ from random import Random
 
 from tests.benchmarks.collection import arrive, load, stored_links
 from tests.benchmarks.linking import JUDGEMENTS
-from worker.link.ties import THRESHOLD
+from worker.linking.similar_links import THRESHOLD
 
 
 def main() -> None:

@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import insert
 
-from worker.link.features import features_of_all
-from worker.link.frequencies import Frequencies
-from worker.link.index import Index
-from worker.link.ties import THRESHOLD
-from worker.link.window import Window
+from worker.linking.features import features_of_all
+from worker.linking.frequencies import Frequencies
+from worker.linking.index import Index
+from worker.linking.similar_links import THRESHOLD
+from worker.linking.window import Window
 from worker.settings import Settings
-from worker.store import linking
+from worker.store import links
+from worker.store.decide.article_rows import blank
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
-from worker.store.rows import blank
+from worker.store.migration import upgrade
 from worker.store.tables import articles
 
 _VOCABULARY = 200_000
@@ -100,12 +100,12 @@ def _fill(url: str, folder: str, count: int) -> None:
 
 
 def _rebuild(url: str, folder: str) -> None:
-    import worker.link.process  # noqa: F401  what the linker's process holds beside the window counts too
+    import worker.linking.process  # noqa: F401  what the linker's process holds beside the window counts too
 
-    engine = make_engine(Settings(database_url=url, data_dir=Path(folder)), lean=True)
+    engine = make_engine(Settings(database_url=url, data_dir=Path(folder)), small_cache=True)
     frequencies, window = Frequencies(), Window(1_000_000)
     with engine.connect() as connection:
-        for page in linking.pages(connection, columns=linking.INDEXED):
+        for page in links.pages(connection, columns=links.INDEXED):
             frequencies.add(features_of_all([(row.title, row.excerpt) for row in page]))
         began, clock = time.process_time(), time.monotonic()
         window.weigh(frequencies)

@@ -15,8 +15,8 @@ import psycopg
 
 from tests.benchmarks.contenders import LANE, ROOT, Copydesk, Run, Setting, measured, throughput
 from tests.benchmarks.generator import Document
-from tests.servers import VALID, command, environment, until
-from worker.intake.producer import Submission, submit_entry, submit_many
+from tests.support.servers import VALID, command, environment, until
+from worker.producer.client import Submission, submit_entry, submit_many
 
 _PAUSE_SECONDS = 0.05
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from tests.benchmarks.machine import cpu_seconds
-from tests.servers import Postgres, Valkey
+from tests.support.servers import Postgres, Valkey
 
 
 class Servers:

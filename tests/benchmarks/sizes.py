@@ -12,14 +12,14 @@ from pathlib import Path
 import redis
 from sqlalchemy import text
 
-from tests.servers import Postgres, Valkey
-from worker.document.limits import Limits
-from worker.intake.sources import read_paths
-from worker.intake.stream import Claimed
+from tests.support.servers import Postgres, Valkey
+from worker.documents.limits import Limits
 from worker.pipeline import Batch, process
+from worker.producer.input_files import read_paths
+from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 _BATCH = 100
 _TABLES = """
@@ -93,7 +93,7 @@ def _of_postgresql(url: str, documents: list) -> None:
             )
         for first in range(0, len(entries), _BATCH):
             batch = Batch("documents", None, "host:1", 3, Limits())
-            process(engine, batch, entries[first : first + _BATCH], innocent=lambda: None)
+            process(engine, batch, entries[first : first + _BATCH], end_attempt=lambda: None)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             wal = connection.scalar(
                 text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), :start)"), {"start": start}

@@ -16,31 +16,51 @@ from tests.benchmarks.generator import Document
 from tests.benchmarks.machine import cpu_seconds
 from tests.benchmarks.setting import Setting
 from worker import pipeline
-from worker.document import validate
-from worker.document.limits import Limits
-from worker.intake.connect import connect
-from worker.intake.producer import Submission, submit_many
-from worker.intake.stream import DISPATCHED, GROUP, LeaseQueue
-from worker.link.linker import LEASE_SECONDS, ROLE, Linker
-from worker.runtime import report
+from worker.documents import validation
+from worker.documents.limits import Limits
+from worker.linking.linker import LEASE_SECONDS, ROLE, Linker
+from worker.producer.client import Submission, submit_many
+from worker.queue.connection import connect
+from worker.queue.lease_queue import DISPATCHED, GROUP, LeaseQueue
+from worker.runtime import batch_report
 from worker.settings import Settings
-from worker.store import articles, dead, heat, leader, names, parts, pictures, references, resolve, write
+from worker.store import dead_letters, leader
+from worker.store.apply import (
+    articles,
+    child_rows,
+    heat,
+    image_titles,
+    provider_references,
+    shared_names,
+    url_resolution,
+)
+from worker.store.apply import batch as write
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 _BULK = (
     ("resolve", "fetch"),
     *(("write", name) for name in ("merge", "merge_ids", "set_values", "remove", "remove_rows")),
 )
 DOORS: tuple[tuple[str, Any, str], ...] = (
-    ("parse", validate, "split"),
-    ("parse", validate, "parse_known"),
+    ("parse", validation, "split"),
+    ("parse", validation, "parse_known"),
     ("validate", pipeline, "read"),
     ("enrich", pipeline, "edit"),
     ("recognise", pipeline, "_recognise"),
     *(
         (stage, module, name)
-        for module in (articles, dead, heat, names, parts, pictures, references, resolve, write)
+        for module in (
+            articles,
+            dead_letters,
+            heat,
+            shared_names,
+            child_rows,
+            image_titles,
+            provider_references,
+            url_resolution,
+            write,
+        )
         for stage, name in _BULK
         if hasattr(module, name)
     ),
@@ -49,8 +69,8 @@ DOORS: tuple[tuple[str, Any, str], ...] = (
     ("settle", LeaseQueue, "keep"),
     ("settle", LeaseQueue, "suspect"),
     ("settle", LeaseQueue, "settle"),
-    ("settle", report, "announce"),
-    ("settle", report, "count"),
+    ("settle", batch_report, "announce"),
+    ("settle", batch_report, "count"),
 )
 """Stage, and the name through which it is entered. A stage inside another is counted for itself alone."""
 
@@ -130,12 +150,12 @@ class Bench:
             batch = pipeline.Batch(LANE, None, "bench", 3, limits)
             versions = pipeline.process(
                 self.engine, batch, entries,
-                innocent=lambda ids=ids: self.queue.keep("bench", ids),
-                suspect=lambda ids=ids: self.queue.suspect("bench", ids),
+                end_attempt=lambda ids=ids: self.queue.keep("bench", ids),
+                begin_attempt=lambda ids=ids: self.queue.begin_attempt("bench", ids),
             )  # fmt: skip
-            report.announce(self.client, batch, versions)
+            batch_report.announce(self.client, batch, versions)
             self.queue.settle((version.id, str(version.outcome)) for version in versions)
-            report.count(self.client, batch, versions, work_ms=0)
+            batch_report.count(self.client, batch, versions, work_ms=0)
 
     def costs(self, documents: list[Document]) -> Costs:
         """What `documents` cost, by stage; the database's part of linking is not counted. Nor is the producer, which is in this process too."""

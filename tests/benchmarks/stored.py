@@ -10,15 +10,15 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from worker.document.limits import Limits
+from worker.documents.limits import Limits
 from worker.heat_rules import AllRules
-from worker.intake.sources import read_paths
-from worker.intake.stream import Claimed
-from worker.operate.complete import complete
+from worker.jobs.reenrichment import complete
 from worker.pipeline import Batch, process
+from worker.producer.input_files import read_paths
+from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 _BATCH = 100
 
@@ -37,7 +37,7 @@ def stored(folder: Path, rules: AllRules) -> Iterator[tuple[Engine, float]]:
         began = time.process_time()
         for start in range(0, len(entries), _BATCH):
             batch = Batch("documents", None, "benchmark", 3, Limits(), rules=rules)
-            process(engine, batch, entries[start : start + _BATCH], innocent=lambda: None)
+            process(engine, batch, entries[start : start + _BATCH], end_attempt=lambda: None)
         complete(engine, rules, seconds=600)
         yield engine, time.process_time() - began
         engine.dispose()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.browser import OPTIONS, chromium
+from tests.support.browser import OPTIONS, chromium
 
 PAGES = ("/", "/?span=day", "/tail", "/search?q=the", "/stories", "/stories/1", "/articles/1", "/dead", "/dead/letters?code=no_title",
          "/dead/1", "/lanes", "/sources", "/nothing")  # fmt: skip

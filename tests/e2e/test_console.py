@@ -7,8 +7,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.browser import OPTIONS, chromium
-from tests.servers import Background, copydesk, until
+from tests.support.browser import OPTIONS, chromium
+from tests.support.servers import Background, copydesk, until
 
 HOSTILE = """---
 title: "<script>alert(1)</script><img src=https://evil.example/x onerror=alert(2)>' \\" onfocus=alert(3) autofocus \u202e\u05e9\u05dc\u05d5\u05dd <svg/onload=alert(4)>"

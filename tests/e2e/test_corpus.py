@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.stored import stored
-from tests.servers import copydesk, results
+from tests.support.servers import copydesk, results
 
 REJECTED = {"diablo4": (4, 3), "ai": (1, 5), "microsoft-power-apps": (0, 3)}
 """Files of broken YAML, and files without a header."""

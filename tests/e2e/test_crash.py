@@ -13,7 +13,7 @@ import redis
 
 from tests.e2e.documents import write_documents
 from tests.e2e.stored import stored
-from tests.servers import command, copydesk, environment, processes_naming, results, until
+from tests.support.servers import command, copydesk, environment, processes_naming, results, until
 from worker.settings import embedded_redis_url
 
 COUNT = 1000  # two blows fall in it

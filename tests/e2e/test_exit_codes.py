@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.servers import VALID, Background, copydesk
-from worker.intake.feed import publish
+from tests.support.servers import VALID, Background, copydesk
+from worker.activity.outcome_feed import publish
 
 
 def ends(expected, *arguments, cwd, **settings):

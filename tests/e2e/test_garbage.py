@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.servers import Background, copydesk, until
+from tests.support.servers import Background, copydesk, until
 
 SOON = 30  # seconds; one that restarts is back in three, on a quiet machine
 KEYS = ["copydesk", "copydesk\x06\x163", "unacked", "unacked_index", "_kombu.binding.copydesk", "_kombu.binding.celery.pidbox",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.servers import Background, copydesk, processes_naming, until
+from tests.support.servers import Background, copydesk, processes_naming, until
 
 MEGABYTE = 1 << 20
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, func, select
 
 from tests.e2e.documents import SEED_SHAPED, write_documents
-from tests.servers import VALID, command, copydesk, environment, processes_naming, results, until
+from tests.support.servers import VALID, command, copydesk, environment, processes_naming, results, until
 from worker.settings import normal_database_url
 from worker.store import tables
 

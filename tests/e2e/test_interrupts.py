@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.guarded import free_port
-from tests.servers import VALID, Valkey, command, copydesk, environment, processes_naming, until
+from tests.support.access_rights import free_port
+from tests.support.servers import VALID, Valkey, command, copydesk, environment, processes_naming, until
 
 INTERRUPTED = 130
 ENDED = (0, 1, 2, 3, 4)

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from tests.servers import Background, until
-from worker.intake.connect import connect
-from worker.intake.producer import Producer
-from worker.intake.stream import LeaseQueue
+from tests.support.servers import Background, until
+from worker.producer.client import Producer
+from worker.queue.connection import connect
+from worker.queue.lease_queue import LeaseQueue
 from worker.settings import embedded_redis_url
 
 LANES = "documents=4,documents:bulk=1,documents:agency=1@agency"

@@ -10,8 +10,8 @@ import signal
 import pytest
 
 from tests.e2e.documents import document
-from tests.servers import Background, Valkey, copydesk, until
-from worker.intake.presence import workers
+from tests.support.servers import Background, Valkey, copydesk, until
+from worker.activity.heartbeats import workers
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 

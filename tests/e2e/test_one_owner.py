@@ -11,9 +11,9 @@ import redis
 
 from tests.e2e.documents import document
 from tests.e2e.test_page import block
-from tests.guarded import free_port
-from tests.servers import VALID, Background, copydesk, environment, processes_naming
-from worker.runtime.ownership import OWNER, USERS, VALKEY, FileLock, is_held
+from tests.support.access_rights import free_port
+from tests.support.servers import VALID, Background, copydesk, environment, processes_naming
+from worker.runtime.embedded.ownership import OWNER, USERS, VALKEY, FileLock, is_held
 
 
 def test_a_command_that_writes_starts_valkey_and_stops_it_when_nobody_uses_it_any_more(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import redis
 from sqlalchemy import create_engine, select
 
-from tests.servers import Background, copydesk, results, until
+from tests.support.servers import Background, copydesk, results, until
 from worker.settings import embedded_redis_url
 from worker.store import tables
 

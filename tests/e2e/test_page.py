@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from schemas.receipt import Outcome
-from tests.guarded import ACL, GuardedDesk, TlsDesk, make_certificate
-from tests.servers import ROOT, until
+from tests.support.access_rights import ACL, GuardedDesk, TlsDesk, make_certificate
+from tests.support.servers import ROOT, until
 
 PAGE = (ROOT / "schemas" / "README.md").read_text("utf-8")
 SITE = Path(__file__).parent / "site"

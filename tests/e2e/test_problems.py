@@ -5,7 +5,7 @@ import json
 import pytest
 import redis
 
-from tests.servers import Background, copydesk, until
+from tests.support.servers import Background, copydesk, until
 from worker.settings import Settings
 
 BAD = """\

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ROOT, environment, processes_naming
+from tests.support.servers import ROOT, environment, processes_naming
 
 PAGES = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "worker/deploy/OPERATING.md")}
 """The pages whose blocks are run, in this order: a later page uses what an earlier one has started."""

@@ -11,7 +11,7 @@ import pytest
 import redis
 from sqlalchemy import create_engine, func, select, update
 
-from tests.servers import Background, command, copydesk, environment, until
+from tests.support.servers import Background, command, copydesk, environment, until
 from worker.settings import INTERNAL_LANE, embedded_redis_url
 from worker.store.tables import articles, documents, receipts
 

@@ -12,11 +12,11 @@ import pytest
 import redis
 
 from tests.e2e.documents import document
-from tests.said import calls
-from tests.servers import ROOT, VALID, Background, until
+from tests.support.log_calls import calls
+from tests.support.servers import ROOT, VALID, Background, until
+from worker.activity.heartbeats import workers
 from worker.cli import app as main
 from worker.errors import Exit
-from worker.intake.presence import workers
 from worker.settings import embedded_redis_url, settings
 
 RUNBOOK = (ROOT / "worker" / "deploy" / "RUNBOOK.md").read_text("utf-8")

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from tests.servers import copydesk
+from tests.support.servers import copydesk
 
 _DOCUMENTS = {
     "a.md": ("Harbour ferry drops face scans after protest", "harbour-courier.example", "Ferries", 61,

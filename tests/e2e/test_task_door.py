@@ -10,9 +10,9 @@ import pytest
 from celery import Celery
 from sqlalchemy import create_engine, select
 
-from tests.servers import Background, copydesk, until
-from tests.unit.intake.test_task_message import hours, message
-from worker.intake.connect import connect
+from tests.support.servers import Background, copydesk, until
+from tests.unit.producer.test_task_message import hours, message
+from worker.queue.connection import connect
 from worker.settings import INTERNAL_LANE
 from worker.store import tables
 

@@ -14,7 +14,7 @@ from celery import Celery
 from sqlalchemy import create_engine, select
 
 from tests.e2e.documents import SEED_SHAPED, document
-from tests.servers import Background, copydesk, environment, processes_naming, until
+from tests.support.servers import Background, copydesk, environment, processes_naming, until
 from worker.settings import Settings, embedded_redis_url
 from worker.store import tables
 

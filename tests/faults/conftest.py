@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.scene import Scene
+from tests.faults.scenario import Scene
 from tests.faults.stores import PostgresStore, SqliteStore
 
 

@@ -12,13 +12,13 @@ from celery import Celery
 
 from tests.faults.manifest import Sent, now
 from tests.faults.registry import Strike
-from tests.faults.scene import Scene, postgres
+from tests.faults.scenario import Scene, postgres
 from tests.faults.stores import SqliteStore
 from tests.faults.traffic import AGAIN, fields, text_of
-from tests.servers import copydesk, until
-from worker.intake.stream import GROUP
-from worker.observe.failpoints import POINTS
+from tests.support.servers import copydesk, until
+from worker.queue.lease_queue import GROUP
 from worker.store import tables
+from worker.telemetry.failpoints import POINTS
 
 
 def crash_at(point: str, action: str = "kill") -> Strike:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.faults import of_processes, of_redis, of_stores
 from tests.faults.crashes import crash_at
 from tests.faults.registry import FAULTS, Fault, Strike, Unavailable
-from worker.observe.failpoints import POINTS
+from worker.telemetry.failpoints import POINTS
 
 
 def strikes(store: str) -> dict[str, Strike]:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import redis
 
-from tests.faults.desk import Busy, kill_group
 from tests.faults.registry import faketime, fault, seconds
-from tests.faults.scene import Scene
-from tests.servers import until
+from tests.faults.scenario import Scene
+from tests.faults.stack import Busy, kill_group
+from tests.support.servers import until
 
 
 @fault()

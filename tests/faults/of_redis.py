@@ -6,11 +6,11 @@ import shutil
 import signal
 import time
 
-from tests.faults.desk import kill_group
 from tests.faults.manifest import now
 from tests.faults.registry import faketime, fault, seconds
-from tests.faults.scene import Scene
-from tests.servers import until
+from tests.faults.scenario import Scene
+from tests.faults.stack import kill_group
+from tests.support.servers import until
 
 _ON_ITS_WAY_SECONDS = 3
 """A document may have been drawn this long before Redis had it."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from tests.faults.registry import POSTGRESQL, fault, seconds
-from tests.faults.scene import Scene, postgres
+from tests.faults.scenario import Scene, postgres
 from tests.faults.stores import SqliteStore
-from tests.servers import until
-from worker.intake.presence import workers
+from tests.support.servers import until
+from worker.activity.heartbeats import workers
 
 
 @fault(stores=POSTGRESQL)

@@ -16,7 +16,7 @@ def settle_first() -> None:
 
     def early(engine: Any, batch: Any, entries: Any, *, innocent: Any, suspect: Any) -> Any:
         tasks._queue(batch.lane).settle((entry.id, "stored") for entry in entries)
-        return process(engine, batch, entries, innocent=innocent, suspect=suspect)
+        return process(engine, batch, entries, end_attempt=innocent, begin_attempt=suspect)
 
     tasks.process = early  # type: ignore[assignment]  # the patch is the point
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from tests.faults.stores import PostgresStore
-from tests.servers import until
+from tests.support.servers import until
 
 _USER = "nobody"
 """PgBouncer refuses to run as root."""

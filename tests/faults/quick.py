@@ -16,15 +16,15 @@ from queue import Empty
 import redis
 from kombu.simple import SimpleQueue
 
-from worker.intake.connect import connect
-from worker.intake.deaths import Death, Deaths
-from worker.intake.stream import GROUP, LeaseQueue
-from worker.observe import logs
+from worker.queue.connection import connect
+from worker.queue.crashes import CrashLog, CrashReport
+from worker.queue.lease_queue import GROUP, LeaseQueue
 from worker.runtime.app import QUEUE, app
-from worker.runtime.dispatcher import DispatchLoop
-from worker.runtime.request import StoreUnusable, Trouble, troubles
+from worker.runtime.dispatch.dispatcher import DispatchLoop
+from worker.runtime.dispatch.request import StoreUnusable, Trouble, troubles
 from worker.runtime.tasks import worker_name
 from worker.settings import INTERNAL_LANE, settings
+from worker.telemetry import logs
 
 
 def work() -> None:
@@ -56,7 +56,7 @@ def let_time_pass(child: str, how: str) -> None:
     with connect(config.redis) as client:
         for lane in (*(lane.name for lane in config.lane_list), INTERNAL_LANE):
             queue = LeaseQueue(client, lane)
-            Deaths(queue).bereave(Death.now(child, how), lease_seconds=config.lease_seconds)
+            CrashLog(queue).record_crash(CrashReport.now(child, how), lease_seconds=config.lease_seconds)
             held = client.xpending_range(lane, GROUP, "-", "+", 10_000)
             for entry in held:  # type: ignore[union-attr]  # not an awaitable here
                 client.xclaim(lane, GROUP, entry["consumer"], 0, [entry["message_id"]], justid=True,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.faults.scene import Scene
+from tests.faults.scenario import Scene
 
 Strike = Callable[[Scene], "int | None"]
 """Strikes a running scene and returns when the fault is over, with the entries it met, where it knows better than the caller."""

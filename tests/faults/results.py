@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.scene import RECOVERY_SECONDS, Struck
+from tests.faults.scenario import RECOVERY_SECONDS, Struck
 
 _HEAD = "| fault | times | documents flow again after s, median / most | backlog done after s, median / most | met, least | found wrong |"
 

@@ -27,9 +27,9 @@ from pathlib import Path
 from tests.faults import registry
 from tests.faults.faults import Strike, Unavailable, strikes
 from tests.faults.results import Results
-from tests.faults.scene import SHORT_TIMES, MetNothing, Scene
+from tests.faults.scenario import SHORT_TIMES, MetNothing, Scene
 from tests.faults.stores import PostgresStore, SqliteStore
-from worker.observe.failpoints import POINTS
+from worker.telemetry.failpoints import POINTS
 
 _TRIES = 3
 """Strikes of one fault until it meets something that is under way; desks until one starts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.crashes import crash_at
-from tests.faults.scene import Scene
+from tests.faults.scenario import Scene
 from tests.faults.stores import SqliteStore
 from tests.faults.traffic import fields, text_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.crashes import crash_at
-from tests.faults.scene import Scene
+from tests.faults.scenario import Scene
 from tests.faults.stores import PostgresStore, SqliteStore
-from worker.observe.failpoints import POINTS
+from worker.telemetry.failpoints import POINTS
 
 CASES = [(store, point) for store in ("postgresql", "sqlite") for point in POINTS
          if store == "postgresql" or point.startswith("store.")]  # fmt: skip

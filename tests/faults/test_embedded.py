@@ -15,8 +15,8 @@ import redis
 from sqlalchemy import create_engine, select
 
 from tests.e2e.documents import document
-from tests.servers import Background, copydesk, processes_naming, until
-from worker.runtime.ownership import OWNER, USERS, VALKEY, holder_of
+from tests.support.servers import Background, copydesk, processes_naming, until
+from worker.runtime.embedded.ownership import OWNER, USERS, VALKEY, holder_of
 from worker.settings import embedded_redis_url
 from worker.store.tables import receipts
 

@@ -11,18 +11,18 @@ import pytest
 import redis
 from sqlalchemy import select
 
-from tests.faults.census import Census
-from tests.faults.desk import Desk
 from tests.faults.manifest import Manifest, Reader, Sent
-from tests.faults.scene import SHORT_TIMES
+from tests.faults.reconciliation import Census
+from tests.faults.scenario import SHORT_TIMES
+from tests.faults.stack import Desk
 from tests.faults.traffic import ALL_LANES, LANES, Traffic, fields
-from tests.sentinels import Watched
-from tests.servers import until
-from worker.intake.connect import connect
-from worker.intake.stream import GROUP, LeaseQueue
+from tests.support.sentinels import Watched
+from tests.support.servers import until
+from worker.queue.connection import connect
+from worker.queue.lease_queue import GROUP, LeaseQueue
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 from worker.store.tables import receipts
 
 BURST = 300

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.faults.pooler import PooledStore, program
-from tests.faults.scene import Scene
+from tests.faults.scenario import Scene
 from worker.settings import Settings
 from worker.store.engine import make_engine
 

@@ -9,10 +9,10 @@ import random
 import pytest
 
 from tests.faults import soak
-from tests.faults.census import Findings
 from tests.faults.faults import strikes
+from tests.faults.reconciliation import Findings
 from tests.faults.results import Results
-from tests.faults.scene import Struck
+from tests.faults.scenario import Struck
 
 
 def struck(**more):

@@ -4,7 +4,7 @@ import pytest
 
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import celery
 import pytest
 import redis
 
-from tests.guarded import GuardedDesk, free_port
-from tests.servers import ROOT, VALID, Background, environment, results, until
-from worker.intake.producer import Producer
-from worker.intake.tokens import remove_lasting_tokens
+from tests.support.access_rights import GuardedDesk, free_port
+from tests.support.servers import ROOT, VALID, Background, environment, results, until
+from worker.producer.client import Producer
+from worker.producer.tokens import remove_lasting_tokens
 from worker.settings import INTERNAL_LANE
 
 LARGEST = "18446744073709551615-18446744073709551615"

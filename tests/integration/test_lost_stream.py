@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import select
 
 from schemas.receipt import Receipt
-from worker.document.limits import Limits
-from worker.intake.producer import submit_entry
-from worker.intake.stream import LeaseQueue, id_key
+from worker.documents.limits import Limits
 from worker.pipeline import Batch, process
-from worker.runtime.report import announce
-from worker.store.read import highest_id
+from worker.producer.client import submit_entry
+from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.runtime.batch_report import announce
+from worker.store.receipts import highest_id
 from worker.store.tables import articles, receipts
 
 ID = "1700000000000-7"
@@ -30,10 +30,10 @@ def ingest(engine, queue):
     """One turn of the worker: dispatch, claim, process, settle."""
     ids = [id_ for id_, _ in queue.dispatch(most=10, pending_cap=100, most_bytes=1 << 20).entries]
     entries = queue.claim("w", ids, lease_seconds=60, most_bytes=1 << 20)
-    versions = process(engine, Batch(queue.lane, None, "w", 3, Limits()), entries, innocent=lambda: None)
+    versions = process(engine, Batch(queue.lane, None, "w", 3, Limits()), entries, end_attempt=lambda: None)
     for version in versions:
-        if version.collides:
-            queue.readd(version.id)
+        if version.id_conflict:
+            queue.requeue(version.id)
         else:
             queue.settle([(version.id, str(version.outcome))])
     return versions

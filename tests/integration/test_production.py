@@ -18,11 +18,11 @@ from alembic import command as alembic
 from sqlalchemy import select
 
 from tests.integration.test_lost_stream import ingest
-from tests.runtime_hooks import article
-from tests.servers import ROOT, Background, environment, until
-from worker.intake.stream import LeaseQueue
+from tests.support.runtime_hooks import article
+from tests.support.servers import ROOT, Background, environment, until
+from worker.queue.lease_queue import LeaseQueue
 from worker.settings import Settings
-from worker.store import migrate
+from worker.store import migration
 from worker.store.engine import make_engine, writer
 from worker.store.tables import articles, documents, receipts
 
@@ -102,7 +102,7 @@ def test_a_restore_to_an_older_state_says_what_is_missing_and_goes_on(kind, valk
         settings["COPYDESK_DATABASE_URL"] = request.getfixturevalue("postgres_url")
     shell = Shell(tmp_path, **settings)
     config = Settings(data_dir=tmp_path / ".copydesk", database_url=settings.get("COPYDESK_DATABASE_URL"))
-    migrate.upgrade(config)
+    migration.upgrade(config)
     queue = LeaseQueue(redis_client, "documents")
     queue.ensure()
     engine = make_engine(config, pooled=False)
@@ -142,7 +142,7 @@ def test_an_upgrade_of_the_schema_loses_and_doubles_nothing(valkey, redis_client
     settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": postgres_url, "COPYDESK_LINK": "false"}
     shell = Shell(tmp_path, **settings)
     config = Settings(database_url=postgres_url, data_dir=tmp_path)
-    migrate.upgrade(config)
+    migration.upgrade(config)
     with crawling(redis_client) as sent:
         with Background("worker", cwd=tmp_path, **settings) as worker:
             until(lambda: len(sent) > 50 and redis_client.xlen("documents") < len(sent), what="documents flow")
@@ -152,7 +152,7 @@ def test_an_upgrade_of_the_schema_loses_and_doubles_nothing(valkey, redis_client
         # The old version's schema, as it would be found by the new one.
         engine = make_engine(config, pooled=False)
         with writer(engine) as connection, connection.begin():
-            alembic.downgrade(migrate._config(connection), "-1")
+            alembic.downgrade(migration._config(connection), "-1")
         refused = shell("copydesk worker", codes=(4,))
         assert "run copydesk db upgrade" in refused
         shell(UPGRADE)

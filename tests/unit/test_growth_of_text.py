@@ -10,20 +10,20 @@ import pytest
 from schemas.amounts import price_of, seconds_of
 from schemas.problem import Problem, problem
 from schemas.urls import escape_spaces, url_fault
-from worker.console.source import source_lines
-from worker.document.explain import render
-from worker.document.limits import Limits
-from worker.document.text import clean_text
-from worker.document.validate import read
-from worker.enrich.hosts import canonical_host, registrable_domain
-from worker.enrich.language import language_of_text
-from worker.enrich.text import clean, strip_provider_suffix
-from worker.enrich.topics import _ITEM_END, _SENTENCE_END, topic_slug
-from worker.enrich.urls import canonicalise
-from worker.link.features import names_of, words
-from worker.observe.secrets import mask, mask_shown, secret_spans
-from worker.observe.terminal import plain, printable
-from worker.operate.hidden import show
+from worker.console.source_lines import source_lines
+from worker.dead_letters.redacted_text import redact
+from worker.documents.characters import clean_text
+from worker.documents.limits import Limits
+from worker.documents.problem_display import render
+from worker.documents.validation import read
+from worker.enrichment.canonical_urls import canonicalise
+from worker.enrichment.hosts import canonical_host, registrable_domain
+from worker.enrichment.language import language_of_text
+from worker.enrichment.titles import clean, strip_provider_suffix
+from worker.enrichment.topics import _ITEM_END, _SENTENCE_END, topic_slug
+from worker.linking.features import names_of, words
+from worker.telemetry.redaction import mask, mask_shown, secret_spans
+from worker.telemetry.terminal import plain, printable
 
 LIMITS = Limits(max_bytes=16 << 20)
 PIECES = ["A", "a1", "://", "://a", "@", "password", "password=", "password=\"", "pwd='", "pwd=x1 ", "secured: ", "secured: |", "secured: \"\\",
@@ -32,7 +32,7 @@ PIECES = ["A", "a1", "://", "://a", "@", "password", "password=", "password=\"",
 
 
 def _shown(text):
-    found = show(text.encode())
+    found = redact(text.encode())
     found.raw(found.text)
 
 
@@ -50,7 +50,7 @@ FUNCTIONS = {
     "read front matter": lambda text: read(f"---\ntitle: {text}\n---\n".encode(), has_key=True, limits=LIMITS),
     "read quoted": lambda text: read(f"---\ntitle: \"{text}\n---\n".encode(), has_key=True, limits=LIMITS),
     "render": lambda text: render(text.encode(), Problem(**problem("bad_url", line=1, column=1).model_dump())),
-    "lines": lambda text: source_lines(show(text.encode()), [problem("bad_url", line=1, column=len(text) // 2)]),
+    "lines": lambda text: source_lines(redact(text.encode()), [problem("bad_url", line=1, column=len(text) // 2)]),
     "clean_text": clean_text, "clean": clean, "suffix": lambda text: strip_provider_suffix(text, text[:50], None),
     "slug": topic_slug, "items": lambda text: list(_ITEM_END.finditer(text)), "sentences": lambda text: list(_SENTENCE_END.finditer(text)),
     "language": language_of_text, "canonicalise": lambda text: canonicalise.__wrapped__("https://a.example/" + text),

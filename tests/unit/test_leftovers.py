@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.servers import ROOT, environment, processes_naming
+from tests.support.servers import ROOT, environment, processes_naming
 
 _TEST = """
 import subprocess

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 from worker.settings import (
     Lane,
     Settings,

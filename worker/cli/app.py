@@ -13,7 +13,7 @@ from worker import interrupts
 from worker.cli.exits import say
 from worker.cli.groups import Entry, LazyGroup
 from worker.errors import Exit
-from worker.observe.terminal import guard_output
+from worker.telemetry.terminal import guard_output
 
 _CRAWLERS, _OPERATORS, _READERS, _SERVERS = "For crawlers", "For operators", "For readers", "Servers and the store"
 COMMANDS = (

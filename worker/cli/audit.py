@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.desk import open_store, reader, require_desk
-from worker.cli.show import print_json
+from worker.cli.local_stack import open_store, reader, require_desk
+from worker.cli.terminal import print_json
 from worker.errors import Exit
 from worker.settings import settings
 
@@ -26,13 +26,13 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     require_desk(config)
     with reader(config) as client:
         # After Redis has answered, since they take half a second: a server that does not answer is reported within 3 s.
-        from worker.operate.figures import figures
-        from worker.operate.lanes import sentences, store_behind
+        from worker.jobs.lane_repair import sentences, store_behind
+        from worker.monitoring.snapshot import figures
 
         if config.redis_url is not None:
-            from worker.runtime.supervisor import Desk
+            from worker.runtime.embedded.local_stack import LocalStack
 
-            with Desk(config, with_worker=False):  # a store that is missing is made
+            with LocalStack(config, with_worker=False):  # a store that is missing is made
                 pass
         engine = open_store(config)
         snapshot = figures(config, client, engine)
@@ -51,11 +51,11 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
         print_json({"sound": sound, "lanes": lanes})
     else:
         for lane in lanes:
-            verdict = "the sum holds" if lane["missing"] == 0 else "the sum does not hold"
+            summary = "the sum holds" if lane["missing"] == 0 else "the sum does not hold"
             aside = f"{lane['aside']:,} set aside, " if lane["aside"] else ""
             typer.echo(
                 f"{lane['lane']}: {lane['added']:,} added, {lane['settled']:,} with an outcome, {aside}"
-                f"{lane['backlog']:,} waiting: {verdict}"
+                f"{lane['backlog']:,} waiting: {summary}"
             )
             for sentence in sentences(lane):
                 typer.echo(sentence)

@@ -12,8 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.show import OUTCOMES, plain
-from worker.operate.alarms import alarms
+from worker.cli.terminal import OUTCOMES, plain
+from worker.monitoring.alarms import alarms
 
 _WIDE = 130
 """From this many columns on, two columns of tables."""

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from worker.cli.options import Paths
-from worker.cli.show import plain, print_json
-from worker.document.explain import render
-from worker.document.limits import Limits
-from worker.document.validate import read
+from worker.cli.terminal import plain, print_json
+from worker.documents.limits import Limits
+from worker.documents.problem_display import render
+from worker.documents.validation import read
 from worker.errors import Exit
-from worker.intake.sources import read_paths
+from worker.producer.input_files import read_paths
 from worker.settings import settings
 
 
@@ -35,12 +35,12 @@ def check(
         reading = read(raw, has_key=submission.key is not None, limits=limits)
         count += 1
         rejected += reading.rejected
-        verdict = "rejected" if reading.rejected else "accepted"
+        summary = "rejected" if reading.rejected else "accepted"
         if json_:
             problems = [problem.model_dump(mode="json") for problem in reading.problems]
-            print_json({"path": submission.label, "verdict": verdict, "problems": problems})
+            print_json({"path": submission.label, "verdict": summary, "problems": problems})
             continue
-        typer.echo(f"{plain(submission.label)}: {verdict}")
+        typer.echo(f"{plain(submission.label)}: {summary}")
         for problem in reading.problems:
             typer.echo("\n".join("  " + plain(line) for line in render(raw, problem).splitlines()))
     if not json_:

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.desk import require_desk
 from worker.cli.exits import say
+from worker.cli.local_stack import require_desk
 from worker.errors import Exit
-from worker.observe import logs
 from worker.settings import settings
+from worker.telemetry import logs
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +37,7 @@ def console(
     run copydesk up, or set COPYDESK_REDIS_URL and COPYDESK_DATABASE_URL.
     """
     try:
-        from worker.console.serve import UnsafeConsole, is_loopback, serve
+        from worker.console.server import UnsafeConsole, is_loopback, serve
     except ModuleNotFoundError as error:
         say(f"copydesk: the console needs {error.name}: pip install 'copydesk[console]'")
         return Exit.USAGE

@@ -8,16 +8,16 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from worker.cli.desk import open_store
 from worker.cli.groups import Group
-from worker.cli.show import plain, print_json
+from worker.cli.local_stack import open_store
 from worker.cli.tables import console
+from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.operate import maintenance
-from worker.operate.checks import ServerUnfit, schema_fault
+from worker.jobs import retention
+from worker.monitoring.server_checks import ServerUnfit, schema_fault
 from worker.settings import settings
-from worker.store import migrate
-from worker.store.check import check as findings_of
+from worker.store import migration
+from worker.store.consistency import check as findings_of
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 
@@ -40,8 +40,8 @@ def upgrade() -> int:
 
     It is safe to run it again, and from several processes at once.
     """
-    before = migrate.upgrade(settings())
-    typer.echo(f"{before or 'empty'} -> {migrate.head()}")
+    before = migration.upgrade(settings())
+    typer.echo(f"{before or 'empty'} -> {migration.head()}")
     return Exit.OK
 
 
@@ -49,13 +49,13 @@ def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object"
     """Show the schema version of the store, and the one that is needed."""
     engine = _engine()
     with engine.connect() as connection:
-        found = migrate.current(connection)
+        found = migration.current(connection)
     engine.dispose()
     if json_:
-        print_json({"has": found, "needs": migrate.head()})
-        return Exit.OK if found == migrate.head() else Exit.UNSOUND
-    typer.echo(f"has {found or 'nothing'}, needs {migrate.head()}")
-    return Exit.OK if found == migrate.head() else Exit.UNSOUND
+        print_json({"has": found, "needs": migration.head()})
+        return Exit.OK if found == migration.head() else Exit.UNSOUND
+    typer.echo(f"has {found or 'nothing'}, needs {migration.head()}")
+    return Exit.OK if found == migration.head() else Exit.UNSOUND
 
 
 def check(json_: Json = False) -> int:
@@ -70,10 +70,10 @@ def check(json_: Json = False) -> int:
         for finding in findings_of(connection):
             sound &= finding.count == 0
             if json_:
-                print_json({"check": finding.check, "meaning": finding.meaning, "broken": finding.count,
+                print_json({"check": finding.check, "meaning": finding.description, "broken": finding.count,
                             "examples": list(finding.examples)})  # fmt: skip
                 continue
-            typer.echo(f"{'ok    ' if not finding.count else 'BROKEN'} {finding.check}: {finding.meaning}")
+            typer.echo(f"{'ok    ' if not finding.count else 'BROKEN'} {finding.check}: {finding.description}")
             if finding.count:
                 typer.echo(f"       {finding.count:,} do not: {plain(', '.join(finding.examples))}")
     engine.dispose()
@@ -103,24 +103,24 @@ def prune(
     COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (unset: forever). It may be interrupted at any time.
     """
     engine, config = _engine(), settings()
-    waiting = maintenance.due(engine, config)
+    waiting = retention.due(engine, config)
     gone: Counter[str] = Counter()
     if yes:
         with console().status("") as shown:
 
-            def progress(chore: str, rows: int) -> None:
-                gone[chore] += rows
-                shown.update(f"{chore}: {gone[chore]:,} of {waiting[chore]:,} removed")
+            def progress(rule: str, rows: int) -> None:
+                gone[rule] += rows
+                shown.update(f"{rule}: {gone[rule]:,} of {waiting[rule]:,} removed")
 
-            maintenance.prune(engine, config, progress=progress)
+            retention.prune(engine, config, progress=progress)
     engine.dispose()
     rows = {name: gone[name] if yes else count for name, count in waiting.items()}
     if json_:
         print_json({"dry_run": not yes, "rows": rows})
         return Exit.OK
-    for chore in maintenance.CHORES:
-        days = chore.days(config)
+    for rule in retention.RETENTION_RULES:
+        days = rule.days(config)
         age = "kept for ever" if days is None else f"older than {days:g} days"
-        typer.echo(f"{rows[chore.name]:>9,} {chore.name}: {chore.meaning}, {age}")
+        typer.echo(f"{rows[rule.name]:>9,} {rule.name}: {rule.description}, {age}")
     typer.echo("Removed." if yes else "A dry run: nothing was removed. With --yes they are.", err=True)
     return Exit.OK

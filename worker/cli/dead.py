@@ -15,23 +15,23 @@ from rich.table import Table
 
 from schemas.codes import CELERY_CODES
 from schemas.problem import Severity
+from worker.cli.bulk_edit import mend
 from worker.cli.dead_filter import Code, Ids, Json, Since, Source, Text, Yes, dead_filter, dead_store
-from worker.cli.desk import writer
 from worker.cli.groups import Group
-from worker.cli.mend import mend
-from worker.cli.show import plain, print_json
+from worker.cli.local_stack import writer
 from worker.cli.tables import data_console
-from worker.document.explain import render
-from worker.document.limits import Limits
+from worker.cli.terminal import plain, print_json
+from worker.dead_letters import bulk_actions
+from worker.dead_letters import editing as letters
+from worker.dead_letters import replay as operations
+from worker.dead_letters.redacted_text import redact
+from worker.dead_letters.replay import operator
+from worker.documents.limits import Limits
+from worker.documents.problem_display import render
 from worker.errors import Exit
 from worker.interrupts import deferred
-from worker.operate import bulk
-from worker.operate import letter as letters
-from worker.operate import replay as operations
-from worker.operate.hidden import show as redact
-from worker.operate.replay import operator
 from worker.settings import settings
-from worker.store import dead
+from worker.store import dead_letters
 
 _SHOWN_BYTES = 4096  # of a message that was kept; `--json` has all of it
 
@@ -60,12 +60,12 @@ def list_(source: Source = None, code: Code = None, since: Since = None, text: T
     with dead_store().connect() as connection:
         if json_:
             after = 0
-            while page := dead.find(connection, wanted, after=after):
-                for letter in page:
-                    print_json(_as_json(letter))
+            while page := dead_letters.find(connection, wanted, after=after):
+                for dead_letter in page:
+                    print_json(_as_json(dead_letter))
                 after = page[-1].id
             return Exit.OK
-        found = dead.groups(connection, wanted)
+        found = dead_letters.groups(connection, wanted)
     if not found:
         typer.echo("No open dead letters match.")
         return Exit.OK
@@ -86,37 +86,39 @@ def _utc(moment: Any) -> datetime:
     return moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
 
 
-def _as_json(letter: Any) -> dict[str, Any]:
+def _as_json(row: Any) -> dict[str, Any]:
     return {
-        "dead_letter": letter.id, "id": letter.receipt_id, "lane": letter.lane, "source": letter.source, "key": letter.key,
-        "code": letter.code, "status": letter.status, "edits": letter.edits, "created_at": letter.created_at.isoformat(),
-        "problems": letter.problems,
+        "dead_letter": row.id, "id": row.receipt_id, "lane": row.lane, "source": row.source, "key": row.key,
+        "code": row.code, "status": row.status, "edits": row.edits, "created_at": row.created_at.isoformat(),
+        "problems": row.problems,
     }  # fmt: skip
 
 
 def show(id_: Annotated[int, typer.Argument(metavar="ID")], json_: Json = False) -> int:
     """Show a dead letter: its sender, its problems, and what was done to it."""
-    found = letters.letter(dead_store(), id_)
+    found = letters.dead_letter(dead_store(), id_)
     if found is None:
         raise typer.BadParameter(f"there is no dead letter {id_}")
-    letter, raw = found.row, found.kept
+    dead_letter, raw = found.row, found.kept
     if json_:
         done = [{"action": a.action, "who": a.who, "at": a.at.isoformat(), "reason": a.reason} for a in found.actions]
-        print_json({**_as_json(letter), "raw": raw.decode("utf-8", "backslashreplace"), "actions": done})
+        print_json({**_as_json(dead_letter), "raw": raw.decode("utf-8", "backslashreplace"), "actions": done})
         return Exit.OK
-    typer.echo(f"dead letter {letter.id} ({letter.status}), receipt {letter.receipt_id} on {letter.lane}")
     typer.echo(
-        f"from {plain(letter.source)}, key {plain(letter.key or '(none)')}, {letter.created_at:%Y-%m-%d %H:%M:%S} UTC\n"
+        f"dead letter {dead_letter.id} ({dead_letter.status}), receipt {dead_letter.receipt_id} on {dead_letter.lane}"
+    )
+    typer.echo(
+        f"from {plain(dead_letter.source)}, key {plain(dead_letter.key or '(none)')}, {dead_letter.created_at:%Y-%m-%d %H:%M:%S} UTC\n"
     )
     for problem in found.problems:
         typer.echo("\n".join(plain(line) for line in render(raw, problem).splitlines()) + "\n")
-    if letter.code in CELERY_CODES:
+    if dead_letter.code in CELERY_CODES:
         # No line of it is at fault, so its beginning is shown.
         typer.echo("\n".join(plain(line) for line in redact(raw[:_SHOWN_BYTES]).text.splitlines()) + "\n")
     for action in found.actions:
         reason = f": {plain(action.reason)}" if action.reason else ""
         typer.echo(f"{action.at:%Y-%m-%d %H:%M:%S} {action.action} by {plain(action.who)}{reason}")
-    typer.echo(f"Mend it:  copydesk dead edit {letter.id}", err=True)
+    typer.echo(f"Mend it:  copydesk dead edit {dead_letter.id}", err=True)
     return Exit.OK
 
 
@@ -126,16 +128,16 @@ def edit(
 ) -> int:
     """Edit a dead letter in $EDITOR, check it, and replay it when it passes."""
     config, engine = settings(), dead_store()
-    letter = letters.letter(engine, id_)
-    if letter is None:
+    dead_letter = letters.dead_letter(engine, id_)
+    if dead_letter is None:
         raise typer.BadParameter(f"there is no dead letter {id_}")
-    if letter.row.status != "open":
-        raise typer.BadParameter(f"dead letter {id_} is {letter.row.status}")
-    if letter.raw is None or not letter.can_be_replayed:
+    if dead_letter.row.status != "open":
+        raise typer.BadParameter(f"dead letter {id_} is {dead_letter.row.status}")
+    if dead_letter.raw is None or not dead_letter.can_be_replayed:
         raise typer.BadParameter("there is no whole document to edit; its sender must send it again")
-    text = file.read_bytes() if file else _in_editor(letter.raw)
+    text = file.read_bytes() if file else _in_editor(dead_letter.raw)
     while True:
-        problems = letters.check(letter, text, Limits(max_bytes=config.max_document_bytes))
+        problems = letters.check(dead_letter, text, Limits(max_bytes=config.max_document_bytes))
         for problem in problems:
             typer.echo("\n".join(plain(line) for line in render(text, problem).splitlines()) + "\n", err=True)
         if not any(problem.severity is Severity.ERROR for problem in problems):
@@ -146,13 +148,13 @@ def edit(
         text = _in_editor(text)
     try:
         with writer(config) as client:
-            is_edit = letters.mend(engine, client, letter, text, operator())
-    except letters.LetterChanged as changed:
+            is_edit = letters.edit_and_replay(engine, client, dead_letter, text, operator())
+    except letters.DeadLetterChanged as changed:
         typer.echo(f"copydesk: Nothing was changed or sent: {changed}.", err=True)
-        _keep_text(text, letter.raw, file)
+        _keep_text(text, dead_letter.raw, file)
         return Exit.USAGE
     except Exception:
-        _keep_text(text, letter.raw, file)
+        _keep_text(text, dead_letter.raw, file)
         raise
     if not is_edit:
         typer.echo("Nothing was changed; replaying it as it is.", err=True)
@@ -175,9 +177,9 @@ def _in_editor(raw: bytes) -> bytes:
 def _keep_text(text: bytes, raw: bytes, file: Path | None) -> None:
     """What was written in the editor is not lost with a failure."""
     if file is None and text != raw:
-        with tempfile.NamedTemporaryFile(prefix="copydesk-", suffix=".md", delete=False) as kept:
-            kept.write(text)
-        typer.echo(f"Your text is in {kept.name}", err=True)
+        with tempfile.NamedTemporaryFile(prefix="copydesk-", suffix=".md", delete=False) as retained:
+            retained.write(text)
+        typer.echo(f"Your text is in {retained.name}", err=True)
 
 
 def _run(command: list[str]) -> None:
@@ -209,7 +211,7 @@ def replay(
     Without --yes: say how many would pass now, and how many would fail.
     """
     config, engine, wanted = settings(), dead_store(), dead_filter(ids, source, code, since, text)
-    found = bulk.dry_run(engine, wanted, Limits(max_bytes=config.max_document_bytes))
+    found = bulk_actions.dry_run(engine, wanted, Limits(max_bytes=config.max_document_bytes))
     if yes:
         with writer(config) as client:
             sent = operations.replay(engine, client, wanted)
@@ -235,9 +237,9 @@ def discard(
         raise typer.BadParameter("--reason is needed")
     engine, wanted = dead_store(), dead_filter(ids, source, code, since, text)
     if yes:
-        count = bulk.discard(engine, wanted, reason)
+        count = bulk_actions.discard(engine, wanted, reason)
     else:
         with engine.connect() as connection:
-            count = dead.count(connection, wanted)
+            count = dead_letters.count(connection, wanted)
     typer.echo(f"{count:,} discarded" if yes else f"{count:,} would be discarded. A dry run: with --yes they are.")
     return Exit.OK

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from worker.cli.desk import open_store
+from worker.cli.local_stack import open_store
 from worker.settings import settings
-from worker.store.dead import Filter
+from worker.store.dead_letters import Filter
 
 Ids = Annotated[list[int] | None, typer.Argument(help="dead letters by number; none: all that match")]
 Source = Annotated[str | None, typer.Option(help="only of this source")]

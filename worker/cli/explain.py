@@ -7,15 +7,15 @@ from typing import Annotated, Any
 import typer
 from redis import RedisError
 
-from worker.cli.desk import open_store, quick_client, why_no_answer
-from worker.cli.show import moment, plain, print_json
+from worker.cli.local_stack import open_store, quick_client, why_no_answer
+from worker.cli.terminal import moment, plain, print_json
 from worker.errors import Exit
-from worker.intake.connect import connect
-from worker.observe.logs import mask
-from worker.operate.advice import advice
-from worker.operate.explain import explain as look
-from worker.operate.pending import added_again, pending
+from worker.queries.advice import advice
+from worker.queries.explanation import explain as look
+from worker.queries.pending import added_again, pending
+from worker.queue.connection import connect
 from worker.settings import INTERNAL_LANE, Settings, settings
+from worker.telemetry.logs import mask
 
 
 def register(app: typer.Typer) -> None:
@@ -129,9 +129,9 @@ def _print(found: dict[str, Any]) -> None:
             line("  its batch took " + ", ".join(f"{stage} {ms} ms" for stage, ms in receipt["timings"].items()))
         for problem in receipt["problems"]:
             line(f"  {problem['severity']} {problem['code']}: {problem['message']}")
-    for letter in found["dead_letters"]:
+    for dead in found["dead_letters"]:
         line(
-            f"dead letter {letter['dead_letter']} ({letter['status']}): {letter['code']}, see: copydesk dead show {letter['dead_letter']}"
+            f"dead letter {dead['dead_letter']} ({dead['status']}): {dead['code']}, see: copydesk dead show {dead['dead_letter']}"
         )
     for name, label in (("documents", "documents"), ("receipts", "receipts"), ("dead_letters", "dead letters")):
         if found["counts"][name] > len(found[name]):

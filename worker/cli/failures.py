@@ -11,8 +11,8 @@ import typer
 
 from worker.cli.exits import say
 from worker.errors import CopydeskError, Exit
-from worker.observe.secrets import mask
 from worker.settings import Settings, settings
+from worker.telemetry.redaction import mask
 
 _PASSWORD_MISSING = ("NOAUTH", "HELLO must be called with the client already authenticated", "Authentication required")
 _PASSWORD_WRONG = ("WRONGPASS", "invalid username-password pair", "invalid password")
@@ -75,7 +75,7 @@ def _tell(code: Exit, sentence: str, *what_to_do: str) -> Exit:
 
 
 def _of_ours(error: CopydeskError) -> list[str]:
-    if not _is_of(error, "worker.intake.submission:SubmissionUnsure"):
+    if not _is_of(error, "worker.producer.submission:SubmissionUnsure"):
         return [str(error)]
     config = _settings()
     why = _of_redis(ConnectionError()) if config and config.redis_url is None else ["Look at COPYDESK_REDIS_URL."]
@@ -106,7 +106,9 @@ def _of_redis(error: Exception) -> list[str]:
     is_refused = _is_of(error, "redis.exceptions:AuthenticationError", "redis.exceptions:AuthorizationError")
     if isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_refused):
         if config is not None and config.redis_url is None:
-            from worker.cli.desk import why_no_answer  # here, so that a wrong option is told without loading redis
+            from worker.cli.local_stack import (
+                why_no_answer,  # here, so that a wrong option is told without loading redis
+            )
 
             return why_no_answer(config, error)
         return [f"Redis cannot be reached: {text}", "Is it running, and is COPYDESK_REDIS_URL right?"]
@@ -130,7 +132,7 @@ def _of_schema() -> str | None:
     """What is to be done about the schema; None: nothing, or it cannot be asked."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from worker.operate.checks import schema_fault
+    from worker.monitoring.server_checks import schema_fault
     from worker.store.engine import make_engine
 
     config = _settings()

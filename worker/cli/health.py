@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from redis import RedisError
 
-from worker.cli.desk import NoDesk, open_store, quick_client, why_no_answer
-from worker.cli.show import plain, print_json
+from worker.cli.local_stack import NoDesk, open_store, quick_client, why_no_answer
+from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.intake.connect import connect
-from worker.observe.logs import mask
-from worker.operate.health import Health, as_json, check
+from worker.monitoring.health import Health, as_json, check
+from worker.queue.connection import connect
 from worker.settings import settings
+from worker.telemetry.logs import mask
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +52,7 @@ def health(
         shown = as_json(found)
         print_json({**shown, "reasons": [mask(reason) for reason in shown["reasons"]]})
     else:
-        typer.echo(found.verdict)
+        typer.echo(found.summary)
         for reason in (*found.unreachable, *found.wrong, *found.remarks):
             typer.echo(f"  {plain(mask(reason.strip()))}")
     if found.unreachable:

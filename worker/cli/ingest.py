@@ -10,20 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.linked import wait_until_linked
+from worker.cli.linker_wait import wait_until_linked
 from worker.cli.options import AsJson, LaneName, Paths, Source, exit_of, print_results, result_of
 from worker.cli.progress import progress
 from worker.cli.tables import console, outcome_table, problem_line
 from worker.errors import Exit
-from worker.intake.connect import connect
-from worker.intake.producer import submit_many
-from worker.intake.sources import read_paths
-from worker.observe import logs
-from worker.operate.complete import complete
-from worker.runtime.supervisor import Desk
+from worker.jobs.reenrichment import complete
+from worker.producer.client import submit_many
+from worker.producer.input_files import read_paths
+from worker.queue.connection import connect
+from worker.runtime.embedded.local_stack import LocalStack
 from worker.settings import Settings, settings
 from worker.store.engine import make_engine
-from worker.store.read import receipts_of
+from worker.store.receipts import receipts_of
+from worker.telemetry import logs
 
 _SHOWN_PROBLEMS = 20
 
@@ -57,9 +57,9 @@ def ingest(
     started = time.monotonic()
 
     def go_on(idle: float) -> bool:
-        return idle < timeout and desk.failed_starts < 3
+        return idle < timeout and stack.failed_starts < 3
 
-    with Desk(config, worker_log=str(worker_log)) as desk, progress(len(submissions)) as advance:
+    with LocalStack(config, worker_log=str(worker_log)) as stack, progress(len(submissions)) as advance:
         results, finished = _run(config, target, submissions, advance, go_on)
         seconds = time.monotonic() - started
         if finished:
@@ -79,7 +79,7 @@ def ingest(
         for line in _next_steps(config, worker_log, told, waiting):
             talk.print(f"  {line}", style="dim", soft_wrap=True)
     if not finished:
-        if desk.failed_starts:
+        if stack.failed_starts:
             talk.print("The worker does not start.", style="red")
         talk.print(
             f"{len(submissions) - len(results):,} documents have no outcome yet: the log is {worker_log}", style="red"

@@ -9,16 +9,16 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from worker.cli.desk import reader, writer
 from worker.cli.groups import Group
+from worker.cli.local_stack import reader, writer
 from worker.cli.repair import repair
-from worker.cli.show import plain, print_json
 from worker.cli.tables import data_console
+from worker.cli.terminal import plain, print_json
+from worker.dead_letters.replay import operator
 from worker.errors import Exit
-from worker.intake import lanes
-from worker.intake.lanes import paused
-from worker.intake.stream import LeaseQueue
-from worker.operate.replay import operator
+from worker.queue import lane_pauses
+from worker.queue.lane_pauses import paused
+from worker.queue.lease_queue import LeaseQueue
 from worker.settings import settings
 
 Name = Annotated[str, typer.Argument(metavar="LANE", help="a lane of COPYDESK_LANES")]
@@ -83,7 +83,7 @@ def pause(
     """Pause a lane until it is resumed. It still accepts documents."""
     _known(name)
     with writer(settings()) as client:
-        done = lanes.pause(client, name, lanes.Pause(operator(), time.time(), reason))
+        done = lane_pauses.pause(client, name, lane_pauses.Pause(operator(), time.time(), reason))
     return _tell(name, json_, done, "is paused", "was paused already; it stays as it was")
 
 
@@ -91,7 +91,7 @@ def resume(name: Name, json_: Json = False) -> int:
     """Resume a lane. The circuit breaker starts to count again."""
     _known(name, or_paused=True)
     with writer(settings()) as client:
-        done = lanes.resume(client, name)
+        done = lane_pauses.resume(client, name)
     return _tell(name, json_, done, "is served again", "was not paused")
 
 

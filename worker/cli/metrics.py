@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
-from worker.cli.desk import reader
 from worker.cli.exits import say
+from worker.cli.local_stack import reader
 from worker.errors import Exit
-from worker.intake.connect import connect
-from worker.observe import logs
-from worker.observe.metrics import documentation
-from worker.operate.exporter import CopydeskCollector
+from worker.monitoring.exporter import CopydeskCollector
+from worker.queue.connection import connect
 from worker.settings import settings
 from worker.store.engine import make_engine
+from worker.telemetry import logs
+from worker.telemetry.metrics import documentation
 
 _PATIENCE_SECONDS = 2.0  # a call may take it twice: once over the old connection, once to make a new one
 

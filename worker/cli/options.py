@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.show import OUTCOMES, print_json
+from worker.cli.terminal import OUTCOMES, print_json
 from worker.errors import Exit
 
 Paths = Annotated[

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.desk import writer
+from worker.cli.local_stack import writer
 from worker.errors import Exit
-from worker.intake.stream import LeaseQueue
-from worker.operate import lanes
+from worker.jobs import lane_repair
+from worker.queue.lease_queue import LeaseQueue
 from worker.settings import settings
 
 
@@ -28,8 +28,8 @@ def repair(
         queue = LeaseQueue(client, name)
         queue.ensure()
         state = queue.state()
-        found = lanes.fault(state, lanes.server_ms(client))
-        gone = lanes.vanished(state)
+        found = lane_repair.fault(state, lane_repair.server_ms(client))
+        gone = lane_repair.vanished(state)
         if not found and gone <= 0 and not state.aside:
             typer.echo(f"{name}: nothing to repair")
             return Exit.OK
@@ -44,6 +44,6 @@ def repair(
             typer.echo(f"{name}: would note {max(gone, 0):,} entries as vanished")
             typer.echo("A dry run: with --yes it is done.", err=True)
             return Exit.OK
-        done = lanes.repair(queue)
+        done = lane_repair.repair(queue)
     typer.echo(f"{name}: {done.readded:,} entries have new ids, {done.vanished:,} noted as vanished")
     return Exit.OK

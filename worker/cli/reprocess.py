@@ -7,17 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.desk import open_store
+from worker.cli.local_stack import open_store
 from worker.cli.progress import progress
-from worker.cli.show import plain, print_json
 from worker.cli.tables import data_console, outcome_table
-from worker.document.limits import Limits
+from worker.cli.terminal import plain, print_json
+from worker.documents.limits import Limits
 from worker.errors import Exit
-from worker.intake.connect import connect
-from worker.observe import logs
-from worker.operate import reprocess as operations
-from worker.runtime.supervisor import Desk
+from worker.jobs import reprocessing as operations
+from worker.queue.connection import connect
+from worker.runtime.embedded.local_stack import LocalStack
 from worker.settings import settings
+from worker.telemetry import logs
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +52,7 @@ def reprocess(
     # Real servers have workers of their own; embedded ones are brought up as `ingest` does.
     log = str(config.data_dir.absolute() / "worker.log")
     with (
-        Desk(config, with_worker=config.redis_url is None, worker_log=log),
+        LocalStack(config, with_worker=config.redis_url is None, worker_log=log),
         connect(config.redis) as client,
         progress(operations.count(engine, wanted)) as advance,
     ):

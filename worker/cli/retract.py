@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.desk import open_store, writer
-from worker.cli.show import plain
+from worker.cli.local_stack import open_store, writer
+from worker.cli.terminal import plain
 from worker.errors import Exit
-from worker.intake.producer import submit_entry
-from worker.observe.failpoints import failpoint
-from worker.operate.explain import explain
 from worker.pipeline import normal_key
+from worker.producer.client import submit_entry
+from worker.queries.explanation import explain
 from worker.settings import settings
+from worker.telemetry.failpoints import failpoint
 
 
 def register(app: typer.Typer) -> None:

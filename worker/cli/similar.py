@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.desk import open_store
-from worker.cli.show import plain, print_json
+from worker.cli.local_stack import open_store
+from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.observe import logs
-from worker.operate.similar import similar as rank
+from worker.queries.similar_articles import similar as rank
 from worker.settings import settings
+from worker.telemetry import logs
 
 
 def register(app: typer.Typer) -> None:

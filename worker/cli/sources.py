@@ -8,11 +8,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.desk import open_store
-from worker.cli.show import plain, print_json
+from worker.cli.local_stack import open_store
 from worker.cli.tables import data_console
+from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.operate.producers import Producer, producers
+from worker.monitoring.rejection_stats import Producer, producers
 from worker.settings import settings
 
 _SHOWN_CAUSES = 5

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.desk import open_store, quick_client, reader, require_desk, why_no_answer
 from worker.cli.exits import say
-from worker.cli.show import print_json
+from worker.cli.local_stack import open_store, quick_client, reader, require_desk, why_no_answer
+from worker.cli.terminal import print_json
 from worker.errors import Exit
-from worker.intake.stream import LeaseQueue
+from worker.queue.lease_queue import LeaseQueue
 from worker.settings import INTERNAL_LANE, Settings, settings
 
 
@@ -58,7 +58,7 @@ def status(
 def _once(config: Settings) -> dict[str, Any]:
     with reader(config) as client, _store(config):
         # After Redis has answered, since it takes half a second: a server that does not answer is reported within 3 s.
-        from worker.operate.figures import Recent, figures, measure, of_redis
+        from worker.monitoring.snapshot import Recent, figures, measure, of_redis
 
         engine, began = open_store(config), time.monotonic()
         found = figures(config, client, engine)
@@ -81,11 +81,11 @@ def _store(config: Settings) -> Iterator[None]:
         return
     from sqlalchemy.exc import SQLAlchemyError
 
-    from worker.runtime.supervisor import Desk
+    from worker.runtime.embedded.local_stack import LocalStack
 
     with ExitStack() as stack:
         with suppress(SQLAlchemyError):
-            stack.enter_context(Desk(config, with_worker=False))
+            stack.enter_context(LocalStack(config, with_worker=False))
         yield
 
 
@@ -127,12 +127,12 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
 
     from worker.cli.board import board
     from worker.cli.tables import data_console
-    from worker.operate.looks import Looks
+    from worker.monitoring.snapshot_poller import SnapshotPoller
 
-    looks, out = Looks(config, quick_client(config) if config.redis_url is None else None), data_console()
+    looks, out = SnapshotPoller(config, quick_client(config) if config.redis_url is None else None), data_console()
 
     def look() -> dict[str, Any]:
-        found = looks.look()
+        found = looks.poll()
         if config.redis_url is None and not found["redis"]["ok"]:
             found["redis"]["error"] = " ".join(why_no_answer(config))
         return found
@@ -165,7 +165,7 @@ def _wait_drained(config: Settings, timeout: float) -> int:
     deadline = time.monotonic() + timeout
     with reader(config) as client:
         # After Redis has answered, see `_once`.
-        from worker.operate.figures import Recent, is_drained, of_redis
+        from worker.monitoring.snapshot import Recent, is_drained, of_redis
 
         recent, internal = Recent(client), LeaseQueue(client, INTERNAL_LANE)
         internal.ensure()

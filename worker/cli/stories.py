@@ -9,14 +9,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.desk import open_store
-from worker.cli.show import plain, print_json
+from worker.cli.local_stack import open_store
 from worker.cli.tables import data_console
+from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.operate.stories import list_stories
-from worker.operate.stories import since as moment
+from worker.queries.stories import list_stories
+from worker.queries.stories import since as moment
 from worker.settings import settings
-from worker.store.linking import pending_count
+from worker.store.links import pending_count
 
 
 def register(app: typer.Typer) -> None:

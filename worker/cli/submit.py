@@ -11,14 +11,14 @@ from typing import Annotated
 import typer
 
 from schemas.receipt import Receipt
-from worker.cli.desk import require_folder, writer
+from worker.cli.local_stack import require_folder, writer
 from worker.cli.options import AsJson, LaneName, Paths, Source, exit_of, print_results, result_of
-from worker.cli.show import plain, print_json
+from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.intake.producer import Producer
-from worker.intake.sources import read_paths
-from worker.observe import logs
+from worker.producer.client import Producer
+from worker.producer.input_files import read_paths
 from worker.settings import Settings, settings
+from worker.telemetry import logs
 
 
 def register(app: typer.Typer) -> None:
@@ -51,9 +51,9 @@ def submit(
     with _redis(config, wait=wait):
         pushed: list[tuple[str, str]] = []
         found: dict[str, Receipt] = {}
-        with Producer(config.redis, lane=target, source=source, receipts=wait) as desk:
+        with Producer(config.redis, lane=target, source=source, receipts=wait) as stack:
             waiting: set[str] = set()
-            for submission, id_ in desk.submit_many(submissions):
+            for submission, id_ in stack.submit_many(submissions):
                 pushed.append((id_, submission.label))
                 if not wait and json_:
                     print_json({"id": id_, "lane": target, "path": submission.label})
@@ -62,10 +62,10 @@ def submit(
                 else:
                     waiting.add(id_)
                     if len(pushed) % 1000 == 0:
-                        found.update(desk.collect(waiting))
+                        found.update(stack.collect(waiting))
                         waiting.difference_update(found)
             if wait and waiting:
-                found.update(desk.wait_many(waiting, timeout=timeout))
+                found.update(stack.wait_many(waiting, timeout=timeout))
     if not wait:
         return Exit.OK
     results = [result_of(id_, target, label, found.get(id_)) for id_, label in pushed]
@@ -88,9 +88,9 @@ def _redis(config: Settings, *, wait: bool) -> Iterator[None]:
             client.ping()
             yield
         return
-    from worker.runtime.supervisor import Desk
+    from worker.runtime.embedded.local_stack import LocalStack
 
     require_folder(config)
     logs.configure_for(config, level="warning")
-    with Desk(config, with_worker=None, worker_log=str(config.data_dir.absolute() / "worker.log")):
+    with LocalStack(config, with_worker=None, worker_log=str(config.data_dir.absolute() / "worker.log")):
         yield

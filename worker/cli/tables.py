@@ -11,8 +11,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.show import OUTCOMES
-from worker.observe.terminal import plain, printable, unguarded
+from worker.cli.terminal import OUTCOMES
+from worker.telemetry.terminal import plain, printable, unguarded
 
 _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded": "yellow", "retracted": "yellow"}
 

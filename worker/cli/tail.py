@@ -10,13 +10,13 @@ import typer
 from redis import RedisError
 from rich.text import Text
 
-from worker.cli.desk import reader
+from worker.activity.outcome_feed import OutcomeRecord, follow, recent
 from worker.cli.exits import say
-from worker.cli.show import OUTCOMES, plain, print_json
+from worker.cli.local_stack import reader
 from worker.cli.tables import data_console
+from worker.cli.terminal import OUTCOMES, plain, print_json
 from worker.errors import Exit
-from worker.intake.connect import connect
-from worker.intake.feed import Told, follow, recent
+from worker.queue.connection import connect
 from worker.settings import settings
 
 _STYLES = {"stored": "green", "updated": "green", "rejected": "bold red", "superseded": "yellow", "retracted": "yellow"}
@@ -43,18 +43,18 @@ def tail(
     if not outcomes <= set(OUTCOMES):
         raise typer.BadParameter(f"--outcome is of {', '.join(OUTCOMES)}")
 
-    def wanted(told: Told) -> bool:
+    def wanted(record: OutcomeRecord) -> bool:
         return (
-            source in (None, told.source)
-            and (not outcomes or told.outcome in outcomes)
-            and (code is None or code in told.codes)
-            and (not url or url in (told.url or "") or url in (told.key or ""))
+            source in (None, record.source)
+            and (not outcomes or record.outcome in outcomes)
+            and (code is None or code in record.codes)
+            and (not url or url in (record.url or "") or url in (record.key or ""))
         )
 
     out = data_console()
 
-    def show(told: list[Told]) -> None:
-        for one in told:
+    def show(record: list[OutcomeRecord]) -> None:
+        for one in record:
             if not wanted(one):
                 continue
             if json_:
@@ -76,11 +76,11 @@ def tail(
         while time.monotonic() < ends:
             try:
                 for came in follow(client, place, block_seconds=min(2.0, max(0.01, ends - time.monotonic()))):
-                    place, told = came
+                    place, record = came
                     if away:
                         say("Redis answers again.")
                     away = False
-                    show(told)
+                    show(record)
                     if time.monotonic() >= ends:
                         break
             except RedisError:
@@ -91,14 +91,14 @@ def tail(
     return Exit.OK
 
 
-def _line(told: Told) -> Text:
+def _line(record: OutcomeRecord) -> Text:
     """`12:00:01 stored     my-crawler  stories/1.md  https://…`; documents are hostile: no markup."""
-    line = Text(time.strftime("%H:%M:%S ", time.localtime(told.at)), style="")
-    line.append(f"{told.outcome:<10} ", style=_STYLES.get(told.outcome, "dim"))
-    line.append(plain(told.source))
-    if told.codes:
-        line.append(f"  {plain(','.join(told.codes))}", style="red" if told.outcome == "rejected" else "yellow")
-    for part in dict.fromkeys((told.key, told.url)):
+    line = Text(time.strftime("%H:%M:%S ", time.localtime(record.at)), style="")
+    line.append(f"{record.outcome:<10} ", style=_STYLES.get(record.outcome, "dim"))
+    line.append(plain(record.source))
+    if record.codes:
+        line.append(f"  {plain(','.join(record.codes))}", style="red" if record.outcome == "rejected" else "yellow")
+    for part in dict.fromkeys((record.key, record.url)):
         if part:
             line.append(f"  {plain(part)}")
-    return line.append(f"  {told.id}", style="dim")
+    return line.append(f"  {record.id}", style="dim")

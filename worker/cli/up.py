@@ -12,10 +12,10 @@ import typer
 
 from worker.cli.exits import say
 from worker.errors import Exit
-from worker.observe import logs
-from worker.runtime.ownership import valkey_of
-from worker.runtime.supervisor import Desk
+from worker.runtime.embedded.local_stack import LocalStack
+from worker.runtime.embedded.ownership import valkey_of
 from worker.settings import settings
+from worker.telemetry import logs
 
 _STOP_SECONDS = 10.0
 """How long other commands that use the embedded Valkey keep it from stopping."""
@@ -45,7 +45,7 @@ def up(
         signal.signal(number, lambda *_: stopped.set())
     if port:
         _require_free(port, config.data_dir)
-    with Desk(config, must_own=config.redis_url is None, port=port, stop_seconds=_STOP_SECONDS) as desk:
+    with LocalStack(config, must_own=config.redis_url is None, port=port, stop_seconds=_STOP_SECONDS) as stack:
         lanes = ", ".join(lane.name for lane in config.lane_list)
         redis_cli = (
             f"-s {config.redis.removeprefix('unix://')}" if config.redis_url is None else "-u $COPYDESK_REDIS_URL"
@@ -55,7 +55,7 @@ def up(
         if port:
             say(f"       or by TCP, from this machine alone:  export REDIS_URL=redis://127.0.0.1:{port}/0")
         stopped.wait()
-        is_lost = desk.is_lost
+        is_lost = stack.is_lost
         say("Stopping: running batches are finished first.")
     return Exit.UNREACHABLE if is_lost else Exit.OK
 

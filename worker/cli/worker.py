@@ -14,9 +14,9 @@ import typer
 
 from worker.cli.exits import leave
 from worker.interrupts import deferred
-from worker.observe import logs
-from worker.runtime.restarter import SUPERVISOR, Restarter, end_with_supervisor
+from worker.runtime.supervision.restarter import SUPERVISOR, Restarter, end_with_supervisor
 from worker.settings import Settings, settings
+from worker.telemetry import logs
 
 
 def register(app: typer.Typer) -> None:
@@ -52,10 +52,10 @@ def worker(
         command = [sys.executable, "-m", "worker.cli.main", "worker", "--no-supervised", *strictly, *options]
         return Restarter(command).run()
 
-    from worker.enrich import language
+    from worker.enrichment import language
 
     language.load()  # before all else is imported: the 20 MB that it takes for a moment are then below the peak
-    from worker.runtime.node import serve
+    from worker.runtime.celery_worker import serve
 
     if code := checked():
         return code
@@ -63,8 +63,8 @@ def worker(
 
 
 def _check_servers(config: Settings, *, strict: bool) -> None:
-    from worker.intake.connect import connect
-    from worker.operate.checks import enforce
+    from worker.monitoring.server_checks import enforce
+    from worker.queue.connection import connect
     from worker.store.engine import make_engine
 
     engine = make_engine(config, pooled=False)

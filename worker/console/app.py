@@ -17,19 +17,32 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from worker.console import articles, assets, bulk, dead, edit, lanes, login, overview, search, sources, stories, tail
-from worker.console.asked import FORM_BYTES, Asked, Refused, body_of, form_of
-from worker.console.desk import Desk
-from worker.console.guard import Guard
-from worker.console.page import away, compile_all, message, path
+from worker.console import assets
+from worker.console.context import ConsoleContext
+from worker.console.pages import (
+    articles,
+    bulk,
+    dead_letters,
+    edit,
+    lanes,
+    login,
+    overview,
+    search,
+    sources,
+    stories,
+    tail,
+)
+from worker.console.rendering import away, compile_all, message, path
+from worker.console.request_context import FORM_BYTES, HttpError, RequestContext, body_of, form_of
 from worker.console.sessions import COOKIE
-from worker.observe.logs import get_logger, mask
-from worker.operate.servers import database_health
+from worker.console.web_security import WebSecurity
+from worker.monitoring.servers import database_health
 from worker.store.engine import driver_error, is_locked, is_transient
+from worker.telemetry.logs import get_logger, mask
 
 log = get_logger("console")
 
-Handler = Callable[[Desk, Asked], Response]
+Handler = Callable[[ConsoleContext, RequestContext], Response]
 
 _THREADS_OF_A_PAGE = 2
 _STRANGERS = 8
@@ -51,11 +64,11 @@ class _Number(Convertor[str]):
 register_url_convertor("number", _Number())
 
 
-def build(desk: Desk, *, names: frozenset[str] | None, secure: bool = False) -> Guard:
+def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool = False) -> WebSecurity:
     """The application. `names`: hosts it answers to, None for all; `secure`: reached by TLS alone, so cookies are too."""
     form = FORM_BYTES
     # In a form each byte of a document may take three characters.
-    document = FORM_BYTES + 3 * desk.config.max_document_bytes
+    document = FORM_BYTES + 3 * console.config.max_document_bytes
     compile_all()
     routes = [
         Route("/static/{name}", assets.page, methods=["GET"]),
@@ -65,8 +78,8 @@ def build(desk: Desk, *, names: frozenset[str] | None, secure: bool = False) -> 
         _route("/articles/{number:number}", articles.page),
         _route("/stories", stories.page),
         _route("/stories/{number:number}", stories.one),
-        _route("/dead", dead.causes),
-        _route("/dead/letters", dead.letters),
+        _route("/dead", dead_letters.causes),
+        _route("/dead/letters", dead_letters.list_dead_letters),
         _route("/dead/jobs", bulk.start, form),
         _route("/dead/jobs/{job}", bulk.page),
         _route("/dead/jobs/{job}/stop", bulk.stop, form),
@@ -88,13 +101,13 @@ def build(desk: Desk, *, names: frozenset[str] | None, secure: bool = False) -> 
 
     @contextlib.asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
-        desk.warm()
+        console.warm()
         yield
-        desk.close()
+        console.close()
 
     app = Starlette(routes=routes, lifespan=life)
-    app.state.desk, app.state.secure = desk, secure
-    return Guard(app, names)
+    app.state.desk, app.state.secure = console, secure
+    return WebSecurity(app, names)
 
 
 def _route(address: str, handler: Handler, form: int | None = None, *, editor: bool = False) -> Route:
@@ -106,24 +119,24 @@ def _route(address: str, handler: Handler, form: int | None = None, *, editor: b
         return anyio.CapacityLimiter(_THREADS_OF_A_PAGE)
 
     async def endpoint(request: Request) -> Response:
-        desk: Desk = request.app.state.desk
-        known = desk.sessions.of(request.cookies.get(COOKIE))
-        asked = Asked(request, known or desk.sessions.new(), from_editor=editor and form is not None)
+        console: ConsoleContext = request.app.state.desk
+        known = console.sessions.of(request.cookies.get(COOKIE))
+        context = RequestContext(request, known or console.sessions.new(), from_editor=editor and form is not None)
         try:
-            if not asked.session.is_open and asked.path not in _OPEN_TO_ALL and not asked.from_editor:
-                return _to_login(asked, stay=editor)
+            if not context.session.is_open and context.path not in _OPEN_TO_ALL and not context.from_editor:
+                return _to_login(context, stay=editor)
             if form is not None:
-                async with contextlib.nullcontext() if asked.session.is_open else _strangers():
+                async with contextlib.nullcontext() if context.session.is_open else _strangers():
                     body = await body_of(request, form)
                     sent = await anyio.to_thread.run_sync(form_of, body, limiter=threads())
-                asked = replace(asked, form=sent)
-                asked = await _admitted(desk, asked)
-            response = await anyio.to_thread.run_sync(_answer, handler, desk, asked, limiter=threads())
-        except Refused as refused:
+                context = replace(context, form=sent)
+                context = await _admitted(console, context)
+            response = await anyio.to_thread.run_sync(_answer, handler, console, context, limiter=threads())
+        except HttpError as refused:
             title = "Not found" if refused.status == 404 else "That did not work"
-            response = message(asked, title, str(refused), status=refused.status)
-        if (known is None or asked.session.id != known.id) and COOKIE not in response.headers.get("set-cookie", ""):
-            login.keep_session(response, asked)
+            response = message(context, title, str(refused), status=refused.status)
+        if (known is None or context.session.id != known.id) and COOKIE not in response.headers.get("set-cookie", ""):
+            login.keep_session(response, context)
         return response
 
     return Route(address, endpoint, methods=["GET"] if form is None else ["POST"])
@@ -135,61 +148,61 @@ def _strangers() -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(_STRANGERS)
 
 
-async def _admitted(desk: Desk, asked: Asked) -> Asked:
+async def _admitted(console: ConsoleContext, context: RequestContext) -> RequestContext:
     """What may be answered: of an open session, or with the token in its form. Raises Refused."""
-    is_open_to_all = asked.path in _OPEN_TO_ALL
-    if not asked.session.is_open and not is_open_to_all and "token" not in asked.form:
-        raise Refused(
+    is_open_to_all = context.path in _OPEN_TO_ALL
+    if not context.session.is_open and not is_open_to_all and "token" not in context.form:
+        raise HttpError(
             401, "Your session has ended, so nothing was sent. Replay it asks for the token and keeps the text."
         )
-    if not desk.sessions.is_form_of(asked.session, asked.sent("csrf")):
-        raise Refused(403, "This form is of an older page or of another one. Load the page again, then send it.")
-    if not asked.session.is_open and "token" in asked.form:
-        asked = await login.with_token(desk, asked)
-        if not asked.session.is_open and not is_open_to_all:
-            raise Refused(401, login.WRONG)
-    return asked
+    if not console.sessions.is_form_of(context.session, context.form_value("csrf")):
+        raise HttpError(403, "This form is of an older page or of another one. Load the page again, then send it.")
+    if not context.session.is_open and "token" in context.form:
+        context = await login.with_token(console, context)
+        if not context.session.is_open and not is_open_to_all:
+            raise HttpError(401, login.WRONG)
+    return context
 
 
-def _answer(handler: Handler, desk: Desk, asked: Asked) -> Response:
+def _answer(handler: Handler, console: ConsoleContext, context: RequestContext) -> Response:
     """A page, or one that says which server is away."""
     try:
-        return handler(desk, asked)
+        return handler(console, context)
     except (redis.RedisError, OSError) as error:
-        return _unreachable(asked, "Redis", mask(str(error)), "COPYDESK_REDIS_URL; without it: copydesk up")
+        return _unreachable(context, "Redis", mask(str(error)), "COPYDESK_REDIS_URL; without it: copydesk up")
     except SQLAlchemyError as error:
         if is_locked(error):
-            seconds = f"{desk.config.statement_seconds:g}"
+            seconds = f"{console.config.statement_seconds:g}"
             sentence = f"Others wrote to it for longer than {seconds} seconds, so nothing was changed. Send it again."
-            return message(asked, "The store is busy", sentence, status=503)
-        health = database_health(desk.engine)
+            return message(context, "The store is busy", sentence, status=503)
+        health = database_health(console.engine)
         if health["ok"] and health["schema"] != health["needs_schema"]:
             sentence = f"Its schema is {health['schema'] or 'empty'}, and {health['needs_schema']} is needed."
             return _unreachable(
-                asked, "The store", sentence, "copydesk db upgrade; with nothing configured: copydesk up"
+                context, "The store", sentence, "copydesk db upgrade; with nothing configured: copydesk up"
             )
         text = " ".join(mask(str(driver_error(error))).split())
         if health["ok"] and not is_transient(error):
-            log.exception("A page failed", page=asked.path)
-            return message(asked, "A mistake of ours", f"The store refused a question: {text[:300]}", status=500)
-        return _unreachable(asked, "The store", health.get("error") or text, "COPYDESK_DATABASE_URL")
-    except Refused:
+            log.exception("A page failed", page=context.path)
+            return message(context, "A mistake of ours", f"The store refused a question: {text[:300]}", status=500)
+        return _unreachable(context, "The store", health.get("error") or text, "COPYDESK_DATABASE_URL")
+    except HttpError:
         raise
     except Exception:
-        log.exception("A page failed", page=asked.path)
-        return message(asked, "A mistake of ours", "This page failed; the console's log says why.", status=500)
+        log.exception("A page failed", page=context.path)
+        return message(context, "A mistake of ours", "This page failed; the console's log says why.", status=500)
 
 
-def _unreachable(asked: Asked, server: str, error: str, hint: str) -> Response:
-    return message(asked, f"{server} cannot be used", error[:500], status=503, hints=(hint,))
+def _unreachable(context: RequestContext, server: str, error: str, hint: str) -> Response:
+    return message(context, f"{server} cannot be used", error[:500], status=503, hints=(hint,))
 
 
-def _to_login(asked: Asked, *, stay: bool) -> Response:
+def _to_login(context: RequestContext, *, stay: bool) -> Response:
     """To the login; where a page asks for a part of itself and may hold a text (`stay`), it stays as it is."""
-    if asked.is_htmx:
+    if context.is_htmx:
         return Response(status_code=401, headers={"hx-reswap": "none"} if stay else {"hx-redirect": "/login"})
-    return away(path("login", next=asked.address) if asked.request.method in ("GET", "HEAD") else "/login")
+    return away(path("login", next=context.address) if context.request.method in ("GET", "HEAD") else "/login")
 
 
-def _nothing(_: Desk, asked: Asked) -> Response:
-    raise Refused(404, "There is no such page.")
+def _nothing(_: ConsoleContext, context: RequestContext) -> Response:
+    raise HttpError(404, "There is no such page.")

@@ -1,0 +1,1 @@
+"""The old address of `worker.producer`, kept for one release."""

@@ -21,15 +21,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from schemas import kinds
-from worker.enrich import language
-from worker.intake.connect import SOCKET_OPTIONS, connect, sentinel_address
-from worker.observe import failpoints, logs
-from worker.runtime import printed, transport
-from worker.runtime.dispatcher import Dispatcher
-from worker.runtime.keeper import Keeper
-from worker.runtime.linking import Linking
-from worker.runtime.summary import Summary
+from worker.enrichment import language
+from worker.queue.connection import SOCKET_OPTIONS, connect, sentinel_address
+from worker.runtime.broker import console_output, transport
+from worker.runtime.dispatch.dispatcher import Dispatcher
+from worker.runtime.supervision.linker_process import Linking
+from worker.runtime.supervision.minute_summary import Summary
+from worker.runtime.supervision.supervision_loop import Supervision
 from worker.settings import Settings, settings
+from worker.telemetry import failpoints, logs
 
 QUEUE = "copydesk"
 
@@ -66,7 +66,7 @@ def configuration(config: Settings) -> dict[str, Any]:
         "worker_concurrency": config.concurrency,
         "worker_max_tasks_per_child": 10_000,
         "worker_max_memory_per_child": 400_000,  # KiB; a leak ends here
-        "worker_consumer": "worker.runtime.consumer:Consumer",
+        "worker_consumer": "worker.runtime.broker.consumer:Consumer",
         "worker_pool": "worker.runtime.pool:TaskPool",
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
@@ -93,8 +93,8 @@ def _sentinel_options(config: Settings) -> dict[str, Any]:
     address = sentinel_address(config.redis)
     if address is None:
         return {}
-    asked = {**address.sentinel, **SOCKET_OPTIONS, "retry": Retry(NoBackoff(), 0)}  # another Sentinel is asked instead
-    return {"master_name": address.service, "sentinel_kwargs": asked}
+    wanted = {**address.sentinel, **SOCKET_OPTIONS, "retry": Retry(NoBackoff(), 0)}  # another Sentinel is asked instead
+    return {"master_name": address.service, "sentinel_kwargs": wanted}
 
 
 def _sentinel_tls(config: Settings) -> dict[str, Any]:
@@ -110,7 +110,7 @@ transport.register()
 app = Celery("copydesk", include=["worker.runtime.tasks"])
 app.config_from_object(configuration(settings()))
 app.steps["worker"].add(Dispatcher)
-app.steps["worker"].add(Keeper)
+app.steps["worker"].add(Supervision)
 app.steps["worker"].add(Summary)
 app.steps["worker"].add(Linking)
 
@@ -119,10 +119,10 @@ _GARBAGE_OBJECTS = 20_000
 
 
 @signals.worker_init.connect
-def _mend_broker(**_: object) -> None:
+def _repair_broker(**_: object) -> None:
     try:
         with connect(settings().redis) as client:
-            transport.mend_keys(client)
+            transport.repair_keys(client)
     except RedisError:
         return  # not reachable yet: Celery waits for it, and the dispatcher tries again
 
@@ -154,7 +154,7 @@ def _give_memory_back(**_: object) -> None:
 
 
 @signals.worker_process_shutdown.connect
-def _leave_at_once(exitcode: int = 0, **_: object) -> None:
+def _exit_immediately(exitcode: int = 0, **_: object) -> None:
     """A pool process that is done leaves now; billiard would let it sleep a second for a signal that ends it sooner.
 
     Everything it had to say has been received by then (billiard waits for that before).
@@ -167,11 +167,11 @@ def _leave_at_once(exitcode: int = 0, **_: object) -> None:
 def _set_up_logging(**_: object) -> None:
     config = settings()
     logs.configure_for(config)
-    printed.as_log_lines(config)
+    console_output.as_log_lines(config)
     failpoints.announce()
 
 
 @signals.worker_ready.connect
-def _say_that_it_is_ready(**_: object) -> None:
+def _log_ready(**_: object) -> None:
     lanes = ", ".join(lane.name for lane in settings().lane_list)
     logs.get_logger("worker").info("The worker is ready", lane=lanes)

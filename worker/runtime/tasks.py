@@ -16,25 +16,25 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
-from worker.document.limits import Limits
+from worker.documents.limits import Limits
 from worker.heat_rules import AllRules
-from worker.intake import keys
-from worker.intake.connect import connect
-from worker.intake.deaths import Deaths, sentence
-from worker.intake.stream import Claimed, LeaseQueue
-from worker.intake.task_message import SUBMIT, bind_arguments, submission_of
-from worker.intake.tokens import remove_lasting_tokens
-from worker.observe.failpoints import failpoint
-from worker.observe.logs import get_logger
-from worker.operate.complete import complete
-from worker.operate.maintenance import prune
+from worker.jobs.reenrichment import complete
+from worker.jobs.retention import prune
 from worker.pipeline import Batch, process
-from worker.runtime.report import announce, count, receipt_of
-from worker.runtime.request import OUT_OF_MEMORY, StoreUnusable
-from worker.runtime.telling import tell
+from worker.producer.task_message import SUBMIT, bind_arguments, submission_of
+from worker.producer.tokens import remove_lasting_tokens
+from worker.queue import keys
+from worker.queue.connection import connect
+from worker.queue.crashes import CrashLog, sentence
+from worker.queue.lease_queue import Claimed, LeaseQueue
+from worker.runtime.batch_logging import log_batch
+from worker.runtime.batch_report import announce, count, receipt_of
+from worker.runtime.dispatch.request import OUT_OF_MEMORY, StoreUnusable
 from worker.settings import settings
+from worker.store.decide.batch_item import BatchItem
 from worker.store.engine import driver_error, is_conflict, is_timeout, is_transient, make_engine
-from worker.store.version import Version
+from worker.telemetry.failpoints import failpoint
+from worker.telemetry.logs import get_logger
 
 log = get_logger("ingest")
 
@@ -68,7 +68,7 @@ def _rules() -> AllRules:
 class IngestTask(Task):  # type: ignore[type-arg]  # it has no parameters of its own
     """Lets the main process see how each batch ends."""
 
-    Request = "worker.runtime.request:Request"
+    Request = "worker.runtime.dispatch.request:Request"
 
 
 def worker_name() -> str:
@@ -142,8 +142,8 @@ def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: E
     if len(entries) == 1:
         log.error("A document cannot be stored", id=entries[0].id, lane=queue.lane, error=repr(error),
                   next="it becomes a dead letter", exc_info=error)  # fmt: skip
-        verdict = problem("internal_error", f"The worker failed on it: {type(error).__name__}.")
-        _process_and_settle(queue, entries, worker, verdict=verdict)
+        state = problem("internal_error", f"The worker failed on it: {type(error).__name__}.")
+        _process_and_settle(queue, entries, worker, state=state)
         return
     half = len(entries) // 2
     for part in (entries[:half], entries[half:]):
@@ -151,17 +151,17 @@ def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: E
 
 
 def _process_and_settle(
-    queue: LeaseQueue, entries: Sequence[Claimed], worker: str, *, verdict: Problem | None = None
+    queue: LeaseQueue, entries: Sequence[Claimed], worker: str, *, state: Problem | None = None
 ) -> None:
     config, started = settings(), time.perf_counter()
     source = next((lane.source for lane in config.lane_list if lane.name == queue.lane), None)
     limits = Limits(max_bytes=config.max_document_bytes)
-    batch = Batch(queue.lane, source, worker, config.max_attempts, limits, verdict, _rules(), clock=queue.clock)
+    batch = Batch(queue.lane, source, worker, config.max_attempts, limits, state, _rules(), clock=queue.clock)
     tried = {entry.id: entry.attempts for entry in entries if entry.attempts}
     batch.evidence = _evidence(queue, tried)
     attempt = _Attempt(queue, worker, entries)
     try:
-        versions = process(_engine(), batch, entries, innocent=attempt.end, suspect=attempt.begin)
+        versions = process(_engine(), batch, entries, end_attempt=attempt.end, begin_attempt=attempt.begin)
     except MemoryError:
         if attempt.is_counted and len(entries) == 1:
             _leave_for_another_process(queue, entries[0], worker)
@@ -174,9 +174,9 @@ def _process_and_settle(
     failpoint("ingest.settled")
     # Where another was faster (this process hung, its lease ran out), that one has told and counted it.
     versions = [version for version in versions if version.id in settled]
-    Deaths(queue).forget([id_ for id_ in tried if id_ in settled])
+    CrashLog(queue).forget([id_ for id_ in tried if id_ in settled])
     count(_client(), batch, versions, work_ms=(time.perf_counter() - started) * 1000)
-    tell(batch, versions)
+    log_batch(batch, versions)
 
 
 class _Attempt:
@@ -193,7 +193,7 @@ class _Attempt:
         self.is_counted = False
 
     def begin(self) -> None:
-        self._queue.suspect(self._worker, self._attempts)
+        self._queue.begin_attempt(self._worker, self._attempts)
         self.is_counted = True
 
 
@@ -201,7 +201,7 @@ def _evidence(queue: LeaseQueue, tried: dict[str, int]) -> dict[str, str]:
     """Id → what is known of the processes that ended while they read it. `tried`: id → attempts so far."""
     if not tried:
         return {}
-    deaths = Deaths(queue).of(list(tried))
+    deaths = CrashLog(queue).of(list(tried))
     return {id_: sentence(attempts, deaths.get(id_, ())) for id_, attempts in tried.items()}
 
 
@@ -212,16 +212,16 @@ def _leave_for_another_process(queue: LeaseQueue, entry: Claimed, worker: str) -
     os._exit(OUT_OF_MEMORY)
 
 
-def _without_collisions(queue: LeaseQueue, versions: list[Version]) -> list[Version]:
+def _without_collisions(queue: LeaseQueue, versions: list[BatchItem]) -> list[BatchItem]:
     """The versions that were stored; documents whose id was that of another one before get a new id."""
     for version in versions:
-        if version.collides:
-            fresh = queue.readd(version.id)
+        if version.id_conflict:
+            fresh = queue.requeue(version.id)
             failpoint("ingest.readded")
             log.warning(
                 "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
             )
-    return [version for version in versions if not version.collides]
+    return [version for version in versions if not version.id_conflict]
 
 
 def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed], *, whole: bool, until: float = 0.0) -> None:
@@ -251,7 +251,7 @@ def maintain(resume: str | None = None) -> None:
         gone["tokens without an expiry"] = tokens
     try:
         done = prune(_engine(), settings(), seconds=settings().task_seconds / 4, resume=resume,
-                     progress=lambda chore, rows: gone.update({chore: rows}))  # fmt: skip
+                     progress=lambda rule, rows: gone.update({rule: rows}))  # fmt: skip
     except ValueError as error:
         log.warning("A message on Celery's queue is not one of ours", error=str(error),
                     next="it is dropped; no document is in it")  # fmt: skip
@@ -287,7 +287,7 @@ def complete_enrichment() -> None:
 def submit(*args: str | None, **arguments: str | None) -> None:
     """For Celery-style producers: put the document on the stream, as every other producer does.
 
-    Its messages never come here: `worker.runtime.task_door` takes them off the queue. Raises ValueError with the code of
+    Its messages never come here: `worker.runtime.broker.task_door` takes them off the queue. Raises ValueError with the code of
     the problem when called in this process with wrong arguments.
     """
     given = bind_arguments(list(args), arguments)

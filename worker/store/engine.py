@@ -29,7 +29,7 @@ _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlit
 
 
 def make_engine(
-    settings: Settings, *, pooled: bool = True, overflow: int = 2, lean: bool = False, repeats: bool = False
+    settings: Settings, *, pooled: bool = True, overflow: int = 2, small_cache: bool = False, repeats: bool = False
 ) -> Engine:
     """An engine for `settings.database`. Nothing is connected yet.
 
@@ -43,7 +43,7 @@ def make_engine(
         if settings.database_url is None:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url, connect_args={"timeout": settings.statement_seconds})
-        _prepare_sqlite(engine, lean=lean)
+        _prepare_sqlite(engine, small_cache=small_cache)
         return engine
     arguments: dict[str, Any] = {
         # A statement that is prepared under a name belongs to a session. Behind a pooler the next transaction has another
@@ -82,7 +82,7 @@ def _prepare_postgresql(engine: Engine, values: dict[str, str]) -> None:
     """
     from psycopg.types.array import ListBinaryDumper
 
-    from worker.store.arrays import register
+    from worker.store.sql.arrays import register
 
     local = "; ".join(f"SET LOCAL {name} = {value}" for name, value in values.items())
 
@@ -100,8 +100,8 @@ def _prepare_postgresql(engine: Engine, values: dict[str, str]) -> None:
         connection.exec_driver_sql(f"BEGIN; {local}" if is_autocommit else local)
 
 
-def _prepare_sqlite(engine: Engine, *, lean: bool) -> None:
-    cache, mapped = ("cache_size=-4096", "mmap_size=0") if lean else ("cache_size=-16384", "mmap_size=16777216")
+def _prepare_sqlite(engine: Engine, *, small_cache: bool) -> None:
+    cache, mapped = ("cache_size=-4096", "mmap_size=0") if small_cache else ("cache_size=-16384", "mmap_size=16777216")
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
@@ -147,7 +147,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def unhurried(connection: Connection) -> None:
+def without_statement_timeout(connection: Connection) -> None:
     """Let the statements of this transaction take their time: checks and upgrades read whole tables. Locks are waited for as
     briefly as ever.
     """

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from worker.store.columns import HASH, ID, JSON_, REVISION, UtcDateTime, metadata
-from worker.store.own_tables import (
+from worker.store.service_tables import (  # fmt: skip
     dead_letter_actions,
     dead_letters,
     document_frequencies,
@@ -31,7 +31,7 @@ from worker.store.own_tables import (
     raw_documents,
     receipts,
     reference_state,
-)  # fmt: skip
+)
 
 providers = Table(
     "providers",
@@ -107,7 +107,7 @@ articles = Table(
     Column("image_url", Text, comment="the best image: no placeholder, large enough"),
     Column("quality", Integer),
     Column("reported_heat", Integer),
-    Column("heat", Integer, comment="by the rules (worker/enrich/heat.py); as reported where there is no quality"),
+    Column("heat", Integer, comment="by the rules (worker/enrichment/heat.py); as reported where there is no quality"),
     Column("reported_published", Boolean),
     Column("is_published", Boolean),
     Column("lead_id", ID, comment="the article that leads its story, by the rules of heat; itself where it does"),

@@ -7,7 +7,7 @@ import os
 from celery import Celery
 from sqlalchemy.exc import OperationalError
 
-from tests.benchmarks.peers.afternoon import ingest
+from tests.benchmarks.peers.naive import ingest
 
 app = Celery("afternoon", broker=os.environ["BENCH_REDIS_URL"].replace("unix://", "redis+socket://"))
 app.conf.update(task_ignore_result=True, task_acks_late=True)

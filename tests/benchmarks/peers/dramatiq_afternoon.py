@@ -9,7 +9,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from sqlalchemy.exc import OperationalError
 
-from tests.benchmarks.peers.afternoon import ingest
+from tests.benchmarks.peers.naive import ingest
 
 dramatiq.set_broker(RedisBroker(client=redis.Redis.from_url(os.environ["BENCH_REDIS_URL"])))
 

@@ -7,7 +7,7 @@ import os
 import redis
 from rq import Queue, Retry
 
-from tests.benchmarks.peers.afternoon import ingest
+from tests.benchmarks.peers.naive import ingest
 
 
 def publish(raws: list[bytes]) -> None:

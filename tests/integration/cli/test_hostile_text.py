@@ -12,16 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.store.desk import work
+from tests.integration.store.store_driver import work
+from worker.activity import outcome_feed
 from worker.cli import app
 from worker.errors import Exit
-from worker.intake import feed
-from worker.intake.keys import PAUSED_LANES
-from worker.intake.stream import Claimed, LeaseQueue
+from worker.queue.keys import PAUSED_LANES
+from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.settings import INTERNAL_LANE, Settings
-from worker.store import dead
+from worker.store import dead_letters
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 NASTY = ["[/x]", "[bold red]", "[link=file:///etc]x[/link]", ":smile:", "\x1b[2J\x1b]0;title\x07", "\x9b2J", "\u202eexe.txt", "\u2028", "\u200f\u2066",
          "\U000e0041", "\ufeff", "²", "%s %d {0} {x!r}", "%00", "'; DROP TABLE articles; --", "a\u0301" * 50, "x" * 3000, "⟦hidden 1 aaaa⟧", "\\", "中文"]  # fmt: skip
@@ -96,11 +96,13 @@ def plant(desk, client, texts):
         id_ = client.xadd(lane, fields).decode()
         work(engine, lane, [Claimed(id_, 0, 100, fields, truncated=False)])
     with engine.begin() as connection:
-        for letter in dead.find(connection, dead.Filter(source=None))[:1]:
-            dead.record(connection, letter.id, "failed", who.replace("\0", "")[:100], reason=reason.replace("\0", ""))
+        for letter in dead_letters.find(connection, dead_letters.Filter(source=None))[:1]:
+            dead_letters.record(
+                connection, letter.id, "failed", who.replace("\0", "")[:100], reason=reason.replace("\0", "")
+            )
     client.hset(PAUSED_LANES, lane, json.dumps({"who": who, "at": 1.0, "why": reason, "by": "operator"}))
     row = ("1-0", source, "rejected", key, title, [title])
-    feed.publish(client, lane=lane, worker=who, rows=[row])
+    outcome_feed.publish(client, lane=lane, worker=who, rows=[row])
     engine.dispose()
     return lane
 
@@ -139,7 +141,7 @@ def test_any_argument_ends_in_a_sentence(desk, monkeypatch, capsys, redis_client
 
 
 def test_json_means_the_same_with_what_is_escaped(capsys):
-    from worker.cli.show import print_json
+    from worker.cli.terminal import print_json
 
     value = {"\x9b": "\u202e\u2028\ud800\U000e0041é中\x00\n\t\x7f"}
     print_json(value)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.store.desk import work
+from tests.integration.store.store_driver import work
 from worker.cli import app as main
-from worker.intake.stream import Claimed
+from worker.queue.lease_queue import Claimed
 from worker.settings import settings
-from worker.store import migrate
+from worker.store import migration
 from worker.store.engine import make_engine
 
 URL = "https://www.one.example/story"
@@ -20,7 +20,7 @@ def retract(redis_client, valkey, tmp_path, monkeypatch, capsys):
     for name, value in (("REDIS_URL", valkey.url), ("DATA_DIR", tmp_path), ("LANES", "documents=4,feed=1@agency")):
         monkeypatch.setenv(f"COPYDESK_{name}", str(value))
     settings.cache_clear()
-    migrate.upgrade(settings())
+    migration.upgrade(settings())
     engine = make_engine(settings())
     raw = f"---\ntitle: One\nwebUrl: {URL}\n---\n".encode()
     sources = ["agency", *(f"s{n}" for n in range(60))]

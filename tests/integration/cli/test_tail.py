@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from worker.activity.outcome_feed import publish
 from worker.cli import app as main
-from worker.intake.feed import publish
 from worker.settings import settings
 
 ROWS = [

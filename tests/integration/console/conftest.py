@@ -6,14 +6,14 @@ import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from tests.integration.store.desk import work
+from tests.integration.store.store_driver import work
 from worker.console.app import build
-from worker.console.desk import Desk
-from worker.intake.stream import Claimed, LeaseQueue
+from worker.console.context import ConsoleContext
+from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.settings import Settings
 from worker.store import tables
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 from worker.store.tables import dead_letters
 
 BASE = "http://localhost:8600"
@@ -92,7 +92,7 @@ def store(config):
 @pytest.fixture
 def desk(config, store, redis_client):
     LeaseQueue(redis_client, "documents").ensure()
-    found = Desk(config, patience=20)
+    found = ConsoleContext(config, timeout=20)
     yield found
     found.close()
 

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import select
 
 from tests.integration.console.conftest import SECRET, broken
-from tests.integration.store.desk import work
-from tests.servers import until
-from worker.intake.lanes import paused
-from worker.intake.stream import Claimed
+from tests.integration.store.store_driver import work
+from tests.support.servers import until
+from worker.queue.lane_pauses import paused
+from worker.queue.lease_queue import Claimed
 from worker.settings import INTERNAL_LANE
-from worker.store import dead
+from worker.store import dead_letters as dead
 from worker.store.tables import articles, dead_letters
 
 MENDED = ("title: Plans: the harbour wall", 'title: "Plans: the harbour wall"')

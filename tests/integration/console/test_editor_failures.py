@@ -10,13 +10,13 @@ from sqlalchemy import create_engine
 
 from tests.integration.console.conftest import BASE, Browser, broken
 from tests.integration.console.test_actions import MENDED, at_the_editor, row_of, sent
-from tests.integration.store.desk import work
+from tests.integration.store.store_driver import work
 from worker.console.app import build
-from worker.console.desk import Desk
+from worker.console.context import ConsoleContext
 from worker.console.sessions import COOKIE
-from worker.operate import bulk, mend, replay
+from worker.dead_letters import bulk_actions, bulk_edit, replay
 from worker.settings import Settings
-from worker.store import dead
+from worker.store import dead_letters
 
 TOKEN = "a-token-of-some-length"
 WRITTEN = "\r\n<b>of</b> mine: https://me:hunter22@h.example/ \u202e &amp; \u2603"
@@ -71,12 +71,14 @@ def test_a_replay_waits_while_others_write(browser, config, redis_client, letter
 
 
 ACTIONS = {
-    "replay": lambda e, c, limits: replay.replay(e, c, dead.Filter(source="locked")),
-    "bulk replay": lambda e, c, limits: list(bulk.steps(e, dead.Filter(source="locked"), limits, c))[-1].seen,
-    "mend": lambda e, c, limits: mend.mend(
-        e, c, dead.Filter(source="locked"), mend.replacing("Plans: ", "Plans "), limits
+    "replay": lambda e, c, limits: replay.replay(e, c, dead_letters.Filter(source="locked")),
+    "bulk replay": lambda e, c, limits: (
+        list(bulk_actions.steps(e, dead_letters.Filter(source="locked"), limits, c))[-1].seen
+    ),
+    "mend": lambda e, c, limits: bulk_edit.bulk_edit(
+        e, c, dead_letters.Filter(source="locked"), bulk_edit.replacing("Plans: ", "Plans "), limits
     )[1],
-    "discard": lambda e, c, limits: bulk.discard(e, dead.Filter(source="locked"), "test"),
+    "discard": lambda e, c, limits: bulk_actions.discard(e, dead_letters.Filter(source="locked"), "test"),
 }
 
 
@@ -90,7 +92,7 @@ def test_actions_on_many_wait_while_others_write(desk, config, redis_client, sto
 @pytest.mark.parametrize("path", ["replay", "check"])
 def test_without_the_store(browser, letter, desk, path, monkeypatch):
     text, version = at_the_editor(browser, letter)
-    away = Desk(Settings(database_url="postgresql://me:x@127.0.0.1:1/none", redis_url=desk.config.redis_url))
+    away = ConsoleContext(Settings(database_url="postgresql://me:x@127.0.0.1:1/none", redis_url=desk.config.redis_url))
     monkeypatch.setattr(desk, "engine", away.engine)
 
     answer = browser.submit(f"/dead/{letter}/{path}", text=text + WRITTEN, version=version)
@@ -102,7 +104,7 @@ def test_when_the_store_is_locked_for_too_long(config, redis_client, browser, le
     text, version = at_the_editor(browser, letter)
     hasty = Settings(database_url=config.database_url, redis_url=config.redis_url, data_dir=config.data_dir,
                      statement_seconds=0.2)  # fmt: skip
-    other = Browser(build(Desk(hasty, patience=20), names=frozenset({"localhost"})), base_url=BASE)
+    other = Browser(build(ConsoleContext(hasty, timeout=20), names=frozenset({"localhost"})), base_url=BASE)
     other.page("/lanes")
     mended = text.replace(*MENDED)
     with Lock(config.database, 1.5):
@@ -118,7 +120,7 @@ def test_without_redis_the_text_is_kept_and_can_be_sent_again(
     browser, redis_client, store, desk, letter, lost, monkeypatch
 ):
     text, version = at_the_editor(browser, letter)
-    away = Desk(Settings(database_url=desk.config.database_url, redis_url="redis://127.0.0.1:1/0"))
+    away = ConsoleContext(Settings(database_url=desk.config.database_url, redis_url="redis://127.0.0.1:1/0"))
     mended = text.replace(*MENDED)
     with monkeypatch.context() as patch:
         patch.setattr(desk.client, lost, getattr(away.client, lost))
@@ -154,7 +156,7 @@ def test_after_a_restart_of_the_console(browser, letter):
 
 def test_behind_a_token_when_the_session_has_ended(config, store, redis_client, browser, letter):
     text, version = at_the_editor(browser, letter)
-    desk = Desk(config, token=TOKEN, patience=20)
+    desk = ConsoleContext(config, token=TOKEN, timeout=20)
     guarded = Browser(build(desk, names=None), base_url="http://desk.example")
     guarded.page("/login")
     mended = text.replace(*MENDED)
@@ -174,7 +176,7 @@ def test_behind_a_token_when_the_session_has_ended(config, store, redis_client, 
 
 
 def test_no_part_of_a_page_takes_the_editor_away_when_the_session_has_ended(config, store, letter):
-    desk = Desk(config, token=TOKEN, patience=20)
+    desk = ConsoleContext(config, token=TOKEN, timeout=20)
     guarded = Browser(build(desk, names=None), base_url="http://desk.example")
     for answer in (
         guarded.get(f"/dead/{letter}", headers={"hx-request": "true"}),

@@ -19,21 +19,23 @@ from sqlalchemy import select
 from starlette.routing import Route
 
 from tests.integration.console.conftest import broken
-from tests.integration.store.desk import work
-from tests.servers import ROOT
+from tests.integration.store.store_driver import work
+from tests.support.servers import ROOT
+from worker.activity import outcome_feed
+from worker.activity.heartbeats import WorkerState
+from worker.activity.heartbeats import send as beat
+from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.console import app as console
-from worker.console.dead import NAMES
-from worker.console.desk import Desk
-from worker.console.page import environment
+from worker.console.context import ConsoleContext
+from worker.console.pages.dead_letters import NAMES
+from worker.console.rendering import environment
 from worker.console.sessions import COOKIE
-from worker.intake import feed, lanes
-from worker.intake.presence import WorkerState, beat
-from worker.intake.stream import Claimed, LeaseQueue
-from worker.intake.tally import Counts, Tally
+from worker.queue import lane_pauses
+from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.settings import Settings
-from worker.store import dead, tables
+from worker.store import dead_letters, tables
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 MARK = "zqx"
 NASTY = [
@@ -157,8 +159,8 @@ class Site:
         self.engine = make_engine(self.config)
         self.client = server.client()
         self.runner = asyncio.Runner()
-        self.desk = Desk(self.config, client=self.client, engine=self.engine, patience=20)
-        self.guarded_desk = Desk(self.config, token=TOKEN, client=self.client, engine=self.engine, patience=20)
+        self.desk = ConsoleContext(self.config, client=self.client, engine=self.engine, timeout=20)
+        self.guarded_desk = ConsoleContext(self.config, token=TOKEN, client=self.client, engine=self.engine, timeout=20)
         self.open = Caller(console.build(self.desk, names=frozenset({"localhost"})), self.runner)
         self.guarded = Caller(console.build(self.guarded_desk, names=None), self.runner)
         self._number = 0
@@ -195,21 +197,25 @@ class Site:
         self.desk.sources.clear()
         self.desk.sources.update({hours: self.desk._producers(hours) for hours in (24, 168)})
         with self.engine.begin() as connection:
-            letters = dead.find(connection, dead.Filter(source="plain"))
+            letters = dead_letters.find(connection, dead_letters.Filter(source="plain"))
             article = connection.scalar(
                 select(tables.articles.c.id).order_by(tables.articles.c.id.desc()).where(~tables.articles.c.is_stub)
             )
-            for letter in dead.find(connection, dead.Filter())[-4:]:
-                dead.record(connection, letter.id, "failed", _stored(source)[:100], reason=_stored(reason)[:500])
+            for letter in dead_letters.find(connection, dead_letters.Filter())[-4:]:
+                dead_letters.record(
+                    connection, letter.id, "failed", _stored(source)[:100], reason=_stored(reason)[:500]
+                )
         text = as_bytes(reason).decode("utf-8", "replace")
-        lanes.pause(client, "documents", lanes.Pause(text, 1.0, text))
+        lane_pauses.pause(client, "documents", lane_pauses.Pause(text, 1.0, text))
         client.hset(
-            lanes.PAUSED, as_bytes(key)[:5000], json.dumps({"who": title, "at": 1e300, "why": reason, "by": "operator"})
+            lane_pauses.PAUSED,
+            as_bytes(key)[:5000],
+            json.dumps({"who": title, "at": 1e300, "why": reason, "by": "operator"}),
         )
-        client.hset(lanes.PAUSED, "odd", json.dumps({"who": 5, "at": "zqx", "why": None}))
+        client.hset(lane_pauses.PAUSED, "odd", json.dumps({"who": 5, "at": "zqx", "why": None}))
         codes = [text[:40]]
         with client.pipeline(transaction=False) as pipe:
-            feed.publish(
+            outcome_feed.publish(
                 pipe,
                 lane=text,
                 worker=text,
@@ -218,7 +224,7 @@ class Site:
             pipe.execute()
         for at in ("nan", "inf", "1e300", "-1e18"):
             client.xadd(
-                feed.FEED,
+                outcome_feed.FEED,
                 {
                     "at": at,
                     "lane": "documents",
@@ -227,7 +233,7 @@ class Site:
                 },
             )
         counts = Counts("documents", Counter({(text, "stored"): 1, (text, "rejected"): 1}), Counter({(text, text): 1}))
-        Tally(client).add(counts)
+        MinuteCounters(client).add(counts)
         beat(
             client,
             WorkerState(
@@ -247,7 +253,7 @@ class Site:
         )
         for kept in (self.desk.at_redis, self.desk.at_store):
             kept.forget()
-        with contextlib.suppress(console.Refused):
+        with contextlib.suppress(console.HttpError):
             self.places = {
                 "number": str(article),
                 "letter": str(letters[-1].id),

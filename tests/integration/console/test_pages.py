@@ -5,9 +5,9 @@ import html
 import pytest
 
 from tests.integration.console.conftest import HOSTILE, SECRET
-from worker.intake.feed import publish
-from worker.intake.tally import Counts, Tally
-from worker.operate.looks import Looks
+from worker.activity.minute_counters import Counts, MinuteCounters
+from worker.activity.outcome_feed import publish
+from worker.monitoring.snapshot_poller import SnapshotPoller
 
 
 def told(client, *rows):
@@ -22,7 +22,7 @@ def busy(redis_client):
     counts = Counts("documents")
     counts.outcomes["<i>crawler</i>", "stored"] = 90
     counts.outcomes["<i>crawler</i>", "rejected"] = 10
-    Tally(redis_client).add(counts)
+    MinuteCounters(redis_client).add(counts)
     redis_client.xadd("documents", {"raw": "x"})
 
 
@@ -136,7 +136,7 @@ def test_a_dead_letter_shows_its_place_and_hides_its_secrets(browser, letter):
 
 def test_a_letter_opens_at_any_length_of_line(browser, store):
     from tests.integration.console.conftest import broken
-    from tests.integration.store.desk import work
+    from tests.integration.store.store_driver import work
 
     work(
         store,
@@ -181,7 +181,7 @@ def test_a_look_without_redis_tells_that(tmp_path):
 
     nowhere = Settings(redis_url="redis://127.0.0.1:1/0", database_url=f"sqlite:///{tmp_path}/s.db", data_dir=tmp_path)
 
-    assert Looks(nowhere).look()["redis"]["ok"] is False
+    assert SnapshotPoller(nowhere).poll()["redis"]["ok"] is False
 
 
 @pytest.mark.parametrize("path", [

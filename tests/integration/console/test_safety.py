@@ -6,9 +6,9 @@ import pytest
 
 from tests.integration.console.conftest import BASE, Browser
 from worker.console.app import build
-from worker.console.desk import Desk
+from worker.console.context import ConsoleContext
 from worker.console.sessions import COOKIE
-from worker.intake.lanes import paused
+from worker.queue.lane_pauses import paused
 from worker.settings import Settings
 
 TOKEN = "a-token-of-some-length"
@@ -23,7 +23,7 @@ def module_store_url(tmp_path_factory):
 @pytest.fixture
 def guarded(config, store, redis_client):
     """A console beyond this machine: behind a token, under any name."""
-    desk = Desk(config, token=TOKEN, patience=20)
+    desk = ConsoleContext(config, token=TOKEN, timeout=20)
     yield Browser(build(desk, names=None, secure=True), base_url="https://desk.example")
     desk.close()
 
@@ -182,7 +182,7 @@ def test_files_outside_the_folder_cannot_be_named(browser):
 
 def test_a_store_that_is_away_is_told_with_503_and_no_secret(valkey, tmp_path):
     away = Settings(database_url="postgresql://me:hunter22@127.0.0.1:1/none", redis_url=valkey.url, data_dir=tmp_path)
-    browser = Browser(build(Desk(away, patience=20), names=frozenset({"localhost"})), base_url=BASE)
+    browser = Browser(build(ConsoleContext(away, timeout=20), names=frozenset({"localhost"})), base_url=BASE)
 
     for path in ("/", "/dead", "/search?q=x", "/articles/1", "/stories", "/sources"):
         page = browser.page(path, 503)
@@ -194,7 +194,7 @@ def test_a_store_that_is_away_is_told_with_503_and_no_secret(valkey, tmp_path):
 
 def test_an_empty_store_says_what_to_do(valkey, tmp_path):
     empty = Settings(database_url=f"sqlite:///{tmp_path}/empty.db", redis_url=valkey.url, data_dir=tmp_path)
-    browser = Browser(build(Desk(empty, patience=20), names=frozenset({"localhost"})), base_url=BASE)
+    browser = Browser(build(ConsoleContext(empty, timeout=20), names=frozenset({"localhost"})), base_url=BASE)
 
     assert "copydesk db upgrade" in browser.page("/dead", 503)
 
@@ -203,7 +203,7 @@ def test_redis_away_is_told_and_the_store_is_shown(config, store, articles):
     away = Settings(
         database_url=config.database_url, redis_url="redis://:hunter22@127.0.0.1:1/0", data_dir=config.data_dir
     )
-    browser = Browser(build(Desk(away, patience=20), names=frozenset({"localhost"})), base_url=BASE)
+    browser = Browser(build(ConsoleContext(away, timeout=20), names=frozenset({"localhost"})), base_url=BASE)
 
     for path in ("/", "/tail", "/lanes"):
         assert "hunter22" not in browser.page(path, 503)

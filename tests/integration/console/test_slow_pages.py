@@ -10,14 +10,14 @@ from urllib.request import urlopen
 import pytest
 from sqlalchemy import select, text
 
-from tests.guarded import free_port
 from tests.integration.console.conftest import broken, document
-from tests.integration.store.desk import work
-from tests.servers import Background, until
+from tests.integration.store.store_driver import work
+from tests.support.access_rights import free_port
+from tests.support.servers import Background, until
 from worker.settings import Settings
 from worker.store import tables
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 SECONDS = 3.0
 """Generous, for a machine that does other things too; alone they take some milliseconds."""

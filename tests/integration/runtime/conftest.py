@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import create_engine, select
 
-from tests.servers import copydesk
+from tests.support.servers import copydesk
 from worker.store import tables
 
 

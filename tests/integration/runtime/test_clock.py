@@ -9,15 +9,15 @@ import pytest
 from sqlalchemy import insert, select
 
 from tests.faults.registry import Unavailable, faketime
-from tests.runtime_hooks import SHORT, article
-from tests.servers import Background, copydesk, until
-from worker.document.limits import Limits
-from worker.intake.stream import LeaseQueue
+from tests.support.runtime_hooks import SHORT, article
+from tests.support.servers import Background, copydesk, until
+from worker.documents.limits import Limits
 from worker.pipeline import Batch, process
+from worker.queue.lease_queue import LeaseQueue
 from worker.settings import Settings
 from worker.store import tables
 from worker.store.engine import make_engine
-from worker.store.read import highest_id
+from worker.store.receipts import highest_id
 
 _DAYS = (-2, 2)
 _NEAR = timedelta(minutes=10)
@@ -59,7 +59,7 @@ def work(queue, engine):
     ids = [id_ for id_, _ in queue.dispatch(most=10, pending_cap=100, most_bytes=1 << 20).entries]
     entries = queue.claim("right", ids, lease_seconds=60, most_bytes=1 << 20)
     batch = Batch(queue.lane, None, "right", 3, Limits(), clock=queue.clock)
-    versions = process(engine, batch, entries, innocent=lambda: None)
+    versions = process(engine, batch, entries, end_attempt=lambda: None)
     queue.settle((version.id, str(version.outcome)) for version in versions)
 
 

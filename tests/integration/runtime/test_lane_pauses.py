@@ -7,10 +7,10 @@ import time
 
 import redis
 
-from tests.runtime_hooks import article
-from tests.servers import Background, copydesk, until
-from worker.intake.lanes import Pause, pause, paused, resume
-from worker.intake.presence import workers
+from tests.support.runtime_hooks import article
+from tests.support.servers import Background, copydesk, until
+from worker.activity.heartbeats import workers
+from worker.queue.lane_pauses import Pause, pause, paused, resume
 
 
 def test_a_paused_lane_keeps_what_comes_and_the_breaker_pauses_one_that_is_flooded(

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tests.runtime_hooks import SHORT, article, deadly
-from tests.servers import Background, copydesk, until
-from worker.intake.tally import Tally, total
+from tests.support.runtime_hooks import SHORT, article, deadly
+from tests.support.servers import Background, copydesk, until
+from worker.activity.minute_counters import MinuteCounters, total
 
 EVIDENCE = {
     "segfault": "signal 11 (SIGSEGV)",
@@ -48,7 +48,7 @@ def test_poison_becomes_a_dead_letter_with_its_evidence_and_the_others_are_store
     assert problem["code"] == "poison"
     assert problem["message"].count(EVIDENCE[how]) == 3, problem["message"]
     assert redis_client.exists("copydesk:deaths:documents") == 0, "the dead letter holds it now"
-    assert total(Tally(redis_client).window(5)).deaths["documents"] == 3
+    assert total(MinuteCounters(redis_client).window(5)).deaths["documents"] == 3
     # Nothing that shows it reads it: these processes have the same hook.
     listed = copydesk("dead", "list", "--json", cwd=tmp_path, **settings)
     number = json.loads(listed.stdout)["dead_letter"]

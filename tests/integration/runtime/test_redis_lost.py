@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import redis
 
-from tests.runtime_hooks import article
-from worker.intake.stream import LeaseQueue
+from tests.support.runtime_hooks import article
+from worker.queue.lease_queue import LeaseQueue
 from worker.runtime import tasks
 from worker.settings import Settings
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 
 @pytest.fixture

@@ -6,24 +6,26 @@ import json
 from datetime import UTC, datetime
 
 from schemas.receipt import Outcome
-from worker.document.limits import Limits
+from worker.documents.limits import Limits
 from worker.pipeline import Batch
-from worker.runtime import report
-from worker.store.version import Version
+from worker.runtime import batch_report
+from worker.store.decide.batch_item import BatchItem
 
 BATCH = Batch(lane="documents", source=None, worker="w", max_attempts=3, limits=Limits())
 
 
 def _version(number, source, reply_to):
-    return Version("documents", f"{number}-0", "", source, datetime.now(UTC), reply_to=reply_to, outcome=Outcome.STORED)
+    return BatchItem(
+        "documents", f"{number}-0", "", source, datetime.now(UTC), reply_to=reply_to, outcome=Outcome.STORED
+    )
 
 
 def test_a_stream_for_each_document_is_bounded_and_no_neighbours_goes(redis_client, monkeypatch):
-    monkeypatch.setattr(report, "_STREAMS_A_SOURCE", 50)
-    report.announce(redis_client, BATCH, [_version(1, "quiet", "replies:quiet:1")])
+    monkeypatch.setattr(batch_report, "_STREAMS_A_SOURCE", 50)
+    batch_report.announce(redis_client, BATCH, [_version(1, "quiet", "replies:quiet:1")])
     for start in range(0, 300, 100):
         batch = [_version(n, "noisy", f"replies:noisy:{n}") for n in range(start, start + 100)]
-        report.announce(redis_client, BATCH, [*batch, _version(1000 + start, "noisy", "replies:noisy:one")])
+        batch_report.announce(redis_client, BATCH, [*batch, _version(1000 + start, "noisy", "replies:noisy:one")])
     left = {name.decode() for name in redis_client.scan_iter("replies:*")}
     assert len(left) == 51
     assert "replies:quiet:1" in left, "another source's stays"

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from tests.runtime_hooks import article
-from tests.servers import ROOT, Background, processes_naming, until
-from worker.intake.presence import workers
+from tests.support.runtime_hooks import article
+from tests.support.servers import ROOT, Background, processes_naming, until
+from worker.activity.heartbeats import workers
 
 pytestmark = pytest.mark.timeout(240)  # each starts a worker, some twice
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import Background, Valkey, copydesk, processes_naming, until
-from worker.intake.presence import workers
+from tests.support.servers import Background, Valkey, copydesk, processes_naming, until
+from worker.activity.heartbeats import workers
 
 SECONDS = 30
 """It is five for the worker and some more for its pool, on a machine that is busy."""

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from worker.store.tables import (
+from worker.store.tables import (  # fmt: skip
     article_topics,
     article_urls,
     articles,
@@ -12,7 +12,7 @@ from worker.store.tables import (
     placeholder_images,
     providers,
     topics,
-)  # fmt: skip
+)
 
 _SHOWN = (
     "canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "language", "quality",

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import select
 
-from tests.integration.store.desk import entry, work
 from tests.integration.store.histories import Put, Retract
+from tests.integration.store.store_driver import entry, work
 from worker.store.tables import articles, links
 
 FIRST, SECOND, NAMER, ALIAS = (f"https://{name}.example/story" for name in ("first", "second", "namer", "alias"))

@@ -7,15 +7,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from tests.any_documents import ANY_DOCUMENT, at_length
 from tests.integration.store.snapshot import snapshot
-from worker.document.limits import Limits
-from worker.enrich.copy import from_form, to_form
-from worker.intake.stream import Claimed
+from tests.support.any_documents import ANY_DOCUMENT, at_length
+from worker.documents.limits import Limits
+from worker.enrichment.enriched_document import document_from_json, document_to_json
 from worker.pipeline import Batch, process
+from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 from worker.store.tables import articles, dead_letters, documents, images, metadata, raw_documents, receipts
 
 LIMITS = Limits(max_bytes=65_536)
@@ -48,7 +48,7 @@ def ingest(engine, number, submissions):
         fields = {b"raw": raw, b"source": b"s", **({b"key": key.encode()} if key else {})}
         entries.append(Claimed(f"{1_700_000_000_000 + number + offset}-0", 0, len(raw), fields, truncated=False))
     batch = Batch("documents", None, "test", 3, LIMITS)
-    return process(engine, batch, entries, innocent=lambda: None)
+    return process(engine, batch, entries, end_attempt=lambda: None)
 
 
 def rows(engine, query):
@@ -68,8 +68,8 @@ def check_shown(engine, version):
     """What SELECT gives is what validation and enrichment made of the document."""
     copy = version.copy
     [document] = rows(engine, select(documents).where(documents.c.id == version.document_id))
-    assert document["form"] == to_form(copy)
-    assert from_form(document["form"], document["secured"]) == copy
+    assert document["form"] == document_to_json(copy)
+    assert document_from_json(document["form"], document["secured"]) == copy
     [article] = rows(engine, select(articles).where(articles.c.url_hash == copy.url_hash))
     for name in ("canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "language",
                  "quality", "reported_heat", "reported_published", "secured", "extra", "content_hash"):  # fmt: skip

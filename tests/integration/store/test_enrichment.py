@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
-from tests.integration.store.desk import settle
-from worker.document.limits import Limits
+from tests.integration.store.store_driver import settle
+from worker.documents.limits import Limits
 from worker.heat_rules import AllRules, HeatRules
-from worker.intake.stream import Claimed
 from worker.pipeline import Batch, process
+from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
-from worker.store import rework
+from worker.store.apply import reenrichment_step
+from worker.store.apply.work import pending_work
 from worker.store.engine import make_engine, writer
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 from worker.store.tables import article_topics, articles, enrichment_work, images, links, providers, topics
-from worker.store.work import pending_work
 
 _numbers = iter(range(10_000))
 
@@ -38,7 +38,7 @@ def send(engine, *texts, keys=(), rules=None, op=None):
         fields |= {b"op": op} if op else {b"raw": f"---\n{text}\n---\n".encode()}
         entries.append(Claimed(f"{1_700_000_000_000 + number}-0", 0, 10, fields, truncated=False))
     batch = Batch("documents", None, "test", 3, Limits(), rules=rules or AllRules())
-    return process(engine, batch, entries, innocent=lambda: None)
+    return process(engine, batch, entries, end_attempt=lambda: None)
 
 
 def rows(engine, query):
@@ -75,12 +75,12 @@ def test_a_topic_serves_articles_before_and_after_it(engine):
 
 
 def test_work_goes_on_where_it_was(engine, monkeypatch):
-    monkeypatch.setattr(rework, "STEP_ARTICLES", 2)
+    monkeypatch.setattr(reenrichment_step, "STEP_ARTICLES", 2)
     send(engine, *(article(n, title=f"Ferry {n}") for n in range(5)))
     send(engine, TOPIC)
     for done, found in ((2, 2), (4, 4), (None, 5)):
         with writer(engine) as connection, connection.begin():
-            rework.work_step(connection, datetime.now(UTC), AllRules())
+            reenrichment_step.work_step(connection, datetime.now(UTC), AllRules())
         with engine.connect() as connection:
             assert [work["done"] for work in pending_work(connection)] == ([] if done is None else [done])
         assert len(inferred(engine)) == found

@@ -13,12 +13,12 @@ from random import Random
 import pytest
 
 from schemas.receipt import Outcome
-from tests.integration.store.desk import empty, settle, work
 from tests.integration.store.snapshot import snapshot
-from worker.intake.stream import Claimed
+from tests.integration.store.store_driver import empty, settle, work
+from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 _WINDOW, _BATCH = 1000, 100
 

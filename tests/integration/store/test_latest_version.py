@@ -6,13 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.store.desk import Desk, alone, empty, settle
 from tests.integration.store.histories import batches_of, history
 from tests.integration.store.snapshot import snapshot
+from tests.integration.store.store_driver import Desk, alone, empty, settle
 from worker.settings import Settings
-from worker.store import retractions
+from worker.store.apply import retractions
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 
 @pytest.fixture(scope="module")

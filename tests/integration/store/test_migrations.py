@@ -9,23 +9,24 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select, text
 from sqlalchemy.exc import ProgrammingError
 
-from tests.integration.store.desk import empty, settle, work
 from tests.integration.store.snapshot import snapshot
-from worker.intake.stream import Claimed
+from tests.integration.store.store_driver import empty, settle, work
+from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
-from worker.store import migrate, retractions, tables
-from worker.store.check import check
+from worker.store import migration, tables
+from worker.store.apply import retractions
+from worker.store.consistency import check
 from worker.store.engine import is_transient, make_engine, writer
 
 
 def _upgrade(engine, revision):
     with writer(engine) as connection, connection.begin():
-        command.upgrade(migrate._config(connection), revision)
+        command.upgrade(migration._config(connection), revision)
 
 
 def test_migrations_end_in_the_tables(store_url, tmp_path):
     config = Settings(database_url=store_url, data_dir=tmp_path)
-    migrate.upgrade(config)
+    migration.upgrade(config)
     engine = make_engine(config)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
@@ -57,7 +58,7 @@ def test_rows_of_the_first_schema_survive(store_url, tmp_path):
 
 def test_a_schema_that_changes_under_a_worker_is_no_documents_fault(postgres_url, tmp_path):
     config = Settings(database_url=postgres_url, data_dir=tmp_path)
-    migrate.upgrade(config)
+    migration.upgrade(config)
     engine = make_engine(config)
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE articles RENAME COLUMN title TO headline"))
@@ -117,7 +118,7 @@ def _all_cases():
 def test_retractions_of_before_reach_what_they_left_public(store_url, tmp_path, monkeypatch):
     """What a store of 0007 held after these events becomes what it holds when they come today."""
     config = Settings(database_url=store_url, data_dir=tmp_path)
-    migrate.upgrade(config)
+    migration.upgrade(config)
     engine = make_engine(config)
     with monkeypatch.context() as before:
         before.setattr(
@@ -126,9 +127,9 @@ def test_retractions_of_before_reach_what_they_left_public(store_url, tmp_path, 
         for entry in _all_cases():
             work(engine, "documents", [entry])
     with writer(engine) as connection, connection.begin():
-        command.downgrade(migrate._config(connection), "0007")
+        command.downgrade(migration._config(connection), "0007")
 
-    migrate.upgrade(config)
+    migration.upgrade(config)
 
     settle(engine)
     mended = _state(engine)

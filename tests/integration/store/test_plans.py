@@ -4,9 +4,9 @@ import psycopg
 import pytest
 
 from worker.settings import Settings
-from worker.store.bulk import fetch
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
+from worker.store.sql.statements import fetch
 from worker.store.tables import articles
 
 _TIMES = 12  # executions, after which psycopg has prepared a statement and the server has chosen a plan

@@ -5,14 +5,14 @@ from random import Random
 
 import pytest
 
-from tests.integration.store.desk import Desk, alone, empty, settle
 from tests.integration.store.histories import batches_of, history
 from tests.integration.store.snapshot import snapshot
-from worker.operate.maintenance import prune
+from tests.integration.store.store_driver import Desk, alone, empty, settle
+from worker.jobs.retention import prune
 from worker.settings import Settings
-from worker.store.check import check
+from worker.store.consistency import check
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 AT_ONCE = Settings(receipt_days=1e-9, raw_days=1e-9, orphan_days=1e-9)
 """Everything is old as soon as it is committed."""

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import select, update
 
-from tests.integration.store.desk import entry, work
 from tests.integration.store.histories import Put
+from tests.integration.store.store_driver import entry, work
 from worker.store.tables import articles, images
 
 STUB = "https://named.example/story"

@@ -7,11 +7,11 @@ import re
 import pytest
 from sqlalchemy import event, text
 
-from tests.integration.store.desk import entry, work
 from tests.integration.store.histories import Put
+from tests.integration.store.store_driver import entry, work
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migrate import upgrade
+from worker.store.migration import upgrade
 
 GROWING = "receipts|documents|dead_letters|articles|article_urls|links|raw_documents|images"
 

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from worker.cli.board import age, board, share, size
-from worker.cli.show import OUTCOMES
-from worker.operate.alarms import alarms
+from worker.cli.terminal import OUTCOMES
+from worker.monitoring.alarms import alarms
 
 HEALTHY = {"ok": True, "ms": 0.4, "server": "valkey 9.1.2", "used_bytes": 12_000_000, "max_bytes": None, "policy": "noeviction",
            "append_only": True, "last_write": "ok", "up_seconds": 100}  # fmt: skip

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from tests.servers import Valkey
+from tests.support.servers import Valkey
 from worker.cli import app as main
 from worker.errors import Exit
 from worker.settings import settings
@@ -144,7 +144,7 @@ def test_a_misspelt_setting_is_named_by_a_command(ends):
 
 
 def test_a_misspelt_setting_is_named_in_the_log_of_what_serves(ends, monkeypatch, tmp_path):
-    monkeypatch.setattr("worker.console.serve.serve", lambda *_, **__: None)
+    monkeypatch.setattr("worker.console.server.serve", lambda *_, **__: None)
     said = ends(Exit.OK, "console", CONCURENCY="2", REDIS_URL=NOWHERE, LOG_FORMAT="json",
                 DATABASE_URL=f"sqlite:///{tmp_path}/x.db")  # fmt: skip
     assert said.count("COPYDESK_CONCURENCY is no setting") == 1

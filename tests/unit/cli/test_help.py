@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 from worker.cli.app import COMMANDS as ENTRIES
 from worker.cli.app import app
 

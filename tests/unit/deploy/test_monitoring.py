@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from worker.observe.metrics import METRICS, documentation
+from worker.telemetry.metrics import METRICS, documentation
 
 DEPLOY = Path(__file__).parents[3] / "worker" / "deploy"
 NAMES = {metric.name for metric in METRICS}

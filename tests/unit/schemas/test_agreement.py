@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from schemas.export import DOCUMENTS, FORMS, HERE, schema_of
 from tests.unit.schemas.generated import Generator, other_names
-from worker.document.validate import read
+from worker.documents.validation import read
 
 CHECK = Path(__file__).with_name("check.mjs")
 COUNT = 600  # of each form, and four times as many of each form of a document

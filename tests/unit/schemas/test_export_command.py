@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.export import FORMS, HERE, schema_of
-from tests.servers import copydesk
+from tests.support.servers import copydesk
 
 
 def test_the_command_writes_the_contract_of_this_version(tmp_path):

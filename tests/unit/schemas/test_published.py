@@ -9,7 +9,7 @@ import pytest
 from schemas.codes import CELERY_CODES, CODES, ENVELOPE_CODES, WORKER_CODES, Severity
 from schemas.export import FORMS, HERE, schema_of, with_table
 from schemas.kinds import KINDS, is_known, kind_of
-from worker.document.validate import read
+from worker.documents.validation import read
 
 EXAMPLES = HERE / "examples"
 # Their examples would be large files; tests/unit/document builds them.

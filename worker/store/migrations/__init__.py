@@ -1,0 +1,1 @@
+"""Alembic's migrations; `worker.store.migration` runs them."""

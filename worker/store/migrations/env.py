@@ -1,4 +1,4 @@
-"""Alembic's environment: the connection comes from `worker.store.migrate`."""
+"""Alembic's environment: the connection comes from `worker.store.migration`."""
 
 from alembic import context
 

@@ -19,7 +19,7 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 _COMMENTS = (
     ("providers", "name", "its reference document's, else the one most articles say"),
-    ("articles", "heat", "by the rules (worker/enrich/heat.py); as reported where there is no quality"),
+    ("articles", "heat", "by the rules (worker/enrichment/heat.py); as reported where there is no quality"),
     ("documents", "article_hash", "url_hash of the article it tells, or identity of a reference's subject"),
 )
 

@@ -1,0 +1,222 @@
+"""A running desk under load, with servers that can be broken, and what is asserted about each fault."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from tests.faults.manifest import Manifest, Reader, now
+from tests.faults.proxy import Proxy
+from tests.faults.reconciliation import Census, Findings
+from tests.faults.stack import Desk
+from tests.faults.stores import PostgresStore, Store
+from tests.faults.traffic import ALL_LANES, Traffic, clients
+from tests.support.servers import Valkey, until
+from worker.queue.lease_queue import GROUP, LeaseQueue
+from worker.settings import INTERNAL_LANE, Settings
+from worker.store import tables
+from worker.store.engine import make_engine
+from worker.store.migration import upgrade
+
+SHORT_TIMES = {"COPYDESK_STATEMENT_SECONDS": "3", "COPYDESK_IDLE_TRANSACTION_SECONDS": "4", "COPYDESK_TASK_SECONDS": "6",
+               "COPYDESK_LEASE_SECONDS": "8"}  # fmt: skip
+"""Short, so that what the dead held comes back soon, but not so short that a busy machine cannot keep them."""
+
+RECOVERY_SECONDS = 30
+"""Within this after a fault's end, documents that come then are stored."""
+
+_STUCK_SECONDS = 4 * RECOVERY_SECONDS
+"""When nothing has moved for so long it is not the machine that is slow: it is stuck."""
+
+
+class MetNothing(AssertionError):
+    """Raised when nothing was under way at the moment of a fault, which then has shown nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """One fault, after which the desk went on. `pending`: entries under way when it struck. Seconds after its end:
+    `recovery` until a document sent then was stored, `drained` until the backlog was done; `took`: in all.
+    """
+
+    fault: str
+    pending: int
+    recovery: float
+    drained: float
+    took: float
+    findings: Findings
+
+    def judge(self) -> Struck:
+        """Raises AssertionError when documents flowed too late or the census found anything."""
+        assert self.findings.clean, f"{self.fault}: {self.findings}"
+        assert self.recovery <= RECOVERY_SECONDS, f"{self.fault}: documents flowed after {self.recovery:.0f} s"
+        return self
+
+
+class Scene:
+    """The servers, the desk and the traffic, as a context manager. `times`: the settings of the time-outs; `quick`: a desk
+    of one process, for crashes at failpoints.
+    """
+
+    def __init__(self, store: Store, *, times: dict[str, str] | None = None, patch: str | None = None, seed: int = 0,
+                 rate: float = 60, quick: bool = False) -> None:  # fmt: skip
+        self.store = store
+        self.folder = Path(tempfile.mkdtemp(prefix="cd-scene-"))
+        self.points = self.folder / "points"
+        self.points.mkdir()
+        self.redis = Valkey(fsync="always")  # the setting that promises that nothing acknowledged is lost
+        self._times = SHORT_TIMES if times is None else times
+        self._patch, self._seed, self._rate, self._quick = patch, seed, rate, quick
+        self._undo = contextlib.ExitStack()
+        self._undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Scene:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self._later(self.redis.stop, self.redis.start())
+        self.proxy = Proxy(self.redis.socket)
+        self._later(self.proxy.stop)
+        self.client = self.redis.client()
+        self._later(self.client.close)
+        config = Settings(database_url=self.store.url, data_dir=self.folder)
+        upgrade(config)
+        self.store.prepare()
+        self.engine = make_engine(config, pooled=False)
+        self._later(self.engine.dispose)
+        self.settings = {
+            "COPYDESK_REDIS_URL": f"redis://127.0.0.1:{self.proxy.port}/0",
+            "COPYDESK_DATABASE_URL": self.store.workers_url,
+            "COPYDESK_DATA_DIR": str(self.folder / "data"),
+            "COPYDESK_LANES": "documents=4,documents:urgent=8,documents:bulk=1,documents:again=1",
+            "COPYDESK_BATCH_DOCUMENTS": "25",
+            "COPYDESK_POLL_SECONDS": "0.1",  # a busy machine gets batches then, and not single documents
+            "COPYDESK_FAILPOINTS": str(self.points),
+            **self._times,
+        }
+        for lane in (*ALL_LANES, INTERNAL_LANE):
+            LeaseQueue(self.client, lane).ensure()
+        self.desk = Desk(self.folder, self.settings, self.client, patch=self._patch, quick=self._quick)
+        self._later(self.desk.stop)
+        self.desk.start()
+        self.manifest = Manifest(self.folder / "manifest.jsonl")
+        self._later(self.manifest.close)
+        producers = clients(self.redis.url, f"redis://127.0.0.1:{self.proxy.port}/0")
+        self.traffic = Traffic(self.manifest, *producers, seed=self._seed, rate=self._rate)
+        self._later(self.traffic.stop)
+        self.traffic.start()
+        self.reader = Reader(self.manifest.path)
+        self.census = Census(self.reader, self.engine, self.client, ALL_LANES)
+
+    def _later(self, undo: Callable[[], object], *_: object) -> None:
+        self._undo.callback(undo)
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    @property
+    def lease_seconds(self) -> float:
+        return float(self.settings.get("COPYDESK_LEASE_SECONDS", Settings().lease_seconds))
+
+    def pending(self) -> int:
+        """Entries handed out and not settled, of all lanes."""
+        return sum(self.client.xpending(lane, GROUP)["pending"] for lane in (*ALL_LANES, INTERNAL_LANE))
+
+    def backlog(self) -> int:
+        return sum(self.client.xlen(lane) for lane in (*ALL_LANES, INTERNAL_LANE))
+
+    def until_busy(self) -> int:
+        """Wait until documents are under way; returns how many."""
+        return until(self.pending, seconds=_STUCK_SECONDS, what="documents are under way", every=0.001)
+
+    def strike(self, fault: Callable[[Scene], int | None], name: str) -> Struck:
+        """Under load, let `fault` happen (it returns when it is over, with the entries that it met), and look at the result.
+
+        Raises MetNothing when it met nothing although all went well, AssertionError when something is stuck. Whether the
+        recovery was quick enough and the census is clean is for the caller to judge, see `Struck.judge`.
+        """
+        began = time.monotonic()
+        self.traffic.resume()
+        before = self.until_busy()
+        met = fault(self)
+        pending = before if met is None else met
+        recovery = self.until_flowing(name)
+        drained = recovery + self.until_drained(name)
+        findings = self.census.take()
+        if findings.clean and not pending:
+            raise MetNothing(f"{name} met nothing that was under way")
+        return Struck(name, pending, recovery, drained, time.monotonic() - began, findings)
+
+    def until_flowing(self, name: str) -> float:
+        """Seconds until a document that was sent after this moment has its receipt."""
+        started, since = time.monotonic(), now()
+        wanted = tables.receipts.c.trace_id
+
+        def flows() -> bool:
+            traces = [sent.trace for sent in self.reader.read().values() if sent.sure and sent.at > since][:500]
+            if not traces:
+                return False
+            with self.engine.connect() as connection:
+                return connection.execute(select(wanted).where(wanted.in_(traces)).limit(1)).first() is not None
+
+        try:
+            until(flows, seconds=_STUCK_SECONDS, what=f"documents flow again after {name}", every=0.05)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.ending()}") from error
+        return time.monotonic() - started
+
+    def until_drained(self, name: str) -> float:
+        """Stop the traffic; seconds until nothing is waiting or under way.
+
+        A busy machine may take its time, as long as something moves.
+        """
+        self.traffic.pause()
+        started = moved = time.monotonic()
+        least = self.backlog() + self.pending() + 1
+        while left := self.backlog() + self.pending():
+            if left < least:
+                least, moved = left, time.monotonic()
+            if time.monotonic() - moved > _STUCK_SECONDS:
+                raise AssertionError(f"{left} entries are stuck after {name}\n{self.ending()}")
+            time.sleep(0.05)
+        return time.monotonic() - started
+
+    def ending(self) -> str:
+        """What hangs where, and the end of the workers' log without the usual, for a failure's message."""
+        state = {"Celery's queue": self.client.llen("copydesk"), "pool": self.desk.pool(), "mains": self.desk.mains()}
+        for lane in (*ALL_LANES, INTERNAL_LANE):
+            state[lane] = self.client.xpending_range(lane, GROUP, "-", "+", 3)
+        lines = [line for line in self.desk.text().splitlines() if '"info"' not in line and '"rejected"' not in line]
+        return "\n".join([*(f"{what}: {found}" for what, found in state.items()), self.store.activity(),
+                          *(line[:1500] for line in lines[-25:])])  # fmt: skip
+
+    def arm(self, point: str, action: str = "kill") -> None:
+        """Let the next process that reaches the failpoint `point` do `action`, once."""
+        (self.points / f"{point}.struck").unlink(missing_ok=True)
+        waiting = self.folder / point
+        waiting.write_text(action)
+        waiting.rename(self.points / point)
+
+    def struck(self, point: str) -> bool:
+        return (self.points / f"{point}.struck").exists()
+
+    def disarm(self, point: str) -> None:
+        (self.points / point).unlink(missing_ok=True)
+
+
+def postgres(scene: Scene) -> PostgresStore:
+    """The scene's store, where the fault is one of PostgreSQL's."""
+    assert isinstance(scene.store, PostgresStore)
+    return scene.store

@@ -1,0 +1,188 @@
+"""Two `copydesk worker` instances of two processes each, and a supervisor that starts again what ended."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import redis
+
+from tests.faults.traffic import LANES
+from tests.support.servers import environment, until
+from worker.queue.lease_queue import GROUP
+
+PROCESSES = 2
+
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_the_tests() -> None:
+    """In the child: SIGTERM when the thread that started it is gone, as when the tests are killed."""
+    with contextlib.suppress(AttributeError):  # Linux alone has it
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Busy(NamedTuple):
+    """A pool process that holds entries: its id, that of the main process above it, and that of the process that was
+    started, which leads the session of the instance.
+    """
+
+    pid: int
+    main: int
+    leader: int
+
+
+class Desk:
+    """The workers under test. `patch`: the name of a change of `tests.faults.patched`, to make them faulty. `quick`: one
+    worker of one process, see `tests.faults.quick`.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, str], client: redis.Redis, *, patch: str | None = None,
+                 quick: bool = False) -> None:  # fmt: skip
+        self._folder = folder
+        self._client = client
+        self._module = ["tests.faults.patched", patch] if patch else ["worker.cli.main"]
+        self._quick = quick
+        self._settings = settings
+        self._names = [f"desk{number}@%h" for number in range(1 if quick else 2)]
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._restart_what_ended, daemon=True, name="desk")
+        self.restarts = 0
+        self.environment: dict[str, str] = {}
+        """Of the instances that are started from now on, besides their settings."""
+
+    @property
+    def log(self) -> Path:
+        return self._folder / "workers.log"
+
+    def start(self) -> Desk:
+        for name in self._names:
+            self._processes[name] = self._spawn(name)
+        self._watch.start()
+        self.until_whole()
+        return self
+
+    def _spawn(self, name: str) -> subprocess.Popen[bytes]:
+        # The product's own supervisor would start the unchanged code.
+        bare = ["--no-supervised"] if len(self._module) > 1 else []
+        arguments = [*self._module, "worker", "--concurrency", str(PROCESSES), "--name", name, *bare]
+        command = [sys.executable, "-m", *(["tests.faults.quick"] if self._quick else arguments)]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, cwd=self._folder, env=environment(**{"COPYDESK_LINK": "false", **self._settings, **self.environment}), stdin=subprocess.DEVNULL,
+                                    stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_the_tests)  # fmt: skip
+
+    def _restart_what_ended(self) -> None:
+        """As systemd or Compose does."""
+        while not self._ended.wait(0.2):
+            for name, process in self._processes.items():
+                if process.poll() is not None and not self._ended.wait(0.5):
+                    self.restarts += 1
+                    self._processes[name] = self._spawn(name)
+
+    def until_whole(self) -> None:
+        """Wait until each instance has its main process and its pool."""
+        until(lambda: len(self.mains()) == len(self._names) and len(self.pool()) >= (1 if self._quick else PROCESSES * 2),
+              seconds=120, what="all workers are there")  # fmt: skip
+
+    def mains(self) -> dict[int, int]:
+        """The process that owns the pool, of each instance that has one → the instance's leader."""
+        found = {}
+        for process in self._processes.values():
+            children = descendants(process.pid)
+            # The main process is the parent of the pool, whoever may watch over it.
+            parents = Counter(parent for pid, parent in children.items() if pid not in children.values())
+            if parents:
+                found[parents.most_common(1)[0][0]] = process.pid
+        return found
+
+    def pool(self) -> dict[int, Busy]:
+        """The pool processes of all instances by their ids, busy or not."""
+        return {pid: Busy(pid, main, leader) for main, leader in self.mains().items()
+                for pid, parent in descendants(main).items() if parent == main}  # fmt: skip
+
+    def busy(self) -> Busy:
+        """A pool process that holds entries right now."""
+
+        def find() -> Busy | None:
+            holders = self.holders()
+            return next((found for pid, found in self.pool().items() if holders.get(pid)), None)
+
+        return until(find, seconds=120, what="a pool process holds entries", every=0.001)
+
+    def strike(self, blow: Callable[[Busy], None]) -> Busy:
+        """Let `blow` hit a pool process that holds entries, or those above it; who it was.
+
+        Who has ended before he is hit (he may be dying of the blow before this one) is let go for another.
+        """
+        while True:
+            busy = self.busy()
+            with contextlib.suppress(ProcessLookupError):
+                blow(busy)
+                return busy
+
+    def holders(self) -> dict[int, int]:
+        """Process id → entries that it holds, of all consumers that are workers."""
+        held: Counter[int] = Counter()
+        for lane in LANES:
+            for consumer in self._client.xinfo_consumers(lane, GROUP):
+                _, colon, pid = consumer["name"].decode().rpartition(":")
+                if colon and consumer["pending"]:
+                    held[int(pid)] += consumer["pending"]
+        return held
+
+    def text(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def stop(self) -> None:
+        self._ended.set()
+        if self._watch.ident is not None:
+            self._watch.join(timeout=10)
+        for process in self._processes.values():
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        for process in self._processes.values():
+            try:
+                process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                kill_group(process.pid)
+                process.wait()
+
+
+def kill_group(leader: int, number: int = signal.SIGKILL) -> None:
+    """Every process of the session at once, as the kernel or an operator does."""
+    os.killpg(leader, number)
+
+
+def descendants(pid: int) -> dict[int, int]:
+    """Process id → its parent's, of all living processes below `pid`."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state != "Z":
+            children.setdefault(int(parent), []).append(int(folder.name))
+    found: dict[int, int] = {}
+    waiting = [pid]
+    while waiting:
+        parent_id = waiting.pop()
+        for child in children.get(parent_id, ()):
+            found[child] = parent_id
+            waiting.append(child)
+    return found

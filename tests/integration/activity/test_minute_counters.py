@@ -1,0 +1,75 @@
+"""The tally against a real server: what is counted is read again, whatever crawlers are called."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from worker.activity.minute_counters import OTHER, Counts, MinuteCounters, total
+
+
+def batch(lane="documents", **outcomes):
+    return Counts(lane, Counter({("crawler", name): count for name, count in outcomes.items()}), work_ms=12.4)
+
+
+def test_what_is_counted_is_read_by_lane_source_and_outcome(redis_client):
+    tally = MinuteCounters(redis_client)
+    counts = batch(stored=3, rejected=2)
+    counts.codes["crawler", "utf16"] = 2
+    tally.add(counts)
+    tally.add(batch(stored=1))
+    found = total(tally.window(2))
+    assert found.outcomes == {("documents", "crawler", "stored"): 4, ("documents", "crawler", "rejected"): 2}
+    assert found.codes == {("documents", "crawler", "utf16"): 2}
+    assert (found.batches["documents"], found.work_ms["documents"]) == (2, 24)
+    assert found.documents("documents") == 6 == found.documents()
+    assert found.documents("other") == 0
+
+
+def test_a_window_has_a_row_for_each_minute(redis_client):
+    rows = MinuteCounters(redis_client).window(3, now=600.0)
+    assert [row.at for row in rows] == [480, 540, 600]
+    assert all(row.documents() == 0 for row in rows)
+
+
+def test_what_came_in_is_the_difference_of_two_samples(redis_client):
+    tally = MinuteCounters(redis_client)
+    tally.sample({"documents": 10})
+    tally.sample({"documents": 25})
+    assert total(tally.window(1)).added == {"documents": 25}
+
+
+def test_hostile_names_neither_fill_the_server_nor_get_lost(redis_client):
+    tally = MinuteCounters(redis_client)
+    for start in range(0, 3000, 100):
+        outcomes = Counter({(f"{n}\x1f" + "x" * 5000, "stored"): 1 for n in range(start, start + 100)})
+        tally.add(Counts("documents", outcomes))
+    (key,) = [key for key in redis_client.keys("copydesk:tally:*") if redis_client.hlen(key) > 100]
+    assert redis_client.hlen(key) <= 502
+    assert redis_client.memory_usage(key) < 200_000
+    found = total(tally.window(2))
+    assert found.documents() == 3000
+    assert found.outcomes["documents", OTHER, "stored"] >= 2000
+
+
+def test_minutes_expire(redis_client):
+    MinuteCounters(redis_client).add(batch(stored=1))
+    (key,) = redis_client.keys("copydesk:tally:*")
+    assert 24 * 3600 < redis_client.ttl(key) <= 25 * 3600
+
+
+def test_it_never_fails_the_work_that_it_counts(valkey):
+    with valkey.client() as client:
+        client.connection_pool.connection_kwargs["path"] = "/nowhere"
+        client.connection_pool.disconnect()
+        MinuteCounters(client).add(batch(stored=1))
+
+
+def test_the_minute_is_the_servers_whatever_this_process_takes_for_the_time(redis_client, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 86_400.0)
+    tally = MinuteCounters(redis_client)
+    tally.add(batch(stored=3))
+    tally.sample({"documents": 10})
+    minute = redis_client.time()[0] // 60
+    (key,) = redis_client.keys("copydesk:tally:*")
+    assert int(key.rpartition(b":")[2]) in (minute - 1, minute)
+    assert total(tally.window(2)).documents() == 3

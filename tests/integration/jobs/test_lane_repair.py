@@ -1,0 +1,125 @@
+"""What a producer with nothing but XADD can do to its lane: the real attacks, and their repair."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import redis
+
+from worker.jobs import lane_repair
+from worker.queue.lease_queue import LeaseQueue, first_ids
+
+LARGEST = "18446744073709551615-18446744073709551615"
+
+
+@pytest.fixture
+def queue(redis_client):
+    found = LeaseQueue(redis_client, "documents")
+    found.ensure()
+    return found
+
+
+def add(queue, *texts, id_="*"):
+    return [queue.client.xadd("documents", {"raw": text}, id=id_).decode() for text in texts]
+
+
+def fault(queue):
+    return lane_repair.fault(queue.state(), lane_repair.server_ms(queue.client))
+
+
+def process_all(queue):
+    """As workers do; returns the texts in the order in which they were handed out."""
+    texts = []
+    while ids := [id_ for id_, _ in queue.dispatch(most=100, pending_cap=1000, most_bytes=1 << 20).entries]:
+        claimed = queue.claim("w", ids, lease_seconds=25, most_bytes=1 << 20)
+        texts += [entry.fields[b"raw"].decode() for entry in claimed]
+        queue.settle((id_, "stored") for id_ in ids)
+    return texts
+
+
+def test_a_lane_in_order_needs_nothing(queue):
+    add(queue, "a", "b")
+    assert fault(queue) is None
+    assert lane_repair.repair(queue) == lane_repair.Repair(0, 0)
+    assert process_all(queue) == ["a", "b"]
+
+
+@pytest.mark.parametrize("attack", [("MAXLEN", 0), ("MINID", LARGEST)])
+def test_entries_that_a_producer_trims_are_missed_and_named(queue, attack):
+    add(queue, "a", "b", "c")
+    queue.dispatch(most=2, pending_cap=100, most_bytes=1 << 20)
+    queue.client.execute_command("XADD", "documents", *attack, "*", "raw", "")
+    assert lane_repair.vanished(queue.state()) >= 3
+    gone = lane_repair.vanished(queue.state())
+    assert lane_repair.repair(queue) == lane_repair.Repair(0, gone)
+    assert lane_repair.vanished(queue.state()) == 0
+    assert queue.state().outcomes == {"vanished": gone}
+    add(queue, "d")
+    assert process_all(queue)[-1] == "d"
+    assert lane_repair.vanished(queue.state()) == 0
+
+
+def test_a_lane_without_ids_left_is_found_and_repaired_with_nothing_lost(queue):
+    add(queue, "a", "b")
+    queue.dispatch(most=1, pending_cap=100, most_bytes=1 << 20)
+    add(queue, "attack", id_=LARGEST)
+    with pytest.raises(redis.ResponseError, match="exhausted"):
+        add(queue, "c")
+    assert fault(queue) == "blocked"
+    assert lane_repair.repair(queue) == lane_repair.Repair(3, 0)
+    assert fault(queue) is None
+    add(queue, "c")
+    assert process_all(queue) == ["a", "b", "attack", "c"]
+    state = queue.state()
+    assert (state.added, state.settled, state.backlog, state.pending) == (7, 7, 0, 0)
+
+
+def test_it_is_repaired_too_when_the_entry_itself_was_processed_long_ago(queue):
+    add(queue, "attack", id_=LARGEST)
+    assert process_all(queue) == ["attack"]
+    assert lane_repair.repair(queue) == lane_repair.Repair(0, 0)
+    add(queue, "c")
+    assert process_all(queue) == ["c"]
+    state = queue.state()
+    assert (state.added, state.settled, state.backlog) == (2, 2, 0)
+
+
+def test_honest_entries_behind_one_from_the_future_keep_their_order(queue):
+    ahead = f"{(int(time.time()) + 10 * 86_400) * 1000}-5"
+    add(queue, "future", id_=ahead)
+    honest = add(queue, *(str(n) for n in range(20)))
+    assert honest[0].startswith(ahead.split("-")[0]), "the server goes on from there"
+    assert fault(queue) == "ahead"
+    queue.dispatch(most=3, pending_cap=100, most_bytes=1 << 20)
+    before = [id_.decode() for id_, _ in queue.client.xrange(queue.lane)]
+    assert lane_repair.repair(queue) == lane_repair.Repair(21, 0)
+    assert fault(queue) is None
+    now = [id_.decode() for id_, _ in queue.client.xrange(queue.lane)]
+    assert first_ids(queue.client, queue.lane, now) == dict(zip(now, before, strict=True)), (
+        "receipts go by the ids given"
+    )
+    assert process_all(queue) == ["future", *(str(n) for n in range(20))]
+    state = queue.state()
+    assert (state.added, state.settled, state.backlog, state.pending) == (42, 42, 0, 0)
+
+
+def test_what_is_under_way_during_a_repair_is_settled_once(queue):
+    add(queue, "future", id_=f"{(int(time.time()) + 10 * 86_400) * 1000}-0")
+    ((id_, _),) = queue.dispatch(most=3, pending_cap=100, most_bytes=1 << 20).entries
+    queue.claim("w", [id_], lease_seconds=25, most_bytes=1 << 20)
+    lane_repair.repair(queue)
+    assert queue.settle([(id_, "stored")]) == [], "its entry is another now"
+    assert process_all(queue) == ["future"]
+    state = queue.state()
+    assert (state.added, state.settled, state.backlog) == (2, 2, 0)
+
+
+def test_a_repair_that_was_interrupted_goes_on(queue):
+    add(queue, "a", "b", "c", id_="*")
+    queue.client.rename("documents", "copydesk:aside:documents")
+    queue.ensure()
+    add(queue, "d")
+    assert lane_repair.repair(queue).readded == 3
+    assert process_all(queue) == ["d", "a", "b", "c"]
+    assert not queue.client.exists("copydesk:aside:documents")

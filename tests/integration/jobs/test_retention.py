@@ -1,0 +1,289 @@
+"""What nothing needs any more goes after a while; what something needs stays, however old."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import create_engine, insert, select, text, update
+
+from worker.documents.limits import Limits
+from worker.jobs.retention import RETENTION_RULES, due, prune
+from worker.pipeline import Batch, process
+from worker.queue.lease_queue import Claimed
+from worker.settings import Settings
+from worker.store import dead_letters as dead
+from worker.store.engine import enter_writer, without_statement_timeout, writer
+from worker.store.tables import (
+    articles,
+    dead_letter_actions,
+    dead_letters,
+    documents,
+    links,
+    raw_documents,
+    receipts,
+    stories,
+)
+
+CONFIG = Settings(raw_days=1, receipt_days=1, orphan_days=1)
+
+
+@pytest.fixture
+def put(engine):
+    number = 0
+
+    def put(raw="", *, key="k", op="put"):
+        nonlocal number
+        number += 1
+        fields = {b"raw": raw.encode(), b"key": key.encode(), b"op": op.encode()}
+        entry = Claimed(f"{1_700_000_000_000 + number}-0", 0, len(raw), fields, truncated=False)
+        batch = Batch("documents", None, "test", 3, Limits())
+        process(engine, batch, [entry], end_attempt=lambda: None)
+
+    return put
+
+
+@pytest.fixture
+def two_days_pass(engine):
+    def pass_them():
+        before = datetime.now(UTC) - timedelta(days=2)
+        with engine.begin() as connection:
+            connection.execute(update(raw_documents).values(last_seen_at=before))
+            connection.execute(update(receipts).values(settled_at=before))
+            connection.execute(update(dead_letters).values(created_at=before))
+            connection.execute(update(dead_letter_actions).values(at=before))
+            connection.execute(update(articles).where(articles.c.orphaned_at.is_not(None)).values(orphaned_at=before))
+
+    return pass_them
+
+
+def column(engine, what):
+    with engine.connect() as connection:
+        return list(connection.scalars(select(what)))
+
+
+def story(title, *, url=None, related=None):
+    lines = [f"title: {title}", *([f"webUrl: {url}"] if url else [])]
+    if related:
+        lines += ["related:", "  - title: other", f"    webUrl: {related}"]
+    return "\n".join(["---", *lines, "---", ""])
+
+
+def test_nothing_recent_goes(engine, put):
+    put(story("old"))
+    put(story("DM: broken"), key="b")
+    put(op="retract")
+
+    assert prune(engine, CONFIG).rows == 0
+
+
+def test_only_old_bytes_that_nothing_needs_go(engine, put, two_days_pass):
+    put(story("old"))
+    put(story("live"))
+    put(story("DM: broken"), key="b")
+    two_days_pass()
+
+    prune(engine, CONFIG)
+
+    assert set(column(engine, raw_documents.c.bytes)) == {story("live").encode(), story("DM: broken").encode()}
+
+
+def test_receipts_go_but_for_those_of_open_dead_letters(engine, put, two_days_pass):
+    put(story("live"))
+    put(story("DM: broken"), key="b")
+    two_days_pass()
+
+    prune(engine, CONFIG)
+
+    assert column(engine, receipts.c.key) == ["b"]
+
+
+def test_a_tombstone_stays_for_ever(engine, put, two_days_pass):
+    put(story("live"))
+    put(op="retract")
+    two_days_pass()
+
+    prune(engine, CONFIG)
+
+    assert column(engine, documents.c.retracted) == [True]
+
+
+def test_closed_dead_letters_go_and_open_ones_stay(engine, put, two_days_pass):
+    put(story("DM: broken"), key="open")
+    put(story("DM: broken"), key="closed")
+    with engine.begin() as connection:
+        connection.execute(update(dead_letters).where(dead_letters.c.key == "closed").values(status="discarded"))
+    two_days_pass()
+
+    prune(engine, CONFIG)
+
+    assert column(engine, dead_letters.c.key) == ["open"]
+
+
+def test_an_orphan_goes_and_a_named_one_stays(engine, put, two_days_pass):
+    put(story("gone", url="https://a.example/gone"), key="1")
+    put(story("named", url="https://a.example/named"), key="2")
+    put(story("names", url="https://a.example/names", related="https://a.example/named"), key="3")
+    put(key="1", op="retract")
+    put(key="2", op="retract")
+    two_days_pass()
+
+    prune(engine, CONFIG)
+
+    assert set(column(engine, articles.c.canonical_url)) == {"https://a.example/named", "https://a.example/names"}
+
+
+def test_what_would_go_is_counted_before(engine, put, two_days_pass):
+    put(story("old"))
+    put(story("live"))
+    two_days_pass()
+
+    assert due(engine, CONFIG) == {"receipts": 2, "dead letters": 0, "raw documents": 1, "orphans": 0, "stories": 0}
+
+
+def test_a_stub_that_nobody_names_any_more_goes(engine, put, two_days_pass):
+    put(story("names", url="https://a.example/names", related="https://a.example/stub"))
+    put(story("names", url="https://a.example/names"))
+    two_days_pass()
+
+    prune(engine, CONFIG)
+
+    assert column(engine, articles.c.canonical_url) == ["https://a.example/names"]
+
+
+def test_an_orphan_stays_until_the_linker_has_taken_it_from_its_story(engine, put, two_days_pass):
+    put(story("gone", url="https://a.example/gone"), key="1")
+    with engine.begin() as connection:
+        id_ = connection.execute(insert(stories).values(size=2).returning(stories.c.id)).scalar_one()
+        connection.execute(update(articles).values(story_id=id_))
+    put(key="1", op="retract")
+    two_days_pass()
+
+    prune(engine, CONFIG)
+
+    assert column(engine, articles.c.story_id) == [id_]
+
+
+def test_a_dead_letter_that_was_closed_lately_stays(engine, put, two_days_pass):
+    put(story("DM: broken"), key="b")
+    two_days_pass()
+    with engine.begin() as connection:
+        dead.discard(connection, connection.scalar(select(dead_letters.c.id)), "operator", "not ours")
+
+    prune(engine, CONFIG)
+
+    assert column(engine, dead_letters.c.status) == ["discarded"]
+
+
+def test_bytes_that_an_operator_makes_the_text_of_a_dead_letter_are_seen_now(engine, put, two_days_pass):
+    put(story("old"))
+    put(story("live"))
+    put(story("DM: broken"), key="b")
+    two_days_pass()
+    with engine.begin() as connection:
+        assert dead.keep_edit(connection, dead.find(connection, dead.Filter())[0], story("old").encode(), "operator")
+        connection.execute(update(dead_letters).values(status="discarded"))
+
+    prune(engine, CONFIG)
+
+    assert story("old").encode() in column(engine, raw_documents.c.bytes)
+
+
+@pytest.fixture
+def two_stories(engine, put):
+    """Two stories of two articles each, of which the second story is still young."""
+    for n in range(4):
+        put(story(f"title {n}", url=f"https://a.example/{n}"), key=str(n))
+    old = datetime.now(UTC) - timedelta(days=40)
+    with engine.begin() as connection:
+        ids = connection.execute(select(articles.c.id, articles.c.url_hash).order_by(articles.c.canonical_url)).all()
+        for first, changed in ((0, old), (2, datetime.now(UTC))):
+            values = {"size": 2, "first_id": ids[first].id, "lead_id": ids[first].id, "first_at": old, "last_at": old}
+            values |= {"changed_at": changed, "announced_at": changed}
+            id_ = connection.execute(insert(stories).values(values).returning(stories.c.id)).scalar_one()
+            pair = ids[first : first + 2]
+            connection.execute(update(articles).where(articles.c.id.in_([row.id for row in pair])).values(story_id=id_))
+            for one, other in (pair, pair[::-1]):
+                tie = {"source_id": one.id, "kind": "similar", "target_hash": other.url_hash, "target_id": other.id}
+                connection.execute(insert(links).values(tie))
+
+
+def test_stories_stay_for_ever_where_nothing_is_set(engine, two_stories):
+    assert prune(engine, CONFIG).rows == 0
+
+
+def test_an_old_story_ends_and_its_articles_stay(engine, two_stories):
+    prune(engine, Settings(story_days=30))
+
+    with engine.connect() as connection:
+        found = connection.execute(
+            select(stories.c.size, stories.c.announced_at.is_(None)).order_by(stories.c.id)
+        ).all()
+        assert [tuple(row) for row in found] == [(0, True), (2, False)], (
+            "the change feed is to tell that the first ended"
+        )
+        told = connection.execute(select(articles.c.story_id).order_by(articles.c.canonical_url)).scalars().all()
+        assert told[:2] == [None, None]
+        assert None not in told[2:]
+        assert len(connection.execute(select(links)).all()) == 2
+
+
+def test_it_goes_on_where_its_time_ran_out(engine, put, two_days_pass, monkeypatch):
+    monkeypatch.setattr("worker.jobs.retention._PAGE", 3)
+    for n in range(10):
+        put(story(f"version {n}"))
+    for n in range(4):
+        put(story(f"DM: broken {n}"), key=f"b{n}")
+    put(story("gone", url="https://a.example/gone"), key="1")
+    put(key="1", op="retract")
+    two_days_pass()
+    waiting = due(engine, CONFIG)
+    assert waiting == {"receipts": 12, "dead letters": 0, "raw documents": 10, "orphans": 1, "stories": 0}
+
+    gone, steps = 0, 0
+    done = prune(engine, CONFIG, seconds=0)
+    while done.resume is not None:
+        gone, steps = gone + done.rows, steps + 1
+        done = prune(engine, CONFIG, seconds=0, resume=done.resume)
+
+    assert gone + done.rows == sum(waiting.values())
+    assert steps > len(RETENTION_RULES), "in more than one part"
+    assert sum(due(engine, CONFIG).values()) == 0
+
+
+@pytest.mark.parametrize("resume", ["", "[]", "5", '["receipts"]', '["articles", "2020-01-01", 1]', '["orphans", "x", 1]',
+                                    '["raw documents", "2020-01-01", "no hex"]'])  # fmt: skip
+def test_a_place_that_is_none_is_refused(resume):
+    with pytest.raises(ValueError, match="no place where maintenance goes on"):
+        prune(create_engine("sqlite://"), CONFIG, resume=resume)
+
+
+def test_bytes_that_a_batch_brings_again_are_left_alone_and_nobody_waits_for_ever(engine, put, two_days_pass):
+    """A batch locks its raw bytes, then waits for the turn; maintenance has the turn, and must not wait for the bytes."""
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite's writers exclude each other from their first statement on")
+    for title in ("old", "older", "live"):
+        put(story(title))
+    two_days_pass()
+    done = threading.Event()
+    with writer(engine) as batch, batch.begin():
+        again = raw_documents.c.bytes == story("old").encode()
+        batch.execute(update(raw_documents).where(again).values(last_seen_at=datetime.now(UTC)))
+        thread = threading.Thread(target=lambda: (prune(engine, CONFIG), done.set()))
+        thread.start()
+        assert done.wait(timeout=8), "maintenance does not wait for the batch"
+        enter_writer(batch)
+    thread.join()
+
+    assert set(column(engine, raw_documents.c.bytes)) == {story("live").encode(), story("old").encode()}
+
+
+def test_checks_and_upgrades_may_take_their_time(engine):
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no time limit of a statement")
+    with engine.connect() as connection:
+        assert connection.scalar(text("SHOW statement_timeout")) == "10s"
+        patience = connection.scalar(text("SHOW lock_timeout"))
+        with connection.begin_nested():
+            without_statement_timeout(connection)
+            assert connection.scalar(text("SHOW statement_timeout")) == "0"
+            assert connection.scalar(text("SHOW lock_timeout")) == patience != "0"

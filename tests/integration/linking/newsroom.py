@@ -1,0 +1,173 @@
+"""Articles of our own making: events that several sites tell in words of their own, and what becomes of them."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, select, update
+
+from tests.integration.store.store_driver import work
+from worker.linking.features import features_of_all
+from worker.linking.frequencies import Frequencies
+from worker.linking.linker import LEASE_SECONDS, ROLE, Linker
+from worker.queue.lease_queue import Claimed
+from worker.settings import Settings
+from worker.store import leader
+from worker.store import links as linking
+from worker.store.engine import make_engine
+from worker.store.migration import upgrade
+from worker.store.tables import articles, leaders, links, stories
+
+_WORDS = """
+harbour ferry council bridge mayor strike teachers orchard flood river library museum painting stolen found goat festival
+lantern parade storm roof school bus route tram hospital nurses bakery fire market hall vote tower clock repaired choir
+winter coat charity runner marathon swimmer lake ice fishing boat lost rescue helicopter mountain hut snow avalanche dog
+hero award poet novel prize actor film premiere orchestra strike settled wages factory closes jobs solar farm wind turbine
+""".split()  # noqa: SIM905  a text of words reads better than a list of them
+SITES = tuple(f"paper{n}.example" for n in range(6))
+_BEGIN = datetime(2020, 5, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Story:
+    """A document: what one site tells of an event."""
+
+    key: str
+    site: str
+    title: str
+    excerpt: str
+    at: datetime
+    quality: int
+    related: tuple = ()
+    retracted: bool = False
+
+    @property
+    def url(self):
+        return f"https://{self.site}/{self.key}"
+
+    @property
+    def raw(self):
+        lines = ["---", f"title: {self.title}", f"excerpt: {self.excerpt}", f"webUrl: {self.url}", f"quality: {self.quality}",
+                 f"publishedDateTime: {self.at:%Y-%m-%dT%H:%M:%SZ}"]  # fmt: skip
+        if self.related:
+            lines.append("related:")
+            for other in self.related:
+                lines += [f"  - title: {other.title}", f"    webUrl: {other.url}", f"    quality: {other.quality}"]
+        return "\n".join([*lines, "---", ""]).encode()
+
+
+def invent(random, count):
+    """`count` documents about a third as many events."""
+    told = []
+    while len(told) < count:
+        event, day = random.sample(_WORDS, 8), random.randint(0, 40)
+        for site in random.sample(SITES, random.choice((1, 1, 2, 3, 5))):
+            words = [word if random.random() < 0.8 else random.choice(_WORDS) for word in event]
+            told.append(Story(
+                f"n{len(told)}", site, " ".join(words[:5]), " ".join([*words[3:], *random.sample(_WORDS, 2)]),
+                _BEGIN + timedelta(days=day, hours=random.randint(0, 60)), random.randint(10, 90),
+                related=tuple(random.sample(told, min(len(told), random.choice((0, 0, 2))))),
+            ))  # fmt: skip
+    return told[:count]
+
+
+def history(random, told):
+    """The documents, some changed, retracted or brought back later: in the order of their revisions."""
+    return [*told, *(_changed(random, one, told) for one in random.sample(told, len(told) // 4))]
+
+
+def _changed(random, one, told):
+    changes = (
+        {"retracted": True},
+        {"title": random.choice(told).title},
+        {"quality": 95},
+        {"at": one.at + timedelta(days=3)},
+    )
+    return replace(one, **random.choice(changes))
+
+
+def entries(events):
+    """The events as they are claimed from a stream."""
+    claimed = []
+    for number, event in enumerate(events):
+        fields = {b"source": b"test", b"key": event.key.encode()}
+        fields.update({b"op": b"retract"} if event.retracted else {b"raw": event.raw})
+        claimed.append(Claimed(f"{1_700_000_000_000 + number}-0", 0, 100, fields, truncated=False))
+    return claimed
+
+
+def store(engine, claimed):
+    work(engine, "documents", claimed)
+
+
+def fresh_store(url, folder):
+    config = Settings(database_url=url, data_dir=folder)
+    upgrade(config)
+    return make_engine(config)
+
+
+def keep_past(engine, random, documents=1500):
+    """A day of arrival that is completed, so that today is not cold."""
+    past = Frequencies()
+    past.add(features_of_all([(one.title, one.excerpt) for one in invent(random, documents)]))
+    with engine.begin() as connection:
+        linking.keep_day(connection, (datetime.now(UTC) - timedelta(days=1)).date(), past.documents, past.dump())
+
+
+def nobody_leads(engine):
+    with engine.begin() as connection:
+        connection.execute(update(leaders).values(expires_at=_BEGIN))
+
+
+def new_linker(engine, window=100_000, **more):
+    """The next leader, at once."""
+    nobody_leads(engine)
+    return Linker(engine, token=leader.acquire(engine, ROLE, "test", seconds=LEASE_SECONDS), window=window, **more)
+
+
+def finish(linker):
+    """Link until nothing waits."""
+    while True:
+        with linker._engine.connect() as connection:
+            if not linking.pending_count(connection):
+                return
+        linker.step(force=True)
+
+
+def begin_anew(engine):
+    """The same articles, as if the linker had never seen one."""
+    with engine.begin() as connection:
+        connection.execute(delete(links).where(links.c.kind.in_(linking.KINDS)))
+        connection.execute(update(articles).values(story_id=None, link_state="pending"))
+        connection.execute(delete(stories))
+
+
+def found(engine):
+    """Links and stories as values, without ids."""
+    with engine.connect() as connection:
+        url = {row.id: row.canonical_url for row in connection.execute(select(articles.c.id, articles.c.canonical_url))}
+        hashes = dict(connection.execute(select(articles.c.url_hash, articles.c.id)).all())
+        told = {}
+        for row in connection.execute(
+            select(articles.c.id, articles.c.story_id).where(articles.c.story_id.is_not(None))
+        ):
+            told.setdefault(row.story_id, set()).add(url[row.id])
+        tied = connection.execute(select(links).where(links.c.kind.in_(linking.KINDS))).all()
+        assert {(row.source_id, row.target_id) for row in tied} == {(row.target_id, row.source_id) for row in tied}
+        return {
+            "links": {
+                (url[row.source_id], url[hashes[row.target_hash]], row.kind, row.score, row.reason) for row in tied
+            },
+            "stories": {
+                (
+                    frozenset(told[row.id]),
+                    url[row.lead_id],
+                    url[row.first_id],
+                    row.size,
+                    row.heat,
+                    row.first_at,
+                    row.last_at,
+                )
+                for row in connection.execute(select(stories).where(stories.c.size > 0))
+            },
+            "members": set(map(frozenset, told.values())),
+        }

@@ -1,0 +1,151 @@
+"""Links and stories are a function of the articles: not of their order, nor of restarts."""
+
+from random import Random
+
+import pytest
+from sqlalchemy import select
+
+from tests.integration.linking.newsroom import (
+    begin_anew,
+    entries,
+    finish,
+    found,
+    fresh_store,
+    history,
+    invent,
+    keep_past,
+    new_linker,
+    store,
+)
+from tests.integration.store.store_driver import empty
+from worker.heat_rules import parse_rules
+from worker.linking.linker import ROLE
+from worker.store import leader
+from worker.store.tables import articles, links, stories
+
+
+def _run(engine, random, claimed, *, past, restarts=False):
+    """Store the entries in a random order, in batches, with the linker at work in between."""
+    empty(engine)
+    if past:
+        keep_past(engine, Random(1))
+    linker, claimed = new_linker(engine), random.sample(claimed, len(claimed))
+    while claimed:
+        size = random.randint(1, 15)
+        store(engine, claimed[:size])
+        claimed = claimed[size:]
+        if random.random() < 0.5:
+            linker.step(force=random.random() < 0.3)
+        if restarts and random.random() < 0.2:
+            linker = new_linker(engine)
+    finish(linker)
+    return found(engine)
+
+
+@pytest.fixture(params=["cold day", "after other days"])
+def past(request):
+    return request.param != "cold day"
+
+
+def test_order_and_restarts_change_nothing(store_url, tmp_path, past):
+    engine = fresh_store(store_url, tmp_path)
+    claimed = entries(history(Random(7), invent(Random(7), 80)))
+    expected = _run(engine, Random(0), claimed, past=past)
+    assert len(expected["links"]) > 40
+    assert {size for _, _, _, size, *_ in expected["stories"]} >= {2, 3}
+    for seed in (1, 2):
+        again = _run(engine, Random(seed), claimed, past=past, restarts=True)
+        for part in expected:
+            assert again[part] == expected[part], part
+    engine.dispose()
+
+
+def test_what_changed_step_by_step_ends_as_if_all_were_new(store_url, tmp_path, past):
+    engine = fresh_store(store_url, tmp_path)
+    for seed in range(2):
+        told = invent(Random(seed), 60)
+        step_by_step = _run(engine, Random(seed), entries(history(Random(seed), told)), past=past)
+        begin_anew(engine)
+        finish(new_linker(engine))
+        anew = found(engine)
+        for part in anew:
+            assert step_by_step[part] == anew[part], part
+    engine.dispose()
+
+
+@pytest.mark.long
+def test_a_small_window_over_a_long_time_finds_the_same(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    keep_past(engine, Random(1))
+    store(engine, entries(invent(Random(3), 120)))
+    finish(new_linker(engine))
+    expected = found(engine)
+    begin_anew(engine)
+    finish(new_linker(engine, window=30))
+    assert found(engine) == expected
+    engine.dispose()
+
+
+def test_a_retracted_article_leaves_its_story_and_ids_stay(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    keep_past(engine, Random(1))
+    told = [one for one in invent(Random(5), 60) if not one.related]
+    claimed = entries(told)
+    store(engine, claimed)
+    linker = new_linker(engine)
+    finish(linker)
+    with engine.connect() as connection:
+        story = connection.execute(select(stories).where(stories.c.size >= 3).order_by(stories.c.id)).first()
+        url = connection.scalar(select(articles.c.canonical_url).where(articles.c.id == story.lead_id))
+    key = url.rpartition("/")[2]
+    number = next(n for n, one in enumerate(told) if one.key == key)
+    gone = entries([*told, told[number].__class__(**{**vars(told[number]), "retracted": True})])[-1]
+    store(engine, [gone])
+    finish(linker)
+    with engine.connect() as connection:
+        after = connection.execute(select(stories).where(stories.c.id == story.id)).first()
+        left = connection.execute(select(articles.c.story_id).where(articles.c.id == story.lead_id)).scalar_one()
+        tied = connection.execute(select(links).where(links.c.source_id == story.lead_id)).all()
+    assert left is None
+    assert tied == []
+    assert after.size < story.size
+    assert after.lead_id != story.lead_id
+    engine.dispose()
+
+
+def test_the_heat_of_a_story_follows_the_rules_of_the_source_that_tells_its_lead(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    store(engine, entries(one for one in invent(Random(5), 30) if not one.related))
+    finish(new_linker(engine, rules=parse_rules("20/50/70,test=7/0/70")))
+    with engine.connect() as connection:
+        led = stories.join(articles, articles.c.id == stories.c.lead_id)
+        told = connection.execute(select(stories.c.heat, stories.c.size, articles.c.quality).select_from(led)).all()
+    assert told
+    assert all(row.heat == row.quality + 7 * (row.size - 1) for row in told)
+    engine.dispose()
+
+
+def test_a_leader_that_was_followed_writes_nothing(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    keep_past(engine, Random(1))
+    store(engine, entries(invent(Random(2), 30)))
+    old = new_linker(engine)
+    new_linker(engine)
+    with pytest.raises(leader.NoLongerLeader):
+        old.step()
+    assert found(engine)["links"] == set()
+    engine.dispose()
+
+
+def test_nobody_leads_beside_a_leader_and_another_when_its_time_is_over(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    first = leader.acquire(engine, ROLE, "one", seconds=60)
+    assert first == 1
+    assert leader.acquire(engine, ROLE, "two", seconds=60) is None
+    leader.resign(engine, ROLE, first)
+    second = leader.acquire(engine, ROLE, "two", seconds=60)
+    assert second == 2
+    with pytest.raises(leader.NoLongerLeader):
+        leader.renew(engine, ROLE, first, seconds=60)
+    leader.renew(engine, ROLE, second, seconds=60)
+    engine.dispose()

@@ -1,0 +1,142 @@
+"""The linker as a process: killed, followed, stopped, and cut off from its servers."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+from sqlalchemy import select, text
+
+from schemas.change import Change
+from tests.integration.linking.newsroom import (
+    begin_anew,
+    entries,
+    finish,
+    found,
+    fresh_store,
+    history,
+    invent,
+    keep_past,
+    new_linker,
+    nobody_leads,
+    store,
+)
+from tests.support.servers import ROOT, environment, until
+from worker.linking.process import LinkLoop
+from worker.queue.keys import CHANGE_FEED as FEED
+from worker.settings import Settings
+from worker.store import links
+from worker.store.tables import articles, leaders, stories
+
+
+@pytest.fixture
+def process(tmp_path, valkey):
+    """`process(store_url)` starts a linker; all are ended."""
+    started = []
+
+    def start(url):
+        settings = environment(
+            COPYDESK_DATABASE_URL=url, COPYDESK_REDIS_URL=valkey.url, COPYDESK_DATA_DIR=str(tmp_path)
+        )
+        with (tmp_path / f"linker{len(started)}.log").open("wb") as log:
+            started.append(
+                subprocess.Popen([sys.executable, "-m", "worker.linking.process"], env=settings, cwd=ROOT, stderr=log)
+            )
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+def _waiting(engine):
+    with engine.connect() as connection:
+        return links.pending_count(connection)
+
+
+def _holder(engine):
+    with engine.connect() as connection:
+        return connection.execute(select(leaders)).first()
+
+
+def test_a_killed_leader_is_followed_within_seconds_and_nothing_differs(store_url, tmp_path, process):
+    engine = fresh_store(store_url, tmp_path)
+    keep_past(engine, Random(1))
+    claimed = entries(history(Random(9), invent(Random(9), 150)))
+    store(engine, claimed)
+    finish(new_linker(engine))
+    expected = found(engine)
+
+    begin_anew(engine)
+    nobody_leads(engine)
+    whole = _waiting(engine)
+    first, second = process(store_url), process(store_url)
+    until(lambda: _waiting(engine) < whole, what="some are linked", every=0.002)
+    led_by = _holder(engine)
+    victim = first if led_by.holder.endswith(f":{first.pid}") else second
+    assert led_by.holder.endswith(f":{victim.pid}"), "exactly one of them leads"
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    until(lambda: not _waiting(engine), what="the other has linked the rest")
+    assert _holder(engine).token > led_by.token
+    again = found(engine)
+    for part in expected:
+        assert again[part] == expected[part], part
+    engine.dispose()
+
+
+def test_a_stopped_leader_gives_the_lead_back_and_the_feed_has_its_stories(store_url, tmp_path, process, redis_client):
+    engine = fresh_store(store_url, tmp_path)
+    store(engine, entries(invent(Random(4), 40)))
+    leader = process(store_url)
+    until(lambda: not _waiting(engine), what="all are linked")
+    with engine.connect() as connection:
+        told = set(connection.scalars(select(stories.c.id).where(stories.c.size > 0)))
+    assert told
+
+    def carried():
+        changes = [
+            Change(**{k.decode(): v.decode() for k, v in fields.items()}) for _, fields in redis_client.xrange(FEED)
+        ]
+        return {change.id for change in changes if change.what == "story" and change.outcome == "changed"}
+
+    until(lambda: carried() >= told, what="the feed carries all stories")
+    leader.send_signal(signal.SIGTERM)
+    assert leader.wait(timeout=120) == 0
+    assert _holder(engine).expires_at <= datetime.now(UTC), "given back, not left to run out"
+    follower = process(store_url)
+    until(lambda: _holder(engine).holder.endswith(f":{follower.pid}"), what="another leads")
+    engine.dispose()
+
+
+@pytest.mark.long
+def test_an_outage_of_the_store_only_costs_time(postgres, tmp_path, valkey):
+    with postgres.database() as url:
+        engine = fresh_store(url, tmp_path)
+        store(engine, entries(invent(Random(4), 20)))
+        ended = threading.Event()
+        loop = LinkLoop(Settings(database_url=url, redis_url=valkey.url, data_dir=tmp_path), ended)
+        thread = threading.Thread(target=loop.run)
+        thread.start()
+        try:
+            until(lambda: not _waiting(engine), what="all are linked")
+            for _ in range(3):
+                with engine.begin() as connection:  # every connection of others breaks
+                    connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                                            "WHERE datname = current_database() AND pid <> pg_backend_pid()"))  # fmt: skip
+                time.sleep(0.2)
+            store(engine, entries(invent(Random(4), 30))[20:])
+            until(lambda: not _waiting(engine), what="the rest is linked")
+        finally:
+            ended.set()
+            thread.join(timeout=30)
+        assert not thread.is_alive()
+        with engine.connect() as connection:
+            assert connection.scalar(select(articles.c.id).where(articles.c.story_id.is_not(None)).limit(1))
+        engine.dispose()

@@ -1,0 +1,47 @@
+"""The ranking on demand: what the linker would find, and what is below that."""
+
+import json
+from random import Random
+
+import pytest
+from sqlalchemy import select
+
+from tests.integration.linking.newsroom import entries, finish, fresh_store, invent, new_linker, store
+from worker.cli.app import run
+from worker.linking.similar_links import THRESHOLD
+from worker.queries.similar_articles import similar
+from worker.store.tables import articles, links
+
+
+def test_the_ranking_begins_with_the_links_that_are_stored(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    store(engine, entries(invent(Random(3), 60)))
+    finish(new_linker(engine))
+    with engine.connect() as connection:
+        ranked = {one["id"]: one["similar"] for one in similar(connection, None, most=1000)}
+        stored = connection.execute(select(links).where(links.c.kind.in_(("similar", "duplicate")))).all()
+        told = set(connection.scalars(select(articles.c.id).where(articles.c.kind == "article")))
+    assert set(ranked) == told
+    scores = {(one, other["id"]): other["score"] for one, near in ranked.items() for other in near}
+    assert len(stored) > 20
+    assert all(scores[row.source_id, row.target_id] == row.score for row in stored)
+    assert all(scores[other, one] == score for (one, other), score in scores.items())
+    assert any(score < THRESHOLD for score in scores.values())
+    for near in ranked.values():
+        assert [one["score"] for one in near] == sorted((one["score"] for one in near), reverse=True)
+    engine.dispose()
+
+
+def test_the_command_prints_one_object_for_each_article_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COPYDESK_DATA_DIR", str(tmp_path))
+    engine = fresh_store(f"sqlite:///{tmp_path}/copydesk.db", tmp_path)
+    told = invent(Random(3), 30)
+    store(engine, entries(told))
+    engine.dispose()
+    with pytest.raises(SystemExit) as ended:
+        run(["similar", "--json", "--most", "2", told[0].url])
+    assert ended.value.code == 0
+    [one] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert one["url"] == told[0].url
+    assert 0 < len(one["similar"]) <= 2
+    assert {"id", "url", "title", "score"} == set(one["similar"][0])

@@ -1,0 +1,70 @@
+"""Paths on the command line: what is taken, under which key, and what is refused."""
+
+import io
+import json
+
+import pytest
+
+from worker.producer.input_files import UnreadablePath, read_paths
+
+
+def read(*paths):
+    return list(read_paths([str(path) for path in paths], source="s"))
+
+
+def test_a_folder_is_searched_and_the_key_is_the_path_below_it(tmp_path):
+    (tmp_path / "b").mkdir()
+    for name in ("b/two.markdown", "one.md", "three.TXT", "not.html", "b/neither.yml"):
+        (tmp_path / name).write_bytes(name.encode())
+    found = read(tmp_path)
+    assert {(item.key, item.raw) for item in found} == {
+        ("one.md", b"one.md"), ("b/two.markdown", b"b/two.markdown"), ("three.TXT", b"three.TXT"),
+    }  # fmt: skip
+    assert {item.source for item in found} == {"s"}
+    assert read(tmp_path) == found, "always in the same order"
+
+
+def test_a_named_file_is_taken_whatever_it_is_called(tmp_path):
+    (tmp_path / "story").write_bytes(b"\xff")
+    (found,) = read(tmp_path / "story")
+    assert (found.raw, found.key, found.label) == (b"\xff", "story", str(tmp_path / "story"))
+
+
+def test_standard_input_has_no_key(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"raw")))
+    (found,) = read("-")
+    assert (found.raw, found.key, found.source) == (b"raw", None, "s")
+
+
+def test_lines_have_the_fields_of_the_contract(tmp_path):
+    lines = [
+        {"raw": "é", "source": "other", "key": "k", "traceparent": "t"},
+        {"raw_base64": "/w==", "reply_to": "replies:x"},
+        {"op": "retract", "key": "k"},
+    ]
+    file = tmp_path / "x.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
+    one, two, three = read(file)
+    assert (one.raw, one.source, one.key, one.traceparent) == ("é".encode(), "other", "k", "t")
+    assert (two.raw, two.source, two.reply_to, two.label) == (b"\xff", "s", "replies:x", f"{file}:2")
+    assert (three.raw, three.op, three.key) == (b"", "retract", "k")
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "5", "null", '{"raw": 5}', '{"raw_base64": "é"}', '{"raw_base64": 5}'])
+def test_a_line_that_is_not_of_the_contract_is_named(tmp_path, line):
+    file = tmp_path / "x.jsonl"
+    file.write_text('{"raw": ""}\n' + line + "\n")
+    with pytest.raises(UnreadablePath, match=r"x\.jsonl:2"):
+        read(file)
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UnreadablePath, match="nowhere"):
+        read(tmp_path / "nowhere")
+
+
+def test_a_link_in_a_circle_does_not_hang(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "a" / "x.md").write_text("x")
+    assert [item.key for item in read(tmp_path)] == ["a/x.md"]

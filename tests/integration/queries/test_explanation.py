@@ -1,0 +1,88 @@
+"""What is told of a document by its receipt, its key or its URL, and that nothing is walked through for it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from sqlalchemy import event, text
+
+from tests.integration.store.store_driver import work
+from worker.queries.explanation import explain
+from worker.queue.lease_queue import Claimed
+from worker.settings import Settings
+from worker.store.engine import make_engine
+from worker.store.migration import upgrade
+
+URL = "https://harbour.example/wall"
+GOOD = f"---\ntitle: The harbour wall\nwebUrl: {URL}\n---\nIts text.\n"
+BAD = "---\ntitle: Plans: the wall\n---\n"
+FIRST, REFUSED, AGAIN, OTHER = (f"{1_700_000_000_000 + n}-0" for n in range(4))
+
+
+def _entry(id_, raw, key="wall.md"):
+    return Claimed(id_, 0, 100, {b"raw": raw.encode(), b"source": b"crawler", b"key": key.encode()}, truncated=False)
+
+
+@pytest.fixture(scope="module")
+def engine(module_store_url, tmp_path_factory):
+    config = Settings(database_url=module_store_url, data_dir=tmp_path_factory.mktemp("data"))
+    upgrade(config)
+    engine = make_engine(config)
+    for entry in (_entry(FIRST, GOOD), _entry(REFUSED, BAD), _entry(AGAIN, GOOD.replace("Its", "A new"))):
+        work(engine, "documents", [entry])
+    work(engine, "documents:other", [_entry(OTHER, GOOD.replace("/wall", "/pier"), key="pier.md")])
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize("wanted", [FIRST, REFUSED, "wall.md", URL])
+def test_receipt_key_and_url_tell_the_same_life(engine, wanted):
+    with engine.connect() as connection:
+        found = explain(connection, wanted)
+    outcomes = {row["id"]: row["outcome"] for row in found["receipts"]}
+    if wanted == REFUSED:  # of a version that was refused nobody knows what it would have told
+        assert outcomes == {REFUSED: "rejected"}
+    else:
+        refused = {REFUSED: "rejected"} if wanted == "wall.md" else {}
+        assert outcomes == {AGAIN: "updated", FIRST: "stored", **refused}
+        assert found["article"]["url"] == URL
+    letters = [row["id"] for row in found["dead_letters"]]
+    assert letters == ([REFUSED] if REFUSED in outcomes else [])
+    assert found["counts"] == {
+        "documents": len(found["documents"]),
+        "receipts": len(outcomes),
+        "dead_letters": len(letters),
+    }
+
+
+def test_a_receipt_is_found_on_every_lane(engine):
+    with engine.connect() as connection:
+        assert explain(connection, OTHER)["receipts"][0]["lane"] == "documents:other"
+        assert explain(connection, "1600000000000-0")["receipts"] == []
+
+
+@pytest.mark.parametrize("wanted", [REFUSED, "wall.md", URL])
+def test_nothing_that_grows_with_the_collection_is_walked_through(engine, wanted):
+    statements = []
+
+    def note(_connection, _cursor, statement, parameters, *_):
+        if not statement.startswith("BEGIN"):
+            statements.append((statement, parameters))
+
+    with engine.connect() as connection:
+        event.listen(engine, "before_cursor_execute", note)
+        explain(connection, wanted)
+        event.remove(engine, "before_cursor_execute", note)
+        prefix = "EXPLAIN QUERY PLAN "
+        if engine.dialect.name == "postgresql":
+            prefix = "EXPLAIN "
+            connection.execute(text("SET enable_seqscan = off"))  # which a table of four rows would be best walked by
+        plans = [str(connection.exec_driver_sql(prefix + statement, given).all()) for statement, given in statements]
+    walks = [
+        plan
+        for plan in plans
+        if re.search(r"(SCAN|Seq Scan on) (receipts|documents|dead_letters|articles|links)\b", plan)
+    ]
+    assert walks == []
+    assert any(re.search(r"receipts", plan) for plan in plans)

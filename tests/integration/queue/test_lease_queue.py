@@ -1,0 +1,366 @@
+"""The lease queue against a real server: every arrow of its diagram, and the sum that always holds."""
+
+import hashlib
+import time
+
+import pytest
+import redis
+
+from worker.producer.client import Submission, submit_entry, submit_many
+from worker.queue.lease_queue import LeaseQueue, id_key
+
+LEASE = 0.2
+MUCH = 1 << 20
+
+
+@pytest.fixture
+def queue(redis_client):
+    queue = LeaseQueue(redis_client, "documents")
+    queue.ensure()
+    return queue
+
+
+def push(queue, count, size=10):
+    return [id_ for _, id_ in submit_many(queue.client, queue.lane, [Submission(b"x" * size) for _ in range(count)])]
+
+
+def dispatch(queue, most=100, cap=1000, most_bytes=MUCH):
+    return [id_ for id_, _ in queue.dispatch(most=most, pending_cap=cap, most_bytes=most_bytes).entries]
+
+
+def claim(queue, worker, ids, most_bytes=MUCH, lease=60.0):
+    return queue.claim(worker, ids, lease_seconds=lease, most_bytes=most_bytes)
+
+
+def sum_holds(queue):
+    state = queue.state()
+    return state.added == state.settled + state.backlog
+
+
+def test_ensure_may_be_called_again_and_finds_what_was_pushed_before(redis_client):
+    early = submit_entry(redis_client, "documents", b"early")
+    queue = LeaseQueue(redis_client, "documents")
+    queue.ensure()
+    queue.ensure()
+    assert dispatch(queue) == [early]
+
+
+def test_from_push_to_settlement(queue):
+    ids = push(queue, 3)
+    assert dispatch(queue) == ids
+    claimed = claim(queue, "w", ids)
+    assert [entry.id for entry in claimed] == ids
+    assert [(entry.attempts, entry.truncated, entry.fields) for entry in claimed] == [
+        (0, False, {b"raw": b"x" * 10})
+    ] * 3
+    queue.keep("w", ids)
+    assert queue.settle([(ids[0], "stored"), (ids[1], "stored"), (ids[2], "rejected")]) == ids[:3]
+    state = queue.state()
+    assert (state.added, state.backlog, state.pending) == (3, 0, 0)
+    assert state.outcomes == {"stored": 2, "rejected": 1}
+
+
+def test_the_sum_holds_at_every_step(queue):
+    ids = push(queue, 5)
+    assert sum_holds(queue)
+    dispatch(queue, most=3)
+    assert sum_holds(queue)
+    claim(queue, "w", ids[:3])
+    queue.settle([(ids[0], "stored")])
+    assert sum_holds(queue)
+    assert queue.state().backlog == 4
+
+
+def test_settling_again_counts_nothing(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "w", ids)
+    assert queue.settle([(ids[0], "stored")]) == [ids[0]]
+    assert queue.settle([(ids[0], "unchanged")]) == []
+    assert queue.state().outcomes == {"stored": 1}
+    assert queue.settle([]) == []
+
+
+def test_dispatch_is_bounded_in_number_bytes_and_pending(queue):
+    ids = push(queue, 60)
+    assert dispatch(queue, most=10) == ids[:10]
+    assert dispatch(queue, most=100, cap=25) == ids[10:25]
+    assert dispatch(queue, most=100, cap=25) == []
+    reply = queue.dispatch(most=100, pending_cap=1000, most_bytes=1)
+    assert len(reply.entries) <= 25, "a step at a time, so that giants do not pile up"
+    assert reply.backlog == 60
+    assert reply.pending == 25
+
+
+def test_what_is_handed_out_carries_its_size_and_not_its_payload(queue):
+    submit_entry(queue.client, queue.lane, b"x" * 1000, source="s")
+    ((_, size),) = queue.dispatch(most=1, pending_cap=10, most_bytes=MUCH).entries
+    assert size == 1000 + len(b"raw") + len(b"source") + len(b"s")
+
+
+def test_a_living_workers_entry_is_left_alone(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    assert claim(queue, "one", ids)
+    assert claim(queue, "two", ids) == []
+
+
+def test_a_claim_check_that_comes_twice_counts_each_time_it_is_taken(queue):
+    """The same worker claiming anew (its check was doubled) is an attempt; giving back makes it none."""
+    ids = push(queue, 1)
+    dispatch(queue)
+    assert claim(queue, "w", ids)[0].attempts == 0
+    queue.keep("w", ids)
+    assert claim(queue, "w", ids)[0].attempts == 0
+
+
+def test_a_death_before_the_store_counts_one_after_it_does_not(queue):
+    guilty, innocent = push(queue, 2)
+    dispatch(queue)
+    claim(queue, "w", [guilty, innocent])
+    queue.keep("w", [innocent])
+    time.sleep(LEASE * 1.5)
+    assert dict(queue.reap(lease_seconds=LEASE)) == {guilty: 1, innocent: 0}
+
+
+def test_reaping_counts_nothing_by_itself_and_renews_the_lease(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    for _ in range(3):
+        time.sleep(LEASE * 1.5)
+        assert queue.reap(lease_seconds=LEASE) == [(ids[0], 0)]
+        assert queue.reap(lease_seconds=LEASE) == []
+    assert claim(queue, "w", ids)[0].attempts == 0
+
+
+def test_attempts_add_up_over_deaths(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    for death in range(3):
+        assert claim(queue, f"w{death}", ids)[0].attempts == death
+        time.sleep(LEASE * 1.5)
+        assert queue.reap(lease_seconds=LEASE) == [(ids[0], death + 1)]
+
+
+@pytest.mark.parametrize(("taken_up", "waiting", "handed_out"), [(True, 2, 2), (False, 2, 0), (False, 5, 5)])
+def test_while_batches_wait_only_full_ones_are_added(queue, taken_up, waiting, handed_out):
+    ids = push(queue, 3)
+    dispatch(queue)
+    claim(queue, "w", ids if taken_up else ids[:2])
+    push(queue, waiting)
+    found = queue.dispatch(most=5, pending_cap=100, most_bytes=MUCH, wait_for="full")
+    assert (len(found.entries), found.backlog, found.pending) == (handed_out, 3 + waiting, 3)
+
+
+@pytest.mark.parametrize(
+    ("wait_for", "pending", "waiting", "handed_out"),
+    [("half", 7, 20, 0), ("half", 5, 20, 5), ("half", 7, 2, 2), ("half", 0, 20, 10), ("", 7, 20, 3)],
+)
+def test_less_than_half_a_batch_waits_for_room(queue, wait_for, pending, waiting, handed_out):
+    push(queue, pending)
+    dispatch(queue)
+    push(queue, waiting)
+    found = queue.dispatch(most=10, pending_cap=10, most_bytes=MUCH, wait_for=wait_for)
+    assert len(found.entries) == handed_out
+
+
+def test_entries_that_somebody_deleted_hold_nothing_up(queue):
+    for id_ in push(queue, 5):
+        dispatch(queue)
+        queue.client.xdel(queue.lane, id_)
+    push(queue, 2)
+    assert len(queue.dispatch(most=10, pending_cap=10, most_bytes=MUCH, wait_for="half").entries) == 2
+
+
+def test_released_entries_come_back_after_the_delay_uncounted(queue):
+    ids = push(queue, 2)
+    dispatch(queue)
+    claim(queue, "w", ids)
+    queue.release("w", ids, lease_seconds=1.0, delay_seconds=0.3)
+    assert queue.reap(lease_seconds=1.0) == []
+    time.sleep(0.4)
+    assert queue.reap(lease_seconds=1.0) == [(ids[0], 0), (ids[1], 0)]
+    assert [entry.attempts for entry in claim(queue, "other", ids)] == [0, 0]
+
+
+def test_what_is_released_whole_is_told_apart_from_what_was_left_behind(queue):
+    ids = push(queue, 4)
+    dispatch(queue)
+    claim(queue, "w", ids[:2])
+    claim(queue, "dead", ids[2:], lease=0)
+    queue.release("w", ids[:2], lease_seconds=1.0, whole=True)
+    queue.release("dead", ids[2:], lease_seconds=1.0)
+    assert queue.reap(lease_seconds=1.0, whole=True) == [(ids[0], 0), (ids[1], 0)]
+    assert queue.reap(lease_seconds=1.0) == [(ids[2], 0), (ids[3], 0)]
+
+
+def test_one_who_lost_the_lease_cannot_keep_or_release_it(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "slow", ids)
+    time.sleep(LEASE * 1.5)
+    queue.reap(lease_seconds=LEASE)
+    claim(queue, "quick", ids)
+    queue.release("slow", ids, lease_seconds=60)
+    queue.keep("slow", ids)
+    owner = queue.client.xpending_range(queue.lane, "copydesk", "-", "+", 1)[0]["consumer"]
+    assert owner == b"quick"
+
+
+def test_an_entry_deleted_while_pending_is_forgotten(queue):
+    ids = push(queue, 2)
+    dispatch(queue)
+    queue.client.xdel(queue.lane, *ids)
+    assert claim(queue, "w", ids[:1]) == []
+    time.sleep(LEASE * 1.5)
+    assert queue.reap(lease_seconds=LEASE) == []
+    assert queue.state().pending == 0
+
+
+def test_an_entry_that_was_settled_is_not_claimed_again(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "w", ids)
+    queue.settle([(ids[0], "stored")])
+    assert claim(queue, "w", ids) == []
+    assert claim(queue, "w", ["1-1"]) == []
+
+
+def test_beyond_the_size_limit_the_beginning_comes_and_the_digest_is_of_the_whole(queue):
+    raw = b"0123456789" * 20_000
+    id_ = submit_entry(queue.client, queue.lane, raw, key="k")
+    dispatch(queue)
+    (entry,) = claim(queue, "w", [id_], most_bytes=100_000)
+    assert entry.truncated
+    assert entry.size > len(raw)
+    assert entry.fields == {b"raw": raw[:65536], b"key": b"k"}
+    assert (entry.raw_size, entry.sha256) == (len(raw), hashlib.sha256(raw).digest())
+
+
+def test_the_last_id_counts_even_where_its_entry_is_gone(queue):
+    (id_,) = push(queue, 1)
+    queue.client.xdel(queue.lane, id_)
+    assert not queue.advance(id_)
+    assert [group["name"] for group in queue.client.xinfo_groups(queue.lane)] == [b"copydesk"]
+
+
+def test_advancing_makes_the_next_id_larger(queue):
+    far = "99999999999999-5"
+    assert queue.advance(far)
+    assert not queue.advance(far)
+    assert id_key(submit_entry(queue.client, queue.lane, b"x")) > id_key(far)
+
+
+def test_consumers_of_the_dead_are_forgotten_those_with_work_are_not(queue):
+    ids = push(queue, 2)
+    dispatch(queue)
+    claim(queue, "holds", ids[:1])
+    claim(queue, "done", ids[1:])
+    queue.settle([(ids[1], "stored")])
+    time.sleep(0.05)
+    assert queue.forget_idle_workers(idle_seconds=0) >= 1
+    names = {consumer["name"] for consumer in queue.client.xinfo_consumers(queue.lane, "copydesk")}
+    assert b"holds" in names
+    assert b"done" not in names
+
+
+def test_what_the_server_accepted_survives_its_death(valkey):
+    with valkey.client() as client:
+        client.flushall()
+        queue = LeaseQueue(client, "documents")
+        queue.ensure()
+        ids = push(queue, 10)
+        dispatch(queue, most=4)
+        claim(queue, "w", ids[:4])
+        queue.settle([(id_, "stored") for id_ in ids[:2]])
+        time.sleep(1.2)  # appendfsync everysec
+        valkey.kill()
+        valkey.start()
+        state = queue.state()
+        assert (state.added, state.backlog, state.pending) == (10, 8, 2)
+        assert state.outcomes == {"stored": 2}
+        assert dispatch(queue) == ids[4:]
+
+
+def test_a_lane_that_is_no_stream_says_so(redis_client):
+    redis_client.set("documents", "text")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        LeaseQueue(redis_client, "documents").ensure()
+
+
+def test_a_clock_that_goes_back_renews_the_leases(queue, redis_client):
+    (id_,) = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "dead", [id_])
+    assert queue.mind_the_clock() == 0
+    time.sleep(LEASE * 1.5)
+    # As if the clock had been seen an hour from now; Redis lets nobody set a delivery time in the future.
+    redis_client.set(f"copydesk:clock:{queue.lane}", int((time.time() + 3600) * 1000))
+    assert queue.mind_the_clock() == 1
+    assert queue.mind_the_clock() == 0
+    assert queue.reap(lease_seconds=LEASE) == []
+    time.sleep(LEASE * 1.5)
+    assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]
+
+
+def test_a_claim_that_is_repeated_because_its_reply_was_lost_counts_once(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    assert [claim(queue, "w", ids)[0].attempts for _ in range(5)] == [0] * 5
+    time.sleep(LEASE * 1.5)
+    assert queue.reap(lease_seconds=LEASE) == [(ids[0], 1)]
+    assert [claim(queue, "w", ids)[0].attempts for _ in range(2)] == [1, 1]
+
+
+def test_what_does_not_lie_together_is_claimed_and_kept_as_well(queue):
+    ids = push(queue, 7)
+    dispatch(queue)
+    claim(queue, "another", ids[1:4])
+    scattered = [ids[6], ids[0], ids[5], ids[2]]
+    assert [entry.id for entry in claim(queue, "w", scattered)] == [ids[6], ids[0], ids[5]]
+    queue.release("w", scattered, lease_seconds=0)
+    assert sorted(entry.id for entry in claim(queue, "third", ids)) == [ids[0], ids[4], ids[5], ids[6]]
+    assert claim(queue, "third", []) == []
+
+
+def test_each_keeps_its_own_number_of_deaths(queue):
+    ids = push(queue, 3)
+    dispatch(queue)
+    claim(queue, "dead", ids[1:])
+    time.sleep(LEASE * 1.5)
+    queue.reap(lease_seconds=LEASE)
+    held = {entry.id: entry.attempts for entry in claim(queue, "w", ids)}
+    assert list(held.values()) == [0, 1, 1]
+    queue.keep("w", held)
+    queue.begin_attempt("w", held)
+    queue.release("w", held, lease_seconds=LEASE)
+    assert dict(queue.reap(lease_seconds=LEASE)) == held
+
+
+def test_an_attempt_that_was_given_back_is_counted_again(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "w", ids)
+    queue.keep("w", ids)
+    queue.begin_attempt("w", ids)
+    queue.begin_attempt("another", ids)
+    time.sleep(LEASE * 1.5)
+    assert queue.reap(lease_seconds=LEASE) == [(ids[0], 1)]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_is_repeated_because_its_reply_was_lost_neither_adds_a_death_nor_forgets_one(queue, times):
+    (id_,) = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "dead", [id_])
+    time.sleep(LEASE * 1.5)
+    assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]
+    (entry,) = claim(queue, "w", [id_])
+    held = {entry.id: entry.attempts}
+    for _ in range(times):
+        queue.keep("w", held)
+    for _ in range(times):
+        queue.begin_attempt("w", held)
+    for _ in range(times):
+        queue.release("w", held, lease_seconds=LEASE)
+    assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]

@@ -1,0 +1,114 @@
+"""Entries of any size and shape are claimed in little memory, and what is kept of them is right."""
+
+import hashlib
+import subprocess
+import sys
+
+import pytest
+import redis
+
+from worker.queue.lease_queue import LeaseQueue
+from worker.queue.oversized import read_prefix
+
+MUCH = 1 << 20
+WANTED = frozenset({b"raw", b"key"})
+
+CLAIM = """
+import resource, sys
+from pathlib import Path
+import redis
+from worker.queue.lease_queue import LeaseQueue
+queue = LeaseQueue(redis.Redis.from_url(sys.argv[1]), "documents")
+status = Path("/proc/self/status")  # its VmHWM is of this process alone, getrusage's peak of the one before it too
+def peak():
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) // 1024
+before = peak()
+ids = []
+while entries := queue.dispatch(most=100, pending_cap=1000, most_bytes=4 << 20).entries:
+    ids += [id_ for id_, _ in entries]
+claimed = [entry for id_ in ids for entry in queue.claim("w", [id_], lease_seconds=60, most_bytes=1 << 20)]
+queue.state()
+print(peak() - before, *(f"{entry.raw_size}:{entry.sha256.hex()}" for entry in claimed))
+"""
+
+
+@pytest.fixture
+def queue(redis_client):
+    queue = LeaseQueue(redis_client, "documents")
+    queue.ensure()
+    return queue
+
+
+def claim_all(queue):
+    ids = [id_ for id_, _ in queue.dispatch(most=100, pending_cap=1000, most_bytes=4 << 20).entries]
+    return queue.claim("w", ids, lease_seconds=60, most_bytes=MUCH)
+
+
+def test_a_giant_takes_no_memory_where_it_is_dispatched_and_claimed(queue, valkey):
+    raws = [bytes([65 + n]) * (40 << 20) for n in range(2)]
+    for raw in raws:
+        queue.client.xadd(queue.lane, {"raw": raw, "key": "k"})
+    done = subprocess.run(
+        [sys.executable, "-c", CLAIM, valkey.url], capture_output=True, text=True, timeout=120, check=False
+    )
+    megabytes, *told = done.stdout.split()
+    assert told == [f"{len(raw)}:{hashlib.sha256(raw).hexdigest()}" for raw in raws], done.stderr
+    assert int(megabytes) < 20
+
+
+def test_what_is_settled_leaves_no_trace(queue):
+    queue.client.xadd(queue.lane, {"raw": b"x" * (5 << 20)})
+    (entry,) = claim_all(queue)
+    assert queue.client.hlen(queue.oversized) == 1
+    queue.settle([(entry.id, "rejected")])
+    assert queue.client.hlen(queue.oversized) == 0
+
+
+@pytest.mark.parametrize("size", [2 << 20, 5 << 20], ids=["found at the claim", "found at the dispatch"])
+def test_attempts_at_a_giant_are_counted_as_any_others(queue, size):
+    id_ = queue.client.xadd(queue.lane, {"raw": b"x" * size, "source": b"s"}).decode()
+    for attempts in range(4):
+        if attempts:  # whoever held it was never heard of again
+            assert queue.reap(lease_seconds=0) == [(id_, attempts)]
+        (entry,) = queue.claim("w", [id_], lease_seconds=60, most_bytes=MUCH) if attempts else claim_all(queue)
+        assert (entry.attempts, entry.truncated, entry.raw_size) == (attempts, True, size)
+        whole = attempts < 2
+        assert (entry.sha256 == hashlib.sha256(b"x" * size).digest()) == whole
+        assert entry.fields == ({b"raw": b"x" * 65536, b"source": b"s"} if whole else {b"raw": b"x" * 65536})
+
+
+def test_fields_without_number_are_not_all_kept(queue):
+    fields = {f"field {n}".encode(): b"x" * 10 for n in range(100_000)}
+    queue.client.xadd(queue.lane, {**fields, b"raw": b"document", b"key": b"k"})
+    (entry,) = claim_all(queue)
+    assert (entry.fields[b"raw"], entry.fields[b"key"]) == (b"document", b"k")
+    assert (entry.raw_size, entry.sha256) == (8, hashlib.sha256(b"document").digest())
+    assert len(entry.fields) < 30
+
+
+def test_an_entry_with_fields_without_number_can_be_added_again(queue):
+    id_ = queue.client.xadd(queue.lane, {"raw": b"x", **{f"field {n}": b"x" for n in range(5000)}}).decode()
+    claim_all(queue)
+    fresh = queue.requeue(id_)
+    others = {f"field {n}".encode(): b"x" for n in range(16)}
+    assert queue.client.xrange(queue.lane, fresh, fresh) == [(fresh.encode(), {b"raw": b"x", **others})]
+
+
+def test_names_that_are_no_text_and_empty_fields(queue):
+    id_ = queue.client.xadd(queue.lane, {b"\xff\xfe": b"", b"": b"x", b"raw": b"", b"key": b"x" * (2 << 20)}).decode()
+    found = read_prefix(queue.client, queue.lane, id_, wanted=WANTED)
+    assert found.fields == {b"\xff\xfe": b"", b"": b"x", b"raw": b"", b"key": b"x" * 65536}
+    assert (found.raw_size, found.sha256) == (0, hashlib.sha256(b"").digest())
+
+
+def test_an_entry_that_is_gone_has_no_fields(queue):
+    assert read_prefix(queue.client, queue.lane, "1-1", wanted=WANTED).fields == {}
+
+
+def test_an_error_of_the_server_is_one_of_the_client(queue):
+    queue.client.set("text", "x")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        read_prefix(queue.client, "text", "1-1", wanted=WANTED)
+    assert queue.client.ping()

@@ -1,0 +1,74 @@
+"""The line of each minute, on a real server: one of all workers writes it, and only where there is something to say."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from structlog.testing import capture_logs
+
+from worker.activity.minute_counters import Counts, MinuteCounters
+from worker.queue.lease_queue import LeaseQueue
+from worker.runtime.supervision import minute_summary
+from worker.telemetry.logs import FIELDS
+
+MINUTE = 29_000_000 * 60.0
+"""The beginning of some minute."""
+
+
+@pytest.fixture
+def at(redis_client):
+    """`at(seconds, added, **outcomes)` counts a batch so long after MINUTE."""
+    tally = MinuteCounters(redis_client)
+
+    def count(seconds, added, **outcomes):
+        if outcomes:
+            counts = Counter({("crawler", name): number for name, number in outcomes.items()})
+            codes = Counter({("crawler", "no_title"): outcomes["rejected"]} if "rejected" in outcomes else {})
+            tally.add(Counts("documents", counts, codes))
+        tally.sample({"documents": added})
+        # The server says which minute it is: what it has counted is moved to the one that is meant.
+        meant = f"copydesk:tally:{int(MINUTE + seconds) // 60}"
+        for key in redis_client.keys("copydesk:tally:*"):
+            if int(key.rpartition(b":")[2]) > MINUTE // 60 + 1000:
+                redis_client.hset(meant, mapping=redis_client.hgetall(key))
+                redis_client.delete(key)
+
+    return count
+
+
+def told(client, seconds):
+    with capture_logs() as lines:
+        minute_summary.log_minute(client, ["documents", "none"], now=MINUTE + seconds)
+    return lines
+
+
+def test_a_minute_is_told_once_by_one_of_all_workers(redis_client, at):
+    at(10, 100)
+    at(70, 160, stored=30, rejected=6)
+    LeaseQueue(redis_client, "documents").ensure()
+    redis_client.xadd("documents", {"raw": "x"}, id=f"{int(MINUTE + 83) * 1000}-0")
+    (line,) = told(redis_client, 123)
+    assert line["event"] == "The last minute"
+    assert (line["added"], line["settled"], line["rate"]) == (60, 36, 0.6)
+    assert line["outcomes"] == {"stored": 30, "rejected": 6}
+    assert line["rejected"] == {"no_title from crawler": 6}
+    assert (line["backlog"], line["oldest_seconds"]) == ({"documents": 1}, 40.0)
+    assert set(line) - {"log_level"} <= set(FIELDS)
+    assert told(redis_client, 125) == []
+
+
+def test_quiet_when_nothing_happens_after_one_line_that_says_so(redis_client, at):
+    at(10, 100)
+    at(70, 160, stored=60)
+    for minute in range(2, 6):
+        at(minute * 60 + 10, 160)
+    assert [len(told(redis_client, (minute + 1) * 60 + 3)) for minute in range(1, 6)] == [1, 1, 0, 0, 0]
+
+
+def test_a_backlog_that_nobody_works_on_is_told_each_minute(redis_client):
+    LeaseQueue(redis_client, "documents").ensure()
+    redis_client.xadd("documents", {"raw": "x"})
+    (first,), (second,) = told(redis_client, 63), told(redis_client, 123)
+    assert first["settled"] == second["settled"] == 0
+    assert first["backlog"] == {"documents": 1}

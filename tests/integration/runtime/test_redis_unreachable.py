@@ -1,0 +1,42 @@
+"""A batch whose Redis goes away: one line that says what happens now, and no traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pytest
+
+from worker.runtime import tasks
+from worker.settings import settings
+from worker.telemetry import logs
+
+CACHES = (settings, tasks._engine, tasks._client, tasks._queue)
+
+
+@pytest.fixture
+def lines(monkeypatch, tmp_path):
+    """`lines()`: what was logged. There is no Redis where the settings say."""
+    out = io.StringIO()
+    handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
+    monkeypatch.setenv("COPYDESK_REDIS_URL", f"unix://:hunter2@{tmp_path}/none.sock")
+    monkeypatch.setenv("COPYDESK_DATA_DIR", str(tmp_path))
+    for cache in CACHES:
+        cache.cache_clear()
+    logs.configure_for(settings())
+    logs.configure(form="json", stream=out)
+    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+    logging.getLogger().handlers[:] = handlers
+    logging.getLogger().setLevel(level)
+    for cache in CACHES:
+        cache.cache_clear()
+
+
+def test_it_is_told_without_a_traceback(lines):
+    tasks.ingest.run("documents", ["1-0"])
+    (told,) = lines()
+    assert told["event"] == "Redis went away under a batch"
+    assert told["next"]
+    assert "exception" not in told
+    assert "hunter2" not in json.dumps(told)

@@ -1,0 +1,77 @@
+"""`db check` finds every way in which a store can be unsound, and nothing in a sound one."""
+
+from random import Random
+
+import pytest
+from sqlalchemy import delete, text, update
+
+from tests.integration.store.histories import Put, batches_of, history
+from tests.integration.store.store_driver import Desk, entry, work
+from worker.store.consistency import check
+from worker.store.tables import article_urls, articles, documents, links, raw_documents, receipts
+
+FIRST, SECOND, NAMER, ALIAS = (f"https://{name}.example/story" for name in ("first", "second", "namer", "alias"))
+
+
+def broken(engine):
+    with engine.connect() as connection:
+        return {finding.check for finding in check(connection) if finding.count}
+
+
+@pytest.fixture
+def told(engine):
+    """Two articles, an alias, a link to it, a stub, and a dead letter."""
+
+    def put(url, amp=None, related=()):
+        return Put("s", None, url, amp, related, "A", "x", None, "AAAA")
+
+    events = [put(FIRST, ALIAS), put(SECOND), put(NAMER, related=(ALIAS, "https://stub.example/story"))]
+    work(engine, "documents", [entry(number, event) for number, event in enumerate(events)])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_history_leaves_a_sound_store(engine, seed):
+    random = Random(seed)
+    events = history(random, documents=5, length=12)
+    Desk(random, events, batches_of(random, events)).run(engine)
+
+    assert broken(engine) == set()
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (update(articles).where(articles.c.canonical_url == FIRST).values(url_hash=b"x" * 16), {"documents", "untold"}),
+        (update(articles).where(articles.c.canonical_url == FIRST).values(document_id=-1), {"tellers"}),
+        (update(documents).where(documents.c.key == SECOND).values(retracted=True), {"untold"}),
+        (update(links).values(target_id=None), {"links"}),
+        (delete(article_urls).where(article_urls.c.url == ALIAS), {"links"}),
+        (delete(links), {"stubs"}),
+        (delete(raw_documents), {"raw documents"}),
+        (text("DROP INDEX ix_articles_published_at"), {"schema"}),
+    ],
+    ids=[
+        "article gone",
+        "wrong teller",
+        "untold",
+        "link nowhere",
+        "alias lost",
+        "stub unnamed",
+        "raw lost",
+        "no index",
+    ],
+)
+def test_each_damage_is_found(engine, told, damage, found):
+    with engine.begin() as connection:
+        connection.execute(damage)
+
+    assert broken(engine) == found
+
+
+def test_a_dead_letter_without_its_receipt_is_found(engine):
+    rejected = Put("s", "k", "not a url", None, (), "one: two: A", "x", None, "AAAA")
+    work(engine, "documents", [entry(1, rejected)])
+    with engine.begin() as connection:
+        connection.execute(delete(receipts))
+
+    assert broken(engine) == {"dead letters"}

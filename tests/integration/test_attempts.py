@@ -1,0 +1,26 @@
+"""A store that hangs is no document's fault: no attempt counts while the store is asked for anything."""
+
+from sqlalchemy import event
+
+from worker.documents.limits import Limits
+from worker.pipeline import Batch, process
+from worker.queue.lease_queue import Claimed
+from worker.settings import Settings
+from worker.store.engine import make_engine
+from worker.store.migration import upgrade
+
+RAW = b"---\ntitle: One\nwebUrl: https://innocent.example/one\n---\n"
+
+
+def test_the_attempt_is_given_back_before_the_store_is_asked(store_url, tmp_path):
+    config = Settings(database_url=store_url, data_dir=tmp_path)
+    upgrade(config)
+    engine = make_engine(config)
+    happened = []
+    event.listen(engine, "before_cursor_execute", lambda *_: happened.append("store"))
+    entry = Claimed("1-1", 0, len(RAW), {b"raw": RAW, b"source": b"s"}, truncated=False)
+    process(engine, Batch("documents", None, "w", 3, Limits()), [entry], end_attempt=lambda: happened.append("innocent"),
+            begin_attempt=lambda: happened.append("suspect"))  # fmt: skip
+    engine.dispose()
+    phases = [what for n, what in enumerate(happened) if n == 0 or what != happened[n - 1]]
+    assert phases == ["innocent", "store", "suspect", "innocent", "store"]

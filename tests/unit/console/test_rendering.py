@@ -1,0 +1,98 @@
+"""Pages escape and mask whatever they show; their small words and figures."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import worker.console
+from worker.console.rendering import age, clip, environment, figure, local, outside, path, share, size, when
+
+TEMPLATES = Path(worker.console.__file__).parent / "templates"
+
+
+@pytest.mark.parametrize("url", [
+    "javascript:alert(1)", "JaVaScRiPt:alert(1)", "java\tscript:alert(1)", " javascript:alert(1)", "data:text/html,x",
+    "vbscript:x", "//evil.example", "/path", "https://", "http:x", "https://[", "https://a b", "", None, "file:///etc/passwd",
+])  # fmt: skip
+def test_only_http_and_https_are_followed(url):
+    assert outside(url) is None
+
+
+def test_an_address_of_the_web_is_followed():
+    assert outside("https://a.example/x?y#z") == "https://a.example/x?y#z"
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:x", ""])
+def test_nobody_is_sent_to_another_host(target):
+    assert local(target) == "/"
+
+
+ESCAPING = environment.from_string("<p title='{{ x }}'>{{ x }}</p>")
+
+
+@given(st.text())
+def test_every_value_is_escaped(text):
+    shown = ESCAPING.render(x=text)
+
+    assert shown.count("<") == 2
+    assert shown.count("'") == 2
+
+
+def test_every_value_is_masked():
+    shown = environment.from_string("{{ x }} {{ x | upper }}").render(x="https://me:hunter22@h.example")
+
+    assert "hunter22" not in shown
+    assert "HUNTER22" not in shown
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in TEMPLATES.iterdir()))
+def test_no_template_switches_escaping_off(name):
+    text = (TEMPLATES / name).read_text("utf-8")
+
+    assert "| safe" not in text
+    assert "|safe" not in text
+    assert "autoescape" not in text
+    assert "style=" not in text
+    assert "hx-on" not in text
+
+
+def test_a_path_holds_any_name():
+    assert path("dead", "a/b?c", x="&=") == "/dead/a%2Fb%3Fc?x=%26%3D"
+    assert path(hold="", span="day") == "/?span=day"
+
+
+def test_figures():
+    assert figure(1234567) == "1,234,567"
+    assert figure(None) == "–"
+    assert share(0.1234) == "12.3\u202f%"
+    assert [age(seconds) for seconds in (None, 5, 300, 7200, 200_000)] == [
+        "–",
+        "5\u202fs",
+        "5\u202fmin",
+        "2\u202fh",
+        "2\u202fdays",
+    ]
+    assert [size(count) for count in (None, 10, 2048, 3 << 20, 5 << 30)] == [
+        "–",
+        "10\u202fB",
+        "2\u202fKiB",
+        "3.0\u202fMiB",
+        "5.0\u202fGiB",
+    ]
+    assert clip("a\x00b" + "c" * 10, 5) == "a bc…"
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        datetime(2026, 1, 2, 3, 4, tzinfo=UTC).replace(tzinfo=None),
+        "2026-01-02T03:04:00",
+        1767323040,
+    ],
+)
+def test_times_are_utc(moment):
+    assert when(moment) == '<time datetime="2026-01-02T03:04:00+00:00">2026-01-02 03:04</time>'

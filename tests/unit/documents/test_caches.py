@@ -1,0 +1,42 @@
+"""Memories: bounded, and never of what is gone."""
+
+import gc
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.documents.caches import IdentityCache, LruCache
+
+
+class Thing:
+    pass
+
+
+@given(st.lists(st.integers(0, 20)))
+def test_the_last_ones_are_found_and_no_more_than_twice_as_many_are_kept(asked):
+    recent = LruCache(4)
+    for key in asked:
+        if recent.find(key) is None:
+            recent.keep(key, str(key))
+    last = list(dict.fromkeys(reversed(asked)))[:4]
+    assert [recent.find(key) for key in reversed(last)] == [str(key) for key in reversed(last)]
+    assert sum(recent.find(key) is not None for key in range(21)) <= 8
+
+
+def test_a_thing_is_made_once_while_the_object_lives():
+    made = []
+    once = IdentityCache(lambda thing: made.append(1) or len(made))
+    one, other = Thing(), Thing()
+    assert (once(one), once(other), once(one)) == (1, 2, 1)
+
+
+def test_nothing_is_left_of_an_object_that_is_gone():
+    once = IdentityCache(lambda thing: "made")
+    for _ in range(10):
+        once(Thing())
+    ring = Thing()
+    ring.itself = ring
+    once(ring)
+    del ring
+    gc.collect()
+    assert once._made == {}

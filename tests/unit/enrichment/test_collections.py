@@ -1,0 +1,41 @@
+"""Over real collections, where there are some: the invariants hold, and merging stays rare."""
+
+from collections import defaultdict
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from schemas.article import Article
+from worker.enrichment.canonical_urls import canonicalise
+from worker.enrichment.enriched_document import document_from_json, document_to_json
+from worker.enrichment.enricher import enrich
+
+
+def documents(folder):
+    for path in sorted(folder.rglob("*.md")):
+        head, closed, body = path.read_text(encoding="utf-8", errors="replace").removeprefix("---").partition("\n---")
+        try:
+            article = Article.model_validate(yaml.load(head, Loader=yaml.CBaseLoader) if closed else None)
+        except (yaml.YAMLError, ValidationError, ValueError):
+            continue
+        yield path, article, body
+
+
+@pytest.mark.timeout(600)
+def test_real_documents_round_trip_and_their_urls_are_stable(corpus):
+    spellings = defaultdict(set)
+    edited = 0
+    for path, article, body in documents(corpus("diablo4")):
+        copy = enrich(article, body, source="corpus", key=str(path))
+        edited += 1
+        assert document_from_json(document_to_json(copy), copy.secured) == copy
+        for told in (article, *article.related):
+            for url in filter(None, (told.web_url, told.source_url, told.original_url, told.amp_url, told.cdn_amp_url)):
+                form = canonicalise(url)
+                assert canonicalise(form) == form
+                if url == told.primary_url:
+                    spellings[form].add(url)
+    assert edited
+    merged = sum(len(urls) > 1 for urls in spellings.values())
+    assert merged < len(spellings) / 50

@@ -1,0 +1,290 @@
+"""A whole document: what goes where, and that nothing is lost on the way."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from schemas.article import Article
+from worker.enrichment.canonical_urls import article_hash_for_key, canonicalise, url_hash
+from worker.enrichment.enriched_document import changed_fields, document_from_json, document_to_json
+from worker.enrichment.enricher import enrich
+
+
+def copy_of(document, body="Text.\n", source="crawler", key="stories/1.md"):
+    return enrich(Article.model_validate(document), body, source=source, key=key)
+
+
+def bridge(**changes):
+    """A syndicated news article in the shape of today's crawlers."""
+    document = {
+        "category": "news",
+        "title": "Bridge opens &amp; closes | Hill News &amp; Post",
+        "excerpt": "  It opened.\n Then it closed. ",
+        "publishedDateTime": "2020-05-29T22:57:00Z",
+        "webUrl": "https://www.hillpost.com/news/article1.html?utm_source=feed",
+        "ampWebUrl": "https://amp.hillpost.com/news/article1.html",
+        "cdnAmpWebUrl": "https://amp-hillpost-com.cdn.ampproject.org/c/s/amp.hillpost.com/news/article1.html",
+        "type": "article",
+        "quality": "34",
+        "heat": "-1",
+        "published": "false",
+        "provider": {"name": "Hill News & Post", "domain": "hillpost.com"},
+        "topics": ["Bridges", "Traffic", "bridges"],
+        "images": [{"url": "https://cdn.example.com/1.jpg", "width": "1280", "height": "720", "isCached": "true"}],
+        "related": [
+            {
+                "title": "Bridge opens - Harbour Times",
+                "excerpt": "It opened.",
+                "publishedDateTime": "2020-05-30T07:00:00Z",
+                "webUrl": "https://www.harbourtimes.com/bridge",
+                "ampWebUrl": "https://www.harbourtimes.com/amp/bridge",
+                "type": "article",
+                "quality": "61",
+                "provider": {"name": "Harbour Times", "domain": "harbourtimes.com"},
+                "images": [{"url": "https://cdn.example.com/2.png", "width": "375", "height": "211"}],
+            },
+        ],
+        "secured": "c2VjcmV0;aXY=",
+    }
+    return {**document, **changes}
+
+
+def mention(url, **more):
+    return {"title": "Bridge opens", "webUrl": url, "type": "article", **more}
+
+
+def test_a_news_article_of_today():
+    copy = copy_of(bridge())
+
+    assert copy.canonical_url == "https://hillpost.com/news/article1.html"
+    assert copy.url_hash == url_hash(copy.canonical_url)
+    assert (copy.kind, copy.category, copy.title) == ("article", "news", "Bridge opens & closes")
+    assert (copy.excerpt, copy.body) == ("It opened. Then it closed.", "Text.\n")
+    assert copy.published_at == datetime(2020, 5, 29, 22, 57, tzinfo=UTC)
+    assert (copy.provider.domain, copy.provider.name) == ("hillpost.com", "Hill News & Post")
+    assert (copy.quality, copy.reported_heat, copy.reported_published) == (34, -1, False)
+    assert copy.topics == ["Bridges", "Traffic"]
+    assert [(one.width, one.is_cached) for one in copy.images] == [(1280, True)]
+    assert copy.secured == "c2VjcmV0;aXY="
+    assert [one.claim for one in copy.claims] == ["web", "amp", "cdn_amp"]
+    assert copy.claims[0].url.endswith("?utm_source=feed")
+    assert {one.url_hash for one in copy.claims} == {copy.url_hash}
+    assert copy.extra == {}
+
+    [harbour] = copy.related
+    assert (harbour.url, harbour.title) == ("https://harbourtimes.com/bridge", "Bridge opens")
+    assert (harbour.quality, harbour.provider.domain) == (61, "harbourtimes.com")
+    assert harbour.images[0].width == 375
+    assert harbour.extra == {
+        "webUrl": "https://www.harbourtimes.com/bridge",
+        "ampWebUrl": "https://www.harbourtimes.com/amp/bridge",
+    }
+
+
+def test_the_generation_of_2019_edits_to_the_same():
+    today = copy_of(bridge())
+    document = bridge()
+    for old, new in [
+        ("sourceUrl", "webUrl"),
+        ("abstract", "excerpt"),
+        ("score", "quality"),
+        ("ampUrl", "ampWebUrl"),
+        ("cdnAmpUrl", "cdnAmpWebUrl"),
+    ]:
+        document[old] = document.pop(new)
+    document["provider"]["id"] = document["provider"].pop("domain")
+
+    older = copy_of(document)
+
+    assert older.url_hash == today.url_hash
+    assert changed_fields(today, older) == ["webUrl", "sourceUrl"]
+
+
+@pytest.mark.parametrize(
+    ("urls", "canonical"),
+    [
+        ({"sourceUrl": "http://example.com/s", "originalUrl": "https://example.com/o"}, "https://example.com/s"),
+        ({"originalUrl": "https://example.com/o"}, "https://example.com/o"),
+        ({"ampUrl": "https://amp.example.com/a"}, "https://example.com/a"),
+        ({}, None),
+    ],
+)
+def test_the_url_that_names_an_article(urls, canonical):
+    copy = copy_of({"title": "T", **urls}, source="s", key="k")
+    assert copy.canonical_url == canonical
+    assert copy.url_hash == (url_hash(canonical) if canonical else article_hash_for_key("s", "k"))
+
+
+def test_without_url_and_key_there_is_no_identity():
+    with pytest.raises(ValueError, match="URL or a key"):
+        copy_of({"title": "T"}, key=None)
+
+
+def test_self_links_and_repeats_are_dropped_and_order_is_kept():
+    document = bridge(
+        related=[
+            mention("https://b.com/2"),
+            mention("http://hillpost.com/news/article1.html/"),  # itself, spelt otherwise
+            mention("https://a.com/1"),
+            mention("https://www.b.com/2#top"),  # the first once more
+            mention("https://other.com/original"),  # itself, by an alias
+        ],
+        originalUrl="https://other.com/original",
+    )
+    assert [one.url for one in copy_of(document).related] == ["https://b.com/2", "https://a.com/1"]
+
+
+def test_an_entry_without_url_is_kept_as_written():
+    entry = {"title": "No address", "quality": "7", "publishedDateTime": "2020-05-30T07:00:00Z", "mood": "glad"}
+    copy = copy_of(bridge(related=[entry]))
+    assert copy.related == []
+    assert copy.extra["relatedWithoutUrl"] == [entry]
+
+
+def test_an_entry_with_nothing_but_an_amp_copy_is_known_by_it():
+    entry = {"title": "T", "ampUrl": "https://www.example.com/amp/a"}
+    assert [one.url for one in copy_of(bridge(related=[entry])).related] == ["https://example.com/amp/a"]
+
+
+def test_what_has_no_column_goes_to_extra():
+    document = bridge(
+        name="B",
+        locale="en-GB",
+        length="PT10M",
+        tags=["a"],
+        provider={"name": "Hill", "domain": "news.hillpost.com", "authors": [{"name": "Ann"}]},
+        images=[{"url": "https://e.com/1"}, {"url": "https://e.com/2", "alt": "A bridge"}, {"url": "https://e.com/1"}],
+    )
+    copy = copy_of(document)
+    assert copy.language == "en"
+    assert [one.url for one in copy.images] == ["https://e.com/1", "https://e.com/2"]
+    assert copy.extra == {
+        "name": "B",
+        "locale": "en-GB",
+        "tags": ["a"],
+        "provider": {"domain": "news.hillpost.com", "authors": [{"name": "Ann"}]},
+        "images": {"1": {"alt": "A bridge"}},
+    }
+
+
+def test_an_unknown_field_is_never_overwritten_by_ours():
+    copy = copy_of(bridge(relatedWithoutUrl="theirs", related=[{"title": "No address"}]))
+    assert copy.extra["relatedWithoutUrl"] == "theirs"
+    assert copy.extra["relatedWithoutUrl_"] == [{"title": "No address"}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "title", "extra"),
+    [
+        ({"title": "T", "name": "N"}, "T", {"name": "N"}),
+        ({"name": "N"}, "N", {}),
+        ({"title": " ", "name": "N"}, "N", {}),
+        ({"sponsor": {"name": "S &amp; Sons"}}, "S & Sons", {"sponsor": {"name": "S &amp; Sons"}}),
+        ({"sponsor": "S"}, None, {"sponsor": "S"}),
+        ({}, None, {}),
+    ],
+)
+def test_title_is_title_or_name_or_sponsor(fields, title, extra):
+    copy = copy_of(fields)
+    assert (copy.title, copy.extra) == (title, extra)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected", "rest"),
+    [
+        ({"name": "Hill", "domain": "WWW.HillPost.com"}, ("hillpost.com", "Hill"), {"domain": "WWW.HillPost.com"}),
+        ({"name": "Hill", "domain": "n/a"}, ("example.com", "Hill"), {"domain": "n/a"}),
+        ({"name": "Hill"}, ("example.com", "Hill"), None),
+        (None, ("example.com", None), None),
+    ],
+)
+def test_the_provider_is_the_stated_domain_else_that_of_the_url(stated, expected, rest):
+    copy = copy_of({"title": "T", "webUrl": "https://www.example.com/a", "provider": stated})
+    assert (copy.provider.domain, copy.provider.name) == expected
+    assert copy.extra.get("provider") == rest
+
+
+def test_a_provider_without_domain_and_url_keeps_its_name():
+    copy = copy_of({"title": "T", "provider": {"name": "Hill"}})
+    assert copy.provider is None
+    assert copy.extra == {"provider": {"name": "Hill"}}
+
+
+def test_times_become_utc():
+    copy = copy_of(bridge(publishedDateTime="2020-05-29T22:57:00+02:00"))
+    assert copy.published_at == datetime(2020, 5, 29, 20, 57, tzinfo=UTC)
+    assert copy.published_at.tzinfo is UTC
+
+
+def test_secured_is_no_part_of_the_content():
+    one, other = copy_of(bridge()), copy_of(bridge(secured="YQ==;Yg=="))
+    assert one.content_hash == other.content_hash
+    assert "c2VjcmV0" not in document_to_json(one)
+    assert changed_fields(one, other) == ["secured"]
+
+
+def test_the_order_of_fields_is_no_part_of_the_content():
+    document = bridge(length="PT1M", odd={"a": "1", "b": "2"})
+    turned = dict(reversed(document.items())) | {"odd": {"b": "2", "a": "1"}}
+    assert copy_of(document).content_hash == copy_of(turned).content_hash
+
+
+@pytest.mark.parametrize(
+    ("entries", "place"),
+    [
+        ([], None),
+        ([mention("https://b.example/2", quality="34")], None),
+        ([mention("https://b.example/2"), mention("https://b.example/3", quality="35")], 1),
+        ([mention("https://b.example/2"), {"title": "No URL", "quality": "35"}], -1),
+        ([mention("https://b.example/2"), mention("https://hillpost.com/news/article1.html", quality="35")], -1),
+        (
+            [
+                mention("https://b.example/2"),
+                mention("https://b.example/3"),
+                mention("https://b.example/2", quality="35"),
+            ],
+            0,
+        ),
+    ],
+)
+def test_the_entry_that_leads_is_known_by_its_place(entries, place):
+    assert copy_of(bridge(related=entries)).outranked_by == place
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({}, []),
+        ({"title": "Other"}, ["title"]),
+        ({"excerpt": "Other"}, ["excerpt"]),
+        ({"heat": "5", "published": "true"}, ["heat", "published"]),
+        ({"topics": ["Bridges"]}, ["topics"]),
+        ({"related": []}, ["related", "outrankedBy"]),
+        ({"quality": "61"}, ["quality", "outrankedBy"]),
+        ({"images": []}, ["images"]),
+        ({"webUrl": "https://hillpost.com/2"}, ["webUrl"]),
+        ({"originalUrl": "https://hillpost.com/2"}, ["originalUrl"]),
+        ({"publishedDateTime": "2020-05-29T22:58:00Z"}, ["publishedDateTime"]),
+        ({"length": "PT1M"}, ["length"]),
+        ({"tags": ["A"]}, ["extra.tags"]),
+        ({"type": "video"}, ["type"]),
+    ],
+)
+def test_changed_fields_speak_the_language_of_documents(change, names):
+    old, new = copy_of(bridge()), copy_of(bridge(**change))
+    assert changed_fields(old, new) == names
+    assert (old.content_hash != new.content_hash) == bool(names)
+
+
+def test_a_change_of_the_body_is_named():
+    assert changed_fields(copy_of(bridge()), copy_of(bridge(), body="Other.")) == ["body"]
+
+
+def test_editing_a_real_shape_round_trips():
+    copy = copy_of(bridge(length="PT1M", related=[mention("https://a.com/"), {"title": "No address"}]))
+    assert document_from_json(document_to_json(copy), copy.secured) == copy
+
+
+def test_the_content_hash_is_the_same_in_every_process():
+    copy = copy_of({"title": "T", "webUrl": canonicalise("https://example.com/a")}, body="")
+    assert copy.content_hash.hex() == "b1b43464c0bcc7b0399ef81c969cd0fa"

@@ -1,0 +1,37 @@
+"""The name of a provider among those that articles say."""
+
+import pytest
+
+from worker.enrichment.providers import MOST_NAMES, choose_name, other_names
+
+
+@pytest.mark.parametrize(
+    ("domain", "said", "name"),
+    [
+        ("harbour.example", {}, None),
+        ("harbour.example", {"Courier": 1}, "Courier"),
+        ("harbour.example", {"Courier": 4, "The Courier": 1}, "Courier"),
+        ("harbour.example", {"Courier": 3, "The Courier": 1}, None),
+        ("harbour.example", {"Courier": 3, "Courier News": 1, "CourierNews": 1}, "Courier"),
+        ("harbour.example", {"Tide": 2, "Tides of Ada": 2, "Olive": 2}, None),
+        ("hec.example", {"Harbour Evening Courier": 2, "hec.example": 3}, "Harbour Evening Courier"),
+        ("hec.example", {"Harbour Evening Courier": 2, "HEC": 1, "Olive": 9}, "HEC"),
+        ("hec.example", {"hec.example": 1}, "hec.example"),
+        ("hec.example", {"hec.example": 1, "Olive": 1}, "hec.example"),
+        ("harbour-courier.example", {"Courier": 2, "The Courier": 1}, "Courier"),
+        ("courier.example", {"The Courier": 1, "Courier A": 1}, "Courier A"),
+        ("msn.com", {"Sun on MSN": 5, "MSN News": 1}, "MSN News"),
+        ("msn.com", {"Harbour Courier on MSN": 5, "MSN": 1}, "MSN"),
+        ("pcgamer.com", {"pcgamer.com": 1, "PC Gamer": 3}, "PC Gamer"),
+        ("videos.example", {"Olive": 2, "Ada": 2, "Tarn": 2, "Marsh": 2}, None),
+        ("videos.example", {"Olive": 2, "Ada": 2, "Videos": 1, "Marsh": 2}, "Videos"),
+    ],
+)
+def test_the_name(domain, said, name):
+    assert choose_name(domain, said) == name
+    assert choose_name(domain, dict(reversed(said.items()))) == name
+
+
+def test_other_names_are_those_stated_then_those_said_most():
+    assert other_names("A", {"B": 1, "C": 3, "A": 9, "D": 1}, ["E", "B"]) == ["E", "B", "C", "D"]
+    assert len(other_names(None, {f"N{n}": 1 for n in range(500)}, [])) == MOST_NAMES

@@ -1,0 +1,151 @@
+"""The index against the cosine computed plainly."""
+
+from math import exp, log, sqrt
+from random import Random
+
+import numpy as np
+import pytest
+
+from worker.linking.features import features_of, features_of_all, names_of
+from worker.linking.frequencies import Frequencies
+from worker.linking.index import WINDOW_SECONDS, Index
+from worker.linking.segment import FADING_SECONDS
+
+_WORDS = [f"w{number}" for number in range(60)]
+_DAY = 86_400.0
+
+
+def _texts(random, count):
+    return {
+        number: (
+            " ".join(random.choices(_WORDS, k=4)),
+            " ".join(random.choices(_WORDS, k=8)),
+            random.uniform(0, 40) * _DAY,
+        )
+        for number in range(1, count + 1)
+    }
+
+
+def _add(index, texts, numbers):
+    features = features_of_all([texts[number][:2] for number in numbers])
+    index.add(numbers, [texts[number][2] for number in numbers], features)
+
+
+def _near(index, texts, numbers, floor):
+    features = features_of_all([texts[number][:2] for number in numbers])
+    times = [texts[number][2] for number in numbers]
+    return dict(zip(numbers, index.neighbours(numbers, times, features, floor=floor, most=1000), strict=True))
+
+
+def _plain(texts, weights, asked):
+    """Neighbours of one article by the definition."""
+
+    def vector(number):
+        features = features_of(*texts[number][:2])
+        return {b: weights[b] * c for b, c in zip(features.buckets.tolist(), features.counts.tolist(), strict=True)}
+
+    mine, found = vector(asked), {}
+    for number, (_, _, time) in texts.items():
+        theirs = vector(number)
+        dot = sum(weight * theirs.get(bucket, 0.0) for bucket, weight in mine.items())
+        norms = sqrt(sum(x * x for x in mine.values())) * sqrt(sum(x * x for x in theirs.values()))
+        apart = abs(time - texts[asked][2])
+        if number != asked and dot and apart <= WINDOW_SECONDS:
+            found[number] = dot / norms * exp(-apart / FADING_SECONDS)
+    return found
+
+
+@pytest.mark.parametrize("floor", [0.05, 0.4])
+@pytest.mark.parametrize("frequent", [0, 60, 10_000])
+def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch, floor, frequent):
+    monkeypatch.setattr("worker.linking.frequencies._LEAST_FREQUENT", frequent)
+    monkeypatch.setattr("worker.linking.index._SMALL", 16)
+    monkeypatch.setattr("worker.linking.index.MOST_ARTICLES", 128)
+    random = Random(1)
+    texts, index, frequencies = _texts(random, 300), Index(), Frequencies()
+    numbers = sorted(texts)
+    while numbers:
+        size = random.randint(1, 30)
+        _add(index, texts, numbers[:size])
+        numbers = numbers[size:]
+    frequencies.add(features_of_all([text[:2] for text in texts.values()]))
+    index.set_frequencies(frequencies)
+    for number in random.sample(sorted(texts), 150):
+        if random.random() < 0.5:
+            texts[number] = _texts(random, 1)[1]
+            _add(index, texts, [number])
+        else:
+            del texts[number]
+            index.remove([number])
+    assert len(index) == len(texts)
+    weights = frequencies.weights().astype(float).tolist()
+    for asked, found in _near(index, texts, random.sample(sorted(texts), 40), floor).items():
+        expected = {number: score for number, score in _plain(texts, weights, asked).items() if score >= floor}
+        assert dict(found) == pytest.approx(expected, abs=2e-6)
+
+
+def test_a_pair_has_one_score_whichever_of_the_two_is_asked():
+    texts, index, frequencies = _texts(Random(2), 100), Index(), Frequencies()
+    frequencies.add(features_of_all([text[:2] for text in texts.values()]))
+    index.set_frequencies(frequencies)
+    for number in texts:
+        _add(index, texts, [number])
+    found = {
+        (one, other): score for one, near in _near(index, texts, list(texts), 0.1).items() for other, score in near
+    }
+    assert len(found) > 50
+    assert all(found[b, a] == score for (a, b), score in found.items())
+
+
+def test_versions_are_told_of_those_that_are_there():
+    index = Index()
+    index.add([5, 3], [0.0, 0.0], features_of_all([("harbour ferry", None), ("old bridge", None)]), [50.0, 30.0])
+    index.add([3], [0.0], features_of("new bridge", None), [31.0])
+    index.remove([5])
+    assert index.versions_of([3, 4, 5]).tolist() == pytest.approx([31.0, float("nan"), float("nan")], nan_ok=True)
+
+
+def test_what_is_older_is_forgotten():
+    index = Index()
+    for number in range(401):
+        index.add([number], [number * _DAY], features_of(f"harbour ferry {number}", None))
+    index.forget_before(340 * _DAY)
+    assert len(index) == 61
+    [found] = index.neighbours([-1], [350 * _DAY], features_of("harbour ferry", None), floor=0.1, most=1000)
+    assert {number for number, _ in found} == set(range(340, 365))
+    assert index.time_of_newest(1) == 400 * _DAY
+    assert index.count_before(342 * _DAY) == 2
+
+
+def test_articles_without_words_are_like_none():
+    index = Index()
+    index.add([1, 2], [0.0, 0.0], features_of_all([("", None), ("…", "!")]))
+    assert len(index) == 0
+    assert index.neighbours([1], [0.0], features_of("", None), floor=0.0, most=9) == [[]]
+
+
+def test_frequencies_survive_a_dump():
+    frequencies = Frequencies()
+    frequencies.add(features_of_all([text[:2] for text in _texts(Random(3), 50).values()]))
+    again = Frequencies.load(frequencies.documents, frequencies.dump())
+    assert again.documents == 50
+    assert np.array_equal(again.counts, frequencies.counts)
+    assert np.array_equal(again.weights(), frequencies.weights())
+
+
+def test_what_is_rare_weighs_more_and_what_is_common_nothing():
+    frequencies = Frequencies()
+    for number in range(1000):
+        frequencies.add(features_of("city" if number % 2 else f"ferry{number % 50}", None))
+    bucket = {name: bucket for bucket, name in names_of("city ferry2 unseen", None).items()}
+    weights = frequencies.weights()
+    assert weights[bucket["city"]] == 0
+    assert weights[bucket["ferry2"]] == pytest.approx(sqrt(log(1100 / 20.5)), rel=1e-5)
+    assert weights[bucket["unseen"]] > weights[bucket["ferry2"]] > 0
+    assert weights[bucket["city ferry2"]] == pytest.approx(weights[bucket["unseen"]] / sqrt(2), rel=1e-5)
+
+
+def test_in_an_empty_store_function_words_weigh_nothing():
+    bucket = {name: bucket for bucket, name in names_of("the ferry", None).items()}
+    weights = Frequencies().weights()
+    assert weights[bucket["the"]] == 0 < weights[bucket["ferry"]]

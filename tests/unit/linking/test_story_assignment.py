@@ -1,0 +1,102 @@
+"""The first-article rule: against deciding everything from the beginning, and by hand."""
+
+from random import Random
+
+import pytest
+
+from worker.heat_rules import HeatRules
+from worker.linking.story_assignment import Member, Neighbour, Node, arrange, groups_of, heat_of, keep_ids, lead_of
+
+
+class Graph:
+    """Articles 0 to n, in that order of time, with links and the firsts that are stored."""
+
+    def __init__(self, count):
+        self.links = {one: {} for one in range(count)}
+        self.firsts = {one: one for one in range(count)}
+
+    def tie(self, one, other, score):
+        self.links[one][other] = self.links[other][one] = score
+
+    def part(self, one, other):
+        self.links[one].pop(other, None)
+        self.links[other].pop(one, None)
+
+    def look(self, ids):
+        return {
+            one: Node(one, self.order(one), self.firsts[one], [
+                Neighbour(other, score, self.order(other), self.firsts[other]) for other, score in self.links[one].items()
+            ])
+            for one in ids
+        }  # fmt: skip
+
+    @staticmethod
+    def order(one):
+        return one // 5, bytes([one % 5])
+
+    def update(self, touched):
+        self.firsts.update(arrange(touched, self.look))
+
+    def anew(self):
+        fresh = Graph(len(self.links))
+        fresh.links = self.links
+        return arrange(self.links, fresh.look)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_changed_alone_gives_what_all_anew_gives(seed):
+    random, graph = Random(seed), Graph(40)
+    for _ in range(120):
+        one, other = random.sample(range(40), 2)
+        if random.random() < 0.7:
+            graph.tie(one, other, random.choice((0.4, 0.5, 0.5, 0.9)))
+        else:
+            graph.part(one, other)
+        graph.update({one, other})
+    assert graph.firsts == graph.anew()
+
+
+def test_a_chain_does_not_make_a_giant():
+    graph = Graph(20)
+    for one in range(19):
+        graph.tie(one, one + 1, 0.5)
+    graph.update(range(20))
+    assert max(map(len, groups_of(graph.firsts).values())) == 2
+
+
+def test_an_article_joins_the_first_article_it_is_most_like_and_of_equals_the_earliest():
+    graph = Graph(4)
+    graph.tie(3, 0, 0.5)
+    graph.tie(3, 1, 0.6)
+    graph.tie(3, 2, 0.6)
+    graph.update(range(4))
+    assert graph.firsts == {0: 0, 1: 1, 2: 2, 3: 1}
+
+
+def test_a_story_that_splits_leaves_its_id_to_the_larger_part():
+    kept, ended = keep_ids({1: [1, 2, 3], 4: [4, 5]}, {1: 70, 2: 70, 3: 70, 4: 70, 5: 70})
+    assert kept == {1: 70}
+    assert ended == set()
+
+
+def test_stories_that_merge_go_on_as_the_larger_one():
+    kept, ended = keep_ids({1: [1, 2, 3, 4, 5]}, {1: 70, 2: 70, 3: 71, 4: 71, 5: 71})
+    assert kept == {1: 71}
+    assert ended == {70}
+
+
+def _member(id_, quality, time=0.0):
+    return Member(id_, quality, time, bytes([id_]))
+
+
+def test_the_lead_is_the_best_by_quality_then_the_earliest():
+    assert lead_of([_member(1, 40), _member(2, 61, 9.0), _member(3, 61, 5.0), _member(4, None)]).id == 3
+
+
+@pytest.mark.parametrize(("qualities", "heat"), [([34, 61, None], 101), ([49, 20], 49), ([50, 50], 70), ([None], 0)])
+def test_a_good_lead_earns_its_story_a_bonus_for_each_other_article(qualities, heat):
+    assert heat_of([_member(n, quality) for n, quality in enumerate(qualities)], HeatRules()) == heat
+
+
+def test_the_bonus_and_the_quality_that_earns_it_are_those_of_the_rules():
+    assert heat_of([_member(1, 45), _member(2, 30), _member(3, 20)], HeatRules(bonus=10, floor=40)) == 65

@@ -1,0 +1,87 @@
+"""What minutes of the tally come to."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from worker.activity.minute_counters import Minute
+from worker.monitoring.rates import drain_seconds, flow, pieces, top
+from worker.settings import INTERNAL_LANE
+
+
+def minute(at, added=None, **outcomes):
+    return Minute(
+        at,
+        outcomes=Counter({("documents", "crawler", name): count for name, count in outcomes.items()}),
+        added=added or {},
+    )
+
+
+def test_what_came_in_is_the_growth_of_the_counters():
+    before, last = minute(0, {"documents": 100, "bulk": 5}), minute(60, {"documents": 160, "bulk": 5}, stored=30)
+    found = flow([last], before, seconds=60)
+    assert (found.added, found.settled, found.rate) == (60, 30, 0.5)
+    assert flow([last], before, seconds=60, lane="bulk").added == 0
+
+
+def test_where_nobody_sampled_before_what_was_settled_came_in():
+    assert flow([minute(60, {"documents": 9}, stored=7)], None, seconds=60).added == 7
+
+
+def test_a_server_that_lost_its_data_added_nothing_rather_than_less():
+    assert flow([minute(60, {"documents": 3})], minute(0, {"documents": 900}), seconds=60).added == 0
+
+
+def test_replays_are_no_submissions():
+    last = minute(60, stored=1)
+    last.outcomes[INTERNAL_LANE, "crawler", "stored"] = 5
+    assert flow([last], None, seconds=60).settled == 1
+    assert flow([last], None, seconds=60, lane=INTERNAL_LANE).settled == 5
+
+
+def test_outcomes_are_told_by_source():
+    last = minute(60, stored=2, rejected=1)
+    last.outcomes["documents", "other", "stored"] = 4
+    last.codes["documents", "crawler", "no_title"] = 1
+    found = flow([last], None, seconds=60)
+    assert found.by_source == {"crawler": {"stored": 2, "rejected": 1}, "other": {"stored": 4}}
+    assert found.rejected == {("no_title", "crawler"): 1}
+
+
+@pytest.mark.parametrize(("backlog", "rate", "expected"), [(0, 0, 0.0), (100, 10, 10.0), (100, 0, None), (5, -1, None)])
+def test_time_to_drain(backlog, rate, expected):
+    assert drain_seconds(backlog, rate) == expected
+
+
+def test_the_most_frequent_causes_first_and_the_rest_in_sum():
+    counts = {("a", "x"): 1, ("b", "x"): 5, ("c", "y"): 1, ("d", "y"): 1}
+    assert list(top(counts, 2).items()) == [("b from x", 5), ("a from x", 1), ("others", 2)]
+    assert top({}, 2) == {}
+
+
+def test_the_backlog_is_reckoned_back_from_now():
+    minutes = [
+        minute(0, {"documents": 100}),
+        minute(60, {"documents": 160}, stored=20),
+        minute(120, {"documents": 160}, stored=30, rejected=5),
+    ]
+    found = pieces(minutes, width=1, count=2, backlog=5)
+    assert [(piece.at, piece.added, piece.settled, piece.backlog) for piece in found] == [
+        (60, 60, 20, 40),
+        (120, 0, 35, 5),
+    ]
+
+
+def test_pieces_end_now_and_replays_are_in_none():
+    minutes = [minute(n * 60, {"documents": 100 + n}, stored=1) for n in range(7)]
+    minutes[-1].outcomes[INTERNAL_LANE, "crawler", "stored"] = 5
+    found = pieces(minutes, width=3, count=10, backlog=0)
+    assert [(piece.at, piece.seconds, piece.settled) for piece in found] == [(0, 60, 1), (60, 180, 3), (240, 180, 3)]
+
+
+def test_where_nobody_sampled_nothing_came_and_a_lost_server_takes_nothing_away():
+    minutes = [minute(0, {"documents": 900}), minute(60), minute(120, {"documents": 3}, stored=2)]
+    found = pieces(minutes, width=1, count=2, backlog=0)
+    assert [(piece.added, piece.backlog) for piece in found] == [(0, 2), (0, 0)]

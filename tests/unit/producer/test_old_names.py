@@ -1,0 +1,22 @@
+"""Names of the client that the last release had still work, and warn."""
+
+import pytest
+
+from worker.intake import producer, producer_async
+from worker.producer.async_client import AsyncProducer
+from worker.producer.client import Producer
+
+
+def test_the_old_modules_pass_on_the_clients_and_warn():
+    with pytest.warns(DeprecationWarning, match="worker.producer.client"):
+        assert producer.Producer is Producer
+    with pytest.warns(DeprecationWarning, match="worker.producer.async_client"):
+        assert producer_async.AsyncProducer is AsyncProducer
+    with pytest.raises(AttributeError):
+        _ = producer.NoSuchName
+
+
+@pytest.mark.parametrize("client", [Producer, AsyncProducer])
+def test_the_old_name_of_the_time_limit_is_passed_on_and_warns(client):
+    with pytest.warns(DeprecationWarning, match="timeout="), pytest.raises(ValueError, match="timeout is between"):
+        client("redis://localhost", patience=1000)

@@ -1,0 +1,71 @@
+"""The names of keys are written in one module, and no lane can have the name of another key."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+import worker
+from worker.queue import keys
+from worker.settings import Settings
+
+SOURCE = Path(worker.__file__).parent
+# Settings are below `intake`: they name the internal lane, and what lanes must not begin with.
+ALLOWED = {SOURCE / "intake" / "keys.py", SOURCE / "settings.py"}
+
+
+def literals(tree):
+    """(line, text) of each string in code, parts of f-strings too; not of docstrings."""
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in prose:
+            yield node.lineno, node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+
+
+def names_a_key(text):
+    return text.startswith(("copydesk:", "once:", "replies:")) and not text.startswith("copydesk: ")
+
+
+def test_no_other_module_writes_the_name_of_a_key():
+    found = [
+        f"{path.relative_to(SOURCE)}:{line}: {text}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        if path not in ALLOWED
+        for line, text in literals(ast.parse(path.read_text("utf-8")))
+        if names_a_key(text)
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("code", ['KEY = "copydesk:x"', 'f"copydesk:x:{lane}"', 'client.get(b"once:a")'])
+def test_such_a_name_would_be_found(code):
+    assert any(names_a_key(text) for _, text in literals(ast.parse(f"x = {code.partition(' = ')[2] or code}")))
+
+
+def test_scripts_get_their_keys_as_arguments():
+    for path in (SOURCE / "intake" / "lua").glob("*.lua"):
+        assert "'copydesk:" not in path.read_text("utf-8"), path
+        assert '"copydesk:' not in path.read_text("utf-8"), path
+
+
+def names():
+    for name, value in vars(keys).items():
+        if isinstance(value, str) and name.isupper():
+            yield value
+        elif inspect.isfunction(value):
+            yield value(*("1" for _ in inspect.signature(value).parameters))
+
+
+def test_no_two_keys_have_one_name():
+    found = list(names())
+    assert len(found) > 20
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("name", sorted(names()))
+def test_a_lane_cannot_have_the_name_of_another_key(name):
+    with pytest.raises(ValueError, match="no usable name"):
+        Settings(lanes=name)

@@ -1,0 +1,28 @@
+"""What Celery and billiard say past the logging."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+from billiard import util
+
+from worker.runtime.broker import console_output
+from worker.settings import Settings
+from worker.telemetry import logs
+
+
+def test_a_pool_process_that_ends_is_told_in_the_form_of_all_lines(monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr(console_output.celery_worker, "safe_say", None)
+    handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
+    try:
+        logs.configure(form="json", stream=out)
+        console_output.as_log_lines(Settings())
+        util.error("Process %r exited with %r", "ForkPoolWorker-1", "exitcode 15")
+    finally:
+        logging.getLogger().handlers[:] = handlers
+        logging.getLogger().setLevel(level)
+    (told,) = [json.loads(line) for line in out.getvalue().splitlines() if "ForkPoolWorker" in line]
+    assert (told["level"], told["event"]) == ("error", "Process 'ForkPoolWorker-1' exited with 'exitcode 15'")

@@ -1,0 +1,32 @@
+"""A message that is off Celery's queue waits in the worker until Redis has it again."""
+
+import pytest
+import redis
+
+from tests.unit.producer.test_task_message import DOCUMENT, message
+from worker.runtime.broker import task_door
+from worker.settings import INTERNAL_LANE, Settings
+
+
+def test_what_cannot_be_placed_is_placed_later_and_once(redis_client):
+    assert task_door.take(message([DOCUMENT]), Settings()) is None
+    assert task_door.take(b"garbage", Settings()) is None
+    with pytest.raises(redis.ConnectionError):
+        task_door.place(redis.Redis(unix_socket_path="/nowhere.sock"))
+    redis_client.set("documents", "no stream")
+    task_door.place(redis_client)
+    assert task_door.has_waiting()
+    redis_client.delete("documents")
+    task_door.place(redis_client)
+    assert not task_door.has_waiting()
+    assert [fields for _, fields in redis_client.xrange("documents")] == [{b"raw": DOCUMENT.encode()}]
+    ((_, kept),) = redis_client.xrange(INTERNAL_LANE)
+    assert (kept[b"raw"], kept[b"source"]) == (b"garbage", b"documents")
+
+
+def test_a_lane_that_fixes_its_source_fixes_that_of_what_is_kept(redis_client):
+    config = Settings(lanes="agency=1@reuters")
+    task_door.take(message([], {"raww": DOCUMENT, "source": "other"}), config)
+    task_door.place(redis_client)
+    ((_, kept),) = redis_client.xrange(INTERNAL_LANE)
+    assert kept[b"source"] == b"reuters"

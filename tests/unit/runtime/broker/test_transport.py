@@ -1,0 +1,77 @@
+"""What lies on Celery's list is checked before kombu stumbles over it."""
+
+import base64
+import json
+import time
+
+import kombu.transport
+import pytest
+from kombu import Connection, Exchange, Queue
+
+from worker.runtime.broker.transport import Channel, Transport, _fault
+
+TASK = {
+    "body": base64.b64encode(b'[["documents", ["1-1"]], {}, {}]').decode(),
+    "content-type": "application/json",
+    "content-encoding": "utf-8",
+    "headers": {"task": "copydesk.ingest", "id": "1"},
+    "properties": {"delivery_tag": "t", "delivery_info": {"routing_key": "copydesk"}, "body_encoding": "base64"},
+}
+
+
+def test_a_task_is_let_through():
+    assert _fault(TASK) is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None, 5, [], "text", {}, {"a": 1},
+        {**TASK, "properties": None},
+        {**TASK, "properties": {**TASK["properties"], "delivery_tag": None}},
+        {**TASK, "properties": {**TASK["properties"], "delivery_info": []}},
+        {**TASK, "properties": {**TASK["properties"], "body_encoding": "zip"}},
+        {**TASK, "body": None},
+        {**TASK, "body": "!!!"},
+        {**TASK, "headers": [1]},
+    ],
+)  # fmt: skip
+def test_anything_else_is_named(message):
+    assert _fault(message)
+
+
+def test_a_control_message_needs_no_task():
+    assert _fault({**TASK, "headers": {}}) is None
+
+
+def test_a_subscription_that_stays_silent_does_not_hold_the_main_process(redis_client):
+    with redis_client.pubsub() as subscription:
+        subscription.subscribe("copydesk.pidbox")
+        assert subscription.parse_response()[0] == b"subscribe"
+        started = time.monotonic()
+        assert Channel._receive_one(object.__new__(Channel), subscription) is None
+        assert time.monotonic() - started < 5
+
+
+def test_what_nobody_acknowledged_is_put_back_in_a_few_round_trips_and_without_garbage(
+    valkey, redis_client, monkeypatch
+):
+    # What a scheme means kombu keeps from its first use in this process, whatever it is told later.
+    monkeypatch.setitem(kombu.transport._transport_cache, "redis", Transport)
+    known = {**TASK["properties"], "delivery_info": {"exchange": "copydesk", "routing_key": "copydesk"}}
+    for number in range(300):
+        redis_client.rpush("copydesk", json.dumps({**TASK, "properties": {**known, "delivery_tag": str(number)}}))
+    with Connection(valkey.url.replace("unix://", "redis+socket://", 1)) as connection:
+        channel = connection.channel()
+        Queue("copydesk", Exchange("copydesk"), "copydesk")(channel).declare()
+        for _ in range(300):
+            channel.basic_get("copydesk")
+        assert redis_client.hlen("unacked") == 300
+        channel.basic_ack("7")
+        redis_client.hset("unacked", "8", "garbage")
+        before = redis_client.info("stats")["total_commands_processed"]
+        channel.qos.restore_unacked_once()
+        assert redis_client.info("stats")["total_commands_processed"] - before < 300 + 30
+    tags = [json.loads(message)["properties"]["delivery_tag"] for message in redis_client.lrange("copydesk", 0, -1)]
+    assert sorted(map(int, tags)) == [number for number in range(300) if number not in (7, 8)]
+    assert not redis_client.exists("unacked", "unacked_index")

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from worker.runtime.dispatch.schedule import BatchDelay, PollInterval, lane_quotas
+from worker.settings import Lane
+
+LANES = (Lane("documents", 4), Lane("bulk", 1), Lane("urgent", 8))
+
+
+@pytest.mark.parametrize(
+    ("busy", "expected"),
+    [
+        (set(), {"documents": 1000, "bulk": 1000, "urgent": 1000}),
+        ({"bulk"}, {"documents": 800, "bulk": 1000, "urgent": 800}),
+        ({"documents", "bulk"}, {"documents": 800, "bulk": 200, "urgent": 600}),
+        ({"documents", "bulk", "urgent"}, {"documents": 300, "bulk": 100, "urgent": 600}),
+    ],
+)
+def test_what_is_under_way_is_divided_by_weight_among_those_that_wait(busy, expected):
+    assert lane_quotas(LANES, busy, 1000, 100) == expected
+
+
+def test_every_lane_may_have_a_batch_under_way_but_no_more_than_the_cap():
+    assert lane_quotas(LANES, {"documents", "bulk", "urgent"}, 100, 100)["bulk"] == 100
+    assert set(lane_quotas(LANES, {"documents"}, 30, 100).values()) == {30}
+
+
+def test_a_small_batch_is_followed_by_another_only_after_a_while():
+    now, behind = 100.0, False
+    patience = BatchDelay(clock=lambda: now)
+
+    def wait_for(lane="documents"):
+        return patience.wait_for(lane, lambda: behind)
+
+    assert wait_for() == ""
+    patience.sent_small("documents")
+    assert (wait_for(), wait_for("another")) == ("half", "")
+    behind = True
+    assert wait_for() == "full"
+    now = 105.0
+    assert wait_for() == ""
+
+
+def test_the_next_document_is_looked_for_soon_after_the_last_and_less_often_later():
+    now = 100.0
+    pace = PollInterval(0.003, clock=lambda: now)
+    assert pace.wait(1, is_behind=False) == 0.003
+    now += 9
+    assert pace.wait(0, is_behind=False) == 0.003
+    now += 2
+    waits = [pace.wait(0, is_behind=False) for _ in range(10)]
+    assert waits == sorted(waits)
+    assert waits[-1] == 0.01
+    assert pace.wait(1, is_behind=True) == pace.wait(0, is_behind=True) == 0.03
+    assert pace.wait(0, is_behind=False) == 0.003

@@ -1,0 +1,109 @@
+"""An outage is said once a minute; the store is probed with growing waits, and a relapse is the same outage."""
+
+from __future__ import annotations
+
+import pytest
+import structlog
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
+
+from worker.runtime.supervision import outage
+from worker.runtime.supervision.outage import Outage, StoreWatch
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+    def run(self, seconds, step=0.1):
+        for _ in range(round(seconds / step)):
+            self.now += step
+            yield
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    found = []
+    monkeypatch.setattr(
+        outage, "log", structlog.wrap_logger(None, processors=[lambda _, __, event: found.append(event) or _drop()])
+    )
+    return found
+
+
+def _drop():
+    raise structlog.DropEvent
+
+
+def test_an_hour_is_sixty_lines_and_one_when_it_is_over(lines):
+    clock = Clock()
+    away = Outage("The store", clock=clock)
+    for _ in clock.run(3600, step=1):
+        away.record_failure("no route\nto host", waiting=lambda: 7)
+    assert 59 <= len(lines) <= 61
+    assert (lines[0]["error"], lines[0]["documents"]) == ("no route to host", 7)
+    assert away.is_active
+    assert "no route to host" in away.reason
+    lines.clear()
+    away.record_recovery()
+    away.record_recovery()
+    assert [line["event"] for line in lines] == ["The store can be used again"]
+    assert (away.is_active, away.reason) == (False, "")
+
+
+@pytest.fixture
+def store(monkeypatch):
+    """A store that works while `store["works"]`, and counts how often it was asked."""
+    state = {"works": False, "asked": 0}
+
+    def probe(_engine):
+        state["asked"] += 1
+        if not state["works"]:
+            raise OperationalError("", {}, Exception("down"))
+
+    monkeypatch.setattr(outage, "probe", probe)
+    return state
+
+
+def test_it_is_probed_ever_more_seldom_and_goes_on_within_seconds(store, lines):
+    clock = Clock()
+    watch = StoreWatch(create_engine("sqlite://"), clock=clock)
+    watch.failed("down")
+    for _ in clock.run(3600):
+        watch.look()
+    assert watch.waits
+    assert 600 < store["asked"] < 800
+    store["works"] = True
+    for _ in clock.run(5.1):
+        watch.look()
+    assert not watch.waits
+
+
+def test_a_relapse_on_trial_is_the_same_outage(store, lines):
+    store["works"] = True
+    clock = Clock()
+    watch = StoreWatch(create_engine("sqlite://"), clock=clock)
+    for _ in range(5):
+        watch.failed("disk full", at=clock.now)
+        while watch.waits:
+            clock.now += 0.1
+            watch.look()
+        clock.now += 0.1
+    assert len(lines) == 1, "it is not said to be over in between"
+    for _ in clock.run(10.1):
+        watch.look()
+    assert [line["event"] for line in lines][1:] == ["The store can be used again"]
+    watch.failed("down", at=clock.now)
+    assert len(lines) == 3, "the next one is another"
+
+
+def test_what_began_before_the_store_came_back_is_no_relapse(store, lines):
+    store["works"] = True
+    clock = Clock()
+    watch = StoreWatch(create_engine("sqlite://"), clock=clock)
+    watch.failed("down", at=clock.now)
+    clock.now += 1
+    watch.look()
+    watch.failed("down", at=clock.now - 0.5)
+    assert not watch.waits

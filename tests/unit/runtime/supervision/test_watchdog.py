@@ -1,0 +1,56 @@
+"""What the watchdog makes of what it sees."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.runtime.supervision.watchdog import Remedy, Seen, Watchdog
+
+
+def seen(now, **more):
+    well = {
+        "dispatcher_alive": True,
+        "dispatcher_step": now,
+        "loop_turn": now,
+        "consuming": True,
+        "queued": 0,
+        "received": 0,
+        "busy": 0,
+    }
+    return Seen(now=now, **{**well, **more})
+
+
+def run(dog, seconds, **more):
+    """The remedies of so many seconds, a beat every two."""
+    return [found[0] for now in range(0, seconds, 2) if (found := dog.decide(seen(float(now), **more)))]
+
+
+@pytest.mark.parametrize("fine", [
+    {}, {"queued": 400, "busy": 2}, {"consuming": False, "queued": 9}, {"consuming": False, "loop_turn": -100.0},
+], ids=["nothing to do", "busy", "paused or a server away", "reconnecting"])  # fmt: skip
+def test_it_lets_be_what_is_well(fine):
+    assert run(Watchdog(30), 600, **fine) == []
+
+
+def test_claim_checks_that_nobody_takes_restart_the_consumer():
+    assert run(Watchdog(30), 40, queued=3) == [Remedy.CONSUMER]
+
+
+def test_taking_them_is_progress():
+    dog = Watchdog(30)
+    assert [dog.decide(seen(float(now), queued=3, received=now)) for now in range(0, 600, 2)] == [None] * 300
+
+
+def test_a_dispatcher_that_ended_or_hangs_is_replaced():
+    assert Watchdog(30).decide(seen(0.0, dispatcher_alive=False))[0] is Remedy.DISPATCHER
+    assert Watchdog(30).decide(seen(31.0, dispatcher_step=0.0))[0] is Remedy.DISPATCHER
+
+
+def test_an_event_loop_that_hangs_ends_the_process():
+    assert Watchdog(30).decide(seen(31.0, loop_turn=0.0))[0] is Remedy.PROCESS
+
+
+def test_what_does_not_help_twice_ends_the_process():
+    dog = Watchdog(30)
+    found = [dog.decide(seen(float(now), dispatcher_alive=False))[0] for now in (0, 100, 200, 900)]
+    assert found == [Remedy.DISPATCHER, Remedy.DISPATCHER, Remedy.PROCESS, Remedy.DISPATCHER]

@@ -1,0 +1,61 @@
+"""While few documents come each is told; while many come, only what was rejected."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from structlog.testing import capture_logs
+
+from schemas.problem import problem
+from schemas.receipt import Outcome
+from worker.documents.limits import Limits
+from worker.pipeline import Batch
+from worker.runtime import batch_logging
+from worker.store.decide.batch_item import BatchItem
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """`told(outcome, count)`: the lines of a batch of so many."""
+    monkeypatch.setattr(batch_logging, "_rate_gate", batch_logging.RateGate(most=10))
+
+    def lines(outcome, count):
+        problems = (problem("no_title"),) if outcome is Outcome.REJECTED else ()
+        versions = [
+            BatchItem("documents", f"{n}-0", "r", "s", datetime.now(UTC), outcome=outcome, problems=problems)
+            for n in range(count)
+        ]
+        with capture_logs() as captured:
+            batch_logging.log_batch(Batch("documents", None, "host:1", 3, Limits()), versions)
+        return [(line["log_level"], line["event"]) for line in captured if line["log_level"] != "debug"]
+
+    return lines
+
+
+def test_few_documents_are_told_one_by_one(told):
+    assert told(Outcome.STORED, 2) == [("info", "Document stored")] * 2 + [("info", "Batch done")]
+
+
+def test_many_documents_are_told_by_the_summary(told):
+    assert told(Outcome.STORED, 11) == []
+
+
+def test_many_in_small_batches_are_many(told):
+    lines = [line for _ in range(30) for line in told(Outcome.STORED, 1)]
+    assert lines.count(("info", "Document stored")) == 10
+
+
+def test_what_is_rejected_is_always_told(told):
+    told(Outcome.STORED, 11)
+    assert told(Outcome.REJECTED, 1) == [("warning", "Document rejected")]
+
+
+def test_after_a_quiet_minute_they_are_told_again():
+    now = 0.0
+    few = batch_logging.RateGate(most=10, clock=lambda: now)
+    assert not few(100)
+    now = 59
+    assert not few(1)
+    now = 120
+    assert few(1)

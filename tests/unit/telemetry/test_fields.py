@@ -1,0 +1,28 @@
+"""What the code logs is what the tables list: no field, no area without its meaning."""
+
+from tests.support.log_calls import calls
+from worker.telemetry.logs import AREAS, FIELDS
+
+
+def test_every_field_that_is_logged_is_described():
+    found = {name for call in calls() for name in call.fields}
+    assert found, "the scan finds the calls"
+    assert found - {"exc_info"} <= set(FIELDS), f"add these to FIELDS: {sorted(found - set(FIELDS))}"
+
+
+def test_every_area_is_described():
+    found = {call.area for call in calls()}
+    assert found <= set(AREAS), f"add these to AREAS: {sorted(found - set(AREAS))}"
+
+
+def test_every_alarm_is_a_fixed_sentence():
+    """So that it can be searched for, and the runbook can have a heading for it."""
+    loose = [
+        f"{call.path}:{call.line}" for call in calls() if call.event is None and call.level in ("warning", "error")
+    ]
+    assert loose == []
+
+
+def test_the_scan_sees_a_call():
+    (call,) = calls("log = get_logger('ingest')\nlog.warning('It failed', lane=1)\n")
+    assert (call.area, call.level, call.event, call.fields) == ("ingest", "warning", "It failed", ("lane",))

@@ -1,0 +1,151 @@
+"""Who is at work: each worker's main process says so every two seconds, in a Redis hash that expires by itself.
+
+`status`, `tail`, `health` and metrics read it: no broadcast, no waiting for answers, and who is silent is not there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from worker.queue import keys
+
+HEARTBEAT_SECONDS = 2.0
+SILENT_SECONDS = 10
+"""Who has not been heard of for so long is not at work: five beats."""
+MISSED_SECONDS = 600
+"""Who fell silent without taking leave is missed for so long."""
+
+_MOST_WORKERS = 1000
+
+# `allow-oom`: who makes room in a server that is full must not fall silent.
+_HEARTBEAT = """#!lua flags=allow-oom
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolProcess:
+    """A pool process and what it does; `lane` is None while it waits. `since`: seconds since 1970."""
+
+    pid: int
+    lane: str | None = None
+    documents: int = 0
+    since: float | None = None
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """What a worker says of itself. Times are seconds since 1970."""
+
+    name: str
+    """host:pid of its main process, which no two have."""
+    host: str
+    pid: int
+    version: str
+    started: float
+    lanes: tuple[str, ...]
+    concurrency: int
+    state: str = "starting"
+    """starting, consuming, paused, waiting-for-store, waiting-for-redis, full, stuck or stopping."""
+    since: float = 0.0
+    reason: str = ""
+    """A sentence where the state is not `consuming`."""
+    last_progress: float | None = None
+    """When it last handed documents out or found that there are none."""
+    pool: tuple[PoolProcess, ...] = field(default=())
+    beat: float = 0.0
+    """When it said this."""
+
+    @property
+    def is_consuming(self) -> bool:
+        return self.state == "consuming"
+
+
+def send(client: redis.Redis, worker: WorkerState, pipe: Any = None) -> None:
+    """Say that `worker` is there; as part of `pipe` where one is given. Raises redis.RedisError."""
+    now = worker.beat = time.time()
+    key = keys.worker(worker.name)
+    with client.pipeline(transaction=False) if pipe is None else _Borrowed(pipe) as chain:
+        flat = [part for pair in _to_hash(worker).items() for part in pair]
+        chain.eval(_HEARTBEAT, 2, key, keys.WORKERS, SILENT_SECONDS, worker.name, now, now - MISSED_SECONDS, *flat)
+        if pipe is None:
+            chain.execute()
+
+
+def leave(client: redis.Redis, name: str) -> None:
+    """A worker that stops says so, instead of falling silent. Raises redis.RedisError."""
+    with client.pipeline(transaction=False) as pipe:
+        pipe.delete(keys.worker(name))
+        pipe.zrem(keys.WORKERS, name)
+        pipe.execute()
+
+
+def workers(client: redis.Redis) -> list[WorkerState]:
+    """Those at work, by name, in two round trips. Raises redis.RedisError."""
+    index: Any = client.zrange(keys.WORKERS, 0, _MOST_WORKERS - 1)
+    names = sorted(name.decode("utf-8", "replace") for name in index)
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.hgetall(keys.worker(name))
+        found = pipe.execute()
+    return [_from_hash(fields) for fields in found if fields]
+
+
+def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str, float]]:
+    """(name, seconds since it was last heard of) of those that fell silent without taking leave. Raises redis.RedisError.
+
+    One whose host has started another since is not missed: it died, and was followed.
+    """
+    index: Any = client.zrange(keys.WORKERS, 0, _MOST_WORKERS - 1, withscores=True)
+    there, now = {worker.name for worker in alive}, time.time()
+    found = []
+    for raw, last in index:
+        name = raw.decode("utf-8", "replace")
+        host = name.rpartition(":")[0]
+        followed = any(worker.host == host and worker.started > last for worker in alive)
+        if name not in there and not followed and SILENT_SECONDS < now - last < MISSED_SECONDS:
+            found.append((name, round(now - last, 1)))
+    return sorted(found)
+
+
+class _Borrowed:
+    """A pipeline that somebody else executes."""
+
+    def __init__(self, pipe: Any) -> None:
+        self._pipe = pipe
+
+    def __enter__(self) -> Any:
+        return self._pipe
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+def _to_hash(worker: WorkerState) -> dict[Any, Any]:
+    return {
+        "name": worker.name, "host": worker.host, "pid": worker.pid, "version": worker.version, "started": worker.started,
+        "lanes": json.dumps(worker.lanes), "concurrency": worker.concurrency, "state": worker.state, "since": worker.since,
+        "reason": worker.reason, "last_progress": worker.last_progress or "", "beat": worker.beat,
+        "pool": json.dumps([[p.pid, p.lane, p.documents, p.since] for p in worker.pool]),
+    }  # fmt: skip
+
+
+def _from_hash(fields: dict[bytes, bytes]) -> WorkerState:
+    text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
+    pool: Sequence[Sequence[Any]] = json.loads(text.get("pool", "[]"))
+    return WorkerState(
+        name=text["name"], host=text["host"], pid=int(text["pid"]), version=text["version"],
+        started=float(text["started"]), lanes=tuple(json.loads(text["lanes"])), concurrency=int(text["concurrency"]),
+        state=text["state"], since=float(text["since"]), reason=text["reason"],
+        last_progress=float(text["last_progress"]) if text["last_progress"] else None,
+        pool=tuple(PoolProcess(*process) for process in pool), beat=float(text["beat"]),
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""The servers of this folder, as commands find them: those that read start nothing, those that write may."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from worker.errors import CopydeskError, Exit
+from worker.queue.connection import connect
+from worker.runtime.embedded.ownership import is_stopped, owner_of, valkey_of
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_ELSEWHERE = "Go to the folder in which copydesk up or ingest was started, or set COPYDESK_DATA_DIR to its .copydesk."
+_ANSWER_SECONDS = 1.2
+"""An embedded Valkey that takes longer is reported: a command that reads says within 3 seconds what is wrong."""
+
+
+class NoDesk(CopydeskError):
+    """Raised when the embedded servers were never started here; the message says where to look."""
+
+    exit_code = Exit.UNREACHABLE
+
+
+def why_no_answer(config: Settings, error: Exception | None = None) -> list[str]:
+    """Why the embedded Valkey does not answer, and what to do."""
+    folder = config.data_dir.absolute()
+    if not folder.exists():
+        return [
+            f"there is no desk here: {folder} does not exist, and COPYDESK_REDIS_URL is not set.",
+            f"{_ELSEWHERE} To start one here: copydesk up",
+        ]
+    valkey, owner = valkey_of(folder), owner_of(folder)
+    if valkey is not None:
+        pid = valkey.pid or "unknown"
+        if isinstance(error, redis.BusyLoadingError):
+            return [f"Valkey is running and still loads its file (pid {pid}).", "Try again in some seconds."]
+        why = "it was stopped by a signal" if valkey.pid and is_stopped(valkey.pid) else "its disk may be slow"
+        return [
+            f"Valkey is running but not answering (pid {pid}): {why}.",
+            f"It belongs to {owner}." if owner else "Its owner was killed: copydesk up takes over.",
+            f"To let it go on: kill -CONT {pid}. Its log: {folder / 'valkey' / 'valkey.log'}",
+        ]
+    if owner is not None:
+        return [f"{owner} is running in {folder}, and its Valkey is being started.", "Try again in some seconds."]
+    return [f"nothing runs in {folder}.", "Start it with: copydesk up"]
+
+
+def require_desk(config: Settings) -> None:
+    """Raises NoDesk where nothing is configured and nothing was ever started."""
+    if config.redis_url is None and config.database_url is None:
+        require_folder(config)
+
+
+def require_folder(config: Settings) -> None:
+    """Raises NoDesk where the embedded servers were never started."""
+    if not config.data_dir.exists():
+        raise NoDesk("\n          ".join(why_no_answer(config)))
+
+
+def reader(config: Settings, **options: Any) -> redis.Redis:
+    """A client for a command that only reads. It starts nothing; an embedded Valkey must answer within 3 seconds.
+
+    Raises NoDesk, or redis.RedisError when the embedded Valkey does not answer.
+    """
+    if config.redis_url is not None:
+        return connect(config.redis, **options)
+    require_folder(config)
+    with quick_client(config) as probe:
+        probe.ping()
+    return connect(config.redis, **{"retries": 0, "socket_timeout": 2.0, **options})
+
+
+def quick_client(config: Settings) -> redis.Redis:
+    """A client of the embedded Valkey that gives up at once."""
+    return connect(config.redis, retries=0, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS)
+
+
+@contextlib.contextmanager
+def writer(config: Settings) -> Iterator[redis.Redis]:
+    """A client for a command that writes. Where no process owns the embedded Valkey, this one does as long as it runs.
+
+    Raises NoDesk where nothing was ever started, and what SharedValkey raises.
+    """
+    with contextlib.ExitStack() as stack:
+        if config.redis_url is None:
+            # With SQLAlchemy a third of a second of processor time, which commands that only read do without.
+            from worker.runtime.embedded.shared import SharedValkey
+            from worker.telemetry import logs
+
+            require_folder(config)
+            logs.configure_for(config, level="warning")
+            stack.enter_context(SharedValkey(config))
+        yield stack.enter_context(connect(config.redis))
+
+
+def open_store(config: Settings, *, lean: bool = False) -> Engine:
+    """An engine for a store that is there. Raises NoDesk where SQLite would make an empty file of it."""
+    from worker.store.engine import make_engine  # SQLAlchemy: after Redis has answered, see `reader`
+
+    if config.database_url is None and not (config.data_dir / "copydesk.db").exists():
+        require_desk(config)
+        raise NoDesk(
+            f"there is no store in {config.data_dir.absolute()}, and COPYDESK_DATABASE_URL is not set.\n          {_ELSEWHERE}"
+        )
+    return make_engine(config, pooled=False, small_cache=lean)

@@ -1,0 +1,80 @@
+"""Actions on many dead letters, done beside the pages: a dry run or a replay that can be watched and stopped."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from worker.dead_letters.dry_run import DryRun
+from worker.errors import CopydeskError
+from worker.store.dead_letters import Filter
+from worker.store.engine import driver_error
+from worker.telemetry.logs import get_logger, mask
+
+log = get_logger("console")
+
+_MAX_JOBS = 50
+_MAX_RUNNING = 2
+
+Doing = Literal["try", "replay"]
+
+
+class Busy(CopydeskError):
+    """Raised when as many jobs run as may."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One action. `total`: how many it is about; `error`: why it ended early."""
+
+    id: str
+    doing: Doing
+    wanted: Filter
+    total: int
+    progress: DryRun = field(default_factory=DryRun)
+    state: Literal["running", "done", "stopped", "failed"] = "running"
+    error: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class Jobs:
+    """The jobs of this process; the newest fifty are remembered."""
+
+    def __init__(self) -> None:
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def start(self, doing: Doing, wanted: Filter, total: int, steps: Iterator[DryRun]) -> Job:
+        """Begin. Raises Busy."""
+        with self._lock:
+            if sum(job.state == "running" for job in self._jobs.values()) >= _MAX_RUNNING:
+                raise Busy("Two such actions are under way; wait for one to end.")
+            job = Job(secrets.token_urlsafe(9), doing, wanted, total)
+            self._jobs[job.id] = job
+            while len(self._jobs) > _MAX_JOBS:
+                self._jobs.popitem(last=False)
+        threading.Thread(target=self._run, args=(job, steps), daemon=True).start()
+        return job
+
+    def find(self, id_: str) -> Job | None:
+        """The job of an id, as long as it is remembered."""
+        with self._lock:
+            return self._jobs.get(id_)
+
+    def _run(self, job: Job, steps: Iterator[DryRun]) -> None:
+        try:
+            for progress in steps:
+                job.progress = progress
+                if job.stop.is_set():
+                    job.state = "stopped"
+                    return
+        except Exception as error:  # noqa: BLE001  the page says why it ended, whatever it was
+            job.error = mask(str(driver_error(error))).strip()
+            job.state = "failed"
+            log.warning("An action on dead letters ended early", action=job.doing, error=job.error)
+            return
+        job.state = "done"

@@ -1,0 +1,100 @@
+"""What all pages share: the configuration, the servers, figures that are kept, and who is logged in."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import redis
+from sqlalchemy import Engine
+
+from worker.activity.outcome_feed import OutcomeRecord, after, recent
+from worker.console.background_jobs import Jobs
+from worker.console.refreshing_cache import RefreshingCache
+from worker.console.sessions import Sessions
+from worker.documents.limits import Limits
+from worker.monitoring.rejection_stats import Producer, producers
+from worker.monitoring.snapshot import of_store
+from worker.monitoring.snapshot_poller import SnapshotPoller
+from worker.queue.connection import connect
+from worker.settings import Settings
+from worker.store.engine import make_engine
+
+_TAIL = 5000
+_CONNECTIONS = 40
+"""To the store at once: two for each page that reads it, and those that count. Were there fewer, a few pages that wait for a
+locked table would hold up all others. They are opened while they are needed; two are kept."""
+SPANS = (24, 24 * 7)
+"""Hours that the page of sources can look back."""
+
+
+class ConsoleContext:
+    """Nothing is connected before it is asked, and nothing is started: a server that is away is told.
+
+    `patience`: seconds for which a page waits for a newer figure; then it shows the one of before, or that it is counted.
+    """
+
+    def __init__(
+        self,
+        config: Settings,
+        *,
+        token: str | None = None,
+        client: redis.Redis | None = None,
+        engine: Engine | None = None,
+        timeout: float = 0.05,
+    ) -> None:
+        self.config = config
+        self._timeout = timeout
+        self.client = client or connect(config.redis, retries=0)
+        self.engine = engine or make_engine(config, overflow=_CONNECTIONS - 2)
+        self.sessions = Sessions(token)
+        self.jobs = Jobs()
+        self.limits = Limits(max_bytes=config.max_document_bytes)
+        self.poller = SnapshotPoller(config, self.client, self.engine)
+        self.at_redis: RefreshingCache[dict[str, Any]] = RefreshingCache(
+            self.poller.at_redis, seconds=1.0, timeout=timeout
+        )
+        self.at_store: RefreshingCache[dict[str, Any]] = RefreshingCache(
+            lambda: of_store(self.engine), seconds=20.0, timeout=timeout
+        )
+        self.sources = {hours: self._producers(hours) for hours in SPANS}
+
+    def _producers(self, hours: int) -> RefreshingCache[list[Producer]]:
+        return RefreshingCache(lambda: producers(self.engine, hours=hours), seconds=30.0, timeout=self._timeout)
+
+    @cached_property
+    def tail(self) -> Tail:
+        return Tail(self.client)
+
+    def warm(self) -> None:
+        """Begin to count what the first page shows, in threads of their own."""
+        self.at_redis.begin()
+        self.at_store.begin()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.client.close()
+        self.engine.dispose()
+
+
+class Tail:
+    """The newest documents of the feed, read on from where they were read last."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._records: deque[OutcomeRecord] = deque(maxlen=_TAIL)
+        self._place: str | None = None
+
+    def poll(self) -> Iterable[OutcomeRecord]:
+        """The last 5,000 outcomes, the newest first. Raises redis.RedisError."""
+        with self._lock:
+            if self._place is None:
+                found, self._place = recent(self._client, _TAIL)
+            else:
+                found, self._place = after(self._client, self._place)
+            self._records.extend(found)
+            return list(reversed(self._records))

@@ -1,0 +1,19 @@
+"""One article with its versions, links, images and story."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from worker.console.context import ConsoleContext
+from worker.console.rendering import render
+from worker.console.request_context import HttpError, RequestContext
+from worker.queries.articles import article
+
+
+def page(console: ConsoleContext, context: RequestContext) -> Response:
+    """The page of an article's number."""
+    with console.engine.connect() as connection:
+        found = article(connection, context.number("number"))
+    if found is None:
+        raise HttpError(404, "There is no article of that number.")
+    return render(context, "article.html", found)

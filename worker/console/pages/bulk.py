@@ -1,0 +1,80 @@
+"""Actions on all dead letters of a cause: a dry run first, then a replay of those that would pass; or discarding them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.responses import Response
+
+from worker.console.background_jobs import Busy, Job
+from worker.console.context import ConsoleContext
+from worker.console.pages.dead_letters import filters, wanted_of
+from worker.console.pages.login import who
+from worker.console.rendering import away, path, render
+from worker.console.request_context import HttpError, RequestContext
+from worker.dead_letters import bulk_actions
+from worker.store import dead_letters
+
+_MOST_DISCARDED = 5000
+"""In one request; a transaction each."""
+
+
+def start(console: ConsoleContext, context: RequestContext) -> Response:
+    """Begin a dry run, or a replay of what a finished dry run was about."""
+    before = console.jobs.find(context.form_value("job"))
+    if before is not None:
+        if before.state != "done" or before.doing != "try":
+            raise HttpError(409, "That dry run has not come to its end.")
+        wanted, client = before.wanted, console.client
+    else:
+        wanted, client = wanted_of(filters(context, sent=True)), None
+        if context.form_value("do") == "replay":
+            raise HttpError(409, "A dry run comes first.")
+    with console.engine.connect() as connection:
+        # Neither a dry run nor a replay goes after those that come meanwhile.
+        wanted = replace(wanted, upto=wanted.upto or dead_letters.highest(connection, wanted))
+        total = dead_letters.count(connection, wanted)
+    steps = bulk_actions.steps(console.engine, wanted, console.limits, client, who(console, context))
+    try:
+        job = console.jobs.start("replay" if client else "try", wanted, total, steps)
+    except Busy as busy:
+        raise HttpError(409, str(busy)) from None
+    return away(path("dead", "jobs", job.id))
+
+
+def page(console: ConsoleContext, context: RequestContext) -> Response:
+    """How far it is, and what came out."""
+    return render(context, "job.html", {"job": _job(console, context)})
+
+
+def stop(console: ConsoleContext, context: RequestContext) -> Response:
+    """End it after its present step; what was sent is sent."""
+    job = _job(console, context)
+    job.stop.set()
+    return away(path("dead", "jobs", job.id))
+
+
+def _job(console: ConsoleContext, context: RequestContext) -> Job:
+    job = console.jobs.find(context.request.path_params["job"])
+    if job is None:
+        raise HttpError(404, "There is no such action, or it is forgotten.")
+    return job
+
+
+def discard(console: ConsoleContext, context: RequestContext) -> Response:
+    """Close all open dead letters of a cause, as they were counted on the page that asked."""
+    reason, wanted = context.form_value("reason"), filters(context, sent=True)
+    if not reason:
+        raise HttpError(422, "Say why, for the record.")
+    if not wanted["code"]:
+        raise HttpError(422, "Name the cause: all dead letters at once are discarded by the command line alone.")
+    with console.engine.connect() as connection:
+        count = dead_letters.count(connection, wanted_of(wanted))
+        if context.form_value("count") != str(count):
+            raise HttpError(409, f"Meanwhile there are {count:,} of them. Load the page again.")
+        if count > _MOST_DISCARDED:
+            raise HttpError(422, f"More than {_MOST_DISCARDED:,} at once: copydesk dead discard does that.")
+        upto = dead_letters.highest(connection, wanted_of(wanted))
+    bulk_actions.discard(console.engine, replace(wanted_of(wanted), upto=upto), reason, who(console, context))
+    console.at_store.forget()
+    return away("/dead")

@@ -1,0 +1,149 @@
+"""One dead letter: its text with what is wrong marked, an editor that checks as you type, replay and discard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import redis
+from markupsafe import escape
+from starlette.responses import Response
+
+from schemas.codes import WORKER_CODES
+from schemas.problem import Problem, Severity
+from worker.console.context import ConsoleContext
+from worker.console.pages.login import who
+from worker.console.rendering import away, message, path, render
+from worker.console.request_context import HttpError, RequestContext
+from worker.console.source_lines import source_lines
+from worker.dead_letters import editing as letters
+from worker.dead_letters.editing import DeadLetter, DeadLetterChanged
+from worker.dead_letters.replay import operator
+from worker.store import dead_letters
+from worker.store.engine import writing
+from worker.telemetry.logs import mask
+
+
+def page(console: ConsoleContext, context: RequestContext) -> Response:
+    """The letter as it is."""
+    found = _dead_letter(console, context)
+    return _page(console, context, found, text=None, checked=None)
+
+
+def check(console: ConsoleContext, context: RequestContext) -> Response:
+    """What the text in the editor would meet. Changes nothing; for HTMX the result alone, else the page with it."""
+    found = _dead_letter(console, context)
+    text = _text(found, context)
+    checked = _checked(console, found, text)
+    if context.is_htmx:
+        return render(context, "check.html", {"checked": checked})
+    return _page(console, context, found, text=context.form.get("text", ""), checked=checked)
+
+
+def replay(console: ConsoleContext, context: RequestContext) -> Response:
+    """Keep the text and send it, where it passes; else the page again, with what is wrong with it."""
+    found = _dead_letter(console, context)
+    text = _text(found, context)
+    checked = _checked(console, found, text)
+    if checked["errors"]:
+        return _page(console, context, found, text=context.form.get("text", ""), checked=checked, status=422)
+    try:
+        letters.edit_and_replay(console.engine, console.client, found, text, who(console, context) or operator())
+    except DeadLetterChanged as changed:
+        raise HttpError(409, f"Nothing was sent: {changed}.") from None
+    except redis.RedisError as error:
+        kept = _dead_letter(console, context)
+        if kept.raw != text:
+            raise
+        # The text was kept before Redis failed. Its marks for secrets are others now.
+        context = replace(context, form={**context.form, "text": kept.shown.text, "version": kept.version})
+        return message(context, "Redis cannot be used", mask(str(error))[:500], status=503)
+    console.at_store.forget()
+    return away(path("dead", found.row.id))
+
+
+def discard(console: ConsoleContext, context: RequestContext) -> Response:
+    """Close it for good."""
+    found = _dead_letter(console, context)
+    reason = context.form_value("reason")
+    if not reason:
+        raise HttpError(422, "Say why, for the record.")
+    if found.row.status != "open":
+        raise HttpError(409, f"It is {found.row.status} already.")
+    with writing(console.engine) as connection:
+        if not dead_letters.discard(connection, found.row.id, who(console, context) or operator(), reason):
+            raise HttpError(409, "It was closed meanwhile.")
+    console.at_store.forget()
+    return away(path("dead", found.row.id))
+
+
+def _dead_letter(console: ConsoleContext, context: RequestContext) -> DeadLetter:
+    found = letters.dead_letter(console.engine, context.number("number"))
+    if found is None:
+        raise HttpError(404, "There is no dead letter of that number.")
+    return found
+
+
+def _text(found: DeadLetter, context: RequestContext) -> bytes:
+    """The bytes that the editor means. Raises Refused where they cannot be sent, or the letter is another by now."""
+    if found.row.status != "open":
+        raise HttpError(409, f"It is {found.row.status}, and cannot be sent again.")
+    if not found.can_be_replayed:
+        raise HttpError(409, "There is no document to send again; its sender must send it anew.")
+    shown, text = found.shown, context.form.get("text", "")
+    raw = found.raw or b""
+    # As it was shown, it is what was sent, to the byte: also where its lines end in several ways. What is no UTF-8 becomes it.
+    is_same = shown.encoding == "UTF-8" and text.replace("\r\n", "\n") == shown.text
+    meant = raw if is_same else shown.raw(text)
+    # The same text under an older version: it was kept before Redis or the connection failed, and comes again.
+    if context.form_value("version") != found.version and meant != raw:
+        raise HttpError(
+            409, "Somebody else has mended it meanwhile, and yours was not sent. Bring your changes to their text."
+        )
+    return meant
+
+
+def _checked(console: ConsoleContext, found: DeadLetter, text: bytes) -> dict[str, Any]:
+    """`errors` and `warnings`; a document that ended the process that read it is not read here, in whatever form."""
+    if found.row.code in WORKER_CODES:
+        return {"errors": [], "warnings": [], "is_unread": True, "is_edit": text != found.raw}
+    problems = letters.check(found, text, console.limits)
+    errors = [one for one in problems if one.severity is Severity.ERROR]
+    warnings = [one for one in problems if one.severity is not Severity.ERROR]
+    return {"errors": errors, "warnings": warnings, "is_unread": False, "is_edit": text != found.raw}
+
+
+def _page(
+    console: ConsoleContext,
+    context: RequestContext,
+    found: DeadLetter,
+    *,
+    text: str | None,
+    checked: dict[str, Any] | None,
+    status: int = 200,
+) -> Response:
+    shown, problems = found.shown, found.problems
+    can_edit = found.row.status == "open" and found.can_be_replayed
+    last = found.actions[-1].action if found.actions else ""
+    if checked is None and can_edit:
+        checked = _checked(console, found, found.raw or b"")
+    values = {
+        "letter": found,
+        "problems": problems,
+        "lines": source_lines(shown, _placed(problems)),
+        "kept": len(found.kept),
+        "encoding": shown.encoding,
+        "has_hidden": bool(shown.hidden),
+        # What somebody wrote is not masked, or a replay would send the mask.
+        "text": shown.text if text is None else escape(text),
+        "rows": min(26, max(8, shown.text.count("\n") + 2)),
+        "can_edit": can_edit,
+        "is_under_way": found.row.status == "open" and last == "replayed",
+        "checked": checked,
+    }
+    return render(context, "letter.html", values, status=status)
+
+
+def _placed(problems: list[Problem]) -> list[Problem]:
+    """Errors before warnings, so that they get the mark of their line."""
+    return sorted(problems, key=lambda one: one.severity is not Severity.ERROR)

@@ -1,0 +1,45 @@
+"""Stories: which articles tell the same, and which of them leads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from starlette.responses import Response
+
+from worker.console.context import ConsoleContext
+from worker.console.rendering import render
+from worker.console.request_context import HttpError, RequestContext, number_of
+from worker.queries.stories import list_stories, story
+
+_PAGE = 20
+
+
+def page(console: ConsoleContext, context: RequestContext) -> Response:
+    """The stories whose latest article is newest, twenty a page."""
+    topic = context.query("topic")
+    before = _place(context.query("before"))
+    with console.engine.connect() as connection:
+        found = list_stories(connection, topic=topic or None, most=_PAGE + 1, before=before)
+    more = found[_PAGE - 1] if len(found) > _PAGE else None
+    older = f"{more['last_at']}~{more['id']}" if more and more["last_at"] else ""
+    return render(context, "stories.html", {"stories": found[:_PAGE], "topic": topic, "older": older, "before": before})
+
+
+def _place(text: str) -> tuple[datetime, int] | None:
+    moment, _, last = text.partition("~")
+    number = number_of(last)
+    if number is None:
+        return None
+    try:
+        return datetime.fromisoformat(moment).astimezone(UTC), number
+    except (ValueError, OverflowError):
+        return None
+
+
+def one(console: ConsoleContext, context: RequestContext) -> Response:
+    """The page of a story's number."""
+    with console.engine.connect() as connection:
+        found = story(connection, context.number("number"))
+    if found is None:
+        raise HttpError(404, "There is no story of that number; stories end when their articles go elsewhere.")
+    return render(context, "story.html", {"story": found})

@@ -1,0 +1,69 @@
+"""Figures that take long to count, counted beside the pages that show them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class RefreshingCache(Generic[Value]):
+    """The last value of `count`, at most `seconds` old where that can be had quickly; else the older one, with its age.
+
+    However many ask, one thread counts. `get` waits at most `patience` seconds for it.
+    """
+
+    def __init__(self, count: Callable[[], Value], *, seconds: float, timeout: float = 0.05) -> None:
+        self._count = count
+        self._seconds = seconds
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._running = False
+        self._value: Value | None = None
+        self._error: Exception | None = None
+        self._at: float | None = None
+
+    def begin(self) -> bool:
+        """Count, where that is due and nobody does; returns whether it was due."""
+        with self._lock:
+            is_due = self._at is None or time.monotonic() - self._at >= self._seconds
+            if is_due and not self._running:
+                self._running = True
+                self._done.clear()
+                threading.Thread(target=self._run, daemon=True).start()
+            return is_due
+
+    def get(self) -> tuple[Value | None, float]:
+        """The value and its age in seconds; None: it is still being counted. Raises what `count` raised last."""
+        if self.begin():
+            self._done.wait(self._timeout)
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            return self._value, 0.0 if self._at is None else time.monotonic() - self._at
+
+    def forget(self) -> None:
+        """Count anew at the next question: something was changed."""
+        with self._lock:
+            if self._at is not None:
+                self._at = time.monotonic() - self._seconds
+
+    def _run(self) -> None:
+        value, error = None, None
+        try:
+            value = self._count()
+        except Exception as raised:  # noqa: BLE001  whoever asks gets it
+            error = raised
+        with self._lock:
+            self._error = error
+            if error is None:
+                self._value = value
+                self._at = time.monotonic()
+            else:
+                self._at = None
+            self._running = False
+            self._done.set()

@@ -1,0 +1,194 @@
+"""Pages from templates: every value is escaped, and none of them shows a credential or a `secured` value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from schemas.codes import CODES
+from schemas.receipt import Outcome
+from worker.console.request_context import RequestContext
+from worker.telemetry.redaction import mask_shown
+
+THEMES = ("auto", "light", "dark")
+_THEME_COOKIE = "copydesk_theme"
+_ODD = dict.fromkeys([*range(0x20), 0x7F, *range(0x80, 0xA0)], " ")
+"""Control characters: no browser shows them."""
+
+
+def _shown(value: Any) -> Any:
+    """The last step of every `{{ … }}`: what is no HTML of ours is masked, and then escaped."""
+    if value is None:
+        return ""
+    return mask_shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def figure(number: float | None) -> str:
+    """`12,345`; a dash where there is none."""
+    return "–" if number is None else f"{number:,}"
+
+
+def share(part: float) -> str:
+    """`12.5 %`."""
+    return f"{part:.1%}".replace("%", "\u202f%")
+
+
+def age(seconds: float | None) -> str:
+    """`12 s`, `5 min`, `3 h`, `2 days`."""
+    if seconds is None:
+        return "–"
+    for size, unit in ((172_800, 86_400), (7200, 3600), (120, 60)):
+        if seconds >= size:
+            return f"{seconds / unit:,.0f}\u202f{ {86_400: 'days', 3600: 'h', 60: 'min'}[unit] }"
+    return f"{seconds:,.0f}\u202fs"
+
+
+def size(count: float | None) -> str:
+    """Bytes in binary units."""
+    if count is None:
+        return "–"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            break
+        count /= 1024
+    return f"{count:,.0f}\u202f{unit}" if unit in ("B", "KiB") or count >= 100 else f"{count:,.1f}\u202f{unit}"
+
+
+def when(moment: datetime | str | float | None, form: str = "%Y-%m-%d %H:%M") -> Markup:
+    """A `<time>` in UTC."""
+    if moment is None or moment == "":
+        return Markup("–")
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    elif isinstance(moment, (int, float)):
+        moment = datetime.fromtimestamp(moment, UTC)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    stamp, shown = moment.isoformat(timespec="seconds"), moment.strftime(form)
+    return Markup('<time datetime="{}">{}</time>').format(stamp, shown)
+
+
+def clip(text: str | None, most: int) -> str:
+    """The beginning of a text, for lists."""
+    text = (text or "").translate(_ODD)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def outside(url: str | None) -> str | None:
+    """`url` where it may be followed: http and https alone, never `javascript:` and its like."""
+    if not url or any(character <= " " for character in url):
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def path(*parts: object, **query: object) -> str:
+    """An address of this console; parts of the query that are empty are left out."""
+    where = "/" + "/".join(quote(str(part), safe="") for part in parts)
+    context = {name: value for name, value in query.items() if value not in (None, "", False)}
+    return f"{where}?{urlencode(context)}" if context else where
+
+
+def said(value: Any) -> str:
+    """A value of a document's details: texts as they are, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _remedy(code: str) -> str:
+    return CODES[code].remedy if code in CODES else ""
+
+
+_HTMX = {
+    # Nothing that the page's policy forbids: no inline style, no eval, no script in what is swapped in.
+    "includeIndicatorStyles": False, "allowEval": False, "allowScriptTags": False, "selfRequestsOnly": True,
+    "historyCacheSize": 0, "refreshOnHistoryMiss": True,
+    # A page that says what is away (503) or refused (422) is shown as any other.
+    "responseHandling": [{"code": "204", "swap": False}, {"code": "...", "swap": True}],
+}  # fmt: skip
+
+environment = Environment(
+    loader=PackageLoader("worker.console", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    finalize=_shown,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "figure": figure, "share": share, "age": age, "size": size, "when": when, "clip": clip, "outside": outside,
+    "remedy": _remedy, "said": said,
+}  # fmt: skip
+environment.filters.update(_FILTERS)
+environment.globals.update(
+    path=path, OUTCOMES=[str(outcome) for outcome in Outcome], HTMX=json.dumps(_HTMX), THEMES=THEMES
+)
+
+
+def compile_all() -> None:
+    """Compile every template, so that no reader waits for it."""
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
+def theme_of(context: RequestContext) -> str:
+    """What the reader chose; `auto` follows the system."""
+    chosen = context.request.cookies.get(_THEME_COOKIE, "auto")
+    return chosen if chosen in THEMES else "auto"
+
+
+def keep_theme(response: Response, theme: str, *, secure: bool) -> None:
+    """Remember the choice for a year."""
+    response.set_cookie(_THEME_COOKIE, theme, max_age=365 * 86_400, httponly=True, samesite="strict", secure=secure)
+
+
+def render(
+    context: RequestContext, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200
+) -> HTMLResponse:
+    """A page, or a part of one."""
+    text = environment.get_template(template).render(
+        here=context.path,
+        address=context.address,
+        csrf=context.session.csrf,
+        is_open=context.session.is_open,
+        theme=theme_of(context),
+        can_log_out=context.request.app.state.desk.sessions.needs_token and context.session.is_open,
+        **(values or {}),
+    )
+    # A document may hold half a surrogate pair, which is no UTF-8.
+    return HTMLResponse(text.encode("utf-8", "replace"), status_code=status)
+
+
+def message(
+    context: RequestContext, title: str, sentence: str, *, status: int, hints: tuple[str, ...] = ()
+) -> HTMLResponse:
+    """A page that says one thing; after a failure in the editor, the text is there again with it."""
+    is_page = context.request.method in ("GET", "HEAD")
+    if context.is_htmx and not is_page:  # it goes into a part of a page
+        return render(context, "said.html", {"title": title, "sentence": sentence}, status=status)
+    if context.from_editor and "text" in context.form:
+        # Escaped here, so that it is not masked: it has to come back as it was written.
+        action = context.path.rpartition("/")[0]
+        unsent = {"action": action, "text": escape(context.form["text"]), "version": context.form.get("version", "")}
+        return render(context, "unsent.html", {"title": title, "sentence": sentence, **unsent}, status=status)
+    values = {"title": title, "sentence": sentence, "hints": hints, "is_page": is_page and status != 404}
+    return render(context, "message.html", {**values, "retry": is_page and status == 503}, status=status)
+
+
+def away(target: str) -> RedirectResponse:
+    """After an action: another page, by GET."""
+    return RedirectResponse(target, status_code=303)
+
+
+def local(target: str) -> str:
+    """A path of this console, whatever a form names; no other host."""
+    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"

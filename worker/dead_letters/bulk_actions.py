@@ -1,0 +1,65 @@
+"""Many dead letters of one cause in small steps, so that somebody can watch, and stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import redis
+from sqlalchemy import Engine
+
+from worker.dead_letters.dry_run import DryRun
+from worker.dead_letters.replay import matching_dead_letters, operator, problems_now, replay
+from worker.documents.limits import Limits
+from worker.store import dead_letters
+from worker.store.engine import writing
+
+_STEP = 50
+
+
+def dry_run(engine: Engine, wanted: dead_letters.Filter, limits: Limits) -> DryRun:
+    """What would become of the dead letters if they were replayed now. Nothing is sent."""
+    *_, done = steps(engine, wanted, limits)
+    return done
+
+
+def steps(
+    engine: Engine,
+    wanted: dead_letters.Filter,
+    limits: Limits,
+    client: redis.Redis | None = None,
+    who: str | None = None,
+) -> Iterator[DryRun]:
+    """Try each dead letter, and where a client is given replay those that would pass; yields after each step.
+
+    Without a client it is a dry run. Raises redis.RedisError and SQLAlchemy's errors; what was sent is sent.
+    """
+    done = DryRun()
+    passing: list[int] = []
+    for dead_letter, raw in matching_dead_letters(engine, wanted):
+        errors = problems_now(dead_letter, raw, limits)
+        done.seen += 1
+        if errors:
+            done.failing[errors[0].code] += 1
+        else:
+            done.passing += 1
+            passing.append(dead_letter.id)
+        if done.seen % _STEP == 0:
+            done.sent += _send(engine, client, passing, who)
+            yield done
+    done.sent += _send(engine, client, passing, who)
+    yield done
+
+
+def _send(engine: Engine, client: redis.Redis | None, ids: list[int], who: str | None) -> int:
+    sent = replay(engine, client, dead_letters.Filter(ids=tuple(ids)), who=who) if client is not None and ids else 0
+    ids.clear()
+    return sent
+
+
+def discard(engine: Engine, wanted: dead_letters.Filter, reason: str, who: str | None = None) -> int:
+    """Close dead letters for good; returns how many."""
+    count, who = 0, who or operator()
+    for dead_letter, _ in matching_dead_letters(engine, wanted):
+        with writing(engine) as connection:
+            count += dead_letters.discard(connection, dead_letter.id, who, reason)
+    return count

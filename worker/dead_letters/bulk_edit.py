@@ -1,0 +1,126 @@
+"""Mending many dead letters of one cause at once: the same change to each, checked before anything is sent."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import redis
+from sqlalchemy import Engine, Row
+
+from schemas.codes import WORKER_CODES
+from schemas.problem import Severity
+from worker.dead_letters.dry_run import DryRun
+from worker.dead_letters.replay import can_be_replayed, matching_dead_letters, operator, replay
+from worker.documents.limits import Limits
+from worker.documents.validation import read
+from worker.errors import CopydeskError
+from worker.store import dead_letters
+from worker.store.engine import writing
+
+Change = Callable[[bytes], bytes]
+"""A document's bytes as they came → as they should be. Raises ChangeFailed."""
+
+_PAGE = 200
+_PROGRAM_SECONDS = 30.0
+
+
+class ChangeFailed(CopydeskError):
+    """Raised when a change cannot be made to a document; the message says why."""
+
+
+def replacing(old: str, new: str) -> Change:
+    """Every `old` becomes `new`, as it stands."""
+    before, after = old.encode(), new.encode()
+    return lambda raw: raw.replace(before, after)
+
+
+def substituting(pattern: str, new: str) -> Change:
+    r"""Every match of a regular expression becomes `new`, which may use `\\1`; `^` and `$` match at each line.
+
+    Raises re.error.
+    """
+    expression, after = re.compile(pattern.encode(), re.MULTILINE), new.encode()
+    expression.sub(after, b"")  # a bad reference is found here and not at the first match
+    return lambda raw: expression.sub(after, raw)
+
+
+def filtering(command: str) -> Change:
+    """The document goes through a program: standard input to standard output. Raises ValueError on unusable quoting."""
+    arguments = shlex.split(command)
+
+    def change(raw: bytes) -> bytes:
+        try:
+            done = subprocess.run(arguments, input=raw, capture_output=True, timeout=_PROGRAM_SECONDS, check=True)
+        except subprocess.CalledProcessError as error:
+            raise ChangeFailed(f"the program ended with {error.returncode}") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ChangeFailed(f"the program cannot be run: {type(error).__name__}") from error
+        return done.stdout
+
+    return change
+
+
+def _tried(
+    engine: Engine, wanted: dead_letters.Filter, change: Change, limits: Limits, plan: DryRun
+) -> Iterator[tuple[Row[Any], bytes, bytes]]:
+    """Each letter that passes with the change, before and after; the others are counted in `plan`."""
+    for dead_letter, raw in matching_dead_letters(engine, wanted):
+        if raw is None or not can_be_replayed(dead_letter, raw) or dead_letter.code in WORKER_CODES:
+            plan.failing[f"{dead_letter.code} (not of its text)"] += 1
+            plan.untouched += 1
+            continue
+        try:
+            text = change(raw)
+        except ChangeFailed as error:
+            plan.failing[str(error)] += 1
+            continue
+        reading = read(text, has_key=dead_letter.key is not None, limits=limits)
+        if reading.rejected:
+            first = next(found.code for found in reading.problems if found.severity is Severity.ERROR)
+            plan.failing[first] += 1
+            plan.untouched += text == raw
+            continue
+        plan.passing += 1
+        if plan.example is None and text != raw:
+            plan.example = dead_letter.id, raw, text
+        yield dead_letter, raw, text
+
+
+def plan_for(engine: Engine, wanted: dead_letters.Filter, change: Change, limits: Limits) -> DryRun:
+    """A dry run: nothing is changed or sent."""
+    plan = DryRun()
+    for _ in _tried(engine, wanted, change, limits, plan):
+        pass
+    return plan
+
+
+def bulk_edit(
+    engine: Engine, client: redis.Redis, wanted: dead_letters.Filter, change: Change, limits: Limits
+) -> tuple[DryRun, int]:
+    """Keep the change and replay those that pass with it; the others stay as they are. Also says how many were sent."""
+    plan, sent, who = DryRun(), 0, operator()
+    page: list[tuple[Row[Any], bytes, bytes]] = []
+
+    def send() -> int:
+        if not page:
+            return 0
+        ids = []
+        with writing(engine) as connection:
+            for dead_letter, raw, text in page:
+                if text == raw or dead_letters.keep_edit(connection, dead_letter, text, who):
+                    ids.append(dead_letter.id)
+                else:
+                    plan.passing -= 1
+                    plan.failing["mended or closed by somebody else meanwhile"] += 1
+        page.clear()
+        return replay(engine, client, dead_letters.Filter(ids=tuple(ids))) if ids else 0
+
+    for dead_letter, raw, text in _tried(engine, wanted, change, limits, plan):
+        page.append((dead_letter, raw, text))
+        if len(page) == _PAGE:
+            sent += send()
+    return plan, sent + send()

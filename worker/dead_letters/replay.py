@@ -1,0 +1,102 @@
+"""Replays of dead letters: on the internal lane, with the revision of what they repeat."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+from sqlalchemy import Engine, Row
+from sqlalchemy.exc import SQLAlchemyError
+
+from schemas.codes import ENVELOPE_CODES, WORKER_CODES
+from schemas.problem import Problem, Severity
+from worker.documents.limits import Limits
+from worker.documents.validation import read
+from worker.producer.task_message import document_in
+from worker.settings import INTERNAL_LANE
+from worker.store import dead_letters
+from worker.store.engine import writing
+from worker.telemetry.failpoints import failpoint
+
+_PAGE = 500
+
+
+def operator() -> str:
+    """Who acts, for the record."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def matching_dead_letters(engine: Engine, wanted: dead_letters.Filter) -> Iterator[tuple[Row[Any], bytes | None]]:
+    """Each dead letter with its raw bytes; None where they were too large to be kept, or none were sent."""
+    after = 0
+    while True:
+        with engine.connect() as connection:
+            page = dead_letters.find(connection, wanted, after=after, most=_PAGE)
+            raws = dead_letters.raw_of(connection, (dead_letter.raw_sha256 for dead_letter in page))
+        for dead_letter in page:
+            row = raws.get(dead_letter.raw_sha256)
+            is_whole = row is not None and len(row.bytes) == row.size
+            yield dead_letter, document_of(dead_letter, bytes(row.bytes)) if row is not None and is_whole else None
+        if len(page) < _PAGE:
+            return
+        after = page[-1].id
+
+
+def document_of(dead_letter: Row[Any], stored: bytes) -> bytes:
+    """What people read and mend of the bytes that were kept: of a message of Celery's queue the document in it."""
+    return document_in(stored) if dead_letter.lane == INTERNAL_LANE and not dead_letter.edits else stored
+
+
+def can_be_replayed(dead_letter: Row[Any], raw: bytes | None) -> bool:
+    """Whether there is a document to send again: not when it was the entry around it that could not be followed."""
+    codes = {found["code"] for found in dead_letter.problems if found["severity"] == "error"}
+    return raw is not None and dead_letter.op == "put" and not codes & ENVELOPE_CODES
+
+
+def problems_now(dead_letter: Row[Any], raw: bytes | None, limits: Limits) -> list[Problem]:
+    """The errors that a replay would meet now; a document that killed its process is not read here."""
+    if raw is None or not can_be_replayed(dead_letter, raw) or dead_letter.code in WORKER_CODES:
+        return [Problem(**found) for found in dead_letter.problems if found["severity"] == "error"]
+    reading = read(raw, has_key=dead_letter.key is not None, limits=limits)
+    return [found for found in reading.problems if found.severity is Severity.ERROR]
+
+
+def replay(engine: Engine, client: redis.Redis, wanted: dead_letters.Filter, *, who: str | None = None) -> int:
+    """Send the dead letters through the pipeline again; returns how many were sent. `who`: for the record.
+
+    Raises redis.RedisError and SQLAlchemy's errors.
+    """
+    sent, who = 0, who or operator()
+    for dead_letter, raw in matching_dead_letters(engine, wanted):
+        if not can_be_replayed(dead_letter, raw):
+            continue
+        fields: dict[Any, Any] = {
+            "raw": raw,
+            "source": dead_letter.source,
+            "revision": f"{dead_letter.revision}#{dead_letter.edits:04d}"
+            if dead_letter.edits
+            else dead_letter.revision,
+            "dead_letter": dead_letter.id,
+        }
+        if dead_letter.key is not None:
+            fields["key"] = dead_letter.key
+        with writing(engine) as connection:
+            dead_letters.record(connection, dead_letter.id, "replayed", who, sha256=dead_letter.raw_sha256)
+        failpoint("replay.recorded")
+        try:
+            client.xadd(INTERNAL_LANE, fields)
+        except redis.RedisError:
+            with contextlib.suppress(SQLAlchemyError), writing(engine) as connection:
+                dead_letters.record(connection, dead_letter.id, "failed", who, reason="not sent: Redis cannot be used")
+            raise
+        failpoint("replay.sent")
+        sent += 1
+    return sent

@@ -1,0 +1,146 @@
+"""Takes a document apart: the YAML block between two `---` lines, and the body after it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import AnyStr
+
+from schemas.problem import Problem, problem
+from worker.documents.limits import DEFAULT, Limits
+
+_OPENER = re.compile(r"---[ \t]*(?:\r\n|\n|\r|\Z)")
+# Two forms of one rule: the first is looked for by its beginnings, which is ten times as fast.
+_CLOSER = re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
+_CLOSER_BEGINS = ("\n---", "\n...")
+_CLOSER_CR = re.compile(r"[\r\n](?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
+_LANGUAGE = re.compile(r"---[ \t]*[A-Za-z][A-Za-z0-9]*[ \t]*(?:\r|\n|\Z)")
+_TOML = re.compile(r"\+\+\+[ \t]*(?:\r|\n|\Z)")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff", b"-\x00-\x00", b"\x00-\x00-")
+
+_RAW_CLOSER = re.compile(rb"\n(?:---|\.\.\.)[ \t]*(?:\r|\n|\Z)")
+_RAW_CLOSER_BEGINS = (b"\n---", b"\n...")
+_SECURED_NAME = b'\nsecured: "'
+_SECURED = re.compile(rb'[A-Za-z0-9+/=]{1,4096};[A-Za-z0-9+/=]{1,64}(?="[ \t]*\r?\n)')
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """The block's text, the line of the document on which it begins, and what follows it."""
+
+    text: str
+    first_line: int
+    body: str
+    body_line: int = 0
+
+
+def split(raw: bytes, limits: Limits = DEFAULT) -> FrontMatter | Problem:
+    """Find the front matter; whatever prevents it is one problem."""
+    if len(raw) > limits.max_bytes:
+        return problem("too_large", f"The document has {len(raw):,} bytes.", expected=f"at most {limits.max_bytes:,}")
+    if raw.startswith(_UTF16):
+        return problem("utf16", "The document is written in UTF-16 or UTF-32.", line=1, column=1, expected="UTF-8")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line, column = _place(raw[: error.start].decode("utf-8", "replace"))
+        return problem(
+            "not_utf8",
+            f"The byte 0x{raw[error.start]:02X} is not part of any UTF-8 character.",
+            line=line,
+            column=column,
+            expected="UTF-8",
+        )
+    text = text.removeprefix("\ufeff")
+    opener = _OPENER.match(text)
+    if opener is None:
+        return _no_opener(text)
+    breaks_alone = "\r" in text and text.count("\r") != text.count("\r\n")
+    start = opener.end() - 1
+    closer = _CLOSER_CR.search(text, start) if breaks_alone else _first(_CLOSER, _CLOSER_BEGINS, text, start)
+    if closer is None:
+        message = "The front matter opens here and no line with --- alone closes it."
+        return problem("front_matter_not_closed", message, line=1, column=1, expected="---")
+    block = text[opener.end() : max(closer.start() + 1, opener.end())]
+    if not block.strip():
+        return problem("empty_front_matter", "The front matter is empty.", line=1, column=1, expected="fields")
+    body = text[closer.end() :]
+    return FrontMatter(block, 2, body, _place(text[: closer.end()])[0] if body else 0)
+
+
+def _first(rule: re.Pattern[AnyStr], begins: tuple[AnyStr, ...], text: AnyStr, start: int) -> re.Match[AnyStr] | None:
+    """The first match of `rule` from `start` on, each of which begins with one of `begins`."""
+    best: re.Match[AnyStr] | None = None
+    for begin in begins:
+        at = text.find(begin, start)
+        while at >= 0 and (found := rule.match(text, at)) is None:
+            at = text.find(begin, at + 1)
+        if at >= 0 and found and (best is None or at < best.start()):
+            best = found
+    return best
+
+
+def _no_opener(text: str) -> Problem:
+    """Say what the document begins with instead of `---`."""
+    if not text.strip():
+        return problem("empty_document", "The document is empty.", line=1, column=1, expected="---")
+    code, message = "no_front_matter", "The first line is not --- alone."
+    if _TOML.match(text):
+        code, message = "toml_front_matter", "The front matter is TOML (+++)."
+    elif text.startswith(("{", ";;;")):
+        code, message = "json_front_matter", "The document begins with JSON."
+    elif _LANGUAGE.match(text):
+        code, message = "front_matter_language", "The opening --- names a language; none is evaluated here."
+    return problem(code, message, line=1, column=1, expected="---")
+
+
+def _place(before: str) -> tuple[int, int]:
+    """Count the line and column that come after `before`."""
+    lines = before.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
+    return lines.count("\n") + 1, len(lines) - (lines.rfind("\n") + 1) + 1
+
+
+def secured_line(raw: bytes) -> tuple[int, int] | None:
+    """Find where the value begins and ends on the one line of the front matter that can be `secured`.
+
+    None when there is no such line, or when it is not certain which.
+    """
+    first = raw.find(_SECURED_NAME)
+    if first < 0:
+        return None
+    closer = _first(_RAW_CLOSER, _RAW_CLOSER_BEGINS, raw, 3)
+    end = closer.start() + 1 if closer else len(raw)
+    spans = []
+    while 0 <= first < end:
+        value = _SECURED.match(raw, first + len(_SECURED_NAME), end)
+        if value is not None:
+            spans.append(value.span())
+        first = raw.find(_SECURED_NAME, first + 1, end)
+    return spans[0] if len(spans) == 1 else None
+
+
+def place_of_secured(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
+    """The line and column of the quote before `span`, which `secured_line` found."""
+    before = raw[: span[0]]
+    breaks_alone = before.count(b"\r") - before.count(b"\r\n") if b"\r" in before else 0
+    return before.count(b"\n") + breaks_alone + 1, len(_SECURED_NAME) - 1
+
+
+def fingerprint(raw: bytes, limits: Limits = DEFAULT) -> bytes:
+    """Digest the document without its `secured` value, so that equal ones are recognised without parsing.
+
+    Only a digest that `Reading.fingerprint` confirmed may be compared against: the parser then saw that the blanked
+    value is the top-level key's, so that another base64 text in its place cannot change what the rest says.
+    """
+    return digest_without(raw, secured_line(raw) if len(raw) <= limits.max_bytes else None)
+
+
+def digest_without(raw: bytes, span: tuple[int, int] | None) -> bytes:
+    """Digest `raw` but for the bytes in `span`."""
+    if span is None:
+        return blake2b(raw, digest_size=16, person=b"whole").digest()
+    digest = blake2b(raw[: span[0]], digest_size=16, person=b"unsecured")
+    digest.update(b"\0")  # no base64 text: where the value was cannot be mistaken
+    digest.update(raw[span[1] :])
+    return digest.digest()

@@ -1,0 +1,242 @@
+"""Bytes of a document to an article and its problems: the one way in, for the worker and for `check` alike.
+
+A good document is validated once. A bad part is dropped with a warning at its line, and the rest validated again, so
+that one wrong date does not cost the article.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from schemas.article import PRIMARY_URLS, Article
+from schemas.kinds import is_known, kind_of, model_of
+from schemas.problem import CODES, Problem, Severity, excerpt, problem
+from schemas.references import REFERENCES, Organization, Topic, is_reference, reference_model
+from schemas.values import Context
+from worker.documents.characters import clean_text
+from worker.documents.entry_cache import CacheMiss, parse_known, remember
+from worker.documents.front_matter import FrontMatter, digest_without, place_of_secured, secured_line, split
+from worker.documents.limits import DEFAULT, Limits
+from worker.documents.normalisation import prepare
+from worker.documents.positions import Places
+from worker.documents.yaml.builder import Parsed
+from worker.documents.yaml.nodes import (
+    MappingNode,
+    Path,
+    SequenceNode,
+    find,
+    locate,
+    original_path,
+    path_text,
+    place_of,
+)
+
+_ROUNDS = 8  # each drops every part that is bad; more than two are not known to be needed
+_MANY = 5_000  # problems are collected no further; far fewer are listed
+_KNOWN_PARTS = frozenset({"images", "related"})  # of a document, where values with rules of their own can be
+_Model = TypeVar("_Model", bound=BaseModel)
+_SHAPES: dict[str, tuple[str, str | None]] = {
+    "model_type": ("Named fields belong here.", "a mapping"),
+    "model_attributes_type": ("Named fields belong here.", "a mapping"),
+    "list_type": ("A list belongs here.", "a list"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a document says and what is wrong with it. With neither article nor reference it is rejected."""
+
+    article: Article | None
+    body: str
+    problems: tuple[Problem, ...]
+    fingerprint: bytes | None
+    reference: Organization | Topic | None = None
+
+    @property
+    def rejected(self) -> bool:
+        """Tell whether an error keeps the document out of the store."""
+        return self.article is None and self.reference is None
+
+
+def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT, fingerprint: bytes | None = None) -> Reading:
+    """Read a document; `has_key` tells that its producer sent an identity beside it.
+
+    `fingerprint` is that of `raw`, where it is known already; it is confirmed or not like any other.
+    """
+    matter = split(raw, limits)
+    if isinstance(matter, Problem):
+        return Reading(None, "", (matter,), None)
+    parsed, misses = parse_known(matter.text, matter.first_line, limits)
+    body = _clean_body(matter, parsed.problems) if matter.body else ""
+    if parsed.tree is None:
+        return Reading(None, body, _ordered(parsed.problems, limits), None)
+    reader = _Reader(parsed.tree, parsed, limits, misses)
+    article, reference = None, None
+    if is_reference(parsed.tree):
+        reference = reader.reference()
+    else:
+        article = reader.article(has_key=has_key)
+    problems = _ordered(parsed.problems, limits) if parsed.problems else ()
+    if (article is None and reference is None) or any(found.severity is Severity.ERROR for found in problems):
+        return Reading(None, body, problems, None)
+    return Reading(article, body, problems, _confirmed_fingerprint(raw, parsed.secured_place, fingerprint), reference)
+
+
+def _clean_body(matter: FrontMatter, problems: list[Problem]) -> str:
+    """Take from the body what no store holds, with one warning at the first place."""
+    body, removed, index = clean_text(matter.body)
+    if removed:
+        line, column = Places(matter.body, matter.body_line).of_index(index)
+        message = f"{removed} character{'s' if removed > 1 else ''} of the body that no text can hold: removed."
+        problems.append(problem("text_cleaned", message, line=line, column=column))
+    return body
+
+
+def _confirmed_fingerprint(
+    raw: bytes, secured_place: tuple[int, int] | None, fingerprint: bytes | None
+) -> bytes | None:
+    """Give the fingerprint if what it blanks is what the parser knows as the value of `secured`."""
+    span = secured_line(raw)
+    if span is not None and place_of_secured(raw, span) != secured_place:
+        return None
+    return fingerprint or digest_without(raw, span)
+
+
+def _ordered(problems: list[Problem], limits: Limits) -> tuple[Problem, ...]:
+    """Sort by place, errors first where there are too many to list."""
+    remaining = problems
+    if len(problems) > limits.max_problems:
+        remaining = sorted(problems, key=lambda found: found.severity is not Severity.ERROR)[: limits.max_problems - 1]
+        more = len(problems) - len(remaining)
+        remaining.append(problem("too_many_problems", f"{more:,} more problems are not listed."))
+    return tuple(sorted(remaining, key=lambda found: (found.line or 1 << 40, found.column or 0)))
+
+
+class _Reader:
+    def __init__(self, tree: MappingNode, parsed: Parsed, limits: Limits, misses: list[CacheMiss]) -> None:
+        self.tree = tree
+        self.places = parsed.places
+        self.problems = parsed.problems
+        self.has_blanks = parsed.has_blanks
+        self.limits = limits
+        self.misses = misses
+        self.urls_dropped: set[tuple[str | int, ...]] = set()  # entries of related whose bad URL is noted already
+
+    def article(self, *, has_key: bool) -> Article | None:
+        """Validate the tree, dropping bad parts, then ask for what an article cannot do without."""
+        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
+        context = Context(max_url_bytes=self.limits.max_url_bytes)
+        primary = next((name for name in PRIMARY_URLS if self.tree.get(name) is not None), None)
+        article = self.validated(model_of(self.tree), context, primary)
+        if context.notes:
+            self.note_readings(context.notes)
+        if article is None:
+            return None
+        if primary is None and not has_key:
+            self.problems.append(problem("no_identity", line=1, column=1, expected=" or ".join(PRIMARY_URLS)))
+        if not (article.title or "").strip() and not (article.name or "").strip():
+            where = next((n for n in ("title", "name") if n in self.tree.marks), None)
+            line, column = (place_of(self.tree, where, self.places) if where else None) or (1, 1)
+            self.problems.append(problem("no_title", field="title", line=line, column=column, expected="text"))
+        self.note_related(article)
+        kind = kind_of(article)
+        if not is_known(kind):
+            self.note("unknown_kind", ("type",), f"The type {excerpt(kind)} is unknown.")
+        return article
+
+    def reference(self) -> Organization | Topic | None:
+        """Validate a document of `taxonomy`, then ask for what tells its subject."""
+        model = reference_model(self.tree)
+        if model is None:
+            self.note("reference_document", ("taxonomy",), expected=", ".join(REFERENCES))
+            return None
+        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
+        context = Context(max_url_bytes=self.limits.max_url_bytes)
+        found = self.validated(model, context, None)
+        if context.notes:
+            self.note_readings(context.notes)
+        if found is not None and not (found.name or "").strip():
+            self.problems.append(problem("no_title", field="name", line=1, column=1, expected="text"))
+        if isinstance(found, Organization) and not (found.domain or found.id or "").strip():
+            self.problems.append(problem("no_identity", field="domain", line=1, column=1, expected="domain"))
+        return found
+
+    def validated(self, model: type[_Model], context: Context, primary: str | None) -> _Model | None:
+        for _ in range(_ROUNDS):
+            context.notes.clear()
+            try:
+                found = model.model_validate(self.tree, context=context)
+            except ValidationError as error:
+                doomed: dict[int, tuple[SequenceNode, set[int]]] = {}
+                for fault in error.errors(include_url=False, include_input=False):
+                    self.drop(fault, primary, doomed)
+                for items, numbers in doomed.values():
+                    items.remove_at(numbers)
+            else:
+                if isinstance(found, Article) and not self.problems and not context.notes:
+                    remember(found.related, self.misses, self.limits)
+                return found
+        self.problems.append(problem("wrong_shape", "The fields could not be read.", line=1, column=1))
+        return None
+
+    def drop(self, fault: ErrorDetails, primary: str | None, doomed: dict[int, tuple[SequenceNode, set[int]]]) -> None:
+        """Note what is wrong with a part and take it out of the tree."""
+        path = tuple(fault["loc"])
+        code, message = fault["type"], fault["msg"]
+        expected = fault.get("ctx", {}).get("expected")
+        if code == "missing":
+            code, message, expected = "missing_part", f"{path[-1]} is missing.", str(path[-1])
+            path = path[:-1]
+        elif code not in CODES:
+            message, expected = _SHAPES.get(code, ("This has not the shape of its field.", None))
+            code = "wrong_shape"
+        if len(path) == 1 and path[0] == primary and code in ("bad_url", "url_too_long", "wrong_shape"):
+            code = "bad_primary_url"
+        if path[-1] in PRIMARY_URLS and len(path) == 3:
+            self.urls_dropped.add(path[:2])
+        self.note(code, path, f"{message[:1].upper()}{message[1:]}".rstrip(".") + ".", expected=expected)
+        if len(path) > 2 and path[-1] == "url" and path[-3] == "images":
+            path = path[:-1]  # an image without its URL is none
+        parent = find(self.tree, path[:-1])
+        step = path[-1]
+        if isinstance(parent, MappingNode) and isinstance(step, str):
+            parent.pop(step, None)
+        elif isinstance(parent, SequenceNode) and isinstance(step, int):
+            doomed.setdefault(id(parent), (parent, set()))[1].add(step)
+
+    def note(
+        self, code: str, path: tuple[str | int, ...], message: str | None = None, *, expected: str | None = None
+    ) -> None:
+        """Add a problem with the part at `path`."""
+        if len(self.problems) > _MANY:
+            return
+        value = find(self.tree, path)
+        line, column = locate(self.tree, path, self.places)
+        shown = value if isinstance(value, str) else None
+        field = path_text(original_path(self.tree, path))
+        self.problems.append(
+            problem(code, message, field=field, line=line, column=column, expected=expected, value=shown)
+        )
+
+    def note_readings(self, notes: list[tuple[str, str]]) -> None:
+        """Find where the values stand that were read with an assumption, and say which."""
+        codes = {id(text): code for code, text in notes}
+        waiting: list[tuple[Path, Any]] = [((), self.tree)]
+        while waiting:
+            path, node = waiting.pop()
+            for step, value in node.items() if isinstance(node, MappingNode) else enumerate(node):
+                if isinstance(value, MappingNode | SequenceNode):
+                    if path or step in _KNOWN_PARTS:
+                        waiting.append(((*path, step), value))
+                elif id(value) in codes:
+                    self.note(codes[id(value)], (*path, step))
+
+    def note_related(self, article: Article) -> None:
+        """Warn of the entries of `related` that no URL ties to an article."""
+        for index, entry in enumerate(article.related):
+            if entry.primary_url is None and ("related", index) not in self.urls_dropped:
+                self.note("related_without_url", ("related", index), expected=" or ".join(PRIMARY_URLS))

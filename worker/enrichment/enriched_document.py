@@ -1,0 +1,301 @@
+"""The edited document: all that the store writes of it, and its form as JSON that is kept beside it.
+
+An article falls back to its form when a newer document lets go of it, so it is read back as written. It is made by hand:
+generic serialisers cost several times as much for every document.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from worker.enrichment.providers import ProviderRef
+
+CLAIM_NAMES = {
+    "web": "webUrl",
+    "source": "sourceUrl",
+    "original": "originalUrl",
+    "amp": "ampWebUrl",
+    "cdn_amp": "cdnAmpWebUrl",
+}
+"""Each claim's name on the wire, in the generation of today."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """A URL by which a document says its article is known too: as written, and the hash of its canonical form."""
+
+    url: str
+    url_hash: bytes
+    claim: str
+
+
+@dataclass(slots=True)
+class ImageRef:
+    """An image of an article; `title` is what the document says of it."""
+
+    url: str
+    width: int | None
+    height: int | None
+    is_cached: bool | None
+    title: str | None
+
+
+@dataclass(slots=True)
+class Mention:
+    """An entry of `related`: what one document tells of another article. `extra` holds its URLs as written.
+
+    Documents that say the same of an article share one, so it is never changed.
+    """
+
+    url: str
+    url_hash: bytes
+    kind: str
+    title: str | None
+    excerpt: str | None
+    published_at: datetime | None
+    provider: ProviderRef | None
+    quality: int | None
+    images: list[ImageRef] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+    form: str = field(default="", compare=False, repr=False)
+    """Its part of the form of a copy, as JSON, once it was asked for."""
+
+
+@dataclass(slots=True)
+class EnrichedDocument:
+    """A document after editing. `content_hash` covers everything but `secured`; times are UTC."""
+
+    canonical_url: str | None
+    url_hash: bytes
+    kind: str
+    category: str | None
+    title: str | None
+    excerpt: str | None
+    body: str
+    published_at: datetime | None
+    updated_at: datetime | None
+    provider: ProviderRef | None
+    language: str | None
+    quality: int | None
+    reported_heat: int | None
+    reported_published: bool | None
+    secured: str | None
+    extra: dict[str, Any] = field(default_factory=dict)
+    claims: list[Claim] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)
+    images: list[ImageRef] = field(default_factory=list)
+    related: list[Mention] = field(default_factory=list)
+    related_count: int = 0
+    """Entries of `related` as they stand in the document, repeats and itself among them: heat counts them so."""
+    outranked_by: int | None = None
+    """The place in `related` of the entry that leads by what the document says of it; -1: it leads to no other article."""
+    duration_seconds: int | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    contains: list[bytes] = field(default_factory=list)
+    """Hashes of the URLs or documents that its items name."""
+    content_hash: bytes = b""
+    form: str = field(default="", compare=False, repr=False)
+    """The copy as JSON (`to_form`) as it was when it was edited or read back: it is made once, hashed and stored."""
+
+
+_FIELDS = {
+    "type": "kind",
+    "category": "category",
+    "title": "title",
+    "excerpt": "excerpt",
+    "body": "body",
+    "publishedDateTime": "published_at",
+    "updatedDateTime": "updated_at",
+    "provider": "provider",
+    "language": "language",
+    "quality": "quality",
+    "heat": "reported_heat",
+    "published": "reported_published",
+    "topics": "topics",
+    "images": "images",
+    "related": "related",
+    "outrankedBy": "outranked_by",
+    "startDateTime": "starts_at",
+    "endDateTime": "ends_at",
+    "secured": "secured",
+}
+
+
+def changed_fields(old: EnrichedDocument, new: EnrichedDocument) -> list[str]:
+    """The names of the fields that differ, as documents write them; those without a column as `extra.<name>`."""
+    changed = [name for name, attribute in _FIELDS.items() if getattr(old, attribute) != getattr(new, attribute)]
+    before = {one.claim: one.url for one in old.claims}
+    after = {one.claim: one.url for one in new.claims}
+    changed += [name for claim, name in CLAIM_NAMES.items() if before.get(claim) != after.get(claim)]
+    missing = object()
+    for name in sorted(old.details.keys() | new.details.keys()):
+        if old.details.get(name, missing) != new.details.get(name, missing):
+            changed.append(name)
+    for name in sorted(old.extra.keys() | new.extra.keys()):
+        if old.extra.get(name, missing) != new.extra.get(name, missing):
+            changed.append(f"extra.{name}")
+    return changed
+
+
+def document_to_json(copy: EnrichedDocument) -> str:
+    """The copy as compact JSON, without `secured` (kept apart) and the content hash (that of this very text).
+
+    Keys are in alphabetic order, so that neither the order of a document's fields nor the process that reads them changes
+    the hash: those here as they stand, those of the document by `_in_order`.
+    """
+    before = {
+        "body": copy.body,
+        "canonicalUrl": copy.canonical_url,
+        "category": copy.category,
+        "claims": [(one.claim, one.url, one.url_hash.hex()) for one in copy.claims] or None,
+        "contains": [one.hex() for one in copy.contains] or None,
+        "details": _in_order(copy.details) or None,
+        "durationSeconds": copy.duration_seconds,
+        "endDateTime": copy.ends_at,
+        "excerpt": copy.excerpt,
+        "extra": _in_order(copy.extra) or None,
+        "heat": copy.reported_heat,
+        "images": _images_out(copy.images) or None,
+        "language": copy.language,
+        "outrankedBy": copy.outranked_by,
+        "provider": _provider_out(copy.provider),
+        "published": copy.reported_published,
+        "publishedDateTime": copy.published_at,
+        "quality": copy.quality,
+    }
+    after = {
+        "relatedCount": copy.related_count or None,
+        "startDateTime": copy.starts_at,
+        "title": copy.title,
+        "topics": copy.topics or None,
+        "type": copy.kind,
+        "updatedDateTime": copy.updated_at,
+        "urlHash": copy.url_hash.hex(),
+    }
+    related = [f'"related":[{",".join(map(_mention_out, copy.related))}]'] if copy.related else []
+    return "{" + ",".join([_fields(before), *related, _fields(after)]) + "}"
+
+
+def _fields(values: dict[str, Any]) -> str:
+    """JSON without braces, of those that have a value."""
+    return to_json({name: value for name, value in values.items() if value is not None})[1:-1].decode()
+
+
+def _in_order(value: Any) -> Any:
+    """A value whose mappings are all sorted by key."""
+    if isinstance(value, dict):
+        return {name: _in_order(value[name]) for name in sorted(value)}
+    return [_in_order(one) for one in value] if isinstance(value, list) else value
+
+
+def document_from_json(text: str, secured: str | None) -> EnrichedDocument:
+    """The inverse of `to_form`."""
+    form = json.loads(text)
+    get = form.get
+    return EnrichedDocument(
+        canonical_url=get("canonicalUrl"),
+        url_hash=bytes.fromhex(form["urlHash"]),
+        kind=form["type"],
+        category=get("category"),
+        title=get("title"),
+        excerpt=get("excerpt"),
+        body=form["body"],
+        published_at=_time_in(get("publishedDateTime")),
+        updated_at=_time_in(get("updatedDateTime")),
+        provider=_provider_in(get("provider")),
+        language=get("language"),
+        quality=get("quality"),
+        reported_heat=get("heat"),
+        reported_published=get("published"),
+        secured=secured,
+        extra=get("extra") or {},
+        claims=[Claim(url, bytes.fromhex(digest), claim) for claim, url, digest in get("claims", ())],
+        topics=get("topics") or [],
+        images=[ImageRef(*one) for one in get("images", ())],
+        related=[_mention_in(one) for one in get("related", ())],
+        related_count=get("relatedCount") or 0,
+        outranked_by=get("outrankedBy"),
+        duration_seconds=get("durationSeconds"),
+        starts_at=_time_in(get("startDateTime")),
+        ends_at=_time_in(get("endDateTime")),
+        details=get("details") or {},
+        contains=[bytes.fromhex(one) for one in get("contains", ())],
+        content_hash=hash_of_document_json(text),
+        form=text,
+    )
+
+
+def hash_of_document_json(text: str) -> bytes:
+    """The content hash of a copy is that of its form: 16 bytes, the same in every process."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _mention_out(one: Mention) -> str:
+    if not one.form:
+        form = {
+            "excerpt": one.excerpt,
+            "extra": _in_order(one.extra) if one.extra else {},
+            "images": _images_out(one.images),
+            "provider": _provider_out(one.provider),
+            "publishedDateTime": one.published_at,
+            "quality": one.quality,
+            "title": one.title,
+            "type": one.kind,
+            "url": one.url,
+            "urlHash": one.url_hash.hex(),
+        }
+        one.form = to_json(form).decode()
+    return one.form
+
+
+def _mention_in(form: dict[str, Any]) -> Mention:
+    return Mention(
+        url=form["url"],
+        url_hash=bytes.fromhex(form["urlHash"]),
+        kind=form["type"],
+        title=form["title"],
+        excerpt=form["excerpt"],
+        published_at=_time_in(form["publishedDateTime"]),
+        provider=_provider_in(form["provider"]),
+        quality=form["quality"],
+        images=[ImageRef(*one) for one in form["images"]],
+        extra=form["extra"],
+    )
+
+
+def _images_out(images: list[ImageRef]) -> list[tuple[Any, ...]]:
+    return [(one.url, one.width, one.height, one.is_cached, one.title) for one in images]
+
+
+def _provider_out(provider: ProviderRef | None) -> tuple[str, str | None] | None:
+    return (provider.domain, provider.name) if provider else None
+
+
+def _provider_in(form: list[Any] | None) -> ProviderRef | None:
+    return ProviderRef(form[0], form[1]) if form else None
+
+
+def _time_in(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+__all__ = [
+    "CLAIM_NAMES",
+    "Claim",
+    "EnrichedDocument",
+    "ImageRef",
+    "Mention",
+    "ProviderRef",
+    "changed_fields",
+    "document_from_json",
+    "document_to_json",
+    "hash_of_document_json",
+]

@@ -1,0 +1,96 @@
+"""The edited reference document: what completes a provider or a topic, and its form as JSON that is kept beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from schemas.references import Organization, Topic
+from worker.enrichment.canonical_urls import reference_hash
+from worker.enrichment.enriched_document import hash_of_document_json
+from worker.enrichment.hosts import registrable_domain
+from worker.enrichment.titles import clean, clean_or_none
+from worker.enrichment.topics import stated_topics, topic_slug
+
+ORGANIZATION, TOPIC = "organization", "topic"
+
+
+@dataclass(slots=True)
+class ReferenceCopy:
+    """A reference document after editing. `subject`: the registrable domain of a provider, or the slug of a topic.
+
+    Images keep their URLs as written: relative ones belong to the site of whoever sends them, which is not known here.
+    """
+
+    taxonomy: str
+    subject: str
+    name: str
+    description: str | None = None
+    other_names: list[str] = field(default_factory=list)
+    parent: str | None = None
+    keywords: list[str] = field(default_factory=list)
+    hashtags: list[str] = field(default_factory=list)
+    images: list[dict[str, Any]] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+    url_hash: bytes = b""
+    content_hash: bytes = b""
+    form: str = field(default="", compare=False, repr=False)
+    """The copy as JSON (`reference_to_form`) as it was when it was edited or read back."""
+
+
+def edit_reference(reference: Organization | Topic) -> ReferenceCopy | None:
+    """The copy of a valid reference document; None: an organisation whose domain is none."""
+    extra = dict(reference.model_extra or {})
+    if reference.id:
+        extra["_id"] = reference.id
+    name = clean(reference.name or "")
+    shared: dict[str, Any] = {
+        "name": name,
+        "description": clean_or_none(reference.description),
+        "images": [image.model_dump(mode="json", exclude_none=True) for image in reference.images],
+        "extra": extra,
+    }
+    if isinstance(reference, Organization):
+        domain = registrable_domain(reference.domain or "") or registrable_domain(reference.id or "")
+        if domain is None:
+            return None
+        if reference.domain and reference.domain != domain:
+            extra["domain"] = reference.domain
+        copy = ReferenceCopy(ORGANIZATION, domain, other_names=stated_topics(reference.other_names), **shared)
+    else:
+        copy = ReferenceCopy(
+            TOPIC,
+            topic_slug(name),
+            parent=clean_or_none(reference.parent),
+            keywords=stated_topics(reference.keywords),
+            hashtags=stated_topics(reference.hashtags),
+            **shared,
+        )
+    copy.url_hash = reference_hash(copy.taxonomy, copy.subject)
+    copy.form = reference_to_form(copy)
+    copy.content_hash = hash_of_document_json(copy.form)
+    return copy
+
+
+def reference_to_form(copy: ReferenceCopy) -> str:
+    """The copy as compact JSON, without its hashes."""
+    form = {name: value for name in _NAMES if (value := getattr(copy, name))}
+    return json.dumps(form, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def reference_from_form(text: str) -> ReferenceCopy:
+    """The inverse of `reference_to_form`."""
+    copy = ReferenceCopy(**json.loads(text))
+    copy.url_hash = reference_hash(copy.taxonomy, copy.subject)
+    copy.content_hash = hash_of_document_json(text)
+    copy.form = text
+    return copy
+
+
+def changed_reference_fields(old: ReferenceCopy, new: ReferenceCopy) -> list[str]:
+    """The names of the fields that differ."""
+    return [name for name in _NAMES if getattr(old, name) != getattr(new, name)]
+
+
+_NAMES = tuple(one.name for one in fields(ReferenceCopy) if one.compare and not one.name.endswith("_hash"))

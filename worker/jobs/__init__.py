@@ -1,0 +1,4 @@
+"""Background and bulk work on what is stored: retention, reprocessing, re-enrichment, repair of a lane.
+
+Begin with `retention.py`.
+"""

@@ -1,0 +1,179 @@
+"""Stored documents through the pipeline of today: on the internal lane, beside live work, with the revision they have.
+
+A document that changes meanwhile wins: what was sent of its older version is superseded. What is not done when the command
+ends is found again by `--behind`, so it may be stopped and started at any time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import redis
+from sqlalchemy import Engine, Row, Select, Text, cast, func, select
+from sqlalchemy.engine import Connection
+
+from schemas.problem import Severity
+from worker.dead_letters.dry_run import DryRun
+from worker.documents.limits import Limits
+from worker.documents.validation import read
+from worker.enrichment.canonical_urls import canonicalise, url_hash
+from worker.enrichment.enriched_document import changed_fields, document_from_json
+from worker.enrichment.enricher import enrich
+from worker.enrichment.reference_documents import changed_reference_fields, edit_reference, reference_from_form
+from worker.errors import CopydeskError, Exit
+from worker.queue.lease_queue import LeaseQueue
+from worker.settings import INTERNAL_LANE
+from worker.store.decide.article_rows import PIPELINE_VERSION
+from worker.store.receipts import receipts_of
+from worker.store.sql.statements import fetch
+from worker.store.tables import articles, documents, raw_documents, receipts
+
+_PAGE = 200
+_MOST_WAITING = 400  # entries on the internal lane: bounds Redis' memory, and how long live work shares with it
+_PAUSE_SECONDS = 0.1
+
+
+class ReprocessStalled(CopydeskError):
+    """Raised when no worker takes the documents that were sent."""
+
+    exit_code = Exit.TIMED_OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which stored documents; every part that is set must hold. `since`: changed then or later; `code`: a problem of it."""
+
+    source: str | None = None
+    kind: str | None = None
+    url: str | None = None
+    code: str | None = None
+    since: datetime | None = None
+    behind: bool = False
+
+    def where(self, query: Select[Any]) -> Select[Any]:
+        query = query.where(~documents.c.retracted, documents.c.form.is_not(None))
+        if self.source is not None:
+            query = query.where(documents.c.source == self.source)
+        if self.kind is not None:
+            published = select(articles.c.url_hash).where(articles.c.kind == self.kind.lower())
+            query = query.where(documents.c.article_hash.in_(published) | (documents.c.taxonomy == self.kind.lower()))
+        if self.url is not None:
+            query = query.where(documents.c.article_hash == url_hash(canonicalise(self.url)))
+        if self.code is not None:
+            named = cast(receipts.c.problems, Text).contains(f'"code": "{self.code}"', autoescape=True)
+            query = query.where(documents.c.id.in_(select(receipts.c.document_id).where(named)))
+        if self.since is not None:
+            query = query.where(documents.c.changed_at >= self.since)
+        if self.behind:
+            older = documents.c.pipeline_version.is_(None) | (documents.c.pipeline_version < PIPELINE_VERSION)
+            query = query.where(older)
+        return query
+
+
+Advance = Callable[[int], None]
+Found = tuple[Row[Any], bytes]
+
+
+def count(engine: Engine, wanted: Filter) -> int:
+    """How many documents it is about."""
+    with engine.connect() as connection:
+        return int(connection.scalar(wanted.where(select(func.count()).select_from(documents))) or 0)
+
+
+def found(engine: Engine, wanted: Filter) -> Iterator[Found]:
+    """Each document with its raw bytes, in the order of its first arrival."""
+    after = 0
+    while True:
+        with engine.connect() as connection:
+            page = connection.execute(
+                wanted.where(select(documents)).where(documents.c.id > after).order_by(documents.c.id).limit(_PAGE)
+            ).all()
+            raws = _raws(connection, page)
+        for row in page:
+            raw = raws.get(row.raw_sha256)
+            if raw is not None:
+                yield row, raw
+        if len(page) < _PAGE:
+            return
+        after = page[-1].id
+
+
+def _raws(connection: Connection, page: Any) -> dict[bytes, bytes]:
+    columns = (raw_documents.c.sha256, raw_documents.c.bytes)
+    rows = fetch(connection, columns, raw_documents.c.sha256, {row.raw_sha256 for row in page})
+    return {row.sha256: bytes(row.bytes) for row in rows}
+
+
+def forecast(engine: Engine, wanted: Filter, limits: Limits, advance: Advance = lambda _: None) -> DryRun:
+    """A dry run: every document is read as it would be, and nothing is sent or stored."""
+    done = DryRun()
+    for row, raw in found(engine, wanted):
+        done.seen += 1
+        changed, code = _what_would_change(row, raw, limits)
+        if code is not None:
+            done.failing[code] += 1
+        else:
+            done.passing += 1
+            done.changed += bool(changed)
+            done.fields.update(changed)
+        advance(done.seen)
+    return done
+
+
+def _what_would_change(row: Row[Any], raw: bytes, limits: Limits) -> tuple[list[str], str | None]:
+    """The names of the fields that would change, or the code for which it would be rejected."""
+    reading = read(raw, has_key=True, limits=limits)
+    if reading.reference is not None:
+        reference = edit_reference(reading.reference)
+        if reference is None:
+            return [], "no_identity"
+        old = reference_from_form(row.form) if row.taxonomy else None
+        return (changed_reference_fields(old, reference) if old else ["taxonomy"]), None
+    if reading.article is None:
+        return [], next(one.code for one in reading.problems if one.severity is Severity.ERROR)
+    copy = enrich(reading.article, reading.body, source=row.source, key=row.key)
+    return (["taxonomy"] if row.taxonomy else changed_fields(document_from_json(row.form, copy.secured), copy)), None
+
+
+def reprocess(
+    engine: Engine, client: redis.Redis, wanted: Filter, advance: Advance = lambda _: None, *, patience: float = 120
+) -> Counter[str]:
+    """Send the documents through the pipeline, few at a time, and wait for their outcomes; outcome → how many.
+
+    Raises redis.RedisError, SQLAlchemy's errors, and ReprocessStalled when no worker makes any progress for `patience`
+    seconds; what was sent is done all the same.
+    """
+    queue = LeaseQueue(client, INTERNAL_LANE)
+    queue.ensure()
+    waiting: set[str] = set()
+    outcomes: Counter[str] = Counter()
+
+    def settle(most: int) -> None:
+        last_progress = time.monotonic()
+        while len(waiting) > most:
+            with engine.connect() as connection:
+                settled = receipts_of(connection, INTERNAL_LANE, waiting)
+            waiting.difference_update(settled)
+            outcomes.update(row.outcome for row in settled.values())
+            advance(outcomes.total())
+            if settled:
+                last_progress = time.monotonic()
+            elif time.monotonic() - last_progress > patience:
+                raise ReprocessStalled(f"{len(waiting):,} documents wait on the internal lane and no worker takes them")
+            if len(waiting) > most:
+                time.sleep(_PAUSE_SECONDS)
+
+    for row, raw in found(engine, wanted):
+        settle(_MOST_WAITING)
+        fields: dict[Any, Any] = {
+            "raw": raw, "source": row.source, "key": row.key, "revision": row.revision, "reprocess": PIPELINE_VERSION,
+        }  # fmt: skip
+        id_ = client.xadd(INTERNAL_LANE, fields)
+        waiting.add(id_.decode() if isinstance(id_, bytes) else id_)
+    settle(0)
+    return outcomes

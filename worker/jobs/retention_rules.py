@@ -1,0 +1,125 @@
+"""What the store may let go of, chore by chore: which rows, after how long, and how.
+
+Nothing here takes what decisions of the future rest on: tombstones, the raw bytes of live documents and of open dead
+letters, their receipts, aliases, and articles that somebody tells or names stay for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Table, delete, exists, select, tuple_, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.elements import ColumnElement
+
+from worker.settings import Settings
+from worker.store.clock import store_time
+from worker.store.links import KINDS
+from worker.store.tables import (
+    articles,
+    dead_letter_actions,
+    dead_letters,
+    documents,
+    links,
+    raw_documents,
+    receipts,
+    stories,
+)
+
+Retire = Callable[[Connection, Table, Sequence[tuple[Any, ...]]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRule:
+    """Rows of one table that nothing needs after a while."""
+
+    name: str
+    description: str
+    table: Table
+    days: Callable[[Settings], float | None]
+    """How long they stay; None: for ever."""
+    since: Column[Any]
+    """The moment from which these days count; it has an index, by which they are looked through."""
+    idle: Callable[[datetime], ColumnElement[bool]]
+    """What must hold beside the age, of a row from before that moment."""
+    retire: Retire
+    batch: int = 200
+    """Rows a transaction at most: other writers wait for it."""
+
+    @property
+    def keys(self) -> list[Column[Any]]:
+        return list(self.table.primary_key.columns)
+
+    def among(self, rows: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
+        """The condition for the rows with these keys."""
+        return _among(self.table, rows)
+
+
+def _among(table: Table, rows: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
+    keys = list(table.primary_key.columns)
+    if len(keys) == 1:
+        return keys[0].in_([row[0] for row in rows])
+    return tuple_(*keys).in_([tuple(row) for row in rows])
+
+
+def _delete(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    connection.execute(delete(table).where(_among(table, rows)))
+
+
+def _end_stories(connection: Connection, _: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """As the linker ends a story: the change feed tells it, and then the row goes. The articles stay, untied."""
+    ids = [row[0] for row in rows]
+    members = select(articles.c.id).where(articles.c.story_id.in_(ids))
+    ties = (links.c.kind.in_(KINDS), links.c.source_id.in_(members), links.c.target_id.in_(members))
+    connection.execute(delete(links).where(*ties))
+    connection.execute(update(articles).where(articles.c.story_id.in_(ids)).values(story_id=None))
+    nothing = dict.fromkeys(("lead_id", "first_id", "first_at", "last_at", "heat", "announced_at"))
+    ended = {**nothing, "size": 0, "changed_at": store_time(connection)}
+    connection.execute(update(stories).where(stories.c.id.in_(ids)).values(ended))
+
+
+def _idle_raw(_: datetime) -> ColumnElement[bool]:
+    # A batch that brings the same bytes again moves `last_seen_at` in its own transaction, so what it needs stays.
+    needed = exists().where(documents.c.raw_sha256 == raw_documents.c.sha256, ~documents.c.retracted)
+    wanted = exists().where(dead_letters.c.raw_sha256 == raw_documents.c.sha256, dead_letters.c.status == "open")
+    return ~needed & ~wanted
+
+
+def _idle_receipts(_: datetime) -> ColumnElement[bool]:
+    about = (dead_letters.c.lane == receipts.c.lane) & (dead_letters.c.receipt_id == receipts.c.id)
+    return ~exists().where(about, dead_letters.c.status == "open")
+
+
+def _expired_dead_letters(before: datetime) -> ColumnElement[bool]:
+    actions = dead_letter_actions.c
+    lately = exists().where(actions.dead_letter_id == dead_letters.c.id, actions.at >= before)
+    return (dead_letters.c.status != "open") & ~lately
+
+
+def _idle_orphans(_: datetime) -> ColumnElement[bool]:
+    published = exists().where(documents.c.article_hash == articles.c.url_hash, ~documents.c.retracted)
+    named = exists().where(links.c.target_id == articles.c.id)
+    # In a story: the linker has not seen yet that it is gone.
+    return ~published & ~named & articles.c.story_id.is_(None)
+
+
+def _idle_stories(before: datetime) -> ColumnElement[bool]:
+    # An archive may bring old stories today: these stay as long as others.
+    return (stories.c.changed_at < before) & stories.c.announced_at.is_not(None)
+
+
+RETENTION_RULES = (
+    RetentionRule("receipts", "receipts of documents settled long ago, but for those of open dead letters", receipts,
+          lambda config: config.receipt_days, receipts.c.settled_at, _idle_receipts, _delete),
+    RetentionRule("dead letters", "dead letters that were replayed or discarded", dead_letters,
+          lambda config: config.receipt_days, dead_letters.c.created_at, _expired_dead_letters, _delete),
+    RetentionRule("raw documents", "raw bytes that no live document and no open dead letter needs", raw_documents,
+          lambda config: config.raw_days, raw_documents.c.last_seen_at, _idle_raw, _delete),
+    RetentionRule("orphans", "articles that nobody tells or names any more", articles,
+          lambda config: config.orphan_days, articles.c.orphaned_at, _idle_orphans, _delete),
+    RetentionRule("stories", "stories whose newest article is old; their articles stay", stories,
+          lambda config: config.story_days, stories.c.last_at, _idle_stories, _end_stories, batch=50),
+)  # fmt: skip

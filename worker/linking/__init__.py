@@ -1,0 +1,4 @@
+"""Similar articles and stories: the index, the scores, and the process that links.
+
+Begin with `linker.py`; `index.py`, `features.py` and `story_assignment.py` do no I/O.
+"""

@@ -1,0 +1,130 @@
+"""The window: an index of recent articles that finds those most like given texts.
+
+Similarity is the cosine of TF-IDF vectors (Salton and Buckley 1988) of title and excerpt, faded by the time between the two.
+Articles are kept in segments of sorted arrays, merged with their like as in a log-structured merge tree: adding costs
+little, nothing is a Python object, and 100,000 articles fit in some 50 MB. Many articles at once cost least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.linking.features import Features
+from worker.linking.frequencies import Frequencies
+from worker.linking.segment import MOST_ARTICLES, WINDOW_SECONDS, Query, Segment, Weights, merged, segment_of
+
+_SMALL = 32  # articles; smaller segments are always merged, so that there are never many
+_QUERIES_PER_PASS = 32  # texts; as many sums are held for each article of a segment
+
+
+class Index:
+    """Articles by id, with their times in seconds. `set_frequencies` decides what each feature weighs."""
+
+    def __init__(self, weights: Weights | None = None) -> None:
+        self._weights = weights or Weights(Frequencies())
+        self._segments: list[Segment] = []
+
+    def __len__(self) -> int:
+        return sum(int(one.alive.sum()) for one in self._segments)
+
+    @property
+    def weights(self) -> Weights:
+        """What features weigh."""
+        return self._weights
+
+    def set_frequencies(self, frequencies: Frequencies) -> None:
+        """Weigh everything anew."""
+        self._weights = Weights(frequencies)
+        for place, segment in enumerate(self._segments):
+            self._segments[place] = merged([segment], self._weights)
+
+    def add(
+        self,
+        ids: Sequence[int],
+        times: Sequence[float],
+        features: Features,
+        versions: Sequence[float] | None = None,
+    ) -> None:
+        """Let articles (of distinct ids) in, in place of older versions of them.
+
+        One without words is like no other and stays out. `versions`: numbers of the caller's, for `versions_of`.
+        """
+        self.remove(ids)
+        with_words = np.flatnonzero(np.diff(features.starts))
+        for start in range(0, len(with_words), MOST_ARTICLES):
+            rows = with_words[start : start + MOST_ARTICLES]
+            known = np.zeros(len(ids)) if versions is None else np.asarray(versions, np.float64)
+            self._segments.append(segment_of(
+                np.asarray(ids, np.int64)[rows], np.asarray(times, np.float64)[rows], known[rows], features.take(rows),
+                self._weights,
+            ))  # fmt: skip
+            self._merge()
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Let articles go; one that is not there is no error."""
+        wanted = np.asarray(ids, np.int64)
+        for segment in self._segments:
+            places = segment.places_of(wanted)
+            segment.alive[places[places >= 0]] = False
+        self._segments = [one for one in self._segments if one.alive.any()]
+
+    def versions_of(self, ids: Sequence[int]) -> NDArray[np.float64]:
+        """The version of each article that is there; NaN for the others."""
+        wanted = np.asarray(ids, np.int64)
+        found = np.full(len(wanted), np.nan)
+        for segment in self._segments:
+            places = segment.places_of(wanted)
+            found[places >= 0] = segment.versions[places[places >= 0]]
+        return found
+
+    def forget_before(self, first: float) -> None:
+        """Let go of all articles with an earlier time."""
+        for segment in self._segments:
+            segment.alive &= segment.times >= first
+        self._segments = [one for one in self._segments if one.alive.any()]
+
+    def time_of_newest(self, count: int) -> float:
+        """The time from which on there are `count` articles; minus infinity when there are fewer."""
+        times = np.sort(self._times())
+        return float(times[-count]) if len(times) >= count else -np.inf
+
+    def count_before(self, moment: float) -> int:
+        """How many articles are older."""
+        return int((self._times() < moment).sum())
+
+    def _times(self) -> NDArray[np.float64]:
+        return np.concatenate([np.zeros(0), *(one.times[one.alive] for one in self._segments)])
+
+    def neighbours(
+        self, ids: Sequence[int], times: Sequence[float], features: Features, *, floor: float, most: int
+    ) -> list[list[tuple[int, float]]]:
+        """For each text the ids and scores (at least `floor`) of the `most` articles within the window most like it.
+
+        Best first; those equally alike by id. The text's own id is left out.
+        """
+        found: list[list[tuple[int, float]]] = [[] for _ in ids]
+        for start in range(0, len(ids), _QUERIES_PER_PASS):
+            rows = np.arange(start, min(start + _QUERIES_PER_PASS, len(ids)))
+            query = Query(np.asarray(times, np.float64)[rows], features.take(rows), self._weights)
+            for segment in self._segments:
+                for row, other, score in zip(*(one.tolist() for one in segment.search(query, floor)), strict=True):
+                    if other != ids[start + row]:
+                        found[start + row].append((other, score))
+        return [sorted(one, key=lambda pair: (-pair[1], pair[0]))[:most] for one in found]
+
+    def _merge(self) -> None:
+        """Merge the last segments while the one before is not much larger, and rid those that are half gone of what is gone."""
+        while len(self._segments) > 1:
+            last, before = self._segments[-1], self._segments[-2]
+            if len(before) > max(2 * len(last), _SMALL) or len(before) + len(last) > MOST_ARTICLES:
+                break
+            self._segments[-2:] = [merged([before, last], self._weights)]
+        for place, segment in enumerate(self._segments):
+            if int(segment.alive.sum()) < len(segment) / 2:
+                self._segments[place] = merged([segment], self._weights)
+
+
+__all__ = ["WINDOW_SECONDS", "Index"]

@@ -1,0 +1,122 @@
+"""What the linker found out, written: links, and the stories that follow from them. Runs inside its transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.engine import Connection
+
+from worker.heat_rules import AllRules, HeatRules
+from worker.linking.story_assignment import (
+    Member,
+    Neighbour,
+    Node,
+    Order,
+    arrange,
+    groups_of,
+    heat_of,
+    keep_ids,
+    lead_of,
+)
+from worker.store import links
+from worker.store.apply import stories as stored
+from worker.store.links import Tie, time_of
+
+_DAY_SECONDS = 86_400
+
+
+def revise(
+    connection: Connection,
+    hashes: Mapping[int, bytes],
+    ties: Mapping[int, Sequence[Tie]],
+    now: datetime,
+    rules: AllRules,
+) -> None:
+    """Let the articles of `hashes` (id → identity) have exactly these ties, and bring the stories around them up to date."""
+    others = links.alive(connection, {tie.other for id_ in hashes for tie in ties.get(id_, ())})
+    ends = links.write_links(connection, hashes, ties, others)
+    firsts = arrange({*hashes, *ends}, lambda ids: _look(connection, ids))
+    _write_stories(connection, firsts, now, rules)
+
+
+def _look(connection: Connection, ids: set[int]) -> dict[int, Node]:
+    linked: dict[int, list[Neighbour]] = {}
+    for row in stored.ties_of(connection, ids):
+        first = row.first_id if row.first_id is not None else row.id
+        linked.setdefault(row.source_id, []).append(Neighbour(row.id, row.score, _order_of(row), first))
+    return {
+        row.id: Node(
+            row.id, _order_of(row), row.first_id if row.first_id is not None else row.id, linked.get(row.id, ())
+        )
+        for row in stored.nodes_of(connection, ids)
+    }
+
+
+def _order_of(row: Row[Any]) -> Order:
+    return int(time_of(row) // _DAY_SECONDS), row.url_hash
+
+
+def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datetime, rules: AllRules) -> None:
+    members = {row.id: row for row in stored.members_around(connection, {*firsts, *firsts.values()})}
+    old = {id_: row.story_id for id_, row in members.items() if row.story_id is not None}
+    before = stored.stories_by_id(connection, set(old.values()))
+    known_firsts = {id_: before[story].first_id for id_, story in old.items()}
+    groups = groups_of({id_: firsts.get(id_, known_firsts.get(id_, id_)) for id_ in members})
+    kept, ended = keep_ids(groups, old)
+    values_of = _values_of(connection, groups, members, rules)
+    changes: list[dict[str, Any]] = [
+        {"id": story, **values_of[first], "changed_at": now, "announced_at": None}
+        for first, story in kept.items()
+        if _differs(before[story], values_of[first]) or _ids_in(story, old) != set(groups[first])
+    ]
+    begun = [first for first in groups if first not in kept]
+    created = stored.create(connection, [{**values_of[first], "changed_at": now} for first in begun])
+    story_of: dict[int, int | None] = dict.fromkeys(old)
+    for first, story in (*kept.items(), *zip(begun, created, strict=True)):
+        story_of.update(dict.fromkeys(groups[first], story))
+    stored.assign(connection, {id_: story for id_, story in story_of.items() if old.get(id_) != story})
+    nothing = dict.fromkeys(("first_id", "lead_id", "first_at", "last_at", "heat", "announced_at"))
+    stored.change(connection, [*changes, *(
+        {"id": story, **nothing, "size": 0, "changed_at": now} for story in sorted(ended))])  # fmt: skip
+
+
+def _values_of(
+    connection: Connection, groups: Mapping[int, Sequence[int]], members: Mapping[int, Row[Any]], rules: AllRules
+) -> dict[int, dict[str, Any]]:
+    """The first article's id → what is stored of its story."""
+    leads = {first: lead_of([_member(members[id_]) for id_ in ids]).id for first, ids in groups.items()}
+    source_of = stored.sources_of(connection, leads.values()) if rules.by_source else {}
+    return {
+        first: _values(first, leads[first], [members[id_] for id_ in ids], rules.of(source_of.get(leads[first], "")))
+        for first, ids in groups.items()
+    }
+
+
+def _ids_in(story: int, story_of: Mapping[int, int]) -> set[int]:
+    return {id_ for id_, one in story_of.items() if one == story}
+
+
+def _member(row: Row[Any]) -> Member:
+    return Member(row.id, row.quality, time_of(row), row.url_hash)
+
+
+def _values(first: int, lead: int, rows: Sequence[Row[Any]], rules: HeatRules) -> dict[str, Any]:
+    times = [row.published_at or row.first_seen_at for row in rows]
+    return {
+        "first_id": first,
+        "lead_id": lead,
+        "size": len(rows),
+        "first_at": min(times),
+        "last_at": max(times),
+        "heat": heat_of([_member(row) for row in rows], rules),
+    }
+
+
+def _differs(row: Row[Any], values: Mapping[str, Any]) -> bool:
+    return any(getattr(row, name) != value for name, value in values.items())
+
+
+__all__ = ["revise"]

@@ -1,0 +1,257 @@
+"""Takes articles that wait (`link_state`), finds what they are like, and writes links and stories.
+
+One process at a time does this (`store.leader`); every transaction checks that it still leads, writes at most
+`_BATCH` articles and is short, because ingest waits for it. Everything is in the store: a leader that dies loses nothing,
+and the next one goes on with what is still `pending`. What only reads commits too: a rollback would cost all prepared
+statements.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
+
+from worker.heat_rules import AllRules
+from worker.linking.features import features_of_all
+from worker.linking.frequencies import Frequencies
+from worker.linking.idf_basis import IdfBasis
+from worker.linking.link_writer import revise
+from worker.linking.similar_links import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_tied, reason_of
+from worker.linking.window import Window, in_reach
+from worker.store import leader, links
+from worker.store.clock import store_time
+from worker.store.engine import enter_writer, writer
+from worker.store.links import Tie, time_of
+from worker.telemetry.logs import get_logger
+
+log = get_logger("link")
+
+ROLE = "linker"
+LEASE_SECONDS = 6.0
+"""A leader that died is followed after this; one at work renews it with every transaction."""
+_RENEW_SECONDS = 1.0
+_BATCH = 300  # articles a transaction: what a statement costs is shared by more than with 100, and 600 gain nothing
+_MOST_NEIGHBOURS = 300
+_USUAL = AllRules()
+_QUIET_SECONDS = 0.5
+_PASS_SHARE = 20  # a cold day's articles are linked again at most so that it takes about 1/20 of the time
+
+
+class Linker:
+    """A leader's work. `window`: articles held in memory; `rules`: of the heat of stories."""
+
+    def __init__(self, engine: Engine, *, token: int, window: int, rules: AllRules = _USUAL) -> None:
+        self._engine = engine
+        self._token = token
+        self._window = Window(window)
+        self._rules = rules
+        self._basis: IdfBasis | None = None
+        self._is_weighed = False
+        self._renewed = time.monotonic()
+        self._waiting: tuple[int, datetime | None] | None = None
+        self._waiting_since = self._waiting_began = 0.0
+        self._pass_seconds = 0.0
+        self._seen = date.min, 0, 0
+        """Of a day: how many articles it had brought when the newest had which id."""
+
+    def step(self, *, force: bool = False) -> int:
+        """Do a bounded part of what waits; returns how many articles are linked for good by it.
+
+        `impatient`: on a cold day, do not wait for arrivals to pause. Raises NoLongerLeader and SQLAlchemy's errors.
+        """
+        with self._engine.begin() as connection:
+            rows = links.pending(connection, _BATCH)
+            if not rows:
+                self._waiting = None
+                self.keep()
+                return 0
+            day = _day_of(rows[0])
+            if self._basis is not None:
+                day = max(day, self._basis.day)  # another machine's clock may be behind
+            basis = self._open(day)
+            bootstrap = self._is_bootstrap(connection, basis)
+            waiting = links.waiting(connection) if bootstrap else (0, None)
+        if not bootstrap:
+            return self._link_waiting(basis, [row for row in rows if _day_of(row) <= day])
+        if not force and not self._is_quiet(waiting):
+            self.keep()
+            return 0
+        return self._link_day(basis)
+
+    def _is_bootstrap(self, connection: Connection, basis: IdfBasis) -> bool:
+        """Ask what a day has brought, unless too little is new since that was asked last to change the answer."""
+        newest = links.newest_id(connection)
+        day, seen, until = self._seen
+        if day == basis.day and not basis.is_bootstrap(seen + newest - until):
+            return False
+        self._seen = basis.day, links.seen_first(connection, basis.day), newest
+        return basis.is_bootstrap(links.arrived(connection, basis.day, STORY_KINDS))
+
+    def keep(self) -> None:
+        """Go on leading, while there is nothing to write. Raises NoLongerLeader."""
+        if time.monotonic() - self._renewed > _RENEW_SECONDS:
+            leader.renew(self._engine, ROLE, self._token, seconds=LEASE_SECONDS)
+            self._renewed = time.monotonic()
+
+    def _open(self, day: date) -> IdfBasis:
+        """The frequencies for a day; days of arrival before it that are not counted are counted now, once and for all."""
+        if self._basis is not None and self._basis.day == day:
+            return self._basis
+        with self._engine.begin() as connection:
+            stored = {row.day for row in links.completed_days(connection, day)}
+            missing = links.uncounted_days(connection, day, stored)
+        basis = IdfBasis(day, Frequencies())
+        for one in missing:
+            if one >= basis.oldest_day():
+                self._count_day(one)
+        with self._engine.begin() as connection:
+            for row in links.completed_days(connection, day):
+                if row.day >= basis.oldest_day():
+                    basis.completed.merge(Frequencies.load(row.documents, row.counts))
+        self._basis, self._is_weighed = basis, False
+        log.info("A day of arrival begins", day=str(day), completed_documents=basis.completed.documents)
+        return basis
+
+    def _count_day(self, day: date) -> Frequencies:
+        counted = Frequencies()
+        with self._engine.begin() as connection:
+            for page in links.pages(connection, links.arrivals(day, STORY_KINDS)):
+                counted.add(features_of_all([(row.title, row.excerpt) for row in page]))
+                self.keep()
+        with writer(self._engine) as connection, connection.begin():
+            leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
+            links.keep_day(connection, day, counted.documents, counted.dump())
+            links.forget_days(connection, day - timedelta(days=400))
+        return counted
+
+    def _link_waiting(self, basis: IdfBasis, rows: Sequence[Any]) -> int:
+        if not self._is_weighed:
+            self._window.weigh(basis.completed)
+            self._is_weighed = True
+        with self._engine.begin() as connection:
+            found = links.compared(connection, [row.id for row in rows])
+        return self._link(list(found.values()), mark=True)
+
+    def _is_quiet(self, waiting: tuple[int, datetime | None]) -> bool:
+        """Whether arrivals have paused, or what waits has waited long enough."""
+        now = time.monotonic()
+        if self._waiting is None:
+            self._waiting_began = now
+        if self._waiting != waiting:
+            self._waiting, self._waiting_since = waiting, now
+        quiet = now - self._waiting_since > _QUIET_SECONDS + 2 * self._pass_seconds
+        return quiet or now - self._waiting_began > 1 + _PASS_SHARE * self._pass_seconds
+
+    def _link_day(self, basis: IdfBasis) -> int:
+        """Count all that has arrived on a cold day, and link the day's articles by that; only then do they wait no more."""
+        began = time.monotonic()
+        today = Frequencies()
+        with self._engine.begin() as connection:
+            seen: dict[int, tuple[float, datetime]] = {}
+            for page in links.pages(connection, links.arrivals(basis.day, STORY_KINDS)):
+                today.add(features_of_all([(row.title, row.excerpt) for row in page]))
+                self.keep()
+            for page in links.pages(connection, links.changed_on(basis.day)):
+                seen.update({row.id: (time_of(row), row.changed_at) for row in page})
+                self.keep()
+            for row in links.pending(connection, 1_000_000):
+                if _day_of(row) < basis.day and row.id not in seen:
+                    seen[row.id] = (0.0, row.changed_at)
+        self._window.weigh(basis.with_today(today))
+        self._is_weighed = False
+        order = sorted((moment, id_) for id_, (moment, _) in seen.items())
+        for start in range(0, len(order), _BATCH):
+            with self._engine.begin() as connection:
+                found = links.compared(connection, [id_ for _, id_ in order[start : start + _BATCH]])
+            self._link(list(found.values()), mark=False)
+        done = 0
+        for start in range(0, len(order), _BATCH * 10):
+            part = {id_: seen[id_][1] for _, id_ in order[start : start + _BATCH * 10]}
+            with writer(self._engine) as connection, connection.begin():
+                self._confirm(connection)
+                same = links.unchanged(connection, part)
+                links.mark_linked(connection, same)
+                done += len(same)
+        self._waiting = None
+        self._pass_seconds = time.monotonic() - began
+        log.info(
+            "The day's articles are linked", day=str(basis.day), articles=done, seconds=round(self._pass_seconds, 2)
+        )
+        return done
+
+    def _confirm(self, connection: Connection) -> None:
+        enter_writer(connection)
+        leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
+        self._renewed = time.monotonic()
+
+    def _link(self, rows: list[Any], *, mark: bool) -> int:
+        """Find the ties of these articles and write them, with the stories that follow; those of one stretch of time."""
+        done = 0
+        left = sorted((time_of(row), row.id) for row in rows)
+        by_id = {row.id: row for row in rows}
+        while left:
+            reach = len(left) if self._window.covers(left[0][0], left[-1][0]) else in_reach(left)
+            part, left = left[:reach], left[reach:]
+            with self._engine.begin() as connection:
+                self._window.cover(connection, part[0][0], part[-1][0], self.keep)
+            done += self._link_part([by_id[id_] for _, id_ in part], mark=mark)
+        self._window.trim()
+        return done
+
+    def _link_part(self, rows: list[Any], *, mark: bool) -> int:
+        visible, features = self._window.put(rows)
+        near = self._window.index.neighbours(
+            [row.id for row in visible],
+            [time_of(row) for row in visible],
+            features,
+            floor=THRESHOLD,
+            most=_MOST_NEIGHBOURS,
+        )
+        alike = {row.id: found for row, found in zip(visible, near, strict=True)}
+        with self._engine.begin() as connection:
+            others = links.compared(connection, {other for found in alike.values() for other, _ in found})
+            twins = links.twins(connection, {row.url_hash: row.id for row in visible})
+        texts = {row.id: Text(row.title, row.excerpt, row.provider_id) for row in (*others.values(), *rows)}
+        known: dict[tuple[int, int], tuple[str, str]] = {}
+        ties = {id_: self._ties(id_, found, texts, twins, known) for id_, found in alike.items()}
+        with writer(self._engine) as connection, connection.begin():
+            self._confirm(connection)
+            hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
+            revise(connection, hashes, ties, store_time(connection), self._rules)
+            if mark:
+                links.mark_linked(connection, hashes)
+        return len(hashes)
+
+    def _ties(
+        self,
+        id_: int,
+        alike: Sequence[tuple[int, float]],
+        texts: Mapping[int, Text],
+        twins: set[tuple[int, int]],
+        known: dict[tuple[int, int], tuple[str, str]],
+    ) -> list[Tie]:
+        """The links of an article. `known`: kind and reason of pairs that were met from their other end, which are the same."""
+        mine = texts[id_]
+        same = {other for pair in twins if id_ in pair for other in pair} - {id_}
+        ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]
+        for other, score in alike:
+            if other not in same and other in texts and may_be_tied(mine, texts[other]):
+                pair = min(id_, other), max(id_, other)
+                if pair not in known:
+                    kind = "duplicate" if is_copy(mine, texts[other]) else "similar"
+                    known[pair] = kind, reason_of(mine, texts[other], self._window.index.weights.each)
+                ties.append(Tie(other, known[pair][0], score, known[pair][1]))
+        return ties
+
+
+def _day_of(row: Any) -> date:
+    changed: datetime = row.changed_at
+    return changed.date()
+
+
+__all__ = ["LEASE_SECONDS", "ROLE", "Linker"]

@@ -1,0 +1,140 @@
+"""The linker as a process: `python -m worker.linking.process [PARENT]`, one beside each worker, of which one leads.
+
+A process and not a thread of the worker: its arithmetic would hold up the dispatcher (one interpreter lock), its memory
+would be copied into the pool's children, and what a worker's memory limit is meant for should not be this.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+import redis
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from worker.linking.announcements import announce
+from worker.linking.linker import LEASE_SECONDS, ROLE, Linker
+from worker.queue.connection import connect
+from worker.settings import Settings, settings
+from worker.store import leader
+from worker.store.engine import driver_error, is_conflict, is_transient, make_engine
+from worker.telemetry import logs
+from worker.telemetry.logs import get_logger
+
+log = get_logger("link")
+
+_IDLE_SECONDS = 0.2
+_FOLLOW_SECONDS = 1.0
+_ANNOUNCE_SECONDS = 1.0  # while there is more to link; at once when there is not
+_TROUBLE_SECONDS = 1.0
+_BUG_SECONDS = 10.0
+
+
+class LinkLoop:
+    """Leads when it can, links while it leads, until `ended` is set."""
+
+    def __init__(self, config: Settings, ended: threading.Event) -> None:
+        self._config = config
+        self._ended = ended
+        self._engine: Engine = make_engine(config, small_cache=True, repeats=True)
+        self._client = connect(config.redis)
+        self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._token: int | None = None
+        self._linker: Linker | None = None
+        self._in_trouble = False
+        self._announced_at = 0.0
+
+    def run(self, *, parent: int | None = None) -> None:
+        """Go on until stopped, or until the process `parent` is gone."""
+        while not self._ended.is_set() and (parent is None or os.getppid() == parent):
+            self._ended.wait(self._guarded_turn())
+        self._resign()
+        self._engine.dispose()
+
+    def _guarded_turn(self) -> float:
+        try:
+            wait = self._turn()
+        except leader.NoLongerLeader:
+            log.warning("Another process links now", worker=self._holder, next="this one follows")
+            self._token = self._linker = None
+            return _FOLLOW_SECONDS
+        except SQLAlchemyError as error:
+            if is_conflict(error):
+                return 0.0  # an article was removed meanwhile: look again
+            if not is_transient(error):
+                log.exception(
+                    "Linking failed", next=f"it is tried again in {_BUG_SECONDS:.0f} s; articles stay pending"
+                )
+                return _BUG_SECONDS
+            self._log_first("The store cannot be used, nothing is linked", driver_error(error))
+            return _TROUBLE_SECONDS
+        except Exception:
+            # A bug must not end what everything waits for.
+            log.exception("Linking failed", next=f"it is tried again in {_BUG_SECONDS:.0f} s; articles stay pending")
+            return _BUG_SECONDS
+        if self._in_trouble:
+            self._in_trouble = False
+            log.info("Linking goes on")
+        return wait
+
+    def _turn(self) -> float:
+        """One bounded piece of work; returns the seconds to wait before the next."""
+        if self._linker is None:
+            self._token = leader.acquire(self._engine, ROLE, self._holder, seconds=LEASE_SECONDS)
+            if self._token is None:
+                return _FOLLOW_SECONDS
+            log.info("This process links", worker=self._holder)
+            self._linker = Linker(
+                self._engine, token=self._token, window=self._config.link_window_articles,
+                rules=self._config.heat_rules,
+            )  # fmt: skip
+        done = self._linker.step()
+        if done and time.monotonic() - self._announced_at < _ANNOUNCE_SECONDS:
+            return 0.0
+        self._announced_at = time.monotonic()
+        try:
+            announced = announce(self._engine, self._client)
+        except redis.RedisError as error:
+            self._log_first("Redis cannot be used, changed stories are announced later", error)
+            announced = 0
+        return 0.0 if done or announced else _IDLE_SECONDS
+
+    def _log_first(self, sentence: str, error: object) -> None:
+        if not self._in_trouble:
+            log.warning("The linker waits", error=f"{sentence}: {error}", next="trying each second; nothing is lost")
+        self._in_trouble = True
+
+    def _resign(self) -> None:
+        if self._token is None:
+            return
+        try:
+            leader.resign(self._engine, ROLE, self._token)
+        except SQLAlchemyError:
+            log.info("The lead could not be given back", next=f"it ends in {LEASE_SECONDS:.0f} s")
+
+
+def main() -> None:
+    """Link until SIGTERM, SIGINT, or the end of the worker that started this, whose process id is the argument: it may
+    have ended before this line is reached.
+    """
+    config = settings()
+    logs.configure(form=config.log_format, level=config.log_level)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    began = time.monotonic()
+    LinkLoop(config, ended).run(parent=int(sys.argv[1]) if sys.argv[1:] else os.getppid())
+    log.debug("The linker ends", seconds=round(time.monotonic() - began, 1))
+
+
+if __name__ == "__main__":
+    main()
+    # All is written: to take the interpreter apart would keep a worker that stops waiting for a quarter of a second.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

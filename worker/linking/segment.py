@@ -1,0 +1,235 @@
+"""A part of the index: some articles, found by rare features, their score completed by frequent ones.
+
+Most postings of an inverted index belong to its most frequent words, which decide little. So only *rare* features have
+postings here; the *frequent* ones of each article lie beside it. A query first adds up what the rare features bring, and
+by Cauchy-Schwarz the frequent ones add at most the product of the two vectors' shares of them; only of articles that can
+still reach the floor are they looked at. (Prefix filtering, Bayardo et al. 2007, with the bound of both sides.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.linking.features import Features, gathered
+from worker.linking.frequencies import Frequencies
+
+WINDOW_SECONDS = 14 * 86_400.0
+"""Two articles can be the same story when their times are at most this far apart."""
+FADING_SECONDS = 28 * 86_400.0
+"""What is told later is less likely the same story: a cosine fades by e^(-1/28) a day. (MAP +.009 and +.014 in both
+collections that were looked at; with half of it, 14 days, another +.001 and +.002.)"""
+MOST_ARTICLES = 8_192  # of a segment; places are numbered in two bytes, and merging needs memory for a moment
+_COUNT_BITS, _BUCKET_SHIFT, _PLACE_MASK = 8, 24, 0xFFFF  # of `Keys`
+_SPARE = 1e-6  # against rounding: a bound is never too tight
+_DIGITS = 6  # of a score: the same whichever of the two articles is the query
+
+Keys = NDArray[np.int64]
+"""(bucket, place, count) of each feature of each article, packed into one number, so that sorting needs no second array."""
+
+
+class Weights:
+    """What each feature weighs by some frequencies, and a number for each frequent one (`none` for the others)."""
+
+    none = 65_535
+
+    def __init__(self, frequencies: Frequencies) -> None:
+        self.each = frequencies.weights()
+        self.frequent = frequencies.frequent()
+        self.number: NDArray[np.uint16] = np.full(len(self.each), self.none, np.uint16)
+        self.number[self.frequent] = np.arange(len(self.frequent))
+
+
+class Query:
+    """Texts to compare, by `weights`: unit vectors, each entry times the weight that it has in the other text too."""
+
+    def __init__(self, times: NDArray[np.float64], features: Features, weights: Weights) -> None:
+        self.times = times
+        rows, each = features.rows(), weights.each[features.buckets].astype(np.float64)
+        lengths = features.counts * each
+        norms = np.sqrt(np.bincount(rows, lengths * lengths, len(features)))
+        values = np.divide(lengths * each, norms[rows], out=np.zeros(len(rows)), where=norms[rows] > 0)
+        numbers = weights.number[features.buckets]
+        frequent = numbers != weights.none
+        parts = np.bincount(rows[frequent], lengths[frequent] ** 2, len(features))
+        self.share = np.sqrt(np.divide(parts, norms**2, out=np.zeros(len(norms)), where=norms > 0))
+        self.frequent = np.zeros((len(features), len(weights.frequent)))
+        self.frequent[rows[frequent], numbers[frequent]] = values[frequent]
+        rare = np.flatnonzero(~frequent & (values > 0))
+        rare = rare[np.argsort(features.buckets[rare], kind="stable")]
+        self.buckets, self.rows, self.values = features.buckets[rare], rows[rare], values[rare]
+
+
+@dataclass(slots=True)
+class Segment:
+    """Articles by ascending id. `places` and `counts` are postings: of `buckets[i]` those at `starts[i]:starts[i + 1]`.
+
+    The frequent features of the i-th article are at `own_starts[i]:own_starts[i + 1]`; `share` is their part of its vector's
+    length `norms`. `versions` are the caller's. Nothing changes but `alive`.
+    """
+
+    ids: NDArray[np.int64]
+    times: NDArray[np.float64]
+    versions: NDArray[np.float64]
+    alive: NDArray[np.bool_]
+    norms: NDArray[np.float64]
+    share: NDArray[np.float64]
+    buckets: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    places: NDArray[np.uint16]
+    counts: NDArray[np.uint8]
+    own_starts: NDArray[np.int64]
+    own_numbers: NDArray[np.uint16]
+    own_counts: NDArray[np.uint8]
+    weights: Weights
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def places_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where articles that are alive are here; -1: not here."""
+        at = np.searchsorted(self.ids, ids)
+        at[at == len(self)] = 0
+        at[(self.ids[at] != ids) | ~self.alive[at]] = -1
+        return at
+
+    def keys(self) -> Keys:
+        """All features, in no order."""
+        owners = np.repeat(np.arange(len(self)), np.diff(self.own_starts))
+        rare = _packed(np.repeat(self.buckets, np.diff(self.starts)), self.places, self.counts)
+        return np.concatenate([rare, _packed(self.weights.frequent[self.own_numbers], owners, self.own_counts)])
+
+    def search(self, query: Query, floor: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Pairs of at least `floor`: which text of the query, which id, which score."""
+        rows, places, dots = self._candidates(query, floor)
+        if not len(rows):
+            return rows, self.ids[:0], dots
+        near = np.abs(self.times[places] - query.times[rows]) <= WINDOW_SECONDS
+        near &= self.alive[places] & (self.norms[places] > 0)
+        rows, places, dots = rows[near], places[near], dots[near]
+        at, starts = gathered(self.own_starts, places)
+        pairs = np.repeat(np.arange(len(rows)), np.diff(starts))
+        products = query.frequent[rows[pairs], self.own_numbers[at]] * self.own_counts[at]
+        dots = dots + np.bincount(pairs, products, len(rows))
+        faded = np.exp(-np.abs(self.times[places] - query.times[rows]) / FADING_SECONDS)
+        scores = np.round(dots / self.norms[places] * faded, _DIGITS)
+        found = (scores >= floor) & (dots > 0)
+        return rows[found], self.ids[places[found]], scores[found]
+
+    def _candidates(
+        self, query: Query, floor: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Pairs (text of the query, place) that can reach `floor`, with what rare features bring to their dot product."""
+        dots = self._rare_dots(query)
+        least = floor - _SPARE
+        touched = np.flatnonzero(dots)
+        rows, places = np.divmod(touched, len(self))
+        can = dots[touched] >= (least - query.share[rows] * self.share[places]) * self.norms[places]
+        every_row, every_place = [rows[can]], [places[can]]
+        highest = float(self.share.max(initial=0.0))
+        for row in np.flatnonzero(query.share * highest >= least).tolist():
+            # Articles that share no rare feature, but are like the text by frequent ones alone.
+            others = np.flatnonzero(query.share[row] * self.share >= least)
+            others = others[dots[row * len(self) + others] == 0]
+            every_row.append(np.full(len(others), row))
+            every_place.append(others)
+        rows, places = np.concatenate(every_row), np.concatenate(every_place)
+        return rows, places, dots[rows * len(self) + places]
+
+    def _rare_dots(self, query: Query) -> NDArray[np.float64]:
+        """What rare features bring to the dot product of each text with each article, in one row after the other."""
+        at = np.searchsorted(self.buckets, query.buckets)
+        at[at == len(self.buckets)] = 0
+        hit = np.flatnonzero(self.buckets[at] == query.buckets) if len(self.buckets) else at[:0]
+        if not len(hit):
+            return np.zeros(len(query.times) * len(self))
+        postings, starts = gathered(self.starts, at[hit])
+        sizes = np.diff(starts)
+        cells = np.repeat(query.rows[hit] * len(self), sizes) + self.places[postings]
+        products = np.repeat(query.values[hit], sizes) * self.counts[postings]
+        return np.bincount(cells, products, len(query.times) * len(self)).astype(np.float64, copy=False)
+
+
+def segment_of(
+    ids: NDArray[np.int64],
+    times: NDArray[np.float64],
+    versions: NDArray[np.float64],
+    features: Features,
+    weights: Weights,
+) -> Segment:
+    """A segment of articles with distinct ids."""
+    order = np.argsort(ids)
+    features = features.take(order)
+    keys = _packed(features.buckets, features.rows(), features.counts)
+    return _built(ids[order], times[order], versions[order], keys, weights)
+
+
+def merged(segments: Sequence[Segment], weights: Weights) -> Segment:
+    """All as one, without the articles that were removed."""
+    ids = np.concatenate([one.ids[one.alive] for one in segments])
+    order = np.argsort(ids)
+    place_of = np.empty(len(ids), np.int64)
+    place_of[order] = np.arange(len(ids))
+    parts, base = [], 0
+    for one in segments:
+        now = np.full(len(one), -1, np.int64)
+        now[one.alive] = place_of[base : base + int(one.alive.sum())]
+        base += int(one.alive.sum())
+        parts.append(_moved(one.keys(), now))
+    times, versions = (
+        np.concatenate(list(chosen))[order]
+        for chosen in (
+            [one.times[one.alive] for one in segments],
+            [one.versions[one.alive] for one in segments],
+        )
+    )
+    return _built(ids[order], times, versions, np.concatenate(parts), weights)
+
+
+def _packed(buckets: NDArray[np.int32], places: NDArray[np.integer], counts: NDArray[np.uint8]) -> Keys:
+    keys = buckets.astype(np.int64) << _BUCKET_SHIFT
+    keys |= places.astype(np.int64) << _COUNT_BITS
+    keys |= counts
+    return keys
+
+
+def _moved(keys: Keys, now: NDArray[np.int64]) -> Keys:
+    """The same features with the places `now[place]`; without those of places that are gone (-1)."""
+    places = now[keys >> _COUNT_BITS & _PLACE_MASK]
+    keys, places = keys[places >= 0], places[places >= 0]
+    keys &= ~(_PLACE_MASK << _COUNT_BITS)
+    keys |= places << _COUNT_BITS
+    return keys
+
+
+def _built(
+    ids: NDArray[np.int64], times: NDArray[np.float64], versions: NDArray[np.float64], keys: Keys, weights: Weights
+) -> Segment:
+    buckets, places, counts = _unpacked(keys)
+    numbers = weights.number[buckets]
+    frequent = numbers != weights.none
+    lengths = (weights.each[buckets].astype(np.float64) * counts) ** 2
+    squares = np.bincount(places, lengths, len(ids))
+    parts = np.bincount(places[frequent], lengths[frequent], len(ids))
+    own = places[frequent] << _BUCKET_SHIFT | numbers[frequent].astype(np.int64) << _COUNT_BITS | counts[frequent]
+    own.sort()
+    owners, own_numbers, own_counts = _unpacked(own)
+    keys = keys[~frequent]
+    keys.sort()
+    buckets, places, counts = _unpacked(keys)
+    first = np.flatnonzero(np.diff(buckets, prepend=-1))
+    return Segment(
+        ids, times, versions, np.ones(len(ids), np.bool_),
+        np.sqrt(squares), np.sqrt(np.divide(parts, squares, out=np.zeros(len(ids)), where=squares > 0)),
+        buckets[first].astype(np.int32), np.append(first, len(buckets)).astype(np.int32),
+        places.astype(np.uint16), counts.astype(np.uint8),
+        np.searchsorted(owners, np.arange(len(ids) + 1)), own_numbers.astype(np.uint16), own_counts.astype(np.uint8),
+        weights,
+    )  # fmt: skip
+
+
+def _unpacked(keys: Keys) -> tuple[Keys, Keys, Keys]:
+    return keys >> _BUCKET_SHIFT, keys >> _COUNT_BITS & _PLACE_MASK, keys & (1 << _COUNT_BITS) - 1

@@ -1,0 +1,107 @@
+"""The index filled from the store: all articles of a small store, of a large one those around the time being worked on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.elements import ColumnElement
+
+from worker.linking.features import Features, features_of_all
+from worker.linking.frequencies import Frequencies
+from worker.linking.index import WINDOW_SECONDS, Index
+from worker.linking.similar_links import STORY_KINDS
+from worker.store import links
+from worker.telemetry.logs import get_logger
+
+log = get_logger("link")
+
+_AHEAD_SECONDS = 60 * 86_400.0  # an old time that has to be read is read with what comes after it
+_LOG_EVERY = 20_000  # articles
+
+
+class Window:
+    """An index of at most about `most` articles, and the stretch of time of which it holds all articles."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.index = Index()
+        self._first, self._last = math.inf, -math.inf
+
+    def weigh(self, frequencies: Frequencies) -> None:
+        """Weigh words by these frequencies from now on."""
+        self.index.set_frequencies(frequencies)
+
+    def covers(self, first: float, last: float) -> bool:
+        """Whether every article that may be tied to one between these times is there."""
+        return self._first <= first - WINDOW_SECONDS and last + WINDOW_SECONDS <= self._last
+
+    def cover(self, connection: Connection, first: float, last: float, alive: Callable[[], None]) -> None:
+        """Make sure that `covers` holds; `alive` is called now and then. What was there goes if it must be read anew."""
+        if self.covers(first, last):
+            return
+        count = links.article_count(connection)
+        where: tuple[ColumnElement[bool], ...] = ()
+        if count <= self._most:
+            self._first, self._last = -math.inf, math.inf
+        else:
+            self._first = first - WINDOW_SECONDS
+            self._last = max(last, first + _AHEAD_SECONDS) + WINDOW_SECONDS
+            where = links.published_between(self._first, self._last)
+            if self._last >= time.time():
+                self._last = math.inf
+                where = links.published_between(self._first, _far_future())
+        began, read = time.monotonic(), 0
+        self.index = Index(self.index.weights)
+        where = (*where, *links.tellable(STORY_KINDS))
+        for page in links.pages(connection, where, columns=links.INDEXED):
+            self.put(page)
+            if (read + len(page)) // _LOG_EVERY > read // _LOG_EVERY:
+                log.info("The window is being read", articles=read + len(page), of=count)
+            read += len(page)
+            alive()
+        log.info("The window is read", articles=len(self.index), seconds=round(time.monotonic() - began, 2))
+
+    def put(self, rows: Sequence[Any]) -> tuple[list[Any], Features]:
+        """Let articles in as they are now, or let them go; returns those that may be tied to others, with their features."""
+        visible = [row for row in rows if row.orphaned_at is None and row.kind in STORY_KINDS]
+        if len(visible) < len(rows):
+            stored = {row.id for row in visible}
+            self.index.remove([row.id for row in rows if row.id not in stored])
+        features = features_of_all([(row.title, row.excerpt) for row in visible])
+        versions = np.array([row.changed_at.timestamp() for row in visible])
+        ids = [row.id for row in visible]
+        new = np.flatnonzero(self.index.versions_of(ids) != versions)
+        self.index.add(
+            [ids[place] for place in new], [links.time_of(visible[place]) for place in new], features.take(new),
+            versions[new].tolist(),
+        )  # fmt: skip
+        return visible, features
+
+    def trim(self) -> None:
+        """Keep the bound of memory: beyond it the oldest go, at first those too old for what comes now."""
+        if len(self.index) <= self._most * 1.1:
+            return
+        cut = min(time.time() - WINDOW_SECONDS, self.index.time_of_newest(self._most))
+        if len(self.index) - self.index.count_before(cut) > self._most * 1.1:
+            cut = self.index.time_of_newest(self._most)
+            log.warning("The window holds less than 14 days", articles=self._most,
+                        next="COPYDESK_LINK_WINDOW_ARTICLES raises the bound")  # fmt: skip
+        self.index.forget_before(cut)
+        self._first = max(self._first, cut)
+
+
+def in_reach(rows: Sequence[tuple[float, int]]) -> int:
+    """How many of (time, id), in order, lie so near the first that they are worked on together."""
+    return sum(1 for moment, _ in rows if moment <= rows[0][0] + WINDOW_SECONDS)
+
+
+def _far_future() -> float:
+    return 4_102_444_800.0 + 86_400.0  # 2100, where the schema's times end
+
+
+__all__ = ["Window", "in_reach"]

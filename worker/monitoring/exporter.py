@@ -1,0 +1,188 @@
+"""The figures of all workers as Prometheus metrics, read when somebody asks: one endpoint for many machines.
+
+Workers hold no metrics of their own, so nothing is lost when one of them is recycled, and none of them opens a port.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from threading import Lock
+from typing import Any
+
+import redis
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from worker.activity.heartbeats import workers
+from worker.activity.minute_counters import OTHER, WAIT_BOUNDS, Minute, MinuteCounters
+from worker.queue import keys
+from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.settings import Settings
+from worker.store.engine import driver_error
+from worker.store.receipts import dead_letter_codes, waiting_for_links
+from worker.telemetry.logs import get_logger
+from worker.telemetry.metrics import METRICS, Metric
+
+log = get_logger("metrics")
+
+_WINDOW_MINUTES = 10
+"""An endpoint that is asked less often than this loses what happened before."""
+_MOST_SERIES = 1000
+"""Of one metric; what crawlers call themselves must not fill Prometheus. The rest is counted under `(other)`."""
+
+_SUM = "sum"
+_PARTS = (("dispatcher",), ("consumer",), ("process",))
+
+Series = dict[tuple[str, ...], float]
+
+
+class Growth:
+    """Counters that only grow, from minutes that are forgotten: adds what each minute gained since it was last seen."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, str, tuple[str, ...]], float] = {}
+        self.totals: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
+
+    def take(self, minutes: Iterable[Minute]) -> None:
+        first = None
+        for minute in minutes:
+            first = minute.at if first is None else first
+            for name, key, value in _series_of(minute):
+                gained = value - self._seen.get((minute.at, name, key), 0)
+                self._seen[minute.at, name, key] = value
+                if gained > 0:
+                    self._add(name, key, gained)
+        self._seen = {key: value for key, value in self._seen.items() if first is not None and key[0] >= first}
+
+    def _add(self, name: str, key: tuple[str, ...], gained: float) -> None:
+        known = self.totals[name]
+        if key not in known and len(known) >= _MOST_SERIES and len(key) == 3:
+            key = (key[0], OTHER, key[2])
+        known[key] += gained  # type: ignore[assignment]  # a Counter of seconds is as good as one of ints
+
+
+def _series_of(minute: Minute) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    for key, count in minute.outcomes.items():
+        yield "copydesk_documents_total", key, count
+    for key, count in minute.codes.items():
+        yield "copydesk_rejected_total", key, count
+    for lane, count in minute.deaths.items():
+        yield "copydesk_deaths_total", (lane,), count
+    for lane, count in minute.batches.items():
+        yield "copydesk_batches_total", (lane,), count
+    for lane, milliseconds in minute.work_ms.items():
+        yield "copydesk_batch_seconds_total", (lane,), milliseconds / 1000
+    for (lane, place), count in minute.waits.items():
+        yield "copydesk_latency_seconds", (lane, str(place)), count
+    for lane, milliseconds in minute.waited_ms.items():
+        yield "copydesk_latency_seconds", (lane, _SUM), milliseconds / 1000
+    for part, count in minute.restarts.items():
+        yield "copydesk_watchdog_restarts_total", (part,), count
+    for (lane, stage), milliseconds in minute.stages_ms.items():
+        yield "copydesk_stage_seconds_total", (lane, stage), milliseconds / 1000
+
+
+class CopydeskCollector(Collector):
+    """Reads Redis and the store at every scrape; a server that does not answer is `copydesk_up 0`, and no error."""
+
+    def __init__(self, config: Settings, client: redis.Redis, engine: Engine) -> None:
+        self._config = config
+        self._client = client
+        self._engine = engine
+        self._growth = Growth()
+        self._turn = Lock()
+
+    def collect(self) -> Iterator[Any]:
+        with self._turn:
+            found: dict[str, Series] = defaultdict(dict)
+            found["copydesk_up"]["redis",] = self._ask(self._read_redis, found, redis.RedisError)
+            found["copydesk_up"]["database",] = self._ask(self._read_store, found, SQLAlchemyError)
+            self._add_counters(found)
+        for metric in METRICS:
+            yield (
+                _histogram(metric, found[metric.name])
+                if metric.kind == "histogram"
+                else _family(metric, found[metric.name])
+            )
+
+    def _add_counters(self, found: dict[str, Series]) -> None:
+        """With a zero for what has not happened yet: a series that begins at one has, to Prometheus, not increased."""
+        for lane in self._config.lane_list:
+            for name in ("copydesk_deaths_total", "copydesk_batches_total", "copydesk_batch_seconds_total"):
+                found[name][lane.name,] = 0
+        found["copydesk_watchdog_restarts_total"].update(dict.fromkeys(_PARTS, 0))
+        for name, totals in self._growth.totals.items():
+            found[name].update(totals)
+
+    def _ask(self, read: Any, found: dict[str, Series], trouble: type[Exception]) -> int:
+        try:
+            read(found)
+        except trouble as error:
+            log.warning("A server cannot be asked for its figures", error=str(driver_error(error)),
+                        next="copydesk_up says so; asked again at the next scrape")  # fmt: skip
+            return 0
+        return 1
+
+    def _read_redis(self, found: dict[str, Series]) -> None:
+        for lane in self._config.lane_list:
+            queue = LeaseQueue(self._client, lane.name)
+            queue.ensure()
+            state, label = queue.state(), (lane.name,)
+            found["copydesk_backlog_documents"][label] = state.backlog
+            found["copydesk_pending_documents"][label] = state.pending
+            found["copydesk_oldest_seconds"][label] = _age(state.oldest_id)
+            found["copydesk_vanished_documents"][label] = state.added - state.settled - state.backlog
+            found["copydesk_added_total"][label] = state.added
+            for outcome, count in state.outcomes.items():
+                found["copydesk_outcomes_total"][lane.name, outcome] = count
+        names: Any = self._client.hkeys(keys.PAUSED_LANES)
+        paused = {name.decode("utf-8", "replace") for name in names}
+        for lane in self._config.lane_list:
+            found["copydesk_lane_paused"][lane.name,] = int(lane.name in paused)
+        self._growth.take(MinuteCounters(self._client).window(_WINDOW_MINUTES))
+        states: Counter[str] = Counter()
+        pool: Counter[str] = Counter({"busy": 0, "idle": 0})
+        for worker in workers(self._client):
+            states[worker.state] += 1
+            pool.update("busy" if process.lane else "idle" for process in worker.pool)
+            if worker.last_progress is not None:
+                found["copydesk_stalled_seconds"][worker.name,] = max(0.0, time.time() - worker.last_progress)
+        found["copydesk_workers"].update({("consuming",): 0, **{(state,): count for state, count in states.items()}})
+        found["copydesk_pool_processes"].update({(state,): count for state, count in pool.items()})
+
+    def _read_store(self, found: dict[str, Series]) -> None:
+        with self._engine.connect() as connection:
+            for code, count in dead_letter_codes(connection).items():
+                found["copydesk_dead_letters"][code,] = count
+            count, since = waiting_for_links(connection)
+            found["copydesk_unlinked_articles"][()] = count
+            found["copydesk_link_lag_seconds"][()] = max(0.0, time.time() - since.timestamp()) if since else 0.0
+
+
+def _family(metric: Metric, series: Series) -> Any:
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family: Any = kind(metric.name.removesuffix("_total"), metric.description, labels=metric.labels)
+    for labels, value in sorted(series.items()):
+        family.add_metric(labels, value)
+    return family
+
+
+def _histogram(metric: Metric, series: Series) -> Any:
+    """Of (lane, place among the bounds) → count, with the sum of all under `_SUM`."""
+    family: Any = HistogramMetricFamily(metric.name, metric.description, labels=metric.labels)
+    for lane in sorted({lane for lane, _ in series}):
+        total, buckets = 0.0, []
+        for place, bound in enumerate((*WAIT_BOUNDS, math.inf)):
+            total += series.get((lane, str(place)), 0)
+            buckets.append(("+Inf" if bound == math.inf else f"{float(bound)}", total))
+        family.add_metric([lane], buckets, series.get((lane, _SUM), 0))
+    return family
+
+
+def _age(oldest_id: str | None) -> float:
+    return max(0.0, time.time() - id_key(oldest_id)[0] / 1000) if oldest_id else 0.0

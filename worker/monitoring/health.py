@@ -1,0 +1,115 @@
+"""Is it well? For orchestrators: a few round trips, no question to Celery, and a sentence for everything that is not."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from worker.activity.heartbeats import SILENT_SECONDS, WorkerState, missing, workers
+from worker.monitoring.capacity import capacity
+from worker.queue import lane_pauses
+from worker.settings import Settings
+from worker.store.engine import driver_error
+from worker.store.tables import lanes as lanes_table
+
+FELL_SILENT = "its process is stopped or dead, or cannot reach Redis"
+
+
+@dataclass(slots=True)
+class Health:
+    """`healthy`: documents flow. `degraded`: they do, or wait as somebody wants, but somebody should look. `unhealthy`."""
+
+    unreachable: list[str] = field(default_factory=list)
+    """Servers that do not answer."""
+    wrong: list[str] = field(default_factory=list)
+    """Why no documents flow."""
+    remarks: list[str] = field(default_factory=list)
+    """What somebody should look at."""
+    workers: list[WorkerState] = field(default_factory=list)
+
+    @property
+    def summary(self) -> str:
+        return "unhealthy" if self.unreachable or self.wrong else "degraded" if self.remarks else "healthy"
+
+
+def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str | None = None) -> Health:
+    """Look. `host`: only the workers of this machine count, as a container's health check wants it."""
+    health = Health()
+    try:
+        at_work = workers(client)
+        found = [worker for worker in at_work if host is None or worker.host == host]
+        missed = [] if host is not None else missing(client, at_work)
+        held = lane_pauses.paused(client)
+        low = capacity(settings, client)
+    except (redis.RedisError, OSError) as error:
+        health.unreachable.append(f"Redis cannot be used: {error}")
+    else:
+        health.workers = found
+        _check_workers(health, found, settings)
+        health.remarks += [f"worker {name} fell silent {_ago(silent)} ago: {FELL_SILENT}" for name, silent in missed]
+        for lane, pause in held.items():
+            since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(pause.at))
+            health.remarks.append(f"lane {lane} is paused by {pause.who} since {since}: {pause.why}")
+        health.remarks += [sentence for sentence in (low.full, low.tight) if sentence]
+    try:
+        with engine.connect() as connection:
+            connection.execute(select(lanes_table.c.name).limit(1))
+    except (SQLAlchemyError, OSError) as error:
+        fault = _schema_fault(engine)
+        if fault:
+            health.wrong.append(fault)
+        else:
+            text = " ".join(str(driver_error(error)).split())
+            health.unreachable.append(f"the store cannot be used: {text}")
+    return health
+
+
+def _schema_fault(engine: Engine) -> str | None:
+    """Asked only where something failed: a container's check must not load the migrations each time."""
+    from worker.monitoring.server_checks import schema_fault
+
+    try:
+        with engine.connect() as connection:
+            return schema_fault(connection)
+    except (SQLAlchemyError, OSError):
+        return None
+
+
+def _check_workers(health: Health, found: list[WorkerState], settings: Settings) -> None:
+    now = time.time()
+    # A paused worker does what it was told to.
+    well = [worker for worker in found if worker.state in ("consuming", "paused")]
+    if not found:
+        health.wrong.append(
+            f"no worker has been heard of for {SILENT_SECONDS} s: start one with copydesk worker (or copydesk up)"
+        )
+    elif not well:
+        health.wrong.append("no worker is consuming")
+    for worker in found:
+        silent = now - (worker.last_progress or worker.started)
+        if worker not in well:
+            sentence = f"worker {worker.name} is {worker.state}: {worker.reason or 'since ' + _ago(now - worker.since)}"
+            (health.remarks if well else health.wrong).append(sentence)
+        elif silent > settings.watchdog_seconds:
+            health.remarks.append(f"worker {worker.name} has made no step for {_ago(silent)}")
+
+
+def _ago(seconds: float) -> str:
+    return f"{seconds:,.0f} s"
+
+
+def as_json(health: Health) -> dict[str, Any]:
+    """The form of `health --json`."""
+    return {
+        "health": health.summary,
+        "reasons": [*health.unreachable, *health.wrong, *health.remarks],
+        "workers": [
+            {"name": w.name, "state": w.state, "since": w.since, "reason": w.reason, "pool": [p.pid for p in w.pool]}
+            for w in health.workers
+        ],
+    }

@@ -1,0 +1,124 @@
+"""Which crawler sends what share of rejected documents, since when, and for what causes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
+
+from worker.store import rejection_counts
+
+_PIECES = 96
+"""A window is looked at in so many pieces: a day in quarters of an hour."""
+_LEAST_RISE = 0.05
+"""A share that rises by less is no beginning of anything."""
+_MOST_LOOKED_UP = 50
+_FINER = 60
+"""A piece is looked at again in so many: a quarter of an hour in 15 seconds."""
+_CHI_SQUARE = 10.8
+"""Of a fourfold table, exceeded by chance once in a thousand: a rise within few documents may be none."""
+
+
+@dataclass(slots=True)
+class Producer:
+    """A source in a window. `since`: the first rejected document of the time from which its share is higher."""
+
+    source: str
+    documents: int = 0
+    rejected: int = 0
+    since: datetime | None = None
+    share_before: float | None = None
+    causes: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        return round(self.rejected / self.documents, 4) if self.documents else 0.0
+
+
+def producers(engine: Engine, *, hours: float, now: datetime | None = None) -> list[Producer]:
+    """Those that sent something in the last `hours`, the most rejected first."""
+    now = now or datetime.now(UTC)
+    since = now - timedelta(hours=hours)
+    width = max(60, int(hours * 3600 / _PIECES))
+    found: dict[str, Producer] = {}
+    pieces: dict[str, list[tuple[int, int, int]]] = {}
+    with engine.connect() as connection:
+        for row in rejection_counts.by_source_and_time(connection, since, width):
+            producer = found.setdefault(row.source, Producer(row.source))
+            producer.documents += row.documents
+            producer.rejected += row.rejected
+            pieces.setdefault(row.source, []).append((row.at, row.documents, row.rejected))
+        for row in rejection_counts.causes(connection, since):
+            if row.source in found:
+                found[row.source].causes.append(
+                    {"code": row.code, "documents": row.documents, "first_at": row.first, "last_at": row.last,
+                     "example": row.example}
+                )  # fmt: skip
+        ranked = sorted(found.values(), key=lambda producer: (-producer.rejected, producer.source))
+        for producer in ranked[:_MOST_LOOKED_UP]:
+            if producer.rejected:
+                start, producer.share_before = _onset(connection, producer.source, pieces[producer.source], width)
+                producer.since = rejection_counts.first_rejected(
+                    connection, producer.source, start, int(now.timestamp() - start) + 60
+                )
+    return ranked
+
+
+def _onset(
+    connection: Connection, source: str, pieces: list[tuple[int, int, int]], width: int
+) -> tuple[int, float | None]:
+    """`onset`, then more exactly: where within its piece, or the one before, the share rose."""
+    start, before = onset(pieces)
+    since, until = (datetime.fromtimestamp(at, UTC) for at in (start - width, start + width))
+    rows = rejection_counts.by_source_and_time(connection, since, max(1, width // _FINER), until=until, source=source)
+    finer = [(row.at, row.documents, row.rejected) for row in rows]
+    if not finer:
+        return start, before
+    exact, rose_from = onset(finer)
+    if rose_from is None or _chi_square(finer, exact) < _CHI_SQUARE:
+        return start, before
+    earlier = [piece for piece in pieces if piece[0] < start - width] + [piece for piece in finer if piece[0] < exact]
+    documents, rejected = (sum(piece[number] for piece in earlier) for number in (1, 2))
+    return exact, round(rejected / documents, 4) if documents else None
+
+
+def _chi_square(pieces: Sequence[tuple[int, int, int]], split: int) -> float:
+    """How unlike the shares before and after `split` are (Pearson's statistic, one degree of freedom)."""
+    earlier, later = (
+        [sum(piece[number] for piece in pieces if (piece[0] >= split) is side) for number in (1, 2)]
+        for side in (False, True)
+    )
+    documents, share = earlier[0] + later[0], (earlier[1] + later[1]) / (earlier[0] + later[0])
+    if not earlier[0] or not later[0] or share in (0.0, 1.0):
+        return 0.0
+    rise = later[1] / later[0] - earlier[1] / earlier[0]
+    return earlier[0] * later[0] / documents * rise * rise / (share * (1 - share))
+
+
+def onset(pieces: Sequence[tuple[int, int, int]]) -> tuple[int, float | None]:
+    """Where the share of rejected documents rose, of pieces (at, documents, rejected) by time; and the share before.
+
+    The split with the largest variance between its two sides (n1·n2/(n1+n2)·(p2-p1)², as in binary segmentation, Scott
+    and Knott 1974), where the later side is the worse. None: it was so from the beginning.
+    """
+    all_documents, all_rejected = (sum(piece[number] for piece in pieces) for number in (1, 2))
+    best, split, before = 0.0, 0, None
+    documents = rejected = 0
+    for number, (_, count, bad) in enumerate(pieces[:-1], 1):
+        documents, rejected = documents + count, rejected + bad
+        later = all_documents - documents
+        rise = (all_rejected - rejected) / later - rejected / documents
+        gain = documents * later / all_documents * rise * rise
+        if rise >= _LEAST_RISE and gain > best:
+            best, split, before = gain, number, rejected / documents
+    if before is not None:
+        # It began somewhere within the piece before, where that one is worse than those before it.
+        _, count, bad = pieces[split - 1]
+        earlier = [sum(piece[part] for piece in pieces[: split - 1]) for part in (1, 2)]
+        if bad and earlier[0] and bad / count > earlier[1] / earlier[0] + _LEAST_RISE:
+            split, before = split - 1, earlier[1] / earlier[0]
+    return pieces[split][0], None if before is None else round(before, 4)

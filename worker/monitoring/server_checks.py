@@ -1,0 +1,114 @@
+"""What must hold of the servers before a worker serves: each refusal is a sentence that says what to set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+from sqlalchemy import Connection, Engine
+
+from worker.errors import CopydeskError, Exit
+from worker.store import migration
+
+OLDEST_REDIS = (7, 0)
+"""Script flags (`allow-oom`), `entries-added` and XAUTOCLAIM's reply came with it. Valkey began at 7.2."""
+OLDEST_POSTGRESQL = (13, 0)
+"""The oldest that is still looked after; nothing here needs a newer one."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """`refused`: it must not start; `warned`: it may, but documents may be lost with the server."""
+
+    refusals: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+
+
+class ServerUnfit(CopydeskError):
+    """Raised when a server must not be used as it is; the message says what to set."""
+
+    exit_code = Exit.UNSOUND
+
+
+def check_redis(client: redis.Redis, findings: Findings) -> None:
+    """Version, eviction, cluster and persistence, all by INFO: CONFIG is forbidden on managed servers. Raises redis.RedisError."""
+    try:
+        info: dict[str, Any] = {}
+        for section in ("server", "memory", "persistence", "cluster"):
+            info |= client.info(section)
+    except redis.exceptions.NoPermissionError:
+        findings.warned.append("Redis does not let this user ask INFO (ACL): eviction and persistence are not checked")
+        return
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    version = str(info.get("valkey_version") or info.get("redis_version") or "0")
+    if _numbers(version) < OLDEST_REDIS:
+        findings.refusals.append(f"{name} {version} is too old: use Redis 7.0 or later, or Valkey")
+    if int(info.get("cluster_enabled") or 0) or info.get("redis_mode") == "cluster":
+        findings.refusals.append(
+            f"{name} runs as a cluster, whose nodes cannot change several keys at once: use a single server (or primary)"
+        )
+    policy = str(info.get("maxmemory_policy") or "noeviction")
+    if policy != "noeviction":
+        findings.refusals.append(
+            f"{name} may throw documents away (maxmemory-policy {policy}): set maxmemory-policy noeviction"
+        )
+    # An RDB that is configured but never written looks like none: what was saved once counts.
+    if not int(info.get("aof_enabled") or 0):
+        saves = _saves(client, info)
+        findings.warned.append(
+            f"{name} keeps snapshots only (no append-only file): a crash loses what came since the last; set appendonly yes"
+            if saves
+            else f"{name} keeps nothing on disk: its crash loses every document not yet stored; set appendonly yes"
+        )
+
+
+def _saves(client: redis.Redis, info: dict[str, Any]) -> bool:
+    try:
+        configured: Any = client.config_get("save")
+        return bool(configured.get("save"))
+    except redis.RedisError:
+        return int(info.get("rdb_last_save_time") or 0) > 0 and int(info.get("rdb_saves") or 0) > 0
+
+
+def check_store(engine: Engine, findings: Findings) -> None:
+    """Version and schema. Raises SQLAlchemy's errors."""
+    with engine.connect() as connection:
+        _check_version(connection, findings)
+        fault = schema_fault(connection)
+    if fault:
+        findings.refusals.append(fault)
+
+
+def schema_fault(connection: Connection) -> str | None:
+    """What is wrong with the store's schema, and what to do; None: it is what this code needs."""
+    found, needed = migration.current(connection), migration.head()
+    if found == needed:
+        return None
+    known = found is None or migration.is_known(found)
+    return f"the store's schema is {found or 'empty'}, this code needs {needed}: " + (
+        "run copydesk db upgrade" if known else "it is of a later version, run that one"
+    )
+
+
+def _check_version(connection: Connection, findings: Findings) -> None:
+    dialect = connection.dialect
+    version = tuple(dialect.server_version_info or ())
+    if dialect.name == "postgresql" and version[:2] < OLDEST_POSTGRESQL:
+        shown = ".".join(map(str, version))
+        findings.refusals.append(f"PostgreSQL {shown} is too old: use {OLDEST_POSTGRESQL[0]} or later")
+
+
+def enforce(client: redis.Redis, engine: Engine, *, strict: bool = False) -> list[str]:
+    """Check both servers; returns the warnings. Raises ServerUnfit; `strict` makes every warning a refusal."""
+    findings = Findings()
+    check_redis(client, findings)
+    check_store(engine, findings)
+    refusals = findings.refusals + (findings.warned if strict else [])
+    if refusals:
+        raise ServerUnfit("; ".join(refusals))
+    return findings.warned
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

@@ -1,0 +1,67 @@
+"""One look after another at everything: for the live view and the console."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from sqlalchemy import Engine
+
+from worker.activity.minute_counters import Minute
+from worker.monitoring.snapshot import Recent, measure, of_redis, of_store
+from worker.queue.connection import connect
+from worker.settings import Settings
+from worker.store.engine import make_engine
+from worker.telemetry.logs import mask
+
+_STORE_EVERY_SECONDS = 20.0
+"""The store counts its rows so often; Redis is asked each time."""
+
+_RATE_SECONDS = 10.0
+"""Rates are of so long."""
+
+
+class SnapshotPoller:
+    """A server that is away is told and asked again; nothing is started. For one thread at a time."""
+
+    def __init__(self, config: Settings, client: redis.Redis | None = None, engine: Engine | None = None) -> None:
+        self._config = config
+        self._client = client or connect(config.redis, retries=0)
+        self._recent = Recent(self._client)
+        self._engine = engine or make_engine(config)
+        self._store: dict[str, Any] = {}
+        self._next_store = 0.0
+        self._before: deque[tuple[float, list[dict[str, Any]]]] = deque()
+
+    @property
+    def minutes(self) -> Sequence[Minute]:
+        """The minutes of the last day as they were last seen, oldest first; empty before the first look at Redis."""
+        return self._recent.known
+
+    def poll(self) -> dict[str, Any]:
+        """The figures of now, those of the store of up to 20 seconds ago."""
+        found = self.at_redis()
+        if time.monotonic() >= self._next_store:
+            self._store = of_store(self._engine)
+            self._next_store = time.monotonic() + (_STORE_EVERY_SECONDS if self._store["database"]["ok"] else 2.0)
+        return {**found, **self._store}
+
+    def at_redis(self) -> dict[str, Any]:
+        """What Redis tells; only `redis`, with its error, while it is away."""
+        try:
+            found = of_redis(self._config, self._client, self._recent)
+        except (redis.RedisError, OSError) as error:
+            return {"redis": {"ok": False, "error": mask(str(error))}}
+        self._measure(found["lanes"])
+        return found
+
+    def _measure(self, lanes: list[dict[str, Any]]) -> None:
+        now = time.monotonic()
+        while len(self._before) > 1 and self._before[1][0] < now - _RATE_SECONDS:
+            self._before.popleft()
+        if self._before:
+            measure(lanes, self._before[0][1], now - self._before[0][0])
+        self._before.append((now, lanes))

@@ -1,0 +1,225 @@
+"""For crawlers in Python: put documents on a lane, and learn what became of them. Needs neither Celery nor SQL.
+
+    with Producer("redis://localhost", source="my-crawler") as desk:
+        id_ = desk.submit(raw, key="stories/1.md")
+        print(desk.wait(id_).outcome)
+
+A submission whose answer is lost is sent again, with the token of the first: the server adds it once, whichever of the
+two arrives, in whatever order, for ten minutes (see `lua/functions.lua`). That holds as far as the server's own memory
+does: a server that forgets the document (a crash without `appendfsync always`, a failover) forgets the token with it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+import redis
+
+from schemas.receipt import Receipt
+from worker.producer.async_client import AsyncProducer
+from worker.producer.base import READ_AGAIN_SECONDS, AwaitedReceipts, ProducerBase
+from worker.producer.deprecation import renamed_parameters
+from worker.producer.submission import (
+    Submission,
+    SubmissionUnsure,
+    check,
+    chunks,
+    ids_of,
+    is_passing,
+    is_unknown_function,
+    seconds_of,
+)
+from worker.queue.connection import connect
+from worker.queue.server_functions import SUBMIT, load_functions
+
+
+class Producer(ProducerBase):
+    """A crawler's connection to one lane. Threads may share it.
+
+    `source` and `lane` are those of its documents; `name` is part of the names of its keys (`replies:NAME:…`,
+    `once:NAME:…`), by default the user of the URL, else the source. `timeout` bounds all the tries of one submission, in
+    seconds. Raises ValueError for an unusable URL, `SubmissionUnsure`, and redis.RedisError where the server refuses.
+    """
+
+    @renamed_parameters(patience="timeout")
+    def __init__(
+        self, url: str, *, lane: str = "documents", source: str | None = None, name: str | None = None,
+        timeout: float = 30, polite: bool = True, receipts: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(url, lane=lane, source=source, name=name, patience=timeout, polite=polite, receipts=receipts)
+        self._client = connect(url, retries=0)
+        self._news = threading.Condition()
+        self._somebody_reads = False
+
+    def __enter__(self) -> Producer:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    @renamed_parameters(once="idempotency_key")
+    def submit(
+        self, raw: bytes | str, *, source: str | None = None, key: str | None = None, traceparent: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> str:  # fmt: skip
+        """Put one document on the lane; returns its receipt id.
+
+        `idempotency_key` is a token of your own: the same one again within ten minutes returns the same id and adds nothing.
+        """
+        body = raw.encode("utf-8") if isinstance(raw, str) else raw
+        self._wait_politely()
+        return self._send([Submission(body, source, key, traceparent=traceparent)], idempotency_key)[0]
+
+    def again(self, unsure: SubmissionUnsure) -> list[str]:
+        """Ask once more what became of a submission without an answer; returns its receipt ids, and doubles nothing."""
+        return self._send(list(unsure.submissions), unsure.once)
+
+    @renamed_parameters(once="idempotency_key")
+    def retract(self, key: str, *, source: str | None = None, idempotency_key: str | None = None) -> str:
+        """Take back the document of this key, or all of this source that show this URL; returns the retraction's receipt id."""
+        return self._send([Submission(None, source, key, op="retract")], idempotency_key)[0]
+
+    def submit_many(
+        self, documents: Iterable[Submission | bytes | str], *, progress: Callable[[int], None] | None = None
+    ) -> Iterator[tuple[Submission, str]]:
+        """Put many on the lane, some hundred a command, waiting when the desk asks for it.
+
+        Yields each with its receipt id, in order. `progress` is called with how many have been sent so far.
+        """
+        sent = 0
+        for part in chunks(self._sender.complete(document) for document in documents):
+            self._wait_politely()
+            ids = self._send(part, None)
+            sent += len(part)
+            if progress is not None:
+                progress(sent)
+            yield from zip(part, ids, strict=True)
+
+    def wait(self, id_: str, *, timeout: float = 30) -> Receipt:
+        """The receipt of a document, or after `timeout` seconds one whose outcome is `pending`; ask again any time."""
+        return self.wait_many([id_], timeout=timeout)[id_]
+
+    def wait_many(self, ids: Iterable[str], *, timeout: float = 30) -> dict[str, Receipt]:
+        """As `wait`, for many: the receipt of each, in the order of `ids`."""
+        awaited = AwaitedReceipts(ids, timeout)
+        while True:
+            with self._news:
+                seconds = awaited.take(self._inbox)
+                if not seconds:
+                    return awaited.result(self._sender)
+                if self._somebody_reads:
+                    self._news.wait(seconds)
+                    continue
+                self._somebody_reads = True
+            self._read_for_all(seconds)
+
+    def collect(self, ids: Iterable[str]) -> dict[str, Receipt]:
+        """The receipts of those of `ids` that have come, without waiting; worth a call now and then while many are sent.
+
+        The stream holds 10,000 receipts and the producer the newest 20,000: older ones nobody asked for are let go.
+        """
+        with self._news:
+            reads, self._somebody_reads = not self._somebody_reads, True
+        if reads:
+            self._read_for_all(0)
+        with self._news:
+            return self._inbox.take(ids)
+
+    def _read_for_all(self, block: float) -> None:
+        try:
+            self._read(block)
+        finally:
+            with self._news:
+                self._somebody_reads = False
+                self._news.notify_all()
+
+    def _read(self, block: float) -> None:
+        arguments = self._read_arguments(block)
+        try:
+            reply: Any = self._client.xread(**arguments)
+        except redis.RedisError as error:
+            if not is_passing(error):
+                raise
+            time.sleep(READ_AGAIN_SECONDS)
+            return
+        with self._news:
+            self._inbox.feed(reply)
+
+    def _wait_politely(self) -> None:
+        if not self._polite:
+            return
+        try:
+            values: Any = self._client.mget(self._sender.slow_down_keys())
+        except redis.RedisError as error:
+            if not is_passing(error):
+                raise
+            return
+        seconds = seconds_of(values)
+        if seconds:
+            time.sleep(seconds)
+
+    def _send(self, part: list[Submission], idempotency_key: str | None) -> list[str]:
+        request = self._request(part, idempotency_key)
+        while True:
+            try:
+                return ids_of(self._client.fcall(SUBMIT, *request.arguments))
+            except (redis.RedisError, OSError) as error:
+                if is_unknown_function(error) and self._load():
+                    continue
+                pause = request.pause_after(error)
+            time.sleep(pause)
+
+    def _load(self) -> bool:
+        """A server that lost its data has lost the function too. A crawler may not load it; the next worker does."""
+        try:
+            return load_functions(self._client)
+        except redis.exceptions.NoPermissionError:
+            return False
+        except redis.RedisError as error:
+            if not is_passing(error):
+                raise
+            return False
+
+
+def submit_entry(
+    client: redis.Redis, lane: str, raw: bytes | None, *, source: str | None = None, key: str | None = None,
+    op: str | None = None, reply_to: str | None = None,
+) -> str:  # fmt: skip
+    """Append one document, or a retraction (`op="retract"`, no `raw`), by a plain XADD; returns its receipt id."""
+    submission = Submission(raw, source, key, op, reply_to)
+    id_ = client.xadd(lane, submission.fields())
+    return id_.decode() if isinstance(id_, bytes) else str(id_)
+
+
+def submit_many(
+    client: redis.Redis, lane: str, submissions: Iterable[Submission], *, chunk: int = 200
+) -> Iterator[tuple[Submission, str]]:
+    """Append many by plain XADDs, pipelined; yields each with its receipt id, in order."""
+    rest = iter(submissions)
+    while part := list(islice(rest, chunk)):
+        with client.pipeline(transaction=False) as pipe:
+            for submission in part:
+                pipe.xadd(lane, submission.fields())
+            ids = pipe.execute()
+        for submission, id_ in zip(part, ids, strict=True):
+            yield submission, id_.decode() if isinstance(id_, bytes) else str(id_)
+
+
+__all__ = [
+    "AsyncProducer",
+    "Producer",
+    "Receipt",
+    "Submission",
+    "SubmissionUnsure",
+    "check",
+    "submit_entry",
+    "submit_many",
+]

@@ -1,0 +1,35 @@
+"""Removes tokens that outlive their purpose: a crawler may write `once:…` with whatever expiry it likes, or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from worker.producer.submission import TOKEN_SECONDS
+from worker.queue import keys
+
+_PAGE = 1000
+_MOST_PAGES = 100
+"""Pages of the keyspace in one go; the next goes on where it ended."""
+
+
+def remove_lasting_tokens(client: redis.Redis) -> int:
+    """Remove the tokens without an expiry, and with a longer one than ours; returns how many. Raises redis.RedisError."""
+    cursor, removed = int(client.get(keys.TOKEN_CURSOR) or 0), 0
+    for _ in range(_MOST_PAGES):
+        found: Any = client.scan(cursor, match=f"{keys.TOKENS}*", count=_PAGE)
+        cursor, page = found
+        if page:
+            with client.pipeline(transaction=False) as pipe:
+                for key in page:
+                    pipe.ttl(key)
+                lasting = [
+                    key for key, ttl in zip(page, pipe.execute(), strict=True) if ttl == -1 or ttl > TOKEN_SECONDS
+                ]
+            if lasting:
+                removed += int(client.unlink(*lasting))
+        if cursor == 0:
+            break
+    client.set(keys.TOKEN_CURSOR, cursor)
+    return removed

@@ -1,0 +1,94 @@
+"""Articles ranked by how like they are to a given one, however little: more than the links that are stored.
+
+A link is stored where two articles most likely tell one story. Whoever fills a list to read on, or measures the ranking,
+wants the order below that too; it is computed when asked, from what the store holds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
+
+from worker.linking.features import features_of_all
+from worker.linking.frequencies import Frequencies
+from worker.linking.idf_basis import IdfBasis
+from worker.linking.similar_links import STORY_KINDS
+from worker.linking.window import Window
+from worker.queries.explanation import article_of
+from worker.store import links
+from worker.store.sql.statements import fetch
+from worker.store.tables import articles
+
+FLOOR = 0.02
+"""What is less like than this is not shown."""
+_CHUNK = 500
+
+
+def similar(
+    connection: Connection, wanted: Sequence[str] | None, *, most: int = 10, floor: float = FLOOR
+) -> Iterator[dict[str, Any]]:
+    """For each article of `wanted` (URLs; None: all), in order of id: its `most` most similar, best first.
+
+    `{"id", "url", "title", "similar": [{"id", "url", "title", "score"}]}`; a score is that of the links, from 0 to 1. What is
+    not there, or is of a kind that tells no stories, is left out.
+    """
+    ids = None
+    if wanted is not None:
+        ids = {row.id for one in wanted if (row := article_of(connection, one)) is not None}
+    window = Window(sys.maxsize)
+    window.weigh(_frequencies(connection))
+    window.cover(connection, 0.0, 0.0, lambda: None)
+    where = links.tellable(STORY_KINDS)
+    for page in links.pages(connection, where) if ids is None else [list(links.compared(connection, ids).values())]:
+        for start in range(0, len(page), _CHUNK):
+            yield from _ranked(connection, window, page[start : start + _CHUNK], most, floor)
+
+
+def _ranked(
+    connection: Connection, window: Window, rows: Sequence[Any], most: int, floor: float
+) -> Iterator[dict[str, Any]]:
+    published, features = window.put(rows)
+    times = [links.time_of(row) for row in published]
+    found = window.index.neighbours([row.id for row in published], times, features, floor=floor, most=most)
+    ids = {row.id for row in published} | {other for near in found for other, _ in near}
+    shown = {
+        row.id: {"id": row.id, "url": row.canonical_url, "title": row.title}
+        for row in fetch(connection, (articles.c.id, articles.c.canonical_url, articles.c.title), articles.c.id, ids)
+    }
+    for row, near in zip(published, found, strict=True):
+        yield {
+            **shown[row.id],
+            "similar": [{**shown[other], "score": score} for other, score in near if other in shown],
+        }
+
+
+def _frequencies(connection: Connection) -> Frequencies:
+    """Those by which the newest day of arrival is linked."""
+    newest = connection.scalar(select(func.max(articles.c.first_seen_at))) or datetime.now(UTC)
+    if isinstance(newest, str):
+        newest = datetime.fromisoformat(newest)
+    basis = IdfBasis(newest.date(), Frequencies())
+    stored = {row.day: row for row in links.completed_days(connection, basis.day)}
+    for day, row in stored.items():
+        if day >= basis.oldest_day():
+            basis.completed.merge(Frequencies.load(row.documents, row.counts))
+    for day in links.uncounted_days(connection, basis.day, stored):
+        if day >= basis.oldest_day():
+            basis.completed.merge(_counted(connection, day))
+    today = _counted(connection, basis.day)
+    return basis.with_today(today) if basis.is_bootstrap(today.documents) else basis.completed
+
+
+def _counted(connection: Connection, day: date) -> Frequencies:
+    counted = Frequencies()
+    for page in links.pages(connection, links.arrivals(day, STORY_KINDS)):
+        counted.add(features_of_all([(row.title, row.excerpt) for row in page]))
+    return counted
+
+
+__all__ = ["FLOOR", "similar"]

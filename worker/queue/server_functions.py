@@ -1,0 +1,25 @@
+"""The function that Copydesk keeps in the server, which producers call by its name."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import redis
+
+SUBMIT = "copydesk_submit"
+LIBRARY = (resources.files("worker.queue") / "lua" / "functions.lua").read_text("utf-8")
+
+
+def load_functions(client: redis.Redis) -> bool:
+    """Load the library where it is missing or another; it is kept and replicated like data. False: nothing to do."""
+    found: Any = client.function_list(library="copydesk", withcode=True)
+    if any(LIBRARY.encode() in _flat(library) for library in found):
+        return False
+    client.function_load(LIBRARY, replace=True)
+    return True
+
+
+def _flat(library: Any) -> list[Any]:
+    """The reply is a flat list of names and values, or with RESP3 a mapping."""
+    return list(library.values()) if isinstance(library, dict) else list(library)

@@ -1,0 +1,75 @@
+"""What the log says of documents: while few come, each one; while many come, only what was rejected.
+
+Under load the summary of each minute tells the figures, `copydesk tail` the documents, and `COPYDESK_LOG_LEVEL=info,
+ingest=debug` brings every line back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from worker.pipeline import Batch
+from worker.store.decide.batch_item import BatchItem
+from worker.telemetry.logs import get_logger
+
+log = get_logger("ingest")
+
+_MAX_SINGLE_LINES = 10
+_WINDOW_SECONDS = 60.0
+
+
+class RateGate:
+    """Whether so few documents came in the last minute that each can be told."""
+
+    def __init__(self, *, most: int = _MAX_SINGLE_LINES, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._batches: deque[tuple[float, int]] = deque()
+        self._count = 0
+
+    def __call__(self, documents: int) -> bool:
+        """Count `documents` more; True while the last minute had few."""
+        now = self._clock()
+        self._batches.append((now, documents))
+        self._count += documents
+        while self._batches[0][0] < now - _WINDOW_SECONDS:
+            self._count -= self._batches.popleft()[1]
+        return self._count <= self._most
+
+
+_rate_gate = RateGate()
+
+
+def log_batch(batch: Batch, versions: Sequence[BatchItem]) -> None:
+    """Write the lines of a settled batch. A rejected document is always a warning, which the log repeats once a minute."""
+    each_line = _rate_gate(len(versions))
+    for version in versions:
+        fields = _fields(version)
+        outcome = fields["outcome"]
+        if outcome == "rejected":
+            log.warning("Document rejected", **fields, next=_next(fields))
+        elif each_line and outcome != "unchanged":
+            log.info(f"Document {outcome}", **fields)
+        else:
+            log.debug(f"Document {outcome}", **fields)
+    write = log.info if each_line else log.debug
+    outcomes = Counter(str(version.outcome) for version in versions)
+    write("Batch done", lane=batch.lane, documents=len(versions), bytes=sum(v.raw_size for v in versions),
+        outcomes=dict(outcomes), ms=batch.timings, worker=batch.worker)  # fmt: skip
+
+
+def _fields(version: BatchItem) -> dict[str, Any]:
+    fields = {
+        "id": version.id, "lane": version.lane, "source": version.source, "key": version.key,
+        "outcome": str(version.outcome), "url": version.url, "trace_id": version.trace_id,
+        "codes": [problem.code for problem in version.problems],
+        "problems": [problem.model_dump(mode="json") for problem in version.problems],
+    }  # fmt: skip
+    return {name: value for name, value in fields.items() if value}
+
+
+def _next(fields: dict[str, Any]) -> str:
+    return f"it is kept: copydesk explain {fields['id']}; all of its kind: copydesk dead list"

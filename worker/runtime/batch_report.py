@@ -1,0 +1,105 @@
+"""What is said of a batch that the store has committed: receipts to those who asked, changes, the tally and the feed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import redis
+
+from schemas.problem import Severity
+from schemas.receipt import Receipt
+from worker.activity.change_feed import append, changes_of
+from worker.activity.minute_counters import Counts, MinuteCounters
+from worker.activity.outcome_feed import publish
+from worker.pipeline import Batch
+from worker.queue import keys
+from worker.queue.lease_queue import first_ids
+from worker.store.decide.batch_item import BatchItem
+from worker.telemetry.logs import get_logger
+
+log = get_logger("ingest")
+
+_MAX_REPLIES = 10_000
+_REPLY_SECONDS = 3600
+_STREAMS_A_SOURCE = 10_000
+"""Streams of receipts that are kept for one source, those that were used last: each takes some 4.5 kB of Redis."""
+
+
+def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -> None:
+    """Receipts where their senders asked for them, and the change feed, in one round trip. Raises redis.RedisError.
+
+    Done before the entries go: a crash in between repeats them, and never costs one.
+    """
+    now = batch.clock()
+    asking = [(version.reply_to, version) for version in versions if version.reply_to]
+    known = first_ids(client, versions[0].lane, [version.id for _, version in asking]) if asking else {}
+    with client.pipeline(transaction=False) as pipe:
+        append(pipe, changes_of(versions, now))
+        for reply_to, version in asking:
+            receipt = receipt_of(version, batch.worker, now)
+            if version.id in known:
+                receipt.id, receipt.readded_as = known[version.id], version.id
+            pipe.xadd(reply_to, {"receipt": receipt.model_dump_json()}, maxlen=_MAX_REPLIES, approximate=True)
+            pipe.expire(reply_to, _REPLY_SECONDS)
+        replies = pipe.execute(raise_on_error=False) if len(pipe) else []
+    _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in asking}, now.timestamp())
+    rejected_items = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
+    if rejected_items:  # its sender named a key that is no stream, or another's
+        log.warning("Receipts could not be put where they were asked for", documents=len(rejected_items), error=rejected_items[0],
+                    next="the outcomes are in the store: copydesk explain")  # fmt: skip
+
+
+def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]], now: float) -> None:
+    """Keep the number of streams bounded, of each source by itself, so that none removes another's."""
+    streams: dict[str, dict[str, float]] = {}
+    for source, reply_to in used:
+        streams.setdefault(keys.reply_streams(source), {})[reply_to] = now
+    if not streams:
+        return
+    with client.pipeline(transaction=False) as pipe:
+        for key, names in streams.items():
+            pipe.zadd(key, names)
+            pipe.expire(key, _REPLY_SECONDS)
+            pipe.zcard(key)
+        counts = pipe.execute()[2::3]
+    for key, size in zip(streams, counts, strict=True):
+        if size > _STREAMS_A_SOURCE:
+            oldest: Any = client.zpopmin(key, size - _STREAMS_A_SOURCE)
+            client.unlink(*(name for name, _ in oldest))
+
+
+def count(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem], *, work_ms: float) -> None:
+    """The tally and the feed of outcomes, in one round trip. What fails is only logged."""
+    try:
+        with client.pipeline(transaction=False) as pipe:
+            MinuteCounters(client).add(_counts(batch, versions, work_ms), pipe)
+            publish(pipe, lane=batch.lane, worker=batch.worker, rows=[
+                (v.id, v.source, str(v.outcome), v.key, v.url, [found.code for found in v.problems]) for v in versions
+            ])  # fmt: skip
+            pipe.execute(raise_on_error=False)
+    except redis.RedisError as error:
+        log.warning("A batch could not be counted", documents=len(versions), error=str(error),
+                    next="the outcomes are in the store; only the figures of this minute lack it")  # fmt: skip
+
+
+def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Counts:
+    counts = Counts(batch.lane, work_ms=work_ms, stages_ms=batch.timings)
+    now = batch.clock()
+    for version in versions:
+        counts.waits.append(max(0.0, (now - version.received_at).total_seconds()))
+        counts.outcomes[version.source, str(version.outcome)] += 1
+        first = next((found.code for found in version.problems if found.severity is Severity.ERROR), None)
+        if first is not None:
+            counts.codes[version.source, first] += 1
+    return counts
+
+
+def receipt_of(version: BatchItem, worker: str, now: datetime) -> Receipt:
+    """The receipt of a settled version, as `reply_to` and `explain` show it."""
+    return Receipt(
+        id=version.id, lane=version.lane, source=version.source, key=version.key, outcome=version.outcome,
+        url=version.url, problems=list(version.problems), received_at=version.received_at,
+        settled_at=now, worker=worker, attempts=version.attempts + 1,
+    )  # fmt: skip

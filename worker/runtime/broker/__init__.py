@@ -1,0 +1,1 @@
+"""Celery's Redis transport and consumer, hardened against bad messages and lost connections."""

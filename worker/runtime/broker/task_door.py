@@ -1,0 +1,110 @@
+"""Takes messages off Celery's queue in the main process: documents go to their lane, what cannot be used is kept.
+
+Neither ever reaches Celery, which logs, shows (`inspect active`) and drops messages with their arguments. A message has
+left Redis when it is here, so it waits in this process until Redis has it again: it is lost only if the process is killed
+in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from schemas.problem import problem
+from worker.producer.task_message import (
+    LARGEST_TIMES,
+    BrokenClaimCheck,
+    ClaimCheck,
+    DocumentTask,
+    Misfit,
+    document_in,
+    read_message,
+)
+from worker.queue.oversized import HEAD
+from worker.settings import INTERNAL_LANE, Settings
+from worker.telemetry.failpoints import failpoint
+from worker.telemetry.logs import get_logger
+
+log = get_logger("worker")
+
+# What is added was in Redis a moment ago, so it fits where Redis is out of memory.
+_ADD = "#!lua flags=allow-oom\nreturn redis.call('XADD', KEYS[1], '*', unpack(ARGV))"
+_ENVELOPE_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    lane: str
+    fields: dict[str, str | bytes]
+
+
+_waiting: deque[_Entry] = deque()
+"""Taken off the queue and not in Redis again. While there are any, no other message is taken, so they are few."""
+
+
+def take(item: bytes, config: Settings) -> dict[str, Any] | None:
+    """Sort one message; returns it where it is Celery's to execute. Otherwise `place` must be called next."""
+    if len(item) > config.max_document_bytes * LARGEST_TIMES + _ENVELOPE_BYTES:
+        found = problem("not_a_task", f"The message has {len(item):,} bytes and was not read.")
+        _keep(item, Misfit(found), config)
+        return None
+    message = read_message(item)
+    if isinstance(message, ClaimCheck):
+        return message.message
+    if isinstance(message, BrokenClaimCheck):
+        log.warning("A claim check cannot be used", error=message.reason,
+                    next="it is dropped; the documents it was about are on their lanes")  # fmt: skip
+    elif isinstance(message, DocumentTask):
+        lanes = [lane.name for lane in config.lane_list]
+        lane = message.lane if message.lane in lanes else lanes[0]
+        _waiting.append(_Entry(lane, message.submission.fields()))
+    else:
+        _keep(item, message, config)
+    return None
+
+
+def keep(item: bytes, config: Settings) -> None:
+    """Keep something that was among Celery's unacknowledged messages and is none."""
+    _keep(item, Misfit(problem("not_a_task", "The unacknowledged message cannot be read.")), config)
+
+
+def _keep(item: bytes, misfit: Misfit, config: Settings) -> None:
+    size, limit = len(item), config.max_document_bytes
+    if limit < size <= limit * LARGEST_TIMES + _ENVELOPE_BYTES:
+        # Encoding made it too large, not the document: that one is kept instead.
+        document = document_in(item)
+        item = document if len(document) <= limit else item
+    lane = config.lane_list[0]
+    fields: dict[str, str | bytes] = {"source": lane.source or lane.name, **misfit.fields}
+    if lane.source:
+        fields["source"] = lane.source
+    fields |= {"raw": item, "problem": misfit.problem.model_dump_json()}
+    if len(item) > limit:
+        fields |= {"raw": item[:HEAD], "raw_size": str(len(item)), "sha256": hashlib.sha256(item).hexdigest()}
+    _waiting.append(_Entry(INTERNAL_LANE, fields))
+    log.warning("A message on Celery's queue is not one of ours", codes=[misfit.problem.code], bytes=size,
+                next="it is kept: copydesk dead list")  # fmt: skip
+
+
+def has_waiting() -> bool:
+    """Whether `place` has something to do."""
+    return bool(_waiting)
+
+
+def place(client: Any) -> None:
+    """Put what was taken on its lane. Raises the client's connection errors; it is tried again with the next call."""
+    while _waiting:
+        entry = _waiting[0]
+        flat = [part for pair in entry.fields.items() for part in pair]
+        try:
+            client.eval(_ADD, 1, entry.lane, *flat)
+        except ResponseError as error:
+            log.warning("Redis refuses a message that was on Celery's queue", lane=entry.lane, error=str(error),
+                        next="it is tried again; no other is taken meanwhile")  # fmt: skip
+            return
+        _waiting.popleft()
+        failpoint("submit.added")

@@ -1,0 +1,339 @@
+"""Celery's Redis transport, made to survive whatever lies on its keys.
+
+Kombu takes every message on its list for its own: raw text, `[]`, `null`, a truncated envelope or one without an id ends
+the worker's main process or sends it into endless reconnects (12 forms, measured). Here `task_door` reads each message of
+the task queue before kombu does; only claim checks, rebuilt from their checked parts, reach Celery. Messages for Celery's
+own queues (replies to control commands) that cannot be used are dropped. No line logs what a message says.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import functools
+from collections.abc import Callable
+from queue import Empty
+from typing import Any
+
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
+from redis.exceptions import OutOfMemoryError, ResponseError
+
+from worker.runtime.broker import task_door
+from worker.settings import settings
+from worker.telemetry.logs import get_logger
+
+log = get_logger("worker")
+
+_RESTORE_CHUNK = 500
+# What decoding a hostile text can raise, kombu's own types of JSON included.
+_NO_JSON = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+def retry_after_repair(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method of kombu's mend the broker's keys and try once more where one of them holds something else."""
+
+    @functools.wraps(method)
+    def healed(self: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return method(self, *args, **options)
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            channel = getattr(self, "channel", self)
+            with channel.conn_or_acquire() as client:
+                repair_keys(client)
+            return method(self, *args, **options)
+
+    return healed
+
+
+class QoS(redis.QoS):
+    """Keeps account of what is under way, whatever lies on the keys for it, and does without where there is no room: a claim
+    check may be lost.
+    """
+
+    ack = retry_after_repair(redis.QoS.ack)
+    reject = retry_after_repair(redis.QoS.reject)
+
+    @retry_after_repair
+    def restore_unacked(self, client: Any = None) -> None:
+        """Put back all that nobody acknowledged, in a few round trips.
+
+        Kombu's own watches the hash of all workers for each message: two workers that have lost their connections begin
+        anew whenever the other one moves, a minute for some hundreds, and do nothing else meanwhile (in a fault test).
+        """
+        channel: Any = self.channel
+        tags = list(self._delivered or ())
+        with channel.conn_or_acquire(client) as client:
+            for start in range(0, len(tags), _RESTORE_CHUNK):
+                self._restore(channel, client, tags[start : start + _RESTORE_CHUNK])
+        if self._delivered:
+            self._delivered.clear()
+
+    def _restore(self, channel: Any, client: Any, tags: list[str]) -> None:
+        routes: dict[tuple[str, str], list[str]] = {}
+        with client.pipeline() as pipe:
+            for remaining in filter(None, client.hmget(self.unacked_key, tags)):
+                try:
+                    message, exchange, routing_key = loads(bytes_to_str(remaining))
+                    if (exchange, routing_key) not in routes:
+                        routes[exchange, routing_key] = channel._lookup(exchange, routing_key)
+                    key_of = functools.partial(
+                        channel._q_for_pri, pri=channel._get_message_priority(message, reverse=False)
+                    )
+                except _NO_JSON:
+                    task_door.keep(remaining, settings())
+                    continue
+                for queue in routes[exchange, routing_key]:
+                    pipe.rpush(key_of(queue), dumps(message))
+            pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
+        task_door.place(client)
+
+    @retry_after_repair
+    def append(self, message: Any, delivery_tag: Any) -> None:
+        try:
+            super().append(message, delivery_tag)
+        except OutOfMemoryError:
+            virtual.QoS.append(self, message, delivery_tag)
+
+    @retry_after_repair
+    def restore_visible(self, *args: Any, **options: Any) -> None:
+        """Called every second; without room for its lock it waits."""
+        with contextlib.suppress(OutOfMemoryError):
+            super().restore_visible(*args, **options)
+
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Put back what nobody acknowledged; what is no message is kept elsewhere, or it would be tried again forever."""
+        try:
+            super().restore_by_tag(tag, client, leftmost)
+        except (ValueError, TypeError, AttributeError):
+            channel: Any = self.channel
+            with channel.conn_or_acquire() as own:
+                garbage = own.hget(self.unacked_key, tag)
+                if garbage is not None:
+                    task_door.keep(garbage, settings())
+                    task_door.place(own)
+            self._remove_from_indices(tag).execute()  # type: ignore[attr-defined]  # nor this
+
+
+_BROADCAST_SECONDS = 1.0
+
+
+class _Bounded:
+    """A subscription whose reads end. Kombu's wait without a time-out: after a lost connection for ever, the main process
+    with them, though the new one is sound (both workers of a pair hung after a network loss, in a fault test).
+    """
+
+    def __init__(self, subscription: Any) -> None:
+        self._subscription = subscription
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._subscription, name)
+
+    def parse_response(self) -> Any:
+        return self._subscription.parse_response(block=False, timeout=_BROADCAST_SECONDS)
+
+
+# A claim check is small and leads to room being made, so it goes through where no document does.
+_PUSH = "#!lua flags=allow-oom\nreturn redis.call('LPUSH', KEYS[1], ARGV[1])"
+
+_BIND = "#!lua flags=allow-oom\nreturn redis.call('SADD', KEYS[1], ARGV[1])"
+
+
+class Channel(redis.Channel):
+    """Drops messages that are not JSON, mends keys of the wrong type in place, waits for nothing without end, works in a full server."""
+
+    QoS = QoS
+    _size = retry_after_repair(redis.Channel._size)
+    _purge = retry_after_repair(redis.Channel._purge)
+
+    def _receive_one(self, c: Any) -> Any:
+        """Read one broadcast. Kombu's own logs what cannot be read, with what it says."""
+        return super()._receive_one(_Bounded(c))  # type: ignore[misc]  # the stubs do not know it
+
+    @retry_after_repair
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        try:
+            super()._put(queue, message, **options)
+        except OutOfMemoryError:
+            priority = self._get_message_priority(message, reverse=False)
+            with self.conn_or_acquire() as client:
+                key = self._q_for_pri(queue, priority)  # type: ignore[attr-defined]  # the stubs do not know it
+                client.eval(_PUSH, 1, key, dumps(message))
+
+    def _brpop_start(self, *args: Any, **options: Any) -> Any:
+        if task_door.has_waiting():
+            with self.conn_or_acquire() as client:
+                task_door.place(client)
+            if task_door.has_waiting():
+                return None
+        return super()._brpop_start(*args, **options)  # type: ignore[misc]  # the stubs do not know it
+
+    def _brpop_read(self, **options: Any) -> Any:
+        """Kombu's own, but each message of the task queue is sorted by its bytes, before anything decodes it."""
+        connection: Any = self.client.connection
+        try:
+            try:
+                popped = self.client.parse_response(connection, "BRPOP", **options)
+            except self.connection_errors:  # type: ignore[attr-defined]  # the stubs do not know it
+                connection.disconnect()
+                raise
+            except ResponseError as error:
+                if "WRONGTYPE" not in str(error):
+                    raise
+                with self.conn_or_acquire() as client:
+                    repair_keys(client)
+                raise Empty from error
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()  # type: ignore[attr-defined]  # the stubs do not know it
+        if not popped:
+            raise Empty
+        queue = bytes_to_str(popped[0]).rsplit(self.sep, 1)[0]
+        self._queue_cycle.rotate(queue)  # type: ignore[attr-defined]  # nor this
+        message = self._sorted(queue, popped[1])
+        if message is not None:
+            self.connection._deliver(message, queue)
+        return True
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
+        with self.conn_or_acquire() as client:
+            for priority in self.priority_steps:
+                item = client.rpop(self._q_for_pri(queue, priority))  # type: ignore[attr-defined]  # nor this
+                message = self._sorted(queue, item) if item else None
+                if message is not None:
+                    return message
+        raise Empty
+
+    def _sorted(self, queue: str, item: bytes) -> Any:
+        """The message in `item`, if it is Celery's to deliver."""
+        if queue == _QUEUE:
+            message = task_door.take(item, settings())
+            if task_door.has_waiting():
+                with self.conn_or_acquire() as client:
+                    task_door.place(client)
+            return message
+        try:
+            return loads(bytes_to_str(item))
+        except _NO_JSON as error:
+            _dropped(type(error).__name__)
+            return None
+
+    @retry_after_repair
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]  # the stubs do not know it
+        except OutOfMemoryError:
+            member = self.sep.join([routing_key or "", pattern or "", queue or ""])
+            with self.conn_or_acquire() as client:
+                client.eval(_BIND, 1, self.keyprefix_queue % exchange, member)
+
+    @retry_after_repair
+    def get_table(self, exchange: str) -> list[tuple[str, ...]]:
+        """Give the exchange's routes: of its set's members, those that are one."""
+        key = self.keyprefix_queue % exchange
+        with self.conn_or_acquire() as client:
+            members = client.smembers(key)
+            routes = {member: tuple(bytes(member).decode("utf-8", "replace").split(self.sep)) for member in members}
+            garbage = [member for member, route in routes.items() if len(route) != 3 or "\ufffd" in "".join(route)]
+            if garbage:
+                _dropped(f"{len(garbage)} members of {key} are no routes")
+                client.srem(key, *garbage)
+        return [route for member, route in routes.items() if member not in garbage]
+
+
+class Transport(redis.Transport):
+    """Drops messages that are no task."""
+
+    Channel = Channel
+
+    def _deliver(self, message: Any, queue: Any) -> None:
+        fault = _fault(message)
+        if fault is not None:
+            _dropped(fault)
+            return
+        try:
+            super()._deliver(message, queue)
+        except Exception as error:
+            # Kombu counts KeyError among the errors of a connection; here it is one of the message.
+            if isinstance(error, (*self.connection_errors, *self.channel_errors)) and not isinstance(error, KeyError):
+                raise
+            _dropped(type(error).__name__)
+            self._forget(message["properties"]["delivery_tag"])
+
+    def _forget(self, tag: str) -> None:
+        """Acknowledge a message that Celery stumbled over, so that it is not given back one day."""
+        for channel in self.channels or ():
+            if tag in (channel.qos._delivered or ()):
+                channel.basic_reject(tag, requeue=False)
+
+
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """The same behind Sentinels."""
+
+
+class SentinelTransport(Transport):
+    """The same behind Sentinels."""
+
+    default_port = 26379
+    Channel = SentinelChannel
+
+
+def _fault(message: Any) -> str | None:
+    """What would make kombu stumble over `message`, without a word of it."""
+    if not isinstance(message, dict):
+        return "not an object"
+    properties = message.get("properties")
+    if not isinstance(properties, dict) or not isinstance(message.get("headers") or {}, dict):
+        return "no properties"
+    if not isinstance(properties.get("delivery_tag"), str) or not isinstance(properties.get("delivery_info", {}), dict):
+        return "no delivery tag"
+    encoding, body = properties.get("body_encoding"), message.get("body")
+    if encoding not in (None, "base64") or not isinstance(body, str):
+        return "no body"
+    if encoding == "base64":
+        try:
+            base64.b64decode(body, validate=True)
+        except (binascii.Error, ValueError):
+            return "a body that is not base64"
+    return None
+
+
+def _dropped(fault: str) -> None:
+    log.warning("A message of Celery's own cannot be used", error=fault, next="it is dropped; no document is in it")
+
+
+def register() -> None:
+    """Let redis://, rediss:// and sentinel:// URLs mean these transports, in this process."""
+    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:SentinelTransport"
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+
+
+_QUEUE = "copydesk"
+_EXCHANGES = (_QUEUE, "celeryev", "celery.pidbox", "reply.celery.pidbox")
+_KEYS = {
+    **{_QUEUE + (f"{redis.Channel.sep}{step}" if step else ""): b"list" for step in redis.PRIORITY_STEPS},
+    "unacked": b"hash",
+    "unacked_index": b"zset",
+    "unacked_mutex": b"string",
+    **{redis.Channel.keyprefix_queue % exchange: b"set" for exchange in _EXCHANGES},
+    **{f"_kombu.binding_permanent.{exchange}": b"set" for exchange in _EXCHANGES},
+    "_kombu.binding_deadlines": b"zset",
+}
+
+
+def repair_keys(client: Any) -> None:
+    """Delete keys of the broker that hold something else: no command on them works, and nothing of value is in them."""
+    for key, expected in _KEYS.items():
+        found = client.type(key)
+        if found not in (b"none", expected):
+            log.warning(
+                "A key of Celery's broker held something else",
+                error=f"{key} was a {found.decode()}",
+                next="it is deleted",
+            )
+            client.delete(key)

@@ -1,0 +1,45 @@
+"""The circuit breaker: pauses a lane of which too much dies or is rejected, as after a bad deploy or with a crawler gone mad.
+
+Only an operator closes it again (`copydesk lane resume`). Half-opening by itself would reject the next hundreds of
+documents at three in the morning, and again and again; waiting costs nothing, for a paused lane keeps what comes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from worker.activity.minute_counters import Minute, total
+from worker.settings import Settings
+
+
+def trip_reason(minutes: Iterable[Minute], lane: str, config: Settings, *, resumed: float = -1) -> str | None:
+    """Why `lane` must be paused, as a sentence; None: it need not.
+
+    `minutes` are looked at as far as they are among the last `breaker_minutes` and began after `resumed` (seconds
+    since 1970), when an operator found the lane fit.
+    """
+    window = total(minute for minute in list(minutes)[-config.breaker_minutes :] if minute.at > resumed)
+    span = f"in {config.breaker_minutes} minutes"
+    documents = window.documents(lane)
+    rejected = sum(n for (on, _, what), n in window.outcomes.items() if on == lane and what == "rejected")
+    if documents >= config.breaker_documents and rejected > config.breaker_share * documents:
+        return f"{rejected:,} of {documents:,} documents were rejected {span}{_most(window, lane)}"
+    deaths, batches = window.deaths[lane], window.batches[lane]
+    if deaths >= config.breaker_deaths and deaths > config.breaker_share * (deaths + batches):
+        return f"{deaths:,} pool processes died {span}, {batches:,} batches were finished{_most(window, lane)}"
+    return None
+
+
+def _most(window: Minute, lane: str) -> str:
+    """The most frequent codes, and the source that has the most of them."""
+    codes, sources = Counter[str](), Counter[str]()
+    for (on, source, code), count in window.codes.items():
+        if on == lane:
+            codes[code] += count
+            sources[source] += count
+    if not codes:
+        return ""
+    named = ", ".join(f"{code} {count:,}" for code, count in codes.most_common(3))
+    source, count = sources.most_common(1)[0]
+    return f" ({named}; most from {source}: {count:,})"

@@ -1,0 +1,114 @@
+"""The line of each minute: what went in and out, what waits, what was rejected. One worker of all writes it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import redis
+from celery import bootsteps
+
+from worker.activity.minute_counters import Minute, MinuteCounters
+from worker.monitoring.rates import flow, top
+from worker.queue import keys
+from worker.queue.connection import connect
+from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.runtime.supervision.supervision_loop import Supervision
+from worker.settings import INTERNAL_LANE, Settings, settings
+from worker.telemetry.logs import get_logger
+
+log = get_logger("summary")
+
+_LATER_SECONDS = 3.0
+"""A minute is summed up a little after its end, when its last batches are counted."""
+_MOST_CAUSES = 10
+
+
+class Summary(bootsteps.StartStopStep):
+    """Celery's hook."""
+
+    requires = (Supervision,)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self.loop: SummaryLoop | None = None
+
+    def start(self, parent: Any) -> None:
+        self.loop = SummaryLoop(settings())
+        self.loop.start()
+
+    def stop(self, parent: Any) -> None:
+        if self.loop is not None:
+            self.loop.stop()
+
+    terminate = stop
+
+
+class SummaryLoop(threading.Thread):
+    """Writes a line a minute until stopped."""
+
+    def __init__(self, config: Settings) -> None:
+        super().__init__(name="copydesk-summary", daemon=True)
+        self._client = connect(config.redis, retries=0)
+        self._lanes = [*(lane.name for lane in config.lane_list), INTERNAL_LANE]
+        self._ended = threading.Event()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join(timeout=10)
+
+    def run(self) -> None:
+        while True:
+            now = time.time()
+            if self._ended.wait(60 - now % 60 + _LATER_SECONDS):
+                return
+            try:
+                log_minute(self._client, self._lanes, now=self._client.time()[0])
+            except redis.RedisError:
+                continue  # the dispatcher says that Redis is away
+            except Exception:
+                log.exception("The summary failed", next="it is tried again in a minute")
+
+
+def log_minute(client: redis.Redis, lanes: list[str], *, now: float) -> bool:
+    """Write the line of the minute before `now`; False when another worker has, or nothing happened.
+
+    The figures are of all workers together, so one line is enough: whoever comes first has the word. Raises
+    redis.RedisError.
+    """
+    minute = int(now // 60) - 1
+    if not client.set(keys.summary(minute), b"said", nx=True, ex=300):
+        return False
+    earlier, before, last = MinuteCounters(client).window(3, now=minute * 60)
+    found = flow([last], before, seconds=60)
+    waiting, oldest = _backlog(client, lanes, now)
+    if not (found.added or found.settled or waiting or _moved(earlier, before)):
+        return False
+    fields = {
+        "added": found.added, "settled": found.settled, "rate": found.rate, "outcomes": dict(found.outcomes),
+        "backlog": waiting, "oldest_seconds": oldest, "rejected": top(found.rejected, _MOST_CAUSES),
+    }  # fmt: skip
+    always = ("added", "settled", "rate")
+    log.info("The last minute", **{name: value for name, value in fields.items() if value or name in always})
+    return True
+
+
+def _moved(earlier: Minute, minute: Minute) -> bool:
+    """Whether the minute before had anything: then one that had nothing is told, once."""
+    return bool(minute.outcomes) or any(count != earlier.added.get(lane, count) for lane, count in minute.added.items())
+
+
+def _backlog(client: redis.Redis, lanes: list[str], now: float) -> tuple[dict[str, int], float | None]:
+    waiting, oldest = {}, None
+    for name in lanes:
+        try:
+            state = LeaseQueue(client, name).state()
+        except redis.ResponseError:
+            continue  # the lane is not made yet
+        if state.backlog:
+            waiting[name] = state.backlog
+        if state.oldest_id is not None:
+            age = max(0.0, round(now - id_key(state.oldest_id)[0] / 1000, 1))
+            oldest = max(age, oldest or 0.0)
+    return waiting, oldest

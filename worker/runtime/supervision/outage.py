@@ -1,0 +1,111 @@
+"""A server that cannot be used: said once a minute while it lasts and once when it is over, and how long to wait between looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from worker.store.engine import driver_error
+from worker.store.probe import probe
+from worker.telemetry.logs import get_logger
+
+log = get_logger("dispatch")
+
+_LOG_EVERY_SECONDS = 60.0
+_FIRST_LOOK_SECONDS = 0.25
+_LONGEST_LOOK_SECONDS = 5.0
+_TRIAL_SECONDS = 10.0
+
+
+class Outage:
+    """The time in which one server cannot be used."""
+
+    def __init__(self, what: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what = what
+        self._clock = clock
+        self._since: float | None = None
+        self._since_text = ""
+        self._logged_at = 0.0
+        self.error = ""
+
+    @property
+    def is_active(self) -> bool:
+        return self._since is not None
+
+    @property
+    def reason(self) -> str:
+        """A sentence for those who ask why nothing moves."""
+        return f"{self._what} cannot be used since {self._since_text}: {self.error}" if self.is_active else ""
+
+    def record_failure(self, error: str, *, waiting: Callable[[], int] = lambda: 0) -> None:
+        """It failed again. `waiting`: asked only when a line is written."""
+        now, self.error = self._clock(), " ".join(error.split())
+        if self._since is None:
+            self._since, self._since_text = now, datetime.now(UTC).isoformat(timespec="seconds")
+            self._logged_at = now - _LOG_EVERY_SECONDS
+        if now - self._logged_at >= _LOG_EVERY_SECONDS:
+            self._logged_at = now
+            log.warning(f"{self._what} cannot be used since {self._since_text}", error=self.error, documents=waiting(),
+                        next="documents wait, nothing is lost; it goes on by itself")  # fmt: skip
+
+    def record_recovery(self) -> None:
+        """It works again."""
+        if self._since is not None:
+            seconds = self._clock() - self._since
+            log.warning(f"{self._what} can be used again", ms=round(seconds * 1000), next="documents go on")
+            self._since = None
+
+
+class StoreWatch:
+    """Holds batches back while the store cannot take them, and finds out by itself when it can.
+
+    works ──a batch fails──▶ waits, probing ──probe succeeds──▶ on trial ──10 s without a failure──▶ works
+                                  ▲─────────────a batch fails──────────────┘   (same outage: waits longer each time)
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine = engine
+        self._clock = clock
+        self.outage = Outage("The store", clock=clock)
+        self._waits = False
+        self._next_look = 0.0
+        self._pause = _FIRST_LOOK_SECONDS
+        self._trial_since: float | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing may be handed out."""
+        return self._waits
+
+    def failed(self, error: str, *, at: float | None = None, waiting: Callable[[], int] = lambda: 0) -> None:
+        """A batch could not be stored. `at`: when; one that had begun before the last probe succeeded tells nothing new."""
+        if self._trial_since is not None and at is not None and at < self._trial_since:
+            return
+        self.outage.record_failure(error, waiting=waiting)
+        if not self._waits:
+            self._waits, self._trial_since = True, None
+            self._next_look = self._clock() + self._pause
+            self._pause = min(self._pause * 2, _LONGEST_LOOK_SECONDS)
+
+    def look(self, *, waiting: Callable[[], int] = lambda: 0) -> None:
+        """Probe the store when it is time to; a probe may take as long as a statement may."""
+        now = self._clock()
+        if not self._waits:
+            if self._trial_since is not None and now - self._trial_since >= _TRIAL_SECONDS:
+                self._trial_since, self._pause = None, _FIRST_LOOK_SECONDS
+                self.outage.record_recovery()
+            return
+        if now < self._next_look:
+            return
+        try:
+            probe(self._engine)
+        except (SQLAlchemyError, OSError) as error:
+            self.outage.record_failure(str(driver_error(error)), waiting=waiting)
+            self._next_look = self._clock() + self._pause
+            self._pause = min(self._pause * 2, _LONGEST_LOOK_SECONDS)
+        else:
+            self._waits, self._trial_since = False, self._clock()

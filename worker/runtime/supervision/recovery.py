@@ -1,0 +1,90 @@
+"""What the keeper does about what the watchdog found: restarts, from the mildest to the last."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import redis
+
+from worker.queue.connection import connect
+from worker.queue.lease_queue import GROUP, LeaseQueue
+from worker.runtime.dispatch.request import is_child, is_gone
+from worker.settings import INTERNAL_LANE, Settings
+from worker.telemetry.logs import get_logger
+
+log = get_logger("worker")
+
+EXIT_STUCK = 75
+"""EX_TEMPFAIL: whoever started this process should start it again."""
+
+
+def restart_consumer(controller: Any) -> None:
+    """Let Celery believe that its connection broke, which it mends by connecting and declaring its queue anew."""
+    consumer, hub = controller.consumer, controller.hub
+
+    def break_it() -> NoReturn:
+        raise ConnectionResetError("the watchdog restarts the consumer")
+
+    if consumer is not None and hub is not None:
+        hub.call_soon(break_it)
+
+
+def restart_process(controller: Any) -> NoReturn:
+    """End at once, without the warm stop that could hang as well. The entries in hand come back when their lease ends."""
+    pool = getattr(getattr(controller, "pool", None), "_pool", None)
+    for process in getattr(pool, "_pool", ()):
+        _kill(process.pid)
+    logging.shutdown()
+    os._exit(EXIT_STUCK)
+
+
+class StuckChildren:
+    """Pool processes that were given a batch and never took it up, as one that was stopped before it could."""
+
+    def __init__(self, delay: float) -> None:
+        self._timeout = delay
+        self._since: dict[Any, float] = {}
+
+    def end(self, controller: Any) -> None:
+        """Kill those that have been so for too long; Celery starts others, and the entries are dispatched again."""
+        pool = getattr(getattr(controller, "pool", None), "_pool", None)
+        waiting, now = {}, time.monotonic()
+        for number, job in list(getattr(pool, "_cache", {}).items()):
+            process = getattr(job, "_write_to", None) or getattr(job, "_scheduled_for", None)
+            if process is not None and not getattr(job, "_accepted", True):
+                waiting[number] = self._since.get(number, now)
+                if now - waiting[number] > self._timeout:
+                    log.error("A pool process does not take up its batch", worker=str(process.pid), next="it is killed")
+                    _kill(process.pid)
+        self._since = waiting
+
+
+def give_back(config: Settings, main: int, names: Sequence[str]) -> None:
+    """At the end of a worker: what its pool processes held when a cold stop killed them waits for no lease."""
+    if os.getpid() != main:
+        return  # a pool process that inherited this
+    for pid in (int(name.rpartition(":")[2]) for name in names):
+        if is_child(pid):
+            _kill(pid)  # the pool has been told to end: what is left hangs, in the store perhaps
+    gone = [name for name in names if is_gone(int(name.rpartition(":")[2]), within_seconds=1)]
+    with contextlib.suppress(redis.RedisError), connect(config.redis, retries=0) as client:
+        for lane in (*(lane.name for lane in config.lane_list), INTERNAL_LANE):
+            queue = LeaseQueue(client, lane)
+            for name in gone:
+                held: Any = client.xpending_range(lane, GROUP, "-", "+", config.pending_cap, consumername=name)
+                # The attempt that may be counted now is not; earlier deaths are.
+                ids = {entry["message_id"].decode(): max(0, entry["times_delivered"] - 2) for entry in held}
+                queue.release(name, ids, lease_seconds=config.lease_seconds)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

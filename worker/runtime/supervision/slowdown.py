@@ -1,0 +1,52 @@
+"""Tells producers how long to wait: `copydesk:slow-down:LANE` for each lane, `copydesk:slow-down` for the worst of them.
+
+Each worker writes them every two seconds, from figures that all of them share; they expire, so their absence means that
+no worker is alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+
+from worker.activity.backpressure import Load, Thresholds, slow_down
+from worker.queue import keys
+from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.settings import INTERNAL_LANE, Settings
+
+_WRITE = "#!lua flags=allow-oom\nredis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])"
+"""Small, and most needed when the server is full."""
+_EXPIRE_SECONDS = 8  # some missed turns; short, so that its absence is news
+_TROUBLE_SECONDS = 5  # more than two beats, so that it does not flicker
+
+
+class SlowDown:
+    """Writes the keys at every `update`, which the keeper calls at each beat."""
+
+    def __init__(self, config: Settings, client: redis.Redis) -> None:
+        self._client = client
+        self._limits = Thresholds(
+            config.slow_down_backlog, config.slow_down_age_seconds, config.slow_down_longest_seconds
+        )
+
+    def update(self, queues: Iterable[LeaseQueue], *, trouble: bool = False) -> None:
+        """`trouble`: this worker cannot take documents; the others hear of it for seconds. Raises redis.RedisError."""
+        lanes = [queue for queue in queues if queue.lane != INTERNAL_LANE]
+        by_lane = [keys.slow_down(queue.lane) for queue in lanes]
+        if trouble:
+            self._client.eval(_WRITE, 1, keys.STORE_TROUBLE, "1", _TROUBLE_SECONDS)
+        found: Any = self._client.mget([keys.STORE_TROUBLE, *by_lane])
+        seconds, clock = self._client.time()
+        now = seconds + clock / 1e6  # the server's, as the ids are
+        waits = []
+        for queue, before in zip(lanes, found[1:], strict=True):
+            state = queue.figures()
+            oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else 0.0
+            load = Load(state.backlog, max(oldest, 0.0), trouble=found[0] is not None)
+            waits.append(slow_down(load, float(before or 0), self._limits))
+        with self._client.pipeline(transaction=True) as pipe:
+            for key, wait in zip((*by_lane, keys.SLOW_DOWN), (*waits, max(waits, default=0.0)), strict=True):
+                pipe.eval(_WRITE, 1, key, f"{wait:g}", _EXPIRE_SECONDS)
+            pipe.execute()

@@ -1,0 +1,217 @@
+"""The keeper: a thread in each worker's main process, apart from the dispatcher, that says who is at work and how.
+
+It says so even when the dispatcher hangs: that is when it matters.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import socket
+import threading
+import time
+from importlib import metadata
+from queue import Empty
+from typing import Any
+
+import redis
+from celery import bootsteps
+from celery.worker import state as celery_state
+
+from worker.activity import heartbeats
+from worker.activity.heartbeats import HEARTBEAT_SECONDS, PoolProcess, WorkerState
+from worker.activity.minute_counters import Counts, MinuteCounters
+from worker.queue.connection import connect
+from worker.queue.crashes import CrashLog, CrashReport
+from worker.queue.lease_queue import LeaseQueue
+from worker.runtime.dispatch.dispatcher import Dispatcher, DispatchLoop
+from worker.runtime.dispatch.request import Loss, is_gone, losses
+from worker.runtime.supervision.admission_control import AdmissionControl
+from worker.runtime.supervision.recovery import StuckChildren, give_back, restart_consumer, restart_process
+from worker.runtime.supervision.watchdog import Remedy, Seen, Watchdog
+from worker.settings import Settings, settings
+from worker.telemetry.logs import get_logger
+
+log = get_logger("worker")
+
+_NEWS_SECONDS = 0.2
+_TURN_SECONDS = 0.2
+
+
+class Supervision(bootsteps.StartStopStep):
+    """Celery's hook: the keeper starts after the dispatcher and stops before it."""
+
+    requires = (Dispatcher,)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self.loop: SupervisionLoop | None = None
+
+    def register_with_event_loop(self, parent: Any, hub: Any) -> None:
+        """A sign of life of the event loop; without it, it also would hear of SIGTERM only every second."""
+        hub.call_repeatedly(_TURN_SECONDS, self._turned)
+
+    def _turned(self) -> None:
+        if self.loop is not None:
+            self.loop.loop_turn = time.monotonic()
+
+    def start(self, parent: Any) -> None:
+        self.loop = SupervisionLoop(settings(), parent)
+        self.loop.start()
+
+    def stop(self, parent: Any) -> None:
+        if self.loop is not None:
+            self.loop.stop()
+            # The pool stops after this; a cold stop kills what it is at.
+            atexit.register(give_back, settings(), os.getpid(), self.loop.held_by())
+
+    terminate = stop
+
+
+class SupervisionLoop(threading.Thread):
+    """Beats every two seconds until stopped."""
+
+    def __init__(self, config: Settings, controller: Any) -> None:
+        super().__init__(name="copydesk-keeper", daemon=True)
+        self._controller = controller
+        self._config = config
+        self._client = connect(config.redis, retries=0)
+        self._counters = MinuteCounters(self._client)
+        self._queues = [LeaseQueue(self._client, lane.name) for lane in config.lane_list]
+        self._ended = threading.Event()
+        self._last_pool: tuple[PoolProcess, ...] = ()
+        self._watchdog = Watchdog(config.watchdog_seconds)
+        self._stuck = StuckChildren(config.watchdog_seconds)
+        self.loop_turn = time.monotonic()
+        """When Celery's event loop last turned."""
+        host, now = socket.gethostname(), time.time()
+        self._worker = WorkerState(
+            name=f"{host}:{os.getpid()}", host=host, pid=os.getpid(), version=metadata.version("copydesk"), started=now,
+            lanes=tuple(lane.name for lane in config.lane_list), concurrency=controller.concurrency, since=now,
+        )  # fmt: skip
+        self._admission = AdmissionControl(config, self._client, self._worker.name)
+
+    def stop(self) -> None:
+        """Say that this worker leaves; returns when the thread has ended."""
+        self._ended.set()
+        losses.put(None)  # it waits there
+        self.join(timeout=10)
+
+    def held_by(self) -> list[str]:
+        """The names under which this worker's pool processes hold entries."""
+        return [f"{self._worker.host}:{process.pid}" for process in self._last_pool]
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._look()
+                self._send_heartbeat()
+                self._watch()
+            except redis.RedisError:
+                pass  # the dispatcher says that Redis is away; silence is how others learn it
+            except Exception:
+                log.exception("The keeper failed", next="it goes on in two seconds")
+            self._wait()
+        try:
+            heartbeats.leave(self._client, self._worker.name)
+        except redis.RedisError:
+            return
+
+    def _watch(self) -> None:
+        """Restart what hangs; only while Redis answers, else there is another cause."""
+        self._stuck.end(self._controller)
+        loop = self._dispatcher()
+        if loop is None:
+            return
+        queued: Any = self._client.llen(self._controller.app.conf.task_default_queue)
+        seen = Seen(
+            now=time.monotonic(), dispatcher_alive=loop.is_alive(), dispatcher_step=loop.last_step,
+            loop_turn=self.loop_turn, consuming=self._worker.is_consuming, queued=queued,
+            received=celery_state.all_total_count[0], busy=len(celery_state.active_requests),
+        )  # fmt: skip
+        found = self._watchdog.decide(seen)
+        if found is not None:
+            remedy, why = found
+            self._counters.restarted(str(remedy))
+            log.error("The worker is stuck", error=why, next=f"its {remedy} is restarted")
+            if remedy is Remedy.DISPATCHER:
+                self._controller.copydesk_dispatcher.start(self._controller)
+            elif remedy is Remedy.CONSUMER:
+                restart_consumer(self._controller)
+            else:
+                restart_process(self._controller)
+
+    def _wait(self) -> None:
+        """Until the next beat is due, which is at once where there is news; what is lost meanwhile is noted."""
+        until = time.monotonic() + HEARTBEAT_SECONDS
+        while time.monotonic() < until and not self._ended.is_set():
+            try:
+                loss = losses.get(timeout=_NEWS_SECONDS)
+            except Empty:
+                loop = self._dispatcher()
+                if loop is not None and loop.condition()[0] != self._worker.state:
+                    return
+                continue
+            if loss is not None:
+                self._note(loss)
+
+    def _note(self, loss: Loss) -> None:
+        try:
+            self._record_crashes(loss)
+        except redis.RedisError:
+            # Its lease tells the same later, with less evidence.
+            log.warning("A lost process could not be noted", worker=f"{self._worker.host}:{loss.pid}", error=loss.how)
+
+    def _record_crashes(self, loss: Loss) -> None:
+        """Note what it was reading, and let that be tried again at once, singly; the others of its batch go on."""
+        if not is_gone(loss.pid):
+            return  # the lease covers it: nobody else may have its entries while it lives
+        death = CrashReport.now(f"{self._worker.host}:{loss.pid}", loss.how)
+        queue = LeaseQueue(self._client, loss.lane)
+        found = CrashLog(queue).record_crash(death, lease_seconds=self._config.lease_seconds)
+        self._counters.add(Counts(loss.lane, deaths=1))
+        log.error("A pool process was lost", lane=loss.lane, worker=death.where, error=death.how, documents=len(found),
+                  next="what it was reading is tried again, each document alone")  # fmt: skip
+
+    def _dispatcher(self) -> DispatchLoop | None:
+        step = getattr(self._controller, "copydesk_dispatcher", None)
+        return step.loop if step is not None else None
+
+    def _look(self) -> None:
+        worker, loop = self._worker, self._dispatcher()
+        state, reason, progress = loop.condition() if loop is not None else ("starting", "", None)
+        if state != worker.state:
+            worker.since = time.time()
+        worker.state, worker.reason, worker.last_progress = state, reason, progress
+        worker.pool = pool_processes(self._controller)
+        self._last_pool = worker.pool or self._last_pool  # a cold stop takes the pool away first
+
+    def _send_heartbeat(self) -> None:
+        added = {}
+        for queue in self._queues:
+            with contextlib.suppress(redis.ResponseError):  # the lane is not made yet
+                added[queue.lane] = queue.figures().added
+        with self._client.pipeline(transaction=False) as pipe:
+            heartbeats.send(self._client, self._worker, pipe)
+            self._counters.sample(added, pipe)
+            sent, *_ = pipe.execute(raise_on_error=False)
+            if isinstance(sent, Exception):
+                raise sent
+        self._admission.look(consuming=self._worker.is_consuming)
+        loop = self._dispatcher()
+        if loop is not None:
+            loop.full = self._admission.room.full
+
+
+def pool_processes(controller: Any) -> tuple[PoolProcess, ...]:
+    """The pool's processes and what each does, as the main process knows it."""
+    busy = {}
+    for request in list(celery_state.active_requests):
+        if request.worker_pid is None or request.task_name != "copydesk.ingest":
+            continue
+        lane, ids = request.args if len(request.args) == 2 else (None, ())
+        busy[request.worker_pid] = PoolProcess(request.worker_pid, lane, len(ids), request.time_start)
+    inner = getattr(getattr(controller, "pool", None), "_pool", None)
+    pids = [process.pid for process in getattr(inner, "_pool", ())]
+    return tuple(busy.get(pid, PoolProcess(pid)) for pid in pids)

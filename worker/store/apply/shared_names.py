@@ -1,0 +1,100 @@
+"""Providers and topics: rows that many articles share, made on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.engine import Connection
+
+from worker.enrichment.enriched_document import ProviderRef
+from worker.enrichment.providers import choose_name, other_names
+from worker.enrichment.reference_documents import reference_from_form
+from worker.enrichment.topics import topic_slug
+from worker.store.apply.work import add_work
+from worker.store.sql.statements import fetch, merge_ids
+from worker.store.tables import articles, documents, providers, topics
+
+_MOST_COUNTED = 2_000  # names of a provider that are counted
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderMention:
+    """Under which name an article mentions a provider, or mentioned it before."""
+
+    provider_id: int | None
+    name: str | None
+
+
+NO_MENTION = ProviderMention(None, None)
+
+
+def provider_ids(connection: Connection, refs: Iterable[ProviderRef | None]) -> dict[str, int]:
+    """Domain → id of each provider, made where it is new: with its name where one alone is said, else to be counted."""
+    named: dict[str, dict[str, None]] = {}
+    for ref in refs:
+        if ref is not None:
+            names = named.setdefault(ref.domain, {})
+            if ref.name:
+                names[ref.name] = None
+    columns = (providers.c.domain, providers.c.id)
+    known = {row.domain: row.id for row in fetch(connection, columns, providers.c.domain, named)}
+    rows: list[dict[str, Any]] = [
+        {"domain": domain, "name": next(iter(named[domain])) if len(named[domain]) == 1 else None, "other_names": []}
+        for domain in sorted(named.keys() - known.keys())
+    ]
+    return known | merge_ids(connection, providers, rows, "domain", ["domain"])
+
+
+def note_mentions(
+    connection: Connection, changes: Iterable[tuple[ProviderMention, ProviderMention]], now: datetime
+) -> None:
+    """Leave the counting of names behind for the providers that some article names otherwise than before.
+
+    One more article that says the name which a provider has already changes nothing, and that is nearly every one.
+    """
+    differing = [(before, after) for before, after in changes if before != after]
+    mention = {after.provider_id for _, after in differing if after.name and after.provider_id is not None}
+    names = {row.id: row.name for row in fetch(connection, (providers.c.id, providers.c.name), providers.c.id, mention)}
+    stale = {before.provider_id for before, _ in differing if before.name}
+    stale |= {
+        after.provider_id
+        for _, after in differing
+        if after.name and after.provider_id in mention and names[after.provider_id] != after.name
+    }
+    add_work(connection, "names", stale, now)
+
+
+def count_names(connection: Connection, provider_id: int) -> None:
+    """Give a provider the name that its reference document states, else the one its articles say; and its others."""
+    provider = connection.execute(select(providers).where(providers.c.id == provider_id)).first()
+    if provider is None:
+        return
+    query = (
+        select(articles.c.provider_name, func.count())
+        .where(articles.c.provider_id == provider_id, articles.c.provider_name.is_not(None))
+        .group_by(articles.c.provider_name)
+        .order_by(func.count().desc(), articles.c.provider_name)
+        .limit(_MOST_COUNTED)
+    )
+    mention = {str(name): int(count) for name, count in connection.execute(query)}
+    form = connection.scalar(select(documents.c.form).where(documents.c.id == provider.document_id))
+    reference = reference_from_form(form) if form else None
+    name = reference.name if reference else choose_name(provider.domain, mention)
+    values = {"name": name, "other_names": other_names(name, mention, reference.other_names if reference else [])}
+    if (provider.name, provider.other_names) != (values["name"], values["other_names"]):
+        connection.execute(update(providers).where(providers.c.id == provider_id).values(values))
+
+
+def topic_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    """Slug → id of each topic, made where it is new."""
+    wanted: dict[str, str] = {}
+    for name in names:
+        wanted.setdefault(topic_slug(name), name)
+    columns = (topics.c.slug, topics.c.id)
+    known = {row.slug: row.id for row in fetch(connection, columns, topics.c.slug, wanted)}
+    rows: list[dict[str, Any]] = [{"slug": slug, "name": wanted[slug]} for slug in sorted(wanted.keys() - known.keys())]
+    return known | merge_ids(connection, topics, rows, "slug", ["slug"])

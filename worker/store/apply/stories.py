@@ -1,0 +1,103 @@
+"""Stories in the store: arranged anew around articles whose links changed, with ids that stay."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import Connection
+
+from worker.store.clock import store_time
+from worker.store.links import KINDS
+from worker.store.sql.statements import among, fetch, fetch_from, set_values
+from worker.store.tables import articles, documents, links, stories
+
+_MEMBER = (articles.c.id, articles.c.story_id, articles.c.quality, articles.c.published_at, articles.c.first_seen_at,
+           articles.c.url_hash)  # fmt: skip
+_NODE = (articles.c.id, articles.c.published_at, articles.c.first_seen_at, articles.c.url_hash, stories.c.first_id)
+_NODES = select(*_NODE).select_from(articles.outerjoin(stories, stories.c.id == articles.c.story_id))
+_TIES = (
+    select(links.c.source_id, links.c.score, *_NODE)
+    .select_from(
+        links.join(articles, articles.c.url_hash == links.c.target_hash).outerjoin(
+            stories, stories.c.id == articles.c.story_id
+        )
+    )
+    .where(links.c.kind.in_(KINDS))
+)
+_SOURCES = select(articles.c.id, documents.c.source).join(documents, documents.c.id == articles.c.document_id)
+
+
+def nodes_of(connection: Connection, ids: Iterable[int]) -> list[Any]:
+    """Articles with their place in time and the first article of their story (null: alone)."""
+    return fetch_from(connection, _NODES, articles.c.id, ids)
+
+
+def ties_of(connection: Connection, ids: Iterable[int]) -> list[Any]:
+    """The links that the linker made of articles, each with what `nodes_of` tells of the article at its other end."""
+    return fetch_from(connection, _TIES, links.c.source_id, ids)
+
+
+def members_around(connection: Connection, ids: Iterable[int]) -> list[Any]:
+    """The articles `ids` and all those that share a story with one of them."""
+    own = {row.id: row for row in fetch(connection, _MEMBER, articles.c.id, ids)}
+    shared = {row.story_id for row in own.values()} - {None}
+    own.update({row.id: row for row in fetch(connection, _MEMBER, articles.c.story_id, shared)})
+    return list(own.values())
+
+
+def sources_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
+    """Article → the source of the document that it shows."""
+    return {row.id: row.source for row in fetch_from(connection, _SOURCES, articles.c.id, ids)}
+
+
+def stories_by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Any]:
+    """Id → story."""
+    return {row.id: row for row in fetch(connection, tuple(stories.c), stories.c.id, ids)}
+
+
+def create(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """New stories; returns their ids, in the order of `rows`."""
+    if not rows:
+        return []
+    made = insert(stories).returning(stories.c.id, sort_by_parameter_order=True)
+    return list(connection.scalars(made, [dict(row) for row in rows]))
+
+
+def change(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Let stories be different: `rows` tell their ids and their new values."""
+    set_values(connection, stories, rows, "id")
+
+
+def assign(connection: Connection, story_of: Mapping[int, int | None]) -> None:
+    """Put articles into stories (None: into none)."""
+    rows = [{"id": id_, "story_id": story_of[id_]} for id_ in sorted(story_of)]
+    set_values(connection, articles, rows, "id")
+
+
+def unannounced(connection: Connection, most: int) -> list[Any]:
+    """Stories whose last change the feed has not carried, with their lead's URL."""
+    query = (
+        select(stories, articles.c.canonical_url)
+        .outerjoin(articles, articles.c.id == stories.c.lead_id)
+        .where(stories.c.announced_at.is_(None))
+        .order_by(stories.c.changed_at, stories.c.id)
+        .limit(most)
+    )
+    return list(connection.execute(query))
+
+
+def mark_announced(connection: Connection, carried: Iterable[Any]) -> None:
+    """The feed has carried these; those that ended are needed no more."""
+    now = store_time(connection)
+    alike: dict[tuple[bool, datetime], list[int]] = defaultdict(list)
+    for row in carried:
+        alike[row.size == 0, row.changed_at].append(row.id)
+    for (ended, changed_at), ids in sorted(alike.items()):
+        same = among(connection, stories.c.id, ids) & (stories.c.changed_at == changed_at)
+        connection.execute(
+            delete(stories).where(same) if ended else update(stories).where(same).values(announced_at=now)
+        )

@@ -1,0 +1,172 @@
+"""Whether the store is what it must be: a function of the latest version of each document (design, decision 9).
+
+Each check is one query for rows that must not exist. They read whole tables: minutes at millions of articles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Select, and_, case, exists, func, select
+from sqlalchemy.engine import Connection
+
+from worker.store.columns import metadata
+from worker.store.engine import without_statement_timeout
+from worker.store.tables import article_urls, articles, dead_letters, documents, links, raw_documents, receipts
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`wrong`: selects an example column of each row that must not exist."""
+
+    name: str
+    description: str
+    wrong: Select[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How many rows break a rule, with some of them."""
+
+    check: str
+    description: str
+    count: int
+    examples: tuple[str, ...]
+
+
+def _checks() -> Iterator[Check]:
+    live = ~documents.c.retracted & documents.c.taxonomy.is_(None) & documents.c.article_hash.is_not(None)
+    published = ~articles.c.is_stub
+    yield Check(
+        "documents",
+        "a live document tells an article that is there and told",
+        select(documents.c.key).where(
+            live,
+            ~exists().where(
+                articles.c.url_hash == documents.c.article_hash, published, articles.c.orphaned_at.is_(None)
+            ),
+        ),
+    )
+    newest = documents.alias("newest")
+    yield Check(
+        "tellers",
+        "an article shows its newest live document",
+        select(articles.c.canonical_url).where(
+            published,
+            articles.c.document_id
+            != select(newest.c.id)
+            .where(newest.c.article_hash == articles.c.url_hash, ~newest.c.retracted)
+            .order_by(newest.c.revision.desc())
+            .limit(1)
+            .scalar_subquery(),
+        ),
+    )
+    yield Check(
+        "untold",
+        "an article that nobody tells is a stub or an orphan",
+        select(articles.c.canonical_url).where(
+            published,
+            articles.c.orphaned_at.is_(None),
+            ~exists().where(live, documents.c.article_hash == articles.c.url_hash),
+        ),
+    )
+    gone = documents.alias("gone")
+    yield Check(
+        "retractions",
+        "no live document is older than its source's retraction of its URL",
+        select(documents.c.key)
+        .join(articles, articles.c.url_hash == documents.c.article_hash)
+        .join(gone, and_(gone.c.key == articles.c.canonical_url, gone.c.source == documents.c.source))
+        .where(live, gone.c.url_retraction > documents.c.revision),
+    )
+    yield Check("links", "a link points to what its URL means", _misdirected_links())
+    yield Check("items", "an item of a collection points to what its document tells", _misdirected_items())
+    yield Check(
+        "stubs",
+        "a stub is named by somebody",
+        select(articles.c.canonical_url).where(
+            articles.c.is_stub,
+            articles.c.orphaned_at.is_(None),
+            ~exists().where(links.c.target_hash == articles.c.url_hash),
+        ),
+    )
+    dead_letter = (dead_letters.c.lane == receipts.c.lane) & (dead_letters.c.receipt_id == receipts.c.id)
+    yield Check(
+        "dead letters",
+        "an open dead letter has its receipt",
+        select(dead_letters.c.receipt_id).where(dead_letters.c.status == "open", ~exists().where(dead_letter)),
+    )
+    stored = exists().where(raw_documents.c.sha256 == documents.c.raw_sha256)
+    yield Check(
+        "raw documents",
+        "the bytes of a live document are kept",
+        select(documents.c.key).where(live, documents.c.raw_sha256.is_not(None), ~stored),
+    )
+    wanted = exists().where(raw_documents.c.sha256 == dead_letters.c.raw_sha256)
+    yield Check(
+        "raw dead letters",
+        "the bytes of an open dead letter are kept",
+        select(dead_letters.c.receipt_id).where(
+            dead_letters.c.status == "open", dead_letters.c.raw_sha256.is_not(None), ~wanted
+        ),
+    )
+
+
+def _misdirected_links() -> Select[Any]:
+    """Links of `related` whose target is not: the told article of that URL, else the newest claimant, else its stub."""
+    own, claim = articles.alias("own"), articles.alias("claimant")
+    claims = article_urls.join(claim, claim.c.id == article_urls.c.article_id)
+    claimed = (
+        select(claim.c.id)
+        .select_from(claims)
+        .where(article_urls.c.url_hash == links.c.target_hash, ~claim.c.is_stub)
+        .order_by(claim.c.revision.desc(), claim.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    means = case((and_(own.c.id.is_not(None), ~own.c.is_stub), own.c.id), else_=func.coalesce(claimed, own.c.id))
+    chain = links.join(articles, articles.c.id == links.c.source_id)
+    return (
+        select(articles.c.canonical_url)
+        .select_from(chain.outerjoin(own, own.c.url_hash == links.c.target_hash))
+        .where(links.c.kind == "related", links.c.target_id.is_(None) | links.c.target_id.is_distinct_from(means))
+    )
+
+
+def _misdirected_items() -> Select[Any]:
+    """Items of collections that name a live document, and do not point to the article that it tells."""
+    published = articles.alias("told")
+    paper = and_(documents.c.doc_hash == links.c.target_hash, ~documents.c.retracted, documents.c.taxonomy.is_(None))
+    chain = links.join(articles, articles.c.id == links.c.source_id).join(documents, paper)
+    return (
+        select(articles.c.canonical_url)
+        .select_from(
+            chain.join(published, and_(published.c.url_hash == documents.c.article_hash, ~published.c.is_stub))
+        )
+        .where(links.c.kind == "contains", links.c.target_id.is_distinct_from(published.c.id))
+    )
+
+
+def check(connection: Connection) -> Iterator[Finding]:
+    """Run every check; a finding with `count` 0 is a rule that holds."""
+    without_statement_timeout(connection)
+    differences = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": False}), metadata)
+    yield Finding("schema", "the tables are those of this version", len(differences),
+                  tuple(str(part)[:200] for part in differences[:_EXAMPLES]))  # fmt: skip
+    if connection.dialect.name == "sqlite":
+        for pragma, meaning in (
+            ("integrity_check", "the file is intact"),
+            ("foreign_key_check", "every reference holds"),
+        ):
+            rows = [str(tuple(row)) for row in connection.exec_driver_sql(f"PRAGMA {pragma}") if tuple(row) != ("ok",)]
+            yield Finding(pragma, meaning, len(rows), tuple(rows[:_EXAMPLES]))
+    for one in _checks():
+        count = int(connection.scalar(select(func.count()).select_from(one.wrong.subquery())) or 0)
+        found = connection.scalars(one.wrong.limit(_EXAMPLES)) if count else ()
+        yield Finding(one.name, one.description, count, tuple(str(value) for value in found))

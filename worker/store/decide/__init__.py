@@ -1,0 +1,1 @@
+"""Decisions about versions, identity and rows of articles. No I/O."""

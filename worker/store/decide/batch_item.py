@@ -1,0 +1,55 @@
+"""A version of a document on its way through a batch, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from schemas.problem import Problem, Severity
+from schemas.receipt import Outcome
+from worker.enrichment.enriched_document import EnrichedDocument
+from worker.enrichment.reference_documents import ReferenceCopy
+
+
+@dataclass(slots=True)
+class BatchItem:
+    """One entry of a lane. `key` is as given; `doc_key` is the document's identity once it is known."""
+
+    lane: str
+    id: str
+    revision: str
+    source: str
+    received_at: datetime
+    op: str = "put"
+    key: str | None = None
+    doc_key: str | None = None
+    raw: bytes = b""
+    raw_size: int = 0
+    sha256: bytes | None = None
+    fingerprint: bytes | None = None
+    reply_to: str | None = None
+    trace_id: str | None = None
+    attempts: int = 0
+    problems: tuple[Problem, ...] = ()
+    copy: EnrichedDocument | None = None
+    reference: ReferenceCopy | None = None
+    recognised: tuple[bytes, bytes] | None = None
+    """Equal but for `secured` to a stored version with this (article_hash, content_hash): not read again."""
+    secured: str | None = None
+    dead_letter: int | None = None
+    """On the internal lane: the dead letter that this replays, with its revision, source and key."""
+    pipeline_version: int | None = None
+    """Of a reprocessed one: the version that its sender meant to bring it to."""
+    reprocessed: bool = False
+    """On the internal lane: a stored document that goes through the pipeline of today, with its own revision."""
+    id_conflict: bool = False
+    """Another document has a receipt under this lane and id: the stream was lost or restored, and ids came again."""
+    outcome: Outcome | None = None
+    url: str | None = None
+    article_id: int | None = None
+    document_id: int | None = None
+    changed: list[str] = field(default_factory=list)
+
+    @property
+    def rejected(self) -> bool:
+        return any(problem.severity is Severity.ERROR for problem in self.problems)

@@ -1,0 +1,273 @@
+"""What the linker reads and writes: articles to compare, links of kind `similar` and `duplicate`, frequencies of days.
+
+Such a link is stored from both ends, so that `source_id` alone finds all of an article.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.elements import ColumnElement
+
+from worker.store.sql.statements import among, fetch, merge
+from worker.store.tables import article_urls, articles, document_frequencies, links
+
+KINDS = ("duplicate", "similar")
+_PAGE = 2000
+INDEXED = (
+    articles.c.id, articles.c.title, articles.c.excerpt, articles.c.kind, articles.c.published_at, articles.c.first_seen_at,
+    articles.c.changed_at, articles.c.orphaned_at,
+)  # fmt: skip
+"""What is known of an article that others are compared with."""
+_IDENTITIES = (articles.c.url_hash, articles.c.id)
+_COMPARED = (*INDEXED, articles.c.url_hash, articles.c.provider_id)
+
+
+Place = tuple[int, bytes, str]
+"""Where a link is: the id at its end, the identity of its target, its kind."""
+
+
+@dataclass(slots=True, frozen=True)
+class Tie:
+    """A link as it is to be stored, seen from one of its ends; `other` is the id at the other end."""
+
+    other: int
+    kind: str
+    score: float
+    reason: str
+
+
+def time_of(row: Any) -> float:
+    """An article's place in time, in seconds: when it was published, else when it was first seen."""
+    found: datetime = row.published_at or row.first_seen_at
+    return found.timestamp()
+
+
+def day_start(day: date) -> datetime:
+    """The first moment of a day in UTC."""
+    return datetime.combine(day, time(), UTC)
+
+
+def pending(connection: Connection, most: int) -> Sequence[Any]:
+    """(id, changed_at) of articles that the linker has not seen in their present version, those that changed first first."""
+    columns = (articles.c.id, articles.c.changed_at)
+    waiting = select(*columns).where(articles.c.link_state == "pending")
+    return connection.execute(waiting.order_by(articles.c.changed_at, articles.c.id).limit(most)).all()
+
+
+def pending_count(connection: Connection) -> int:
+    """How many articles wait for the linker."""
+    query = select(func.count()).select_from(articles).where(articles.c.link_state == "pending")
+    return int(connection.scalar(query) or 0)
+
+
+def waiting(connection: Connection) -> tuple[int, datetime | None]:
+    """How many articles wait for the linker, and when the newest of them changed."""
+    query = select(func.count(), func.max(articles.c.changed_at)).where(articles.c.link_state == "pending")
+    count, newest = connection.execute(query).one()
+    return int(count), newest
+
+
+def arrived(connection: Connection, day: date, kinds: Collection[str]) -> int:
+    """How many articles were first seen on a day."""
+    return int(connection.scalar(select(func.count()).select_from(articles).where(*arrivals(day, kinds))) or 0)
+
+
+def seen_first(connection: Connection, day: date) -> int:
+    """How many articles, of whatever kind and whether they show anything, were first seen on a day."""
+    query = select(func.count()).select_from(articles).where(*_within(articles.c.first_seen_at, day))
+    return int(connection.scalar(query) or 0)
+
+
+def newest_id(connection: Connection) -> int:
+    """The largest id of an article; each new one has a larger id."""
+    return int(connection.scalar(select(func.max(articles.c.id))) or 0)
+
+
+def arrivals(day: date, kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """The condition for articles that were first seen on a day, for `pages`."""
+    return (*_within(articles.c.first_seen_at, day), *tellable(kinds))
+
+
+def tellable(kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """The condition for articles of these kinds that show something, for `pages`."""
+    return articles.c.orphaned_at.is_(None), articles.c.kind.in_(kinds)
+
+
+def changed_on(day: date) -> tuple[ColumnElement[bool], ...]:
+    """The condition for articles whose present version is of a day, for `pages`."""
+    return _within(articles.c.changed_at, day)
+
+
+def _within(column: Any, day: date) -> tuple[ColumnElement[bool], ...]:
+    return (column >= day_start(day), column < day_start(day + timedelta(days=1)))
+
+
+def published_between(first: float, last: float) -> tuple[ColumnElement[bool], ...]:
+    """The condition for articles whose `time_of` lies between two moments, for `pages`."""
+    low, high = datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
+    published = articles.c.published_at.between(low, high)
+    return (published | (articles.c.published_at.is_(None) & articles.c.first_seen_at.between(low, high)),)
+
+
+def pages(
+    connection: Connection, where: Iterable[ColumnElement[bool]] = (), columns: Sequence[Any] = _COMPARED
+) -> Iterator[Sequence[Any]]:
+    """The articles to compare, a page at a time, in order of their ids."""
+    after = 0
+    query = select(*columns).where(*where).order_by(articles.c.id).limit(_PAGE)
+    while True:
+        page = connection.execute(query.where(articles.c.id > after)).all()
+        if not page:
+            return
+        yield page
+        after = page[-1].id
+
+
+def compared(connection: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
+    """Id → what is compared of an article."""
+    return {row.id: row for row in fetch(connection, _COMPARED, articles.c.id, ids)}
+
+
+def article_count(connection: Connection) -> int:
+    """How many articles there are that show something."""
+    query = select(func.count()).select_from(articles).where(articles.c.orphaned_at.is_(None))
+    return int(connection.scalar(query) or 0)
+
+
+def twins(connection: Connection, hashes: Mapping[bytes, int]) -> set[tuple[int, int]]:
+    """Pairs of articles of which one names the other's URL as one of its own: the AMP copy told by a document too.
+
+    `hashes`: identity → id of the articles asked about.
+    """
+    claims = (article_urls.c.article_id, article_urls.c.url_hash)
+    found = fetch(connection, claims, article_urls.c.url_hash, hashes)
+    found += fetch(connection, claims, article_urls.c.article_id, hashes.values())
+    # Nearly all claim what they are: a join would look up every article for that.
+    others = {(claim, url_hash) for claim, url_hash in found if hashes.get(url_hash) != claim}
+    columns = (articles.c.url_hash, articles.c.id, articles.c.is_stub)
+    named = fetch(connection, columns, articles.c.url_hash, {url_hash for _, url_hash in others})
+    published = {url_hash: id_ for url_hash, id_, is_stub in named if not is_stub}
+    claimants = alive(connection, {claim for claim, url_hash in others if url_hash in published})
+    return {(claim, published[url_hash]) for claim, url_hash in others if claim in claimants}
+
+
+def write_links(
+    connection: Connection, hashes: Mapping[int, bytes], ties: Mapping[int, Sequence[Tie]], others: Mapping[int, bytes]
+) -> set[int]:
+    """Let each article of `hashes` have exactly its `ties` to `others`, which are alive (both id → identity).
+
+    Returns the ids at the other end of every link that is, or was.
+    """
+    stored = _stored_links(connection, hashes)
+    wanted = {
+        (id_, others[tie.other], tie.kind): tie for id_ in hashes for tie in ties.get(id_, ()) if tie.other in others
+    }
+    targets = {hash_ for _, hash_, _ in stored}
+    ids = {row.url_hash: row.id for row in fetch(connection, _IDENTITIES, articles.c.url_hash, targets)}
+    _delete(connection, _both_ends(stored.keys() - wanted.keys(), hashes, ids))
+    rows = [row for place, tie in wanted.items() if _is_other(stored.get(place), tie)
+            for row in _both_rows(place, tie, hashes)]  # fmt: skip
+    # An article and its target may both be among `hashes`: the same link once, and in the order of its key.
+    ordered = {(row["source_id"], row["kind"], row["target_hash"]): row for row in rows}
+    merge(
+        connection, links, [ordered[key] for key in sorted(ordered)],
+        ["source_id", "kind", "target_hash"], ["score", "reason", "target_id"],
+    )  # fmt: skip
+    ends = {**ids, **{others[tie.other]: tie.other for tie in wanted.values()}}
+    return {ends[hash_] for _, hash_, _ in (*stored, *wanted) if hash_ in ends}
+
+
+def _stored_links(connection: Connection, sources: Iterable[int]) -> dict[Place, Row[Any]]:
+    """The linker's links of these articles."""
+    columns = (links.c.source_id, links.c.target_hash, links.c.kind, links.c.score, links.c.reason)
+    found = fetch(connection, columns, links.c.source_id, sources)
+    return {(row.source_id, row.target_hash, row.kind): row for row in found if row.kind in KINDS}
+
+
+def _is_other(old: Row[Any] | None, tie: Tie) -> bool:
+    return old is None or (old.score, old.reason) != (tie.score, tie.reason)
+
+
+def _both_rows(place: Place, tie: Tie, hashes: Mapping[int, bytes]) -> Iterator[dict[str, Any]]:
+    """A link is stored from both of its ends."""
+    id_, hash_, kind = place
+    for source, target, target_hash in ((id_, tie.other, hash_), (tie.other, id_, hashes[id_])):
+        yield {
+            "source_id": source, "kind": kind, "target_hash": target_hash, "target_id": target, "rank": None,
+            "score": tie.score, "reason": tie.reason,
+        }  # fmt: skip
+
+
+def _both_ends(
+    places: Iterable[Place], hashes: Mapping[int, bytes], ids: Mapping[bytes, int]
+) -> list[tuple[int, str, bytes]]:
+    """The keys of the links at `places`, from both ends; from the other one only where that article is still there."""
+    ends = []
+    for id_, hash_, kind in places:
+        ends.append((id_, kind, hash_))
+        if hash_ in ids:
+            ends.append((ids[hash_], kind, hashes[id_]))
+    return ends
+
+
+def _delete(connection: Connection, ends: list[tuple[int, str, bytes]]) -> None:
+    if ends:
+        one = delete(links).where(
+            links.c.source_id == bindparam("source"), links.c.kind == bindparam("which"),
+            links.c.target_hash == bindparam("target"),
+        )  # fmt: skip
+        names = ("source", "which", "target")
+        connection.execute(one, [dict(zip(names, end, strict=True)) for end in sorted(set(ends))])
+
+
+def unchanged(connection: Connection, seen: Mapping[int, datetime]) -> dict[int, bytes]:
+    """Id → identity of the articles that are still as they were when they were read (id → changed_at)."""
+    columns = (articles.c.id, articles.c.changed_at, articles.c.url_hash)
+    found = fetch(connection, columns, articles.c.id, seen)
+    return {row.id: row.url_hash for row in found if row.changed_at == seen[row.id]}
+
+
+def alive(connection: Connection, ids: Iterable[int]) -> dict[int, bytes]:
+    """Id → identity of the articles that show something."""
+    columns = (articles.c.id, articles.c.url_hash, articles.c.orphaned_at)
+    return {row.id: row.url_hash for row in fetch(connection, columns, articles.c.id, ids) if row.orphaned_at is None}
+
+
+def mark_linked(connection: Connection, ids: Collection[int]) -> None:
+    """The linker has seen these articles in their present version."""
+    if ids:
+        connection.execute(
+            update(articles).where(among(connection, articles.c.id, sorted(ids)), articles.c.link_state == "pending")
+            .values(link_state="linked")
+        )  # fmt: skip
+
+
+def completed_days(connection: Connection, before: date) -> Sequence[Row[Any]]:
+    """The days of arrival before a day whose frequencies are kept."""
+    stored = select(document_frequencies).where(document_frequencies.c.day < before)
+    return connection.execute(stored.order_by(document_frequencies.c.day)).all()
+
+
+def uncounted_days(connection: Connection, before: date, stored: Collection[date]) -> list[date]:
+    """The days of arrival before a day that are not counted yet."""
+    day_of = func.date(articles.c.first_seen_at) if connection.dialect.name == "sqlite" else func.date(
+        func.timezone("UTC", articles.c.first_seen_at))  # fmt: skip
+    found = connection.scalars(select(day_of).where(articles.c.first_seen_at < day_start(before)).distinct()).all()
+    days = {date.fromisoformat(one) if isinstance(one, str) else one for one in found}
+    return sorted(days - set(stored))
+
+
+def keep_day(connection: Connection, day: date, documents: int, counts: bytes) -> None:
+    """Keep the frequencies of a completed day, for ever as they are."""
+    connection.execute(insert(document_frequencies).values(day=day, documents=documents, counts=counts))
+
+
+def forget_days(connection: Connection, before: date) -> None:
+    """Let go of the frequencies of old days."""
+    connection.execute(delete(document_frequencies).where(document_frequencies.c.day < before))

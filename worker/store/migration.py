@@ -1,0 +1,70 @@
+"""Schema migrations by Alembic, configured in code: no ini file to find or forget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+from sqlalchemy.engine import Connection
+
+from worker.errors import CopydeskError, Exit
+from worker.settings import Settings
+from worker.store.engine import enter_writer, make_engine, without_statement_timeout, writer
+
+
+class ForeignDatabase(CopydeskError):
+    """Raised when the database is not this version's to upgrade; nothing was changed."""
+
+    exit_code = Exit.UNSOUND
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def head() -> str:
+    """The revision that this code needs."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def current(connection: Connection) -> str | None:
+    """The revision that the store has; None: it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_known(revision: str) -> bool:
+    """Whether this code can upgrade from `revision`; False: a later version made it."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def upgrade(settings: Settings, *, only_if_empty: bool = False) -> str | None:
+    """Bring the store to `head`; returns what it was before. Two that start at once take turns.
+
+    Raises ForeignDatabase, and SQLAlchemy's errors.
+    """
+    engine = make_engine(settings, pooled=False)
+    try:
+        with writer(engine) as connection, connection.begin():
+            enter_writer(connection)
+            without_statement_timeout(connection)
+            before = current(connection)
+            if before != head() and (not only_if_empty or before is None):
+                if before is None and "articles" in inspect(connection).get_table_names():
+                    raise ForeignDatabase(
+                        "The database has a table 'articles' that is not Copydesk's: use another database."
+                    )
+                if before is not None and not is_known(before):
+                    raise ForeignDatabase(
+                        f"The store's schema is {before}, of a later version of Copydesk than this one: run that one."
+                    )
+                command.upgrade(_config(connection), "head")
+        return before
+    finally:
+        engine.dispose()

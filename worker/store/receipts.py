@@ -1,0 +1,70 @@
+"""What operators and the command line read from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
+
+from worker.store.decide.article_rows import PIPELINE_VERSION
+from worker.store.sql.statements import fetch_where
+from worker.store.tables import articles, dead_letters, documents, lanes, links, providers, receipts, stories, topics
+
+
+def receipts_of(connection: Connection, lane: str, ids: Iterable[str]) -> dict[str, Any]:
+    """Receipt id → its row, for those of `ids` that are settled."""
+    columns = (receipts.c.id, receipts.c.lane, receipts.c.outcome, receipts.c.url, receipts.c.problems)
+    return {row.id: row for row in fetch_where(connection, columns, receipts.c.id, ids, receipts.c.lane == lane)}
+
+
+def highest_id(connection: Connection, lane: str) -> str | None:
+    """The highest id of a lane that has a receipt, as Redis spells it."""
+    found = connection.scalar(select(lanes.c.highest).where(lanes.c.name == lane))
+    if not found:
+        return None
+    ms, _, rest = found.partition("-")
+    return f"{int(ms)}-{int(rest.partition(':')[0])}"
+
+
+def dead_letter_codes(connection: Connection) -> dict[str, int]:
+    """How many open dead letters have each code."""
+    query = (
+        select(dead_letters.c.code, func.count())
+        .where(dead_letters.c.status == "open")
+        .group_by(dead_letters.c.code)
+        .order_by(func.count().desc(), dead_letters.c.code)
+    )
+    return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+
+
+_MOST_COUNTED = 100_000
+
+
+def waiting_for_links(connection: Connection) -> tuple[int, datetime | None]:
+    """How many articles the linker has not seen in their present version (at most 100,000 are counted), and since when."""
+    pending = articles.c.link_state == "pending"
+    part = select(articles.c.id).where(pending).limit(_MOST_COUNTED).subquery()
+    count = int(connection.scalar(select(func.count()).select_from(part)) or 0)
+    oldest = select(articles.c.changed_at).where(pending).order_by(articles.c.changed_at).limit(1)
+    return count, connection.scalar(oldest)
+
+
+def behind(connection: Connection) -> int:
+    """How many articles were made by an older pipeline than this code's."""
+    older = articles.c.pipeline_version.is_(None) | (articles.c.pipeline_version < PIPELINE_VERSION)
+    return int(connection.scalar(select(func.count()).select_from(articles).where(~articles.c.is_stub, older)) or 0)
+
+
+def totals(connection: Connection) -> dict[str, int]:
+    """How many rows the reader's tables have."""
+    live = ~articles.c.is_stub
+    stubs = articles.c.is_stub & articles.c.orphaned_at.is_(None)
+    counted = {
+        "articles": select(func.count()).select_from(articles).where(live),
+        "stubs": select(func.count()).select_from(articles).where(stubs),
+        **{t.name: select(func.count()).select_from(t) for t in (documents, links, topics, providers, stories)},
+    }
+    return {name: int(connection.scalar(query) or 0) for name, query in counted.items()}

@@ -1,0 +1,274 @@
+"""Many rows in one statement, on both databases: `unnest` of arrays on PostgreSQL, `executemany` on SQLite.
+
+Ingest runs some forty of these a batch, so each statement is built once and kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, Column, Row, Select, Table, any_, bindparam, delete, select, text
+from sqlalchemy.engine import Connection, CursorResult
+from sqlalchemy.sql.elements import ColumnElement
+
+from worker.store.columns import UtcDateTime
+from worker.store.sql.arrays import is_json, kind_of
+
+_MAX_CACHED = 512  # statements; there are about a hundred
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row of any number of columns."""
+
+
+def among(connection: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """`column IN values` as one array parameter where the database has arrays."""
+    if _has_arrays(connection):
+        return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
+    return column.in_(list(values))
+
+
+def fetch(
+    connection: Connection,
+    columns: Sequence[Any],
+    column: Any,
+    values: Iterable[Any],
+) -> list[AnyRow]:
+    """The rows of the table of `columns` whose `column` is among `values`."""
+    return fetch_from(connection, _plain(tuple(columns)), column, values)
+
+
+def fetch_from(connection: Connection, query: Select[Any], column: Any, values: Iterable[Any]) -> list[AnyRow]:
+    """The rows of `query` whose `column` is among `values`. `query` is one that the caller keeps, as its statement is kept."""
+    found: list[AnyRow] = []
+    for part in _parts(list(dict.fromkeys(values))):
+        if _has_arrays(connection):
+            found += connection.execute(_array_query(query, column), {"wanted": kind_of(column).array(part)}).all()
+        else:
+            found += connection.execute(_list_query(query, column), {"wanted": _padded(part)}).all()
+    return found
+
+
+def fetch_where(
+    connection: Connection, columns: Sequence[Any], column: Any, values: Iterable[Any], *where: Any
+) -> list[AnyRow]:
+    """As `fetch`, of the rows for which `where` holds too; conditions whose values change from call to call."""
+    found: list[AnyRow] = []
+    for part in _parts(list(dict.fromkeys(values))):
+        found += connection.execute(select(*columns).where(among(connection, column, part), *where)).all()
+    return found
+
+
+def remove(connection: Connection, table: Table, column: Any, values: Iterable[Any], *where: Any) -> None:
+    """Delete the rows whose `column` is among `values`."""
+    for part in _parts(list(dict.fromkeys(values))):
+        connection.execute(delete(table).where(among(connection, column, part), *where))
+
+
+def remove_rows(connection: Connection, table: Table, names: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> None:
+    """Delete the rows that `keys`, values of the columns `names`, tell."""
+    if not keys:
+        return
+    if _has_arrays(connection):
+        arrays = tuple(
+            kind_of(table.c[n]).array(values) for n, values in zip(names, zip(*keys, strict=True), strict=True)
+        )
+        connection.exec_driver_sql(_postgres_remove(table, tuple(names)), arrays)
+    else:
+        connection.exec_driver_sql(_sqlite_remove(table, tuple(names)), list(keys))
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert `rows` (all with the same names), of which the caller knows that none is there: half the server's work of `merge`."""
+    if not rows:
+        return
+    names = tuple(rows[0])
+    if _has_arrays(connection):
+        _send_arrays(connection, _postgres_insert(table, names), table, names, rows)
+    else:
+        _send_rows(connection, _sqlite_insert(table, names), table, names, rows)
+
+
+def merge(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    keys: Sequence[str],
+    updates: Sequence[str] = (),
+) -> None:
+    """Insert `rows` (all with the same names); where `keys` exist, set the columns of `updates`, or leave the row alone."""
+    if not rows:
+        return
+    names = tuple(rows[0])
+    if _has_arrays(connection):
+        _send_arrays(connection, _postgres_merge(table, names, tuple(keys), tuple(updates)), table, names, rows)
+    else:
+        _send_rows(connection, _sqlite_merge(table, names, tuple(keys), tuple(updates)), table, names, rows)
+
+
+def merge_ids(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str, updates: Sequence[str]
+) -> dict[Any, int]:
+    """As `merge` with updates; returns the key of each of `rows` → its id."""
+    if not rows:
+        return {}
+    names = tuple(rows[0])
+    if _has_arrays(connection):
+        statement = f'{_postgres_merge(table, names, (key,), tuple(updates))} RETURNING "{key}", id'
+        found = _send_arrays(connection, statement, table, names, rows)
+        return _pairs(found.all())
+    merge(connection, table, rows, [key], updates)
+    column = table.c[key]
+    return _pairs(fetch(connection, (column, table.c.id), column, [row[key] for row in rows]))
+
+
+def _pairs(rows: Iterable[Any]) -> dict[Any, int]:
+    return {key: id_ for key, id_ in rows}  # noqa: C416  dict() does not take rows of an unknown length
+
+
+def set_values(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str) -> None:
+    """Set, in the row that each of `rows` names by `key`, its other values."""
+    if not rows:
+        return
+    names = tuple(name for name in rows[0] if name != key)
+    if _has_arrays(connection):
+        _send_arrays(connection, _postgres_set(table, names, key), table, (key, *names), rows)
+    else:
+        _send_rows(connection, _sqlite_set(table, names, key), table, (*names, key), rows)
+
+
+def _has_arrays(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def _send_arrays(
+    connection: Connection, statement: str, table: Table, names: Sequence[str], rows: Sequence[dict[str, Any]]
+) -> CursorResult[Any]:
+    arrays = tuple(kind_of(table.c[name]).array([row[name] for row in rows]) for name in names)
+    return connection.exec_driver_sql(statement, arrays)
+
+
+def _send_rows(
+    connection: Connection, statement: str, table: Table, names: tuple[str, ...], rows: Sequence[dict[str, Any]]
+) -> None:
+    columns = [
+        [row[name] for row in rows] if change is None else [change(row[name]) for row in rows]
+        for name, change in zip(names, _changes(table, names), strict=True)
+    ]
+    connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+
+
+@functools.lru_cache(_MAX_CACHED)
+def _plain(columns: tuple[Any, ...]) -> Select[Any]:
+    return select(*columns)
+
+
+@functools.lru_cache(_MAX_CACHED)
+def _array_query(query: Select[Any], column: Any) -> Select[Any]:
+    condition = text(f"{column.table.name}.{column.name} = ANY (:wanted)").bindparams(bindparam("wanted"))
+    return query.where(condition)
+
+
+@functools.lru_cache(_MAX_CACHED)
+def _list_query(query: Select[Any], column: Any) -> Select[Any]:
+    return query.where(column.in_(bindparam("wanted", expanding=True)))
+
+
+def _padded(values: list[Any]) -> list[Any]:
+    """The values, the last repeated, so that there are few lengths: SQLite prepares a statement for each."""
+    size = 1 << (len(values) - 1).bit_length()
+    return values + values[-1:] * (size - len(values))
+
+
+@functools.cache
+def _postgres_set(table: Table, names: tuple[str, ...], key: str) -> str:
+    sets = ", ".join(f'"{name}" = u."{name}"' for name in names)
+    columns = (key, *names)
+    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, columns)} WHERE t."{key}" = u."{key}"'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _postgres_insert(table: Table, names: tuple[str, ...]) -> str:
+    # No SELECT *: a column's own order is not that of the names.
+    picks = ", ".join(f'u."{name}"' for name in names)
+    return f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)}'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _postgres_merge(table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: tuple[str, ...]) -> str:
+    return f"{_postgres_insert(table, names)} {_on_conflict(keys, update)}"
+
+
+def _unnested(table: Table, names: Sequence[str]) -> str:
+    arrays = ", ".join(f"%s::{kind_of(table.c[name]).name}[]" for name in names)
+    return f"unnest({arrays}) AS u({_quoted(names)})"
+
+
+@functools.cache
+def _postgres_remove(table: Table, names: tuple[str, ...]) -> str:
+    same = " AND ".join(f't."{name}" = u."{name}"' for name in names)
+    return f'DELETE FROM "{table.name}" t USING {_unnested(table, names)} WHERE {same}'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _sqlite_remove(table: Table, names: tuple[str, ...]) -> str:
+    same = " AND ".join(f'"{name}" = ?' for name in names)
+    return f'DELETE FROM "{table.name}" WHERE {same}'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _sqlite_set(table: Table, names: tuple[str, ...], key: str) -> str:
+    sets = ", ".join(f'"{name}" = ?' for name in names)
+    return f'UPDATE "{table.name}" SET {sets} WHERE "{key}" = ?'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _sqlite_insert(table: Table, names: tuple[str, ...]) -> str:
+    marks = ", ".join("?" * len(names))
+    return f'INSERT INTO "{table.name}" ({_quoted(names)}) VALUES ({marks})'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _sqlite_merge(table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: tuple[str, ...]) -> str:
+    return f"{_sqlite_insert(table, names)} {_on_conflict(keys, update)}"
+
+
+def _on_conflict(keys: Sequence[str], update: Sequence[str]) -> str:
+    sets = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in update)
+    return f"ON CONFLICT ({_quoted(keys)}) {f'DO UPDATE SET {sets}' if sets else 'DO NOTHING'}"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+@functools.cache
+def _changes(table: Table, names: tuple[str, ...]) -> list[Callable[[Any], Any] | None]:
+    """How SQLite's driver is given the values of each column; None: as they are."""
+    return [_change(table.c[name]) for name in names]
+
+
+def _change(column: Column[Any]) -> Callable[[Any], Any] | None:
+    if is_json(column):
+        return _json_text
+    return _time_text if isinstance(column.type, UtcDateTime) else None
+
+
+def _json_text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+def _time_text(value: datetime | None) -> str | None:
+    """As SQLAlchemy writes a time on SQLite, which has no type for it."""
+    if value is None:
+        return None
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _parts(values: list[Any], size: int = 10_000) -> Iterable[list[Any]]:
+    """SQLite takes at most 32,766 parameters a statement."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -1,0 +1,139 @@
+"""Named points between the steps of the protocol, at which a test can make a process die, fail, hang or wait.
+
+Off unless `COPYDESK_FAILPOINTS` is set, and then for tests only; off, a point costs one `if`. Two forms:
+
+- `ingest.claimed=kill, store.turn=sleep:2@3`: at these points, in every process; `@3`: the third time in that process.
+- The path of a folder: a point strikes when the folder holds a file of its name, whose text is the action. The one
+  process that manages to rename the file to `NAME.struck` does it, so it happens once, whichever process comes first,
+  and the test can see that it did.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from worker.telemetry.logs import get_logger
+
+POINTS: dict[str, str] = {
+    "dispatch.read": "entries are handed out on the stream, no claim check is sent yet",
+    "dispatch.sent": "their claim check is on Celery's queue",
+    "reap.taken": "entries whose lease ran out are taken, no claim check is sent yet",
+    "reap.sent": "their claim checks are on Celery's queue",
+    "ingest.received": "a claim check has arrived in a pool process, nothing is claimed",
+    "ingest.claimed": "the lease is taken and an attempt counted",
+    "ingest.recognised": "it is known which documents are unchanged, nothing is parsed",
+    "ingest.read": "parsed, validated and enriched; the attempt still counts",
+    "ingest.kept": "the lease is renewed and the attempt given back",
+    "store.begun": "the transaction is open, nothing is written",
+    "store.raw": "the raw bytes are written",
+    "store.turn": "this process has its turn to write",
+    "store.documents": "documents are judged and written, articles not yet",
+    "store.articles": "articles and all that hangs on them are written",
+    "store.dead_letters": "dead letters and what became of replays are written",
+    "store.receipts": "receipts are written",
+    "store.complete": "all is written, the commit comes next",
+    "ingest.committed": "the store has committed, nothing is settled",
+    "ingest.readded": "an entry with another document's id is added again, the others are not settled",
+    "ingest.replied": "the replies are sent, nothing is settled",
+    "ingest.settled": "the entries are gone from the stream, nothing is counted",
+    "ingest.released": "the store could not be used and the entries are given back",
+    "submit.added": "a Celery-style producer's document is on the stream",
+    "replay.recorded": "an operator's replay of a dead letter is on record, not on the stream",
+    "replay.sent": "the replay is on the internal lane",
+    "retract.sent": "an operator's retraction is on the stream",
+}
+"""Every point with the state in which it finds the protocol, in the order of the protocol."""
+
+ACTIONS: dict[str, str] = {
+    "kill": "SIGKILL to this process",
+    "exit": "end at once without cleaning up, exit code 70",
+    "segv": "read address 0",
+    "raise": "raise RuntimeError",
+    "hang": "sleep for ever",
+    "sleep": "sleep for the seconds after the colon",
+    "stop": "SIGSTOP to this process, until somebody sends SIGCONT",
+}
+
+_WRITTEN = os.environ.get("COPYDESK_FAILPOINTS", "")
+ARMED = bool(_WRITTEN)
+
+log = get_logger("failpoints")
+
+
+def failpoint(name: str) -> None:
+    """The point `name` of the protocol is reached."""
+    if ARMED:
+        _reached(name)
+
+
+def parse(written: str) -> dict[str, tuple[str, int]]:
+    """`name=action@N, …` → name → (action, N).
+
+    Raises ValueError with a sentence when a point or an action is unknown.
+    """
+    plan = {}
+    for part in filter(None, (part.strip() for part in written.split(","))):
+        name, _, rest = part.partition("=")
+        action, _, nth = rest.partition("@")
+        if name not in POINTS:
+            raise ValueError(f"COPYDESK_FAILPOINTS: there is no point {name!r}")
+        if action.partition(":")[0] not in ACTIONS:
+            raise ValueError(f"COPYDESK_FAILPOINTS: {action!r} is no action; there are {', '.join(ACTIONS)}")
+        plan[name] = (action, int(nth or 1))
+    return plan
+
+
+def announce() -> None:
+    """Say it loudly: a process with failpoints must not serve real documents."""
+    if ARMED:
+        log.error("COPYDESK_FAILPOINTS is set: this process will die or hang on purpose",
+                  next="unset it; it is for tests only")  # fmt: skip
+
+
+_FOLDER = Path(_WRITTEN) if ARMED and Path(_WRITTEN).is_dir() else None
+_PLAN = parse(_WRITTEN) if _FOLDER is None else {}
+_passed: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+def _reached(name: str) -> None:
+    if _FOLDER is not None:
+        armed = _FOLDER / name
+        try:
+            action = armed.read_text("utf-8")
+            armed.rename(_FOLDER / f"{name}.struck")
+        except FileNotFoundError:
+            return  # not armed, or another process was faster
+    else:
+        action, nth = _PLAN.get(name, ("", 0))
+        with _lock:
+            _passed[name] += 1
+            if _passed[name] != nth:
+                return
+    _act(name, action)
+
+
+def _act(name: str, action: str) -> None:
+    verb, _, seconds = action.strip().partition(":")
+    log.error("A failpoint strikes", error=f"{name}: {ACTIONS[verb]}")
+    if verb == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif verb == "exit":
+        os._exit(70)
+    elif verb == "segv":
+        ctypes.string_at(0)
+    elif verb == "raise":
+        raise RuntimeError(f"failpoint {name}")
+    elif verb == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif verb == "hang":
+        while True:
+            time.sleep(3600)
+    else:
+        time.sleep(float(seconds))

@@ -1,0 +1,205 @@
+"""Logs: structlog, one schema for our lines and Celery's. Console form on a terminal, JSON lines otherwise.
+
+A line is a sentence (`event`) and fields. `FIELDS` lists every field with its meaning.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from worker.settings import Settings, parse_levels, unknown_settings
+from worker.telemetry.redaction import mask, mask_value, remember
+from worker.telemetry.terminal import plain, printable, unguarded
+from worker.telemetry.throttling import MinuteThrottle
+
+AREAS: dict[str, str] = {
+    "worker": "Celery's worker process and its broker",
+    "dispatch": "handing out entries of the lanes",
+    "ingest": "documents and batches",
+    "summary": "the figures of each minute",
+    "supervisor": "what `up` and `ingest` start and stop",
+    "link": "finding similar articles and stories",
+    "metrics": "the endpoint for Prometheus",
+    "console": "the web page for operators",
+    "failpoints": "crashes on purpose, in tests",
+}
+"""The areas whose level can be set by itself: `COPYDESK_LOG_LEVEL=info,ingest=debug`. Any other name is a library's logger."""
+
+FIELDS: dict[str, str] = {
+    "at": "when, UTC, ISO 8601",
+    "level": "debug, info, warning, error",
+    "logger": "the area that speaks",
+    "event": "the sentence",
+    "id": "the receipt id of a document: what XADD returned",
+    "lane": "the stream it came on",
+    "source": "who sent it",
+    "key": "the producer's own identity for it",
+    "trace_id": "the trace it belongs to, from the entry's traceparent",
+    "outcome": "stored, updated, unchanged, superseded, retracted or rejected",
+    "url": "the article's canonical URL",
+    "codes": "the codes of its problems",
+    "problems": "its problems, the same objects as in its receipt",
+    "documents": "how many documents",
+    "bytes": "how many bytes of raw documents",
+    "outcomes": "how many of each outcome",
+    "rows": "how many rows, by what they were",
+    "ms": "milliseconds of each stage",
+    "seconds": "how long it took",
+    "articles": "how many articles",
+    "of": "how many there are in all",
+    "day": "a day of arrival",
+    "completed_documents": "articles of days that are over, by which words are weighed",
+    "rate": "documents a second",
+    "added": "entries that producers added",
+    "settled": "entries that got their outcome",
+    "backlog": "entries waiting, of each lane that has any",
+    "oldest_seconds": "how long the oldest of them has waited",
+    "rejected": "how many were rejected, by code and source",
+    "left_out": "how many lines like this one were not written in the minute before",
+    "exception": "the traceback, where it may be a bug of ours",
+    "attempt": "which try this is",
+    "worker": "host and process",
+    "error": "what the server or library said, without credentials",
+    "pid": "the process id of the embedded Valkey",
+    "valkey": "the process id of a Valkey that an earlier command left running",
+    "users": "the process ids of the commands that use the embedded Valkey",
+    "file": "the append-only file that was cut",
+    "copy": "where the file is kept as it was before",
+    "page": "the path of a page of the console",
+    "action": "what an operator asked for in the console",
+    "client": "the address from which somebody asked",
+    "next": "what happens now, or what to do",
+}
+
+
+def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.pop("secured", None)
+    for name, value in event.items():
+        # What structlog itself passes along (`_record` …) is never written.
+        if not name.startswith("_"):
+            event[name] = mask_value(value)
+    return event
+
+
+def _shared() -> list[Any]:
+    return [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(allow=()),
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        structlog.processors.format_exc_info,
+        _mask_values,
+    ]
+
+
+def configure(*, form: str = "auto", level: str = "info", stream: Any = None) -> None:
+    """Send every log line, ours and the libraries', to `stream` (stderr) in one form. May be called again.
+
+    `level` is the level of all areas, then of single ones: `info,store=debug,celery=info`.
+    """
+    stream = stream or unguarded(sys.stderr)  # colours are escape sequences of our own
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(),
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(form, stream)],
+    )
+    handler = MinuteThrottle(stream)
+    handler.setFormatter(formatter)
+    handler.addFilter(_without_messages)
+    root = logging.getLogger()
+    for old in root.handlers:
+        if isinstance(old, MinuteThrottle):
+            old.close()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    default, areas = parse_levels(level)
+    # Celery's own chatter is for debugging; what matters of it comes as warnings.
+    logging.getLogger("celery").setLevel(logging.WARNING if default != "debug" else logging.INFO)
+    warnings.showwarning = _show_warning
+    logging.getLogger("copydesk").setLevel(default.upper())
+    for area in AREAS:
+        logging.getLogger(f"copydesk.{area}").setLevel(logging.NOTSET)
+    for area, its_level in areas.items():
+        logging.getLogger(f"copydesk.{area}" if area in AREAS else area).setLevel(its_level.upper())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_shared(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+_SHOW_MESSAGES = ("kombu", "celery.worker.pidbox", "celery.worker.control")
+
+
+def _without_messages(record: logging.LogRecord) -> bool:
+    """Leave only the sentence of lines whose values and tracebacks show messages: whoever reaches Redis may write those."""
+    if record.name.startswith(_SHOW_MESSAGES):
+        record.msg, record.args = str(record.msg).partition("%")[0].rstrip(" :("), ()
+        record.exc_info = record.exc_text = None
+    return True
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """A warning of Python's as one sentence, without the lines of code around it."""
+    logging.getLogger("py.warnings").warning(f"{category.__name__}: {' '.join(str(message).split())}")
+
+
+def configure_for(settings: Settings, *, level: str | None = None) -> None:
+    """`configure` as the settings say, and let no line show the servers' passwords."""
+    urls = (settings.redis_url, settings.database_url)
+    remember(url.get_secret_value() for url in urls if url is not None)
+    configure(form=settings.log_format, level=level or settings.log_level)
+
+
+def name_unknown_settings() -> None:
+    """Log one warning that names all variables that look like a setting and are none."""
+    if sentences := unknown_settings(os.environ):
+        # One line: several lines of the same event would be suppressed as repeats.
+        get_logger("worker").warning("Unknown settings", error=" ".join(sentences), next="remove or correct them")
+
+
+def line(event: str, *, logger: str, form: str, stream: Any) -> str:
+    """One line in the form of all others, made without a lock: for signal handlers."""
+    fields = {"event": mask(event), "level": "info", "logger": logger, "at": datetime.now(UTC).isoformat()}
+    return str(_renderer(form, stream)(None, "info", {**fields, "at": fields["at"].replace("+00:00", "Z")}))
+
+
+def _renderer(form: str, stream: Any) -> Any:
+    if form == "console" or (form == "auto" and stream.isatty()):
+        shown = structlog.dev.ConsoleRenderer(
+            timestamp_key="at", colors=stream.isatty(), pad_event_to=0, sort_keys=False, pad_level=False,
+            exception_formatter=structlog.dev.plain_traceback,  # the default shows local variables
+        )  # fmt: skip
+        return lambda logger, name, event: shown(logger, name, _printable(event))
+    return structlog.processors.JSONRenderer()
+
+
+def _printable(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Short times; and nothing that a terminal would obey, for documents are hostile."""
+    if "at" in event:
+        event["at"] = str(event["at"])[5:19].replace("T", " ")
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = printable(value) if name == "exception" else plain(value)
+    return event
+
+
+def get_logger(area: str) -> structlog.stdlib.BoundLogger:
+    """The logger of an area (`worker`, `ingest`, `dispatch`, `store` …)."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(f"copydesk.{area}")
+    return logger
+
+
+__all__ = ["AREAS", "FIELDS", "configure", "configure_for", "get_logger", "line", "mask"]

@@ -1,0 +1,108 @@
+"""Loud once and not a thousand times: the same warning is written once a minute, with a count of what was left out.
+
+It sits in the handler, so it holds for Celery's and redis-py's lines as for ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+_WINDOW_SECONDS = 60.0
+# What makes two lines of one event different things to an operator. Ids and errors' texts do not.
+_IDENTIFYING = ("lane", "source")
+# Sources are chosen by crawlers: beyond so many different ones in a minute only the event counts.
+_MOST_OF_AN_EVENT = 20
+
+
+@dataclass(slots=True)
+class _Seen:
+    until: float
+    left_out: int = 0
+    last: logging.LogRecord | None = None
+
+
+class MinuteThrottle(logging.StreamHandler[Any]):
+    """Writes warnings and errors of one kind once a minute; when the minute is over, the last with `left_out`."""
+
+    def __init__(self, stream: Any = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream)
+        self._clock = clock
+        self._seen: dict[tuple[Any, ...], _Seen] = {}
+        _handlers.add(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record, or count it. Called under the handler's lock."""
+        now = self._clock()
+        self._log_suppressed(now)
+        if record.levelno < logging.WARNING:
+            super().emit(record)
+            return
+        key = _kind(record)
+        if key not in self._seen and sum(known[:2] == key[:2] for known in self._seen) >= _MOST_OF_AN_EVENT:
+            key = key[:2]
+        seen = self._seen.get(key)
+        if seen is None:
+            self._seen[key] = _Seen(now + _WINDOW_SECONDS)
+            super().emit(record)
+        else:
+            seen.left_out += 1
+            seen.last = record
+
+    def _log_suppressed(self, now: float) -> None:
+        for key in [key for key, seen in self._seen.items() if seen.until <= now]:
+            seen = self._seen.pop(key)
+            if seen.last is not None:
+                self._seen[key] = _Seen(now + _WINDOW_SECONDS)
+                super().emit(_with_count(seen.last, seen.left_out - 1))
+
+    def close(self) -> None:
+        """Nothing that was left out stays untold."""
+        self.acquire()
+        try:
+            self._log_suppressed(float("inf"))
+            self._seen.clear()
+        finally:
+            self.release()
+        super().close()
+
+    def forget(self) -> None:
+        """In a forked child: what the parent left out is the parent's to tell."""
+        self._seen.clear()
+
+
+def _kind(record: logging.LogRecord) -> tuple[Any, ...]:
+    """A foreign line is known by its template, one of ours by its event and what it is about."""
+    if not isinstance(record.msg, dict):
+        return record.name, str(record.msg)[:200]
+    event = record.msg
+    about = tuple(str(event[name])[:100] for name in _IDENTIFYING if name in event)
+    return record.name, str(event.get("event")), about
+
+
+def _with_count(record: logging.LogRecord, count: int) -> logging.LogRecord:
+    if count <= 0:
+        return record
+    record = copy.copy(record)
+    if isinstance(record.msg, dict):
+        record.msg = {**record.msg, "left_out": count}
+    else:
+        record.msg, record.args = f"{record.getMessage()} (and {count} more like it)", ()
+    return record
+
+
+_handlers: weakref.WeakSet[MinuteThrottle] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for handler in list(_handlers):
+        handler.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
