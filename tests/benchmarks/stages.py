@@ -46,7 +46,7 @@ DOORS: tuple[tuple[str, Any, str], ...] = (
     ("parse", validation, "split"),
     ("parse", validation, "parse_known"),
     ("validate", pipeline, "read"),
-    ("enrich", pipeline, "edit"),
+    ("enrich", pipeline, "enrich"),
     ("recognise", pipeline, "_recognise"),
     *(
         (stage, module, name)
@@ -67,7 +67,7 @@ DOORS: tuple[tuple[str, Any, str], ...] = (
     ("resolve", pipeline, "write_batch"),  # what is left of it when its reading and writing are taken off: deciding
     ("read", LeaseQueue, "claim"),
     ("settle", LeaseQueue, "keep"),
-    ("settle", LeaseQueue, "suspect"),
+    ("settle", LeaseQueue, "begin_attempt"),
     ("settle", LeaseQueue, "settle"),
     ("settle", batch_report, "announce"),
     ("settle", batch_report, "count"),

@@ -14,9 +14,9 @@ def settle_first() -> None:
 
     process = tasks.process
 
-    def early(engine: Any, batch: Any, entries: Any, *, innocent: Any, suspect: Any) -> Any:
+    def early(engine: Any, batch: Any, entries: Any, *, end_attempt: Any, begin_attempt: Any) -> Any:
         tasks._queue(batch.lane).settle((entry.id, "stored") for entry in entries)
-        return process(engine, batch, entries, end_attempt=innocent, begin_attempt=suspect)
+        return process(engine, batch, entries, end_attempt=end_attempt, begin_attempt=begin_attempt)
 
     tasks.process = early  # type: ignore[assignment]  # the patch is the point
 

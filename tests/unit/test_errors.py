@@ -13,14 +13,14 @@ from worker.errors import CopydeskError, Exit
 
 SOURCE = Path(worker.__file__).parent
 # Caught where they are raised or in the module that calls it: no user sees their message.
-INTERNAL = {"NoLongerLeader", "Stop", "Refused", "_NotReadable"}
+INTERNAL = {"NoLongerLeader", "Stop", "HttpError", "_NotReadable"}
 CODES = {
     "AlreadyRunning": Exit.USAGE,
     "Busy": Exit.USAGE,
     "ChangeFailed": Exit.USAGE,
+    "DeadLetterChanged": Exit.USAGE,
     "EmbeddedServerError": Exit.UNREACHABLE,
     "ForeignDatabase": Exit.UNSOUND,
-    "LetterChanged": Exit.USAGE,
     "NoDesk": Exit.UNREACHABLE,
     "ReprocessStalled": Exit.TIMED_OUT,
     "ServerUnfit": Exit.UNSOUND,

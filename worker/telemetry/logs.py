@@ -72,6 +72,7 @@ FIELDS: dict[str, str] = {
     "valkey": "the process id of a Valkey that an earlier command left running",
     "users": "the process ids of the commands that use the embedded Valkey",
     "file": "the append-only file that was cut",
+    "folder": "the data directory of the embedded servers",
     "copy": "where the file is kept as it was before",
     "page": "the path of a page of the console",
     "action": "what an operator asked for in the console",

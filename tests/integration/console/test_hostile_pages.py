@@ -21,7 +21,6 @@ from starlette.routing import Route
 from tests.integration.console.conftest import broken
 from tests.integration.store.store_driver import work
 from tests.support.servers import ROOT
-from worker.activity import outcome_feed
 from worker.activity.heartbeats import WorkerState
 from worker.activity.heartbeats import send as beat
 from worker.activity.minute_counters import Counts, MinuteCounters
@@ -31,6 +30,7 @@ from worker.console.pages.dead_letters import NAMES
 from worker.console.rendering import environment
 from worker.console.sessions import COOKIE
 from worker.queue import lane_pauses
+from worker.queue.keys import OUTCOME_FEED, PAUSED_LANES
 from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.settings import Settings
 from worker.store import dead_letters, tables
@@ -208,11 +208,11 @@ class Site:
         text = as_bytes(reason).decode("utf-8", "replace")
         lane_pauses.pause(client, "documents", lane_pauses.Pause(text, 1.0, text))
         client.hset(
-            lane_pauses.PAUSED,
+            PAUSED_LANES,
             as_bytes(key)[:5000],
             json.dumps({"who": title, "at": 1e300, "why": reason, "by": "operator"}),
         )
-        client.hset(lane_pauses.PAUSED, "odd", json.dumps({"who": 5, "at": "zqx", "why": None}))
+        client.hset(PAUSED_LANES, "odd", json.dumps({"who": 5, "at": "zqx", "why": None}))
         codes = [text[:40]]
         with client.pipeline(transaction=False) as pipe:
             outcome_feed.publish(
@@ -224,7 +224,7 @@ class Site:
             pipe.execute()
         for at in ("nan", "inf", "1e300", "-1e18"):
             client.xadd(
-                outcome_feed.FEED,
+                OUTCOME_FEED,
                 {
                     "at": at,
                     "lane": "documents",

@@ -97,7 +97,7 @@ def test_the_command_line_is_told_what_another_did_while_its_editor_was_open(
     editor.write_text(f"""import sys, sqlalchemy
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store import dead
+from worker.store import dead_letters as dead
 path = sys.argv[1]
 text = open(path).read()
 open(path, "w").write(text.replace("Plans:", "Mine"))

@@ -156,7 +156,7 @@ def test_the_help_of_a_group_shows_the_whole_first_sentence_of_its_commands(grou
 def test_only_the_command_that_is_called_is_loaded():
     run = copydesk("check", "--help", then=LOADED)
     assert run.returncode == 0, run.stderr
-    assert loaded(run) == {"check", "options", "show"}
+    assert loaded(run) == {"check", "options", "terminal"}
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -194,7 +194,7 @@ IMPORTS_INSIDE = {
     "app": 2,
     "status": 10,
     "audit": 3,
-    "desk": 3,
+    "local_stack": 3,
     "worker": 5,
     "console": 1,
     "failures": 4,

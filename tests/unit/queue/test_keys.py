@@ -13,8 +13,8 @@ from worker.queue import keys
 from worker.settings import Settings
 
 SOURCE = Path(worker.__file__).parent
-# Settings are below `intake`: they name the internal lane, and what lanes must not begin with.
-ALLOWED = {SOURCE / "intake" / "keys.py", SOURCE / "settings.py"}
+# Settings are below `queue`: they name the internal lane, and what lanes must not begin with.
+ALLOWED = {SOURCE / "queue" / "keys.py", SOURCE / "settings.py"}
 
 
 def literals(tree):
@@ -46,7 +46,7 @@ def test_such_a_name_would_be_found(code):
 
 
 def test_scripts_get_their_keys_as_arguments():
-    for path in (SOURCE / "intake" / "lua").glob("*.lua"):
+    for path in (SOURCE / "queue" / "lua").glob("*.lua"):
         assert "'copydesk:" not in path.read_text("utf-8"), path
         assert '"copydesk:' not in path.read_text("utf-8"), path
 
