@@ -21,6 +21,7 @@ from starlette.routing import Route
 from tests.integration.console.conftest import broken
 from tests.integration.store.store_driver import work
 from tests.support.servers import ROOT
+from worker.activity import outcome_feed
 from worker.activity.heartbeats import WorkerState
 from worker.activity.heartbeats import send as beat
 from worker.activity.minute_counters import Counts, MinuteCounters
