@@ -28,7 +28,7 @@ class Op(StrEnum):
 
 
 class Envelope(BaseModel):
-    """One stream entry. `key` is the producer's own identity for the document. In a retraction it is that key or the URL."""
+    """One stream entry. `key` is the producer's own identity for the document; in a retraction, that key or the URL."""
 
     model_config = ConfigDict(frozen=True)
 
