@@ -37,7 +37,8 @@ _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2})")
 _PART = re.compile(rf"{_NUMBER}\s*([a-z]+?)s?\.?(?:\s*(?:,|and)?\s+|(?=[0-9])|$)")
 
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
-"""The ISO 4217 code of each symbol. `$` is read as US dollars: every real price with it is of a shop in the United States."""
+"""The ISO 4217 code of each symbol. `$` is read as US dollars, because all real prices with it are of shops in the
+United States."""
 MAX_NUMBER = 10**15  # largest absolute value of a number; a text may have 15 digits before the decimal point
 _AMOUNT = r"([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]{1,2})?|[0-9]{1,9}(?:\.[0-9]{1,2})?)"
 _PRICE = re.compile(rf"(?:([A-Z]{{3}})\s*|([$€£¥₹])\s*){_AMOUNT}|{_AMOUNT}\s*(?:([A-Z]{{3}})|([€£]))")

@@ -116,8 +116,8 @@ GENERATIONS = (
     ("cdnAmpWebUrl", "cdnAmpUrl"),
     ("quality", "score"),
 )
-"""Pairs of names of one field, the newer name first. `webUrl` and `sourceUrl` are not a pair, because a document may have
-both with different values."""
+"""Pairs of names of one field, the newer name first. `webUrl` and `sourceUrl` are not a pair, because a document may
+have both with different values."""
 
 PRIMARY_URLS = ("webUrl", "sourceUrl", "originalUrl")
 """The fields whose URL can identify an article. The first one that is given does."""

@@ -84,7 +84,7 @@ def parse_envelope(fields: Mapping[bytes, bytes]) -> tuple[Envelope, tuple[Probl
 
 
 def _text(fields: Mapping[bytes, bytes], name: bytes, limit: int, code: str, problems: list[Problem]) -> str | None:
-    """Return the decoded text of the field `name`, or None if it is missing, empty or not valid (then with a problem)."""
+    """Return the text of the field `name`. Return None if it is missing, empty or not valid (then with a problem)."""
     raw = fields.get(name)
     if not raw:
         return None

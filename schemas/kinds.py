@@ -1,8 +1,8 @@
 """The kinds of document, one class each, and how the kind of a document is recognised.
 
-A new kind needs one class here and one example in `examples/valid` (see `schemas/KINDS.md`). A class declares the fields
-that only its kind has. Fields that several kinds share (`length`, `price`, `levels`, `ratings`, `startDateTime`, `items` …)
-are declared in `Article`. All other fields are kept as written.
+A new kind needs one class here and one example in `examples/valid` (see `schemas/KINDS.md`). A class declares the
+fields that only its kind has. Fields that several kinds share (`length`, `price`, `levels`, `ratings`, `startDateTime`,
+`items` …) are declared in `Article`. All other fields are kept as written.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _shows(tree: Mapping[str, Any], name: str) -> bool:
 
 
 def build() -> None:
-    """Build the validators of all kinds. A worker calls this before it forks, so that its processes share the memory."""
+    """Build the validators of all kinds. A worker calls this before it forks, so that its processes share them."""
     every: list[type[Article]] = [Article, *KINDS.values()]
     for kind in every:
         kind.model_rebuild()

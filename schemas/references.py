@@ -1,7 +1,7 @@
 """Reference documents. They have the field `taxonomy` and describe an organisation or a topic instead of an article.
 
-An organisation adds data to the provider of its domain, and a topic to the topic of its name. Articles that refer to them
-are enriched with that data from then on.
+An organisation adds data to the provider of its domain, and a topic to the topic of its name. Articles that refer to
+them are enriched with that data from then on.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """A cache of parsed and validated entries of `related`, keyed by their text.
 
-The documents of a story repeat the same entries, in all their versions. Nine in ten real entries are equal, character by
-character, to one of the last 512 different ones.
+The documents of a story repeat the same entries, in all their versions. Nine in ten real entries are equal, character
+by character, to one of the last 512 different ones.
 
-`parse_known` replaces each known entry by comment lines, so that the parser skips it and all other lines keep their numbers.
-Then it puts the cached entries back into the tree. The result is used only if the block has no anchors and the parser
-confirms the lines found by text search: where the list begins, where each entry begins, and where the next field begins.
-Then no entry extends into another, and each has the meaning that it has alone. Otherwise the block is parsed as usual.
+`parse_known` replaces each known entry by comment lines, so that the parser skips it and all other lines keep their
+numbers. Then it puts the cached entries back into the tree. The result is used only if the block has no anchors and the
+parser confirms the lines found by text search: where the list begins, where each entry begins, and where the next field
+begins. Then no entry extends into another, and each has the meaning that it has alone. Otherwise the block is parsed as
+usual.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from worker.documents.yaml.builder import Parsed, parse
 from worker.documents.yaml.nodes import MappingNode, SequenceNode
 
 _LONGEST = 2_000  # characters of an entry that is cached; real ones have about 900
-# An `LruCache` holds at most 1,024 entries of 7 kB (a real entry with what `enrich` makes of it): 7 MB. A larger cache would
-# hit 2 % more of the real entries.
+# An `LruCache` holds at most 1,024 entries of 7 kB (a real entry with what `enrich` makes of it): 7 MB. A larger cache
+# would hit 2 % more of the real entries.
 _MOST = 512
 
 _NAME = "\nrelated:\n"
@@ -59,7 +60,7 @@ class CacheMiss:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The list `related` as found by text search: its entries, their lines (from 0), and the text before and after it."""
+    """The list `related` as found by text search: entries, their lines (from 0), and the text before and after."""
 
     line: int
     indent: str
@@ -112,7 +113,7 @@ def parse_known(text: str, first_line: int, limits: Limits) -> tuple[Parsed, lis
 
 
 def _put_back(tree: MappingNode, listing: _Listing, known: Many[CacheHit | None]) -> list[CacheMiss]:
-    """Put the cached entries back into `tree["related"]`. Return the entries that were parsed and are short enough to cache."""
+    """Put the cached entries back into `tree["related"]`. Return the parsed entries that are short enough to cache."""
     misses: list[CacheMiss] = []
     read = iter(tree["related"] or ())
     whole = SequenceNode()

@@ -1,4 +1,4 @@
-"""Split a document into its front matter (the YAML block between two `---` lines) and its body. Compute its fingerprint."""
+"""Split a document into front matter (the YAML block between two `---` lines) and body. Compute its fingerprint."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from schemas.problem import Problem, problem
 from worker.documents.limits import DEFAULT, Limits
 
 _OPENER = re.compile(r"---[ \t]*(?:\r\n|\n|\r|\Z)")
-# Two forms of the same pattern. `_first` searches for the prefixes of `_CLOSER`, which is ten times as fast. `_CLOSER_CR` also
-# accepts a carriage return alone as a line break.
+# Two forms of the same pattern. `_first` searches for the prefixes of `_CLOSER`, which is ten times as fast.
+# `_CLOSER_CR` also accepts a carriage return alone as a line break.
 _CLOSER = re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
 _CLOSER_BEGINS = ("\n---", "\n...")
 _CLOSER_CR = re.compile(r"[\r\n](?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
@@ -28,7 +28,7 @@ _SECURED = re.compile(rb'[A-Za-z0-9+/=]{1,4096};[A-Za-z0-9+/=]{1,64}(?="[ \t]*\r
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """The text of the YAML block and the body, each with the line (from 1) on which it begins. `body_line` 0: no body."""
+    """The YAML block and the body, each with the line (from 1) on which it begins. `body_line` is 0 without a body."""
 
     text: str
     first_line: int
@@ -129,10 +129,11 @@ def place_of_secured(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
 
 
 def fingerprint(raw: bytes, limits: Limits = DEFAULT) -> bytes:
-    """Return a digest (16 bytes) of the document without its `secured` value, to recognise equal documents without parsing.
+    """Return a digest (16 bytes) of the document without its `secured` value. Equal documents need no parsing.
 
-    Compare it only with a stored digest that came from `Reading.fingerprint`. The parser has then confirmed that the omitted
-    bytes are the value of the top-level `secured`, so another base64 text there cannot change the meaning of the rest.
+    Compare it only with a stored digest that came from `Reading.fingerprint`. The parser has then confirmed that the
+    omitted bytes are the value of the top-level `secured`, so another base64 text there cannot change the meaning of
+    the rest.
     """
     return digest_without(raw, secured_line(raw) if len(raw) <= limits.max_bytes else None)
 

@@ -1,7 +1,8 @@
 """The limits of a document, with the reason for each.
 
-They are enforced while a document is parsed, because a kilobyte of YAML can expand to gigabytes. Limits that come from the
-store's columns and indexes (integers, years, the length of a topic) are in `schemas.values`, as a part of the public schema.
+They are enforced while a document is parsed, because a kilobyte of YAML can expand to gigabytes. Limits that come from
+the store's columns and indexes (integers, years, the length of a topic) are in `schemas.values`, as a part of the
+public schema.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Limits:
     max_scalar: int = 262_144
     """Characters of one value. `featuredContent` can hold the HTML of a whole article."""
     max_url_bytes: int = 2_048
-    """Bytes of a URL. The longest real one has 450. The limits of browsers and of PostgreSQL's indexes are near this value."""
+    """Bytes of a URL. The longest real one has 450. The limits of browsers and PostgreSQL's indexes are near this."""
     max_items: int = 1_000
     """Entries of a list such as `related`, `topics` or `images`. Real lists reach 179."""
     max_problems: int = 100

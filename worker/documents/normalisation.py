@@ -19,8 +19,8 @@ _OPTIONAL = frozenset({
     "yearFounded", "overview", "bio", "query",
     "_id", "domain", "description", "otherNames", "parent", "keywords", "hashtags",
 })  # fmt: skip
-# Fields for which a list of one value is accepted. URLs are excluded, because the identity of an article is never guessed;
-# `secured` is excluded, because it is never inspected.
+# Fields for which a list of one value is accepted. URLs are excluded, because the identity of an article is never
+# guessed; `secured` is excluded, because it is never inspected.
 _SINGLE = frozenset(
     name for name in _OPTIONAL.difference(_LISTS, _OTHER_LISTS, {"secured"}) if not name.endswith("Url")
 )
@@ -57,7 +57,7 @@ def prepare(tree: MappingNode, note: Note, limits: Limits, *, has_blanks: bool =
 
 
 def _prepare_told(node: MappingNode, path: Path, note: Note, limits: Limits) -> None:
-    """Normalise an article or an entry of `related`: one name for each field, single values, lists, images as mappings."""
+    """Normalise an article or an entry of `related`: one name a field, single values, lists, images as mappings."""
     _take_only_values(node, path, note)
     for newer, older in GENERATIONS:
         if older in node and newer in node and node[older] == node[newer]:
@@ -84,7 +84,7 @@ def _prepare_lists(node: MappingNode, names: tuple[str, ...], path: Path, note: 
 
 
 def _drop_all_blanks(tree: MappingNode) -> None:
-    """Drop empty optional fields of the document, of its entries of `related`, and of their parts: empty means missing."""
+    """Drop empty optional fields of the document, its entries of `related` and their parts: empty means missing."""
     for part, fields in _PART_OPTIONAL.items():
         for nested in _mappings(tree.get(part)):
             _drop_blanks(nested, fields)

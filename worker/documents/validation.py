@@ -69,8 +69,8 @@ class Reading:
 def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT, fingerprint: bytes | None = None) -> Reading:
     """Parse and validate a document.
 
-    `has_key`: the producer sent a key with it, so it needs no URL. `fingerprint`: the fingerprint of `raw` if it is already
-    computed; it still has to be confirmed.
+    `has_key`: the producer sent a key with it, so it needs no URL. `fingerprint`: the fingerprint of `raw` if it is
+    already computed; it still has to be confirmed.
     """
     matter = split(raw, limits)
     if isinstance(matter, Problem):
@@ -104,7 +104,7 @@ def _clean_body(matter: FrontMatter, problems: list[Problem]) -> str:
 def _confirmed_fingerprint(
     raw: bytes, secured_place: tuple[int, int] | None, fingerprint: bytes | None
 ) -> bytes | None:
-    """Return the fingerprint if the bytes that it omits are the value that the parser found for `secured`, else None."""
+    """Return the fingerprint if the bytes that it omits are the parsed value of `secured`, else None."""
     span = secured_line(raw)
     if span is not None and place_of_secured(raw, span) != secured_place:
         return None
@@ -154,7 +154,7 @@ class _Reader:
         return article
 
     def reference(self) -> Organization | Topic | None:
-        """Validate the tree as a reference document. Then check that it has a name and, for an organisation, a domain or `_id`."""
+        """Validate the tree as a reference document. Then check that it has a name, and an organisation a domain."""
         model = reference_model(self.tree)
         if model is None:
             self.note("reference_document", ("taxonomy",), expected=", ".join(REFERENCES))

@@ -63,8 +63,8 @@ TRACKING = {
     "mkt_tok": "Marketo mail", "vero_id": "Vero mail", "oly_enc_id": "Omeda mail", "oly_anon_id": "Omeda mail",
     "guccounter": "Yahoo consent", "guce_referrer": "Yahoo consent", "guce_referrer_sig": "Yahoo consent",
 }  # fmt: skip
-"""Query parameters that never choose a page, and the service that adds each. Parameters that begin with `utm_` (Urchin) are
-dropped too."""
+"""Query parameters that never choose a page, and the service that adds each. Parameters that begin with `utm_` (Urchin)
+are dropped too."""
 
 _CACHE_ONLY = ("usqp", "amp_js_v", "amp_gsa", "amp_ct", "amp_tf")
 """Parameters that the AMP viewer adds to the URL of a cached page. They are no part of the original URL."""
@@ -174,7 +174,7 @@ def url_hash(canonical: str) -> bytes:
 
 
 def hash_of(text: str) -> bytes:
-    """Return the first 16 bytes of the SHA-256 of any text, without a cache. For a canonical URL it equals `url_hash`."""
+    """Return the first 16 bytes of the SHA-256 of any text, without a cache. See `url_hash` for canonical URLs."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
@@ -194,7 +194,8 @@ def reference_hash(taxonomy: str, subject: str) -> bytes:
 
 
 def _named(kind: str, source: str, key: str) -> bytes:
-    # Canonical URLs contain no NUL, so these hashes and `url_hash` have different inputs. The length separates source and key.
+    # Canonical URLs contain no NUL, so these hashes and `url_hash` have different inputs. The length separates source
+    # and key.
     return hash_of(f"{kind}\0{len(source)}\0{source}\0{key}")
 
 

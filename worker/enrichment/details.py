@@ -1,4 +1,4 @@
-"""Details of an article that only some kinds have: values with a type where possible, under the names of the document."""
+"""Details that only some kinds of article have: typed values where possible, under the names of the document."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def details_of(article: Article) -> dict[str, Any]:
     """Return the details of a document as they are stored in `articles.details`.
 
     They are `length` as written (its seconds have a column), `price` {text, amount, currency}, `levels`, `ratings`
-    {average, count}, `items` as written (they are also stored as links of the kind `contains`), and the fields that only
-    the kind's class declares.
+    {average, count}, `items` as written (they are also stored as links of the kind `contains`), and the fields that
+    only the kind's class declares.
     """
     details: dict[str, Any] = {}
     if article.length:
@@ -42,10 +42,10 @@ def _own_fields(kind: type[Kind]) -> set[str]:
 
 
 def item_hashes(items: list[Any], source: str, key: str | None) -> list[bytes]:
-    """Return the hashes of a collection's items, without repeats: `url_hash` or, for items of the same source, `document_hash`.
+    """Return the hashes of a collection's items, without repeats: `url_hash` for URLs, `document_hash` for paths.
 
-    `items`: URLs, or paths of documents (see `item_key`). `key`: the collection's key. If it is None or a URL, because the
-    producer gave no key, paths cannot be resolved and are left out.
+    `items`: URLs, or paths of documents of the same source (see `item_key`). `key`: the collection's key. If it is None
+    or a URL, because the producer gave no key, paths cannot be resolved and are left out.
     """
     hashes: dict[bytes, None] = {}
     for item in items:

@@ -1,7 +1,8 @@
 """The enriched document: all values that the store writes, and the document as JSON (column `documents.form`).
 
-When a newer document is retracted or no longer describes the article, the article is shown from the JSON of an older one.
-So reading the JSON gives an equal document. It is built by hand, because generic serialisers take several times as long.
+When a newer document is retracted or no longer describes the article, the article is shown from the JSON of an older
+one. So reading the JSON gives an equal document. It is built by hand, because generic serialisers take several times as
+long.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ CLAIM_NAMES = {
 
 @dataclass(slots=True)
 class Claim:
-    """A URL that a document claims for its article: the URL as written, the hash of its canonical form, and the kind."""
+    """A URL that a document claims for its article: the URL as written, the hash of its canonical form, its kind."""
 
     url: str
     url_hash: bytes
@@ -50,8 +51,8 @@ class ImageRef:
 class Mention:
     """An entry of `related`: what a document says about another article.
 
-    `url` is canonical, and `extra` holds the URLs as written. Documents with an equal entry share one object, so it must
-    not be changed.
+    `url` is canonical, and `extra` holds the URLs as written. Documents with an equal entry share one object, so it
+    must not be changed.
     """
 
     url: str
@@ -93,10 +94,10 @@ class EnrichedDocument:
     images: list[ImageRef] = field(default_factory=list)
     related: list[Mention] = field(default_factory=list)
     related_count: int = 0
-    """Number of entries of `related` in the document. Repeats and the article itself count too, because heat counts them."""
+    """Number of entries of `related` in the document. Repeats and the article itself count, because heat needs them."""
     outranked_by: int | None = None
-    """Index in `related` of the entry that leads by the values in this document. None: the article itself leads, or has no
-    quality. -1: the leading entry is not in `related`, because it has no URL or is the article itself."""
+    """Index in `related` of the entry that leads by the values in this document. None: the article itself leads, or has
+    no quality. -1: the leading entry is not in `related`, because it has no URL or is the article itself."""
     duration_seconds: int | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
@@ -132,7 +133,7 @@ _FIELDS = {
 
 
 def changed_fields(old: EnrichedDocument, new: EnrichedDocument) -> list[str]:
-    """Return the names of the fields that differ, as documents write them. Fields of `extra` are named `extra.<name>`."""
+    """Return the names of the fields that differ, as documents write them. Fields of `extra` become `extra.<name>`."""
     changed = [name for name, attribute in _FIELDS.items() if getattr(old, attribute) != getattr(new, attribute)]
     before = {one.claim: one.url for one in old.claims}
     after = {one.claim: one.url for one in new.claims}
@@ -148,11 +149,10 @@ def changed_fields(old: EnrichedDocument, new: EnrichedDocument) -> list[str]:
 
 
 def document_to_json(copy: EnrichedDocument) -> str:
-    """Return the document as compact JSON, without `secured` (stored separately) and without the content hash (computed from
-    this text).
+    """Return the document as compact JSON, without `secured` (stored separately) and the content hash (of this text).
 
-    Keys are in alphabetic order, so that the hash does not depend on the order of the fields or on the process. The keys in
-    this function are written in that order; `_in_order` sorts the keys that come from the document.
+    Keys are in alphabetic order, so that the hash does not depend on the order of the fields or on the process. The
+    keys in this function are written in that order; `_in_order` sorts the keys that come from the document.
     """
     before = {
         "body": copy.body,

@@ -99,7 +99,7 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
 
 
 def _urls(article: Article | RelatedArticle) -> dict[str, str]:
-    """Return the URLs as written, by kind of claim. The first one identifies the article (an AMP URL only without others)."""
+    """Return the URLs as written, by kind of claim. The first one identifies the article; AMP URLs come last."""
     urls = {}
     if article.web_url:
         urls["web"] = article.web_url
@@ -115,7 +115,7 @@ def _urls(article: Article | RelatedArticle) -> dict[str, str]:
 
 
 def _title(article: Article, extra: Extra) -> tuple[str | None, str | None]:
-    """Return the title and the field it comes from: `title`, else `name` (people, courses), else the name of `sponsor`."""
+    """Return the title and the field it is from: `title`, else `name` (people, courses), else the name of `sponsor`."""
     if article.title and article.title.strip():
         return article.title, "title"
     if article.name and article.name.strip():
@@ -137,7 +137,7 @@ def _peer(article: Article | RelatedArticle) -> Peer:
 
 
 class _Entry(NamedTuple):
-    """The values computed from an entry of `related`. They do not depend on the document. Without a URL `mention` is None."""
+    """The values computed from an entry of `related` alone. `mention` is None if the entry has no URL."""
 
     peer: Peer
     mention: Mention | None
@@ -154,8 +154,8 @@ def _related(
 ) -> tuple[list[Mention], dict[int, int]]:
     """Return the mentions in document order, and a mapping from the index of an entry to the index of its mention.
 
-    The article itself (its hashes are in `known`; index -1) and repeats are left out of the mentions. Entries without a URL
-    go to `extra`.
+    The article itself (its hashes are in `known`; index -1) and repeats are left out of the mentions. Entries without a
+    URL go to `extra`.
     """
     places: dict[bytes, int] = dict.fromkeys(known, -1)
     mentions: list[Mention] = []
@@ -202,8 +202,8 @@ def _mention(entry: RelatedArticle, urls: dict[str, str]) -> Mention:
 def _images(images: list[Image], extra: Extra, page: str | None) -> list[ImageRef]:
     """Return each image once, with its URL resolved against `page`.
 
-    Further fields of an image go to `extra["images"]`, by the index of the image in the document. So does a relative URL if
-    there is no `page`.
+    Further fields of an image go to `extra["images"]`, by the index of the image in the document. So does a relative
+    URL if there is no `page`.
     """
     refs: dict[str, ImageRef] = {}
     rest: Extra = {}
@@ -233,7 +233,7 @@ def _provider_rest(stated: Provider | None, provider: ProviderRef | None) -> Ext
 
 
 def _keep(extra: Extra, name: str, value: object) -> None:
-    """Set `extra[name]` to `value` unless it is empty. If an unknown field has that name, append `_` until it is free."""
+    """Set `extra[name]` to `value` unless it is empty. If an unknown field has the name, append `_` to it."""
     if value:
         while name in extra:
             name += "_"

@@ -2,13 +2,13 @@
 
 The rules were derived from the values that four collections report. `python -m tests.benchmarks.heat` compares them:
 
-- An article does not lead if one of its related articles ranks before it. The higher quality ranks first, then the earlier
-  day of publication (UTC), then the file name that sorts first (`2020-05-29-title-in-lower-case.md`), because the reported
-  values were computed from files in that order. The heat of an article that does not lead is -1.
-- The values in the entry of `related` decide, not those of the related article's own document. In 11,400 versions of news,
-  which include the whole history of one collection, they alone predict the lead without exception, even when several
-  documents share a URL. The current values of the related articles are compared too. If a related article ranks first by
-  either, the article does not lead.
+- An article does not lead if one of its related articles ranks before it. The higher quality ranks first, then the
+  earlier day of publication (UTC), then the file name that sorts first (`2020-05-29-title-in-lower-case.md`), because
+  the reported values were computed from files in that order. The heat of an article that does not lead is -1.
+- The values in the entry of `related` decide, not those of the related article's own document. In 11,400 versions of
+  news, which include the whole history of one collection, they alone predict the lead without exception, even when
+  several documents share a URL. The current values of the related articles are compared too. If a related article ranks
+  first by either, the article does not lead.
 - The heat of a lead is its quality. If the quality is at least `floor`, `bonus` is added for each related article.
 - An article is published if its heat is at least `threshold`.
 """
@@ -84,8 +84,8 @@ def heat_of(
 ) -> Heat | None:
     """Return the heat of an article, or None if it has no quality.
 
-    `related`: its related articles with their current values. `count`: the number of its `related` entries; repeats and the
-    article itself count, as in the reported values. `outranked`: an entry leads by the values in the document.
+    `related`: its related articles with their current values. `count`: the number of its `related` entries; repeats and
+    the article itself count, as in the reported values. `outranked`: an entry leads by the values in the document.
     """
     if article.quality is None:
         return None

@@ -68,7 +68,7 @@ def _to_punycode(host: str) -> str | None:
 
 @lru_cache(maxsize=16_384)
 def registrable_domain(host_or_url: str) -> str | None:
-    """Return the registrable domain (`news.bbc.co.uk` → `bbc.co.uk`), or None for an IP address or a name without a dot.
+    """Return the registrable domain (`news.bbc.co.uk` → `bbc.co.uk`). None for an IP address or a name without a dot.
 
     Private suffixes count as suffixes (`a.github.io` is a domain). A private suffix itself counts as the domain of its
     operator. A top-level domain that is not in the list is a suffix, by the list's default rule `*`

@@ -10,9 +10,10 @@ from worker.enrichment.canonical_urls import hash_of
 from worker.enrichment.enriched_document import ImageRef
 
 SEVERAL_TITLES, MANY_TITLES = 3, 10
-"""Numbers of different article titles with the same image. With `MANY_TITLES` the image is a logo or a placeholder, whatever
-its URL. With `SEVERAL_TITLES` it is one only if its URL says so. In three collections 67 images had three or more titles.
-Those with three to nine were nearly all pictures that a newsroom uses again (checked by hand), unless their URL said otherwise.
+"""Numbers of different article titles with the same image. With `MANY_TITLES` the image is a logo or a placeholder,
+whatever its URL. With `SEVERAL_TITLES` it is one only if its URL says so. In three collections 67 images had three or
+more titles. Those with three to nine were nearly all pictures that a newsroom uses again (checked by hand), unless
+their URL said otherwise.
 """
 
 _MIN_TITLES = re.compile(
@@ -52,7 +53,7 @@ def image_hash(url: str) -> bytes:
 
 
 def absolute(url: str, page: str | None) -> str | None:
-    """Return an image's URL resolved against the URL of its page (RFC 3986, 5.2), or None if it is relative without a page."""
+    """Return an image's URL resolved against its page (RFC 3986, 5.2), or None if it is relative and has no page."""
     if not url.startswith("/"):
         return url
     return urljoin(page, url) if page else None

@@ -43,8 +43,8 @@ _COMMON = {
         "vi": "và của là có cho không được với các một trong người này để những khi",
     }.items()
 }
-"""Common words that every longer text of a language contains. The classifier alone is too certain about names: it reports
-Italian for a list of characters of a game. So a text in Latin letters must also contain some of these words."""
+"""Common words that every longer text of a language contains. The classifier alone is too certain about names: it
+reports Italian for a list of characters of a game. So a text in Latin letters must also contain some of these words."""
 _ANY_COMMON = frozenset().union(*_COMMON.values())
 _OTHER_SCRIPTS = frozenset({"ar", "bg", "el", "fa", "he", "hi", "ja", "ko", "ru", "th", "uk", "zh"})
 """Languages in other scripts than Latin that can be detected. Other languages in such scripts are never reported."""
@@ -94,7 +94,7 @@ def _foreign_letters(words: list[str]) -> int:
 
 
 def _is_plain_english(words: list[str]) -> bool:
-    """Return whether the text is certainly English. That is true for 19 of 20 texts and saves the classifier's 300 µs."""
+    """Return whether the text is certainly English. It is for 19 of 20 texts, which saves the classifier's 300 µs."""
     common = [word for word in words if word in _COMMON["en"]]
     return len(common) * 7 >= len(words) and len(set(common)) >= _PLAIN
 
@@ -108,9 +108,9 @@ def load() -> None:
 def _scorer() -> Callable[[str], tuple[str, float]]:
     """Return the classifier: a function from a text to (language, probability).
 
-    It uses the model of py3langid, which is loaded at the first call (0.3 s, 12 MB, and 16 MB for numpy). The model is naive
-    Bayes over byte n-grams that one automaton finds (Lui and Baldwin 2012, https://aclanthology.org/P12-3005). It is used
-    directly, because `classify` multiplies the whole table for each text and starts threads.
+    It uses the model of py3langid, which is loaded at the first call (0.3 s, 12 MB, and 16 MB for numpy). The model is
+    naive Bayes over byte n-grams that one automaton finds (Lui and Baldwin 2012, https://aclanthology.org/P12-3005). It
+    is used directly, because `classify` multiplies the whole table for each text and starts threads.
     """
     import numpy as np
     from py3langid.langid import MODEL_FILE, LanguageIdentifier

@@ -28,7 +28,7 @@ class ProviderRef:
 
 
 def provider_of(stated: Provider | None, url: str | None) -> ProviderRef | None:
-    """Return the provider by its stated domain if that is valid, else by the domain of the article's `url`, else None."""
+    """Return the provider by its stated domain if valid, else by the domain of the article's `url`, else None."""
     domain = registrable_domain(stated.domain) if stated and stated.domain else None
     if domain is None and url:
         domain = registrable_domain(url)
@@ -40,13 +40,13 @@ def provider_of(stated: Provider | None, url: str | None) -> ProviderRef | None:
 def choose_name(domain: str, mentions: Mapping[str, int]) -> str | None:
     """Choose the name of a provider. `mentions`: name → number of articles that use it. Returns None if no name fits.
 
-    The order of preference is: a name before the bare domain (`MSN` before `msn.com`), a name that spells the domain (`MSN`
-    for msn.com), a name that is no republication (`The Sun on MSN` is one), the most frequent name, the shortest, the first
-    in alphabetic order. The order of arrival has no effect.
+    The order of preference is: a name before the bare domain (`MSN` before `msn.com`), a name that spells the domain
+    (`MSN` for msn.com), a name that is no republication (`The Sun on MSN` is one), the most frequent name, the
+    shortest, the first in alphabetic order. The order of arrival has no effect.
 
-    A name that shares nothing with the domain, not even initials, needs `_NEARLY_ALL` of the mentions. Longer names that
-    begin with it count for it (`ABC News` for `ABC`). Otherwise the domain is a platform such as youtube.com and the names
-    are its authors, so it gets no name.
+    A name that shares nothing with the domain, not even initials, needs `_NEARLY_ALL` of the mentions. Longer names
+    that begin with it count for it (`ABC News` for `ABC`). Otherwise the domain is a platform such as youtube.com and
+    the names are its authors, so it gets no name.
     """
     label, whole = _plain(domain.partition(".")[0]), _plain(domain)
     enough = sum(mentions.values()) * _NEARLY_ALL
@@ -72,8 +72,9 @@ def _shares_words(name: str, plain: str, label: str) -> bool:
 
 
 def other_names(name: str | None, mentions: Mapping[str, int], stated: list[str]) -> list[str]:
-    """Return at most `MOST_NAMES` names other than `name`: first `stated` (by a reference document) in their order, then those
-    of `mentions`, most frequent first.
+    """Return at most `MOST_NAMES` names other than `name`.
+
+    First come the names in `stated` (by a reference document) in their order, then `mentions`, most frequent first.
     """
     ordered = [*stated, *sorted(mentions, key=lambda one: (-mentions[one], one))]
     return [one for one in dict.fromkeys(ordered) if one != name][:MOST_NAMES]

@@ -40,7 +40,7 @@ class ReferenceCopy:
 
 
 def edit_reference(reference: Organization | Topic) -> ReferenceCopy | None:
-    """Return the enriched form of a valid reference document, or None for an organisation without a registrable domain."""
+    """Return the enriched form of a valid reference document. None for an organisation without a registrable domain."""
     extra = dict(reference.model_extra or {})
     if reference.id:
         extra["_id"] = reference.id

@@ -46,8 +46,8 @@ def clean_or_none(text: str | None) -> str | None:
 def strip_provider_suffix(title: str, provider_name: str | None, domain: str | None) -> str:
     """Return `title` without ` | X` (or another separator) at its end, where X is the provider's name or domain.
 
-    `title` must be the result of `clean`. The result is never empty. Other endings stay, because only about 70 of 977 real
-    titles with a separator end in the name of their provider.
+    `title` must be the result of `clean`. The result is never empty. Other endings stay, because only about 70 of 977
+    real titles with a separator end in the name of their provider.
     """
     for _ in range(_MOST_SUFFIXES):
         head = _without_tail(title, provider_name, domain)

@@ -35,13 +35,13 @@ class TopicFinder:
     """Finds topics in a text by the keywords of their reference documents.
 
     Only whole words match. Case and punctuation are ignored, so `self driving` matches `self-driving`. A keyword also
-    matches with an s at its end (`robot`, `robots`). Keywords are indexed by their first word, so that the time for a text
-    does not depend on the number of topics.
+    matches with an s at its end (`robot`, `robots`). Keywords are indexed by their first word, so that the time for a
+    text does not depend on the number of topics.
 
-    A topic must not be found where a text only mentions it in passing. So an item of a list of four or more items does not
-    count. Two more rules apply to a keyword that the excerpt contains once and the title does not contain. A keyword of one
-    word counts only in the first sentence. A keyword that is a part of the topic's name (`Harwich` of `Harwich Sailing`)
-    counts only if the text also contains the rest of the name.
+    A topic must not be found where a text only mentions it in passing. So an item of a list of four or more items does
+    not count. Two more rules apply to a keyword that the excerpt contains once and the title does not contain. A
+    keyword of one word counts only in the first sentence. A keyword that is a part of the topic's name (`Harwich` of
+    `Harwich Sailing`) counts only if the text also contains the rest of the name.
     """
 
     def __init__(self, keywords: Mapping[str, Iterable[str]]) -> None:
@@ -89,7 +89,7 @@ class TopicFinder:
 
 
 class _Keyword(NamedTuple):
-    """A keyword without its first word. `beside`: the other words of the topic's name if the keyword is a part of it."""
+    """A keyword. `rest`: its words after the first. `beside`: the other words of the topic's name if it contains it."""
 
     rest: tuple[str, ...]
     slug: str

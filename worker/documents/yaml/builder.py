@@ -53,7 +53,7 @@ class Parsed:
 
 
 def parse(text: str, first_line: int, limits: Limits = DEFAULT) -> Parsed:
-    """Parse a YAML block that begins on line `first_line` of its document. Errors become problems; nothing is raised."""
+    """Parse a YAML block that begins on line `first_line` of its document. Errors of YAML become problems."""
     budget = _REPAIR_CHARACTERS
     while True:
         limits_state = ParserLimits(text, first_line, limits)
@@ -206,7 +206,7 @@ def _build(text: str, limits_state: ParserLimits) -> tuple[Any, Mark | None]:
 
 
 def _root(root: object, mark: Mark | None, limits_state: ParserLimits) -> MappingNode | None:
-    """Return the outermost value if it is a mapping with at least one field. Otherwise add the problem and return None."""
+    """Return the outermost value if it is a mapping with at least one field. Else add a problem and return None."""
     if isinstance(root, MappingNode) and root:
         return root
     if any(found.severity is Severity.ERROR for found in limits_state.problems):

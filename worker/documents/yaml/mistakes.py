@@ -103,7 +103,7 @@ def _long_name(index: int) -> Mistake:
 
 
 def _odd_character(text: str, index: int) -> Mistake | None:
-    """Return the mistake of an invisible character at `index` or before it: a line break that only YAML knows, or a BOM."""
+    """Return the mistake of an invisible character at or before `index`: a line break only for YAML, or a BOM."""
     before, here = text[index - 1 : index], text[index : index + 1]
     if before and before in _OTHER_BREAKS:
         shown = f"U+{ord(before):04X}"
@@ -114,7 +114,7 @@ def _odd_character(text: str, index: int) -> Mistake | None:
 
 
 def _after_value(before: str, here: str, index: int) -> Mistake:
-    """Return the mistake by the text before `index` on its line and by `here`, the character in place of a field name."""
+    """Return the mistake by `before` (the text before `index` on its line) and `here` (the character at `index`)."""
     last = before.rstrip()[-1:]
     if _FIELD_OPENS_QUOTE.fullmatch(before.rstrip()):
         message = "A quote on a line above is closed only by the quote that should open this value."

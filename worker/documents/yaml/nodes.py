@@ -10,7 +10,7 @@ Value: TypeAlias = "str | MappingNode | SequenceNode | None"
 
 
 class MappingNode(dict[str, Any]):
-    """A mapping. `marks` has the position of each value; for an empty or nested value, the position of its field name."""
+    """A mapping. `marks` has the position of each value, or of its field name if the value is empty or nested."""
 
     __slots__ = ("marks",)
 

@@ -119,7 +119,7 @@ class ParserLimits:
         return self.clean(text, mark, key) if self.suspect else text
 
     def resolve(self, name: str, mark: Mark) -> object:
-        """Return the value of an alias and count all its nodes. Raises Stop if it is unknown or aliases exceed the limit."""
+        """Return the value of an alias and count its nodes. Raises Stop if it is unknown or aliases are too many."""
         if name not in self.anchors:
             raise Stop(self.make("yaml_unknown_alias", mark, f"*{name} refers to nothing before it."))
         found = self.anchors[name]
@@ -131,7 +131,7 @@ class ParserLimits:
         return found
 
     def note_merge(self, value: object, mark: Mark) -> None:
-        """Keep the mappings that `<<` names. `merge` copies their keys at the end of the mapping, when its own keys are known.
+        """Keep the mappings that `<<` names. `merge` copies their keys when the mapping's own keys are known.
 
         Raises Stop if merges exceed the limit.
         """
@@ -161,7 +161,7 @@ def excerpt_name(name: str) -> str:
 
 
 def weigh(value: object) -> int:
-    """Return the number of nodes in a value, plus one for each KiB of a text, because repeated long texts use memory too."""
+    """Return the number of nodes in a value, plus one for each KiB of a text: repeated long texts use memory too."""
     total = 0
     waiting = [value]
     while waiting:

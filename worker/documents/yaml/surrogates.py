@@ -15,7 +15,7 @@ _ESCAPE = re.compile(
 
 
 def join_surrogates(text: str, error: YAMLError) -> str | None:
-    """Return the text with the quoted value of `error` rewritten, or None if surrogates are not the cause of the error."""
+    """Return the text with the quoted value of `error` rewritten, or None if surrogates did not cause the error."""
     if not isinstance(error, MarkedYAMLError) or "Unicode character escape" not in str(error.problem):
         return None
     if error.context_mark is None:
