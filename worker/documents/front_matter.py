@@ -105,7 +105,8 @@ def _place(before: str) -> tuple[int, int]:
 def secured_line(raw: bytes) -> tuple[int, int] | None:
     """Return the start and end (in bytes) of the value of `secured` in the front matter.
 
-    It is found by text search, so `place_of_secured` must confirm it. Returns None if no line matches, or several do.
+    It is found by text search, so its place (`place_of_secured`) must be compared with the parser's. Returns None if no
+    line matches, or several do.
     """
     first = raw.find(_SECURED_NAME)
     if first < 0:
@@ -129,7 +130,7 @@ def place_of_secured(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
 
 
 def fingerprint(raw: bytes, limits: Limits = DEFAULT) -> bytes:
-    """Return a digest (16 bytes) of the document without its `secured` value. Equal documents need no parsing.
+    """Return a digest (16 bytes) of the document without its `secured` value, which identifies equal documents.
 
     Compare it only with a stored digest that came from `Reading.fingerprint`. The parser has then confirmed that the
     omitted bytes are the value of the top-level `secured`, so another base64 text there cannot change the meaning of

@@ -94,7 +94,7 @@ def _foreign_letters(words: list[str]) -> int:
 
 
 def _is_plain_english(words: list[str]) -> bool:
-    """Return whether the text is certainly English. It is for 19 of 20 texts, which saves the classifier's 300 µs."""
+    """Return whether the text is certainly English. This holds for 19 of 20 texts and saves 300 µs of classifying."""
     common = [word for word in words if word in _COMMON["en"]]
     return len(common) * 7 >= len(words) and len(set(common)) >= _PLAIN
 

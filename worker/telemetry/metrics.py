@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric. `exact`: the value comes from the queue or the store, not from the approximate counters by minute."""
+    """A metric. `exact` is False if the value comes from the approximate counters by minute."""
 
     name: str
     kind: Literal["gauge", "counter", "histogram"]

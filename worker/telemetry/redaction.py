@@ -13,8 +13,9 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s'\"<>]*@")
 # `password=…` in a URL's query or in a connection string. The value may be in quotes.
 _PASSWORD = re.compile(r"""((?:password|passwd|pwd)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&,;}\)]+)""", re.IGNORECASE)
 _SECURED = re.compile(r"""(secured\\?["']?\s*[:=]\s*(?:[|>][+-]?\s*)?\\?["']?)[^\s"',}\\]{4,}""")
-# The value of `secured` anywhere in a text: base64 of a ciphertext, `;`, base64 of 16 bytes. The look-behind lets a
-# match begin only where a run of base64 letters begins. Without it, a text of 100,000 equal letters took 51 s.
+# The value of `secured` anywhere in a text: base64 of a ciphertext, `;`, base64 of 16 bytes. A match begins only where
+# a run of base64 letters begins (look-behind) and does not backtrack (`{16,}+`). Trying each of 100,000 equal letters
+# took 51 s.
 _SECURED_VALUE = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{16,}+={0,2};[A-Za-z0-9+/]{22}(?:==)?(?![A-Za-z0-9+/=])")
 
 _known: tuple[str, ...] = ()
