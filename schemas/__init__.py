@@ -1,4 +1,4 @@
 """The public contract with producers and readers: fields, kinds, problem codes and JSON forms.
 
-Begin with `article.py`, then `codes.py`. Imports nothing from `worker`.
+Begin with `article.py`, then `codes.py`. This package imports nothing from `worker`.
 """

@@ -1,7 +1,7 @@
-"""Durations and prices as documents write them: the text stays, its meaning is read beside it.
+"""Durations, prices and numbers: the text of a document and its parsed value.
 
-Both are written freely (`PT44M`, `16 hours`, `1h 46m`; `Free+`, `$25.20`, `$$`), so a text that cannot be read is kept and
-only its meaning is unknown.
+Documents write durations and prices in many ways (`PT44M`, `16 hours`, `1h 46m`; `Free+`, `$25.20`, `$$`). The text is
+always kept. If it cannot be parsed, only the parsed value is missing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _UNITS = {
     "minute": 60,
     "second": 1,
 }
-"""Seconds. A month counts 30 days and a year 365: such lengths are estimates where they are met (`2 Months`)."""
+"""Seconds of each unit, from long to short. A month counts 30 days and a year 365, because such lengths are estimates
+anyway (`2 Months`)."""
 _WORDS = {
     "y": "year", "yr": "year", "mo": "month", "w": "week", "wk": "week", "d": "day", "h": "hour", "hr": "hour",
     "m": "minute", "min": "minute", "s": "second", "sec": "second", **{name: name for name in _UNITS},
@@ -36,14 +37,18 @@ _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2})")
 _PART = re.compile(rf"{_NUMBER}\s*([a-z]+?)s?\.?(?:\s*(?:,|and)?\s+|(?=[0-9])|$)")
 
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
-"""What a symbol alone means. `$` is read as US dollars: every real price with it is of a shop in the United States."""
-MAX_NUMBER = 10**15  # the magnitude of a number; a text has at most 15 digits before its point
+"""The ISO 4217 code of each symbol. `$` is read as US dollars, because all real prices with it are of shops in the
+United States."""
+MAX_NUMBER = 10**15  # largest absolute value of a number; a text may have 15 digits before the decimal point
 _AMOUNT = r"([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]{1,2})?|[0-9]{1,9}(?:\.[0-9]{1,2})?)"
 _PRICE = re.compile(rf"(?:([A-Z]{{3}})\s*|([$€£¥₹])\s*){_AMOUNT}|{_AMOUNT}\s*(?:([A-Z]{{3}})|([€£]))")
 
 
 def seconds_of(text: str) -> int | None:
-    """The seconds of an ISO 8601 duration (5.5.2.1), of `h:mm:ss`, or of numbers with units; None: none of these."""
+    """Return the seconds of an ISO 8601 duration (5.5.2.1), of `h:mm:ss`, or of numbers with units.
+
+    Returns None if the text has none of these forms or is longer than 64 characters.
+    """
     text = text.strip()
     if len(text) > 64:
         return None
@@ -70,14 +75,17 @@ def _whole(seconds: float) -> int | None:
 
 
 class Price(NamedTuple):
-    """A price as read: an amount in a currency (ISO 4217); free things cost 0 of no currency."""
+    """A parsed price: an amount and its currency (ISO 4217). What is free has the amount 0 and no currency."""
 
     amount: float
     currency: str | None
 
 
 def price_of(text: str) -> Price | None:
-    """The price a text states. `Free` is 0, `Free+` too (more is to be had for money); `$$` states none."""
+    """Return the price that a text states, or None if it states none (`$$`).
+
+    `Free` has the amount 0, and so has `Free+` (free, with paid extras).
+    """
     text = text.strip()
     if text.lower() in ("free", "free+"):
         return Price(0.0, None)
@@ -90,7 +98,10 @@ def price_of(text: str) -> Price | None:
 
 
 def read_duration(value: object, info: ValidationInfo) -> str:
-    """Accept a text, with a note where it is no duration that can be read."""
+    """Return the text. Add the note `bad_duration` to the context if it is not a duration that can be parsed.
+
+    Raises PydanticCustomError (`wrong_shape`) if the value is not a text.
+    """
     if not isinstance(value, str):
         raise PydanticCustomError("wrong_shape", "a duration belongs here", {"expected": "a duration such as PT44M"})
     if seconds_of(value) is None and isinstance(info.context, Context):
@@ -99,14 +110,17 @@ def read_duration(value: object, info: ValidationInfo) -> str:
 
 
 def read_number(value: object) -> float:
-    """Read a decimal number of at most `MAX_NUMBER`; never NaN or infinity, which no JSON holds."""
+    """Return a decimal number of at most `MAX_NUMBER`. NaN and infinity are refused, because JSON cannot hold them.
+
+    Raises PydanticCustomError (`bad_number` or `wrong_shape`).
+    """
     expected = {"expected": "a number such as 4.5"}
     if isinstance(value, str):
         if not re.fullmatch(r"\s*[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?\s*", value):
             raise PydanticCustomError("bad_number", "this is not a number", expected)
         return float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if not -MAX_NUMBER <= value <= MAX_NUMBER:  # so neither is NaN
+        if not -MAX_NUMBER <= value <= MAX_NUMBER:  # true for NaN as well
             raise PydanticCustomError("bad_number", "this number is too large to keep", expected)
         return float(value)
     raise PydanticCustomError("wrong_shape", "a number belongs here", expected)

@@ -1,8 +1,8 @@
-"""The news article as crawlers write it, in the three generations of field names that are in use.
+"""The article as crawlers write it. Three generations of field names are in use.
 
-Values arrive as the text of the document: the types in `schemas.values` alone decide what is a number, a time or a
-boolean. Fields that are not named here land in `model_extra`, as written. What is dumped (`model_dump(mode="json")`,
-under the newest names) is read back as the same article.
+Values arrive as the text of the document. Only the types in `schemas.values` and `schemas.amounts` decide what is a
+number, a time or a boolean. Fields that have no attribute here are kept in `model_extra`, as written. A dump
+(`model_dump(mode="json")`, which uses the newest names) can be validated again and gives an equal article.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from schemas.values import Boolean, ImageUrl, Integer, Text, Timestamp, Topic, W
 
 
 class _Model(BaseModel):
-    # Dumping by alias keeps an unknown field that happens to be called `web_url` from replacing ours.
-    # A class is built when it is first used: there are twenty, and whoever looks at one document needs one or two.
+    # Dumps use the aliases, so that an unknown field called `web_url` cannot replace the attribute `web_url`.
+    # `defer_build`: there are twenty classes, and reading one document needs one or two of them.
     model_config = ConfigDict(
         extra="allow", frozen=False, populate_by_name=False, serialize_by_alias=True, defer_build=True
     )
@@ -41,7 +41,7 @@ class Provider(_Model):
 
 
 class _Told(_Model):
-    """What an article and the mention of one in `related` have in common."""
+    """The fields that `Article` and `RelatedArticle` share."""
 
     title: Text | None = None
     excerpt: Text | None = Field(
@@ -66,14 +66,14 @@ class _Told(_Model):
 
     @property
     def primary_url(self) -> str | None:
-        """The URL that names the article: `webUrl`, else `sourceUrl` (its older name), else `originalUrl`."""
+        """The URL that identifies the article: `webUrl`, else `sourceUrl` (its older name), else `originalUrl`."""
         return self.web_url or self.source_url or self.original_url
 
 
 class RelatedArticle(_Told):
     """An entry of `related`: an article that tells the same story, whose own document may come later or never."""
 
-    model_config = ConfigDict(frozen=True)  # documents that say the same of an article share one
+    model_config = ConfigDict(frozen=True)  # equal entries of several documents share one object
 
 
 class Ratings(_Model):
@@ -116,9 +116,10 @@ GENERATIONS = (
     ("cdnAmpWebUrl", "cdnAmpUrl"),
     ("quality", "score"),
 )
-"""Names of one field, newest first. `webUrl` and `sourceUrl` are not among them: they may differ and both be meant."""
+"""Pairs of names of one field, the newer name first. `webUrl` and `sourceUrl` are not a pair, because a document may
+have both with different values."""
 
 PRIMARY_URLS = ("webUrl", "sourceUrl", "originalUrl")
-"""The URLs that may name an article; the first that is given does."""
+"""The fields whose URL can identify an article. The first one that is given does."""
 
 __all__ = ["GENERATIONS", "PRIMARY_URLS", "Article", "Image", "Provider", "Ratings", "RelatedArticle"]

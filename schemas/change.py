@@ -1,4 +1,4 @@
-"""What the change feed carries: one entry of the stream `articles`."""
+"""The JSON of one entry of the change feed (the stream `articles`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every problem code, with what it means and what its sender should do."""
+"""The list of all problem codes: the meaning of each, and what the sender of the document should do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A problem code: what it means and what its sender should do."""
+    """A problem code, its meaning, and what the sender of the document should do."""
 
     name: str
     severity: Severity
@@ -139,10 +139,10 @@ ENVELOPE_CODES = frozenset({
     "no_raw", "unknown_op", "bad_source", "bad_key", "retract_what", "bad_reply_to", "unknown_entry_field",
     "bad_traceparent",
 })  # fmt: skip
-"""Codes of the stream entry around a document, which `check` on a file cannot meet."""
+"""Codes about the fields of the stream entry. `check` reads a file, so it never reports them."""
 
 CELERY_CODES = frozenset({"not_a_task", "unknown_task", "bad_task_arguments", "task_option"})
-"""Codes of a message on Celery's queue, which `check` on a file cannot meet."""
+"""Codes about a message on Celery's queue. `check` reads a file, so it never reports them."""
 
 WORKER_CODES = frozenset({"poison", "internal_error", "heat_differs", "nothing_to_retract"})
-"""Codes that say something of the worker's run, not of the text."""
+"""Codes that depend on the worker's state or configuration and not on the document alone."""

@@ -1,4 +1,4 @@
-"""What a crawler pushes: the fields of one stream entry."""
+"""The fields of one stream entry, as a crawler sends them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FIELDS = frozenset({b"raw", b"source", b"key", b"op", b"reply_to", b"traceparent
 
 
 class Op(StrEnum):
-    """What to do with the document."""
+    """The operation: store the document or retract it."""
 
     PUT = "put"
     RETRACT = "retract"
 
 
 class Envelope(BaseModel):
-    """One stream entry. `key` is the producer's own identity for the document; to retract, its key or URL."""
+    """One stream entry. `key` is the producer's own identity for the document; in a retraction, that key or the URL."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,15 +41,15 @@ class Envelope(BaseModel):
 
     @property
     def trace_id(self) -> str | None:
-        """The W3C trace id, for the logs."""
+        """The trace id of the W3C `traceparent`, for the logs."""
         return self.traceparent.split("-")[1] if self.traceparent else None
 
 
 def parse_envelope(fields: Mapping[bytes, bytes]) -> tuple[Envelope, tuple[Problem, ...]]:
-    """Read an entry's fields as they come from Redis.
+    """Parse the fields of an entry as Redis returns them. Return the envelope and the problems.
 
-    With an error among the problems the entry is rejected; the envelope then holds what could be read, so that its
-    sender can be answered.
+    If one of the problems is an error, the entry must be rejected. The envelope then holds the fields that could be
+    parsed, so that a receipt can still be sent to `reply_to`.
     """
     problems: list[Problem] = []
     source = _text(fields, b"source", MAX_SOURCE, "bad_source", problems)
@@ -71,7 +71,7 @@ def parse_envelope(fields: Mapping[bytes, bytes]) -> tuple[Envelope, tuple[Probl
         for name in sorted(FIELDS.symmetric_difference(fields) - FIELDS)[:10]:
             shown = name[:80].decode("utf-8", "backslashreplace")
             problems.append(problem("unknown_entry_field", f"The field {shown!r} means nothing here.", field=shown))
-    # The fields are checked above: building without validation saves half the time.
+    # The fields are already checked. `model_construct` skips validation and takes half the time.
     envelope = Envelope.model_construct(
         raw=raw or b"",
         source=source or "",
@@ -84,7 +84,7 @@ def parse_envelope(fields: Mapping[bytes, bytes]) -> tuple[Envelope, tuple[Probl
 
 
 def _text(fields: Mapping[bytes, bytes], name: bytes, limit: int, code: str, problems: list[Problem]) -> str | None:
-    """Decode a short text; an empty one is as good as none."""
+    """Return the text of the field `name`. Return None if it is missing, empty or not valid (then with a problem)."""
     raw = fields.get(name)
     if not raw:
         return None
@@ -110,7 +110,7 @@ def _op(raw: bytes, problems: list[Problem]) -> Op | None:
 
 
 def _retracted_url(raw: bytes | None) -> str | None:
-    """Take a URL that was sent as the document itself; anything else in `raw` says nothing to a retraction."""
+    """Return the URL if `raw` is a URL and nothing else. A retraction ignores any other content of `raw`."""
     try:
         url = (raw or b"")[: MAX_KEY * 4 + 1].decode("utf-8").strip()
     except UnicodeDecodeError:

@@ -1,8 +1,8 @@
-"""The kinds of document, one class each, and how one is recognised.
+"""The kinds of document, one class each, and how the kind of a document is recognised.
 
-A new kind is one class here and one example in `examples/valid`: `schemas/KINDS.md` shows it. A class names the fields that
-only its kind has; what several kinds share (`length`, `price`, `levels`, `ratings`, `startDateTime`, `items` …) is typed in
-`Article`, and every other field is kept as written.
+A new kind needs one class here and one example in `examples/valid` (see `schemas/KINDS.md`). A class declares the
+fields that only its kind has. Fields that several kinds share (`length`, `price`, `levels`, `ratings`, `startDateTime`,
+`items` …) are declared in `Article`. All other fields are kept as written.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from schemas.values import Integer, Text, WebUrl
 
 
 class Kind(Article):
-    """An article of a kind. `type` names it; a document without `type` is of the kind whose `shown_by` it has."""
+    """The base class of all kinds. `type` is the kind's name in documents.
+
+    A document without `type` has the kind whose field `shown_by` it contains.
+    """
 
     type: ClassVar[str]
     shown_by: ClassVar[str | None] = None
     own: ClassVar[tuple[str, ...]] = ()
-    """Names on the wire of the typed fields that only this kind has."""
+    """Names, as documents write them, of the declared fields that only this kind has."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -32,35 +35,35 @@ class Kind(Article):
 
 
 KINDS: dict[str, type[Kind]] = {}
-"""Every kind that producers are known to send; others are kept all the same, with a warning."""
+"""All known kinds by `type`. A document of an unknown kind is stored too, with the warning `unknown_kind`."""
 
 
 class News(Kind):
-    """A story to read: what a document is that says nothing else."""
+    """An article to read. This is the kind of a document that states no other."""
 
     type = "article"
 
 
 class Video(Kind):
-    """Something to watch; `featuredContent` holds its player."""
+    """A video. `featuredContent` holds its player."""
 
     type = "video"
 
 
 class Course(Kind):
-    """Something to learn, in lessons."""
+    """A course that consists of lessons."""
 
     type = "course"
 
 
 class Book(Kind):
-    """Something to read at length; its authors are with its provider."""
+    """A book. Its authors are named in its provider."""
 
     type = "book"
 
 
 class Webinar(Kind):
-    """A talk on the web at an hour."""
+    """A talk on the web at a fixed time."""
 
     type = "webinar"
 
@@ -75,7 +78,7 @@ class Collection(Kind):
 
 
 class Download(Kind):
-    """A file to take; `actions` says where it is."""
+    """A file to download. `actions` says where it is."""
 
     type = "download"
 
@@ -88,7 +91,7 @@ class Forum(Kind):
 
 
 class Answer(Kind):
-    """The answer to a question that many have."""
+    """The answer to a frequently asked question."""
 
     type = "answer"
 
@@ -111,7 +114,7 @@ class Code(Kind):
 
 
 class Demo(Kind):
-    """Something to try out in the browser."""
+    """A demonstration to try out in the browser."""
 
     type = "demo"
 
@@ -144,7 +147,7 @@ class Sponsorship(Kind):
 
 
 def model_of(tree: Mapping[str, Any]) -> type[Article]:
-    """The class by which a document is validated: that of its kind, or the common one."""
+    """Return the class that validates a document: the class of its kind, or `Article` if the kind is unknown."""
     named = tree.get("type")
     if isinstance(named, str) and named.strip():
         return KINDS.get(named.strip().lower(), Article)
@@ -152,7 +155,7 @@ def model_of(tree: Mapping[str, Any]) -> type[Article]:
 
 
 def kind_of(article: Article) -> str:
-    """Name the kind: `type` in lower case, else what the fields tell, else `article`."""
+    """Return the kind: `type` in lower case, else the kind of the article's class, else `article`."""
     named = (article.kind or "").strip().lower()
     return named or (article.type if isinstance(article, Kind) else "article")
 
@@ -162,14 +165,14 @@ def _shows(tree: Mapping[str, Any], name: str) -> bool:
 
 
 def build() -> None:
-    """Build the classes of all kinds now: before a worker forks, so that its processes share them."""
+    """Build the validators of all kinds. A worker calls this before it forks, so that its processes share them."""
     every: list[type[Article]] = [Article, *KINDS.values()]
     for kind in every:
         kind.model_rebuild()
 
 
 def is_known(kind: str) -> bool:
-    """Tell whether it is a kind that producers are known to send; others are kept all the same."""
+    """Return whether `kind` is in `KINDS`. Documents of other kinds are stored too."""
     return kind in KINDS
 
 

@@ -1,8 +1,8 @@
-"""What the JSON Schemas say of times and URLs: the rules of `schemas.values` as patterns that every language understands.
+"""Patterns for times and URLs in the JSON Schemas: the rules of `schemas.values` as portable regular expressions.
 
-They are exact but for what no pattern can say well: IPv6 and international host names in detail, a host's length in all,
-a URL's length in bytes (here it is in characters), and times whose offset moves them over the edge of 1900 or 2100. There
-the worker decides.
+The patterns are exact except for rules that a regular expression cannot express well. The worker decides these:
+details of IPv6 addresses and of international host names, the total length of a host, the length of a URL in bytes (the
+schema counts characters), and times that their UTC offset moves across the limits of 1900 and 2100.
 """
 
 from __future__ import annotations

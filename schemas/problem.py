@@ -1,8 +1,7 @@
-"""What can be wrong with a document, as data: one stable code for each mistake.
+"""Problems of documents as data: each mistake has one stable code.
 
-Codes are part of the public contract: crawlers branch on them, operators filter by them. `CODES` (from `schemas.codes`)
-is the only place where one is defined; the table in `schemas/README.md` is generated from it and a test holds an
-example against each.
+Codes are part of the public contract: crawlers branch on them and operators filter by them. They are defined only in
+`CODES` (`schemas.codes`). The table in `schemas/README.md` is generated from it, and a test checks an example of each.
 """
 
 from __future__ import annotations
@@ -46,9 +45,10 @@ def problem(
     expected: str | None = None,
     value: str | None = None,
 ) -> Problem:
-    """Make a problem of a listed code, with its severity; the code's meaning is the message where none is given.
+    """Return a problem with the code's severity. Without `message` the message is the code's meaning.
 
-    What it quotes of a document (a field's name too) is made printable, so that every store and terminal can hold it.
+    `message`, `field` and `value` are made printable, because they quote the document and go to stores and terminals.
+    Raises KeyError if `code` is not in `CODES`.
     """
     listed = CODES[code]
     return Problem(
@@ -64,7 +64,7 @@ def problem(
 
 
 def excerpt(value: str, field: str | None = None) -> str:
-    """Shorten a value for people to recognise, without secrets or what a terminal would obey."""
+    """Return at most 80 characters of `value`, without secrets and control characters. `secured` is masked."""
     if field is not None and "secured" in field:
         return "(masked)"
     shown = _CREDENTIALS.sub("//…@", value[: _EXCERPT * 4])

@@ -1,4 +1,4 @@
-"""What a crawler gets back, and what the commands print for machines."""
+"""Receipts for crawlers, and the JSON that commands print with `--json`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Outcome(StrEnum):
 
 
 class _Form(BaseModel):
-    # Fields may be added: whoever reads with an older package, or validates with an older schema, goes on working.
+    # Later versions may add fields. Readers with an older package or an older schema must continue to work.
     model_config = ConfigDict(extra="ignore")
 
 

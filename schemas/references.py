@@ -1,7 +1,7 @@
-"""Reference documents: what `taxonomy` marks. They describe no article, but what articles refer to.
+"""Reference documents. They have the field `taxonomy` and describe an organisation or a topic instead of an article.
 
-An organisation completes the provider of its domain, a topic the topic of its name; they serve the enrichment of articles
-from then on.
+An organisation adds data to the provider of its domain, and a topic to the topic of its name. Articles that refer to
+them are enriched with that data from then on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from schemas.values import Text
 
 
 class Reference(_Model):
-    """What organisations and topics have in common. `_id` is their producer's own name for them."""
+    """The fields that organisations and topics share. `_id` is the producer's own identity for the subject."""
 
     taxonomies: ClassVar[tuple[str, ...]]
 
@@ -52,11 +52,11 @@ REFERENCES: dict[str, type[Organization] | type[Topic]] = {
 
 
 def is_reference(tree: Mapping[str, Any]) -> bool:
-    """Tell whether this describes an organisation or a topic (`taxonomy:`) rather than an article."""
+    """Return whether the document has `taxonomy`: it then describes an organisation or a topic, not an article."""
     return tree.get("taxonomy") is not None
 
 
 def reference_model(tree: Mapping[str, Any]) -> type[Organization] | type[Topic] | None:
-    """The class by which a reference document is validated; None: its taxonomy is unknown."""
+    """Return the class that validates a reference document, or None if its taxonomy is unknown."""
     taxonomy = tree.get("taxonomy")
     return REFERENCES.get(taxonomy.strip().lower()) if isinstance(taxonomy, str) else None

@@ -1,4 +1,4 @@
-"""Whether a text is the address of a page on the web, and if not, why."""
+"""Check whether a text is the URL of a page on the web, and say why if it is not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-# What nearly all are like. It never goes back (`++`) and folds no case: that takes half the time.
+# The form of nearly all URLs. Without backtracking (`++`) and without case folding it takes half the time.
 _USUAL = re.compile(
     r"https?://(?:(?!-)[A-Za-z0-9-]{1,63}+(?<!-)\.){1,3}+[A-Za-z]{2,48}+(?::[1-9][0-9]{0,3})?+(?:[/?#][!-~]*+)?",
     re.ASCII,
@@ -17,14 +17,14 @@ _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII | re.IGNORECASE)
 
 
-@lru_cache(maxsize=8192)  # the URLs of a story come again and again
+@lru_cache(maxsize=8192)  # the documents of a story repeat the same URLs
 def is_usual(url: str) -> bool:
-    """Whether nothing is wrong with `url`, seen at a glance: of others `url_fault` tells."""
+    """Return whether `url` has the usual form and is therefore valid. `url_fault` checks all others."""
     return _USUAL.fullmatch(url) is not None
 
 
 def url_fault(url: str) -> str | None:
-    """Say what is wrong with `url`, or None. Callers bound its length."""
+    """Return a sentence that says what is wrong with `url`, or None. The caller must bound its length."""
     if is_usual(url):
         return None
     for character in url:
@@ -44,7 +44,7 @@ def url_fault(url: str) -> str | None:
 
 
 def escape_spaces(url: str) -> str:
-    """Write the blanks after the host as `%20`, as browsers do: real crawlers send such addresses."""
+    """Return `url` with the spaces after the host as `%20`, as browsers do. Real crawlers send such URLs."""
     scheme, slashes, rest = url.partition("//")
     host, slash, path = rest.partition("/")
     return scheme + slashes + host + slash + path.replace(" ", "%20")

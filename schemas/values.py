@@ -1,7 +1,7 @@
-"""The values of a document: what each text means as a number, a boolean, a time or a URL.
+"""The types of values in a document: text, integer, boolean, time, URL and topic, and how each is parsed.
 
-Input is the text of the document, or what our own models dump (an integer, a boolean, a time in ISO 8601). A value that
-is not what its field asks for raises `PydanticCustomError` with one of our problem codes.
+The input is the text of the document, or a value that a model of this package dumped (an integer, a boolean, a time in
+ISO 8601). A value of another type raises `PydanticCustomError` with a problem code.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pydantic_core import PydanticCustomError
 from schemas.patterns import IMAGE_URL_PATTERN, TIME_PATTERN, URL_PATTERN
 from schemas.urls import escape_spaces, is_usual, url_fault
 
-MAX_URL_BYTES = 2048  # the longest of 22,000 real documents has 450; a PostgreSQL index entry holds 2,704
-MAX_TOPIC = 200  # characters; the longest real one has 27, and its case-folded form has to fit a PostgreSQL index
+MAX_URL_BYTES = 2048  # the longest URL in 22,000 real documents has 450 bytes; a PostgreSQL index entry holds 2,704
+MAX_TOPIC = 200  # characters; the longest real one has 27, and the case-folded name must fit into a PostgreSQL index
 MIN_INTEGER, MAX_INTEGER = -(2**31), 2**31 - 1  # an SQL integer column
 MIN_YEAR, MAX_YEAR = 1900, 2100
 
@@ -38,11 +38,11 @@ _FALSE = frozenset(word for low in ("false", "no", "off") for word in (low, low.
 
 @dataclass(slots=True)
 class Context:
-    """What a validation is told, and what it tells beside its result: pass it as `context=`."""
+    """The parameters of a validation and the notes that it makes. Pass it as pydantic's `context=`."""
 
     max_url_bytes: int = MAX_URL_BYTES
     notes: list[tuple[str, str]] = field(default_factory=list)
-    """A warning's code and the very string that was read with an assumption."""
+    """(code of a warning, the string object that was read with an assumption). Callers find the value by `id()`."""
 
 
 def _refuse(code: str, message: str, expected: str) -> NoReturn:
@@ -50,7 +50,10 @@ def _refuse(code: str, message: str, expected: str) -> NoReturn:
 
 
 def read_integer(value: object) -> int:
-    """Read decimal digits, with a sign or not; never octal, never a float's rounding."""
+    """Return the integer that decimal digits with an optional sign mean. Nothing is read as octal or rounded.
+
+    Raises PydanticCustomError (`bad_integer`, `integer_out_of_range` or `wrong_shape`).
+    """
     if type(value) is str and len(value) < 10 and value.isdigit() and value.isascii():
         return int(value)
     if isinstance(value, str):
@@ -68,7 +71,10 @@ def read_integer(value: object) -> int:
 
 
 def read_boolean(value: object) -> bool:
-    """Read the words of YAML 1.1; 0 and 1 are numbers."""
+    """Return the boolean that a word of YAML 1.1 means (true, yes, on, …). 0 and 1 are not booleans.
+
+    Raises PydanticCustomError (`bad_boolean` or `wrong_shape`).
+    """
     if isinstance(value, bool):
         return value
     if not isinstance(value, str):
@@ -90,7 +96,7 @@ def _sane(moment: datetime) -> datetime:
 def _build_time(match: re.Match[str]) -> datetime:
     part = match.groupdict()
     year = int(part["year"])
-    if not MIN_YEAR - 1 <= year <= MAX_YEAR + 1:  # the offset may still move it over the edge of a year
+    if not MIN_YEAR - 1 <= year <= MAX_YEAR + 1:  # the UTC offset may still move it into the next or previous year
         _refuse("time_out_of_range", "no article was published in this year", f"a year from {MIN_YEAR} to {MAX_YEAR}")
     zone: timezone = UTC
     if part["sign"]:
@@ -107,7 +113,11 @@ def _build_time(match: re.Match[str]) -> datetime:
 
 
 def read_time(value: object, info: ValidationInfo) -> datetime:
-    """Read an ISO 8601 or YAML time as UTC; digits alone are no time."""
+    """Return a time in ISO 8601 or in YAML's form as UTC. Digits alone are not a time.
+
+    A time without a zone is read as UTC, with the note `time_without_zone`. Raises PydanticCustomError (`bad_time`,
+    `time_out_of_range` or `wrong_shape`).
+    """
     expected = "a time such as 2020-05-29T22:57:00Z"
     if isinstance(value, datetime) and value.tzinfo is not None:
         return _sane(value.astimezone(UTC))
@@ -119,7 +129,7 @@ def read_time(value: object, info: ValidationInfo) -> datetime:
         _refuse("bad_time", "this is not a time in ISO 8601", expected)
     try:
         moment = datetime.fromisoformat(value) if usual else _build_time(match)
-    except PydanticCustomError:  # a ValueError too, but one of ours
+    except PydanticCustomError:  # a subclass of ValueError that already has a problem code
         raise
     except ValueError as error:
         reason = str(error).replace("{", "(").replace("}", ")")
@@ -130,7 +140,11 @@ def read_time(value: object, info: ValidationInfo) -> datetime:
 
 
 def read_url(value: object, info: ValidationInfo) -> str:
-    """Accept an absolute web address, as written but for white space around it."""
+    """Return an absolute URL without surrounding white space, otherwise as written.
+
+    Spaces in it become `%20`, with the note `url_with_space`. Raises PydanticCustomError (`bad_url`, `url_too_long` or
+    `wrong_shape`).
+    """
     limit = info.context.max_url_bytes if isinstance(info.context, Context) else MAX_URL_BYTES
     if type(value) is str and len(value) <= limit and is_usual(value):
         return value
@@ -150,7 +164,10 @@ def read_url(value: object, info: ValidationInfo) -> str:
 
 
 def read_image_url(value: object, info: ValidationInfo) -> str:
-    """Accept a web address, or one that is relative to the page it stands on (`/assets/1.jpg`, `//cdn.example/1.jpg`)."""
+    """Return an absolute URL, or one relative to the article's page (`/assets/1.jpg`, `//cdn.example/1.jpg`).
+
+    Raises the errors of `read_url`.
+    """
     if isinstance(value, str) and not value.startswith("http") and _RELATIVE.match(value.strip()):
         url = value.strip().replace(" ", "%20")
         if url_fault(f"https://page.example{url}" if url[:2] != "//" else f"https:{url}") is None:
@@ -165,7 +182,10 @@ def _read_text(value: object) -> str:
 
 
 def read_topic(value: object) -> str:
-    """Accept a topic's name: short, because topics are looked up by it."""
+    """Return a topic's name. Its length is limited, because the store indexes it.
+
+    Raises PydanticCustomError (`value_too_long` or `wrong_shape`).
+    """
     text = _read_text(value)
     if len(text) > MAX_TOPIC:
         _refuse("value_too_long", "this is too long for the name of a topic", f"at most {MAX_TOPIC} characters")

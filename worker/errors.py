@@ -1,4 +1,4 @@
-"""The root of the project's exceptions, and the exit codes of the command line."""
+"""The base class of the project's exceptions, and the exit codes of the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 class Exit(IntEnum):
-    """The exit codes of every command."""
+    """The exit codes of all commands."""
 
     OK = 0
     REJECTED = 1
@@ -19,9 +19,9 @@ class Exit(IntEnum):
 
 
 class CopydeskError(Exception):
-    """The root of all exceptions whose message is written for a user: it says what is wrong and what to do.
+    """The base class of exceptions with a message for the user, which says what is wrong and what to do.
 
-    A command that ends with one prints the message and exits with the code of its class.
+    A command that ends with such an exception prints the message and exits with `exit_code` of its class.
     """
 
     exit_code: ClassVar[Exit] = Exit.USAGE

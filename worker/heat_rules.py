@@ -1,4 +1,4 @@
-"""The numbers of the rules of heat, as `COPYDESK_HEAT` gives them; `worker.enrichment.heat` applies them."""
+"""The parameters of the heat rules, parsed from `COPYDESK_HEAT`. `worker.enrichment.heat` applies them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ _PART = re.compile(r"(?:([^=,]+)=)?([0-9]{1,6})/([0-9]{1,6})/([0-9]{1,6})")
 
 @dataclass(frozen=True, slots=True)
 class HeatRules:
-    """The numbers of the rules: they differ from collection to collection."""
+    """The parameters of the heat rules for a source. Collections use different values.
+
+    `bonus`: heat added for each related article, if the quality is at least `floor`. `threshold`: heat from which an
+    article is published.
+    """
 
     bonus: int = 20
     floor: int = 50
@@ -20,25 +24,25 @@ class HeatRules:
 
 @dataclass(frozen=True, slots=True)
 class AllRules:
-    """The rules for every source. `configured`: the operator set the common ones, so that a difference is worth a warning."""
+    """The rules of all sources. `configured`: the operator set the common rules, so reported values are compared."""
 
     common: HeatRules = HeatRules()
     by_source: Mapping[str, HeatRules] = field(default_factory=dict)
     configured: bool = False
 
     def of(self, source: str) -> HeatRules:
-        """The rules for a source."""
+        """Return the rules of a source."""
         return self.by_source.get(source, self.common)
 
     def warns(self, source: str) -> bool:
-        """Whether what a source reports is to be compared with them."""
+        """Return whether to warn (`heat_differs`) if the values that a source reports differ from the rules."""
         return self.configured or source in self.by_source
 
 
 def parse_rules(text: str) -> AllRules:
-    """`20/50/70,ai=10/50/60` → bonus, floor and threshold for all sources, and for the source `ai`.
+    """Parse `20/50/70,ai=10/50/60`: bonus, floor and threshold of all sources, then of the source `ai`.
 
-    Raises ValueError with a sentence.
+    Raises ValueError with a sentence for the user.
     """
     common, by_source = None, {}
     for part in filter(None, (part.strip() for part in text.split(","))):

@@ -1,4 +1,7 @@
-"""How Ctrl-C (SIGINT) and SIGTERM end a command: at any moment, once, and never while something is being stopped."""
+"""Handle Ctrl-C (SIGINT) and SIGTERM in commands. The first signal ends the command, later ones are ignored.
+
+Blocks of `deferred` are never interrupted, for example while a process is started or stopped.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,11 @@ _POLL_SECONDS = 0.02
 
 
 class _State:
-    """`received`: the signal that ends this process, or 0. `deferrals`: how many blocks of `deferred` are active. `lost`:
-    the KeyboardInterrupt was raised where Python swallows it. `over`: the command is done, signals change nothing.
+    """The state of the signal handling in this process.
+
+    `received`: the signal that ends the process, or 0. `deferrals`: the number of active blocks of `deferred`. `lost`:
+    the KeyboardInterrupt was raised where Python discards exceptions. `over`: the command has finished and ignores
+    signals.
     """
 
     received = 0
@@ -32,7 +38,7 @@ _state = _State()
 
 
 def raise_once() -> None:
-    """From now on the first signal raises KeyboardInterrupt in the main thread; later ones change nothing."""
+    """Install the handlers: the first signal raises KeyboardInterrupt in the main thread, later ones are ignored."""
     previous = sys.unraisablehook
 
     def note_lost(unraisable: Any) -> None:
@@ -55,21 +61,23 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def was_received() -> bool:
-    """Whether a signal ends this command, even if an exception of its own came first."""
+    """Return whether a signal was received, even if the command ends because of another exception."""
     return bool(_state.received)
 
 
 def finish() -> None:
-    """From now on signals change nothing: the command is done and its exit code is known."""
+    """Ignore all later signals, because the command has finished and its exit code is known."""
     _state.over = True
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Raise KeyboardInterrupt after the block instead of inside it: for starting a process and remembering it, and for
-    stopping what was started. Only for blocks that end by themselves.
+    """Delay a KeyboardInterrupt until the end of the block.
+
+    Use it for blocks that start a process and record it, or that stop processes. The block must end without a signal.
+    In other threads than the main thread it does nothing.
     """
-    if threading.current_thread() is not threading.main_thread():  # signals are handled in the main thread only
+    if threading.current_thread() is not threading.main_thread():  # Python handles signals in the main thread only
         yield
         return
     before = _state.received
@@ -83,10 +91,11 @@ def deferred() -> Iterator[None]:
 
 
 def end_in_time(leave: Callable[[], NoReturn]) -> None:
-    """Call `leave` in another thread when the command has not ended two seconds after a signal, because the main thread
-    waits in C code (SQLite, a name look-up, a full pipe) where no KeyboardInterrupt reaches it.
+    """Start a thread that calls `leave` if the command has not ended two seconds after a signal.
 
-    Not for processes that fork: their children would write to the same pipe.
+    The main thread may be blocked in C code (SQLite, a name look-up, a full pipe), where KeyboardInterrupt is not
+    raised. A block of `deferred` extends the time. Do not use this in processes that fork: their children would write
+    to the same pipe.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -96,7 +105,7 @@ def end_in_time(leave: Callable[[], NoReturn]) -> None:
 
 def _wait_and_leave(reading: int, leave: Callable[[], NoReturn]) -> None:
     main = threading.main_thread().ident or 0
-    # The command may have handlers of its own (uvicorn), which end it in their own time.
+    # The command may install its own handlers (uvicorn). These decide themselves when the command ends.
     while not any(number in _NUMBERS and signal.getsignal(number) is _interrupt for number in os.read(reading, 64)):
         continue
     deadline = time.monotonic() + _UNWIND_SECONDS

@@ -1,4 +1,4 @@
-"""One typed configuration, read from the environment (`COPYDESK_…`). Every setting has its unit and its reason."""
+"""The settings, read from environment variables (`COPYDESK_…`). Each has a type and a description with its unit."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ from worker.heat_rules import AllRules, parse_rules
 
 LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 INTERNAL_LANE = "copydesk:internal"
-"""Replays and reprocessing; closed to producers by its name, which ACLs of producers never match."""
+"""The lane of replays and reprocessing. Producers cannot write to it, because their ACLs do not match its name."""
 _TAKEN_NAMES = ("copydesk:", "replies:", "once:", "articles")
-"""What names of lanes must not begin with: other keys in Redis do (`worker.queue.keys`)."""
+"""Prefixes that names of lanes must not have, because other keys in Redis have them (`worker.queue.keys`)."""
 
-_LONGEST_SOCKET = 100
-_TEMPORARY = Path("/tmp")  # noqa: S108  the folder in it is made and checked by `_require_own_folder`
+_LONGEST_SOCKET = 100  # bytes; the path of a unix socket cannot be much longer
+_TEMPORARY = Path("/tmp")  # noqa: S108  `_require_own_folder` creates and checks the folder in it
 _REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
 _DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg", "sqlite", "sqlite+pysqlite"})
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A stream that producers append to. `weight`: turns a round; `source`: fixes who sends on it."""
+    """A stream to which producers add documents.
+
+    `weight`: its share when the dispatcher schedules lanes. `source`: the fixed source of all its documents, if set.
+    """
 
     name: str
     weight: int = 1
@@ -41,7 +44,7 @@ class Lane:
 
 
 class Settings(BaseSettings):
-    """Where the servers are, and how much of everything."""
+    """All settings. The field `name` is read from `COPYDESK_NAME`. Raises ValidationError if a value is not valid."""
 
     model_config = SettingsConfigDict(env_prefix="COPYDESK_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -78,7 +81,7 @@ class Settings(BaseSettings):
     slow_down_longest_seconds: float = Field(30, gt=0, description="a producer is never asked to wait longer")
     watchdog_seconds: float = Field(60, ge=1, description="so long without progress, and a worker is restarted")
 
-    # The circuit breaker: a lane is paused, with an alarm, when in the last minutes …
+    # The circuit breaker pauses a lane and raises an alarm if, in the last `breaker_minutes`, …
     breaker_minutes: int = Field(5, ge=1, le=60, description="the minutes it looks at")
     breaker_share: float = Field(0.5, gt=0, le=1, description="… more than this share was rejected; 1: never")
     breaker_documents: int = Field(500, ge=1, description="… of at least so many documents; fewer are no flood")
@@ -100,8 +103,8 @@ class Settings(BaseSettings):
         None, gt=14, description="stories are kept this long after their newest article; unset: for ever"
     )
 
-    # The order of these is a guarantee (design, decision 3): a transaction ends before the task is killed, and the task
-    # is dead before anybody else may hold its lease.
+    # The order of these time-outs is a guarantee (decision 3 in worker/README.md): a transaction ends before its task
+    # is killed, and the task is dead before another process can hold its lease.
     statement_seconds: float = Field(10, gt=0, description="statement_timeout; nine tenths of it: lock_timeout")
     idle_transaction_seconds: float = Field(12, gt=0, description="idle_in_transaction_session_timeout")
     task_seconds: float = Field(20, gt=0, description="Celery's hard time limit of a batch")
@@ -166,7 +169,10 @@ class Settings(BaseSettings):
 
 
 def _checked(url: SecretStr | None, schemes: frozenset[str], meant: str) -> SecretStr | None:
-    """An empty one is one that is not set. Raises ValueError with a sentence, which never shows the URL."""
+    """Return the URL if its form is valid, or None if it is empty.
+
+    Raises ValueError with a sentence that never shows the URL. `meant`: the forms that the sentence recommends.
+    """
     if url is None or not url.get_secret_value().strip():
         return None
     scheme, found, rest = url.get_secret_value().partition("://")
@@ -181,9 +187,9 @@ def _checked(url: SecretStr | None, schemes: frozenset[str], meant: str) -> Secr
 
 
 def parse_lanes(text: str) -> tuple[Lane, ...]:
-    """`documents=4,documents:urgent=8@agency` → lanes, in order.
+    """Parse `documents=4,documents:urgent=8@agency` (name=weight@source) into lanes, in that order.
 
-    Raises ValueError with a sentence when a name or a weight is unusable.
+    Raises ValueError with a sentence for the user if a name or a weight is not valid.
     """
     lanes: dict[str, Lane] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
@@ -200,7 +206,10 @@ def parse_lanes(text: str) -> tuple[Lane, ...]:
 
 
 def parse_levels(text: str) -> tuple[str, dict[str, str]]:
-    """`info,ingest=debug` → the level of all areas, and that of single ones. Raises ValueError with a sentence."""
+    """Parse `info,ingest=debug` into the default level and the levels of single areas.
+
+    Raises ValueError with a sentence for the user.
+    """
     default, areas = "info", dict[str, str]()
     for part in filter(None, (p.strip().lower() for p in text.split(","))):
         area, equals, level = (word.strip() for word in part.rpartition("="))
@@ -214,26 +223,26 @@ def parse_levels(text: str) -> tuple[str, dict[str, str]]:
 
 
 def normal_database_url(url: str) -> str:
-    """`postgres://…` and `postgresql://…` mean psycopg 3 here."""
+    """Return a database URL for SQLAlchemy. `postgres://…` and `postgresql://…` get the driver psycopg 3."""
     return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", url)
 
 
 class UnsafeFolder(CopydeskError):
-    """Raised when the folder for sockets belongs to somebody else, or others may write in it."""
+    """Raised when the folder for the embedded Valkey's socket belongs to another user, or others have access to it."""
 
     exit_code = Exit.UNREACHABLE
 
 
 def embedded_redis_url(data_dir: Path) -> str:
-    """The embedded Valkey's URL. Raises UnsafeFolder, as `embedded_socket` does."""
+    """Return the URL of the embedded Valkey. Raises UnsafeFolder like `embedded_socket`."""
     return f"unix://{embedded_socket(data_dir)}"
 
 
 def embedded_socket(data_dir: Path) -> Path:
-    """The embedded Valkey's unix socket: in `data_dir`, or where its path is too long (about 100 bytes), in a folder
-    of /tmp that only this user can write. Raises UnsafeFolder.
+    """Return the path of the embedded Valkey's unix socket. Raises UnsafeFolder.
 
-    Every process of this user must find the same one: through a symbolic link, and with another TMPDIR too.
+    The socket is in `data_dir`. If that path has more than 100 bytes, it is in a folder of /tmp that only this user can
+    access. Every process of this user must get the same path, also through a symbolic link or with another TMPDIR.
     """
     path = data_dir.resolve() / "valkey.sock"
     if len(os.fsencode(path)) <= _LONGEST_SOCKET:
@@ -245,9 +254,9 @@ def embedded_socket(data_dir: Path) -> Path:
 
 
 def _require_own_folder(folder: Path) -> None:
-    """Make the folder, or raise UnsafeFolder when the one that is there is not this user's alone.
+    """Create the folder if it is missing. Raises UnsafeFolder if another user owns it or can access it.
 
-    It is made by readers too: where it is missing, somebody else could make it between the check and the use.
+    Processes that only read create it too. Otherwise another user could create it between the check and the use.
     """
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
@@ -260,16 +269,16 @@ def _require_own_folder(folder: Path) -> None:
 
 
 _OTHER_VARIABLES = frozenset({"COPYDESK_FAILPOINTS", "COPYDESK_SUPERVISOR_PID"})
-"""Read where they are used, and no settings: crashes on purpose in tests; who restarts a worker."""
+"""Variables that are no settings. Other modules read them: failpoints of tests, the process that restarts a worker."""
 _TEST_PREFIX = "COPYDESK_TEST_"
 _OF_KUBERNETES = re.compile(r"COPYDESK_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP|SCTP)\w*)?)")
-"""What Kubernetes sets in every container beside a service named `copydesk…`."""
+"""Variables that Kubernetes sets in every container if there is a service with a name like `copydesk…`."""
 
 
 def unknown_settings(environment: Iterable[str]) -> list[str]:
-    """A sentence for each variable that looks like a setting and is none, with the nearest one that is.
+    """Return a sentence for each variable that looks like a setting but is none, with the most similar setting.
 
-    `environment`: names of variables. Values are never shown.
+    `environment`: the names of variables. Values are never shown.
     """
     known = {f"COPYDESK_{name.upper()}" for name in Settings.model_fields}
     sentences = []
@@ -292,5 +301,5 @@ def unknown_settings(environment: Iterable[str]) -> list[str]:
 
 @functools.lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's configuration, read once."""
+    """Return the settings of this process, read at the first call. Raises ValidationError if one is not valid."""
     return Settings()

@@ -1,4 +1,4 @@
-"""Bytes of a document to a validated article or to its problems. No I/O.
+"""Parse and validate a document: from its bytes to an article and its problems. No I/O.
 
-Begin with `validation.py`. Imports `schemas`, `worker.settings`, `worker.telemetry`.
+Begin with `validation.py`. This package may import `schemas`, `worker.settings` and `worker.telemetry`.
 """

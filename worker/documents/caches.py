@@ -1,4 +1,4 @@
-"""Memories of what is the same in many documents."""
+"""Caches for values that many documents repeat."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _Thing = TypeVar("_Thing")
 
 
 class LruCache(Generic[_Key, _Value]):
-    """Keeps at least the last `most` things that were asked for, and at most twice as many.
+    """A cache that keeps at least the `most` values used last, and at most twice as many.
 
-    In two generations: what is found in the older one moves to the younger one, and when that is full, it becomes the
-    older one and what was in that is forgotten. So nothing is ordered or counted where something is found.
+    It has two generations. A value found in the old generation is copied to the young one. When the young generation is
+    full, it becomes the old one, and the previous old one is dropped. So a hit needs no reordering and no counting.
     """
 
     __slots__ = ("_most", "_old", "_young")
@@ -26,21 +26,24 @@ class LruCache(Generic[_Key, _Value]):
         self._old: dict[_Key, _Value] = {}
 
     def find(self, key: _Key) -> _Value | None:
-        """What is kept under `key`, or None. Raises TypeError where a part of the key has no hash."""
+        """Return the value of `key`, or None. Raises TypeError if a part of the key is not hashable."""
         found = self._young.get(key)
         if found is None and (found := self._old.get(key)) is not None:
             self.keep(key, found)
         return found
 
     def keep(self, key: _Key, value: _Value) -> None:
-        """Keep `value` for some time."""
+        """Add `value`. It is dropped when enough other keys were used since."""
         if len(self._young) >= self._most:
             self._old, self._young = self._young, {}
         self._young[key] = value
 
 
 class IdentityCache(Generic[_Thing, _Value]):
-    """Makes something of each object once: it lives as long as the object. It must not hold the object itself."""
+    """A function that computes a value once for each object, and keeps it as long as the object lives.
+
+    Objects are compared by identity. The value must not reference its object, else the object would never be freed.
+    """
 
     __slots__ = ("_made", "_make")
 

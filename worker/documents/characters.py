@@ -1,4 +1,4 @@
-"""Text that every store can hold: no controls, no lone surrogates, composed (NFC)."""
+"""Clean text so that every store can hold it: no control characters, no lone surrogates, in composed form (NFC)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import re
 import unicodedata
 
 UNHOLDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_MAX_MARKS = 30  # on one letter, as in Unicode's stream-safe form: composing longer runs takes quadratic time
+# Combining marks on one letter, as in Unicode's stream-safe form. Composing longer runs takes quadratic time.
+_MAX_MARKS = 30
 _LONG_RUN = re.compile(f"[^\x00-\u02ff]{{{_MAX_MARKS + 1}}}")  # no combining mark is below U+0300
 
 
 def clean_text(text: str) -> tuple[str, int, int]:
-    """Return the text without what no store holds, how many characters went, and the index of the first (or -1)."""
+    """Return the cleaned text, the number of removed characters, and the index of the first one (-1: none removed).
+
+    The index is 0 if only combining marks beyond the limit were removed.
+    """
     first = UNHOLDABLE.search(text)
     index = first.start() if first else -1
     removed = 0
@@ -29,7 +33,7 @@ def clean_text(text: str) -> tuple[str, int, int]:
 
 
 def _thin_marks(text: str) -> str:
-    """Leave at most thirty combining marks on a letter."""
+    """Return the text with at most `_MAX_MARKS` combining marks on each letter."""
     remaining = []
     marks = 0
     for character in text:

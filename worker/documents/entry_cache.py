@@ -1,10 +1,13 @@
-"""Entries of `related` that were read before, recognised by their text. A story's stand in each of its documents, and in
-every version of those.
+"""A cache of parsed and validated entries of `related`, keyed by their text.
 
-Of real entries nine in ten are, letter for letter, among the last 512 different ones. A comment takes their place, so that the
-parser sees only the rest of the document, on the lines where it stands; what they were read as is put back into the tree.
-That holds where the parser itself found the list, each entry of it and what comes after it to begin on the lines on which
-they seem to, in a block without anchors: then no entry reaches into another, and each means what it means alone.
+The documents of a story repeat the same entries, in all their versions. Nine in ten real entries are equal, character
+by character, to one of the last 512 different ones.
+
+`parse_known` replaces each known entry by comment lines, so that the parser skips it and all other lines keep their
+numbers. Then it puts the cached entries back into the tree. The result is used only if the block has no anchors and the
+parser confirms the lines found by text search: where the list begins, where each entry begins, and where the next field
+begins. Then no entry extends into another, and each has the meaning that it has alone. Otherwise the block is parsed as
+usual.
 """
 
 from __future__ import annotations
@@ -21,33 +24,34 @@ from worker.documents.positions import Place
 from worker.documents.yaml.builder import Parsed, parse
 from worker.documents.yaml.nodes import MappingNode, SequenceNode
 
-_LONGEST = 2_000  # characters of an entry that is kept; real ones have some 900
-# At most 1,024 of 7 kB (real ones, with what editing makes of each): 7 MB. More would find 2 % more of real ones.
+_LONGEST = 2_000  # characters of an entry that is cached; real ones have about 900
+# An `LruCache` holds at most 1,024 entries of 7 kB (a real entry with what `enrich` makes of it): 7 MB. A larger cache
+# would hit 2 % more of the real entries.
 _MOST = 512
 
 _NAME = "\nrelated:\n"
 _BEGINS_WITH_FIELD = re.compile(r"\w+:[ \n]")
 _ENTRY = re.compile(r"( *)- ")
 _NEXT_FIELD = re.compile(r"\n[^ \n]")
-_NEXT_FIELD_FLUSH = re.compile(r"\n(?!- | |\n|\Z)")  # where entries stand no deeper than fields
+_NEXT_FIELD_FLUSH = re.compile(r"\n(?!- | |\n|\Z)")  # for a list that is not indented
 _OTHER_BREAKS = ("\r", "\x85", "\u2028", "\u2029")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheHit:
-    """What an entry was read as, and how many nodes its text has."""
+    """A cached entry, and the number of YAML nodes of its text."""
 
     entry: RelatedArticle
     nodes: int
 
 
 _Text = tuple[str, str]
-"""The blanks before an entry's hyphen, and what follows that."""
+"""The spaces before an entry's hyphen, and the text after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheMiss:
-    """An entry that is not known: its index, its text and the nodes of that."""
+    """An entry that is not in the cache: its index in `related`, its text and the number of its nodes."""
 
     index: int
     text: _Text
@@ -56,7 +60,7 @@ class CacheMiss:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """Where the text seems to have the list: its entries with their lines, counted from 0, and what stands around them."""
+    """The list `related` as found by text search: entries, their lines (from 0), and the text before and after."""
 
     line: int
     indent: str
@@ -67,7 +71,7 @@ class _Listing:
     line_after: int | None
 
     def without(self, known: Many[CacheHit | None]) -> str:
-        """The text with a comment on each line of what is known."""
+        """Return the text with `#` instead of each line of a known entry."""
         parts = [
             f"{self.indent}- {entry}\n" if met is None else "#\n" * (entry.count("\n") + 1)
             for entry, met in zip(self.entries, known, strict=True)
@@ -75,7 +79,7 @@ class _Listing:
         return "".join((self.before, *parts, self.after))
 
     def is_in(self, parsed: Parsed, known: Many[CacheHit | None]) -> bool:
-        """Whether the parser found what is not known where it seems to be, and everything around it."""
+        """Return whether the parser found the list, the unknown entries and the next field on the expected lines."""
         tree = parsed.tree
         if tree is None or parsed.problems or parsed.has_anchors:
             return False
@@ -91,7 +95,10 @@ class _Listing:
 
 
 def parse_known(text: str, first_line: int, limits: Limits) -> tuple[Parsed, list[CacheMiss]]:
-    """Parse as `parse` does; entries that are known stand in the tree as what they were read as. And those that are not."""
+    """Parse like `parse`, with cached entries of `related` in the tree as `RelatedArticle`.
+
+    Returns the parsed block and the entries to pass to `remember`.
+    """
     listing = _listing(text)
     if listing is None:
         return parse(text, first_line, limits), []
@@ -106,7 +113,7 @@ def parse_known(text: str, first_line: int, limits: Limits) -> tuple[Parsed, lis
 
 
 def _put_back(tree: MappingNode, listing: _Listing, known: Many[CacheHit | None]) -> list[CacheMiss]:
-    """Complete the list of `tree`; gives what was in it."""
+    """Put the cached entries back into `tree["related"]`. Return the parsed entries that are short enough to cache."""
     misses: list[CacheMiss] = []
     read = iter(tree["related"] or ())
     whole = SequenceNode()
@@ -122,7 +129,7 @@ def _put_back(tree: MappingNode, listing: _Listing, known: Many[CacheHit | None]
 
 
 def remember(related: list[RelatedArticle], misses: list[CacheMiss], limits: Limits) -> None:
-    """Keep what was not known of a document that was read without a word to say of it."""
+    """Add the entries `misses` to the cache. Call this only for a document that was validated without any problem."""
     memory = _memory(limits)
     for one in misses:
         memory.keep(one.text, CacheHit(related[one.index], one.nodes))
@@ -130,12 +137,12 @@ def remember(related: list[RelatedArticle], misses: list[CacheMiss], limits: Lim
 
 @lru_cache(maxsize=2)
 def _memory(limits: Limits) -> LruCache[_Text, CacheHit]:
-    """What was read under `limits`; others may not let it through."""
+    """Return the cache for `limits`. Other limits might reject what these accepted."""
     return LruCache(_MOST)
 
 
 def _listing(text: str) -> _Listing | None:
-    """Find the list as nearly all documents write it; another style is read as it stands, and not remembered."""
+    """Find the list by text search, in the style that nearly all documents use. Return None for any other style."""
     start = text.find(_NAME) + len(_NAME)
     first = _ENTRY.match(text, start)
     if start < len(_NAME) or first is None or not _BEGINS_WITH_FIELD.match(text):
@@ -147,7 +154,7 @@ def _listing(text: str) -> _Listing | None:
     end = after.start() if after else len(text.removesuffix("\n"))
     entries = text[first.end() : end].split(f"\n{indent}- ")
     last = entries[-1]
-    if "|" not in last and ">" not in last:  # else blank lines may be part of what it says
+    if "|" not in last and ">" not in last:  # in a block scalar, blank lines at the end may belong to the value
         entries[-1] = last.rstrip("\n")
     blank = len(last) - len(entries[-1])
     line = text.count("\n", 0, start)
@@ -160,7 +167,7 @@ def _listing(text: str) -> _Listing | None:
 
 
 def _nodes(value: object) -> int:
-    """Count the scalars, lists and mappings of `value`, the names of fields among them."""
+    """Return the number of scalars, lists and mappings in `value`. Field names count as scalars."""
     if isinstance(value, MappingNode):
         return 1 + len(value) + sum(map(_nodes, value.values()))
     return 1 + sum(map(_nodes, value)) if isinstance(value, SequenceNode) else 1

@@ -1,4 +1,4 @@
-"""Takes a document apart: the YAML block between two `---` lines, and the body after it."""
+"""Split a document into front matter (the YAML block between two `---` lines) and body. Compute its fingerprint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from schemas.problem import Problem, problem
 from worker.documents.limits import DEFAULT, Limits
 
 _OPENER = re.compile(r"---[ \t]*(?:\r\n|\n|\r|\Z)")
-# Two forms of one rule: the first is looked for by its beginnings, which is ten times as fast.
+# Two forms of the same pattern. `_first` searches for the prefixes of `_CLOSER`, which is ten times as fast.
+# `_CLOSER_CR` also accepts a carriage return alone as a line break.
 _CLOSER = re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
 _CLOSER_BEGINS = ("\n---", "\n...")
 _CLOSER_CR = re.compile(r"[\r\n](?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
@@ -27,7 +28,7 @@ _SECURED = re.compile(rb'[A-Za-z0-9+/=]{1,4096};[A-Za-z0-9+/=]{1,64}(?="[ \t]*\r
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """The block's text, the line of the document on which it begins, and what follows it."""
+    """The YAML block and the body, each with the line (from 1) on which it begins. `body_line` is 0 without a body."""
 
     text: str
     first_line: int
@@ -36,7 +37,7 @@ class FrontMatter:
 
 
 def split(raw: bytes, limits: Limits = DEFAULT) -> FrontMatter | Problem:
-    """Find the front matter; whatever prevents it is one problem."""
+    """Return the front matter and the body, or the one problem that prevents finding them."""
     if len(raw) > limits.max_bytes:
         return problem("too_large", f"The document has {len(raw):,} bytes.", expected=f"at most {limits.max_bytes:,}")
     if raw.startswith(_UTF16):
@@ -70,7 +71,7 @@ def split(raw: bytes, limits: Limits = DEFAULT) -> FrontMatter | Problem:
 
 
 def _first(rule: re.Pattern[AnyStr], begins: tuple[AnyStr, ...], text: AnyStr, start: int) -> re.Match[AnyStr] | None:
-    """The first match of `rule` from `start` on, each of which begins with one of `begins`."""
+    """Return the first match of `rule` at or after `start`. Every match must begin with one of `begins`."""
     best: re.Match[AnyStr] | None = None
     for begin in begins:
         at = text.find(begin, start)
@@ -82,7 +83,7 @@ def _first(rule: re.Pattern[AnyStr], begins: tuple[AnyStr, ...], text: AnyStr, s
 
 
 def _no_opener(text: str) -> Problem:
-    """Say what the document begins with instead of `---`."""
+    """Return the problem that says what the document begins with instead of `---`."""
     if not text.strip():
         return problem("empty_document", "The document is empty.", line=1, column=1, expected="---")
     code, message = "no_front_matter", "The first line is not --- alone."
@@ -96,15 +97,16 @@ def _no_opener(text: str) -> Problem:
 
 
 def _place(before: str) -> tuple[int, int]:
-    """Count the line and column that come after `before`."""
+    """Return the line and column (from 1) of the character after `before`."""
     lines = before.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
     return lines.count("\n") + 1, len(lines) - (lines.rfind("\n") + 1) + 1
 
 
 def secured_line(raw: bytes) -> tuple[int, int] | None:
-    """Find where the value begins and ends on the one line of the front matter that can be `secured`.
+    """Return the start and end (in bytes) of the value of `secured` in the front matter.
 
-    None when there is no such line, or when it is not certain which.
+    It is found by text search, so its place (`place_of_secured`) must be compared with the parser's. Returns None if no
+    line matches, or several do.
     """
     first = raw.find(_SECURED_NAME)
     if first < 0:
@@ -121,26 +123,27 @@ def secured_line(raw: bytes) -> tuple[int, int] | None:
 
 
 def place_of_secured(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
-    """The line and column of the quote before `span`, which `secured_line` found."""
+    """Return the line and column (from 1) of the quote before `span`, a result of `secured_line`."""
     before = raw[: span[0]]
     breaks_alone = before.count(b"\r") - before.count(b"\r\n") if b"\r" in before else 0
     return before.count(b"\n") + breaks_alone + 1, len(_SECURED_NAME) - 1
 
 
 def fingerprint(raw: bytes, limits: Limits = DEFAULT) -> bytes:
-    """Digest the document without its `secured` value, so that equal ones are recognised without parsing.
+    """Return a digest (16 bytes) of the document without its `secured` value, which identifies equal documents.
 
-    Only a digest that `Reading.fingerprint` confirmed may be compared against: the parser then saw that the blanked
-    value is the top-level key's, so that another base64 text in its place cannot change what the rest says.
+    Compare it only with a stored digest that came from `Reading.fingerprint`. The parser has then confirmed that the
+    omitted bytes are the value of the top-level `secured`, so another base64 text there cannot change the meaning of
+    the rest.
     """
     return digest_without(raw, secured_line(raw) if len(raw) <= limits.max_bytes else None)
 
 
 def digest_without(raw: bytes, span: tuple[int, int] | None) -> bytes:
-    """Digest `raw` but for the bytes in `span`."""
+    """Return a digest (16 bytes) of `raw` without the bytes in `span`; of all bytes if `span` is None."""
     if span is None:
         return blake2b(raw, digest_size=16, person=b"whole").digest()
     digest = blake2b(raw[: span[0]], digest_size=16, person=b"unsecured")
-    digest.update(b"\0")  # no base64 text: where the value was cannot be mistaken
+    digest.update(b"\0")  # marks the place of the value; no base64 text contains it
     digest.update(raw[span[1] :])
     return digest.digest()

@@ -1,7 +1,8 @@
-"""How large a document may be, in every direction, each with its reason.
+"""The limits of a document, with the reason for each.
 
-They hold while a document is parsed, not after: a kilobyte of YAML can stand for gigabytes. What the store's columns and
-indexes bound (integers, years, a topic's length) is in `schemas.values`, because it is part of the public schema.
+They are enforced while a document is parsed, because a kilobyte of YAML can expand to gigabytes. Limits that come from
+the store's columns and indexes (integers, years, the length of a topic) are in `schemas.values`, as a part of the
+public schema.
 """
 
 from __future__ import annotations
@@ -11,28 +12,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one document. The largest of 22,000 real ones has 143 kB, 7,000 nodes and 179 related entries."""
+    """Limits of one document. The maxima in 22,000 real documents are 143 kB, 7,000 nodes and 179 related entries."""
 
     max_bytes: int = 1_048_576
-    """The whole document, before decoding: seven times the largest real one."""
+    """Bytes of the whole document before decoding: seven times the largest real one."""
     max_depth: int = 32
-    """Nesting; real documents reach 6, and a parser that recurses dies at thousands."""
+    """Levels of nesting. Real documents reach 6. A recursive parser crashes at some thousands."""
     max_nodes: int = 50_000
-    """Scalars, lists and mappings, aliases counted by what they stand for: bounds time and memory."""
+    """Scalars, lists and mappings. An alias counts as all nodes of its value. This bounds time and memory."""
     max_aliases: int = 10_000
-    """Nodes (and kilobytes of text) that come from aliases alone; no real document has any."""
+    """Nodes (and kilobytes of text) that come from aliases. No real document has any."""
     max_merge_keys: int = 1_000
-    """Keys copied by `<<`: merges of merges multiply."""
+    """Keys copied by `<<`. Nested merges multiply them."""
     max_key_length: int = 200
-    """Characters of a field's name; the longest real one has 20."""
+    """Characters of a field's name. The longest real one has 20."""
     max_scalar: int = 262_144
-    """Characters of one value; `featuredContent` holds a whole article's HTML."""
+    """Characters of one value. `featuredContent` can hold the HTML of a whole article."""
     max_url_bytes: int = 2_048
-    """The longest real one has 450; browsers and PostgreSQL's indexes give up near this."""
+    """Bytes of a URL. The longest real one has 450. The limits of browsers and PostgreSQL's indexes are near this."""
     max_items: int = 1_000
-    """Entries of `related`, `topics` or `images`; real lists reach 179."""
+    """Entries of a list such as `related`, `topics` or `images`. Real lists reach 179."""
     max_problems: int = 100
-    """Problems reported of one document: nobody reads on, and each is stored."""
+    """Problems reported for one document. Nobody reads more, and each one is stored."""
 
 
 DEFAULT = Limits()

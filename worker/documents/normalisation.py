@@ -1,4 +1,4 @@
-"""Brings a document's fields into the shape of the schema where people and crawlers differ only in habit."""
+"""Normalise the fields of a document before validation: empty values, older field names, single values and lists."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _OPTIONAL = frozenset({
     "yearFounded", "overview", "bio", "query",
     "_id", "domain", "description", "otherNames", "parent", "keywords", "hashtags",
 })  # fmt: skip
-# An identity is not guessed at, and `secured` is not looked into.
+# Fields for which a list of one value is accepted. URLs are excluded, because the identity of an article is never
+# guessed; `secured` is excluded, because it is never inspected.
 _SINGLE = frozenset(
     name for name in _OPTIONAL.difference(_LISTS, _OTHER_LISTS, {"secured"}) if not name.endswith("Url")
 )
@@ -32,13 +33,13 @@ _IMAGE_OPTIONAL = frozenset({"width", "height", "isCached", "title"})
 
 
 class Note(Protocol):
-    """Takes a problem with the part at a path."""
+    """A function that adds a problem with the value at a path."""
 
     def __call__(self, code: str, path: Path, message: str | None = None, *, expected: str | None = None) -> None: ...
 
 
 def prepare(tree: MappingNode, note: Note, limits: Limits, *, has_blanks: bool = True) -> None:
-    """Prepare a document and its entries of `related`, in place. Without `has_blanks` nothing in it is empty."""
+    """Normalise a document and its entries of `related`, in place. `has_blanks=False` says that no value is empty."""
     if has_blanks:
         _drop_all_blanks(tree)
     _prepare_told(tree, (), note, limits)
@@ -56,11 +57,11 @@ def prepare(tree: MappingNode, note: Note, limits: Limits, *, has_blanks: bool =
 
 
 def _prepare_told(node: MappingNode, path: Path, note: Note, limits: Limits) -> None:
-    """Prepare one article or mention: one name a field, one value where one belongs, lists are lists, images are mappings."""
+    """Normalise an article or an entry of `related`: one name a field, single values, lists, images as mappings."""
     _take_only_values(node, path, note)
     for newer, older in GENERATIONS:
         if older in node and newer in node and node[older] == node[newer]:
-            del node[older]  # said twice, and the same
+            del node[older]  # given under both names with the same value
     _prepare_lists(node, _LISTS, path, note, limits)
     images = node.get("images")
     if images:
@@ -83,7 +84,7 @@ def _prepare_lists(node: MappingNode, names: tuple[str, ...], path: Path, note: 
 
 
 def _drop_all_blanks(tree: MappingNode) -> None:
-    """Absent means absent: drop what is empty of the document, its entries of `related`, and their parts."""
+    """Drop empty optional fields of the document, its entries of `related` and their parts: empty means missing."""
     for part, fields in _PART_OPTIONAL.items():
         for nested in _mappings(tree.get(part)):
             _drop_blanks(nested, fields)
@@ -96,19 +97,19 @@ def _drop_all_blanks(tree: MappingNode) -> None:
 
 
 def _mappings(value: object) -> list[MappingNode]:
-    """The mappings of a list, or the only one."""
+    """Return the mappings in a list, or the value itself if it is a mapping."""
     return [one for one in (value if isinstance(value, SequenceNode) else [value]) if isinstance(one, MappingNode)]
 
 
 def _drop_blanks(node: MappingNode, names: frozenset[str]) -> None:
-    """Drop fields of ours that are empty; what is not ours stays as written."""
+    """Drop the empty fields among `names`. Other fields stay as written."""
     blank = [name for name, value in node.items() if (value is None or value == "") and name in names]
     for name in blank:
         del node[name]
 
 
 def _take_only_values(node: MappingNode, path: Path, note: Note) -> None:
-    """Take the only value of a list where a single one belongs, with a warning."""
+    """Replace a list of one value by that value in fields that hold a single value. Warn about each (`list_of_one`)."""
     listed = [name for name, value in node.items() if value.__class__ is SequenceNode and name in _SINGLE]
     for name in listed:
         value = node[name]
@@ -119,7 +120,7 @@ def _take_only_values(node: MappingNode, path: Path, note: Note) -> None:
 
 
 def _listed(node: MappingNode, name: str, path: Path, note: Note) -> SequenceNode:
-    """Take a single value as the only one of a list, with a warning."""
+    """Replace a single value by a list of one, and return the list. Warn about it (`single_value`)."""
     note("single_value", path, expected="a list")
     items = SequenceNode()
     items.append(node[name])
@@ -129,7 +130,7 @@ def _listed(node: MappingNode, name: str, path: Path, note: Note) -> SequenceNod
 
 
 def _prepare_images(images: SequenceNode) -> None:
-    """Take an image written as a URL alone for what it means."""
+    """Replace each image that is only a URL by a mapping with that `url`, in place."""
     for index, image in enumerate(images):
         if isinstance(image, str):
             full = MappingNode()

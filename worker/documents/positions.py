@@ -1,4 +1,4 @@
-"""Lines and columns as an editor counts them."""
+"""Translate positions in the YAML block into lines and columns as an editor counts them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Protocol
 
-# libyaml also counts these as line breaks; editors and people do not.
+# libyaml counts these as line breaks too. Editors do not.
 _OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
 _BREAK = re.compile(r"\r\n|\n|\r")
 
 
 class Mark(Protocol):
-    """A place in the text as PyYAML gives it, all counted from 0."""
+    """A position in the text as PyYAML gives it. All numbers count from 0."""
 
     @property
     def index(self) -> int: ...
@@ -25,7 +25,7 @@ class Mark(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A mark of our own."""
+    """A `Mark` that is not created by PyYAML."""
 
     index: int
     line: int
@@ -33,7 +33,10 @@ class Place:
 
 
 class Places:
-    """Translates places in the YAML block into lines and columns of the document, counted from 1."""
+    """Translates positions in a YAML block into lines and columns of the document, counted from 1.
+
+    `first_line` is the document's line on which the block begins.
+    """
 
     __slots__ = ("_plain", "_starts", "_text", "first_line")
 
@@ -44,13 +47,13 @@ class Places:
         self._starts: list[int] | None = None
 
     def of_mark(self, mark: Mark) -> tuple[int, int]:
-        """Place a parser's mark."""
+        """Return the line and column of a mark of the parser."""
         if self._plain:
             return mark.line + self.first_line, mark.column + 1
         return self.of_index(mark.index)
 
     def of_index(self, index: int) -> tuple[int, int]:
-        """Place the character at `index`."""
+        """Return the line and column of the character at `index` of the block."""
         if self._starts is None:
             self._starts = [0, *(found.end() for found in _BREAK.finditer(self._text))]
         row = bisect_right(self._starts, index) - 1

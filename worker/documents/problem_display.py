@@ -1,4 +1,4 @@
-"""Shows a problem as good compilers do: the sentence, the line, a caret under the place, and what to do."""
+"""Format a problem like a compiler message: the sentence, the line, a caret under the column, and the remedy."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import unicodedata
 
 from schemas.problem import CODES, Problem, Severity
 
-_WIDTH = 100  # characters of a line that are shown
-_BEFORE = 60  # of them before the caret
+_WIDTH = 100  # characters shown of a line
+_BEFORE = 60  # of them at most this many before the caret
 _BREAK = re.compile(r"\r\n|\n|\r")
 _SECURED = re.compile(r"""(["']?secured["']?\s*:\s*).*""")
 _CREDENTIALS = re.compile(r"//[^/?#\s\"']*@")
 
 
 def render(raw: bytes, problem: Problem) -> str:
-    """Explain one problem of the document `raw`."""
+    """Return the text that explains one problem of the document `raw`."""
     place = f" (line {problem.line}, column {problem.column or 1})" if problem.line else ""
     subject = f" in {problem.field}" if problem.field else ""
     mark = "error" if problem.severity is Severity.ERROR else "warning"
@@ -31,7 +31,7 @@ def render(raw: bytes, problem: Problem) -> str:
 
 
 def _shown_line(raw: bytes, line: int, column: int, field: str | None) -> list[str]:
-    """Cut the line around the column and put a caret under it."""
+    """Return a part of the line around the column, and a line with a caret under it. Secrets are masked."""
     rows = _BREAK.split(raw.decode("utf-8", "replace").removeprefix("\ufeff"), maxsplit=line)
     if line > len(rows):
         return []
@@ -49,14 +49,14 @@ def _shown_line(raw: bytes, line: int, column: int, field: str | None) -> list[s
 
 
 def _printable(character: str) -> str:
-    """Replace what a terminal would obey or hide; a tab becomes the arrow that makes it seen."""
+    """Return the character, or a replacement if a terminal would interpret or hide it. A tab becomes an arrow."""
     if character == "\t":
         return "→"
     return character if character.isprintable() else "�"
 
 
 def _cells(character: str) -> int:
-    """Count the columns of a terminal that a character takes."""
+    """Return how many columns of a terminal the character takes: 0, 1 or 2."""
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

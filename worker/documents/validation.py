@@ -1,7 +1,7 @@
-"""Bytes of a document to an article and its problems: the one way in, for the worker and for `check` alike.
+"""Turn the bytes of a document into an article and its problems. The worker and the command `check` both use `read`.
 
-A good document is validated once. A bad part is dropped with a warning at its line, and the rest validated again, so
-that one wrong date does not cost the article.
+A valid document is validated once. An invalid optional part is dropped with a warning at its line, and the rest is
+validated again, so that one wrong date does not reject the article.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from worker.documents.yaml.nodes import (
     place_of,
 )
 
-_ROUNDS = 8  # each drops every part that is bad; more than two are not known to be needed
-_MANY = 5_000  # problems are collected no further; far fewer are listed
-_KNOWN_PARTS = frozenset({"images", "related"})  # of a document, where values with rules of their own can be
+_ROUNDS = 8  # validations of one document; each drops all invalid parts, and no known document needs more than two
+_MANY = 5_000  # problems that are collected; far fewer are reported
+_KNOWN_PARTS = frozenset({"images", "related"})  # nested parts that can contain values read with an assumption
 _Model = TypeVar("_Model", bound=BaseModel)
 _SHAPES: dict[str, tuple[str, str | None]] = {
     "model_type": ("Named fields belong here.", "a mapping"),
@@ -48,7 +48,11 @@ _SHAPES: dict[str, tuple[str, str | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a document says and what is wrong with it. With neither article nor reference it is rejected."""
+    """The result of reading a document: an article or a reference document, its body and its problems.
+
+    The document is rejected if both `article` and `reference` are None. `fingerprint` is None if the parser did not
+    confirm it (see `front_matter.fingerprint`).
+    """
 
     article: Article | None
     body: str
@@ -58,14 +62,15 @@ class Reading:
 
     @property
     def rejected(self) -> bool:
-        """Tell whether an error keeps the document out of the store."""
+        """Whether the document is rejected because of an error."""
         return self.article is None and self.reference is None
 
 
 def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT, fingerprint: bytes | None = None) -> Reading:
-    """Read a document; `has_key` tells that its producer sent an identity beside it.
+    """Parse and validate a document.
 
-    `fingerprint` is that of `raw`, where it is known already; it is confirmed or not like any other.
+    `has_key`: the producer sent a key with it, so it needs no URL. `fingerprint`: the fingerprint of `raw` if it is
+    already computed; it still has to be confirmed.
     """
     matter = split(raw, limits)
     if isinstance(matter, Problem):
@@ -87,7 +92,7 @@ def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT, fingerprint: by
 
 
 def _clean_body(matter: FrontMatter, problems: list[Problem]) -> str:
-    """Take from the body what no store holds, with one warning at the first place."""
+    """Return the body without characters that no store can hold. Add one warning at the first of them."""
     body, removed, index = clean_text(matter.body)
     if removed:
         line, column = Places(matter.body, matter.body_line).of_index(index)
@@ -99,7 +104,7 @@ def _clean_body(matter: FrontMatter, problems: list[Problem]) -> str:
 def _confirmed_fingerprint(
     raw: bytes, secured_place: tuple[int, int] | None, fingerprint: bytes | None
 ) -> bytes | None:
-    """Give the fingerprint if what it blanks is what the parser knows as the value of `secured`."""
+    """Return the fingerprint if the bytes that it omits are the parsed value of `secured`, else None."""
     span = secured_line(raw)
     if span is not None and place_of_secured(raw, span) != secured_place:
         return None
@@ -107,7 +112,7 @@ def _confirmed_fingerprint(
 
 
 def _ordered(problems: list[Problem], limits: Limits) -> tuple[Problem, ...]:
-    """Sort by place, errors first where there are too many to list."""
+    """Return the problems sorted by position. If there are too many, warnings are left out before errors."""
     remaining = problems
     if len(problems) > limits.max_problems:
         remaining = sorted(problems, key=lambda found: found.severity is not Severity.ERROR)[: limits.max_problems - 1]
@@ -124,10 +129,10 @@ class _Reader:
         self.has_blanks = parsed.has_blanks
         self.limits = limits
         self.misses = misses
-        self.urls_dropped: set[tuple[str | int, ...]] = set()  # entries of related whose bad URL is noted already
+        self.urls_dropped: set[tuple[str | int, ...]] = set()  # `related` entries whose bad URL is already noted
 
     def article(self, *, has_key: bool) -> Article | None:
-        """Validate the tree, dropping bad parts, then ask for what an article cannot do without."""
+        """Validate the tree as an article and drop invalid parts. Then check that it has an identity and a title."""
         prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
         context = Context(max_url_bytes=self.limits.max_url_bytes)
         primary = next((name for name in PRIMARY_URLS if self.tree.get(name) is not None), None)
@@ -149,7 +154,7 @@ class _Reader:
         return article
 
     def reference(self) -> Organization | Topic | None:
-        """Validate a document of `taxonomy`, then ask for what tells its subject."""
+        """Validate the tree as a reference document. Then check that it has a name, and an organisation a domain."""
         model = reference_model(self.tree)
         if model is None:
             self.note("reference_document", ("taxonomy",), expected=", ".join(REFERENCES))
@@ -184,7 +189,10 @@ class _Reader:
         return None
 
     def drop(self, fault: ErrorDetails, primary: str | None, doomed: dict[int, tuple[SequenceNode, set[int]]]) -> None:
-        """Note what is wrong with a part and take it out of the tree."""
+        """Add the problem of an invalid part and remove the part from the tree.
+
+        Entries of lists are only collected in `doomed`, so that the indices of later faults stay valid.
+        """
         path = tuple(fault["loc"])
         code, message = fault["type"], fault["msg"]
         expected = fault.get("ctx", {}).get("expected")
@@ -200,7 +208,7 @@ class _Reader:
             self.urls_dropped.add(path[:2])
         self.note(code, path, f"{message[:1].upper()}{message[1:]}".rstrip(".") + ".", expected=expected)
         if len(path) > 2 and path[-1] == "url" and path[-3] == "images":
-            path = path[:-1]  # an image without its URL is none
+            path = path[:-1]  # an image without its URL is dropped as a whole
         parent = find(self.tree, path[:-1])
         step = path[-1]
         if isinstance(parent, MappingNode) and isinstance(step, str):
@@ -211,7 +219,7 @@ class _Reader:
     def note(
         self, code: str, path: tuple[str | int, ...], message: str | None = None, *, expected: str | None = None
     ) -> None:
-        """Add a problem with the part at `path`."""
+        """Add a problem with the value at `path`."""
         if len(self.problems) > _MANY:
             return
         value = find(self.tree, path)
@@ -223,7 +231,7 @@ class _Reader:
         )
 
     def note_readings(self, notes: list[tuple[str, str]]) -> None:
-        """Find where the values stand that were read with an assumption, and say which."""
+        """Add a warning for each value that was read with an assumption. Values are found by identity, not equality."""
         codes = {id(text): code for code, text in notes}
         waiting: list[tuple[Path, Any]] = [((), self.tree)]
         while waiting:
@@ -236,7 +244,7 @@ class _Reader:
                     self.note(codes[id(value)], (*path, step))
 
     def note_related(self, article: Article) -> None:
-        """Warn of the entries of `related` that no URL ties to an article."""
+        """Warn about entries of `related` without a URL, because they cannot be linked to an article."""
         for index, entry in enumerate(article.related):
             if entry.primary_url is None and ("related", index) not in self.urls_dropped:
                 self.note("related_without_url", ("related", index), expected=" or ".join(PRIMARY_URLS))

@@ -1,4 +1,5 @@
-"""A validated document to an enriched one: URLs, providers, topics, language, images, heat. No I/O.
+"""Enrich a validated document: canonical URLs, provider, topics, language, images, heat. No I/O.
 
-Begin with `enricher.py`, then `enriched_document.py`. Imports `worker.documents` and the packages it may import.
+Begin with `enricher.py`, then `enriched_document.py`. This package may import `worker.documents` and what that may
+import.
 """

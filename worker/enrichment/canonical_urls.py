@@ -1,8 +1,8 @@
-"""The canonical form of a URL, by which an article is known.
+"""The canonical form of a URL, which identifies an article, and the hashes that are made from it.
 
-Two rules stand above the table: the form is stable (the canonical form of a canonical form is itself), and pages that
-may differ are never made one. So parameters that any site might use to choose a page stay (`id`, `v`, `p`, `ref`,
-`source`, `amp`), as do the case of the path, doubled slashes and `;`. What the rules miss, aliases catch.
+Two principles come before `RULES`. Canonicalising is idempotent, and URLs of pages that may differ never get the same
+form. So parameters that some site might use to choose a page are kept (`id`, `v`, `p`, `ref`, `source`, `amp`), and so
+are the case of the path, double slashes and `;`. Aliases connect equal pages that the rules do not recognise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from worker.enrichment.hosts import canonical_host, registrable_domain
 
 
 class Rule(NamedTuple):
-    """One rule, why it is safe, and an example that a test holds it to."""
+    """A rule, the reason why it is safe, and an example that a test checks."""
 
     name: str
     reason: str
@@ -63,10 +63,11 @@ TRACKING = {
     "mkt_tok": "Marketo mail", "vero_id": "Vero mail", "oly_enc_id": "Omeda mail", "oly_anon_id": "Omeda mail",
     "guccounter": "Yahoo consent", "guce_referrer": "Yahoo consent", "guce_referrer_sig": "Yahoo consent",
 }  # fmt: skip
-"""Query parameters that never choose a page, and whose they are. So are all that begin with `utm_` (Urchin)."""
+"""Query parameters that never choose a page, and the service that adds each. Parameters that begin with `utm_` (Urchin)
+are dropped too."""
 
 _CACHE_ONLY = ("usqp", "amp_js_v", "amp_gsa", "amp_ct", "amp_tf")
-"""Parameters that the AMP viewer adds to a copy's address and that its original never sees."""
+"""Parameters that the AMP viewer adds to the URL of a cached page. They are no part of the original URL."""
 
 _URL = re.compile(r"(https?)://([^/?#\\]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.IGNORECASE | re.DOTALL)
 _EDGES = "".join(map(chr, range(0x21)))
@@ -80,15 +81,16 @@ _AMP_COPY = re.compile(
 )
 
 
-@lru_cache(maxsize=16_384)  # a story's URLs come in a row, in its documents and in their `related`; at most 64 MB
+# The documents of a story arrive together and repeat URLs, also in `related`. The cache uses at most 64 MB.
+@lru_cache(maxsize=16_384)
 def canonicalise(url: str) -> str:
-    """The canonical form of an http or https URL, by RULES. What is not such a URL is given back as it is."""
+    """Return the canonical form of an http or https URL by `RULES`. Any other text is returned unchanged."""
     form = _spell(url)
     while copy := _AMP_COPY.fullmatch(form):
         https, rest = copy.groups()
         if registrable_domain(rest) is None:
             break
-        # Each turn is shorter than the last, so this ends.
+        # Each iteration makes the URL shorter, so the loop ends.
         form = _spell(("https://" if https else "http://") + rest, drop=_CACHE_ONLY)
     return form
 
@@ -165,34 +167,35 @@ def _escaped(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass"))
 
 
-@lru_cache(maxsize=16_384)  # for the same reason
+@lru_cache(maxsize=16_384)  # for the same reason as `canonicalise`
 def url_hash(canonical: str) -> bytes:
-    """The identity of the article at a canonical URL: 16 bytes of its SHA-256."""
+    """Return the identity of the article with a canonical URL: the first 16 bytes of the URL's SHA-256."""
     return hash_of(canonical)
 
 
 def hash_of(text: str) -> bytes:
-    """16 bytes of the SHA-256 of any text; of a canonical URL that is `url_hash`."""
+    """Return the first 16 bytes of the SHA-256 of any text, without a cache. See `url_hash` for canonical URLs."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def document_hash(source: str, key: str) -> bytes:
-    """The identity of a document: its producer and what that one calls it."""
+    """Return the identity of a document: a hash of its source and its key."""
     return _named("document", source, key)
 
 
 def article_hash_for_key(source: str, key: str) -> bytes:
-    """The identity of an article that has no URL of its own."""
+    """Return the identity of an article that has no URL."""
     return _named("article", source, key)
 
 
 def reference_hash(taxonomy: str, subject: str) -> bytes:
-    """The identity of what a reference document tells of: a provider's domain, or a topic's slug."""
+    """Return the identity of the subject of a reference document. `subject`: a provider's domain or a topic's slug."""
     return _named(taxonomy, "", subject)
 
 
 def _named(kind: str, source: str, key: str) -> bytes:
-    # No canonical URL holds a NUL, so the three sorts of identity never meet; the length says where the source ends.
+    # Canonical URLs contain no NUL, so these hashes and `url_hash` have different inputs. The length separates source
+    # and key.
     return hash_of(f"{kind}\0{len(source)}\0{source}\0{key}")
 
 

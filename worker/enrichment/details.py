@@ -1,4 +1,4 @@
-"""What only some kinds have: typed where it can be read, under its name on the wire."""
+"""Details that only some kinds of article have: typed values where possible, under the names of the document."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from worker.enrichment.titles import clean
 
 
 def details_of(article: Article) -> dict[str, Any]:
-    """The details of a document, as they stand in `articles.details`.
+    """Return the details of a document as they are stored in `articles.details`.
 
-    `length` as written (its seconds have a column), `price` {text, amount, currency}, `levels`, `ratings` {average, count},
-    `items` as written (as links they `contain`), and what the kind's class has of its own.
+    They are `length` as written (its seconds have a column), `price` {text, amount, currency}, `levels`, `ratings`
+    {average, count}, `items` as written (they are also stored as links of the kind `contains`), and the fields that
+    only the kind's class declares.
     """
     details: dict[str, Any] = {}
     if article.length:
@@ -41,11 +42,10 @@ def _own_fields(kind: type[Kind]) -> set[str]:
 
 
 def item_hashes(items: list[Any], source: str, key: str | None) -> list[bytes]:
-    """What the items of a collection name, each once: the hash of a URL, or of a document of the same source.
+    """Return the hashes of a collection's items, without repeats: `url_hash` for URLs, `document_hash` for paths.
 
-    An item that is no URL names a document by its key, below the folder above the collection's own and with its ending:
-    `courses/first-steps` in `learning/collections/basics.md` is `learning/courses/first-steps.md`. Where the key is the
-    article's own URL, because none was given, there is no folder.
+    `items`: URLs, or paths of documents of the same source (see `item_key`). `key`: the collection's key. If it is None
+    or a URL, because the producer gave no key, paths cannot be resolved and are left out.
     """
     hashes: dict[bytes, None] = {}
     for item in items:
@@ -64,7 +64,11 @@ def _is_url(text: str) -> bool:
 
 
 def item_key(key: str, item: str) -> str:
-    """The key of the document that `item` of the collection `key` names."""
+    """Return the key of the document that `item` names in the collection with `key`.
+
+    The item's path is relative to the parent of the collection's folder, and it gets the collection's file extension:
+    `courses/first-steps` in `learning/collections/basics.md` is `learning/courses/first-steps.md`.
+    """
     folder, slash, name = key.rpartition("/")
     root = folder.rpartition("/")[0]
     ending = name[dot:] if slash and (dot := name.rfind(".")) > 0 else ""

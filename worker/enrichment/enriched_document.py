@@ -1,7 +1,8 @@
-"""The edited document: all that the store writes of it, and its form as JSON that is kept beside it.
+"""The enriched document: all values that the store writes, and the document as JSON (column `documents.form`).
 
-An article falls back to its form when a newer document lets go of it, so it is read back as written. It is made by hand:
-generic serialisers cost several times as much for every document.
+When a newer document is retracted or no longer describes the article, the article is shown from the JSON of an older
+one. So reading the JSON gives an equal document. It is built by hand, because generic serialisers take several times as
+long.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ CLAIM_NAMES = {
     "amp": "ampWebUrl",
     "cdn_amp": "cdnAmpWebUrl",
 }
-"""Each claim's name on the wire, in the generation of today."""
+"""The newest field name in documents for each kind of claim."""
 
 
 @dataclass(slots=True)
 class Claim:
-    """A URL by which a document says its article is known too: as written, and the hash of its canonical form."""
+    """A URL that a document claims for its article: the URL as written, the hash of its canonical form, its kind."""
 
     url: str
     url_hash: bytes
@@ -37,7 +38,7 @@ class Claim:
 
 @dataclass(slots=True)
 class ImageRef:
-    """An image of an article; `title` is what the document says of it."""
+    """An image of an article. `title` is the image's title in the document."""
 
     url: str
     width: int | None
@@ -48,9 +49,10 @@ class ImageRef:
 
 @dataclass(slots=True)
 class Mention:
-    """An entry of `related`: what one document tells of another article. `extra` holds its URLs as written.
+    """An entry of `related`: what a document says about another article.
 
-    Documents that say the same of an article share one, so it is never changed.
+    `url` is canonical, and `extra` holds the URLs as written. Documents with an equal entry share one object, so it
+    must not be changed.
     """
 
     url: str
@@ -64,12 +66,12 @@ class Mention:
     images: list[ImageRef] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
     form: str = field(default="", compare=False, repr=False)
-    """Its part of the form of a copy, as JSON, once it was asked for."""
+    """The entry as JSON, a part of the document's JSON. It is filled when it is first needed."""
 
 
 @dataclass(slots=True)
 class EnrichedDocument:
-    """A document after editing. `content_hash` covers everything but `secured`; times are UTC."""
+    """A document after enrichment. `content_hash` covers all fields except `secured`. Times are in UTC."""
 
     canonical_url: str | None
     url_hash: bytes
@@ -92,18 +94,19 @@ class EnrichedDocument:
     images: list[ImageRef] = field(default_factory=list)
     related: list[Mention] = field(default_factory=list)
     related_count: int = 0
-    """Entries of `related` as they stand in the document, repeats and itself among them: heat counts them so."""
+    """Number of entries of `related` in the document. Repeats and the article itself count, because heat needs them."""
     outranked_by: int | None = None
-    """The place in `related` of the entry that leads by what the document says of it; -1: it leads to no other article."""
+    """Index in `related` of the entry that leads by the values in this document. None: the article itself leads, or has
+    no quality. -1: the leading entry is not in `related`, because it has no URL or is the article itself."""
     duration_seconds: int | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     details: dict[str, Any] = field(default_factory=dict)
     contains: list[bytes] = field(default_factory=list)
-    """Hashes of the URLs or documents that its items name."""
+    """Hashes of the URLs or documents that the items of a collection name."""
     content_hash: bytes = b""
     form: str = field(default="", compare=False, repr=False)
-    """The copy as JSON (`to_form`) as it was when it was edited or read back: it is made once, hashed and stored."""
+    """The result of `document_to_json`, made once at enrichment or read from the store. It is hashed and stored."""
 
 
 _FIELDS = {
@@ -130,7 +133,7 @@ _FIELDS = {
 
 
 def changed_fields(old: EnrichedDocument, new: EnrichedDocument) -> list[str]:
-    """The names of the fields that differ, as documents write them; those without a column as `extra.<name>`."""
+    """Return the names of the fields that differ, as documents write them. Fields of `extra` become `extra.<name>`."""
     changed = [name for name, attribute in _FIELDS.items() if getattr(old, attribute) != getattr(new, attribute)]
     before = {one.claim: one.url for one in old.claims}
     after = {one.claim: one.url for one in new.claims}
@@ -146,10 +149,10 @@ def changed_fields(old: EnrichedDocument, new: EnrichedDocument) -> list[str]:
 
 
 def document_to_json(copy: EnrichedDocument) -> str:
-    """The copy as compact JSON, without `secured` (kept apart) and the content hash (that of this very text).
+    """Return the document as compact JSON, without `secured` (stored separately) and the content hash (of this text).
 
-    Keys are in alphabetic order, so that neither the order of a document's fields nor the process that reads them changes
-    the hash: those here as they stand, those of the document by `_in_order`.
+    Keys are in alphabetic order, so that the hash does not depend on the order of the fields or on the process. The
+    keys in this function are written in that order; `_in_order` sorts the keys that come from the document.
     """
     before = {
         "body": copy.body,
@@ -185,19 +188,19 @@ def document_to_json(copy: EnrichedDocument) -> str:
 
 
 def _fields(values: dict[str, Any]) -> str:
-    """JSON without braces, of those that have a value."""
+    """Return the values that are not None as the inside of a JSON object, without the braces."""
     return to_json({name: value for name, value in values.items() if value is not None})[1:-1].decode()
 
 
 def _in_order(value: Any) -> Any:
-    """A value whose mappings are all sorted by key."""
+    """Return `value` with all its mappings sorted by key."""
     if isinstance(value, dict):
         return {name: _in_order(value[name]) for name in sorted(value)}
     return [_in_order(one) for one in value] if isinstance(value, list) else value
 
 
 def document_from_json(text: str, secured: str | None) -> EnrichedDocument:
-    """The inverse of `to_form`."""
+    """Return the document that `document_to_json` wrote as `text`. `secured` is stored separately."""
     form = json.loads(text)
     get = form.get
     return EnrichedDocument(
@@ -234,7 +237,7 @@ def document_from_json(text: str, secured: str | None) -> EnrichedDocument:
 
 
 def hash_of_document_json(text: str) -> bytes:
-    """The content hash of a copy is that of its form: 16 bytes, the same in every process."""
+    """Return the content hash (16 bytes) of a document's JSON. It is the same in every process."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

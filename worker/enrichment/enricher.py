@@ -1,6 +1,6 @@
-"""The editing of one document: what it says becomes what the store keeps. Nothing is dropped without a word.
+"""Enrich one document: turn a validated `Article` into the `EnrichedDocument` that the store writes.
 
-What has a column goes there; the rest goes to `extra` under its name on the wire, as written.
+Values without a column go to `extra`, as written and under the names of the document. So no value is lost.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ Extra = dict[str, Any]
 
 
 def enrich(article: Article, body: str, *, source: str, key: str | None) -> EnrichedDocument:
-    """The copy of a valid document. One with neither URL nor key has no identity: validation has rejected it."""
+    """Return the enriched document of a valid article.
+
+    Raises ValueError if it has neither a URL nor a key. Validation rejects such documents, so this does not happen.
+    """
     urls = _urls(article)
     url = next(iter(urls.values()), None)
     canonical = canonicalise(url) if url else None
@@ -96,7 +99,7 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
 
 
 def _urls(article: Article | RelatedArticle) -> dict[str, str]:
-    """The URLs as written, by claim; the first names the article (an AMP copy where there is nothing else)."""
+    """Return the URLs as written, by kind of claim. The first one identifies the article; AMP URLs come last."""
     urls = {}
     if article.web_url:
         urls["web"] = article.web_url
@@ -112,7 +115,7 @@ def _urls(article: Article | RelatedArticle) -> dict[str, str]:
 
 
 def _title(article: Article, extra: Extra) -> tuple[str | None, str | None]:
-    """The title and the field it came from: people and courses have a `name`, sponsor documents their sponsor's."""
+    """Return the title and the field it is from: `title`, else `name` (people, courses), else the name of `sponsor`."""
     if article.title and article.title.strip():
         return article.title, "title"
     if article.name and article.name.strip():
@@ -134,7 +137,7 @@ def _peer(article: Article | RelatedArticle) -> Peer:
 
 
 class _Entry(NamedTuple):
-    """What is made of an entry of `related`, whichever document it stands in. Without a URL there is no mention."""
+    """The values computed from an entry of `related` alone. `mention` is None if the entry has no URL."""
 
     peer: Peer
     mention: Mention | None
@@ -149,7 +152,11 @@ def _entry(article: RelatedArticle) -> _Entry:
 def _related(
     article: list[RelatedArticle], entries: list[_Entry], known: set[bytes], extra: Extra
 ) -> tuple[list[Mention], dict[int, int]]:
-    """The mentions in their order, without the article itself and without repeats; place of an entry → its mention's."""
+    """Return the mentions in document order, and a mapping from the index of an entry to the index of its mention.
+
+    The article itself (its hashes are in `known`; index -1) and repeats are left out of the mentions. Entries without a
+    URL go to `extra`.
+    """
     places: dict[bytes, int] = dict.fromkeys(known, -1)
     mentions: list[Mention] = []
     without_url: list[RelatedArticle] = []
@@ -193,8 +200,10 @@ def _mention(entry: RelatedArticle, urls: dict[str, str]) -> Mention:
 
 
 def _images(images: list[Image], extra: Extra, page: str | None) -> list[ImageRef]:
-    """Each image once, its URL read against the page; what else is said of one goes to `extra`, by its place in the
-    document, and so does a relative URL that no page completes.
+    """Return each image once, with its URL resolved against `page`.
+
+    Further fields of an image go to `extra["images"]`, by the index of the image in the document. So does a relative
+    URL if there is no `page`.
     """
     refs: dict[str, ImageRef] = {}
     rest: Extra = {}
@@ -212,7 +221,7 @@ def _images(images: list[Image], extra: Extra, page: str | None) -> list[ImageRe
 
 
 def _provider_rest(stated: Provider | None, provider: ProviderRef | None) -> Extra | None:
-    """What is stated of the provider and neither its registrable domain nor its name holds."""
+    """Return what the document states about the provider and `ProviderRef` does not hold."""
     if stated is None:
         return None
     rest = dict(stated.model_extra or {})
@@ -224,7 +233,7 @@ def _provider_rest(stated: Provider | None, provider: ProviderRef | None) -> Ext
 
 
 def _keep(extra: Extra, name: str, value: object) -> None:
-    """Put `value` under `name`, or under the next free one where an unknown field has taken it."""
+    """Set `extra[name]` to `value` unless it is empty. If an unknown field has the name, append `_` to it."""
     if value:
         while name in extra:
             name += "_"
@@ -232,7 +241,7 @@ def _keep(extra: Extra, name: str, value: object) -> None:
 
 
 def _as_written(value: object) -> object:
-    """A value of the schema as text, the way `extra` holds what has no column."""
+    """Return a dumped value with all its parts as text, as documents write them and `extra` holds them."""
     if isinstance(value, dict):
         return {name: _as_written(one) for name, one in value.items() if one is not None}
     if isinstance(value, list):

@@ -1,16 +1,16 @@
-"""Heat, lead and published: how much a story is talked about, and which of its articles stands for it.
+"""Compute heat, lead and published: how important a story is, and which of its articles represents it (the lead).
 
-The rules were recovered from the figures that four collections report, and are held against them by
-`python -m tests.benchmarks.heat`:
+The rules were derived from the values that four collections report. `python -m tests.benchmarks.heat` compares them:
 
-- An article does not lead when one that it lists as related has a higher quality; at equal quality the earlier day of
-  publication (UTC) leads, and on one day the file name that comes first (`2020-05-29-title-in-lower-case.md`), as the
-  figures were computed from files in that order. The heat of one that does not lead is -1.
-- What counts of a related article is what the entry says of it: in 11,400 versions of news, among them the whole history
-  of one collection, that alone tells who leads without an exception, also where several documents share a URL. An
-  article that has become better since counts as well: either is enough not to lead.
-- The heat of a lead is its quality, and from a quality of `floor` on `bonus` more for each related article.
-- It is published when its heat reaches `threshold`.
+- An article does not lead if one of its related articles ranks before it. The higher quality ranks first, then the
+  earlier day of publication (UTC), then the file name that sorts first (`2020-05-29-title-in-lower-case.md`), because
+  the reported values were computed from files in that order. The heat of an article that does not lead is -1.
+- The values in the entry of `related` decide, not those of the related article's own document. In 11,400 versions of
+  news, which include the whole history of one collection, they alone predict the lead without exception, even when
+  several documents share a URL. The current values of the related articles are compared too. If a related article ranks
+  first by either, the article does not lead.
+- The heat of a lead is its quality. If the quality is at least `floor`, `bonus` is added for each related article.
+- An article is published if its heat is at least `threshold`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NOT_LEAD = -1
 
 @dataclass(slots=True)
 class Peer:
-    """An article as far as it decides who leads."""
+    """The values of an article that decide which one leads."""
 
     quality: int | None
     published_at: datetime | None
@@ -38,7 +38,10 @@ class Peer:
     _rank: tuple[int, str, str] | None = field(default=None, init=False, compare=False, repr=False)
 
     def rank(self) -> tuple[int, str, str]:
-        """Whatever comes first leads: quality falling, then day and file name rising; one without a day comes last."""
+        """Return the sort key; the lowest one leads: descending quality, then ascending day and file name.
+
+        An article without a day comes last. The key is computed once.
+        """
         if self._rank is None:
             day = self.published_at.astimezone(UTC).date().isoformat() if self.published_at else "9999"
             self._rank = -(self.quality or 0), day, _file_name(self.title or "")
@@ -46,12 +49,15 @@ class Peer:
 
 
 def _file_name(title: str) -> str:
-    """`“Don't panic” - it's AI.` → `dont-panic-its-ai.md`: the extension decides between a title and a longer one."""
+    """Return the file name of a title: `“Don't panic” - it's AI.` → `dont-panic-its-ai.md`.
+
+    The extension matters for the order of a title and a longer title that begins with it.
+    """
     return _GAPS.sub("-", _NOT_IN_NAMES.sub("", title.lower())).strip("-") + ".md"
 
 
 class Heat(NamedTuple):
-    """`lead`: the place among the related articles of the one that leads; None: none of them does."""
+    """The heat of an article. `lead`: the index of the related article that leads; None: no related article does."""
 
     heat: int
     is_published: bool
@@ -59,7 +65,7 @@ class Heat(NamedTuple):
 
 
 def lead_of(article: Peer, related: Iterable[Peer]) -> int | None:
-    """The place among `related` of the one that leads; None: the article itself does, or has no quality."""
+    """Return the index in `related` of the article that leads. None: the article itself leads, or it has no quality."""
     if article.quality is None:
         return None
     first, lead = None, None
@@ -76,9 +82,10 @@ def lead_of(article: Peer, related: Iterable[Peer]) -> int | None:
 def heat_of(
     article: Peer, related: Iterable[Peer], *, count: int, rules: HeatRules, outranked: bool = False
 ) -> Heat | None:
-    """Judge an article by those it lists, as they are now, and by what it says of them: `outranked`, that one leads.
-    `count` is how many it lists, repeats and itself among them, as the reported figures count. None: without a quality
-    there is no heat.
+    """Return the heat of an article, or None if it has no quality.
+
+    `related`: its related articles with their current values. `count`: the number of its `related` entries; repeats and
+    the article itself count, as in the reported values. `outranked`: an entry leads by the values in the document.
     """
     if article.quality is None:
         return None

@@ -1,7 +1,7 @@
-"""Host names: one spelling for each, and the domain that somebody registered.
+"""Host names: the canonical spelling of a host, and its registrable domain.
 
-The Public Suffix List is the one that tldextract bundles. It is never downloaded: the same document must give the same
-article on every machine, with and without a network.
+The Public Suffix List is the copy in tldextract. It is never downloaded, because the same document must give the same
+article on every machine, with or without a network.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _AUTHORITY_END = re.compile(r"[/?#\\]")
 _PORT = re.compile(r":[0-9]*$")
 _LABELS = re.compile(r"[^\x00-\x20!-,/:-@\[-^`{-\x7f]+")
-"""Characters a host is made of: letters and digits of any script, hyphen, dot and (met in the wild) underscore."""
+"""Characters of a host: letters and digits of any script, hyphen, dot and underscore (real hosts have it)."""
 
-_LONGEST = 253  # characters of a name that resolves (RFC 1035); beyond it nothing that costs more than a glance is done
+_LONGEST = 253  # characters of a name that resolves (RFC 1035); longer names are not processed, to bound the time
 
 MIRRORS = ("www.", "amp.")
-"""Host prefixes under which a publisher serves the same pages as without them."""
+"""Host prefixes. A publisher serves the same pages with and without them."""
 
 
 @lru_cache(maxsize=16_384)
 def canonical_host(host: str) -> str:
-    """`host` without its port, in lower case and punycode, without a final dot and without `www.` and `amp.`.
+    """Return `host` (given without a port) in lower case and punycode, without a final dot, `www.` and `amp.`.
 
-    A prefix stays where nothing registrable would be left: `www.gov.uk` and `amp.dev` are the names themselves.
+    A prefix is kept if the rest has no registrable domain: `www.gov.uk` and `amp.dev` stay as they are.
     """
     host = to_ascii(host)
     while host.startswith(MIRRORS) and len(host) <= _LONGEST:
@@ -46,9 +46,9 @@ def canonical_host(host: str) -> str:
 
 
 def to_ascii(host: str) -> str:
-    """Lower case and punycode, by the mapping of UTS 46 that browsers use; never raises.
+    """Return `host` in lower case and punycode, by the UTS 46 mapping that browsers use. Never raises.
 
-    Only the mapping: IDNA 2008 would refuse names that resolve all the same (underscores, emoji).
+    The validity rules of IDNA 2008 are not applied, because they refuse names that resolve (underscores, emoji).
     """
     if not host.isascii():
         host = _to_punycode(host) or quote(host, safe="", errors="surrogatepass")
@@ -63,15 +63,15 @@ def _to_punycode(host: str) -> str | None:
         host = ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels)
     except (idna.IDNAError, UnicodeError):
         return None
-    return host if _LABELS.fullmatch(host) else None  # the mapping can bring forth a slash or a space
+    return host if _LABELS.fullmatch(host) else None  # the mapping can produce a slash or a space
 
 
 @lru_cache(maxsize=16_384)
 def registrable_domain(host_or_url: str) -> str | None:
-    """The domain somebody registered (`news.bbc.co.uk` → `bbc.co.uk`), or None for an IP address or a bare name.
+    """Return the registrable domain (`news.bbc.co.uk` → `bbc.co.uk`). None for an IP address or a name without a dot.
 
-    Private suffixes count (`a.github.io` is one site); a private suffix itself counts as the domain of its operator.
-    A top-level domain that the list does not know is a suffix: the list's own default rule, `*`
+    Private suffixes count as suffixes (`a.github.io` is a domain). A private suffix itself counts as the domain of its
+    operator. A top-level domain that is not in the list is a suffix, by the list's default rule `*`
     (https://github.com/publicsuffix/list/wiki/Format).
     """
     host = _host_of(host_or_url)

@@ -1,4 +1,4 @@
-"""Which image stands for an article, and which stands for nothing."""
+"""Choose the image that represents an article, and recognise placeholder images."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from worker.enrichment.canonical_urls import hash_of
 from worker.enrichment.enriched_document import ImageRef
 
 SEVERAL_TITLES, MANY_TITLES = 3, 10
-"""Different titles under which one image stands. Under many it is a logo or a placeholder, whatever it is called; under
-several only if its address says so. Of 67 images under three or more titles in three collections, those under three to
-nine were nearly all pictures that a newsroom uses again (read by hand), unless their address told otherwise.
+"""Numbers of different article titles with the same image. With `MANY_TITLES` the image is a logo or a placeholder,
+whatever its URL. With `SEVERAL_TITLES` it is one only if its URL says so. In three collections 67 images had three or
+more titles. Those with three to nine were nearly all pictures that a newsroom uses again (checked by hand), unless
+their URL said otherwise.
 """
 
 _MIN_TITLES = re.compile(
     r"(?:^|[^a-z])(?:logo(?!s)|default|placeholder|avatar|generic|no[-_]?image|no[-_]?photo|dummy|blank)", re.IGNORECASE
 )
 
-_ENOUGH = 480 * 270  # pixels: larger ones are shown no better
-_MOST_OBLONG = 3  # banners
+_ENOUGH = 480 * 270  # pixels; a larger image is not preferred to one of this size
+_MOST_OBLONG = 3  # ratio of the longer side to the shorter one; beyond it an image is a banner
 
 
 def best_image(images: Sequence[ImageRef], placeholders: Collection[bytes]) -> str | None:
-    """The URL of the image that shows most: no placeholder, no banner, large enough, first in the document.
+    """Return the URL of the best image, or None if there is none except placeholders.
 
-    `placeholders` are hashes of URLs (`image_hash`). None: there is none, or only placeholders.
+    Images that are not banners come first, then larger ones (up to `_ENOUGH` pixels), then the first in the document.
+    `placeholders`: hashes of URLs (`image_hash`).
     """
     candidates = [image for image in images if image_hash(image.url) not in placeholders]
-    return max(candidates, key=_worth).url if candidates else None  # of equals the first
+    return max(candidates, key=_worth).url if candidates else None  # `max` returns the first of equals
 
 
 def is_placeholder(url: str, titles: int) -> bool:
-    """Whether an image that stands under so many different titles shows nothing of any of them."""
+    """Return whether an image that is used under `titles` different titles is a logo or a placeholder."""
     if titles < SEVERAL_TITLES:
         return False
     return titles >= MANY_TITLES or _MIN_TITLES.search(url.partition("?")[0]) is not None
@@ -46,12 +48,12 @@ def _worth(image: ImageRef) -> tuple[bool, int]:
 
 
 def image_hash(url: str) -> bytes:
-    """The identity of an image: its URL as written, for servers tell sizes apart by anything in it."""
+    """Return the identity of an image: a hash of its URL as written, because any part of the URL can select a size."""
     return hash_of(url)
 
 
 def absolute(url: str, page: str | None) -> str | None:
-    """An image's URL read against the page it stands on (RFC 3986, 5.2); None: it is relative and there is no page."""
+    """Return an image's URL resolved against its page (RFC 3986, 5.2), or None if it is relative and has no page."""
     if not url.startswith("/"):
         return url
     return urljoin(page, url) if page else None

@@ -1,4 +1,4 @@
-"""The language of an article: as stated, else as its words show, where that is sure."""
+"""The language of an article: from its locale, else detected from its text if the detection is certain."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 _PRIMARY = re.compile(r"[a-z]{2,3}")
 _NOISE = re.compile(r"https?://\S+|www\.\S+|[@#]\S+|(?<![\w.])[\w.]++@[\w.]+|[\d_]+")
-_ADDRESS_SIGNS = ("@", "#", "://", "www.")  # without one of them the noise is digits, which make no words
+_ADDRESS_SIGNS = ("@", "#", "://", "www.")  # without these, `_NOISE` matches only digits: no words
 _WORD = re.compile(r"[^\W\d_]+")
-_MOST = 400  # characters that are looked at: more changes no verdict
-_LEAST = 40  # letters; names and short titles look like any language
-_LEAST_DENSE = 12  # letters of scripts that write a word or a syllable with each
-_SURE = 0.99
-_LEAST_COMMON = 2  # different common words
-_PLAIN = 4  # different common words, and a seventh of all: English without a doubt
+_MOST = 400  # characters that are read; more change no result
+_LEAST = 40  # letters that are needed; names and short titles are ambiguous
+_LEAST_DENSE = 12  # letters that are needed of scripts in which a letter is a word or a syllable
+_SURE = 0.99  # probability that the classifier must reach
+_LEAST_COMMON = 2  # different common words that a text in Latin letters must contain
+_PLAIN = 4  # different common words that, with a seventh of all words, prove English
 
 _COMMON = {
     name: frozenset(words.split())
@@ -43,21 +43,21 @@ _COMMON = {
         "vi": "và của là có cho không được với các một trong người này để những khi",
     }.items()
 }
-"""Words that no text of a language does without. The classifier alone is sure of names: it takes a list of heroes of a game
-for Italian. So what is written in Latin letters must also have some of these."""
+"""Common words that every longer text of a language contains. The classifier alone is too certain about names: it
+reports Italian for a list of characters of a game. So a text in Latin letters must also contain some of these words."""
 _ANY_COMMON = frozenset().union(*_COMMON.values())
 _OTHER_SCRIPTS = frozenset({"ar", "bg", "el", "fa", "he", "hi", "ja", "ko", "ru", "th", "uk", "zh"})
-"""Languages that their letters give away; of the rest none is stored."""
+"""Languages in other scripts than Latin that can be detected. Other languages in such scripts are never reported."""
 
 
 def language_of(locale: str | None) -> str | None:
-    """The primary subtag of a stated locale (BCP 47: `en-US` → `en`, also written `en_US`), or None."""
+    """Return the primary subtag of a locale (BCP 47: `en-US` → `en`; `en_US` is accepted too), or None."""
     primary = (locale or "").strip().lower().replace("_", "-").partition("-")[0]
     return primary if _PRIMARY.fullmatch(primary) else None
 
 
 def language_of_text(text: str) -> str | None:
-    """The ISO 639-1 code of the language a text is surely written in, or None."""
+    """Return the ISO 639-1 code of the language of a text, or None if it is not certain."""
     text = text[:_MOST]
     if any(sign in text for sign in _ADDRESS_SIGNS):
         text = _NOISE.sub(" ", text)
@@ -71,7 +71,7 @@ def language_of_text(text: str) -> str | None:
     foreign = 0 if text.isascii() else _foreign_letters(words)
     dense = foreign >= _LEAST_DENSE and foreign * 2 > alphabetic
     if not dense and (alphabetic < _LEAST or not candidates):
-        return None  # whatever the classifier took it for, it would not be believed
+        return None  # no result of the classifier would be accepted
     found, probability = _scorer()(" ".join(_NOISE.sub(" ", text).split()))
     if probability < _SURE:
         return None
@@ -81,7 +81,7 @@ def language_of_text(text: str) -> str | None:
 
 
 def _latin_candidates(words: list[str]) -> list[str]:
-    """The languages in Latin letters of whose common words the text has enough."""
+    """Return the languages in Latin letters of which the text contains enough common words."""
     common = _ANY_COMMON.intersection(words)
     if len(common) < _LEAST_COMMON:
         return []
@@ -89,27 +89,28 @@ def _latin_candidates(words: list[str]) -> list[str]:
 
 
 def _foreign_letters(words: list[str]) -> int:
-    """How many letters are of words in another script than the Latin one."""
+    """Return the number of letters in words that are not in Latin script."""
     return sum(len(word) for word in words if word[0] > "\u036f")
 
 
 def _is_plain_english(words: list[str]) -> bool:
-    """Nineteen texts of twenty are English and full of its commonest words: they need no classifier, which costs 300 µs."""
+    """Return whether the text is certainly English. This holds for 19 of 20 texts and saves 300 µs of classifying."""
     common = [word for word in words if word in _COMMON["en"]]
     return len(common) * 7 >= len(words) and len(set(common)) >= _PLAIN
 
 
 def load() -> None:
-    """Load the classifier now: before a worker forks, so that its processes share it."""
+    """Load the classifier. A worker calls this before it forks, so that its processes share the memory."""
     _scorer()
 
 
 @functools.cache
 def _scorer() -> Callable[[str], tuple[str, float]]:
-    """The classifier of py3langid, loaded on first use: 12 MB beside numpy's 16, 0.3 s.
+    """Return the classifier: a function from a text to (language, probability).
 
-    Its model is used directly (naive Bayes over byte n-grams found by one automaton, Lui and Baldwin 2012,
-    https://aclanthology.org/P12-3005), because `classify` multiplies the whole table for each text, in threads.
+    It uses the model of py3langid, which is loaded at the first call (0.3 s, 12 MB, and 16 MB for numpy). The model is
+    naive Bayes over byte n-grams that one automaton finds (Lui and Baldwin 2012, https://aclanthology.org/P12-3005). It
+    is used directly, because `classify` multiplies the whole table for each text and starts threads.
     """
     import numpy as np
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
@@ -131,10 +132,10 @@ def _scorer() -> Callable[[str], tuple[str, float]]:
             return "", 0.0
         counts = np.fromiter(features.values(), dtype=table.dtype, count=len(features))
         rows = table[np.fromiter(features, dtype=np.intp, count=len(features))]
-        # Not `@`: BLAS would start threads, which cost milliseconds where cores are shared.
+        # Not `@`, because BLAS would start threads. They cost milliseconds on shared cores.
         scores = (rows * counts[:, None]).sum(axis=0) + prior
         best = int(scores.argmax())
-        # The softmax of all classes at the best one; far ones vanish.
+        # The softmax probability of the best class. The bound keeps `exp` from underflowing for distant classes.
         return names[best], 1.0 / float(np.exp(np.maximum(scores - scores[best], -700.0)).sum())
 
     return score

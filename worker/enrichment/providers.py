@@ -1,4 +1,4 @@
-"""Who published an article."""
+"""The provider of an article (its publisher): its domain and its names."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from worker.enrichment.hosts import registrable_domain
 from worker.enrichment.titles import clean_or_none
 
 MOST_NAMES = 100
-"""Other names that are kept: a hostile crawler could send a new one with every document."""
+"""Maximum number of other names of a provider. A hostile crawler could send a new one with every document."""
 
-_NEARLY_ALL = 0.8
-_SHORTEST_SHARED = 3  # characters of a name whose longer forms count for it
+_NEARLY_ALL = 0.8  # share of mentions that a name unlike the domain needs
+_SHORTEST_SHARED = 3  # characters that a name needs so that longer names beginning with it count for it
 _REPUBLISHED = re.compile(r"\S\s+(?:on|via)\s+\S", re.IGNORECASE)
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
 @dataclass(slots=True)
 class ProviderRef:
-    """A provider by its registrable domain, with the name this document gives it."""
+    """A provider: its registrable domain and its name in one document."""
 
     domain: str
     name: str | None
 
 
 def provider_of(stated: Provider | None, url: str | None) -> ProviderRef | None:
-    """The stated provider's domain where it is one, else that of the article's URL; None with neither."""
+    """Return the provider by its stated domain if valid, else by the domain of the article's `url`, else None."""
     domain = registrable_domain(stated.domain) if stated and stated.domain else None
     if domain is None and url:
         domain = registrable_domain(url)
@@ -38,13 +38,15 @@ def provider_of(stated: Provider | None, url: str | None) -> ProviderRef | None:
 
 
 def choose_name(domain: str, mentions: Mapping[str, int]) -> str | None:
-    """The name of a provider among those that articles say, name → how many.
+    """Choose the name of a provider. `mentions`: name → number of articles that use it. Returns None if no name fits.
 
-    A name is better than the bare domain (`MSN` than `msn.com`), one that spells it (`MSN` for msn.com) than others, one
-    that is no republication than one that is (`The Sun on MSN`), then the one said most often, then the shorter, then the
-    first in the alphabet: no order of arrival is in it. A name that has nothing of the domain, not even as its initials,
-    must be said by nearly all, longer forms of it counted (`ABC News` for `ABC`): elsewhere the domain is a platform and
-    those are its authors (youtube.com), and there is no name.
+    The order of preference is: a name before the bare domain (`MSN` before `msn.com`), a name that spells the domain
+    (`MSN` for msn.com), a name that is no republication (`The Sun on MSN` is one), the most frequent name, the
+    shortest, the first in alphabetic order. The order of arrival has no effect.
+
+    A name that shares nothing with the domain, not even initials, needs `_NEARLY_ALL` of the mentions. Longer names
+    that begin with it count for it (`ABC News` for `ABC`). Otherwise the domain is a platform such as youtube.com and
+    the names are its authors, so it gets no name.
     """
     label, whole = _plain(domain.partition(".")[0]), _plain(domain)
     enough = sum(mentions.values()) * _NEARLY_ALL
@@ -70,7 +72,10 @@ def _shares_words(name: str, plain: str, label: str) -> bool:
 
 
 def other_names(name: str | None, mentions: Mapping[str, int], stated: list[str]) -> list[str]:
-    """The other names: those a reference document states, in its order, then those said, most said first."""
+    """Return at most `MOST_NAMES` names other than `name`.
+
+    First come the names in `stated` (by a reference document) in their order, then `mentions`, most frequent first.
+    """
     ordered = [*stated, *sorted(mentions, key=lambda one: (-mentions[one], one))]
     return [one for one in dict.fromkeys(ordered) if one != name][:MOST_NAMES]
 

@@ -1,4 +1,4 @@
-"""The edited reference document: what completes a provider or a topic, and its form as JSON that is kept beside it."""
+"""The enriched reference document, which adds data to a provider or a topic, and its JSON in the store."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ORGANIZATION, TOPIC = "organization", "topic"
 
 @dataclass(slots=True)
 class ReferenceCopy:
-    """A reference document after editing. `subject`: the registrable domain of a provider, or the slug of a topic.
+    """A reference document after enrichment. `subject`: the registrable domain of a provider, or the slug of a topic.
 
-    Images keep their URLs as written: relative ones belong to the site of whoever sends them, which is not known here.
+    Images keep their URLs as written. A relative URL refers to the sender's site, which is not known here.
     """
 
     taxonomy: str
@@ -36,11 +36,11 @@ class ReferenceCopy:
     url_hash: bytes = b""
     content_hash: bytes = b""
     form: str = field(default="", compare=False, repr=False)
-    """The copy as JSON (`reference_to_form`) as it was when it was edited or read back."""
+    """The result of `reference_to_form`, made once at enrichment or read from the store."""
 
 
 def edit_reference(reference: Organization | Topic) -> ReferenceCopy | None:
-    """The copy of a valid reference document; None: an organisation whose domain is none."""
+    """Return the enriched form of a valid reference document. None for an organisation without a registrable domain."""
     extra = dict(reference.model_extra or {})
     if reference.id:
         extra["_id"] = reference.id
@@ -74,13 +74,13 @@ def edit_reference(reference: Organization | Topic) -> ReferenceCopy | None:
 
 
 def reference_to_form(copy: ReferenceCopy) -> str:
-    """The copy as compact JSON, without its hashes."""
+    """Return the reference document as compact JSON, without its hashes."""
     form = {name: value for name in _NAMES if (value := getattr(copy, name))}
     return json.dumps(form, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def reference_from_form(text: str) -> ReferenceCopy:
-    """The inverse of `reference_to_form`."""
+    """Return the reference document that `reference_to_form` wrote as `text`."""
     copy = ReferenceCopy(**json.loads(text))
     copy.url_hash = reference_hash(copy.taxonomy, copy.subject)
     copy.content_hash = hash_of_document_json(text)
@@ -89,7 +89,7 @@ def reference_from_form(text: str) -> ReferenceCopy:
 
 
 def changed_reference_fields(old: ReferenceCopy, new: ReferenceCopy) -> list[str]:
-    """The names of the fields that differ."""
+    """Return the names of the fields that differ."""
     return [name for name in _NAMES if getattr(old, name) != getattr(new, name)]
 
 

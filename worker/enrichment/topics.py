@@ -1,4 +1,4 @@
-"""Topics as stated, one spelling each, and those that an article's words tell."""
+"""Topics of an article: those that the document states, and those found in its title and excerpt."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import NamedTuple
 from worker.enrichment.titles import clean
 
 _WORD = re.compile(r"\w+(?:[+#]+)?")
-_SHORTEST = 2  # characters of a keyword: a single letter is in every text
+_SHORTEST = 2  # characters that a keyword needs; a single letter would match too often
 _ITEM_END = re.compile(r"((?<![.!?…])[.!?…]++(?:\s|$))|[,;:()|]|\s(and|or|&)\s")
 _SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++(?:\s|$)")
-_LONGEST_ITEM = 4  # words
-_FEWEST_ITEMS = 4
+_LONGEST_ITEM = 4  # words of an item of a list in a text
+_FEWEST_ITEMS = 4  # items that make a list
 
 
 def topic_slug(name: str) -> str:
-    """What the spellings of one topic have in common: case and white space aside."""
+    """Return the slug of a topic, which is the same for spellings that differ in case or white space only."""
     return clean(name).casefold()
 
 
 def stated_topics(topics: Iterable[str]) -> list[str]:
-    """Cleaned, without repeats (case aside); the first spelling is kept."""
+    """Return the topics cleaned and without repeats. Case is ignored, and the first spelling is kept."""
     chosen: dict[str, str] = {}
     for topic in topics:
         name = clean(topic)
@@ -32,18 +32,20 @@ def stated_topics(topics: Iterable[str]) -> list[str]:
 
 
 class TopicFinder:
-    """Finds topics by the keywords of their reference documents: whole words only, case and punctuation aside.
+    """Finds topics in a text by the keywords of their reference documents.
 
-    A keyword is found with an s at its end too (`robot`, `robots`), and `self driving` in `self-driving`. Words are looked
-    up by the first of each keyword, so that a text costs the same however many topics there are.
+    Only whole words match. Case and punctuation are ignored, so `self driving` matches `self-driving`. A keyword also
+    matches with an s at its end (`robot`, `robots`). Keywords are indexed by their first word, so that the time for a
+    text does not depend on the number of topics.
 
-    What a text mentions in passing is not its topic. So an item of a list of four or more does not count. And of what the
-    excerpt says once and the title never, a keyword of a single word counts in the first sentence only; one that is a
-    part of the topic's name (`Harwich` of `Harwich Sailing`) counts only beside the rest of the name.
+    A topic must not be found where a text only mentions it in passing. So an item of a list of four or more items does
+    not count. Two more rules apply to a keyword that the excerpt contains once and the title does not contain. A
+    keyword of one word counts only in the first sentence. A keyword that is a part of the topic's name (`Harwich` of
+    `Harwich Sailing`) counts only if the text also contains the rest of the name.
     """
 
     def __init__(self, keywords: Mapping[str, Iterable[str]]) -> None:
-        """`keywords`: slug → words."""
+        """`keywords`: slug of a topic → its keywords, each of one or more words."""
         self._by_first: dict[str, list[_Keyword]] = {}
         for slug, phrases in keywords.items():
             name = frozenset(_words(slug))
@@ -56,7 +58,7 @@ class TopicFinder:
                         self._by_first.setdefault(first, []).append(_Keyword(tuple(words[1:]), slug, beside))
 
     def find(self, title: str | None, excerpt: str | None) -> list[str]:
-        """The slugs of the topics that title and excerpt speak of, in alphabetic order."""
+        """Return the slugs of the topics in title and excerpt, in alphabetic order."""
         if not self._by_first:
             return []
         titled = (title or "").casefold()
@@ -73,7 +75,7 @@ class TopicFinder:
         return sorted(found)
 
     def _mentions(self, text: str) -> Iterator[tuple[_Keyword, int]]:
-        """The keywords in a text that are no item of a list, each with the place of its first character."""
+        """Yield the keywords in a text that are not in a list, each with the index of its first character."""
         words = _WORD.findall(text)
         starts: list[int] = []
         lists: list[tuple[int, int]] = []
@@ -87,7 +89,7 @@ class TopicFinder:
 
 
 class _Keyword(NamedTuple):
-    """`beside`: the words of the topic's name that a keyword which is a part of it lacks."""
+    """A keyword. `rest`: its words after the first. `beside`: the other words of the topic's name if it contains it."""
 
     rest: tuple[str, ...]
     slug: str
@@ -95,7 +97,7 @@ class _Keyword(NamedTuple):
 
 
 def _names_topic(keyword: _Keyword, start: int, title: str, excerpt: str) -> bool:
-    """Whether a keyword that an excerpt has once, and the title not at all, is what the text is about."""
+    """Return whether a keyword counts that the excerpt contains once, at `start`, and the title does not contain."""
     if keyword.beside:
         return keyword.beside.issubset(_WORD.findall(title) + _WORD.findall(excerpt))
     end = _SENTENCE_END.search(excerpt)
@@ -114,11 +116,12 @@ def _follows(words: list[str], start: int, rest: tuple[str, ...]) -> bool:
 
 
 def _lists(text: str) -> list[tuple[int, int]]:
-    """Where lists stand in a text, from character to character: four or more items in a row, none of over four words.
-    What follows an `and` is an item too, though the sentence goes on with it.
+    """Return the (start, end) of each list in a text: four or more items in a row, each of at most four words.
+
+    The text after `and` counts as an item, even if the sentence continues after it.
     """
     lists: list[tuple[int, int]] = []
-    row: list[int] = []  # the ends of the items of the list under way
+    row: list[int] = []  # the ends of the items of the current list
     first = start = 0
     last = False
     for match in (*_ITEM_END.finditer(text), None):

@@ -1,4 +1,4 @@
 """Logs, redaction of secrets, throttled warnings, the list of metrics, failpoints for tests.
 
-Begin with `logs.py`. Imports only `worker.settings` and `schemas`.
+Begin with `logs.py`. This package imports only `worker.settings` and `schemas`.
 """

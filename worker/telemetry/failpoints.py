@@ -1,11 +1,12 @@
-"""Named points between the steps of the protocol, at which a test can make a process die, fail, hang or wait.
+"""Failpoints: named places in the code at which a test can kill, stop, fail or delay a process.
 
-Off unless `COPYDESK_FAILPOINTS` is set, and then for tests only; off, a point costs one `if`. Two forms:
+They are active only if `COPYDESK_FAILPOINTS` is set, which is meant for tests. Otherwise a failpoint costs one `if`.
+The variable has two forms:
 
-- `ingest.claimed=kill, store.turn=sleep:2@3`: at these points, in every process; `@3`: the third time in that process.
-- The path of a folder: a point strikes when the folder holds a file of its name, whose text is the action. The one
-  process that manages to rename the file to `NAME.struck` does it, so it happens once, whichever process comes first,
-  and the test can see that it did.
+- `ingest.claimed=kill, store.turn=sleep:2@3`: the action at each point, in every process. `@3` means only the third
+  time that a process reaches the point; without it, only the first time.
+- The path of a folder: a point acts if the folder contains a file with its name. The text of the file is the action. A
+  process renames the file to `NAME.struck` before it acts, so only one process acts, once, and the test can see it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ POINTS: dict[str, str] = {
     "replay.sent": "the replay is on the internal lane",
     "retract.sent": "an operator's retraction is on the stream",
 }
-"""Every point with the state in which it finds the protocol, in the order of the protocol."""
+"""Each failpoint with the state in which a document is there, in the order of processing."""
 
 ACTIONS: dict[str, str] = {
     "kill": "SIGKILL to this process",
@@ -67,15 +68,15 @@ log = get_logger("failpoints")
 
 
 def failpoint(name: str) -> None:
-    """The point `name` of the protocol is reached."""
+    """Do the configured action of the failpoint `name`, if there is one."""
     if ARMED:
         _reached(name)
 
 
 def parse(written: str) -> dict[str, tuple[str, int]]:
-    """`name=action@N, …` → name → (action, N).
+    """Parse `name=action@N, …` into a mapping of name → (action, N).
 
-    Raises ValueError with a sentence when a point or an action is unknown.
+    Raises ValueError with a sentence for the user if a point or an action is unknown.
     """
     plan = {}
     for part in filter(None, (part.strip() for part in written.split(","))):
@@ -90,7 +91,7 @@ def parse(written: str) -> dict[str, tuple[str, int]]:
 
 
 def announce() -> None:
-    """Say it loudly: a process with failpoints must not serve real documents."""
+    """Log an error if failpoints are active, because such a process must not handle real documents."""
     if ARMED:
         log.error("COPYDESK_FAILPOINTS is set: this process will die or hang on purpose",
                   next="unset it; it is for tests only")  # fmt: skip
@@ -109,7 +110,7 @@ def _reached(name: str) -> None:
             action = armed.read_text("utf-8")
             armed.rename(_FOLDER / f"{name}.struck")
         except FileNotFoundError:
-            return  # not armed, or another process was faster
+            return  # no action for this point, or another process renamed the file first
     else:
         action, nth = _PLAN.get(name, ("", 0))
         with _lock:

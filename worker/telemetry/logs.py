@@ -1,6 +1,7 @@
-"""Logs: structlog, one schema for our lines and Celery's. Console form on a terminal, JSON lines otherwise.
+"""Logging with structlog: one format for this project's lines and those of libraries such as Celery.
 
-A line is a sentence (`event`) and fields. `FIELDS` lists every field with its meaning.
+Lines are written for people on a terminal, and as JSON otherwise. A line has a sentence (`event`) and fields. `FIELDS`
+lists every field with its meaning.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ AREAS: dict[str, str] = {
     "console": "the web page for operators",
     "failpoints": "crashes on purpose, in tests",
 }
-"""The areas whose level can be set by itself: `COPYDESK_LOG_LEVEL=info,ingest=debug`. Any other name is a library's logger."""
+"""The areas that can have their own log level (`COPYDESK_LOG_LEVEL=info,ingest=debug`). Other names are loggers of
+libraries."""
 
 FIELDS: dict[str, str] = {
     "at": "when, UTC, ISO 8601",
@@ -84,7 +86,7 @@ FIELDS: dict[str, str] = {
 def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     event.pop("secured", None)
     for name, value in event.items():
-        # What structlog itself passes along (`_record` …) is never written.
+        # Names with an underscore are structlog's own (`_record` …). They are never written.
         if not name.startswith("_"):
             event[name] = mask_value(value)
     return event
@@ -102,11 +104,12 @@ def _shared() -> list[Any]:
 
 
 def configure(*, form: str = "auto", level: str = "info", stream: Any = None) -> None:
-    """Send every log line, ours and the libraries', to `stream` (stderr) in one form. May be called again.
+    """Write all log lines, also those of libraries, to `stream` (default: stderr) in one format. May be called again.
 
-    `level` is the level of all areas, then of single ones: `info,store=debug,celery=info`.
+    `form`: `auto`, `console` or `json`. `level`: the level of all areas, then of single areas or loggers, such as
+    `info,ingest=debug,celery=info`. Raises ValueError if it cannot be parsed.
     """
-    stream = stream or unguarded(sys.stderr)  # colours are escape sequences of our own
+    stream = stream or unguarded(sys.stderr)  # the guard would remove the escape sequences of colours
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(),
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(form, stream)],
@@ -121,7 +124,7 @@ def configure(*, form: str = "auto", level: str = "info", stream: Any = None) ->
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     default, areas = parse_levels(level)
-    # Celery's own chatter is for debugging; what matters of it comes as warnings.
+    # Celery's info lines help only with debugging. Its important lines are warnings.
     logging.getLogger("celery").setLevel(logging.WARNING if default != "debug" else logging.INFO)
     warnings.showwarning = _show_warning
     logging.getLogger("copydesk").setLevel(default.upper())
@@ -145,7 +148,10 @@ _SHOW_MESSAGES = ("kombu", "celery.worker.pidbox", "celery.worker.control")
 
 
 def _without_messages(record: logging.LogRecord) -> bool:
-    """Leave only the sentence of lines whose values and tracebacks show messages: whoever reaches Redis may write those."""
+    """Remove values and tracebacks from the lines of `_SHOW_MESSAGES`, because they quote messages.
+
+    Anybody with access to Redis can write such a message. Always returns True, so that the line is written.
+    """
     if record.name.startswith(_SHOW_MESSAGES):
         record.msg, record.args = str(record.msg).partition("%")[0].rstrip(" :("), ()
         record.exc_info = record.exc_text = None
@@ -153,26 +159,26 @@ def _without_messages(record: logging.LogRecord) -> bool:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    """A warning of Python's as one sentence, without the lines of code around it."""
+    """Log a Python warning as one sentence, without the source line."""
     logging.getLogger("py.warnings").warning(f"{category.__name__}: {' '.join(str(message).split())}")
 
 
 def configure_for(settings: Settings, *, level: str | None = None) -> None:
-    """`configure` as the settings say, and let no line show the servers' passwords."""
+    """Call `configure` with the settings, and mask the servers' passwords in all lines. `level` overrides theirs."""
     urls = (settings.redis_url, settings.database_url)
     remember(url.get_secret_value() for url in urls if url is not None)
     configure(form=settings.log_format, level=level or settings.log_level)
 
 
 def name_unknown_settings() -> None:
-    """Log one warning that names all variables that look like a setting and are none."""
+    """Log one warning with all environment variables that look like a setting but are none."""
     if sentences := unknown_settings(os.environ):
-        # One line: several lines of the same event would be suppressed as repeats.
+        # One line for all, because `MinuteThrottle` suppresses repeated lines of one event.
         get_logger("worker").warning("Unknown settings", error=" ".join(sentences), next="remove or correct them")
 
 
 def line(event: str, *, logger: str, form: str, stream: Any) -> str:
-    """One line in the form of all others, made without a lock: for signal handlers."""
+    """Return a log line as text in the format of all others. It takes no lock, so a signal handler may call it."""
     fields = {"event": mask(event), "level": "info", "logger": logger, "at": datetime.now(UTC).isoformat()}
     return str(_renderer(form, stream)(None, "info", {**fields, "at": fields["at"].replace("+00:00", "Z")}))
 
@@ -188,7 +194,7 @@ def _renderer(form: str, stream: Any) -> Any:
 
 
 def _printable(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Short times; and nothing that a terminal would obey, for documents are hostile."""
+    """Shorten the time and remove what a terminal would interpret, because documents can be hostile. Edits `event`."""
     if "at" in event:
         event["at"] = str(event["at"])[5:19].replace("T", " ")
     for name, value in event.items():
@@ -198,7 +204,7 @@ def _printable(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
 
 
 def get_logger(area: str) -> structlog.stdlib.BoundLogger:
-    """The logger of an area (`worker`, `ingest`, `dispatch`, `store` …)."""
+    """Return the logger of an area (`worker`, `ingest`, `dispatch` …, see `AREAS`)."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(f"copydesk.{area}")
     return logger
 

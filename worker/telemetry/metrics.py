@@ -1,5 +1,6 @@
-"""Every metric of the Prometheus endpoint with its meaning: the one list that the endpoint, the alert rules, the dashboard
-and the documentation are held against.
+"""The list of all metrics of the Prometheus endpoint with their meaning.
+
+Tests compare the endpoint, the alert rules, the dashboard and the documentation with this list.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A family of time series. `exact`: from the queue's own bookkeeping, not from the approximate tally."""
+    """A metric. `exact` is False if the value comes from the approximate counters by minute."""
 
     name: str
     kind: Literal["gauge", "counter", "histogram"]
@@ -46,7 +47,7 @@ METRICS = (
 
 
 def documentation() -> str:
-    """The list as a Markdown table."""
+    """Return the list as a Markdown table."""
     rows = [
         f"| `{metric.name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} | {metric.description} |"
         for metric in METRICS

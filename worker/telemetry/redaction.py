@@ -1,4 +1,4 @@
-"""What a log line must not hold, and how it is taken out: URL credentials, passwords of the servers, `secured` values."""
+"""Redact secrets from log lines and pages: credentials in URLs, passwords of the servers, values of `secured`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 MASK = "…"
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s'\"<>]*@")
-# `password=…` in a URL's query or in a connection string; the value may stand in quotes.
+# `password=…` in a URL's query or in a connection string. The value may be in quotes.
 _PASSWORD = re.compile(r"""((?:password|passwd|pwd)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&,;}\)]+)""", re.IGNORECASE)
 _SECURED = re.compile(r"""(secured\\?["']?\s*[:=]\s*(?:[|>][+-]?\s*)?\\?["']?)[^\s"',}\\]{4,}""")
-# The value itself, wherever it stands: base64 of a ciphertext, and of 16 bytes. It begins where its letters begin, and gives none
-# of them back: tried at each of 100,000 equal letters it took 51 s.
+# The value of `secured` anywhere in a text: base64 of a ciphertext, `;`, base64 of 16 bytes. A match begins only where
+# a run of base64 letters begins (look-behind) and does not backtrack (`{16,}+`). Trying each of 100,000 equal letters
+# took 51 s.
 _SECURED_VALUE = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{16,}+={0,2};[A-Za-z0-9+/]{22}(?:==)?(?![A-Za-z0-9+/=])")
 
 _known: tuple[str, ...] = ()
 
 
 def remember(urls: Iterable[str]) -> None:
-    """Take the passwords in `urls` (of the servers) out of every line from now on, wherever a library puts them."""
+    """Mask the passwords in `urls` (of the servers) in all later texts, also where a library writes them.
+
+    The passwords of an earlier call are no longer masked.
+    """
     global _known
     found: set[str] = set()
     for url in urls:
         for password in _passwords(url):
             found |= {password, unquote(password), quote(password, safe=""), quote_plus(password), repr(password)[1:-1]}
-    # A password of one or two characters would mask half of every line; it is none that can be kept secret.
+    # A password of one or two characters is ignored: it would mask parts of every line, and is no secret anyway.
     _known = tuple(sorted((word for word in found if len(word) > 2), key=len, reverse=True))
 
 
@@ -41,7 +45,7 @@ def _passwords(url: str) -> list[str]:
 
 
 def mask(text: str) -> str:
-    """`text` without URL credentials, passwords and `secured` values."""
+    """Return `text` with URL credentials, passwords and values of `secured` masked."""
     text = _CREDENTIALS.sub(f"{MASK}@", text)
     for word in _known:
         text = text.replace(word, MASK)
@@ -49,7 +53,7 @@ def mask(text: str) -> str:
 
 
 def mask_shown(text: str) -> str:
-    """As `mask`, for a page that shows documents: a sentence about a password is no password, and stays as it is."""
+    """Like `mask`, for pages that show documents. It keeps texts such as `password: …`, which are content there."""
     text = _CREDENTIALS.sub(f"{MASK}@", text)
     for word in _known:
         text = text.replace(word, MASK)
@@ -57,7 +61,7 @@ def mask_shown(text: str) -> str:
 
 
 def secret_spans(text: str) -> list[tuple[int, int]]:
-    """Where `mask` would take something out of `text`: (beginning, end) of each value, which may overlap."""
+    """Return the (start, end) of each value that `mask` would mask in `text`. The spans may overlap."""
     spans = [(found.start(), found.end() - 1) for found in _CREDENTIALS.finditer(text)]
     for word in _known:
         spans += [(found.start(), found.end()) for found in re.finditer(re.escape(word), text)]
@@ -67,7 +71,7 @@ def secret_spans(text: str) -> list[tuple[int, int]]:
 
 
 def mask_value(value: Any) -> Any:
-    """A field's value with every text in it masked."""
+    """Return the value of a log field with all texts in it masked. Keys called `secured` are dropped."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""Text of others on a terminal: whatever it holds, no control or format character gets there.
+"""Make untrusted text safe for a terminal: no control or format character is written.
 
-Documents, sources, reasons and arguments are chosen by others. `guard_output` holds for every line that a command writes, also
-for those of libraries.
+Documents, sources, reasons and arguments come from outside. `guard_output` covers every line that a command writes,
+also the lines of libraries.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _REPLACEMENT = "\ufffd"
 
 
 def plain(text: str) -> str:
-    """`text` in one line, without what a terminal obeys or hides: control and format characters (escape, bidi), surrogates."""
+    """Return `text` as one line without control and format characters (escape, bidi) and surrogates."""
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def printable(text: str) -> str:
-    """As `plain`, but lines stay lines and a tab stays a tab."""
+    """Like `plain`, but line feeds and tabs are kept."""
     return replace_unprintable(text, lambda character: "\t" if character == "\t" else _shown(character))
 
 
 def replace_unprintable(text: str, replace: Callable[[str], str]) -> str:
-    """`text` with each character replaced that is neither printable nor the end of a line."""
+    """Return `text` with `replace` applied to each character that is neither printable nor a line feed."""
 
     def replaced(found: re.Match[str]) -> str:
         run = found[0]
@@ -38,17 +38,17 @@ def replace_unprintable(text: str, replace: Callable[[str], str]) -> str:
 def _shown(character: str) -> str:
     if character.isprintable():
         return character
-    # A no-break or an ideographic space is a space; NEL and the separators of lines and paragraphs are none.
+    # A no-break space or an ideographic space becomes a space; NEL and line or paragraph separators do not.
     return " " if character.isspace() and character > "\x9f" and character not in "\u2028\u2029" else _REPLACEMENT
 
 
 class GuardedStream:
-    """A text stream that writes `printable` text only. It has no `buffer`, so nobody writes past it."""
+    """A text stream that applies `printable` to all text. It has no `buffer`, so no code can bypass it."""
 
     def __init__(self, stream: Any) -> None:
         self.unguarded = stream
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:  # what the encoding of the terminal does not have is written as \xNN
+        if reconfigure is not None:  # characters that the terminal's encoding lacks are written as \xNN
             reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
@@ -66,7 +66,7 @@ class GuardedStream:
 
 
 def guard_output() -> None:
-    """From now on this process writes only `printable` text to standard output and standard error."""
+    """Replace standard output and standard error of this process by `GuardedStream`."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, GuardedStream):
@@ -74,5 +74,5 @@ def guard_output() -> None:
 
 
 def unguarded(stream: Any) -> Any:
-    """The stream below the guard, for code that makes each text printable and writes escape sequences of its own."""
+    """Return the stream behind a `GuardedStream`, for code that cleans texts itself and writes escape sequences."""
     return stream.unguarded if isinstance(stream, GuardedStream) else stream

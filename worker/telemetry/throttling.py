@@ -1,6 +1,6 @@
-"""Loud once and not a thousand times: the same warning is written once a minute, with a count of what was left out.
+"""Throttle repeated warnings: equal lines are written once a minute, with the number of suppressed lines.
 
-It sits in the handler, so it holds for Celery's and redis-py's lines as for ours.
+The log handler does this, so it also applies to the lines of Celery and redis-py.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 _WINDOW_SECONDS = 60.0
-# What makes two lines of one event different things to an operator. Ids and errors' texts do not.
+# Fields that make two lines of one event different. Ids and texts of errors do not.
 _IDENTIFYING = ("lane", "source")
-# Sources are chosen by crawlers: beyond so many different ones in a minute only the event counts.
+# Crawlers choose the sources. After this many different lines of an event in a minute, these fields are ignored.
 _MOST_OF_AN_EVENT = 20
 
 
@@ -29,7 +29,10 @@ class _Seen:
 
 
 class MinuteThrottle(logging.StreamHandler[Any]):
-    """Writes warnings and errors of one kind once a minute; when the minute is over, the last with `left_out`."""
+    """A handler that writes equal warnings and errors once a minute.
+
+    After the minute it writes the last suppressed line, with the number of the others in `left_out`. `clock`: seconds.
+    """
 
     def __init__(self, stream: Any = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)
@@ -38,7 +41,7 @@ class MinuteThrottle(logging.StreamHandler[Any]):
         _handlers.add(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, or count it. Called under the handler's lock."""
+        """Write the record or count it as suppressed. `logging` calls this under the handler's lock."""
         now = self._clock()
         self._log_suppressed(now)
         if record.levelno < logging.WARNING:
@@ -63,7 +66,7 @@ class MinuteThrottle(logging.StreamHandler[Any]):
                 super().emit(_with_count(seen.last, seen.left_out - 1))
 
     def close(self) -> None:
-        """Nothing that was left out stays untold."""
+        """Write the suppressed lines with their counts, then close the handler. Takes the handler's lock."""
         self.acquire()
         try:
             self._log_suppressed(float("inf"))
@@ -73,12 +76,12 @@ class MinuteThrottle(logging.StreamHandler[Any]):
         super().close()
 
     def forget(self) -> None:
-        """In a forked child: what the parent left out is the parent's to tell."""
+        """Drop the suppressed lines. Called in a forked child, because the parent writes them."""
         self._seen.clear()
 
 
 def _kind(record: logging.LogRecord) -> tuple[Any, ...]:
-    """A foreign line is known by its template, one of ours by its event and what it is about."""
+    """Return the key of equal lines: event, lane and source of this project's lines, the template of other lines."""
     if not isinstance(record.msg, dict):
         return record.name, str(record.msg)[:200]
     event = record.msg

@@ -1,4 +1,4 @@
-"""The bounded YAML parser: libyaml's events to nodes that know their line and column. No I/O.
+"""A YAML parser with limits. It turns libyaml's events into nodes that know their line and column. No I/O.
 
 Begin with `builder.py`.
 """

@@ -1,7 +1,7 @@
-"""Builds the mapping of a YAML block from the events of libyaml.
+"""Build the mapping of a YAML block from the events of libyaml.
 
-Nothing is evaluated: a value stays the text that stands there, or None where nothing does. Everything that can grow
-beyond the text (nesting, aliases, merges) is counted as it comes, so the parser stops before it can hurt.
+No scalar is converted: a value is its text, or None if it is empty or null. Everything that can expand beyond the text
+(nesting, aliases, merges) is counted during parsing, so the parser stops before it uses too much time or memory.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs do not know it
+from yaml.cyaml import CParser  # type: ignore[attr-defined]  # missing in the stubs
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -32,28 +32,28 @@ from worker.documents.yaml.surrogates import join_surrogates
 
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
 _FORCES_TEXT = frozenset({"!", "tag:yaml.org,2002:str"})
-_REPAIR_CHARACTERS = 4_194_304  # of text parsed again to mend surrogates: four documents of the largest size
+_REPAIR_CHARACTERS = 4_194_304  # characters parsed again to repair surrogates: four documents of the largest size
 
 
 @dataclass(slots=True)
 class Parsed:
-    """What the block says, as far as it could be read, and what was wrong with it."""
+    """The result of parsing a block: its mapping and its problems. `tree` is None if an error prevents using it."""
 
     tree: MappingNode | None
     problems: list[Problem]
     places: Places
     secured_place: tuple[int, int] | None = None
-    """The line and column at which the value of the top-level `secured` begins."""
+    """The line and column (from 1) at which the value of the top-level `secured` begins."""
     has_blanks: bool = True
-    """Whether anything in it may be empty."""
+    """Whether a value may be empty. False is certain, True is not."""
     nodes: int = 0
-    """Scalars, lists and mappings, as `Limits.max_nodes` counts them."""
+    """The number of scalars, lists and mappings, as `Limits.max_nodes` counts them."""
     has_anchors: bool = True
-    """Whether a part of it may stand for another."""
+    """Whether the block has anchors, so that an alias may repeat a value."""
 
 
 def parse(text: str, first_line: int, limits: Limits = DEFAULT) -> Parsed:
-    """Parse a YAML block that begins on line `first_line` of its document."""
+    """Parse a YAML block that begins on line `first_line` of its document. Errors of YAML become problems."""
     budget = _REPAIR_CHARACTERS
     while True:
         limits_state = ParserLimits(text, first_line, limits)
@@ -83,7 +83,10 @@ def parse(text: str, first_line: int, limits: Limits = DEFAULT) -> Parsed:
 
 
 def _build(text: str, limits_state: ParserLimits) -> tuple[Any, Mark | None]:
-    """Turn events into values. One loop and no calls where none are needed: it runs for every value there is."""
+    """Return the outermost value and its mark. Raises Stop at a limit, and YAMLError if the text is not YAML.
+
+    This is one loop with few calls, because it runs for every value of every document.
+    """
     get_event = CParser(text).get_event
     stack, anchors, merges = limits_state.stack, limits_state.anchors, limits_state.merges
     max_depth, max_nodes, max_scalar = (
@@ -92,10 +95,10 @@ def _build(text: str, limits_state: ParserLimits) -> tuple[Any, Mark | None]:
         limits_state.limits.max_scalar,
     )
     max_key = limits_state.limits.max_key_length
-    strict = limits_state.suspect or len(text) > max_scalar  # else every value is clean, and short enough
-    names: set[str] = set()  # that were found good: the entries of a list repeat them
+    strict = limits_state.suspect or len(text) > max_scalar  # if False, every value is clean and short enough
+    names: set[str] = set()  # names already checked; the entries of a list repeat them
     node: Any = None  # the innermost open mapping or list
-    marks: Any = None  # its own
+    marks: Any = None  # the marks of `node`
     key: Any = LISTED
     key_mark: Any = None
     nodes = documents = 0
@@ -115,7 +118,7 @@ def _build(text: str, limits_state: ParserLimits) -> tuple[Any, Mark | None]:
                 if value in names and value not in node:
                     key = value
                 elif value not in node and len(value) <= max_key and value.isidentifier() and value.isascii():
-                    names.add(value)  # nearly every name there is
+                    names.add(value)  # nearly all names take this path
                     key = value
                 else:
                     plain = not event.style and event.tag not in _FORCES_TEXT
@@ -141,7 +144,7 @@ def _build(text: str, limits_state: ParserLimits) -> tuple[Any, Mark | None]:
                 raise Stop(limits_state.make("yaml_key", mark, "A field's name cannot be a list or a mapping."))
             if len(stack) >= max_depth:
                 raise Stop(limits_state.make("too_deep", mark, expected=f"at most {max_depth} levels"))
-            if event.anchor is not None:  # an alias inside must not find an older value of that name
+            if event.anchor is not None:  # an alias inside the node must not find an older anchor of that name
                 anchors.pop(event.anchor, None)
                 limits_state.weights.pop(event.anchor, None)
             held_by, held_mark = key, mark if key is LISTED else key_mark
@@ -184,7 +187,7 @@ def _build(text: str, limits_state: ParserLimits) -> tuple[Any, Mark | None]:
             continue
         if nodes > max_nodes:
             raise Stop(limits_state.make("too_many_nodes", mark, expected=f"at most {max_nodes:,}"))
-        # A value is whole: hang it where it belongs.
+        # The value is complete: attach it to its parent.
         if not value:
             limits_state.has_blanks = True
         if type(key) is str:
@@ -203,11 +206,11 @@ def _build(text: str, limits_state: ParserLimits) -> tuple[Any, Mark | None]:
 
 
 def _root(root: object, mark: Mark | None, limits_state: ParserLimits) -> MappingNode | None:
-    """Take the outermost value, which has to be a mapping with something in it."""
+    """Return the outermost value if it is a mapping with at least one field. Else add a problem and return None."""
     if isinstance(root, MappingNode) and root:
         return root
     if any(found.severity is Severity.ERROR for found in limits_state.problems):
-        return None  # it had something in it, which is lost for the reasons told
+        return None  # its fields were dropped, and the problems already say why
     if mark is None or root is None or root == {}:
         line, column = limits_state.places.first_line - 1, 1
         limits_state.problems.append(problem("empty_front_matter", line=line, column=column))

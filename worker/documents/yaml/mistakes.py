@@ -1,4 +1,4 @@
-"""Turns a YAML parser's complaint into the mistake that a person made."""
+"""Translate an error of the YAML parser into the mistake that the author made."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LONG_NAME = re.compile(r"""[ \t]*(?:- +)*(?:"[^"]{1023,}"|'[^']{1023,}'|[^\s#'"
 _FORBIDDEN_START = (
     "cannot start any token", "expected alphabetic or numeric", "comment or line break", "node content", "entries are not allowed",
 )  # fmt: skip
-"""Words in the parser's complaint about a character that a value cannot begin with."""
+"""Parts of the parser's messages about a character that a value cannot begin with."""
 _OTHER_BREAKS = "\x85\u2028\u2029"
 _FIELD_OPENS_QUOTE = re.compile(r"""[ \t]*(?:- +)*[\w-]+:[ \t]*["']""")
 
 
 def diagnose(error: YAMLError, text: str, places: Places) -> Problem:
-    """Name the mistake behind `error`, at the place where a person would mend it."""
+    """Return the mistake behind `error` as a problem, at the place where the author would correct it."""
     if isinstance(error, ReaderError):
         found = _CONTROL.search(text)
         line, column = places.of_index(found.start() if found else 0)
@@ -39,11 +39,11 @@ def diagnose(error: YAMLError, text: str, places: Places) -> Problem:
 
 
 Mistake = tuple[str, str, int]
-"""The code, the sentence and the place in the text."""
+"""The problem code, the message and the index in the text."""
 
 
 def _mistake(what: str, doing: str, text: str, index: int, start: int | None) -> Mistake:
-    """Name the mistake; `start` is where the parser's construct began."""
+    """Return the mistake. `what` is the parser's error, `doing` its context, and `start` where that context began."""
     line_start = text.rfind("\n", 0, index) + 1
     before = text[line_start:index]
     if "tab" in what or text[index : index + 1] == "\t" or (not before.strip() and "\t" in before):
@@ -73,7 +73,7 @@ def _unexpected_colon(text: str, line_start: int, before: str, index: int) -> Mi
 
 
 def _unfinished(what: str, doing: str, text: str, index: int, start: int) -> Mistake | None:
-    """A construct that began at `start` and does not end as it should: a quote, a field's name, a bracket."""
+    """Return the mistake of a quote, field name or bracket that began at `start` and does not end correctly."""
     if "quoted scalar" in doing:
         if "escape" in what or "hexdecimal" in what:
             return "yaml_escape", "This backslash begins no escape that YAML knows.", index
@@ -88,7 +88,7 @@ def _unfinished(what: str, doing: str, text: str, index: int, start: int) -> Mis
 
 
 def _forbidden_start(what: str, doing: str, text: str, index: int, start: int | None) -> Mistake | None:
-    """A character that a value cannot begin with, or a tag."""
+    """Return the mistake of a value that begins with a reserved character or a tag."""
     if any(words in what for words in _FORBIDDEN_START):
         place = start if start is not None and text[start : start + 1] in "*&|>" and text[start : start + 1] else index
         shown = text[place : place + 1]
@@ -103,7 +103,7 @@ def _long_name(index: int) -> Mistake:
 
 
 def _odd_character(text: str, index: int) -> Mistake | None:
-    """Name a character before the place that is seen by YAML and not by people: a line break of its own, or a BOM."""
+    """Return the mistake of an invisible character at or before `index`: a line break only for YAML, or a BOM."""
     before, here = text[index - 1 : index], text[index : index + 1]
     if before and before in _OTHER_BREAKS:
         shown = f"U+{ord(before):04X}"
@@ -114,7 +114,7 @@ def _odd_character(text: str, index: int) -> Mistake | None:
 
 
 def _after_value(before: str, here: str, index: int) -> Mistake:
-    """Judge by what stands before the place on its line, and `here`, where a field's name should have come."""
+    """Return the mistake by `before` (the text before `index` on its line) and `here` (the character at `index`)."""
     last = before.rstrip()[-1:]
     if _FIELD_OPENS_QUOTE.fullmatch(before.rstrip()):
         message = "A quote on a line above is closed only by the quote that should open this value."

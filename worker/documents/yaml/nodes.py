@@ -1,4 +1,4 @@
-"""What a YAML block says: mappings, lists, text and nothing, each knowing where it stands in the document."""
+"""The nodes of a parsed YAML block: mappings and lists that know the position of each value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Value: TypeAlias = "str | MappingNode | SequenceNode | None"
 
 
 class MappingNode(dict[str, Any]):
-    """A mapping of texts to values; `marks` holds where each value stands, or its name where it is empty or nested."""
+    """A mapping. `marks` has the position of each value, or of its field name if the value is empty or nested."""
 
     __slots__ = ("marks",)
 
@@ -19,17 +19,17 @@ class MappingNode(dict[str, Any]):
 
 
 class SequenceNode(list[Any]):
-    """A list of values; `marks` holds where each stands."""
+    """A list. `marks` has the position of each entry."""
 
     __slots__ = ("marks", "numbers")
 
     def __init__(self) -> None:
         self.marks: list[Mark] = []
         self.numbers: list[int] | None = None
-        """The index that each entry has in the document, once any was removed."""
+        """The index of each entry in the document, or None if no entry was removed."""
 
     def remove_at(self, indices: set[int]) -> None:
-        """Take entries out; those that stay remember their number in the document."""
+        """Remove entries. `numbers` keeps the original index of the others."""
         remaining = [index for index in range(len(self)) if index not in indices]
         self.numbers = [self.numbers[index] for index in remaining] if self.numbers else remaining
         self.marks = [self.marks[index] for index in remaining]
@@ -40,7 +40,7 @@ Path: TypeAlias = "tuple[str | int, ...]"
 
 
 def find(root: MappingNode, path: Path) -> object:
-    """Find what stands at `path`, or None."""
+    """Return the value at `path`, or None."""
     node: object = root
     for step in path:
         node = find_step(node, step)
@@ -48,7 +48,7 @@ def find(root: MappingNode, path: Path) -> object:
 
 
 def locate(root: MappingNode, path: Path, places: Places) -> tuple[int, int]:
-    """Find the line and column of what stands at `path`, or of the nearest part around it; else of the first line."""
+    """Return the line and column of the value at `path`, else of the nearest part around it, else (1, 1)."""
     best: tuple[int, int] = (1, 1)
     node: Any = root
     for step in path:
@@ -63,7 +63,7 @@ def locate(root: MappingNode, path: Path, places: Places) -> tuple[int, int]:
 
 
 def original_path(root: MappingNode, path: Path) -> Path:
-    """Number the steps of `path` as the document does, counting what was removed."""
+    """Return `path` with the indices that the entries have in the document, before any were removed."""
     node: Any = root
     steps: list[str | int] = []
     for step in path:
@@ -74,7 +74,7 @@ def original_path(root: MappingNode, path: Path) -> Path:
 
 
 def find_step(node: object, step: str | int) -> object:
-    """Take one step, to None where there is nothing."""
+    """Return the value of `node` at one step of a path, or None."""
     if not isinstance(node, MappingNode | SequenceNode):
         return None
     try:
@@ -84,7 +84,7 @@ def find_step(node: object, step: str | int) -> object:
 
 
 def place_of(node: MappingNode | SequenceNode, key: str | int, places: Places) -> tuple[int, int] | None:
-    """Find the line and column of an entry of `node`."""
+    """Return the line and column of the value of `node` under `key`, or None."""
     try:
         mark = node.marks[key]  # type: ignore[index]  # the key is of the node's own kind
     except (KeyError, IndexError):
@@ -93,7 +93,7 @@ def place_of(node: MappingNode | SequenceNode, key: str | int, places: Places) -
 
 
 def path_text(path: list[str | int] | tuple[str | int, ...]) -> str:
-    """Write a path as `related[2].publishedDateTime`."""
+    """Return a path as text, such as `related[2].publishedDateTime`."""
     text = ""
     for step in path:
         if isinstance(step, int):

@@ -1,4 +1,4 @@
-"""What the YAML parser refuses, counts and cleans as the events come."""
+"""The limits of the YAML parser: what it counts, refuses and cleans while it reads events."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ _CORE_TAGS = frozenset({"!", *(f"tag:yaml.org,2002:{name}" for name in _CORE)})
 
 
 class Stop(Exception):
-    """Raised to leave the parser's loop with the problem that ends it; `parse` catches it."""
+    """Raised to stop the parser with a problem. `parse` catches it."""
 
     def __init__(self, found: Problem) -> None:
         self.found = found
 
 
 class Sign:
-    """A mark in place of a field's name."""
+    """A sentinel that takes the place of a field's name."""
 
 
-NO_KEY = Sign()  # none is waiting for its value: the next thing is one
-LISTED = Sign()  # values here have none
-MERGE_KEY = Sign()  # `<<`
-LOST_KEY = Sign()  # its value is read and forgotten, its problem noted
+NO_KEY = Sign()  # in a mapping, and the next scalar is a field name
+LISTED = Sign()  # in a list or outside of all nodes, where values have no name
+MERGE_KEY = Sign()  # the name was `<<`
+LOST_KEY = Sign()  # the name was refused with a problem; its value is parsed and dropped
 
 
 class ParserLimits:
-    """The counts and complaints of one block."""
+    """The parser's state for one block: open nodes, anchors, counts and problems."""
 
     def __init__(self, text: str, first_line: int, limits: Limits) -> None:
         self.limits = limits
         self.places = Places(text, first_line)
         self.problems: list[Problem] = []
         self.has_blanks = False
-        self.nodes = 0  # of the whole block, once it is read
+        self.nodes = 0  # set when the whole block is parsed
         self.secured_mark: Mark | None = None
-        # Only escapes and characters beyond ASCII can make a text that needs cleaning.
+        # Without escapes and without characters beyond ASCII, no value needs cleaning.
         self.suspect = "\\" in text or not text.isascii()
         self.stack: list[tuple[MappingNode | SequenceNode, Any, Mark, str | None]] = []
-        """The nodes that are open: each, what its parent will hold it by (key, mark), and its anchor."""
+        """The open nodes: (node, its key in the parent, its mark in the parent, its anchor)."""
         self.merges: dict[int, list[MappingNode]] = {}
-        """By depth, what `<<` of the mapping open there names."""
+        """The mappings that `<<` names, by the depth of the open mapping that contains it."""
         self.anchors: dict[str, Any] = {}
-        self.weights: dict[str, int] = {}  # of the anchors that an alias has named
+        self.weights: dict[str, int] = {}  # `weigh` of each anchor that an alias has used
         self._borrowed = 0
         self._merged = 0
 
@@ -63,7 +63,7 @@ class ParserLimits:
             self.problems.append(self.make(code, mark, message, **more))
 
     def path(self, key: object) -> str | None:
-        """Write where the parser is: the steps of the open nodes, then `key` or the next index."""
+        """Return the parser's current path as text: the keys of the open nodes, then `key` or the next index."""
         steps: list[str | int] = []
         for (parent, *_), (_, held_by, *_) in pairwise(self.stack):
             steps.append(held_by if isinstance(held_by, str) else len(parent))
@@ -72,13 +72,13 @@ class ParserLimits:
         return path_text(steps) or None
 
     def check_tag(self, tag: str, mark: Mark) -> None:
-        """Refuse tags that ask for more than a text, a list or a mapping."""
+        """Add a problem if the tag is not one of YAML's core schema. Tags are never evaluated."""
         if tag not in _CORE_TAGS:
             shown = tag.replace("tag:yaml.org,2002:", "!!")
             self.note("yaml_tag", mark, "Tags are not evaluated here.", value=shown)
 
     def field_name(self, name: str, plain: bool, mark: Mark) -> str | Sign:
-        """Take a field's name, or a sign where it cannot be one."""
+        """Return the cleaned field name, MERGE_KEY for `<<`, or LOST_KEY (with a problem) if the name is not valid."""
         node = self.stack[-1][0]
         if plain and name == "<<":
             if len(self.stack) in self.merges:
@@ -99,19 +99,19 @@ class ParserLimits:
         return name
 
     def clean(self, text: str, mark: Mark, key: object) -> str:
-        """Take away what a store cannot hold, and compose what is composable (NFC)."""
+        """Return the text without characters that a store cannot hold, in NFC. Add a warning if any were removed."""
         remaining, removed, _ = clean_text(text)
         if removed:
             if text[:8].lower().startswith(("http://", "https://")):
                 remaining = clean_text(UNHOLDABLE.sub("\ufffd", text))[
                     0
-                ]  # another address is no cleaner one: it is refused
+                ]  # a URL without the character would be another URL; with U+FFFD in it, it is refused
             message = f"{removed} character{'s' if removed > 1 else ''} that no text can hold: removed."
             self.note("text_cleaned", mark, message, field=self.path(key), value=text)
         return remaining
 
     def value(self, text: str, mark: Mark, key: object) -> str | None:
-        """Clean a value, or lose one that is too long."""
+        """Return the cleaned value, or None (with a problem) if it is too long."""
         if len(text) > self.limits.max_scalar:
             expected = f"at most {self.limits.max_scalar:,} characters"
             self.note("value_too_long", mark, field=self.path(key), expected=expected, value=text)
@@ -119,7 +119,7 @@ class ParserLimits:
         return self.clean(text, mark, key) if self.suspect else text
 
     def resolve(self, name: str, mark: Mark) -> object:
-        """Find what an alias stands for, and count it in full."""
+        """Return the value of an alias and count its nodes. Raises Stop if it is unknown or aliases are too many."""
         if name not in self.anchors:
             raise Stop(self.make("yaml_unknown_alias", mark, f"*{name} refers to nothing before it."))
         found = self.anchors[name]
@@ -131,7 +131,10 @@ class ParserLimits:
         return found
 
     def note_merge(self, value: object, mark: Mark) -> None:
-        """Remember what `<<` names; its keys are copied when the mapping is whole and its own keys are known."""
+        """Keep the mappings that `<<` names. `merge` copies their keys when the mapping's own keys are known.
+
+        Raises Stop if merges exceed the limit.
+        """
         sources = value if isinstance(value, SequenceNode) else [value]
         for source in sources:
             if not isinstance(source, MappingNode):
@@ -144,7 +147,7 @@ class ParserLimits:
 
 
 def merge(node: MappingNode | SequenceNode, sources: Iterable[MappingNode]) -> None:
-    """Copy the fields that `<<` names and the mapping itself does not have; the first of several sources wins."""
+    """Copy to `node` the fields of `sources` that it does not have. The first source with a field wins."""
     if isinstance(node, MappingNode):
         for source in sources:
             for key, value in source.items():
@@ -158,7 +161,7 @@ def excerpt_name(name: str) -> str:
 
 
 def weigh(value: object) -> int:
-    """Count the nodes of a value, and its text by the kilobyte: a long text borrowed often is as bad as many."""
+    """Return the number of nodes in a value, plus one for each KiB of a text: repeated long texts use memory too."""
     total = 0
     waiting = [value]
     while waiting:

@@ -1,4 +1,4 @@
-"""Mends `\\ud83d\\ude00` in double quotes, as JSON writers send what YAML writes `\\U0001f600`."""
+"""Rewrite surrogate pairs in double quotes: JSON writes `\\ud83d\\ude00` for what YAML writes as `\\U0001f600`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ESCAPE = re.compile(
 
 
 def join_surrogates(text: str, error: YAMLError) -> str | None:
-    """Rewrite the quoted value that `error` complains of, or return None where surrogates are not its trouble."""
+    """Return the text with the quoted value of `error` rewritten, or None if surrogates did not cause the error."""
     if not isinstance(error, MarkedYAMLError) or "Unicode character escape" not in str(error.problem):
         return None
     if error.context_mark is None:
@@ -31,5 +31,5 @@ def _join_surrogates(found: re.Match[str]) -> str:
     if found["high"]:
         return f"\\U{0x10000 + ((int(found['high'], 16) & 0x3FF) << 10) + (int(found['low'], 16) & 0x3FF):08x}"
     if found["lone"]:
-        return r"\u0000"  # the cleaning of texts removes it, with a warning
+        return r"\u0000"  # `clean_text` removes it, with a warning
     return found[0]
