@@ -74,7 +74,7 @@ class _NotReadable(ValueError):
 
 
 def read_message(item: bytes, *, now: datetime | None = None) -> DocumentTask | ClaimCheck | BrokenClaimCheck | Misfit:
-    """Classify a message of Celery's queue. `now` is compared with the message's `expires` and `eta`. Raises nothing."""
+    """Classify a message of Celery's queue. `now` is compared with the message's `expires` and `eta`."""
     try:
         envelope = _json(item)
     except _NO_JSON:
