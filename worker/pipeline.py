@@ -113,7 +113,7 @@ def process(
 def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     """Build the batch item of an entry from its fields, without parsing the document.
 
-    An entry with an invalid envelope, beyond the size limit or without attempts left gets a problem that rejects it.
+    Problems of the envelope, an excess of the size limit and used-up attempts are added to the item's `problems`.
     """
     envelope, problems = parse_envelope(entry.fields)
     now = batch.clock()
