@@ -57,7 +57,7 @@ class Batch:
     """Id → a sentence about the crashes of processes that were reading the entry."""
     timings: dict[str, float] = field(default_factory=dict)
     clock: Clock = local_clock
-    """The clock for stored times and for deciding which ids are in the future: that of the Redis server, which makes ids."""
+    """The Redis server's clock, which also makes ids. It gives stored times and decides which ids are in the future."""
 
     def took(self, stage: str, since: float) -> float:
         """Store how long `stage` took, in milliseconds, and return the time now. Times are of `time.perf_counter`."""
@@ -76,8 +76,8 @@ def process(
 ) -> list[BatchItem]:
     """Take `entries` through all stages. When it returns, their outcomes are committed and may be settled.
 
-    It calls `end_attempt` before it uses the store, and `begin_attempt` before it reads documents again. Raises SQLAlchemy's
-    errors; then nothing is stored.
+    It calls `end_attempt` before it uses the store, and `begin_attempt` before it reads documents again. Raises
+    SQLAlchemy's errors; then nothing is stored.
     """
     at = time.perf_counter()
     versions = [open_entry(batch, entry) for entry in entries]
@@ -263,8 +263,8 @@ def _secured_of(raw: bytes) -> str | None:
 def _believable(id_: str, now: datetime) -> str:
     """Return the id to use for the revision.
 
-    A producer chose an id that is more than a day in the future. It is replaced by the present time, so that the document
-    is newer than all until now, but not than all later ones.
+    A producer chose an id that is more than a day in the future. It is replaced by the present time, so that the
+    document is newer than all until now, but not than all later ones.
     """
     ms, seq = id_key(id_)
     now_ms = int(now.timestamp() * 1000)
@@ -272,7 +272,7 @@ def _believable(id_: str, now: datetime) -> str:
 
 
 def _time_of(id_: str, now: datetime) -> datetime:
-    """Return when an entry was added, according to its id; `now` if the id is no valid time (a producer may choose ids)."""
+    """Return when an entry was added, according to its id; `now` if the id, which a producer may choose, is no time."""
     ms, _ = id_key(id_)
     try:
         return datetime.fromtimestamp(ms / 1000, UTC)

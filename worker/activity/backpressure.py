@@ -1,7 +1,7 @@
 """Computes how long a polite producer should wait before it sends more. No I/O.
 
-Documents on a lane are safe. A backlog costs only Redis memory and the time until readers see the news. So producers are
-slowed down only when the workers are clearly behind, and the delay grows with the backlog.
+Documents on a lane are safe. A backlog costs only Redis memory and the time until readers see the news. So producers
+are slowed down only when the workers are clearly behind, and the delay grows with the backlog.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A lane at one moment: entries in the backlog, the age of the oldest in seconds, and whether the store is unusable."""
+    """A lane at one moment: entries in the backlog, the oldest one's age in seconds, whether the store is unusable."""
 
     backlog: int
     oldest: float

@@ -1,8 +1,8 @@
 """The change feed: a capped stream of the articles and stories that changed, for programs that read the store.
 
-Delivery is at least once, and after the commit. A change is added before its document is settled, so a worker that crashes
-between the two causes a repetition, not a gap. The store is the source of truth: a reader that falls behind the cap must
-read the store again.
+Delivery is at least once, and after the commit. A change is added before its document is settled, so a worker that
+crashes between the two causes a repetition, not a gap. The store is the source of truth: a reader that falls behind the
+cap must read the store again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Heartbeats: each worker's main process writes its state to a Redis hash every two seconds. The hash expires.
 
-`status`, `tail`, `health` and the metrics read these hashes. That needs no broadcast and no waiting for answers. A worker
-without a hash is not running.
+`status`, `tail`, `health` and the metrics read these hashes. That needs no broadcast and no waiting for answers. A
+worker without a hash is not running.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class WorkerState:
 
 
 def send(client: redis.Redis, worker: WorkerState, pipe: Any = None) -> None:
-    """Write the heartbeat of `worker`, and set `worker.beat` to now. If `pipe` is given, its owner executes the command.
+    """Write the heartbeat of `worker`, and set `worker.beat` to now.
 
-    Raises redis.RedisError.
+    If `pipe` is given, its owner executes the command. Raises redis.RedisError.
     """
     now = worker.beat = time.time()
     key = keys.worker(worker.name)

@@ -1,8 +1,8 @@
 """Counters by minute in Redis, which `status`, `tail`, the metrics and the circuit breaker read.
 
-They are approximate on purpose: a worker that crashes after it settled a batch and before it counted it leaves a gap here,
-never in the outcomes. Each minute has one hash, `copydesk:tally:<minute since 1970>`. The number of its fields is limited,
-whatever source names crawlers invent.
+They are approximate on purpose: a worker that crashes after it settled a batch and before it counted it leaves a gap
+here, never in the outcomes. Each minute has one hash, `copydesk:tally:<minute since 1970>`. The number of its fields is
+limited, whatever source names crawlers invent.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _SEPARATOR = "\x1f"
 _MINUTE = """
 local key = KEYS[1] .. string.format('%d', math.floor(redis.call('TIME')[1] / 60))
 """
-# KEYS: the prefix of a minute's hash. ARGV: expiry in seconds, limit of fields, then field, replacement field if the hash
-# is full, number, …
+# KEYS: the prefix of a minute's hash. ARGV: expiry in seconds, limit of fields, then field, replacement field if the
+# hash is full, number, …
 _ADD = f"""{_MINUTE}
 for i = 3, #ARGV, 3 do
   local name = ARGV[i]
@@ -53,7 +53,10 @@ redis.call('EXPIRE', key, ARGV[1])
 
 @dataclass(slots=True)
 class Counts:
-    """The counts of one batch of a lane. `outcomes` has keys (source, outcome), `codes` (source, code of the first error)."""
+    """The counts of one batch of a lane.
+
+    The keys of `outcomes` are (source, outcome). Those of `codes` are (source, code of the first error).
+    """
 
     lane: str
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)

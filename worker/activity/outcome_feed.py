@@ -1,8 +1,8 @@
 """The feed that `copydesk tail` follows: the outcome of each document in short, added when the document is settled.
 
-It is a capped Redis stream and not the table of receipts. It reaches a terminal within milliseconds from any machine, and
-costs the worker one command per batch (1 to 2 µs per document). Batches commit out of order, so polling the table would
-read the last seconds again and again. The stream drops old entries; the receipts are the permanent record.
+It is a capped Redis stream and not the table of receipts. It reaches a terminal within milliseconds from any machine,
+and costs the worker one command per batch (1 to 2 µs per document). Batches commit out of order, so polling the table
+would read the last seconds again and again. The stream drops old entries; the receipts are the permanent record.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def publish(pipe: Any, *, lane: str, worker: str, rows: Sequence[Row]) -> None:
 
 
 def recent(client: redis.Redis, most: int) -> tuple[list[OutcomeRecord], str]:
-    """Return the last `most` documents, oldest first, and the position in the feed after them. Raises redis.RedisError."""
+    """Return the last `most` documents, oldest first, and the position in the feed after them.
+
+    Raises redis.RedisError.
+    """
     entries: Any = client.xrevrange(OUTCOME_FEED, count=max(1, most))
     if not entries:
         return [], "0"
@@ -83,7 +86,10 @@ def follow(client: redis.Redis, after: str, *, block_seconds: float = 2.0) -> It
 
 
 def after(client: redis.Redis, place: str) -> tuple[list[OutcomeRecord], str]:
-    """Return the outcomes after a position in the feed, without waiting, and the new position. Raises redis.RedisError."""
+    """Return the outcomes after a position in the feed and the new position, without waiting.
+
+    Raises redis.RedisError.
+    """
     reply: Any = client.xread({OUTCOME_FEED: place}, count=_MOST_ENTRIES)
     found: list[OutcomeRecord] = []
     for _, entries in reply or ():

@@ -1,4 +1,4 @@
-"""Title and excerpt as features: words and pairs of words, hashed into buckets, so that no vocabulary is held in memory.
+"""Title and excerpt as features: words and pairs of words, hashed into buckets, so that memory holds no vocabulary.
 
 The functions take many texts at once, so that numpy does the loops over their words.
 """
@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEATURE_BITS = 21
-"""Features are hashed into 2**21 buckets. 100,000 articles have about 1.2 million different features. Nearly all features
-that share a bucket are pairs of words that occur once. (Measured: the quality is the same as without hashing.)"""
+"""Features are hashed into 2**21 buckets. 100,000 articles have about 1.2 million different features. Nearly all
+features that share a bucket are pairs of words that occur once. (Measured: the quality is the same as without
+hashing.)"""
 
 _HALF = (1 << FEATURE_BITS - 1) - 1
 _WORD = re.compile(r"[^\W_]+")
 _TITLE_WEIGHT = 3
-"""How often a word of the title counts, because a title names the story. (Measured in two collections: weights 3 to 5 are
-within .006 MAP of each other; 2 is .013 and 1 is .07 behind.)"""
+"""How often a word of the title counts, because a title names the story. (Measured in two collections: weights 3 to 5
+are within .006 MAP of each other; 2 is .013 and 1 is .07 behind.)"""
 _MOST_WORDS = 200  # of the title and of the excerpt; more words add nothing, and a hostile excerpt could be long
 
 FUNCTION_WORDS = frozenset(
@@ -137,4 +138,4 @@ def _checksums(found: Sequence[str]) -> NDArray[np.uint64]:
 
 
 FUNCTION_BUCKETS: NDArray[np.int32] = np.unique(word_bucket(_checksums(sorted(FUNCTION_WORDS))).astype(np.int32))
-"""Buckets of English function words. Frequencies show which words are common; this list helps while the store is empty."""
+"""Buckets of English function words. Frequencies show which words are common; this list helps an empty store."""

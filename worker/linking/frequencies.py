@@ -12,12 +12,12 @@ from worker.linking.features import FEATURE_BITS, FUNCTION_BUCKETS, Features
 COMMON_SHARE = 0.10
 """A feature in more than this share of the documents says nothing about a story. Its weight is 0."""
 FREQUENT_SHARE = 1 / 256
-"""A feature in more than this share of the documents is stored with each article and has no postings: see `segment.py`."""
+"""A feature in more than this share of the documents is stored with each article, without postings: see `segment.py`."""
 _LEAST_FREQUENT = 16
 _MOST_FREQUENT = 65_535  # their numbers have two bytes
 _PRIOR_DOCUMENTS = 100.0
-"""Added to the number of documents, as if half of them had contained each function word. Without this prior, `the` and `of`
-would link the first articles of an empty store."""
+"""Added to the number of documents, as if half of them had contained each function word. Without this prior, `the` and
+`of` would link the first articles of an empty store."""
 
 
 class Frequencies:
@@ -48,12 +48,12 @@ class Frequencies:
     def weights(self) -> NDArray[np.float32]:
         """Return the weight of each feature; 0 if it is too common.
 
-        The weight is the square root of ln((N + prior) / (documents with the feature + 1/2)). So a feature that two articles
-        share counts its IDF once, as in BM25. A pair of words counts half of its IDF, because its words count too. (Measured
-        against weights without the square root: MAP .58 instead of .56, and .42 instead of .41.)
+        The weight is the square root of ln((N + prior) / (documents with the feature + 1/2)). So a feature that two
+        articles share counts its IDF once, as in BM25. A pair of words counts half of its IDF, because its words count
+        too. (Measured against weights without the square root: MAP .58 instead of .56, and .42 instead of .41.)
         """
         total = self.documents + _PRIOR_DOCUMENTS
-        # Compute one value per document count, then look it up. The logarithm of two million counts takes 20 times as long.
+        # Compute one value per document count, then look it up. Logarithms of two million counts take 20 times as long.
         seen = np.arange(int(self.counts.max()) + int(_PRIOR_DOCUMENTS), dtype=np.float64)
         idf = np.log(total / (seen + 0.5)).clip(0)
         idf[seen > COMMON_SHARE * total] = 0
@@ -71,7 +71,7 @@ class Frequencies:
         return found if len(found) <= _MOST_FREQUENT else found[:_MOST_FREQUENT]
 
     def dump(self) -> bytes:
-        """Return the counts as bytes: the buckets that occur (as differences) and their counts, compressed with zlib."""
+        """Return the counts as bytes: the buckets that occur (as differences) and their counts, zlib-compressed."""
         buckets = np.flatnonzero(self.counts).astype(np.uint32)
         distances = np.diff(buckets, prepend=np.uint32(0)).astype("<u4")
         return zlib.compress(distances.tobytes() + self.counts[buckets].astype("<i4").tobytes(), 6)

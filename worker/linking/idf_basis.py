@@ -1,9 +1,9 @@
 """Chooses the documents whose frequencies weigh the features of a day's articles.
 
-Normally these are the documents of *completed days of arrival*, whose frequencies are in the store. So neither the order
-within a day nor a restart changes a result. A *bootstrap day* brings more documents than all days before it (the first day,
-or a new collection). On such a day all documents that have arrived so far are counted, and the day's articles are linked
-again whenever arrivals pause. So the result depends on which documents arrived, not on their order.
+Normally these are the documents of *completed days of arrival*, whose frequencies are in the store. So neither the
+order within a day nor a restart changes a result. A *bootstrap day* brings more documents than all days before it (the
+first day, or a new collection). On such a day all documents that have arrived so far are counted, and the day's
+articles are linked again whenever arrivals pause. So the result depends on which documents arrived, not on their order.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """An index of recent articles that finds the articles most similar to given texts.
 
-Similarity is the cosine of the TF-IDF vectors (Salton and Buckley 1988) of title and excerpt, reduced by the time between
-the two articles. Articles are in segments of sorted arrays. Segments of similar size are merged, as in a log-structured
-merge tree, so adding is cheap. There is no Python object per article, and 100,000 articles take about 50 MB. Calls with many
-articles at once are the fastest.
+Similarity is the cosine of the TF-IDF vectors (Salton and Buckley 1988) of title and excerpt, reduced by the time
+between the two articles. Articles are in segments of sorted arrays. Segments of similar size are merged, as in a
+log-structured merge tree, so adding is cheap. There is no Python object per article, and 100,000 articles take about 50
+MB. Calls with many articles at once are the fastest.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Index:
     ) -> None:
         """Add articles with distinct ids, and replace older versions of them.
 
-        An article without words is similar to none and is left out. `versions` are the caller's numbers for `versions_of`.
+        An article without words is similar to none and is left out. `versions` are the caller's numbers for
+        `versions_of`.
         """
         self.remove(ids)
         with_words = np.flatnonzero(np.diff(features.starts))
@@ -107,8 +108,8 @@ class Index:
     ) -> list[list[tuple[int, float]]]:
         """Return for each text the (id, score) of the `most` most similar articles, with a score of at least `floor`.
 
-        Only articles within `WINDOW_SECONDS` of the text's time count. The best is first; equal scores are ordered by id. The
-        text's own id is left out.
+        Only articles within `WINDOW_SECONDS` of the text's time count. The best is first; equal scores are ordered by
+        id. The text's own id is left out.
         """
         found: list[list[tuple[int, float]]] = [[] for _ in ids]
         for start in range(0, len(ids), _QUERIES_PER_PASS):
@@ -121,7 +122,7 @@ class Index:
         return [sorted(one, key=lambda pair: (-pair[1], pair[0]))[:most] for one in found]
 
     def _merge(self) -> None:
-        """Merge the last segments while the one before is at most twice as large, and rebuild segments that are half empty."""
+        """Merge the last segments while the one before is at most twice as large; rebuild segments that are half empty."""
         while len(self._segments) > 1:
             last, before = self._segments[-1], self._segments[-2]
             if len(before) > max(2 * len(last), _SMALL) or len(before) + len(last) > MOST_ARTICLES:

@@ -35,7 +35,7 @@ def revise(
     now: datetime,
     rules: AllRules,
 ) -> None:
-    """Set the links of the articles in `hashes` (id → hash of the identity) to exactly `ties`, and update their stories.
+    """Set the links of the articles in `hashes` (id → identity hash) to exactly `ties`, and update their stories.
 
     Call it in a transaction that holds the writer lock and has confirmed the leader's token.
     """

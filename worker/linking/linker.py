@@ -1,9 +1,9 @@
 """Takes pending articles (`link_state`), finds similar ones, and writes links and stories.
 
 One process at a time does this (`store.leader`). Every writing transaction checks that this process still leads. It is
-short, with at most `_BATCH` articles, because ingest waits for it. All state is in the store: a leader that crashes loses
-nothing, and the next one continues with the articles that are still `pending`. Transactions that only read commit too,
-because a rollback drops all prepared statements.
+short, with at most `_BATCH` articles, because ingest waits for it. All state is in the store: a leader that crashes
+loses nothing, and the next one continues with the articles that are still `pending`. Transactions that only read commit
+too, because a rollback drops all prepared statements.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Linker:
         return self._link_day(basis)
 
     def _is_bootstrap(self, connection: Connection, basis: IdfBasis) -> bool:
-        """Whether the day of `basis` is a bootstrap day. Counts its arrivals only if enough are new to change the answer."""
+        """Whether the day of `basis` is a bootstrap day; counts arrivals only if enough are new to change the answer."""
         newest = links.newest_id(connection)
         day, seen, until = self._seen
         if day == basis.day and not basis.is_bootstrap(seen + newest - until):
@@ -102,7 +102,7 @@ class Linker:
             self._renewed = time.monotonic()
 
     def _open(self, day: date) -> IdfBasis:
-        """Return the frequencies for a day. Earlier days of arrival without stored frequencies are counted and stored first."""
+        """Return the frequencies for a day. Count and store those of earlier days first where they are missing."""
         if self._basis is not None and self._basis.day == day:
             return self._basis
         with self._engine.begin() as connection:
@@ -151,7 +151,7 @@ class Linker:
         return quiet or now - self._waiting_began > 1 + _PASS_SHARE * self._pass_seconds
 
     def _link_day(self, basis: IdfBasis) -> int:
-        """Count all arrivals of a bootstrap day, link the day's articles with these frequencies, then mark them as linked.
+        """Count all arrivals of a bootstrap day, link the day's articles with these frequencies, and mark them as linked.
 
         Returns how many were marked; articles that changed meanwhile stay pending.
         """
@@ -244,9 +244,10 @@ class Linker:
         twins: set[tuple[int, int]],
         known: dict[tuple[int, int], tuple[str, str]],
     ) -> list[Tie]:
-        """Return the links of an article. `alike` are its (id, score) from the index; `twins` are pairs of the same article.
+        """Return the links of an article.
 
-        `known` caches the kind and the reason of each pair, because they are the same from both ends.
+        `alike` are its (id, score) from the index. `twins` are pairs of ids of the same article. `known` caches the
+        kind and the reason of each pair, because they are the same from both ends.
         """
         mine = texts[id_]
         same = {other for pair in twins if id_ in pair for other in pair} - {id_}

@@ -1,7 +1,8 @@
 """The linker process: `python -m worker.linking.process [PARENT]`. Each worker starts one, and one of all leads.
 
-It is a process and not a thread of the worker for three reasons. A thread's arithmetic would delay the dispatcher, because
-they share the interpreter lock. The pool's children would copy its memory. It would count towards the worker's memory limit.
+It is a process and not a thread of the worker for three reasons. A thread's arithmetic would delay the dispatcher,
+because they share the interpreter lock. The pool's children would copy its memory. It would count towards the worker's
+memory limit.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    # Everything is written. The interpreter's shutdown takes a quarter of a second, for which a stopping worker would wait.
+    # Everything is written. A stopping worker would wait a quarter of a second for the interpreter's shutdown.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,10 +1,10 @@
-"""A segment of the index: some articles. A search finds them by rare features and completes their scores by frequent ones.
+"""A segment of the index. A search finds its articles by rare features and completes their scores by frequent ones.
 
-Most postings of an inverted index belong to its most frequent words, which add little to a score. So only *rare* features
-have postings here; the *frequent* features are stored with each article. A search first sums the products of the rare
-features. By Cauchy-Schwarz the frequent ones add at most the product of the two vectors' shares of frequent features. So
-they are summed only for articles that can still reach the floor. (Prefix filtering, Bayardo et al. 2007, with the bound of
-both sides.)
+Most postings of an inverted index belong to its most frequent words, which add little to a score. So only *rare*
+features have postings here; the *frequent* features are stored with each article. A search first sums the products of
+the rare features. By Cauchy-Schwarz the frequent ones add at most the product of the two vectors' shares of frequent
+features. So they are summed only for articles that can still reach the floor. (Prefix filtering, Bayardo et al. 2007,
+with the bound of both sides.)
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _SPARE = 1e-6  # tolerance for rounding, so that a bound is never too tight
 _DIGITS = 6  # decimals of a score, so that it is the same whichever of the two articles is the query
 
 Keys = NDArray[np.int64]
-"""(bucket, place, count) of each feature of each article, packed into one integer, so that sorting needs one array only.
+"""(bucket, place, count) of each feature of each article, packed into one integer, so that sorting needs one array.
 
 A place is the index of an article in its segment.
 """
 
 
 class Weights:
-    """The weight of each feature under some frequencies, and a number for each frequent feature (`none` for the others)."""
+    """The weight of each feature under some frequencies, and a number for each frequent one (`none` for the others)."""
 
     none = 65_535
 
@@ -72,11 +72,11 @@ class Query:
 
 @dataclass(slots=True)
 class Segment:
-    """Articles by ascending id. `places` and `counts` are the postings; those of `buckets[i]` are at `starts[i]:starts[i + 1]`.
+    """Articles by ascending id. The postings of `buckets[i]` are at `starts[i]:starts[i + 1]` of `places` and `counts`.
 
-    The frequent features of article i are at `own_starts[i]:own_starts[i + 1]` of `own_numbers` and `own_counts`. `norms` is
-    the length of its vector, and `share` is the length of its frequent part divided by that. `versions` are the caller's
-    numbers. `alive` is False for removed articles; no other array changes.
+    The frequent features of article i are at `own_starts[i]:own_starts[i + 1]` of `own_numbers` and `own_counts`.
+    `norms` is the length of its vector, and `share` is the length of its frequent part divided by that. `versions` are
+    the caller's numbers. `alive` is False for removed articles; no other array changes.
     """
 
     ids: NDArray[np.int64]
@@ -130,7 +130,7 @@ class Segment:
     def _candidates(
         self, query: Query, floor: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Return the pairs that can reach `floor` as three arrays: index of the text, place, dot product of rare features."""
+        """Return the pairs that can reach `floor` as arrays: index of the text, place, dot product of rare features."""
         dots = self._rare_dots(query)
         least = floor - _SPARE
         touched = np.flatnonzero(dots)

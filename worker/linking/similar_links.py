@@ -1,4 +1,4 @@
-"""Decides whether two similar articles are linked and whether one is a copy of the other, and names the shared words."""
+"""Decides whether two similar articles are linked and whether one is a copy, and names the words that they share."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ def may_be_tied(one: Text, other: Text) -> bool:
     """Whether two similar articles may be linked; False for two articles of one site with different titles.
 
     A site rarely publishes a story twice. Similar articles of one site are mostly a series (episodes, builds, market
-    reports). Documents list 4 % (diablo4) and 38 % (ai) of such pairs as related, and 83 % and 58 % of pairs of two sites.
+    reports). Documents list 4 % (diablo4) and 38 % (ai) of such pairs as related, and 83 % and 58 % of pairs of two
+    sites.
     """
     return one.site is None or one.site != other.site or words(one.title) == words(other.title)
 
 
 def is_copy(one: Text, other: Text) -> bool:
-    """Whether one article is a copy: the other contains 80 % of the shorter excerpt's pairs of words, and the titles agree.
+    """Whether one article is a copy of the other: 80 % of the shorter excerpt's pairs of words match, and the titles agree.
 
-    Titles agree if they are equal or share a third of the pairs of words of the shorter one. Sites cut the excerpt of one
-    text at different lengths, so the share is taken of the shorter one (containment, Broder 1997). If an excerpt has fewer
-    than 10 pairs, an equal title with at least 5 pairs decides.
+    Titles agree if they are equal or share a third of the pairs of words of the shorter one. Sites cut the excerpt of
+    one text at different lengths, so the share is taken of the shorter one (containment, Broder 1997). If an excerpt
+    has fewer than 10 pairs, an equal title with at least 5 pairs decides.
     """
     titles = _pairs(one.title), _pairs(other.title)
     same_title = bool(titles[0]) and words(one.title) == words(other.title)
@@ -64,7 +65,7 @@ def _containment(one: set[tuple[str, str]], other: set[tuple[str, str]]) -> floa
 
 
 def reason_of(one: Text, other: Text, weights: NDArray[np.float32]) -> str:
-    """Return up to 6 words or pairs of words that two articles share, those with the greatest part of the score first."""
+    """Return up to 6 words or pairs of words that two articles share, by descending part of the score."""
     mine, theirs = features_of(one.title, one.excerpt), features_of(other.title, other.excerpt)
     names = names_of(one.title, one.excerpt)
     shared, at, other_at = np.intersect1d(mine.buckets, theirs.buckets, assume_unique=True, return_indices=True)

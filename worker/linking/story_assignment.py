@@ -1,10 +1,10 @@
 """Assigns articles to stories by their links, with the first-article rule. No I/O.
 
-Articles are taken in the order of (day, hash). Each one joins the story whose *first* article it has the best link to, or
-begins a new story. So every article of a story is similar to the first one, and chains of links do not build huge stories
-(leader clustering, Hartigan 1975; connected components reach 2,291 articles where this reaches 18). A decision depends only
-on earlier articles. So after a change only linked articles later in the order are decided again, and the result of `arrange`
-equals that of deciding all articles from the beginning.
+Articles are taken in the order of (day, hash). Each one joins the story whose *first* article it has the best link to,
+or begins a new story. So every article of a story is similar to the first one, and chains of links do not build huge
+stories (leader clustering, Hartigan 1975; connected components reach 2,291 articles where this reaches 18). A decision
+depends only on earlier articles. So after a change only linked articles later in the order are decided again, and the
+result of `arrange` equals that of deciding all articles from the beginning.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def arrange(touched: Iterable[int], look: Callable[[set[int]], Mapping[int, Node
 def keep_ids(groups: Mapping[int, Collection[int]], old: Mapping[int, int]) -> tuple[dict[int, int], set[int]]:
     """Decide which story ids the groups keep; return first article → id, and the set of ids that ended.
 
-    `groups` is first article → members, and `old` is article → id of its story until now. A group takes the id that most of
-    its members had. The largest overlap chooses first. A group that gets no id is left out.
+    `groups` is first article → members, and `old` is article → id of its story until now. A group takes the id that
+    most of its members had. The largest overlap chooses first. A group that gets no id is left out.
     """
     overlaps = Counter((old[member], first) for first, members in groups.items() for member in members if member in old)
     stored: dict[int, int] = {}
@@ -111,10 +111,10 @@ def lead_of(members: Iterable[Member]) -> Member:
 
 
 def heat_of(members: Collection[Member], rules: HeatRules) -> int:
-    """Return a story's heat: the quality of its lead, plus a bonus for each other article if that quality reaches the floor.
+    """Return a story's heat: its lead's quality, plus a bonus for each other article if that quality reaches the floor.
 
-    The formula is that of a single article (`worker.enrichment.heat`), with the story's articles in place of the related
-    articles that a document lists. `rules` are those of the source of the lead's document.
+    The formula is that of a single article (`worker.enrichment.heat`), with the story's articles in place of the
+    related articles that a document lists. `rules` are those of the source of the lead's document.
     """
     quality = lead_of(members).quality or 0
     return quality + (rules.bonus * (len(members) - 1) if quality >= rules.floor else 0)

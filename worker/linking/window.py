@@ -72,7 +72,8 @@ class Window:
     def put(self, rows: Sequence[Any]) -> tuple[list[Any], Features]:
         """Add articles in their current version, and remove those that cannot be linked (any more).
 
-        Returns the rows that can be linked, with their features. Versions that are in the index already are not added again.
+        Returns the rows that can be linked, with their features. Versions that are in the index already are not added
+        again.
         """
         visible = [row for row in rows if row.orphaned_at is None and row.kind in STORY_KINDS]
         if len(visible) < len(rows):

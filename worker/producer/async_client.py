@@ -86,7 +86,7 @@ class AsyncProducer(ProducerBase):
                 yield pair
 
     async def wait(self, id_: str, *, timeout: float = 30) -> Receipt:
-        """Return the receipt of a document, or after `timeout` seconds one whose outcome is `pending`; then call again."""
+        """Return a document's receipt, or after `timeout` seconds one whose outcome is `pending`; then call again."""
         return (await self.wait_many([id_], timeout=timeout))[id_]
 
     async def wait_many(self, ids: Iterable[str], *, timeout: float = 30) -> dict[str, Receipt]:

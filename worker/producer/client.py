@@ -41,13 +41,13 @@ from worker.queue.server_functions import SUBMIT, load_functions
 class Producer(ProducerBase):
     """A crawler's connection to one lane. Threads may share it.
 
-    `lane` is where its documents go, and `source` is their default source. `name` is part of the names of its keys in Redis
-    (`replies:NAME:…`, `once:NAME:…`); the default is the user of the URL, else the source. `timeout` limits all tries of one
-    submission, in seconds (above 0, at most 300). `polite` waits before a submission when the workers request it. `receipts`
-    requests a receipt for each document.
+    `lane` is where its documents go, and `source` is their default source. `name` is part of the names of its keys in
+    Redis (`replies:NAME:…`, `once:NAME:…`); the default is the user of the URL, else the source. `timeout` limits all
+    tries of one submission, in seconds (above 0, at most 300). `polite` waits before a submission when the workers
+    request it. `receipts` requests a receipt for each document.
 
-    Raises ValueError for an unusable URL or time-out. The methods that submit raise SubmissionUnsure when the server does
-    not answer in time, and redis.RedisError when it refuses.
+    Raises ValueError for an unusable URL or time-out. The methods that submit raise SubmissionUnsure when the server
+    does not answer in time, and redis.RedisError when it refuses.
     """
 
     @renamed_parameters(patience="timeout")
@@ -76,8 +76,8 @@ class Producer(ProducerBase):
     ) -> str:  # fmt: skip
         """Add one document to the lane and return its receipt id.
 
-        `idempotency_key` is the caller's own token. A second call with the same token within ten minutes returns the same id
-        and adds nothing.
+        `idempotency_key` is the caller's own token. A second call with the same token within ten minutes returns the
+        same id and adds nothing.
         """
         body = raw.encode("utf-8") if isinstance(raw, str) else raw
         self._wait_politely()
@@ -113,7 +113,7 @@ class Producer(ProducerBase):
             yield from zip(part, ids, strict=True)
 
     def wait(self, id_: str, *, timeout: float = 30) -> Receipt:
-        """Return the receipt of a document, or after `timeout` seconds one whose outcome is `pending`; then call again."""
+        """Return a document's receipt, or after `timeout` seconds one whose outcome is `pending`; then call again."""
         return self.wait_many([id_], timeout=timeout)[id_]
 
     def wait_many(self, ids: Iterable[str], *, timeout: float = 30) -> dict[str, Receipt]:
@@ -131,9 +131,10 @@ class Producer(ProducerBase):
             self._read_for_all(seconds)
 
     def collect(self, ids: Iterable[str]) -> dict[str, Receipt]:
-        """Return the receipts of `ids` that have arrived, without waiting. Call it now and then while you send many documents.
+        """Return the receipts of `ids` that have arrived, without waiting.
 
-        The stream holds 10,000 receipts and the producer the newest 20,000. Older ones are dropped.
+        Call it now and then while you send many documents. The stream holds 10,000 receipts and the producer the newest
+        20,000. Older ones are dropped.
         """
         with self._news:
             reads, self._somebody_reads = not self._somebody_reads, True

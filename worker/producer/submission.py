@@ -16,7 +16,7 @@ from worker.errors import CopydeskError, Exit
 from worker.queue import keys
 
 TOKEN_SECONDS = 600
-"""How long the server keeps a token. Twice the longest time-out of a producer, so that a late retry is recognised too."""
+"""How long the server keeps a token: twice a producer's longest time-out, so that a late retry is recognised too."""
 MAX_TIMEOUT_SECONDS = TOKEN_SECONDS / 2
 CHUNK_DOCUMENTS = 200
 CHUNK_BYTES = 4 << 20
@@ -24,10 +24,10 @@ _MAX_RECEIPTS = 20_000
 
 
 class SubmissionUnsure(CopydeskError):
-    """Raised when the server does not answer within the producer's time-out. The documents may or may not be on the lane.
+    """Raised when the server does not answer within the producer's time-out. The documents may be on the lane or not.
 
-    `Producer.again`, or a submission with `once` as `idempotency_key`, answers this within ten minutes, and cannot add them
-    twice.
+    `Producer.again`, or a submission with `once` as `idempotency_key`, answers this within ten minutes, and cannot add
+    them twice.
     """
 
     exit_code = Exit.UNREACHABLE
@@ -71,7 +71,7 @@ class ProducerConfig:
 
     @classmethod
     def of(cls, url: str, lane: str, source: str | None, name: str | None, *, receipts: bool) -> ProducerConfig:
-        """Build the configuration. The default name is the user of the URL, as the ACL file requires, else the source."""
+        """Build the configuration. The default name is the URL's user, as the ACL file requires, else the source."""
         user = unquote(urlsplit(url).username or "") if "://" in url else ""
         chosen = re.sub(r"[^A-Za-z0-9_.-]", "-", name or user or source or "anyone")[:60]
         return cls(lane, source, chosen, keys.replies(chosen, uuid.uuid4().hex) if receipts else None)

@@ -1,7 +1,7 @@
 """Classifies a message of Celery's queue: a document for a lane, a claim check of a worker, or something else to keep.
 
-No I/O: `worker.runtime.broker.transport` acts on the result. No message is passed to Celery unchanged, because Celery's log
-lines and exceptions show the arguments of a message.
+No I/O: `worker.runtime.broker.transport` acts on the result. No message is passed to Celery unchanged, because Celery's
+log lines and exceptions show the arguments of a message.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SUBMIT = "copydesk.submit"
 ARGUMENTS = ("raw", "source", "key", "op", "reply_to", "lane", "raw_base64")
 """The arguments of the task `copydesk.submit`, in this order."""
 LARGEST_TIMES = 8
-"""How many times larger than its document a message may be: JSON writes a character in up to 6 bytes, base64 adds a third."""
+"""How many times its document's size a message may have: JSON writes a character in up to 6 bytes, base64 adds a third."""
 _SHORT = {"source": MAX_SOURCE, "key": MAX_KEY, "reply_to": MAX_REPLY_TO}
 _NO_JSON = (ValueError, RecursionError)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,79}")
@@ -52,7 +52,7 @@ class ClaimCheck:
 
 @dataclass(frozen=True, slots=True)
 class BrokenClaimCheck:
-    """A task of a worker that is not valid. It may be dropped, because its documents are on the lane. `reason` says why."""
+    """A task of a worker that is not valid, with the reason. It may be dropped: its documents are on the lane."""
 
     reason: str
 

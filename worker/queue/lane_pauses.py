@@ -1,6 +1,7 @@
-"""Paused lanes: an operator or the circuit breaker pauses a lane, and every dispatcher stops serving it within two seconds.
+"""Paused lanes: an operator or the circuit breaker pauses a lane.
 
-A paused lane still accepts documents. They wait on it, and none is lost.
+Every dispatcher stops serving it within two seconds. A paused lane still accepts documents. They wait on it, and none
+is lost.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@
       │                    │  └── give back ◀────┘        │ lease runs out
       └── XADD             └────────── reap ◀─────────────┘
 
-Each arrow except XADD is one Lua script: it is atomic and takes one round trip. The scripts on the way to settlement run
-even when the server is out of memory (`allow-oom`), because only settling frees memory. A pending entry belongs to the
-consumer `dispatched` while its claim check is in Celery's queue, and to a worker's own consumer while it is processed.
+Each arrow except XADD is one Lua script: it is atomic and takes one round trip. The scripts on the way to settlement
+run even when the server is out of memory (`allow-oom`), because only settling frees memory. A pending entry belongs to
+the consumer `dispatched` while its claim check is in Celery's queue, and to a worker's own consumer while it is
+processed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ DISPATCHED = "dispatched"
 RETURNED = "returned"
 """The consumer that owns entries given back because the store could not be used, until they are dispatched again."""
 _WHOLE_READINGS = 2
-"""How many attempts at an oversized entry read all of it, to compute its digest; later attempts read the beginning only."""
+"""How many attempts at an oversized entry read all of it, to compute its digest. Later ones read only the beginning."""
 MOST_DEATHS = 10_000
 """For how many documents of a lane crash reports are kept. They are deleted when the documents have their outcome."""
 CRASHES_EXPIRE_SECONDS = 7 * 86_400
@@ -45,7 +46,8 @@ AHEAD_SECONDS = 86_400
 class Dispatched:
     """The result of `dispatch`: `entries` are (id, bytes).
 
-    `backlog` counts all entries of the lane. `pending` counts those that were dispatched before this call and not settled.
+    `backlog` counts all entries of the lane. `pending` counts those that were dispatched before this call and not
+    settled.
     """
 
     backlog: int
@@ -57,9 +59,9 @@ class Dispatched:
 class Claimed:
     """An entry whose lease the caller holds. `attempts` counts earlier attempts that ended in a crash.
 
-    `size` is the bytes of all its fields. An entry beyond the size limit is `truncated`: `fields` holds the beginning of
-    each field, and `raw_size` and `sha256` are those of the whole `raw`. (After two crashes `sha256` covers only the part
-    that was read.)
+    `size` is the bytes of all its fields. An entry beyond the size limit is `truncated`: `fields` holds the beginning
+    of each field, and `raw_size` and `sha256` are those of the whole `raw`. (After two crashes `sha256` covers only the
+    part that was read.)
     """
 
     id: str
@@ -76,7 +78,7 @@ Ids = Mapping[str, int] | Sequence[str]
 
 
 class Figures(NamedTuple):
-    """A lane's counts at one moment. `oldest_id` is None when the lane is empty or when reading the oldest id is too costly."""
+    """A lane's counts at one moment. `oldest_id` is None if the lane is empty or reading the oldest id is too costly."""
 
     added: int
     backlog: int
@@ -143,12 +145,12 @@ class LeaseQueue:
 
     def dispatch(self, *, most: int, pending_cap: int, most_bytes: int,
                  wait_for: Literal["", "half", "full"] = "") -> Dispatched:  # fmt: skip
-        """Dispatch up to `most` new entries, while fewer than `pending_cap` are pending; return ids and sizes, no payload.
+        """Dispatch up to `most` new entries, while fewer than `pending_cap` are pending; return their ids and sizes.
 
         The call also stops after `most_bytes`. `wait_for` avoids small batches. With `half` or `full`, nothing is
-        dispatched if the pending cap leaves capacity for less than half of a batch while more entries wait. With `full`,
-        nothing less than a full batch is dispatched while an earlier claim check still waits for a worker. A full batch is
-        the smaller of `most` and `pending_cap`.
+        dispatched if the pending cap leaves capacity for less than half of a batch while more entries wait. With
+        `full`, nothing less than a full batch is dispatched while an earlier claim check still waits for a worker. A
+        full batch is the smaller of `most` and `pending_cap`.
         """
         names = [self.lane, self.oversized]
         reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, wait_for, keys=names)
@@ -158,8 +160,8 @@ class LeaseQueue:
     def claim(self, worker: str, ids: Sequence[str], *, lease_seconds: float, most_bytes: int) -> list[Claimed]:
         """Start the lease of `ids` for the consumer `worker`, count an attempt for each, and return their content.
 
-        Entries that are settled, or that another worker holds under a valid lease, are left out. Of an entry larger than
-        `most_bytes` only the beginning is returned. Sets `clock` to the server's time. Raises redis.RedisError.
+        Entries that are settled, or that another worker holds under a valid lease, are left out. Of an entry larger
+        than `most_bytes` only the beginning is returned. Sets `clock` to the server's time. Raises redis.RedisError.
         """
         if not ids:
             return []
@@ -194,9 +196,10 @@ class LeaseQueue:
 
     def release(self, worker: str, ids: Ids, *, lease_seconds: float, delay_seconds: float = 0,
                 whole: bool = False) -> None:  # fmt: skip
-        """Give entries back before their lease ends, without counting the attempt. They are reaped after `delay_seconds`.
+        """Give entries back before their lease ends, without counting the attempt.
 
-        `whole` means that the batch's size was not the problem: the entries are dispatched again in batches of full size.
+        The reaper takes them after `delay_seconds`. `whole` means that the batch's size was not the problem: the
+        entries are dispatched again in batches of full size.
         """
         idle = max(0, int((lease_seconds - delay_seconds) * 1000))
         self._hold(worker, ids, owner=RETURNED if whole else DISPATCHED, idle=idle)
@@ -227,9 +230,10 @@ class LeaseQueue:
         return _text(fresh) if fresh else None
 
     def reap(self, *, lease_seconds: float, most: int = 100, whole: bool = False) -> list[tuple[str, int]]:
-        """Take up to `most` entries whose lease has expired, to dispatch them again; return (id, attempts so far) of each.
+        """Take up to `most` entries whose lease has expired, to dispatch them again.
 
-        `whole` takes only entries that were released with `whole`; otherwise entries of all consumers are taken.
+        Returns (id, attempts so far) of each. `whole` takes only entries that were released with `whole`; otherwise
+        entries of all consumers are taken.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, CRASHES_EXPIRE_SECONDS,
@@ -260,7 +264,7 @@ class LeaseQueue:
         )
 
     def figures(self) -> Figures:
-        """Return the counts of `state` without the last id and the outcomes. Cheap even with oversized entries on the lane."""
+        """Return the counts of `state` without the last id and the outcomes. Cheap even with oversized entries."""
         added, backlog, pending, oldest = self._run("figures", GROUP, keys=[self.lane, self.oversized])
         return Figures(int(added), int(backlog), int(pending), _text(oldest) if oldest else None)
 
@@ -295,7 +299,7 @@ def script(name: str) -> str:
 
 
 def first_ids(client: redis.Redis, lane: str, ids: Sequence[str]) -> dict[str, str]:
-    """Return id → the id that the producer received, for those of `ids` that were added again. Raises redis.RedisError."""
+    """Return id → the id that the producer received, for each of `ids` that was added again. Raises redis.RedisError."""
     found: Any = client.hmget(keys.readded(lane), ids) if ids else []
     return {id_: _text(first) for id_, first in zip(ids, found, strict=True) if first is not None}
 

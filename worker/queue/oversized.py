@@ -1,7 +1,7 @@
 """Reads an entry that is too large for memory, directly from the client's socket, one MiB at a time.
 
-The server copies the entry once into the connection's output buffer. This process never holds more than one piece and the
-first bytes of each field.
+The server copies the entry once into the connection's output buffer. This process never holds more than one piece and
+the first bytes of each field.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def read_prefix(
 ) -> EntryPrefix:
     """Read the beginning of the fields `wanted` of an entry, and of a few others.
 
-    `whole` reads all of the entry. Without it reading stops early, and `sha256` covers only the part of `raw` that was read.
-    An entry that does not exist gives no fields. Raises redis.RedisError.
+    `whole` reads all of the entry. Without it reading stops early, and `sha256` covers only the part of `raw` that was
+    read. An entry that does not exist gives no fields. Raises redis.RedisError.
     """
     connection: Any = client.connection_pool.get_connection()
     try:
@@ -85,7 +85,7 @@ def _length(stream: BinaryIO, kind: bytes) -> int:
 
 
 def _read(stream: BinaryIO, size: int, keep: int, digest: Any = None, *, ends: bool = True) -> bytes:
-    """Read `size` bytes of a bulk string and return the first `keep` of them. `ends` also reads the line break after it."""
+    """Read `size` bytes of a bulk string and return the first `keep`. `ends` also reads the line break after it."""
     head, left = b"", size
     while left:
         piece = stream.read(min(left, _PIECE))

@@ -3,13 +3,13 @@
 -- An entry that another consumer holds under a valid lease is skipped, and so is one that is settled.
 -- KEYS: stream, sizes of its oversized entries (hash).
 -- ARGV: group, consumer, "dispatched" consumer, lease in ms, limit of an entry's bytes, id, id, …
--- Returns {the server's time in ms, id, attempts, bytes, fields, …}. attempts counts earlier ones that ended in a crash.
--- An entry beyond the limit has no fields here; `read_prefix` (oversized.py) reads it in pieces.
+-- Returns {the server's time in ms, id, attempts, bytes, fields, …}. attempts counts earlier ones that ended in a
+-- crash. An entry beyond the limit has no fields here; `read_prefix` (oversized.py) reads it in pieces.
 local time = redis.call('TIME')
 local out = {time[1] * 1000 + math.floor(time[2] / 1000)}
 local most, ids = tonumber(ARGV[5]), {}
 for n = 6, #ARGV do ids[#ids + 1] = ARGV[n] end
--- Entries dispatched together are mostly adjacent, so one XPENDING finds most of them. The others are looked up one by one.
+-- Entries dispatched together are mostly adjacent, so one XPENDING finds most of them. The others are looked up singly.
 local found = {}
 for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], ids[1], ids[#ids], #ids)) do found[held[1]] = held end
 for _, id in ipairs(ids) do

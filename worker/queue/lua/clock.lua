@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Detects that the server's clock was set back, and then renews every lease. A lease counts from the time of delivery.
--- Without this, a lease from before the step expires only when the clock has caught up, perhaps hours later, although no
--- process holds the entry.
+-- Without this, a lease from before the step expires only when the clock has caught up, perhaps hours later, although
+-- no process holds the entry.
 -- KEYS: stream, the time of the last check (string, ms). ARGV: group. Returns how many leases were renewed.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Dispatches new entries of a lane without their payload: the dispatcher needs ids and sizes, never 500 MB of text.
 -- KEYS: stream, sizes of its oversized entries (hash).
--- ARGV: group, consumer, limit of entries, limit of pending entries, limit of bytes, and the smallest batch that is worth
--- waiting for: '' (any), "half" of a batch, or a "full" batch because the pool is busy.
+-- ARGV: group, consumer, limit of entries, limit of pending entries, limit of bytes, and the smallest batch that is
+-- worth waiting for: '' (any), "half" of a batch, or a "full" batch because the pool is busy.
 -- Returns {backlog, pending, id, bytes, id, bytes, …}.
 local summary = redis.call('XPENDING', KEYS[1], ARGV[1])
 local pending, backlog = summary[1], redis.call('XLEN', KEYS[1])
@@ -27,7 +27,7 @@ while room > 0 and bytes < most do
   local id, fields, size = reply[1][2][1][1], reply[1][2][1][2] or {}, 0
   for _, part in ipairs(fields) do size = size + #part end
   if size >= most then
-    -- No command returns an entry's size without copying the entry into this script. So copy it once and store the size.
+    -- No command returns an entry's size without copying the entry into this script. So store the size after one copy.
     redis.call('HSET', KEYS[2], id, size)
     reply, fields = nil, nil
     collectgarbage()

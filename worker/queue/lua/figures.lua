@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Returns a lane's counts at one moment. XINFO STREAM also copies the first and the last entry, which may be oversized. The
--- group also knows how many entries were ever added, unless somebody deleted entries that it had not read.
+-- Returns a lane's counts at one moment. XINFO STREAM also copies the first and the last entry, which may be oversized.
+-- The group also knows how many entries were ever added, unless somebody deleted entries that it had not read.
 -- KEYS: stream, sizes of its oversized entries (hash). ARGV: group.
 -- Returns {entries ever added, backlog, pending, oldest id or false}.
 local added
@@ -17,7 +17,7 @@ if not added then
     if info[n] == 'entries-added' then added = info[n + 1] end
   end
 end
--- Settled entries are deleted, so the oldest entry is the first pending one, or the first of the stream if none is pending.
+-- Settled entries are deleted, so the oldest entry is the first pending one, or if none is pending the stream's first.
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1])
 local backlog, oldest = redis.call('XLEN', KEYS[1]), pending[2]
 if not oldest and backlog > 0 and redis.call('HLEN', KEYS[2]) == 0 then

@@ -1,7 +1,7 @@
 #!lua name=copydesk
 
--- Appends documents once, even if a producer that lost the answer asks again: the ids are kept under the producer's token.
--- It is a stored function so that an ACL can allow it by name (`+fcall|copydesk_submit`) and forbid scripts.
+-- Appends documents once, even if a producer that lost the answer asks again: the ids are kept under the producer's
+-- token. It is a stored function so that an ACL can allow it by name (`+fcall|copydesk_submit`) and forbid scripts.
 -- KEYS: token. ARGV: lane, the token's expiry in seconds, then for each document: how many parts, name, value, …
 -- The lane is an argument, because a key would require the permission to read it. XADD checks the permission to append.
 -- Returns the ids, separated by blanks.

@@ -8,7 +8,7 @@ for i = 5, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]
   counts[#counts + 1] = ARGV[i + 1]
 end
--- Entries claimed together are mostly adjacent, so one XPENDING finds most of them. The others are looked up one by one.
+-- Entries claimed together are mostly adjacent, so one XPENDING finds most of them. The others are looked up singly.
 local found = {}
 for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], ids[1], ids[#ids], #ids)) do found[held[1]] = held end
 local changed, by_count = 0, {}

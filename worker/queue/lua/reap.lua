@@ -2,8 +2,8 @@
 -- Takes entries whose lease has expired, to dispatch them again. That counts no attempt.
 -- An entry that a process was reading when its lease expired gets a crash report (see bereave.lua).
 -- KEYS: stream, crash reports (hash).
--- ARGV: group, "dispatched" consumer, lease in ms, limit of entries, the time, limit of ids in the hash, the hash's expiry
--- in seconds, and optionally the only consumer whose entries are taken.
+-- ARGV: group, "dispatched" consumer, lease in ms, limit of entries, the time, limit of ids in the hash, the hash's
+-- expiry in seconds, and optionally the only consumer whose entries are taken.
 -- Returns {id, attempts, …}.
 local out = {}
 local wanted = {'XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4]}

@@ -1,6 +1,6 @@
--- Rebuilds a lane after a producer chose ids from the future. Otherwise every new id would be in the future too, or no id
--- would be left. A stream's last id cannot be lowered, so the stream is renamed and all its entries are added again in
--- their order to a new one. If the script is interrupted (out of memory), the next run continues at the same place.
+-- Rebuilds a lane after a producer chose ids from the future. Otherwise every new id would be in the future too, or no
+-- id would be left. A stream's last id cannot be lowered, so the stream is renamed and all its entries are added again
+-- in their order to a new one. If the script is interrupted (out of memory), the next run continues at the same place.
 -- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash).
 -- ARGV: group, first millisecond that counts as the future, expiry of the original ids in seconds.
 -- Returns {entries added again, entries that vanished, because a producer trimmed or deleted them}.

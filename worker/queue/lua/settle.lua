@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Removes entries whose outcome is committed, and counts each outcome once, even if an entry is settled again.
--- KEYS: stream, outcome counters (hash), sizes of its oversized entries (hash). ARGV: group, id, outcome, id, outcome, …
+-- KEYS: stream, outcome counters (hash), sizes of its oversized entries (hash). ARGV: group, id, outcome, …
 -- Returns the ids that this call removed.
 local ids, settled, counts = {}, {}, {}
 for i = 2, #ARGV, 2 do
