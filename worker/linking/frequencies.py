@@ -12,7 +12,7 @@ from worker.linking.features import FEATURE_BITS, FUNCTION_BUCKETS, Features
 COMMON_SHARE = 0.10
 """A feature in more than this share of the documents says nothing about a story. Its weight is 0."""
 FREQUENT_SHARE = 1 / 256
-"""A feature in more than this share of the documents is stored with each article, without postings: see `segment.py`."""
+"""A feature in more than this share of documents is stored with each article, without postings: see `segment.py`."""
 _LEAST_FREQUENT = 16
 _MOST_FREQUENT = 65_535  # their numbers have two bytes
 _PRIOR_DOCUMENTS = 100.0

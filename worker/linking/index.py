@@ -122,7 +122,7 @@ class Index:
         return [sorted(one, key=lambda pair: (-pair[1], pair[0]))[:most] for one in found]
 
     def _merge(self) -> None:
-        """Merge the last segments while the one before is at most twice as large; rebuild segments that are half empty."""
+        """Merge the last segments while the one before is at most twice as large; rebuild segments half empty."""
         while len(self._segments) > 1:
             last, before = self._segments[-1], self._segments[-2]
             if len(before) > max(2 * len(last), _SMALL) or len(before) + len(last) > MOST_ARTICLES:

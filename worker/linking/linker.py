@@ -87,7 +87,7 @@ class Linker:
         return self._link_day(basis)
 
     def _is_bootstrap(self, connection: Connection, basis: IdfBasis) -> bool:
-        """Whether the day of `basis` is a bootstrap day; counts arrivals only if enough are new to change the answer."""
+        """Whether the day of `basis` is a bootstrap day. Counts arrivals only if new ones may change the answer."""
         newest = links.newest_id(connection)
         day, seen, until = self._seen
         if day == basis.day and not basis.is_bootstrap(seen + newest - until):
@@ -151,7 +151,7 @@ class Linker:
         return quiet or now - self._waiting_began > 1 + _PASS_SHARE * self._pass_seconds
 
     def _link_day(self, basis: IdfBasis) -> int:
-        """Count all arrivals of a bootstrap day, link the day's articles with these frequencies, and mark them as linked.
+        """Count all arrivals of a bootstrap day, link the day's articles with these frequencies and mark them linked.
 
         Returns how many were marked; articles that changed meanwhile stay pending.
         """

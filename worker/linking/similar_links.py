@@ -41,7 +41,7 @@ def may_be_tied(one: Text, other: Text) -> bool:
 
 
 def is_copy(one: Text, other: Text) -> bool:
-    """Whether one article is a copy of the other: 80 % of the shorter excerpt's pairs of words match, and the titles agree.
+    """Whether one article is a copy: the other has 80 % of the shorter excerpt's pairs of words, and the titles agree.
 
     Titles agree if they are equal or share a third of the pairs of words of the shorter one. Sites cut the excerpt of
     one text at different lengths, so the share is taken of the shorter one (containment, Broder 1997). If an excerpt

@@ -52,7 +52,7 @@ class ProducerBase:
         return SubmitRequest(self._sender, part, once, self._patience)
 
     def _read_arguments(self, block: float) -> dict[str, Any]:
-        """Return the arguments of XREAD. `block` is in seconds. Raises ValueError if the producer requests no receipts."""
+        """Return the arguments of XREAD. `block` is in seconds. Raises ValueError for a producer without receipts."""
         if self._sender.replies is None:
             raise ValueError("this producer was made with receipts=False")
         return {"streams": {self._sender.replies: self._inbox.last}, "count": 1000, "block": max(1, int(block * 1000))}

@@ -10,7 +10,7 @@ _Result = TypeVar("_Result")
 
 
 def renamed_parameters(**renamed: str) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
-    """Decorate a function to accept old keyword names: `old="new"` passes `old` as `new`, with a `DeprecationWarning`."""
+    """Decorate a function to accept old keyword names: `old="new"` passes `old` as `new` with a DeprecationWarning."""
 
     def decorate(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
         @functools.wraps(function)

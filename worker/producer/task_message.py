@@ -24,7 +24,7 @@ SUBMIT = "copydesk.submit"
 ARGUMENTS = ("raw", "source", "key", "op", "reply_to", "lane", "raw_base64")
 """The arguments of the task `copydesk.submit`, in this order."""
 LARGEST_TIMES = 8
-"""How many times its document's size a message may have: JSON writes a character in up to 6 bytes, base64 adds a third."""
+"""A message may be this many times its document's size: JSON needs up to 6 bytes a character, base64 adds a third."""
 _SHORT = {"source": MAX_SOURCE, "key": MAX_KEY, "reply_to": MAX_REPLY_TO}
 _NO_JSON = (ValueError, RecursionError)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,79}")

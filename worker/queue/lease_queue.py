@@ -78,7 +78,7 @@ Ids = Mapping[str, int] | Sequence[str]
 
 
 class Figures(NamedTuple):
-    """A lane's counts at one moment. `oldest_id` is None if the lane is empty or reading the oldest id is too costly."""
+    """A lane's counts at one moment. `oldest_id` is None if the lane is empty or the id is too costly to read."""
 
     added: int
     backlog: int
@@ -299,7 +299,7 @@ def script(name: str) -> str:
 
 
 def first_ids(client: redis.Redis, lane: str, ids: Sequence[str]) -> dict[str, str]:
-    """Return id → the id that the producer received, for each of `ids` that was added again. Raises redis.RedisError."""
+    """Return id → the id that its producer received, for those of `ids` added again. Raises redis.RedisError."""
     found: Any = client.hmget(keys.readded(lane), ids) if ids else []
     return {id_: _text(first) for id_, first in zip(ids, found, strict=True) if first is not None}
 
