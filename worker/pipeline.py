@@ -1,9 +1,9 @@
-"""The way of a batch, readable top to bottom: claimed entries in, outcomes committed.
+"""All steps of a batch: from claimed entries to committed outcomes.
 
-    open ─▶ [given back] look up ─▶ [counted] read (parse, validate) ─▶ enrich ─▶ [given back] one transaction
+    open ─▶ [not counted] recognise ─▶ [counted] read (parse, validate) ─▶ enrich ─▶ [not counted] one transaction
 
-Opening, reading and enriching is what a document can be guilty of: an attempt counts there. It is given back before the
-store is asked for anything, because a store that hangs until the process is killed is nobody's fault.
+An attempt counts while entries are opened, read and enriched, because a document can crash the process there. It is not
+counted while the store is used: if the store hangs until the process is killed, no document is at fault.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ log = get_logger("ingest")
 
 @dataclass(slots=True)
 class Batch:
-    """What `process` needs to know besides the entries. `source` is the lane's, where it fixes one."""
+    """The parameters of `process` besides the entries. `source` is the fixed source of the lane, if it has one."""
 
     lane: str
     source: str | None
@@ -51,16 +51,16 @@ class Batch:
     max_attempts: int
     limits: Limits
     verdict: Problem | None = None
-    """Set when the store refused a document: it is rejected with this, and not read again."""
+    """Set when the store refused a document: the document is rejected with this problem and not read again."""
     rules: AllRules = field(default_factory=AllRules)
     evidence: Mapping[str, str] = field(default_factory=dict)
-    """Id → what is known of the processes that ended while they read it, as a sentence."""
+    """Id → a sentence about the crashes of processes that were reading the entry."""
     timings: dict[str, float] = field(default_factory=dict)
     clock: Clock = local_clock
-    """The time that is stored, and that says which ids are from the future: that of the Redis server that made the ids."""
+    """The Redis server's clock, which also makes ids. It gives stored times and decides which ids are in the future."""
 
     def took(self, stage: str, since: float) -> float:
-        """Note how long `stage` took, in milliseconds; returns the time now."""
+        """Store how long `stage` took, in milliseconds, and return the time now. Times are of `time.perf_counter`."""
         now = time.perf_counter()
         self.timings[stage] = round((now - since) * 1000, 2)
         return now
@@ -74,9 +74,9 @@ def process(
     end_attempt: Callable[[], None],
     begin_attempt: Callable[[], None] = lambda: None,
 ) -> list[BatchItem]:
-    """Take `entries` through all stages; on return their outcomes are committed and may be settled.
+    """Take `entries` through all stages. When it returns, their outcomes are committed and may be settled.
 
-    `innocent` is called when a part that a document can be guilty of is over, `suspect` when it begins again. Raises
+    It calls `end_attempt` before it uses the store, and `begin_attempt` before it reads documents again. Raises
     SQLAlchemy's errors; then nothing is stored.
     """
     at = time.perf_counter()
@@ -111,7 +111,10 @@ def process(
 
 
 def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
-    """An entry of the stream as a version: who sent what, before the document itself is looked at."""
+    """Build the batch item of an entry from its fields, without parsing the document.
+
+    Problems of the envelope, an excess of the size limit and used-up attempts are added to the item's `problems`.
+    """
     envelope, problems = parse_envelope(entry.fields)
     now = batch.clock()
     version = BatchItem(
@@ -153,7 +156,7 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
 
 
 def _open_misfit(version: BatchItem, fields: Mapping[bytes, bytes]) -> BatchItem:
-    """A message of Celery's queue that is no document: rejected with the problem that the worker found when it came."""
+    """Reject a message of Celery's queue that is not a document, with the problem that the worker found on arrival."""
     try:
         found = Problem.model_validate_json(fields[b"problem"])
         version.raw = fields.get(b"raw", b"")
@@ -167,7 +170,10 @@ def _open_misfit(version: BatchItem, fields: Mapping[bytes, bytes]) -> BatchItem
 
 
 def _continue_replay(version: BatchItem, fields: Mapping[bytes, bytes]) -> None:
-    """A replay keeps the revision of what it repeats, so that mending an old document never overwrites a newer one."""
+    """Set the revision of a replayed or reprocessed document to the original one.
+
+    So a replay of an old document never overwrites a newer version.
+    """
     try:
         version.revision = fields[b"revision"].decode("ascii")
         if b"reprocess" in fields:
@@ -181,12 +187,15 @@ def _continue_replay(version: BatchItem, fields: Mapping[bytes, bytes]) -> None:
 
 
 def normal_key(key: str) -> str:
-    """A producer's key; one that is a URL is read as the URL, so that a document can be retracted by either."""
+    """Return a producer's key, canonicalised if it is a URL, so that any spelling of the URL retracts the document."""
     return canonicalise(key) if key[:8].lower().startswith(("http://", "https://")) else key
 
 
 def _fingerprinted(versions: Sequence[BatchItem], limits: Limits) -> list[BatchItem]:
-    """The versions that hold a document, with its fingerprint."""
+    """Set the fingerprint of each version that holds a document to read, and return those versions.
+
+    Versions that are rejected or reprocessed are left out.
+    """
     puts = [
         version
         for version in versions
@@ -198,7 +207,7 @@ def _fingerprinted(versions: Sequence[BatchItem], limits: Limits) -> list[BatchI
 
 
 def _recognise(engine: Engine, puts: Sequence[BatchItem]) -> None:
-    """Find the versions that are equal, but for `secured`, to what is stored, without reading them."""
+    """Mark the versions that equal a stored document except for `secured`, so that they are not parsed."""
     columns = (documents.c.doc_hash, documents.c.source, documents.c.key, documents.c.article_hash,
                documents.c.content_hash, documents.c.fingerprint, documents.c.retracted)  # fmt: skip
     with engine.connect() as connection:
@@ -224,7 +233,7 @@ def _is_same_document(version: BatchItem, row: Row[Any]) -> bool:
 
 
 def read_version(version: BatchItem, limits: Limits) -> None:
-    """Parse, validate and enrich; afterwards the version has its copy, or the problems for which it is rejected."""
+    """Parse, validate and enrich; set the version's `copy` or `reference`, or the problems that reject it."""
     reading = read(version.raw, has_key=version.doc_key is not None, limits=limits, fingerprint=version.fingerprint)
     version.problems = (*version.problems, *reading.problems)
     version.fingerprint = reading.fingerprint
@@ -246,20 +255,24 @@ def read_version(version: BatchItem, limits: Limits) -> None:
 
 
 def _secured_of(raw: bytes) -> str | None:
-    """The value that alone may differ from what is stored; None: it does not differ."""
+    """Return the value of `secured`, which may differ from the stored one; None if the document has none."""
     span = secured_line(raw)
     return raw[span[0] : span[1]].decode("ascii") if span else None
 
 
 def _believable(id_: str, now: datetime) -> str:
-    """An id far in the future was chosen by its producer: it is newer than everything until now, and not for ever."""
+    """Return the id to use for the revision.
+
+    A producer chose an id that is more than a day in the future. It is replaced by the present time, so that the
+    document is newer than all until now, but not than all later ones.
+    """
     ms, seq = id_key(id_)
     now_ms = int(now.timestamp() * 1000)
     return id_ if ms < now_ms + AHEAD_SECONDS * 1000 else f"{now_ms}-{seq}"
 
 
 def _time_of(id_: str, now: datetime) -> datetime:
-    """When an entry was added, as its id says; an id of another era (the producer may choose it) is now."""
+    """Return when an entry was added, according to its id; `now` if the id, which a producer may choose, is no time."""
     ms, _ = id_key(id_)
     try:
         return datetime.fromtimestamp(ms / 1000, UTC)

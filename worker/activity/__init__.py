@@ -1,4 +1,4 @@
-"""What workers record of themselves in Redis: counters by minute, heartbeats, the outcome feed, the change feed, back-pressure.
+"""What workers write to Redis about themselves: minute counters, heartbeats, outcome feed, change feed, backpressure.
 
 Begin with `minute_counters.py`. `worker.monitoring` reads it.
 """

@@ -1,7 +1,7 @@
-"""How long a polite producer should wait before it sends more. Pure.
+"""Computes how long a polite producer should wait before it sends more. No I/O.
 
-Documents on a lane are safe and in nobody's way; what a backlog costs is Redis memory and the time until readers see the
-news. So producers are slowed down only when the workers are clearly behind, and gently at first.
+Documents on a lane are safe. A backlog costs only Redis memory and the time until readers see the news. So producers
+are slowed down only when the workers are clearly behind, and the delay grows with the backlog.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A lane at one moment. `oldest` is the age of its oldest entry in seconds; `trouble`: the store cannot be used."""
+    """A lane at one moment: entries in the backlog, the oldest one's age in seconds, whether the store is unusable."""
 
     backlog: int
     oldest: float
@@ -21,7 +21,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Where slowing down begins. It ends at half of these, so that it does not begin again at once."""
+    """The backlog (entries) and the age (seconds) at which slowing down begins, and the longest delay (seconds).
+
+    Slowing down ends at half of these values, so that it does not begin again at once. Raises ValueError unless all are
+    above 0.
+    """
 
     backlog: int
     oldest: float
@@ -33,13 +37,13 @@ class Thresholds:
 
 
 TROUBLE_SECONDS = 5.0
-"""A store that is away for a moment: nothing is gained by sending faster than it comes back."""
+"""The shortest delay while the store cannot be used: a faster producer gains nothing until the store is back."""
 
 
 def slow_down(load: Load, before: float, limits: Thresholds) -> float:
-    """Seconds to wait: 0, or a whole number that grows with the load. `before` is what was asked for last.
+    """Return how many seconds a producer should wait: 0, or a number that grows with the load up to `limits.longest`.
 
-    Monotone in the load, and never more than `limits.longest`.
+    `before` is the last result for this lane, in seconds. A higher load never gives a shorter delay.
     """
     strain = max(load.backlog / limits.backlog, load.oldest / limits.oldest if load.backlog else 0.0)
     if load.trouble:

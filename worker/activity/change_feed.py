@@ -1,7 +1,8 @@
-"""The change feed: a capped stream that says which articles and stories changed, for whoever builds on the store.
+"""The change feed: a capped stream of the articles and stories that changed, for programs that read the store.
 
-At least once, and after the commit: a change is put there before its document is settled, so a worker that dies between
-the two leads to a repeat, not to a gap. The store stays the truth; who has fallen behind the cap reads it anew.
+Delivery is at least once, and after the commit. A change is added before its document is settled, so a worker that
+crashes between the two causes a repetition, not a gap. The store is the source of truth: a reader that falls behind the
+cap must read the store again.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from schemas.change import Change
 from schemas.receipt import Outcome
 from worker.queue.keys import CHANGE_FEED
 
-_MAX_ENTRIES = 100_000  # entries; about 20 MB of Redis
+_MAX_ENTRIES = 100_000  # about 20 MB of Redis memory
 _CHANGING = frozenset({Outcome.STORED, Outcome.UPDATED, Outcome.RETRACTED})
 
 
 class Settled(Protocol):
-    """A version of a document that has its outcome."""
+    """The fields of a document's version that this module reads, after the version has its outcome."""
 
     outcome: Outcome | None
     article_id: int | None
@@ -31,7 +32,7 @@ class Settled(Protocol):
 
 
 def changes_of(versions: Iterable[Settled], now: datetime) -> Iterator[Change]:
-    """What the versions of a batch changed at `now`; those that are unchanged, superseded or rejected did not."""
+    """Yield the changes that the versions of a batch made at `now`: those that are stored, updated or retracted."""
     for version in versions:
         if version.outcome in _CHANGING:
             yield Change(
@@ -41,14 +42,14 @@ def changes_of(versions: Iterable[Settled], now: datetime) -> Iterator[Change]:
 
 
 def append(pipe: Any, changes: Iterable[Change]) -> None:
-    """Append `changes`, in order, as part of `pipe`."""
+    """Append `changes` to the feed, in order, as part of the pipeline `pipe`."""
     for change in changes:
         fields = {name: str(value) for name, value in change.model_dump(mode="json", exclude_none=True).items()}
         pipe.xadd(CHANGE_FEED, fields, maxlen=_MAX_ENTRIES, approximate=True)
 
 
 def publish(client: redis.Redis, changes: Iterable[Change]) -> None:
-    """Append `changes`, in order. Raises redis.RedisError."""
+    """Append `changes` to the feed, in order. Raises redis.RedisError."""
     with client.pipeline(transaction=False) as pipe:
         append(pipe, changes)
         if len(pipe):

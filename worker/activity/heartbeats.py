@@ -1,6 +1,7 @@
-"""Who is at work: each worker's main process says so every two seconds, in a Redis hash that expires by itself.
+"""Heartbeats: each worker's main process writes its state to a Redis hash every two seconds. The hash expires.
 
-`status`, `tail`, `health` and metrics read it: no broadcast, no waiting for answers, and who is silent is not there.
+`status`, `tail`, `health` and the metrics read these hashes. That needs no broadcast and no waiting for answers. A
+worker without a hash is not running.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from worker.queue import keys
 
 HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 10
-"""Who has not been heard of for so long is not at work: five beats."""
+"""A worker without a heartbeat for this time, which is five heartbeats, counts as not running."""
 MISSED_SECONDS = 600
-"""Who fell silent without taking leave is missed for so long."""
+"""For how long a worker that stopped without `leave` is reported as missing."""
 
 _MOST_WORKERS = 1000
 
-# `allow-oom`: who makes room in a server that is full must not fall silent.
+# `allow-oom`: workers free memory in a server that is out of memory, so their heartbeats must continue.
 _HEARTBEAT = """#!lua flags=allow-oom
 redis.call('HSET', KEYS[1], unpack(ARGV, 5))
 redis.call('EXPIRE', KEYS[1], ARGV[1])
@@ -34,7 +35,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
 
 @dataclass(frozen=True, slots=True)
 class PoolProcess:
-    """A pool process and what it does; `lane` is None while it waits. `since`: seconds since 1970."""
+    """A pool process and its batch. `lane` is None while it is idle; `since` is in seconds since 1970."""
 
     pid: int
     lane: str | None = None
@@ -44,10 +45,10 @@ class PoolProcess:
 
 @dataclass(slots=True)
 class WorkerState:
-    """What a worker says of itself. Times are seconds since 1970."""
+    """The state of a worker, as its heartbeat reports it. Times are in seconds since 1970."""
 
     name: str
-    """host:pid of its main process, which no two have."""
+    """host:pid of its main process; unique."""
     host: str
     pid: int
     version: str
@@ -58,12 +59,12 @@ class WorkerState:
     """starting, consuming, paused, waiting-for-store, waiting-for-redis, full, stuck or stopping."""
     since: float = 0.0
     reason: str = ""
-    """A sentence where the state is not `consuming`."""
+    """The reason as a sentence, if the state is not `consuming`."""
     last_progress: float | None = None
-    """When it last handed documents out or found that there are none."""
+    """When it last dispatched documents or saw that there are none."""
     pool: tuple[PoolProcess, ...] = field(default=())
     beat: float = 0.0
-    """When it said this."""
+    """The time of this heartbeat."""
 
     @property
     def is_consuming(self) -> bool:
@@ -71,7 +72,10 @@ class WorkerState:
 
 
 def send(client: redis.Redis, worker: WorkerState, pipe: Any = None) -> None:
-    """Say that `worker` is there; as part of `pipe` where one is given. Raises redis.RedisError."""
+    """Write the heartbeat of `worker`, and set `worker.beat` to now.
+
+    If `pipe` is given, its owner executes the command. Raises redis.RedisError.
+    """
     now = worker.beat = time.time()
     key = keys.worker(worker.name)
     with client.pipeline(transaction=False) if pipe is None else _Borrowed(pipe) as chain:
@@ -82,7 +86,7 @@ def send(client: redis.Redis, worker: WorkerState, pipe: Any = None) -> None:
 
 
 def leave(client: redis.Redis, name: str) -> None:
-    """A worker that stops says so, instead of falling silent. Raises redis.RedisError."""
+    """Remove a worker that stops, so that it is not reported as missing. Raises redis.RedisError."""
     with client.pipeline(transaction=False) as pipe:
         pipe.delete(keys.worker(name))
         pipe.zrem(keys.WORKERS, name)
@@ -90,7 +94,7 @@ def leave(client: redis.Redis, name: str) -> None:
 
 
 def workers(client: redis.Redis) -> list[WorkerState]:
-    """Those at work, by name, in two round trips. Raises redis.RedisError."""
+    """Return the running workers, sorted by name, in two round trips. Raises redis.RedisError."""
     index: Any = client.zrange(keys.WORKERS, 0, _MOST_WORKERS - 1)
     names = sorted(name.decode("utf-8", "replace") for name in index)
     with client.pipeline(transaction=False) as pipe:
@@ -101,9 +105,10 @@ def workers(client: redis.Redis) -> list[WorkerState]:
 
 
 def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str, float]]:
-    """(name, seconds since it was last heard of) of those that fell silent without taking leave. Raises redis.RedisError.
+    """Return (name, seconds since its last heartbeat) of workers that stopped without `leave`. Raises redis.RedisError.
 
-    One whose host has started another since is not missed: it died, and was followed.
+    `alive` are the running workers. A worker is left out if another one has started on its host since: that is its
+    replacement.
     """
     index: Any = client.zrange(keys.WORKERS, 0, _MOST_WORKERS - 1, withscores=True)
     there, now = {worker.name for worker in alive}, time.time()
@@ -118,7 +123,7 @@ def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str
 
 
 class _Borrowed:
-    """A pipeline that somebody else executes."""
+    """A context manager for a pipeline that the caller executes."""
 
     def __init__(self, pipe: Any) -> None:
         self._pipe = pipe

@@ -1,7 +1,8 @@
-"""What was done, by the minute: small counters in Redis that `status`, `tail`, metrics and the circuit breaker read.
+"""Counters by minute in Redis, which `status`, `tail`, the metrics and the circuit breaker read.
 
-Approximate on purpose: a worker that dies between its settlement and its tally leaves a gap here, never in the outcomes.
-One hash a minute, `copydesk:tally:<minute since 1970>`, with a bounded number of fields whatever names crawlers invent.
+They are approximate on purpose: a worker that crashes after it settled a batch and before it counted it leaves a gap
+here, never in the outcomes. Each minute has one hash, `copydesk:tally:<minute since 1970>`. The number of its fields is
+limited, whatever source names crawlers invent.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ import redis
 from worker.queue import keys
 
 OTHER = "(other)"
-"""Stands for the sources that no longer found room in a minute."""
+"""Counts all sources for which a minute's hash has no field left."""
 
 WAIT_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 14_400)
-"""Seconds. What waits longer is counted in a last place after these."""
+"""Upper bounds of the histogram of waits, in seconds. Longer waits are counted in one more bucket after these."""
 
 _EXPIRE_SECONDS = 25 * 3600
 _MOST_FIELDS = 500
-_LONGEST_SOURCE = 64  # characters; longer names are told by their beginning
+_LONGEST_SOURCE = 64  # characters; longer names are cut
 _SEPARATOR = "\x1f"
 
-# Which minute it is, is the server's to say: workers' clocks differ.
+# The server's clock decides which minute it is, because the workers' clocks differ.
 _MINUTE = """
 local key = KEYS[1] .. string.format('%d', math.floor(redis.call('TIME')[1] / 60))
 """
-# KEYS: what the name of a minute's hash begins with. ARGV: seconds to keep, most fields, then field, field in its stead,
-# number, …
+# KEYS: the prefix of a minute's hash. ARGV: expiry in seconds, limit of fields, then field, replacement field if the
+# hash is full, number, …
 _ADD = f"""{_MINUTE}
 for i = 3, #ARGV, 3 do
   local name = ARGV[i]
@@ -43,7 +44,7 @@ for i = 3, #ARGV, 3 do
 end
 redis.call('EXPIRE', key, ARGV[1])
 """
-# KEYS: as above. ARGV: seconds to keep, then field, number, …
+# KEYS: the same. ARGV: expiry in seconds, then field, number, …
 _SAMPLE = f"""{_MINUTE}
 redis.call('HSET', key, unpack(ARGV, 2))
 redis.call('EXPIRE', key, ARGV[1])
@@ -52,27 +53,33 @@ redis.call('EXPIRE', key, ARGV[1])
 
 @dataclass(slots=True)
 class Counts:
-    """What one batch of a lane came to. Keys are (source, outcome) and (source, code of the first error)."""
+    """The counts of one batch of a lane.
+
+    The keys of `outcomes` are (source, outcome). Those of `codes` are (source, code of the first error).
+    """
 
     lane: str
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     codes: Counter[tuple[str, str]] = field(default_factory=Counter)
     work_ms: float = 0
-    """Wall time of the batch in its process."""
+    """Wall time of the batch in its process, in milliseconds."""
     stages_ms: dict[str, float] = field(default_factory=dict)
-    """Of that, by stage."""
+    """Stage → its part of that time, in milliseconds."""
     deaths: int = 0
-    """Documents that were in the hands of a process when it died."""
+    """Documents that a process was reading when it crashed."""
     waits: list[float] = field(default_factory=list)
-    """Seconds from a document's arrival on its lane to its outcome."""
+    """For each document the seconds from its arrival on the lane to its outcome."""
 
 
 @dataclass(slots=True)
 class Minute:
-    """One minute of all workers. Keys: (lane, source, outcome), (lane, source, code), (lane, stage), or the lane alone."""
+    """The counts of all workers in one minute.
+
+    Keys are (lane, source, outcome), (lane, source, code), (lane, stage), or the lane alone.
+    """
 
     at: int
-    """Seconds since 1970 at its beginning."""
+    """When the minute begins, in seconds since 1970."""
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     codes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     batches: Counter[str] = field(default_factory=Counter)
@@ -80,26 +87,26 @@ class Minute:
     stages_ms: Counter[tuple[str, str]] = field(default_factory=Counter)
     deaths: Counter[str] = field(default_factory=Counter)
     waits: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """(lane, place in WAIT_BOUNDS of the first bound that is not exceeded) → documents."""
+    """(lane, index of the first bound in WAIT_BOUNDS that is not exceeded) → documents."""
     waited_ms: Counter[str] = field(default_factory=Counter)
     restarts: Counter[str] = field(default_factory=Counter)
-    """Part of a worker → how often a watchdog restarted it."""
+    """Part of a worker → how often the watchdog restarted it."""
     added: dict[str, int] = field(default_factory=dict)
-    """Entries ever added to the lane, as last seen in this minute: the difference of two minutes is what came in."""
+    """Entries ever added to the lane, last sampled in this minute. The difference of two minutes is the intake."""
 
     def documents(self, lane: str | None = None) -> int:
-        """How many documents got an outcome, on one lane or on all."""
+        """Return how many documents got an outcome, on one lane or on all."""
         return sum(count for (on, _, _), count in self.outcomes.items() if lane in (None, on))
 
 
 class MinuteCounters:
-    """Writes and reads the minutes."""
+    """Writes and reads the counters by minute."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
     def add(self, counts: Counts, pipe: Any = None) -> None:
-        """Count a batch: as part of `pipe`, or where none is given at once, with trouble swallowed."""
+        """Count a batch. If `pipe` is given, its owner executes the command. Otherwise an error of Redis is ignored."""
         lane, rows = counts.lane, list[tuple[str, str, int]]()
         for kind, found in (("o", counts.outcomes), ("c", counts.codes)):
             for (source, name), count in found.items():
@@ -117,18 +124,24 @@ class MinuteCounters:
             self._eval(pipe, _ADD, 1, keys.MINUTES, _EXPIRE_SECONDS, _MOST_FIELDS, *flat)
 
     def restarted(self, part: str) -> None:
-        """Count that a watchdog restarted a part of its worker; trouble is swallowed."""
+        """Count a restart of a part of a worker by the watchdog. An error of Redis is ignored."""
         name = _field("r", part)
         self._eval(None, _ADD, 1, keys.MINUTES, _EXPIRE_SECONDS, _MOST_FIELDS, name, name, 1)
 
     def sample(self, added: dict[str, int], pipe: Any = None) -> None:
-        """Note how many entries each lane has ever had; called every few seconds."""
+        """Store how many entries were ever added to each lane. Call it every few seconds.
+
+        If `pipe` is given, its owner executes the command. Otherwise an error of Redis is ignored.
+        """
         if added:
             flat = [part for lane, count in added.items() for part in (_field("a", lane), count)]
             self._eval(pipe, _SAMPLE, 1, keys.MINUTES, _EXPIRE_SECONDS, *flat)
 
     def window(self, minutes: int, *, now: float | None = None) -> list[Minute]:
-        """The last `minutes`, the current one included, oldest first; a minute without work is an empty row."""
+        """Return the last `minutes`, including the current one, oldest first. A minute without work has empty counters.
+
+        `now` is in seconds since 1970; the default is the server's time. Raises redis.RedisError.
+        """
         last = int((self._client.time()[0] if now is None else now) // 60)
         wanted = range(last - minutes + 1, last + 1)
         with self._client.pipeline(transaction=False) as pipe:
@@ -143,11 +156,11 @@ class MinuteCounters:
         try:
             self._client.eval(*args)
         except redis.RedisError:
-            return  # a gap in the tally; whoever needs Redis for more than figures says what is wrong with it
+            return  # a gap in the counters; the code that depends on Redis reports the error
 
 
 def total(minutes: Iterable[Minute]) -> Minute:
-    """The sum of several minutes (of `added`, the latest)."""
+    """Return the sum of several minutes. `added` has the latest value, `at` is that of the first minute."""
     found = Minute(0)
     for minute in minutes:
         found.at = found.at or minute.at

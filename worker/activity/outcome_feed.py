@@ -1,8 +1,8 @@
-"""The feed that `copydesk tail` follows: what became of each document, short, as it is settled.
+"""The feed that `copydesk tail` follows: the outcome of each document in short, added when the document is settled.
 
-A capped Redis stream and not the receipts table: it reaches a terminal within milliseconds from whatever machine the
-worker runs on, and costs the worker one command a batch (a microsecond or two a document), where polling the table for
-batches that commit out of order would read the last seconds again and again. It forgets; the receipts are what lasts.
+It is a capped Redis stream and not the table of receipts. It reaches a terminal within milliseconds from any machine,
+and costs the worker one command per batch (1 to 2 µs per document). Batches commit out of order, so polling the table
+would read the last seconds again and again. The stream drops old entries; the receipts are the permanent record.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from worker.queue.clock import moment
 from worker.queue.keys import OUTCOME_FEED
 
 _MOST_ENTRIES = 200
-"""Of up to 100 documents each, of about 150 bytes: 3 MB, and at the very most 20."""
+"""Each entry holds up to 100 documents of about 150 bytes: 3 MB in all, and at most 20 MB."""
 _A_ENTRY_HOLDS = 100
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _LONGEST_TEXT = 300  # characters of a key or URL
@@ -28,7 +28,7 @@ _MOST_CODES = 5
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRecord:
-    """A document's outcome in short. `at`: when it was settled, seconds since 1970."""
+    """A document's outcome in short. `at` is when it was settled, in seconds since 1970."""
 
     at: float
     id: str
@@ -42,11 +42,11 @@ class OutcomeRecord:
 
 
 Row = tuple[str, str, str, str | None, str | None, list[str]]
-"""What a document adds to the feed: id, source, outcome, key, URL, codes."""
+"""One document in the feed: id, source, outcome, key, URL, problem codes."""
 
 
 def publish(pipe: Any, *, lane: str, worker: str, rows: Sequence[Row]) -> None:
-    """Add a batch to the feed as part of `pipe`."""
+    """Add the documents of a batch to the feed, as part of the pipeline `pipe`."""
     for start in range(0, len(rows), _A_ENTRY_HOLDS):
         part = [
             (id_, source[:_LONGEST_TEXT], outcome, key and key[:_LONGEST_TEXT], url and url[:_LONGEST_TEXT], codes[:_MOST_CODES])
@@ -57,7 +57,10 @@ def publish(pipe: Any, *, lane: str, worker: str, rows: Sequence[Row]) -> None:
 
 
 def recent(client: redis.Redis, most: int) -> tuple[list[OutcomeRecord], str]:
-    """The last `most` documents, oldest first, and the place in the feed after them. Raises redis.RedisError."""
+    """Return the last `most` documents, oldest first, and the position in the feed after them.
+
+    Raises redis.RedisError.
+    """
     entries: Any = client.xrevrange(OUTCOME_FEED, count=max(1, most))
     if not entries:
         return [], "0"
@@ -67,12 +70,12 @@ def recent(client: redis.Redis, most: int) -> tuple[list[OutcomeRecord], str]:
 
 
 def follow(client: redis.Redis, after: str, *, block_seconds: float = 2.0) -> Iterator[tuple[str, list[OutcomeRecord]]]:
-    """(the place in the feed, what came) for ever; nothing came within `block_seconds`: an empty list.
+    """Yield (position in the feed, new outcomes) forever, with an empty list when none arrives within `block_seconds`.
 
-    Raises redis.RedisError; go on with the place given last.
+    Raises redis.RedisError; then call again with the last position.
     """
     while True:
-        # Shorter than the socket's time-out, or a quiet feed would look like a lost server.
+        # The block must be shorter than the socket's time-out. Otherwise a quiet feed looks like a lost server.
         reply: Any = client.xread({OUTCOME_FEED: after}, count=50, block=int(block_seconds * 1000))
         found: list[OutcomeRecord] = []
         for _, entries in reply or ():
@@ -83,7 +86,10 @@ def follow(client: redis.Redis, after: str, *, block_seconds: float = 2.0) -> It
 
 
 def after(client: redis.Redis, place: str) -> tuple[list[OutcomeRecord], str]:
-    """What came after a place in the feed, without waiting, and the place after it. Raises redis.RedisError."""
+    """Return the outcomes after a position in the feed and the new position, without waiting.
+
+    Raises redis.RedisError.
+    """
     reply: Any = client.xread({OUTCOME_FEED: place}, count=_MOST_ENTRIES)
     found: list[OutcomeRecord] = []
     for _, entries in reply or ():
@@ -94,7 +100,7 @@ def after(client: redis.Redis, place: str) -> tuple[list[OutcomeRecord], str]:
 
 
 def _parse(fields: dict[bytes, bytes]) -> list[OutcomeRecord]:
-    """Whatever else somebody put on the stream is passed over."""
+    """Return the outcomes in an entry of the stream; an entry of another form gives none."""
     try:
         at, lane, worker = moment(fields[b"at"]), fields[b"lane"].decode(), fields[b"worker"].decode()
         return [

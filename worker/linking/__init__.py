@@ -1,4 +1,4 @@
-"""Similar articles and stories: the index, the scores, and the process that links.
+"""Finds similar articles and groups them into stories: the index, the scores, and the process that links.
 
 Begin with `linker.py`; `index.py`, `features.py` and `story_assignment.py` do no I/O.
 """

@@ -1,4 +1,7 @@
-"""Stories that changed, put on the change feed: marked in the store first, so that none is forgotten by a crash."""
+"""Adds changed stories to the change feed.
+
+The store marks a story as not announced in the transaction that changes it, so a crash loses no announcement.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,11 @@ _PAGE = 500
 
 
 def announce(engine: Engine, client: redis.Redis) -> int:
-    """Put what the feed has not carried on it; returns how many. Raises redis.RedisError and SQLAlchemy's errors."""
-    with engine.begin() as connection:  # a rollback would cost all prepared statements
+    """Add up to 500 stories that are not announced to the change feed; return how many.
+
+    A crash before they are marked as announced announces them again. Raises redis.RedisError and SQLAlchemy's errors.
+    """
+    with engine.begin() as connection:  # commits, because a rollback drops all prepared statements
         rows = stories.unannounced(connection, _PAGE)
     if not rows:
         return 0

@@ -1,6 +1,6 @@
-"""Title and excerpt as weighted features: words and pairs of words, hashed, so that no vocabulary is held in memory.
+"""Title and excerpt as features: words and pairs of words, hashed into buckets, so that memory holds no vocabulary.
 
-Many texts are taken at once: the loops over their words are numpy's.
+The functions take many texts at once, so that numpy does the loops over their words.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEATURE_BITS = 21
-"""Features are hashed into 2**21 buckets. 100,000 articles have some 1.2 million different features; those that share a
-bucket are nearly all pairs of words that occur once (measured: the same quality as without hashing)."""
+"""Features are hashed into 2**21 buckets. 100,000 articles have about 1.2 million different features. Nearly all
+features that share a bucket are pairs of words that occur once. (Measured: the quality is the same as without
+hashing.)"""
 
 _HALF = (1 << FEATURE_BITS - 1) - 1
 _WORD = re.compile(r"[^\W_]+")
 _TITLE_WEIGHT = 3
-"""A title is written to name the story. (Of the weights 1 to 5, 3 to 5 rank within .006 MAP of each other in both collections
-that were looked at, 2 is .013 and 1 is .07 behind.)"""
-_MOST_WORDS = 200  # of title and of excerpt each; more says nothing new, and a hostile excerpt could be long
+"""How often a word of the title counts, because a title names the story. (Measured in two collections: weights 3 to 5
+are within .006 MAP of each other; 2 is .013 and 1 is .07 behind.)"""
+_MOST_WORDS = 200  # of the title and of the excerpt; more words add nothing, and a hostile excerpt could be long
 
 FUNCTION_WORDS = frozenset(
     """
@@ -36,8 +37,9 @@ to two under up us use was we were what when where which while who why will with
 
 
 class Features:
-    """Features of articles, one after the other: those of the i-th are at `starts[i]:starts[i + 1]`, buckets ascending, and
-    `counts` says how often each occurs (the title's words each time as `_TITLE_WEIGHT`; 255 at most).
+    """The features of several articles. Those of article i are at `starts[i]:starts[i + 1]`, by ascending bucket.
+
+    `counts` is how often each feature occurs, at most 255; each occurrence in a title counts `_TITLE_WEIGHT` times.
     """
 
     __slots__ = ("buckets", "counts", "starts")
@@ -51,17 +53,20 @@ class Features:
         return len(self.starts) - 1
 
     def rows(self) -> NDArray[np.int64]:
-        """Of which article each feature is."""
+        """Return the index of the article to which each feature belongs."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
 
     def take(self, rows: NDArray[np.int64]) -> Features:
-        """Some of the articles, in the given order."""
+        """Return the features of the articles `rows`, in that order."""
         at, starts = gathered(self.starts, rows)
         return Features(self.buckets[at], self.counts[at], starts)
 
 
 def gathered(starts: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where the entries of some rows are, one row after the other, and where each row starts among them."""
+    """Return the positions of the entries of `rows`, one row after the other, and where each row starts in the result.
+
+    The entries of row i are at `starts[i]:starts[i + 1]`.
+    """
     begins = starts[rows]
     sizes = starts[rows + 1] - begins
     ends = np.zeros(len(rows) + 1, np.int64)
@@ -70,27 +75,27 @@ def gathered(starts: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDArray[np.
 
 
 def words(text: str | None) -> list[str]:
-    """The words of a text, case-folded."""
+    """Return the first 200 words of a text, case-folded."""
     return _WORD.findall(text[: _MOST_WORDS * 40].casefold())[:_MOST_WORDS] if text else []
 
 
 def features_of(title: str | None, excerpt: str | None) -> Features:
-    """The features of one article."""
+    """Return the features of one article."""
     return features_of_all([(title, excerpt)])
 
 
 def features_of_all(texts: Iterable[tuple[str | None, str | None]]) -> Features:
-    """Words and pairs of neighbouring words of each title (counted `_TITLE_WEIGHT` times) and each excerpt."""
+    """Return the features of several articles, given as (title, excerpt): words and pairs of neighbouring words."""
     parts = [words(part) for text in texts for part in text]
     sizes = np.fromiter(map(len, parts), np.int64, len(parts))
-    # One encoding for all words: none holds a line break.
+    # Encode all words in one call. No word holds a line break.
     encoded = "\n".join(chain.from_iterable(parts)).encode().split(b"\n") if sizes.any() else []
     numbers = np.fromiter(map(crc32, encoded), np.uint64, len(encoded))
     part = np.repeat(np.arange(len(parts), dtype=np.uint64), sizes)
     neighbours = part[1:] == part[:-1]
     keys = np.concatenate([word_bucket(numbers), pair_bucket(numbers[:-1], numbers[1:])[neighbours]])
     keys |= np.concatenate([part >> 1, part[1:][neighbours] >> 1]) << FEATURE_BITS
-    # Sorted by article and bucket; the lowest bit tells what is of the title.
+    # Sort by article and bucket. The lowest bit marks features of the title.
     keys = keys << 1 | (1 - (np.concatenate([part, part[1:][neighbours]]) & 1))
     keys.sort()
     of_title = np.where(keys & 1, _TITLE_WEIGHT, 1)
@@ -103,18 +108,18 @@ def features_of_all(texts: Iterable[tuple[str | None, str | None]]) -> Features:
 
 
 def word_bucket(number: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The buckets of words with the checksums `number`: even ones."""
+    """Return the buckets of words with the checksums `number`. They are even."""
     return (((number ^ number >> FEATURE_BITS) & _HALF) << 1).astype(np.uint64, copy=False)
 
 
 def pair_bucket(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The buckets of two neighbouring words: odd ones."""
+    """Return the buckets of pairs of neighbouring words with these checksums. They are odd."""
     number = (first * 0x9E3779B1 + second * 0x85EBCA6B) & 0xFFFFFFFF
     return (((number ^ number >> FEATURE_BITS) & _HALF) << 1 | 1).astype(np.uint64, copy=False)
 
 
 def names_of(title: str | None, excerpt: str | None) -> dict[int, str]:
-    """Bucket → the words that are in it, to say in words why two articles are tied."""
+    """Return bucket → its word or pair of words in this article, to show why two articles are linked."""
     names: dict[int, str] = {}
     for text in (title, excerpt):
         found = words(text)
@@ -133,4 +138,4 @@ def _checksums(found: Sequence[str]) -> NDArray[np.uint64]:
 
 
 FUNCTION_BUCKETS: NDArray[np.int32] = np.unique(word_bucket(_checksums(sorted(FUNCTION_WORDS))).astype(np.int32))
-"""English words that tell nothing. What is common in the documents themselves is learned; these help an empty store."""
+"""Buckets of English function words. Frequencies show which words are common; this list helps an empty store."""

@@ -1,4 +1,4 @@
-"""In how many documents each feature occurs, and what a feature weighs by that (its inverse document frequency)."""
+"""Document frequencies of features, and the weights that follow from them (inverse document frequency, IDF)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from worker.linking.features import FEATURE_BITS, FUNCTION_BUCKETS, Features
 
 COMMON_SHARE = 0.10
-"""A word in more documents than this says nothing about a story and is skipped."""
+"""A feature in more than this share of the documents says nothing about a story. Its weight is 0."""
 FREQUENT_SHARE = 1 / 256
-"""What occurs in more documents than this is kept article by article, and not in postings: see `segment.py`."""
+"""A feature in more than this share of documents is stored with each article, without postings: see `segment.py`."""
 _LEAST_FREQUENT = 16
-_MOST_FREQUENT = 65_535  # numbered in two bytes
+_MOST_FREQUENT = 65_535  # their numbers have two bytes
 _PRIOR_DOCUMENTS = 100.0
-"""A store that is nearly empty is read as if so many documents had been seen, half of them with each function word:
-otherwise the first articles would be tied by `the` and `of`."""
+"""Added to the number of documents, as if half of them had contained each function word. Without this prior, `the` and
+`of` would link the first articles of an empty store."""
 
 
 class Frequencies:
-    """Document frequencies of features over a number of documents."""
+    """In how many of `documents` documents each feature occurs."""
 
     __slots__ = ("counts", "documents")
 
@@ -30,7 +30,7 @@ class Frequencies:
         self.counts: NDArray[np.int32] = np.zeros(1 << FEATURE_BITS, np.int32)
 
     def add(self, features: Features) -> None:
-        """Count these documents too."""
+        """Count the documents of `features` too."""
         self.documents += len(features)
         np.add.at(self.counts, features.buckets, 1)
 
@@ -40,20 +40,20 @@ class Frequencies:
         self.counts += other.counts
 
     def copy(self) -> Frequencies:
-        """A copy that changes by itself."""
+        """Return an independent copy."""
         new = Frequencies.__new__(Frequencies)
         new.documents, new.counts = self.documents, self.counts.copy()
         return new
 
     def weights(self) -> NDArray[np.float32]:
-        """The weight of each feature; 0 where it is too common to count.
+        """Return the weight of each feature; 0 if it is too common.
 
-        The square root of ln((N + prior) / (documents with it + 1/2)), so that what two articles share counts its
-        idf once, as in BM25; a pair of words, whose words count already, half of that. (Measured against the plain
-        product: MAP .58 for .56 and .42 for .41.)
+        The weight is the square root of ln((N + prior) / (documents with the feature + 1/2)). So a feature that two
+        articles share counts its IDF once, as in BM25. A pair of words counts half of its IDF, because its words count
+        too. (Measured against weights without the square root: MAP .58 instead of .56, and .42 instead of .41.)
         """
         total = self.documents + _PRIOR_DOCUMENTS
-        # One value for each number of documents, then two look-ups: a logarithm of two million counts takes 20 times as long.
+        # Compute one value per document count, then look it up. Logarithms of two million counts take 20 times as long.
         seen = np.arange(int(self.counts.max()) + int(_PRIOR_DOCUMENTS), dtype=np.float64)
         idf = np.log(total / (seen + 0.5)).clip(0)
         idf[seen > COMMON_SHARE * total] = 0
@@ -65,20 +65,20 @@ class Frequencies:
         return weights
 
     def frequent(self) -> NDArray[np.int32]:
-        """The buckets that occur in more than `FREQUENT_SHARE` of the documents, ascending; some tens of thousands at most."""
+        """Return the buckets in more than `FREQUENT_SHARE` of the documents, ascending; at most `_MOST_FREQUENT`."""
         least = max(_LEAST_FREQUENT, FREQUENT_SHARE * self.documents)
         found = np.union1d(np.flatnonzero(self.counts > least).astype(np.int32), FUNCTION_BUCKETS)
         return found if len(found) <= _MOST_FREQUENT else found[:_MOST_FREQUENT]
 
     def dump(self) -> bytes:
-        """As bytes: the buckets that occur (as distances) and their counts, compressed."""
+        """Return the counts as bytes: the buckets that occur (as differences) and their counts, zlib-compressed."""
         buckets = np.flatnonzero(self.counts).astype(np.uint32)
         distances = np.diff(buckets, prepend=np.uint32(0)).astype("<u4")
         return zlib.compress(distances.tobytes() + self.counts[buckets].astype("<i4").tobytes(), 6)
 
     @classmethod
     def load(cls, documents: int, data: bytes) -> Frequencies:
-        """The inverse of `dump`. Raises zlib.error or ValueError for other bytes."""
+        """Return the frequencies that `dump` wrote. Raises zlib.error or ValueError for other bytes."""
         new = cls()
         new.documents = documents
         numbers = np.frombuffer(zlib.decompress(data), "<u4")

@@ -1,9 +1,9 @@
-"""Which documents' frequencies weigh the words of a day's articles.
+"""Chooses the documents whose frequencies weigh the features of a day's articles.
 
-Those of the *completed days of arrival*, kept in the store: then the order within a day changes nothing, and a restart
-neither. A day that brings more than all days before it (the first one, a new collection) has no such past worth the
-name; on it everything that has arrived until now is counted, and the day's articles are linked again when the arrivals
-pause: then, too, only what has arrived matters, not in which order.
+Normally these are the documents of *completed days of arrival*, whose frequencies are in the store. So neither the
+order within a day nor a restart changes a result. A *bootstrap day* brings more documents than all days before it (the
+first day, or a new collection). On such a day all documents that have arrived so far are counted, and the day's
+articles are linked again whenever arrivals pause. So the result depends on which documents arrived, not on their order.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from datetime import date, timedelta
 from worker.linking.frequencies import Frequencies
 
 LEAST_DOCUMENTS = 1000
-"""Fewer completed documents say too little of how common a word is."""
+"""The smallest number of completed documents that shows how common a word is."""
 DAYS = 90
-"""Older days are forgotten: what is common changes."""
+"""How many days count. Older ones are ignored, because common words change."""
 
 
 class IdfBasis:
-    """The frequencies for one day of arrival. `completed` are those of earlier days."""
+    """The frequencies for one day of arrival. `completed` counts the documents of earlier days."""
 
     def __init__(self, day: date, completed: Frequencies) -> None:
         self.day = day
         self.completed = completed
 
     def is_bootstrap(self, arrived_today: int) -> bool:
-        """Whether the past is too small beside what the day brings."""
+        """Whether the completed days have fewer documents than `LEAST_DOCUMENTS` or than today's `arrived_today`."""
         return self.completed.documents < max(LEAST_DOCUMENTS, arrived_today)
 
     def with_today(self, today: Frequencies) -> Frequencies:
-        """The frequencies for a cold day."""
+        """Return the frequencies for a bootstrap day: those of the completed days and of `today`."""
         both = self.completed.copy()
         both.merge(today)
         return both
 
     def oldest_day(self) -> date:
-        """The first day that still counts."""
+        """Return the first day that counts."""
         return self.day - timedelta(days=DAYS)

@@ -1,8 +1,9 @@
-"""The window: an index of recent articles that finds those most like given texts.
+"""An index of recent articles that finds the articles most similar to given texts.
 
-Similarity is the cosine of TF-IDF vectors (Salton and Buckley 1988) of title and excerpt, faded by the time between the two.
-Articles are kept in segments of sorted arrays, merged with their like as in a log-structured merge tree: adding costs
-little, nothing is a Python object, and 100,000 articles fit in some 50 MB. Many articles at once cost least.
+Similarity is the cosine of the TF-IDF vectors (Salton and Buckley 1988) of title and excerpt, reduced by the time
+between the two articles. Articles are in segments of sorted arrays. Segments of similar size are merged, as in a
+log-structured merge tree, so adding is cheap. There is no Python object per article, and 100,000 articles take about 50
+MB. Calls with many articles at once are the fastest.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from worker.linking.features import Features
 from worker.linking.frequencies import Frequencies
 from worker.linking.segment import MOST_ARTICLES, WINDOW_SECONDS, Query, Segment, Weights, merged, segment_of
 
-_SMALL = 32  # articles; smaller segments are always merged, so that there are never many
-_QUERIES_PER_PASS = 32  # texts; as many sums are held for each article of a segment
+_SMALL = 32  # articles; smaller segments are always merged, which limits the number of segments
+_QUERIES_PER_PASS = 32  # texts; a search holds this many sums for each article of a segment
 
 
 class Index:
-    """Articles by id, with their times in seconds. `set_frequencies` decides what each feature weighs."""
+    """Articles by id, with their times in seconds since 1970. `set_frequencies` sets the weights of the features.
+
+    Not safe for use by several threads.
+    """
 
     def __init__(self, weights: Weights | None = None) -> None:
         self._weights = weights or Weights(Frequencies())
@@ -32,11 +36,11 @@ class Index:
 
     @property
     def weights(self) -> Weights:
-        """What features weigh."""
+        """The weights of the features."""
         return self._weights
 
     def set_frequencies(self, frequencies: Frequencies) -> None:
-        """Weigh everything anew."""
+        """Set the weights from `frequencies` and rebuild all segments with them."""
         self._weights = Weights(frequencies)
         for place, segment in enumerate(self._segments):
             self._segments[place] = merged([segment], self._weights)
@@ -48,9 +52,10 @@ class Index:
         features: Features,
         versions: Sequence[float] | None = None,
     ) -> None:
-        """Let articles (of distinct ids) in, in place of older versions of them.
+        """Add articles with distinct ids, and replace older versions of them.
 
-        One without words is like no other and stays out. `versions`: numbers of the caller's, for `versions_of`.
+        An article without words is similar to none and is left out. `versions` are the caller's numbers for
+        `versions_of`.
         """
         self.remove(ids)
         with_words = np.flatnonzero(np.diff(features.starts))
@@ -64,7 +69,7 @@ class Index:
             self._merge()
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Let articles go; one that is not there is no error."""
+        """Remove articles; ids that are not in the index are ignored."""
         wanted = np.asarray(ids, np.int64)
         for segment in self._segments:
             places = segment.places_of(wanted)
@@ -72,7 +77,7 @@ class Index:
         self._segments = [one for one in self._segments if one.alive.any()]
 
     def versions_of(self, ids: Sequence[int]) -> NDArray[np.float64]:
-        """The version of each article that is there; NaN for the others."""
+        """Return the version of each article; NaN for those that are not in the index."""
         wanted = np.asarray(ids, np.int64)
         found = np.full(len(wanted), np.nan)
         for segment in self._segments:
@@ -81,18 +86,18 @@ class Index:
         return found
 
     def forget_before(self, first: float) -> None:
-        """Let go of all articles with an earlier time."""
+        """Remove all articles with a time before `first`."""
         for segment in self._segments:
             segment.alive &= segment.times >= first
         self._segments = [one for one in self._segments if one.alive.any()]
 
     def time_of_newest(self, count: int) -> float:
-        """The time from which on there are `count` articles; minus infinity when there are fewer."""
+        """Return the time of the `count`-th newest article; minus infinity if there are fewer."""
         times = np.sort(self._times())
         return float(times[-count]) if len(times) >= count else -np.inf
 
     def count_before(self, moment: float) -> int:
-        """How many articles are older."""
+        """Return how many articles have a time before `moment`."""
         return int((self._times() < moment).sum())
 
     def _times(self) -> NDArray[np.float64]:
@@ -101,9 +106,10 @@ class Index:
     def neighbours(
         self, ids: Sequence[int], times: Sequence[float], features: Features, *, floor: float, most: int
     ) -> list[list[tuple[int, float]]]:
-        """For each text the ids and scores (at least `floor`) of the `most` articles within the window most like it.
+        """Return for each text the (id, score) of the `most` most similar articles, with a score of at least `floor`.
 
-        Best first; those equally alike by id. The text's own id is left out.
+        Only articles within `WINDOW_SECONDS` of the text's time count. The best is first; equal scores are ordered by
+        id. The text's own id is left out.
         """
         found: list[list[tuple[int, float]]] = [[] for _ in ids]
         for start in range(0, len(ids), _QUERIES_PER_PASS):
@@ -116,7 +122,7 @@ class Index:
         return [sorted(one, key=lambda pair: (-pair[1], pair[0]))[:most] for one in found]
 
     def _merge(self) -> None:
-        """Merge the last segments while the one before is not much larger, and rid those that are half gone of what is gone."""
+        """Merge the last segments while the one before is at most twice as large; rebuild segments half empty."""
         while len(self._segments) > 1:
             last, before = self._segments[-1], self._segments[-2]
             if len(before) > max(2 * len(last), _SMALL) or len(before) + len(last) > MOST_ARTICLES:

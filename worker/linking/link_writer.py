@@ -1,4 +1,4 @@
-"""What the linker found out, written: links, and the stories that follow from them. Runs inside its transaction."""
+"""Writes the links that the linker found, and the stories that follow from them, in the linker's transaction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def revise(
     now: datetime,
     rules: AllRules,
 ) -> None:
-    """Let the articles of `hashes` (id → identity) have exactly these ties, and bring the stories around them up to date."""
+    """Set the links of the articles in `hashes` (id → identity hash) to exactly `ties`, and update their stories.
+
+    Call it in a transaction that holds the writer lock and has confirmed the leader's token.
+    """
     others = links.alive(connection, {tie.other for id_ in hashes for tie in ties.get(id_, ())})
     ends = links.write_links(connection, hashes, ties, others)
     firsts = arrange({*hashes, *ends}, lambda ids: _look(connection, ids))
@@ -86,7 +89,7 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
 def _values_of(
     connection: Connection, groups: Mapping[int, Sequence[int]], members: Mapping[int, Row[Any]], rules: AllRules
 ) -> dict[int, dict[str, Any]]:
-    """The first article's id → what is stored of its story."""
+    """Return id of the first article → the column values of its story."""
     leads = {first: lead_of([_member(members[id_]) for id_ in ids]).id for first, ids in groups.items()}
     source_of = stored.sources_of(connection, leads.values()) if rules.by_source else {}
     return {

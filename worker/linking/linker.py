@@ -1,9 +1,9 @@
-"""Takes articles that wait (`link_state`), finds what they are like, and writes links and stories.
+"""Takes pending articles (`link_state`), finds similar ones, and writes links and stories.
 
-One process at a time does this (`store.leader`); every transaction checks that it still leads, writes at most
-`_BATCH` articles and is short, because ingest waits for it. Everything is in the store: a leader that dies loses nothing,
-and the next one goes on with what is still `pending`. What only reads commits too: a rollback would cost all prepared
-statements.
+One process at a time does this (`store.leader`). Every writing transaction checks that this process still leads. It is
+short, with at most `_BATCH` articles, because ingest waits for it. All state is in the store: a leader that crashes
+loses nothing, and the next one continues with the articles that are still `pending`. Transactions that only read commit
+too, because a rollback drops all prepared statements.
 """
 
 from __future__ import annotations
@@ -33,17 +33,20 @@ log = get_logger("link")
 
 ROLE = "linker"
 LEASE_SECONDS = 6.0
-"""A leader that died is followed after this; one at work renews it with every transaction."""
+"""Another process may lead this long after the leader's last renewal. Every writing transaction renews the lease."""
 _RENEW_SECONDS = 1.0
-_BATCH = 300  # articles a transaction: what a statement costs is shared by more than with 100, and 600 gain nothing
+_BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
 _MOST_NEIGHBOURS = 300
 _USUAL = AllRules()
 _QUIET_SECONDS = 0.5
-_PASS_SHARE = 20  # a cold day's articles are linked again at most so that it takes about 1/20 of the time
+_PASS_SHARE = 20  # linking the articles of a bootstrap day again takes at most about 1/20 of the time
 
 
 class Linker:
-    """A leader's work. `window`: articles held in memory; `rules`: of the heat of stories."""
+    """The work of the leader, which holds the fencing token `token`.
+
+    `window` is how many articles are held in memory. `rules` are those for the heat of stories.
+    """
 
     def __init__(self, engine: Engine, *, token: int, window: int, rules: AllRules = _USUAL) -> None:
         self._engine = engine
@@ -57,12 +60,12 @@ class Linker:
         self._waiting_since = self._waiting_began = 0.0
         self._pass_seconds = 0.0
         self._seen = date.min, 0, 0
-        """Of a day: how many articles it had brought when the newest had which id."""
+        """(day, articles that had arrived on it, the newest article's id at that moment), for `_is_bootstrap`."""
 
     def step(self, *, force: bool = False) -> int:
-        """Do a bounded part of what waits; returns how many articles are linked for good by it.
+        """Link a bounded number of the pending articles; return how many were linked and are no longer pending.
 
-        `impatient`: on a cold day, do not wait for arrivals to pause. Raises NoLongerLeader and SQLAlchemy's errors.
+        `force` does not wait for a pause of arrivals on a bootstrap day. Raises NoLongerLeader and SQLAlchemy's errors.
         """
         with self._engine.begin() as connection:
             rows = links.pending(connection, _BATCH)
@@ -84,7 +87,7 @@ class Linker:
         return self._link_day(basis)
 
     def _is_bootstrap(self, connection: Connection, basis: IdfBasis) -> bool:
-        """Ask what a day has brought, unless too little is new since that was asked last to change the answer."""
+        """Whether the day of `basis` is a bootstrap day. Counts arrivals only if new ones may change the answer."""
         newest = links.newest_id(connection)
         day, seen, until = self._seen
         if day == basis.day and not basis.is_bootstrap(seen + newest - until):
@@ -93,13 +96,13 @@ class Linker:
         return basis.is_bootstrap(links.arrived(connection, basis.day, STORY_KINDS))
 
     def keep(self) -> None:
-        """Go on leading, while there is nothing to write. Raises NoLongerLeader."""
+        """Renew the leader's lease, at most once a second, while there is nothing to write. Raises NoLongerLeader."""
         if time.monotonic() - self._renewed > _RENEW_SECONDS:
             leader.renew(self._engine, ROLE, self._token, seconds=LEASE_SECONDS)
             self._renewed = time.monotonic()
 
     def _open(self, day: date) -> IdfBasis:
-        """The frequencies for a day; days of arrival before it that are not counted are counted now, once and for all."""
+        """Return the frequencies for a day. Count and store those of earlier days first where they are missing."""
         if self._basis is not None and self._basis.day == day:
             return self._basis
         with self._engine.begin() as connection:
@@ -138,7 +141,7 @@ class Linker:
         return self._link(list(found.values()), mark=True)
 
     def _is_quiet(self, waiting: tuple[int, datetime | None]) -> bool:
-        """Whether arrivals have paused, or what waits has waited long enough."""
+        """Whether arrivals have paused, or the pending articles have waited long enough."""
         now = time.monotonic()
         if self._waiting is None:
             self._waiting_began = now
@@ -148,7 +151,10 @@ class Linker:
         return quiet or now - self._waiting_began > 1 + _PASS_SHARE * self._pass_seconds
 
     def _link_day(self, basis: IdfBasis) -> int:
-        """Count all that has arrived on a cold day, and link the day's articles by that; only then do they wait no more."""
+        """Count all arrivals of a bootstrap day, link the day's articles with these frequencies and mark them linked.
+
+        Returns how many were marked; articles that changed meanwhile stay pending.
+        """
         began = time.monotonic()
         today = Frequencies()
         with self._engine.begin() as connection:
@@ -190,7 +196,10 @@ class Linker:
         self._renewed = time.monotonic()
 
     def _link(self, rows: list[Any], *, mark: bool) -> int:
-        """Find the ties of these articles and write them, with the stories that follow; those of one stretch of time."""
+        """Find and write the links and stories of these articles, one part within reach of the window at a time.
+
+        `mark` also marks the articles as linked. Returns how many were still unchanged when they were written.
+        """
         done = 0
         left = sorted((time_of(row), row.id) for row in rows)
         by_id = {row.id: row for row in rows}
@@ -235,7 +244,11 @@ class Linker:
         twins: set[tuple[int, int]],
         known: dict[tuple[int, int], tuple[str, str]],
     ) -> list[Tie]:
-        """The links of an article. `known`: kind and reason of pairs that were met from their other end, which are the same."""
+        """Return the links of an article.
+
+        `alike` are its (id, score) from the index. `twins` are pairs of ids of the same article. `known` caches the
+        kind and the reason of each pair, because they are the same from both ends.
+        """
         mine = texts[id_]
         same = {other for pair in twins if id_ in pair for other in pair} - {id_}
         ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]

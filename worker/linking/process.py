@@ -1,7 +1,8 @@
-"""The linker as a process: `python -m worker.linking.process [PARENT]`, one beside each worker, of which one leads.
+"""The linker process: `python -m worker.linking.process [PARENT]`. Each worker starts one, and one of all leads.
 
-A process and not a thread of the worker: its arithmetic would hold up the dispatcher (one interpreter lock), its memory
-would be copied into the pool's children, and what a worker's memory limit is meant for should not be this.
+It is a process and not a thread of the worker for three reasons. A thread's arithmetic would delay the dispatcher,
+because they share the interpreter lock. The pool's children would copy its memory. It would count towards the worker's
+memory limit.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _BUG_SECONDS = 10.0
 
 
 class LinkLoop:
-    """Leads when it can, links while it leads, until `ended` is set."""
+    """Acquires the lead when it is free, and links while it leads, until `ended` is set."""
 
     def __init__(self, config: Settings, ended: threading.Event) -> None:
         self._config = config
@@ -50,7 +51,7 @@ class LinkLoop:
         self._announced_at = 0.0
 
     def run(self, *, parent: int | None = None) -> None:
-        """Go on until stopped, or until the process `parent` is gone."""
+        """Run until `ended` is set, or until this process's parent is no longer `parent`; then give the lead back."""
         while not self._ended.is_set() and (parent is None or os.getppid() == parent):
             self._ended.wait(self._guarded_turn())
         self._resign()
@@ -65,7 +66,7 @@ class LinkLoop:
             return _FOLLOW_SECONDS
         except SQLAlchemyError as error:
             if is_conflict(error):
-                return 0.0  # an article was removed meanwhile: look again
+                return 0.0  # an article was removed meanwhile: retry at once
             if not is_transient(error):
                 log.exception(
                     "Linking failed", next=f"it is tried again in {_BUG_SECONDS:.0f} s; articles stay pending"
@@ -74,7 +75,7 @@ class LinkLoop:
             self._log_first("The store cannot be used, nothing is linked", driver_error(error))
             return _TROUBLE_SECONDS
         except Exception:
-            # A bug must not end what everything waits for.
+            # A bug must not end the process: articles would stay pending.
             log.exception("Linking failed", next=f"it is tried again in {_BUG_SECONDS:.0f} s; articles stay pending")
             return _BUG_SECONDS
         if self._in_trouble:
@@ -83,7 +84,7 @@ class LinkLoop:
         return wait
 
     def _turn(self) -> float:
-        """One bounded piece of work; returns the seconds to wait before the next."""
+        """Do one bounded step; return how many seconds to wait before the next one."""
         if self._linker is None:
             self._token = leader.acquire(self._engine, ROLE, self._holder, seconds=LEASE_SECONDS)
             if self._token is None:
@@ -119,8 +120,9 @@ class LinkLoop:
 
 
 def main() -> None:
-    """Link until SIGTERM, SIGINT, or the end of the worker that started this, whose process id is the argument: it may
-    have ended before this line is reached.
+    """Link until SIGTERM, SIGINT, or the end of the worker that started this process.
+
+    The worker passes its process id as the argument, because it may end before this function reads `os.getppid()`.
     """
     config = settings()
     logs.configure(form=config.log_format, level=config.log_level)
@@ -134,7 +136,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    # All is written: to take the interpreter apart would keep a worker that stops waiting for a quarter of a second.
+    # Everything is written. A stopping worker would wait a quarter of a second for the interpreter's shutdown.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,9 +1,10 @@
-"""A part of the index: some articles, found by rare features, their score completed by frequent ones.
+"""A segment of the index. A search finds its articles by rare features and completes their scores by frequent ones.
 
-Most postings of an inverted index belong to its most frequent words, which decide little. So only *rare* features have
-postings here; the *frequent* ones of each article lie beside it. A query first adds up what the rare features bring, and
-by Cauchy-Schwarz the frequent ones add at most the product of the two vectors' shares of them; only of articles that can
-still reach the floor are they looked at. (Prefix filtering, Bayardo et al. 2007, with the bound of both sides.)
+Most postings of an inverted index belong to its most frequent words, which add little to a score. So only *rare*
+features have postings here; the *frequent* features are stored with each article. A search first sums the products of
+the rare features. By Cauchy-Schwarz the frequent ones add at most the product of the two vectors' shares of frequent
+features. So they are summed only for articles that can still reach the floor. (Prefix filtering, Bayardo et al. 2007,
+with the bound of both sides.)
 """
 
 from __future__ import annotations
@@ -18,21 +19,24 @@ from worker.linking.features import Features, gathered
 from worker.linking.frequencies import Frequencies
 
 WINDOW_SECONDS = 14 * 86_400.0
-"""Two articles can be the same story when their times are at most this far apart."""
+"""Two articles can be one story only if their times are at most this far apart."""
 FADING_SECONDS = 28 * 86_400.0
-"""What is told later is less likely the same story: a cosine fades by e^(-1/28) a day. (MAP +.009 and +.014 in both
-collections that were looked at; with half of it, 14 days, another +.001 and +.002.)"""
-MOST_ARTICLES = 8_192  # of a segment; places are numbered in two bytes, and merging needs memory for a moment
-_COUNT_BITS, _BUCKET_SHIFT, _PLACE_MASK = 8, 24, 0xFFFF  # of `Keys`
-_SPARE = 1e-6  # against rounding: a bound is never too tight
-_DIGITS = 6  # of a score: the same whichever of the two articles is the query
+"""The cosine is multiplied by e^(-1/28) for each day between two articles, because a later one is less likely the same
+story. (Measured in two collections: MAP +.009 and +.014; half of it, 14 days, gives another +.001 and +.002.)"""
+MOST_ARTICLES = 8_192  # in a segment; a place has two bytes, and merging needs memory for two segments
+_COUNT_BITS, _BUCKET_SHIFT, _PLACE_MASK = 8, 24, 0xFFFF  # the layout of `Keys`
+_SPARE = 1e-6  # tolerance for rounding, so that a bound is never too tight
+_DIGITS = 6  # decimals of a score, so that it is the same whichever of the two articles is the query
 
 Keys = NDArray[np.int64]
-"""(bucket, place, count) of each feature of each article, packed into one number, so that sorting needs no second array."""
+"""(bucket, place, count) of each feature of each article, packed into one integer, so that sorting needs one array.
+
+A place is the index of an article in its segment.
+"""
 
 
 class Weights:
-    """What each feature weighs by some frequencies, and a number for each frequent one (`none` for the others)."""
+    """The weight of each feature under some frequencies, and a number for each frequent one (`none` for the others)."""
 
     none = 65_535
 
@@ -44,7 +48,10 @@ class Weights:
 
 
 class Query:
-    """Texts to compare, by `weights`: unit vectors, each entry times the weight that it has in the other text too."""
+    """Texts to search for, as unit vectors under `weights`. Each entry is also multiplied by the feature's weight.
+
+    The second factor is the weight of the feature in the other text, so a search multiplies only with its counts.
+    """
 
     def __init__(self, times: NDArray[np.float64], features: Features, weights: Weights) -> None:
         self.times = times
@@ -65,10 +72,11 @@ class Query:
 
 @dataclass(slots=True)
 class Segment:
-    """Articles by ascending id. `places` and `counts` are postings: of `buckets[i]` those at `starts[i]:starts[i + 1]`.
+    """Articles by ascending id. The postings of `buckets[i]` are at `starts[i]:starts[i + 1]` of `places` and `counts`.
 
-    The frequent features of the i-th article are at `own_starts[i]:own_starts[i + 1]`; `share` is their part of its vector's
-    length `norms`. `versions` are the caller's. Nothing changes but `alive`.
+    The frequent features of article i are at `own_starts[i]:own_starts[i + 1]` of `own_numbers` and `own_counts`.
+    `norms` is the length of its vector, and `share` is the length of its frequent part divided by that. `versions` are
+    the caller's numbers. `alive` is False for removed articles; no other array changes.
     """
 
     ids: NDArray[np.int64]
@@ -90,20 +98,20 @@ class Segment:
         return len(self.ids)
 
     def places_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where articles that are alive are here; -1: not here."""
+        """Return the place of each article in this segment; -1 if it is not here or was removed."""
         at = np.searchsorted(self.ids, ids)
         at[at == len(self)] = 0
         at[(self.ids[at] != ids) | ~self.alive[at]] = -1
         return at
 
     def keys(self) -> Keys:
-        """All features, in no order."""
+        """Return all features of all articles, in no particular order."""
         owners = np.repeat(np.arange(len(self)), np.diff(self.own_starts))
         rare = _packed(np.repeat(self.buckets, np.diff(self.starts)), self.places, self.counts)
         return np.concatenate([rare, _packed(self.weights.frequent[self.own_numbers], owners, self.own_counts)])
 
     def search(self, query: Query, floor: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Pairs of at least `floor`: which text of the query, which id, which score."""
+        """Return the pairs with a score of at least `floor` as three arrays: index of the text, article id, score."""
         rows, places, dots = self._candidates(query, floor)
         if not len(rows):
             return rows, self.ids[:0], dots
@@ -122,7 +130,7 @@ class Segment:
     def _candidates(
         self, query: Query, floor: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Pairs (text of the query, place) that can reach `floor`, with what rare features bring to their dot product."""
+        """Return the pairs that can reach `floor` as arrays: index of the text, place, dot product of rare features."""
         dots = self._rare_dots(query)
         least = floor - _SPARE
         touched = np.flatnonzero(dots)
@@ -131,7 +139,7 @@ class Segment:
         every_row, every_place = [rows[can]], [places[can]]
         highest = float(self.share.max(initial=0.0))
         for row in np.flatnonzero(query.share * highest >= least).tolist():
-            # Articles that share no rare feature, but are like the text by frequent ones alone.
+            # Articles that share no rare feature with the text can still reach the floor by frequent ones alone.
             others = np.flatnonzero(query.share[row] * self.share >= least)
             others = others[dots[row * len(self) + others] == 0]
             every_row.append(np.full(len(others), row))
@@ -140,7 +148,7 @@ class Segment:
         return rows, places, dots[rows * len(self) + places]
 
     def _rare_dots(self, query: Query) -> NDArray[np.float64]:
-        """What rare features bring to the dot product of each text with each article, in one row after the other."""
+        """Return the dot product of the rare features of each text with each article, flattened row by row."""
         at = np.searchsorted(self.buckets, query.buckets)
         at[at == len(self.buckets)] = 0
         hit = np.flatnonzero(self.buckets[at] == query.buckets) if len(self.buckets) else at[:0]
@@ -160,7 +168,7 @@ def segment_of(
     features: Features,
     weights: Weights,
 ) -> Segment:
-    """A segment of articles with distinct ids."""
+    """Build a segment of articles with distinct ids."""
     order = np.argsort(ids)
     features = features.take(order)
     keys = _packed(features.buckets, features.rows(), features.counts)
@@ -168,7 +176,7 @@ def segment_of(
 
 
 def merged(segments: Sequence[Segment], weights: Weights) -> Segment:
-    """All as one, without the articles that were removed."""
+    """Merge segments into one, without the articles that were removed."""
     ids = np.concatenate([one.ids[one.alive] for one in segments])
     order = np.argsort(ids)
     place_of = np.empty(len(ids), np.int64)
@@ -197,7 +205,7 @@ def _packed(buckets: NDArray[np.int32], places: NDArray[np.integer], counts: NDA
 
 
 def _moved(keys: Keys, now: NDArray[np.int64]) -> Keys:
-    """The same features with the places `now[place]`; without those of places that are gone (-1)."""
+    """Return the keys with each place replaced by `now[place]`, without those whose new place is -1 (removed)."""
     places = now[keys >> _COUNT_BITS & _PLACE_MASK]
     keys, places = keys[places >= 0], places[places >= 0]
     keys &= ~(_PLACE_MASK << _COUNT_BITS)

@@ -1,4 +1,4 @@
-"""Whether two articles that are alike tell the same story, whether one is a copy of the other, and which words say so."""
+"""Decides whether two similar articles are linked and whether one is a copy, and names the words that they share."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from worker.linking.features import FUNCTION_WORDS, features_of, names_of, words
 
 THRESHOLD = 0.40
-"""The cosine from which two articles are linked: fixed for all collections, because tuned ones do not transfer."""
+"""The smallest score of a link. It is the same for all collections, because tuned thresholds do not transfer."""
 
 STORY_KINDS = frozenset({"article", "video", "news", "blog", "press", "podcast", "opinion", "review"})
-"""The kinds of document that tell stories. Courses, people or tools that are alike are not one story."""
+"""The kinds of document that can be part of a story. Similar courses, people or tools are not one story."""
 
 _COPIED_SHARE = 0.8
 _LEAST_PAIRS = 10
@@ -23,7 +23,7 @@ _REASON_TERMS = 6
 
 @dataclass(slots=True, frozen=True)
 class Text:
-    """What is compared of an article. `site`: the same for articles of one provider, None where it is not known."""
+    """The compared fields of an article. `site` is equal for articles of one provider, and None if it is not known."""
 
     title: str | None
     excerpt: str | None
@@ -31,18 +31,21 @@ class Text:
 
 
 def may_be_tied(one: Text, other: Text) -> bool:
-    """False for two articles of one site with differing titles.
+    """Whether two similar articles may be linked; False for two articles of one site with different titles.
 
-    A site rarely tells a story twice; what is alike on one site is mostly a series (episodes, builds, market reports):
-    of such pairs 4 % (diablo4) and 38 % (ai) are listed as related, of pairs of two sites 83 % and 58 %.
+    A site rarely publishes a story twice. Similar articles of one site are mostly a series (episodes, builds, market
+    reports). Documents list 4 % (diablo4) and 38 % (ai) of such pairs as related, and 83 % and 58 % of pairs of two
+    sites.
     """
     return one.site is None or one.site != other.site or words(one.title) == words(other.title)
 
 
 def is_copy(one: Text, other: Text) -> bool:
-    """Whether the shorter excerpt is, in its pairs of words, nearly all in the other, under a title that is much alike.
+    """Whether one article is a copy: the other has 80 % of the shorter excerpt's pairs of words, and the titles agree.
 
-    Excerpts of one text are cut at different lengths, so the shorter one is what counts (containment, Broder 1997).
+    Titles agree if they are equal or share a third of the pairs of words of the shorter one. Sites cut the excerpt of
+    one text at different lengths, so the share is taken of the shorter one (containment, Broder 1997). If an excerpt
+    has fewer than 10 pairs, an equal title with at least 5 pairs decides.
     """
     titles = _pairs(one.title), _pairs(other.title)
     same_title = bool(titles[0]) and words(one.title) == words(other.title)
@@ -62,7 +65,7 @@ def _containment(one: set[tuple[str, str]], other: set[tuple[str, str]]) -> floa
 
 
 def reason_of(one: Text, other: Text, weights: NDArray[np.float32]) -> str:
-    """The words that tied two articles, the weightiest first."""
+    """Return up to 6 words or pairs of words that two articles share, by descending part of the score."""
     mine, theirs = features_of(one.title, one.excerpt), features_of(other.title, other.excerpt)
     names = names_of(one.title, one.excerpt)
     shared, at, other_at = np.intersect1d(mine.buckets, theirs.buckets, assume_unique=True, return_indices=True)

@@ -1,10 +1,10 @@
-"""Stories from links, by the first-article rule. Pure.
+"""Assigns articles to stories by their links, with the first-article rule. No I/O.
 
-In the order of (day, hash) each article joins the story to whose *first* article it is linked best, or begins one. So
-every article of a story is like its first, and no chain of likenesses grows a giant (leader clustering, Hartigan 1975;
-whole components would reach 2,291 articles where this reaches 18). What an article does depends on earlier articles
-alone, so after a change only those later in the order, and linked, are decided anew: `arrange` gives what deciding all
-articles from the beginning would give.
+Articles are taken in the order of (day, hash). Each one joins the story whose *first* article it has the best link to,
+or begins a new story. So every article of a story is similar to the first one, and chains of links do not build huge
+stories (leader clustering, Hartigan 1975; connected components reach 2,291 articles where this reaches 18). A decision
+depends only on earlier articles. So after a change only linked articles later in the order are decided again, and the
+result of `arrange` equals that of deciding all articles from the beginning.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from worker.heat_rules import HeatRules
 
 Order = tuple[int, bytes]
-"""The day since 1970, and the hash of the article's identity."""
+"""The article's day, as days since 1970, and the hash of its identity."""
 
 
 @dataclass(slots=True, frozen=True)
 class Neighbour:
-    """An article at the other end of a link. `first`: the first article of its story, itself when it is alone."""
+    """An article at the other end of a link. `first` is the first article of its story; its own id if it is in none."""
 
     id: int
     score: float
@@ -32,7 +32,7 @@ class Neighbour:
 
 @dataclass(slots=True, frozen=True)
 class Node:
-    """An article with its links. `first` as it is stored now; None: it is new."""
+    """An article with its links. `first` is the stored first article of its story; None if the article is new."""
 
     id: int
     order: Order
@@ -41,10 +41,10 @@ class Node:
 
 
 def arrange(touched: Iterable[int], look: Callable[[set[int]], Mapping[int, Node]]) -> dict[int, int]:
-    """The first article of the story of each article in `touched`, and of those that change in consequence.
+    """Return article → first article of its story, for the articles in `touched` and those that must be decided again.
 
-    `look(ids)` gives the nodes of articles; ids that it does not know are left out. An article that is its own first is
-    alone or begins a story.
+    `look(ids)` returns the nodes of articles, without unknown ids. An article that is its own first article is alone or
+    begins a story.
     """
     nodes = dict(look(set(touched)))
     waiting = [(node.order, id_) for id_, node in nodes.items()]
@@ -60,7 +60,7 @@ def arrange(touched: Iterable[int], look: Callable[[set[int]], Mapping[int, Node
         best: tuple[float, Order, int] | None = None
         for other in node.links:
             if other.order < order and first.get(other.id, other.first) == other.id:
-                # The best score; of several the earliest.
+                # The best score wins; of equal scores the earliest article.
                 candidate = (-other.score, other.order, other.id)
                 best = candidate if best is None else min(best, candidate)
         first[id_] = best[2] if best else id_
@@ -72,10 +72,10 @@ def arrange(touched: Iterable[int], look: Callable[[set[int]], Mapping[int, Node
 
 
 def keep_ids(groups: Mapping[int, Collection[int]], old: Mapping[int, int]) -> tuple[dict[int, int], set[int]]:
-    """Which story id each group goes on under.
+    """Decide which story ids the groups keep; return first article → id, and the set of ids that ended.
 
-    `groups`: first article → members; `old`: article → its story's id until now. A group takes the id that most of its
-    members had, the larger share first; returns first article → id for those that have one, and the ids that ended.
+    `groups` is first article → members, and `old` is article → id of its story until now. A group takes the id that
+    most of its members had. The largest overlap chooses first. A group that gets no id is left out.
     """
     overlaps = Counter((old[member], first) for first, members in groups.items() for member in members if member in old)
     stored: dict[int, int] = {}
@@ -88,7 +88,7 @@ def keep_ids(groups: Mapping[int, Collection[int]], old: Mapping[int, int]) -> t
 
 
 def groups_of(firsts: Mapping[int, int]) -> dict[int, list[int]]:
-    """First article → the ids of its story, for stories of two and more."""
+    """Return first article → the ids of its story, for stories of at least two articles."""
     groups: dict[int, list[int]] = defaultdict(list)
     for id_ in sorted(firsts):
         groups[firsts[id_]].append(id_)
@@ -97,7 +97,7 @@ def groups_of(firsts: Mapping[int, int]) -> dict[int, list[int]]:
 
 @dataclass(slots=True, frozen=True)
 class Member:
-    """What the choice of a lead looks at. `time` in seconds."""
+    """The fields of an article that decide the lead of a story. `time` is in seconds since 1970."""
 
     id: int
     quality: int | None
@@ -106,15 +106,15 @@ class Member:
 
 
 def lead_of(members: Iterable[Member]) -> Member:
-    """The article to show for a story: the best by quality, of several the earliest."""
+    """Return the article that represents a story: the one with the best quality; of equal ones the earliest."""
     return min(members, key=lambda one: (-(one.quality or 0), one.time, one.url_hash))
 
 
 def heat_of(members: Collection[Member], rules: HeatRules) -> int:
-    """A story's heat: its lead's quality, and for a good lead a bonus for each other article that tells it.
+    """Return a story's heat: its lead's quality, plus a bonus for each other article if that quality reaches the floor.
 
-    As for a single article (`worker.enrichment.heat`), with the articles that the linker found in place of those it lists;
-    `rules` are those of the source that tells the lead.
+    The formula is that of a single article (`worker.enrichment.heat`), with the story's articles in place of the
+    related articles that a document lists. `rules` are those of the source of the lead's document.
     """
     quality = lead_of(members).quality or 0
     return quality + (rules.bonus * (len(members) - 1) if quality >= rules.floor else 0)

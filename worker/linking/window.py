@@ -1,4 +1,4 @@
-"""The index filled from the store: all articles of a small store, of a large one those around the time being worked on."""
+"""The index filled from the store: all articles of a small store, or those around the current articles' times."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from worker.telemetry.logs import get_logger
 
 log = get_logger("link")
 
-_AHEAD_SECONDS = 60 * 86_400.0  # an old time that has to be read is read with what comes after it
+_AHEAD_SECONDS = 60 * 86_400.0  # after an old time, so many seconds of later articles are loaded with it
 _LOG_EVERY = 20_000  # articles
 
 
 class Window:
-    """An index of at most about `most` articles, and the stretch of time of which it holds all articles."""
+    """An index of at most about `most` articles, and the period of which it holds all articles."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -33,15 +33,18 @@ class Window:
         self._first, self._last = math.inf, -math.inf
 
     def weigh(self, frequencies: Frequencies) -> None:
-        """Weigh words by these frequencies from now on."""
+        """Set the weights of the features from `frequencies`."""
         self.index.set_frequencies(frequencies)
 
     def covers(self, first: float, last: float) -> bool:
-        """Whether every article that may be tied to one between these times is there."""
+        """Whether the index holds every article that can be linked to one between these times (seconds since 1970)."""
         return self._first <= first - WINDOW_SECONDS and last + WINDOW_SECONDS <= self._last
 
     def cover(self, connection: Connection, first: float, last: float, alive: Callable[[], None]) -> None:
-        """Make sure that `covers` holds; `alive` is called now and then. What was there goes if it must be read anew."""
+        """Load articles unless `covers` is true already; the old index is dropped then.
+
+        `alive` is called after each page, so that the caller can renew its lease.
+        """
         if self.covers(first, last):
             return
         count = links.article_count(connection)
@@ -67,7 +70,11 @@ class Window:
         log.info("The window is read", articles=len(self.index), seconds=round(time.monotonic() - began, 2))
 
     def put(self, rows: Sequence[Any]) -> tuple[list[Any], Features]:
-        """Let articles in as they are now, or let them go; returns those that may be tied to others, with their features."""
+        """Add articles in their current version, and remove those that cannot be linked (any more).
+
+        Returns the rows that can be linked, with their features. Versions that are in the index already are not added
+        again.
+        """
         visible = [row for row in rows if row.orphaned_at is None and row.kind in STORY_KINDS]
         if len(visible) < len(rows):
             stored = {row.id for row in visible}
@@ -83,7 +90,10 @@ class Window:
         return visible, features
 
     def trim(self) -> None:
-        """Keep the bound of memory: beyond it the oldest go, at first those too old for what comes now."""
+        """Remove the oldest articles if the index is more than 10 % over its limit.
+
+        Articles older than 14 days go first. Newer ones go only if those are not enough.
+        """
         if len(self.index) <= self._most * 1.1:
             return
         cut = min(time.time() - WINDOW_SECONDS, self.index.time_of_newest(self._most))
@@ -96,12 +106,12 @@ class Window:
 
 
 def in_reach(rows: Sequence[tuple[float, int]]) -> int:
-    """How many of (time, id), in order, lie so near the first that they are worked on together."""
+    """Return how many of `rows`, (time, id) in order of time, are within `WINDOW_SECONDS` of the first."""
     return sum(1 for moment, _ in rows if moment <= rows[0][0] + WINDOW_SECONDS)
 
 
 def _far_future() -> float:
-    return 4_102_444_800.0 + 86_400.0  # 2100, where the schema's times end
+    return 4_102_444_800.0 + 86_400.0  # a day after the start of 2100, where the schema's times end
 
 
 __all__ = ["Window", "in_reach"]

@@ -1,4 +1,4 @@
-"""The client for crawlers written in Python: submit documents to a lane and read what became of them.
+"""The client for crawlers written in Python: submit documents to a lane and read their receipts.
 
-Begin with `client.py`. Needs neither Celery nor SQL.
+Begin with `client.py`. This package needs neither Celery nor SQL.
 """

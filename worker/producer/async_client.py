@@ -1,4 +1,4 @@
-"""`AsyncProducer`: what `Producer` is, for asyncio."""
+"""`AsyncProducer`: the same client as `Producer`, for asyncio."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ from worker.queue.server_functions import LIBRARY, SUBMIT
 
 
 class AsyncProducer(ProducerBase):
-    """A crawler's connection to one lane; tasks of one event loop may share it. See `Producer` for the arguments."""
+    """A crawler's connection to one lane. Tasks of one event loop may share it.
+
+    See `Producer` for the arguments and the errors.
+    """
 
     @renamed_parameters(patience="timeout")
     def __init__(
@@ -51,24 +54,27 @@ class AsyncProducer(ProducerBase):
         self, raw: bytes | str, *, source: str | None = None, key: str | None = None, traceparent: str | None = None,
         idempotency_key: str | None = None,
     ) -> str:  # fmt: skip
-        """Put one document on the lane; returns its receipt id."""
+        """Add one document to the lane and return its receipt id. See `Producer.submit`."""
         body = raw.encode("utf-8") if isinstance(raw, str) else raw
         await self._wait_politely()
         return (await self._send([Submission(body, source, key, traceparent=traceparent)], idempotency_key))[0]
 
     async def again(self, unsure: SubmissionUnsure) -> list[str]:
-        """Ask once more what became of a submission without an answer; returns its receipt ids, and doubles nothing."""
+        """Repeat a submission that got no answer and return its receipt ids. No document is added twice."""
         return await self._send(list(unsure.submissions), unsure.once)
 
     @renamed_parameters(once="idempotency_key")
     async def retract(self, key: str, *, source: str | None = None, idempotency_key: str | None = None) -> str:
-        """Take back the document of this key, or all of this source that show this URL; returns the retraction's receipt id."""
+        """Retract the document with this key, or all documents of the source that describe this URL.
+
+        Returns the receipt id of the retraction.
+        """
         return (await self._send([Submission(None, source, key, op="retract")], idempotency_key))[0]
 
     async def submit_many(
         self, documents: Iterable[Submission | bytes | str], *, progress: Callable[[int], None] | None = None
     ) -> AsyncIterator[tuple[Submission, str]]:
-        """Put many on the lane; yields each with its receipt id, in order."""
+        """Add many documents to the lane; yield each with its receipt id, in order. See `Producer.submit_many`."""
         sent = 0
         for part in chunks(self._sender.complete(document) for document in documents):
             await self._wait_politely()
@@ -80,22 +86,22 @@ class AsyncProducer(ProducerBase):
                 yield pair
 
     async def wait(self, id_: str, *, timeout: float = 30) -> Receipt:
-        """The receipt of a document, or after `timeout` seconds one whose outcome is `pending`; ask again any time."""
+        """Return a document's receipt, or after `timeout` seconds one whose outcome is `pending`; then call again."""
         return (await self.wait_many([id_], timeout=timeout))[id_]
 
     async def wait_many(self, ids: Iterable[str], *, timeout: float = 30) -> dict[str, Receipt]:
-        """As `wait`, for many: the receipt of each, in the order of `ids`."""
+        """Return the receipt of each of `ids`, in their order; like `wait`, with one `timeout` for all."""
         awaited = AwaitedReceipts(ids, timeout)
         while seconds := awaited.take(self._inbox):
             before = self._inbox.last
             async with self._reading:
-                # Whoever waited for the lock looks first at what the one before has read.
+                # A task that waited for the lock first checks what the previous holder has read.
                 if self._inbox.last == before:
                     await self._read(seconds)
         return awaited.result(self._sender)
 
     async def collect(self, ids: Iterable[str]) -> dict[str, Receipt]:
-        """The receipts of those of `ids` that have come, without waiting."""
+        """Return the receipts of `ids` that have arrived, without waiting. See `Producer.collect`."""
         async with self._reading:
             await self._read()
         return self._inbox.take(ids)
@@ -136,7 +142,7 @@ class AsyncProducer(ProducerBase):
             await asyncio.sleep(pause)
 
     async def _load(self) -> bool:
-        """As `Producer._load`."""
+        """Load the function; like `Producer._load`."""
         try:
             await self._client.function_load(LIBRARY, replace=True)
         except redis.exceptions.NoPermissionError:

@@ -1,4 +1,4 @@
-"""What `Producer` and `AsyncProducer` have in common: all but their input and output."""
+"""The parts that `Producer` and `AsyncProducer` share: everything except I/O."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from worker.producer.submission import (
 )
 
 BLOCK_SECONDS = 1.0
-"""How long one command waits for receipts."""
+"""How long one XREAD waits for receipts."""
 READ_AGAIN_SECONDS = 0.2
-"""The pause after a command for receipts that failed."""
+"""The pause after an XREAD that failed."""
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 
 
 class ProducerBase:
-    """A crawler's connection to one lane, without the connection. See `Producer` for the arguments."""
+    """The state of a producer, without the connection. See `Producer` for the arguments."""
 
     def __init__(
         self, url: str, *, lane: str = "documents", source: str | None = None, name: str | None = None,
@@ -43,7 +43,7 @@ class ProducerBase:
 
     @property
     def replies(self) -> str | None:
-        """The stream on which its receipts come."""
+        """The stream on which this producer's receipts arrive; None if it was created with `receipts=False`."""
         return self._sender.replies
 
     check = staticmethod(check)
@@ -52,14 +52,14 @@ class ProducerBase:
         return SubmitRequest(self._sender, part, once, self._patience)
 
     def _read_arguments(self, block: float) -> dict[str, Any]:
-        """The arguments of XREAD. Raises ValueError where this producer asks for no receipts."""
+        """Return the arguments of XREAD. `block` is in seconds. Raises ValueError for a producer without receipts."""
         if self._sender.replies is None:
             raise ValueError("this producer was made with receipts=False")
         return {"streams": {self._sender.replies: self._inbox.last}, "count": 1000, "block": max(1, int(block * 1000))}
 
 
 class SubmitRequest:
-    """One command that puts documents on the lane, and when it is sent again while the server does not answer."""
+    """One command that adds documents to the lane, and the delays of its retries while the server does not answer."""
 
     def __init__(self, sender: ProducerConfig, part: Sequence[Submission], once: str | None, patience: float) -> None:
         self._submissions = [sender.complete(submission) for submission in part]
@@ -69,9 +69,9 @@ class SubmitRequest:
         self._pause = _FIRST_PAUSE_SECONDS
 
     def pause_after(self, error: Exception) -> float:
-        """How many seconds to wait before it is sent again.
+        """Return how many seconds to wait before the next try; each delay is twice the last, up to 1 second.
 
-        Raises SubmissionUnsure when the patience is over, and `error` itself where sending again cannot help.
+        Raises SubmissionUnsure when the time-out is reached, and `error` itself if a retry cannot help.
         """
         if not is_passing(error) and not is_unknown_function(error):
             raise error
@@ -83,7 +83,7 @@ class SubmitRequest:
 
 
 class AwaitedReceipts:
-    """The receipts that one call waits for, until its time is up."""
+    """The receipts that one call waits for, until `timeout` seconds have passed."""
 
     def __init__(self, ids: Iterable[str], timeout: float) -> None:
         self._missing = dict.fromkeys(ids)
@@ -92,7 +92,10 @@ class AwaitedReceipts:
         self._deadline = time.monotonic() + timeout
 
     def take(self, inbox: ReceiptBuffer) -> float:
-        """Take those that have come. Returns for how many seconds at most to wait for more; 0: no longer."""
+        """Take the receipts that have arrived. Return how many seconds to wait for more; 0 means that the wait is over.
+
+        `Producer` calls this under its condition's lock.
+        """
         came = inbox.take(self._missing)
         self._came.update(came)
         for id_ in came:
@@ -100,5 +103,5 @@ class AwaitedReceipts:
         return max(0.0, min(self._deadline - time.monotonic(), BLOCK_SECONDS)) if self._missing else 0.0
 
     def result(self, sender: ProducerConfig) -> dict[str, Receipt]:
-        """The receipt of each, in the order asked for; where none has come, one whose outcome is `pending`."""
+        """Return the receipt of each id, in the given order. The outcome is `pending` where no receipt has arrived."""
         return {id_: self._came.get(id_) or still_pending(id_, sender) for id_ in self._order}

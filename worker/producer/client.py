@@ -1,12 +1,12 @@
-"""For crawlers in Python: put documents on a lane, and learn what became of them. Needs neither Celery nor SQL.
+"""The client for crawlers in Python: add documents to a lane and read their outcomes. Needs neither Celery nor SQL.
 
-    with Producer("redis://localhost", source="my-crawler") as desk:
-        id_ = desk.submit(raw, key="stories/1.md")
-        print(desk.wait(id_).outcome)
+    with Producer("redis://localhost", source="my-crawler") as producer:
+        id_ = producer.submit(raw, key="stories/1.md")
+        print(producer.wait(id_).outcome)
 
-A submission whose answer is lost is sent again, with the token of the first: the server adds it once, whichever of the
-two arrives, in whatever order, for ten minutes (see `lua/functions.lua`). That holds as far as the server's own memory
-does: a server that forgets the document (a crash without `appendfsync always`, a failover) forgets the token with it.
+A submission whose answer is lost is sent again with the same idempotency token. For ten minutes the server adds it only
+once, whichever of the requests arrive and in whatever order (see `worker/queue/lua/functions.lua`). A server that loses
+the document (a crash without `appendfsync always`, a failover) loses the token with it.
 """
 
 from __future__ import annotations
@@ -41,9 +41,13 @@ from worker.queue.server_functions import SUBMIT, load_functions
 class Producer(ProducerBase):
     """A crawler's connection to one lane. Threads may share it.
 
-    `source` and `lane` are those of its documents; `name` is part of the names of its keys (`replies:NAME:…`,
-    `once:NAME:…`), by default the user of the URL, else the source. `timeout` bounds all the tries of one submission, in
-    seconds. Raises ValueError for an unusable URL, `SubmissionUnsure`, and redis.RedisError where the server refuses.
+    `lane` is where its documents go, and `source` is their default source. `name` is part of the names of its keys in
+    Redis (`replies:NAME:…`, `once:NAME:…`); the default is the user of the URL, else the source. `timeout` limits all
+    tries of one submission, in seconds (above 0, at most 300). `polite` waits before a submission when the workers
+    request it. `receipts` requests a receipt for each document.
+
+    Raises ValueError for an unusable URL or time-out. The methods that submit raise SubmissionUnsure when the server
+    does not answer in time, and redis.RedisError when it refuses.
     """
 
     @renamed_parameters(patience="timeout")
@@ -70,29 +74,34 @@ class Producer(ProducerBase):
         self, raw: bytes | str, *, source: str | None = None, key: str | None = None, traceparent: str | None = None,
         idempotency_key: str | None = None,
     ) -> str:  # fmt: skip
-        """Put one document on the lane; returns its receipt id.
+        """Add one document to the lane and return its receipt id.
 
-        `idempotency_key` is a token of your own: the same one again within ten minutes returns the same id and adds nothing.
+        `idempotency_key` is the caller's own token. A second call with the same token within ten minutes returns the
+        same id and adds nothing.
         """
         body = raw.encode("utf-8") if isinstance(raw, str) else raw
         self._wait_politely()
         return self._send([Submission(body, source, key, traceparent=traceparent)], idempotency_key)[0]
 
     def again(self, unsure: SubmissionUnsure) -> list[str]:
-        """Ask once more what became of a submission without an answer; returns its receipt ids, and doubles nothing."""
+        """Repeat a submission that got no answer and return its receipt ids. No document is added twice."""
         return self._send(list(unsure.submissions), unsure.once)
 
     @renamed_parameters(once="idempotency_key")
     def retract(self, key: str, *, source: str | None = None, idempotency_key: str | None = None) -> str:
-        """Take back the document of this key, or all of this source that show this URL; returns the retraction's receipt id."""
+        """Retract the document with this key, or all documents of the source that describe this URL.
+
+        Returns the receipt id of the retraction.
+        """
         return self._send([Submission(None, source, key, op="retract")], idempotency_key)[0]
 
     def submit_many(
         self, documents: Iterable[Submission | bytes | str], *, progress: Callable[[int], None] | None = None
     ) -> Iterator[tuple[Submission, str]]:
-        """Put many on the lane, some hundred a command, waiting when the desk asks for it.
+        """Add many documents to the lane, up to 200 in a command; yield each with its receipt id, in order.
 
-        Yields each with its receipt id, in order. `progress` is called with how many have been sent so far.
+        A polite producer waits between commands when the workers request it. `progress` is called with the number of
+        documents sent so far.
         """
         sent = 0
         for part in chunks(self._sender.complete(document) for document in documents):
@@ -104,11 +113,11 @@ class Producer(ProducerBase):
             yield from zip(part, ids, strict=True)
 
     def wait(self, id_: str, *, timeout: float = 30) -> Receipt:
-        """The receipt of a document, or after `timeout` seconds one whose outcome is `pending`; ask again any time."""
+        """Return a document's receipt, or after `timeout` seconds one whose outcome is `pending`; then call again."""
         return self.wait_many([id_], timeout=timeout)[id_]
 
     def wait_many(self, ids: Iterable[str], *, timeout: float = 30) -> dict[str, Receipt]:
-        """As `wait`, for many: the receipt of each, in the order of `ids`."""
+        """Return the receipt of each of `ids`, in their order; like `wait`, with one `timeout` for all."""
         awaited = AwaitedReceipts(ids, timeout)
         while True:
             with self._news:
@@ -122,9 +131,10 @@ class Producer(ProducerBase):
             self._read_for_all(seconds)
 
     def collect(self, ids: Iterable[str]) -> dict[str, Receipt]:
-        """The receipts of those of `ids` that have come, without waiting; worth a call now and then while many are sent.
+        """Return the receipts of `ids` that have arrived, without waiting.
 
-        The stream holds 10,000 receipts and the producer the newest 20,000: older ones nobody asked for are let go.
+        Call it now and then while you send many documents. The stream holds 10,000 receipts and the producer the newest
+        20,000. Older ones are dropped.
         """
         with self._news:
             reads, self._somebody_reads = not self._somebody_reads, True
@@ -178,7 +188,10 @@ class Producer(ProducerBase):
             time.sleep(pause)
 
     def _load(self) -> bool:
-        """A server that lost its data has lost the function too. A crawler may not load it; the next worker does."""
+        """Load the function again on a server that lost its data; return whether it was loaded.
+
+        A crawler's user is mostly not permitted to load it. The next worker that starts loads it then.
+        """
         try:
             return load_functions(self._client)
         except redis.exceptions.NoPermissionError:
@@ -193,7 +206,10 @@ def submit_entry(
     client: redis.Redis, lane: str, raw: bytes | None, *, source: str | None = None, key: str | None = None,
     op: str | None = None, reply_to: str | None = None,
 ) -> str:  # fmt: skip
-    """Append one document, or a retraction (`op="retract"`, no `raw`), by a plain XADD; returns its receipt id."""
+    """Append one document, or a retraction (`op="retract"`, no `raw`), by a plain XADD; return its receipt id.
+
+    A retry may add the document twice. Raises redis.RedisError.
+    """
     submission = Submission(raw, source, key, op, reply_to)
     id_ = client.xadd(lane, submission.fields())
     return id_.decode() if isinstance(id_, bytes) else str(id_)
@@ -202,7 +218,10 @@ def submit_entry(
 def submit_many(
     client: redis.Redis, lane: str, submissions: Iterable[Submission], *, chunk: int = 200
 ) -> Iterator[tuple[Submission, str]]:
-    """Append many by plain XADDs, pipelined; yields each with its receipt id, in order."""
+    """Append many documents by plain XADDs, `chunk` in a pipeline; yield each with its receipt id, in order.
+
+    Raises redis.RedisError.
+    """
     rest = iter(submissions)
     while part := list(islice(rest, chunk)):
         with client.pipeline(transaction=False) as pipe:

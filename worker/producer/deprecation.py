@@ -1,4 +1,4 @@
-"""Old parameter names of the client, which warn for one release."""
+"""Old parameter names of the client, accepted with a warning for one release."""
 
 import functools
 import warnings
@@ -10,7 +10,7 @@ _Result = TypeVar("_Result")
 
 
 def renamed_parameters(**renamed: str) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
-    """Accept the old keyword names too: each `old="new"` is passed on under its new name, with a `DeprecationWarning`."""
+    """Decorate a function to accept old keyword names: `old="new"` passes `old` as `new` with a DeprecationWarning."""
 
     def decorate(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
         @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""Paths on the command line as submissions: files, folders, `-` for standard input, and `.jsonl` of the contract."""
+"""Reads paths of the command line as submissions: files, folders, `-` for stdin, and `.jsonl` files of the contract."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _FIELDS = ("source", "key", "op", "reply_to", "traceparent")
 
 
 class UnreadablePath(CopydeskError):
-    """A path that was named cannot be read, or a line of a `.jsonl` file is not of the contract."""
+    """Raised when a given path cannot be read, or a line of a `.jsonl` file does not follow the contract."""
 
 
 def read_paths(paths: Sequence[str], *, source: str) -> Iterator[Submission]:
-    """What `paths` hold, one submission a document; the key of a file is its path below the folder that was named.
+    """Yield one submission for each document in `paths`.
 
-    Raises UnreadablePath.
+    The key of a file is its path relative to the given folder, or its name if the file itself was given. Raises
+    UnreadablePath.
     """
     for name in paths:
         if name == "-":
@@ -62,5 +63,5 @@ def _read_lines(path: Path, source: str) -> Iterator[Submission]:
 
 
 def _utf8(text: str) -> str:
-    """A file's name that is not UTF-8, spelled so that it can be sent and read."""
+    """Return a file's name with each byte that is not UTF-8 as an escape, so that it can be sent and read."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""What producers send and get back, without I/O: the part that the two clients (sync, asyncio) have in common."""
+"""What producers send and receive, without I/O. Both clients (sync, asyncio) use it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.errors import CopydeskError, Exit
 from worker.queue import keys
 
 TOKEN_SECONDS = 600
-"""How long the server remembers a token; far longer than any retry, so that a late one is recognised too."""
+"""How long the server keeps a token: twice a producer's longest time-out, so that a late retry is recognised too."""
 MAX_TIMEOUT_SECONDS = TOKEN_SECONDS / 2
 CHUNK_DOCUMENTS = 200
 CHUNK_BYTES = 4 << 20
@@ -24,9 +24,10 @@ _MAX_RECEIPTS = 20_000
 
 
 class SubmissionUnsure(CopydeskError):
-    """The server did not answer within the producer's patience: the documents may be on the lane, or not.
+    """Raised when the server does not answer within the producer's time-out. The documents may be on the lane or not.
 
-    Asking again with the same `once` within ten minutes settles it, and cannot double them.
+    `Producer.again`, or a submission with `once` as `idempotency_key`, answers this within ten minutes, and cannot add
+    them twice.
     """
 
     exit_code = Exit.UNREACHABLE
@@ -40,7 +41,7 @@ class SubmissionUnsure(CopydeskError):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is pushed: the fields of the producer's contract. `label` is the caller's own, and is not sent."""
+    """One document to send: the fields of the producer's contract. `label` is for the caller's use and is not sent."""
 
     raw: bytes | None
     source: str | None = None
@@ -51,7 +52,7 @@ class Submission:
     label: str = ""
 
     def fields(self) -> dict[Any, Any]:
-        """The stream entry; what is not set is not sent."""
+        """Return the fields of the stream entry, without those that are None."""
         values = {
             "raw": self.raw, "source": self.source, "key": self.key, "op": self.op,
             "reply_to": self.reply_to, "traceparent": self.traceparent,
@@ -61,7 +62,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class ProducerConfig:
-    """What a producer fills in where a submission says nothing. `name` is part of its keys in the server."""
+    """The defaults of a producer for fields that a submission does not set. `name` is part of its keys in Redis."""
 
     lane: str
     source: str | None
@@ -70,7 +71,7 @@ class ProducerConfig:
 
     @classmethod
     def of(cls, url: str, lane: str, source: str | None, name: str | None, *, receipts: bool) -> ProducerConfig:
-        """By default its name is the user of the URL, as the ACL file asks for, else the source."""
+        """Build the configuration. The default name is the URL's user, as the ACL file requires, else the source."""
         user = unquote(urlsplit(url).username or "") if "://" in url else ""
         chosen = re.sub(r"[^A-Za-z0-9_.-]", "-", name or user or source or "anyone")[:60]
         return cls(lane, source, chosen, keys.replies(chosen, uuid.uuid4().hex) if receipts else None)
@@ -87,7 +88,7 @@ class ProducerConfig:
         )
 
     def call(self, idempotency_key: str, submissions: Sequence[Submission]) -> list[Any]:
-        """The arguments of the stored function: one key, then the lane and the documents."""
+        """Return the arguments of the stored function: one key, then the lane, the token's expiry and the documents."""
         arguments: list[Any] = [1, keys.token(self.name, idempotency_key), self.lane, TOKEN_SECONDS]
         for submission in submissions:
             flat = [part for pair in submission.fields().items() for part in pair]
@@ -95,12 +96,12 @@ class ProducerConfig:
         return arguments
 
     def slow_down_keys(self) -> list[str]:
-        """The lane's own, and the whole desk's for a worker that serves no such lane."""
+        """Return the key of this lane, then the one for all lanes, which applies if no worker serves this lane."""
         return [keys.slow_down(self.lane), keys.SLOW_DOWN]
 
 
 def chunks(submissions: Iterable[Submission]) -> Iterator[list[Submission]]:
-    """Cut into parts that are small enough to be one command."""
+    """Split submissions into parts that fit into one command: at most `CHUNK_DOCUMENTS` and about `CHUNK_BYTES`."""
     part: list[Submission] = []
     size = 0
     for submission in submissions:
@@ -115,12 +116,15 @@ def chunks(submissions: Iterable[Submission]) -> Iterator[list[Submission]]:
 
 
 def ids_of(reply: Any) -> list[str]:
-    """The receipt ids in the stored function's answer."""
+    """Return the receipt ids in the stored function's reply."""
     return text(reply).split(" ")
 
 
 def seconds_of(values: Iterable[Any]) -> float:
-    """How long a polite producer waits now; without a worker alive (no value) the documents wait on the lane."""
+    """Return how many seconds a polite producer waits now, at most 60: the first usable value of `values`.
+
+    Without a value no worker runs. The result is then 0, because the documents can wait on the lane.
+    """
     for value in values:
         if value is not None:
             try:
@@ -131,8 +135,8 @@ def seconds_of(values: Iterable[Any]) -> float:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether trying again may help: not where the server refuses who we are."""
-    import redis  # here, because `check` knows submissions and no server: a third of its start
+    """Whether a retry may help. It cannot if the server refuses the login."""
+    import redis  # imported here, because `check` needs no server and the import is a third of its start-up time
 
     transient = (
         redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.exceptions.MasterDownError,
@@ -142,20 +146,21 @@ def is_passing(error: BaseException) -> bool:
 
 
 def is_unknown_function(error: BaseException) -> bool:
-    import redis  # as above
+    """Whether the server does not have the stored function."""
+    import redis  # imported here for the reason given in `is_passing`
 
     return isinstance(error, redis.ResponseError) and "unction not found" in str(error)
 
 
 class ReceiptBuffer:
-    """The receipts that came on a producer's stream; the newest are kept until somebody asks."""
+    """The newest 20,000 receipts that arrived on a producer's stream."""
 
     def __init__(self) -> None:
         self.last = "0"
         self._came: OrderedDict[str, Receipt] = OrderedDict()
 
     def feed(self, reply: Any) -> int:
-        """Take in what XREAD returned; returns how many receipts that were. What is no receipt is passed over."""
+        """Store the receipts in a reply of XREAD; return how many. Entries that are not receipts are skipped."""
         streams = reply.items() if isinstance(reply, dict) else reply or ()
         count = 0
         for _, entries in streams:
@@ -173,17 +178,20 @@ class ReceiptBuffer:
         return count
 
     def take(self, wanted: Iterable[str]) -> dict[str, Receipt]:
-        """Those of `wanted` that have come; they stay for others who ask."""
+        """Return the receipts of `wanted` that have arrived. They stay in the buffer."""
         return {id_: self._came[id_] for id_ in wanted if id_ in self._came}
 
 
 def still_pending(id_: str, sender: ProducerConfig) -> Receipt:
-    """What `wait` returns when the time is up: unknown, late or not read yet; asking again later is fine."""
+    """Return the receipt for a document without one at the time-out. The caller may ask again later."""
     return Receipt(id=id_, lane=sender.lane, source=sender.source or "", outcome="pending")
 
 
 def check(raw: bytes | str, *, key: str | None = None) -> tuple[Problem, ...]:
-    """Say offline what the desk would say of a document; with no error among the problems it is accepted."""
+    """Validate a document offline; return the problems that a worker would find.
+
+    A document without a problem of severity `error` is accepted. Pass `key` if you submit the document with one.
+    """
     from worker.documents.validation import read
 
     return read(raw.encode("utf-8") if isinstance(raw, str) else raw, has_key=key is not None).problems

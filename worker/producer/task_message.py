@@ -1,7 +1,7 @@
-"""Reads what lies on Celery's queue: a document for a lane, a claim check of a worker, or something else that is kept.
+"""Classifies a message of Celery's queue: a document for a lane, a claim check of a worker, or something else to keep.
 
-Pure: it decides, and `worker.runtime.broker.transport` acts. Nothing here is handed to Celery as it came: its log lines and
-exceptions show the arguments of a message.
+No I/O: `worker.runtime.broker.transport` acts on the result. No message is passed to Celery unchanged, because Celery's
+log lines and exceptions show the arguments of a message.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from worker.producer.submission import Submission
 
 SUBMIT = "copydesk.submit"
 ARGUMENTS = ("raw", "source", "key", "op", "reply_to", "lane", "raw_base64")
-"""Of `copydesk.submit`, in this order."""
+"""The arguments of the task `copydesk.submit`, in this order."""
 LARGEST_TIMES = 8
-"""A message may be so much larger than its document: JSON writes a character in up to 6 bytes, base64 adds a third."""
+"""A message may be this many times its document's size: JSON needs up to 6 bytes a character, base64 adds a third."""
 _SHORT = {"source": MAX_SOURCE, "key": MAX_KEY, "reply_to": MAX_REPLY_TO}
 _NO_JSON = (ValueError, RecursionError)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,79}")
 _TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _ENTRY_ID = re.compile(r"\d{1,20}-\d{1,20}")
 _RESUME = re.compile(r'\["[a-z_ ]{1,40}", "[0-9T:.+-]{1,40}"(, ("[A-Za-z0-9_.:-]{1,80}"|\d{1,20})){1,4}\]')
-"""Where maintenance goes on: a table, a time, and a key."""
+"""The position at which maintenance continues: a table, a time, and a key, as JSON."""
 _LANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentTask:
-    """A sound `copydesk.submit`. `lane` is None where the message names none."""
+    """A valid `copydesk.submit`. `lane` is None if the message names none."""
 
     submission: Submission
     lane: str | None
@@ -45,28 +45,28 @@ class DocumentTask:
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheck:
-    """A task of the workers themselves: `message` is what Celery gets, rebuilt from the parts that were checked."""
+    """A task that a worker sent. `message` goes to Celery; it is rebuilt from the parts that were checked."""
 
     message: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenClaimCheck:
-    """A task of the workers that cannot be followed. No document is in it: the lanes hold those."""
+    """A task of a worker that is not valid, with the reason. It may be dropped: its documents are on the lane."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Anything else: to be kept as a dead letter. `fields`: those of its producer that could be read."""
+    """Any other message, which becomes a dead letter. `fields` are the producer's fields that could be read."""
 
     problem: Problem
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
 class _NotReadable(ValueError):
-    """Raised with the problem that a message has."""
+    """Raised when a message cannot be read; `found` is its problem."""
 
     def __init__(self, found: Problem) -> None:
         super().__init__(found.code)
@@ -74,7 +74,7 @@ class _NotReadable(ValueError):
 
 
 def read_message(item: bytes, *, now: datetime | None = None) -> DocumentTask | ClaimCheck | BrokenClaimCheck | Misfit:
-    """Decide what a message of Celery's queue is. `now` is compared with the time at which the message expires."""
+    """Classify a message of Celery's queue. `now` is compared with the message's `expires` and `eta`."""
     try:
         envelope = _json(item)
     except _NO_JSON:
@@ -89,7 +89,7 @@ def read_message(item: bytes, *, now: datetime | None = None) -> DocumentTask | 
         except _NotReadable as error:
             check = BrokenClaimCheck(error.found.message)
         if isinstance(check, BrokenClaimCheck) and _holds_document(item, envelope):
-            # A producer misspelt the name, or took one of the workers.
+            # A producer misspelt the task's name, or used the name of a worker's task.
             return Misfit(problem("unknown_task", "The task takes no document.", field="headers.task", expected=SUBMIT))
         return check
     fields: dict[str, str] = {}
@@ -107,7 +107,7 @@ def read_message(item: bytes, *, now: datetime | None = None) -> DocumentTask | 
 
 
 def document_in(item: bytes) -> bytes:
-    """The document in a message that was kept; where none can be told, the message's body, or all of `item`."""
+    """Return the document in a message that was kept; if none is recognised, the message's body, or all of `item`."""
     try:
         envelope = _json(item)
     except _NO_JSON:
@@ -126,7 +126,7 @@ def document_in(item: bytes) -> bytes:
 
 
 def _document_among(body: object, content: bytes) -> bytes:
-    """The document among the arguments in a message's body; where none can be told, `content`, which is the whole body."""
+    """Return the document among the arguments in a message's body; if none is recognised, `content`, the whole body."""
     parts = body if isinstance(body, list) else [body.get("args"), body.get("kwargs")] if isinstance(body, dict) else []
     args, kwargs = [*parts, None, None][:2]
     named = dict(kwargs) if isinstance(kwargs, dict) else {}
@@ -140,7 +140,10 @@ def _document_among(body: object, content: bytes) -> bytes:
 
 
 def bind_arguments(args: list[Any], kwargs: Mapping[str, Any]) -> dict[str, str]:
-    """The arguments of `copydesk.submit` by name. Raises ValueError (see `found`) where it takes none such."""
+    """Return the arguments of `copydesk.submit` by name, without those that are None.
+
+    Raises ValueError for wrong arguments; its attribute `found` is the problem.
+    """
     if len(args) > len(ARGUMENTS):
         raise _bad(f"{len(args)} arguments were given; there are {len(ARGUMENTS)}.", None)
     bound: dict[str, Any] = dict(zip(ARGUMENTS, args, strict=False))
@@ -161,12 +164,15 @@ def bind_arguments(args: list[Any], kwargs: Mapping[str, Any]) -> dict[str, str]
 
 
 def submission_of(given: Mapping[str, str]) -> Submission:
-    """The document of bound arguments. Raises ValueError (see `found`)."""
+    """Return the submission in the arguments that `bind_arguments` returned.
+
+    Raises ValueError for wrong arguments; its attribute `found` is the problem.
+    """
     raw: bytes | None = None
     if "raw" in given and "raw_base64" in given:
         raise _bad("Both raw and raw_base64 are given.", "raw_base64", expected="one of the two")
     if "raw" in given:
-        # A lone surrogate goes to the lane as it is, and is rejected there with its line.
+        # A lone surrogate is sent to the lane unchanged. The worker rejects it there and names its line.
         raw = given["raw"].encode("utf-8", "surrogatepass")
     elif "raw_base64" in given:
         try:
@@ -184,7 +190,7 @@ def _document_task(args: list[Any], kwargs: Mapping[str, Any]) -> DocumentTask:
 
 
 def _readable(args: list[Any], kwargs: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of the producer's contract that are usable, whatever is wrong with the others."""
+    """Return the usable fields of the producer's contract, whatever is wrong with the others."""
     given = {**dict(zip(ARGUMENTS, args, strict=False)), **kwargs}
     return {
         name: given[name]
@@ -194,7 +200,7 @@ def _readable(args: list[Any], kwargs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check_envelope(envelope: Mapping[str, Any]) -> None:
-    """What Celery's protocol (version 2) asks of a message."""
+    """Check what Celery's protocol (version 2) requires of a message. Raises _NotReadable."""
     headers, properties = envelope.get("headers"), envelope.get("properties")
     if not isinstance(headers, dict):
         raise _NotReadable(_not_a_task("The message has no headers.", "headers"))
@@ -212,7 +218,7 @@ def _check_envelope(envelope: Mapping[str, Any]) -> None:
 
 
 def _content(envelope: Mapping[str, Any]) -> bytes:
-    """The body as it was before the transport encoded it."""
+    """Return the body as it was before the transport encoded it. Raises _NotReadable."""
     properties = envelope.get("properties")
     encoding = properties.get("body_encoding") if isinstance(properties, dict) else None
     if encoding not in (None, "base64"):
@@ -227,7 +233,7 @@ def _content(envelope: Mapping[str, Any]) -> bytes:
 
 
 def _body(envelope: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
-    """(args, kwargs, embed) of a task."""
+    """Return (args, kwargs, embed) of a task. Raises _NotReadable."""
     if str(envelope.get("content-type")).lower() != "application/json":
         raise _NotReadable(_not_a_task("The body is not JSON.", "content-type", "application/json"))
     if str(envelope.get("content-encoding")).lower() not in ("utf-8", "utf8", "us-ascii", "ascii"):
@@ -247,7 +253,10 @@ def _body(envelope: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any], dict[
 
 
 def _check_options(headers: Mapping[str, Any], embed: Mapping[str, Any], now: datetime) -> None:
-    """Refuse what would let a document wait in a process's memory, be dropped, or start another task."""
+    """Refuse options that keep a document waiting in a process's memory, drop it, or start another task.
+
+    Raises _NotReadable.
+    """
     for name in ("callbacks", "errbacks", "chain", "chord"):
         if embed.get(name):
             raise _NotReadable(
@@ -298,7 +307,7 @@ def _claim_check(task: str, envelope: Mapping[str, Any]) -> ClaimCheck | BrokenC
 
 
 def _holds_document(item: bytes, envelope: Mapping[str, Any]) -> bool:
-    """Whether there is more than the names and ids of a claim check, which are ASCII without a line break."""
+    """Whether a message holds more than the names and ids of a claim check, which are ASCII without a line break."""
     texts, body = [document_in(item)], envelope.get("body")
     if not isinstance(body, str):
         return False
@@ -330,7 +339,7 @@ def _json(content: bytes) -> Any:
 
 
 def _as_bytes(value: Any) -> bytes | None:
-    """A text, or bytes as kombu writes them in JSON."""
+    """Return a text, or bytes in the form in which kombu writes them to JSON, as bytes; None for another value."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if isinstance(value, dict) and isinstance(value.get("__value__"), str):

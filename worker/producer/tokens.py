@@ -1,4 +1,4 @@
-"""Removes tokens that outlive their purpose: a crawler may write `once:…` with whatever expiry it likes, or none."""
+"""Removes tokens that live too long. A crawler may write a key `once:…` with any expiry, or none."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from worker.queue import keys
 
 _PAGE = 1000
 _MOST_PAGES = 100
-"""Pages of the keyspace in one go; the next goes on where it ended."""
+"""How many pages of the keyspace one call scans. The next call continues there."""
 
 
 def remove_lasting_tokens(client: redis.Redis) -> int:
-    """Remove the tokens without an expiry, and with a longer one than ours; returns how many. Raises redis.RedisError."""
+    """Remove tokens that have no expiry or one above `TOKEN_SECONDS`; return how many. Raises redis.RedisError."""
     cursor, removed = int(client.get(keys.TOKEN_CURSOR) or 0), 0
     for _ in range(_MOST_PAGES):
         found: Any = client.scan(cursor, match=f"{keys.TOKENS}*", count=_PAGE)

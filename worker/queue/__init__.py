@@ -1,4 +1,4 @@
-"""The lease queue on a Redis Stream, its Lua functions, and the connection to Redis.
+"""The lease queue on a Redis Stream, its Lua scripts, and the connection to Redis.
 
-Begin with `lease_queue.py`. Imports nothing of the store and nothing of Celery.
+Begin with `lease_queue.py`. This package imports neither the store nor Celery.
 """

@@ -1,4 +1,7 @@
-"""The Redis server's time, of which ids are made. A process's own clock may be days off, so it decides nothing that lasts."""
+"""The Redis server's clock, from which entry ids are made.
+
+A process's own clock may be wrong by days, so no stored value depends on it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ _MOST_SECONDS = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 def moment(value: Any) -> float:
-    """Seconds since 1970 that somebody wrote into Redis. Raises ValueError or TypeError where no calendar has that time."""
+    """Parse seconds since 1970 that another program wrote into Redis.
+
+    Raises ValueError or TypeError unless the value is a finite number from 1970 to 9998.
+    """
     seconds = float(value)
     if not (math.isfinite(seconds) and 0 <= seconds < _MOST_SECONDS):
         raise ValueError("no such time")
@@ -23,11 +29,11 @@ def moment(value: Any) -> float:
 
 
 def local_clock() -> datetime:
-    """The time of this process."""
+    """Return the time of this process's clock, in UTC."""
     return datetime.now(UTC)
 
 
 def server_clock(server_ms: int) -> Clock:
-    """A clock that shows `server_ms`, a server's time in milliseconds since 1970, now, and goes on from there."""
+    """Return a clock that is set to `server_ms` (milliseconds since 1970) now and advances with the monotonic clock."""
     offset = server_ms / 1000 - time.monotonic()
     return lambda: datetime.fromtimestamp(offset + time.monotonic(), UTC)

@@ -1,7 +1,7 @@
-"""The evidence against a document that kills its process: each death that found it being read, with cause and place.
+"""Crash reports by document: each crash of a process that was reading the document, with its cause and place.
 
-Kept in Redis beside the lane, from the main process (the one that died cannot say it), until the document has its
-outcome; the dead letter then holds it for good.
+The worker's main process writes them, because the crashed pool process cannot. They stay in Redis, in a hash beside the
+lane, until the document has its outcome. A dead letter then keeps them permanently.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from worker.queue.lease_queue import CRASHES_EXPIRE_SECONDS, DISPATCHED, GROUP, 
 
 @dataclass(frozen=True, slots=True)
 class CrashReport:
-    """How a pool process ended. `at`: ISO 8601, UTC; `where`: host:pid; `how`: signal, exit code or time limit."""
+    """How a pool process ended.
+
+    `at` is a time in ISO 8601, UTC. `where` is the process's host:pid, which is also its consumer name. `how` names the
+    signal, the exit code or the time limit.
+    """
 
     at: str
     where: str
@@ -26,6 +30,7 @@ class CrashReport:
 
     @classmethod
     def now(cls, where: str, how: str) -> CrashReport:
+        """Return a report with the current time of this process."""
         return cls(datetime.now(UTC).isoformat(timespec="seconds"), where, how)
 
     def __str__(self) -> str:
@@ -33,16 +38,17 @@ class CrashReport:
 
 
 class CrashLog:
-    """The evidence of one lane."""
+    """The crash reports of one lane."""
 
     def __init__(self, queue: LeaseQueue) -> None:
         self._queue = queue
         self._record_script = queue.client.register_script(script("bereave"))
 
     def record_crash(self, death: CrashReport, *, lease_seconds: float) -> list[tuple[str, int]]:
-        """The process `death.where` is gone: note it with what it was reading, and let all it held be dispatched again.
+        """Record the crash of process `death.where` with each entry that it was reading, and free all entries it held.
 
-        Returns (id, attempts so far) of what it was reading.
+        The reaper dispatches the freed entries again at once. `lease_seconds` is the length of a lease. Returns
+        (id, attempts so far) of each entry that the process was reading. Raises redis.RedisError.
         """
         evidence = json.dumps(asdict(death))
         arguments: list[Any] = [
@@ -58,20 +64,20 @@ class CrashLog:
         return [(reply[n].decode(), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 
     def of(self, ids: Sequence[str]) -> dict[str, list[CrashReport]]:
-        """Id → its deaths, oldest first; none for those of which none was seen."""
+        """Return id → its crash reports, oldest first; ids without a report are left out. Raises redis.RedisError."""
         if not ids:
             return {}
         found: Any = self._queue.client.hmget(self._queue.deaths, list(ids))
         return {id_: list(_parse(lines)) for id_, lines in zip(ids, found, strict=True) if lines}
 
     def forget(self, ids: Sequence[str]) -> None:
-        """Their outcome is settled."""
+        """Delete the reports of `ids`, whose outcome is settled. Raises redis.RedisError."""
         if ids:
             self._queue.client.hdel(self._queue.deaths, *ids)
 
 
 def sentence(attempts: int, deaths: Iterable[CrashReport]) -> str:
-    """The evidence as a dead letter tells it."""
+    """Return the crash reports as the sentence that a dead letter shows."""
     known = [str(death) for death in deaths]
     silent = attempts - len(known)
     if silent > 0:

@@ -1,63 +1,63 @@
-"""The names of all keys in Redis but the lanes themselves, whose keys are their names.
+"""The names of all keys in Redis. (The key of a lane is the lane's name.)
 
-No other module writes such a name out. Names are part of what operators see (ACL files, redis-cli) and stay as they are.
+No other module spells a key's name. Operators see these names (ACL files, redis-cli), so they must not change.
 """
 
 from __future__ import annotations
 
 CHANGE_FEED = "articles"
-"""Stream: which articles and stories changed, for programs that build on the store."""
+"""Stream: which articles and stories changed, for programs that read the store."""
 OUTCOME_FEED = "copydesk:tail"
 """Stream: the outcomes that `copydesk tail` follows."""
 PAUSED_LANES = "copydesk:lanes:paused"
 """Hash: lane → who paused it, when and why, as JSON."""
 RESUMED_LANES = "copydesk:lanes:resumed"
-"""Hash: lane → when it was resumed last, in seconds since 1970."""
+"""Hash: lane → when it was last resumed, in seconds since 1970."""
 WORKERS = "copydesk:workers"
-"""Sorted set: the names of workers by the time of their last heartbeat."""
+"""Sorted set: names of workers, scored by the time of their last heartbeat."""
 SLOW_DOWN = "copydesk:slow-down"
-"""String: how many seconds producers should wait, the largest of all lanes. Expires."""
+"""String: how many seconds producers should wait; the largest value of all lanes. Expires."""
 STORE_TROUBLE = "copydesk:store-trouble"
-"""String: a worker cannot take documents now. Expires."""
+"""String: set while a worker cannot use the store. Expires."""
 MAINTAINED = "copydesk:maintained"
-"""String: the worker that did the last maintenance. Expires when the next is due."""
-TOKEN_CURSOR = "copydesk:tokens:cursor"  # noqa: S105  a place in SCAN, no password
-"""String: where the removal of tokens without an expiry continues."""
+"""String: the worker that ran maintenance last. Expires when the next run is due."""
+TOKEN_CURSOR = "copydesk:tokens:cursor"  # noqa: S105  a cursor of SCAN, not a password
+"""String: the SCAN cursor at which the removal of tokens without an expiry continues."""
 MINUTES = "copydesk:tally:"
-"""What the names of the hashes of counters begin with; the minute since 1970 follows, by the server's clock."""
+"""Prefix of the hashes of counters; the minute since 1970 follows, by the server's clock."""
 TOKENS = "once:"
-"""What the names of idempotency tokens begin with. Crawlers may write them."""
+"""Prefix of the idempotency tokens. Crawlers may write them."""
 PROBE_GROUP = "copydesk:probe"
-"""A consumer group that exists only inside a script, which asks a lane for its last id."""
+"""A consumer group that exists only while `last_id.lua` reads a lane's last id."""
 
 
 def outcomes(lane: str) -> str:
-    """Hash: outcome → how many entries of the lane had it."""
+    """Hash: outcome → how many entries of the lane got it."""
     return f"copydesk:outcomes:{lane}"
 
 
 def oversized(lane: str) -> str:
-    """Hash: the id of an entry beyond the size limit → its bytes."""
+    """Hash: id of an entry beyond the size limit → its size in bytes."""
     return f"copydesk:giants:{lane}"
 
 
 def deaths(lane: str) -> str:
-    """Hash: the id of an entry that was read while processes died → the evidence."""
+    """Hash: id of an entry that was being read during a crash → its crash reports. Expires."""
     return f"copydesk:deaths:{lane}"
 
 
 def aside(lane: str) -> str:
-    """Stream: entries that an interrupted repair has yet to add again."""
+    """Stream: entries that a repair of the lane must still add again; it exists only after an interrupted repair."""
     return f"copydesk:aside:{lane}"
 
 
 def clock(lane: str) -> str:
-    """String: the server's time when leases were last checked."""
+    """String: the server's time at the last check of the leases, in milliseconds since 1970."""
     return f"copydesk:clock:{lane}"
 
 
 def readded(lane: str) -> str:
-    """Hash: the id of an entry that was added again → the id that its producer was given. Expires."""
+    """Hash: id of an entry that was added again → the id that its producer received. Expires."""
     return f"copydesk:readded:{lane}"
 
 
@@ -67,22 +67,22 @@ def slow_down(lane: str) -> str:
 
 
 def worker(name: str) -> str:
-    """Hash: what a worker's last heartbeat said. Expires."""
+    """Hash: the fields of a worker's last heartbeat. Expires."""
     return f"copydesk:worker:{name}"
 
 
 def minute(since_1970: int) -> str:
-    """Hash: the counters of a minute. Expires."""
+    """Hash: the counters of one minute. Expires."""
     return f"{MINUTES}{since_1970}"
 
 
 def summary(since_1970: int) -> str:
-    """String: the summary of this minute is written. Expires."""
+    """String: set when the summary of this minute has been logged. Expires."""
     return f"copydesk:summary:{since_1970}"
 
 
 def reply_streams(source: str) -> str:
-    """Sorted set: the streams of receipts of a source by their last use. Expires."""
+    """Sorted set: the receipt streams of a source, scored by their last use. Expires."""
     return f"copydesk:replies:{source}"
 
 
@@ -92,5 +92,5 @@ def replies(producer: str, client: str) -> str:
 
 
 def token(producer: str, once: str) -> str:
-    """String: the ids that a submission with this idempotency token was given. Expires."""
+    """String: the ids that a submission with this idempotency token received. Expires."""
     return f"{TOKENS}{producer}:{once}"

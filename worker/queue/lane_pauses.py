@@ -1,6 +1,7 @@
-"""Lanes that are paused, by an operator or by the circuit breaker. Every dispatcher obeys within two seconds.
+"""Paused lanes: an operator or the circuit breaker pauses a lane.
 
-A paused lane still accepts documents: they wait, and nothing is lost.
+Every dispatcher stops serving it within two seconds. A paused lane still accepts documents. They wait on it, and none
+is lost.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from worker.queue.keys import PAUSED_LANES, RESUMED_LANES
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Why a lane is not served. `at`: seconds since 1970; `by`: `operator` or `breaker`."""
+    """Why a lane is not served. `at` is in seconds since 1970; `by` is `operator` or `breaker`."""
 
     who: str
     at: float
@@ -27,7 +28,7 @@ class Pause:
 
 
 def paused(client: redis.Redis) -> dict[str, Pause]:
-    """Lane → its pause. Raises redis.RedisError."""
+    """Return lane → its pause. An unreadable value gives a pause by `unknown`. Raises redis.RedisError."""
     found: Any = client.hgetall(PAUSED_LANES)
     pauses = {}
     for lane, value in found.items():
@@ -44,20 +45,23 @@ def _pause(who: Any, at: Any, why: Any, by: Any = "operator") -> Pause:
 
 
 def pause(client: redis.Redis, lane: str, found: Pause) -> bool:
-    """Pause a lane; False when it was paused already, which then stays as it was. Raises redis.RedisError."""
+    """Pause a lane. Return False when it is paused already; that pause stays unchanged. Raises redis.RedisError."""
     return bool(client.hsetnx(PAUSED_LANES, lane, json.dumps(asdict(found))))
 
 
 def resume(client: redis.Redis, lane: str) -> bool:
-    """Serve a lane again; False when it was not paused. The circuit breaker counts anew from here."""
+    """Serve a lane again. Return False when it was not paused. Raises redis.RedisError.
+
+    The circuit breaker ignores failures from before this time.
+    """
     removed: Any = client.hdel(PAUSED_LANES, lane)
-    # A server that is full refuses this one; the lane is served all the same.
+    # A server that is out of memory refuses HSET. The lane is resumed nevertheless.
     with contextlib.suppress(redis.exceptions.OutOfMemoryError):
-        client.hset(RESUMED_LANES, lane, client.time()[0])  # as the minutes of the breaker: by the server's clock
+        client.hset(RESUMED_LANES, lane, client.time()[0])  # the breaker's minutes use the server's clock too
     return bool(removed)
 
 
 def resumed(client: redis.Redis) -> dict[str, float]:
-    """Lane → when it was last resumed, seconds since 1970."""
+    """Return lane → when it was last resumed, in seconds since 1970. Raises redis.RedisError."""
     found: Any = client.hgetall(RESUMED_LANES)
     return {lane.decode(): float(at) for lane, at in found.items()}

@@ -5,9 +5,10 @@
       │                    │  └── give back ◀────┘        │ lease runs out
       └── XADD             └────────── reap ◀─────────────┘
 
-Each arrow is one Lua script, so it happens whole or not at all, in one round trip; those that lead to settlement run in a
-server that is full (`allow-oom`), for nothing else makes room there. A pending entry belongs to the
-consumer `dispatched` while a claim check for it is under way, and to a worker's own consumer while it is processed.
+Each arrow except XADD is one Lua script: it is atomic and takes one round trip. The scripts on the way to settlement
+run even when the server is out of memory (`allow-oom`), because only settling frees memory. A pending entry belongs to
+the consumer `dispatched` while its claim check is in Celery's queue, and to a worker's own consumer while it is
+processed.
 """
 
 from __future__ import annotations
@@ -30,20 +31,24 @@ GROUP = "copydesk"
 _ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 DISPATCHED = "dispatched"
 RETURNED = "returned"
-"""Holds what was given back because the store could not be used, until it is dispatched again."""
+"""The consumer that owns entries given back because the store could not be used, until they are dispatched again."""
 _WHOLE_READINGS = 2
-"""Attempts at an oversized entry that read it to its end, for its digest."""
+"""How many attempts at an oversized entry read all of it, to compute its digest. Later ones read only the beginning."""
 MOST_DEATHS = 10_000
-"""Documents of a lane of which evidence is kept; it is forgotten with their outcome."""
+"""For how many documents of a lane crash reports are kept. They are deleted when the documents have their outcome."""
 CRASHES_EXPIRE_SECONDS = 7 * 86_400
 ORIGINAL_IDS_EXPIRE_SECONDS = 7 * 86_400
 AHEAD_SECONDS = 86_400
-"""An id this far in the future was chosen by a producer, not by the server."""
+"""Seconds. A producer, not the server, chose an id that is this far in the future."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """What a lane handed out: `entries` are (id, bytes). `backlog` counts all entries, `pending` those handed out before."""
+    """The result of `dispatch`: `entries` are (id, bytes).
+
+    `backlog` counts all entries of the lane. `pending` counts those that were dispatched before this call and not
+    settled.
+    """
 
     backlog: int
     pending: int
@@ -52,10 +57,11 @@ class Dispatched:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An entry under lease. `attempts`: how often one before ended in a death. `size`: bytes of all its fields.
+    """An entry whose lease the caller holds. `attempts` counts earlier attempts that ended in a crash.
 
-    Beyond the size limit it is `truncated`: `fields` holds the beginning of each, `raw_size` and `sha256` tell of the
-    whole `raw`.
+    `size` is the bytes of all its fields. An entry beyond the size limit is `truncated`: `fields` holds the beginning
+    of each field, and `raw_size` and `sha256` are those of the whole `raw`. (After two crashes `sha256` covers only the
+    part that was read.)
     """
 
     id: str
@@ -68,11 +74,11 @@ class Claimed:
 
 
 Ids = Mapping[str, int] | Sequence[str]
-"""Ids that a worker has claimed, with their attempts as the claim told them; as a sequence: none has died before."""
+"""Ids that a worker has claimed → the `attempts` that `claim` returned; a sequence means 0 attempts for each."""
 
 
 class Figures(NamedTuple):
-    """A lane's size at one moment. `oldest_id` is None when there is no entry, or one too large to look at."""
+    """A lane's counts at one moment. `oldest_id` is None if the lane is empty or the id is too costly to read."""
 
     added: int
     backlog: int
@@ -92,7 +98,7 @@ class LaneState:
     last_id: str
     outcomes: dict[str, int]
     aside: int = 0
-    """Entries that an interrupted repair has yet to add again."""
+    """Entries that an interrupted repair must still add again."""
 
     @property
     def settled(self) -> int:
@@ -108,11 +114,11 @@ class LeaseQueue:
         self.counters = keys.outcomes(lane)
         self.oversized = keys.oversized(lane)
         self.deaths = keys.deaths(lane)
-        """Evidence against documents that end processes, see `worker.queue.crashes`."""
+        """The hash of crash reports; see `worker.queue.crashes`."""
         self.clock: Clock = local_clock
-        """The server's time since the first `claim`."""
+        """Shows the server's time after the first `claim`, and this process's time before."""
         self.aside = keys.aside(lane)
-        """Where a repair keeps what it has not added again yet; there only while one was interrupted."""
+        """The stream of entries that a repair must still add again; it exists only after an interrupted repair."""
         self._scripts = {
             name: client.register_script(script(name))
             for name in (
@@ -130,7 +136,7 @@ class LeaseQueue:
         }
 
     def ensure(self) -> None:
-        """Create the stream and its group where they are missing. Safe to call at any time."""
+        """Create the stream and its consumer group unless they exist. Safe to call at any time."""
         try:
             self.client.xgroup_create(self.lane, GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:
@@ -139,10 +145,12 @@ class LeaseQueue:
 
     def dispatch(self, *, most: int, pending_cap: int, most_bytes: int,
                  wait_for: Literal["", "half", "full"] = "") -> Dispatched:  # fmt: skip
-        """Hand out up to `most` new entries, without their payload, while fewer than `pending_cap` are pending.
+        """Dispatch up to `most` new entries, while fewer than `pending_cap` are pending; return their ids and sizes.
 
-        `wait_for`: nothing is handed out if it is less than `half` of `most` for want of room, or (`full`) less than `most`
-        while something handed out before has not been taken up.
+        The call also stops after `most_bytes`. `wait_for` avoids small batches. With `half` or `full`, nothing is
+        dispatched if the pending cap leaves capacity for less than half of a batch while more entries wait. With
+        `full`, nothing less than a full batch is dispatched while an earlier claim check still waits for a worker. A
+        full batch is the smaller of `most` and `pending_cap`.
         """
         names = [self.lane, self.oversized]
         reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, wait_for, keys=names)
@@ -150,9 +158,10 @@ class LeaseQueue:
         return Dispatched(int(reply[0]), int(reply[1]), entries)
 
     def claim(self, worker: str, ids: Sequence[str], *, lease_seconds: float, most_bytes: int) -> list[Claimed]:
-        """Take the lease of `ids` and count an attempt; those settled, or held by a living worker, are left out.
+        """Start the lease of `ids` for the consumer `worker`, count an attempt for each, and return their content.
 
-        Afterwards `clock` shows the server's time.
+        Entries that are settled, or that another worker holds under a valid lease, are left out. Of an entry larger
+        than `most_bytes` only the beginning is returned. Sets `clock` to the server's time. Raises redis.RedisError.
         """
         if not ids:
             return []
@@ -170,50 +179,61 @@ class LeaseQueue:
         return claimed
 
     def _claimed_oversized(self, id_: str, attempts: int, size: int) -> Claimed:
-        # Should reading it to its end have ended processes, its beginning has to do.
+        # After two crashes, which reading all of it may have caused, only the beginning is read.
         start = read_prefix(self.client, self.lane, id_, wanted=FIELDS, whole=attempts < _WHOLE_READINGS)
         return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256)
 
     def keep(self, worker: str, ids: Ids) -> None:
-        """Renew the lease and take back the attempt: from here on nothing is the document's fault."""
+        """Renew the lease and stop counting the attempt, because a crash from here on is not the document's fault.
+
+        `ids` must carry the attempts that `claim` returned.
+        """
         self._hold(worker, ids, owner=worker)
 
     def begin_attempt(self, worker: str, ids: Ids) -> None:
-        """Count the attempt again that `keep` took back: a document is read next."""
+        """Renew the lease and count the attempt again that `keep` stopped counting, because documents are read next."""
         self._hold(worker, ids, owner=worker, attempt=1)
 
     def release(self, worker: str, ids: Ids, *, lease_seconds: float, delay_seconds: float = 0,
                 whole: bool = False) -> None:  # fmt: skip
-        """Give the entries back, to be dispatched again after `delay_seconds` by whoever is alive.
+        """Give entries back before their lease ends, without counting the attempt.
 
-        `whole`: their batch was not too large, so that they may travel in as large ones.
+        The reaper takes them after `delay_seconds`. `whole` means that the batch's size was not the problem: the
+        entries are dispatched again in batches of full size.
         """
         idle = max(0, int((lease_seconds - delay_seconds) * 1000))
         self._hold(worker, ids, owner=RETURNED if whole else DISPATCHED, idle=idle)
 
     def _hold(self, worker: str, ids: Ids, *, owner: str, idle: int = 0, attempt: int = 0) -> None:
         deaths = ids if isinstance(ids, Mapping) else dict.fromkeys(ids, 0)
-        # The first delivery is that to the dispatcher.
+        # Plus 1, because the first delivery is the one to the dispatcher.
         counts = [part for id_, died in deaths.items() for part in (id_, died + 1 + attempt)]
         if counts:
             self._run("hold", GROUP, worker, owner, idle, *counts)
 
     def settle(self, outcomes: Iterable[tuple[str, str]]) -> list[str]:
-        """Remove entries whose outcome is committed; returns those that were still there: nobody else settled them."""
+        """Acknowledge and delete entries whose outcome is committed, and count each outcome once.
+
+        `outcomes` are (id, outcome). Returns the ids that this call removed; another call settled the others before.
+        """
         flat = [part for pair in outcomes for part in pair]
         names = [self.lane, self.counters, self.oversized]
         return list(map(_text, self._run("settle", GROUP, *flat, keys=names))) if flat else []
 
     def requeue(self, id_: str) -> str | None:
-        """Add an entry again under a fresh id, in place of `id_`; None when it is gone. Counted as `readded`."""
+        """Replace entry `id_` by a copy with a new id; return that id, or None when the entry is gone.
+
+        The old entry is counted as `readded`.
+        """
         names = [self.lane, self.counters, self.oversized, keys.readded(self.lane)]
         fresh = self._run("readd", GROUP, id_, ORIGINAL_IDS_EXPIRE_SECONDS, keys=names)
         return _text(fresh) if fresh else None
 
     def reap(self, *, lease_seconds: float, most: int = 100, whole: bool = False) -> list[tuple[str, int]]:
-        """Take entries whose lease ran out for dispatching again: (id, attempts that ended in a death).
+        """Take up to `most` entries whose lease has expired, to dispatch them again.
 
-        `whole`: only those that were released as such, else the others too.
+        Returns (id, attempts so far) of each. `whole` takes only entries that were released with `whole`; otherwise
+        entries of all consumers are taken.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, CRASHES_EXPIRE_SECONDS,
@@ -222,11 +242,14 @@ class LeaseQueue:
         return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 
     def mind_the_clock(self) -> int:
-        """Renew all leases when the server's clock went back; returns how many. To be called about every second."""
+        """Renew all leases if the server's clock was set back; return how many. Call it about every second."""
         return int(self._run("clock", GROUP, keys=[self.lane, keys.clock(self.lane)]))
 
     def state(self) -> LaneState:
-        """The lane's figures, all from one moment. For people: with a giant at either end it takes the server a second."""
+        """Return the lane's state at one moment.
+
+        Use it for commands, not in a loop: an oversized first or last entry makes the server take a second.
+        """
         names = [self.lane, self.counters, self.aside]
         added, backlog, pending, last, oldest, flat, aside = self._run("state", GROUP, keys=names)
         return LaneState(
@@ -241,19 +264,22 @@ class LeaseQueue:
         )
 
     def figures(self) -> Figures:
-        """What `state` tells without its last id and outcomes, and cheap whatever is on the lane."""
+        """Return the counts of `state` without the last id and the outcomes. Cheap even with oversized entries."""
         added, backlog, pending, oldest = self._run("figures", GROUP, keys=[self.lane, self.oversized])
         return Figures(int(added), int(backlog), int(pending), _text(oldest) if oldest else None)
 
     def advance(self, id_: str) -> bool:
-        """Make the next id larger than `id_`: a server that lost its data must not hand out ids used before."""
+        """Raise the stream's last id to `id_`, so that a server that lost data does not use old ids again.
+
+        Returns False when the last id is not smaller. Raises redis.RedisError.
+        """
         if id_key(_text(self._run("last_id", keys.PROBE_GROUP))) >= id_key(id_):
             return False
         self.client.execute_command("XSETID", self.lane, id_)  # type: ignore[no-untyped-call]  # redis-py has no xsetid
         return True
 
     def forget_idle_workers(self, *, idle_seconds: float = 3600) -> int:
-        """Delete consumers of processes that are long gone and hold nothing."""
+        """Delete consumers that hold no entry and have been idle for `idle_seconds`; return how many."""
         gone = 0
         for consumer in self.client.xinfo_consumers(self.lane, GROUP):
             if consumer["pending"] == 0 and consumer["idle"] > idle_seconds * 1000:
@@ -266,26 +292,26 @@ class LeaseQueue:
 
 
 def script(name: str) -> str:
-    """The text of a script in `lua/`, with the functions of `fields.lua` after its first line."""
+    """Return the text of a script in `lua/`, with the functions of `fields.lua` inserted after its first line."""
     folder = resources.files("worker.queue") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text("utf-8").partition("\n")
     return "\n".join((first, (folder / "fields.lua").read_text("utf-8"), rest))
 
 
 def first_ids(client: redis.Redis, lane: str, ids: Sequence[str]) -> dict[str, str]:
-    """Of those of `ids` that were added again: the ids that their producers know. Raises redis.RedisError."""
+    """Return id → the id that its producer received, for those of `ids` added again. Raises redis.RedisError."""
     found: Any = client.hmget(keys.readded(lane), ids) if ids else []
     return {id_: _text(first) for id_, first in zip(ids, found, strict=True) if first is not None}
 
 
 def is_entry_id(text: str) -> bool:
-    """Whether Redis takes `text` as the id of an entry: two numbers of 64 bits, `1700000000000-0`."""
+    """Whether Redis accepts `text` as the id of an entry: two numbers of 64 bits, like `1700000000000-0`."""
     parts = _ENTRY_ID.fullmatch(text)
     return parts is not None and max(int(parts[1]), int(parts[2])) < 1 << 64
 
 
 def id_key(id_: str) -> tuple[int, int]:
-    """A stream id as (milliseconds, sequence), which orders it."""
+    """Return a stream id as (milliseconds, sequence), which sorts in the order of the stream."""
     ms, _, seq = id_.partition("-")
     return int(ms), int(seq or 0)
 

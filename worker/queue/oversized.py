@@ -1,6 +1,7 @@
-"""Reads an entry that is too large to be held: past the client, straight from the socket, a piece at a time.
+"""Reads an entry that is too large for memory, directly from the client's socket, one MiB at a time.
 
-The server copies it once into the connection's buffer, and this process never holds more than a piece of it.
+The server copies the entry once into the connection's output buffer. This process never holds more than one piece and
+the first bytes of each field.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from typing import Any, BinaryIO
 
 import redis
 
-HEAD = 65_536  # bytes of a field that are kept
-_PIECE = 1 << 20
-_NAMES = 16  # fields that are kept; the contract has six, and the first unknown ones are named in a warning
+HEAD = 65_536  # bytes that are kept of each field
+_PIECE = 1 << 20  # bytes of one read
+_NAMES = 16  # fields that are kept; the contract has six, and a warning names the first unknown ones
 _LONGEST_NAME = 200
 
 
 @dataclass(slots=True)
 class EntryPrefix:
-    """The first bytes of each field of an entry, and the length and SHA-256 of its `raw`."""
+    """The first bytes of each field of an entry, and the length in bytes and the SHA-256 of its `raw`."""
 
     fields: dict[bytes, bytes] = field(default_factory=dict)
     raw_size: int = 0
@@ -29,20 +30,21 @@ class EntryPrefix:
 def read_prefix(
     client: redis.Redis, lane: str, id_: str, *, wanted: frozenset[bytes], whole: bool = True
 ) -> EntryPrefix:
-    """Read the fields `wanted` of an entry, and a few others; without `whole` stop early, `sha256` being that of what came.
+    """Read the beginning of the fields `wanted` of an entry, and of a few others.
 
-    Raises redis.RedisError. An entry that is gone has no fields.
+    `whole` reads all of the entry. Without it reading stops early, and `sha256` covers only the part of `raw` that was
+    read. An entry that does not exist gives no fields. Raises redis.RedisError.
     """
     connection: Any = client.connection_pool.get_connection()
     try:
         connection.send_command("XRANGE", lane, id_, id_)
-        # The protocol is read here by hand, because the client would hold the whole reply.
+        # The reply is parsed here, because the client would hold all of it in memory.
         with connection._sock.makefile("rb", buffering=_PIECE) as stream:
             return _read_entry(stream, wanted, whole)
     except (OSError, ValueError) as error:
         raise redis.ConnectionError(f"Reading a large entry broke off: {error}") from error
     finally:
-        connection.disconnect()  # something of the reply may be left in it
+        connection.disconnect()  # a part of the reply may be unread
         client.connection_pool.release(connection)
 
 
@@ -73,7 +75,7 @@ def _read_entry(stream: BinaryIO, wanted: frozenset[bytes], whole: bool) -> Entr
 
 
 def _length(stream: BinaryIO, kind: bytes) -> int:
-    """Read the length of an array (`*`) or a text (`$`)."""
+    """Read the length of an array (`*`) or of a bulk string (`$`). Raises ValueError for another reply."""
     line = stream.readline(_LONGEST_NAME)
     if line.startswith(b"-"):
         raise redis.ResponseError(line[1:].decode("utf-8", "replace").strip())
@@ -83,7 +85,7 @@ def _length(stream: BinaryIO, kind: bytes) -> int:
 
 
 def _read(stream: BinaryIO, size: int, keep: int, digest: Any = None, *, ends: bool = True) -> bytes:
-    """Read a text to its end, keeping its beginning."""
+    """Read `size` bytes of a bulk string and return the first `keep`. `ends` also reads the line break after it."""
     head, left = b"", size
     while left:
         piece = stream.read(min(left, _PIECE))

@@ -1,4 +1,4 @@
-"""The function that Copydesk keeps in the server, which producers call by its name."""
+"""The function that Copydesk loads into the Redis server (FUNCTION LOAD). Producers call it by its name (FCALL)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ LIBRARY = (resources.files("worker.queue") / "lua" / "functions.lua").read_text(
 
 
 def load_functions(client: redis.Redis) -> bool:
-    """Load the library where it is missing or another; it is kept and replicated like data. False: nothing to do."""
+    """Load the library unless the server has this version; return whether it was loaded. Raises redis.RedisError.
+
+    Redis persists and replicates a library like data.
+    """
     found: Any = client.function_list(library="copydesk", withcode=True)
     if any(LIBRARY.encode() in _flat(library) for library in found):
         return False
@@ -21,5 +24,5 @@ def load_functions(client: redis.Redis) -> bool:
 
 
 def _flat(library: Any) -> list[Any]:
-    """The reply is a flat list of names and values, or with RESP3 a mapping."""
+    """Return the values of a reply, which is a flat list of names and values, or with RESP3 a mapping."""
     return list(library.values()) if isinstance(library, dict) else list(library)

@@ -1,10 +1,13 @@
 #!lua flags=allow-oom
--- A process is dead: notes it with each entry that it was reading, and gives what it held to the reaper at once.
--- KEYS: stream, deaths (hash: id -> one JSON object a line). ARGV: group, the dead consumer, "dispatched" consumer, lease
--- in ms, most ids in the hash, seconds to keep it, the death as JSON. Returns {id, attempts, …} of what it was reading.
+-- Records the crash of a process with each entry that it was reading, and frees all its entries for the reaper at once.
+-- KEYS: stream, crash reports (hash: id -> one JSON object per line).
+-- ARGV: group, the crashed consumer, "dispatched" consumer, lease in ms, limit of ids in the hash, the hash's expiry in
+-- seconds, the crash report as JSON.
+-- Returns {id, attempts, …} of the entries that the process was reading.
 local out = {}
 for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1000, ARGV[2])) do
-  -- More deliveries than the first: an attempt is counted, so it was in the part that a document can be guilty of.
+  -- The first delivery is the one to the dispatcher. More than one means that an attempt is counted: the process was
+  -- reading the document when it crashed.
   if held[4] > 1 then
     out[#out + 1] = held[1]
     out[#out + 1] = held[4] - 1

@@ -1,21 +1,21 @@
 #!lua flags=allow-oom
--- Takes the lease of entries for the one who will work on them, and counts an attempt for each.
--- An entry that another worker holds under a live lease is left alone; one that is settled already is gone.
--- KEYS: stream, sizes of its giants (hash).
--- ARGV: group, consumer, "dispatched" consumer, lease in ms, most bytes of an entry, id, id, …
--- Returns {the server's time in ms, id, attempts, bytes, fields, …}; attempts counts earlier ones that ended in a death. Beyond the most bytes
--- there are no fields: such an entry is read a piece at a time, by `read_beginning`.
+-- Starts the lease of entries for a consumer, and counts an attempt for each.
+-- An entry that another consumer holds under a valid lease is skipped, and so is one that is settled.
+-- KEYS: stream, sizes of its oversized entries (hash).
+-- ARGV: group, consumer, "dispatched" consumer, lease in ms, limit of an entry's bytes, id, id, …
+-- Returns {the server's time in ms, id, attempts, bytes, fields, …}. attempts counts earlier ones that ended in a
+-- crash. An entry beyond the limit has no fields here; `read_prefix` (oversized.py) reads it in pieces.
 local time = redis.call('TIME')
 local out = {time[1] * 1000 + math.floor(time[2] / 1000)}
 local most, ids = tonumber(ARGV[5]), {}
 for n = 6, #ARGV do ids[#ids + 1] = ARGV[n] end
--- What is handed out together lies together, so one look finds all; each other one is looked for by itself.
+-- Entries dispatched together are mostly adjacent, so one XPENDING finds most of them. The others are looked up singly.
 local found = {}
 for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], ids[1], ids[#ids], #ids)) do found[held[1]] = held end
 for _, id in ipairs(ids) do
   local held = found[id] or redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
   if held and (held[2] == ARGV[3] or held[2] == ARGV[2] or tonumber(held[3]) >= tonumber(ARGV[4])) then
-    -- Who holds it already asks again because the reply was lost: nobody has died, so that is no second attempt.
+    -- The same consumer asks again when the reply was lost. Nothing crashed, so that is no second attempt.
     local count = held[2] == ARGV[2] and held[4] or held[4] + 1
     local size = tonumber(redis.call('HGET', KEYS[2], id) or 0)
     local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', count}
@@ -37,7 +37,7 @@ for _, id in ipairs(ids) do
       out[#out + 1] = size
       out[#out + 1] = fields
     else
-      -- Deleted from the stream while pending: nothing is left to process.
+      -- The entry was deleted from the stream while it was pending, so there is nothing to process.
       redis.call('XACK', KEYS[1], ARGV[1], id)
       redis.call('HDEL', KEYS[2], id)
     end

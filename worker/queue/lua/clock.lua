@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Notices that the server's clock went back, and renews every lease then. Leases are counted from the time of delivery:
--- one given before the step would not run out until the clock has caught up, hours later perhaps, with nobody holding it.
--- KEYS: stream, the time last seen here. ARGV: group. Returns how many leases were renewed.
+-- Detects that the server's clock was set back, and then renews every lease. A lease counts from the time of delivery.
+-- Without this, a lease from before the step expires only when the clock has caught up, perhaps hours later, although
+-- no process holds the entry.
+-- KEYS: stream, the time of the last check (string, ms). ARGV: group. Returns how many leases were renewed.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local before = tonumber(redis.call('GET', KEYS[2]) or '0')

@@ -1,6 +1,6 @@
--- Lua passes at most some 8,000 arguments to a command, and an entry may have more: these two keep each call below that.
+-- Lua passes at most about 8,000 arguments to a command, and an entry may have more. These functions stay below that.
 
--- Calls a command once for each 1,000 of `values`; `head` and `tail`: its arguments before and after them.
+-- Calls a command once for every 1,000 of `values`. `head` and `tail` are its arguments before and after them.
 local function in_parts(head, values, tail)
   for first = 1, #values, 1000 do
     local command = {unpack(head)}
@@ -10,8 +10,9 @@ local function in_parts(head, values, tail)
   end
 end
 
--- The fields {name, value, …} with which an entry is added again. An entry of more than 2,000 fields keeps the last value of each
--- field that means something, as a worker reads it, and a few others, which the worker names in a warning.
+-- Returns the fields {name, value, …} with which an entry is added again. An entry of more than 2,000 fields keeps the
+-- last value of each field of the contract, which is the value that a worker reads, and the first 16 other fields,
+-- which the worker names in a warning.
 local function fitting(fields)
   if #fields <= 4000 then return fields end
   local known = {raw = 1, source = 1, key = 1, op = 1, reply_to = 1, traceparent = 1, revision = 1, dead_letter = 1}

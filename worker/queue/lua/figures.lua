@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- A lane's size at one moment. XINFO STREAM would copy the first and the last entry along, which may be giants; the group
--- knows how many entries were ever added too, unless somebody deleted entries that it had not seen.
--- KEYS: stream, sizes of its giants (hash). ARGV: group.
+-- Returns a lane's counts at one moment. XINFO STREAM also copies the first and the last entry, which may be oversized.
+-- The group also knows how many entries were ever added, unless somebody deleted entries that it had not read.
+-- KEYS: stream, sizes of its oversized entries (hash). ARGV: group.
 -- Returns {entries ever added, backlog, pending, oldest id or false}.
 local added
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
@@ -17,7 +17,7 @@ if not added then
     if info[n] == 'entries-added' then added = info[n + 1] end
   end
 end
--- What is settled is deleted, so the oldest entry is the first pending one, or the first of all where none is pending.
+-- Settled entries are deleted, so the oldest entry is the first pending one, or if none is pending the stream's first.
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1])
 local backlog, oldest = redis.call('XLEN', KEYS[1]), pending[2]
 if not oldest and backlog > 0 and redis.call('HLEN', KEYS[2]) == 0 then

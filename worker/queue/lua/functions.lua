@@ -1,14 +1,14 @@
 #!lua name=copydesk
 
--- Appends documents once, however often a producer that lost the answer asks: the ids are kept under the producer's token.
--- A stored function, so that an ACL can allow it by name and neither scripts nor anything else (`+fcall|copydesk_submit`).
--- KEYS: token. ARGV: lane, seconds for which the token is kept, then for each document: how many parts, name, value, …
--- The lane is an argument, not a key: as a key it would ask for the right to read it. XADD checks the right to append.
+-- Appends documents once, even if a producer that lost the answer asks again: the ids are kept under the producer's
+-- token. It is a stored function so that an ACL can allow it by name (`+fcall|copydesk_submit`) and forbid scripts.
+-- KEYS: token. ARGV: lane, the token's expiry in seconds, then for each document: how many parts, name, value, …
+-- The lane is an argument, because a key would require the permission to read it. XADD checks the permission to append.
 -- Returns the ids, separated by blanks.
 local function submit(keys, args)
   local known = redis.call('GET', keys[1])
   if known then return known end
-  -- Checked before anything is added: what fails half-way would be added again with each retry.
+  -- Check all before adding any: if the call failed half-way, each retry would add the first documents again.
   local ids, at = {}, 3
   while at <= #args do
     local parts = tonumber(args[at])

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
--- Keeps the lease of entries, or with another owner hands them to the next dispatcher, and sets how many attempts are counted.
--- The number is set, not changed by one: asking again because the reply was lost changes nothing.
--- KEYS: stream. ARGV: group, consumer, new owner, idle in ms, id, its deliveries, id, …
+-- Renews the lease of entries, or gives them to another owner to be dispatched again, and sets their delivery counts.
+-- The count is set, not changed by one, so a repetition after a lost reply changes nothing.
+-- KEYS: stream. ARGV: group, consumer, new owner, idle time in ms, id, its deliveries, id, …
 -- Returns how many of the entries the consumer held.
 local ids, counts = {}, {}
 for i = 5, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]
   counts[#counts + 1] = ARGV[i + 1]
 end
--- What was claimed together lies together, so one look finds all; each other one is looked for by itself.
+-- Entries claimed together are mostly adjacent, so one XPENDING finds most of them. The others are looked up singly.
 local found = {}
 for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], ids[1], ids[#ids], #ids)) do found[held[1]] = held end
 local changed, by_count = 0, {}

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- The id that the stream generated last. XINFO would copy the first and last entry along, which may be giants; a group
--- that starts at the end knows it too. KEYS: stream. ARGV: name of a group that nobody uses.
+-- Returns the id that the stream generated last. XINFO STREAM also copies the first and the last entry, which may be
+-- oversized. A new group that starts at the end knows the id too. KEYS: stream. ARGV: name of a group that nobody uses.
 redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '$')
 local last
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do

@@ -1,7 +1,7 @@
--- Adds an entry again under a fresh id: another document was stored under this one before the server lost its data.
--- KEYS: stream, outcome counters (hash), sizes of its giants (hash), first ids of what was added again (hash).
--- ARGV: group, id, seconds for which the first ids are kept.
--- Returns the fresh id, or false when the entry is gone.
+-- Adds an entry again under a new id, because another document was stored under its id before the server lost its data.
+-- KEYS: stream, outcome counters (hash), sizes of its oversized entries (hash), original ids of added entries (hash).
+-- ARGV: group, id, expiry of the original ids in seconds.
+-- Returns the new id, or false when the entry is gone.
 local entry = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
 if not entry then return false end
 local fresh = redis.call('XADD', KEYS[1], '*', unpack(fitting(entry[2])))

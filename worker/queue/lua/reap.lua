@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
--- Finds entries whose lease ran out and takes them for dispatching again; no attempt is counted by that.
--- One that somebody was reading and who was never heard of again gets that as evidence (see bereave.lua).
--- KEYS: stream, deaths (hash). ARGV: group, "dispatched" consumer, lease in ms, most entries, the time, most ids in the
--- hash, seconds to keep it, and where only one consumer's are wanted, its name.
+-- Takes entries whose lease has expired, to dispatch them again. That counts no attempt.
+-- An entry that a process was reading when its lease expired gets a crash report (see bereave.lua).
+-- KEYS: stream, crash reports (hash).
+-- ARGV: group, "dispatched" consumer, lease in ms, limit of entries, the time, limit of ids in the hash, the hash's
+-- expiry in seconds, and optionally the only consumer whose entries are taken.
 -- Returns {id, attempts, …}.
 local out = {}
 local wanted = {'XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4]}

@@ -1,9 +1,9 @@
--- Takes a lane back to the present after a producer chose ids from the future: until then every new id would lie there
--- too, or there would be none left. A stream's last id cannot be lowered, so the lane is built anew: all its entries are
--- added again in their order. Should this be interrupted (memory), it goes on where it was when it is run again.
--- KEYS: stream, outcome counters (hash), where the old stream lies meanwhile, first ids of what was added again (hash).
--- ARGV: group, first millisecond that counts as the future, seconds for which the first ids are kept.
--- Returns {entries added again, entries that vanished: trimmed or deleted by a producer}.
+-- Rebuilds a lane after a producer chose ids from the future. Otherwise every new id would be in the future too, or no
+-- id would be left. A stream's last id cannot be lowered, so the stream is renamed and all its entries are added again
+-- in their order to a new one. If the script is interrupted (out of memory), the next run continues at the same place.
+-- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash).
+-- ARGV: group, first millisecond that counts as the future, expiry of the original ids in seconds.
+-- Returns {entries added again, entries that vanished, because a producer trimmed or deleted them}.
 local lane, counters, aside, first_ids, group = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
 
 local function info()
@@ -12,7 +12,7 @@ local function info()
   return found
 end
 
--- Ids are larger than what Lua's numbers hold exactly.
+-- Compares texts, because ids may be larger than the integers that Lua's numbers hold exactly.
 local function later(id)
   local ms = string.match(id, '^%d+')
   return #ms > #ARGV[2] or (#ms == #ARGV[2] and ms >= ARGV[2])

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Removes entries whose outcome is committed, and counts each outcome once, however often it is settled.
--- KEYS: stream, outcome counters (hash), sizes of its giants (hash). ARGV: group, id, outcome, id, outcome, …
--- Returns the ids that were still there.
+-- Removes entries whose outcome is committed, and counts each outcome once, even if an entry is settled again.
+-- KEYS: stream, outcome counters (hash), sizes of its oversized entries (hash). ARGV: group, id, outcome, …
+-- Returns the ids that this call removed.
 local ids, settled, counts = {}, {}, {}
 for i = 2, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]

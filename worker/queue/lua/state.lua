@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- A lane's figures at one moment, without the payload of its first and last entry, which XINFO sends along.
--- KEYS: stream, outcome counters (hash), what an interrupted repair has set aside (stream). ARGV: group.
+-- Returns a lane's state at one moment, without the payload of its first and last entry, which XINFO STREAM contains.
+-- KEYS: stream, outcome counters (hash), entries that an interrupted repair must still add again (stream). ARGV: group.
 -- Returns {entries ever added, backlog, pending, last id, oldest id or false, {outcome, count, …}, entries set aside}.
 local info, told = redis.call('XINFO', 'STREAM', KEYS[1]), {}
 for n = 1, #info, 2 do told[info[n]] = info[n + 1] end
