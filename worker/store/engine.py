@@ -1,5 +1,4 @@
-"""Engines for both databases, with time-outs and pragmas that turn a hang or a lock into an error; classes of errors.
-"""
+"""Engines for both databases, with time-outs and pragmas that turn a hang or a lock into an error; classes of errors."""
 
 from __future__ import annotations
 
