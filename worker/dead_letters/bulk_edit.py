@@ -1,6 +1,4 @@
-"""Edit many dead letters of one cause: make the same change to each, validate the result, then replay those that
-pass.
-"""
+"""Edit many dead letters of one cause: change each in the same way, validate it, and replay those that pass."""
 
 from __future__ import annotations
 
@@ -74,9 +72,7 @@ def filtering(command: str) -> Change:
 def _tried(
     engine: Engine, wanted: dead_letters.Filter, change: Change, limits: Limits, plan: DryRun
 ) -> Iterator[tuple[Row[Any], bytes, bytes]]:
-    """Yield (dead letter, bytes before, bytes after) of each one that is valid after the change; counts all in
-    `plan`.
-    """
+    """Yield (dead letter, bytes before, after) of each one that is valid after the change; counts all in `plan`."""
     for dead_letter, raw in matching_dead_letters(engine, wanted):
         if raw is None or not can_be_replayed(dead_letter, raw) or dead_letter.code in WORKER_CODES:
             plan.failing[f"{dead_letter.code} (not of its text)"] += 1

@@ -39,9 +39,7 @@ class RedactedText:
     """The document's line break: `\\r\\n` if all of its lines end so, else `\\n`."""
 
     def raw(self, text: str) -> bytes:
-        """Return the bytes (UTF-8) of an edited version of `text`, with the secrets and the document's line breaks
-        put back.
-        """
+        """Return an edited version of `text` as UTF-8, with the secrets and the document's line breaks put back."""
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         # One pass for all marks: a pass for each of thousands of marks would take minutes.
         text = _MARK.sub(lambda mark: self.hidden.get(mark[0], mark[0]), text)
@@ -67,9 +65,7 @@ def redact(raw: bytes) -> RedactedText:
 
 
 def _secured(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans of the values of all `secured` fields: of each line the part without quotes, indicators and
-    blanks.
-    """
+    """Yield the spans of all values of `secured` fields: each line without its quotes, indicators and blanks."""
     for field in _SECURED_FIELD.finditer(text):
         start, end = field.span(2)
         for line in _LINE.finditer(text, start, end):

@@ -35,9 +35,7 @@ def operator() -> str:
 
 
 def matching_dead_letters(engine: Engine, wanted: dead_letters.Filter) -> Iterator[tuple[Row[Any], bytes | None]]:
-    """Yield each matching dead letter with its document; None if that was too large to be stored whole or none was
-    sent.
-    """
+    """Yield each matching dead letter with its document; None if none was sent or it was too large to be stored."""
     after = 0
     while True:
         with engine.connect() as connection:

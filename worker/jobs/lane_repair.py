@@ -48,8 +48,9 @@ def fault(state: LaneState, now_ms: int) -> str | None:
 
 
 def vanished(state: LaneState) -> int:
-    """Return how many entries were trimmed or deleted by others and are not counted yet; negative after a loss of the
-    lane.
+    """Return how many entries others trimmed or deleted and no repair has counted yet.
+
+    It is negative after the lane was lost or restored.
     """
     return state.added - state.settled - state.backlog - state.aside
 

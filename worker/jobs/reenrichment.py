@@ -17,11 +17,10 @@ from worker.store.engine import writer
 def complete(
     engine: Engine, rules: AllRules, *, seconds: float, advance: Callable[[int], None] = lambda _: None
 ) -> bool:
-    """Do pending work for about `seconds`; returns whether all is done. `advance` gets the count of articles of each
-    step.
+    """Do pending work for about `seconds`; returns whether all is done.
 
-    Each step is a transaction of its own, so the work can stop at any time and continue in another process. The step
-    takes the writer lock. Raises SQLAlchemy's errors.
+    `advance` gets the count of articles of each step. Each step is a transaction of its own, so the work can stop at
+    any time and continue in another process. The step takes the writer lock. Raises SQLAlchemy's errors.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:

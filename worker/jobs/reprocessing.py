@@ -1,5 +1,4 @@
-"""Reprocess stored documents with the current pipeline: on the internal lane, beside live documents, with their
-revision.
+"""Reprocess stored documents with the current pipeline: on the internal lane, with their revision.
 
 If a newer version of a document arrives meanwhile, it wins: the reprocessed older version is superseded. The command
 can be stopped at any time: `--behind` selects the documents that are still to be done.

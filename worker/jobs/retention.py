@@ -64,11 +64,11 @@ def prune(
     engine: Engine, config: Settings, *, seconds: float | None = None, resume: str | None = None,
     progress: Progress = _no_progress,
 ) -> Pruned:  # fmt: skip
-    """Apply all rules, for about `seconds` at most (None: to the end). `progress(rule, rows)` is called after each
-    transaction.
+    """Apply all rules, for about `seconds` at most (None: to the end).
 
-    It can be stopped at any time, and several processes may run it at once. It takes the writer lock for each
-    transaction. Raises SQLAlchemy's errors, and ValueError if `resume` was not returned by `prune`.
+    `progress(rule, rows)` is called after each transaction. The job can be stopped at any time, and several processes
+    may run it at once. It takes the writer lock for each transaction. Raises SQLAlchemy's errors, and ValueError if
+    `resume` was not returned by `prune`.
     """
     until = None if seconds is None else time.monotonic() + seconds
     first, place = _read_resume(resume)
@@ -99,9 +99,7 @@ def _count(connection: Connection, rule: RetentionRule, before: datetime) -> int
 
 
 def _run(engine: Engine, rule: RetentionRule, before: datetime, place: Place | None) -> Iterator[tuple[Place, int]]:
-    """Apply one rule; yields (place, rows deleted) after each transaction, and after each full page without expired
-    rows.
-    """
+    """Apply one rule; yields (place, rows deleted) after each transaction and each full page without expired rows."""
     while True:
         page = _page(engine, rule, before, place)
         idle = [row for row in page if row[0]]
@@ -130,9 +128,7 @@ def _page(engine: Engine, rule: RetentionRule, before: datetime, place: Place | 
 
 
 def _delete(engine: Engine, rule: RetentionRule, before: datetime, keys: Sequence[tuple[Any, ...]]) -> int:
-    """Delete those of `keys` that still nothing needs, in a transaction of its own under the writer lock; returns how
-    many.
-    """
+    """Delete those of `keys` that are still unused, in a transaction under the writer lock; returns how many."""
     with writer(engine) as connection, connection.begin():
         enter_writer(connection)
         query = select(*rule.keys).where(rule.among(keys), rule.since < before, rule.idle(before))

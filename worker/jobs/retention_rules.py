@@ -45,9 +45,7 @@ class RetentionRule:
     since: Column[Any]
     """The time from which the days count. It has an index, in whose order the rows are read."""
     idle: Callable[[datetime], ColumnElement[bool]]
-    """Returns the condition that an expired row must meet besides its age; the argument is the time before which rows
-    expire.
-    """
+    """Returns the condition for deleting a row besides its age; the argument is the time before which rows expire."""
     retire: Retire
     batch: int = 200
     """The most rows in one transaction. Other writers wait for it."""

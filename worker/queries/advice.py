@@ -13,10 +13,10 @@ _OF_OUTCOME = {
 
 
 def advice(found: Mapping[str, Any]) -> list[str]:
-    """Return sentences for the command `explain`. `found`: the result of `explanation.explain`, with `pending` if it
-    has any.
+    """Return sentences for the command `explain`.
 
-    The receipt that was asked for counts, else the newest.
+    `found`: the result of `explanation.explain`, with that of `pending.pending` as `pending`. The receipt that was
+    asked for counts, else the newest.
     """
     waiting = found.get("pending") or []
     if waiting:

@@ -97,9 +97,7 @@ def _one(connection: Connection, where: Any) -> Any:
 
 
 def _dead_letters(lanes_: set[str], wanted: str, theirs: ColumnElement[bool]) -> Any:
-    """Select the ids of the dead letters of the receipt `wanted` and of the receipts `theirs`, by the unique index
-    (no scan).
-    """
+    """Select the ids of the dead letters of receipt `wanted` and of receipts `theirs`, by the unique index."""
     own = select(dead_letters.c.id).where(dead_letters.c.lane.in_(lanes_), dead_letters.c.receipt_id == wanted)
     same = (dead_letters.c.lane == receipts.c.lane) & (dead_letters.c.receipt_id == receipts.c.id)
     rejected = select(dead_letters.c.id).join(receipts, same).where(theirs, receipts.c.outcome == "rejected")

@@ -56,8 +56,9 @@ def _on_lane(client: redis.Redis, lane: str, id_: str) -> dict[str, Any] | None:
 
 
 def _fields(client: redis.Redis, stream: str, id_: str) -> dict[bytes, bytes]:
-    """Return source and key of an entry, and perhaps other fields; empty if it does not exist. Large entries are not
-    loaded whole.
+    """Return source and key of an entry, and perhaps other fields; empty if it does not exist.
+
+    Large entries are not loaded whole.
     """
     return read_prefix(client, stream, id_, wanted=frozenset({b"source", b"key"})).fields
 

@@ -32,8 +32,7 @@ _CHUNK = 500
 def similar(
     connection: Connection, wanted: Sequence[str] | None, *, most: int = 10, floor: float = FLOOR
 ) -> Iterator[dict[str, Any]]:
-    """Yield the `most` most similar articles of each article of `wanted` (URLs; None: all), best first, in the order
-    of ids.
+    """Yield each article of `wanted` (URLs; None: all) with its `most` most similar articles, best first.
 
     `{"id", "url", "title", "similar": [{"id", "url", "title", "score"}]}`. Scores are computed like those of links,
     from 0 to 1. URLs without an article, and articles of kinds that belong to no stories, are left out.

@@ -38,8 +38,7 @@ def list_stories(
     most: int = 20,
     before: tuple[datetime, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return at most `most` stories with more than one article, newest article first; in each story the lead comes
-    first.
+    """Return at most `most` stories with several articles, the newest first; in each story the lead comes first.
 
     `after`: the earliest time of a story's newest article. `topic`: one of its articles has it. `before`: the
     (`last_at`, id) of the last story of the page before.

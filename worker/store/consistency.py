@@ -1,7 +1,7 @@
-"""Check the store's invariant: it is a function of the latest version of each document (decision 9 in
-`worker/README.md`).
+"""Check the store's invariant: it is a function of the latest version of each document.
 
-Each check is one query for rows that must not exist. The checks scan whole tables: minutes with millions of articles.
+The reason is decision 9 in `worker/README.md`. Each check is one query for rows that must not exist. The checks scan
+whole tables: minutes with millions of articles.
 """
 
 from __future__ import annotations

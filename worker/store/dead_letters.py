@@ -130,10 +130,10 @@ def discard(connection: Connection, id_: int, who: str, reason: str) -> bool:
 
 
 def keep_edit(connection: Connection, seen: Row[Any], raw: bytes, who: str) -> bool:
-    """Store an edited text as the one that is replayed; returns False, without a change, if the dead letter is not as
-    `seen`.
+    """Store an edited text as the one that is replayed.
 
-    If two operators edit the same dead letter at once, one gets False, on both databases.
+    Returns False, without a change, if the dead letter is no longer as `seen`. If two operators edit the same dead
+    letter at once, one gets False, on both databases.
     """
     sha256 = hashlib.sha256(raw).digest()
     table = dead_letters.c
@@ -177,10 +177,10 @@ def keep_dead(connection: Connection, versions: list[BatchItem], now: datetime) 
 
 
 def conclude_replays(connection: Connection, versions: list[BatchItem], worker: str, now: datetime) -> None:
-    """Update the dead letters that `versions` replay: accepted ones are closed, rejected ones stay open with their
-    new problems.
+    """Update the dead letters that `versions` replay.
 
-    Also records the action, with `worker` as its author.
+    Accepted ones are closed; rejected ones stay open with their new problems. Each result is recorded as an action of
+    `worker`.
     """
     replays = [version for version in versions if version.dead_letter is not None]
     table = dead_letters

@@ -1,4 +1,4 @@
-"""Engines for both databases, with time-outs and pragmas that turn a hang or a lock into an error; classes of errors."""
+"""Engines for both databases, with time-outs and pragmas that turn a hang or a lock into an error."""
 
 from __future__ import annotations
 
@@ -145,30 +145,29 @@ def enter_writer(connection: Connection) -> None:
 
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Open a writing transaction for an operator's action. On SQLite it waits for the write lock as long as a worker
-    does.
+    """Open a writing transaction for an operator's action.
 
-    Whatever the busy timeout, SQLite fails at once ("database is locked") if a transaction that began with a read
-    writes while another process writes. So the transaction takes the lock at its beginning. On PostgreSQL row locks
-    are enough, and the writer lock must not be taken: the transaction could wait for a batch that has written equal
-    raw bytes and waits for the writer lock, which is a deadlock.
+    On SQLite it waits for the write lock as long as a worker does. Whatever the busy timeout, SQLite fails at once
+    ("database is locked") if a transaction that began with a read writes while another process writes. So the
+    transaction takes the lock at its beginning. On PostgreSQL row locks are enough, and the writer lock must not be
+    taken: the transaction could wait for a batch that has written equal raw bytes and waits for the writer lock,
+    which is a deadlock.
     """
     with writer(engine) as connection, connection.begin():
         yield connection
 
 
 def without_statement_timeout(connection: Connection) -> None:
-    """Remove the statement time-out of this transaction, for checks and upgrades that scan whole tables. The lock
-    time-out stays.
+    """Remove the statement time-out of this transaction, for checks and upgrades that scan whole tables.
+
+    The lock time-out stays.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL statement_timeout = 0"))
 
 
 def driver_error(error: BaseException) -> BaseException:
-    """Return the driver's error inside a SQLAlchemy error (it has no statement and no parameters), else `error`
-    itself.
-    """
+    """Return the driver's error inside a SQLAlchemy error, without statement and parameters; else `error` itself."""
     return getattr(error, "orig", None) or error
 
 

@@ -22,7 +22,7 @@ class NoLongerLeader(Exception):
 
 
 def acquire(engine: Engine, role: str, holder: str, *, seconds: float) -> int | None:
-    """Become leader of `role` for `seconds` if there is none; returns the fencing token, or None while another leads."""
+    """Become leader of `role` for `seconds`; returns the fencing token, or None while another process leads."""
     try:
         with writer(engine) as connection, connection.begin():
             return _take(connection, role, holder, seconds)

@@ -54,9 +54,7 @@ def day_start(day: date) -> datetime:
 
 
 def pending(connection: Connection, most: int) -> Sequence[Any]:
-    """Return (id, changed_at) of at most `most` articles whose current version is not linked yet, oldest change
-    first.
-    """
+    """Return (id, changed_at) of at most `most` articles that wait for the linker, oldest change first."""
     columns = (articles.c.id, articles.c.changed_at)
     waiting = select(*columns).where(articles.c.link_state == "pending")
     return connection.execute(waiting.order_by(articles.c.changed_at, articles.c.id).limit(most)).all()
@@ -143,10 +141,9 @@ def article_count(connection: Connection) -> int:
 
 
 def twins(connection: Connection, hashes: Mapping[bytes, int]) -> set[tuple[int, int]]:
-    """Return pairs (claimant, article): the first claims the URL of the second, which has its own document (an AMP
-    copy).
+    """Return pairs (claimant, article): the first claims the URL of the second, which is not a stub.
 
-    `hashes`: url_hash → id of the articles to look up.
+    For example an AMP copy that has a document of its own. `hashes`: url_hash → id of the articles to look up.
     """
     claims = (article_urls.c.article_id, article_urls.c.url_hash)
     found = fetch(connection, claims, article_urls.c.url_hash, hashes)
@@ -163,11 +160,10 @@ def twins(connection: Connection, hashes: Mapping[bytes, int]) -> set[tuple[int,
 def write_links(
     connection: Connection, hashes: Mapping[int, bytes], ties: Mapping[int, Sequence[Tie]], others: Mapping[int, bytes]
 ) -> set[int]:
-    """Make `ties` the only links of the linker from each article of `hashes`. Ties to articles not in `others` are
-    ignored.
+    """Make `ties` the only links of the linker from each article of `hashes`.
 
-    `hashes` and `others`: id → url_hash; `others` are the articles that have content. Returns the ids at the other
-    end of every link that exists now or existed before.
+    Ties to articles that are not in `others` are ignored. `hashes` and `others`: id → url_hash; `others` are the
+    articles that have content. Returns the ids at the other end of every link that exists now or existed before.
     """
     stored = _stored_links(connection, hashes)
     wanted = {

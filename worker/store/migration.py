@@ -48,11 +48,10 @@ def is_known(revision: str) -> bool:
 
 
 def upgrade(settings: Settings, *, only_if_empty: bool = False) -> str | None:
-    """Upgrade the store to `head`; returns its revision from before. The writer lock serialises processes that start
-    at once.
+    """Upgrade the store to `head`; returns its revision from before.
 
-    `only_if_empty`: create the schema in an empty database, and do not upgrade an existing one. Raises
-    ForeignDatabase and SQLAlchemy's errors.
+    The writer lock serialises processes that start at once. `only_if_empty`: create the schema in an empty database,
+    and do not upgrade an existing one. Raises ForeignDatabase and SQLAlchemy's errors.
     """
     engine = make_engine(settings, pooled=False)
     try:

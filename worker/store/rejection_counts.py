@@ -43,8 +43,9 @@ def by_source_and_time(
 
 
 def first_rejected(connection: Connection, source: str, start: float, seconds: int) -> datetime | None:
-    """Return when the first document of `source` was rejected in the `seconds` from `start` (seconds since 1970), or
-    None.
+    """Return when the first document of `source` was rejected within `seconds` from `start`, or None.
+
+    `start`: seconds since 1970. The internal lane does not count.
     """
     after, before = (datetime.fromtimestamp(moment, UTC) for moment in (start, start + seconds))
     found: datetime | None = connection.scalar(
@@ -60,10 +61,9 @@ def first_rejected(connection: Connection, source: str, start: float, seconds: i
 
 
 def causes(connection: Connection, since: datetime) -> list[Row[Any]]:
-    """Return (source, code, documents, first, last, example) of the dead letters since a time, open or not; most
-    frequent first.
+    """Return (source, code, documents, first, last, example) of the dead letters since a time, most frequent first.
 
-    `example` is the id of a dead letter.
+    Closed dead letters count too. `example` is the id of a dead letter.
     """
     table = dead_letters.c
     count = func.count().label("documents")

@@ -1,8 +1,8 @@
-"""Update article rows after documents changed: choose the document each article shows, then rewrite aliases, links
-and stubs.
+"""Update article rows after documents changed.
 
-The decisions are in `decide/identity.py`; this module reads the rows they need and writes the results. All of it runs
-under the writer lock (`engine.enter_writer`).
+Choose the document that each article shows, then rewrite aliases, links and stubs. The decisions are in
+`decide/identity.py`; this module reads the rows they need and writes the results. All of it runs under the writer
+lock (`engine.enter_writer`).
 """
 
 from __future__ import annotations
@@ -152,9 +152,7 @@ def _write_published(
 
 
 def _move_revision(connection: Connection, work: Refresh, moved: Mapping[bytes, Any], stubs: list[Any]) -> None:
-    """Write the new revision of articles whose content is the same as before, and of the stubs that show their
-    entries.
-    """
+    """Write the new revision of articles with unchanged content, and of the stubs that show their entries."""
     ids = {row.document_id: h for h, row in moved.items() if row.revision != work.source_documents[h].revision}
     revisions = {moved[h].id: work.source_documents[h].revision for h in ids.values()}
     values = [

@@ -1,5 +1,4 @@
-"""Read the child rows of articles (aliases, images, topics, links), compare them with the wanted rows, write the
-difference.
+"""Compare the child rows of articles (aliases, images, topics, links) with the wanted rows; write the difference.
 
 An update leaves nearly all child rows as they are, and unchanged rows need no decision. The article that a URL
 resolves to, and the entry that a stub shows, change only where a claim or a link was added or removed, or where

@@ -89,8 +89,9 @@ def _related(connection: Connection, ids: list[int]) -> dict[int, list[_Linked]]
 
 
 def _peers(connection: Connection, rows: Sequence[Any], ids: set[int]) -> dict[int, Peer]:
-    """Return one `Peer` for each of `ids` and of `rows`. Each is built once, because members of a story list each
-    other and ranking a peer is expensive.
+    """Return one `Peer` for each of `ids` and of `rows`.
+
+    Each is built once, because members of a story list each other and a peer's rank is expensive to compute.
     """
     peers = {row.id: Peer(row.quality, row.published_at, row.title) for row in rows}
     columns = (articles.c.id, articles.c.quality, articles.c.published_at, articles.c.title)

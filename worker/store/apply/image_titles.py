@@ -1,5 +1,4 @@
-"""Mark images that appear under several titles as placeholders, and choose each article's best image among the
-others.
+"""Mark images that appear under several titles as placeholders; choose an article's best image among the others.
 
 The result is exact after each batch. Only articles that have a document count. The titles of a URL are counted only
 when a title is added and the URL is not marked, or when a title is removed and the URL is marked. So few rows are
@@ -60,8 +59,7 @@ def image_titles(images: Iterable[Picture], titles: Mapping[int, str | None]) ->
 def mark_placeholders(
     connection: Connection, before: set[ImageTitle], after: set[ImageTitle], marked: set[bytes]
 ) -> None:
-    """Mark and unmark images by the titles that were added and removed, then choose again the best image of their
-    articles.
+    """Mark and unmark images by the added and removed titles, then choose the best image of their articles again.
 
     `marked`: those of the images that are marked already. Call it under the writer lock.
     """

@@ -38,9 +38,7 @@ class References:
     finder: TopicFinder = field(default_factory=lambda: TopicFinder({}))
 
     def title(self, title: str | None, provider: ProviderRef | None) -> str | None:
-        """Return a title without its provider's name at the end; all names of the provider's reference document are
-        tried.
-        """
+        """Return a title without its provider's name at the end; tries all names of the reference document."""
         for name in self.names.get(provider.domain, ()) if title and provider else ():
             title = strip_provider_suffix(title or "", name, None)
         return title
@@ -51,9 +49,7 @@ _TOKEN = select(reference_state.c.token).where(reference_state.c.name == "refere
 
 
 def load_references(connection: Connection) -> References:
-    """Return the current content of the reference documents, from the cache of this process where the token is the
-    same.
-    """
+    """Return the current content of the reference documents; from this process's cache if the token is the same."""
     token = connection.scalar(_TOKEN)
     if token is None:
         return References()
@@ -78,10 +74,10 @@ def _read(connection: Connection, token: str) -> References:
 
 
 def refresh_references(connection: Connection, touched: Mapping[bytes, Subject], now: datetime) -> None:
-    """Update the provider or topic of each subject of `touched` (identity → subject) from its newest live document,
-    if any.
+    """Update the provider or topic of each subject from its newest live document, if any.
 
-    Adds the work that the change causes, and sets a new token. Call it under the writer lock.
+    `touched`: identity → subject. Adds the work that the change causes, and sets a new token. Call it under the
+    writer lock.
     """
     if not touched:
         return

@@ -1,5 +1,4 @@
-"""Retractions of a URL: each retracts the older versions of its source's documents that show the URL, whatever their
-key.
+"""Retractions of a URL: each retracts its source's older documents that show the URL, whatever their key.
 
 The newest retraction of each source and URL is stored with the document whose key is the URL
 (`documents.url_retraction`). An older version that arrives later is decided by it (`identity.decide_outcome`);

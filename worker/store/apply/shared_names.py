@@ -72,9 +72,7 @@ def note_mentions(
 
 
 def count_names(connection: Connection, provider_id: int) -> None:
-    """Set a provider's name from its reference document, else from the names its articles use; and set its other
-    names.
-    """
+    """Set a provider's name and other names, from its reference document or else from the names its articles use."""
     provider = connection.execute(select(providers).where(providers.c.id == provider_id)).first()
     if provider is None:
         return

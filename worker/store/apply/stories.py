@@ -79,9 +79,7 @@ def assign(connection: Connection, story_of: Mapping[int, int | None]) -> None:
 
 
 def unannounced(connection: Connection, most: int) -> list[Any]:
-    """Return at most `most` stories whose last change is not in the change feed yet, with their lead's URL; oldest
-    first.
-    """
+    """Return stories whose last change is not in the change feed yet, with their lead's URL; oldest first."""
     query = (
         select(stories, articles.c.canonical_url)
         .outerjoin(articles, articles.c.id == stories.c.lead_id)

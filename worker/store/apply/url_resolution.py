@@ -233,9 +233,7 @@ def _mentions(connection: Connection, work: Refresh, stale: Mapping[bytes, Refer
 
 
 def _note_stub(work: Refresh, row: dict[str, Any], before: Any) -> None:
-    """Note what depends on the changed content of a stub: the heat of articles that list it, and its provider's
-    names.
-    """
+    """Note what depends on a stub's changed content: the heat of articles that list it, its provider's names."""
     mention = ProviderMention(before.provider_id, before.provider_name) if before is not None else NO_MENTION
     work.mentions.append((mention, ProviderMention(row["provider_id"], row["provider_name"])))
     decides = (row["quality"], row["published_at"], row["title"])

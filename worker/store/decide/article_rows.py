@@ -49,11 +49,10 @@ def published_columns(
     placeholders: Collection[bytes],
     now: datetime,
 ) -> dict[str, Any]:
-    """Return the row of an article that has a live document. Heat is computed when its links are known
-    (`apply/heat.py`).
+    """Return the row of an article that has a live document.
 
-    `version`: the pipeline version of the document. `placeholders`: the URL hashes of images that cannot be the best
-    one.
+    Heat is computed when the article's links are known (`apply/heat.py`). `version`: the pipeline version of the
+    document. `placeholders`: the URL hashes of images that cannot be the best one.
     """
     return {
         **blank(copy.url_hash, now),
@@ -133,9 +132,7 @@ def orphan(url_hash: bytes, canonical_url: str | None, now: datetime) -> dict[st
 
 
 def _name(provider: ProviderRef | None, extra: dict[str, Any]) -> str | None:
-    """Return the provider's name as the document writes it, also that of a provider without a domain (no row in
-    `providers`).
-    """
+    """Return the provider's name in the document; also of one without a domain, which has no row in `providers`."""
     if provider is not None:
         return provider.name
     rest = extra.get("provider")

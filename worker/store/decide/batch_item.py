@@ -38,23 +38,19 @@ class BatchItem:
     copy: EnrichedDocument | None = None
     reference: ReferenceCopy | None = None
     recognised: tuple[bytes, bytes] | None = None
-    """Set if the document equals, except in `secured`, a stored version with this (article_hash, content_hash). A
-    recognised document is not parsed.
+    """The (article_hash, content_hash) of a stored version that the document equals, except in `secured`: it is not
+    parsed.
     """
     secured: str | None = None
     dead_letter: int | None = None
-    """On the internal lane: the id of the dead letter that this entry replays, with the dead letter's revision,
-    source and key.
-    """
+    """On the internal lane: the id of the dead letter that this replays, with its revision, source and key."""
     pipeline_version: int | None = None
     """Of a reprocessed document: the pipeline version of the process that sent it."""
     reprocessed: bool = False
     """On the internal lane: a stored document that is processed again by the current pipeline, with its own revision.
     """
     id_conflict: bool = False
-    """Another document has a receipt under this lane and id: the stream was lost or restored, and its ids were used
-    again.
-    """
+    """Another document has a receipt under this lane and id: the stream was lost or restored, and ids occur twice."""
     outcome: Outcome | None = None
     url: str | None = None
     article_id: int | None = None

@@ -23,11 +23,11 @@ from schemas.receipt import Outcome
 
 
 def revision(id_: str, lane: str, *, edit: int = 0) -> str:
-    """Return the revision of the version that arrived as entry `id_` of `lane`: text whose byte order is the order of
-    versions.
+    """Return the revision of the version that arrived as entry `id_` of `lane`.
 
-    Milliseconds and sequence are unsigned 64-bit numbers, so they take 20 digits each. `edit`: how often the dead
-    letter was edited. An edit is newer than the text it corrects and older than all later entries.
+    It is text whose byte order is the order of versions. Milliseconds and sequence are unsigned 64-bit numbers, so
+    they take 20 digits each. `edit`: how often the dead letter was edited. An edit is newer than the text it corrects
+    and older than all later entries.
     """
     ms, _, seq = id_.partition("-")
     suffix = f"#{edit:04d}" if edit else ""

@@ -193,9 +193,7 @@ def _list_query(query: Select[Any], column: Any) -> Select[Any]:
 
 
 def _padded(values: list[Any]) -> list[Any]:
-    """Repeat the last value up to a power of two, so that there are few lengths: SQLite prepares a statement for
-    each.
-    """
+    """Repeat the last value up to a power of two: SQLite prepares a statement for each length, so there are few."""
     size = 1 << (len(values) - 1).bit_length()
     return values + values[-1:] * (size - len(values))
 
