@@ -113,9 +113,7 @@ def _count(connection: Connection, table: Any, where: Any) -> int:
 
 
 def article_of(connection: Connection, wanted: str) -> Any:
-    """Return the article that a URL resolves to: its own, else one that claims it as an alias, else a stub; None:
-    none.
-    """
+    """Return the article that a URL resolves to: its own, else the newest that claims it, else its stub, else None."""
     if not wanted.startswith(("http://", "https://")):
         return None
     try:

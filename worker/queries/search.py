@@ -25,10 +25,7 @@ _SHOWN = (
 
 @dataclass(slots=True)
 class Found:
-    """The result of a search. `by`: how it was found. The lists hold rows as dicts, at most 50 each.
-
-    Articles with a document come before stubs; then the newest come first.
-    """
+    """The result of a search. `by`: how it was found. The lists hold rows as dicts, the best first, at most 50 each."""
 
     wanted: str
     by: str

@@ -60,8 +60,9 @@ def write_batch(
 
     A version that already has a receipt (a redelivery) keeps the outcome of that receipt. If the receipt belongs to
     another document, `id_conflict` is set and nothing of the version is stored. `read` parses a recognised version
-    whose stored document has changed since it was recognised. `timings` gets the stages `turn` (the wait for the writer
-    lock) and `store`, in milliseconds. The function takes the writer lock itself. Raises SQLAlchemy's errors.
+    whose stored document has changed since it was recognised. `timings` gets the stages `turn` (writing raw bytes and
+    waiting for the writer lock) and `store` (the rest up to the receipts), in milliseconds. The function takes the
+    writer lock itself. Raises SQLAlchemy's errors.
     """
     began = time.perf_counter()
     _keep_raw(connection, versions, now)

@@ -28,8 +28,8 @@ STEP_ARTICLES = 200
 def work_step(connection: Connection, now: datetime, rules: AllRules) -> int | None:
     """Do one step of the oldest work; returns how many articles it processed, or None when no work is left.
 
-    It takes the writer lock, so that no batch writes an article with an older reference meanwhile. A retraction returns
-    the number of documents instead.
+    It takes the writer lock, so that no batch writes an article with an older reference meanwhile. For a retraction
+    it returns the number of documents instead, for names 0.
     """
     enter_writer(connection)
     work = next_work(connection)

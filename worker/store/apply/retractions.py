@@ -47,7 +47,7 @@ def _place(version: BatchItem) -> Place | None:
 
 
 class Retractions:
-    """The retractions of URLs in one batch, and the documents that they reach."""
+    """The retractions of URLs in one batch, and the documents that they retract."""
 
     def __init__(self, connection: Connection, versions: Iterable[BatchItem]) -> None:
         self._places = retracted_urls(versions)

@@ -18,7 +18,7 @@ from worker.store.apply.work import add_work
 from worker.store.sql.statements import fetch, merge_ids
 from worker.store.tables import articles, documents, providers, topics
 
-_MOST_COUNTED = 2_000  # names of a provider that are counted
+_MOST_COUNTED = 2_000  # the most frequent names of a provider; the others are ignored
 
 
 @dataclass(frozen=True, slots=True)

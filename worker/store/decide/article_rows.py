@@ -20,7 +20,7 @@ SHOWN = (
     "secured", "extra", "content_hash", "document_id", "named_by", "revision", "pipeline_version", "link_state",
     "changed_at",
 )  # fmt: skip
-"""The columns that change when an article shows another document or version; the others never change with it."""
+"""The columns that are written when an article shows another document or version. The others keep their values."""
 
 
 def blank(url_hash: bytes, now: datetime) -> dict[str, Any]:

@@ -38,8 +38,9 @@ class BatchItem:
     copy: EnrichedDocument | None = None
     reference: ReferenceCopy | None = None
     recognised: tuple[bytes, bytes] | None = None
-    """The (article_hash, content_hash) of a stored version that the document equals, except in `secured`: it is not
-    parsed.
+    """(article_hash, content_hash) of the stored version that this one equals, except in `secured`.
+
+    It is not parsed.
     """
     secured: str | None = None
     dead_letter: int | None = None
