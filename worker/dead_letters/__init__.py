@@ -1,4 +1,4 @@
-"""Rejected documents: edit, redact, replay, discard, one or many. The command line and the console use it.
+"""Edit, redact, replay and discard dead letters, one or many. The command line and the console use this package.
 
-Begin with `editing.py`.
+Start with `editing.py`.
 """

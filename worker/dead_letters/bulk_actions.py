@@ -1,4 +1,4 @@
-"""Many dead letters of one cause in small steps, so that somebody can watch, and stop."""
+"""Replay or discard many dead letters in small steps, so that an operator can see the progress and stop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STEP = 50
 
 
 def dry_run(engine: Engine, wanted: dead_letters.Filter, limits: Limits) -> DryRun:
-    """What would become of the dead letters if they were replayed now. Nothing is sent."""
+    """Count what would happen if the dead letters were replayed now. Nothing is sent."""
     *_, done = steps(engine, wanted, limits)
     return done
 
@@ -29,9 +29,10 @@ def steps(
     client: redis.Redis | None = None,
     who: str | None = None,
 ) -> Iterator[DryRun]:
-    """Try each dead letter, and where a client is given replay those that would pass; yields after each step.
+    """Validate each dead letter and replay those that pass; yields the counts so far after each step of 50.
 
-    Without a client it is a dry run. Raises redis.RedisError and SQLAlchemy's errors; what was sent is sent.
+    Without a `client` it is a dry run. `who`: the operator, for the record. Raises redis.RedisError and SQLAlchemy's
+    errors; documents that were sent before stay sent.
     """
     done = DryRun()
     passing: list[int] = []
@@ -57,7 +58,7 @@ def _send(engine: Engine, client: redis.Redis | None, ids: list[int], who: str |
 
 
 def discard(engine: Engine, wanted: dead_letters.Filter, reason: str, who: str | None = None) -> int:
-    """Close dead letters for good; returns how many."""
+    """Close dead letters permanently; returns how many."""
     count, who = 0, who or operator()
     for dead_letter, _ in matching_dead_letters(engine, wanted):
         with writing(engine) as connection:

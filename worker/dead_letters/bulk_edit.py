@@ -1,4 +1,4 @@
-"""Mending many dead letters of one cause at once: the same change to each, checked before anything is sent."""
+"""Edit many dead letters of one cause: change each in the same way, validate it, and replay those that pass."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from worker.store import dead_letters
 from worker.store.engine import writing
 
 Change = Callable[[bytes], bytes]
-"""A document's bytes as they came → as they should be. Raises ChangeFailed."""
+"""A function from a document's bytes to its corrected bytes. Raises ChangeFailed."""
 
 _PAGE = 200
 _PROGRAM_SECONDS = 30.0
@@ -33,23 +33,28 @@ class ChangeFailed(CopydeskError):
 
 
 def replacing(old: str, new: str) -> Change:
-    """Every `old` becomes `new`, as it stands."""
+    """Return a change that replaces every literal `old` by `new`."""
     before, after = old.encode(), new.encode()
     return lambda raw: raw.replace(before, after)
 
 
 def substituting(pattern: str, new: str) -> Change:
-    r"""Every match of a regular expression becomes `new`, which may use `\\1`; `^` and `$` match at each line.
+    r"""Return a change that replaces every match of a regular expression by `new`.
+
+    `new` may use groups (`\\1`). `^` and `$` match at each line.
 
     Raises re.error.
     """
     expression, after = re.compile(pattern.encode(), re.MULTILINE), new.encode()
-    expression.sub(after, b"")  # a bad reference is found here and not at the first match
+    expression.sub(after, b"")  # raises on a bad group reference here, before the first match
     return lambda raw: expression.sub(after, raw)
 
 
 def filtering(command: str) -> Change:
-    """The document goes through a program: standard input to standard output. Raises ValueError on unusable quoting."""
+    """Return a change that pipes the document through a program (stdin to stdout, at most 30 s).
+
+    Raises ValueError if the quoting in `command` is not valid.
+    """
     arguments = shlex.split(command)
 
     def change(raw: bytes) -> bytes:
@@ -67,7 +72,7 @@ def filtering(command: str) -> Change:
 def _tried(
     engine: Engine, wanted: dead_letters.Filter, change: Change, limits: Limits, plan: DryRun
 ) -> Iterator[tuple[Row[Any], bytes, bytes]]:
-    """Each letter that passes with the change, before and after; the others are counted in `plan`."""
+    """Yield (dead letter, bytes before, after) of each one that is valid after the change; counts all in `plan`."""
     for dead_letter, raw in matching_dead_letters(engine, wanted):
         if raw is None or not can_be_replayed(dead_letter, raw) or dead_letter.code in WORKER_CODES:
             plan.failing[f"{dead_letter.code} (not of its text)"] += 1
@@ -91,7 +96,7 @@ def _tried(
 
 
 def plan_for(engine: Engine, wanted: dead_letters.Filter, change: Change, limits: Limits) -> DryRun:
-    """A dry run: nothing is changed or sent."""
+    """Do a dry run: count what the change would do. Nothing is changed or sent."""
     plan = DryRun()
     for _ in _tried(engine, wanted, change, limits, plan):
         pass
@@ -101,7 +106,10 @@ def plan_for(engine: Engine, wanted: dead_letters.Filter, change: Change, limits
 def bulk_edit(
     engine: Engine, client: redis.Redis, wanted: dead_letters.Filter, change: Change, limits: Limits
 ) -> tuple[DryRun, int]:
-    """Keep the change and replay those that pass with it; the others stay as they are. Also says how many were sent."""
+    """Store the change of the dead letters that are valid after it, and replay them; the others stay as they are.
+
+    Returns the counts, and how many were sent. Raises redis.RedisError and SQLAlchemy's errors.
+    """
     plan, sent, who = DryRun(), 0, operator()
     page: list[tuple[Row[Any], bytes, bytes]] = []
 

@@ -1,4 +1,4 @@
-"""One dead letter: looked at, mended, checked and sent again. What the command line and the console have in common."""
+"""Load, edit, validate and replay one dead letter. Used by the command line and the console."""
 
 from __future__ import annotations
 
@@ -21,23 +21,26 @@ from worker.store.engine import writing
 
 
 class DeadLetterChanged(CopydeskError):
-    """Raised when a dead letter is not (any more) as whoever mends it saw it; the message says what it is now."""
+    """Raised when a dead letter changed after the operator loaded it; the message says what it is now."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead letter with what is kept of its document."""
+    """A dead letter with the stored bytes of its document and the recorded actions."""
 
     row: Row[Any]
     kept: bytes
-    """All of it, or of one beyond the size limit its beginning. Of a message of Celery's queue: the document in it."""
+    """The document, or its beginning if it was beyond the size limit.
+
+    For a message from Celery's queue: the document in it.
+    """
     size: int
-    """Bytes that were sent, of the document where `kept` is one that was in a message."""
+    """How many bytes were sent; if `kept` is a document from a message, without the rest of the message."""
     actions: list[Row[Any]]
 
     @property
     def raw(self) -> bytes | None:
-        """The document; None where it was not kept whole, or none was sent."""
+        """The document; None if it was not stored whole or none was sent."""
         return self.kept if self.row.raw_sha256 is not None and self.size == len(self.kept) else None
 
     @property
@@ -54,13 +57,13 @@ class DeadLetter:
 
     @property
     def version(self) -> str:
-        """Another after each edit."""
+        """A token that changes with each edit: the SHA-256 of the document in hex, empty without one."""
         digest: bytes | None = self.row.raw_sha256
         return digest.hex() if digest else ""
 
 
 def dead_letter(engine: Engine, id_: int) -> DeadLetter | None:
-    """The dead letter of a number, open or not."""
+    """Return the dead letter with this id, open or not; None if there is none."""
     with engine.connect() as connection:
         row = next(iter(dead_letters.find(connection, dead_letters.Filter(ids=(id_,), status=None))), None)
         if row is None:
@@ -73,20 +76,25 @@ def dead_letter(engine: Engine, id_: int) -> DeadLetter | None:
 
 
 def check(found: DeadLetter, text: bytes, limits: Limits) -> list[Problem]:
-    """What a mended text would meet, errors and warnings; a document that ended the process that read it is not read here."""
+    """Return the errors and warnings of an edited text.
+
+    Returns none for codes of the worker (`WORKER_CODES`): such a document may have crashed its process, so it is not
+    parsed here.
+    """
     if found.row.code in WORKER_CODES:
         return []
     return list(read(text, has_key=found.row.key is not None, limits=limits).problems)
 
 
 def edit_and_replay(engine: Engine, client: redis.Redis, found: DeadLetter, text: bytes, who: str) -> bool:
-    """Keep `text` in place of what was sent, and send it through the pipeline; returns whether it is another text.
+    """Store `text` in place of the document and replay it; returns whether `text` differs from the document.
 
-    Raises LetterChanged when the dead letter is not (any more) as `found` says, with nothing changed; redis.RedisError when the
-    text is kept and could not be sent; SQLAlchemy's errors.
+    `who`: the operator, for the record. Raises DeadLetterChanged if the dead letter is no longer as in `found`;
+    redis.RedisError if Redis is not available (nothing is stored) or sending fails (the text is stored); SQLAlchemy's
+    errors.
     """
     is_edit = text != found.raw
-    client.ping()  # while Redis is away nothing is kept or recorded
+    client.ping()  # raises before anything is stored or recorded if Redis is not available
     with writing(engine) as connection:
         is_kept = is_edit and dead_letters.keep_edit(connection, found.row, text, who)
         if not is_kept and (fault := _change(connection, found.row, is_edit=is_edit)):
@@ -97,7 +105,7 @@ def edit_and_replay(engine: Engine, client: redis.Redis, found: DeadLetter, text
 
 
 def _change(connection: Connection, seen: Row[Any], *, is_edit: bool) -> str | None:
-    """What has become of a dead letter since it was seen; None: nothing."""
+    """Return how a dead letter changed since it was `seen`; None: it did not."""
     now = next(iter(dead_letters.find(connection, dead_letters.Filter(ids=(seen.id,), status=None))), None)
     if now is None or now.status != "open":
         return f"it is {'gone' if now is None else now.status}"

@@ -1,7 +1,7 @@
-"""A document's text for people to see and mend, without what nobody may see; what was hidden comes back when it is sent.
+"""Redact a document's text so that people can read and edit it; the secrets are put back when it is sent.
 
-`secured` values, URL credentials and passwords become marks such as `⟦hidden 1 3f9a⟧`. The mark is none that the text has,
-so that a document cannot name one to have its secret put elsewhere.
+`secured` values, URL credentials and passwords are replaced by marks such as `⟦hidden 1 3f9a⟧`. A mark never occurs
+in the text itself, so that a document cannot contain one and have a secret copied to another place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from worker.telemetry.redaction import secret_spans
 
-# What stands in quotes up to their end, else the line and all that is indented deeper or blank below it.
+# The value is a quoted string up to its end, else the line and all lines below it that are indented deeper or blank.
 _SECURED_FIELD = re.compile(
     r"""^([ \t]*)(?:-[ \t]+)?["']?secured["']?[ \t]*:[ \t]*"""
     r"""((?:"(?:[^"\\]|\\.)*"|'[^']*')|[^\n]*(?:\n(?:\1[ \t]+[^\n]*|[ \t]*(?=\n)))*)""",
@@ -26,27 +26,28 @@ _LINE = re.compile(r"""[^\s"'|>](?:[^\n]*[^\s"'])?""")
 
 @dataclass(frozen=True, slots=True)
 class RedactedText:
-    """`text`: line by line as the document has it, but for the marks. `hidden`: mark → what it stands for.
+    """A document's text with marks in place of secrets.
 
-    `encoding`: by which the bytes were read; another than UTF-8 where they are none.
+    `text`: the same lines as the document's, with `\\n` as line break. `hidden`: mark → secret. `encoding`: the name
+    of the encoding with which the bytes were decoded; another than UTF-8 if they are not valid UTF-8.
     """
 
     text: str
     hidden: dict[str, str]
     encoding: str
     breaks: str
-    """How its lines end: `\\n`, or `\\r\\n` where all of them do."""
+    """The document's line break: `\\r\\n` if all of its lines end so, else `\\n`."""
 
     def raw(self, text: str) -> bytes:
-        """The bytes of a text that was made from `text`: as a form sends it, with the hidden put back."""
+        """Return an edited version of `text` as UTF-8, with the secrets and the document's line breaks put back."""
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        # In one walk: one for each of thousands of marks would be minutes.
+        # One pass for all marks: a pass for each of thousands of marks would take minutes.
         text = _MARK.sub(lambda mark: self.hidden.get(mark[0], mark[0]), text)
         return text.replace("\n", self.breaks).encode("utf-8", "replace")
 
 
 def redact(raw: bytes) -> RedactedText:
-    """Hide what is secret in a document of any bytes."""
+    """Replace the secrets in a document by marks. The document may be any bytes."""
     text, encoding = _decoded(raw)
     breaks = "\r\n" if "\r\n" in text and text.count("\n") == text.count("\r\n") == text.count("\r") else "\n"
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -64,7 +65,7 @@ def redact(raw: bytes) -> RedactedText:
 
 
 def _secured(text: str) -> Iterator[tuple[int, int]]:
-    """The values of all fields that can be `secured`: of each line what is not quote, indicator or blank."""
+    """Yield the spans of all values of `secured` fields: each line without its quotes, indicators and blanks."""
     for field in _SECURED_FIELD.finditer(text):
         start, end = field.span(2)
         for line in _LINE.finditer(text, start, end):
@@ -85,7 +86,10 @@ def _merged(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def _salt(raw: bytes, text: str) -> str:
-    """The same for the same bytes, and nowhere in the text. Each try is longer, for a text can hold all of four digits."""
+    """Return the digits of the marks: the same for the same bytes, and not in a mark of the text.
+
+    Each try is one digit longer, because a text can contain marks with all combinations of four digits.
+    """
     digits = sha256(raw).hexdigest()
     return next(digits[:length] for length in range(4, 65) if f" {digits[:length]}⟧" not in text)
 

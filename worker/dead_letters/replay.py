@@ -1,4 +1,4 @@
-"""Replays of dead letters: on the internal lane, with the revision of what they repeat."""
+"""Replay dead letters on the internal lane, with their first revision; an edit adds a suffix to it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAGE = 500
 
 
 def operator() -> str:
-    """Who acts, for the record."""
+    """Return `user@host` of this process, for the record of actions."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -35,7 +35,7 @@ def operator() -> str:
 
 
 def matching_dead_letters(engine: Engine, wanted: dead_letters.Filter) -> Iterator[tuple[Row[Any], bytes | None]]:
-    """Each dead letter with its raw bytes; None where they were too large to be kept, or none were sent."""
+    """Yield each matching dead letter with its document; None if none was sent or it was too large to be stored."""
     after = 0
     while True:
         with engine.connect() as connection:
@@ -51,18 +51,25 @@ def matching_dead_letters(engine: Engine, wanted: dead_letters.Filter) -> Iterat
 
 
 def document_of(dead_letter: Row[Any], stored: bytes) -> bytes:
-    """What people read and mend of the bytes that were kept: of a message of Celery's queue the document in it."""
+    """Return the document in the stored bytes.
+
+    For a message from Celery's queue that was not edited: the document in it.
+    """
     return document_in(stored) if dead_letter.lane == INTERNAL_LANE and not dead_letter.edits else stored
 
 
 def can_be_replayed(dead_letter: Row[Any], raw: bytes | None) -> bool:
-    """Whether there is a document to send again: not when it was the entry around it that could not be followed."""
+    """Return whether there is a document to send again. A replay cannot correct errors of the entry's other fields."""
     codes = {found["code"] for found in dead_letter.problems if found["severity"] == "error"}
     return raw is not None and dead_letter.op == "put" and not codes & ENVELOPE_CODES
 
 
 def problems_now(dead_letter: Row[Any], raw: bytes | None, limits: Limits) -> list[Problem]:
-    """The errors that a replay would meet now; a document that killed its process is not read here."""
+    """Return the errors that a replay would have now.
+
+    Returns the stored errors if it cannot be replayed, and for codes of the worker (`WORKER_CODES`): such a document
+    may have crashed its process, so it is not parsed here.
+    """
     if raw is None or not can_be_replayed(dead_letter, raw) or dead_letter.code in WORKER_CODES:
         return [Problem(**found) for found in dead_letter.problems if found["severity"] == "error"]
     reading = read(raw, has_key=dead_letter.key is not None, limits=limits)
@@ -70,9 +77,9 @@ def problems_now(dead_letter: Row[Any], raw: bytes | None, limits: Limits) -> li
 
 
 def replay(engine: Engine, client: redis.Redis, wanted: dead_letters.Filter, *, who: str | None = None) -> int:
-    """Send the dead letters through the pipeline again; returns how many were sent. `who`: for the record.
+    """Send the dead letters to the internal lane; returns how many were sent. `who`: the operator, for the record.
 
-    Raises redis.RedisError and SQLAlchemy's errors.
+    Each replay is recorded before it is sent. Raises redis.RedisError and SQLAlchemy's errors.
     """
     sent, who = 0, who or operator()
     for dead_letter, raw in matching_dead_letters(engine, wanted):

@@ -1,4 +1,4 @@
-"""Background and bulk work on what is stored: retention, reprocessing, re-enrichment, repair of a lane.
+"""Background and bulk jobs: retention, reprocessing, re-enrichment, repair of a lane.
 
-Begin with `retention.py`.
+Start with `retention.py`.
 """

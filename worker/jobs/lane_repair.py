@@ -1,7 +1,7 @@
-"""What a producer can do to its own lane, found and mended.
+"""Detect and repair damage that a producer can do to its own lane.
 
-Whoever may `XADD` may also trim the lane (`MAXLEN`, `MINID`) and choose an id: the largest one leaves no other, and the
-lane takes nothing more. Redis cannot forbid either, so they are found by what they leave behind.
+A producer that may `XADD` may also trim the lane (`MAXLEN`, `MINID`) and choose an id. After the largest possible id
+the lane accepts no more entries. Redis cannot forbid either, so both are detected by their effects.
 """
 
 from __future__ import annotations
@@ -30,14 +30,17 @@ LARGEST = 2**64 - 1
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair did. `readded`: entries that have an id of now; `vanished`: gone for good, and counted as such."""
+    """The result of a repair.
+
+    `readded`: entries that got a current id; `vanished`: entries that are lost, now counted so.
+    """
 
     readded: int
     vanished: int
 
 
 def fault(state: LaneState, now_ms: int) -> str | None:
-    """`blocked`: nothing can be added any more; `ahead`: new ids lie in the future; None: neither."""
+    """Return `blocked` if nothing can be added any more, `ahead` if new ids are over a day in the future, else None."""
     ms, seq = id_key(state.last_id)
     if (ms, seq) == (LARGEST, LARGEST):
         return "blocked"
@@ -45,12 +48,15 @@ def fault(state: LaneState, now_ms: int) -> str | None:
 
 
 def vanished(state: LaneState) -> int:
-    """How many entries somebody trimmed or deleted, and nobody has acknowledged yet."""
+    """Return how many entries others trimmed or deleted and no repair has counted yet.
+
+    It is negative after the lane was lost or restored.
+    """
     return state.added - state.settled - state.backlog - state.aside
 
 
 def sentences(lane: dict[str, Any]) -> list[str]:
-    """What is wrong with a lane, of its figures, and what to do."""
+    """Return sentences for operators: what is wrong with a lane, by its status snapshot, and what to do."""
     name, found = lane["lane"], []
     if lane.get("aside"):
         found.append(
@@ -81,9 +87,12 @@ def sentences(lane: dict[str, Any]) -> list[str]:
 
 
 def store_behind(client: redis.Redis, engine: Engine, lane: str) -> tuple[str | None, str] | None:
-    """(the highest id that the store has a receipt of, the highest that left the lane), where the latter is higher: then the
-    store was restored from an older back-up, for an entry leaves its lane after the commit. None: it is not, or the store
-    cannot be asked, or what left has an id that a producer chose. The next document that is stored hides it.
+    """Detect a store that was restored from an older back-up.
+
+    An entry leaves its lane after the commit, so the highest id that left the lane must have a receipt. If it is
+    higher than all receipts, returns (the highest id with a receipt, the highest id that left the lane). Returns None
+    if it is not, if Redis or the store cannot be read, or if the id that left is over a day in the future (a producer
+    chose it). The next document that is stored hides the difference.
     """
     try:
         left = str(client.xinfo_stream(lane)["max-deleted-entry-id"], "ascii")
@@ -97,16 +106,17 @@ def store_behind(client: redis.Redis, engine: Engine, lane: str) -> tuple[str | 
 
 
 def server_ms(client: redis.Redis) -> int:
-    """The server's clock, by which ids are made."""
+    """Return the Redis server's clock in milliseconds; entry ids are made from it."""
     seconds, micros = client.time()
     return int(seconds) * 1000 + int(micros) // 1000
 
 
 def repair(queue: LeaseQueue) -> Repair:
-    """Bring a lane's ids back to the present, and take note of what vanished so that the sum holds again.
+    """Give the entries of a lane current ids, and count vanished entries so that the lane's counters add up again.
 
-    One script: nothing that is added meanwhile is lost, and what workers hold meanwhile is processed again under its
-    new id. It holds the server up for about a second per 100,000 entries of the lane.
+    It is one script, so no entry added meanwhile is lost. Entries that workers hold are processed again under their
+    new id. The script blocks the Redis server for about a second per 100,000 entries of the lane. Raises
+    redis.RedisError.
     """
     limit = server_ms(queue.client) + AHEAD_SECONDS * 1000
     run = queue.client.register_script(script("repair"))

@@ -1,4 +1,4 @@
-"""Does the enrichment that changes of reference documents leave behind, step by step beside live work."""
+"""Re-enrich articles after reference documents changed, step by step beside live batches."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from worker.store.engine import writer
 def complete(
     engine: Engine, rules: AllRules, *, seconds: float, advance: Callable[[int], None] = lambda _: None
 ) -> bool:
-    """Work for at most `seconds`; returns whether all is done. `advance` is told of the articles of each step.
+    """Do pending work for about `seconds`; returns whether all is done.
 
-    Each step is a transaction of its own, so that it may end at any time and go on elsewhere. Raises SQLAlchemy's errors.
+    `advance` gets the count of articles of each step. Each step is a transaction of its own, so the work can stop at
+    any time and continue in another process. The step takes the writer lock. Raises SQLAlchemy's errors.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -32,6 +33,6 @@ def complete(
 
 
 def is_work_left(engine: Engine) -> bool:
-    """Whether there is anything to complete."""
+    """Return whether any work is pending."""
     with engine.connect() as connection:
         return next_work(connection) is not None

@@ -1,7 +1,7 @@
-"""Stored documents through the pipeline of today: on the internal lane, beside live work, with the revision they have.
+"""Reprocess stored documents with the current pipeline: on the internal lane, with their revision.
 
-A document that changes meanwhile wins: what was sent of its older version is superseded. What is not done when the command
-ends is found again by `--behind`, so it may be stopped and started at any time.
+If a newer version of a document arrives meanwhile, it wins: the reprocessed older version is superseded. The command
+can be stopped at any time: `--behind` selects the documents that are still to be done.
 """
 
 from __future__ import annotations
@@ -34,19 +34,23 @@ from worker.store.sql.statements import fetch
 from worker.store.tables import articles, documents, raw_documents, receipts
 
 _PAGE = 200
-_MOST_WAITING = 400  # entries on the internal lane: bounds Redis' memory, and how long live work shares with it
+_MOST_WAITING = 400  # entries on the internal lane: it bounds Redis' memory and the delay of live documents
 _PAUSE_SECONDS = 0.1
 
 
 class ReprocessStalled(CopydeskError):
-    """Raised when no worker takes the documents that were sent."""
+    """Raised when no worker processes the documents that were sent."""
 
     exit_code = Exit.TIMED_OUT
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which stored documents; every part that is set must hold. `since`: changed then or later; `code`: a problem of it."""
+    """A filter of stored documents; all parts that are set must match.
+
+    `code`: a problem of one of its receipts. `since`: changed at that time or later. `behind`: an older pipeline
+    version.
+    """
 
     source: str | None = None
     kind: str | None = None
@@ -80,13 +84,16 @@ Found = tuple[Row[Any], bytes]
 
 
 def count(engine: Engine, wanted: Filter) -> int:
-    """How many documents it is about."""
+    """Return how many documents match."""
     with engine.connect() as connection:
         return int(connection.scalar(wanted.where(select(func.count()).select_from(documents))) or 0)
 
 
 def found(engine: Engine, wanted: Filter) -> Iterator[Found]:
-    """Each document with its raw bytes, in the order of its first arrival."""
+    """Yield each document that matches with its raw bytes, in the order of ids.
+
+    Documents without raw bytes are skipped.
+    """
     after = 0
     while True:
         with engine.connect() as connection:
@@ -110,7 +117,10 @@ def _raws(connection: Connection, page: Any) -> dict[bytes, bytes]:
 
 
 def forecast(engine: Engine, wanted: Filter, limits: Limits, advance: Advance = lambda _: None) -> DryRun:
-    """A dry run: every document is read as it would be, and nothing is sent or stored."""
+    """Do a dry run: parse and enrich every document that matches, and send or store nothing.
+
+    `advance` gets the count so far.
+    """
     done = DryRun()
     for row, raw in found(engine, wanted):
         done.seen += 1
@@ -126,7 +136,7 @@ def forecast(engine: Engine, wanted: Filter, limits: Limits, advance: Advance = 
 
 
 def _what_would_change(row: Row[Any], raw: bytes, limits: Limits) -> tuple[list[str], str | None]:
-    """The names of the fields that would change, or the code for which it would be rejected."""
+    """Return the names of the fields that would change, and the code with which it would be rejected, or None."""
     reading = read(raw, has_key=True, limits=limits)
     if reading.reference is not None:
         reference = edit_reference(reading.reference)
@@ -143,10 +153,10 @@ def _what_would_change(row: Row[Any], raw: bytes, limits: Limits) -> tuple[list[
 def reprocess(
     engine: Engine, client: redis.Redis, wanted: Filter, advance: Advance = lambda _: None, *, patience: float = 120
 ) -> Counter[str]:
-    """Send the documents through the pipeline, few at a time, and wait for their outcomes; outcome → how many.
+    """Send the documents to the internal lane, a few at a time, and wait for their outcomes; returns outcome → count.
 
-    Raises redis.RedisError, SQLAlchemy's errors, and ReprocessStalled when no worker makes any progress for `patience`
-    seconds; what was sent is done all the same.
+    `advance` gets the count of outcomes so far. Raises redis.RedisError, SQLAlchemy's errors, and ReprocessStalled
+    when no outcome arrives for `patience` seconds. Documents that were sent are processed all the same.
     """
     queue = LeaseQueue(client, INTERNAL_LANE)
     queue.ensure()

@@ -1,8 +1,9 @@
-"""Keeps the store from growing for ever, in small transactions beside live work.
+"""Delete expired rows in small transactions beside live batches, so that the store does not grow forever.
 
-Rows are looked through in the order of their age, outside the writers' turn and a page at a time, so that no query reads
-a whole table. Only what is found to be idle is looked at again, by its key, inside a short turn, and goes. Between two
-turns it rests as long as the last one took, so that other writers have at least half of the time.
+Rows are read in the order of their age, a page at a time and without the writer lock, so that no query scans a whole
+table. Rows that nothing needs are checked again by key in a short transaction under the writer lock, and deleted.
+After each such transaction the job sleeps as long as it took, so that other writers have the lock for at least half
+of the time.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from worker.store.clock import store_time
 from worker.store.engine import enter_writer, without_statement_timeout, writer
 
 _PAGE = 2000
-"""Rows looked at in one query."""
+"""Rows that one query reads at most."""
 
 Progress = Callable[[str, int], None]
 Place = tuple[Any, ...]
-"""Where a chore goes on: the time and the key of the last row that was looked at."""
+"""Where a rule continues: the time and the key of the last row that was checked."""
 
 
 def _no_progress(_rule: str, _rows: int) -> None:
@@ -36,14 +37,20 @@ def _no_progress(_rule: str, _rows: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """`rows`: how many went. `resume`: what to give to `prune` to go on; None: all was looked at."""
+    """The result of `prune`. `rows`: how many were deleted.
+
+    `resume`: pass it to `prune` to continue; None: all is done.
+    """
 
     rows: int
     resume: str | None = None
 
 
 def due(engine: Engine, config: Settings) -> dict[str, int]:
-    """How many rows each chore would remove now. Reads whole tables: minutes at hundreds of millions of rows."""
+    """Return rule name → how many rows it would delete now.
+
+    It scans whole tables: minutes with hundreds of millions of rows.
+    """
     counted = {}
     with engine.connect() as connection:
         without_statement_timeout(connection)
@@ -57,10 +64,11 @@ def prune(
     engine: Engine, config: Settings, *, seconds: float | None = None, resume: str | None = None,
     progress: Progress = _no_progress,
 ) -> Pruned:  # fmt: skip
-    """Do all chores, or as much of them as `seconds` allow; `progress(chore, rows)` is called after every transaction.
+    """Apply all rules, for about `seconds` at most (None: to the end).
 
-    It may be ended at any time, and be run by several at once. Raises SQLAlchemy's errors, and ValueError where `resume`
-    is none of ours.
+    `progress(rule, rows)` is called after each transaction. The job can be stopped at any time, and several processes
+    may run it at once. It takes the writer lock for each transaction. Raises SQLAlchemy's errors, and ValueError if
+    `resume` was not returned by `prune`.
     """
     until = None if seconds is None else time.monotonic() + seconds
     first, place = _read_resume(resume)
@@ -91,7 +99,7 @@ def _count(connection: Connection, rule: RetentionRule, before: datetime) -> int
 
 
 def _run(engine: Engine, rule: RetentionRule, before: datetime, place: Place | None) -> Iterator[tuple[Place, int]]:
-    """Yields where it is, and how many rows went, after each page without any and after each transaction."""
+    """Apply one rule; yields (place, rows deleted) after each transaction and each full page without expired rows."""
     while True:
         page = _page(engine, rule, before, place)
         idle = [row for row in page if row[0]]
@@ -109,22 +117,23 @@ def _run(engine: Engine, rule: RetentionRule, before: datetime, place: Place | N
 
 
 def _page(engine: Engine, rule: RetentionRule, before: datetime, place: Place | None) -> list[tuple[Any, ...]]:
-    """(whether nothing needs it, its time, *its key) of the next rows that are old enough."""
+    """Return (whether nothing needs it, its time, *its key) of the next rows that are old enough."""
     order = (rule.since, *rule.keys)
     query = select(rule.idle(before).label("idle"), *order).where(rule.since < before)
     if place is not None:
-        # The first condition is what finds the place in the index.
+        # The database uses only the first condition to find the place in the index.
         query = query.where(rule.since >= place[0], tuple_(*order) > tuple_(*place, types=[c.type for c in order]))
     with engine.connect() as connection:
         return [tuple(row) for row in connection.execute(query.order_by(*order).limit(_PAGE))]
 
 
 def _delete(engine: Engine, rule: RetentionRule, before: datetime, keys: Sequence[tuple[Any, ...]]) -> int:
-    """In a turn of its own: those of `keys` that nothing needs even now."""
+    """Delete those of `keys` that are still unused, in a transaction under the writer lock; returns how many."""
     with writer(engine) as connection, connection.begin():
         enter_writer(connection)
         query = select(*rule.keys).where(rule.among(keys), rule.since < before, rule.idle(before))
-        # A batch locks its raw bytes before it waits for the turn: waiting for them here would be a deadlock.
+        # A batch locks its raw bytes before it waits for the writer lock: waiting for these rows here would be a
+        # deadlock.
         found = [tuple(row) for row in connection.execute(query.with_for_update(of=rule.table, skip_locked=True))]
         if found:
             rule.retire(connection, rule.table, found)

@@ -1,7 +1,8 @@
-"""What the store may let go of, chore by chore: which rows, after how long, and how.
+"""The retention rules: which rows may be deleted, after how long, and how.
 
-Nothing here takes what decisions of the future rest on: tombstones, the raw bytes of live documents and of open dead
-letters, their receipts, aliases, and articles that somebody tells or names stay for ever.
+No rule deletes rows that future decisions depend on. These stay forever: tombstones, raw bytes of live documents and
+of open dead letters, receipts of open dead letters, aliases, and articles that a document describes or another
+article names.
 """
 
 from __future__ import annotations
@@ -34,27 +35,27 @@ Retire = Callable[[Connection, Table, Sequence[tuple[Any, ...]]], None]
 
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
-    """Rows of one table that nothing needs after a while."""
+    """Which rows of one table expire, and how they are deleted."""
 
     name: str
     description: str
     table: Table
     days: Callable[[Settings], float | None]
-    """How long they stay; None: for ever."""
+    """How many days the rows are kept; None: forever."""
     since: Column[Any]
-    """The moment from which these days count; it has an index, by which they are looked through."""
+    """The time from which the days count. It has an index, in whose order the rows are read."""
     idle: Callable[[datetime], ColumnElement[bool]]
-    """What must hold beside the age, of a row from before that moment."""
+    """Returns the condition for deleting a row besides its age; the argument is the time before which rows expire."""
     retire: Retire
     batch: int = 200
-    """Rows a transaction at most: other writers wait for it."""
+    """The most rows in one transaction. Other writers wait for it."""
 
     @property
     def keys(self) -> list[Column[Any]]:
         return list(self.table.primary_key.columns)
 
     def among(self, rows: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
-        """The condition for the rows with these keys."""
+        """Return the condition for the rows with these keys."""
         return _among(self.table, rows)
 
 
@@ -70,7 +71,10 @@ def _delete(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]
 
 
 def _end_stories(connection: Connection, _: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """As the linker ends a story: the change feed tells it, and then the row goes. The articles stay, untied."""
+    """End stories as the linker does: the change feed publishes the end, then the row is deleted.
+
+    The articles stay, without the links between them.
+    """
     ids = [row[0] for row in rows]
     members = select(articles.c.id).where(articles.c.story_id.in_(ids))
     ties = (links.c.kind.in_(KINDS), links.c.source_id.in_(members), links.c.target_id.in_(members))
@@ -82,7 +86,7 @@ def _end_stories(connection: Connection, _: Table, rows: Sequence[tuple[Any, ...
 
 
 def _idle_raw(_: datetime) -> ColumnElement[bool]:
-    # A batch that brings the same bytes again moves `last_seen_at` in its own transaction, so what it needs stays.
+    # A batch that stores the same bytes again updates `last_seen_at` in its transaction, so its bytes are kept.
     needed = exists().where(documents.c.raw_sha256 == raw_documents.c.sha256, ~documents.c.retracted)
     wanted = exists().where(dead_letters.c.raw_sha256 == raw_documents.c.sha256, dead_letters.c.status == "open")
     return ~needed & ~wanted
@@ -102,12 +106,12 @@ def _expired_dead_letters(before: datetime) -> ColumnElement[bool]:
 def _idle_orphans(_: datetime) -> ColumnElement[bool]:
     published = exists().where(documents.c.article_hash == articles.c.url_hash, ~documents.c.retracted)
     named = exists().where(links.c.target_id == articles.c.id)
-    # In a story: the linker has not seen yet that it is gone.
+    # An orphan in a story waits for the linker, which has not removed it from the story yet.
     return ~published & ~named & articles.c.story_id.is_(None)
 
 
 def _idle_stories(before: datetime) -> ColumnElement[bool]:
-    # An archive may bring old stories today: these stay as long as others.
+    # An archive may add old stories today. They are kept as long as other stories.
     return (stories.c.changed_at < before) & stories.c.announced_at.is_not(None)
 
 

@@ -1,4 +1,4 @@
-"""Questions about what is stored: explain, search, articles, stories, similar articles.
+"""Read-only queries: explain, search, articles, stories, similar articles.
 
-Begin with `explanation.py`. Reads only.
+Start with `explanation.py`.
 """

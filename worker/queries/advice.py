@@ -1,4 +1,4 @@
-"""What to do next about a document, by what became of it. Pure."""
+"""Advice: what an operator can do next about a document, by its outcome. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _OF_OUTCOME = {
 
 
 def advice(found: Mapping[str, Any]) -> list[str]:
-    """Sentences for `explain`, for what it found; the newest receipt counts."""
+    """Return sentences for the command `explain`.
+
+    `found`: the result of `explanation.explain`, with that of `pending.pending` as `pending`. The receipt that was
+    asked for counts, else the newest.
+    """
     waiting = found.get("pending") or []
     if waiting:
         return [_of_waiting(waiting[0])]

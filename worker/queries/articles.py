@@ -1,4 +1,4 @@
-"""An article as the console shows it: what it says, who tells it, what it is tied to and why."""
+"""One article for the console: its content, its documents, its links and their reasons."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from worker.store.tables import (
 )
 
 _MOST = 50
-"""Of everything that an article may have many of; `counts` tells how many there are."""
+"""The most rows of each list; `counts` has the totals."""
 _BODY_CHARACTERS = 20_000
 
 
 def article(connection: Connection, id_: int, *, most: int = _MOST) -> dict[str, Any] | None:
-    """Everything about one article, or None. `secured` is left out; of lists at most `most`, with `counts` of all.
+    """Return all data of one article without `secured`; None if there is none. Lists have at most `most` rows.
 
-    `{"row", "state", "provider", "topics", "images", "aliases", "documents", "receipts", "links_to", "named_by", "story",
-    "body", "counts"}`; times are datetimes in UTC.
+    `{"row", "state", "provider", "topics", "images", "aliases", "documents", "receipts", "links_to", "named_by",
+    "story", "body", "body_is_cut", "counts"}`. Times are datetimes in UTC. `counts` has the full lengths of
+    `documents`, `receipts`, `links_to` and `named_by`. `body` has at most 20,000 characters.
     """
     columns = [column for column in articles.c if column.name not in ("secured", "body", "url_hash", "content_hash")]
     body = func.substr(articles.c.body, 1, _BODY_CHARACTERS + 1).label("body")
@@ -73,7 +74,7 @@ def article(connection: Connection, id_: int, *, most: int = _MOST) -> dict[str,
         "links_to": (links, links.c.source_id == id_),
         "named_by": (links, (links.c.target_id == id_) & ~links.c.kind.in_(KINDS)),
     }
-    # What is not cut off need not be counted.
+    # A list that is not cut off need not be counted in the database.
     counts = {
         name: len(rows) if len(rows) < most else _count(connection, *all_of[name]) for name, rows in found.items()
     }

@@ -1,4 +1,4 @@
-"""The whole life of a document or an article: receipts, versions, problems, who tells it, aliases, links both ways."""
+"""Explain a document or an article: receipts, problems, documents, aliases, links in both directions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _MOST = 50
 
 
 def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[str, Any]:
-    """What is known of a receipt id, a URL or a producer's key. Empty lists: nothing.
+    """Return all that the store has about a receipt id, a URL or a producer's key; empty lists if it has nothing.
 
-    Of documents, receipts and dead letters the newest `most`; `counts` tells how many there are.
+    `{"asked", "article", "documents", "counts", "receipts", "dead_letters"}`; `article` may be None. The lists have
+    the newest `most` rows; `counts` has their full lengths.
     """
     lanes_ = {INTERNAL_LANE, *connection.scalars(select(lanes.c.name))}
     named = receipts.c.lane.in_(lanes_) & (receipts.c.id == wanted)
@@ -38,7 +39,7 @@ def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[s
         hash_ = connection.scalar(live.order_by(documents.c.revision.desc()).limit(1))
         article = _one(connection, articles.c.url_hash == hash_) if hash_ is not None else None
     if article is not None:
-        # Those that told it once are part of its life: retracted, or moved to another URL.
+        # Documents that described it before belong to its history: they were retracted or moved to another URL.
         before = select(receipts.c.document_id).where(receipts.c.article_id == article.id).distinct().limit(_MOST)
         document_ids |= {id_ for id_ in connection.scalars(before) if id_ is not None}
         same = or_(keys, documents.c.id.in_(document_ids), documents.c.article_hash == article.url_hash)
@@ -73,7 +74,10 @@ def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[s
 
 
 def _retracted_with(connection: Connection, published: Sequence[Any]) -> list[Any]:
-    """Where a URL that documents showed was retracted by their source: the documents of that key, whose receipts tell it."""
+    """Return the documents that hold the retraction, by the same source, of a URL that retracted documents showed.
+
+    Their receipts explain the retraction.
+    """
     ids, sources = [row.id for row in published], {row.source for row in published if row.retracted}
     if not sources:
         return []
@@ -93,7 +97,7 @@ def _one(connection: Connection, where: Any) -> Any:
 
 
 def _dead_letters(lanes_: set[str], wanted: str, theirs: ColumnElement[bool]) -> Any:
-    """Ids of the dead letters of that receipt, and of the receipts `theirs`: by the unique index, never by a walk."""
+    """Select the ids of the dead letters of receipt `wanted` and of receipts `theirs`, by the unique index."""
     own = select(dead_letters.c.id).where(dead_letters.c.lane.in_(lanes_), dead_letters.c.receipt_id == wanted)
     same = (dead_letters.c.lane == receipts.c.lane) & (dead_letters.c.receipt_id == receipts.c.id)
     rejected = select(dead_letters.c.id).join(receipts, same).where(theirs, receipts.c.outcome == "rejected")
@@ -109,7 +113,7 @@ def _count(connection: Connection, table: Any, where: Any) -> int:
 
 
 def article_of(connection: Connection, wanted: str) -> Any:
-    """The article that a URL means: told under it, else by an alias, else a stub."""
+    """Return the article that a URL resolves to: its own, else the newest that claims it, else its stub, else None."""
     if not wanted.startswith(("http://", "https://")):
         return None
     try:
@@ -131,7 +135,7 @@ def _article(connection: Connection, row: Any) -> dict[str, Any]:
         .order_by(article_urls.c.claim)
     ).all()
     other = articles.alias()
-    one_way = links.c.kind.not_in(KINDS)  # the linker's are stored from both ends
+    one_way = links.c.kind.not_in(KINDS)  # the linker's links are stored from both ends
     outgoing = (
         select(links.c.kind, links.c.rank, links.c.score, links.c.reason, other.c.title, other.c.canonical_url)
         .outerjoin(other, other.c.id == links.c.target_id)
@@ -159,7 +163,7 @@ def _article(connection: Connection, row: Any) -> dict[str, Any]:
 
 
 def _receipt(row: Any) -> dict[str, Any]:
-    # `settled_at` is the beginning of the transaction; what follows is in the timings.
+    # `settled_at` is the time when the transaction began. The time after that is in the timings.
     within = sum(row.timings.get(stage, 0) for stage in ("turn", "store")) / 1000
     took = round(max(0.0, (row.settled_at - row.received_at).total_seconds() + within), 3)
     return {

@@ -1,4 +1,4 @@
-"""A document that has no outcome yet: where on the stream it is, and in whose hands."""
+"""Find an entry that has no outcome yet: its lane, its state and the worker that holds it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.queue.oversized import read_prefix
 
 
 def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[str, Any]]:
-    """What the lanes know of an entry that is still there; empty: it is on none. Raises redis.RedisError.
+    """Return one result for each lane that still has the entry `id_`; empty if none has. Raises redis.RedisError.
 
     Each is `{"id", "lane", "outcome": "pending", "source", "key", "state", "holder", "attempts", "waited_seconds"}`.
     """
@@ -24,7 +24,10 @@ def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[st
 
 
 def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str]:
-    """The ids under which what a producer knows as `id_` was added again in the last days. Raises redis.RedisError."""
+    """Return the ids under which lane repairs of the last 7 days added the entry `id_` again.
+
+    Raises redis.RedisError.
+    """
     if not is_entry_id(id_):
         return []
     pairs = (pair for lane in lanes for pair in client.hscan_iter(keys.readded(lane), count=1000))
@@ -53,7 +56,10 @@ def _on_lane(client: redis.Redis, lane: str, id_: str) -> dict[str, Any] | None:
 
 
 def _fields(client: redis.Redis, stream: str, id_: str) -> dict[bytes, bytes]:
-    """Source and key of an entry, never held whole, and some other fields; empty where it is not there."""
+    """Return source and key of an entry, and perhaps other fields; empty if it does not exist.
+
+    Large entries are not loaded whole.
+    """
     return read_prefix(client, stream, id_, wanted=frozenset({b"source", b"key"})).fields
 
 

@@ -1,4 +1,4 @@
-"""Finding articles and documents by what somebody has at hand: a URL, a receipt id, a key, a number, or words of a title."""
+"""Search articles, receipts and dead letters by a URL, a receipt id, a key, or words of a title."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.settings import INTERNAL_LANE
 from worker.store.tables import article_urls, articles, dead_letters, documents, lanes, receipts
 
 NEWEST = 10_000
-"""Titles are looked for among so many articles: an index of words would cost every document that comes."""
+"""How many of the newest articles a search in titles reads. An index of words would slow down every write."""
 _MOST = 50
 _SHOWN = (
     articles.c.id, articles.c.title, articles.c.canonical_url, articles.c.published_at, articles.c.first_seen_at,
@@ -25,7 +25,7 @@ _SHOWN = (
 
 @dataclass(slots=True)
 class Found:
-    """`by`: how it was found. `articles` and `dead_letters`: rows, the best first; at most 50."""
+    """The result of a search. `by`: how it was found. The lists hold rows as dicts, the best first, at most 50 each."""
 
     wanted: str
     by: str
@@ -39,7 +39,10 @@ class Found:
 
 
 def search(connection: Connection, wanted: str) -> Found:
-    """Look it up. A URL, an id or a key is looked up exactly; all else are words that must all be in the title."""
+    """Search for `wanted`. A URL, a receipt id or a key must match exactly.
+
+    Otherwise all words must occur in the title.
+    """
     wanted = wanted.strip()
     if wanted.startswith(("http://", "https://")):
         return _by_url(connection, wanted)
@@ -55,7 +58,7 @@ def _by_url(connection: Connection, wanted: str) -> Found:
         hash_ = url_hash(canonicalise(wanted))
     except ValueError:
         return found
-    # Two look-ups by index: as one condition with OR they would be a walk through all articles.
+    # Two look-ups by index: one condition with OR would scan all articles.
     own = _articles(connection, articles.c.url_hash == hash_)
     claimed = select(article_urls.c.article_id).where(article_urls.c.url_hash == hash_).limit(_MOST)
     ids = [row.article_id for row in connection.execute(claimed)]
@@ -109,7 +112,7 @@ def _by_title(connection: Connection, wanted: str) -> Found:
 
 
 def _articles(connection: Connection, where: ColumnElement[bool]) -> list[dict[str, Any]]:
-    # Those that somebody tells stand before those that are only named.
+    # Articles with a document come before stubs.
     query = select(*_SHOWN).where(where).order_by(articles.c.is_stub, articles.c.first_seen_at.desc()).limit(_MOST)
     return _rows(connection, query)
 

@@ -1,7 +1,7 @@
-"""Articles ranked by how like they are to a given one, however little: more than the links that are stored.
+"""Rank articles by their similarity to a given one, also below the threshold of stored links.
 
-A link is stored where two articles most likely tell one story. Whoever fills a list to read on, or measures the ranking,
-wants the order below that too; it is computed when asked, from what the store holds.
+A link is stored only where two articles most likely belong to one story. A list of further reading, or a measurement
+of the ranking, also needs less similar articles. Their scores are computed on request from the store.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from worker.store.sql.statements import fetch
 from worker.store.tables import articles
 
 FLOOR = 0.02
-"""What is less like than this is not shown."""
+"""The lowest score that is returned, from 0 to 1."""
 _CHUNK = 500
 
 
 def similar(
     connection: Connection, wanted: Sequence[str] | None, *, most: int = 10, floor: float = FLOOR
 ) -> Iterator[dict[str, Any]]:
-    """For each article of `wanted` (URLs; None: all), in order of id: its `most` most similar, best first.
+    """Yield each article of `wanted` (URLs; None: all) with its `most` most similar articles, best first.
 
-    `{"id", "url", "title", "similar": [{"id", "url", "title", "score"}]}`; a score is that of the links, from 0 to 1. What is
-    not there, or is of a kind that tells no stories, is left out.
+    `{"id", "url", "title", "similar": [{"id", "url", "title", "score"}]}`. Scores are computed like those of links,
+    from 0 to 1. URLs without an article, and articles of kinds that belong to no stories, are left out.
     """
     ids = None
     if wanted is not None:
@@ -68,7 +68,7 @@ def _ranked(
 
 
 def _frequencies(connection: Connection) -> Frequencies:
-    """Those by which the newest day of arrival is linked."""
+    """Return the document frequencies that the linker uses for the newest day of arrival."""
     newest = connection.scalar(select(func.max(articles.c.first_seen_at))) or datetime.now(UTC)
     if isinstance(newest, str):
         newest = datetime.fromisoformat(newest)

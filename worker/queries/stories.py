@@ -1,4 +1,4 @@
-"""Stories as readers and the command line see them."""
+"""Stories with their articles, for the console and the command line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def since(text: str, now: datetime) -> datetime:
-    """`90m`, `6h`, `3d`, `2w` before `now`, or an ISO 8601 day or time (UTC without a zone).
+    """Parse `90m`, `6h`, `3d` or `2w` (that long before `now`), or an ISO 8601 day or time (UTC if it has no zone).
 
-    Raises ValueError with a sentence.
+    Raises ValueError with a message for the user.
     """
     ago = re.fullmatch(r"(\d{1,5})([mhdw])", text.strip())
     if ago:
@@ -38,9 +38,10 @@ def list_stories(
     most: int = 20,
     before: tuple[datetime, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """The stories whose latest article is newest, with their articles, the lead first.
+    """Return at most `most` stories with several articles, the newest first; in each story the lead comes first.
 
-    `before`: those that follow the story with that `last_at` and id.
+    `after`: the earliest time of a story's newest article. `topic`: one of its articles has it. `before`: the
+    (`last_at`, id) of the last story of the page before.
     """
     query = select(stories).where(stories.c.size > 1)
     if before is not None:
@@ -61,7 +62,7 @@ def list_stories(
 
 
 def story(connection: Connection, id_: int | None) -> dict[str, Any] | None:
-    """One story with its articles."""
+    """Return one story with its articles; None if there is none."""
     row = connection.execute(select(stories).where(stories.c.id == id_)).first() if id_ is not None else None
     return _story(row, _members(connection, [row.id]).get(row.id, [])) if row is not None else None
 

@@ -1,4 +1,7 @@
-"""The time that is written to the store. A process's own clock may be days off, so it decides nothing that lasts."""
+"""The time that is written to the store.
+
+A process's own clock may be wrong by days, so it is not used for stored times.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 
 def store_time(connection: Connection) -> datetime:
-    """The database's time, at this moment of the transaction."""
+    """Return the database's current time (not that of the transaction's beginning), in UTC."""
     if connection.dialect.name == "postgresql":
         found: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
         return found

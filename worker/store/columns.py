@@ -1,4 +1,4 @@
-"""Types of columns that mean the same in SQLite and PostgreSQL, and how constraints are named."""
+"""Column types with the same meaning in SQLite and PostgreSQL, and the names of constraints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ metadata = MetaData(
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time, on both databases (SQLite stores it without a zone)."""
+    """A time with the zone UTC, on both databases. SQLite stores it without the zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -36,5 +36,5 @@ class UtcDateTime(TypeDecorator[datetime]):
 ID = BigInteger().with_variant(Integer, "sqlite")
 JSON_ = JSON().with_variant(JSONB, "postgresql")
 HASH = LargeBinary(16)
-# Revisions are compared as text; C collation makes that byte order on every server.
+# Revisions are compared as text. The C collation makes this byte order on every server.
 REVISION = String(160).with_variant(String(160, collation="C"), "postgresql")

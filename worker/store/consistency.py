@@ -1,6 +1,7 @@
-"""Whether the store is what it must be: a function of the latest version of each document (design, decision 9).
+"""Check the store's invariant: it is a function of the latest version of each document.
 
-Each check is one query for rows that must not exist. They read whole tables: minutes at millions of articles.
+See decision 9 in `worker/README.md`. Each check is one query for rows that must not exist. The checks scan
+whole tables: minutes with millions of articles.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`wrong`: selects an example column of each row that must not exist."""
+    """One rule of the store. `wrong` selects one column, shown as an example, of each row that must not exist."""
 
     name: str
     description: str
@@ -32,7 +33,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How many rows break a rule, with some of them."""
+    """The result of one check: how many rows break the rule, and some of them as examples."""
 
     check: str
     description: str
@@ -119,7 +120,11 @@ def _checks() -> Iterator[Check]:
 
 
 def _misdirected_links() -> Select[Any]:
-    """Links of `related` whose target is not: the told article of that URL, else the newest claimant, else its stub."""
+    """Select `related` links with a wrong target.
+
+    The right one is the article of the URL if it has a document, else the newest article that claims the URL, else
+    its stub.
+    """
     own, claim = articles.alias("own"), articles.alias("claimant")
     claims = article_urls.join(claim, claim.c.id == article_urls.c.article_id)
     claimed = (
@@ -140,7 +145,7 @@ def _misdirected_links() -> Select[Any]:
 
 
 def _misdirected_items() -> Select[Any]:
-    """Items of collections that name a live document, and do not point to the article that it tells."""
+    """Select items of collections that name a live document and do not point to the article that it describes."""
     published = articles.alias("told")
     paper = and_(documents.c.doc_hash == links.c.target_hash, ~documents.c.retracted, documents.c.taxonomy.is_(None))
     chain = links.join(articles, articles.c.id == links.c.source_id).join(documents, paper)
@@ -154,7 +159,7 @@ def _misdirected_items() -> Select[Any]:
 
 
 def check(connection: Connection) -> Iterator[Finding]:
-    """Run every check; a finding with `count` 0 is a rule that holds."""
+    """Run every check and yield a finding for each; `count` is 0 where the rule holds."""
     without_statement_timeout(connection)
     differences = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": False}), metadata)
     yield Finding("schema", "the tables are those of this version", len(differences),

@@ -1,4 +1,4 @@
-"""Dead letters: documents that were rejected, kept whole until somebody mends or discards them."""
+"""Dead letters: rejected documents, kept whole until somebody replays or discards them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ _LONGEST_TEXT = 4000
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which dead letters; every part that is set must hold."""
+    """A filter of dead letters; all parts that are set must match.
+
+    `since` is inclusive and `until` exclusive; both compare the time of rejection. `text` is searched in problems,
+    key and receipt id, without regard to case. `upto`: the highest id. `status` None: any.
+    """
 
     ids: tuple[int, ...] = ()
     source: str | None = None
@@ -50,13 +54,16 @@ class Filter:
         if self.text:
             where = (cast(table.problems, Text), table.key, table.receipt_id)
             named = [column.icontains(self.text, autoescape=True) for column in where]
-            # SQLite takes patterns up to 50,000 bytes; nothing that long is looked for.
+            # SQLite accepts patterns up to 50,000 bytes. A longer text than `_LONGEST_TEXT` matches nothing.
             query = query.where(or_(*named) if len(self.text) <= _LONGEST_TEXT else false())
         return query
 
 
 def groups(connection: Connection, wanted: Filter) -> list[Row[Any]]:
-    """Dead letters by cause: (code, source, count, first, last, example), most frequent first."""
+    """Group dead letters by cause: (code, source, count, first, last, example), most frequent first.
+
+    `example` is an id.
+    """
     table = dead_letters.c
     count = func.count().label("count")
     query = select(
@@ -67,29 +74,29 @@ def groups(connection: Connection, wanted: Filter) -> list[Row[Any]]:
 
 
 def find(connection: Connection, wanted: Filter, *, after: int = 0, most: int = 500) -> list[Row[Any]]:
-    """A page of dead letters in the order in which they came, those after id `after`."""
+    """Return at most `most` dead letters with an id above `after`, in the order of their ids."""
     query = wanted.where(select(dead_letters)).where(dead_letters.c.id > after).order_by(dead_letters.c.id).limit(most)
     return list(connection.execute(query))
 
 
 def count(connection: Connection, wanted: Filter) -> int:
-    """How many there are."""
+    """Return how many dead letters match."""
     return int(connection.scalar(wanted.where(select(func.count()).select_from(dead_letters))) or 0)
 
 
 def highest(connection: Connection, wanted: Filter) -> int:
-    """The number of the one that came last; 0: there is none."""
+    """Return the highest id of the dead letters that match; 0: there is none."""
     return int(connection.scalar(wanted.where(select(func.max(dead_letters.c.id)))) or 0)
 
 
 def raw_of(connection: Connection, digests: Iterable[bytes | None]) -> dict[bytes, Row[Any]]:
-    """SHA-256 → (size, bytes) of raw documents."""
+    """Return SHA-256 → row (sha256, size, bytes) of raw documents."""
     columns = (raw_documents.c.sha256, raw_documents.c.size, raw_documents.c.bytes)
     return {row.sha256: row for row in fetch(connection, columns, raw_documents.c.sha256, {d for d in digests if d})}
 
 
 def actions_of(connection: Connection, id_: int) -> list[Row[Any]]:
-    """Who did what to a dead letter, and when."""
+    """Return the recorded actions on a dead letter, oldest first."""
     table = dead_letter_actions
     return list(connection.execute(select(table).where(table.c.dead_letter_id == id_).order_by(table.c.id)))
 
@@ -97,7 +104,7 @@ def actions_of(connection: Connection, id_: int) -> list[Row[Any]]:
 def record(
     connection: Connection, id_: int, action: str, who: str, *, reason: str | None = None, sha256: bytes | None = None
 ) -> None:
-    """Note who did what."""
+    """Record an action of `who` on a dead letter. `sha256`: of the text that was edited or sent."""
     values = {
         "dead_letter_id": id_,
         "action": action,
@@ -110,7 +117,10 @@ def record(
 
 
 def discard(connection: Connection, id_: int, who: str, reason: str) -> bool:
-    """Close an open dead letter for good; what was sent stays readable until it expires. False: it is closed already."""
+    """Close an open dead letter permanently; returns False if it is not open.
+
+    Its document stays readable until it expires.
+    """
     table = dead_letters.c
     closed = update(dead_letters).where(table.id == id_, table.status == "open").values(status="discarded")
     if not connection.execute(closed).rowcount:
@@ -120,17 +130,18 @@ def discard(connection: Connection, id_: int, who: str, reason: str) -> bool:
 
 
 def keep_edit(connection: Connection, seen: Row[Any], raw: bytes, who: str) -> bool:
-    """Make a mended text the one that is replayed. False: the dead letter is not (any more) as it was `seen`; it is not changed.
+    """Store an edited text as the one that is replayed.
 
-    Of two who edit the same dead letter at once, one is told False, on both databases.
+    Returns False, without a change, if the dead letter is no longer as `seen`. If two operators edit the same dead
+    letter at once, one gets False, on both databases.
     """
     sha256 = hashlib.sha256(raw).digest()
     table = dead_letters.c
     unchanged = (table.id == seen.id, table.status == "open", table.edits == seen.edits,
                  table.raw_sha256.is_not_distinct_from(seen.raw_sha256))  # fmt: skip
     row = {"sha256": sha256, "size": len(raw), "bytes": raw, "last_seen_at": store_time(connection)}
-    # Before the dead letter, as a batch does it: in another order the two could wait for each other. Seen now, or maintenance
-    # might take bytes that were there already before this is committed.
+    # Raw bytes are written before the dead letter, as in a batch: in another order the two could deadlock.
+    # `last_seen_at` is updated, or retention could delete bytes that exist already before this transaction commits.
     merge(connection, raw_documents, [row], ["sha256"], ["last_seen_at"])
     values = {"raw_sha256": sha256, "edits": table.edits + 1}
     if not connection.execute(update(dead_letters).where(*unchanged).values(values)).rowcount:
@@ -140,7 +151,10 @@ def keep_edit(connection: Connection, seen: Row[Any], raw: bytes, who: str) -> b
 
 
 def keep_dead(connection: Connection, versions: list[BatchItem], now: datetime) -> None:
-    """Keep what was rejected, to be mended and replayed."""
+    """Store rejected versions as dead letters.
+
+    Replays of dead letters are skipped: `conclude_replays` updates those.
+    """
     rows = [
         {
             "lane": version.lane,
@@ -163,10 +177,15 @@ def keep_dead(connection: Connection, versions: list[BatchItem], now: datetime) 
 
 
 def conclude_replays(connection: Connection, versions: list[BatchItem], worker: str, now: datetime) -> None:
-    """A dead letter that passes is done; one that fails again stays open, with what is wrong with it now."""
+    """Update the dead letters that `versions` replay.
+
+    Accepted ones are closed; rejected ones stay open with their new problems. Each result is recorded as an action of
+    `worker`.
+    """
     replays = [version for version in versions if version.dead_letter is not None]
     table = dead_letters
-    # One that was replayed twice may have been closed by the first, and removed as long closed before the second came.
+    # A dead letter that was replayed twice may be closed by the first replay and deleted by retention before the
+    # second.
     there = {row.id for row in fetch(connection, (table.c.id,), table.c.id, [v.dead_letter for v in replays])}
     for version in replays:
         if version.dead_letter not in there:
@@ -192,5 +211,5 @@ def _code(version: BatchItem) -> str:
 
 
 def problems_of(version: BatchItem) -> list[dict[str, Any]]:
-    """A version's problems as the store keeps them."""
+    """Return a version's problems as JSON for the store."""
     return [problem.model_dump(mode="json") for problem in version.problems]

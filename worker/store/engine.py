@@ -1,4 +1,4 @@
-"""Engines for both databases, with the time-outs and pragmas under which a hang or a lock is noticed."""
+"""Engines for both databases, with time-outs and pragmas that turn a hang or a lock into an error."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from sqlalchemy.pool import NullPool
 
 from worker.settings import Settings
 
-# One writer at a time (see `writer`): any number does, it must only be ours.
+# The key of the advisory lock of `enter_writer`. Any number is right that no other program uses in this database.
 _WRITER_LOCK = 0x636F7079
 
 _TRANSIENT_CLASSES = ("08", "25", "26", "28", "3D", "40", "53", "55", "57", "58")
-"""Connections (08, also whatever PgBouncer itself answers), the state of a transaction, a statement's name, who may enter,
-which database, conflicts, resources, locks, the operator's doing, the system below."""
+"""Classes of SQLSTATE: connection (08, also PgBouncer's own errors), transaction state (25), statement name (26),
+authorization (28), database name (3D), conflicts (40), resources (53), locks (55), operator intervention (57), system
+errors (58).
+"""
 _TRANSIENT_STATES = frozenset({"42P01", "42703", "42501", "42P05"})
-"""A table or column that is not there or may not be used: the schema is being upgraded or restored under a running worker,
-and no document's fault. 42P05: a prepared statement exists already, of another client of the same pooler."""
+"""A table or column does not exist or access is denied: the schema is being upgraded or restored while the worker
+runs, and no document is at fault. 42P05: a prepared statement of this name exists, from another client of the same
+pooler.
+"""
 _TRANSIENT_NAMES = ("OperationalError", "ConnectionTimeout", "InterfaceError", "InternalError", "DatabaseError")
-"""Errors of psycopg without a state: a connection that could not be made, or broke, or whose answer made no sense."""
+"""psycopg errors without an SQLSTATE: a connection failed, broke, or sent an invalid answer."""
 _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
                                sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})  # fmt: skip
 
@@ -31,12 +35,13 @@ _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlit
 def make_engine(
     settings: Settings, *, pooled: bool = True, overflow: int = 2, small_cache: bool = False, repeats: bool = False
 ) -> Engine:
-    """An engine for `settings.database`. Nothing is connected yet.
+    """Create an engine for `settings.database`. It does not connect yet.
 
-    `overflow`: connections to PostgreSQL at once, beside the two that are kept.
-    `lean`: SQLite caches 4 MB instead of 16 and maps no file, for a process that has a use of its own for memory.
-    `repeats`: for a process that runs the same few statements for hours: PostgreSQL takes an index wherever there is one, also
-    while a table looks small enough to be read whole.
+    `pooled`: keep two connections to PostgreSQL open; else each use opens one.
+    `overflow`: how many more connections to PostgreSQL may be open at once.
+    `small_cache`: SQLite caches 4 MB instead of 16 MB and maps no file, for a process that needs its memory itself.
+    `repeats`: for a process that runs the same few statements for hours. PostgreSQL then uses an index wherever there
+    is one, even while a table looks small enough for a sequential scan.
     """
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":
@@ -46,8 +51,9 @@ def make_engine(
         _prepare_sqlite(engine, small_cache=small_cache)
         return engine
     arguments: dict[str, Any] = {
-        # A statement that is prepared under a name belongs to a session. Behind a pooler the next transaction has another
-        # session, where a statement of that name may be another client's. So none is named. That costs a batch no measurable time.
+        # A named prepared statement belongs to a session. Behind a pooler the next transaction may use another
+        # session, where a statement of that name may belong to another client. So no statement is named. This costs
+        # no measurable time.
         "prepare_threshold": None,
         "autocommit": True,  # `_begin` below sends BEGIN
         "connect_timeout": 3,
@@ -67,7 +73,7 @@ def _transaction_settings(settings: Settings, *, repeats: bool) -> dict[str, str
     statement = int(settings.statement_seconds * 1000)
     found = {
         "statement_timeout": str(statement),
-        # Shorter, so that who waits for a lock hears of that, and not of a statement that was too slow (see `is_timeout`).
+        # Shorter, so that waiting for a lock ends with the lock's error and not as a slow statement (see `is_timeout`).
         "lock_timeout": str(statement * 9 // 10),
         "idle_in_transaction_session_timeout": str(int(settings.idle_transaction_seconds * 1000)),
         "timezone": "'UTC'",
@@ -76,9 +82,9 @@ def _transaction_settings(settings: Settings, *, repeats: bool) -> dict[str, str
 
 
 def _prepare_postgresql(engine: Engine, values: dict[str, str]) -> None:
-    """Register what each connection and each transaction begins with.
+    """Register what runs at the start of each connection and each transaction.
 
-    `values` are set by transaction: a pooler does not pass on the options of a connection, and lends the session to others.
+    `values` are set in each transaction, because a pooler drops the options of a connection and shares its sessions.
     """
     from psycopg.types.array import ListBinaryDumper
 
@@ -88,14 +94,14 @@ def _prepare_postgresql(engine: Engine, values: dict[str, str]) -> None:
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
-        # As text every quote in every element is escaped, one call each: half the client's CPU for a batch.
+        # The text format escapes quotes with one call an element: half the client's CPU for a batch.
         connection.adapters.register_dumper(list, ListBinaryDumper)
         register(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # In one message with BEGIN, so it costs no round trip. With an isolation level of its own a connection is not in
-        # autocommit mode, and psycopg sends BEGIN.
+        # The settings are in one message with BEGIN, so they cost no round trip. A connection with its own isolation
+        # level is not in autocommit mode: there psycopg sends BEGIN.
         is_autocommit = connection.connection.driver_connection.autocommit  # type: ignore[union-attr]  # psycopg's
         connection.exec_driver_sql(f"BEGIN; {local}" if is_autocommit else local)
 
@@ -105,7 +111,7 @@ def _prepare_sqlite(engine: Engine, *, small_cache: bool) -> None:
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy's own BEGIN below, so that a writer takes its lock at once
+        connection.isolation_level = None  # `_begin` below sends BEGIN, so that a writer takes its lock at once
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY",
                        cache, mapped):  # fmt: skip
@@ -119,16 +125,19 @@ def _prepare_sqlite(engine: Engine, *, small_cache: bool) -> None:
 
 
 def writer(engine: Engine) -> Connection:
-    """A connection whose transaction is the only one that writes: see `enter_writer`."""
+    """Return a connection for transactions that write.
+
+    On SQLite such a transaction takes the write lock at its beginning; on PostgreSQL call `enter_writer` for the lock.
+    """
     return engine.connect().execution_options(copydesk_writes=True)
 
 
 def enter_writer(connection: Connection) -> None:
-    """Wait for the turn to write, until the transaction ends.
+    """Wait for the writer lock and hold it until the transaction ends.
 
-    What a batch decides depends on rows of other batches (who tells an article, who claims an alias, who names a stub),
-    also on rows that are not there yet, which no row lock covers. So writers take turns; reading, parsing and enriching
-    go on beside. SQLite does the same by itself (`BEGIN IMMEDIATE`).
+    The decisions of a batch depend on rows of other batches (documents of an article, claims of an alias, mentions of
+    a stub), also on rows that do not exist yet, which no row lock covers. So one transaction at a time writes.
+    Reading, parsing and enriching continue in parallel. SQLite has this lock by itself (`BEGIN IMMEDIATE`).
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
@@ -136,32 +145,37 @@ def enter_writer(connection: Connection) -> None:
 
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction of an operator that writes: on SQLite it waits for the write lock as long as a worker does.
+    """Open a writing transaction for an operator's action.
 
-    SQLite refuses at once ("database is locked") when a transaction that began with a read wants to write while another
-    process writes, whatever the busy timeout. So it takes the lock at its beginning. PostgreSQL's row locks are enough here.
-    Under the lock of `enter_writer` such a transaction could wait for a batch that has written equal raw bytes and waits for
-    that lock: a deadlock.
+    On SQLite it waits for the write lock as long as a worker does. Whatever the busy timeout, SQLite fails at once
+    ("database is locked") if a transaction that began with a read writes while another process writes. So the
+    transaction takes the lock at its beginning. On PostgreSQL row locks are enough, and the writer lock must not be
+    taken: the transaction could wait for a batch that has written equal raw bytes and waits for the writer lock,
+    which is a deadlock.
     """
     with writer(engine) as connection, connection.begin():
         yield connection
 
 
 def without_statement_timeout(connection: Connection) -> None:
-    """Let the statements of this transaction take their time: checks and upgrades read whole tables. Locks are waited for as
-    briefly as ever.
+    """Remove the statement time-out of this transaction, for checks and upgrades that scan whole tables.
+
+    The lock time-out stays.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL statement_timeout = 0"))
 
 
 def driver_error(error: BaseException) -> BaseException:
-    """The error of the database's driver inside one of SQLAlchemy, without the statement and its parameters; else `error`."""
+    """Return the driver's error inside a SQLAlchemy error, without statement and parameters; else `error` itself."""
     return getattr(error, "orig", None) or error
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again later can help: decided by SQLSTATE (or SQLite's code), never by the exception's class."""
+    """Return whether a retry can succeed.
+
+    SQLSTATE (or SQLite's code) decides; psycopg errors without one go by their name.
+    """
     original = driver_error(error)
     if isinstance(original, sqlite3.Error):
         code = getattr(original, "sqlite_errorcode", None)
@@ -173,7 +187,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_locked(error: BaseException) -> bool:
-    """Whether others held what was to be written for longer than is waited for."""
+    """Return whether waiting for a lock timed out."""
     original = driver_error(error)
     if isinstance(original, sqlite3.Error):
         code: int | None = getattr(original, "sqlite_errorcode", None)
@@ -182,12 +196,12 @@ def is_locked(error: BaseException) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """A unique or foreign-key violation: another writer was faster; resolve again."""
+    """Return whether it is a unique or foreign-key violation of PostgreSQL: another writer was faster, so retry."""
     original = driver_error(error)
     return getattr(original, "sqlstate", None) in ("23505", "23503")
 
 
 def is_timeout(error: BaseException) -> bool:
-    """A statement or a transaction took too long for its time-out: a smaller batch may not."""
+    """Return whether a statement or an idle transaction timed out on PostgreSQL. A smaller batch may succeed."""
     original = driver_error(error)
     return getattr(original, "sqlstate", None) in ("57014", "25P03")

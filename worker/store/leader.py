@@ -1,7 +1,7 @@
-"""Exactly one process does a thing: a row with a fencing token and an expiry, in the database that it guards.
+"""Leader election: a row with a fencing token and an expiry, in the database that the leader writes to.
 
-A leader that sleeps past its expiry may wake up and go on writing; so each of its transactions checks the token, which
-is greater for whoever leads now. Time is the database's: machines' clocks differ.
+A leader that was suspended past its expiry may resume and write. So each of its transactions checks the token, which is
+greater for each new leader. Times come from the database, because the clocks of machines differ.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from worker.store.tables import leaders
 
 
 class NoLongerLeader(Exception):
-    """Another process leads now: what this one was about to write is not written."""
+    """Raised when another process leads now. The transaction must not commit."""
 
 
 def acquire(engine: Engine, role: str, holder: str, *, seconds: float) -> int | None:
-    """Lead for `seconds` if nobody does; returns the fencing token, or None while another leads."""
+    """Become leader of `role` for `seconds`; returns the fencing token, or None while another process leads."""
     try:
         with writer(engine) as connection, connection.begin():
             return _take(connection, role, holder, seconds)
     except IntegrityError:
-        return None  # two made the first row at once, and the other was faster
+        return None  # two processes inserted the first row at once, and the other was faster
 
 
 def _take(connection: Connection, role: str, holder: str, seconds: float) -> int | None:
@@ -44,9 +44,9 @@ def _take(connection: Connection, role: str, holder: str, seconds: float) -> int
 
 
 def confirm(connection: Connection, role: str, token: int, *, seconds: float) -> None:
-    """Within a transaction that writes: make sure that `token` leads until it commits, and for `seconds` more.
+    """Check in a writing transaction that `token` still leads, and extend its lead to `seconds` from now.
 
-    Raises NoLongerLeader.
+    The row stays locked until the transaction ends. Raises NoLongerLeader.
     """
     found = connection.scalar(select(leaders.c.token).where(leaders.c.role == role).with_for_update())
     if found != token:
@@ -56,13 +56,13 @@ def confirm(connection: Connection, role: str, token: int, *, seconds: float) ->
 
 
 def renew(engine: Engine, role: str, token: int, *, seconds: float) -> None:
-    """Go on leading for `seconds`. Raises NoLongerLeader."""
+    """Extend the lead to `seconds` from now, in a transaction of its own. Raises NoLongerLeader."""
     with writer(engine) as connection, connection.begin():
         confirm(connection, role, token, seconds=seconds)
 
 
 def resign(engine: Engine, role: str, token: int) -> None:
-    """Let another lead at once."""
+    """End the lead, so that another process can lead at once. Does nothing if `token` does not lead."""
     with writer(engine) as connection, connection.begin():
         mine = (leaders.c.role == role) & (leaders.c.token == token)
         connection.execute(update(leaders).where(mine).values(expires_at=store_time(connection)))

@@ -1,6 +1,6 @@
-"""What the linker reads and writes: articles to compare, links of kind `similar` and `duplicate`, frequencies of days.
+"""The linker's queries: articles to compare, links of kind `similar` and `duplicate`, document frequencies of days.
 
-Such a link is stored from both ends, so that `source_id` alone finds all of an article.
+Such a link is stored from both ends, so that `source_id` alone finds all links of an article.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ INDEXED = (
     articles.c.id, articles.c.title, articles.c.excerpt, articles.c.kind, articles.c.published_at, articles.c.first_seen_at,
     articles.c.changed_at, articles.c.orphaned_at,
 )  # fmt: skip
-"""What is known of an article that others are compared with."""
+"""The columns of an article that others are compared with."""
 _IDENTITIES = (articles.c.url_hash, articles.c.id)
 _COMPARED = (*INDEXED, articles.c.url_hash, articles.c.provider_id)
 
 
 Place = tuple[int, bytes, str]
-"""Where a link is: the id at its end, the identity of its target, its kind."""
+"""The key of a link: the id of its source, the url_hash of its target, its kind."""
 
 
 @dataclass(slots=True, frozen=True)
 class Tie:
-    """A link as it is to be stored, seen from one of its ends; `other` is the id at the other end."""
+    """A link to store, seen from one end. `other` is the id of the article at the other end."""
 
     other: int
     kind: str
@@ -43,64 +43,64 @@ class Tie:
 
 
 def time_of(row: Any) -> float:
-    """An article's place in time, in seconds: when it was published, else when it was first seen."""
+    """Return an article's time in seconds since 1970: when it was published, else when it was first seen."""
     found: datetime = row.published_at or row.first_seen_at
     return found.timestamp()
 
 
 def day_start(day: date) -> datetime:
-    """The first moment of a day in UTC."""
+    """Return the first moment of a day in UTC."""
     return datetime.combine(day, time(), UTC)
 
 
 def pending(connection: Connection, most: int) -> Sequence[Any]:
-    """(id, changed_at) of articles that the linker has not seen in their present version, those that changed first first."""
+    """Return (id, changed_at) of at most `most` articles that wait for the linker, oldest change first."""
     columns = (articles.c.id, articles.c.changed_at)
     waiting = select(*columns).where(articles.c.link_state == "pending")
     return connection.execute(waiting.order_by(articles.c.changed_at, articles.c.id).limit(most)).all()
 
 
 def pending_count(connection: Connection) -> int:
-    """How many articles wait for the linker."""
+    """Return how many articles wait for the linker."""
     query = select(func.count()).select_from(articles).where(articles.c.link_state == "pending")
     return int(connection.scalar(query) or 0)
 
 
 def waiting(connection: Connection) -> tuple[int, datetime | None]:
-    """How many articles wait for the linker, and when the newest of them changed."""
+    """Return how many articles wait for the linker, and when the newest of them changed."""
     query = select(func.count(), func.max(articles.c.changed_at)).where(articles.c.link_state == "pending")
     count, newest = connection.execute(query).one()
     return int(count), newest
 
 
 def arrived(connection: Connection, day: date, kinds: Collection[str]) -> int:
-    """How many articles were first seen on a day."""
+    """Return how many articles of `kinds` with content were first seen on a day."""
     return int(connection.scalar(select(func.count()).select_from(articles).where(*arrivals(day, kinds))) or 0)
 
 
 def seen_first(connection: Connection, day: date) -> int:
-    """How many articles, of whatever kind and whether they show anything, were first seen on a day."""
+    """Return how many articles were first seen on a day, of any kind and with or without content."""
     query = select(func.count()).select_from(articles).where(*_within(articles.c.first_seen_at, day))
     return int(connection.scalar(query) or 0)
 
 
 def newest_id(connection: Connection) -> int:
-    """The largest id of an article; each new one has a larger id."""
+    """Return the largest article id, or 0. Each new article has a larger id."""
     return int(connection.scalar(select(func.max(articles.c.id))) or 0)
 
 
 def arrivals(day: date, kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
-    """The condition for articles that were first seen on a day, for `pages`."""
+    """Return the condition for articles of `kinds` with content that were first seen on a day, for `pages`."""
     return (*_within(articles.c.first_seen_at, day), *tellable(kinds))
 
 
 def tellable(kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
-    """The condition for articles of these kinds that show something, for `pages`."""
+    """Return the condition for articles of `kinds` with content (no orphans), for `pages`."""
     return articles.c.orphaned_at.is_(None), articles.c.kind.in_(kinds)
 
 
 def changed_on(day: date) -> tuple[ColumnElement[bool], ...]:
-    """The condition for articles whose present version is of a day, for `pages`."""
+    """Return the condition for articles whose current version was written on a day, for `pages`."""
     return _within(articles.c.changed_at, day)
 
 
@@ -109,7 +109,7 @@ def _within(column: Any, day: date) -> tuple[ColumnElement[bool], ...]:
 
 
 def published_between(first: float, last: float) -> tuple[ColumnElement[bool], ...]:
-    """The condition for articles whose `time_of` lies between two moments, for `pages`."""
+    """Return the condition for articles whose `time_of` is between two times (seconds since 1970), for `pages`."""
     low, high = datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
     published = articles.c.published_at.between(low, high)
     return (published | (articles.c.published_at.is_(None) & articles.c.first_seen_at.between(low, high)),)
@@ -118,7 +118,7 @@ def published_between(first: float, last: float) -> tuple[ColumnElement[bool], .
 def pages(
     connection: Connection, where: Iterable[ColumnElement[bool]] = (), columns: Sequence[Any] = _COMPARED
 ) -> Iterator[Sequence[Any]]:
-    """The articles to compare, a page at a time, in order of their ids."""
+    """Yield pages of the articles that match `where`, in the order of their ids."""
     after = 0
     query = select(*columns).where(*where).order_by(articles.c.id).limit(_PAGE)
     while True:
@@ -130,25 +130,25 @@ def pages(
 
 
 def compared(connection: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
-    """Id → what is compared of an article."""
+    """Return id → the columns of an article that are compared."""
     return {row.id: row for row in fetch(connection, _COMPARED, articles.c.id, ids)}
 
 
 def article_count(connection: Connection) -> int:
-    """How many articles there are that show something."""
+    """Return how many articles have content, stubs included."""
     query = select(func.count()).select_from(articles).where(articles.c.orphaned_at.is_(None))
     return int(connection.scalar(query) or 0)
 
 
 def twins(connection: Connection, hashes: Mapping[bytes, int]) -> set[tuple[int, int]]:
-    """Pairs of articles of which one names the other's URL as one of its own: the AMP copy told by a document too.
+    """Return pairs (claimant, article): the first claims the URL of the second, which is not a stub.
 
-    `hashes`: identity → id of the articles asked about.
+    For example an AMP copy that has a document of its own. `hashes`: url_hash → id of the articles to look up.
     """
     claims = (article_urls.c.article_id, article_urls.c.url_hash)
     found = fetch(connection, claims, article_urls.c.url_hash, hashes)
     found += fetch(connection, claims, article_urls.c.article_id, hashes.values())
-    # Nearly all claim what they are: a join would look up every article for that.
+    # Nearly all claims are of the article's own URL. A join would look up every article for them.
     others = {(claim, url_hash) for claim, url_hash in found if hashes.get(url_hash) != claim}
     columns = (articles.c.url_hash, articles.c.id, articles.c.is_stub)
     named = fetch(connection, columns, articles.c.url_hash, {url_hash for _, url_hash in others})
@@ -160,9 +160,10 @@ def twins(connection: Connection, hashes: Mapping[bytes, int]) -> set[tuple[int,
 def write_links(
     connection: Connection, hashes: Mapping[int, bytes], ties: Mapping[int, Sequence[Tie]], others: Mapping[int, bytes]
 ) -> set[int]:
-    """Let each article of `hashes` have exactly its `ties` to `others`, which are alive (both id → identity).
+    """Make `ties` the only links of the linker from each article of `hashes`.
 
-    Returns the ids at the other end of every link that is, or was.
+    Ties to articles that are not in `others` are ignored. `hashes` and `others`: id → url_hash; `others` are the
+    articles that have content. Returns the ids at the other end of every link that exists now or existed before.
     """
     stored = _stored_links(connection, hashes)
     wanted = {
@@ -173,7 +174,7 @@ def write_links(
     _delete(connection, _both_ends(stored.keys() - wanted.keys(), hashes, ids))
     rows = [row for place, tie in wanted.items() if _is_other(stored.get(place), tie)
             for row in _both_rows(place, tie, hashes)]  # fmt: skip
-    # An article and its target may both be among `hashes`: the same link once, and in the order of its key.
+    # An article and its target may both be among `hashes`: write each link once, in the order of its key.
     ordered = {(row["source_id"], row["kind"], row["target_hash"]): row for row in rows}
     merge(
         connection, links, [ordered[key] for key in sorted(ordered)],
@@ -184,7 +185,7 @@ def write_links(
 
 
 def _stored_links(connection: Connection, sources: Iterable[int]) -> dict[Place, Row[Any]]:
-    """The linker's links of these articles."""
+    """Return the linker's links of these articles."""
     columns = (links.c.source_id, links.c.target_hash, links.c.kind, links.c.score, links.c.reason)
     found = fetch(connection, columns, links.c.source_id, sources)
     return {(row.source_id, row.target_hash, row.kind): row for row in found if row.kind in KINDS}
@@ -195,7 +196,7 @@ def _is_other(old: Row[Any] | None, tie: Tie) -> bool:
 
 
 def _both_rows(place: Place, tie: Tie, hashes: Mapping[int, bytes]) -> Iterator[dict[str, Any]]:
-    """A link is stored from both of its ends."""
+    """Yield the two rows of a link, one from each end."""
     id_, hash_, kind = place
     for source, target, target_hash in ((id_, tie.other, hash_), (tie.other, id_, hashes[id_])):
         yield {
@@ -207,7 +208,7 @@ def _both_rows(place: Place, tie: Tie, hashes: Mapping[int, bytes]) -> Iterator[
 def _both_ends(
     places: Iterable[Place], hashes: Mapping[int, bytes], ids: Mapping[bytes, int]
 ) -> list[tuple[int, str, bytes]]:
-    """The keys of the links at `places`, from both ends; from the other one only where that article is still there."""
+    """Return the keys of the links at `places` from both ends; from the other end only if that article still exists."""
     ends = []
     for id_, hash_, kind in places:
         ends.append((id_, kind, hash_))
@@ -227,20 +228,20 @@ def _delete(connection: Connection, ends: list[tuple[int, str, bytes]]) -> None:
 
 
 def unchanged(connection: Connection, seen: Mapping[int, datetime]) -> dict[int, bytes]:
-    """Id → identity of the articles that are still as they were when they were read (id → changed_at)."""
+    """Return id → url_hash of the articles that have not changed since they were read. `seen`: id → changed_at."""
     columns = (articles.c.id, articles.c.changed_at, articles.c.url_hash)
     found = fetch(connection, columns, articles.c.id, seen)
     return {row.id: row.url_hash for row in found if row.changed_at == seen[row.id]}
 
 
 def alive(connection: Connection, ids: Iterable[int]) -> dict[int, bytes]:
-    """Id → identity of the articles that show something."""
+    """Return id → url_hash of the articles that have content (no orphans)."""
     columns = (articles.c.id, articles.c.url_hash, articles.c.orphaned_at)
     return {row.id: row.url_hash for row in fetch(connection, columns, articles.c.id, ids) if row.orphaned_at is None}
 
 
 def mark_linked(connection: Connection, ids: Collection[int]) -> None:
-    """The linker has seen these articles in their present version."""
+    """Mark the current version of these articles as processed by the linker."""
     if ids:
         connection.execute(
             update(articles).where(among(connection, articles.c.id, sorted(ids)), articles.c.link_state == "pending")
@@ -249,13 +250,13 @@ def mark_linked(connection: Connection, ids: Collection[int]) -> None:
 
 
 def completed_days(connection: Connection, before: date) -> Sequence[Row[Any]]:
-    """The days of arrival before a day whose frequencies are kept."""
+    """Return the stored frequencies of the days of arrival before a day, oldest first."""
     stored = select(document_frequencies).where(document_frequencies.c.day < before)
     return connection.execute(stored.order_by(document_frequencies.c.day)).all()
 
 
 def uncounted_days(connection: Connection, before: date, stored: Collection[date]) -> list[date]:
-    """The days of arrival before a day that are not counted yet."""
+    """Return the days of arrival before a day that are not among `stored`. It scans all articles before that day."""
     day_of = func.date(articles.c.first_seen_at) if connection.dialect.name == "sqlite" else func.date(
         func.timezone("UTC", articles.c.first_seen_at))  # fmt: skip
     found = connection.scalars(select(day_of).where(articles.c.first_seen_at < day_start(before)).distinct()).all()
@@ -264,10 +265,10 @@ def uncounted_days(connection: Connection, before: date, stored: Collection[date
 
 
 def keep_day(connection: Connection, day: date, documents: int, counts: bytes) -> None:
-    """Keep the frequencies of a completed day, for ever as they are."""
+    """Store the frequencies of a completed day. They never change afterwards."""
     connection.execute(insert(document_frequencies).values(day=day, documents=documents, counts=counts))
 
 
 def forget_days(connection: Connection, before: date) -> None:
-    """Let go of the frequencies of old days."""
+    """Delete the frequencies of the days before a day."""
     connection.execute(delete(document_frequencies).where(document_frequencies.c.day < before))

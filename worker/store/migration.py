@@ -1,4 +1,4 @@
-"""Schema migrations by Alembic, configured in code: no ini file to find or forget."""
+"""Schema migrations by Alembic, configured in code, without an ini file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from worker.store.engine import enter_writer, make_engine, without_statement_tim
 
 
 class ForeignDatabase(CopydeskError):
-    """Raised when the database is not this version's to upgrade; nothing was changed."""
+    """Raised when this version cannot upgrade the database: it is another program's or a later version's.
+
+    Nothing changed.
+    """
 
     exit_code = Exit.UNSOUND
 
@@ -30,24 +33,25 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 def head() -> str:
-    """The revision that this code needs."""
+    """Return the schema revision that this code needs."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
 def current(connection: Connection) -> str | None:
-    """The revision that the store has; None: it is empty."""
+    """Return the schema revision of the store; None: it has none."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def is_known(revision: str) -> bool:
-    """Whether this code can upgrade from `revision`; False: a later version made it."""
+    """Return whether this code can upgrade from `revision`; False: a later version made it."""
     return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def upgrade(settings: Settings, *, only_if_empty: bool = False) -> str | None:
-    """Bring the store to `head`; returns what it was before. Two that start at once take turns.
+    """Upgrade the store to `head`; returns its revision from before.
 
-    Raises ForeignDatabase, and SQLAlchemy's errors.
+    The writer lock serialises processes that start at once. `only_if_empty`: create the schema in an empty database,
+    and do not upgrade an existing one. Raises ForeignDatabase and SQLAlchemy's errors.
     """
     engine = make_engine(settings, pooled=False)
     try:

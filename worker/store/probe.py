@@ -1,4 +1,4 @@
-"""Whether the store can be written to: asked while it could not be used."""
+"""Probe whether the store can be written to, after it failed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from worker.store.tables import lanes
 
 
 def probe(engine: Engine) -> None:
-    """Take the turn to write and write what is there already. Raises SQLAlchemy's errors.
+    """Take the writer lock and update rows to their own values. Raises SQLAlchemy's errors.
 
-    A store that is read-only, locked or of the wrong schema answers SELECT 1 gladly.
+    `SELECT 1` is not enough: it succeeds on a store that is read-only, locked or of the wrong schema.
     """
     with writer(engine) as connection, connection.begin():
         enter_writer(connection)

@@ -1,4 +1,4 @@
-"""What operators and the command line read from the store."""
+"""Queries about receipts and counts, for operators and the command line."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from worker.store.tables import articles, dead_letters, documents, lanes, links,
 
 
 def receipts_of(connection: Connection, lane: str, ids: Iterable[str]) -> dict[str, Any]:
-    """Receipt id → its row, for those of `ids` that are settled."""
+    """Return receipt id → its row, for those of `ids` that are settled."""
     columns = (receipts.c.id, receipts.c.lane, receipts.c.outcome, receipts.c.url, receipts.c.problems)
     return {row.id: row for row in fetch_where(connection, columns, receipts.c.id, ids, receipts.c.lane == lane)}
 
 
 def highest_id(connection: Connection, lane: str) -> str | None:
-    """The highest id of a lane that has a receipt, as Redis spells it."""
+    """Return the highest id of a lane that has a receipt, in Redis' format; None: the lane has none."""
     found = connection.scalar(select(lanes.c.highest).where(lanes.c.name == lane))
     if not found:
         return None
@@ -30,7 +30,7 @@ def highest_id(connection: Connection, lane: str) -> str | None:
 
 
 def dead_letter_codes(connection: Connection) -> dict[str, int]:
-    """How many open dead letters have each code."""
+    """Return code → how many open dead letters have it, most frequent first."""
     query = (
         select(dead_letters.c.code, func.count())
         .where(dead_letters.c.status == "open")
@@ -44,7 +44,7 @@ _MOST_COUNTED = 100_000
 
 
 def waiting_for_links(connection: Connection) -> tuple[int, datetime | None]:
-    """How many articles the linker has not seen in their present version (at most 100,000 are counted), and since when."""
+    """Return how many articles wait for the linker (counted up to 100,000), and when the oldest of them changed."""
     pending = articles.c.link_state == "pending"
     part = select(articles.c.id).where(pending).limit(_MOST_COUNTED).subquery()
     count = int(connection.scalar(select(func.count()).select_from(part)) or 0)
@@ -53,13 +53,13 @@ def waiting_for_links(connection: Connection) -> tuple[int, datetime | None]:
 
 
 def behind(connection: Connection) -> int:
-    """How many articles were made by an older pipeline than this code's."""
+    """Return how many articles were written by an older pipeline version than this code's."""
     older = articles.c.pipeline_version.is_(None) | (articles.c.pipeline_version < PIPELINE_VERSION)
     return int(connection.scalar(select(func.count()).select_from(articles).where(~articles.c.is_stub, older)) or 0)
 
 
 def totals(connection: Connection) -> dict[str, int]:
-    """How many rows the reader's tables have."""
+    """Return how many rows the public tables have. `articles` and `stubs` are counted separately, without orphans."""
     live = ~articles.c.is_stub
     stubs = articles.c.is_stub & articles.c.orphaned_at.is_(None)
     counted = {

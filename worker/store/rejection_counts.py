@@ -1,4 +1,4 @@
-"""Who sends what share of rejected documents: counts from the receipts of a time, by their index on it."""
+"""Rejections by source and time, counted from the receipts of a period through their index on `settled_at`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def by_source_and_time(
     until: datetime | None = None,
     source: str | None = None,
 ) -> list[Row[Any]]:
-    """(source, at, documents, rejected) for each piece of `width_seconds`, by time. `at`: seconds since 1970."""
+    """Return (source, at, documents, rejected) for each interval of `width_seconds`, in the order of time.
+
+    `at`: the beginning of the interval in seconds since 1970. The internal lane does not count.
+    """
     epoch = extract("epoch", receipts.c.settled_at)
     at = func.floor(epoch / width_seconds) if connection.dialect.name == "postgresql" else epoch.op("/")(width_seconds)
     piece = (at * width_seconds).cast(Integer).label("at")
@@ -40,7 +43,10 @@ def by_source_and_time(
 
 
 def first_rejected(connection: Connection, source: str, start: float, seconds: int) -> datetime | None:
-    """When the first document of `source` was rejected in the `seconds` from `start` (since 1970) on."""
+    """Return when the first document of `source` was rejected within `seconds` from `start`, or None.
+
+    `start`: seconds since 1970. The internal lane does not count.
+    """
     after, before = (datetime.fromtimestamp(moment, UTC) for moment in (start, start + seconds))
     found: datetime | None = connection.scalar(
         select(func.min(receipts.c.settled_at, type_=receipts.c.settled_at.type)).where(
@@ -55,7 +61,10 @@ def first_rejected(connection: Connection, source: str, start: float, seconds: i
 
 
 def causes(connection: Connection, since: datetime) -> list[Row[Any]]:
-    """(source, code, documents, first, last, example) of the dead letters since then, whatever became of them."""
+    """Return (source, code, documents, first, last, example) of the dead letters since a time, most frequent first.
+
+    Closed dead letters count too. `example` is the id of a dead letter.
+    """
     table = dead_letters.c
     count = func.count().label("documents")
     first, last = (

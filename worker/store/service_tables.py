@@ -1,4 +1,4 @@
-"""The desk's own tables: what was received and came of it, what is left to do, who leads. Readers need none of them."""
+"""Internal tables: receipts, raw bytes, dead letters, pending work, leaders. Readers of articles do not need them."""
 
 from __future__ import annotations
 

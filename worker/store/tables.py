@@ -1,6 +1,6 @@
-"""The tables, one set of definitions for SQLite and PostgreSQL. Times are UTC. Readers query these names with SQL.
+"""The tables, defined once for SQLite and PostgreSQL. Times are in UTC. Readers query these names with SQL.
 
-Those that only the desk itself needs are in `own_tables`, and can be imported from here.
+Internal tables are defined in `service_tables.py` and can be imported from here too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One batch written in one transaction, and the rows that follow from it.
+"""Write one batch in one transaction, and update the rows that depend on it.
 
-Begin with `batch.py`.
+Start with `batch.py`.
 """

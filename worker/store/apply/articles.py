@@ -1,5 +1,8 @@
-"""Makes articles show what they must after some documents changed: tellers, aliases, links, stubs. Thin: it reads the
-rows that `identity` decides on, and writes what it decided. Runs inside the writer's turn (`engine.enter_writer`).
+"""Update article rows after documents changed.
+
+Choose the document that each article shows, then rewrite aliases, links and stubs. The decisions are in
+`decide/identity.py`; this module reads the rows they need and writes the results. All of it runs under the writer
+lock (`engine.enter_writer`).
 """
 
 from __future__ import annotations
@@ -36,8 +39,11 @@ def refresh(
     rules: AllRules,
     documents: Iterable[bytes] = (),
 ) -> tuple[dict[bytes, int], HeatInputs]:
-    """Bring every article of `touched`, and what hangs on it, up to date; `papers` are the hashes of the documents that
-    changed. Returns url_hash → id of those told, and id → heat of those judged.
+    """Update the articles `touched` (url_hash) and all rows that depend on them. Call it under the writer lock.
+
+    `copies`: new contents by document id; others are read from the store. `documents`: doc_hash of each document that
+    began or ceased to describe an article. Returns url_hash → id of the articles that have a source document, and id
+    → heat of the articles whose heat was computed.
     """
     work = Refresh(set(touched), dict(copies), now, rules, load_references(connection))
     if not work.touched:
@@ -47,7 +53,8 @@ def refresh(
         connection, (articles.c.id, articles.c.url_hash, articles.c.document_id, articles.c.revision, articles.c.is_stub,
                      articles.c.canonical_url, articles.c.title, articles.c.quality, articles.c.published_at,
                      articles.c.provider_id, articles.c.provider_name), articles.c.url_hash, work.touched)}  # fmt: skip
-    # Shown already, in a version that differs at most in `secured`: only its revision moves.
+    # The article shows this document already, in a version that differs at most in `secured`: only the revision
+    # changes.
     moved = {
         url_hash for url_hash, source_document in work.source_documents.items()
         if url_hash in before and before[url_hash].document_id == source_document.document_id
@@ -75,7 +82,7 @@ def refresh(
     stored_ids = {before[url_hash].id for url_hash in rewritten & before.keys()}
     stubs = named_stubs(connection, moved_ids | stored_ids)
     _move_revision(connection, work, {h: before[h] for h in moved}, stubs)
-    # What such a stub shows follows from who names it in which revision, and from the entry itself.
+    # What such a stub shows depends on the articles that name it, on their revisions, and on the entry itself.
     named = {row.target_hash for row in stubs if row.source_id in stored_ids or row.named_by != row.source_id}
     competing = contested(connection, moved_ids | stored_ids)
     resolve(connection, work, resolved | changing | competing | named, new_links)
@@ -115,7 +122,7 @@ def _load_copies(connection: Connection, work: Refresh, hashes: Iterable[bytes])
 def _write_published(
     connection: Connection, work: Refresh, hashes: set[bytes], before: Mapping[bytes, Any]
 ) -> set[bytes]:
-    """The articles themselves. Returns the hashes of those of their images that are placeholders."""
+    """Write the rows of `articles`. Returns the hashes of those of their images that are placeholders."""
     copies = {h: work.copies[work.source_documents[h].document_id] for h in sorted(hashes)}
     providers = provider_ids(connection, (copy.provider for copy in copies.values()))
     marked = placeholders_among(connection, (image for copy in copies.values() for image in copy.images))
@@ -145,7 +152,7 @@ def _write_published(
 
 
 def _move_revision(connection: Connection, work: Refresh, moved: Mapping[bytes, Any], stubs: list[Any]) -> None:
-    """Let articles that show the same as before carry their new revision, and the stubs that show their entries too."""
+    """Write the new revision of articles with unchanged content, and of the stubs that show their entries."""
     ids = {row.document_id: h for h, row in moved.items() if row.revision != work.source_documents[h].revision}
     revisions = {moved[h].id: work.source_documents[h].revision for h in ids.values()}
     values = [
@@ -163,10 +170,10 @@ def _move_revision(connection: Connection, work: Refresh, moved: Mapping[bytes, 
 def _write_parts(
     connection: Connection, work: Refresh, hashes: set[bytes], before: ChildRows, marked: set[bytes]
 ) -> tuple[list[Picture], list[dict[str, Any]], set[bytes]]:
-    """Aliases, images and topics of the articles told anew, where they differ from those `before`.
+    """Write aliases, images, topics and links of the rewritten articles where they differ from the rows `before`.
 
-    Returns (article, URL hash) of each image, those links that are new (where they lead is not known yet), and the hashes of the URLs that
-    they no longer or newly claim or name.
+    New links are not written here, because their targets are not resolved yet. Returns (article id, URL hash) of each
+    image, the rows of the new links, and the hashes of the URLs that the articles newly claim or name, or no longer do.
     """
     published = [
         (work.ids[h], work.titles[h], work.copies[work.source_documents[h].document_id]) for h in sorted(hashes)
@@ -196,7 +203,10 @@ def _write_parts(
 
 
 def topic_rows(connection: Connection, published: list[tuple[int, list[str], list[str]]]) -> list[dict[str, Any]]:
-    """(article id, names stated, slugs found): the rows, stated before inferred; the first of a topic counts."""
+    """Return the rows of `article_topics` for (article id, stated names, inferred slugs).
+
+    Stated topics come before inferred ones. A topic may occur twice; callers must use the first row.
+    """
     ids = topic_ids(connection, (name for _, stated, found in published for name in (*stated, *found)))
     stated_rows = [
         {"article_id": id_, "topic_id": ids[topic_slug(name)], "rank": rank, "origin": "stated"}

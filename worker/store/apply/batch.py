@@ -1,4 +1,4 @@
-"""One batch, one transaction: documents, articles and what hangs on them, raw bytes, dead letters, receipts."""
+"""Write one batch in one transaction: documents, articles with their child rows, raw bytes, dead letters, receipts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _RAISE = text(
 )
 
 Content = EnrichedDocument | ReferenceCopy
-"""What a document says, after editing."""
+"""The content of a document after enrichment."""
 
 
 def write_batch(
@@ -56,11 +56,13 @@ def write_batch(
     timings: dict[str, float],
     rules: AllRules | None = None,
 ) -> None:
-    """Store `versions` and give each its outcome. The caller's transaction commits it all or nothing.
+    """Store `versions` and set the outcome of each. The caller's transaction commits all of it or nothing.
 
-    A version that has a receipt already (a redelivery) keeps the outcome it had; where that receipt is another
-    document's, the version `collides`, and nothing of it is stored. `read` parses a version that was taken
-    for unchanged when its document turns out to have moved on meanwhile. Raises SQLAlchemy's errors.
+    A version that already has a receipt (a redelivery) keeps the outcome of that receipt. If the receipt belongs to
+    another document, `id_conflict` is set and nothing of the version is stored. `read` parses a recognised version
+    whose stored document has changed since it was recognised. `timings` gets the stages `turn` (writing raw bytes and
+    waiting for the writer lock) and `store` (the rest up to the receipts), in milliseconds. The function takes the
+    writer lock itself. Raises SQLAlchemy's errors.
     """
     began = time.perf_counter()
     _keep_raw(connection, versions, now)
@@ -98,7 +100,7 @@ def _without_receipt(connection: Connection, versions: Sequence[BatchItem]) -> l
     columns = (receipts.c.lane, receipts.c.id, receipts.c.outcome, receipts.c.url, receipts.c.article_id, receipts.c.op,
                receipts.c.key, receipts.c.raw_sha256)  # fmt: skip
     ids = [version.id for version in versions]
-    # The key begins with the lane: without it SQLite would walk through all receipts for every batch.
+    # The primary key begins with the lane. Without a condition on the lane SQLite scans all receipts for every batch.
     on = receipts.c.lane.in_(sorted({version.lane for version in versions}))
     settled = {(row.lane, row.id): row for row in fetch_where(connection, columns, receipts.c.id, ids, on)}
     fresh = []
@@ -114,7 +116,7 @@ def _without_receipt(connection: Connection, versions: Sequence[BatchItem]) -> l
 
 
 def _confirm_recognised(connection: Connection, versions: list[BatchItem], read: Callable[[BatchItem], None]) -> None:
-    """Read those versions whose document is no longer what they were compared with, or changes in this batch."""
+    """Parse each recognised version whose stored document has changed since, or that this batch may change."""
     known = [version for version in versions if version.recognised is not None]
     if not known:
         return
@@ -138,11 +140,12 @@ def _confirm_recognised(connection: Connection, versions: list[BatchItem], read:
 
 
 def _store_documents(connection: Connection, versions: list[BatchItem], now: datetime, rules: AllRules) -> None:
-    """Judge each version against its document, write the documents, then bring what they tell up to date."""
+    """Decide the outcome of each version, write the documents, then update the articles that they describe."""
     if not versions:
         return
     hashes = {id(version): document_hash(version.source, version.doc_key or "") for version in versions}
-    # Where the source may have retracted the URL that a version shows; one that was recognised is live, so it has not.
+    # The documents whose `url_retraction` holds the source's retraction of the version's URL. A recognised version
+    # needs none: its document is live, so its URL is not retracted.
     by_url = {id(version): document_hash(version.source, version.copy.canonical_url) for version in versions
             if version.copy is not None and version.copy.canonical_url}  # fmt: skip
     wanted = [*hashes.values(), *by_url.values()]
@@ -200,7 +203,7 @@ def _store_documents(connection: Connection, versions: list[BatchItem], now: dat
         if isinstance(content, EnrichedDocument)
     }
     failpoint("store.documents")
-    # What names a document means the article that it tells.
+    # Items of collections name documents and link to the article that the document describes: resolve them again.
     moved = {h for h in latest if h not in stored or stored[h].article_hash != states[h].article_hash} | reached
     refresh_references(connection, {h: subjects[h] for h in touched & subjects.keys()}, now)
     article_ids, heats = refresh(
@@ -230,7 +233,7 @@ def _stored_content(row: Any) -> Content:
 
 
 def _changed(old: Content, new: Content) -> list[str]:
-    """The names of the fields that an update changed."""
+    """Return the names of the fields that an update changed."""
     if isinstance(old, EnrichedDocument) and isinstance(new, EnrichedDocument):
         return changed_fields(replace(old, secured=None), replace(new, secured=None))
     if isinstance(old, ReferenceCopy) and isinstance(new, ReferenceCopy):
@@ -324,7 +327,10 @@ def _write_receipts(
 
 
 def _raise_highest(connection: Connection, versions: list[BatchItem], now: datetime) -> None:
-    """Remember the highest id of each lane; one from the future (a producer may choose ids) does not count."""
+    """Store the highest id of each lane.
+
+    Ids over a day in the future do not count, because a producer may choose ids.
+    """
     limit = revision(f"{int((now.timestamp() + _FUTURE_SECONDS) * 1000)}-0", "")
     highest: dict[str, str] = {}
     for version in versions:

@@ -1,7 +1,8 @@
-"""What hangs on an article (aliases, images, topics, links): read, compared with what it must be, and only that written.
+"""Compare the child rows of articles (aliases, images, topics, links) with the wanted rows; write the difference.
 
-Of an update nearly all of it stays as it is, and what stays needs no decision: which article a URL means, and which entry
-a stub shows, can change only where a claim or a link came or went, or where somebody else claims or names the same.
+An update leaves nearly all child rows as they are, and unchanged rows need no decision. The article that a URL
+resolves to, and the entry that a stub shows, change only where a claim or a link was added or removed, or where
+another article claims or names the same URL.
 """
 
 from __future__ import annotations
@@ -32,27 +33,30 @@ _VALUES: dict[Table, tuple[str, ...]] = {
     links: ("rank",),
 }
 LISTED = ("related", "contains")
-"""The kinds of links that documents state; the others are the linker's."""
+"""The kinds of links that documents state. The linker writes the others."""
 
 
 @dataclass(slots=True)
 class ChildRows:
-    """The rows that hang on some articles, by table and key; of links those that documents state."""
+    """The child rows of some articles, by table and key. Of links, only those that documents state."""
 
     rows: dict[Table, dict[Key, Key]] = field(default_factory=lambda: {table: {} for table in _KEYS})
 
     def image_titles(self) -> list[tuple[int, bytes | None]]:
-        """(article, URL hash) of each image."""
+        """Return (article id, URL hash) of each image."""
         return [(key[0], values[5]) for key, values in self.rows[images].items()]
 
     def placeholders(self) -> set[bytes]:
-        """The URL hashes of those images that are marked."""
+        """Return the URL hashes of the images that are marked as placeholders."""
         return {values[5] for values in self.rows[images].values() if values[6]}
 
 
 @dataclass(slots=True)
 class Difference:
-    """Of one table: rows to write that were not there, those that differ, and the keys of those to remove."""
+    """The difference of one table.
+
+    `came`: rows to insert; `changed`: rows to update; `gone`: keys of rows to delete.
+    """
 
     came: list[Row]
     changed: list[Row]
@@ -60,7 +64,7 @@ class Difference:
 
 
 def stored_parts(connection: Connection, ids: Sequence[int], tables: Iterable[Table] = tuple(_KEYS)) -> ChildRows:
-    """What hangs on the articles `ids` now, of some tables."""
+    """Read the child rows of the articles `ids` from `tables`."""
     found = ChildRows()
     for table in tables if ids else ():
         keys = _KEYS[table]
@@ -72,7 +76,7 @@ def stored_parts(connection: Connection, ids: Sequence[int], tables: Iterable[Ta
 
 
 def differ(table: Table, before: ChildRows, rows: Iterable[Row]) -> Difference:
-    """Compare rows with what is stored; of several with one key the first counts."""
+    """Compare the wanted `rows` with the stored rows `before`. Of several rows with one key the first counts."""
     names, values = _KEYS[table], _VALUES[table]
     left = dict(before.rows[table])
     found, seen = Difference([], [], []), set[Key]()
@@ -91,7 +95,7 @@ def differ(table: Table, before: ChildRows, rows: Iterable[Row]) -> Difference:
 
 
 def write_difference(connection: Connection, table: Table, found: Difference) -> None:
-    """Remove what is gone and write what came or changed."""
+    """Delete, insert and update the rows of a difference."""
     names = _KEYS[table]
     remove_rows(connection, table, names, found.gone)
     insert_rows(connection, table, found.came)

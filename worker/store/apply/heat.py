@@ -1,4 +1,4 @@
-"""Heat, lead and published of articles, from their links as they are now: written by the transaction that changed them."""
+"""Compute heat, lead and `is_published` of articles from their current links, in the transaction that changed these."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class _Linked(NamedTuple):
 
 
 def compute_heat(connection: Connection, ids: Iterable[int], rules: AllRules) -> HeatInputs:
-    """Judge the told articles among `ids`; returns what was found, by id, also where it was so before."""
+    """Compute the heat of those of `ids` that are not stubs, and write the rows that changed.
+
+    Returns id → heat of each article that has one, changed or not. Call it under the writer lock.
+    """
     columns = (articles.c.id, articles.c.is_stub, articles.c.document_id, articles.c.quality, articles.c.published_at,
                articles.c.title, articles.c.reported_heat, articles.c.reported_published, articles.c.related_count,
                articles.c.outranked_by, articles.c.heat, articles.c.is_published, articles.c.lead_id)  # fmt: skip
@@ -67,7 +70,7 @@ def _source_names(connection: Connection, document_ids: set[int]) -> dict[int, s
 
 
 def _lead_id(row: Row[Any], heat: Heat, linked: Sequence[_Linked]) -> int | None:
-    """The article that leads the story of `row`; None: it is one that `row` lists and that is not stored."""
+    """Return the id of the article that leads the story of `row`; None: `row` lists the lead, and it is not stored."""
     if heat.lead is not None:
         return linked[heat.lead].id
     if row.outranked_by is not None:
@@ -76,7 +79,7 @@ def _lead_id(row: Row[Any], heat: Heat, linked: Sequence[_Linked]) -> int | None
 
 
 def _related(connection: Connection, ids: list[int]) -> dict[int, list[_Linked]]:
-    """The related articles of each of `ids`, in the order of their document."""
+    """Return the related articles of each of `ids`, in the order of their document."""
     related: dict[int, list[_Linked]] = defaultdict(list)
     for source, rank, target in fetch_from(connection, _LISTED, links.c.source_id, ids):
         related[source].append(_Linked(rank, target))
@@ -86,7 +89,10 @@ def _related(connection: Connection, ids: list[int]) -> dict[int, list[_Linked]]
 
 
 def _peers(connection: Connection, rows: Sequence[Any], ids: set[int]) -> dict[int, Peer]:
-    """The articles `ids` and those of `rows`, one object each: members of a story list each other, and a rank costs."""
+    """Return one `Peer` for each of `ids` and of `rows`.
+
+    Each is built once, because members of a story list each other and a peer's rank is expensive to compute.
+    """
     peers = {row.id: Peer(row.quality, row.published_at, row.title) for row in rows}
     columns = (articles.c.id, articles.c.quality, articles.c.published_at, articles.c.title)
     for id_, quality, published_at, title in fetch(connection, columns, articles.c.id, ids - peers.keys()):
@@ -95,13 +101,16 @@ def _peers(connection: Connection, rows: Sequence[Any], ids: set[int]) -> dict[i
 
 
 def sources_of(connection: Connection, ids: Iterable[int]) -> set[int]:
-    """The articles that list one of `ids` as related: their heat depends on it."""
+    """Return the articles that list one of `ids` as related: their heat depends on it."""
     found = fetch(connection, (links.c.source_id, links.c.kind), links.c.target_id, ids)
     return {row.source_id for row in found if row.kind == "related"}
 
 
 def compare_heat(version: BatchItem, heats: HeatInputs, rules: AllRules) -> None:
-    """Warn where a document reports another heat than the rules give; where no rules were set, nobody asked."""
+    """Add a warning to `version` if its document reports another heat than the rules give.
+
+    Does nothing where the rules of its source do not ask for this warning.
+    """
     heat = heats.get(version.article_id or 0)
     copy = version.copy
     if heat is None or copy is None or version.outcome not in (Outcome.STORED, Outcome.UPDATED):

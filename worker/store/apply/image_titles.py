@@ -1,7 +1,8 @@
-"""Images that stand under several titles are marked, and the best of the others is chosen: exact after each batch.
+"""Mark images that appear under several titles as placeholders; choose an article's best image among the others.
 
-Only articles that a document tells count. A URL is counted when a title comes to it that it did not stand under before
-(unless it is marked already) or leaves it (unless it is not marked), so the rows read are few.
+The result is exact after each batch. Only articles that have a document count. The titles of a URL are counted only
+when a title is added and the URL is not marked, or when a title is removed and the URL is marked. So few rows are
+read.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from worker.store.sql.statements import among, fetch, fetch_from, merge, remove,
 from worker.store.tables import articles, images, placeholder_images
 
 Picture = tuple[int, bytes | None]
-"""The article that shows it, and the image's URL hash."""
+"""The id of the article that shows an image, and the image's URL hash."""
 
 ImageTitle = tuple[bytes, str]
-"""An image's URL hash, and a title it stands under."""
+"""An image's URL hash, and the title of an article that shows it."""
 
 
 _REPEATED = select(images.c.url_hash).group_by(images.c.url_hash).having(func.count() > 1)
@@ -36,7 +37,7 @@ _TITLES = (
 
 
 def placeholders_among(connection: Connection, images: Iterable[ImageRef]) -> set[bytes]:
-    """The hashes of those of `pictures` that are marked."""
+    """Return the URL hashes of those of `images` that are marked as placeholders."""
     hashes = {image_hash(picture.url) for picture in images}
     if not hashes:
         return set()
@@ -45,7 +46,10 @@ def placeholders_among(connection: Connection, images: Iterable[ImageRef]) -> se
 
 
 def image_titles(images: Iterable[Picture], titles: Mapping[int, str | None]) -> set[ImageTitle]:
-    """The images of articles that documents tell: `titles` are theirs, by id."""
+    """Pair images with the titles of their articles.
+
+    `titles`: article id → title; images of other articles are left out.
+    """
     return {
         (url_hash, titles[article_id] or "")
         for article_id, url_hash in images if article_id in titles and url_hash is not None
@@ -55,9 +59,9 @@ def image_titles(images: Iterable[Picture], titles: Mapping[int, str | None]) ->
 def mark_placeholders(
     connection: Connection, before: set[ImageTitle], after: set[ImageTitle], marked: set[bytes]
 ) -> None:
-    """Mark and unmark images by the titles that came and went, and choose anew where that changes an article's best.
+    """Mark and unmark images by the added and removed titles, then choose the best image of their articles again.
 
-    `marked`: of all these images those that are marked already.
+    `marked`: those of the images that are marked already. Call it under the writer lock.
     """
     came = {url for url, _ in after - before}
     went = {url for url, _ in before - after}
@@ -80,7 +84,7 @@ def mark_placeholders(
 
 
 def _count_titles(connection: Connection, hashes: set[bytes]) -> dict[bytes, tuple[str, int]]:
-    """(URL, how many titles) of those that stand more than once, which few do."""
+    """Return URL hash → (URL, count of titles) of the images that several rows show; few images do."""
     repeated = [row.url_hash for row in fetch_from(connection, _REPEATED, images.c.url_hash, hashes)]
     found = fetch_from(connection, _TITLES, images.c.url_hash, repeated)
     return {row.url_hash: (row.url, int(row.titles)) for row in found}

@@ -1,8 +1,8 @@
-"""Reference documents in the store: they complete providers and topics, and serve the enrichment of articles.
+"""Apply reference documents: they add data to providers and topics, and are used to enrich articles.
 
-What they say is read once a process and again when a token says that it changed, so that a batch costs one small query.
-Inside the writer's turn that is exact: an article written after a change of a reference is written by the new one, and
-those written before are found by the work that the change leaves behind (`store.work`).
+A process caches their content and reads it again when the token in `reference_state` changes, so a batch costs one
+small query. Under the writer lock the cache is exact: an article written after a reference changed uses the new
+reference, and articles written before are updated by the work that the change adds (`apply/work.py`).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from worker.store.sql.statements import fetch, merge
 from worker.store.tables import documents, providers, reference_state, topics
 
 Subject = tuple[str, str]
-"""Taxonomy, and the domain or slug."""
+"""The taxonomy, and the domain (organization) or slug (topic)."""
 
 
 @dataclass(slots=True)
 class References:
-    """What the reference documents say, as the enrichment of one article needs it. `names`: domain → its names."""
+    """The content of all reference documents, as the enrichment of an article needs it. `names`: domain → its names."""
 
     token: str | None = None
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     finder: TopicFinder = field(default_factory=lambda: TopicFinder({}))
 
     def title(self, title: str | None, provider: ProviderRef | None) -> str | None:
-        """A title without its provider's name at the end, under any of the names that its reference document states."""
+        """Return a title without its provider's name at the end; tries all names of the reference document."""
         for name in self.names.get(provider.domain, ()) if title and provider else ():
             title = strip_provider_suffix(title or "", name, None)
         return title
@@ -49,7 +49,7 @@ _TOKEN = select(reference_state.c.token).where(reference_state.c.name == "refere
 
 
 def load_references(connection: Connection) -> References:
-    """What the reference documents say now."""
+    """Return the current content of the reference documents; from this process's cache if the token is the same."""
     token = connection.scalar(_TOKEN)
     if token is None:
         return References()
@@ -74,7 +74,11 @@ def _read(connection: Connection, token: str) -> References:
 
 
 def refresh_references(connection: Connection, touched: Mapping[bytes, Subject], now: datetime) -> None:
-    """Let each subject of `touched` (by its identity) show the newest live document that tells it, or none."""
+    """Update the provider or topic of each subject from its newest live document, if any.
+
+    `touched`: identity → subject. Adds the work that the change causes, and sets a new token. Call it under the
+    writer lock.
+    """
     if not touched:
         return
     columns = (documents.c.id, documents.c.article_hash, documents.c.revision, documents.c.form, documents.c.taxonomy)
@@ -114,7 +118,7 @@ def _complete_provider(
 
 
 def _complete_topic(connection: Connection, slug: str, copy: ReferenceCopy | None, document_id: int | None) -> bool:
-    """Returns whether the words changed by which the topic is found."""
+    """Write a topic's data; returns whether the keywords by which it is inferred changed."""
     topic_ids(connection, [copy.name if copy else slug])
     before = connection.execute(select(topics).where(topics.c.slug == slug)).one()
     parent = topic_ids(connection, [copy.parent])[topic_slug(copy.parent)] if copy and copy.parent else None

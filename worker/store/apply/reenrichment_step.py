@@ -1,4 +1,4 @@
-"""One step of the enrichment that is left to be done: a bounded number of articles, in one transaction."""
+"""Do one step of the pending background work: a bounded number of articles, in one transaction."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from worker.store.tables import article_topics, articles, documents, enrichment_
 _INFERRED = article_topics.c.origin == "inferred"
 _FOUND = select(article_topics.c.article_id, article_topics.c.topic_id).where(_INFERRED)
 STEP_ARTICLES = 200
-"""Articles a step: about 0.1 s, which is what a batch of live work may have to wait for it."""
+"""Articles a step. A step takes about 0.1 s, which is how long a live batch may have to wait for it."""
 
 
 def work_step(connection: Connection, now: datetime, rules: AllRules) -> int | None:
-    """Do one step of the oldest work; returns how many articles it looked at, or None when nothing is left.
+    """Do one step of the oldest work; returns how many articles it processed, or None when no work is left.
 
-    Inside the writer's turn, so that no article is written by an older reference meanwhile.
+    It takes the writer lock, so that no batch writes an article with an older reference meanwhile. For a retraction
+    it returns the number of documents instead, for names 0.
     """
     enter_writer(connection)
     work = next_work(connection)
@@ -59,7 +60,7 @@ def work_step(connection: Connection, now: datetime, rules: AllRules) -> int | N
 
 
 def _reenrich(connection: Connection, ids: list[int], now: datetime, rules: AllRules) -> None:
-    """Let articles show what the reference documents of now make of them."""
+    """Update titles and inferred topics of articles by the current reference documents."""
     references = load_references(connection)
     columns = (articles.c.id, articles.c.url_hash, articles.c.title, articles.c.document_id)
     rows = fetch(connection, columns, articles.c.id, ids)
@@ -82,7 +83,7 @@ def _reenrich(connection: Connection, ids: list[int], now: datetime, rules: AllR
 
 
 def _write_found_topics(connection: Connection, looked_at: list[tuple[int, EnrichedDocument, list[str]]]) -> None:
-    """Where other topics are found than before, write those of now."""
+    """Replace the inferred topics of articles by those found now."""
     column = article_topics.c.article_id
     before: dict[int, set[int]] = {}
     for row in fetch_from(connection, _FOUND, column, [id_ for id_, _, _ in looked_at]):
@@ -91,12 +92,15 @@ def _write_found_topics(connection: Connection, looked_at: list[tuple[int, Enric
         (id_, copy.topics, found) for id_, copy, found in looked_at if found or id_ in before
     ]
     remove(connection, article_topics, column, [id_ for id_, _, _ in wanted], _INFERRED)
-    # A topic that is stated already stays so.
+    # `merge` leaves existing rows alone, so a stated topic stays stated.
     merge(connection, article_topics, _distinct(topic_rows(connection, wanted)), ["article_id", "topic_id"])
 
 
 def _distinct(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first of each topic of an article; of two rows in one statement the database would choose."""
+    """Return the first row of each topic of an article.
+
+    With two rows in one statement the database would choose one.
+    """
     first: dict[tuple[int, int], dict[str, Any]] = {}
     for row in rows:
         first.setdefault((row["article_id"], row["topic_id"]), row)

@@ -1,8 +1,9 @@
-"""Retractions of a URL: each reaches the older versions of its source's documents that show the URL, under whatever key.
+"""Retractions of a URL: each retracts its source's older documents that show the URL, whatever their key.
 
-The newest of each source and URL stays with the document whose key is the URL (`documents.url_retraction`). What comes later
-and is older is judged by it (`identity.judge`); what is there already is found here. A transaction takes a bounded number
-of documents, the newest first; the rest is left as work (`store.work`).
+The newest retraction of each source and URL is stored with the document whose key is the URL
+(`documents.url_retraction`). An older version that arrives later is decided by it (`identity.decide_outcome`);
+documents that are stored already are found here. A transaction retracts a bounded number of documents, the newest
+first; the rest becomes work (`apply/work.py`).
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from worker.store.sql.statements import fetch, set_values
 from worker.store.tables import documents
 
 STEP_DOCUMENTS = 1000
-"""Documents that are reached in one transaction."""
+"""Documents that one transaction retracts at most."""
 
 Place = tuple[str, bytes]
 """A source, and the hash of a URL."""
 
 
 def retracted_urls(versions: Iterable[BatchItem]) -> dict[Place, str]:
-    """The newest revision at which `versions` retract each URL of a source."""
+    """Return the newest revision at which `versions` retract each URL of a source."""
     found: dict[Place, str] = {}
     for version in versions:
         place = _place(version)
@@ -46,7 +47,7 @@ def _place(version: BatchItem) -> Place | None:
 
 
 class Retractions:
-    """The retractions of URLs in one batch, and the documents that they reach."""
+    """The retractions of URLs in one batch, and the documents that they retract."""
 
     def __init__(self, connection: Connection, versions: Iterable[BatchItem]) -> None:
         self._places = retracted_urls(versions)
@@ -60,12 +61,12 @@ class Retractions:
         self._reached: set[bytes] = set()
 
     def put(self, source: str, doc_hash: bytes, state: DocumentState) -> None:
-        """Note that a version of this batch is its document's latest now."""
+        """Note the new state of a document that this batch changed, so that a retraction in the same batch finds it."""
         if state.article_hash is not None and (source, state.article_hash) in self._places:
             self._shown.setdefault((source, state.article_hash), {})[doc_hash] = state
 
     def reach(self, version: BatchItem, doc_hash: bytes, states: dict[bytes, DocumentState]) -> list[bytes]:
-        """Let `version` retract what is older, in `states`; returns the hashes of these documents."""
+        """Mark in `states` the older documents that `version` retracts; returns their hashes."""
         place = _place(version)
         if place is None:
             return []
@@ -83,9 +84,10 @@ class Retractions:
         self, connection: Connection, written: Collection[bytes], stored: Mapping[bytes, Any], ids: Mapping[bytes, int],
         now: datetime,
     ) -> set[bytes]:  # fmt: skip
-        """Store what was reached beside the documents that are `written` already, and the newest retraction of each URL.
+        """Write the retracted documents that are not among `written`, and the newest retraction of each URL.
 
-        Returns the hashes of the documents that it wrote.
+        `stored`: the rows from before this batch; `ids`: those of the documents just written; both by doc_hash. Adds
+        work for retractions that reach more documents. Returns the hashes of the documents that it wrote.
         """
         reached = self._reached - set(written)
         _write(connection, reached)
@@ -104,9 +106,9 @@ class Retractions:
 
 
 def reach_more(connection: Connection, document_id: int) -> tuple[bytes, set[bytes], bool]:
-    """Go on with the retraction of the URL that is this document's key.
+    """Continue the retraction of the URL that is this document's key. Call it under the writer lock.
 
-    Returns the URL's hash, the hashes of the documents reached, and whether there are more.
+    Returns the URL's hash, the hashes of the documents that it retracted, and whether there are more.
     """
     columns = (documents.c.source, documents.c.key, documents.c.url_retraction)
     row = connection.execute(select(*columns).where(documents.c.id == document_id)).one()
@@ -118,7 +120,7 @@ def reach_more(connection: Connection, document_id: int) -> tuple[bytes, set[byt
 
 
 def _older(connection: Connection, places: Mapping[Place, str]) -> list[Any]:
-    """Live documents that show a URL of `places` and are older than what stands there, the newest first."""
+    """Return live documents that show a URL of `places` and are older than its retraction there, the newest first."""
     columns = (
         documents.c.doc_hash,
         documents.c.source,

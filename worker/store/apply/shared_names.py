@@ -1,4 +1,4 @@
-"""Providers and topics: rows that many articles share, made on first use."""
+"""Providers and topics: rows that many articles share, created on first use."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from worker.store.apply.work import add_work
 from worker.store.sql.statements import fetch, merge_ids
 from worker.store.tables import articles, documents, providers, topics
 
-_MOST_COUNTED = 2_000  # names of a provider that are counted
+_MOST_COUNTED = 2_000  # the most frequent names of a provider; the others are ignored
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderMention:
-    """Under which name an article mentions a provider, or mentioned it before."""
+    """The provider that an article mentions, and the name that it uses for it."""
 
     provider_id: int | None
     name: str | None
@@ -33,7 +33,10 @@ NO_MENTION = ProviderMention(None, None)
 
 
 def provider_ids(connection: Connection, refs: Iterable[ProviderRef | None]) -> dict[str, int]:
-    """Domain → id of each provider, made where it is new: with its name where one alone is said, else to be counted."""
+    """Return domain → id of each provider; creates missing ones.
+
+    A new provider gets a name if `refs` use exactly one name for it. Otherwise its names are counted later.
+    """
     named: dict[str, dict[str, None]] = {}
     for ref in refs:
         if ref is not None:
@@ -52,9 +55,9 @@ def provider_ids(connection: Connection, refs: Iterable[ProviderRef | None]) -> 
 def note_mentions(
     connection: Connection, changes: Iterable[tuple[ProviderMention, ProviderMention]], now: datetime
 ) -> None:
-    """Leave the counting of names behind for the providers that some article names otherwise than before.
+    """Add the work of counting names for each provider that some article now mentions by another name than before.
 
-    One more article that says the name which a provider has already changes nothing, and that is nearly every one.
+    Most articles repeat the provider's current name; these are skipped.
     """
     differing = [(before, after) for before, after in changes if before != after]
     mention = {after.provider_id for _, after in differing if after.name and after.provider_id is not None}
@@ -69,7 +72,7 @@ def note_mentions(
 
 
 def count_names(connection: Connection, provider_id: int) -> None:
-    """Give a provider the name that its reference document states, else the one its articles say; and its others."""
+    """Set a provider's name and other names, from its reference document or else from the names its articles use."""
     provider = connection.execute(select(providers).where(providers.c.id == provider_id)).first()
     if provider is None:
         return
@@ -90,7 +93,7 @@ def count_names(connection: Connection, provider_id: int) -> None:
 
 
 def topic_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
-    """Slug → id of each topic, made where it is new."""
+    """Return slug → id of each topic; creates missing ones."""
     wanted: dict[str, str] = {}
     for name in names:
         wanted.setdefault(topic_slug(name), name)

@@ -1,4 +1,4 @@
-"""Stories in the store: arranged anew around articles whose links changed, with ids that stay."""
+"""Read and write stories: the linker assigns articles again where links changed; a story keeps its id."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _SOURCES = select(articles.c.id, documents.c.source).join(documents, documents.c
 
 
 def nodes_of(connection: Connection, ids: Iterable[int]) -> list[Any]:
-    """Articles with their place in time and the first article of their story (null: alone)."""
+    """Return articles with their times and the first article of their story (null: in no story)."""
     return fetch_from(connection, _NODES, articles.c.id, ids)
 
 
 def ties_of(connection: Connection, ids: Iterable[int]) -> list[Any]:
-    """The links that the linker made of articles, each with what `nodes_of` tells of the article at its other end."""
+    """Return the linker's links of articles, each with the columns of `nodes_of` for the article at the other end."""
     return fetch_from(connection, _TIES, links.c.source_id, ids)
 
 
 def members_around(connection: Connection, ids: Iterable[int]) -> list[Any]:
-    """The articles `ids` and all those that share a story with one of them."""
+    """Return the articles `ids` and all articles that share a story with one of them."""
     own = {row.id: row for row in fetch(connection, _MEMBER, articles.c.id, ids)}
     shared = {row.story_id for row in own.values()} - {None}
     own.update({row.id: row for row in fetch(connection, _MEMBER, articles.c.story_id, shared)})
@@ -50,17 +50,17 @@ def members_around(connection: Connection, ids: Iterable[int]) -> list[Any]:
 
 
 def sources_of(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
-    """Article → the source of the document that it shows."""
+    """Return article id → the source of the document that the article shows."""
     return {row.id: row.source for row in fetch_from(connection, _SOURCES, articles.c.id, ids)}
 
 
 def stories_by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Any]:
-    """Id → story."""
+    """Return id → story row."""
     return {row.id: row for row in fetch(connection, tuple(stories.c), stories.c.id, ids)}
 
 
 def create(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """New stories; returns their ids, in the order of `rows`."""
+    """Insert stories; returns their ids, in the order of `rows`."""
     if not rows:
         return []
     made = insert(stories).returning(stories.c.id, sort_by_parameter_order=True)
@@ -68,18 +68,18 @@ def create(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[in
 
 
 def change(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Let stories be different: `rows` tell their ids and their new values."""
+    """Update stories. Each of `rows` holds an id and the new values."""
     set_values(connection, stories, rows, "id")
 
 
 def assign(connection: Connection, story_of: Mapping[int, int | None]) -> None:
-    """Put articles into stories (None: into none)."""
+    """Assign articles to stories: article id → story id (None: no story)."""
     rows = [{"id": id_, "story_id": story_of[id_]} for id_ in sorted(story_of)]
     set_values(connection, articles, rows, "id")
 
 
 def unannounced(connection: Connection, most: int) -> list[Any]:
-    """Stories whose last change the feed has not carried, with their lead's URL."""
+    """Return stories whose last change is not in the change feed yet, with their lead's URL; oldest first."""
     query = (
         select(stories, articles.c.canonical_url)
         .outerjoin(articles, articles.c.id == stories.c.lead_id)
@@ -91,7 +91,10 @@ def unannounced(connection: Connection, most: int) -> list[Any]:
 
 
 def mark_announced(connection: Connection, carried: Iterable[Any]) -> None:
-    """The feed has carried these; those that ended are needed no more."""
+    """Mark stories as published in the change feed; those that ended are deleted.
+
+    A story changed meanwhile is left alone.
+    """
     now = store_time(connection)
     alike: dict[tuple[bool, datetime], list[int]] = defaultdict(list)
     for row in carried:

@@ -1,4 +1,7 @@
-"""What URLs mean after some documents changed, where links lead, and what stubs show. Thin, like `articles`."""
+"""Resolve URLs after documents changed: update the targets of links and the content of stubs.
+
+The decisions are in `decide/identity.py`. All of it runs under the writer lock.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ from worker.store.sql.statements import fetch, fetch_from, insert_rows, merge, m
 from worker.store.tables import article_urls, articles, documents, images, links
 
 _NAMED_STUBS = (
-    # By the links, whose key begins with the source: `named_by` alone would read every article there is.
+    # Stubs are found through the links, whose key begins with the source. A condition on `named_by` would scan all
+    # articles.
     select(links.c.target_hash, links.c.source_id, articles.c.id, articles.c.named_by)
     .select_from(links.join(articles, articles.c.url_hash == links.c.target_hash))
     .where(links.c.kind == "related", articles.c.is_stub)
@@ -40,8 +44,11 @@ _SOURCE_DOCUMENTS = select(articles.c.url_hash, articles.c.id).where(~articles.c
 
 @dataclass(slots=True)
 class Refresh:
-    """`touched`: url_hash of every article that a changed document told before or tells now.
-    `copies`: the new contents of documents, by id; those that are not here are read from their stored form.
+    """The state of one update of articles.
+
+    `touched`: url_hash of every article that a changed document described before or describes now.
+    `copies`: the new contents of documents, by id. Contents that are not here are read from `documents.form`.
+    `source_documents`: the document that each article shows. `ids` and `titles`: of the articles, by url_hash.
     """
 
     touched: set[bytes]
@@ -53,15 +60,15 @@ class Refresh:
     ids: dict[bytes, int] = field(default_factory=dict)
     titles: dict[bytes, str | None] = field(default_factory=dict)
     heat_dependents: set[int] = field(default_factory=set)
-    """Articles that count otherwise than before in the heat of those that list them."""
+    """Articles whose quality, time or title changed: the heat of the articles that list them depends on these."""
     recompute_heat: set[int] = field(default_factory=set)
-    """Articles whose heat is to be judged again."""
+    """Articles whose heat must be computed again."""
     mentions: list[tuple[ProviderMention, ProviderMention]] = field(default_factory=list)
-    """Before and after: under which name an article mentions its provider."""
+    """(before, after): the provider and the name by which an article mentions it."""
 
 
 def contested(connection: Connection, ids: Iterable[int]) -> set[bytes]:
-    """Of the aliases that the articles `ids` claim, those that others claim too: the newest of them counts."""
+    """Return the aliases of the articles `ids` that other articles claim too: the newest claim wins."""
     claims = article_urls.c
     claimed = {row.url_hash for row in fetch(connection, (claims.url_hash,), claims.article_id, ids)}
     claimants: dict[bytes, set[int]] = defaultdict(set)
@@ -71,12 +78,15 @@ def contested(connection: Connection, ids: Iterable[int]) -> set[bytes]:
 
 
 def named_stubs(connection: Connection, ids: Iterable[int]) -> list[Any]:
-    """The stubs that the articles `ids` name: (target_hash, source_id, id, named_by)."""
+    """Return the stubs that the articles `ids` name: (target_hash, source_id, id, named_by)."""
     return fetch_from(connection, _NAMED_STUBS, links.c.source_id, ids)
 
 
 def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links: list[dict[str, Any]]) -> None:
-    """Decide anew what each URL means, point its links there, and let its stub show the newest entry that names it."""
+    """Resolve each URL of `hashes` again, update the targets of its links, and write its stub from the newest mention.
+
+    Sets `target_id` in `new_links` and inserts them. Call it under the writer lock.
+    """
     columns = (articles.c.url_hash, articles.c.id, articles.c.is_stub, articles.c.named_by, articles.c.revision,
                articles.c.canonical_url, articles.c.orphaned_at, articles.c.quality, articles.c.published_at,
                articles.c.title, articles.c.provider_id, articles.c.provider_name)  # fmt: skip
@@ -90,7 +100,7 @@ def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links
     stubs = _newest_mentions(connection, work, {h for h in hashes if means[h] is None}, new_links)
     _write_stubs(connection, work, stubs, present)
     ids = {**{h: row.id for h, row in present.items()}, **work.ids}
-    # An item of a collection makes no stub: what only collections name means nothing yet.
+    # An item of a collection creates no stub: a document that only collections name has no target yet.
     target = {h: means[h] if means[h] is not None else ids.get(h) if stubs.get(h) else None for h in hashes}
     misdirected = sorted({target_hash for target_hash, _, target_id in aims if target_id != target[target_hash]})
     work.recompute_heat |= {row.source_id for row in fetch_from(connection, _NAMED, links.c.target_hash, misdirected)}
@@ -98,7 +108,7 @@ def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links
     for link in new_links:
         link["target_id"] = target[link["target_hash"]]
     insert_rows(connection, links, new_links)
-    # A stub whose URL now means another article is named by nobody.
+    # A stub whose URL now resolves to another article is no longer named by anyone.
     idle = [row for h, row in present.items() if row.is_stub and means[h] is not None and row.orphaned_at is None]
     empty(connection, [(row.id, row.url_hash, row.canonical_url) for row in idle], work.now)
     work.mentions += [(ProviderMention(row.provider_id, row.provider_name), NO_MENTION) for row in idle]
@@ -108,7 +118,10 @@ def resolve(connection: Connection, work: Refresh, hashes: set[bytes], new_links
 def _resolve_urls(
     connection: Connection, work: Refresh, hashes: set[bytes], published: Mapping[bytes, int]
 ) -> dict[bytes, int | None]:
-    """The article that each URL means. Who claims one counts only where no document tells it."""
+    """Return url_hash → id of the article that it resolves to.
+
+    Claims count only for URLs without an article of their own.
+    """
     columns = (article_urls.c.url_hash, article_urls.c.article_id)
     claimed = fetch(connection, columns, article_urls.c.url_hash, hashes - published.keys())
     revisions = _revisions(connection, work, {article_id for _, article_id in claimed})
@@ -121,7 +134,7 @@ def _resolve_urls(
 def _newest_mentions(
     connection: Connection, work: Refresh, nameless: set[bytes], new_links: list[dict[str, Any]]
 ) -> dict[bytes, Reference | None]:
-    """Of URLs that no article has: who names them newest; None: nobody."""
+    """Return the newest mention of each URL that resolves to no article; None: nobody names it."""
     named = [(target, source) for target, source in fetch_from(connection, _NAMED, links.c.target_hash, nameless)]
     named += [(link["target_hash"], link["source_id"]) for link in new_links
               if link["kind"] == "related" and link["target_hash"] in nameless]  # fmt: skip
@@ -133,7 +146,7 @@ def _newest_mentions(
 
 
 def _revisions(connection: Connection, work: Refresh, ids: set[int]) -> dict[int, str]:
-    """The revisions that articles show, those told by this batch among them."""
+    """Return the revisions of the articles `ids`, including those that this batch has just written."""
     revisions = {
         work.ids[h]: source_document.revision for h, source_document in work.source_documents.items()
     }  # written just now
@@ -146,7 +159,10 @@ def _revisions(connection: Connection, work: Refresh, ids: set[int]) -> dict[int
 def _write_stubs(
     connection: Connection, work: Refresh, stubs: Mapping[bytes, Reference | None], present: Mapping[bytes, Any]
 ) -> None:
-    """Make stubs show the newest entry that names them, where they do not show it already."""
+    """Write the stubs that do not show the newest entry that names them yet.
+
+    A stub without a mention becomes an orphan.
+    """
     stale: dict[bytes, Reference] = {}
     orphans: list[tuple[int, bytes, str | None]] = []
     for url_hash, reference in stubs.items():
@@ -173,7 +189,7 @@ def _write_stubs(
         row for h, id_ in known.items() for row in article_rows.image_rows(id_, mentions[h].images, marked)))  # fmt: skip
     redrawn = {row["article_id"] for row in (*drawn.came, *drawn.changed)} | {key[0] for key in drawn.gone}
     rewritten = {known[row["url_hash"]]: row for row in values if row["url_hash"] in known}
-    # Named anew in the same words: nothing that anybody sees has changed, and there is nothing to link again.
+    # The new entry has the same content: nothing visible has changed, and the linker need not process it again.
     same = _showing(connection, rewritten) - redrawn
     set_values(connection, articles, [
         {"id": id_, **{name: rewritten[id_][name] for name in _REFERRED_BY}} for id_ in sorted(same)], "id")  # fmt: skip
@@ -189,7 +205,7 @@ def _write_stubs(
 
 
 def _showing(connection: Connection, wanted: Mapping[int, dict[str, Any]]) -> set[int]:
-    """Of articles those that show already what `wanted` (id → row) says, whoever names them."""
+    """Return the ids of the articles whose content already equals `wanted` (id → row), whichever article names them."""
     columns = (articles.c.id, *(articles.c[name] for name in _SHOWS))
     found = fetch(connection, columns, articles.c.id, wanted)
     return {
@@ -200,7 +216,7 @@ def _showing(connection: Connection, wanted: Mapping[int, dict[str, Any]]) -> se
 
 
 def _mentions(connection: Connection, work: Refresh, stale: Mapping[bytes, Reference]) -> dict[bytes, Mention]:
-    """The entry of `related` that each stub is to show, from memory or from the stored form of its document."""
+    """Return the entry of `related` that each stub shows, from memory or from the stored form of its document."""
     sources = {reference.article_id for reference in stale.values()}
     published = {work.ids[h]: source_document.document_id for h, source_document in work.source_documents.items()}
     document_of = {id_: published[id_] for id_ in sources & published.keys()}
@@ -217,7 +233,7 @@ def _mentions(connection: Connection, work: Refresh, stale: Mapping[bytes, Refer
 
 
 def _note_stub(work: Refresh, row: dict[str, Any], before: Any) -> None:
-    """What hangs on how a stub was shown before: the heat of those that list it, and its provider's names."""
+    """Note what depends on a stub's changed content: the heat of articles that list it, its provider's names."""
     mention = ProviderMention(before.provider_id, before.provider_name) if before is not None else NO_MENTION
     work.mentions.append((mention, ProviderMention(row["provider_id"], row["provider_name"])))
     decides = (row["quality"], row["published_at"], row["title"])
@@ -226,7 +242,10 @@ def _note_stub(work: Refresh, row: dict[str, Any], before: Any) -> None:
 
 
 def _source_documents(connection: Connection, named: set[bytes]) -> dict[bytes, int | None]:
-    """Items of collections name documents by source and key: they mean what these tell now. Makes no stubs."""
+    """Return doc_hash → id of the article that the document describes; None: it describes none that is stored.
+
+    Items of collections name documents by source and key. They create no stubs.
+    """
     papers = fetch_from(connection, _LIVE_DOCUMENTS, documents.c.doc_hash, named)
     published = fetch_from(connection, _SOURCE_DOCUMENTS, articles.c.url_hash, {row.article_hash for row in papers})
     shows = {row.url_hash: row.id for row in published}
@@ -234,7 +253,10 @@ def _source_documents(connection: Connection, named: set[bytes]) -> dict[bytes, 
 
 
 def empty(connection: Connection, left: list[tuple[int, bytes, str | None]], now: datetime) -> None:
-    """Articles that nobody tells any more show nothing; those that are named become stubs in `resolve`."""
+    """Clear articles, given as (id, url_hash, URL), that have no document any more.
+
+    `resolve` turns named ones into stubs.
+    """
     merge(
         connection, articles, [article_rows.orphan(h, url, now) for _, h, url in left], ["url_hash"], article_rows.SHOWN
     )

@@ -1,9 +1,11 @@
-"""Enrichment that is left to be done beside live work: small rows that survive whatever ends a process.
+"""Background work that is still to be done, as rows of `enrichment_work`: they survive the end of any process.
 
-`names`: count anew under which names a provider is known. `articles`: look again at the articles of a provider, or at all
-(subject 0), because a reference document changed. `retract`: the retraction of a URL (subject: its document) has more
-documents to reach than one transaction takes. The cursor is where the next step goes on; a change that comes meanwhile
-sets it back.
+Kinds:
+- `names`: count again which names articles use for a provider.
+- `articles`: re-enrich the articles of a provider, or all articles (subject 0), because a reference document changed.
+- `retract`: the retraction of a URL (subject: its document) reaches more documents than one transaction writes.
+
+The next step starts after the cursor. Adding the same work again resets the cursor to 0.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from worker.store.tables import articles, enrichment_work
 
 
 def add_work(connection: Connection, kind: str, subjects: Iterable[int | None], now: datetime) -> None:
-    """Leave work behind, or begin anew what is under way."""
+    """Add work of one kind for each subject, or restart it if it is already pending.
+
+    Subjects that are None are skipped.
+    """
     wanted = sorted({subject for subject in subjects if subject is not None})
     rows = [
         {"kind": kind, "subject_id": subject, "cursor": 0, "done": 0, "since": now,
@@ -36,13 +41,13 @@ def _count(connection: Connection, provider: int) -> int:
 
 
 def next_work(connection: Connection) -> Any:
-    """The work to go on with, oldest first, or None."""
+    """Return the oldest pending work, or None."""
     order = (enrichment_work.c.since, enrichment_work.c.kind, enrichment_work.c.subject_id)
     return connection.execute(select(enrichment_work).order_by(*order).limit(1)).first()
 
 
 def pending_work(connection: Connection) -> list[dict[str, Any]]:
-    """What is left, with how far it is."""
+    """Return all pending work, oldest first, with its progress: kind, subject, done and total."""
     return [
         {"kind": row.kind, "subject": row.subject_id, "done": row.done, "total": max(row.total, row.done)}
         for row in connection.execute(select(enrichment_work).order_by(enrichment_work.c.since))

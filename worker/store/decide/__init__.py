@@ -1,1 +1,1 @@
-"""Decisions about versions, identity and rows of articles. No I/O."""
+"""Pure decisions about versions, identity and rows of articles. No I/O."""

@@ -1,4 +1,4 @@
-"""An edited copy as the rows that show it. Pure."""
+"""Convert an enriched document to rows of `articles` and `images`. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.enrichment.enriched_document import EnrichedDocument, ImageRef, Ment
 from worker.enrichment.image_choice import best_image, image_hash
 
 PIPELINE_VERSION = 3
-"""Raised when enrichment changes what is stored of the same document; `reprocess` brings older articles up to it."""
+"""Increase it when enrichment stores something else for the same document. `reprocess` updates older articles."""
 
 SHOWN = (
     "canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "provider_id",
@@ -20,11 +20,11 @@ SHOWN = (
     "secured", "extra", "content_hash", "document_id", "named_by", "revision", "pipeline_version", "link_state",
     "changed_at",
 )  # fmt: skip
-"""The columns that change when an article shows something else; the rest stays with the row for ever."""
+"""The columns that are written when an article shows another document or version. The others keep their values."""
 
 
 def blank(url_hash: bytes, now: datetime) -> dict[str, Any]:
-    """An article that shows nothing yet."""
+    """Return the row of an article without content."""
     return {
         **dict.fromkeys(SHOWN),
         "url_hash": url_hash,
@@ -49,7 +49,11 @@ def published_columns(
     placeholders: Collection[bytes],
     now: datetime,
 ) -> dict[str, Any]:
-    """The row of an article that a live document tells. Heat is judged when its links are known (`store.heat`)."""
+    """Return the row of an article that has a live document.
+
+    Heat is computed when the article's links are known (`apply/heat.py`). `version`: the pipeline version of the
+    document. `placeholders`: the URL hashes of images that cannot be the best one.
+    """
     return {
         **blank(copy.url_hash, now),
         "canonical_url": copy.canonical_url,
@@ -95,7 +99,10 @@ def stub(
     placeholders: Collection[bytes],
     now: datetime,
 ) -> dict[str, Any]:
-    """The row of an article that is only named by others."""
+    """Return the row of an article that is known only because others name it.
+
+    `named_by`: the article whose entry it shows.
+    """
     return {
         **blank(mention.url_hash, now),
         "canonical_url": mention.url,
@@ -115,17 +122,17 @@ def stub(
 
 
 def orphan(url_hash: bytes, canonical_url: str | None, now: datetime) -> dict[str, Any]:
-    """The row of an article that nobody tells or names any more."""
+    """Return the row of an article that no document describes and no article names any more."""
     return {
         **blank(url_hash, now),
         "canonical_url": canonical_url,
         "orphaned_at": now,
-        "link_state": "pending",  # the linker takes its links back
+        "link_state": "pending",  # the linker removes its links
     }
 
 
 def _name(provider: ProviderRef | None, extra: dict[str, Any]) -> str | None:
-    """The provider's name as the document says it, also of one without a domain, which is no provider of the desk's."""
+    """Return the provider's name in the document; also of one without a domain, which has no row in `providers`."""
     if provider is not None:
         return provider.name
     rest = extra.get("provider")
@@ -133,7 +140,7 @@ def _name(provider: ProviderRef | None, extra: dict[str, Any]) -> str | None:
 
 
 def image_rows(article_id: int, images: list[ImageRef], placeholders: Collection[bytes]) -> list[dict[str, Any]]:
-    """The images of an article, in their order."""
+    """Return the rows of an article's images, in their order."""
     return [
         {
             "article_id": article_id,

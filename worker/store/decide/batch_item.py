@@ -1,4 +1,4 @@
-"""A version of a document on its way through a batch, and what becomes of it."""
+"""One version of a document in a batch, with its outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from worker.enrichment.reference_documents import ReferenceCopy
 
 @dataclass(slots=True)
 class BatchItem:
-    """One entry of a lane. `key` is as given; `doc_key` is the document's identity once it is known."""
+    """One entry of a lane, from its claim to its outcome.
+
+    `key`: as the producer gave it. `doc_key`: the document's key once it is known (the canonical URL where none was
+    given).
+    """
 
     lane: str
     id: str
@@ -34,16 +38,20 @@ class BatchItem:
     copy: EnrichedDocument | None = None
     reference: ReferenceCopy | None = None
     recognised: tuple[bytes, bytes] | None = None
-    """Equal but for `secured` to a stored version with this (article_hash, content_hash): not read again."""
+    """(article_hash, content_hash) of the stored version that this one equals, except in `secured`.
+
+    It is not parsed.
+    """
     secured: str | None = None
     dead_letter: int | None = None
-    """On the internal lane: the dead letter that this replays, with its revision, source and key."""
+    """On the internal lane: the id of the dead letter that this replays, with its revision, source and key."""
     pipeline_version: int | None = None
-    """Of a reprocessed one: the version that its sender meant to bring it to."""
+    """Of a reprocessed document: the pipeline version of the process that sent it."""
     reprocessed: bool = False
-    """On the internal lane: a stored document that goes through the pipeline of today, with its own revision."""
+    """On the internal lane: a stored document that is processed again by the current pipeline, with its own revision.
+    """
     id_conflict: bool = False
-    """Another document has a receipt under this lane and id: the stream was lost or restored, and ids came again."""
+    """Another document has a receipt under this lane and id: the stream was lost or restored, and ids occur twice."""
     outcome: Outcome | None = None
     url: str | None = None
     article_id: int | None = None

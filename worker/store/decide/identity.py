@@ -1,15 +1,16 @@
-"""Identity: which version of a document counts, which document tells an article, what a URL means. Pure.
+"""Identity: which version of a document counts, which document an article shows, which article a URL resolves to.
+Pure.
 
-The rule behind everything (design, decision 9): the store is a function of the latest accepted version of each document
-alone. So nothing here looks at the order of processing; `revision` orders versions, and ties cannot be (a revision ends
-in its lane's name).
+The main rule (decision 9 in `worker/README.md`): the store is a function of the latest accepted version of each
+document alone. So nothing here depends on the order of processing. `revision` orders versions. Two versions cannot
+have the same revision, because a revision contains the entry id and the lane.
 
-- A *document* is a producer's (source, key); where no key is given, the canonical URL is the key. It tells one article.
-- A *retraction of a URL* by a source reaches, beside the document of this key, all older versions of that source's
-  documents that show the URL. The newest of each source and URL is kept for ever, whatever comes after it.
-- An *article* shows the newest live document that tells it (`newest_teller`).
-- A *URL* means the article whose canonical URL it is and which a live document tells; else the newest live article that
-  claims it as an alias; else a stub (`meaning`).
+- A *document* is known by (source, key); without a key, the canonical URL is the key. It describes one article.
+- A *retraction of a URL* by a source retracts the document of this key and all older versions of that source's
+  documents that show the URL. The newest retraction of each source and URL is kept forever, whatever follows it.
+- An *article* shows the newest live document that describes it (`newest_source_document`).
+- A *URL* resolves to the article whose canonical URL it is, if that has a live document; else to the newest live
+  article that claims it as an alias; else to a stub (`resolve_url`).
 - A *stub* shows the newest live entry that names it (`newest_mention`).
 """
 
@@ -22,10 +23,11 @@ from schemas.receipt import Outcome
 
 
 def revision(id_: str, lane: str, *, edit: int = 0) -> str:
-    """The revision of the version that came as entry `id_` of `lane`: text whose byte order is the order of versions.
+    """Return the revision of the version that arrived as entry `id_` of `lane`.
 
-    Milliseconds and sequence are unsigned 64-bit numbers, so 20 digits each. An edit of a dead letter is newer than what
-    it mends and older than everything that came later.
+    It is text whose byte order is the order of versions. Milliseconds and sequence are unsigned 64-bit numbers, so
+    they take 20 digits each. `edit`: how often the dead letter was edited. An edit is newer than the text it corrects
+    and older than all later entries.
     """
     ms, _, seq = id_.partition("-")
     suffix = f"#{edit:04d}" if edit else ""
@@ -34,7 +36,7 @@ def revision(id_: str, lane: str, *, edit: int = 0) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DocumentState:
-    """What is known of a document: its latest accepted version."""
+    """The state of a document: its latest accepted version."""
 
     revision: str = ""
     article_hash: bytes | None = None
@@ -48,7 +50,7 @@ class DocumentState:
 
 @dataclass(frozen=True, slots=True)
 class DocumentChange:
-    """A version that wants to become a document's latest. `article_hash` is None for a retraction."""
+    """A version that may become a document's latest. `article_hash` is None for a retraction."""
 
     revision: str
     article_hash: bytes | None = None
@@ -58,14 +60,14 @@ class DocumentChange:
 def decide_outcome(
     state: DocumentState, change: DocumentChange, url_retraction: str = ""
 ) -> tuple[Outcome, DocumentState]:
-    """What becomes of `change`, and the document's state after it.
+    """Return the outcome of `change`, and the document's state after it.
 
     `url_retraction`: the revision of the newest retraction, by the same source, of the URL that `change` shows.
     """
     if change.revision < state.revision:
         return Outcome.SUPERSEDED, state
     if change.article_hash is None:
-        # The tombstone keeps the revision, so that an older version that comes late stays buried.
+        # The tombstone keeps the revision, so that a late older version is superseded.
         return Outcome.RETRACTED, retracted(replace(state, revision=change.revision))
     if change.revision < url_retraction:
         return Outcome.SUPERSEDED, retracted(replace(state, revision=change.revision))
@@ -77,13 +79,13 @@ def decide_outcome(
 
 
 def retracted(state: DocumentState) -> DocumentState:
-    """The document without what it says, in the same version."""
+    """Return the state of a retracted document: no content, the same revision."""
     return replace(state, article_hash=None, content_hash=None, retracted=True)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceDocument:
-    """A live document that tells an article."""
+    """A live document that describes an article."""
 
     document_id: int
     revision: str
@@ -91,7 +93,7 @@ class SourceDocument:
 
 
 def newest_source_document(source_documents: Iterable[SourceDocument]) -> SourceDocument | None:
-    """The document that an article shows."""
+    """Return the document that an article shows: the newest; None if there is none."""
     return max(source_documents, key=lambda source_document: source_document.revision, default=None)
 
 
@@ -106,7 +108,10 @@ class AliasClaim:
 def resolve_url(
     url_hash: bytes, published: Mapping[bytes, int], claims: Mapping[bytes, Sequence[AliasClaim]]
 ) -> int | None:
-    """The id of the live article that a URL means, in one hop; None: a stub, if anybody names it."""
+    """Return the id of the live article that a URL resolves to; None: it resolves to a stub, if anybody names it.
+
+    `published`: url_hash → id of live articles. `claims`: the claims of each URL. Aliases of aliases are not followed.
+    """
     if url_hash in published:
         return published[url_hash]
     newest = max(claims.get(url_hash, ()), key=lambda claim: (claim.revision, claim.article_id), default=None)
@@ -122,5 +127,5 @@ class Reference:
 
 
 def newest_mention(namings: Iterable[Reference]) -> Reference | None:
-    """The entry that a stub shows."""
+    """Return the reference whose entry a stub shows: the newest; None if there is none."""
     return max(namings, key=lambda reference: (reference.revision, reference.article_id), default=None)

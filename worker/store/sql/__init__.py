@@ -1,1 +1,1 @@
-"""Many rows in one statement, on PostgreSQL and SQLite."""
+"""Read and write many rows in one statement, on PostgreSQL and SQLite."""

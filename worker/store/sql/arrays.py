@@ -1,7 +1,7 @@
-"""Columns of values as PostgreSQL's binary arrays, one parameter each.
+"""Encode columns of values as PostgreSQL's binary arrays, one parameter each.
 
-psycopg finds the type of each element of a list and calls a dumper for it; here the column says the type once. For the
-rows of a batch that is a third of the client's CPU.
+psycopg determines the type of each element of a list and calls a dumper for it. Here the column gives the type once.
+For the rows of a batch that is a third of the client's CPU.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Array:
-    """A parameter: the array's bytes as they travel."""
+    """A query parameter: an array in PostgreSQL's binary format."""
 
     __slots__ = ("data",)
 
@@ -62,7 +62,7 @@ def _of_json(value: Any) -> bytes:
 
 
 def _json_data(value: Any) -> bytes:
-    # Most are empty. The first byte is the version of jsonb's format.
+    # Most values are empty. The first byte is the version of jsonb's format.
     return (not value and _EMPTY.get(type(value))) or b"\x01" + _json(value).encode()
 
 
@@ -76,7 +76,7 @@ def _each(encode: Callable[[Any], bytes]) -> Callable[[Sequence[Any]], bytes]:
 
 
 def _by_length(data: Callable[[Any], bytes] | None) -> Callable[[Sequence[Any]], bytes]:
-    """All values at once, by loops that Python does not see: texts and bytes are the bulk of every batch."""
+    """Return an encoder of all values at once, with loops in C: texts and bytes are the largest part of every batch."""
 
     def join(values: Sequence[Any]) -> bytes:
         found = values if data is None else list(map(data, values))
@@ -97,7 +97,10 @@ def _numbers(size: int, type_code: str) -> Callable[[Sequence[Any]], bytes]:
 
 
 class Kind:
-    """How the values of a column travel. `name`: of its type in SQL; `oid`: of the element, `array_oid`: of the array."""
+    """The encoding of a column's values. `name`: the SQL type; `oid`: of an element; `array_oid`: of the array.
+
+    `encode` encodes one value with its length; `encode_all` encodes a list without None (default: `encode` for each).
+    """
 
     def __init__(
         self,
@@ -109,12 +112,12 @@ class Kind:
     ) -> None:
         self.name, self._encode, self._encode_all = name, encode, encode_all or _each(encode)
         self._oid = oid
-        # psycopg chooses by class, so each kind has its own.
+        # psycopg chooses a dumper by the parameter's class, so each kind has its own class.
         self.parameter: type[Array] = type(f"{name}_array", (Array,), {"__slots__": ()})
         self.dumper = type(f"{name}_dumper", (_Dumper,), {"oid": array_oid})
 
     def array(self, values: Sequence[Any]) -> Array:
-        """The parameter for `values`, None among them. Raises UnicodeEncodeError on lone surrogates."""
+        """Return the parameter for `values`, which may contain None. Raises UnicodeEncodeError on lone surrogates."""
         if not values:
             return self.parameter(_head(0, 0, self._oid))
         missing = sum(value is None for value in values)
@@ -146,7 +149,7 @@ _BY_TYPE: tuple[tuple[type, Kind], ...] = (
 
 @functools.cache
 def kind_of(column: Column[Any]) -> Kind:
-    """How a column's values travel. Raises LookupError for a type that no table has yet."""
+    """Return the encoding of a column's values. Raises LookupError for a type that no table has yet."""
     if is_json(column):
         return _JSON
     for type_, kind in _BY_TYPE:
@@ -156,11 +159,11 @@ def kind_of(column: Column[Any]) -> Kind:
 
 
 def is_json(column: Column[Any]) -> bool:
-    """Whether a column holds JSON."""
+    """Return whether a column holds JSON."""
     return column.type.__class__.__name__ == "JSON"
 
 
 def register(connection: Any) -> None:
-    """Let a psycopg connection send these arrays."""
+    """Register the dumpers of these arrays with a psycopg connection."""
     for kind in KINDS:
         connection.adapters.register_dumper(kind.parameter, kind.dumper)

@@ -1,6 +1,6 @@
-"""Many rows in one statement, on both databases: `unnest` of arrays on PostgreSQL, `executemany` on SQLite.
+"""Read and write many rows in one statement: `unnest` of arrays on PostgreSQL, `executemany` on SQLite.
 
-Ingest runs some forty of these a batch, so each statement is built once and kept.
+A batch runs about forty of these statements, so each statement is built once and cached.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from worker.store.sql.arrays import is_json, kind_of
 _MAX_CACHED = 512  # statements; there are about a hundred
 
 AnyRow = Row[*tuple[Any, ...]]
-"""A row of any number of columns."""
+"""A row with any number of columns."""
 
 
 def among(connection: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
-    """`column IN values` as one array parameter where the database has arrays."""
+    """Return the condition `column IN values`, with one array parameter where the database has arrays."""
     if _has_arrays(connection):
         return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
     return column.in_(list(values))
@@ -37,12 +37,15 @@ def fetch(
     column: Any,
     values: Iterable[Any],
 ) -> list[AnyRow]:
-    """The rows of the table of `columns` whose `column` is among `values`."""
+    """Return `columns` of the rows whose `column` is among `values`."""
     return fetch_from(connection, _plain(tuple(columns)), column, values)
 
 
 def fetch_from(connection: Connection, query: Select[Any], column: Any, values: Iterable[Any]) -> list[AnyRow]:
-    """The rows of `query` whose `column` is among `values`. `query` is one that the caller keeps, as its statement is kept."""
+    """Return the rows of `query` whose `column` is among `values`.
+
+    `query` must be a constant of the caller, because its statement is cached by it.
+    """
     found: list[AnyRow] = []
     for part in _parts(list(dict.fromkeys(values))):
         if _has_arrays(connection):
@@ -55,7 +58,10 @@ def fetch_from(connection: Connection, query: Select[Any], column: Any, values: 
 def fetch_where(
     connection: Connection, columns: Sequence[Any], column: Any, values: Iterable[Any], *where: Any
 ) -> list[AnyRow]:
-    """As `fetch`, of the rows for which `where` holds too; conditions whose values change from call to call."""
+    """Like `fetch`, but only rows for which `where` holds too.
+
+    The statement is not cached: `where` may change at each call.
+    """
     found: list[AnyRow] = []
     for part in _parts(list(dict.fromkeys(values))):
         found += connection.execute(select(*columns).where(among(connection, column, part), *where)).all()
@@ -63,13 +69,13 @@ def fetch_where(
 
 
 def remove(connection: Connection, table: Table, column: Any, values: Iterable[Any], *where: Any) -> None:
-    """Delete the rows whose `column` is among `values`."""
+    """Delete the rows whose `column` is among `values` and for which `where` holds."""
     for part in _parts(list(dict.fromkeys(values))):
         connection.execute(delete(table).where(among(connection, column, part), *where))
 
 
 def remove_rows(connection: Connection, table: Table, names: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> None:
-    """Delete the rows that `keys`, values of the columns `names`, tell."""
+    """Delete the rows with these `keys`: tuples of the values of the columns `names`."""
     if not keys:
         return
     if _has_arrays(connection):
@@ -82,7 +88,10 @@ def remove_rows(connection: Connection, table: Table, names: Sequence[str], keys
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert `rows` (all with the same names), of which the caller knows that none is there: half the server's work of `merge`."""
+    """Insert `rows`, which all have the same columns. None of them may exist.
+
+    It costs the server half as much as `merge`.
+    """
     if not rows:
         return
     names = tuple(rows[0])
@@ -99,7 +108,10 @@ def merge(
     keys: Sequence[str],
     updates: Sequence[str] = (),
 ) -> None:
-    """Insert `rows` (all with the same names); where `keys` exist, set the columns of `updates`, or leave the row alone."""
+    """Insert `rows`, which all have the same columns. If a row with the same `keys` exists, set its columns `updates`.
+
+    Without `updates` an existing row stays as it is.
+    """
     if not rows:
         return
     names = tuple(rows[0])
@@ -112,7 +124,7 @@ def merge(
 def merge_ids(
     connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str, updates: Sequence[str]
 ) -> dict[Any, int]:
-    """As `merge` with updates; returns the key of each of `rows` → its id."""
+    """Like `merge` with `updates`, which must not be empty; returns the key of each row → its id."""
     if not rows:
         return {}
     names = tuple(rows[0])
@@ -130,7 +142,10 @@ def _pairs(rows: Iterable[Any]) -> dict[Any, int]:
 
 
 def set_values(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str) -> None:
-    """Set, in the row that each of `rows` names by `key`, its other values."""
+    """Update the row that each of `rows` identifies by `key` with its other values.
+
+    All `rows` have the same columns.
+    """
     if not rows:
         return
     names = tuple(name for name in rows[0] if name != key)
@@ -178,7 +193,7 @@ def _list_query(query: Select[Any], column: Any) -> Select[Any]:
 
 
 def _padded(values: list[Any]) -> list[Any]:
-    """The values, the last repeated, so that there are few lengths: SQLite prepares a statement for each."""
+    """Repeat the last value up to a power of two: SQLite prepares a statement for each length, so there are few."""
     size = 1 << (len(values) - 1).bit_length()
     return values + values[-1:] * (size - len(values))
 
@@ -192,7 +207,7 @@ def _postgres_set(table: Table, names: tuple[str, ...], key: str) -> str:
 
 @functools.cache
 def _postgres_insert(table: Table, names: tuple[str, ...]) -> str:
-    # No SELECT *: a column's own order is not that of the names.
+    # Columns are listed, because the order of `names` is not that of the table.
     picks = ", ".join(f'u."{name}"' for name in names)
     return f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)}'  # noqa: S608  names come from the tables
 
@@ -247,7 +262,7 @@ def _quoted(names: Iterable[str]) -> str:
 
 @functools.cache
 def _changes(table: Table, names: tuple[str, ...]) -> list[Callable[[Any], Any] | None]:
-    """How SQLite's driver is given the values of each column; None: as they are."""
+    """Return the conversion of each column's values for SQLite's driver; None: no conversion."""
     return [_change(table.c[name]) for name in names]
 
 
@@ -262,13 +277,13 @@ def _json_text(value: Any) -> str | None:
 
 
 def _time_text(value: datetime | None) -> str | None:
-    """As SQLAlchemy writes a time on SQLite, which has no type for it."""
+    """Format a time as SQLAlchemy does for SQLite, which has no type for it."""
     if value is None:
         return None
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _parts(values: list[Any], size: int = 10_000) -> Iterable[list[Any]]:
-    """SQLite takes at most 32,766 parameters a statement."""
+    """Split values into parts, because SQLite accepts at most 32,766 parameters a statement."""
     for start in range(0, len(values), size):
         yield values[start : start + size]
