@@ -120,8 +120,9 @@ app.steps["worker"].add(Summary)
 app.steps["worker"].add(Linking)
 
 _GARBAGE_OBJECTS = 20_000
-"""Allocations between two collections of the youngest generation. Python's default of 700 causes many collections a
-batch.
+"""Allocations between two collections of the youngest generation.
+
+Python's default of 700 causes many collections a batch.
 """
 
 

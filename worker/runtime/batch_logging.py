@@ -45,8 +45,9 @@ _rate_gate = RateGate()
 
 
 def log_batch(batch: Batch, versions: Sequence[BatchItem]) -> None:
-    """Write the lines of a settled batch. A rejected document is always a warning; the log limits repeats to one a
-    minute.
+    """Write the lines of a settled batch.
+
+    A rejected document is always a warning; the log limits repeats to one a minute.
     """
     each_line = _rate_gate(len(versions))
     for version in versions:

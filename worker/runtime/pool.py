@@ -8,8 +8,9 @@ from celery.concurrency import prefork
 
 
 class TaskPool(prefork.TaskPool):
-    """Does not fire Celery's timers while it stops. They are half a second apart, and this broker needs no
-    heartbeats.
+    """Does not fire Celery's timers while it stops.
+
+    They are half a second apart, and this broker needs no heartbeats.
     """
 
     _pool: Any

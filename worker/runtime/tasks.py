@@ -110,8 +110,9 @@ def ingest(lane: str, ids: list[str]) -> None:
 
 
 def _redis_went_away(lane: str, error: Exception, *, when: str = "their lease runs out") -> None:
-    """Log it without a traceback. The dispatcher logs the outage, and documents already stored are recognised on
-    redelivery.
+    """Log it without a traceback.
+
+    The dispatcher logs the outage, and documents already stored are recognised on redelivery.
     """
     log.warning("Redis went away under a batch", lane=lane, error=str(error), worker=worker_name(),
                 next=f"its documents come again when {when}")  # fmt: skip

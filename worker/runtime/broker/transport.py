@@ -108,8 +108,9 @@ class QoS(redis.QoS):
             super().restore_visible(*args, **options)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Put back one unacknowledged message. `task_door` keeps what is not a message; otherwise it would be tried
-        again forever.
+        """Put back one unacknowledged message.
+
+        `task_door` keeps what is not a message; otherwise it would be tried again forever.
         """
         try:
             super().restore_by_tag(tag, client, leftmost)

@@ -73,8 +73,9 @@ class Dispatcher(bootsteps.StartStopStep):
 
 
 class DispatchLoop(threading.Thread):
-    """Dispatches entries of all lanes by weight until stopped. `is_behind`: whether all pool processes of this worker
-    are busy.
+    """Dispatches entries of all lanes by weight until stopped.
+
+    `is_behind`: whether all pool processes of this worker are busy.
     """
 
     def __init__(self, config: Settings, ingest: Any, maintain: Any, complete: Any, *,
@@ -225,8 +226,9 @@ class DispatchLoop(threading.Thread):
         return handed_out
 
     def _poke_completion(self) -> None:
-        """Send the enrichment task while work is left. The work is recorded in the store, so a lost message is
-        harmless.
+        """Send the enrichment task while work is left.
+
+        The work is recorded in the store, so a lost message is harmless.
         """
         try:
             if is_work_left(self._engine):
@@ -279,8 +281,9 @@ class DispatchLoop(threading.Thread):
         return len(found) + len(returned)
 
     def _send_again(self, lane: Lane, found: list[tuple[str, int]], size: int) -> None:
-        """Re-send in batches of `size`. Entries that were being read during a crash are sent alone, so only the faulty
-        one uses up its attempts.
+        """Re-send in batches of `size`.
+
+        Entries that were being read during a crash are sent alone, so only the faulty one uses up its attempts.
 
         `found`: (id, attempts so far).
         """

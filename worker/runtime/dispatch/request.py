@@ -20,14 +20,16 @@ _HOW = re.compile(r"prematurely: (.+?)\.?(?: Job: .*)?$")
 
 
 OUT_OF_MEMORY = 71
-"""Exit code (EX_OSERR) of a pool process that met its memory limit. The kernel's out-of-memory killer uses SIGKILL
-instead.
+"""Exit code (EX_OSERR) of a pool process that met its memory limit.
+
+The kernel's out-of-memory killer uses SIGKILL instead.
 """
 
 
 class StoreUnusable(Ignore):
-    """Raised when a batch could not be stored through no fault of its documents; they are released. Celery does
-    nothing.
+    """Raised when a batch could not be stored through no fault of its documents; they are released.
+
+    Celery does nothing.
     """
 
 

@@ -133,8 +133,9 @@ class LocalStack:
         return wait_for_end(self._worker, self._ended)
 
     def stop(self) -> None:
-        """Wait for other users of the Valkey, stop the worker warmly, then the server. Stops only what was started
-        here.
+        """Wait for other users of the Valkey, stop the worker warmly, then the server.
+
+        Stops only what was started here.
         """
         try:
             if self._valkey is not None:

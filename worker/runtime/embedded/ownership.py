@@ -21,8 +21,9 @@ from pathlib import Path
 OWNER, VALKEY, USERS = "owner.lock", "valkey.lock", "users.lock"
 
 _PROBE_SECONDS = 0.3
-"""How long to retry. A process that tests a lock takes it for a moment, so one refusal does not mean that it is
-held.
+"""How long to retry.
+
+A process that tests a lock takes it for a moment, so one refusal does not mean that it is held.
 """
 
 
@@ -157,8 +158,9 @@ def valkey_processes(data_dir: Path) -> list[int]:
 
 
 def users_of(data_dir: Path) -> list[Holder]:
-    """Return the commands that share `users.lock`. It is always empty where /proc/locks does not exist (only Linux has
-    it).
+    """Return the commands that share `users.lock`.
+
+    It is always empty where /proc/locks does not exist (only Linux has it).
     """
     try:
         lock, table = (data_dir / USERS).stat(), Path("/proc/locks").read_text()

@@ -31,8 +31,9 @@ class AlreadyRunning(CopydeskError):
 
 
 class SharedValkey:
-    """Owns the embedded Valkey if nobody does; otherwise uses it, and the owner waits before stopping it. A context
-    manager.
+    """Owns the embedded Valkey if nobody does; otherwise uses it, and the owner waits before stopping it.
+
+    A context manager.
 
     `must_own`: refuse to use a Valkey of another process. `port`: also listen there, on 127.0.0.1 (0: no).
     """
@@ -125,8 +126,9 @@ class SharedValkey:
                 time.sleep(0.05)
 
     def wait_for_users(self, seconds: float = float("inf")) -> None:
-        """Wait at most `seconds` until no other command uses the Valkey owned here. Then no other command can begin to
-        use it.
+        """Wait at most `seconds` until no other command uses the Valkey owned here.
+
+        Then no other command can begin to use it.
         """
         if was_received():
             with deferred():  # an interrupted command ends soon, but not before its users

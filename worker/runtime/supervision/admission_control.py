@@ -38,8 +38,9 @@ class AdmissionControl:
         self.room = Capacity()
 
     def look(self, *, consuming: bool) -> None:
-        """Run the checks that are due. `consuming`: whether the dispatcher dispatches documents. Raises
-        redis.RedisError.
+        """Run the checks that are due.
+
+        `consuming`: whether the dispatcher dispatches documents. Raises redis.RedisError.
         """
         now = time.monotonic()
         if now >= self._next_room:

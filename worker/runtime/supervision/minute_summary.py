@@ -1,5 +1,6 @@
-"""A log line each minute: entries added and settled, the backlog, the causes of rejection. One worker of all writes
-it.
+"""A log line each minute: entries added and settled, the backlog, the causes of rejection.
+
+One worker of all writes it.
 """
 
 from __future__ import annotations

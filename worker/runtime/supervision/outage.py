@@ -42,8 +42,9 @@ class Outage:
         return f"{self._what} cannot be used since {self._since_text}: {self.error}" if self.is_active else ""
 
     def record_failure(self, error: str, *, waiting: Callable[[], int] = lambda: 0) -> None:
-        """Record a failure. `waiting` returns the number of waiting documents; it is called only when a line is
-        logged.
+        """Record a failure.
+
+        `waiting` returns the number of waiting documents; it is called only when a line is logged.
         """
         now, self.error = self._clock(), " ".join(error.split())
         if self._since is None:

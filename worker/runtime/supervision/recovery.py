@@ -36,8 +36,9 @@ def restart_consumer(controller: Any) -> None:
 
 
 def restart_process(controller: Any) -> NoReturn:
-    """Kill the pool and exit at once. A warm stop could hang as well. The claimed entries come back when their lease
-    expires.
+    """Kill the pool and exit at once.
+
+    A warm stop could hang as well. The claimed entries come back when their lease expires.
     """
     pool = getattr(getattr(controller, "pool", None), "_pool", None)
     for process in getattr(pool, "_pool", ()):
@@ -56,8 +57,9 @@ class StuckChildren:
         self._since: dict[Any, float] = {}
 
     def end(self, controller: Any) -> None:
-        """Kill those that have not accepted a batch for too long. Celery starts others; the entries are dispatched
-        again.
+        """Kill those that have not accepted a batch for too long.
+
+        Celery starts others; the entries are dispatched again.
         """
         pool = getattr(getattr(controller, "pool", None), "_pool", None)
         waiting, now = {}, time.monotonic()

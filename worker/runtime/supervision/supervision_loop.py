@@ -49,8 +49,9 @@ class Supervision(bootsteps.StartStopStep):
         self.loop: SupervisionLoop | None = None
 
     def register_with_event_loop(self, parent: Any, hub: Any) -> None:
-        """Record regularly that the event loop turns. Without a timer the loop would also notice SIGTERM only once a
-        second.
+        """Record regularly that the event loop turns.
+
+        Without a timer the loop would also notice SIGTERM only once a second.
         """
         hub.call_repeatedly(_TURN_SECONDS, self._turned)
 
@@ -145,8 +146,9 @@ class SupervisionLoop(threading.Thread):
                 restart_process(self._controller)
 
     def _wait(self) -> None:
-        """Wait until the next heartbeat is due: at once when the dispatcher's state changes. Record crashes
-        meanwhile.
+        """Wait until the next heartbeat is due: at once when the dispatcher's state changes.
+
+        Record crashes meanwhile.
         """
         until = time.monotonic() + HEARTBEAT_SECONDS
         while time.monotonic() < until and not self._ended.is_set():
