@@ -25,8 +25,7 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     config = settings()
     require_desk(config)
     with reader(config) as client:
-        # Imported after Redis has answered, because it takes half a second: an unreachable server is reported within 3
-        # s.
+        # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
         from worker.jobs.lane_repair import sentences, store_behind
         from worker.monitoring.snapshot import figures
 

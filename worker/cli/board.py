@@ -27,9 +27,7 @@ _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded
 
 @dataclass(slots=True)
 class Section:
-    """A table: its columns (the first is text, the others numbers), its rows, and the smallest number of rows to
-    show.
-    """
+    """A table: its columns (numbers except `text_columns`), its rows, and how many rows it needs at least."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Text | str, ...]]

@@ -89,9 +89,7 @@ def _require_schema(engine: Engine) -> None:
 
 
 def _isolation(engine: Engine) -> str:
-    """Return the isolation level that gives all checks the same snapshot; otherwise live writes would look like
-    faults.
-    """
+    """Return the isolation level that gives all checks one snapshot: live writes must not look like faults."""
     return "REPEATABLE READ" if engine.dialect.name == "postgresql" else "SERIALIZABLE"
 
 

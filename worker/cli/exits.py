@@ -14,8 +14,7 @@ def say(text: str = "") -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """Run the `atexit` functions and end this process without finalising the interpreter, which costs up to half a
-    second.
+    """Run the `atexit` functions and end this process. Finalising the interpreter would cost up to half a second.
 
     If output cannot be written, the exit code is 120, as Python's own.
     """

@@ -53,9 +53,7 @@ class LazyCommands(UserDict[str, Any]):
 
 
 class LazyGroup(Group):
-    """A group that knows the names and summaries of its commands, and imports one only to run it or to show its
-    help.
-    """
+    """A group that knows its commands' names and summaries. It imports a command to run it or to show its help."""
 
     table: Iterable[Entry] = ()
 

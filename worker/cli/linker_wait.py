@@ -15,9 +15,7 @@ LONGEST_SECONDS = 60.0
 
 
 def wait_until_linked(config: Settings) -> tuple[int, int]:
-    """Wait up to 60 seconds until no article waits for the linker; return the number of stories and of waiting
-    articles.
-    """
+    """Wait up to 60 seconds until no article waits for the linker; return (stories, articles that still wait)."""
     engine = make_engine(config, pooled=False)
     deadline = time.monotonic() + LONGEST_SECONDS
     while True:

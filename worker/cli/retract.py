@@ -41,8 +41,7 @@ def retract(
         life = explain(connection, wanted, most=10_000)
     engine.dispose()
     is_url = wanted.startswith(("http://", "https://"))
-    # One retraction by the article's URL reaches all documents of a source that show it, including those still in
-    # flight.
+    # One retraction by the article's URL reaches all documents of a source that show it, also those in flight.
     found = {
         (one["source"], life["article"]["url"] if is_url and one["tells"] else one["key"])
         for one in life["documents"]

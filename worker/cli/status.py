@@ -57,8 +57,7 @@ def status(
 
 def _once(config: Settings) -> dict[str, Any]:
     with reader(config) as client, _store(config):
-        # Imported after Redis has answered, because it takes half a second: an unreachable server is reported within 3
-        # s.
+        # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
         from worker.monitoring.snapshot import Recent, figures, measure, of_redis
 
         engine, began = open_store(config), time.monotonic()

@@ -27,8 +27,7 @@ _TAIL = 5000
 _CONNECTIONS = 40
 """Limit of connections to the store: two for each page that reads it, and those of the caches.
 
-With fewer, a few pages that wait for a locked table would block all others. Connections are opened when needed; two are
-kept.
+With fewer, a few pages that wait for a locked table would block all others. Two are kept open, others open when needed.
 """
 SPANS = (24, 24 * 7)
 """Hours that the page of sources can look back."""
@@ -39,8 +38,7 @@ class ConsoleContext:
 
     A server that does not answer is shown as such.
 
-    `timeout`: seconds for which a page waits for a newer snapshot. After that it shows the older one, or that it is
-    loading.
+    `timeout`: seconds that a page waits for a newer snapshot, before it shows the older one or that it is loading.
     """
 
     def __init__(

@@ -98,7 +98,7 @@ def backlog(pieces: Sequence[Piece]) -> Plot:
 
 
 def scale(most: float) -> tuple[float, float]:
-    """Return the top of an axis that contains `most`, and its step: 1, 2 or 5 times a power of ten; at most four
+    """Return the top of an axis that contains `most`, and its step (1, 2 or 5 times a power of ten); at most four
     steps.
     """
     step, factors, number = 1.0, (2.0, 2.5, 2.0), 0

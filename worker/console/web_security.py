@@ -33,8 +33,7 @@ _LONGEST_URL = 8192  # bytes of path and query
 class WebSecurity:
     """`names`: the host names it answers to, lower case, without port. None: all, because a token protects it.
 
-    A page of another site whose name resolves to this machine (DNS rebinding) sends its own name in `Host`, and is
-    refused.
+    A page of another site whose name resolves to this machine (DNS rebinding) sends its own name in `Host`: refused.
     """
 
     app: ASGIApp

@@ -108,8 +108,7 @@ def onset(pieces: Sequence[tuple[int, int, int]]) -> tuple[int, float | None]:
     `pieces`: (at, documents, rejected) by time.
 
     It is the split with the largest variance between its two sides (n1·n2/(n1+n2)·(p2-p1)², as in binary segmentation,
-    Scott and Knott 1974) whose later side is the worse. The share is None if there was no rise: then it was so from the
-    beginning.
+    Scott and Knott 1974) whose later side is the worse. Without a rise it returns the first interval's time and None.
     """
     all_documents, all_rejected = (sum(piece[number] for piece in pieces) for number in (1, 2))
     best, split, before = 0.0, 0, None

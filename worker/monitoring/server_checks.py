@@ -12,9 +12,7 @@ from worker.errors import CopydeskError, Exit
 from worker.store import migration
 
 OLDEST_REDIS = (7, 0)
-"""The first with script flags (`allow-oom`), `entries-added` and the present reply of XAUTOCLAIM. Valkey began at
-7.2.
-"""
+"""The first with script flags (`allow-oom`), `entries-added` and the present XAUTOCLAIM reply. Valkey began at 7.2."""
 OLDEST_POSTGRESQL = (13, 0)
 """The oldest version that is still maintained; the code needs nothing newer."""
 
@@ -36,7 +34,7 @@ class ServerUnfit(CopydeskError):
 def check_redis(client: redis.Redis, findings: Findings) -> None:
     """Check version, eviction, cluster and persistence. Raises redis.RedisError.
 
-    It uses INFO, because managed servers forbid CONFIG.
+    It uses INFO, because managed servers forbid CONFIG. Only `save` is read by CONFIG, where that is allowed.
     """
     try:
         info: dict[str, Any] = {}
@@ -58,7 +56,7 @@ def check_redis(client: redis.Redis, findings: Findings) -> None:
         findings.refusals.append(
             f"{name} may throw documents away (maxmemory-policy {policy}): set maxmemory-policy noeviction"
         )
-    # A configured RDB that was never written looks like none, so a past save counts as configured.
+    # Without CONFIG, a configured RDB that was never written looks like none; only past saves count then.
     if not int(info.get("aof_enabled") or 0):
         saves = _saves(client, info)
         findings.warned.append(

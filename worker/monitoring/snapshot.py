@@ -134,9 +134,7 @@ def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float,
 
 
 def measure(lanes: Sequence[dict[str, Any]], before: Sequence[Mapping[str, Any]], seconds: float) -> None:
-    """Set the rates of `lanes` to what was counted since `before`, `seconds` ago: minutes are too coarse for a
-    burst.
-    """
+    """Set the rates of `lanes` from the counts `seconds` ago (`before`): minutes are too coarse for a burst."""
     earlier = {lane["lane"]: lane for lane in before}
     for lane in lanes:
         was = earlier.get(lane["lane"])

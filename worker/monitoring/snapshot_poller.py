@@ -53,7 +53,7 @@ class SnapshotPoller:
         return {**found, **self._store}
 
     def at_redis(self) -> dict[str, Any]:
-        """Return the part of the snapshot that is read from Redis; only `redis`, with its error, while Redis is
+        """Return the part of the snapshot that comes from Redis; only `redis`, with its error, if Redis is
         unreachable.
         """
         try:

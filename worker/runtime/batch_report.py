@@ -30,8 +30,7 @@ _STREAMS_A_SOURCE = 10_000
 def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -> None:
     """Send receipts to the `reply_to` streams and write the change feed, in one round trip. Raises redis.RedisError.
 
-    Must be called before the entries are settled: a crash in between then repeats receipts and changes instead of
-    losing them.
+    Must be called before the entries are settled: a crash in between then repeats receipts and never loses one.
     """
     now = batch.clock()
     asking = [(version.reply_to, version) for version in versions if version.reply_to]

@@ -100,8 +100,7 @@ def ingest(lane: str, ids: list[str]) -> None:
         _ingest_entries(queue, entries, worker)
     except redis.RedisError as error:
         _redis_went_away(lane, error, when="Redis answers")
-        # Retry for half the task's time limit. If Redis stays unreachable, the entries come back when their lease
-        # expires.
+        # Retry for half the task's time limit. After that the entries come back when their lease expires.
         _release(queue, worker, entries, whole=True, until=started + config.task_seconds / 2)
     except SQLAlchemyError as error:
         # Errors of single documents became dead letters in `_divide`. What arrives here is a failure of the store.
@@ -176,7 +175,7 @@ def _process_and_settle(
     failpoint("ingest.replied")
     settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
     failpoint("ingest.settled")
-    # If this process hung until its lease expired, another one settled, counted and announced the rest.
+    # If this process hung until its lease expired, another one settled, logged and counted those entries.
     versions = [version for version in versions if version.id in settled]
     CrashLog(queue).forget([id_ for id_ in tried if id_ in settled])
     count(_client(), batch, versions, work_ms=(time.perf_counter() - started) * 1000)
@@ -220,8 +219,9 @@ def _leave_for_another_process(queue: LeaseQueue, entry: Claimed, worker: str) -
 
 
 def _without_collisions(queue: LeaseQueue, versions: list[BatchItem]) -> list[BatchItem]:
-    """Return the stored items without those whose id belonged to another document before; these are requeued under a
-    new id.
+    """Return the stored items.
+
+    An item whose id belonged to another document before is requeued under a new id instead.
     """
     for version in versions:
         if version.id_conflict:
@@ -236,8 +236,8 @@ def _without_collisions(queue: LeaseQueue, versions: list[BatchItem]) -> list[Ba
 def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed], *, whole: bool, until: float = 0.0) -> None:
     """Give entries back without counting the attempt, because no process crashed.
 
-    `until`: time.monotonic() until which it is retried while Redis fails; 0.0 means one try. `whole`: see
-    `LeaseQueue.release`.
+    `whole`: see `LeaseQueue.release`. `until`: time.monotonic() until which it retries if Redis fails; 0.0 means one
+    try.
     """
     attempts, lease = {entry.id: entry.attempts for entry in entries}, settings().lease_seconds
     while True:

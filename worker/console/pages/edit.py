@@ -95,8 +95,8 @@ def _text(found: DeadLetter, context: RequestContext) -> bytes:
         raise HttpError(409, "There is no document to send again; its sender must send it anew.")
     shown, text = found.shown, context.form.get("text", "")
     raw = found.raw or b""
-    # An unchanged text stands for the original bytes, also when its line ends are mixed. A text that was not UTF-8
-    # becomes UTF-8.
+    # An unchanged text stands for the original bytes, also when its line ends are mixed. If the document was not UTF-8,
+    # the replayed one is.
     is_same = shown.encoding == "UTF-8" and text.replace("\r\n", "\n") == shown.text
     meant = raw if is_same else shown.raw(text)
     # An equal text with an older version: it was stored before Redis or the connection failed, and is sent again.

@@ -151,9 +151,7 @@ _BIND = "#!lua flags=allow-oom\nreturn redis.call('SADD', KEYS[1], ARGV[1])"
 
 
 class Channel(redis.Channel):
-    """Drops messages that are not JSON, repairs keys of the wrong type, bounds every wait, and works with Redis out of
-    memory.
-    """
+    """Drops messages that are not JSON, repairs keys of the wrong type, bounds every wait, works when Redis is full."""
 
     QoS = QoS
     _size = retry_after_repair(redis.Channel._size)

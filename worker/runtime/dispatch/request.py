@@ -1,6 +1,4 @@
-"""What the main process learns from Celery about a batch: that its pool process ended, or the error that it
-reported.
-"""
+"""What the main process learns from Celery about a batch: that its pool process ended, or its error."""
 
 from __future__ import annotations
 
@@ -20,16 +18,13 @@ _HOW = re.compile(r"prematurely: (.+?)\.?(?: Job: .*)?$")
 
 
 OUT_OF_MEMORY = 71
-"""Exit code (EX_OSERR) of a pool process that met its memory limit.
-
-The kernel's out-of-memory killer uses SIGKILL instead.
-"""
+"""Exit code (EX_OSERR) of a pool process that met its memory limit. The kernel's OOM killer uses SIGKILL instead."""
 
 
 class StoreUnusable(Ignore):
-    """Raised when a batch could not be stored through no fault of its documents; they are released.
+    """Raised when a batch could not be stored through no fault of its documents.
 
-    Celery does nothing.
+    They are released; Celery does nothing.
     """
 
 

@@ -33,9 +33,10 @@ class BatchDelay:
         self._small_at[lane] = self._clock()
 
     def wait_for(self, lane: str, is_behind: Callable[[], bool]) -> Literal["", "half", "full"]:
-        """Return the batch size to wait for: "" (any), "half" or "full". dispatch.lua bounds the waiting time.
+        """Return what to wait for: "" (nothing), "half" a batch or a "full" one.
 
-        `is_behind`: whether all pool processes are busy.
+        dispatch.lua waits only while earlier entries are pending. `is_behind` returns whether all pool processes are
+        busy.
         """
         if self._clock() - self._small_at.get(lane, -_GATHER_SECONDS) >= _GATHER_SECONDS:
             return ""
@@ -70,7 +71,7 @@ class PollInterval:
 
 def lane_quotas(lanes: Iterable[Lane], busy: set[str], cap: int, batch: int) -> dict[str, int]:
     """Return lane → how many of its entries may be pending: `cap` in all, in whole batches of `batch`, at least one
-    batch each.
+    each.
 
     `busy`: the lanes that had more entries waiting than they were allowed to dispatch.
     """

@@ -28,8 +28,7 @@ class Cut:
 def repair(folder: Path, log: str) -> list[Cut]:
     """Cut the damaged ends of the command files under `folder`. `log`: Valkey's log of the failed start.
 
-    Returns an empty list when nothing can be repaired. Raises OSError when a copy cannot be written; then nothing is
-    cut.
+    Returns an empty list if nothing can be repaired. Raises OSError, before any cut, if a file cannot be copied.
     """
     unknown = _UNKNOWN_COMMAND.search(log)
     name = unknown[1].encode("utf-8", "replace").upper() if unknown else None
@@ -102,9 +101,7 @@ def _command(data: mmap.mmap, start: int) -> tuple[bytes, int] | None:
 
 
 def _number(data: mmap.mmap, start: int, sign: bytes) -> tuple[int, int] | None:
-    """Return the number of a line such as `*3` or `$12`, and where the next line begins; None if it is not such a
-    line.
-    """
+    """Return the number of a line such as `*3` or `$12`, and where the next line begins; None for any other line."""
     end = data.find(b"\r\n", start, start + _LONGEST_NUMBER)
     line = data[start:end] if end >= 0 else b""
     return (int(line[1:]), end + 2) if line[:1] == sign and line[1:].isdigit() else None

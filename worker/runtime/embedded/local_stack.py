@@ -88,8 +88,7 @@ class LocalStack:
             client.ping()
             for lane in self._settings.lane_list:
                 LeaseQueue(client, lane.name).ensure()
-        # An embedded store is always migrated here. A configured one is migrated only while it is empty, on its first
-        # use.
+        # An embedded store is always migrated here, a configured one only while it is empty (its first use).
         upgrade(self._settings, only_if_empty=self._settings.database_url is not None)
         self._check()
         if self._with_worker:
@@ -102,9 +101,7 @@ class LocalStack:
             self._watch.start()
 
     def _check(self) -> None:
-        """Check the servers' versions and settings if a worker will run; otherwise only that the store can be
-        reached.
-        """
+        """Check that the servers are fit for a worker if one will run; otherwise only that the store can be reached."""
         engine = make_engine(self._settings, pooled=False)
         if self._with_worker:
             with connect(self._settings.redis) as client:

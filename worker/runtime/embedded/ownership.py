@@ -1,7 +1,7 @@
 """Locks on the data directory: one process owns the embedded Valkey, others may use it meanwhile.
 
 `owner.lock`   is held by the process that starts and stops Valkey, from before the start until Valkey has ended.
-`valkey.lock`  is inherited by Valkey: it is held while a Valkey process of this directory exists, even if its owner was killed.
+`valkey.lock`  is inherited by Valkey: held while a Valkey of this directory runs, even if its owner was killed.
 `users.lock`   is shared by commands that use the owner's Valkey. The owner takes it exclusively before it stops Valkey.
 
 Locks are `flock`: the kernel releases them when their holder ends, however it ends.
@@ -21,10 +21,7 @@ from pathlib import Path
 OWNER, VALKEY, USERS = "owner.lock", "valkey.lock", "users.lock"
 
 _PROBE_SECONDS = 0.3
-"""How long to retry.
-
-A process that tests a lock takes it for a moment, so one refusal does not mean that it is held.
-"""
+"""How long to retry: a process that tests a lock takes it for a moment, so one refusal does not mean it is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +155,7 @@ def valkey_processes(data_dir: Path) -> list[int]:
 
 
 def users_of(data_dir: Path) -> list[Holder]:
-    """Return the commands that share `users.lock`.
-
-    It is always empty where /proc/locks does not exist (only Linux has it).
-    """
+    """Return the commands that share `users.lock`; always empty without /proc/locks, which only Linux has."""
     try:
         lock, table = (data_dir / USERS).stat(), Path("/proc/locks").read_text()
     except OSError:

@@ -1,5 +1,4 @@
-"""The circuit breaker: pauses a lane with too many crashes or rejections, as after a bad deploy or with a faulty
-crawler.
+"""The circuit breaker: pauses a lane with too many crashes or rejections (a bad deploy, a faulty crawler).
 
 Only an operator closes it again (`copydesk lane resume`). Closing it automatically would reject hundreds of documents
 again and again, at night too. Waiting costs nothing, because a paused lane keeps its entries.

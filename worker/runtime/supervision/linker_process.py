@@ -1,6 +1,4 @@
-"""Celery bootstep for the linker: a child process beside the pool, restarted when it dies and stopped with the
-worker.
-"""
+"""Celery bootstep for the linker: a child process beside the pool, restarted if it dies, stopped with the worker."""
 
 from __future__ import annotations
 

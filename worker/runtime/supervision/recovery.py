@@ -48,9 +48,7 @@ def restart_process(controller: Any) -> NoReturn:
 
 
 class StuckChildren:
-    """Finds pool processes that were sent a batch and never accepted it, such as one that was stopped (SIGSTOP)
-    before.
-    """
+    """Finds pool processes that were sent a batch and never accepted it, for example because of SIGSTOP."""
 
     def __init__(self, delay: float) -> None:
         self._timeout = delay

@@ -94,11 +94,10 @@ def _end_orphans(group: int) -> None:
 
 
 def end_with_supervisor() -> None:
-    """Stop this worker when its supervisor is gone, in a thread: warmly, then after five seconds with SIGKILL to its
-    session.
+    """Stop this worker when its supervisor is gone: SIGTERM, and after five seconds SIGKILL to its session.
 
-    The kill also covers a worker that is still starting or waits for Redis or its pool. Does nothing without a
-    supervisor.
+    Starts a thread that watches; does nothing without a supervisor. SIGKILL also ends a worker that hangs in its
+    start-up, in Redis or in its pool.
     """
     supervisor = os.environ.get(SUPERVISOR)
     if supervisor is not None:

@@ -1,8 +1,7 @@
-"""Tells producers how long to wait: `copydesk:slow-down:LANE` for each lane, `copydesk:slow-down` for the worst of
-them.
+"""Tells producers how long to wait: `copydesk:slow-down:LANE` for a lane, `copydesk:slow-down` for the worst one.
 
-Each worker writes the keys every two seconds, from counts that all of them share. The keys expire, so when they are
-absent no worker is alive.
+Each worker writes the keys every two seconds, from counts that all of them share. The keys expire; if they are absent,
+no worker is alive.
 """
 
 from __future__ import annotations

@@ -170,8 +170,9 @@ class SupervisionLoop(threading.Thread):
             log.warning("A lost process could not be noted", worker=f"{self._worker.host}:{loss.pid}", error=loss.how)
 
     def _record_crashes(self, loss: Loss) -> None:
-        """Record what the lost process was reading, and release its entries: those that it was reading are sent
-        alone.
+        """Record what the lost process was reading, and release its entries.
+
+        Those that it was reading are sent alone.
         """
         if not is_gone(loss.pid):
             return  # the process may still use its entries, so only the lease may release them
