@@ -1,4 +1,4 @@
-"""The commands, one module each. Thin: they print what the packages above return.
+"""The commands, one module each. They print what the packages above return.
 
 Begin with `main.py`.
 """

@@ -1,4 +1,4 @@
-"""`copydesk`: the table of its commands, and how it ends."""
+"""`copydesk`: the table of its commands, and the exit codes of failures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ COMMANDS = (
     Entry(_SERVERS, "metrics", "Serve the metrics of all workers to Prometheus."),
     Entry(_SERVERS, "db", "Upgrade, check and prune the store."),
 )
-"""All commands as `copydesk --help` shows them; `worker/cli/NAME.py` has the rest, and its help begins with the same sentence."""
+"""All commands as `copydesk --help` shows them.
+
+`worker/cli/NAME.py` has the command; its help begins with the same sentence.
+"""
 
 
 class _Commands(LazyGroup):
@@ -73,7 +76,7 @@ def _options(
 
 
 _LOGGING = ("worker", "console")
-"""Commands that name unknown settings in their log."""
+"""Commands that report unknown settings in their log."""
 
 
 def _name_unknown_settings(arguments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""`copydesk audit`: does the sum come out?"""
+"""`copydesk audit`: check that all entries are accounted for."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     config = settings()
     require_desk(config)
     with reader(config) as client:
-        # After Redis has answered, since they take half a second: a server that does not answer is reported within 3 s.
+        # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
         from worker.jobs.lane_repair import sentences, store_behind
         from worker.monitoring.snapshot import figures
 
         if config.redis_url is not None:
             from worker.runtime.embedded.local_stack import LocalStack
 
-            with LocalStack(config, with_worker=False):  # a store that is missing is made
+            with LocalStack(config, with_worker=False):  # creates a missing store
                 pass
         engine = open_store(config)
         snapshot = figures(config, client, engine)
         lanes = [*snapshot["lanes"], snapshot["internal"]]
         for lane in lanes:
-            # Entries that were deleted otherwise look the same, and are told as what vanished.
+            # Entries that somebody deleted have the same effect; they are already reported as vanished.
             whole = not lane["missing"] and not lane["aside"]
             behind = store_behind(client, engine, lane["lane"]) if whole else None
             lane["store_behind"] = _told(*behind) if behind else None

@@ -1,4 +1,4 @@
-"""The live view: the figures as tables that fit the terminal, whatever its size. Pure but for what rich draws."""
+"""The live view: the snapshot as tables that fit a terminal of any size. No I/O; rich draws it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from worker.cli.terminal import OUTCOMES, plain
 from worker.monitoring.alarms import alarms
 
 _WIDE = 130
-"""From this many columns on, two columns of tables."""
+"""From this number of columns on, the tables stand in two columns."""
 _ROOMY = 78
 _NARROW = 60
-"""Below this a table shows only its most telling columns."""
+"""Below this number of columns a table shows only its most important columns."""
 _SHORT = ("stored", "upd.", "unch.", "supers.", "retr.", "rej.")
-"""The names of the outcomes in a narrower table."""
+"""Short names of the outcomes for narrow tables."""
 _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded": "yellow", "retracted": "yellow"}
 
 
 @dataclass(slots=True)
 class Section:
-    """A table: its columns (the first is text, the others figures), its rows, and how many it needs at least."""
+    """A table: its columns (numbers except `text_columns`), its rows, and how many rows it needs at least."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Text | str, ...]]
     least: int = 2
     text_columns: tuple[int, ...] = (0,)
     narrow: tuple[int, ...] = ()
-    """The columns of a narrow table; empty: all."""
+    """Indexes of the columns of a narrow table; empty: all columns."""
 
     def draw(self, most: int, width: int) -> Table:
         if self.narrow and width < _NARROW:
@@ -44,7 +44,7 @@ class Section:
         )
         for number, name in enumerate(self.columns):
             is_text = number in self.text_columns
-            # The last text column takes what is left, so that figures stand near their names.
+            # The last text column takes the remaining width, so that numbers stand near their names.
             widest = number == self.text_columns[-1]
             table.add_column(
                 name,
@@ -69,7 +69,7 @@ class Section:
 
 
 def board(found: Mapping[str, Any], *, width: int, height: int | None = None) -> RenderableType:
-    """Everything, within `width` columns and, where it is given, `height` lines."""
+    """Draw the snapshot within `width` columns and, if given, `height` lines."""
     head: list[RenderableType] = [_head(found, width)]
     overflow: Literal["ellipsis", "fold"] = "ellipsis" if height else "fold"
     told = alarms(found)[: 4 if height else None]
@@ -95,7 +95,7 @@ def _stack(
     if room is None:
         counts = [len(section.rows) for section in sections]
     else:
-        # A header and a blank line each, and the line.
+        # Each section needs a header and a blank line, and `line` one more.
         sections = _fitting(sections, room - (line is not None))
         counts = share([(len(s.rows), s.least) for s in sections], room - 2 * len(sections) + 1 - (line is not None))
     drawn: list[RenderableType] = []
@@ -109,14 +109,14 @@ def _stack(
 
 
 def _fitting(sections: list[Section], room: int) -> list[Section]:
-    """Those that have room for more than their header: the last ones give way."""
+    """Return the sections with room for more than their header; the last ones are left out first."""
     while len(sections) > 1 and room < sum(2 + min(len(section.rows), 2) for section in sections) - 1:
         sections = sections[:-1]
     return sections
 
 
 def share(wanted: Sequence[tuple[int, int]], room: int) -> list[int]:
-    """Lines for each of (rows, least rows): first what each needs at least, then one more in turn."""
+    """Divide `room` lines among sections of (rows, minimum): first each minimum, then one line each in turn."""
     counts = [0] * len(wanted)
     for limit in (1, 2):
         for number, (rows, least) in enumerate(wanted):
@@ -144,7 +144,7 @@ def _head(found: Mapping[str, Any], width: int) -> Text:
             line.append(server["server"] if width >= 100 else server["server"].split()[0], style="green")
             line.append(f" {server['ms']:.1f} ms {size(server['used_bytes'])}")
         line.append(" " if width < _NARROW else "   ")
-    if (workers := found.get("workers")) is None:  # only Redis knows of them
+    if (workers := found.get("workers")) is None:  # workers are known to Redis only
         return line.append("workers unknown", style="bold red")
     line.append(f"{len(workers)} worker{'' if len(workers) == 1 else 's'}", style="green" if workers else "bold red")
     return line
@@ -239,7 +239,7 @@ def _outcomes(found: Mapping[str, Any], width: int) -> Section:
 
 
 def _ever(found: Mapping[str, Any]) -> dict[str, int]:
-    """Redis knows it at once, the store for ever; should one have been lost, the other has more."""
+    """Redis has it first, the store keeps it forever. If one of them lost data, the other one has more."""
     counters: Counter[str] = Counter()
     for lane in found.get("lanes", []):
         counters.update(lane["outcomes"])
@@ -279,7 +279,7 @@ def figure(number: int) -> Text | str:
 
 
 def age(seconds: float | None) -> str:
-    """`12.3 s`, `4 min`, `2.5 h`, `3.1 d`: what an eye takes in."""
+    """Format seconds as `12.3 s`, `4 min`, `2.5 h`, `3.1 d`; a dash for None."""
     if seconds is None:
         return "-"
     for limit, unit, divisor in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
@@ -289,7 +289,7 @@ def age(seconds: float | None) -> str:
 
 
 def size(number: int | None) -> str:
-    """`12 MB`."""
+    """Format bytes as `12 MB`; a dash for None."""
     if number is None:
         return "-"
     for unit in ("B", "kB", "MB", "GB"):

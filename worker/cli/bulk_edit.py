@@ -1,4 +1,4 @@
-"""`copydesk dead mend`: the same change to many dead letters, with a dry run that checks each."""
+"""`copydesk dead mend`: make the same change to many dead letters, with a dry run that checks each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`copydesk check`: the same validation, offline."""
+"""`copydesk check`: validate documents as workers do, offline."""
 
 from __future__ import annotations
 

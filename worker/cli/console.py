@@ -1,4 +1,4 @@
-"""`copydesk console`: the web page for operators."""
+"""`copydesk console`: serve the web console for operators."""
 
 from __future__ import annotations
 

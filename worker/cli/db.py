@@ -1,4 +1,4 @@
-"""`copydesk db`: the store's schema, its soundness, and what it can let go of."""
+"""`copydesk db`: upgrade the store's schema, check its rows, delete what has expired."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def check(json_: Json = False) -> int:
 
 
 def _require_schema(engine: Engine) -> None:
-    """Raises ServerUnfit: the rules are about the tables of this version."""
+    """Raises ServerUnfit if the schema is of another version: the rules are about the tables of this version."""
     with engine.connect() as connection:
         sentence = schema_fault(connection)
     if sentence:
@@ -89,7 +89,7 @@ def _require_schema(engine: Engine) -> None:
 
 
 def _isolation(engine: Engine) -> str:
-    """One moment for all checks, so that live work between two of them looks like no fault."""
+    """Return the isolation level that gives all checks one snapshot: live writes must not look like faults."""
     return "REPEATABLE READ" if engine.dialect.name == "postgresql" else "SERIALIZABLE"
 
 

@@ -33,7 +33,7 @@ from worker.interrupts import deferred
 from worker.settings import settings
 from worker.store import dead_letters
 
-_SHOWN_BYTES = 4096  # of a message that was kept; `--json` has all of it
+_SHOWN_BYTES = 4096  # of a kept message; `--json` shows all of it
 
 _EDITOR_STOP_SECONDS = 2.0
 _HELP = """List, edit, replay and discard dead letters.
@@ -113,7 +113,7 @@ def show(id_: Annotated[int, typer.Argument(metavar="ID")], json_: Json = False)
     for problem in found.problems:
         typer.echo("\n".join(plain(line) for line in render(raw, problem).splitlines()) + "\n")
     if dead_letter.code in CELERY_CODES:
-        # No line of it is at fault, so its beginning is shown.
+        # No line of the text is at fault, so its beginning is shown.
         typer.echo("\n".join(plain(line) for line in redact(raw[:_SHOWN_BYTES]).text.splitlines()) + "\n")
     for action in found.actions:
         reason = f": {plain(action.reason)}" if action.reason else ""
@@ -170,12 +170,12 @@ def _in_editor(raw: bytes) -> bytes:
             path.write_bytes(raw)
             _run([*editor, str(path)])
             return path.read_bytes()
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:  # its quoting, its exit code
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:  # bad quoting, or an exit code of the editor
         raise typer.BadParameter(f"the editor (VISUAL, EDITOR) failed, and nothing was changed: {error}") from error
 
 
 def _keep_text(text: bytes, raw: bytes, file: Path | None) -> None:
-    """What was written in the editor is not lost with a failure."""
+    """Save the user's text to a file after a failure, and print its path."""
     if file is None and text != raw:
         with tempfile.NamedTemporaryFile(prefix="copydesk-", suffix=".md", delete=False) as retained:
             retained.write(text)
@@ -183,7 +183,7 @@ def _keep_text(text: bytes, raw: bytes, file: Path | None) -> None:
 
 
 def _run(command: list[str]) -> None:
-    """Run a program of the user's to its end, or to ours. Raises subprocess.CalledProcessError."""
+    """Run a program of the user and wait for it; end it on an interrupt. Raises subprocess.CalledProcessError."""
     process = None
     try:
         with deferred():
@@ -192,7 +192,7 @@ def _run(command: list[str]) -> None:
     finally:
         if process is not None and process.poll() is None:
             with deferred():
-                process.terminate()  # an editor restores the terminal then
+                process.terminate()  # an editor restores the terminal on SIGTERM
                 try:
                     process.wait(timeout=_EDITOR_STOP_SECONDS)
                 except subprocess.TimeoutExpired:

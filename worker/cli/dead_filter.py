@@ -1,4 +1,4 @@
-"""Which dead letters a command is about: the options that several commands have, and the filter that they make."""
+"""The options that select dead letters, shared by several commands, and the filter that they make."""
 
 from __future__ import annotations
 

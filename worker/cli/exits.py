@@ -1,4 +1,4 @@
-"""Print messages to stderr, and end the process."""
+"""Prints messages to stderr, and ends the process."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def say(text: str = "") -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End this process without taking the interpreter apart, which costs up to half a second and changes nothing.
+    """Run the `atexit` functions and end this process. Finalising the interpreter would cost up to half a second.
 
-    What was registered with `atexit` is done; output that cannot be written is told by Python's own code for that, 120.
+    If output cannot be written, the exit code is 120, as Python's own.
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -30,6 +30,6 @@ def leave(code: int) -> NoReturn:
 
 
 def leave_at_once(code: int) -> NoReturn:
-    """As `leave`, without waiting for those who read the output."""
+    """Like `leave`, but without flushing the output, which could wait for a reader."""
     atexit._run_exitfuncs()
     os._exit(code)

@@ -1,4 +1,4 @@
-"""`copydesk explain`: the whole life of a document."""
+"""`copydesk explain`: everything that is known about a document."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def explain(
 
 
 def _in_redis(config: Settings, wanted: str) -> tuple[list[dict[str, Any]], list[str], str | None]:
-    """What still waits, the ids under which it was added again, and why that could not be asked."""
+    """Return what still waits, the ids under which it was added again, and why Redis could not be read (or None)."""
     try:
         with connect(config.redis, retries=0) if config.redis_url else quick_client(config) as client:
             lanes = [*(lane.name for lane in config.lane_list), INTERNAL_LANE]

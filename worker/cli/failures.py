@@ -1,4 +1,4 @@
-"""How a failure becomes a sentence that says what to do, and an exit code. Tracebacks are for bugs of ours alone."""
+"""Turns a failure into a sentence that says what to do, and an exit code. Only bugs of ours print a traceback."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _OF_REDIS = ("redis.exceptions:RedisError", "redis.exceptions:RedisClusterExcept
 _NO_ANSWER = ("redis.exceptions:ConnectionError", "redis.exceptions:TimeoutError")
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _NO_TABLE_STATES = ("42P01", "42703", "3F000")
-"""undefined table, undefined column, invalid schema name"""
+"""PostgreSQL's codes of undefined table, undefined column, invalid schema name."""
 _UsageError: Any = typer.BadParameter.__base__
-"""Of click's errors that have a `show`: newer versions of Typer bring their own copy of click."""
+"""Base class of click's errors with a `show` method. Newer versions of Typer bring their own copy of click."""
 
 
 def explain_failure(error: Exception) -> Exit:
-    """Print what went wrong and what to do; returns the exit code. Only a bug of this program prints a traceback."""
+    """Print what went wrong and what to do; return the exit code. Only a bug of this program prints a traceback."""
     if isinstance(error, typer.Abort):
         return Exit.INTERRUPTED
     if isinstance(error, typer.Exit):
@@ -55,9 +55,9 @@ def explain_failure(error: Exception) -> Exit:
 
 
 def _is_of(error: Exception, *classes: str) -> bool:
-    """Whether `error` is of one of `classes`, each named as `module:class`.
+    """Return whether `error` is of one of `classes`, each named as `module:class`.
 
-    The modules are only looked up: a library that is not loaded has raised nothing, and loading four takes half a second.
+    The modules are not imported: a library that is not loaded has raised nothing, and loading four takes half a second.
     """
     for name in classes:
         module, _, class_name = name.partition(":")
@@ -84,7 +84,7 @@ def _of_ours(error: CopydeskError) -> list[str]:
 
 
 def _of_settings(error: Exception) -> list[str]:
-    """`COPYDESK_LANES: at least one lane is needed`, one a setting that is wrong."""
+    """Return a sentence such as `COPYDESK_LANES: at least one lane is needed` for each wrong setting."""
     found: list[dict[str, Any]] = getattr(error, "errors", list)()
     said = []
     for one in found:
@@ -107,7 +107,7 @@ def _of_redis(error: Exception) -> list[str]:
     if isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_refused):
         if config is not None and config.redis_url is None:
             from worker.cli.local_stack import (
-                why_no_answer,  # here, so that a wrong option is told without loading redis
+                why_no_answer,  # imported here, so that a wrong option is reported without loading redis
             )
 
             return why_no_answer(config, error)
@@ -129,7 +129,7 @@ def _of_store(error: Exception) -> Exit:
 
 
 def _of_schema() -> str | None:
-    """What is to be done about the schema; None: nothing, or it cannot be asked."""
+    """Return what is wrong with the schema and what to do; None if nothing is, or if the store cannot be reached."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from worker.monitoring.server_checks import schema_fault

@@ -1,4 +1,4 @@
-"""Groups of commands: help that is not cut, and modules that are loaded when they are called."""
+"""Groups of commands: help that is not truncated, and modules that are imported only when needed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Entry(NamedTuple):
 
 
 class Group(TyperGroup):
-    """A group whose help shows the whole first sentence of each command, wrapped where the line ends."""
+    """A group whose help shows the whole first sentence of each command, wrapped at the end of the line."""
 
     def entries(self, ctx: Any) -> Iterator[Entry]:
-        """The commands in the order of the help."""
+        """Return the commands in the order of the help."""
         for name in self.list_commands(ctx):
             command = self.get_command(ctx, name)
             if command is not None and not command.hidden:
@@ -38,7 +38,7 @@ class Group(TyperGroup):
 
 
 class LazyCommands(UserDict[str, Any]):
-    """Name → command. The module of a command is imported when the command is looked up, not before."""
+    """Name → command. The module of a command is imported when the command is looked up."""
 
     def __getitem__(self, name: str) -> Any:
         if self.data[name] is None:
@@ -47,13 +47,13 @@ class LazyCommands(UserDict[str, Any]):
             self.data[name] = typer.main.get_group(loaded).commands[name]
         return self.data[name]
 
-    def get(self, name: str, default: Any = None) -> Any:  # Python 3.11 would not ask __getitem__
-        """The command, or `default` where there is none of this name."""
+    def get(self, name: str, default: Any = None) -> Any:  # Python 3.11's `get` does not call __getitem__
+        """Return the command, or `default` if there is none of this name."""
         return self[name] if name in self.data else default
 
 
 class LazyGroup(Group):
-    """A group that knows names and summaries of its commands, and loads one only when it is called or its help is shown."""
+    """A group that knows its commands' names and summaries. It imports a command to run it or to show its help."""
 
     table: Iterable[Entry] = ()
 
@@ -62,11 +62,11 @@ class LazyGroup(Group):
         self.commands = LazyCommands(dict.fromkeys(entry.name for entry in self.table))
 
     def entries(self, ctx: Any) -> Iterator[Entry]:
-        """The commands in the order of the help."""
+        """Return the commands in the order of the help."""
         yield from self.table
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """What completes `incomplete`, with the summaries of commands; loads none of them."""
+        """Return the completions of `incomplete`, with the summaries of commands; imports none of them."""
         named: Mapping[str, Any] = {entry.name: TyperCommand(entry.name, help=entry.summary) for entry in self.table}
         known = TyperGroup(name=self.name, commands=dict(named), params=self.params)
         return known.shell_complete(typer.Context(known, info_name=ctx.info_name), incomplete)

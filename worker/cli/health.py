@@ -1,4 +1,4 @@
-"""`copydesk health`: for orchestrators and for a first look."""
+"""`copydesk health`: a check for orchestrators and operators."""
 
 from __future__ import annotations
 

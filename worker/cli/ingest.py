@@ -1,4 +1,4 @@
-"""`copydesk ingest`: one shot. Brings up what is not configured, submits, waits, prints the outcomes."""
+"""`copydesk ingest`: start what is not configured, submit, wait, print the outcomes, stop."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def ingest(
 def _run(
     config: Settings, lane: str, submissions: list[Any], advance: Any, go_on: Callable[[float], bool]
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Submit everything, then wait for the receipts; also says whether all came."""
+    """Submit everything, then wait for the receipts; return the results and whether all receipts came."""
     engine = make_engine(config, pooled=False)
     with connect(config.redis) as client:
         pushed = {id_: submission for submission, id_ in submit_many(client, lane, submissions)}
@@ -114,7 +114,7 @@ def _run(
 
 
 def _complete(config: Settings) -> None:
-    """Do here what enrichment is left, so that a one-shot leaves a store that is complete."""
+    """Do the remaining enrichment in this process, so that `ingest` leaves a complete store."""
     engine = make_engine(config, pooled=False)
     complete(engine, config.heat_rules, seconds=600)
     engine.dispose()

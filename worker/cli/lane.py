@@ -1,4 +1,4 @@
-"""`copydesk lane`: which lanes are served, and pausing them."""
+"""`copydesk lane`: list, pause, resume and repair lanes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _known(name: str, *, or_paused: bool = False) -> None:
     known = [lane.name for lane in settings().lane_list]
     if name in known:
         return
-    if or_paused:  # one that is configured no more can still be freed
+    if or_paused:  # a lane that is not configured any more can be resumed too
         with writer(settings()) as client:
             if name in paused(client):
                 return

@@ -1,4 +1,4 @@
-"""Waiting for the linker at the end of `ingest`."""
+"""Waits for the linker at the end of `ingest`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_SECONDS = 60.0
 
 
 def wait_until_linked(config: Settings) -> tuple[int, int]:
-    """Wait, but not for long, until no article waits for the linker; returns how many stories there are, and who waits."""
+    """Wait up to 60 seconds until no article waits for the linker; return (stories, articles that still wait)."""
     engine = make_engine(config, pooled=False)
     deadline = time.monotonic() + LONGEST_SECONDS
     while True:

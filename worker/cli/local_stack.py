@@ -1,4 +1,4 @@
-"""The servers of this folder, as commands find them: those that read start nothing, those that write may."""
+"""How commands reach the servers of this folder: commands that read start nothing, commands that write may."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = "Go to the folder in which copydesk up or ingest was started, or set COPYDESK_DATA_DIR to its .copydesk."
 _ANSWER_SECONDS = 1.2
-"""An embedded Valkey that takes longer is reported: a command that reads says within 3 seconds what is wrong."""
+"""How long to wait for an embedded Valkey: a command that reads reports within 3 seconds that it does not answer."""
 
 
 class NoDesk(CopydeskError):
@@ -28,7 +28,7 @@ class NoDesk(CopydeskError):
 
 
 def why_no_answer(config: Settings, error: Exception | None = None) -> list[str]:
-    """Why the embedded Valkey does not answer, and what to do."""
+    """Return why the embedded Valkey does not answer, and what to do, as lines."""
     folder = config.data_dir.absolute()
     if not folder.exists():
         return [
@@ -52,19 +52,21 @@ def why_no_answer(config: Settings, error: Exception | None = None) -> list[str]
 
 
 def require_desk(config: Settings) -> None:
-    """Raises NoDesk where nothing is configured and nothing was ever started."""
+    """Check that servers are configured, or that the embedded ones were started once. Raises NoDesk."""
     if config.redis_url is None and config.database_url is None:
         require_folder(config)
 
 
 def require_folder(config: Settings) -> None:
-    """Raises NoDesk where the embedded servers were never started."""
+    """Check that the embedded servers were started once. Raises NoDesk."""
     if not config.data_dir.exists():
         raise NoDesk("\n          ".join(why_no_answer(config)))
 
 
 def reader(config: Settings, **options: Any) -> redis.Redis:
-    """A client for a command that only reads. It starts nothing; an embedded Valkey must answer within 3 seconds.
+    """Return a client for a command that only reads.
+
+    It starts nothing; an embedded Valkey must answer within 3 seconds.
 
     Raises NoDesk, or redis.RedisError when the embedded Valkey does not answer.
     """
@@ -77,19 +79,19 @@ def reader(config: Settings, **options: Any) -> redis.Redis:
 
 
 def quick_client(config: Settings) -> redis.Redis:
-    """A client of the embedded Valkey that gives up at once."""
+    """Return a client of the embedded Valkey with a short time-out and no retries."""
     return connect(config.redis, retries=0, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS)
 
 
 @contextlib.contextmanager
 def writer(config: Settings) -> Iterator[redis.Redis]:
-    """A client for a command that writes. Where no process owns the embedded Valkey, this one does as long as it runs.
+    """Yield a client for a command that writes. If no process owns the embedded Valkey, this one does while it runs.
 
-    Raises NoDesk where nothing was ever started, and what SharedValkey raises.
+    Raises NoDesk if nothing was ever started, and the errors of `SharedValkey`.
     """
     with contextlib.ExitStack() as stack:
         if config.redis_url is None:
-            # With SQLAlchemy a third of a second of processor time, which commands that only read do without.
+            # This and SQLAlchemy take a third of a second of CPU time, which commands that only read save.
             from worker.runtime.embedded.shared import SharedValkey
             from worker.telemetry import logs
 
@@ -100,8 +102,8 @@ def writer(config: Settings) -> Iterator[redis.Redis]:
 
 
 def open_store(config: Settings, *, lean: bool = False) -> Engine:
-    """An engine for a store that is there. Raises NoDesk where SQLite would make an empty file of it."""
-    from worker.store.engine import make_engine  # SQLAlchemy: after Redis has answered, see `reader`
+    """Return an engine for an existing store. Raises NoDesk where SQLite would create an empty file."""
+    from worker.store.engine import make_engine  # imports SQLAlchemy: after Redis has answered, see `reader`
 
     if config.database_url is None and not (config.data_dir / "copydesk.db").exists():
         require_desk(config)

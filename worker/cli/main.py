@@ -1,4 +1,4 @@
-"""The entry point of the program: it handles signals first, and loads everything else after that."""
+"""The entry point of the program: it sets signal handlers first, then imports everything else."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ _OK, _INTERRUPTED = 0, 130
 
 
 def main() -> None:
-    """Run the command of `sys.argv` and end this process with its exit code. A signal ends a service well: with 0."""
+    """Run the command of `sys.argv` and end this process with its exit code.
+
+    For a service a signal is a normal end: 0.
+    """
     is_service = len(sys.argv) > 1 and sys.argv[1] in _SERVICES
     interrupted = _OK if is_service else _INTERRUPTED
-    # While modules are loaded nothing is started that would stay, and an exception inside an import would be printed.
+    # Exiting at once is safe: imports start nothing that would stay. An exception inside an import would be printed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(interrupted))
     from worker import interrupts

@@ -1,4 +1,4 @@
-"""`copydesk metrics`: the figures of all workers for Prometheus."""
+"""`copydesk metrics`: serve the metrics of all workers to Prometheus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.store.engine import make_engine
 from worker.telemetry import logs
 from worker.telemetry.metrics import documentation
 
-_PATIENCE_SECONDS = 2.0  # a call may take it twice: once over the old connection, once to make a new one
+_PATIENCE_SECONDS = 2.0  # a call may take twice as long: once on the old connection, once to open a new one
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +45,7 @@ def metrics(
         reader(config).close()
     logs.configure(form=config.log_format, level=config.log_level)
     registry = CollectorRegistry(auto_describe=False)
-    # A server that says nothing must not cost the scrape of the other one: Prometheus waits for ten seconds in all.
+    # A silent server must not cost the scrape of the other one: Prometheus waits for ten seconds in all.
     quick = config.model_copy(
         update={"statement_seconds": _PATIENCE_SECONDS, "idle_transaction_seconds": _PATIENCE_SECONDS}
     )

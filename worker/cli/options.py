@@ -1,4 +1,4 @@
-"""What `ingest`, `submit` and `check` have in common: their arguments, and how results are printed."""
+"""What `ingest`, `submit` and `check` share: their arguments, and how results are printed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a document
 
 
 def result_of(id_: str, lane: str, path: str, receipt: Any) -> dict[str, Any]:
-    """One line of `--json`: what became of a document; without a receipt it is pending."""
+    """Return the JSON object of a document's outcome; without a receipt it is pending."""
     outcome = str(receipt.outcome) if receipt is not None else "pending"
     problems = [p if isinstance(p, dict) else p.model_dump(mode="json") for p in receipt.problems] if receipt else []
     return {"id": id_, "lane": lane, "path": path, "outcome": outcome, "url": receipt.url if receipt else None,
@@ -28,7 +28,7 @@ def result_of(id_: str, lane: str, path: str, receipt: Any) -> dict[str, Any]:
 
 
 def print_results(results: Iterable[dict[str, Any]], submitted: int) -> None:
-    """All of `--json`: the documents, then their summary."""
+    """Print the output of `--json`: the documents, then their summary."""
     outcomes: Counter[str] = Counter()
     for result in results:
         outcomes[result["outcome"]] += 1
@@ -37,7 +37,7 @@ def print_results(results: Iterable[dict[str, Any]], submitted: int) -> None:
 
 
 def exit_of(outcomes: Counter[str], submitted: int) -> Exit:
-    """Timed out where a document has no outcome yet; else whether one was rejected."""
+    """Return the exit code: timed out if a document has no outcome yet, else rejected if one was rejected, else OK."""
     if sum(outcomes.values()) - outcomes["pending"] < submitted:
         return Exit.TIMED_OUT
     return Exit.REJECTED if outcomes["rejected"] else Exit.OK

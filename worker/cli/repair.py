@@ -1,4 +1,4 @@
-"""`copydesk lane repair`: after a producer trimmed or blocked its lane."""
+"""`copydesk lane repair`: repair a lane whose producer trimmed it or added ids in the future."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`copydesk reprocess`: stored documents through the pipeline of today."""
+"""`copydesk reprocess`: run stored documents through the current pipeline."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def reprocess(
         return Exit.OK
     logs.configure(form=config.log_format, level="warning")
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Real servers have workers of their own; embedded ones are brought up as `ingest` does.
+    # Real servers have workers of their own; embedded ones are started as `ingest` does.
     log = str(config.data_dir.absolute() / "worker.log")
     with (
         LocalStack(config, with_worker=config.redis_url is None, worker_log=log),

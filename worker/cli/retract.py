@@ -1,4 +1,4 @@
-"""`copydesk retract`: withdraw documents by URL or key."""
+"""`copydesk retract`: retract documents by URL or key."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def retract(
         life = explain(connection, wanted, most=10_000)
     engine.dispose()
     is_url = wanted.startswith(("http://", "https://"))
-    # One retraction by the article's URL reaches all documents of a source that show it, those too that are still under way.
+    # One retraction by the article's URL reaches all documents of a source that show it, also those in flight.
     found = {
         (one["source"], life["article"]["url"] if is_url and one["tells"] else one["key"])
         for one in life["documents"]
@@ -56,7 +56,7 @@ def retract(
     with writer(config) if yes else contextlib.nullcontext() as client:
         for speaker, key in sorted(found):
             label = plain(f"{speaker} / {key}")
-            # A lane that fixes its source speaks for no other.
+            # A lane with a fixed source cannot be used for another source.
             fitting = [known.name for known in config.lane_list if known.source in (None, speaker)]
             target = lane or next(iter(fitting), None)
             if target not in fitting:

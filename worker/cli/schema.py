@@ -1,4 +1,4 @@
-"""`copydesk schema export`: the published contract."""
+"""`copydesk schema export`: export the published contract."""
 
 from __future__ import annotations
 

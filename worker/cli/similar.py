@@ -1,4 +1,4 @@
-"""`copydesk similar`: the articles most like one, ranked."""
+"""`copydesk similar`: rank the articles that are most similar to an article."""
 
 from __future__ import annotations
 

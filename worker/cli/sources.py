@@ -1,4 +1,4 @@
-"""`copydesk sources`: who sends what share of rejected documents."""
+"""`copydesk sources`: show the share of rejected documents of each source."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _print(found: list[Producer], hours: float) -> None:
         return
     table = Table(box=None, expand=True, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 1, 0, 0))
     for name in ("SOURCE", "documents", "rejected", "share", "since (UTC)", "before", "example"):
-        # The name takes what is left of the width.
+        # The name takes the remaining width.
         table.add_column(
             name,
             justify="left" if name in ("SOURCE", "since (UTC)") else "right",

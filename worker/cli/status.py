@@ -1,4 +1,4 @@
-"""`copydesk status`: once, or live."""
+"""`copydesk status`: show the snapshot, once or live."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def status(
 
 def _once(config: Settings) -> dict[str, Any]:
     with reader(config) as client, _store(config):
-        # After Redis has answered, since it takes half a second: a server that does not answer is reported within 3 s.
+        # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
         from worker.monitoring.snapshot import Recent, figures, measure, of_redis
 
         engine, began = open_store(config), time.monotonic()
         found = figures(config, client, engine)
         engine.dispose()
         if found["sum"]["backlog"]:
-            # What the last second brought tells more of a burst than minutes do.
+            # For a burst, the rates of the last second are more exact than those of minutes.
             time.sleep(max(0.0, began + 1 - time.monotonic()))
             later = of_redis(config, client, Recent(client))
             before, lanes = found["lanes"], later["lanes"]
@@ -75,7 +75,7 @@ def _once(config: Settings) -> dict[str, Any]:
 
 @contextmanager
 def _store(config: Settings) -> Iterator[None]:
-    """Beside a configured Redis a store that is missing is made. A database that is away is told, with the rest."""
+    """With a configured Redis, create a missing store. An unreachable database is reported in the snapshot."""
     if config.redis_url is None:
         yield
         return
@@ -155,7 +155,7 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
             if size != out.size:
                 size = out.size
                 live.update(board(found, width=out.width, height=out.height), refresh=True)
-            # Between two looks, so that a terminal that is resized is filled at once.
+            # Short sleeps between two polls, so that a resized terminal is redrawn at once.
             time.sleep(max(0.0, min(0.1, due - time.monotonic())))
             if time.monotonic() >= due:
                 found, due, size = look(), time.monotonic() + every, None

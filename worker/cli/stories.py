@@ -1,4 +1,4 @@
-"""`copydesk stories`: which articles tell the same story, and which of them leads."""
+"""`copydesk stories`: show articles about the same event, the lead first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`copydesk submit`: only pushes; with --wait it also says what became of each document."""
+"""`copydesk submit`: push documents; with --wait also print their outcomes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def submit(
             raise typer.BadParameter("--key goes with one document")
         submissions = [replace(submissions[0], key=key)]
     if wait:
-        # One who waits here is answered here.
+        # With --wait this command receives the receipts.
         submissions = [replace(submission, reply_to=None) for submission in submissions]
     with _redis(config, wait=wait):
         pushed: list[tuple[str, str]] = []
@@ -79,9 +79,9 @@ def submit(
 
 @contextlib.contextmanager
 def _redis(config: Settings, *, wait: bool) -> Iterator[None]:
-    """A Redis that answers: one that is not there is told at once, before anything is tried again for long.
+    """Require a Redis that answers; an unreachable one is reported at once, before the producer retries for long.
 
-    `wait`: where the embedded Valkey has to be started for it, a worker is too, since nobody else would give the outcomes.
+    `wait`: if the embedded Valkey must be started, start a worker too, because nobody else would process the documents.
     """
     if not wait or config.redis_url is not None:
         with writer(config) as client:

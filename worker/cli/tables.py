@@ -1,4 +1,4 @@
-"""Tables, problems and consoles by rich, safe for texts of others: no markup, no control characters but rich's own."""
+"""Tables, problems and consoles by rich. Foreign text cannot inject markup, control characters or escape sequences."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded
 
 
 class TextConsole(Console):
-    """A console to which a string is text: `[/x]` is no markup, `:smile:` no picture, ESC no escape sequence."""
+    """A console that prints strings literally: `[/x]` is no markup, `:smile:` no emoji, ESC no escape sequence."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(file=stream, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Before a table is measured, so that its columns fit what is shown."""
+        """Clean a string before a table is measured, so that its columns fit what is shown."""
         return super().render_str(printable(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """All that is shown comes by here, also what is no string but a `Text`."""
+        """Clean all output, including `Text` objects, which `render_str` does not see."""
         for segment in super().render(renderable, options):
             is_own = segment.control is not None  # moves the cursor, clears the screen
             yield segment if is_own else Segment(printable(segment.text), segment.style)
 
 
 def console() -> TextConsole:
-    """For messages: stderr."""
+    """Return a console for messages (stderr)."""
     return _console(sys.stderr)
 
 
 def data_console() -> TextConsole:
-    """For results: stdout."""
+    """Return a console for results (stdout)."""
     return _console(sys.stdout)
 
 
@@ -49,7 +49,7 @@ def _console(stream: Any) -> TextConsole:
 
 
 def outcome_table(outcomes: Mapping[str, int]) -> Table:
-    """How many documents had each outcome."""
+    """Return a table of how many documents had each outcome."""
     table = Table(title="Outcomes", title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("outcome")
     table.add_column("documents", justify="right")
@@ -64,7 +64,7 @@ def outcome_table(outcomes: Mapping[str, int]) -> Table:
 
 
 def problem_line(label: str, problem: Mapping[str, Any]) -> Text:
-    """`path:line:column: error code: message`, which editors and people understand. Documents are hostile: no markup."""
+    """Return `path:line:column: error code: message`, which editors can parse. Documents are hostile: no markup."""
     place = ":".join(str(part) for part in (label, problem.get("line"), problem.get("column")) if part is not None)
     severity = str(problem["severity"])
     line = Text(plain(place) + ": ")

@@ -1,4 +1,4 @@
-"""`copydesk tail`: outcomes as they come."""
+"""`copydesk tail`: follow the outcome feed."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def tail(
     ends = time.monotonic() + seconds if seconds is not None else float("inf")
     away = False
     config = settings()
-    reader(config).close()  # a server that is not there is told at once
+    reader(config).close()  # reports an unreachable server at once
     with connect(config.redis) as client:
-        # Those before are filtered too, so that the last ten of a source are found among many others.
+        # Filter earlier outcomes too, so that the last ten of a source are found among many others.
         before, place = recent(client, 5000)
         show([one for one in before if wanted(one)][-last:] if last else [])
         while time.monotonic() < ends:
@@ -92,7 +92,7 @@ def tail(
 
 
 def _line(record: OutcomeRecord) -> Text:
-    """`12:00:01 stored     my-crawler  stories/1.md  https://…`; documents are hostile: no markup."""
+    """Return `12:00:01 stored     my-crawler  stories/1.md  https://…`. Documents are hostile: no markup."""
     line = Text(time.strftime("%H:%M:%S ", time.localtime(record.at)), style="")
     line.append(f"{record.outcome:<10} ", style=_STYLES.get(record.outcome, "dim"))
     line.append(plain(record.source))

@@ -1,4 +1,4 @@
-"""`copydesk up`: all in one, stays and serves until stopped."""
+"""`copydesk up`: run servers and a worker until stopped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.settings import settings
 from worker.telemetry import logs
 
 _STOP_SECONDS = 10.0
-"""How long other commands that use the embedded Valkey keep it from stopping."""
+"""How long other commands that use the embedded Valkey may delay its stop."""
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +61,10 @@ def up(
 
 
 def _require_free(port: int, data_dir: Path) -> None:
-    """Raises a usage error when another program has the port. Where a Valkey of ours has it, its owner is named later."""
+    """Raise typer.BadParameter when another program uses the port.
+
+    If our own Valkey uses it, `LocalStack` names its owner.
+    """
     if valkey_of(data_dir) is not None:
         return
     with socket.socket() as probe:

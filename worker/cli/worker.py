@@ -1,4 +1,4 @@
-"""`copydesk worker`: the production worker, one per host or container."""
+"""`copydesk worker`: run the production worker, one per host or container."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def worker(
         if code := checked():
             return code
         options = ["--name", name, *(["--concurrency", str(concurrency)] if concurrency else [])]
-        # The checks are repeated at each start: a server may have come back as another.
+        # The checks are repeated at each start: the server may have been replaced.
         strictly = ["--strict"] if strict else []
         command = [sys.executable, "-m", "worker.cli.main", "worker", "--no-supervised", *strictly, *options]
         return Restarter(command).run()
 
     from worker.enrichment import language
 
-    language.load()  # before all else is imported: the 20 MB that it takes for a moment are then below the peak
+    language.load()  # loaded first: it needs 20 MB for a moment, which then stay below the later peak
     from worker.runtime.celery_worker import serve
 
     if code := checked():
@@ -76,9 +76,9 @@ def _check_servers(config: Settings, *, strict: bool) -> None:
 
 
 def _begin_in_a_child(work: Callable[[], None]) -> Callable[[], int]:
-    """Begin `work` in a process of its own, which ends as a command would; what is returned waits for its exit code.
+    """Start `work` in a forked process; return a function that waits for it and returns its exit code.
 
-    What the checks load (Alembic above all, 11 MB) would otherwise be in every pool process.
+    What the checks import (11 MB, mostly Alembic) would otherwise be in every pool process.
     """
     with deferred():
         child = os.fork()

@@ -1,4 +1,4 @@
-"""The web pages for operators. Thin: they show what the packages above return.
+"""The web pages for operators. They show what the packages above return.
 
 Begin with `app.py`, then `pages/overview.py`.
 """

@@ -1,4 +1,4 @@
-"""The console as an ASGI application: every page's address, and what becomes of what goes wrong."""
+"""The console as an ASGI application: the routes and the handling of errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _OPEN_TO_ALL = ("/login", "/theme")
 
 
 class _Number(Convertor[str]):
-    """A number in a path. Starlette's own fails on thousands of digits, which Python refuses to read."""
+    """A number in a path. Starlette's convertor fails on thousands of digits, which `int` refuses to parse."""
 
     regex = "[0-9]{1,19}"
 
@@ -65,7 +65,10 @@ register_url_convertor("number", _Number())
 
 
 def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool = False) -> WebSecurity:
-    """The application. `names`: hosts it answers to, None for all; `secure`: reached by TLS alone, so cookies are too."""
+    """Build the application.
+
+    `names`: the host names it answers to, None for all. `secure`: served by TLS, so cookies are too.
+    """
     form = FORM_BYTES
     # In a form each byte of a document may take three characters.
     document = FORM_BYTES + 3 * console.config.max_document_bytes
@@ -111,11 +114,14 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
 
 
 def _route(address: str, handler: Handler, form: int | None = None, *, editor: bool = False) -> Route:
-    """A page, or with `form` (most bytes of it) an action. `editor`: where somebody may have written a text."""
+    """Build a route: a page, or with `form` (its size limit in bytes) an action.
+
+    `editor`: the page may hold a text that a user has written, so an error must not lose it.
+    """
 
     @functools.cache
     def threads() -> anyio.CapacityLimiter:
-        # Of its own, so that a page that takes long holds up no other one.
+        # Each route has its own limiter, so that a slow page does not block others.
         return anyio.CapacityLimiter(_THREADS_OF_A_PAGE)
 
     async def endpoint(request: Request) -> Response:
@@ -144,12 +150,15 @@ def _route(address: str, handler: Handler, form: int | None = None, *, editor: b
 
 @functools.cache
 def _strangers() -> anyio.CapacityLimiter:
-    """Who reads forms of those who are not logged in: few at once, for each may hold a document."""
+    """Limit of concurrent form reads without a session, since each form may hold a document."""
     return anyio.CapacityLimiter(_STRANGERS)
 
 
 async def _admitted(console: ConsoleContext, context: RequestContext) -> RequestContext:
-    """What may be answered: of an open session, or with the token in its form. Raises Refused."""
+    """Return the context of a request that may be answered: it has an open session, or the token in its form.
+
+    Raises HttpError.
+    """
     is_open_to_all = context.path in _OPEN_TO_ALL
     if not context.session.is_open and not is_open_to_all and "token" not in context.form:
         raise HttpError(
@@ -165,7 +174,7 @@ async def _admitted(console: ConsoleContext, context: RequestContext) -> Request
 
 
 def _answer(handler: Handler, console: ConsoleContext, context: RequestContext) -> Response:
-    """A page, or one that says which server is away."""
+    """Return the handler's response, or a page that names the server that cannot be reached."""
     try:
         return handler(console, context)
     except (redis.RedisError, OSError) as error:
@@ -198,7 +207,10 @@ def _unreachable(context: RequestContext, server: str, error: str, hint: str) ->
 
 
 def _to_login(context: RequestContext, *, stay: bool) -> Response:
-    """To the login; where a page asks for a part of itself and may hold a text (`stay`), it stays as it is."""
+    """Redirect to the login.
+
+    `stay`: keep the page as it is when only a part of it is requested, because it may hold a text.
+    """
     if context.is_htmx:
         return Response(status_code=401, headers={"hx-reswap": "none"} if stay else {"hx-redirect": "/login"})
     return away(path("login", next=context.address) if context.request.method in ("GET", "HEAD") else "/login")

@@ -1,4 +1,4 @@
-"""The style sheet and the scripts, as they lie in `static`: no other file can be named."""
+"""The style sheet and the scripts of `static`. No other file can be requested."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 
 @functools.cache
 def _files() -> dict[str, tuple[bytes, str, str]]:
-    """Name → content, media type, tag."""
+    """Return name → content, media type, ETag."""
     found = {}
     for file in (resources.files("worker.console") / "static").iterdir():
         kind = _KINDS.get(file.name.rpartition(".")[2])
@@ -25,7 +25,7 @@ def _files() -> dict[str, tuple[bytes, str, str]]:
 
 
 async def page(request: Request) -> Response:
-    """A file; unchanged ones are not sent again."""
+    """Return a file; 304 when the browser has it already."""
     found = _files().get(request.path_params["name"])
     if found is None:
         return Response("There is no such file.\n", 404, media_type="text/plain")

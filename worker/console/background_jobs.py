@@ -1,4 +1,4 @@
-"""Actions on many dead letters, done beside the pages: a dry run or a replay that can be watched and stopped."""
+"""Actions on many dead letters in the background: a dry run or a replay that can be watched and stopped."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Doing = Literal["try", "replay"]
 
 
 class Busy(CopydeskError):
-    """Raised when as many jobs run as may."""
+    """Raised when the limit of running jobs is reached."""
 
 
 @dataclass(slots=True)
 class Job:
-    """One action. `total`: how many it is about; `error`: why it ended early."""
+    """One action. `total`: the number of dead letters it is about; `error`: why it failed."""
 
     id: str
     doing: Doing
@@ -42,14 +42,14 @@ class Job:
 
 
 class Jobs:
-    """The jobs of this process; the newest fifty are remembered."""
+    """The jobs of this process; the newest fifty are kept."""
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
 
     def start(self, doing: Doing, wanted: Filter, total: int, steps: Iterator[DryRun]) -> Job:
-        """Begin. Raises Busy."""
+        """Start a job in a thread. Raises Busy."""
         with self._lock:
             if sum(job.state == "running" for job in self._jobs.values()) >= _MAX_RUNNING:
                 raise Busy("Two such actions are under way; wait for one to end.")
@@ -61,7 +61,7 @@ class Jobs:
         return job
 
     def find(self, id_: str) -> Job | None:
-        """The job of an id, as long as it is remembered."""
+        """Return the job with this id; None if it is not kept any more."""
         with self._lock:
             return self._jobs.get(id_)
 
@@ -72,7 +72,7 @@ class Jobs:
                 if job.stop.is_set():
                     job.state = "stopped"
                     return
-        except Exception as error:  # noqa: BLE001  the page says why it ended, whatever it was
+        except Exception as error:  # noqa: BLE001  the page shows why it ended, whatever it was
             job.error = mask(str(driver_error(error))).strip()
             job.state = "failed"
             log.warning("An action on dead letters ended early", action=job.doing, error=job.error)

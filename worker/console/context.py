@@ -1,4 +1,4 @@
-"""What all pages share: the configuration, the servers, figures that are kept, and who is logged in."""
+"""What all pages share: the configuration, the connections, cached snapshots and the sessions."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ from worker.store.engine import make_engine
 
 _TAIL = 5000
 _CONNECTIONS = 40
-"""To the store at once: two for each page that reads it, and those that count. Were there fewer, a few pages that wait for a
-locked table would hold up all others. They are opened while they are needed; two are kept."""
+"""Limit of connections to the store: two for each page that reads it, and those of the caches.
+
+With fewer, a few pages that wait for a locked table would block all others. Two are kept open, others open when needed.
+"""
 SPANS = (24, 24 * 7)
 """Hours that the page of sources can look back."""
 
 
 class ConsoleContext:
-    """Nothing is connected before it is asked, and nothing is started: a server that is away is told.
+    """Connects only when something is requested, and starts no server.
 
-    `patience`: seconds for which a page waits for a newer figure; then it shows the one of before, or that it is counted.
+    A server that does not answer is shown as such.
+
+    `timeout`: seconds that a page waits for a newer snapshot, before it shows the older one or that it is loading.
     """
 
     def __init__(
@@ -70,18 +74,18 @@ class ConsoleContext:
         return Tail(self.client)
 
     def warm(self) -> None:
-        """Begin to count what the first page shows, in threads of their own."""
+        """Load what the first page shows, in the background."""
         self.at_redis.begin()
         self.at_store.begin()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.client.close()
         self.engine.dispose()
 
 
 class Tail:
-    """The newest documents of the feed, read on from where they were read last."""
+    """The newest records of the outcome feed. Each poll continues where the last one ended. Thread-safe."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -90,7 +94,7 @@ class Tail:
         self._place: str | None = None
 
     def poll(self) -> Iterable[OutcomeRecord]:
-        """The last 5,000 outcomes, the newest first. Raises redis.RedisError."""
+        """Return the last 5,000 outcomes, the newest first. Raises redis.RedisError."""
         with self._lock:
             if self._place is None:
                 found, self._place = recent(self._client, _TAIL)

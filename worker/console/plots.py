@@ -1,4 +1,4 @@
-"""The overview's plots as figures for SVG: bars of what got an outcome, a line of what waited. Pure."""
+"""The overview's plots as coordinates for SVG: bars of settled documents, a line of the backlog. No I/O."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from worker.monitoring.rates import Piece
 WIDTH, HEIGHT = 640, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 6, 10, 24
 _TICKS = 4
-_GAP = 0.25  # of a bar's place
+_GAP = 0.25  # share of the space of a bar
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A piece's bar: the accepted below, the rejected above. All in the units of the drawing."""
+    """The bar of one interval: accepted documents below, rejected ones above. All in SVG units."""
 
     x: float
     width: float
@@ -29,7 +29,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A line of the grid or a time below, with what stands beside it."""
+    """A grid line or a time on the axis, with its label."""
 
     at: float
     label: str
@@ -37,7 +37,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A drawing of WIDTH by HEIGHT. `line` and `area` are SVG paths, empty where there are bars."""
+    """A drawing of WIDTH by HEIGHT. `line` and `area` are SVG paths, empty in a plot of bars."""
 
     bars: tuple[Bar, ...]
     line: str
@@ -51,7 +51,7 @@ class Plot:
 
 
 def throughput(pieces: Sequence[Piece]) -> Plot:
-    """Documents a minute that got an outcome, in each piece."""
+    """Plot the documents a minute that got an outcome, in each interval."""
     rates = [
         (60 * piece.settled / piece.seconds, 60 * piece.outcomes.get("rejected", 0) / piece.seconds) for piece in pieces
     ]
@@ -60,7 +60,7 @@ def throughput(pieces: Sequence[Piece]) -> Plot:
     bars = []
     for number, (piece, (rate, rejected)) in enumerate(zip(pieces, rates, strict=True)):
         high, bad = _height(rate, top), _height(rejected, top)
-        if rejected and bad < 1.5:  # one rejected among thousands must still be seen
+        if rejected and bad < 1.5:  # one rejected among thousands must be visible
             bad = min(1.5, high)
         y = HEIGHT - _BOTTOM - high
         label = f"{_time(piece.at)}: {piece.settled:,} documents, {piece.outcomes.get('rejected', 0):,} rejected"
@@ -81,7 +81,7 @@ def throughput(pieces: Sequence[Piece]) -> Plot:
 
 
 def backlog(pieces: Sequence[Piece]) -> Plot:
-    """Documents that waited at the end of each piece."""
+    """Plot the documents that waited at the end of each interval."""
     most = max((piece.backlog for piece in pieces), default=0)
     top, step = scale(float(most))
     place = (WIDTH - _LEFT - _RIGHT) / max(1, len(pieces))
@@ -98,7 +98,9 @@ def backlog(pieces: Sequence[Piece]) -> Plot:
 
 
 def scale(most: float) -> tuple[float, float]:
-    """The top of an axis that holds `most`, and its step: 1, 2 or 5 times a power of ten; at most four steps."""
+    """Return the top of an axis that contains `most`, and its step (1, 2 or 5 times a power of ten); at most four
+    steps.
+    """
     step, factors, number = 1.0, (2.0, 2.5, 2.0), 0
     while step * _TICKS < most:
         step *= factors[number % 3]
@@ -117,7 +119,7 @@ def _ys(top: float, step: float) -> tuple[Tick, ...]:
 
 
 def _xs(pieces: Sequence[Piece]) -> tuple[Tick, ...]:
-    """A time about every sixth of the width."""
+    """Return about six times along the width."""
     every = max(1, -(-len(pieces) // 6))
     place = (WIDTH - _LEFT - _RIGHT) / max(1, len(pieces))
     return tuple(

@@ -1,4 +1,4 @@
-"""Figures that take long to count, counted beside the pages that show them."""
+"""A cache for slow counts, refreshed in the background."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Value = TypeVar("Value")
 
 
 class RefreshingCache(Generic[Value]):
-    """The last value of `count`, at most `seconds` old where that can be had quickly; else the older one, with its age.
+    """The last value of `count`: at most `seconds` old if that takes at most `timeout` seconds, else an older one.
 
-    However many ask, one thread counts. `get` waits at most `patience` seconds for it.
+    One thread counts, whatever the number of callers. Thread-safe.
     """
 
     def __init__(self, count: Callable[[], Value], *, seconds: float, timeout: float = 0.05) -> None:
@@ -28,7 +28,7 @@ class RefreshingCache(Generic[Value]):
         self._at: float | None = None
 
     def begin(self) -> bool:
-        """Count, where that is due and nobody does; returns whether it was due."""
+        """Start counting if the value is due and no thread counts yet; return whether it was due."""
         with self._lock:
             is_due = self._at is None or time.monotonic() - self._at >= self._seconds
             if is_due and not self._running:
@@ -38,7 +38,10 @@ class RefreshingCache(Generic[Value]):
             return is_due
 
     def get(self) -> tuple[Value | None, float]:
-        """The value and its age in seconds; None: it is still being counted. Raises what `count` raised last."""
+        """Return the value and its age in seconds; the value is None before the first count is done.
+
+        Waits at most `timeout` seconds. Raises what `count` raised last.
+        """
         if self.begin():
             self._done.wait(self._timeout)
         with self._lock:
@@ -47,7 +50,7 @@ class RefreshingCache(Generic[Value]):
             return self._value, 0.0 if self._at is None else time.monotonic() - self._at
 
     def forget(self) -> None:
-        """Count anew at the next question: something was changed."""
+        """Make the value due, because something was changed."""
         with self._lock:
             if self._at is not None:
                 self._at = time.monotonic() - self._seconds
@@ -56,7 +59,7 @@ class RefreshingCache(Generic[Value]):
         value, error = None, None
         try:
             value = self._count()
-        except Exception as raised:  # noqa: BLE001  whoever asks gets it
+        except Exception as raised:  # noqa: BLE001  `get` raises it
             error = raised
         with self._lock:
             self._error = error

@@ -1,4 +1,4 @@
-"""Pages from templates: every value is escaped, and none of them shows a credential or a `secured` value."""
+"""Renders pages from templates. Every value is escaped, and credentials and `secured` values are masked."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from worker.telemetry.redaction import mask_shown
 THEMES = ("auto", "light", "dark")
 _THEME_COOKIE = "copydesk_theme"
 _ODD = dict.fromkeys([*range(0x20), 0x7F, *range(0x80, 0xA0)], " ")
-"""Control characters: no browser shows them."""
+"""Control characters, which no browser shows."""
 
 
 def _shown(value: Any) -> Any:
-    """The last step of every `{{ … }}`: what is no HTML of ours is masked, and then escaped."""
+    """Mask a string that is not our own HTML. It is the last step of every `{{ … }}` before escaping."""
     if value is None:
         return ""
     return mask_shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def figure(number: float | None) -> str:
-    """`12,345`; a dash where there is none."""
+    """Format a number as `12,345`; a dash for None."""
     return "–" if number is None else f"{number:,}"
 
 
 def share(part: float) -> str:
-    """`12.5 %`."""
+    """Format a share as `12.5 %`."""
     return f"{part:.1%}".replace("%", "\u202f%")
 
 
 def age(seconds: float | None) -> str:
-    """`12 s`, `5 min`, `3 h`, `2 days`."""
+    """Format seconds as `12 s`, `5 min`, `3 h`, `2 days`; a dash for None."""
     if seconds is None:
         return "–"
     for size, unit in ((172_800, 86_400), (7200, 3600), (120, 60)):
@@ -51,7 +51,7 @@ def age(seconds: float | None) -> str:
 
 
 def size(count: float | None) -> str:
-    """Bytes in binary units."""
+    """Format bytes in binary units; a dash for None."""
     if count is None:
         return "–"
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -62,7 +62,7 @@ def size(count: float | None) -> str:
 
 
 def when(moment: datetime | str | float | None, form: str = "%Y-%m-%d %H:%M") -> Markup:
-    """A `<time>` in UTC."""
+    """Return a `<time>` element in UTC; a dash for no time."""
     if moment is None or moment == "":
         return Markup("–")
     if isinstance(moment, str):
@@ -75,13 +75,13 @@ def when(moment: datetime | str | float | None, form: str = "%Y-%m-%d %H:%M") ->
 
 
 def clip(text: str | None, most: int) -> str:
-    """The beginning of a text, for lists."""
+    """Return at most the first `most` characters, without control characters."""
     text = (text or "").translate(_ODD)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def outside(url: str | None) -> str | None:
-    """`url` where it may be followed: http and https alone, never `javascript:` and its like."""
+    """Return `url` if it is safe as a link: only http and https, never `javascript:` and the like; else None."""
     if not url or any(character <= " " for character in url):
         return None
     try:
@@ -92,14 +92,14 @@ def outside(url: str | None) -> str | None:
 
 
 def path(*parts: object, **query: object) -> str:
-    """An address of this console; parts of the query that are empty are left out."""
+    """Return a path of this console; empty query parameters are left out."""
     where = "/" + "/".join(quote(str(part), safe="") for part in parts)
     context = {name: value for name, value in query.items() if value not in (None, "", False)}
     return f"{where}?{urlencode(context)}" if context else where
 
 
 def said(value: Any) -> str:
-    """A value of a document's details: texts as they are, all else as JSON."""
+    """Format a detail of a document: strings as they are, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -108,10 +108,10 @@ def _remedy(code: str) -> str:
 
 
 _HTMX = {
-    # Nothing that the page's policy forbids: no inline style, no eval, no script in what is swapped in.
+    # Allow nothing that the content security policy forbids: no inline style, no eval, no script in swapped content.
     "includeIndicatorStyles": False, "allowEval": False, "allowScriptTags": False, "selfRequestsOnly": True,
     "historyCacheSize": 0, "refreshOnHistoryMiss": True,
-    # A page that says what is away (503) or refused (422) is shown as any other.
+    # Show the pages of errors too, such as 503 (server unreachable) and 422 (refused).
     "responseHandling": [{"code": "204", "swap": False}, {"code": "...", "swap": True}],
 }  # fmt: skip
 
@@ -135,26 +135,26 @@ environment.globals.update(
 
 
 def compile_all() -> None:
-    """Compile every template, so that no reader waits for it."""
+    """Compile every template, so that no request waits for it."""
     for name in environment.list_templates():
         environment.get_template(name)
 
 
 def theme_of(context: RequestContext) -> str:
-    """What the reader chose; `auto` follows the system."""
+    """Return the theme that the reader chose; `auto` follows the system."""
     chosen = context.request.cookies.get(_THEME_COOKIE, "auto")
     return chosen if chosen in THEMES else "auto"
 
 
 def keep_theme(response: Response, theme: str, *, secure: bool) -> None:
-    """Remember the choice for a year."""
+    """Store the choice in a cookie for a year."""
     response.set_cookie(_THEME_COOKIE, theme, max_age=365 * 86_400, httponly=True, samesite="strict", secure=secure)
 
 
 def render(
     context: RequestContext, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200
 ) -> HTMLResponse:
-    """A page, or a part of one."""
+    """Render a page, or a part of one."""
     text = environment.get_template(template).render(
         here=context.path,
         address=context.address,
@@ -164,19 +164,19 @@ def render(
         can_log_out=context.request.app.state.desk.sessions.needs_token and context.session.is_open,
         **(values or {}),
     )
-    # A document may hold half a surrogate pair, which is no UTF-8.
+    # A document may contain a lone surrogate, which cannot be encoded as UTF-8.
     return HTMLResponse(text.encode("utf-8", "replace"), status_code=status)
 
 
 def message(
     context: RequestContext, title: str, sentence: str, *, status: int, hints: tuple[str, ...] = ()
 ) -> HTMLResponse:
-    """A page that says one thing; after a failure in the editor, the text is there again with it."""
+    """Render a page with one message. After a failure in the editor it contains the user's text again."""
     is_page = context.request.method in ("GET", "HEAD")
-    if context.is_htmx and not is_page:  # it goes into a part of a page
+    if context.is_htmx and not is_page:  # the message replaces a part of a page
         return render(context, "said.html", {"title": title, "sentence": sentence}, status=status)
     if context.from_editor and "text" in context.form:
-        # Escaped here, so that it is not masked: it has to come back as it was written.
+        # Escaped here, so that it is not masked: it must return as it was written.
         action = context.path.rpartition("/")[0]
         unsent = {"action": action, "text": escape(context.form["text"]), "version": context.form.get("version", "")}
         return render(context, "unsent.html", {"title": title, "sentence": sentence, **unsent}, status=status)
@@ -185,10 +185,10 @@ def message(
 
 
 def away(target: str) -> RedirectResponse:
-    """After an action: another page, by GET."""
+    """Redirect to another page by GET (303), after an action."""
     return RedirectResponse(target, status_code=303)
 
 
 def local(target: str) -> str:
-    """A path of this console, whatever a form names; no other host."""
+    """Return `target` if it is a path of this console, else `/`: a form must not redirect to another host."""
     return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"

@@ -1,4 +1,4 @@
-"""What a browser asked for: the query and the form, bounded, with the session it belongs to."""
+"""A browser's request: its query and its form, both bounded, and its session."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from worker.console.sessions import Session
 
 FORM_BYTES = 64 << 10
 _MOST_FIELDS = 50
-_LONGEST_VALUE = 2000  # characters of what is no document
+_LONGEST_VALUE = 2000  # characters of a field other than a document
 _FORM_SECONDS = 60.0
 _MOST_NUMBER = (1 << 63) - 1  # of the store's columns
 
 
 class HttpError(Exception):
-    """Raised when something cannot be done as it was asked; the message is what the page says."""
+    """Raised when a request is refused; the page shows the message and has the status `status`."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class HttpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """A request as pages see it. `from_editor`: its form holds a text that somebody wrote, which no failure may lose."""
+    """A request as pages see it. `from_editor`: its form holds a text that a user wrote, which no failure may lose."""
 
     request: Request
     session: Session
@@ -37,7 +37,7 @@ class RequestContext:
 
     @property
     def path(self) -> str:
-        """The address without its query. It is not read from `request.url`, into which the Host header goes."""
+        """The path without the query. `request.url` is not used, because it contains the Host header."""
         return str(self.request.scope["path"])
 
     @property
@@ -47,15 +47,15 @@ class RequestContext:
         return f"{self.path}?{query}" if query else self.path
 
     def query(self, name: str) -> str:
-        """A value of the address, trimmed; empty where there is none."""
+        """Return a query parameter, trimmed; empty if it is missing."""
         return _clean(self.request.query_params.get(name, ""))
 
     def form_value(self, name: str) -> str:
-        """A value of the form, trimmed; empty where there is none."""
+        """Return a field of the form, trimmed; empty if it is missing."""
         return _clean(self.form.get(name, ""))
 
     def number(self, name: str) -> int:
-        """A part of the path. Raises Refused (404) where it is beyond what the store can hold."""
+        """Return a number of the path. Raises HttpError (404) if the store cannot hold it."""
         value = number_of(str(self.request.path_params[name]))
         if value is None:
             raise HttpError(404, "There is no such number.")
@@ -63,12 +63,12 @@ class RequestContext:
 
     @property
     def is_htmx(self) -> bool:
-        """Whether a part of a page is wanted, and not all of it."""
+        """Whether HTMX requests a part of the page."""
         return self.request.headers.get("hx-request") == "true"
 
 
 def number_of(text: str) -> int | None:
-    """A number of ASCII digits that the store can hold; None: `text` is something else."""
+    """Return the number in `text`: ASCII digits, within the range of the store's columns; None if it is not one."""
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
         return None
     value = int(text)
@@ -76,12 +76,12 @@ def number_of(text: str) -> int | None:
 
 
 def _clean(value: str) -> str:
-    """Without what PostgreSQL takes in no text: U+0000, and halves of surrogate pairs."""
+    """Remove what PostgreSQL accepts in no text: U+0000 and lone surrogates."""
     return value.strip()[:_LONGEST_VALUE].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 async def body_of(request: Request, most: int) -> bytes:
-    """The body of a form. Raises Refused; reads no more than `most` bytes, and no longer than a minute."""
+    """Read the body of a form: at most `most` bytes, for at most a minute. Raises HttpError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise HttpError(415, "A form is sent as application/x-www-form-urlencoded.")
@@ -103,7 +103,7 @@ async def body_of(request: Request, most: int) -> bytes:
 
 
 def form_of(body: bytes) -> dict[str, str]:
-    """The fields of a form, the last value of each name. Raises Refused."""
+    """Return the fields of a form, the last value of each name. Raises HttpError."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="replace")
     except ValueError as error:

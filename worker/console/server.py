@@ -1,4 +1,4 @@
-"""Serves the console: on this machine alone, or beyond it behind a token."""
+"""Serves the console: on this machine only, or for others with a token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UnsafeConsole(CopydeskError):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`. A name other than `localhost` may mean anything."""
+    """Return whether only this machine can reach `host`. A name other than `localhost` may resolve to any address."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -29,7 +29,7 @@ def is_loopback(host: str) -> bool:
 
 
 def names_for(host: str, public: tuple[str, ...], token: str | None) -> frozenset[str] | None:
-    """The names it answers to (None: all). Raises UnsafeConsole."""
+    """Return the host names that the console answers to (None: all). Raises UnsafeConsole."""
     if (not is_loopback(host) or public) and token is None:
         raise UnsafeConsole("beyond this machine the console demands a token: set COPYDESK_CONSOLE_TOKEN")
     if token is not None and len(token) < SHORTEST_TOKEN:
@@ -48,7 +48,10 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
 ) -> None:
-    """Serve until stopped. Raises UnsafeConsole; a port that is taken ends the process with uvicorn's own message."""
+    """Serve until stopped.
+
+    Raises UnsafeConsole. If the port is taken, uvicorn ends the process with its own message.
+    """
     token = settings.console_token.get_secret_value() if settings.console_token else None
     names = names_for(host, public, token)
     app = build(ConsoleContext(settings, token=token), names=names, secure=certificate is not None)
@@ -56,7 +59,7 @@ def serve(
         app,
         host=host.strip("[]"),
         port=port,
-        log_config=None,  # ours; addresses may hold what somebody searched for
+        log_config=None,  # logged by us; addresses may contain what somebody searched for
         access_log=False,
         server_header=False,
         ssl_certfile=certificate,

@@ -1,4 +1,4 @@
-"""Who is at the console: a cookie, the token that opens it, and the token that each form carries."""
+"""Sessions of the console: the cookie, the console's token, and the CSRF token of each form."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ COOKIE = "copydesk_session"
 HOURS = 12
 _MOST = 1000
 _GUESSES = 10
-"""Wrong tokens within a minute; from then on tries take turns."""
+"""Number of wrong tokens within a minute from which on attempts are throttled."""
 _TURN_SECONDS = 0.02
-"""At most 50 tries a second: a token of 16 random characters withstands that for ever, and the right one waits for those
-before it alone, of which the server takes 200 at once."""
+"""At most 50 attempts a second: a token of 16 random characters withstands that forever.
+
+The right token waits only for the attempts before it, and the server accepts 200 at once.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`csrf` goes into every form; `is_open`: whoever holds it has shown the console's token, or none is asked for."""
+    """A session.
+
+    `csrf` goes into every form. `is_open`: its browser has sent the console's token, or none is required.
+    """
 
     id: str
     csrf: str
@@ -32,7 +37,7 @@ class Session:
 
 
 class Sessions:
-    """Sessions live in this process alone: after a restart everybody logs in again."""
+    """Sessions exist in this process only: after a restart everybody logs in again. Thread-safe, except `login`."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -47,22 +52,22 @@ class Sessions:
         return self._token is not None
 
     def of(self, id_: str | None) -> Session | None:
-        """The session of a cookie's value; None: it is none that this process gave out."""
+        """Return the session of a cookie's value; None if this process did not issue it."""
         if id_ is None or not self._is_ours(id_):
             return None
         return Session(id_, self._sign("form", id_), self._token is None or self._is_open(id_))
 
     def new(self) -> Session:
-        """A session that nobody has yet; where a token is asked for it opens nothing."""
+        """Return a new session. If a token is required, it is not open."""
         body = secrets.token_urlsafe(24)
         id_ = f"{body}.{self._sign('cookie', body)}"
         return Session(id_, self._sign("form", id_), self._token is None)
 
     async def login(self, offered: str) -> Session | None:
-        """An open session for the right token, under an id that nobody knew before; None for a wrong one.
+        """Return an open session with a new id for the right token; None for a wrong one.
 
-        While somebody guesses, tries wait for their turn. None is refused, so that nobody can lock out the right token.
-        Called on the event loop alone.
+        While somebody guesses tokens, all attempts are delayed. None is refused, so nobody can lock out the right
+        token. Must be called on the event loop only.
         """
         now = time.monotonic()
         if len(self._failures) == _GUESSES and self._failures[0] > now - 60:
@@ -80,12 +85,12 @@ class Sessions:
         return Session(session.id, session.csrf, True)
 
     def logout(self, session: Session) -> None:
-        """The cookie opens nothing any more, wherever it was copied to."""
+        """Close the session, wherever its cookie was copied to."""
         with self._lock:
             self._opened.pop(session.id, None)
 
     def is_form_of(self, session: Session, offered: str) -> bool:
-        """Whether a form came from a page of this session."""
+        """Return whether a form came from a page of this session. `offered`: its CSRF token."""
         return hmac.compare_digest(session.csrf.encode(), offered.encode())
 
     def _is_open(self, id_: str) -> bool:

@@ -1,4 +1,4 @@
-"""A document's text as numbered lines, with the places of its problems marked. Pure."""
+"""A document's text as numbered lines, with its problems marked. No I/O."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from schemas.problem import Problem
 from worker.dead_letters.redacted_text import RedactedText
 
 _MOST_LINES = 300
-_AROUND = 12  # lines before and after each problem, where not all can be shown
+_AROUND = 12  # lines before and after each problem, when not all lines are shown
 _LONGEST = 600  # characters of a line
 _TOKEN = re.compile(r"\S{1,40}")
 
 
 @dataclass(slots=True)
 class Line:
-    """`number`: 0 stands for lines that are left out. `marked`: what stands at the problem's place."""
+    """One line. `number`: 0 stands for lines that are left out. `marked`: the text at the problem's position."""
 
     number: int
     before: str
@@ -27,7 +27,7 @@ class Line:
 
 
 def source_lines(shown: RedactedText, problems: Sequence[Problem]) -> list[Line]:
-    """The lines to show: all of a short document, of a long one the beginning and those around its problems."""
+    """Return the lines to show: all of a short document, else the beginning and those around its problems."""
     rows = shown.text.removeprefix("\ufeff").split("\n")
     by_line: dict[int, list[Problem]] = {}
     for one in problems:
@@ -56,7 +56,7 @@ def _around(by_line: dict[int, list[Problem]], count: int) -> list[int]:
 def _line(number: int, row: str, problems: list[Problem]) -> Line:
     column = next((one.column for one in problems if one.column is not None), None)
     if not problems or column is None or "⟦hidden " in row:
-        # Where something is hidden, columns count what is not shown: the line is marked as a whole.
+        # Where a value is hidden, columns refer to text that is not shown, so the whole line is marked.
         if problems:
             return Line(number, "", _cut(row), "", problems)
         return Line(number, _cut(row))

@@ -1,6 +1,6 @@
-"""What stands before every page: the names the console answers to, where a form may come from, and what a browser may do.
+"""Checks before every page: the host name, the origin of a form, and the security headers of responses.
 
-An ASGI middleware, so that no page can be added that is not behind it.
+It is an ASGI middleware, so no page can be added without it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _POLICY = "; ".join([
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'",
-    "connect-src 'self'",  # what HTMX asks for
+    "connect-src 'self'",  # requests of HTMX
     "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
 ])  # fmt: skip
 _HEADERS = {
@@ -31,9 +31,9 @@ _LONGEST_URL = 8192  # bytes of path and query
 
 @dataclass(frozen=True, slots=True)
 class WebSecurity:
-    """`names`: the hosts it answers to, lower case, without port; None: all (a token guards it then).
+    """`names`: the host names it answers to, lower case, without port. None: all, because a token protects it.
 
-    A page elsewhere whose name was pointed at this machine (DNS rebinding) names itself in `Host`, and is refused.
+    A page of another site whose name resolves to this machine (DNS rebinding) sends its own name in `Host`: refused.
     """
 
     app: ASGIApp
@@ -69,10 +69,10 @@ class WebSecurity:
 
 
 def _is_from_here(headers: Headers) -> bool:
-    """False where the browser says that a form is of another page, or of another port of this host.
+    """Return False if the browser says that a form came from another site, or from another port of this host.
 
-    With `no-referrer` a form's `Origin` is `null`, and outside TLS and loopback there is no `Sec-Fetch-Site`: then the
-    token that every form carries decides alone.
+    With `no-referrer` a form's `Origin` is `null`, and without TLS or loopback browsers send no `Sec-Fetch-Site`. Then
+    only the CSRF token of the form decides.
     """
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False

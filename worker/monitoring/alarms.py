@@ -1,4 +1,7 @@
-"""What in the figures needs somebody, as sentences that say what to do. The runbook has a heading for each."""
+"""Derives alarms from a snapshot: sentences that name the problem and the action.
+
+The runbook has a heading for each.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _FULL_SHARE = 0.9
 
 
 def alarms(found: Mapping[str, Any]) -> list[str]:
-    """The worst first; empty when all is well."""
+    """Return the alarms of a snapshot, the worst first; empty when all is well."""
     return [*_of_servers(found), *_of_workers(found), *_of_lanes(found)]
 
 

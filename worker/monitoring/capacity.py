@@ -1,4 +1,4 @@
-"""Whether there is room for more: on the disk of the embedded servers, and in Redis."""
+"""Whether there is capacity for more documents: on the disk of the embedded servers, and in Redis."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from worker.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Sentences, empty when all is well. `full`: nothing may be taken in. `tight`: producers should be slowed down."""
+    """Reasons as sentences, empty when all is well. `full`: stop dispatching. `tight`: slow producers down."""
 
     full: str = ""
     tight: str = ""
 
 
 def capacity(settings: Settings, client: redis.Redis) -> Capacity:
-    """Look. Raises redis.RedisError."""
+    """Check disk and Redis. Raises redis.RedisError."""
     try:
         low = _redis(client, settings.redis_memory_share)
     except redis.exceptions.NoPermissionError:
-        low = ""  # an ACL without INFO: its administrator watches the server
+        low = ""  # an ACL without INFO: the administrator monitors the server
     return Capacity(_disk(settings), low)
 
 
 def _disk(settings: Settings) -> str:
-    """SQLite and the embedded Valkey need room to finish what they began. Other servers watch their own disks."""
+    """Check the disk only for SQLite and the embedded Valkey, which need space to finish running writes.
+
+    Other servers have their own disks and monitoring.
+    """
     if settings.database_url is not None and settings.redis_url is not None:
         return ""
     free = shutil.disk_usage(settings.data_dir).free if settings.data_dir.exists() else settings.disk_free_bytes
@@ -42,7 +45,7 @@ def _disk(settings: Settings) -> str:
 
 
 def _redis(client: redis.Redis, share: float) -> str:
-    """Full memory stops producers, never the worker: what it settles is what makes room."""
+    """When Redis is out of memory only producers are refused. Workers must continue, because settling frees memory."""
     memory: Any = client.info("memory")
     used, most = int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0))
     if most and used >= share * most:

@@ -1,4 +1,4 @@
-"""The figures of all workers as Prometheus metrics, read when somebody asks: one endpoint for many machines.
+"""Exports the metrics of all workers to Prometheus, read at each scrape: one endpoint for many machines.
 
 Workers hold no metrics of their own, so nothing is lost when one of them is recycled, and none of them opens a port.
 """
@@ -31,9 +31,12 @@ from worker.telemetry.metrics import METRICS, Metric
 log = get_logger("metrics")
 
 _WINDOW_MINUTES = 10
-"""An endpoint that is asked less often than this loses what happened before."""
+"""How far back a scrape reads. An endpoint that is scraped less often misses events."""
 _MOST_SERIES = 1000
-"""Of one metric; what crawlers call themselves must not fill Prometheus. The rest is counted under `(other)`."""
+"""Limit of one metric's series: names that crawlers choose must not flood Prometheus.
+
+The rest is counted as `(other)`.
+"""
 
 _SUM = "sum"
 _PARTS = (("dispatcher",), ("consumer",), ("process",))
@@ -42,7 +45,7 @@ Series = dict[tuple[str, ...], float]
 
 
 class Growth:
-    """Counters that only grow, from minutes that are forgotten: adds what each minute gained since it was last seen."""
+    """Builds counters that only grow from minutes that expire: adds what each minute gained since the last scrape."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[int, str, tuple[str, ...]], float] = {}
@@ -88,7 +91,7 @@ def _series_of(minute: Minute) -> Iterator[tuple[str, tuple[str, ...], float]]:
 
 
 class CopydeskCollector(Collector):
-    """Reads Redis and the store at every scrape; a server that does not answer is `copydesk_up 0`, and no error."""
+    """Reads Redis and the store at every scrape. A server that does not answer is exported as `copydesk_up 0`."""
 
     def __init__(self, config: Settings, client: redis.Redis, engine: Engine) -> None:
         self._config = config
@@ -111,7 +114,7 @@ class CopydeskCollector(Collector):
             )
 
     def _add_counters(self, found: dict[str, Series]) -> None:
-        """With a zero for what has not happened yet: a series that begins at one has, to Prometheus, not increased."""
+        """Export 0 for events that have not happened yet; otherwise `increase()` misses the first one."""
         for lane in self._config.lane_list:
             for name in ("copydesk_deaths_total", "copydesk_batches_total", "copydesk_batch_seconds_total"):
                 found[name][lane.name,] = 0
@@ -173,7 +176,7 @@ def _family(metric: Metric, series: Series) -> Any:
 
 
 def _histogram(metric: Metric, series: Series) -> Any:
-    """Of (lane, place among the bounds) → count, with the sum of all under `_SUM`."""
+    """Build a histogram from (lane, index of the bound) → count. The sum of all values is under `_SUM`."""
     family: Any = HistogramMetricFamily(metric.name, metric.description, labels=metric.labels)
     for lane in sorted({lane for lane, _ in series}):
         total, buckets = 0.0, []

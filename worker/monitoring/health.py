@@ -1,4 +1,4 @@
-"""Is it well? For orchestrators: a few round trips, no question to Celery, and a sentence for everything that is not."""
+"""Health for orchestrators: a few round trips, no message to Celery, and a sentence for each problem."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ FELL_SILENT = "its process is stopped or dead, or cannot reach Redis"
 
 @dataclass(slots=True)
 class Health:
-    """`healthy`: documents flow. `degraded`: they do, or wait as somebody wants, but somebody should look. `unhealthy`."""
+    """The result of a health check.
+
+    `healthy`: documents are processed. `degraded`: they are processed or wait on purpose, but somebody should look.
+    `unhealthy`: they are not processed.
+    """
 
     unreachable: list[str] = field(default_factory=list)
     """Servers that do not answer."""
     wrong: list[str] = field(default_factory=list)
-    """Why no documents flow."""
+    """Why no documents are processed."""
     remarks: list[str] = field(default_factory=list)
     """What somebody should look at."""
     workers: list[WorkerState] = field(default_factory=list)
@@ -38,7 +42,10 @@ class Health:
 
 
 def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str | None = None) -> Health:
-    """Look. `host`: only the workers of this machine count, as a container's health check wants it."""
+    """Check workers, lanes, capacity and the store. Never raises for a server that does not answer.
+
+    `host`: only the workers of this machine count, as a container's health check needs.
+    """
     health = Health()
     try:
         at_work = workers(client)
@@ -70,7 +77,7 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
 
 
 def _schema_fault(engine: Engine) -> str | None:
-    """Asked only where something failed: a container's check must not load the migrations each time."""
+    """Checked only after a failure: a container's health check must not load the migrations each time."""
     from worker.monitoring.server_checks import schema_fault
 
     try:
@@ -104,7 +111,7 @@ def _ago(seconds: float) -> str:
 
 
 def as_json(health: Health) -> dict[str, Any]:
-    """The form of `health --json`."""
+    """Return the JSON of `health --json`."""
     return {
         "health": health.summary,
         "reasons": [*health.unreachable, *health.wrong, *health.remarks],

@@ -1,4 +1,4 @@
-"""What the tally's minutes come to: what went in and out, how fast, and what was rejected."""
+"""Rates computed from the minute counters: what was added and settled, how fast, and what was rejected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.settings import INTERNAL_LANE
 
 @dataclass(slots=True)
 class Flow:
-    """What went through in a time. `seconds`: how long that was; rates are documents a second."""
+    """The documents of a period. `seconds`: its length; rates are documents a second."""
 
     seconds: float
     added: int = 0
@@ -29,7 +29,7 @@ class Flow:
 
 
 def flow(minutes: Sequence[Minute], before: Minute | None, *, seconds: float, lane: str | None = None) -> Flow:
-    """The flow of `minutes`, of one lane or of all that producers write to. `before` is the minute before them."""
+    """Return the flow of `minutes`, of one lane or of all lanes for producers. `before`: the minute before them."""
     found, sums = Flow(seconds), total(minutes)
     for (on, source, outcome), count in sums.outcomes.items():
         if on == lane or (lane is None and on != INTERNAL_LANE):
@@ -44,25 +44,25 @@ def flow(minutes: Sequence[Minute], before: Minute | None, *, seconds: float, la
 
 
 def _added(minutes: Sequence[Minute], before: Minute | None, lane: str | None, settled: int) -> int:
-    """The growth of the lanes' counters; where nobody sampled them before, what was settled came in too."""
+    """Return the growth of the lanes' counters. Without an earlier sample, the settled documents count as added."""
     first = before.added if before is not None else {}
     last = total(minutes).added
     names = [name for name in last if name in first and lane in (None, name)]
     if not names:
         return settled
-    # A counter that went back belongs to a server that lost its data.
+    # A counter that decreased belongs to a server that lost its data.
     return sum(max(0, last[name] - first[name]) for name in names)
 
 
 def drain_seconds(backlog: int, net_rate: float) -> float | None:
-    """How long until the backlog is gone when it shrinks by `net_rate` a second; None: it does not get smaller."""
+    """Return the seconds until the backlog is empty at `net_rate` documents a second; None if it does not shrink."""
     if not backlog:
         return 0.0
     return round(backlog / net_rate, 1) if net_rate > 0 else None
 
 
 def top(counts: Mapping[tuple[str, str], int], most: int) -> dict[str, int]:
-    """`{"no_title from my-crawler": 3}`, the most frequent first; the rest is summed up."""
+    """Return `{"no_title from my-crawler": 3}`, the most frequent first; the rest is summed under `others`."""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     found = {f"{code} from {source}": count for (code, source), count in ranked[:most]}
     rest = sum(count for _, count in ranked[most:])
@@ -71,7 +71,7 @@ def top(counts: Mapping[tuple[str, str], int], most: int) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of time for a plot. `at`: seconds since 1970 at its beginning; `backlog`: documents that waited at its end."""
+    """One interval of a plot. `at`: its start in seconds since 1970; `backlog`: documents that waited at its end."""
 
     at: int
     seconds: int
@@ -85,10 +85,10 @@ class Piece:
 
 
 def pieces(minutes: Sequence[Minute], *, width: int, count: int, backlog: int) -> list[Piece]:
-    """The last `count` pieces of `width` minutes, of all lanes that producers write to, oldest first.
+    """Return the last `count` intervals of `width` minutes, of all lanes for producers, oldest first.
 
-    The backlog of each is reckoned back from that of now by what went in and out: approximate as the tally is, never
-    below nothing.
+    The backlog of each is computed backwards from the current one by what was added and settled. It is approximate, as
+    the minute counters are, and never negative.
     """
     found: list[Piece] = []
     for end in range(len(minutes), 0, -width)[:count]:
@@ -104,7 +104,7 @@ def pieces(minutes: Sequence[Minute], *, width: int, count: int, backlog: int) -
 
 
 def _outcomes(minutes: Sequence[Minute]) -> dict[str, int]:
-    """Outcome → documents. A day has a hundred thousand counts, and of each only this is wanted."""
+    """Return outcome → documents. It reads only `outcomes`: a day has a hundred thousand counts."""
     found: dict[str, int] = {}
     for minute in minutes:
         for (lane, _, outcome), count in minute.outcomes.items():
@@ -114,15 +114,15 @@ def _outcomes(minutes: Sequence[Minute]) -> dict[str, int]:
 
 
 def _growth(last: Mapping[str, int], before: Minute | None, settled: int) -> int:
-    """What came in, by the lanes' counters; where nobody sampled them before, what was settled came in too."""
+    """Return the growth of the lanes' counters. Without an earlier sample, the settled documents count as added."""
     first = before.added if before is not None else {}
     names = [name for name in last if name in first]
     if not names:
-        # A piece in which nobody sampled saw nothing come, unless nobody ever has.
+        # An interval without samples had no additions, unless there has never been a sample.
         return 0 if first and not last else settled
     return sum(max(0, last[name] - first[name]) for name in names)
 
 
 def _sampled(minutes: Sequence[Minute]) -> Minute | None:
-    """The last minute with samples: nobody samples while no worker is alive."""
+    """Return the last minute with samples. There are none while no worker is alive."""
     return next((minute for minute in reversed(minutes) if minute.added), None)

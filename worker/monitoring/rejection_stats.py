@@ -1,4 +1,4 @@
-"""Which crawler sends what share of rejected documents, since when, and for what causes."""
+"""The share of rejected documents of each source, since when it is higher, and its causes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from sqlalchemy.engine import Connection
 from worker.store import rejection_counts
 
 _PIECES = 96
-"""A window is looked at in so many pieces: a day in quarters of an hour."""
+"""Number of intervals of a window: a day is divided into quarters of an hour."""
 _LEAST_RISE = 0.05
-"""A share that rises by less is no beginning of anything."""
+"""A smaller rise of the share is ignored."""
 _MOST_LOOKED_UP = 50
 _FINER = 60
-"""A piece is looked at again in so many: a quarter of an hour in 15 seconds."""
+"""Number of finer intervals of one interval: a quarter of an hour is divided into 15 seconds each."""
 _CHI_SQUARE = 10.8
-"""Of a fourfold table, exceeded by chance once in a thousand: a rise within few documents may be none."""
+"""Threshold of the chi-square statistic of a 2×2 table: chance exceeds it once in a thousand.
+
+It rejects a rise that is seen in few documents only.
+"""
 
 
 @dataclass(slots=True)
 class Producer:
-    """A source in a window. `since`: the first rejected document of the time from which its share is higher."""
+    """A source in a window. `since`: the first rejected document from which on its share is higher."""
 
     source: str
     documents: int = 0
@@ -40,7 +43,7 @@ class Producer:
 
 
 def producers(engine: Engine, *, hours: float, now: datetime | None = None) -> list[Producer]:
-    """Those that sent something in the last `hours`, the most rejected first."""
+    """Return the sources with documents in the last `hours`, the most rejected first."""
     now = now or datetime.now(UTC)
     since = now - timedelta(hours=hours)
     width = max(60, int(hours * 3600 / _PIECES))
@@ -71,7 +74,7 @@ def producers(engine: Engine, *, hours: float, now: datetime | None = None) -> l
 def _onset(
     connection: Connection, source: str, pieces: list[tuple[int, int, int]], width: int
 ) -> tuple[int, float | None]:
-    """`onset`, then more exactly: where within its piece, or the one before, the share rose."""
+    """Refine the result of `onset` to the finer intervals around it."""
     start, before = onset(pieces)
     since, until = (datetime.fromtimestamp(at, UTC) for at in (start - width, start + width))
     rows = rejection_counts.by_source_and_time(connection, since, max(1, width // _FINER), until=until, source=source)
@@ -87,7 +90,7 @@ def _onset(
 
 
 def _chi_square(pieces: Sequence[tuple[int, int, int]], split: int) -> float:
-    """How unlike the shares before and after `split` are (Pearson's statistic, one degree of freedom)."""
+    """Return how much the shares before and after `split` differ (Pearson's statistic, one degree of freedom)."""
     earlier, later = (
         [sum(piece[number] for piece in pieces if (piece[0] >= split) is side) for number in (1, 2)]
         for side in (False, True)
@@ -100,10 +103,12 @@ def _chi_square(pieces: Sequence[tuple[int, int, int]], split: int) -> float:
 
 
 def onset(pieces: Sequence[tuple[int, int, int]]) -> tuple[int, float | None]:
-    """Where the share of rejected documents rose, of pieces (at, documents, rejected) by time; and the share before.
+    """Return when the share of rejected documents rose, and the share before.
 
-    The split with the largest variance between its two sides (n1·n2/(n1+n2)·(p2-p1)², as in binary segmentation, Scott
-    and Knott 1974), where the later side is the worse. None: it was so from the beginning.
+    `pieces`: (at, documents, rejected) by time.
+
+    It is the split with the largest variance between its two sides (n1·n2/(n1+n2)·(p2-p1)², as in binary segmentation,
+    Scott and Knott 1974) whose later side is the worse. Without a rise it returns the first interval's time and None.
     """
     all_documents, all_rejected = (sum(piece[number] for piece in pieces) for number in (1, 2))
     best, split, before = 0.0, 0, None
@@ -116,7 +121,7 @@ def onset(pieces: Sequence[tuple[int, int, int]]) -> tuple[int, float | None]:
         if rise >= _LEAST_RISE and gain > best:
             best, split, before = gain, number, rejected / documents
     if before is not None:
-        # It began somewhere within the piece before, where that one is worse than those before it.
+        # The rise began somewhere within the interval before, if that one is worse than those before it.
         _, count, bad = pieces[split - 1]
         earlier = [sum(piece[part] for piece in pieces[: split - 1]) for part in (1, 2)]
         if bad and earlier[0] and bad / count > earlier[1] / earlier[0] + _LEAST_RISE:

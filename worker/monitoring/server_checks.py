@@ -1,4 +1,4 @@
-"""What must hold of the servers before a worker serves: each refusal is a sentence that says what to set."""
+"""Requirements on the servers, checked before a worker starts. Each refusal is a sentence that says what to set."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from worker.errors import CopydeskError, Exit
 from worker.store import migration
 
 OLDEST_REDIS = (7, 0)
-"""Script flags (`allow-oom`), `entries-added` and XAUTOCLAIM's reply came with it. Valkey began at 7.2."""
+"""The first with script flags (`allow-oom`), `entries-added` and the present XAUTOCLAIM reply. Valkey began at 7.2."""
 OLDEST_POSTGRESQL = (13, 0)
-"""The oldest that is still looked after; nothing here needs a newer one."""
+"""The oldest version that is still maintained; the code needs nothing newer."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """`refused`: it must not start; `warned`: it may, but documents may be lost with the server."""
+    """`refusals`: the worker must not start. `warned`: it may, but documents may be lost with the server."""
 
     refusals: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
@@ -32,7 +32,10 @@ class ServerUnfit(CopydeskError):
 
 
 def check_redis(client: redis.Redis, findings: Findings) -> None:
-    """Version, eviction, cluster and persistence, all by INFO: CONFIG is forbidden on managed servers. Raises redis.RedisError."""
+    """Check version, eviction, cluster and persistence. Raises redis.RedisError.
+
+    It uses INFO, because managed servers forbid CONFIG. Only `save` is read by CONFIG, where that is allowed.
+    """
     try:
         info: dict[str, Any] = {}
         for section in ("server", "memory", "persistence", "cluster"):
@@ -53,7 +56,7 @@ def check_redis(client: redis.Redis, findings: Findings) -> None:
         findings.refusals.append(
             f"{name} may throw documents away (maxmemory-policy {policy}): set maxmemory-policy noeviction"
         )
-    # An RDB that is configured but never written looks like none: what was saved once counts.
+    # Without CONFIG, a configured RDB that was never written looks like none; only past saves count then.
     if not int(info.get("aof_enabled") or 0):
         saves = _saves(client, info)
         findings.warned.append(
@@ -72,7 +75,7 @@ def _saves(client: redis.Redis, info: dict[str, Any]) -> bool:
 
 
 def check_store(engine: Engine, findings: Findings) -> None:
-    """Version and schema. Raises SQLAlchemy's errors."""
+    """Check version and schema. Raises SQLAlchemy's errors."""
     with engine.connect() as connection:
         _check_version(connection, findings)
         fault = schema_fault(connection)
@@ -81,7 +84,7 @@ def check_store(engine: Engine, findings: Findings) -> None:
 
 
 def schema_fault(connection: Connection) -> str | None:
-    """What is wrong with the store's schema, and what to do; None: it is what this code needs."""
+    """Return what is wrong with the store's schema, and what to do; None if it is what this code needs."""
     found, needed = migration.current(connection), migration.head()
     if found == needed:
         return None
@@ -100,7 +103,10 @@ def _check_version(connection: Connection, findings: Findings) -> None:
 
 
 def enforce(client: redis.Redis, engine: Engine, *, strict: bool = False) -> list[str]:
-    """Check both servers; returns the warnings. Raises ServerUnfit; `strict` makes every warning a refusal."""
+    """Check both servers; return the warnings. Raises ServerUnfit, redis.RedisError and SQLAlchemy's errors.
+
+    `strict`: a warning counts as a refusal.
+    """
     findings = Findings()
     check_redis(client, findings)
     check_store(engine, findings)

@@ -1,4 +1,4 @@
-"""How Redis and the database are: reachable, how fast, how full, and set as they must be."""
+"""The state of Redis and of the database: reachable, how fast, how full, and the settings that matter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.telemetry.logs import mask
 
 
 def redis_health(client: redis.Redis) -> dict[str, Any]:
-    """`ok`, and either the `error` or what the server says of itself. Sizes in bytes, `ms` for one question."""
+    """Return `ok`, and either the `error` or the server's state. Sizes are bytes; `ms` is the time of one INFO."""
     started = time.perf_counter()
     try:
         info: Any = client.info()
@@ -33,7 +33,7 @@ def redis_health(client: redis.Redis) -> dict[str, Any]:
 
 
 def database_health(engine: Engine) -> dict[str, Any]:
-    """`ok`, and either the `error` or the server, its schema and size in bytes."""
+    """Return `ok`, and either the `error` or the server, its schema and its size in bytes."""
     started = time.perf_counter()
     try:
         with engine.connect() as connection:

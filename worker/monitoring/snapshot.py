@@ -1,4 +1,4 @@
-"""The figures of one moment: lanes, workers, outcomes, dead letters, servers, and whether the sum comes out."""
+"""The status snapshot: lanes, workers, outcomes, dead letters, servers, and whether all entries are accounted for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DAY_MINUTES = 1440
 
 
 class Recent:
-    """The minutes of the last day. Past ones do not change, so asking again costs two."""
+    """Caches the minute counters of the last day. Past minutes do not change, so a repeated call reads two of them."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._counters = MinuteCounters(client)
@@ -34,14 +34,14 @@ class Recent:
 
     @property
     def known(self) -> list[Minute]:
-        """What `look` saw last."""
+        """The minutes that `look` returned last."""
         return list(self._minutes.values())
 
     def look(self, now: float) -> list[Minute]:
-        """The last 1,440 minutes and the current one, oldest first. Raises redis.RedisError."""
+        """Return the last 1,440 minutes and the current one, oldest first. Raises redis.RedisError."""
         last = int(now // 60)
         known = max(self._minutes, default=0)
-        # The newest known one may have been unfinished, and so may the one before (its last batches were under way).
+        # The newest cached minute may have been incomplete, and so may the one before: its last batches were in flight.
         missing = min(_DAY_MINUTES + 1, last - known + 2)
         for minute in self._counters.window(missing, now=now):
             self._minutes[minute.at // 60] = minute
@@ -51,15 +51,18 @@ class Recent:
 
 
 def figures(settings: Settings, client: redis.Redis, engine: Engine) -> dict[str, Any]:
-    """All of it, once. Raises redis.RedisError; a database that is away is told under `database`."""
+    """Return a complete snapshot. Raises redis.RedisError; an error of the database is reported under `database`."""
     found = of_redis(settings, client, Recent(client))
     return {**found, **of_store(engine)}
 
 
 def of_redis(settings: Settings, client: redis.Redis, recent: Recent) -> dict[str, Any]:
-    """Lanes (all of a lane from one moment, so its sum holds at every moment), workers, and what was done lately."""
+    """Return lanes, workers and recent counts. The counts of one lane are of one moment, so its sum always holds.
+
+    Raises redis.RedisError.
+    """
     seconds, micros = client.time()
-    now = seconds + micros / 1e6  # the server's, as ids and minutes are
+    now = seconds + micros / 1e6  # the server's time, as in entry ids and minutes
     minutes = recent.look(now)
     held = paused(client)
     lanes = [_lane(client, lane.name, minutes, now, held.get(lane.name)) for lane in settings.lane_list]
@@ -69,10 +72,10 @@ def of_redis(settings: Settings, client: redis.Redis, recent: Recent) -> dict[st
     at_work = heartbeats.workers(client)
     return {
         "lanes": lanes,
-        # Replays, reprocessing and what was kept of Celery's queue; counted apart from what producers submitted.
+        # Replays, reprocessing and messages kept from Celery's queue; counted apart from what producers submitted.
         "internal": _lane(client, INTERNAL_LANE, minutes, now, None),
         "sum": {name: sum(lane[name] for lane in lanes) for name in ("added", "settled", "backlog", "missing")},
-        # The store's own count would be a walk through all receipts, of which the old ones are gone besides.
+        # From Redis: the store would have to scan all receipts, and the old ones are deleted.
         "outcomes": dict(sum((Counter(lane["outcomes"]) for lane in lanes), Counter[str]())),
         "workers": [_worker(worker, now) for worker in at_work],
         "missed": [{"worker": name, "silent_seconds": silent} for name, silent in heartbeats.missing(client, at_work)],
@@ -82,7 +85,7 @@ def of_redis(settings: Settings, client: redis.Redis, recent: Recent) -> dict[st
 
 
 def of_store(engine: Engine) -> dict[str, Any]:
-    """What the store counts; empty where it cannot be asked."""
+    """Return the counts of the store; empty when it cannot be reached."""
     found: dict[str, Any] = {
         "dead_letters": {},
         "store": {},
@@ -131,7 +134,7 @@ def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float,
 
 
 def measure(lanes: Sequence[dict[str, Any]], before: Sequence[Mapping[str, Any]], seconds: float) -> None:
-    """Set the rates of `lanes` to what really went through since `before`: minutes are too coarse for a burst."""
+    """Set the rates of `lanes` from the counts `seconds` ago (`before`): minutes are too coarse for a burst."""
     earlier = {lane["lane"]: lane for lane in before}
     for lane in lanes:
         was = earlier.get(lane["lane"])
@@ -179,7 +182,7 @@ def _age(moment: float | None, now: float) -> float | None:
 
 
 def is_drained(lanes: Sequence[Mapping[str, Any]], internal_pending: int) -> bool:
-    """Whether no document is in a worker's hands, and none waits on a lane that is not paused."""
+    """Return whether no entry is pending, and none waits on a lane that is not paused."""
     return not internal_pending and all(
         not lane["pending"] and (lane.get("paused") or not lane["backlog"]) for lane in lanes
     )

@@ -1,4 +1,4 @@
-"""One look after another at everything: for the live view and the console."""
+"""Polls the snapshot, for the live view and the console."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from worker.store.engine import make_engine
 from worker.telemetry.logs import mask
 
 _STORE_EVERY_SECONDS = 20.0
-"""The store counts its rows so often; Redis is asked each time."""
+"""Interval of the store's row counts; Redis is read at each poll."""
 
 _RATE_SECONDS = 10.0
-"""Rates are of so long."""
+"""The period over which rates are computed."""
 
 
 class SnapshotPoller:
-    """A server that is away is told and asked again; nothing is started. For one thread at a time."""
+    """Polls both servers.
+
+    It reports a server that does not answer, and tries it again at the next poll. Not thread-safe.
+    """
 
     def __init__(self, config: Settings, client: redis.Redis | None = None, engine: Engine | None = None) -> None:
         self._config = config
@@ -38,11 +41,11 @@ class SnapshotPoller:
 
     @property
     def minutes(self) -> Sequence[Minute]:
-        """The minutes of the last day as they were last seen, oldest first; empty before the first look at Redis."""
+        """The cached minutes of the last day, oldest first; empty before the first successful poll of Redis."""
         return self._recent.known
 
     def poll(self) -> dict[str, Any]:
-        """The figures of now, those of the store of up to 20 seconds ago."""
+        """Return the snapshot. The counts of the store are up to 20 seconds old."""
         found = self.at_redis()
         if time.monotonic() >= self._next_store:
             self._store = of_store(self._engine)
@@ -50,7 +53,9 @@ class SnapshotPoller:
         return {**found, **self._store}
 
     def at_redis(self) -> dict[str, Any]:
-        """What Redis tells; only `redis`, with its error, while it is away."""
+        """Return the part of the snapshot that comes from Redis; only `redis`, with its error, if Redis is
+        unreachable.
+        """
         try:
             found = of_redis(self._config, self._client, self._recent)
         except (redis.RedisError, OSError) as error:

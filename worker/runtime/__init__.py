@@ -1,4 +1,4 @@
-"""The worker as a Celery application. All of Celery is here.
+"""The worker as a Celery application. No other package depends on Celery.
 
 Begin with `app.py` and `tasks.py`; then `dispatch/`, `broker/`, `supervision/`, `embedded/`.
 """

@@ -1,8 +1,9 @@
 """The Celery application: `celery -A worker.runtime.app worker` works as Celery users expect.
 
-Celery gives the process pool, time limits, recycling of children, remote control and many machines. Its messages are
-claim checks (ids on a stream), never documents: losing or doubling one is harmless, so `ingest` is acknowledged early
-and never redelivered by Celery (its redelivery would renew the lease of a document that kills its process, for ever).
+Celery provides the process pool, time limits, recycling of children, remote control and many machines. Its messages are
+claim checks (ids of stream entries), never documents, so a lost or doubled message is harmless. Therefore `ingest` is
+acknowledged early and Celery never redelivers it: a redelivery would renew the lease of a document that kills its
+process, forever.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ QUEUE = "copydesk"
 
 
 def broker_url(config: Settings) -> str:
-    """The Redis URL as kombu spells it."""
+    """Return the Redis URL of `config` in the form that kombu expects."""
     address = sentinel_address(config.redis)
     if address is not None:
         user, password = (quote(str(address.server.get(name, "")), safe="") for name in ("username", "password"))
@@ -46,26 +47,26 @@ def broker_url(config: Settings) -> str:
 
 
 def configuration(config: Settings) -> dict[str, Any]:
-    """Celery's settings, each with its reason."""
+    """Return Celery's settings for `config`."""
     return {
         "broker_url": broker_url(config),
         "task_default_queue": QUEUE,
-        # No pickle: whoever can reach Redis could run code with it.
+        # No pickle: everyone who can reach Redis could run code with it.
         "task_serializer": "json",
         "accept_content": ["json"],
-        # Outcomes are in the store.
+        # The outcomes are in the store.
         "task_ignore_result": True,
         "task_acks_late": False,
         "task_reject_on_worker_lost": False,
         "task_time_limit": config.task_seconds,
-        # None is taken that no pool process is free for: what a main process holds when it is killed waits for the lease, and
-        # one that loses its connection has to put it back. By count of messages (1) the consumer sticks at the second or third
-        # network loss (measured); this looks at the pool itself.
+        # A task is fetched only when a pool process is idle. A prefetched task waits until its lease expires if the
+        # main process is killed, and must be put back if the connection is lost. A prefetch count of 1 made the
+        # consumer hang at the second or third network loss (measured), so `Consumer` checks the pool itself.
         "worker_prefetch_multiplier": 0,
         "worker_disable_prefetch": True,
         "worker_concurrency": config.concurrency,
         "worker_max_tasks_per_child": 10_000,
-        "worker_max_memory_per_child": 400_000,  # KiB; a leak ends here
+        "worker_max_memory_per_child": 400_000,  # KiB; bounds a memory leak
         "worker_consumer": "worker.runtime.broker.consumer:Consumer",
         "worker_pool": "worker.runtime.pool:TaskPool",
         "worker_hijack_root_logger": False,
@@ -75,7 +76,7 @@ def configuration(config: Settings) -> dict[str, Any]:
         "worker_detect_quorum_queues": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # With these a silent network loss is noticed and survived (measured: 0 of 11 without, all with).
+        # Without these options a silent network loss is not noticed (measured: survived 0 of 11; with them, all).
         "broker_transport_options": {
             "socket_timeout": 8,
             "socket_connect_timeout": 3,
@@ -93,12 +94,15 @@ def _sentinel_options(config: Settings) -> dict[str, Any]:
     address = sentinel_address(config.redis)
     if address is None:
         return {}
-    wanted = {**address.sentinel, **SOCKET_OPTIONS, "retry": Retry(NoBackoff(), 0)}  # another Sentinel is asked instead
+    wanted = {**address.sentinel, **SOCKET_OPTIONS, "retry": Retry(NoBackoff(), 0)}  # no retries: ask another Sentinel
     return {"master_name": address.service, "sentinel_kwargs": wanted}
 
 
 def _sentinel_tls(config: Settings) -> dict[str, Any]:
-    """A sentinel:// URL cannot say that the servers behind it speak TLS; the Sentinels' own is among `sentinel_kwargs`."""
+    """Return the TLS options of the servers behind Sentinel, which a sentinel:// URL cannot express.
+
+    The TLS options of the Sentinels themselves are in `sentinel_kwargs`.
+    """
     address = sentinel_address(config.redis)
     if address is None or not address.server.get("ssl"):
         return {}
@@ -115,7 +119,10 @@ app.steps["worker"].add(Summary)
 app.steps["worker"].add(Linking)
 
 _GARBAGE_OBJECTS = 20_000
-"""New objects between two looks of the collector at the youngest; at Python's 700 it looks many times in each batch."""
+"""Allocations between two collections of the youngest generation.
+
+Python's default of 700 causes many collections a batch.
+"""
 
 
 @signals.worker_init.connect
@@ -124,7 +131,7 @@ def _repair_broker(**_: object) -> None:
         with connect(settings().redis) as client:
             transport.repair_keys(client)
     except RedisError:
-        return  # not reachable yet: Celery waits for it, and the dispatcher tries again
+        return  # not reachable yet: Celery waits for Redis, and the dispatcher repairs the keys later
 
 
 @signals.worker_init.connect
@@ -135,19 +142,22 @@ def _load_models(**_: object) -> None:
 
 @signals.worker_process_init.connect
 def _collect_less(**_: object) -> None:
-    """What was loaded before the fork is never garbage, and batches leave hardly any cycles: look for them seldom."""
+    """Make garbage collection rare: what was loaded before the fork is never garbage, and batches leave few cycles."""
     gc.freeze()
     gc.set_threshold(_GARBAGE_OBJECTS, 20, 20)
 
 
 _LARGE_BYTES = 128 << 10
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 
 
 @signals.worker_process_init.connect
 def _give_memory_back(**_: object) -> None:
-    """Large blocks go back to the system; left alone, glibc raises its mark with the first one freed and keeps the rest."""
-    with contextlib.suppress(AttributeError):  # no glibc
+    """Make malloc return large blocks to the system.
+
+    By default glibc raises its mmap threshold when the first large block is freed, and then keeps later ones.
+    """
+    with contextlib.suppress(AttributeError):  # not glibc
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
         mallopt(_TRIM_THRESHOLD, _LARGE_BYTES)
@@ -155,9 +165,9 @@ def _give_memory_back(**_: object) -> None:
 
 @signals.worker_process_shutdown.connect
 def _exit_immediately(exitcode: int = 0, **_: object) -> None:
-    """A pool process that is done leaves now; billiard would let it sleep a second for a signal that ends it sooner.
+    """End a pool process at once: billiard would let it sleep for up to a second until a signal ends it.
 
-    Everything it had to say has been received by then (billiard waits for that before).
+    Billiard has waited until the main process received all results of this process, so none is lost.
     """
     sys.stderr.flush()
     os._exit(exitcode)

@@ -1,7 +1,8 @@
-"""What the log says of documents: while few come, each one; while many come, only what was rejected.
+"""Log lines about batches and documents.
 
-Under load the summary of each minute tells the figures, `copydesk tail` the documents, and `COPYDESK_LOG_LEVEL=info,
-ingest=debug` brings every line back.
+While few documents come, each gets a line. While many come, only rejected ones do. Under load the summary of each
+minute shows the counts and `copydesk tail` shows the documents. `COPYDESK_LOG_LEVEL=info,ingest=debug` logs every
+document again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _WINDOW_SECONDS = 60.0
 
 
 class RateGate:
-    """Whether so few documents came in the last minute that each can be told."""
+    """Decides by the documents of the last minute whether each document gets its own log line."""
 
     def __init__(self, *, most: int = _MAX_SINGLE_LINES, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
@@ -31,7 +32,7 @@ class RateGate:
         self._count = 0
 
     def __call__(self, documents: int) -> bool:
-        """Count `documents` more; True while the last minute had few."""
+        """Count `documents` more; return whether the last minute had few enough."""
         now = self._clock()
         self._batches.append((now, documents))
         self._count += documents
@@ -44,7 +45,10 @@ _rate_gate = RateGate()
 
 
 def log_batch(batch: Batch, versions: Sequence[BatchItem]) -> None:
-    """Write the lines of a settled batch. A rejected document is always a warning, which the log repeats once a minute."""
+    """Write the lines of a settled batch.
+
+    A rejected document is always a warning; the log limits repeats to one a minute.
+    """
     each_line = _rate_gate(len(versions))
     for version in versions:
         fields = _fields(version)

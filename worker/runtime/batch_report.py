@@ -1,4 +1,4 @@
-"""What is said of a batch that the store has committed: receipts to those who asked, changes, the tally and the feed."""
+"""What is published about a batch after the commit: receipts, the change feed, minute counters and the outcome feed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ log = get_logger("ingest")
 _MAX_REPLIES = 10_000
 _REPLY_SECONDS = 3600
 _STREAMS_A_SOURCE = 10_000
-"""Streams of receipts that are kept for one source, those that were used last: each takes some 4.5 kB of Redis."""
+"""Limit of receipt streams of one source. The most recently used ones are kept; each takes some 4.5 kB of Redis."""
 
 
 def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -> None:
-    """Receipts where their senders asked for them, and the change feed, in one round trip. Raises redis.RedisError.
+    """Send receipts to the `reply_to` streams and write the change feed, in one round trip. Raises redis.RedisError.
 
-    Done before the entries go: a crash in between repeats them, and never costs one.
+    Must be called before the entries are settled: a crash in between then repeats receipts and never loses one.
     """
     now = batch.clock()
     asking = [(version.reply_to, version) for version in versions if version.reply_to]
@@ -46,13 +46,13 @@ def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -
         replies = pipe.execute(raise_on_error=False) if len(pipe) else []
     _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in asking}, now.timestamp())
     rejected_items = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
-    if rejected_items:  # its sender named a key that is no stream, or another's
+    if rejected_items:  # `reply_to` was a key of another type, or one that this client may not write
         log.warning("Receipts could not be put where they were asked for", documents=len(rejected_items), error=rejected_items[0],
                     next="the outcomes are in the store: copydesk explain")  # fmt: skip
 
 
 def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]], now: float) -> None:
-    """Keep the number of streams bounded, of each source by itself, so that none removes another's."""
+    """Bound the number of receipt streams of each source. A source never removes the streams of another one."""
     streams: dict[str, dict[str, float]] = {}
     for source, reply_to in used:
         streams.setdefault(keys.reply_streams(source), {})[reply_to] = now
@@ -71,7 +71,7 @@ def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]], now:
 
 
 def count(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem], *, work_ms: float) -> None:
-    """The tally and the feed of outcomes, in one round trip. What fails is only logged."""
+    """Update the minute counters and the outcome feed, in one round trip. Errors are only logged."""
     try:
         with client.pipeline(transaction=False) as pipe:
             MinuteCounters(client).add(_counts(batch, versions, work_ms), pipe)
@@ -97,7 +97,7 @@ def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Coun
 
 
 def receipt_of(version: BatchItem, worker: str, now: datetime) -> Receipt:
-    """The receipt of a settled version, as `reply_to` and `explain` show it."""
+    """Return the receipt of a settled document, as `reply_to` and `explain` show it."""
     return Receipt(
         id=version.id, lane=version.lane, source=version.source, key=version.key, outcome=version.outcome,
         url=version.url, problems=list(version.problems), received_at=version.received_at,

@@ -1,4 +1,4 @@
-"""The Celery worker of this process."""
+"""Runs a Celery worker in this process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from celery.utils.nodenames import host_format
 
 
 def serve(name: str, concurrency: int) -> int:
-    """Run a Celery node until it is stopped; returns its exit code. `name` may hold `%h` and `%n`, as everywhere in Celery."""
-    from worker.runtime.app import app  # reads the settings when it is imported
+    """Run a Celery node until it is stopped; return its exit code. `name` may contain Celery's `%h` and `%n`."""
+    from worker.runtime.app import app  # here, because the import reads the settings
 
     app.set_current()
-    # Not by Celery's own command line, whose shell and its prompt would be 8 MB in every pool process.
+    # Celery's own command line is not used: its shell and prompt cost 8 MB in every pool process.
     node = app.Worker(
         hostname=host_format(name),
         concurrency=concurrency,

@@ -1,4 +1,4 @@
-"""Celery's prefork pool, which stops as soon as its batches are done."""
+"""Celery's prefork pool, changed to stop as soon as its batches are done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from celery.concurrency import prefork
 
 
 class TaskPool(prefork.TaskPool):
-    """Does not keep timers firing while it stops, half a second apart: our broker needs no heartbeats meanwhile."""
+    """Does not fire Celery's timers while it stops.
+
+    They are half a second apart, and this broker needs no heartbeats.
+    """
 
     _pool: Any
 

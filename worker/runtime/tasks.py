@@ -1,4 +1,4 @@
-"""The Celery tasks: claim → pipeline → settle. Thin: what happens to documents is in `worker.pipeline`."""
+"""The Celery tasks: claim → pipeline → settle. What happens to documents is in `worker.pipeline`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _CONFLICT_TRIES = 3
 MAINTAIN_EVERY_SECONDS = 3600
 _REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
 _REDIS_AGAIN_SECONDS = 0.5
-_STORE_DELAY_SECONDS = 1.0  # until the dispatcher has heard of it, and holds back what comes after
+_STORE_DELAY_SECONDS = 1.0  # until the dispatcher has received the failure and stops dispatching
 
 
 @functools.cache
@@ -66,23 +66,23 @@ def _rules() -> AllRules:
 
 
 class IngestTask(Task):  # type: ignore[type-arg]  # it has no parameters of its own
-    """Lets the main process see how each batch ends."""
+    """Uses a `Request` class that reports to the main process how each batch ends."""
 
     Request = "worker.runtime.dispatch.request:Request"
 
 
 def worker_name() -> str:
-    """The name of this pool process in receipts and logs."""
+    """Return the name of this pool process, as receipts, leases and logs show it."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @shared_task(name="copydesk.ingest", base=IngestTask, ignore_result=True, acks_late=False, reject_on_worker_lost=False)
 def ingest(lane: str, ids: list[str]) -> None:
-    """Take the entries `ids` of `lane` through the pipeline, and settle them when the store has committed."""
+    """Claim the entries `ids` of `lane`, process them, and settle them after the store has committed."""
     config, queue, worker = settings(), _queue(lane), worker_name()
     failpoint("ingest.received")
     try:
-        most = config.max_document_bytes + 65_536  # of the whole entry: the document, and the small fields beside it
+        most = config.max_document_bytes + 65_536  # of the whole entry: the document and its small fields
         entries = queue.claim(worker, ids, lease_seconds=config.lease_seconds, most_bytes=most)
     except redis.ResponseError as error:
         log.warning(
@@ -100,16 +100,19 @@ def ingest(lane: str, ids: list[str]) -> None:
         _ingest_entries(queue, entries, worker)
     except redis.RedisError as error:
         _redis_went_away(lane, error, when="Redis answers")
-        # Not longer than this process may live: beyond that it is the lease that tells.
+        # Retry for half the task's time limit. After that the entries come back when their lease expires.
         _release(queue, worker, entries, whole=True, until=started + config.task_seconds / 2)
     except SQLAlchemyError as error:
-        # What is the fault of one document became its dead letter further down: this is the store's, whatever its code.
+        # Errors of single documents became dead letters in `_divide`. What arrives here is a failure of the store.
         _release(queue, worker, entries, whole=not is_timeout(error))
         raise StoreUnusable(str(driver_error(error))) from None
 
 
 def _redis_went_away(lane: str, error: Exception, *, when: str = "their lease runs out") -> None:
-    """No traceback: the dispatcher has told of it, and what was stored is found to be so when it comes again."""
+    """Log it without a traceback.
+
+    The dispatcher logs the outage, and documents already stored are recognised on redelivery.
+    """
     log.warning("Redis went away under a batch", lane=lane, error=str(error), worker=worker_name(),
                 next=f"its documents come again when {when}")  # fmt: skip
 
@@ -128,7 +131,7 @@ def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) 
         except redis.RedisError:
             raise
         except MemoryError as error:
-            _divide(queue, entries, worker, error.with_traceback(None))  # what fills the memory hangs on its frames
+            _divide(queue, entries, worker, error.with_traceback(None))  # without its frames, which keep the memory
             return
         except Exception as error:  # noqa: BLE001  a bug on one document must not stop the others
             _divide(queue, entries, worker, error)
@@ -138,7 +141,7 @@ def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) 
 
 
 def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: Exception) -> None:
-    """Something slipped through: find the one document it is about, which becomes a dead letter; the others are stored."""
+    """Halve the batch until the failing document is alone. It becomes a dead letter; the others are stored."""
     if len(entries) == 1:
         log.error("A document cannot be stored", id=entries[0].id, lane=queue.lane, error=repr(error),
                   next="it becomes a dead letter", exc_info=error)  # fmt: skip
@@ -172,7 +175,7 @@ def _process_and_settle(
     failpoint("ingest.replied")
     settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
     failpoint("ingest.settled")
-    # Where another was faster (this process hung, its lease ran out), that one has told and counted it.
+    # If this process hung until its lease expired, another one settled, logged and counted those entries.
     versions = [version for version in versions if version.id in settled]
     CrashLog(queue).forget([id_ for id_ in tried if id_ in settled])
     count(_client(), batch, versions, work_ms=(time.perf_counter() - started) * 1000)
@@ -180,7 +183,7 @@ def _process_and_settle(
 
 
 class _Attempt:
-    """Counts the attempt of a batch while a document may be guilty of what happens."""
+    """Counts the attempt of a batch while its documents can be the cause of a crash."""
 
     def __init__(self, queue: LeaseQueue, worker: str, entries: Sequence[Claimed]) -> None:
         self._queue = queue
@@ -198,7 +201,7 @@ class _Attempt:
 
 
 def _evidence(queue: LeaseQueue, tried: dict[str, int]) -> dict[str, str]:
-    """Id → what is known of the processes that ended while they read it. `tried`: id → attempts so far."""
+    """Return id → a sentence about the processes that ended while they read it. `tried`: id → attempts so far."""
     if not tried:
         return {}
     deaths = CrashLog(queue).of(list(tried))
@@ -206,14 +209,20 @@ def _evidence(queue: LeaseQueue, tried: dict[str, int]) -> dict[str, str]:
 
 
 def _leave_for_another_process(queue: LeaseQueue, entry: Claimed, worker: str) -> NoReturn:
-    """It alone does not fit, or this process has grown: another one tries, a bounded number of times."""
+    """End this process, so that another one tries the document alone. The number of attempts is bounded.
+
+    Either the document does not fit in memory, or this process has grown.
+    """
     log.error("A document does not fit in memory", id=entry.id, lane=queue.lane, worker=worker,
               next="this process ends, and another tries it alone")  # fmt: skip
     os._exit(OUT_OF_MEMORY)
 
 
 def _without_collisions(queue: LeaseQueue, versions: list[BatchItem]) -> list[BatchItem]:
-    """The versions that were stored; documents whose id was that of another one before get a new id."""
+    """Return the stored items.
+
+    An item whose id belonged to another document before is requeued under a new id instead.
+    """
     for version in versions:
         if version.id_conflict:
             fresh = queue.requeue(version.id)
@@ -225,7 +234,11 @@ def _without_collisions(queue: LeaseQueue, versions: list[BatchItem]) -> list[Ba
 
 
 def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed], *, whole: bool, until: float = 0.0) -> None:
-    """Nobody died, so no attempt may stay counted. Tried until `until`, of time.monotonic(), or once."""
+    """Give entries back without counting the attempt, because no process crashed.
+
+    `whole`: see `LeaseQueue.release`. `until`: time.monotonic() until which it retries if Redis fails; 0.0 means one
+    try.
+    """
     attempts, lease = {entry.id: entry.attempts for entry in entries}, settings().lease_seconds
     while True:
         try:
@@ -241,8 +254,10 @@ def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed], *, whol
 
 @shared_task(name="copydesk.maintain", ignore_result=True)
 def maintain(resume: str | None = None) -> None:
-    """Hourly, whichever worker asks first: let go of what nothing needs any more, for a part of the time limit; then it
-    sends itself on with the place where it goes on. A lost message costs an hour.
+    """Delete expired rows, hourly, in whichever worker starts first, for a quarter of the task's time limit.
+
+    Then the task sends itself again with the place to resume at. A lost message delays the rest by an hour. Raises
+    SQLAlchemyError for errors of the store that are not transient.
     """
     if resume is None and not _client().set(keys.MAINTAINED, worker_name(), nx=True, ex=MAINTAIN_EVERY_SECONDS):
         return
@@ -271,7 +286,10 @@ def maintain(resume: str | None = None) -> None:
 
 @shared_task(name="copydesk.complete", ignore_result=True)
 def complete_enrichment() -> None:
-    """Poked by the dispatcher while work is left: re-enrich what changed references touch, for a part of the time limit."""
+    """Re-enrich articles whose reference documents changed, for a quarter of the task's time limit.
+
+    The dispatcher sends this task again while work is left. Raises SQLAlchemyError for errors that are not transient.
+    """
     try:
         done = complete(_engine(), _rules(), seconds=settings().task_seconds / 4)
     except SQLAlchemyError as error:
@@ -285,10 +303,10 @@ def complete_enrichment() -> None:
 
 @shared_task(name=SUBMIT, ignore_result=True)
 def submit(*args: str | None, **arguments: str | None) -> None:
-    """For Celery-style producers: put the document on the stream, as every other producer does.
+    """Put a document on its lane. This is the Celery entry point for producers.
 
-    Its messages never come here: `worker.runtime.broker.task_door` takes them off the queue. Raises ValueError with the code of
-    the problem when called in this process with wrong arguments.
+    Workers never execute it: `worker.runtime.broker.task_door` takes its messages off the queue. Raises ValueError with
+    the problem code when it is called directly with wrong arguments.
     """
     given = bind_arguments(list(args), arguments)
     lanes = [lane.name for lane in settings().lane_list]

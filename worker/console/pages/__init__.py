@@ -1,1 +1,1 @@
-"""One module a page of the console."""
+"""The pages of the console, one module each."""

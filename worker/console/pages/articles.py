@@ -11,7 +11,7 @@ from worker.queries.articles import article
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """The page of an article's number."""
+    """Show the article with the number in the path. Raises HttpError."""
     with console.engine.connect() as connection:
         found = article(connection, context.number("number"))
     if found is None:

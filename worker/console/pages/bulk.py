@@ -1,4 +1,4 @@
-"""Actions on all dead letters of a cause: a dry run first, then a replay of those that would pass; or discarding them."""
+"""Actions on all dead letters of a cause: a dry run, then a replay of those that would pass; or discarding them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from worker.dead_letters import bulk_actions
 from worker.store import dead_letters
 
 _MOST_DISCARDED = 5000
-"""In one request; a transaction each."""
+"""Limit of one request; each has its own transaction."""
 
 
 def start(console: ConsoleContext, context: RequestContext) -> Response:
-    """Begin a dry run, or a replay of what a finished dry run was about."""
+    """Start a dry run, or a replay of the dead letters of a finished dry run. Raises HttpError."""
     before = console.jobs.find(context.form_value("job"))
     if before is not None:
         if before.state != "done" or before.doing != "try":
@@ -31,7 +31,7 @@ def start(console: ConsoleContext, context: RequestContext) -> Response:
         if context.form_value("do") == "replay":
             raise HttpError(409, "A dry run comes first.")
     with console.engine.connect() as connection:
-        # Neither a dry run nor a replay goes after those that come meanwhile.
+        # Dead letters that arrive later are not included.
         wanted = replace(wanted, upto=wanted.upto or dead_letters.highest(connection, wanted))
         total = dead_letters.count(connection, wanted)
     steps = bulk_actions.steps(console.engine, wanted, console.limits, client, who(console, context))
@@ -43,12 +43,12 @@ def start(console: ConsoleContext, context: RequestContext) -> Response:
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """How far it is, and what came out."""
+    """Show the progress and the result of a job."""
     return render(context, "job.html", {"job": _job(console, context)})
 
 
 def stop(console: ConsoleContext, context: RequestContext) -> Response:
-    """End it after its present step; what was sent is sent."""
+    """Stop a job after its present step; what was replayed stays replayed."""
     job = _job(console, context)
     job.stop.set()
     return away(path("dead", "jobs", job.id))
@@ -62,7 +62,7 @@ def _job(console: ConsoleContext, context: RequestContext) -> Job:
 
 
 def discard(console: ConsoleContext, context: RequestContext) -> Response:
-    """Close all open dead letters of a cause, as they were counted on the page that asked."""
+    """Discard all open dead letters of a cause, if their number is still the one on the page. Raises HttpError."""
     reason, wanted = context.form_value("reason"), filters(context, sent=True)
     if not reason:
         raise HttpError(422, "Say why, for the record.")

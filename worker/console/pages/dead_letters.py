@@ -1,4 +1,4 @@
-"""Dead letters by cause, and the letters of a cause."""
+"""Dead letters by cause, and the dead letters of a cause."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ NAMES = ("source", "code", "text")
 
 
 def wanted_of(values: Mapping[str, str]) -> dead_letters.Filter:
-    """Open dead letters of a source, a code, with a text."""
+    """Return the filter of open dead letters: by source, by code, by a text."""
     source, code, text = (values.get(name) or None for name in NAMES)
     return dead_letters.Filter(source=source, code=code, text=text)
 
 
 def filters(context: RequestContext, *, sent: bool = False) -> dict[str, str]:
-    """What the address or the form asks for."""
+    """Return the filter's values, from the form if `sent`, else from the query."""
     return {name: context.form_value(name) if sent else context.query(name) for name in NAMES}
 
 
 def causes(console: ConsoleContext, context: RequestContext) -> Response:
-    """Open dead letters by code and source, the most frequent first."""
+    """Show the open dead letters by code and source, the most frequent first."""
     filters_given = filters(context)
     with console.engine.connect() as connection:
         found = dead_letters.groups(connection, wanted_of(filters_given))
@@ -37,7 +37,7 @@ def causes(console: ConsoleContext, context: RequestContext) -> Response:
 
 
 def list_dead_letters(console: ConsoleContext, context: RequestContext) -> Response:
-    """The open dead letters of a cause, fifty a page, with what can be done to all of them."""
+    """Show the open dead letters of a cause, fifty a page, with the actions on all of them."""
     filters_given = filters(context)
     after = number_of(context.query("after")) or 0
     with console.engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""One dead letter: its text with what is wrong marked, an editor that checks as you type, replay and discard."""
+"""One dead letter: its text with the problems marked, an editor that checks while typing, replay and discard."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from worker.telemetry.logs import mask
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """The letter as it is."""
+    """Show the dead letter as it is."""
     found = _dead_letter(console, context)
     return _page(console, context, found, text=None, checked=None)
 
 
 def check(console: ConsoleContext, context: RequestContext) -> Response:
-    """What the text in the editor would meet. Changes nothing; for HTMX the result alone, else the page with it."""
+    """Check the text in the editor and change nothing. HTMX gets only the result, else the whole page is shown."""
     found = _dead_letter(console, context)
     text = _text(found, context)
     checked = _checked(console, found, text)
@@ -41,7 +41,7 @@ def check(console: ConsoleContext, context: RequestContext) -> Response:
 
 
 def replay(console: ConsoleContext, context: RequestContext) -> Response:
-    """Keep the text and send it, where it passes; else the page again, with what is wrong with it."""
+    """Store the text and replay it if it passes; else show the page again with its problems. Raises HttpError."""
     found = _dead_letter(console, context)
     text = _text(found, context)
     checked = _checked(console, found, text)
@@ -55,7 +55,7 @@ def replay(console: ConsoleContext, context: RequestContext) -> Response:
         kept = _dead_letter(console, context)
         if kept.raw != text:
             raise
-        # The text was kept before Redis failed. Its marks for secrets are others now.
+        # The text was stored before Redis failed. Its marks for hidden values are new ones now.
         context = replace(context, form={**context.form, "text": kept.shown.text, "version": kept.version})
         return message(context, "Redis cannot be used", mask(str(error))[:500], status=503)
     console.at_store.forget()
@@ -63,7 +63,7 @@ def replay(console: ConsoleContext, context: RequestContext) -> Response:
 
 
 def discard(console: ConsoleContext, context: RequestContext) -> Response:
-    """Close it for good."""
+    """Discard the dead letter. Raises HttpError."""
     found = _dead_letter(console, context)
     reason = context.form_value("reason")
     if not reason:
@@ -85,17 +85,21 @@ def _dead_letter(console: ConsoleContext, context: RequestContext) -> DeadLetter
 
 
 def _text(found: DeadLetter, context: RequestContext) -> bytes:
-    """The bytes that the editor means. Raises Refused where they cannot be sent, or the letter is another by now."""
+    """Return the document that the editor's text stands for.
+
+    Raises HttpError if it cannot be replayed, or if somebody else has edited the dead letter.
+    """
     if found.row.status != "open":
         raise HttpError(409, f"It is {found.row.status}, and cannot be sent again.")
     if not found.can_be_replayed:
         raise HttpError(409, "There is no document to send again; its sender must send it anew.")
     shown, text = found.shown, context.form.get("text", "")
     raw = found.raw or b""
-    # As it was shown, it is what was sent, to the byte: also where its lines end in several ways. What is no UTF-8 becomes it.
+    # An unchanged text stands for the original bytes, also when its line ends are mixed. If the document was not UTF-8,
+    # the replayed one is.
     is_same = shown.encoding == "UTF-8" and text.replace("\r\n", "\n") == shown.text
     meant = raw if is_same else shown.raw(text)
-    # The same text under an older version: it was kept before Redis or the connection failed, and comes again.
+    # An equal text with an older version: it was stored before Redis or the connection failed, and is sent again.
     if context.form_value("version") != found.version and meant != raw:
         raise HttpError(
             409, "Somebody else has mended it meanwhile, and yours was not sent. Bring your changes to their text."
@@ -104,7 +108,7 @@ def _text(found: DeadLetter, context: RequestContext) -> bytes:
 
 
 def _checked(console: ConsoleContext, found: DeadLetter, text: bytes) -> dict[str, Any]:
-    """`errors` and `warnings`; a document that ended the process that read it is not read here, in whatever form."""
+    """Return `errors` and `warnings`. A document that crashed its process is not parsed here, however it was edited."""
     if found.row.code in WORKER_CODES:
         return {"errors": [], "warnings": [], "is_unread": True, "is_edit": text != found.raw}
     problems = letters.check(found, text, console.limits)
@@ -134,7 +138,7 @@ def _page(
         "kept": len(found.kept),
         "encoding": shown.encoding,
         "has_hidden": bool(shown.hidden),
-        # What somebody wrote is not masked, or a replay would send the mask.
+        # The user's text is not masked: a replay would send the mask.
         "text": shown.text if text is None else escape(text),
         "rows": min(26, max(8, shown.text.count("\n") + 2)),
         "can_edit": can_edit,
@@ -145,5 +149,5 @@ def _page(
 
 
 def _placed(problems: list[Problem]) -> list[Problem]:
-    """Errors before warnings, so that they get the mark of their line."""
+    """Return errors before warnings, so that they get the mark of their line."""
     return sorted(problems, key=lambda one: one.severity is not Severity.ERROR)

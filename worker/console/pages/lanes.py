@@ -16,10 +16,10 @@ from worker.queue import lane_pauses
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """Each lane with what waits on it, who paused it, and its buttons."""
+    """Show each lane with its backlog, who paused it, and its buttons. Raises HttpError."""
     found, _ = console.at_redis.get()
     if found is None or "lanes" not in found:
-        # Asked directly, so that the page says why Redis cannot be used.
+        # Called directly, so that the page shows why Redis cannot be used.
         lane_pauses.paused(console.client)
         raise HttpError(503, "Redis does not answer yet. Load the page again.")
     weights = {lane.name: lane for lane in console.config.lane_list}
@@ -31,7 +31,7 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
 
 
 def pause(console: ConsoleContext, context: RequestContext) -> Response:
-    """Serve a lane no more."""
+    """Pause a lane. Raises HttpError."""
     name, reason = context.request.path_params["lane"], context.form_value("reason")
     if name not in {lane.name for lane in console.config.lane_list}:
         raise HttpError(404, "There is no such lane.")
@@ -43,7 +43,7 @@ def pause(console: ConsoleContext, context: RequestContext) -> Response:
 
 
 def resume(console: ConsoleContext, context: RequestContext) -> Response:
-    """Serve a lane again, also one that is configured no more."""
+    """Resume a lane, also one that is not configured any more. Raises HttpError."""
     name = context.request.path_params["lane"]
     if name not in lane_pauses.paused(console.client):
         raise HttpError(409, "That lane is not paused.")

@@ -1,4 +1,4 @@
-"""The door, where a token guards it; and light or dark."""
+"""Login and logout, if a token is required; and the choice of the theme."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ WRONG = "That is not the token."
 
 
 def is_secure(context: RequestContext) -> bool:
-    """Whether the browser came by TLS."""
+    """Return whether the browser uses TLS."""
     return bool(context.request.app.state.secure) or context.request.scope.get("scheme") == "https"
 
 
 def keep_session(response: Response, context: RequestContext) -> None:
-    """Give the browser the session's cookie, which no script can read and no other site's page can make it send."""
+    """Set the session's cookie. No script can read it, and browsers do not send it with requests of other sites."""
     response.set_cookie(
         COOKIE, context.session.id, max_age=HOURS * 3600, httponly=True, samesite="strict", secure=is_secure(context)
     )
 
 
 def page(_: ConsoleContext, context: RequestContext) -> Response:
-    """Ask for the token."""
+    """Show the form for the token."""
     target = local(context.query("next"))
     return away(target) if context.session.is_open else render(context, "login.html", {"next": target, "wrong": ""})
 
 
 async def with_token(console: ConsoleContext, context: RequestContext) -> RequestContext:
-    """`asked` with an open session where its form holds the right token; else as it is."""
+    """Return `context` with an open session if its form holds the right token; else unchanged."""
     offered = context.form_value("token")
     opened = await console.sessions.login(offered)
     if opened is not None:
@@ -48,7 +48,7 @@ async def with_token(console: ConsoleContext, context: RequestContext) -> Reques
 
 
 def enter(_: ConsoleContext, context: RequestContext) -> Response:
-    """Go on where a session was opened by the form's token; else ask again."""
+    """Redirect to the next page if the form's token opened a session; else show the form again."""
     target = local(context.form_value("next"))
     if context.session.is_open:
         return away(target)
@@ -56,7 +56,7 @@ def enter(_: ConsoleContext, context: RequestContext) -> Response:
 
 
 def leave(console: ConsoleContext, context: RequestContext) -> Response:
-    """Close it behind oneself."""
+    """Close the session and delete the cookie."""
     console.sessions.logout(context.session)
     response = away("/login")
     response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=is_secure(context))
@@ -64,7 +64,10 @@ def leave(console: ConsoleContext, context: RequestContext) -> Response:
 
 
 def theme(_: ConsoleContext, context: RequestContext) -> Response:
-    """Light, dark, or as the system has it; kept in a cookie, so it works without a script and never flashes."""
+    """Set the theme: light, dark, or that of the system.
+
+    A cookie keeps it, so it needs no script and no page flashes.
+    """
     chosen = context.form_value("theme")
     if chosen not in THEMES:
         raise HttpError(400, "There is no such theme.")
@@ -74,6 +77,6 @@ def theme(_: ConsoleContext, context: RequestContext) -> Response:
 
 
 def who(console: ConsoleContext, context: RequestContext) -> str | None:
-    """Whom the record names: None for the user that runs the console, else from where somebody came with the token."""
+    """Return who is recorded for an action: None for the user that runs the console, else the client's address."""
     client = context.request.client
     return f"console, from {client.host if client else 'unknown'}" if console.sessions.needs_token else None

@@ -1,4 +1,4 @@
-"""The first page: is all well, what goes through, what waits, and what somebody has to do."""
+"""The first page: health, throughput, backlog, and what needs action."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SPANS = {"hour": ("the last hour, by the minute", 1, 60), "day": ("the last day
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """Everything at a glance; it says which server is away, and shows what the other tells."""
+    """Show the overview. It names a server that cannot be reached, and shows the data of the other one."""
     span = context.query("span") if context.query("span") in _SPANS else "hour"
     redis, _ = console.at_redis.get()
     store, store_age = console.at_store.get()
@@ -44,7 +44,7 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
         "is_asking": redis is None or store is None,
         "hold": bool(context.query("hold")),
     }
-    # A server that is still being asked is not away.
+    # A server that has not been read yet does not count as unreachable.
     is_well = all(found[name]["ok"] for name in ("redis", "database") if name in found)
     return render(context, "overview.html", values, status=200 if is_well else 503)
 
@@ -55,7 +55,7 @@ def _pieces(console: ConsoleContext, found: dict[str, Any], span: str) -> list[P
 
 
 def _recent(found: dict[str, Any]) -> list[tuple[str, dict[str, int]]]:
-    """Outcomes of the last minutes, hour and day, and of all time."""
+    """Return the outcomes of the last minutes, hour and day, and of all time."""
     rows = [
         ({"minute": f"{part['seconds']} s", "hour": "hour", "day": "day"}[name], part["outcomes"])
         for name, part in found.get("recent", {}).items()
@@ -64,12 +64,12 @@ def _recent(found: dict[str, Any]) -> list[tuple[str, dict[str, int]]]:
     for lane in found.get("lanes", []):
         ever.update(lane["outcomes"])
     stored = found.get("outcomes", {})
-    # Redis knows it at once, the store for ever; should one have been lost, the other has more.
+    # Redis has it first, the store keeps it forever. If one of them lost data, the other one has more.
     return [*rows, ("ever", {str(name): max(ever[name], stored.get(name, 0)) for name in Outcome})]
 
 
 def _sources(found: dict[str, Any]) -> list[tuple[str, dict[str, int]]]:
-    """The last day by source, the most rejected first."""
+    """Return the sources of the last day, the most rejected first."""
     day = found.get("recent", {}).get("day", {}).get("sources", {})
     ranked = sorted(day, key=lambda name: (-day[name].get("rejected", 0), -sum(day[name].values()), name))
     return [(name, day[name]) for name in ranked[:_MOST_SOURCES]]

@@ -1,4 +1,4 @@
-"""Search: by words of a title, a URL, a key or a receipt id."""
+"""Search by words of a title, a URL, a key or a receipt id."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from worker.settings import INTERNAL_LANE
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """What was found, or how to look."""
+    """Show the results, or how to search."""
     wanted = context.query("q")[:500]
     found, waiting = None, list[dict[str, Any]]()
     if wanted:
         with console.engine.connect() as connection:
             found = search(connection, wanted)
         if found.by == "receipt id" and found.is_empty:
-            # It may have no outcome yet.
+            # The entry may have no outcome yet.
             lanes = [*(lane.name for lane in console.config.lane_list), INTERNAL_LANE]
             waiting = pending(console.client, lanes, wanted)
     return render(context, "search.html", {"wanted": wanted, "found": found, "waiting": waiting, "newest": NEWEST})

@@ -1,4 +1,4 @@
-"""Who sends what share of rejected documents, since when, and why."""
+"""The share of rejected documents of each source, since when, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from worker.console.request_context import RequestContext
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """The sources of the last day or week; counted beside, and at most half a minute old where that goes quickly."""
+    """Show the sources of the last day or week.
+
+    They are counted in the background, and at most half a minute old if counting is quick.
+    """
     hours = next((span for span in SPANS if str(span) == context.query("hours")), SPANS[0])
     found, seconds = console.sources[hours].get()
     return render(context, "sources.html", {"sources": found, "hours": hours, "spans": SPANS, "age": seconds})

@@ -1,4 +1,4 @@
-"""Stories: which articles tell the same, and which of them leads."""
+"""Stories: articles about one event, and which of them is the lead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAGE = 20
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """The stories whose latest article is newest, twenty a page."""
+    """Show the stories with the newest articles, twenty a page."""
     topic = context.query("topic")
     before = _place(context.query("before"))
     with console.engine.connect() as connection:
@@ -37,7 +37,7 @@ def _place(text: str) -> tuple[datetime, int] | None:
 
 
 def one(console: ConsoleContext, context: RequestContext) -> Response:
-    """The page of a story's number."""
+    """Show the story with the number in the path. Raises HttpError."""
     with console.engine.connect() as connection:
         found = story(connection, context.number("number"))
     if found is None:

@@ -1,4 +1,4 @@
-"""What becomes of documents just now."""
+"""The newest outcomes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN = 100
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """The newest outcomes that match; the page asks again every two seconds unless it is held."""
+    """Show the newest outcomes that match. The page polls every two seconds unless it is held."""
     wanted = {name: context.query(name) for name in ("source", "outcome", "code", "url")}
     record = console.tail.poll()
     matching = [one for one in record if matches(one, wanted)]
@@ -30,7 +30,7 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
 
 
 def matches(record: OutcomeRecord, wanted: dict[str, str]) -> bool:
-    """Whether an outcome is among those asked for; empty: all are."""
+    """Return whether an outcome matches. An empty value matches everything."""
     return (
         wanted["source"] in ("", record.source)
         and wanted["outcome"] in ("", record.outcome)

@@ -1,4 +1,4 @@
-"""Celery prints a few sentences past the logging ("worker: Warm shutdown"); here they become log lines like all others."""
+"""Turns the sentences that Celery prints past the logging ("worker: Warm shutdown") into log lines."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from worker.telemetry import logs
 
 log = logs.get_logger("worker")
 
-# That it runs as root, in a page of text: it is said below in one line.
+# Celery's warning about running as root is a page of text; one line below replaces it.
 warnings.filterwarnings("ignore", category=SecurityWarning)
-# What happens to acks_late tasks when the broker is lost, at each loss: nothing here is acks_late.
+# A warning about acks_late tasks at each loss of the broker. No task here is acks_late.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 
 def as_log_lines(config: Settings) -> None:
-    """From now on, in this process. They are said in signal handlers, so nothing here takes a lock or uses a buffer."""
+    """Redirect Celery's output to the log, in this process.
+
+    Celery prints in signal handlers, so the replacement takes no lock and uses no buffer.
+    """
 
     def write(message: Any, stream: Any = None) -> None:
-        del stream  # Celery's choice is standard output, where no log belongs
+        del stream  # Celery chooses stdout, which is for results only
         sentence = str(message).strip().removeprefix("worker: ")
         with contextlib.suppress(OSError, ValueError, AttributeError):
             line = logs.line(sentence, logger="celery.worker", form=config.log_format, stream=sys.__stderr__)
@@ -35,6 +38,6 @@ def as_log_lines(config: Settings) -> None:
 
     if os.geteuid() == 0:
         log.warning("The worker runs as root", next="give it a user of its own, as the container image does")
-    # Its logger hands nothing on and has no handler, so its lines would be raw text.
+    # Celery's logger neither propagates nor has a handler, so its lines would be raw text.
     get_logger().propagate = True
     celery_worker.safe_say = write  # type: ignore[attr-defined]  # the stubs do not know it

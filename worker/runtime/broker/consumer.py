@@ -1,4 +1,4 @@
-"""Celery's consumer, made to survive a Redis restart under load."""
+"""Celery's consumer, changed to survive a restart of Redis under load."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ log = get_logger("worker")
 
 
 class Consumer(consumer.Consumer):
-    """Lets a broken connection fail quietly to close.
+    """Ignores errors when a broken connection is closed.
 
-    A channel that closes with unacknowledged messages while Redis is down raises AttributeError, which Celery takes for
-    a bug and exits (10 of 14 workers in measurements; none with this).
+    A channel that closes with unacknowledged messages while Redis is down raises AttributeError. Celery takes it for a
+    bug and exits (10 of 14 workers in measurements; none with this class).
     """
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
@@ -31,7 +31,7 @@ class Consumer(consumer.Consumer):
         self._drop(message)
 
     def _drop(self, message: Any) -> None:
-        """Celery's own lines for these cases show the message's body."""
+        """Reject a message. Celery's own log lines for these cases would show the message's body."""
         log.warning("A claim check cannot be used", error="Celery cannot execute it",
                     next="it is dropped; the documents it was about are on their lanes")  # fmt: skip
         message.reject_log_error(log, self.connection_errors)  # type: ignore[attr-defined]  # the stubs do not know it
@@ -46,7 +46,7 @@ def _quiet(close: Any) -> Any:
     def close_quietly() -> None:
         try:
             close()
-        except Exception as error:  # noqa: BLE001  whatever it is, this connection is over
+        except Exception as error:  # noqa: BLE001  the connection is abandoned whatever the error
             log.debug("A broken connection could not be closed", error=repr(error))
 
     return close_quietly

@@ -1,8 +1,8 @@
-"""Takes messages off Celery's queue in the main process: documents go to their lane, what cannot be used is kept.
+"""Takes messages off Celery's queue in the main process: moves documents to their lane and keeps what cannot be used.
 
-Neither ever reaches Celery, which logs, shows (`inspect active`) and drops messages with their arguments. A message has
-left Redis when it is here, so it waits in this process until Redis has it again: it is lost only if the process is killed
-in between.
+Neither kind reaches Celery, which logs, shows (`inspect active`) and drops messages with their arguments. A message
+taken here has left Redis, so it waits in this process until Redis has it again. It is lost only if the process is
+killed in between.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from worker.telemetry.logs import get_logger
 
 log = get_logger("worker")
 
-# What is added was in Redis a moment ago, so it fits where Redis is out of memory.
+# The message was in Redis a moment ago, so adding it is allowed even when Redis is out of memory.
 _ADD = "#!lua flags=allow-oom\nreturn redis.call('XADD', KEYS[1], '*', unpack(ARGV))"
 _ENVELOPE_BYTES = 65_536
 
@@ -43,11 +43,11 @@ class _Entry:
 
 
 _waiting: deque[_Entry] = deque()
-"""Taken off the queue and not in Redis again. While there are any, no other message is taken, so they are few."""
+"""Entries taken off the queue and not yet in Redis again. No other message is taken meanwhile, so they are few."""
 
 
 def take(item: bytes, config: Settings) -> dict[str, Any] | None:
-    """Sort one message; returns it where it is Celery's to execute. Otherwise `place` must be called next."""
+    """Classify one message; return it if Celery must execute it, else None. After None, `place` must be called."""
     if len(item) > config.max_document_bytes * LARGEST_TIMES + _ENVELOPE_BYTES:
         found = problem("not_a_task", f"The message has {len(item):,} bytes and was not read.")
         _keep(item, Misfit(found), config)
@@ -68,14 +68,14 @@ def take(item: bytes, config: Settings) -> dict[str, Any] | None:
 
 
 def keep(item: bytes, config: Settings) -> None:
-    """Keep something that was among Celery's unacknowledged messages and is none."""
+    """Keep an item of Celery's unacknowledged messages that is not a message."""
     _keep(item, Misfit(problem("not_a_task", "The unacknowledged message cannot be read.")), config)
 
 
 def _keep(item: bytes, misfit: Misfit, config: Settings) -> None:
     size, limit = len(item), config.max_document_bytes
     if limit < size <= limit * LARGEST_TIMES + _ENVELOPE_BYTES:
-        # Encoding made it too large, not the document: that one is kept instead.
+        # Celery's encoding made the message too large. The decoded document is kept instead where it fits.
         document = document_in(item)
         item = document if len(document) <= limit else item
     lane = config.lane_list[0]
@@ -91,12 +91,12 @@ def _keep(item: bytes, misfit: Misfit, config: Settings) -> None:
 
 
 def has_waiting() -> bool:
-    """Whether `place` has something to do."""
+    """Return whether `place` has something to write."""
     return bool(_waiting)
 
 
 def place(client: Any) -> None:
-    """Put what was taken on its lane. Raises the client's connection errors; it is tried again with the next call."""
+    """Add the waiting entries to their lanes. Raises the client's connection errors; the next call tries again."""
     while _waiting:
         entry = _waiting[0]
         flat = [part for pair in entry.fields.items() for part in pair]

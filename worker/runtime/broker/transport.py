@@ -1,9 +1,9 @@
-"""Celery's Redis transport, made to survive whatever lies on its keys.
+"""Celery's Redis transport, changed to survive arbitrary data on its keys.
 
-Kombu takes every message on its list for its own: raw text, `[]`, `null`, a truncated envelope or one without an id ends
-the worker's main process or sends it into endless reconnects (12 forms, measured). Here `task_door` reads each message of
-the task queue before kombu does; only claim checks, rebuilt from their checked parts, reach Celery. Messages for Celery's
-own queues (replies to control commands) that cannot be used are dropped. No line logs what a message says.
+Kombu treats every item of its list as a message: raw text, `[]`, `null`, a truncated envelope or one without an id ends
+the worker's main process or causes endless reconnects (12 forms, measured). Here `task_door` reads each message of the
+task queue before kombu does; only claim checks, rebuilt from their checked parts, reach Celery. Messages for Celery's
+own queues (replies to control commands) that cannot be used are dropped. No log line shows the content of a message.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from worker.telemetry.logs import get_logger
 log = get_logger("worker")
 
 _RESTORE_CHUNK = 500
-# What decoding a hostile text can raise, kombu's own types of JSON included.
+# What decoding a hostile text can raise, including kombu's own JSON types.
 _NO_JSON = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def retry_after_repair(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method of kombu's mend the broker's keys and try once more where one of them holds something else."""
+    """Decorate a method of kombu's: on WRONGTYPE, repair the broker's keys and try once more."""
 
     @functools.wraps(method)
     def healed(self: Any, *args: Any, **options: Any) -> Any:
@@ -51,8 +51,9 @@ def retry_after_repair(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class QoS(redis.QoS):
-    """Keeps account of what is under way, whatever lies on the keys for it, and does without where there is no room: a claim
-    check may be lost.
+    """Tracks unacknowledged messages, whatever is stored at its keys.
+
+    Without memory in Redis a message is not tracked: a claim check may be lost.
     """
 
     ack = retry_after_repair(redis.QoS.ack)
@@ -60,10 +61,11 @@ class QoS(redis.QoS):
 
     @retry_after_repair
     def restore_unacked(self, client: Any = None) -> None:
-        """Put back all that nobody acknowledged, in a few round trips.
+        """Put back all unacknowledged messages of this process, in a few round trips.
 
-        Kombu's own watches the hash of all workers for each message: two workers that have lost their connections begin
-        anew whenever the other one moves, a minute for some hundreds, and do nothing else meanwhile (in a fault test).
+        Kombu watches the hash of all workers for each message. Two workers that lost their connections restart their
+        transactions whenever the other one writes: a minute for some hundred messages, with nothing else done (in a
+        fault test).
         """
         channel: Any = self.channel
         tags = list(self._delivered or ())
@@ -101,12 +103,15 @@ class QoS(redis.QoS):
 
     @retry_after_repair
     def restore_visible(self, *args: Any, **options: Any) -> None:
-        """Called every second; without room for its lock it waits."""
+        """Called every second. When Redis is out of memory, its lock cannot be written and the call is skipped."""
         with contextlib.suppress(OutOfMemoryError):
             super().restore_visible(*args, **options)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Put back what nobody acknowledged; what is no message is kept elsewhere, or it would be tried again forever."""
+        """Put back one unacknowledged message.
+
+        `task_door` keeps what is not a message; otherwise it would be tried again forever.
+        """
         try:
             super().restore_by_tag(tag, client, leftmost)
         except (ValueError, TypeError, AttributeError):
@@ -123,8 +128,10 @@ _BROADCAST_SECONDS = 1.0
 
 
 class _Bounded:
-    """A subscription whose reads end. Kombu's wait without a time-out: after a lost connection for ever, the main process
-    with them, though the new one is sound (both workers of a pair hung after a network loss, in a fault test).
+    """A subscription whose reads time out.
+
+    Kombu reads without a time-out. After a lost connection it waits forever and blocks the main process, although the
+    new connection works (both workers of a pair hung after a network loss, in a fault test).
     """
 
     def __init__(self, subscription: Any) -> None:
@@ -137,21 +144,21 @@ class _Bounded:
         return self._subscription.parse_response(block=False, timeout=_BROADCAST_SECONDS)
 
 
-# A claim check is small and leads to room being made, so it goes through where no document does.
+# Claim checks are small and their processing frees memory, so they are allowed when Redis is out of memory.
 _PUSH = "#!lua flags=allow-oom\nreturn redis.call('LPUSH', KEYS[1], ARGV[1])"
 
 _BIND = "#!lua flags=allow-oom\nreturn redis.call('SADD', KEYS[1], ARGV[1])"
 
 
 class Channel(redis.Channel):
-    """Drops messages that are not JSON, mends keys of the wrong type in place, waits for nothing without end, works in a full server."""
+    """Drops messages that are not JSON, repairs keys of the wrong type, bounds every wait, works when Redis is full."""
 
     QoS = QoS
     _size = retry_after_repair(redis.Channel._size)
     _purge = retry_after_repair(redis.Channel._purge)
 
     def _receive_one(self, c: Any) -> Any:
-        """Read one broadcast. Kombu's own logs what cannot be read, with what it says."""
+        """Read one broadcast, with a time-out."""
         return super()._receive_one(_Bounded(c))  # type: ignore[misc]  # the stubs do not know it
 
     @retry_after_repair
@@ -173,7 +180,7 @@ class Channel(redis.Channel):
         return super()._brpop_start(*args, **options)  # type: ignore[misc]  # the stubs do not know it
 
     def _brpop_read(self, **options: Any) -> Any:
-        """Kombu's own, but each message of the task queue is sorted by its bytes, before anything decodes it."""
+        """Like kombu's method, but the bytes of each task message are classified before anything decodes them."""
         connection: Any = self.client.connection
         try:
             try:
@@ -209,7 +216,7 @@ class Channel(redis.Channel):
         raise Empty
 
     def _sorted(self, queue: str, item: bytes) -> Any:
-        """The message in `item`, if it is Celery's to deliver."""
+        """Return the message in `item` if Celery must deliver it, else None."""
         if queue == _QUEUE:
             message = task_door.take(item, settings())
             if task_door.has_waiting():
@@ -233,7 +240,7 @@ class Channel(redis.Channel):
 
     @retry_after_repair
     def get_table(self, exchange: str) -> list[tuple[str, ...]]:
-        """Give the exchange's routes: of its set's members, those that are one."""
+        """Return the exchange's routes; members of its set that are not routes are deleted."""
         key = self.keyprefix_queue % exchange
         with self.conn_or_acquire() as client:
             members = client.smembers(key)
@@ -246,7 +253,7 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """Drops messages that are no task."""
+    """Drops messages that are not tasks."""
 
     Channel = Channel
 
@@ -258,32 +265,32 @@ class Transport(redis.Transport):
         try:
             super()._deliver(message, queue)
         except Exception as error:
-            # Kombu counts KeyError among the errors of a connection; here it is one of the message.
+            # Kombu counts KeyError among connection errors; here the message causes it.
             if isinstance(error, (*self.connection_errors, *self.channel_errors)) and not isinstance(error, KeyError):
                 raise
             _dropped(type(error).__name__)
             self._forget(message["properties"]["delivery_tag"])
 
     def _forget(self, tag: str) -> None:
-        """Acknowledge a message that Celery stumbled over, so that it is not given back one day."""
+        """Reject a message that Celery failed on, so that it is not restored later."""
         for channel in self.channels or ():
             if tag in (channel.qos._delivered or ()):
                 channel.basic_reject(tag, requeue=False)
 
 
 class SentinelChannel(Channel, redis.SentinelChannel):
-    """The same behind Sentinels."""
+    """`Channel` for servers behind Sentinel."""
 
 
 class SentinelTransport(Transport):
-    """The same behind Sentinels."""
+    """`Transport` for servers behind Sentinel."""
 
     default_port = 26379
     Channel = SentinelChannel
 
 
 def _fault(message: Any) -> str | None:
-    """What would make kombu stumble over `message`, without a word of it."""
+    """Return what would make kombu fail on `message`, without its content; None if nothing would."""
     if not isinstance(message, dict):
         return "not an object"
     properties = message.get("properties")
@@ -307,7 +314,7 @@ def _dropped(fault: str) -> None:
 
 
 def register() -> None:
-    """Let redis://, rediss:// and sentinel:// URLs mean these transports, in this process."""
+    """Register these transports for redis://, rediss:// and sentinel:// URLs, in this process."""
     TRANSPORT_ALIASES["sentinel"] = f"{__name__}:SentinelTransport"
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
@@ -327,7 +334,7 @@ _KEYS = {
 
 
 def repair_keys(client: Any) -> None:
-    """Delete keys of the broker that hold something else: no command on them works, and nothing of value is in them."""
+    """Delete broker keys that have the wrong type. No command works on them, and they hold nothing of value."""
     for key, expected in _KEYS.items():
         found = client.type(key)
         if found not in (b"none", expected):

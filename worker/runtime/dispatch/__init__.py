@@ -1,4 +1,4 @@
-"""Entries of the lanes become batches for the process pool.
+"""Groups entries of the lanes into batches and sends them to the process pool.
 
 Begin with `dispatcher.py`.
 """

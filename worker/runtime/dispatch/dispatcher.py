@@ -1,7 +1,7 @@
-"""The dispatcher: a thread in each worker's main process that turns new entries of the lanes into claim checks.
+"""The dispatcher: a thread in each worker's main process that sends new entries of the lanes as claim checks.
 
-It hands out whole batches when the backlog is long (throughput) and whatever is there when it is short (latency), and
-stops while enough is pending, so that Celery's queue stays short. It also takes back entries whose lease ran out.
+With a long backlog it sends full batches (throughput), with a short one whatever is there (latency). It stops at a cap
+of pending entries, so Celery's queue stays short. It also dispatches entries again whose lease expired.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from worker.telemetry.logs import get_logger
 
 log = get_logger("dispatch")
 
-_HELD_SECONDS = 0.1  # between looks while nothing may be handed out
+_HELD_SECONDS = 0.1  # between steps while nothing may be dispatched
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
 _SMALLER_AFTER_A_DEATH = 10
-_QUEUED_CAPS = 4  # times the claim checks that full batches would need: the reaper waits for them to be taken up
+_QUEUED_CAPS = 4  # times the claim checks of full batches at the pending cap; above it the reaper waits
 _FORGET_EVERY_SECONDS = 600.0
-_MAINTAIN_EVERY_SECONDS = 300.0  # asked for; of all workers one does it, once an hour
+_MAINTAIN_EVERY_SECONDS = 300.0  # how often the task is sent; one worker of all runs it, once an hour
 _COMPLETE_EVERY_SECONDS = 5.0
 _UNREACHABLE = (redis.RedisError, OperationalError, OSError)
 
 
 class Dispatcher(bootsteps.StartStopStep):
-    """Celery's hook: starts the thread with the worker and ends it before the pool stops."""
+    """Celery bootstep: starts the dispatcher with the worker and stops it before the pool stops."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -73,7 +73,10 @@ class Dispatcher(bootsteps.StartStopStep):
 
 
 class DispatchLoop(threading.Thread):
-    """Serves all lanes in weighted turns until stopped. `is_behind`: whether every pool process of this worker is at work."""
+    """Dispatches entries of all lanes by weight until stopped.
+
+    `is_behind`: whether all pool processes of this worker are busy.
+    """
 
     def __init__(self, config: Settings, ingest: Any, maintain: Any, complete: Any, *,
                  is_behind: Callable[[], bool] = lambda: False) -> None:  # fmt: skip
@@ -96,7 +99,7 @@ class DispatchLoop(threading.Thread):
         self._store = StoreWatch(self._engine)
         self._redis = Outage("Redis")
         self.full = ""
-        """Why there is no room for more documents, as a sentence; set by the keeper."""
+        """Why no documents may be dispatched, as a sentence; set by `SupervisionLoop`. Empty: they may."""
         self._paused: dict[str, Pause] = {}
         self._next_pauses = 0.0
         self._prepared = False
@@ -108,11 +111,11 @@ class DispatchLoop(threading.Thread):
         self._next_forget = time.monotonic() + _FORGET_EVERY_SECONDS
 
     def condition(self) -> tuple[str, str, float | None]:
-        """(state, the reason as a sentence, when it last did a step), for the keeper. See `presence.WorkerState`."""
+        """Return (state, its reason as a sentence, time.time() of the last step). See `heartbeats.WorkerState`."""
         return self._state, self._reason, self._last_round
 
     def stop(self) -> None:
-        """Hand out nothing more; returns when the thread has ended."""
+        """Stop dispatching; returns when the thread has ended, after 10 seconds at most."""
         self._ended.set()
         self.join(timeout=10)
 
@@ -122,7 +125,7 @@ class DispatchLoop(threading.Thread):
         return self._last_step
 
     def abandon(self) -> None:
-        """Hand out nothing more, should it ever wake: another takes its place."""
+        """Make the thread stop without waiting for it, because it hangs and another one replaces it."""
         self._ended.set()
 
     def run(self) -> None:
@@ -135,13 +138,13 @@ class DispatchLoop(threading.Thread):
                 self._is("waiting-for-redis", self._redis.reason)
                 wait = 1.0
             except Exception:
-                # A bug must not end the thread that everything waits for.
+                # A bug must not end this thread: nothing would be dispatched any more.
                 log.exception("The dispatcher failed", next="trying again in a second")
                 wait = 1.0
             self._ended.wait(wait)
 
     def _step(self) -> float:
-        """Do what there is to do; returns how long to wait before the next time, in seconds."""
+        """Do what is due; return the seconds to wait before the next step. Raises the errors in `_UNREACHABLE`."""
         if not self._prepared and not self._store.waits:
             self._prepare()
             self._prepared = not self._store.waits
@@ -173,7 +176,7 @@ class DispatchLoop(threading.Thread):
         self._last_step = time.monotonic()
 
     def _waiting(self) -> int:
-        """Documents on all lanes, for a log line."""
+        """Return the number of documents on all lanes, for a log line; 0 when Redis does not answer."""
         try:
             return sum(queue.figures()[1] for _, queue in self._lanes)
         except redis.RedisError:
@@ -201,7 +204,7 @@ class DispatchLoop(threading.Thread):
                 )
 
     def _round(self) -> int:
-        """One turn of every lane; returns how many entries were handed out."""
+        """Dispatch from every lane and run what is due; return how many entries were sent."""
         config = self._config
         lanes = [(lane, queue) for lane, queue in self._lanes if lane.name not in self._paused]
         caps = lane_quotas((lane for lane, _ in lanes), self._busy, config.pending_cap, config.batch_documents)
@@ -223,12 +226,15 @@ class DispatchLoop(threading.Thread):
         return handed_out
 
     def _poke_completion(self) -> None:
-        """The store holds what is left to enrich; a message is only a poke, and a lost one is followed by the next."""
+        """Send the enrichment task while work is left.
+
+        The work is recorded in the store, so a lost message is harmless.
+        """
         try:
             if is_work_left(self._engine):
                 self._complete.apply_async(retry=False, expires=_COMPLETE_EVERY_SECONDS)
         except SQLAlchemyError:
-            return  # the tasks say it, and the next turn asks again
+            return  # the tasks log it, and the next round tries again
 
     def _turn(self, lane: Lane, queue: LeaseQueue, pending_cap: int) -> int:
         config, count = self._config, 0
@@ -261,21 +267,26 @@ class DispatchLoop(threading.Thread):
         lease, cap, batch = self._config.lease_seconds, self._config.pending_cap, self._config.batch_documents
         queued: Any = self._client.llen(self._ingest.app.conf.task_default_queue)
         if queued * batch >= _QUEUED_CAPS * cap:
-            # The workers take them up too slowly for the lease; more of the same, and smaller, would make it worse.
+            # The pool takes claim checks too slowly for the lease. More and smaller ones would make it worse.
             return 0
         returned = queue.reap(lease_seconds=lease, most=cap, whole=True)
         found = queue.reap(lease_seconds=lease, most=cap)
         if found or returned:
             failpoint("reap.taken")
         self._send_again(lane, returned, batch)
-        # In small batches: where a batch was too slow for its time limit, it must not come back as it was for ever.
+        # In small batches: a batch that was too slow for its time limit would fail again at its old size, forever.
         self._send_again(lane, found, max(1, batch // _SMALLER_AFTER_A_DEATH))
         if found or returned:
             failpoint("reap.sent")
         return len(found) + len(returned)
 
     def _send_again(self, lane: Lane, found: list[tuple[str, int]], size: int) -> None:
-        """In batches of `size`, but one that was there when a process died alone: only the guilty one is tried to death."""
+        """Re-send in batches of `size`.
+
+        Entries that were being read during a crash are sent alone, so only the faulty one uses up its attempts.
+
+        `found`: (id, attempts so far).
+        """
         uncounted = [id_ for id_, attempts in found if attempts == 0]
         for start in range(0, len(uncounted), size):
             self._send(lane, uncounted[start : start + size])
@@ -288,7 +299,7 @@ class DispatchLoop(threading.Thread):
         try:
             self._ingest.apply_async((lane.name, ids), retry=False)
         except InconsistencyError:
-            # Somebody deleted the queue's binding, which kombu writes only when it connects.
+            # The queue's binding was deleted. Kombu writes it only when it connects, so it is declared again here.
             with self._ingest.app.connection_for_write() as connection:
                 self._ingest.app.amqp.queues[self._ingest.app.conf.task_default_queue](
                     connection.default_channel

@@ -1,4 +1,4 @@
-"""What the main process learns from Celery about a batch in a pool process: that the process died, or what it reported."""
+"""What the main process learns from Celery about a batch: that its pool process ended, or its error."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ _HOW = re.compile(r"prematurely: (.+?)\.?(?: Job: .*)?$")
 
 
 OUT_OF_MEMORY = 71
-"""EX_OSERR, the exit code of a pool process that met its memory limit; one that the kernel ends has SIGKILL for that."""
+"""Exit code (EX_OSERR) of a pool process that met its memory limit. The kernel's OOM killer uses SIGKILL instead."""
 
 
 class StoreUnusable(Ignore):
-    """Raised when a batch could not be stored for no fault of its documents; they are given back. Nothing for Celery to do."""
+    """Raised when a batch could not be stored through no fault of its documents.
+
+    They are released; Celery does nothing.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A pool process that ended, or is being ended, with a batch of `lane` in its hands."""
+    """A pool process that ended, or is being killed, while it processed a batch of `lane`."""
 
     lane: str
     pid: int
@@ -36,26 +39,26 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A batch could not be stored; none of its documents is to blame."""
+    """A batch could not be stored through no fault of its documents."""
 
     at: float
-    """time.monotonic()"""
+    """time.monotonic() of the failure."""
     error: str
 
 
 losses: SimpleQueue[Loss | None] = SimpleQueue()
-"""From Celery's event loop, which must not wait for Redis, to the keeper, which may; None wakes it."""
+"""From Celery's event loop, which must not wait for Redis, to `SupervisionLoop`, which may. None only wakes it."""
 
 troubles: SimpleQueue[Trouble] = SimpleQueue()
-"""To the dispatcher."""
+"""From Celery's event loop to the dispatcher."""
 
 
 class Request(request.Request):
-    """Celery's own, with an eye on how it ends."""
+    """Celery's request, which also reports how a batch ended."""
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         error = exc_info.exception
-        error = getattr(error, "exc", error)  # billiard wraps what comes from another process
+        error = getattr(error, "exc", error)  # billiard wraps exceptions of other processes
         if isinstance(error, WorkerLostError):
             found = _HOW.search(str(error))
             self._lost(found[1] if found else str(error))
@@ -77,7 +80,10 @@ class Request(request.Request):
 
 
 def ended(pid: int) -> str | None:
-    """How a child ended that nobody has waited for yet; None while it lives. A death may go unnoticed for seconds."""
+    """Return how the child `pid` ended, without reaping it; None while it runs.
+
+    Celery may reap a child seconds after its end.
+    """
     if not pid or not hasattr(os, "waitid"):
         return None
     try:
@@ -90,7 +96,7 @@ def ended(pid: int) -> str | None:
 
 
 def is_child(pid: int) -> bool:
-    """Whether `pid` is a process of ours still, and not another's that was given the same number."""
+    """Return whether `pid` is still a child of this process; the number may have been reused."""
     if not hasattr(os, "waitid"):
         return False
     try:
@@ -101,7 +107,7 @@ def is_child(pid: int) -> bool:
 
 
 def is_gone(pid: int, *, within_seconds: float = 3.0) -> bool:
-    """Whether the process `pid` has ended; one that is being killed is given a moment."""
+    """Wait up to `within_seconds` for the end of the process `pid`; return whether it has ended."""
     deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:
         try:
@@ -109,6 +115,6 @@ def is_gone(pid: int, *, within_seconds: float = 3.0) -> bool:
         except ProcessLookupError:
             return True
         if ended(pid) is not None:
-            return True  # Celery has not waited for it yet
+            return True  # Celery has not reaped it yet
         time.sleep(0.05)
     return False

@@ -1,8 +1,7 @@
-"""How many entries of each lane may be under way: its weighted share of the whole; how small a batch may be, and how often
-to look for one. Pure.
+"""How many entries of each lane may be pending, how small a batch may be, and how often to poll. No I/O.
 
-All lanes go through one Celery queue, first come first served, so a lane's part of the work is its part of what is under
-way. A lane without a backlog leaves its share to the others, and one with a single document finds a short queue.
+All lanes share one Celery queue in the order of arrival, so a lane's share of the work is its share of the pending
+entries. A lane without a backlog leaves its share to the others, and a lane with a single document finds a short queue.
 """
 
 from __future__ import annotations
@@ -15,33 +14,40 @@ from worker.settings import Lane
 
 _GATHER_SECONDS = 5.0
 _LONGEST_SECONDS = 0.01
-_BEHIND_SECONDS = 0.03  # a tenth of what a batch takes, and more than one is under way for each process
+_BEHIND_SECONDS = 0.03  # a tenth of what a batch takes; each process has more than one pending
 _LIVELY_SECONDS = 10.0
 
 
 class BatchDelay:
-    """Small batches, where larger ones can be had (see dispatch.lua), go out every five seconds only: many cost far more."""
+    """Sends a small batch of a lane at most every five seconds while larger ones can be formed (see dispatch.lua).
+
+    Many small batches cost far more than a few full ones.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._small_at: dict[str, float] = {}
 
     def sent_small(self, lane: str) -> None:
-        """A batch that was not full has been sent."""
+        """Record that a batch that was not full was sent."""
         self._small_at[lane] = self._clock()
 
     def wait_for(self, lane: str, is_behind: Callable[[], bool]) -> Literal["", "half", "full"]:
-        """What is worth waiting for: never for long, whatever keeps it from coming. `is_behind`: the pool is busy."""
+        """Return what to wait for: "" (nothing), "half" a batch or a "full" one.
+
+        dispatch.lua waits only while earlier entries are pending. `is_behind` returns whether all pool processes are
+        busy.
+        """
         if self._clock() - self._small_at.get(lane, -_GATHER_SECONDS) >= _GATHER_SECONDS:
             return ""
         return "full" if is_behind() else "half"
 
 
 class PollInterval:
-    """How long to wait before looking at the lanes again. A lone document waits half of that, and a look costs 0.1 ms.
+    """How long to wait before the lanes are polled again. A single document waits half of that; a poll costs 0.1 ms.
 
-    Short for a while after something was handed out, for more may come; an idle desk looks less often, and one whose pool
-    has enough to do least.
+    The interval is short for a while after something was dispatched, because more may follow. It grows while nothing
+    comes, and it is longest while the pool has enough to do.
     """
 
     def __init__(self, shortest: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -50,7 +56,7 @@ class PollInterval:
         self._lively_until = 0.0
 
     def wait(self, handed_out: int, *, is_behind: bool) -> float:
-        """Seconds. `is_behind`: a lane has more than may be under way."""
+        """Return the seconds to wait. `is_behind`: a lane has more entries than may be pending."""
         now = self._clock()
         if handed_out:
             self._lively_until = now + _LIVELY_SECONDS
@@ -64,15 +70,16 @@ class PollInterval:
 
 
 def lane_quotas(lanes: Iterable[Lane], busy: set[str], cap: int, batch: int) -> dict[str, int]:
-    """Lane → how many of its entries may be pending, `cap` in all, in whole batches of `batch` and at least one each.
+    """Return lane → how many of its entries may be pending: `cap` in all, in whole batches of `batch`, at least one
+    each.
 
-    `busy` names the lanes that had more waiting than they were allowed to hand out.
+    `busy`: the lanes that had more entries waiting than they were allowed to dispatch.
     """
     known = list(lanes)
     total = sum(lane.weight for lane in known if lane.name in busy)
     found = {}
     for lane in known:
         share = cap * lane.weight // (total if lane.name in busy else total + lane.weight)
-        # Whole batches: a rest would travel as a small one.
+        # Whole batches: a remainder would be sent as a small batch.
         found[lane.name] = max(min(batch, cap), share // batch * batch)
     return found

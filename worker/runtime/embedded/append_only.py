@@ -1,6 +1,6 @@
-"""Repairs Valkey's append-only file: what follows its last whole command is cut, after the file was copied.
+"""Repairs Valkey's append-only file: copies it, then cuts everything after the last complete command.
 
-Valkey refuses to start with a damaged file. A process that is killed, a full disk or a second writer leaves one.
+Valkey refuses to start with a damaged file. A killed process, a full disk or a second writer can damage it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNKNOWN_COMMAND = re.compile(r"reading the append only file .*unknown command '
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What was cut off: how many bytes, from which file, and where a copy of the whole file lies."""
+    """What was cut off: how many bytes, from which file, and where the copy of the whole file is."""
 
     file: Path
     bytes: int
@@ -26,9 +26,9 @@ class Cut:
 
 
 def repair(folder: Path, log: str) -> list[Cut]:
-    """Cut what is damaged in the files of commands under `folder`. `log`: what Valkey said as it refused to start.
+    """Cut the damaged ends of the command files under `folder`. `log`: Valkey's log of the failed start.
 
-    Empty: nothing of it can be repaired. Raises OSError when a copy cannot be written; nothing is cut then.
+    Returns an empty list if nothing can be repaired. Raises OSError, before any cut, if a file cannot be copied.
     """
     unknown = _UNKNOWN_COMMAND.search(log)
     name = unknown[1].encode("utf-8", "replace").upper() if unknown else None
@@ -46,7 +46,7 @@ def repair(folder: Path, log: str) -> list[Cut]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files of commands in the order in which Valkey reads them; the base before them is a snapshot."""
+    """Return the command files in the order in which Valkey reads them. The base file before them is a snapshot."""
     try:
         manifest = (folder / "appendonly.aof.manifest").read_text("utf-8", "replace")
     except OSError:
@@ -56,9 +56,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def whole_commands(file: Path, *, unknown: bytes | None = None) -> int:
-    """Where the last whole command ends, counted in bytes.
+    """Return where the last complete command ends, in bytes.
 
-    A transaction counts only with its EXEC. `unknown`: the first command of this name is damage too.
+    A transaction is complete only with its EXEC. `unknown`: the first command of this name counts as damage.
     """
     if not file.stat().st_size:
         return 0
@@ -78,8 +78,8 @@ def whole_commands(file: Path, *, unknown: bytes | None = None) -> int:
 
 
 def _command(data: mmap.mmap, start: int) -> tuple[bytes, int] | None:
-    """Name and end of the command at `start`; None: it is damaged or not whole."""
-    if data[start : start + 1] == b"#":  # a remark, such as a time
+    """Return name and end of the command at `start`; None if it is damaged or incomplete."""
+    if data[start : start + 1] == b"#":  # an annotation, such as a time
         after = data.find(b"\r\n", start, start + 1024)
         return (b"", after + 2) if after >= 0 else None
     header = _number(data, start, b"*")
@@ -101,7 +101,7 @@ def _command(data: mmap.mmap, start: int) -> tuple[bytes, int] | None:
 
 
 def _number(data: mmap.mmap, start: int, sign: bytes) -> tuple[int, int] | None:
-    """The number of a line such as `*3` or `$12`, and where the next line begins."""
+    """Return the number of a line such as `*3` or `$12`, and where the next line begins; None for any other line."""
     end = data.find(b"\r\n", start, start + _LONGEST_NUMBER)
     line = data[start:end] if end >= 0 else b""
     return (int(line[1:]), end + 2) if line[:1] == sign and line[1:].isdigit() else None

@@ -1,4 +1,4 @@
-"""Brings up what is not configured (Valkey, SQLite), runs a worker beside it, and stops everything it started."""
+"""Starts what is not configured (Valkey, SQLite), runs a worker beside it, and stops everything that it started."""
 
 from __future__ import annotations
 
@@ -27,12 +27,11 @@ _STOP_SECONDS = 30.0
 
 
 class LocalStack:
-    """Everything that the one-shot and the all-in-one commands need, as a context manager.
+    """The servers and the worker of the one-shot and all-in-one commands, as a context manager.
 
-    `with_worker`: whether a worker runs beside it; None: where this process owns the embedded Valkey, as no other does then.
-    `must_own`, `port`: see SharedValkey. `stop_seconds`: how long to wait at most for commands that use the Valkey.
-
-    Raises AlreadyRunning, EmbeddedServerError, redis.RedisError or SQLAlchemyError when a server cannot be reached.
+    `with_worker`: whether a worker is started; None: only if this process owns the embedded Valkey. `must_own`, `port`:
+    see `SharedValkey`. `stop_seconds`: the longest wait for other commands that use the Valkey. Raises AlreadyRunning,
+    EmbeddedServerError, redis.RedisError or SQLAlchemyError when a server cannot be reached.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class LocalStack:
         return self._valkey is not None and self._valkey.is_lost
 
     def __enter__(self) -> LocalStack:
-        atexit.register(self.stop)  # whatever an interrupt breaks off, this is done
+        atexit.register(self.stop)  # also stops everything after an interrupt
         try:
             self._start()
         except BaseException:
@@ -89,7 +88,7 @@ class LocalStack:
             client.ping()
             for lane in self._settings.lane_list:
                 LeaseQueue(client, lane.name).ensure()
-        # A store that nobody else administers is migrated here; a configured one too on its first use (it is empty).
+        # An embedded store is always migrated here, a configured one only while it is empty (its first use).
         upgrade(self._settings, only_if_empty=self._settings.database_url is not None)
         self._check()
         if self._with_worker:
@@ -102,7 +101,7 @@ class LocalStack:
             self._watch.start()
 
     def _check(self) -> None:
-        """Where a worker is to run, the servers must be fit; else it is enough that the store can be reached."""
+        """Check that the servers are fit for a worker if one will run; otherwise only that the store can be reached."""
         engine = make_engine(self._settings, pooled=False)
         if self._with_worker:
             with connect(self._settings.redis) as client:
@@ -112,7 +111,7 @@ class LocalStack:
         engine.dispose()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        # It stops when this process is gone: the next owner starts a worker of its own.
+        # The worker stops when this process is gone: the next owner starts a worker of its own.
         environment = {
             **os.environ,
             "COPYDESK_DATA_DIR": str(self._settings.data_dir.absolute()),
@@ -125,13 +124,16 @@ class LocalStack:
             return subprocess.Popen(command, env=environment, start_new_session=True, stdout=log_file, stderr=log_file)
 
     def _run_worker(self) -> int | None:
-        """Run the worker, started here where it has ended; None: it is to be stopped."""
+        """Wait for the worker, starting it if it has ended; return its exit code, or None when it must stop."""
         if self._worker is None or self._worker.poll() is not None:
             self._worker = self._spawn()
         return wait_for_end(self._worker, self._ended)
 
     def stop(self) -> None:
-        """Stop the worker warmly, then the server; only what was started here."""
+        """Wait for other users of the Valkey, stop the worker warmly, then the server.
+
+        Stops only what was started here.
+        """
         try:
             if self._valkey is not None:
                 self._valkey.wait_for_users(self._stop_seconds)

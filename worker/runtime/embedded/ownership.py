@@ -1,8 +1,8 @@
 """Locks on the data directory: one process owns the embedded Valkey, others may use it meanwhile.
 
 `owner.lock`   is held by the process that starts and stops Valkey, from before the start until Valkey has ended.
-`valkey.lock`  is inherited by Valkey: it is held as long as a Valkey process of this directory exists, also when its owner was killed.
-`users.lock`   is shared by commands that use the owner's Valkey. The owner takes it alone before it stops Valkey.
+`valkey.lock`  is inherited by Valkey: held while a Valkey of this directory runs, even if its owner was killed.
+`users.lock`   is shared by commands that use the owner's Valkey. The owner takes it exclusively before it stops Valkey.
 
 Locks are `flock`: the kernel releases them when their holder ends, however it ends.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 OWNER, VALKEY, USERS = "owner.lock", "valkey.lock", "users.lock"
 
 _PROBE_SECONDS = 0.3
-"""Whoever asks whether a lock is held takes it for a moment, so one refusal does not mean that it is held."""
+"""How long to retry: a process that tests a lock takes it for a moment, so one refusal does not mean it is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Holder:
 
 
 class FileLock:
-    """A `flock` on a file of the data directory; the file tells who holds it."""
+    """A `flock` on a file of the data directory. The file's content names the holder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,11 +44,11 @@ class FileLock:
 
     @property
     def file(self) -> int:
-        """The descriptor that holds the lock."""
+        """The descriptor that holds the lock; -1 when it is not held."""
         return self._file
 
     def acquire(self, *, shared: bool = False) -> bool:
-        """Take the lock without waiting for its holder; False when another process holds it."""
+        """Take the lock, trying for 0.3 seconds; return False if another process holds it. Raises OSError."""
         file = self._open()
         deadline = time.monotonic() + _PROBE_SECONDS
         while True:
@@ -66,14 +66,14 @@ class FileLock:
                 self._file = file
                 if self.is_in_place():
                     return True
-                self.close()  # removed between opening and locking
+                self.close()  # the file was removed between opening and locking
                 file = self._open()
 
     def _open(self) -> int:
         return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def is_in_place(self) -> bool:
-        """Whether the locked file is still the one at `path`. Where it was removed, others can lock a new one."""
+        """Return whether the locked file is still at `path`. If it was removed, others can lock a new file there."""
         return self._file >= 0 and is_same_file(self.path, os.fstat(self._file))
 
     def write(self, holder: Holder) -> None:
@@ -95,7 +95,7 @@ class FileLock:
 
 
 def is_same_file(path: Path, file: os.stat_result) -> bool:
-    """Whether `file` is what lies at `path`; False: something else does, or nothing."""
+    """Return whether the file at `path` is the one that `file` describes."""
     try:
         found = path.lstat()
     except OSError:
@@ -104,7 +104,7 @@ def is_same_file(path: Path, file: os.stat_result) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Whether any process holds the lock alone."""
+    """Return whether any process holds the lock exclusively."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def is_held(path: Path) -> bool:
 
 
 def holder_of(path: Path) -> Holder:
-    """Who recorded itself as the lock's holder."""
+    """Return who is recorded as the lock's holder; an empty `Holder` if nobody is."""
     deadline = time.monotonic() + _PROBE_SECONDS
     while True:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -131,21 +131,21 @@ def holder_of(path: Path) -> Holder:
 
 
 def owner_of(data_dir: Path) -> Holder | None:
-    """The process that owns the embedded Valkey of `data_dir`; None: there is none."""
+    """Return the process that owns the embedded Valkey of `data_dir`; None if none does."""
     path = data_dir / OWNER
     return holder_of(path) if is_held(path) else None
 
 
 def valkey_of(data_dir: Path) -> Holder | None:
-    """The Valkey that runs on the files of `data_dir`, whether it answers or not; None: there is none."""
+    """Return the Valkey that runs on the files of `data_dir`, whether it answers or not; None if none runs."""
     path = data_dir / VALKEY
     return holder_of(path) if is_held(path) else None
 
 
 def valkey_processes(data_dir: Path) -> list[int]:
-    """The Valkey processes that hold `valkey.lock`, its forked children included.
+    """Return the Valkey processes that hold `valkey.lock`, including its forked children.
 
-    A recorded pid alone is not enough to end a process: it may be of another container, or belong to something else by now.
+    The recorded pid alone is not enough to kill a process: it may be of another container, or have been reused.
     """
     recorded = holder_of(data_dir / VALKEY).pid
     if not Path("/proc/self/fd").exists():
@@ -155,7 +155,7 @@ def valkey_processes(data_dir: Path) -> list[int]:
 
 
 def users_of(data_dir: Path) -> list[Holder]:
-    """The commands that share `users.lock` with nobody alone in it. Linux tells; elsewhere it is empty."""
+    """Return the commands that share `users.lock`; always empty without /proc/locks, which only Linux has."""
     try:
         lock, table = (data_dir / USERS).stat(), Path("/proc/locks").read_text()
     except OSError:
@@ -170,7 +170,7 @@ def users_of(data_dir: Path) -> list[Holder]:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether the process was stopped by a signal (SIGSTOP, Ctrl-Z)."""
+    """Return whether the process was stopped by a signal (SIGSTOP, Ctrl-Z)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
     except OSError:
@@ -199,7 +199,7 @@ def _has_open(pid: int, file: os.stat_result) -> bool:
 
 
 def _command_line(pid: int) -> str:
-    """`copydesk submit`, or whatever the process calls itself."""
+    """Return the command of the process, such as `copydesk submit`."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
     except OSError:

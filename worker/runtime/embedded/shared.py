@@ -1,4 +1,4 @@
-"""The embedded Valkey of a data directory, as this process has it: owned, or that of the process which owns it already."""
+"""The embedded Valkey of a data directory: owned by this process, or used while another process owns it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = get_logger("supervisor")
 _ANSWER_SECONDS = 2.0
 _LOADING_SECONDS = 120.0
 _INTERRUPTED_SECONDS = 10.0
-"""After Ctrl-C a command waits no longer for other commands that use its Valkey."""
+"""After Ctrl-C a command waits at most this long for other commands that use its Valkey."""
 
 
 class AlreadyRunning(CopydeskError):
@@ -31,9 +31,11 @@ class AlreadyRunning(CopydeskError):
 
 
 class SharedValkey:
-    """Owns the embedded Valkey where nobody does; else uses it, and the owner waits with stopping it. A context manager.
+    """Owns the embedded Valkey if nobody does; otherwise uses it, and the owner waits before stopping it.
 
-    `must_own`: refuse to use another's. `port`: also listen there, on 127.0.0.1 (0: no).
+    A context manager.
+
+    `must_own`: refuse to use a Valkey of another process. `port`: also listen there, on 127.0.0.1 (0: no).
     """
 
     def __init__(self, settings: Settings, *, must_own: bool = False, port: int = 0) -> None:
@@ -53,7 +55,7 @@ class SharedValkey:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the Valkey that was owned here was stopped because its lock file was removed."""
+        """Whether the Valkey owned here was stopped because its lock file was removed."""
         return self._valkey is not None and self._valkey.is_lost
 
     def __enter__(self) -> SharedValkey:
@@ -75,9 +77,9 @@ class SharedValkey:
                 self.stop()
 
     def start(self) -> None:
-        """Start the Valkey, or find that of another owner.
+        """Start the Valkey, or connect to that of another owner.
 
-        Raises AlreadyRunning, EmbeddedServerError, and redis.RedisError when the other owner's does not answer.
+        Raises AlreadyRunning, EmbeddedServerError, and redis.RedisError when another owner's Valkey does not answer.
         """
         self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         while True:
@@ -90,7 +92,7 @@ class SharedValkey:
                     f"already running (pid {owner.pid or 'unknown'}): {owner.command} in {self._data_dir}"
                 )
             if owner is not None and self._users.acquire(shared=True):
-                # The owner cannot stop from here on; it may have stopped before.
+                # From here on the owner cannot stop its Valkey. It may have stopped it before.
                 if is_held(self._owner.path):
                     self._wait_until_it_answers()
                     return
@@ -124,9 +126,12 @@ class SharedValkey:
                 time.sleep(0.05)
 
     def wait_for_users(self, seconds: float = float("inf")) -> None:
-        """Wait until no other command uses the Valkey that is owned here, at most `seconds`; from then on none begins to."""
+        """Wait at most `seconds` until no other command uses the Valkey owned here.
+
+        Then no other command can begin to use it.
+        """
         if was_received():
-            with deferred():  # a command that was interrupted ends soon, but not before this
+            with deferred():  # an interrupted command ends soon, but not before its users
                 self._wait_for_users(min(seconds, _INTERRUPTED_SECONDS))
         else:
             self._wait_for_users(seconds)
@@ -146,7 +151,7 @@ class SharedValkey:
         return ", ".join(map(str, users_of(self._data_dir))) or "another command"
 
     def stop(self) -> None:
-        """Stop the Valkey that is owned here, then let others own the directory."""
+        """Stop the Valkey owned here, then release the lock on the directory."""
         if self._valkey is not None:
             self._valkey.end_watch()
             if self._watch is not None:
@@ -162,7 +167,7 @@ class SharedValkey:
         self._users.close()
 
     def _end_orphan(self) -> None:
-        """Where the owner was killed meanwhile, the last command that used its Valkey ends it."""
+        """End the Valkey if its owner was killed and this was the last command that used it."""
         orphaned = is_held(self._data_dir / VALKEY) and not is_held(self._owner.path)
         if orphaned and self._owner.acquire() and self._users.acquire():
             end_leftovers(self._data_dir)

@@ -1,4 +1,4 @@
-"""The Valkey process of the default mode, from its wheel: on a unix socket, and on a port of this machine where asked for."""
+"""The Valkey process of the default mode, from its wheel: on a unix socket, and on a local port if one is given."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _START_SECONDS = 20.0
 _END_SECONDS = 10.0
 _PING_SECONDS = 1.0
 _SILENT_SECONDS = 3.0
-"""After this a Valkey that does not answer is reported."""
+"""After this time a Valkey that does not answer is logged."""
 _MOST_REPAIRS = 5
 _LONGEST_BACKOFF_SECONDS = 5.0
 
@@ -50,7 +50,7 @@ class EmbeddedServerError(CopydeskError):
 class EmbeddedValkey:
     """Starts, watches and stops the Valkey of `data_dir`. Only the process that holds `owner.lock` may use it.
 
-    `owner`: that lock. `patience`: seconds after which a Valkey that does not answer is killed and started again.
+    `owner`: that lock. `delay`: seconds after which a Valkey that does not answer is killed and restarted.
     """
 
     def __init__(self, data_dir: Path, owner: FileLock, *, port: int = 0, delay: float = 60.0) -> None:
@@ -65,12 +65,12 @@ class EmbeddedValkey:
         self._lock: os.stat_result | None = None
         self._ended = threading.Event()
         self.is_lost = False
-        """Whether a lock file, or the whole data directory, was removed: others may start a Valkey there now."""
+        """Whether a lock file, or the whole data directory, was removed. Others may start a Valkey there now."""
 
     def start(self) -> None:
-        """Start it and wait until it answers. A Valkey that a killed owner left is stopped first; a damaged file is cut.
+        """Start Valkey and wait until it answers. Raises EmbeddedServerError.
 
-        Raises EmbeddedServerError.
+        First stops a Valkey that a killed owner left behind. Cuts a damaged append-only file, at most five times.
         """
         end_leftovers(self._data_dir)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,14 +93,14 @@ class EmbeddedValkey:
 
     def _spawn(self, log_file: Path) -> None:
         options = {
-            "port": str(self._port),  # 0: nobody else on this machine or network
+            "port": str(self._port),  # 0: no TCP port
             "bind": "127.0.0.1",
             "unixsocket": str(self._socket),
             "unixsocketperm": "700",
             "dir": str(self._folder),
             "appendonly": "yes",
             "appendfsync": "everysec",
-            # A file that is not whole is cut by `repair`, which keeps a copy and reports it.
+            # `repair` cuts an incomplete file, because it keeps a copy and logs the loss.
             "aof-load-truncated": "no",
             "maxmemory-policy": "noeviction",
             "save": "",
@@ -116,7 +116,7 @@ class EmbeddedValkey:
             lock.erase()
             self._lock = os.fstat(lock.file)
             with log_file.open("ab") as opened, deferred():
-                # A session of its own: Ctrl-C reaches us, and we stop it after the worker.
+                # A session of its own: Ctrl-C reaches only this process, which stops Valkey after the worker.
                 self._process = subprocess.Popen(
                     [str(get_binary_path()), *arguments], stdout=opened, stderr=opened, start_new_session=True,
                     pass_fds=(lock.file,),
@@ -126,7 +126,7 @@ class EmbeddedValkey:
             lock.close()  # Valkey has inherited it
 
     def _wait_until_it_answers(self) -> bool:
-        """False: it ended, or neither answered nor loaded its file for long."""
+        """Return whether Valkey answers; False if it ended, or neither answered nor loaded its file for 20 seconds."""
         process, deadline = self._process, time.monotonic() + _START_SECONDS
         with connect(self._url, retries=0, socket_timeout=_PING_SECONDS) as client:
             while process is not None and process.poll() is None and not self._ended.is_set():
@@ -144,9 +144,10 @@ class EmbeddedValkey:
         return False
 
     def watch(self) -> None:
-        """Start Valkey again whenever it ended or hangs, until `stop`. Runs in a thread of its own.
+        """Restart Valkey whenever it ends or hangs, until `end_watch`. Must run in a thread of its own.
 
-        Where a lock file is gone it stops Valkey, and ends this process by SIGTERM: two on one file destroy it.
+        If a lock file is gone, it stops Valkey and sends SIGTERM to this process: two servers on one append-only file
+        destroy it.
         """
         answered, reported = time.monotonic(), False
         with connect(self._url, retries=0, socket_timeout=_PING_SECONDS) as client:
@@ -196,11 +197,11 @@ class EmbeddedValkey:
                 return
 
     def end_watch(self) -> None:
-        """Let `watch` return."""
+        """Make `watch` return."""
         self._ended.set()
 
     def stop(self) -> None:
-        """Stop what `start` started, with its file written. `watch` must have returned."""
+        """Stop the Valkey that `start` started; it writes its file first. `watch` must have returned."""
         self._ended.set()
         self._end()
 
@@ -216,11 +217,11 @@ class EmbeddedValkey:
             _signal(process.pid, signal.SIGKILL)
             process.wait()
         with contextlib.suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)  # a child that was rewriting its file
+            os.killpg(process.pid, signal.SIGKILL)  # a child that rewrites the append-only file
 
 
 def end_leftovers(data_dir: Path) -> None:
-    """End a Valkey whose owner was killed. Raises EmbeddedServerError when it does not end or is not to be found."""
+    """End a Valkey whose owner was killed. Raises EmbeddedServerError when it does not end or cannot be found."""
     if not is_held(data_dir / VALKEY):
         return
     log.warning("A Valkey was left running on these files", valkey=str(valkey_of(data_dir)), next="it is stopped")
@@ -240,14 +241,14 @@ def end_leftovers(data_dir: Path) -> None:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    """Send a signal; one that is stopped (SIGSTOP) goes on, to obey it."""
+    """Send a signal, and SIGCONT, because a stopped process (SIGSTOP) cannot handle it."""
     with contextlib.suppress(OSError):
         os.kill(pid, number)
         os.kill(pid, signal.SIGCONT)
 
 
 def _answers(client: redis.Redis) -> bool:
-    """Whether anything comes back, a refusal too."""
+    """Return whether the server responds; an error response counts too."""
     try:
         client.ping()
     except redis.exceptions.BusyLoadingError:

@@ -1,4 +1,4 @@
-"""What the keeper looks after besides presence: room, circuit breaker, and the pace that producers should keep."""
+"""Capacity checks, the circuit breaker and the slow-down of producers. `SupervisionLoop` runs them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOG_EVERY_SECONDS = 60.0
 
 
 class AdmissionControl:
-    """Called at each beat of the keeper. Raises redis.RedisError."""
+    """Called at each heartbeat of `SupervisionLoop`. Not thread-safe."""
 
     def __init__(self, config: Settings, client: redis.Redis, name: str) -> None:
         self._config = config
@@ -38,7 +38,10 @@ class AdmissionControl:
         self.room = Capacity()
 
     def look(self, *, consuming: bool) -> None:
-        """Find out what there is to find out now."""
+        """Run the checks that are due.
+
+        `consuming`: whether the dispatcher dispatches documents. Raises redis.RedisError.
+        """
         now = time.monotonic()
         if now >= self._next_room:
             self._next_room = now + _ROOM_EVERY_SECONDS

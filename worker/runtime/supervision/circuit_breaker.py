@@ -1,7 +1,7 @@
-"""The circuit breaker: pauses a lane of which too much dies or is rejected, as after a bad deploy or with a crawler gone mad.
+"""The circuit breaker: pauses a lane with too many crashes or rejections (a bad deploy, a faulty crawler).
 
-Only an operator closes it again (`copydesk lane resume`). Half-opening by itself would reject the next hundreds of
-documents at three in the morning, and again and again; waiting costs nothing, for a paused lane keeps what comes.
+Only an operator closes it again (`copydesk lane resume`). Closing it automatically would reject hundreds of documents
+again and again, at night too. Waiting costs nothing, because a paused lane keeps its entries.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from worker.settings import Settings
 
 
 def trip_reason(minutes: Iterable[Minute], lane: str, config: Settings, *, resumed: float = -1) -> str | None:
-    """Why `lane` must be paused, as a sentence; None: it need not.
+    """Return why `lane` must be paused, as a sentence; None if it need not.
 
-    `minutes` are looked at as far as they are among the last `breaker_minutes` and began after `resumed` (seconds
-    since 1970), when an operator found the lane fit.
+    Counts those of `minutes` that are among the last `breaker_minutes` and began after `resumed` (seconds since 1970),
+    when an operator resumed the lane.
     """
     window = total(minute for minute in list(minutes)[-config.breaker_minutes :] if minute.at > resumed)
     span = f"in {config.breaker_minutes} minutes"
@@ -32,7 +32,7 @@ def trip_reason(minutes: Iterable[Minute], lane: str, config: Settings, *, resum
 
 
 def _most(window: Minute, lane: str) -> str:
-    """The most frequent codes, and the source that has the most of them."""
+    """Return the most frequent problem codes and the source with most of them, as text to append."""
     codes, sources = Counter[str](), Counter[str]()
     for (on, source, code), count in window.codes.items():
         if on == lane:

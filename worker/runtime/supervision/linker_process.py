@@ -1,4 +1,4 @@
-"""Celery's hook for the linker: a child process beside the pool, started again when it dies, ended with the worker."""
+"""Celery bootstep for the linker: a child process beside the pool, restarted if it dies, stopped with the worker."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from worker.telemetry.logs import get_logger
 
 log = get_logger("link")
 
-_STOP_SECONDS = 12.0  # a transaction that it is in may take as long as the store's time-out
+_STOP_SECONDS = 12.0  # its current transaction may take as long as the store's time-out
 
 
 class Linking(bootsteps.StartStopStep):
-    """Starts the linker with the worker, and ends it before the pool stops."""
+    """Starts the linker with the worker, and stops it before the pool stops."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -41,7 +41,7 @@ class Linking(bootsteps.StartStopStep):
 
 
 class LinkerChild(threading.Thread):
-    """Watches over the process; the linker itself ends when its parent is gone."""
+    """Restarts the linker process when it ends. The linker itself ends when its parent is gone."""
 
     def __init__(self) -> None:
         super().__init__(name="copydesk-linking", daemon=True)
@@ -64,7 +64,7 @@ class LinkerChild(threading.Thread):
         return wait_for_end(self._process, self._ended)
 
     def stop(self) -> None:
-        """End the linker; returns when it has."""
+        """End the linker; returns when it has ended."""
         self._ended.set()
         self.join(timeout=5)
         self._process.terminate()

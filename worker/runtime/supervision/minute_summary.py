@@ -1,4 +1,7 @@
-"""The line of each minute: what went in and out, what waits, what was rejected. One worker of all writes it."""
+"""A log line each minute: entries added and settled, the backlog, the causes of rejection.
+
+One worker of all writes it.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,12 @@ from worker.telemetry.logs import get_logger
 log = get_logger("summary")
 
 _LATER_SECONDS = 3.0
-"""A minute is summed up a little after its end, when its last batches are counted."""
+"""Delay after a minute's end, until its last batches are counted."""
 _MOST_CAUSES = 10
 
 
 class Summary(bootsteps.StartStopStep):
-    """Celery's hook."""
+    """Celery bootstep for `SummaryLoop`."""
 
     requires = (Supervision,)
 
@@ -46,7 +49,7 @@ class Summary(bootsteps.StartStopStep):
 
 
 class SummaryLoop(threading.Thread):
-    """Writes a line a minute until stopped."""
+    """Writes a log line each minute until stopped."""
 
     def __init__(self, config: Settings) -> None:
         super().__init__(name="copydesk-summary", daemon=True)
@@ -66,16 +69,15 @@ class SummaryLoop(threading.Thread):
             try:
                 log_minute(self._client, self._lanes, now=self._client.time()[0])
             except redis.RedisError:
-                continue  # the dispatcher says that Redis is away
+                continue  # the dispatcher logs the outage
             except Exception:
                 log.exception("The summary failed", next="it is tried again in a minute")
 
 
 def log_minute(client: redis.Redis, lanes: list[str], *, now: float) -> bool:
-    """Write the line of the minute before `now`; False when another worker has, or nothing happened.
+    """Log the minute before `now` (seconds since 1970); return False if another worker did or nothing happened.
 
-    The figures are of all workers together, so one line is enough: whoever comes first has the word. Raises
-    redis.RedisError.
+    The counts are of all workers together, so the first worker writes the line for all. Raises redis.RedisError.
     """
     minute = int(now // 60) - 1
     if not client.set(keys.summary(minute), b"said", nx=True, ex=300):
@@ -95,7 +97,7 @@ def log_minute(client: redis.Redis, lanes: list[str], *, now: float) -> bool:
 
 
 def _moved(earlier: Minute, minute: Minute) -> bool:
-    """Whether the minute before had anything: then one that had nothing is told, once."""
+    """Return whether `minute` had any activity. If it had, the first idle minute after it is logged as well."""
     return bool(minute.outcomes) or any(count != earlier.added.get(lane, count) for lane, count in minute.added.items())
 
 
@@ -105,7 +107,7 @@ def _backlog(client: redis.Redis, lanes: list[str], now: float) -> tuple[dict[st
         try:
             state = LeaseQueue(client, name).state()
         except redis.ResponseError:
-            continue  # the lane is not made yet
+            continue  # the lane does not exist yet
         if state.backlog:
             waiting[name] = state.backlog
         if state.oldest_id is not None:

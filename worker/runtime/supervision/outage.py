@@ -1,4 +1,4 @@
-"""A server that cannot be used: said once a minute while it lasts and once when it is over, and how long to wait between looks."""
+"""Outages of a server: throttled log lines, and the delay between probes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRIAL_SECONDS = 10.0
 
 
 class Outage:
-    """The time in which one server cannot be used."""
+    """The outage of one server. Logged once a minute while it lasts and once when it is over."""
 
     def __init__(self, what: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._what = what
@@ -38,11 +38,14 @@ class Outage:
 
     @property
     def reason(self) -> str:
-        """A sentence for those who ask why nothing moves."""
+        """A sentence for status and heartbeats; empty when there is no outage."""
         return f"{self._what} cannot be used since {self._since_text}: {self.error}" if self.is_active else ""
 
     def record_failure(self, error: str, *, waiting: Callable[[], int] = lambda: 0) -> None:
-        """It failed again. `waiting`: asked only when a line is written."""
+        """Record a failure.
+
+        `waiting` returns the number of waiting documents; it is called only when a line is logged.
+        """
         now, self.error = self._clock(), " ".join(error.split())
         if self._since is None:
             self._since, self._since_text = now, datetime.now(UTC).isoformat(timespec="seconds")
@@ -53,7 +56,7 @@ class Outage:
                         next="documents wait, nothing is lost; it goes on by itself")  # fmt: skip
 
     def record_recovery(self) -> None:
-        """It works again."""
+        """Record that the server works again."""
         if self._since is not None:
             seconds = self._clock() - self._since
             log.warning(f"{self._what} can be used again", ms=round(seconds * 1000), next="documents go on")
@@ -61,7 +64,7 @@ class Outage:
 
 
 class StoreWatch:
-    """Holds batches back while the store cannot take them, and finds out by itself when it can.
+    """Stops dispatching while the store cannot be used, and probes it to find out when it can.
 
     works ──a batch fails──▶ waits, probing ──probe succeeds──▶ on trial ──10 s without a failure──▶ works
                                   ▲─────────────a batch fails──────────────┘   (same outage: waits longer each time)
@@ -78,11 +81,15 @@ class StoreWatch:
 
     @property
     def waits(self) -> bool:
-        """Whether nothing may be handed out."""
+        """Whether dispatching must wait."""
         return self._waits
 
     def failed(self, error: str, *, at: float | None = None, waiting: Callable[[], int] = lambda: 0) -> None:
-        """A batch could not be stored. `at`: when; one that had begun before the last probe succeeded tells nothing new."""
+        """Record that a batch could not be stored.
+
+        `at`: time.monotonic() of the failure. A failure from before the last successful probe is ignored: it says
+        nothing about the store's present state.
+        """
         if self._trial_since is not None and at is not None and at < self._trial_since:
             return
         self.outage.record_failure(error, waiting=waiting)
@@ -92,7 +99,7 @@ class StoreWatch:
             self._pause = min(self._pause * 2, _LONGEST_LOOK_SECONDS)
 
     def look(self, *, waiting: Callable[[], int] = lambda: 0) -> None:
-        """Probe the store when it is time to; a probe may take as long as a statement may."""
+        """Probe the store if a probe is due. A probe may take as long as the statement time-out."""
         now = self._clock()
         if not self._waits:
             if self._trial_since is not None and now - self._trial_since >= _TRIAL_SECONDS:

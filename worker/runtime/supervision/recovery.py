@@ -1,4 +1,4 @@
-"""What the keeper does about what the watchdog found: restarts, from the mildest to the last."""
+"""Carries out what the watchdog decided: restarts of a part or of the process."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from worker.telemetry.logs import get_logger
 log = get_logger("worker")
 
 EXIT_STUCK = 75
-"""EX_TEMPFAIL: whoever started this process should start it again."""
+"""EX_TEMPFAIL: the supervisor of this process must start it again."""
 
 
 def restart_consumer(controller: Any) -> None:
-    """Let Celery believe that its connection broke, which it mends by connecting and declaring its queue anew."""
+    """Make Celery believe that its connection broke; it then connects again and declares its queue anew."""
     consumer, hub = controller.consumer, controller.hub
 
     def break_it() -> NoReturn:
@@ -36,7 +36,10 @@ def restart_consumer(controller: Any) -> None:
 
 
 def restart_process(controller: Any) -> NoReturn:
-    """End at once, without the warm stop that could hang as well. The entries in hand come back when their lease ends."""
+    """Kill the pool and exit at once.
+
+    A warm stop could hang as well. The claimed entries come back when their lease expires.
+    """
     pool = getattr(getattr(controller, "pool", None), "_pool", None)
     for process in getattr(pool, "_pool", ()):
         _kill(process.pid)
@@ -45,14 +48,17 @@ def restart_process(controller: Any) -> NoReturn:
 
 
 class StuckChildren:
-    """Pool processes that were given a batch and never took it up, as one that was stopped before it could."""
+    """Finds pool processes that were sent a batch and never accepted it, for example because of SIGSTOP."""
 
     def __init__(self, delay: float) -> None:
         self._timeout = delay
         self._since: dict[Any, float] = {}
 
     def end(self, controller: Any) -> None:
-        """Kill those that have been so for too long; Celery starts others, and the entries are dispatched again."""
+        """Kill those that have not accepted a batch for too long.
+
+        Celery starts others; the entries are dispatched again.
+        """
         pool = getattr(getattr(controller, "pool", None), "_pool", None)
         waiting, now = {}, time.monotonic()
         for number, job in list(getattr(pool, "_cache", {}).items()):
@@ -66,19 +72,22 @@ class StuckChildren:
 
 
 def give_back(config: Settings, main: int, names: Sequence[str]) -> None:
-    """At the end of a worker: what its pool processes held when a cold stop killed them waits for no lease."""
+    """Release the entries of killed pool processes when the worker ends, so that they do not wait for their lease.
+
+    `main`: pid of the main process. `names`: the pool processes.
+    """
     if os.getpid() != main:
-        return  # a pool process that inherited this
+        return  # a pool process, which inherited this exit handler
     for pid in (int(name.rpartition(":")[2]) for name in names):
         if is_child(pid):
-            _kill(pid)  # the pool has been told to end: what is left hangs, in the store perhaps
+            _kill(pid)  # the pool was told to end: a process that is left hangs, perhaps in the store
     gone = [name for name in names if is_gone(int(name.rpartition(":")[2]), within_seconds=1)]
     with contextlib.suppress(redis.RedisError), connect(config.redis, retries=0) as client:
         for lane in (*(lane.name for lane in config.lane_list), INTERNAL_LANE):
             queue = LeaseQueue(client, lane)
             for name in gone:
                 held: Any = client.xpending_range(lane, GROUP, "-", "+", config.pending_cap, consumername=name)
-                # The attempt that may be counted now is not; earlier deaths are.
+                # The attempt that may be counted now is taken back; earlier crashes stay counted.
                 ids = {entry["message_id"].decode(): max(0, entry["times_delivered"] - 2) for entry in held}
                 queue.release(name, ids, lease_seconds=config.lease_seconds)
 

@@ -1,6 +1,6 @@
-"""Keeps the Celery worker running: starts it again when it dies, with growing waits, wherever it runs.
+"""Keeps the Celery worker running: restarts it when it dies, after growing delays.
 
-systemd and Compose do the same from outside, a terminal or a container without a restart policy does not.
+systemd and Compose do the same from outside; a terminal, or a container without a restart policy, does not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from worker.telemetry.logs import get_logger
 log = get_logger("supervisor")
 
 SUPERVISOR = "COPYDESK_SUPERVISOR_PID"
-"""Tells the worker who restarts it, so that it stops when that one is gone."""
+"""Environment variable with the supervisor's pid. The worker stops when that process is gone."""
 
 _ORPHAN_SECONDS = 2.0
 _MOST_FAILED_STARTS = 5
@@ -30,17 +30,17 @@ _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class Restarter:
-    """Runs one command in a session of its own, for as long as nobody stops this process."""
+    """Runs one command in a session of its own and restarts it until this process is stopped."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping: int | None = None
         self._exit_code = 0
-        """Of the worker, when it was stopped while it ran."""
+        """Exit code of the worker, if it ran when it was stopped."""
 
     def run(self) -> int:
-        """Returns the worker's exit code when it was stopped, or when it does not start at all."""
+        """Run the command; return its exit code when it was stopped, or when it fails to start five times in a row."""
         for number in _FORWARDED:
             signal.signal(number, self._forward)
         code = keep_running(
@@ -55,7 +55,7 @@ class Restarter:
     def _run(self) -> int | None:
         environment = {**os.environ, SUPERVISOR: str(os.getpid())}
         self._process = subprocess.Popen(self._command, env=environment, start_new_session=True)
-        if self._stopping is not None:  # between two lives
+        if self._stopping is not None:  # the signal came between two runs
             self._process.terminate()
         code = self._process.wait()
         _end_orphans(self._process.pid)
@@ -74,17 +74,17 @@ class Restarter:
         self._stopping = number
         process = self._process
         if process is not None and process.poll() is None:
-            # Ctrl-C means the warm stop too; whoever wants it cold says SIGQUIT, or it twice.
+            # Ctrl-C means a warm stop too; SIGQUIT, or a second Ctrl-C, means a cold one.
             process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
 
 
 def report_end(code: int, wait: float) -> None:
-    """Log that the worker ended with this exit code and starts again after `wait` seconds."""
+    """Log that the worker ended with exit code `code` and starts again after `wait` seconds."""
     log.error("The worker ended", error=f"exit code {code}", next=f"it starts again in {wait:.0f} s")
 
 
 def _end_orphans(group: int) -> None:
-    """Pool processes whose main process died: they may finish what they are at, but not for long."""
+    """Give pool processes whose main process died two seconds to finish, then kill their process group."""
     until = time.monotonic() + _ORPHAN_SECONDS
     with contextlib.suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < until:
@@ -94,8 +94,10 @@ def _end_orphans(group: int) -> None:
 
 
 def end_with_supervisor() -> None:
-    """Stop this worker when the process that would restart it is gone, killed perhaps: warmly, and after five seconds by
-    killing its session, whatever it waits for (a start-up, Redis, its pool). Does nothing where nobody supervises it.
+    """Stop this worker when its supervisor is gone: SIGTERM, and after five seconds SIGKILL to its session.
+
+    Starts a thread that watches; does nothing without a supervisor. SIGKILL also ends a worker that hangs in its
+    start-up, in Redis or in its pool.
     """
     supervisor = os.environ.get(SUPERVISOR)
     if supervisor is not None:
@@ -109,4 +111,4 @@ def _watch_parent(supervisor: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_ORPHAN_STOP_SECONDS)
     log.error("The worker does not stop", next="it is killed with its pool; what that held comes back after its lease")
-    os.killpg(0, signal.SIGKILL)  # whoever supervises it started it in a session of its own
+    os.killpg(0, signal.SIGKILL)  # the supervisor started this worker in a session of its own

@@ -1,6 +1,6 @@
-"""Tells producers how long to wait: `copydesk:slow-down:LANE` for each lane, `copydesk:slow-down` for the worst of them.
+"""Tells producers how long to wait: `copydesk:slow-down:LANE` for a lane, `copydesk:slow-down` for the worst one.
 
-Each worker writes them every two seconds, from figures that all of them share; they expire, so their absence means that
+Each worker writes the keys every two seconds, from counts that all of them share. The keys expire; if they are absent,
 no worker is alive.
 """
 
@@ -17,13 +17,13 @@ from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.settings import INTERNAL_LANE, Settings
 
 _WRITE = "#!lua flags=allow-oom\nredis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])"
-"""Small, and most needed when the server is full."""
-_EXPIRE_SECONDS = 8  # some missed turns; short, so that its absence is news
-_TROUBLE_SECONDS = 5  # more than two beats, so that it does not flicker
+"""Allowed when Redis is out of memory: the value is small, and it is needed most then."""
+_EXPIRE_SECONDS = 8  # some missed heartbeats; short, so that its absence is noticed soon
+_TROUBLE_SECONDS = 5  # more than two heartbeats, so that it does not flicker
 
 
 class SlowDown:
-    """Writes the keys at every `update`, which the keeper calls at each beat."""
+    """Writes the keys at each `update`, which `AdmissionControl` calls at each heartbeat."""
 
     def __init__(self, config: Settings, client: redis.Redis) -> None:
         self._client = client
@@ -32,14 +32,17 @@ class SlowDown:
         )
 
     def update(self, queues: Iterable[LeaseQueue], *, trouble: bool = False) -> None:
-        """`trouble`: this worker cannot take documents; the others hear of it for seconds. Raises redis.RedisError."""
+        """Write the keys. Raises redis.RedisError.
+
+        `trouble`: this worker cannot take documents. All workers then ask producers to wait, for five seconds.
+        """
         lanes = [queue for queue in queues if queue.lane != INTERNAL_LANE]
         by_lane = [keys.slow_down(queue.lane) for queue in lanes]
         if trouble:
             self._client.eval(_WRITE, 1, keys.STORE_TROUBLE, "1", _TROUBLE_SECONDS)
         found: Any = self._client.mget([keys.STORE_TROUBLE, *by_lane])
         seconds, clock = self._client.time()
-        now = seconds + clock / 1e6  # the server's, as the ids are
+        now = seconds + clock / 1e6  # the server's clock, which also made the ids
         waits = []
         for queue, before in zip(lanes, found[1:], strict=True):
             state = queue.figures()

@@ -1,6 +1,6 @@
-"""The keeper: a thread in each worker's main process, apart from the dispatcher, that says who is at work and how.
+"""The supervision thread of each worker's main process: heartbeats, crash records, watchdog and admission control.
 
-It says so even when the dispatcher hangs: that is when it matters.
+It is separate from the dispatcher, so it also reports when the dispatcher hangs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TURN_SECONDS = 0.2
 
 
 class Supervision(bootsteps.StartStopStep):
-    """Celery's hook: the keeper starts after the dispatcher and stops before it."""
+    """Celery bootstep: the supervision thread starts after the dispatcher and stops before it."""
 
     requires = (Dispatcher,)
 
@@ -49,7 +49,10 @@ class Supervision(bootsteps.StartStopStep):
         self.loop: SupervisionLoop | None = None
 
     def register_with_event_loop(self, parent: Any, hub: Any) -> None:
-        """A sign of life of the event loop; without it, it also would hear of SIGTERM only every second."""
+        """Record regularly that the event loop turns.
+
+        Without a timer the loop would also notice SIGTERM only once a second.
+        """
         hub.call_repeatedly(_TURN_SECONDS, self._turned)
 
     def _turned(self) -> None:
@@ -63,14 +66,14 @@ class Supervision(bootsteps.StartStopStep):
     def stop(self, parent: Any) -> None:
         if self.loop is not None:
             self.loop.stop()
-            # The pool stops after this; a cold stop kills what it is at.
+            # The pool stops after this; a cold stop kills its batches.
             atexit.register(give_back, settings(), os.getpid(), self.loop.held_by())
 
     terminate = stop
 
 
 class SupervisionLoop(threading.Thread):
-    """Beats every two seconds until stopped."""
+    """Sends a heartbeat every two seconds until stopped."""
 
     def __init__(self, config: Settings, controller: Any) -> None:
         super().__init__(name="copydesk-keeper", daemon=True)
@@ -84,7 +87,7 @@ class SupervisionLoop(threading.Thread):
         self._watchdog = Watchdog(config.watchdog_seconds)
         self._stuck = StuckChildren(config.watchdog_seconds)
         self.loop_turn = time.monotonic()
-        """When Celery's event loop last turned."""
+        """time.monotonic() at which Celery's event loop last turned."""
         host, now = socket.gethostname(), time.time()
         self._worker = WorkerState(
             name=f"{host}:{os.getpid()}", host=host, pid=os.getpid(), version=metadata.version("copydesk"), started=now,
@@ -93,13 +96,13 @@ class SupervisionLoop(threading.Thread):
         self._admission = AdmissionControl(config, self._client, self._worker.name)
 
     def stop(self) -> None:
-        """Say that this worker leaves; returns when the thread has ended."""
+        """Remove this worker's heartbeat; returns when the thread has ended, after 10 seconds at most."""
         self._ended.set()
-        losses.put(None)  # it waits there
+        losses.put(None)  # wakes the thread
         self.join(timeout=10)
 
     def held_by(self) -> list[str]:
-        """The names under which this worker's pool processes hold entries."""
+        """Return the names under which this worker's pool processes hold entries."""
         return [f"{self._worker.host}:{process.pid}" for process in self._last_pool]
 
     def run(self) -> None:
@@ -109,7 +112,7 @@ class SupervisionLoop(threading.Thread):
                 self._send_heartbeat()
                 self._watch()
             except redis.RedisError:
-                pass  # the dispatcher says that Redis is away; silence is how others learn it
+                pass  # the dispatcher logs the outage; other workers see the missing heartbeats
             except Exception:
                 log.exception("The keeper failed", next="it goes on in two seconds")
             self._wait()
@@ -119,7 +122,7 @@ class SupervisionLoop(threading.Thread):
             return
 
     def _watch(self) -> None:
-        """Restart what hangs; only while Redis answers, else there is another cause."""
+        """Restart what hangs. Called only while Redis answers; otherwise the outage is the cause."""
         self._stuck.end(self._controller)
         loop = self._dispatcher()
         if loop is None:
@@ -143,7 +146,10 @@ class SupervisionLoop(threading.Thread):
                 restart_process(self._controller)
 
     def _wait(self) -> None:
-        """Until the next beat is due, which is at once where there is news; what is lost meanwhile is noted."""
+        """Wait until the next heartbeat is due: at once when the dispatcher's state changes.
+
+        Record crashes meanwhile.
+        """
         until = time.monotonic() + HEARTBEAT_SECONDS
         while time.monotonic() < until and not self._ended.is_set():
             try:
@@ -160,13 +166,16 @@ class SupervisionLoop(threading.Thread):
         try:
             self._record_crashes(loss)
         except redis.RedisError:
-            # Its lease tells the same later, with less evidence.
+            # The lease reports the same loss later, with less evidence.
             log.warning("A lost process could not be noted", worker=f"{self._worker.host}:{loss.pid}", error=loss.how)
 
     def _record_crashes(self, loss: Loss) -> None:
-        """Note what it was reading, and let that be tried again at once, singly; the others of its batch go on."""
+        """Record what the lost process was reading, and release its entries.
+
+        Those that it was reading are sent alone.
+        """
         if not is_gone(loss.pid):
-            return  # the lease covers it: nobody else may have its entries while it lives
+            return  # the process may still use its entries, so only the lease may release them
         death = CrashReport.now(f"{self._worker.host}:{loss.pid}", loss.how)
         queue = LeaseQueue(self._client, loss.lane)
         found = CrashLog(queue).record_crash(death, lease_seconds=self._config.lease_seconds)
@@ -185,12 +194,12 @@ class SupervisionLoop(threading.Thread):
             worker.since = time.time()
         worker.state, worker.reason, worker.last_progress = state, reason, progress
         worker.pool = pool_processes(self._controller)
-        self._last_pool = worker.pool or self._last_pool  # a cold stop takes the pool away first
+        self._last_pool = worker.pool or self._last_pool  # keep the last known pool: a cold stop removes it first
 
     def _send_heartbeat(self) -> None:
         added = {}
         for queue in self._queues:
-            with contextlib.suppress(redis.ResponseError):  # the lane is not made yet
+            with contextlib.suppress(redis.ResponseError):  # the lane does not exist yet
                 added[queue.lane] = queue.figures().added
         with self._client.pipeline(transaction=False) as pipe:
             heartbeats.send(self._client, self._worker, pipe)
@@ -205,7 +214,7 @@ class SupervisionLoop(threading.Thread):
 
 
 def pool_processes(controller: Any) -> tuple[PoolProcess, ...]:
-    """The pool's processes and what each does, as the main process knows it."""
+    """Return the pool's processes and the batch of each, as the main process knows them."""
     busy = {}
     for request in list(celery_state.active_requests):
         if request.worker_pid is None or request.task_name != "copydesk.ingest":

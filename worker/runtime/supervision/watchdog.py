@@ -1,6 +1,6 @@
-"""Notices that nothing moves although something should, and what to restart: first a part, then the process.
+"""Detects a stalled worker and chooses what to restart: first a part, then the process.
 
-Pure decisions over what the keeper sees at each beat; the keeper acts.
+Decides only, from what `SupervisionLoop` observes at each heartbeat; `SupervisionLoop` carries it out.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a beat found. Times in seconds of one monotonic clock."""
+    """What was observed at one heartbeat. Times are seconds of one monotonic clock."""
 
     now: float
     dispatcher_alive: bool
     dispatcher_step: float
-    """When the dispatcher last did a step (any: waiting for a server is one)."""
+    """When the dispatcher last made a step. Waiting for a server is a step too."""
     loop_turn: float
     """When Celery's event loop last turned."""
     consuming: bool
-    """The dispatcher hands out: no server is away, nothing is paused."""
+    """Whether the dispatcher dispatches: no server is unreachable, not all lanes are paused."""
     queued: int
     """Claim checks on Celery's queue."""
     received: int
-    """Claim checks that this worker ever received."""
+    """Claim checks that this worker has ever received."""
     busy: int
     """Batches in pool processes."""
 
 
 @dataclass(slots=True)
 class Watchdog:
-    """Says what to restart; the same part for the third time within ten minutes: the process."""
+    """Chooses what to restart. At the third restart of the same part within ten minutes it chooses the process."""
 
     timeout: float
-    """Seconds without progress before anything is done."""
+    """Seconds without progress before something is restarted."""
     _taken_at: float | None = None
-    """Since when claim checks wait and this worker takes none."""
+    """Since when claim checks have waited while this worker took none; None if none wait."""
     _received: int = -1
     _remedies: dict[Remedy, list[float]] = field(default_factory=dict)
 
     def decide(self, seen: Seen) -> tuple[Remedy, str] | None:
-        """The remedy and why, as a sentence; None: all is well."""
+        """Return the remedy and the reason as a sentence; None if all is well."""
         self._note_consumer(seen)
         if not seen.dispatcher_alive:
             return self._remedy(Remedy.DISPATCHER, "the dispatcher's thread has ended", seen.now)
@@ -58,7 +58,7 @@ class Watchdog:
             return self._remedy(Remedy.DISPATCHER, f"the dispatcher has made no step for {still:.0f} s", seen.now)
         still = seen.now - seen.loop_turn
         if seen.consuming and still > self.timeout:
-            # Whatever blocks the event loop blocks the restart of the consumer too.
+            # What blocks the event loop also blocks a restart of the consumer.
             return self._remedy(Remedy.PROCESS, f"Celery's event loop has not turned for {still:.0f} s", seen.now)
         if self._taken_at is not None and seen.now - self._taken_at > self.timeout:
             waited, self._taken_at = seen.now - self._taken_at, None
