@@ -1,4 +1,6 @@
-"""What an alias means when several articles claim it: the newest live one, also where only a revision moved."""
+"""The article that an alias resolves to when several articles claim it: the newest live one, also if only a revision
+changed.
+"""
 
 import pytest
 from sqlalchemy import select
@@ -26,7 +28,7 @@ def send(engine):
 
 
 def meaning(engine):
-    """The canonical URL of the article that the link to ALIAS points to."""
+    """Return the canonical URL of the article that the link to ALIAS points to."""
     target = articles.alias()
     source = articles.c.canonical_url == NAMER
     query = select(target.c.canonical_url).select_from(
