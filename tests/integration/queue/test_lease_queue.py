@@ -106,8 +106,8 @@ def test_an_entry_of_a_living_worker_is_not_reaped(queue):
 
 
 def test_a_doubled_claim_check_counts_each_claim(queue):
-    """If the same worker claims again because its claim check was doubled, that is one attempt; releasing the entry
-    takes it back.
+    """A second claim by the same worker, whose claim check was doubled, counts an attempt, unless the attempt was ended
+    before.
     """
     ids = push(queue, 1)
     dispatch(queue)

@@ -58,7 +58,7 @@ def all_end(run, mark):
 
 
 @pytest.mark.parametrize("redis", ["there", "killed", "stopped"])
-def test_a_worker_ends_with_its_supervisor_while_redis_is_in_trouble(redis, start, server):
+def test_a_worker_ends_with_its_supervisor_whatever_the_state_of_redis(redis, start, server):
     run, mark = start()
     until_it_consumes(server)
     if redis == "killed":

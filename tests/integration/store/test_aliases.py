@@ -46,12 +46,12 @@ def contested(send):
     send(put(NAMER, related=(ALIAS,)))
 
 
-def test_a_contested_alias_means_the_newest_claimant(contested, engine):
+def test_a_contested_alias_resolves_to_the_newest_claimant(contested, engine):
     assert meaning(engine) == SECOND
 
 
 @pytest.mark.parametrize("secured", ["AAAA", "BBBB"], ids=["the same again", "only secured differs"])
-def test_an_unchanged_document_that_comes_again_takes_its_contested_alias_back(contested, send, engine, secured):
+def test_an_unchanged_document_that_arrives_again_regains_its_alias(contested, send, engine, secured):
     send(put(FIRST, amp=ALIAS, secured=secured))
 
     assert meaning(engine) == FIRST
