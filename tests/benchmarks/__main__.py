@@ -42,13 +42,11 @@ def main() -> int:
     if options.plot:
         plot(json.loads((folder / "results.json").read_text()), Path(options.plot))
         return 0
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(143)
-    )  # Producers run in this process: the cyclic collector must not scan all documents of the benchmark.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and workers are stopped on exit
     folder.mkdir(parents=True, exist_ok=True)
     generator = Generator(1)
     documents, warm = generator.documents(options.documents), Generator(2).documents(200 if not options.short else 50)
-    gc.freeze()  # Producers run in this process: the cyclic collector must not scan the documents of the whole benchmark.
+    gc.freeze()  # Producers run in this process; without this the collector scans all documents each time.
     results: dict[str, Any] = {"documents": len(documents), "bytes": sum(len(one.raw) for one in documents)}
     for name in options.sections:
         began = time.monotonic()

@@ -39,7 +39,7 @@ def interpolated(value: str, **variables: str) -> str:
     return filled.replace("$$", "$")
 
 
-def test_it_is_a_compose_file():
+def test_the_file_is_valid_for_the_compose_schema():
     schema = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
     jsonschema.validate(COMPOSE, json.loads(schema.read_text("utf-8")))
 

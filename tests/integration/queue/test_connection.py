@@ -49,9 +49,7 @@ def test_a_producer_and_a_worker_follow_a_failover(by_tls, request, tmp_path):
         assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
         with Background("worker", cwd=tmp_path, **settings) as worker, Producer(watched.url, timeout=60) as producer:
             assert producer.wait(producer.submit(DOCUMENT), timeout=120).outcome == "stored", worker.text()
-            time.sleep(
-                0.5
-            )  # replication is asynchronous: entries that the replica has not received are lost with the primary
+            time.sleep(0.5)  # replication is asynchronous: entries missing on the replica are lost with the primary
             watched.signal(watched.primary, signal.SIGKILL)
             id_ = producer.submit(DOCUMENT.replace("Ferry", "Ship"))
             assert producer.wait(id_, timeout=120).outcome == "updated", worker.text()

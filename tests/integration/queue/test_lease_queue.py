@@ -145,7 +145,7 @@ def test_attempts_add_up_over_crashes(queue):
 
 
 @pytest.mark.parametrize(("taken_up", "waiting", "handed_out"), [(True, 2, 2), (False, 2, 0), (False, 5, 5)])
-def test_while_batches_wait_only_full_ones_are_added(queue, taken_up, waiting, handed_out):
+def test_only_full_batches_are_added_while_others_wait(queue, taken_up, waiting, handed_out):
     ids = push(queue, 3)
     dispatch(queue)
     claim(queue, "w", ids if taken_up else ids[:2])

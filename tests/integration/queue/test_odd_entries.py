@@ -49,7 +49,7 @@ def claimed(queue, ids, worker="w"):
 
 
 @pytest.mark.parametrize("parts", ODD.values(), ids=ODD)
-def test_an_odd_entry_goes_through_every_script_with_those_beside_it(queue, parts):
+def test_every_script_accepts_an_odd_entry_and_those_beside_it(queue, parts):
     add(queue, "raw", "before")
     odd = add(queue, *parts)
     add(queue, "raw", "after")

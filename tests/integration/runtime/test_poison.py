@@ -35,7 +35,7 @@ def test_poison_becomes_a_dead_letter_with_evidence_and_the_others_are_stored(
     ids += [redis_client.xadd("documents", {"raw": article(n), "key": f"{n}"}).decode() for n in range(6, 10)]
     settings = {**settings, **SHORT, **deadly(tmp_path), "COPYDESK_LEASE_SECONDS": "8", "COPYDESK_LOG_FORMAT": "json"}
     if how != "endless":
-        settings["COPYDESK_TASK_SECONDS"] = "7"  # a busy machine crashes only this way within three attempts
+        settings["COPYDESK_TASK_SECONDS"] = "7"  # within 3 s a busy machine reaches the time limit before the crash
     with Background("worker", "--concurrency", "2", cwd=tmp_path, **settings) as worker:
         until(lambda: set(ids) <= set(receipts()), seconds=90, what="the others are stored")
         assert {receipts()[id_].outcome for id_ in ids} == {"stored"}

@@ -63,7 +63,7 @@ def test_retracting_the_newest_claimant_gives_the_alias_to_the_other(contested, 
     assert meaning(engine) == FIRST
 
 
-def test_its_own_article_takes_a_url_from_all_who_claim_it(contested, send, engine):
+def test_the_article_with_a_canonical_url_takes_it_from_every_claimant(contested, send, engine):
     send(put(ALIAS))
 
     assert meaning(engine) == ALIAS

@@ -20,9 +20,7 @@ from worker.store.tables import articles, dead_letters, documents, images, metad
 
 LIMITS = Limits(max_bytes=65_536)
 BATCHES = st.lists(st.tuples(st.sampled_from([None, "k", "é"]), ANY_DOCUMENT), min_size=1, max_size=3)
-LONG = "".join(
-    f"{n * 2654435761 % 2**32:x}" for n in range(1000)
-)  # 8 kB that do not compress: longer than an index entry may be
+LONG = "".join(f"{n * 2654435761 % 2**32:x}" for n in range(1000))  # 8 kB that do not compress: too long for an index
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +128,7 @@ def test_no_value_is_too_long_for_an_index(engines, fields):
     '"a\\0": x\n"a\\0": y', '"\\ud800\\e\\x80": []\n"\\u2028": {"\\0": 5}', "a: 'x\x00'", "title\0: x",
     'related: [{"webUrl": "https://b.example/\\0x", "quality": "\\e[31m"}]',
 ])  # fmt: skip
-def test_what_a_problem_quotes_can_be_stored(engines, fields):
+def test_a_quoted_value_of_a_problem_can_be_stored(engines, fields):
     """Found by the long form: a field name with a NUL in the problems of a dead letter."""
     hold(engines, [(None, f"---\ntitle: T\nwebUrl: https://a.example/x\n{fields}\n---\n".encode())])
 

@@ -61,7 +61,7 @@ def test_any_history_leaves_a_consistent_store(engine, seed):
         "no index",
     ],
 )
-def test_each_damage_is_found(engine, told, damage, found):
+def test_each_kind_of_damage_is_found(engine, told, damage, found):
     with engine.begin() as connection:
         connection.execute(damage)
 

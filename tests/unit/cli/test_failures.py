@@ -108,7 +108,7 @@ def test_a_store_of_a_later_version_is_left_alone(ends, tmp_path):
     assert "of a later version" in ends(Exit.UNSOUND, "explain x")
 
 
-def test_a_database_of_somebody_else_is_left_alone(ends, tmp_path):
+def test_a_foreign_database_is_left_alone(ends, tmp_path):
     path = tmp_path / "theirs.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE articles (id INTEGER)")

@@ -49,7 +49,7 @@ def test_an_empty_value_redacts_nothing_of_the_next_line():
     assert redact(b"---\nsecured:\ntitle: One: two\n---\n").text == "---\nsecured:\ntitle: One: two\n---\n"
 
 
-def test_a_document_cannot_contain_a_placeholder():
+def test_a_placeholder_in_a_document_is_not_replaced_by_a_secret():
     first = redact(f'---\nsecured: "{VALUE}"\ntitle: x\n---\n'.encode())
     [mark] = first.hidden
 

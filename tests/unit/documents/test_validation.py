@@ -76,7 +76,7 @@ def test_field_names_of_three_generations_are_accepted():
         ("title: T\n", "taxonomy: shelf\n", True, "reference_document"),
     ],
 )
-def test_a_missing_title_or_identity_is_rejected(title, url, has_key, code):
+def test_documents_without_a_title_or_a_valid_identity_are_rejected(title, url, has_key, code):
     reading = read(document("", url=url, title=title), has_key=has_key)
     assert reading.rejected
     assert [found.code for found in reading.problems] == [code]

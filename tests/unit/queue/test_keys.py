@@ -13,7 +13,7 @@ from worker.queue import keys
 from worker.settings import Settings
 
 SOURCE = Path(worker.__file__).parent
-# `worker/settings.py` is imported by `intake`: it names the internal lane, and the prefixes that lanes must not have.
+# `settings.py` may not import `keys.py`: it repeats the internal lane, and the prefixes that lanes must not have.
 ALLOWED = {SOURCE / "intake" / "keys.py", SOURCE / "settings.py"}
 
 

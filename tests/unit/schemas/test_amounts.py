@@ -54,7 +54,7 @@ def test_numbers_are_parsed(written, number):
     [("", "bad_number"), ("1e5", "bad_number"), ("9" * 16, "bad_number"), (float("nan"), "bad_number"),
      (float("inf"), "bad_number"), (10**400, "bad_number"), (True, "wrong_shape"), (None, "wrong_shape")],
 )  # fmt: skip
-def test_invalid_numbers_are_none(written, code):
+def test_invalid_numbers_have_their_code(written, code):
     with pytest.raises(PydanticCustomError) as caught:
         read_number(written)
     assert caught.value.type == code

@@ -57,7 +57,7 @@ def test_a_failpoint_acts_at_the_nth_time():
     assert [line for line in done.stdout.splitlines() if line.isdigit()] == ["0", "1"]
 
 
-def test_a_folder_acts_once_over_all_processes_and_leaves_a_mark(tmp_path):
+def test_a_folder_of_failpoints_acts_once_over_all_processes_and_is_marked(tmp_path):
     (tmp_path / "ingest.read").write_text("exit")
     assert [run(str(tmp_path)).returncode for _ in range(2)] == [70, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["ingest.read.struck"]
