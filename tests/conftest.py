@@ -1,4 +1,4 @@
-"""Servers and stores that tests ask for by name. A missing server fails CI and skips elsewhere."""
+"""Servers and stores as fixtures. A missing server fails the test in CI and skips it elsewhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pytest_sessionfinish(session):
 
 _FIRST = ("e2e/test_readme.py", "integration/store/test_latest_version.py", "e2e/test_console.py", "faults/", "e2e/",
           "integration/test_", "integration/runtime/", "benchmarks/", "integration/")  # fmt: skip
-"""Where the slow tests are, the slowest first: begun last, one file would keep the others waiting at the end."""
+"""Folders with slow tests, the slowest first: if it began last, one file would run alone at the end."""
 
 
 def pytest_collection_modifyitems(items):
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch):
-    """No test depends on settings of whoever runs it."""
+    """Remove the settings of the user's environment, so that no test depends on them."""
     for name in list(os.environ):
         if name.startswith("COPYDESK_") and not name.startswith("COPYDESK_TEST_"):
             monkeypatch.delenv(name)
@@ -57,7 +57,9 @@ def _own_environment(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _own_logging(monkeypatch):
-    """No test hears another's log: a logger that was used under one configuration would keep it for the whole process."""
+    """Reset logging after each test: a logger that was used under one configuration would keep it for the whole
+    process.
+    """
     configure = structlog.configure
     monkeypatch.setattr(
         structlog, "configure", lambda **options: configure(**{**options, "cache_logger_on_first_use": False})
@@ -68,7 +70,7 @@ def _own_logging(monkeypatch):
 
 @pytest.fixture(scope="module")
 def valkey():
-    """A real Valkey, emptied for nobody: tests of one module share it and use lanes of their own."""
+    """A real Valkey. The tests of a module share it and use lanes of their own; it is not emptied between them."""
     server = Valkey()
     try:
         server.start()
@@ -80,7 +82,7 @@ def valkey():
 
 @pytest.fixture
 def redis_client(valkey):
-    """A client of an emptied `valkey`."""
+    """A client of `valkey`, emptied first."""
     with valkey.client() as client:
         client.flushall()
         yield client
@@ -120,13 +122,13 @@ def store_url(request, tmp_path):
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def module_store_url(request, tmp_path_factory):
-    """As `store_url`, one for all tests of a module."""
+    """Like `store_url`, one store for all tests of a module."""
     yield from _store_url(request, tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory):
-    """A folder with what tests need from npm: that of COPYDESK_TEST_NODE, else a new one. Needs Node.js 20 and npm."""
+    """A folder for packages from npm: COPYDESK_TEST_NODE, else a new one. Needs Node.js 20 and npm."""
     folder = Path(os.environ.get("COPYDESK_TEST_NODE") or tmp_path_factory.mktemp("node"))
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("Node.js or npm is not installed")

@@ -1,8 +1,10 @@
-"""`python -m tests.benchmarks [--short]`: Copydesk, its peers and the limit, all in one run on the same documents.
+"""`python -m tests.benchmarks [--short]`: measure Copydesk, the peers and the limit in one run on the same documents.
 
-Each line is the median of interleaved runs (A B C, A B C, A B C), so that what else the machine does hits all alike.
-Beside the rate by the clock stands the CPU that a document cost in all processes together, which holds on a loaded
-machine too. The results go to `build/benchmarks/` as they come: results.json, table.md and throughput.png.
+Each line is the median of interleaved runs (A B C, A B C, A B C), so that other load on the machine affects all of them
+alike. Beside the documents a second it shows the CPU time of a document in all processes together, which is comparable
+on a
+loaded machine too. Results are written to `build/benchmarks/` after each section: results.json, table.md,
+throughput.png.
 """
 
 from __future__ import annotations
@@ -32,17 +34,19 @@ SECTIONS = ("throughput", "sqlite", "stages", "latency", "growth", "backlog", "u
 
 
 def main() -> int:
-    """Run the sections, each on servers of its own; what fails is noted, and the others go on. 1: something failed."""
+    """Run the sections, each on its own servers. A section that fails is recorded and the next one runs. Returns 1 if
+    one failed.
+    """
     options = _options()
     folder = Path(options.output)
     if options.plot:
         plot(json.loads((folder / "results.json").read_text()), Path(options.plot))
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers and workers started here end with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and workers are stopped on exit
     folder.mkdir(parents=True, exist_ok=True)
     generator = Generator(1)
     documents, warm = generator.documents(options.documents), Generator(2).documents(200 if not options.short else 50)
-    gc.freeze()  # producers run in this process, and none of them shall walk the documents of all
+    gc.freeze()  # Producers run in this process; without this the collector scans all documents each time.
     results: dict[str, Any] = {"documents": len(documents), "bytes": sum(len(one.raw) for one in documents)}
     for name in options.sections:
         began = time.monotonic()
@@ -63,8 +67,8 @@ def main() -> int:
 
 
 def _write(results: dict[str, Any], folder: Path) -> None:
-    """All that is known so far."""
-    results.pop("goals", None)  # it stands last
+    """Write all results so far."""
+    results.pop("goals", None)  # this section comes last
     results["goals"] = goals(results)
     (folder / "results.json").write_text(json.dumps(results, indent=1))
     (folder / "table.md").write_text(table(results) + "\n")
@@ -131,7 +135,8 @@ def _contender(name: str, documents: list[Document], warm: list[Document]) -> Ca
     if name.startswith("copydesk"):
         return lambda setting: throughput(Copydesk(setting, link=name.endswith("all")), documents, warm)
     if not name.endswith("batches"):
-        # Slower by an order, so fewer of the same mix tell as much. Not the first few of all: stories come in bursts.
+        # These are slower by an order of magnitude, so fewer documents suffice. Take them from the whole mix and not
+        # from its beginning, because stories arrive in bursts.
         documents = Generator(1).documents(max(100, len(documents) // _SLOWER))
     return lambda setting: throughput(Peer(setting, name), documents, warm)
 
@@ -170,7 +175,7 @@ def _latency(servers: Servers, documents: list[Document], warm: list[Document], 
 
 
 def _growth(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
-    """A store that large is made once; the runs follow each other in it, each with documents of its own."""
+    """Measure throughput into a large store. The store is filled once; each run adds documents of its own."""
     sizes = (0, 10_000) if options.short else (0, 100_000, 1_000_000)
     passes = [Generator(10 + number).documents(len(documents) // 2) for number in range(options.runs)]
     found = {}
@@ -183,7 +188,7 @@ def _growth(servers: Servers, documents: list[Document], warm: list[Document], o
 
 
 _FEWEST_BEFORE_A_BACKLOG = 600
-"""What is measured lies between two batches."""
+"""Start a measurement between two batches."""
 
 
 def _backlog(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:

@@ -1,6 +1,8 @@
-"""A collection of documents through the product's own reading and editing, with what its `related` lists say.
+"""Load a collection of documents with Copydesk's own parser and enricher, with the pairs that its `related` lists name.
 
-`arrive` takes it through the linker's pure parts as the linker does; `stored_links` are those that it would store.
+`arrive` computes similarities with the linker's pure functions, as the linker does. `stored_links` returns the links
+that the
+linker would store.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from worker.linking.story_assignment import Neighbour, Node, arrange
 
 @dataclass(slots=True)
 class Item:
-    """An article as it arrives. `time`: seconds, of publication; `related`: numbers of the articles tied by a list."""
+    """An article as it arrives. `time`: publication, in seconds; `related`: numbers of the articles that a `related`
+    list connects.
+    """
 
     number: int
     url: str
@@ -40,7 +44,9 @@ class Item:
 
 
 def load(folder: Path) -> list[Item]:
-    """The articles of a folder in order of publication; of several documents with one URL the last by name counts."""
+    """Return the articles of a folder in order of publication. Of documents with the same URL the last by file name is
+    used.
+    """
     copies: dict[bytes, tuple[str, EnrichedDocument]] = {}
     for path in sorted(folder.rglob("*.md")):
         name = str(path.relative_to(folder))
@@ -75,9 +81,9 @@ def load(folder: Path) -> list[Item]:
 
 
 def arrive(items: list[Item], *, at_once: bool, floor: float, most: int) -> tuple[dict[tuple[int, int], float], float]:
-    """The cosine of each pair of articles at least `floor`, and the CPU seconds it took.
+    """Return the cosine of each pair of articles at least `floor`, and the CPU seconds used.
 
-    Each arrives on the day of its publication, or all `at_once` on one day.
+    Each article arrives on its day of publication, or all on one day if `at_once`.
     """
     days: dict[int, list[Item]] = defaultdict(list)
     for item in items:
@@ -99,7 +105,7 @@ def arrive(items: list[Item], *, at_once: bool, floor: float, most: int) -> tupl
 
 
 def stored_links(items: list[Item], pairs: dict[tuple[int, int], float]) -> dict[tuple[int, int], tuple[str, float]]:
-    """Of the pairs those that become links: (numbers) → (kind, score)."""
+    """Return the pairs that become links: (numbers) → (kind, score)."""
     texts = {item.number: Text(item.title, item.excerpt, item.site) for item in items}
     return {
         (a, b): ("duplicate" if is_copy(texts[a], texts[b]) else "similar", score)
@@ -109,7 +115,7 @@ def stored_links(items: list[Item], pairs: dict[tuple[int, int], float]) -> dict
 
 
 def told_stories(items: list[Item], links: dict[tuple[int, int], tuple[str, float]]) -> list[list[int]]:
-    """The stories of two and more articles."""
+    """Return the stories of two or more articles."""
     order = {item.number: (int(item.time // 86_400), item.url_hash) for item in items}
     near: dict[int, list[Neighbour]] = defaultdict(list)
     for (a, b), (_, score) in links.items():

@@ -1,10 +1,13 @@
-"""How long each page of the console takes at 100,000 articles, on both databases:
+"""Measure how long each page of the console takes at 100,000 articles, on both databases:
 
     python -m tests.benchmarks.console [--articles 100000] [--rounds 20] [--store sqlite|postgresql]
 
-The rows are made by SQL and not by the pipeline: they are for reading. Each page is asked through the whole application
-(routing, threads, templates), without a socket. Times are milliseconds: of wall, of this process's CPU (median) and of the CPU
-of PostgreSQL and Valkey (mean; whatever they do beside is in it). Where others use the machine, the sum of both counts.
+The rows are inserted by SQL and not by the pipeline, because the pages only read them. Each request passes through the
+whole
+application (routing, threads, templates), without a socket. Times are milliseconds: wall time, CPU of this process
+(median),
+and CPU of PostgreSQL and Valkey (mean; it includes their background work). On a shared machine compare the sum of both
+CPU times.
 """
 
 from __future__ import annotations
@@ -29,12 +32,12 @@ from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 
 _LETTERS_EVERY = 50
-"""One document in so many is rejected."""
+"""One document in this many is rejected."""
 _BODY = "Some words of an article that nobody reads here. " * 60
 
 
 def fill(engine: Engine, count: int) -> None:
-    """`count` articles told by a document each, with links, images, receipts; a tenth of them in stories."""
+    """Insert `count` articles with one document each, with links, images and receipts. A tenth of them are in stories."""
     sqlite = engine.dialect.name == "sqlite"
     numbers = (
         f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
@@ -90,14 +93,14 @@ _PROBLEMS = '[{"code": "no_title", "severity": "error", "message": "There is no 
 
 
 def _hash(sqlite: bool, number: str) -> str:
-    """16 bytes that no other number has."""
+    """Return 16 bytes that are unique to the number."""
     if sqlite:
         return f"CAST(printf('%016d', {number}) AS BLOB)"
     return f"decode(lpad(to_hex({number}), 32, '0'), 'hex')"
 
 
 def busy(client: object) -> None:
-    """A day of minutes of twenty sources, a feed, and something that waits."""
+    """Add one day of minute counters for twenty sources, an outcome feed, and waiting entries."""
     queue = LeaseQueue(client, "documents")
     queue.ensure()
     now = int(time.time() // 60)
@@ -137,7 +140,7 @@ def pages(count: int) -> dict[str, str]:
 
 
 def spent(server: psutil.Process) -> float:
-    """CPU of a server and its children, milliseconds."""
+    """Return the CPU time of a server and its children, in milliseconds."""
     times = [process.cpu_times() for process in (server, *server.children(recursive=True))]
     return sum(1000 * (one.user + one.system) for one in times)
 
@@ -145,7 +148,7 @@ def spent(server: psutil.Process) -> float:
 def measure(
     config: Settings, count: int, rounds: int, servers: list[psutil.Process]
 ) -> list[tuple[str, float, float, float, float, float, float]]:
-    """(page, first wall, median wall, p95 wall, median CPU, the servers' CPU, kB) in milliseconds."""
+    """Return (page, first wall, median wall, p95 wall, median CPU, the servers' CPU, kB); times in milliseconds."""
     desk = ConsoleContext(config)
     found = []
     with TestClient(build(desk, names=frozenset({"localhost"})), base_url="http://localhost") as browser:

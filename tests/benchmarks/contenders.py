@@ -1,4 +1,6 @@
-"""Who runs: Copydesk, the peers and the limit, each on servers of its own, from the first document to the last commit."""
+"""The contenders: Copydesk, the peers and the limit, each on its own servers, from the first document to the last
+commit.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ class Run:
     cpu: dict[str, float] = field(default_factory=dict)
     megabytes: list[float] = field(default_factory=list)
     own_megabytes: list[float] = field(default_factory=list)
-    """What each of them shares with no other."""
+    """Memory of each worker process that it shares with no other process."""
     processes: dict[str, float] = field(default_factory=dict)
     """CPU seconds of each worker process."""
 
@@ -52,12 +54,14 @@ class Run:
 
     @property
     def cpu_micros(self) -> float:
-        """CPU microseconds a document, of everything together; two cores over this is the rate of an idle machine."""
+        """CPU microseconds a document, of all processes together. Two cores divided by this is the rate on an idle
+        machine.
+        """
         return sum(self.cpu.values()) / self.documents * 1e6
 
 
 class Worker:
-    """A worker in a process group of its own, its log in the run's folder."""
+    """A worker in its own process group, with its log in the folder of the run."""
 
     def __init__(self, words: list[str], setting: Setting, **variables: str) -> None:
         self.log = setting.folder / "worker.log"
@@ -83,7 +87,9 @@ class Worker:
 
 
 class Copydesk:
-    """A production worker with two pool processes; `link`: with `similar` and stories, which no peer makes."""
+    """A production worker with two pool processes. `link`: with the linker (`similar` links and stories), which no peer
+    has.
+    """
 
     name = "copydesk"
     patience = 600  # seconds
@@ -117,7 +123,7 @@ class Copydesk:
         return sum(int(count) for count in self.client.hvals(f"copydesk:outcomes:{LANE}"))
 
     def finish(self) -> None:
-        """Wait until everything is linked too, where it is to be."""
+        """Wait until all articles are linked, if linking is on."""
         if not self._link:
             return
         engine = sqlalchemy.create_engine(self.setting.engine_url)
@@ -130,7 +136,7 @@ class Copydesk:
 
 
 class Peer:
-    """One of `tests.benchmarks.peers`, whose module has a `command` and a `publish`."""
+    """One of `tests.benchmarks.peers`; its module has a `command` and a `publish`."""
 
     patience = 600
 
@@ -142,7 +148,7 @@ class Peer:
     def prepare(self) -> None:
         os.environ.update(self.variables)
         for name in [name for name in sys.modules if name.startswith("tests.benchmarks.peers.")]:
-            del sys.modules[name]  # they read where the servers are when they are imported
+            del sys.modules[name]  # the peers read the addresses of the servers when they are imported
         self.module = importlib.import_module(f"tests.benchmarks.peers.{self.name}")
         importlib.import_module("tests.benchmarks.peers.schema").create_all()
         getattr(self.module, "prepare", lambda: None)()
@@ -160,14 +166,16 @@ class Peer:
         return int(self.client.get("bench:done") or 0)
 
     def finish(self) -> None:
-        """What is counted is done."""
+        """Return at once: a peer counts a document after its commit."""
 
 
 _PAST_TIMES = 200
 
 
 def give_a_past(engine: sqlalchemy.Engine) -> None:
-    """The frequencies of a day of arrival before this one: without a past the linker links the whole day again and again."""
+    """Store the frequencies of an earlier day. Without completed days the linker links the whole current day again and
+    again.
+    """
     past = Frequencies()
     past.add(features_of_all([(one.title, one.excerpt) for one in _past()]))
     past.counts *= _PAST_TIMES
@@ -177,7 +185,7 @@ def give_a_past(engine: sqlalchemy.Engine) -> None:
 
 
 def _past() -> Iterator[Any]:
-    """What generated documents of another seed tell."""
+    """Return the frequencies of generated documents of another seed."""
     for document in Generator(3).documents(500):
         article = read(document.raw, has_key=True).article
         if article is not None:
@@ -185,7 +193,7 @@ def _past() -> Iterator[Any]:
 
 
 def throughput(contender: Copydesk | Peer, documents: list[Document], warm: list[Document]) -> Run:
-    """Start, warm up, then publish all beside the running worker, until the last is committed."""
+    """Start a worker, warm it up, publish all documents while it runs, and wait for the last commit."""
     contender.prepare()
     worker = contender.start()
     try:
@@ -198,7 +206,7 @@ def throughput(contender: Copydesk | Peer, documents: list[Document], warm: list
 
 
 def measured(contender: Copydesk | Peer, worker: Worker, documents: list[Document]) -> Run:
-    """One run of a worker that is up: from the first document published until the last is committed."""
+    """Measure one run of a worker that has started: from the first published document to the last commit."""
     done = contender.done()
     before, processes = contender.setting.cpu(worker.pid), cpu_by_process(worker.pid)
     started, own = time.perf_counter(), time.process_time()
@@ -224,7 +232,7 @@ def _wait(contender: Copydesk | Peer, worker: Worker, count: int) -> None:
 
 
 def limit(setting: Setting, documents: list[Document], warm: list[Document], *, keep: bool = False) -> Run:
-    """Two processes that parse, validate and COPY, and do nothing else; `keep`: raw bytes and receipts too."""
+    """Measure two processes that only parse, validate and COPY. `keep`: they also store raw bytes and receipts."""
     Peer(setting, "limit").prepare()
     from tests.benchmarks.peers import limit as module
 
@@ -244,7 +252,7 @@ def limit(setting: Setting, documents: list[Document], warm: list[Document], *, 
 
 
 def count_rows(url: str) -> dict[str, int]:
-    """How many rows each table has: what the contenders are compared by."""
+    """Return the number of rows of each table, to compare the contenders."""
     engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:
         names = ("articles", "links", "article_topics", "images", "providers", "topics")

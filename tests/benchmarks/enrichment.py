@@ -1,9 +1,10 @@
-"""What each enrichment changed in a collection, and a seeded sample of it for people to judge.
+"""Show what each enrichment changed in a collection, with a seeded sample for people to judge.
 
     python -m tests.benchmarks.enrichment FOLDER --seed 1
 
-Prints for each enrichment how many documents it changed and `--sample` random ones, each with its document's key, what was
-said and what was made of it. Verdicts are kept in `tests/benchmarks/judgements`, by key: `--judged` prints their table.
+For each enrichment it prints how many documents changed, and `--sample` random changes: the document's key, the stated
+value
+and the result. Judgements are kept in `tests/benchmarks/judgements`, by key; `--judged` prints their table.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from worker.store.tables import article_topics, articles, documents, images, pro
 
 JUDGEMENTS = Path(__file__).parent / "judgements"
 Change = tuple[str, str, str]
-"""The document's key, what it says, what became of it."""
+"""The document's key, the stated value, the result."""
 
 
 def changes(folder: Path) -> dict[str, list[Change]]:
-    """Enrichment → its changes, in the order of their keys."""
+    """Return enrichment → its changes, ordered by key."""
     said = {one.key: read(one.raw or b"", has_key=True).article for one in read_paths([str(folder)], source="x")}
     found: dict[str, list[Change]] = {}
     with stored(folder, AllRules()) as (engine, _), engine.connect() as connection:

@@ -1,8 +1,9 @@
-"""Documents of our own that are shaped like real ones: sizes, stories, repetitions, updates and errors.
+"""Generated documents with the shape of real ones: sizes, stories, repetitions, updates and errors.
 
 The distributions are those of 16,827 real articles: on average about 10 kB and 11 entries of `related`, but half of the
-documents name nobody and one in twenty names more than 66. Nearly all entries name an article of the same collection,
-because the members of a story name each other. Same seed, same documents, on every machine.
+documents have no such entry and one in twenty has more than 66. Nearly all entries name an article of the same
+collection,
+because the members of a story name each other. The same seed gives the same documents on every machine.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-# The share of documents that have at most so many entries of `related`.
+# The share of documents that have at most this many entries of `related`.
 _RELATED = (
     (0.0, 0), (0.515, 0), (0.52, 1), (0.60, 1), (0.65, 2), (0.70, 3), (0.75, 6), (0.80, 10), (0.85, 18), (0.90, 32),
     (0.95, 66), (1.0, 160),
@@ -31,9 +32,9 @@ _SHARES_A_URL = 0.012
 _BROKEN = 0.0015
 _TOPICS = 22
 _PAPERS = 750
-_ARRIVES_WITHIN = 400  # documents; a story is told within a day or two
+_ARRIVES_WITHIN = 400  # documents; a story is published within a day or two
 
-# Of the updates of the same document.
+# Shares of the updates of one document.
 _ONLY_SECURED = 0.45
 _MOVES = 0.02
 
@@ -42,7 +43,7 @@ _FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a crawler pushes, and the URL by which a peer knows it."""
+    """A document as a crawler sends it, and the URL by which a peer identifies it."""
 
     key: str
     raw: bytes
@@ -63,7 +64,7 @@ class _Article:
 
 
 class Generator:
-    """Makes the documents of one collection."""
+    """Generates the documents of one collection."""
 
     def __init__(self, seed: int = 1) -> None:
         draw = random.Random(seed)
@@ -94,7 +95,7 @@ class Generator:
         self._seed = seed
 
     def documents(self, count: int) -> list[Document]:
-        """`count` new documents in the order of their arrival."""
+        """Return `count` new documents in order of arrival."""
         draw = random.Random(self._seed + 1)
         arrivals: list[tuple[float, Document]] = []
         number = 0
@@ -124,7 +125,9 @@ class Generator:
         return documents
 
     def updates(self, documents: list[Document], count: int) -> Iterator[Document]:
-        """`count` newer versions of `documents`: nearly half differ in `secured` only, a few move to another URL."""
+        """Return `count` newer versions of `documents`: nearly half differ only in `secured`, a few move to another
+        URL.
+        """
         draw = random.Random(self._seed + 2)
         current = list(documents)
         for _ in range(count):
@@ -169,7 +172,7 @@ class Generator:
         )
 
     def _entry(self, draw: random.Random, article: _Article) -> str:
-        """What the others of a story say of one: the text of an entry of `related`."""
+        """Return an entry of `related` about this document, as the other documents of its story contain it."""
         name, domain = self._papers[article.paper]
         lines = [f"  - title: {json.dumps(article.title)}", f"    excerpt: {json.dumps(article.excerpt)}",
                  f"    publishedDateTime: {article.published_at}"]  # fmt: skip
@@ -221,11 +224,13 @@ def _secured(draw: random.Random) -> str:
 
 
 def _stories(count: int) -> list[int]:
-    """Sizes of stories, largest first, such that their members name as many others as `_RELATED` says."""
+    """Return the sizes of stories, largest first, so that their members have as many `related` entries as `_RELATED`
+    says.
+    """
     sizes, made = [], 0
     while made < count:
         size = 1
-        # The document in the middle of the story is the one whose share of the distribution decides its size.
+        # The position of the middle document of a story in the distribution decides the size of the story.
         while made + size < count and size < 1 + _related_at(1 - (made + size / 2) / count):
             size += 1
         sizes.append(size)

@@ -1,4 +1,4 @@
-"""What was asked of the benchmark, and what one run of it shows. Ratios of medians; nothing here is a test."""
+"""Compare one run of the benchmark with its goals. Figures are ratios of medians; nothing here is a test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PEERS_IN_BATCHES = ("celery_batches", "faststream_batches")
 
 
 def goals(results: dict[str, Any]) -> dict[str, tuple[str, str, str]]:
-    """Name → (what was found, what is asked, yes or NO). What was not measured is left out."""
+    """Return name → (measured value, goal, yes or NO). Goals that were not measured are left out."""
     found: dict[str, tuple[str, str, str]] = {}
 
     def at_least(name: str, over: float | None, under: float | None, asked: float) -> None:

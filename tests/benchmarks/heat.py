@@ -1,9 +1,10 @@
-"""How often the rules of heat give what a collection reports.
+"""Measure how often the rules of heat give the value that a collection reports.
 
     python -m tests.benchmarks.heat FOLDER --bonus 20 --threshold 70
 
-Counts the documents of news (`category: news`) that report the figure and have a quality. `published by reported heat` holds
-the rule "published is heat >= threshold" alone, `published` the whole way from quality and links.
+Counts the documents of news (`category: news`) that report the figure and have a quality. `published by reported heat`
+checks
+only the rule "published is heat >= threshold"; `published` computes everything from quality and links.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from worker.store.tables import articles
 
 
 def agreement(folder: Path, rules: HeatRules) -> dict[str, tuple[int, int]]:
-    """Figure → (documents that agree, documents that report it)."""
+    """Return figure → (documents that agree, documents that report it)."""
     with stored(folder, AllRules(rules)) as (engine, _), engine.connect() as connection:
         rows = connection.execute(
             select(articles).where(articles.c.quality.is_not(None), ~articles.c.is_stub, articles.c.category == "news")

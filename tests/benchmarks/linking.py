@@ -1,7 +1,7 @@
 """How well and how fast articles are linked: `python -m tests.benchmarks.linking [FOLDER…] [--scale N]`.
 
-Runs the product's own pieces (read, edit, index, ties, stories) over each folder in order of arrival with `related` hidden,
-then compares. Without a folder it takes a small set of our own writing.
+Runs Copydesk's own functions (parse, enrich, index, links, stories) over each folder in order of arrival with `related` hidden,
+then compares. Without a folder it uses the small set of `small.py`.
 
 - MAP and recall@k are measured on the *ranking*: all articles within 14 days by falling cosine, down to 0.02, against the
   `related` lists (made symmetric) of the articles that have one.
@@ -27,7 +27,7 @@ FLOOR, DEPTH = 0.02, 200
 
 
 def ranking(items: list[Item], pairs: dict[tuple[int, int], float]) -> dict[str, float]:
-    """MAP and recall@k over the articles with at least one true link."""
+    """Return MAP and recall@k over the articles with at least one true link."""
     near: dict[int, list[tuple[float, int]]] = defaultdict(list)
     for (a, b), score in pairs.items():
         near[a].append((-score, b))
@@ -46,7 +46,7 @@ def ranking(items: list[Item], pairs: dict[tuple[int, int], float]) -> dict[str,
 
 
 def judged(items: list[Item], links: dict[tuple[int, int], tuple[str, float]]) -> tuple[int, int]:
-    """Of the stored links that were read by a person: how many tell the same story, of how many."""
+    """Return (links of the same story, all) for the stored links that a person has judged."""
     verdicts = {}
     for path in JUDGEMENTS.glob("*.jsonl"):
         for line in path.read_text("utf-8").splitlines():

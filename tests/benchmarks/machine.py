@@ -1,4 +1,6 @@
-"""What processes cost: CPU seconds and peak memory, read from the system, so that it holds on a loaded machine too."""
+"""Measure CPU seconds and peak memory of processes. Both are read from the operating system, so they are valid on a
+loaded machine.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import psutil
 
 
 def tree(pid: int) -> Iterator[psutil.Process]:
-    """A process and everything below it."""
+    """Return a process and all its descendants."""
     try:
         root = psutil.Process(pid)
         yield from (root, *root.children(recursive=True))
@@ -18,7 +20,7 @@ def tree(pid: int) -> Iterator[psutil.Process]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """CPU that the trees of `pids` have used so far, ended children included."""
+    """Return the CPU seconds that the process trees of `pids` have used so far, including children that have ended."""
     total = 0.0
     for pid in pids:
         for process in tree(pid):
@@ -31,7 +33,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def cpu_by_process(pid: int) -> dict[str, float]:
-    """CPU seconds of each process of a tree so far, by its number and the end of its command."""
+    """Return the CPU seconds of each process of a tree so far, by its id and the end of its command line."""
     found = {}
     for process in tree(pid):
         try:
@@ -43,7 +45,7 @@ def cpu_by_process(pid: int) -> dict[str, float]:
 
 
 def peak_megabytes(pid: int) -> list[float]:
-    """The peak memory of each process of a tree, largest first."""
+    """Return the peak memory of each process of a tree, largest first."""
     peaks = []
     for process in tree(pid):
         try:
@@ -55,7 +57,7 @@ def peak_megabytes(pid: int) -> list[float]:
 
 
 def own_megabytes(pid: int) -> list[float]:
-    """What each process of a tree holds that it shares with no other, largest first."""
+    """Return the memory that each process of a tree shares with no other process, largest first."""
     own = []
     for process in tree(pid):
         try:

@@ -1,4 +1,6 @@
-"""The picture for the README: documents a second of everybody, the limit apart, on PostgreSQL and on SQLite."""
+"""Draw the picture for the README: documents a second of each contender, and the limit apart, on PostgreSQL and on
+SQLite.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ _WIDTH_INCHES, _ROW_INCHES, _DOTS = 8, 0.3, 200
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
-    """Draw the sections `throughput` and `sqlite` of `results`, as far as they are there."""
+    """Draw the sections `throughput` and `sqlite` of `results`, if they are there."""
     from matplotlib.figure import Figure
 
     panels = [
@@ -50,7 +52,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
 
 
 def _rates(section: dict[str, Any]) -> list[tuple[str, float]]:
-    """(contender, documents a second): the limit first, then the fastest."""
+    """Return (contender, documents a second): the limit first, then the fastest."""
     runs = [(name, one["per_second"]) for name, one in section.items() if isinstance(one, dict) and "per_second" in one]
     return sorted(runs, key=lambda one: (not one[0].startswith("limit"), -one[1]))
 

@@ -1,4 +1,4 @@
-"""Results as tables for people."""
+"""Format results as tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = {
 
 
 def table(results: dict[str, Any]) -> str:
-    """Every section as Markdown."""
+    """Return all sections as Markdown."""
     return "\n\n".join(
         f"### {name}\n\n{_section(name, found)}" for name, found in results.items() if isinstance(found, dict)
     )

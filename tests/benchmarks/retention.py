@@ -1,7 +1,10 @@
-"""What it costs to let go of old receipts on PostgreSQL: by deletes in turns, and by dropping a partition.
+"""Measure what it costs to delete old receipts on PostgreSQL: by DELETE in slices, and by dropping a partition.
 
-`python -m tests.benchmarks.retention [ROWS]`: fills `receipts` and `raw_documents` with ROWS old rows (1,000,000) and as many
-live documents as a fifth of it, prunes, and tells the longest turn, the rate, the log, and what a scrape costs meanwhile.
+`python -m tests.benchmarks.retention [ROWS]`: fills `receipts` and `raw_documents` with ROWS old rows (1,000,000) and a
+fifth
+as many live documents, deletes the old rows, and prints the longest slice, the rate, the size of the write-ahead log,
+and the
+cost of a metrics scrape during the deletion.
 """
 
 from __future__ import annotations
@@ -120,7 +123,7 @@ def _prune(engine: Engine, config: Settings) -> None:
         spent[chore] += now - last
         last = now
 
-    for number in (0, 2):  # each for a minute at most
+    for number in (0, 2):  # each for at most a minute
         busy = _cpu(engine) + time.process_time()
         last, start_at = (
             time.monotonic(),
@@ -140,14 +143,14 @@ def _prune(engine: Engine, config: Settings) -> None:
 
 
 def _cpu(engine: Engine) -> float:
-    """Seconds of CPU that our backends have taken; the pool keeps them."""
+    """Return the CPU seconds of our backends; the pool keeps the connections open."""
     with engine.connect() as connection:
         ours = text("SELECT pid FROM pg_stat_activity WHERE application_name = 'copydesk'")
         return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in connection.scalars(ours))
 
 
 def _partition(engine: Engine, rows: int) -> None:
-    """The same receipts in ten partitions by time, whose key then is (settled_at, lane, id)."""
+    """Store the same receipts in ten partitions by time; their key is then (settled_at, lane, id)."""
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("CREATE TABLE parted (LIKE receipts) PARTITION BY RANGE (settled_at)"))

@@ -1,8 +1,11 @@
-"""A seeded sample of stored links to read and judge: `python -m tests.benchmarks.sample FOLDER [--count 100] [--seed 1]`.
+"""Print a seeded sample of stored links for people to judge: `python -m tests.benchmarks.sample FOLDER [--count 100]
+[--seed 1]`.
 
-Each pair that nobody has judged is printed with its number. With `--different 3,17` the verdicts are written to `judgements/`,
-by id alone: of the new pairs these numbers tell different stories, the others the same; earlier verdicts are kept, also on
-pairs that are no longer linked or drawn.
+Each pair without a judgement is printed with its number. `--different 3,17` writes judgements to `judgements/`, by id
+alone:
+of the new pairs these numbers belong to different stories, the others to the same one. Earlier judgements are kept,
+also those
+of pairs that are no longer linked or drawn.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ def main() -> None:
 
 
 def read_verdicts(path: Path) -> dict[frozenset[str], bool]:
-    """Pair of ids → whether they tell the same story."""
+    """Return pair of ids → whether they belong to the same story."""
     if not path.exists():
         return {}
     found = map(json.loads, path.read_text("utf-8").splitlines())

@@ -1,4 +1,4 @@
-"""What linking costs with many made-up articles: CPU a document, memory, and the time to read the window again.
+"""Measure linking with many synthetic articles: CPU a document, memory, and the time to load the window again.
 
 Words are drawn by Zipf's law from a vocabulary of 200,000, so that the number of different features grows as it does in
 real collections (about 12 an article).
@@ -37,7 +37,7 @@ _AT_ONCE = 100
 
 
 def texts(count: int, seed: int = 1) -> Iterator[tuple[str, str]]:
-    """(title, excerpt) of articles of about the length of real ones."""
+    """Return (title, excerpt) of articles of about the length of real ones."""
     random = np.random.default_rng(seed)
     share = 1 / np.arange(3, _VOCABULARY + 3) ** 1.05
     cumulative = np.cumsum(share / share.sum())
@@ -51,7 +51,7 @@ def measure(count: int) -> None:
         _cost_of_a_document(20_000, at_once)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/scale.db"
-        # Each in a process of its own, so that its memory alone is counted.
+        # Each size runs in its own process, so that only its memory is counted.
         for target, arguments in ((_fill, (url, folder, count)), (_rebuild, (url, folder))):
             child = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
             child.start()
@@ -118,6 +118,6 @@ def _rebuild(url: str, folder: str) -> None:
 
 
 def _resident() -> float:
-    """MB of this process, with the pages of files that it shares with others."""
+    """Return the resident memory of this process in MB, including pages of files that it shares with others."""
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))

@@ -1,4 +1,4 @@
-"""The questions beside throughput: latency, growth, backlog, updates, and how long commands take to start."""
+"""Measurements other than throughput: latency, growth, backlog, updates, and the start-up time of commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAUSE_SECONDS = 0.05
 
 
 def latency(setting: Setting, documents: list[Document]) -> dict[str, float]:
-    """Milliseconds from `XADD` to the receipt, one document at a time on an idle system."""
+    """Return milliseconds from `XADD` to the receipt, one document at a time on an idle system."""
     desk = Copydesk(setting)
     desk.prepare()
     worker = desk.start()
@@ -34,7 +34,7 @@ def latency(setting: Setting, documents: list[Document]) -> dict[str, float]:
                 desk.client, LANE, document.raw, source="bench", key=document.key, reply_to=f"replies:{number}"
             )
             reply = {f"replies:{number}": "0"}
-            # The first one waits for the worker to start, longer than a connection may be silent.
+            # The first document waits for the start of the worker, which takes longer than the connection's time-out.
             until(lambda reply=reply: desk.client.xread(reply, count=1, block=1000), seconds=60, what="a receipt comes")
             took.append((time.perf_counter() - started) * 1000)
             time.sleep(_PAUSE_SECONDS)
@@ -45,7 +45,7 @@ def latency(setting: Setting, documents: list[Document]) -> dict[str, float]:
 
 
 def grown(setting: Setting, articles: int, passes: list[list[Document]], warm: list[Document]) -> list[Run]:
-    """Throughput into a store that holds `articles` articles already, each with what hangs on one; a run a pass."""
+    """Measure throughput into a store that already holds `articles` articles with their child rows; one run a pass."""
     desk = Copydesk(setting)
     desk.prepare()
     if articles:
@@ -60,7 +60,9 @@ def grown(setting: Setting, articles: int, passes: list[list[Document]], warm: l
 
 
 def grow(url: str, articles: int) -> None:
-    """Fill an empty store by SQL, two tables at a time: indexes are made afterwards, and foreign keys are not checked."""
+    """Fill an empty store by SQL, two tables at a time. Indexes are created afterwards, and foreign keys are not
+    checked.
+    """
 
     def run(statement: str) -> list[tuple[str, ...]]:
         unchecked = "-c session_replication_role=replica -c maintenance_work_mem=256MB"
@@ -111,13 +113,13 @@ _FILLED_AT_ONCE = 10_000
 
 
 def behind(setting: Setting, backlog: int, documents: list[Document]) -> Run:
-    """The rate of the first `documents` while `backlog` more wait behind them on the lane."""
+    """Measure the rate of the first `documents` while `backlog` more wait behind them on the lane."""
     desk = Copydesk(setting)
     desk.prepare()
     desk.publish(documents)
     for start in range(0, backlog, _FILLED_AT_ONCE):
         desk.client.eval(_FILL, 1, LANE, b"---\ntitle: Waits\n---\n", min(_FILLED_AT_ONCE, backlog - start))
-    # Loading that much makes the server write its log anew, which is not what a backlog costs.
+    # Loading so much data makes the server rewrite its append-only file, which is not part of the measured cost.
     until(lambda: not desk.client.info("persistence")["aof_rewrite_in_progress"], seconds=60, what="the log is written")
     worker = desk.start()
     first = len(documents) // 4
@@ -132,7 +134,7 @@ def behind(setting: Setting, backlog: int, documents: list[Document]) -> Run:
 
 
 def history(lines: int) -> Iterator[Submission] | None:
-    """The first updates of a real collection, from the folder COPYDESK_TEST_CORPUS; None where there are none."""
+    """Return the first updates of a real collection, from the folder COPYDESK_TEST_CORPUS; None if there are none."""
     folder = os.environ.get("COPYDESK_TEST_CORPUS")
     archive = Path(folder or ".") / "diablo4-history.jsonl.zst"
     if not folder or not archive.exists():
@@ -151,7 +153,7 @@ def _read_history(archive: Path, lines: int) -> Iterator[Submission]:
 
 
 def replay(setting: Setting, updates: list[Submission]) -> Run:
-    """The throughput of real updates, from the first `XADD` to the last commit."""
+    """Measure the throughput of real updates, from the first `XADD` to the last commit."""
     desk = Copydesk(setting)
     desk.prepare()
     worker = desk.start()
@@ -171,7 +173,7 @@ def replay(setting: Setting, updates: list[Submission]) -> Run:
 
 
 def updated(setting: Setting, documents: list[Document], updates: list[Document]) -> Run:
-    """The throughput of newer versions of documents that are stored."""
+    """Measure the throughput of newer versions of stored documents."""
     return throughput(Copydesk(setting), updates, documents)
 
 
@@ -179,7 +181,7 @@ _COMMANDS = (("--help",), ("check", str(min(VALID.glob("*.md")))))
 
 
 def start_up(runs: int = 5) -> dict[str, float]:
-    """Seconds that commands take, the best of `runs`: a loaded machine only ever adds."""
+    """Return the seconds that commands take, the best of `runs`: other load only makes them slower."""
     found = {}
     for words in _COMMANDS:
         took = []

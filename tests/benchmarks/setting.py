@@ -1,4 +1,4 @@
-"""The servers of a run: a Valkey of its own, and a new database on one PostgreSQL, or in a file."""
+"""The servers of a run: a Valkey, and a new database on a shared PostgreSQL or in a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Servers:
         self.postgres = Postgres() if postgres else None
         if self.postgres is not None:
             with psycopg.connect(self.postgres.url, autocommit=True) as connection:
-                # As it comes, but for what any guide raises first.
+                # Default settings, except those that every guide raises first.
                 connection.execute("ALTER SYSTEM RESET fsync")
                 connection.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
                 connection.execute("ALTER SYSTEM SET shared_buffers = '1GB'")
@@ -41,7 +41,7 @@ class Servers:
 
     @contextlib.contextmanager
     def fresh(self, database: str) -> Iterator[Setting]:
-        """Empty servers; `database` is postgresql or sqlite."""
+        """Start empty servers; `database` is postgresql or sqlite."""
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cd-bench-")))
             valkey = Valkey().start()

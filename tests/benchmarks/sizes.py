@@ -1,6 +1,8 @@
-"""What a document takes: bytes of disk by table, of write-ahead log, of Redis while it waits, and of network.
+"""Measure the resources of a document: bytes on disk by table, of write-ahead log, of Redis while it waits, and of
+network.
 
-`python -m tests.benchmarks.sizes FOLDER` with a collection of documents; the figures of worker/deploy/PRODUCTION.md are its.
+`python -m tests.benchmarks.sizes FOLDER` with a collection of documents. The figures of worker/deploy/PRODUCTION.md
+come from it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ WHERE c.relkind = 'r' AND pg_total_relation_size(c.oid) > 100000 ORDER BY pg_tot
 
 @dataclass(slots=True)
 class Round:
-    """A collection stored once more: everything new, or everything an update."""
+    """A collection stored once more: either all documents are new, or all are updates."""
 
     name: str
     bytes_by_table: dict[str, float]

@@ -1,4 +1,6 @@
-"""A small judged set of our own writing: (event, site, day, title, excerpt). Articles of one event tell the same story."""
+"""A small judged set, written for the tests: (event, site, day, title, excerpt). Articles of one event belong to one
+story.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ ARTICLES = (
 
 
 def small_set() -> list[Item]:
-    """As `collection.load` gives a folder."""
+    """Return the set in the form that `collection.load` returns for a folder."""
     items = [
         Item(number, f"https://{site}.example/{number}", str(number), day * 86_400.0 + number, title, excerpt, 50,
              blake2b(str(number).encode(), digest_size=16).digest(), f"{site}.example")

@@ -1,4 +1,6 @@
-"""What each stage costs: one process takes batches through the pipeline, with a CPU clock around each stage's door."""
+"""Measure the cost of each stage: one process takes batches through the pipeline, with a CPU clock around the function
+of each stage.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,7 @@ DOORS: tuple[tuple[str, Any, str], ...] = (
         for stage, name in _BULK
         if hasattr(module, name)
     ),
-    ("resolve", pipeline, "write_batch"),  # what is left of it when its reading and writing are taken off: deciding
+    ("resolve", pipeline, "write_batch"),  # the rest of the stage without its reads and writes: the decisions
     ("read", LeaseQueue, "claim"),
     ("settle", LeaseQueue, "keep"),
     ("settle", LeaseQueue, "begin_attempt"),
@@ -72,12 +74,12 @@ DOORS: tuple[tuple[str, Any, str], ...] = (
     ("settle", batch_report, "announce"),
     ("settle", batch_report, "count"),
 )
-"""Stage, and the name through which it is entered. A stage inside another is counted for itself alone."""
+"""A stage, and the function through which it is entered. The time of a nested stage counts only for that stage."""
 
 
 @dataclass(slots=True)
 class Costs:
-    """CPU microseconds a document of each stage in the worker, and of the database; statements and trips a batch."""
+    """CPU microseconds a document of each stage in the worker, and of the database; statements and round trips a batch."""
 
     micros: dict[str, float] = field(default_factory=dict)
     database: float = 0.0
@@ -119,7 +121,7 @@ def _clocked() -> Iterator[_Clock]:
 
 
 class Bench:
-    """A store and a lane, worked on in this process as `runtime.tasks` does."""
+    """A store and a lane; this process handles the batches as `runtime.tasks` does."""
 
     def __init__(self, setting: Setting, batch: int = 200) -> None:
         self.config = Settings(database_url=SecretStr(setting.database_url), data_dir=setting.folder / "desk")
@@ -158,7 +160,9 @@ class Bench:
             batch_report.count(self.client, batch, versions, work_ms=0)
 
     def costs(self, documents: list[Document]) -> Costs:
-        """What `documents` cost, by stage; the database's part of linking is not counted. Nor is the producer, which is in this process too."""
+        """Return the cost of `documents` by stage. The database's part of linking and the producer, which runs in this
+        process too, are not counted.
+        """
         self.statements, trips = 0, self._trips()
         database = self._database()
         with _clocked() as clock:
@@ -176,7 +180,7 @@ class Bench:
         )
 
     def link(self) -> None:
-        """Link what was stored, as the linker's process does beside the pool."""
+        """Link the stored articles, as the linker process does beside the pool."""
         while self.linker.step():
             pass
 
@@ -184,7 +188,7 @@ class Bench:
         return cpu_seconds(self.setting.database_pids)
 
     def _trips(self) -> int:
-        """Scripts run, and the pipelines of a tally, by the server's own count."""
+        """Return the scripts that were run and the pipelines of minute counters, as counted by the server."""
         calls = self.client.info("commandstats")
         return sum(int(calls.get(f"cmdstat_{name}", {"calls": 0})["calls"]) for name in ("evalsha", "eval"))
 

@@ -1,4 +1,4 @@
-"""A collection of real documents in a store of its own, through the pipeline itself and without a queue."""
+"""Store a collection of real documents through the pipeline, without a queue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BATCH = 100
 
 @contextlib.contextmanager
 def stored(folder: Path, rules: AllRules) -> Iterator[tuple[Engine, float]]:
-    """An engine on a temporary SQLite store that holds the documents of `folder`, and the seconds of CPU they took."""
+    """Return an engine on a temporary SQLite store with the documents of `folder`, and the CPU seconds of storing them."""
     with tempfile.TemporaryDirectory() as data:
         config = Settings(database_url=f"sqlite:///{data}/store.db", data_dir=Path(data))
         upgrade(config)

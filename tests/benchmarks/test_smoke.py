@@ -1,4 +1,6 @@
-"""The harness still runs: a few documents through Copydesk, a peer of each kind in this process, and the report."""
+"""Check that the benchmarks run: a few documents through Copydesk and through a peer of each kind in this process, and
+the report.
+"""
 
 import pytest
 
@@ -21,7 +23,7 @@ def test_documents_have_the_shape_of_real_ones():
     assert len({one.key for one in documents}) == len(documents)
 
 
-def test_nearly_half_of_the_updates_change_secured_alone():
+def test_nearly_half_of_the_updates_change_only_secured():
     generator = Generator(3)
     documents = generator.documents(200)
     known = {one.key: _without_secured(one.raw) for one in documents}
@@ -37,7 +39,7 @@ def _without_secured(raw):
 
 
 def test_every_way_of_storing_fills_the_same_rows(valkey, tmp_path, monkeypatch):
-    """The peers that write one by one and in batches, and Copydesk's pipeline, on one SQLite store each."""
+    """Uses the peers that write one by one and in batches, and Copydesk's pipeline, on one SQLite store each."""
     from tests.benchmarks.contenders import Peer, Setting, count_rows
     from tests.benchmarks.stages import Bench
 

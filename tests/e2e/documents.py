@@ -1,4 +1,4 @@
-"""Documents of our own writing for whole runs: one in the seed's shape, and as many others as are wanted."""
+"""Documents written for the tests, for whole runs: one in the shape of the seed, and as many others as a test needs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ _PAPERS = [(f"The {name.title()} Post", f"{name}post.com") for name in _WORDS[:1
 
 
 def write_documents(folder: Path, count: int) -> Path:
-    """`count` articles that name each other, with everything a document has; some share a URL, some are unusable."""
+    """Write `count` articles that name each other, with everything a document may have. Some share a URL, some are
+    invalid.
+    """
     folder.mkdir(parents=True)
     for number in range(count):
         (folder / f"{number:05}.md").write_text(document(number, count), "utf-8")
@@ -94,7 +96,7 @@ def document(number: int, count: int) -> str:
     if number % 101 == 100:
         return f"---\ntitle: One: two: {number}\nwebUrl: {_url(number)}\n---\n"
     name, domain = _paper(number)
-    # Every fiftieth tells an article that another document tells too: the newest wins.
+    # Every fiftieth document describes an article that another document describes too: the newest wins.
     told = number - 7 if number % 50 == 49 else number
     lines = ["---", f'title: "{_title(number)} | {name}"', f'excerpt: "{_sentence(draw)} {_sentence(draw)}"',
              f"publishedDateTime: 2020-05-{1 + number % 28:02}T{number % 24:02}:{number % 60:02}:00Z",
@@ -102,7 +104,7 @@ def document(number: int, count: int) -> str:
              f"quality: {draw.randint(0, 120)}", "heat: -1", "published: false", "provider:", f"  name: {name}",
              f"  domain: {domain}", "topics:", *(f"  - {topic.title()}" for topic in draw.sample(_WORDS, 3)), "images:",
              f'  - url: "https://img.{domain}/{number}.jpg"', "    width: 640", "    height: 480", "related:"]  # fmt: skip
-    # Some of these are documents too, before or after this one; some never come.
+    # Some of these have documents too, earlier or later than this one; others never get one.
     for other in draw.sample(range(count + count // 4), 6):
         other_name, other_domain = _paper(other)
         lines += [f'  - title: "{_title(other)}"', f'    excerpt: "{_sentence(draw)}"', f'    webUrl: "{_url(other)}"',

@@ -1,4 +1,4 @@
-"""Pictures of every page of a running console, at two widths and in both themes, to be looked at:
+"""Take screenshots of every page of a running console, at two widths and in both themes:
 
 python -m tests.e2e.shots http://127.0.0.1:8600 FOLDER [PATH…]
 """
@@ -18,7 +18,7 @@ WIDTHS = {"wide": (1280, 900), "phone": (390, 844)}
 
 
 def shoot(base: str, folder: Path, pages: tuple[str, ...]) -> list[str]:
-    """Write the pictures; returns which pages scroll sideways, which none should."""
+    """Write the screenshots. Returns the pages that scroll sideways, which should be none."""
     folder.mkdir(parents=True, exist_ok=True)
     sideways = []
     with sync_playwright() as play:

@@ -1,4 +1,4 @@
-"""What a run left in the store, comparable with another run's."""
+"""Read the result of a run from the store, in a form that can be compared with another run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.store.tables import dead_letters
 
 
 def stored(url: str) -> dict[str, Any]:
-    """The store's rows without ids and revisions: those are the times of submission."""
+    """Return the store's rows without ids and revisions, because those depend on the time of submission."""
     engine = create_engine(normal_database_url(url))
     with engine.connect() as connection:
         found = snapshot(connection)

@@ -1,4 +1,4 @@
-"""The console in a real browser: a hostile document does nothing, and the keyboard alone is enough."""
+"""The console in a real browser: a hostile document has no effect, and the keyboard is enough to use every action."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory):
-    """The address of the console of a running desk, which has stored one hostile document and rejected another."""
+    """The address of the console of a running system, which has stored one hostile document and rejected another."""
     if chromium() is None:
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
     folder, port = tmp_path_factory.mktemp("console"), free_port()
@@ -64,7 +64,7 @@ def answers(base):
 
 
 class Watch:
-    """What a page did that no page may do."""
+    """Collects what a page did that no page may do."""
 
     def __init__(self, page, base):
         self.dialogs, self.foreign, self.complaints = [], [], []
@@ -115,7 +115,7 @@ def test_a_hostile_document_does_nothing_on_any_page(console, page):
     ):
         page.goto(path)
     page.goto("/tail")
-    page.wait_for_timeout(2500)  # HTMX has swapped the rows once
+    page.wait_for_timeout(2500)  # HTMX has replaced the rows once
 
     assert page.locator("main img, main iframe, main style, main script, main [hx-get='/lanes']").count() == 0
     assert page.locator("a[href^='javascript:' i]").count() == 0
@@ -123,7 +123,7 @@ def test_a_hostile_document_does_nothing_on_any_page(console, page):
 
 
 def tab_to(page, wanted, *, most=60):
-    """Press Tab until the focus is where `wanted`, a JavaScript test of the element, holds."""
+    """Press Tab until the focused element fulfils `wanted`, a JavaScript condition."""
     for _ in range(most):
         page.keyboard.press("Tab")
         if page.evaluate(f"(e => {wanted})(document.activeElement)"):
@@ -135,7 +135,7 @@ def tab_to(page, wanted, *, most=60):
     raise AssertionError(f"the keyboard does not reach {wanted}")
 
 
-def test_the_keyboard_alone_mends_a_dead_letter(console, page):
+def test_a_dead_letter_is_edited_with_the_keyboard_alone(console, page):
     watch = Watch(page, console)
     page.goto("/?hold=1")
     page.keyboard.press("Tab")
@@ -153,7 +153,7 @@ def test_the_keyboard_alone_mends_a_dead_letter(console, page):
     page.keyboard.press("ArrowDown")
     for _ in range(len("title: Plans")):
         page.keyboard.press("ArrowRight")
-    page.keyboard.press("Delete")  # the colon
+    page.keyboard.press("Delete")  # the second colon, which makes the YAML invalid
     page.wait_for_selector("#check >> text=It would pass")
     tab_to(page, "e.tagName === 'BUTTON' && e.textContent === 'Replay it'")
     page.keyboard.press("Enter")
@@ -162,7 +162,7 @@ def test_the_keyboard_alone_mends_a_dead_letter(console, page):
     watch.assert_quiet()
 
 
-def test_what_is_live_keeps_the_focus(console, page):
+def test_live_updates_keep_the_focus(console, page):
     page.goto("/")
     page.locator("#to-lanes").focus()
     with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
@@ -187,7 +187,7 @@ def test_a_page_of_another_origin_changes_nothing(console, page):
     assert page.get_by_text("served", exact=True).count() == 1
 
 
-def test_nothing_scrolls_sideways_on_a_phone_and_all_can_be_read_without_a_script(console, chrome):
+def test_no_page_scrolls_sideways_on_a_phone_and_all_are_readable_without_scripts(console, chrome):
     context = chrome.new_context(viewport={"width": 390, "height": 844}, base_url=console, java_script_enabled=False)
     page = context.new_page()
     for path in (
@@ -203,7 +203,7 @@ def test_nothing_scrolls_sideways_on_a_phone_and_all_can_be_read_without_a_scrip
     ):
         assert page.goto(path).status == 200
         assert page.locator("h1").count() == 1
-        # Measured from outside, as no script runs in the page.
+        # Measured from outside, because no script runs in the page.
         box = page.locator("main").bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390, path

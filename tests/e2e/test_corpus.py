@@ -1,5 +1,6 @@
-"""Whole collections of real documents go in: rejected are only broken or header-less files, nothing is warned of for being
-what it is, and SQLite and PostgreSQL agree row by row.
+"""Collections of real documents: only broken files or files without a header are rejected, warnings name only real
+defects,
+and SQLite and PostgreSQL hold the same rows.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from tests.e2e.stored import stored
 from tests.support.servers import copydesk, results
 
 REJECTED = {"diablo4": (4, 3), "ai": (1, 5), "microsoft-power-apps": (0, 3)}
-"""Files of broken YAML, and files without a header."""
+"""Files with broken YAML, and files without a header."""
 WARNINGS = {"related_without_url", "url_with_space"}
-"""What real documents are warned of: each names a part that is lost or had to be mended."""
+"""Warnings that real documents cause: each names a part that was dropped or corrected."""
 
 
 @pytest.mark.parametrize("name", [

@@ -1,4 +1,4 @@
-"""SIGKILL of the worker and all its children in the middle of a run changes nothing in the result."""
+"""SIGKILL of the worker and all its children in the middle of a run does not change the result."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.e2e.stored import stored
 from tests.support.servers import command, copydesk, environment, processes_naming, results, until
 from worker.settings import embedded_redis_url
 
-COUNT = 1000  # two blows fall in it
-# A lease as short as the order of time-outs allows: what the dead held comes back after it.
+COUNT = 1000  # two kills happen during it
+# The shortest lease that the order of time-outs allows: entries of a killed process come back after it.
 SHORT = {"COPYDESK_STATEMENT_SECONDS": "2", "COPYDESK_IDLE_TRANSACTION_SECONDS": "2.5", "COPYDESK_TASK_SECONDS": "3",
          "COPYDESK_LEASE_SECONDS": "4", "COPYDESK_LINK": "false"}  # fmt: skip
 
@@ -28,7 +28,7 @@ def documents(tmp_path_factory):
 
 
 def workers_main_process(data_dir: Path) -> int | None:
-    """The worker's main process: the leader of its session."""
+    """Return the worker's main process: the leader of its session."""
     for pid in processes_naming(str(data_dir)):
         try:
             if b"worker.cli.main\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes() and os.getsid(pid) == pid:
@@ -39,7 +39,7 @@ def workers_main_process(data_dir: Path) -> int | None:
 
 
 @pytest.mark.parametrize("store", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
-def test_a_worker_killed_in_the_middle_changes_nothing(store, documents, tmp_path, request):
+def test_killing_a_worker_in_the_middle_does_not_change_the_result(store, documents, tmp_path, request):
     quiet, rough = tmp_path / "quiet", tmp_path / "rough"
     quiet.mkdir()
     rough.mkdir()

@@ -1,4 +1,4 @@
-"""What the shell is told, and that a failure is a sentence and not a traceback."""
+"""Exit codes of commands. A failure prints a sentence and not a traceback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bad(tmp_path):
     return tmp_path / "bad.md"
 
 
-def test_a_rejected_document_is_1_with_its_place_and_code(tmp_path, bad):
+def test_a_rejected_document_exits_1_with_its_place_and_code(tmp_path, bad):
     run = ends(1, "ingest", bad, cwd=tmp_path)
     assert "bad.md" in run.stderr
     assert "no_front_matter" in run.stderr
@@ -32,16 +32,16 @@ def test_a_rejected_document_is_1_with_its_place_and_code(tmp_path, bad):
 @pytest.mark.parametrize("arguments", [
     ("ingest",), ("ingest", "--nonsense"), ("nonsense",), ("ingest", "nowhere"), ("check", "nowhere"), ("submit", VALID, "--key", "k"),
 ], ids=str)  # fmt: skip
-def test_wrong_usage_is_2(tmp_path, arguments):
+def test_wrong_usage_exits_2(tmp_path, arguments):
     ends(2, *arguments, cwd=tmp_path)
 
 
-def test_an_empty_folder_is_2(tmp_path):
+def test_an_empty_folder_exits_2(tmp_path):
     (tmp_path / "empty").mkdir()
     ends(2, "ingest", "empty", cwd=tmp_path)
 
 
-def test_an_unusable_setting_is_2(tmp_path):
+def test_an_invalid_setting_exits_2(tmp_path):
     run = ends(2, "status", cwd=tmp_path, COPYDESK_CONCURRENCY="none")
     assert "COPYDESK_CONCURRENCY is not usable" in run.stderr
 
@@ -51,7 +51,7 @@ def test_an_unusable_setting_is_2(tmp_path):
     [("ingest", VALID), ("status",), ("submit", VALID), ("up",), ("audit",), ("worker",), ("tail",), ("lane", "list")],
     ids=str,
 )
-def test_a_redis_that_is_not_there_is_3(tmp_path, arguments):
+def test_an_unreachable_redis_exits_3(tmp_path, arguments):
     run = ends(3, *arguments, cwd=tmp_path, COPYDESK_REDIS_URL="redis://:hunter2@127.0.0.1:1/0")
     assert "COPYDESK_REDIS_URL" in run.stderr
     assert "hunter2" not in run.stderr
@@ -70,21 +70,21 @@ def test_a_redis_that_is_not_there_is_3(tmp_path, arguments):
     ],
     ids=str,
 )
-def test_a_database_that_is_not_there_is_3(tmp_path, arguments):
+def test_an_unreachable_database_exits_3(tmp_path, arguments):
     url = "postgresql://me:hunter2@127.0.0.1:1/copydesk"
     run = ends(3, *arguments, cwd=tmp_path, COPYDESK_DATABASE_URL=url)
     assert "hunter2" not in run.stderr
 
 
-def test_an_audit_that_fails_is_4(tmp_path, redis_client, valkey):
+def test_a_failed_audit_exits_4(tmp_path, redis_client, valkey):
     settings = {"COPYDESK_REDIS_URL": valkey.url}
     ends(0, "audit", cwd=tmp_path, **settings)
     redis_client.xdel("documents", redis_client.xadd("documents", {"raw": "x"}))
     assert "vanished from lane documents" in " ".join(ends(4, "audit", cwd=tmp_path, **settings).stdout.split())
 
 
-def test_waiting_in_vain_is_5(tmp_path, redis_client, valkey):
-    ends(0, "status", cwd=tmp_path, COPYDESK_REDIS_URL=valkey.url)  # the store is made
+def test_a_wait_that_times_out_exits_5(tmp_path, redis_client, valkey):
+    ends(0, "status", cwd=tmp_path, COPYDESK_REDIS_URL=valkey.url)  # creates the store
     ends(5, "submit", VALID, "--wait", "--timeout", "0.5", cwd=tmp_path, COPYDESK_REDIS_URL=valkey.url)
 
 
@@ -95,7 +95,7 @@ def test_no_arguments_shows_help(tmp_path):
     assert run.returncode == 2
 
 
-def test_ctrl_c_is_130(tmp_path, valkey, redis_client):
+def test_ctrl_c_exits_130(tmp_path, valkey, redis_client):
     with Background("tail", "--json", cwd=tmp_path, COPYDESK_REDIS_URL=valkey.url) as tail:
         with redis_client.pipeline() as pipe:
             publish(pipe, lane="l", worker="w", rows=[("1-0", "s", "stored", "k", None, [])])
@@ -105,7 +105,7 @@ def test_ctrl_c_is_130(tmp_path, valkey, redis_client):
     assert "Traceback" not in tail.text()
 
 
-def test_an_editor_that_fails_is_2(tmp_path, bad):
+def test_a_failing_editor_exits_2(tmp_path, bad):
     ends(1, "ingest", bad, cwd=tmp_path)
     for editor in ("false", "no-such-editor"):
         assert (
@@ -114,5 +114,5 @@ def test_an_editor_that_fails_is_2(tmp_path, bad):
         )
 
 
-def test_an_option_of_tail_that_means_nothing_is_2(tmp_path):
+def test_an_invalid_filter_of_tail_exits_2(tmp_path):
     ends(2, "tail", "--outcome", "lost", cwd=tmp_path)

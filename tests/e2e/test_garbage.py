@@ -1,4 +1,6 @@
-"""Whatever lies on Celery's own keys while a worker runs: documents go on at once, and the worker does not even restart."""
+"""Garbage on Celery's own keys while a worker runs: documents are processed without a delay, and the worker does not
+restart.
+"""
 
 import base64
 import json
@@ -9,7 +11,7 @@ import pytest
 
 from tests.support.servers import Background, copydesk, until
 
-SOON = 30  # seconds; one that restarts is back in three, on a quiet machine
+SOON = 30  # seconds; a worker that restarts is back in three on an idle machine
 KEYS = ["copydesk", "copydesk\x06\x163", "unacked", "unacked_index", "_kombu.binding.copydesk", "_kombu.binding.celery.pidbox",
         "_kombu.binding_permanent.copydesk"]  # fmt: skip
 TYPES: dict[str, Callable] = {
@@ -23,7 +25,7 @@ TYPES: dict[str, Callable] = {
 
 
 def task(headers=None, properties=None, body=([], {}, {})):
-    """A message as Celery sends them, changed somewhere."""
+    """Return a message as Celery sends it, with one part changed."""
     return json.dumps({
         "body": base64.b64encode(json.dumps(body).encode()).decode(), "content-encoding": "utf-8",
         "content-type": "application/json",
@@ -76,7 +78,9 @@ def settled(client):
 
 
 def goes_on(client, worker, garbage):
-    """Push before, at and after `garbage()`; all is settled soon, by the same process, without a reconnection."""
+    """Submit documents before, with and after `garbage()`; the same process settles all of them soon, without
+    reconnecting.
+    """
     restarts = worker.text().count("Connection to broker lost")
     push(client, 5)
     garbage()
@@ -91,14 +95,14 @@ def goes_on(client, worker, garbage):
 
 
 def replace(client, key, kind):
-    with client.pipeline() as pipe:  # at once, or the worker writes in between
+    with client.pipeline() as pipe:  # in one transaction, because the worker would write in between
         pipe.delete(key)
         TYPES[kind](pipe, key)
         pipe.execute()
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_that_holds_something_else(key, worker, valkey):
+def test_a_celery_key_of_another_type_stops_nothing(key, worker, valkey):
     with valkey.client() as client:
         goes_on(client, worker, lambda: replace(client, key, "string"))
 
@@ -106,24 +110,24 @@ def test_a_key_that_holds_something_else(key, worker, valkey):
 @pytest.mark.long
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_that_holds_anything_else(key, kind, worker, valkey):
+def test_any_celery_key_of_another_type_stops_nothing(key, kind, worker, valkey):
     with valkey.client() as client:
         goes_on(client, worker, lambda: replace(client, key, kind))
 
 
-def test_messages_that_are_none_of_ours(worker, valkey):
+def test_foreign_messages_stop_nothing(worker, valkey):
     with valkey.client() as client:
         goes_on(client, worker, lambda: client.rpush("copydesk", *MESSAGES))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("message", MESSAGES, ids=range(len(MESSAGES)))
-def test_a_message_that_is_none_of_ours(message, worker, valkey):
+def test_any_foreign_message_stops_nothing(message, worker, valkey):
     with valkey.client() as client:
         goes_on(client, worker, lambda: client.rpush("copydesk", message))
 
 
-def test_something_else_among_the_unacknowledged(worker, valkey):
+def test_garbage_among_unacknowledged_messages_stops_nothing(worker, valkey):
     with valkey.client() as client:
 
         def put():

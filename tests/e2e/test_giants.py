@@ -1,4 +1,4 @@
-"""Giants on the stream end nothing, take no memory in a worker, and hold up no small document."""
+"""Oversized entries end no process, use little memory in a worker, and do not delay small documents."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ MEGABYTE = 1 << 20
 
 
 def peak_megabytes(pid):
-    """(command line, largest resident size so far)"""
+    """Return (command line, largest resident size so far) of each process."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" "), int(status["VmHWM"].split()[0]) // 1024
 
@@ -30,7 +30,7 @@ def small(number):
         pytest.param(4, 490 * MEGABYTE, 240, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )
-def test_giants(count, size, seconds, valkey, tmp_path):
+def test_oversized_entries_are_rejected_in_little_memory_and_delay_no_other(count, size, seconds, valkey, tmp_path):
     assert copydesk("db", "upgrade", cwd=tmp_path).returncode == 0
     with (
         valkey.client(socket_timeout=120) as client,
@@ -61,7 +61,8 @@ def test_giants(count, size, seconds, valkey, tmp_path):
             )).all()  # fmt: skip
         assert {row.sha256: row.size for row in kept} == wanted
         assert {(row.code, row.bytes) for row in kept} == {("too_large", 65536)}
-        # While Redis takes in the next one it may answer nobody for longer than a worker waits: then one is tried again.
+        # While Redis receives the next large entry it may answer nobody for longer than a worker waits; then the
+        # request is tried again.
         assert all(row.attempts < 3 for row in kept)
         until(lambda: client.xlen("documents") == 0, what="all are settled")
         replies = client.xrange("replies:giants")

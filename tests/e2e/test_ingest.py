@@ -1,4 +1,4 @@
-"""`copydesk ingest` as a newcomer runs it: a folder, a command, and an outcome for each document."""
+"""`copydesk ingest` as a new user runs it: a folder, a command, and an outcome for each document."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.store import tables
 OUTCOMES = ("stored", "updated", "unchanged", "superseded", "retracted", "rejected")
 
 
-def test_the_first_run_stores_all_and_the_second_finds_all_unchanged(tmp_path):
+def test_a_first_run_stores_all_documents_and_a_second_finds_them_unchanged(tmp_path):
     first = copydesk("ingest", VALID, "--json", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     documents, summary = results(first.stdout)
@@ -35,7 +35,7 @@ def test_the_first_run_stores_all_and_the_second_finds_all_unchanged(tmp_path):
     assert processes_naming(str(tmp_path)) == [], "it stops what it started"
 
 
-def test_without_json_talk_goes_to_stderr_and_shows_where_to_look_next(tmp_path):
+def test_without_json_messages_go_to_stderr_and_show_the_next_command(tmp_path):
     run = copydesk("ingest", VALID, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert run.stdout == ""
@@ -45,7 +45,7 @@ def test_without_json_talk_goes_to_stderr_and_shows_where_to_look_next(tmp_path)
 
 @pytest.mark.parametrize("given", [pytest.param(("redis",), marks=pytest.mark.long), pytest.param(("database",), marks=pytest.mark.long),
                                    ("redis", "database")], ids="+".join)  # fmt: skip
-def test_configured_servers_are_used_each_alone_too(given, tmp_path, valkey, postgres_url):
+def test_each_configured_server_is_used_also_without_the_other(given, tmp_path, valkey, postgres_url):
     settings = {}
     with valkey.client() as client:
         client.flushall()
@@ -69,7 +69,7 @@ def test_configured_servers_are_used_each_alone_too(given, tmp_path, valkey, pos
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
-def test_the_seed_has_its_exact_values(store, tmp_path, request):
+def test_the_seed_is_stored_with_its_exact_values(store, tmp_path, request):
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "seed.txt").write_text(SEED_SHAPED, "utf-8")
@@ -138,7 +138,7 @@ def test_the_seed_has_its_exact_values(store, tmp_path, request):
 
 @pytest.mark.parametrize("moment", ["starting", "working"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_it_leaves_nothing_behind(moment, number, tmp_path):
+def test_a_stopped_ingest_leaves_no_process_and_loses_no_document(moment, number, tmp_path):
     folder = write_documents(tmp_path / "in", 1500 if moment == "working" else 50)
     process = subprocess.Popen(command("ingest", folder), cwd=tmp_path, env=environment(), start_new_session=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
@@ -151,7 +151,7 @@ def test_stopping_it_leaves_nothing_behind(moment, number, tmp_path):
     assert process.returncode == 130, talk.decode()
     assert b"Traceback" not in talk
     assert processes_naming(str(tmp_path)) == []
-    # What was under way is not lost: the next run ends with every document stored.
+    # Documents in flight are not lost: after the next run every document is stored.
     if moment == "working":
         assert _receipts(tmp_path) < 1500
         again = copydesk("ingest", folder, "--json", cwd=tmp_path)
@@ -171,8 +171,10 @@ def _receipts(folder):
         connection.close()
 
 
-def test_two_at_once_in_one_folder_share_what_is_there(tmp_path):
-    """The second finds the first one's Valkey; each document still has one outcome, and nothing is left running."""
+def test_two_ingests_in_one_folder_share_the_embedded_servers(tmp_path):
+    """The second command finds the first one's Valkey; each document still has one outcome, and no process is left
+    running.
+    """
     one, two = write_documents(tmp_path / "one", 400), write_documents(tmp_path / "two", 60)
     started = [
         subprocess.Popen(command("ingest", folder, "--json"), cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any moment of any command: no traceback, nothing left running, the exit code of an interrupt."""
+"""Ctrl-C and SIGTERM at any moment of any command: no traceback, no process left, and the exit code of an interrupt."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.support.servers import VALID, Valkey, command, copydesk, environment,
 
 INTERRUPTED = 130
 ENDED = (0, 1, 2, 3, 4)
-"""What a command may say that had ended by itself before the signal came, or at the same moment."""
+"""Exit codes of a command that ended by itself before the signal came, or at the same moment."""
 
 EMBEDDED = [("ingest", VALID), ("ingest", "--json", VALID), ("up",), ("status",), ("reprocess", "--yes")]
-"""They start servers of their own. `up` is here and not below: it serves the folder."""
+"""Commands that start their own servers. `up` is here and not below, because it serves the folder."""
 
 BESIDE_REDIS = [
     ("worker",), ("worker", "--no-supervised"), ("tail",), ("status", "--watch"), ("status", "--watch", "--json"), ("metrics",),
@@ -35,21 +35,21 @@ BESIDE_REDIS = [
     ("retract", "x", "--yes"), ("schema", "export"), ("--help",),
 ]  # fmt: skip
 STAY = [("tail",), ("status", "--watch"), ("metrics",), ("console",), ("dead", "edit"), ("submit", "--wait")]
-"""They end by a signal only; `submit --wait` waits for a worker that is not there."""
+"""Commands that end only by a signal; `submit --wait` waits for a worker that does not run."""
 
 HOW = ["process", "group", "twice", "term"]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One command, and when and how it is interrupted: `after` seconds after it began to handle signals."""
+    """One command, and when and how it is interrupted: `after` seconds after it started to handle signals."""
 
     arguments: tuple
     after: float
     how: str
 
     def run(self, folder: Path, **settings: str) -> None:
-        """Raises AssertionError."""
+        """Run the command and interrupt it. Raises AssertionError."""
         mark = uuid.uuid4().hex
         temporary = folder / f"tmp-{mark}"
         temporary.mkdir()
@@ -76,7 +76,7 @@ class Trial:
                 took = time.monotonic() - began
                 log.seek(0)
                 text = log.read().decode("utf-8", "replace")
-                # Valkey writes its title over its environment; its folder is in the title.
+                # Valkey overwrites its environment with its process title; the title contains its folder.
                 left = _left(mark if settings else str(folder))
                 for pid in left:
                     with contextlib.suppress(ProcessLookupError):
@@ -106,7 +106,7 @@ class Trial:
 
 
 def _handles_signals(pid: int) -> bool:
-    """Whether SIGTERM has a handler, which Python does not install by itself: before that no code of ours has run."""
+    """Return whether SIGTERM has a handler. Python installs none by itself: before that no code of ours has run."""
     try:
         caught = next(
             line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")
@@ -117,7 +117,7 @@ def _handles_signals(pid: int) -> bool:
 
 
 def _left(mark: str) -> list[int]:
-    """Processes of the trial that are still there a moment after its end."""
+    """Return processes of the trial that still run a moment after its end."""
     with contextlib.suppress(AssertionError):
         until(lambda: not processes_naming(mark), seconds=2)
     return processes_naming(mark)
@@ -131,7 +131,7 @@ def _all(trials: list[Trial], folder: Path, *, at_once: int, **settings: str) ->
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a store of its own, in which a dead letter is open."""
+    """A folder with its own store and one open dead letter."""
     folder = tmp_path_factory.mktemp("interrupts")
     (folder / "bad.md").write_text("no front matter\n")
     assert copydesk("ingest", VALID, folder / "bad.md", cwd=folder).returncode == 1
@@ -152,7 +152,7 @@ def is_usable(folder: Path) -> None:
     assert run.returncode == 0, run.stderr
 
 
-def test_commands_beside_a_redis(folder, settings):
+def test_interrupted_commands_beside_a_redis_end_cleanly(folder, settings):
     draw = random.Random(0)
     trials = [Trial(arguments, draw.choice([0.0, 0.1, 0.3, 0.6, 1.0, 1.5]), HOW[number % 4])
               for number, arguments in enumerate(BESIDE_REDIS)]  # fmt: skip
@@ -160,19 +160,19 @@ def test_commands_beside_a_redis(folder, settings):
 
 
 @pytest.mark.parametrize(("after", "how"), [(0.0, "process"), (0.5, "group"), (1.0, "twice"), (2.0, "term")])
-def test_commands_with_servers_of_their_own(folder, after, how):
+def test_interrupted_commands_with_their_own_servers_end_cleanly(folder, after, how):
     for arguments in (("ingest", VALID), ("up",)):
         Trial(arguments, after, how).run(folder)
 
 
-def test_the_folder_is_usable_afterwards(folder):
+def test_the_folder_is_usable_after_interrupts(folder):
     is_usable(folder)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("how", HOW)
-def test_each_command_at_many_moments(folder, settings, how):
+def test_each_command_ends_cleanly_when_interrupted_at_many_moments(folder, settings, how):
     moments = [0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0]
     for arguments in EMBEDDED:
         for after in moments:

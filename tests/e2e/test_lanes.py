@@ -1,4 +1,6 @@
-"""Lanes: a flood on one does not hold up another, weights count, a lane may fix its source, replies go where they may."""
+"""Lanes: a full lane does not delay another, weights are respected, a lane may fix its source, replies go only to
+allowed streams.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def test_a_lane_fixes_its_source(desk):
     assert (receipt.source, receipt.outcome) == ("agency", "stored")
 
 
-def test_a_reply_that_cannot_be_given_costs_its_sender_alone(desk):
+def test_a_reply_that_cannot_be_written_affects_only_its_sender(desk):
     url, client, up = desk
     client.set("replies:taken", "no stream")
     with Producer(url, lane="documents") as producer:
@@ -52,7 +54,7 @@ def test_a_reply_that_cannot_be_given_costs_its_sender_alone(desk):
     assert outcomes["rejected"] == 3
 
 
-def test_a_replies_stream_is_capped_and_expires(desk):
+def test_a_reply_stream_is_capped_and_expires(desk):
     url, client, _ = desk
     with Producer(url, lane="documents:bulk") as producer:
         producer.wait(producer.submit(document("b")))
@@ -60,7 +62,7 @@ def test_a_replies_stream_is_capped_and_expires(desk):
 
 
 @pytest.mark.timeout(300)
-def test_ten_documents_pass_by_fifty_thousand(desk, record_property):
+def test_ten_documents_of_one_lane_overtake_fifty_thousand_of_another(desk, record_property):
     url, client, _ = desk
     queues = {name: LeaseQueue(client, name) for name in ("documents", "documents:bulk")}
     for lane, count in (("documents:bulk", 10_000), ("documents", 50_000)):

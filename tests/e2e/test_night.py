@@ -1,4 +1,6 @@
-"""What an operator must manage at night: see that a worker hangs, drain, go on after Redis lost its data."""
+"""What an operator must be able to do in an incident: see that a worker hangs, drain a lane, continue after Redis lost
+its data.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 @pytest.fixture
 def server():
-    """A Valkey of this test's own, which it may kill and empty."""
+    """A Valkey of this test's own, which the test may kill and empty."""
     valkey = Valkey().start()
     yield valkey
     valkey.stop()
@@ -33,7 +35,7 @@ def run(tmp_path, server):
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
-    command("status", "--json")  # the store is made
+    command("status", "--json")  # creates the store
     command.settings = {"cwd": tmp_path, "COPYDESK_REDIS_URL": server.url}
     return command
 
@@ -46,7 +48,7 @@ def status(run):
     return json.loads(run("status", "--json").stdout)
 
 
-def test_draining_before_an_upgrade_and_a_worker_that_hangs(run, server):
+def test_a_lane_drains_before_an_upgrade_and_a_hanging_worker_is_reported(run, server):
     with server.client() as client, Background("worker", "--concurrency", "1", **run.settings) as worker:
         push(client, 1)
         until(lambda: client.xlen("documents") == 0, what="it works")
@@ -62,7 +64,7 @@ def test_draining_before_an_upgrade_and_a_worker_that_hangs(run, server):
         assert (explained["pending"][0]["state"], explained["pending"][0]["key"]) == ("waits", "2.md")
         run("lane", "resume", "documents")
         assert "nothing waits" in run("status", "--wait-drained", "--timeout", "30").stderr
-        # Now the process that says how it is gets stuck, with all that it started.
+        # Now stop the process that sends heartbeats, and all its children.
         stopped = [int(found["pid"]) for found in _workers(client)]
         assert stopped
         for pid in stopped:
@@ -84,12 +86,12 @@ def _workers(client):
         yield {name.decode(): value.decode() for name, value in client.hgetall(key).items()}
 
 
-def test_on_after_redis_lost_its_data(run, server, tmp_path):
+def test_a_worker_continues_after_redis_lost_its_data(run, server, tmp_path):
     with server.client() as client:
         with Background("worker", "--concurrency", "1", **run.settings):
             first = push(client, 1)
             until(lambda: client.xlen("documents") == 0, what="the first is stored")
-        push(client, 2)  # which only Redis has
+        push(client, 2)  # data that only Redis has
         server.kill()
         for left in server.folder.iterdir():
             if left.name.startswith("appendonly"):

@@ -1,4 +1,6 @@
-"""Who owns the embedded servers: a second `up`, a one-shot beside others, and the port for trying crawlers at home."""
+"""Ownership of the embedded servers: a second `up`, a one-shot command beside others, and the port for crawlers in
+development.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from tests.support.servers import VALID, Background, copydesk, environment, proc
 from worker.runtime.embedded.ownership import OWNER, USERS, VALKEY, FileLock, is_held
 
 
-def test_a_command_that_writes_starts_valkey_and_stops_it_when_nobody_uses_it_any_more(tmp_path):
+def test_a_writing_command_starts_valkey_and_the_last_user_stops_it(tmp_path):
     assert copydesk("submit", VALID, cwd=tmp_path).returncode == 3, "nothing was ever started here"
     (tmp_path / ".copydesk").mkdir()
     user = FileLock(tmp_path / ".copydesk" / USERS)
@@ -35,7 +37,7 @@ def test_a_command_that_writes_starts_valkey_and_stops_it_when_nobody_uses_it_an
     assert processes_naming(str(tmp_path)) == []
 
 
-def test_the_port_serves_the_examples_for_crawlers_as_they_stand(tmp_path):
+def test_the_examples_for_crawlers_work_unchanged_on_the_port(tmp_path):
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     with Background("up", "--port", port, cwd=tmp_path) as up:

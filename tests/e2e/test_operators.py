@@ -1,4 +1,4 @@
-"""What operators do with the documents of a running desk: list, show, replay, mend, discard, explain, retract."""
+"""What operators do with the documents of a running system: list, show, replay, edit, discard, explain, retract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mended(name, title="One story"):
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    """The folder in which a `copydesk up` serves."""
+    """The folder in which a `copydesk up` runs."""
     folder = tmp_path_factory.mktemp("operators")
     with Background("up", cwd=folder) as up:
         up.says("serves the lanes documents")
@@ -57,7 +57,7 @@ def run(desk, *arguments, code=0):
 
 
 def push(desk, rows, **fields):
-    """Push an entry; returns its receipt."""
+    """Add an entry; returns its receipt."""
     with redis.Redis.from_url(embedded_redis_url(desk / ".copydesk")) as client:
         id_ = client.xadd("documents", fields).decode()
     (receipt,) = until(lambda: rows(tables.receipts, id=id_), what=f"{id_} has an outcome")
@@ -66,7 +66,7 @@ def push(desk, rows, **fields):
 
 @pytest.fixture
 def broken(desk, rows):
-    """`broken(name)`: push a broken document and return its dead letter."""
+    """`broken(name)`: add an invalid document and return its dead letter."""
 
     def make(name, key="story.md"):
         receipt = push(desk, rows, raw=BROKEN.format(name=name), source=name, key=key)
@@ -78,7 +78,7 @@ def broken(desk, rows):
 
 
 def concluded(rows, letter, actions):
-    """Wait for the last of `actions`; returns all that was done to a dead letter."""
+    """Wait for the last of `actions`; returns all actions on a dead letter."""
 
     def done():
         found = rows(tables.dead_letter_actions, dead_letter_id=letter.id)
@@ -87,7 +87,7 @@ def concluded(rows, letter, actions):
     return until(done, what=f"{actions} were done to {letter.id}")
 
 
-def test_a_folder_with_a_broken_document_is_seen_in_the_list_and_shown_with_a_caret(tmp_path):
+def test_a_broken_document_is_listed_and_shown_with_a_caret(tmp_path):
     folder = tmp_path / "stories"
     folder.mkdir()
     (folder / "good.md").write_text(mended("good"))
@@ -95,7 +95,7 @@ def test_a_folder_with_a_broken_document_is_seen_in_the_list_and_shown_with_a_ca
     ingested = copydesk("ingest", "stories", "--json", "--source", "paper", cwd=tmp_path)
     assert ingested.returncode == 1
     assert results(ingested.stdout)[1]["rejected"] == 1
-    # The desk is closed: the dead letters are read all the same.
+    # `copydesk up` has stopped; the dead letters can be read all the same.
     listed = run(tmp_path, "dead", "list")
     (line,) = (line for line in listed.stdout.splitlines() if "yaml_unquoted_colon" in line)
     assert re.match(r"yaml_unquoted_colon\W+paper\W+1\W", line)
@@ -122,7 +122,7 @@ def test_a_folder_with_a_broken_document_is_seen_in_the_list_and_shown_with_a_ca
     run(tmp_path, "dead", "list", "--since", "yesterday", code=2)
 
 
-def test_a_replay_tells_first_what_would_become_of_it(desk, rows, broken):
+def test_a_dry_run_of_a_replay_shows_its_outcome(desk, rows, broken):
     letter = broken("replayed")
     dry = run(desk, "dead", "replay", letter.id, "--json")
     assert json.loads(dry.stdout) == {"passing": 0, "failing": {"yaml_unquoted_colon": 1}, "replayed": 0}
@@ -161,7 +161,7 @@ def test_an_edit_is_checked_then_stored(desk, rows, broken, tmp_path):
     assert rows(tables.dead_letters, id=letter.id)[0].status == "replayed"
 
 
-def test_mending_an_old_document_leaves_the_newer_version(desk, rows, broken, tmp_path):
+def test_editing_an_old_document_keeps_the_newer_version(desk, rows, broken, tmp_path):
     letter = broken("late")
     assert push(desk, rows, raw=mended("late", "The newer"), source="late", key="story.md").outcome == "stored"
     (tmp_path / "fixed.md").write_text(mended("late", "The older"))
@@ -189,7 +189,7 @@ def test_discarding_needs_a_reason_and_is_recorded(desk, rows, broken):
     assert len(rows(tables.dead_letter_actions, dead_letter_id=letter.id)) == 1, "what is closed is not replayed"
 
 
-def test_explain_tells_the_life_of_a_document_by_receipt_url_and_key(desk, rows, broken, tmp_path):
+def test_explain_shows_the_history_of_a_document_by_receipt_url_and_key(desk, rows, broken, tmp_path):
     letter = broken("life", "life.md")
     (tmp_path / "fixed.md").write_text(mended("life"))
     run(desk, "dead", "edit", letter.id, "--file", tmp_path / "fixed.md")
@@ -221,7 +221,7 @@ def test_explain_tells_the_life_of_a_document_by_receipt_url_and_key(desk, rows,
     assert "Nothing is known" in run(desk, "explain", "no such key", code=1).stderr
 
 
-def test_a_url_is_retracted_and_what_was_retracted_is_still_explained(desk, rows):
+def test_a_url_is_retracted_and_can_still_be_explained(desk, rows):
     url = "https://www.withdrawn.example/story"
     for source in ("one", "two"):
         push(desk, rows, raw=mended("withdrawn", source), source=source)
@@ -245,8 +245,8 @@ def test_a_url_is_retracted_and_what_was_retracted_is_still_explained(desk, rows
     assert {"stored", "retracted"} <= {receipt["outcome"] for receipt in found["receipts"]}
 
 
-def test_the_sum_holds_after_replays(desk, rows):
-    """Replays are counted apart from what was submitted."""
+def test_the_audit_passes_after_replays(desk, rows):
+    """Replays are counted apart from submissions."""
     (lane,) = (
         lane for lane in json.loads(run(desk, "status", "--json").stdout)["lanes"] if lane["lane"] == "documents"
     )
@@ -255,7 +255,7 @@ def test_the_sum_holds_after_replays(desk, rows):
     assert json.loads(run(desk, "audit", "--json").stdout)["sound"] is True
 
 
-def test_an_empty_folder_is_answered_in_a_sentence(tmp_path):
+def test_an_empty_folder_is_reported_in_a_sentence(tmp_path):
     for command in (("dead", "list"), ("dead", "show", 1), ("explain", "x"), ("retract", "x")):
         done = copydesk(*command, cwd=tmp_path)
         assert "Traceback" not in done.stderr, done.stderr

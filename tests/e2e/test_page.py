@@ -1,4 +1,4 @@
-"""schemas/README.md, the page for authors of crawlers: each example is run as it stands there, with a crawler's rights."""
+"""schemas/README.md, the page for authors of crawlers: each example is run unchanged, with the rights of a crawler."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SITE = Path(__file__).parent / "site"
 
 
 def blocks() -> list[tuple[str, str, str]]:
-    """(heading, language, text) of each block on the page."""
+    """Return (heading, language, text) of each block on the page."""
     found, heading = [], ""
     for match in re.finditer(r"^#+ ([^\n]+)$|^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
         if match[1]:
@@ -48,23 +48,23 @@ def test_every_block_of_the_page_is_run():
     assert {heading for heading, _, _ in blocks()} == RUN_HERE
 
 
-def test_every_example_in_a_language_waits_when_it_is_asked_to():
+def test_every_example_in_a_language_obeys_backpressure():
     languages = RUN_HERE - {"For authors of crawlers", "What you send", "What you get back"}
-    client = "Python, with the client of this package"  # its Producer does
+    client = "Python, with the client of this package"  # its Producer waits
     assert [heading for heading in languages - {client} if "copydesk:slow-down" not in block(heading)] == []
 
 
-def test_every_outcome_is_told_with_what_to_do():
+def test_the_page_says_for_every_outcome_what_to_do():
     told = re.search(r"^\| outcome .+?\n\n", PAGE, re.MULTILINE | re.DOTALL)[0]
     assert re.findall(r"^\| `(\w+)`", told, re.MULTILINE) == list(Outcome)
 
 
-def test_what_it_links_to_is_there():
+def test_every_link_of_the_page_leads_to_a_file():
     for target in re.findall(r"\]\(([^)#]+)\)", PAGE):
         assert target.startswith("https://") or (ROOT / "schemas" / target).exists(), target
 
 
-def test_the_line_for_another_crawler_is_that_of_the_acl_file():
+def test_the_acl_line_for_another_crawler_is_that_of_the_acl_file():
     shown = re.search(r"^    (user agency .+)$", PAGE, re.MULTILINE)[1]
     line = next(line for line in ACL.read_text("utf-8").splitlines() if line.startswith("user crawler "))
     expected = (
@@ -110,23 +110,23 @@ def needs(program, package):
 OUTCOMES = {"stored", "updated", "unchanged"}
 
 
-def test_the_shortest(run, desk):
+def test_the_shortest_example_stores_a_document(run, desk):
     id_ = run(["sh"], block("For authors of crawlers"), ".sh")
     assert re.fullmatch(r"\d+-\d+", id_)
     until(lambda: desk.copydesk("explain", id_).returncode == 0, what="the document has an outcome")
 
 
-def test_shell(run):
+def test_the_shell_example_works(run):
     assert json.loads(run(["sh"], block("Shell"), ".sh").splitlines()[-1])["outcome"] in OUTCOMES
 
 
-def test_a_retraction(run, desk):
+def test_the_retraction_example_works(run, desk):
     run([sys.executable], block("Python"), ".py")
     id_ = run(["sh"], block("What you send"), ".sh")
     until(lambda: "retracted" in desk.copydesk("explain", id_).stdout, what="it is retracted")
 
 
-def test_receipts_as_they_come(run, desk):
+def test_the_example_that_follows_receipts_works(run, desk):
     with desk.client("crawler") as crawler:
         good, bad = (
             crawler.xadd("documents", {"raw": raw, "key": key, "reply_to": "replies:crawler:harbour"}).decode()
@@ -137,24 +137,26 @@ def test_receipts_as_they_come(run, desk):
     assert any(line.startswith("error yaml_unquoted_colon 2 ") for line in printed)
 
 
-def test_python(run):
+def test_the_python_example_works(run):
     assert run([sys.executable], block("Python"), ".py") in OUTCOMES
 
 
 @pytest.mark.parametrize("client", ["redis", "ioredis"])
-def test_node(run, node_folder, client):
+def test_the_node_example_works(run, node_folder, client):
     assert run(["node"], block(f"Node.js, with `{client}`"), f"-{client}.mjs", folder=node_folder) in OUTCOMES
 
 
 @needs("perl", "perl")
 def test_a_crawler_written_from_the_page_alone_in_a_language_that_is_not_on_it(run):
-    """Perl without a Redis client: `crawler.pl` was written from the page and the protocol's own documentation."""
+    """Perl without a Redis client: `crawler.pl` was written from the page and from the documentation of the Redis
+    protocol.
+    """
     assert run(["perl"], (Path(__file__).parent / "crawler.pl").read_text("utf-8"), ".pl") in OUTCOMES
 
 
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="the Valkey of the wheel is built without TLS")
-def test_the_same_code_works_by_tls(tmp_path, monkeypatch, node_folder):
+def test_the_examples_work_with_tls(tmp_path, monkeypatch, node_folder):
     certificate = str(make_certificate(tmp_path) / "cert.pem")
     monkeypatch.setenv("SSL_CERT_FILE", certificate)
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", certificate)
@@ -171,14 +173,14 @@ def test_the_same_code_works_by_tls(tmp_path, monkeypatch, node_folder):
 
 
 @needs("php", "php-cli")
-def test_php(run):
+def test_the_php_example_works(run):
     if "redis" not in subprocess.run(["php", "-m"], capture_output=True, text=True, check=True).stdout.split():
         pytest.skip("PHP's redis is not installed (Debian: php-redis)")
     assert run(["php"], block("PHP"), ".php") in OUTCOMES
 
 
 @needs("ruby", "ruby-redis")
-def test_ruby(run):
+def test_the_ruby_example_works(run):
     if subprocess.run(["ruby", "-e", "require 'redis'"], capture_output=True, check=False).returncode:
         pytest.skip("Ruby's redis is not installed (Debian: ruby-redis)")
     assert run(["ruby"], block("Ruby"), ".rb") in OUTCOMES
@@ -194,7 +196,7 @@ def site():
         server.shutdown()
 
 
-def test_scrapy(run, desk, site):
+def test_the_scrapy_example_works(run, desk, site):
     pytest.importorskip("scrapy")
     run([sys.executable, "-m", "scrapy", "runspider"], block("Scrapy"), ".py", START_URL=site)
     for path in ("pier", "bridge"):
@@ -203,12 +205,12 @@ def test_scrapy(run, desk, site):
         assert "document harbour" in explained.stdout
 
 
-def test_celery(run, desk):
+def test_the_celery_example_works(run, desk):
     run([sys.executable], block("Celery"), ".py", BROKER_URL=desk.url("worker"))
     until(lambda: "document my-app" in desk.copydesk("explain", "stories/2.md").stdout, what="it is stored")
 
 
-def test_the_client_of_this_package(run, desk):
+def test_the_example_with_the_packaged_client_works(run, desk):
     lines = run(
         [sys.executable], block("Python, with the client of this package"), ".py", PYTHONPATH=str(ROOT)
     ).splitlines()

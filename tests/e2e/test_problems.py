@@ -1,4 +1,4 @@
-"""What is wrong with a document reads the same wherever it is told, and every odd entry has a clear outcome."""
+"""The problems of a document read the same in every output, and every odd entry has a clear outcome."""
 
 import json
 
@@ -37,7 +37,7 @@ def crawler(up):
 
 
 def receipt(crawler, fields):
-    """The receipt on `reply_to`, or for an entry that cannot ask for one, None."""
+    """Return the receipt from the `reply_to` stream; None for an entry that cannot ask for one."""
     replies = f"replies:{crawler.incr('test:replies')}"
     crawler.xadd("documents", {**fields, "reply_to": replies})
     ((_, answer),) = until(lambda: crawler.xrange(replies), what="the receipt is there")
@@ -85,13 +85,13 @@ def test_all_problems_are_the_same_objects_everywhere(up, crawler):
     ],
     ids=range(14),
 )  # fmt: skip
-def test_odd_entries(fields, outcome, codes, crawler):
+def test_every_odd_entry_has_a_clear_outcome(fields, outcome, codes, crawler):
     answer = receipt(crawler, fields)
     assert [found["code"] for found in answer["problems"]] == codes
     assert answer["outcome"] == outcome or (outcome is None and answer["outcome"] in ("stored", "unchanged", "updated"))
 
 
-def test_a_reply_to_anywhere_else_is_refused_and_nothing_is_written_there(up, crawler):
+def test_a_reply_to_a_forbidden_key_is_refused_and_nothing_is_written_there(up, crawler):
     targets = (
         "articles",
         "documents",

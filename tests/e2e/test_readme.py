@@ -1,5 +1,7 @@
-"""Every command of the README and of the pages that continue it is run: here in order, in a fresh copy, or by the test that
-the table `ELSEWHERE` names."""
+"""Every command of the README and of the pages that continue it is run: here in order, in a fresh copy, or by the test
+that
+the table `ELSEWHERE` names.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,7 @@ def commands(text: str) -> list[str]:
     return [line.removeprefix("$ ") for line in lines if line and not line.startswith("#")]
 
 
-def test_every_block_is_of_a_kind_that_is_tried():
+def test_every_block_has_a_language_that_is_run():
     assert {kind for kind, _ in blocks()} <= {"sh", "python", "text"}
     assert not any("\n    $ " in page for page in PAGES.values())
 
@@ -66,7 +68,7 @@ def test_the_readme_is_short():
     assert len(PAGES["README.md"].split()) <= WORDS_OF_THE_README
 
 
-def test_what_is_run_elsewhere_is():
+def test_every_block_that_is_run_elsewhere_is_run_there():
     mentioned = [command for kind, text in blocks() if kind == "sh" for command in commands(text)]
     assert set(ELSEWHERE) <= set(mentioned), "the table names a command that is on no page"
     for place in ELSEWHERE.values():
@@ -75,7 +77,7 @@ def test_what_is_run_elsewhere_is():
         assert f"def {name}(" in text if name else "bin/pytest" in text
 
 
-def test_the_two_commands_of_a_newcomer_are_each_one_line():
+def test_the_first_two_commands_are_each_one_line():
     found = [text.strip() for kind, text in blocks() if kind == "sh"]
     assert found[0] == INSTALL
     assert found[1].endswith("&& .venv/bin/pytest")
@@ -101,7 +103,9 @@ def test_the_commands_for_tests_and_measurements_name_what_exists():
 
 @pytest.fixture
 def clone():
-    """A copy of the project's files in a folder short enough for a socket, with the tools that a newcomer may lack."""
+    """A copy of the project's files in a folder whose path is short enough for a socket, with the tools that a new user
+    may lack.
+    """
     folder = Path(tempfile.mkdtemp(prefix="cd-readme-"))
     kept = ("worker", "schemas", "tests", ".ci", "README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml",
             "docker-compose.yml", ".env.example")  # fmt: skip
@@ -119,7 +123,7 @@ def clone():
 
 
 def _shim(path: Path, program: str) -> None:
-    """The tool itself where this machine has it; else a stand-in with the same arguments."""
+    """Use the tool of this machine if it is installed; else a stand-in that accepts the same arguments."""
     path.parent.mkdir(exist_ok=True)
     if shutil.which(path.name) is None:
         path.write_text(f"#!{sys.executable}\n{program}")
@@ -142,7 +146,7 @@ for row in sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True).execute(sys.
 
 
 @pytest.mark.timeout(400)
-def test_the_readme_from_top_to_bottom(clone):
+def test_the_commands_of_the_readme_work_from_top_to_bottom(clone):
     settings = environment(PATH=f"{clone / 'bin'}{os.pathsep}{os.environ['PATH']}")
     del settings["PYTHONPATH"]
     settings["EDITOR"] = f"cp {clone / 'clone/schemas/examples/valid/market-hall-with-body.md'}"
@@ -159,7 +163,7 @@ def test_the_readme_from_top_to_bottom(clone):
     try:
         for kind, text in blocks():
             if kind == "python":
-                # Blocks continue one another, as they do on the page.
+                # Later blocks use the result of earlier ones, as on the page.
                 python.append(text)
                 talk = run([".venv/bin/python", "-"], "".join(python))
             for command in commands(text) if kind == "sh" else ():

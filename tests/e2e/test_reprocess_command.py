@@ -1,4 +1,4 @@
-"""An operator brings a desk up to a newer pipeline while it serves: counted, foretold, stopped, started again, ended."""
+"""An operator reprocesses the store while the system serves: dry run, interruption, second run, end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(500)]
 
 @pytest.fixture
 def desk(tmp_path):
-    """The folder of a desk that serves, and an engine on its store; all that it holds was made by an older pipeline."""
+    """The folder of a running system, and an engine on its store; all its articles were made by an older pipeline."""
     lines = [json.dumps({"raw": STORY.format(n=n), "source": "s", "key": f"{n}.md"}) for n in range(DOCUMENTS)]
     (tmp_path / "stories.jsonl").write_text("\n".join(lines) + "\n")
     assert copydesk("ingest", "stories.jsonl", cwd=tmp_path).returncode == 0
@@ -50,7 +50,7 @@ def told(folder, *arguments):
 
 
 def on_a_terminal(*arguments, cwd):
-    """Run `copydesk …` to its end with a terminal for its talk; returns its exit code and what it showed there."""
+    """Run `copydesk …` to its end with a terminal as stderr; returns its exit code and what the terminal showed."""
     main, terminal = pty.openpty()
     process = subprocess.Popen(command(*arguments), cwd=cwd, env=environment(TERM="xterm", COLUMNS="100"), stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=terminal)  # fmt: skip
@@ -60,13 +60,13 @@ def on_a_terminal(*arguments, cwd):
         while piece := os.read(main, 4096):
             shown += piece
     except OSError:
-        pass  # Linux says so when the last writer has closed the terminal
+        pass  # Linux raises this when the last writer has closed the terminal
     finally:
         os.close(main)
     return process.wait(timeout=200), shown.decode("utf-8", "replace")
 
 
-def test_a_desk_is_brought_up_to_date_in_two_goes_while_it_serves(desk):
+def test_an_interrupted_reprocess_is_completed_by_a_second_run_while_workers_serve(desk):
     folder, engine = desk
     assert told(folder, "status")["behind"] == DOCUMENTS
     foretold = told(folder, "reprocess", "--behind")
@@ -85,7 +85,7 @@ def test_a_desk_is_brought_up_to_date_in_two_goes_while_it_serves(desk):
                 )
             assert first.process.poll() is None, "a live document waited for all of them"
             assert first.interrupt() == 130
-        # What was sent is done all the same: the internal lane is part of the desk, not of the command.
+        # What was sent is still processed: the internal lane belongs to the workers and not to the command.
         until(lambda: client.xlen(INTERNAL_LANE) == 0, seconds=200, what="what was sent is done")
     left = behind(engine)
     assert 0 < left < DOCUMENTS

@@ -1,4 +1,4 @@
-"""The runbook: each alarm has its heading, and every command on it is run, on a desk with many documents to mend."""
+"""The runbook: each alarm has its heading, and every command is run on a system with many dead letters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLON = "---\ntitle: Story {n}\nexcerpt: They call it: the hall\nwebUrl: https:/
 
 
 def commands():
-    """Each command of the blocks once, in order."""
+    """Return each command of the blocks once, in order."""
     blocks = re.findall(r"^```sh\n(.*?)^```$", RUNBOOK, re.MULTILINE | re.DOTALL)
     return list(dict.fromkeys(re.sub(r"\s+#.*", "", line) for block in blocks for line in block.splitlines()))
 
@@ -37,24 +37,24 @@ def test_each_alarm_has_its_heading():
     }
     missing = [event for event, pattern in patterns.items() if not any(re.fullmatch(pattern, h) for h in HEADINGS)]
     text = RUNBOOK.replace("\n", " ")
-    # Two of one cause may share a heading that names both.
+    # Two alarms of one cause may share a heading that names both.
     assert [event for event in missing if event not in text] == []
     assert len(patterns) > 20, "the scan finds the alarms"
 
 
-def test_a_missing_heading_would_be_seen():
+def test_a_missing_heading_is_found():
     (call,) = calls("log = get_logger('x')\nlog.error('The sky falls')\n")
     assert call.event not in RUNBOOK
 
 
-def test_links_within_it_lead_somewhere():
+def test_links_within_the_runbook_lead_to_a_heading():
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in HEADINGS}
     targets = re.findall(r"\]\(#([^)]+)\)", RUNBOOK)
     assert targets
     assert set(targets) <= anchors
 
 
-def test_its_exit_codes_are_those_of_the_program():
+def test_the_exit_codes_of_the_runbook_are_those_of_the_program():
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", RUNBOOK, re.MULTILINE)} == set(Exit)
 
 
@@ -70,9 +70,10 @@ FEW, MANY = 30, 500
 
 @pytest.fixture(scope="module")
 def desk(request, tmp_path_factory):
-    """A running desk with what the runbook speaks of: documents of one fault, others, and some in the store."""
+    """A running system with the data that the runbook mentions: documents of one fault, others, and some in the store."""
     folder = tmp_path_factory.mktemp("night")
-    # The circuit breaker would pause a lane of which 500 documents are rejected, which is another page of the runbook.
+    # The circuit breaker would pause a lane on which 500 documents are rejected; another section of the runbook covers
+    # that.
     with Background("up", cwd=folder, COPYDESK_BREAKER_SHARE="1") as up:
         up.says("serves the lanes documents")
         with redis.Redis.from_url(embedded_redis_url(folder / ".copydesk")) as client:
@@ -98,7 +99,9 @@ def desk(request, tmp_path_factory):
 
 @pytest.fixture
 def copydesk(desk, monkeypatch, capfd, tmp_path):
-    """`copydesk(line)`: runs a command of the runbook in this process (a hundred would take minutes to start), exits 0."""
+    """`copydesk(line)`: run a command of the runbook in this process, because starting a hundred would take minutes. It
+    must exit with 0.
+    """
     monkeypatch.chdir(desk)
     (tmp_path / "mended.md").write_text(document(2, 10))
     monkeypatch.setenv("EDITOR", f"cp {tmp_path / 'mended.md'}")
@@ -123,7 +126,7 @@ def copydesk(desk, monkeypatch, capfd, tmp_path):
 
 @pytest.mark.parametrize("desk", [FEW, pytest.param(MANY, marks=pytest.mark.long)], indirect=True)
 @pytest.mark.timeout(400)
-def test_every_command_is_run_and_all_of_one_cause_are_mended(copydesk, request):
+def test_every_command_works_and_all_dead_letters_of_one_cause_are_repaired(copydesk, request):
     said, many = {}, request.node.callspec.params["desk"]
     for line in commands():
         assert line.startswith("copydesk "), line
@@ -137,7 +140,7 @@ def test_every_command_is_run_and_all_of_one_cause_are_mended(copydesk, request)
     share = f"{(many + 8) / (many + 9):.1%}"
     assert re.search(rf"my-crawler +{many + 9} +{many + 8} +{re.escape(share)}", said["copydesk sources"]), said
     assert re.search(rf"yaml_unquoted_colon +my-crawler +{many}", said["copydesk dead list"])
-    # Which are the last depends on which batch ended last.
+    # The order of the last documents depends on which batch ended last.
     assert said["copydesk tail --source my-crawler --last 20 --seconds 1"].count(" my-crawler ") == 20
     assert "0 would pass now, 4 would be rejected again" in said["copydesk dead replay --code no_title"]
     (dry, done) = [said[line] for line in said if "dead mend" in line]
@@ -157,7 +160,7 @@ def test_every_command_is_run_and_all_of_one_cause_are_mended(copydesk, request)
 
 @pytest.mark.parametrize("desk", [FEW], indirect=True)
 @pytest.mark.timeout(400)
-def test_a_worker_that_hangs_is_seen_and_what_waits_is_told(copydesk, desk):
+def test_a_hanging_worker_and_its_waiting_entries_are_reported(copydesk, desk):
     """`Does a worker hang?`, with a worker whose process is stopped."""
     found = json.loads(copydesk("copydesk status --json"))["workers"]
     pids = [int(worker["worker"].rpartition(":")[2]) for worker in found]

@@ -1,4 +1,4 @@
-"""Stories as a newcomer and a reader meet them: after one `ingest`, by `stories`, `explain`, SQL and the feed."""
+"""Stories as a new user and a reader see them: after one `ingest`, in `stories`, `explain`, SQL and the change feed."""
 
 import json
 import sqlite3
@@ -28,7 +28,7 @@ def _write(folder):
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_one_ingest_shows_its_story_everywhere(tmp_path):
+def test_the_story_of_one_ingest_is_shown_everywhere(tmp_path):
     folder = _write(tmp_path / "in")
     run = copydesk("ingest", folder, cwd=tmp_path)
     assert run.returncode == 0, run.stderr

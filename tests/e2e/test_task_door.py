@@ -1,4 +1,6 @@
-"""Whatever a producer that speaks Celery sends, or anybody puts on Celery's queue, has an outcome and is in no log."""
+"""Every message on Celery's queue, from a producer that speaks Celery or from anybody else, has an outcome, and no log
+shows its body.
+"""
 
 import base64
 import gzip
@@ -143,7 +145,7 @@ def test_a_message_larger_than_any_document_can_be_is_kept_with_its_length(desk)
     until(lambda: [row for row in letters(engine) if row.size == 9 << 20], what="it is kept")
 
 
-def test_a_document_passes_where_redis_is_out_of_memory(desk):
+def test_a_document_is_stored_when_redis_is_out_of_memory(desk):
     _, _, client, engine, _ = desk
     item = message([DOCUMENT.replace("/1\n", "/full\n")], {"source": "full", "key": "full"})
     client.rpush("copydesk:aside", item)

@@ -1,4 +1,4 @@
-"""`copydesk up` with crawlers beside it: Redis commands, Celery's send_task, replies, and what operators read."""
+"""`copydesk up` with crawlers: Redis commands, Celery's send_task, replies, and the output for operators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from worker.store import tables
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    """The folder in which a `copydesk up` serves."""
+    """The folder in which a `copydesk up` runs."""
     folder = tmp_path_factory.mktemp("up")
     with Background("up", cwd=folder) as up:
         up.says("serves the lanes documents")
@@ -78,7 +78,7 @@ def test_a_document_without_a_key_is_retracted_by_its_url_in_any_spelling(desk, 
     assert [paper.retracted for paper in rows(desk, tables.documents, source="s")] == [True]
 
 
-def test_the_outcome_is_put_where_the_crawler_asked_for_it(desk, crawler):
+def test_the_outcome_is_added_to_the_reply_stream_of_the_crawler(desk, crawler):
     good = crawler.xadd("documents", {"raw": document(1, 10), "source": "r", "key": "1", "reply_to": "replies:r"})
     bad = crawler.xadd("documents", {"raw": "nothing", "source": "r", "key": "2", "reply_to": "replies:r"})
     until(lambda: crawler.xlen("replies:r") == 2, what="both receipts are there")
@@ -95,7 +95,7 @@ def test_the_outcome_is_put_where_the_crawler_asked_for_it(desk, crawler):
     assert 0 < crawler.ttl("replies:r") <= 3600
 
 
-def test_a_celery_style_producer_ends_on_the_same_stream(desk, crawler):
+def test_documents_of_a_celery_producer_reach_the_same_stream(desk, crawler):
     added = crawler.xinfo_stream("documents")["entries-added"]
     broker = embedded_redis_url(desk / ".copydesk").replace("unix://", "redis+socket://")
     with Celery(broker=broker) as producer:
@@ -105,7 +105,7 @@ def test_a_celery_style_producer_ends_on_the_same_stream(desk, crawler):
     assert crawler.xinfo_stream("documents")["entries-added"] == added + 1
 
 
-def test_what_an_entry_says_wrongly_is_a_rejection_and_not_a_crash(desk, crawler):
+def test_an_entry_with_wrong_fields_is_rejected_and_crashes_nothing(desk, crawler):
     hostile = [
         ({"raw": "x", "op": "destroy"}, "unknown_op"),
         ({"nonsense": "x"}, "no_raw"),
@@ -123,7 +123,7 @@ def test_what_an_entry_says_wrongly_is_a_rejection_and_not_a_crash(desk, crawler
         assert code is None or code in {problem["code"] for problem in row.problems}
 
 
-def test_operators_read_the_sum_and_the_audit_holds(desk, crawler):
+def test_status_shows_the_sum_and_the_audit_passes(desk, crawler):
     until(lambda: crawler.xlen("documents") == 0, what="the backlog is done")
     status = copydesk("status", "--json", cwd=desk)
     assert status.returncode == 0, status.stderr
@@ -137,7 +137,7 @@ def test_operators_read_the_sum_and_the_audit_holds(desk, crawler):
     assert json.loads(audit.stdout)["sound"] is True
 
 
-def test_submit_waits_for_outcomes_and_does_not_stop_the_desk(desk, tmp_path):
+def test_submit_waits_for_outcomes_and_does_not_stop_the_workers(desk, tmp_path):
     (tmp_path / "a.md").write_text(document(3, 10))
     run = copydesk("submit", "--wait", "--json", "--source", "w", tmp_path / "a.md", cwd=desk)
     assert run.returncode == 0, run.stderr
@@ -151,7 +151,7 @@ def celery(desk: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "celery", "-A", "worker.runtime.app", *arguments]
 
 
-def test_celerys_own_commands_work(desk):
+def test_celerys_own_commands_work_on_the_worker(desk):
     run = subprocess.run(
         celery(desk, "inspect", "registered", "--json"), cwd=desk, env=environment(), capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""A desk under load, shared by the faults of one module."""
+"""A system under load, shared by the faults of one module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.faults.stores import PostgresStore, SqliteStore
 
 @pytest.fixture(scope="module")
 def desk_on():
-    """`desk_on("postgresql")`: a running scene on that store, one for all tests of a module that ask for it."""
+    """`desk_on("postgresql")`: a running scenario on that store, one for all tests of a module that ask for it."""
     scenes, stores = {}, {}
 
     def running(kind: str) -> Scene:

@@ -1,4 +1,4 @@
-"""A crash at each failpoint of the protocol: what brings a process there, and what it met."""
+"""A crash at each failpoint of the protocol: what makes a process reach it, and which entries were in flight."""
 
 from __future__ import annotations
 
@@ -43,20 +43,22 @@ def crash_at(point: str, action: str = "kill") -> Strike:
 _LEAVES_NOTHING = frozenset(
     {"ingest.readded", "ingest.settled", "submit.added", "replay.recorded", "replay.sent", "retract.sent"}
 )
-"""Points at which the entries of the dying process itself are settled, or not handed out: others are under way."""
+"""Points at which the entries of the dying process itself are already settled, or not yet dispatched; entries of other
+processes are in flight.
+"""
 
 Provoke = Callable[[Scene, str, str], contextlib.AbstractContextManager[None]]
 
 
 @contextlib.contextmanager
 def _by_traffic(scene: Scene, point: str, action: str) -> Iterator[None]:
-    """The traffic alone reaches it."""
+    """Normal traffic reaches the point."""
     yield
 
 
 @contextlib.contextmanager
 def _by_a_death(scene: Scene, point: str, action: str) -> Iterator[None]:
-    """Somebody dies, and what he held comes back; another one, where he had just finished."""
+    """Kill a pool process so that its entries are dispatched again; kill another one if it had just finished."""
     scene.arm(point, action)
     for _ in range(8):
         scene.desk.strike(lambda busy: os.kill(busy.pid, signal.SIGKILL))
@@ -78,7 +80,7 @@ def _by_a_failing_store(scene: Scene, point: str, action: str) -> Iterator[None]
 
 @contextlib.contextmanager
 def _by_an_id_that_comes_again(scene: Scene, point: str, action: str) -> Iterator[None]:
-    """The stream of a lane is lost, and another document comes under an id that has a receipt."""
+    """Delete the stream of a lane, and add another document under an id that already has a receipt."""
     id_ = f"{int(time.time() * 1000)}-7"
     first, second = scene.traffic.good(AGAIN), scene.traffic.good(AGAIN)
     _add_to_an_empty_lane(scene, first, id_)
@@ -123,7 +125,7 @@ def _by_a_celery_producer(scene: Scene, point: str, action: str) -> Iterator[Non
 
 @contextlib.contextmanager
 def _by_an_operators_replay(scene: Scene, point: str, action: str) -> Iterator[None]:
-    """`copydesk dead replay` dies in the middle and is called again."""
+    """`copydesk dead replay` dies in the middle and is run again."""
     arguments = ("dead", "replay", "--code", "no_front_matter", "--yes")
     bad = scene.traffic.good()
     bad.code = "no_front_matter"

@@ -1,4 +1,4 @@
-"""Every fault, by name, and with the crashes at failpoints every way in which the desk is struck."""
+"""All faults by name, together with the crashes at failpoints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.telemetry.failpoints import POINTS
 
 
 def strikes(store: str) -> dict[str, Strike]:
-    """All that can happen on `store` (`postgresql` or `sqlite`): each fault that fits it, and a crash at every failpoint."""
+    """Return every fault that applies to `store` (`postgresql` or `sqlite`), and a crash at every failpoint."""
     faults = {fault.name: fault.strike for fault in FAULTS.values() if store in fault.stores}
     return {**faults, **{f"crash at {point}": crash_at(point) for point in POINTS}}
 

@@ -1,4 +1,4 @@
-"""The producer's own account of what it sent: JSON lines in a file outside Redis and the store."""
+"""The producer's own record of what it sent: JSON lines in a file outside Redis and the store."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 
 @dataclass(slots=True)
 class Sent:
-    """One document that was sent. `number` is its W3C trace id too, by which its receipt is found.
+    """A document that was sent. `number` is also its W3C trace id, by which its receipt is found.
 
-    `sure`: Redis has acknowledged it and its persistence promises it. Otherwise it may be there or not, but only whole,
-    and once. `code`: of the problem for which it must be rejected; None: it must be accepted.
+    `sure`: Redis has acknowledged it and its persistence guarantees it. Otherwise it may be stored or not, but only
+    whole,
+    and once. `code`: the problem for which it must be rejected; None: it must be accepted.
     """
 
     number: int
@@ -32,7 +33,7 @@ class Sent:
     id: str | None = None
     sure: bool = False
     untraced: bool = False
-    """Its way here has no place for a trace id: its receipt is found by source, key and op, which nothing else has."""
+    """It was sent in a way without a trace id: its receipt is found by source, key and op, which are unique."""
 
     @property
     def trace(self) -> str:
@@ -40,7 +41,7 @@ class Sent:
 
 
 class Manifest:
-    """Appends to the file; `read` builds the account again from the file alone."""
+    """Appends to the file; `read` restores the record from the file alone."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,13 +50,13 @@ class Manifest:
         self.count = 0
 
     def add(self, sent: Sent) -> None:
-        """What became of the attempt to send it is known: `sure` with its id, or not."""
+        """Record the result of an attempt to send it: `sure` with its id, or unknown."""
         with self._lock:
             self._write({"sent": dataclasses.asdict(sent)})
             self.count += 1
 
     def doubt(self, since: float, until: float) -> None:
-        """Redis lost what it had acknowledged in this time, and its persistence never promised otherwise."""
+        """Record that Redis lost acknowledged entries of this period, which its persistence settings do not guarantee."""
         with self._lock:
             self._write({"doubt": [since, until]})
 
@@ -68,7 +69,7 @@ class Manifest:
 
 
 class Reader:
-    """Reads a manifest's file, each time from where it ended."""
+    """Reads a manifest's file, each time from where the last read ended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -82,7 +83,7 @@ class Reader:
             file.seek(self._offset)
             for line in file:
                 if not line.endswith(b"\n"):
-                    break  # it is being written
+                    break  # the line is still being written
                 self._offset += len(line)
                 entry = json.loads(line)
                 if "doubt" in entry:
@@ -92,12 +93,12 @@ class Reader:
                         sent.sure = sent.sure and not since <= sent.at <= until
                 else:
                     sent = Sent(**{**entry["sent"], "related": tuple(entry["sent"]["related"])})
-                    # It may be written down after the doubt about the time in which it was sent.
+                    # The entry may be written after the record of doubt about the period in which it was sent.
                     sent.sure = sent.sure and not any(since <= sent.at <= until for since, until in self._doubts)
                     self.sent[sent.trace] = sent
         return self.sent
 
 
 def now() -> float:
-    """The manifest's clock; nothing but the order and `doubt` depends on it."""
+    """Return the manifest's clock; only the order of lines and `doubt` depend on it."""
     return time.monotonic()

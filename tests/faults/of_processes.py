@@ -1,4 +1,4 @@
-"""Faults of the worker's own processes, and of Celery's queue between them."""
+"""Faults of the worker's own processes, and of the Celery queue between them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def kill_all_groups(scene: Scene) -> int:
 
 
 def _stop(scene: Scene, number: signal.Signals) -> tuple[int, dict[int, int]]:
-    """End one instance by `number`; returns the entries it met, and what its dead processes still hold then."""
+    """Stop one instance by signal `number`; returns the entries in flight, and those that its dead processes still hold
+    then.
+    """
     pool, met = [], 0
 
     def end(busy: Busy) -> None:
@@ -62,7 +64,7 @@ def _stop(scene: Scene, number: signal.Signals) -> tuple[int, dict[int, int]]:
 
 @fault()
 def stop_with_sigterm(scene: Scene) -> int:
-    """A warm stop finishes or gives back its batch, and leaves nothing to a lease."""
+    """A warm stop finishes or releases its batch; no entry waits for its lease to expire."""
     met, held = _stop(scene, signal.SIGTERM)
     assert not held, f"it ended and left entries for their lease: {held}"
     return met
@@ -70,7 +72,7 @@ def stop_with_sigterm(scene: Scene) -> int:
 
 @fault()
 def stop_with_sigquit(scene: Scene) -> int:
-    """A cold stop kills its pool: what that held comes back after the lease at the latest."""
+    """A cold stop kills the pool: its entries are dispatched again when their lease expires at the latest."""
     return _stop(scene, signal.SIGQUIT)[0]
 
 
@@ -83,7 +85,9 @@ def _is_zombie(pid: int) -> bool:
 
 @fault()
 def stopped_past_its_lease(scene: Scene) -> int:
-    """SIGSTOP to a whole instance in the middle of a batch; what it writes when it wakes must change nothing."""
+    """SIGSTOP a whole instance in the middle of a batch for longer than its lease; its writes after SIGCONT must change
+    nothing.
+    """
     leader = scene.desk.strike(lambda busy: kill_group(busy.leader, signal.SIGSTOP)).leader
     met = scene.pending()
     time.sleep(scene.lease_seconds + 2)
@@ -93,7 +97,7 @@ def stopped_past_its_lease(scene: Scene) -> int:
 
 @fault()
 def worker_clock_steps(scene: Scene) -> int:
-    """The clock of one instance goes back an hour in the middle of its work, and forward two."""
+    """The clock of one instance goes back an hour while it processes batches, and then forward two."""
     clock = scene.folder / "worker-clock"
     scene.desk.environment = faketime(clock)
     scene.desk.strike(lambda busy: kill_group(busy.leader))
@@ -104,13 +108,13 @@ def worker_clock_steps(scene: Scene) -> int:
     for offset in (-3600, 3600, 0):
         met = max(met, scene.until_busy())
         clock.write_text(f"{offset:+d}\n")
-        time.sleep(2)  # it looks at the file every second
+        time.sleep(2)  # libfaketime reads the file every second
     return met
 
 
 @fault()
 def celery_messages_lost_doubled_reordered(scene: Scene) -> int:
-    """Claim checks are taken from Celery's queue; a third stays lost, the others come back twice, in another order."""
+    """Claim checks are removed from Celery's queue; a third is lost, the others come back twice, in another order."""
     draw, kept, lost = random.Random(0), [], 0
     deadline = time.monotonic() + seconds(10, 4)
     while time.monotonic() < deadline or not lost or not kept:

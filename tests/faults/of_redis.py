@@ -1,4 +1,4 @@
-"""Faults of Redis: its process, its file, its clock, its clients, and the network before it."""
+"""Faults of Redis: its process, its file, its clock, its clients, and the network to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.stack import kill_group
 from tests.support.servers import until
 
 _ON_ITS_WAY_SECONDS = 3
-"""A document may have been drawn this long before Redis had it."""
+"""A document may have been generated this long before Redis received it."""
 
 
 @fault()
@@ -32,7 +32,7 @@ def redis_killed(scene: Scene) -> None:
 
 @fault()
 def redis_killed_with_fsync_every_second(scene: Scene) -> None:
-    """With this setting a killed Redis may have acknowledged up to two seconds that it had not written yet."""
+    """With appendfsync everysec a killed Redis may lose up to two seconds of acknowledged entries."""
     scene.redis.fsync = "everysec"
     scene.client.config_set("appendfsync", "everysec")
     time.sleep(1)
@@ -46,7 +46,9 @@ def redis_killed_with_fsync_every_second(scene: Scene) -> None:
 
 @fault()
 def redis_restored_from_older_file(scene: Scene) -> None:
-    """The append-only file of two seconds ago: what was sent since is gone, and what was settled since is back."""
+    """The append-only file of two seconds ago is restored: entries sent since are gone, and entries settled since are
+    back.
+    """
     since = now() - _ON_ITS_WAY_SECONDS
     copy = scene.folder / "older"
     shutil.copytree(scene.redis.folder / "appendonlydir", copy)
@@ -62,7 +64,7 @@ def redis_restored_from_older_file(scene: Scene) -> None:
 
 @fault()
 def redis_frozen(scene: Scene) -> None:
-    """It does not answer for longer than the clients' time-out, then answers everything at once."""
+    """Redis does not answer for longer than the clients' time-out, then answers everything at once."""
     scene.redis.signal(signal.SIGSTOP)
     time.sleep(seconds(10, 9))
     scene.redis.signal(signal.SIGCONT)
@@ -82,13 +84,13 @@ def clients_killed(scene: Scene) -> int:
 def clients_paused(scene: Scene) -> None:
     pause = seconds(10, 3)
     scene.client.execute_command("CLIENT", "PAUSE", int(pause * 1000), "ALL")
-    time.sleep(pause)  # longer than our own client would wait for an answer
+    time.sleep(pause)  # longer than our own client waits for an answer
     scene.client.ping()
 
 
 @fault()
 def redis_clock_steps_back(scene: Scene) -> int:
-    """The clock of Redis goes back an hour while an instance dies: what the dead held was leased in the future."""
+    """The clock of Redis goes back an hour while an instance dies: the lease of its entries then began in the future."""
     return _step_clock(scene, -3600)
 
 

@@ -73,7 +73,7 @@ def postgres_disk_full(scene: Scene) -> None:
 
 
 def _is_full(scene: Scene) -> bool:
-    # An outage that goes on from another cause is said in the log a minute later, and of each worker at once.
+    # An outage that continues from another cause is logged a minute later, and by each worker at once.
     said = (scene.desk.text(), *(one.reason for one in workers(scene.client)))
     return any(words in text for words in ("53100", "No space left") for text in said)
 

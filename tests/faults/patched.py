@@ -1,4 +1,4 @@
-"""`copydesk` with a change of the code: `python -m tests.faults.patched CHANGE worker …`. Tests only."""
+"""`copydesk` with a changed function: `python -m tests.faults.patched CHANGE worker …`. Tests only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def settle_first() -> None:
-    """The negative control: entries are settled before the store has committed. The census must catch it."""
+    """The negative control: entries are settled before the store has committed. The reconciliation must find it."""
     from worker.runtime import tasks
 
     process = tasks.process
@@ -41,7 +41,7 @@ def poison() -> None:
 
 
 def _exhaust_memory() -> None:
-    """As the kernel's out-of-memory killer ends it."""
+    """End the process as the kernel's out-of-memory killer does."""
     import os
     import signal
 

@@ -1,4 +1,4 @@
-"""A real PgBouncer between the workers and a PostgreSQL of our own, which can be killed and started again."""
+"""A real PgBouncer between the workers and a PostgreSQL of the tests; it can be killed and restarted."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ _POOL = 4
 
 
 def program() -> str | None:
-    """Where PgBouncer is; None: it is not installed."""
+    """Return the path of PgBouncer; None if it is not installed."""
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 class PgBouncer:
-    """Listens on `port` of 127.0.0.1 and passes on to the PostgreSQL that listens on `server_port`. `mode`: its pool_mode."""
+    """Listens on `port` of 127.0.0.1 and forwards to the PostgreSQL that listens on `server_port`. `mode`: its
+    pool_mode.
+    """
 
     def __init__(self, server_port: int, mode: str) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="cd-pgbouncer-"))
@@ -39,7 +41,7 @@ class PgBouncer:
             "[pgbouncer]\n"
             f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\nauth_type = any\n"
             f"pool_mode = {mode}\ndefault_pool_size = {_POOL if mode == 'transaction' else 40}\n"
-            "server_login_retry = 1\n"  # 15 s is the default: how long it does not try after a failure
+            "server_login_retry = 1\n"  # seconds before it retries after a failure; 15 is the default
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -69,7 +71,7 @@ class PgBouncer:
         self._process.wait(timeout=30)
 
     def restart(self, *, down_seconds: float = 0.5) -> None:
-        """Kill it, and start it again."""
+        """Kill it and start it again."""
         self.end()
         time.sleep(down_seconds)
         self.start()
@@ -88,7 +90,7 @@ def _free_port() -> int:
 
 
 class PooledStore(PostgresStore):
-    """A PostgreSQL that the workers reach through PgBouncer alone."""
+    """A PostgreSQL that the workers reach only through PgBouncer."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
@@ -96,7 +98,7 @@ class PooledStore(PostgresStore):
         self.workers_url = f"postgresql://postgres@127.0.0.1:{self.pooler.port}/postgres"
 
     def terminate(self) -> None:
-        """End every session that PgBouncer has."""
+        """End every session of PgBouncer."""
         self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' "
                  "AND pid <> pg_backend_pid()")  # fmt: skip
 

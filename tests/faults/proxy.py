@@ -1,4 +1,4 @@
-"""A TCP proxy before a server, whose network a test can break: reset, refuse, swallow, slow down."""
+"""A TCP proxy in front of a server, with which a test injects network faults: reset, refuse, drop, slow down."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Proxy:
 
     @contextlib.contextmanager
     def refusing(self) -> Iterator[None]:
-        """Nobody listens, and the connections that were are reset."""
+        """Refuse new connections and reset the existing ones."""
 
         async def close() -> None:
             assert self._server is not None
@@ -73,7 +73,9 @@ class Proxy:
 
     @contextlib.contextmanager
     def black_hole(self) -> Iterator[None]:
-        """Connections are accepted and whatever is sent is swallowed, without a word; those that met it stay dead."""
+        """Accept connections and drop everything that is sent, without an answer; connections that sent something stay
+        dead.
+        """
         self.swallows = True
         try:
             yield
@@ -82,7 +84,7 @@ class Proxy:
 
     @contextlib.contextmanager
     def slow(self, seconds: float) -> Iterator[None]:
-        """Every piece takes `seconds`."""
+        """Delay every chunk by `seconds`."""
         self.delay_seconds = seconds
         try:
             yield

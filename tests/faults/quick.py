@@ -1,7 +1,9 @@
-"""A worker in one process, for crashes by the dozen: dispatcher, claim checks and batches of the product, in turn, no pool.
+"""A worker in one process, for many crashes in a short time: Copydesk's dispatcher, claim checks and batches in turn,
+without a pool.
 
-`python -m tests.faults.quick` loads everything once and forks; when its child dies, time passes at once (every lease runs
-out), and it forks again. What a pool, a supervisor and real leases add is for the long form to show.
+`python -m tests.faults.quick` loads everything once and forks. When the child dies, every lease is made to expire at
+once, and it
+forks again. The long form tests what a pool, a supervisor and real leases add.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from worker.telemetry import logs
 
 
 def work() -> None:
-    """Hand out, take in turn what was handed out, and so on for ever."""
+    """Dispatch, process what was dispatched, and repeat forever."""
     config = settings()
     loop = DispatchLoop(config, *(app.tasks[f"copydesk.{name}"] for name in ("ingest", "maintain", "complete")))
     with app.connection_for_read() as connection:
@@ -51,7 +53,9 @@ def _run(message: object) -> None:
 
 
 def let_time_pass(child: str, how: str) -> None:
-    """What the keeper does about a dead process, and then every lease runs out, also that of lost claim checks."""
+    """Do what the supervision thread does about a dead process, then expire every lease, also that of lost claim
+    checks.
+    """
     config = settings()
     with connect(config.redis) as client:
         for lane in (*(lane.name for lane in config.lane_list), INTERNAL_LANE):
@@ -64,7 +68,7 @@ def let_time_pass(child: str, how: str) -> None:
 
 
 def main() -> None:
-    """Fork, wait, let time pass, until stopped."""
+    """Fork, wait and expire the leases, until stopped."""
     logs.configure_for(settings())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     child = 0

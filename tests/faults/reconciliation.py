@@ -1,6 +1,8 @@
-"""Compares the producer's manifest with the store and the streams: what is lost, doubled, stale, stuck or wrongly dead.
+"""Compare the producer's manifest with the store and the streams: find documents that are lost, doubled, stale, stuck
+or wrongly rejected.
 
-The store must be a function of the latest accepted version of each document alone. So the expected state is computed here
+The store must be a function of the latest accepted version of each document alone. So the expected state is computed
+here
 from the manifest in a few lines that share nothing with the worker but the canonical form of a URL.
 """
 
@@ -23,7 +25,7 @@ _SHOWN = 5
 
 @dataclass(slots=True)
 class Findings:
-    """What the census found wrong, by kind; empty when all is well. `counted`: how much it looked at."""
+    """Errors that the reconciliation found, by kind; empty if there are none. `counted`: how many rows it compared."""
 
     wrong: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     counted: Counter[str] = field(default_factory=Counter)
@@ -39,15 +41,15 @@ class Findings:
 
 
 class Census:
-    """To be taken when nothing is under way: the producers are still and the backlog is done."""
+    """Reconciles when nothing is in flight: the producers have stopped and the backlog is empty."""
 
     def __init__(self, reader: Reader, engine: Engine, client: redis.Redis, lanes: tuple[str, ...]) -> None:
         self._reader, self._engine, self._client, self._lanes = reader, engine, client, lanes
         self.counters_restored = False
-        """Redis was restored from an older file, and its outcome counters with it: they are no longer the store's."""
+        """Redis was restored from an older file with its outcome counters, so they no longer agree with the store."""
 
     def take(self) -> Findings:
-        """Look at everything."""
+        """Run all checks."""
         findings = Findings()
         sent = self._reader.read()
         findings.counted["documents"] = len(sent)
@@ -64,7 +66,7 @@ class Census:
         return findings
 
     def _receipts(self, findings: Findings, sent: dict[str, Sent], receipts: list[Any]) -> list[tuple[Sent, Any]]:
-        """Every document has one receipt, with the outcome it deserves; returns those that were accepted."""
+        """Check that every document has one receipt with the expected outcome; returns the accepted ones."""
         by_trace: dict[str | None, list[Any]] = defaultdict(list)
         untraced = {(line.source, line.key, line.op): trace for trace, line in sent.items() if line.untraced}
         for row in receipts:
@@ -105,7 +107,7 @@ class Census:
         findings.wrong["doubled dead letters"] += [letter for letter, count in Counter(found).items() if count > 1]
 
     def _documents(self, findings: Findings, accepted: list[tuple[Sent, Any]], connection: Any) -> None:
-        """Each document row is at its newest accepted version."""
+        """Check that each document row is at its newest accepted version."""
         stored = {(row.source, row.key): row for row in connection.execute(select(tables.documents))}
         newest = _newest(accepted)
         findings.counted["keys"] = len(newest)
@@ -118,7 +120,7 @@ class Census:
         findings.wrong["rows of no document"] += sorted(stored)
 
     def _articles(self, findings: Findings, accepted: list[tuple[Sent, Any]], connection: Any) -> None:
-        """Each article shows the newest live document that tells it, with the links of that version."""
+        """Check that each article shows the newest live document that describes it, with the links of that version."""
         tellers: dict[bytes, tuple[Sent, Any]] = {}
         for line, row in _newest(accepted).values():
             told = url_hash(canonicalise(line.url))
@@ -160,7 +162,7 @@ class Census:
 
 
 def _newest(accepted: list[tuple[Sent, Any]]) -> dict[tuple[str, str], tuple[Sent, Any]]:
-    """(source, key) → its newest accepted version. Where no key was given, the canonical URL is the key."""
+    """Return (source, key) → its newest accepted version. Without a given key, the canonical URL is the key."""
     newest: dict[tuple[str, str], tuple[Sent, Any]] = {}
     for line, row in accepted:
         key = line.key if line.key and not line.key.startswith("https://") else canonicalise(line.key or line.url)
@@ -171,13 +173,13 @@ def _newest(accepted: list[tuple[Sent, Any]]) -> dict[tuple[str, str], tuple[Sen
 
 
 def _moment(receipt: Any) -> tuple[int, int, str]:
-    """What orders versions: milliseconds, sequence, lane."""
+    """Return what orders versions: milliseconds, sequence, lane."""
     ms, _, sequence = receipt.id.partition("-")
     return int(ms), int(sequence), receipt.lane
 
 
 def _spelt(revision: str) -> tuple[int, int, str]:
-    """A stored revision, `ms-sequence:lane`."""
+    """Format a stored revision, `ms-sequence:lane`."""
     head, _, lane = revision.partition(":")
     ms, _, sequence = head.partition("-")
     return int(ms), int(sequence), lane

@@ -1,4 +1,4 @@
-"""What a fault is, and the list of them."""
+"""The type of a fault, and the list of all faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import TypeVar
 from tests.faults.scenario import Scene
 
 Strike = Callable[[Scene], "int | None"]
-"""Strikes a running scene and returns when the fault is over, with the entries it met, where it knows better than the caller."""
+"""Injects the fault into a running scenario and returns when the fault is over. It returns the entries in flight if it
+knows their number
+better than the caller.
+"""
 _Function = TypeVar("_Function", bound=Strike)
 BOTH = ("postgresql", "sqlite")
 POSTGRESQL = ("postgresql",)
@@ -18,7 +21,7 @@ POSTGRESQL = ("postgresql",)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`stores`: where it can happen."""
+    """A fault. `stores`: the stores to which it applies."""
 
     name: str
     strike: Strike
@@ -27,17 +30,18 @@ class Fault:
 
 FAULTS: dict[str, Fault] = {}
 long_form = False
-"""Set by the long tests and the soak: outages last at full length, a black hole 60 s. The short form only makes sure that
-clients notice: their time-out is 8 s, the batches' 6 s.
+"""Set by the long tests and the soak: outages last at full length, a black hole 60 s. The short form is just long
+enough that
+clients notice: their time-out is 8 s, that of batches 6 s.
 """
 
 
 class Unavailable(Exception):
-    """Raised when this machine lacks what a fault needs; the test is skipped and says so."""
+    """Raised when this machine lacks a program that a fault needs; the test is skipped with this message."""
 
 
 def fault(*, stores: tuple[str, ...] = BOTH) -> Callable[[_Function], _Function]:
-    """Put a function on the list under its own name."""
+    """Register a function under its own name."""
 
     def register(strike: _Function) -> _Function:
         name = strike.__name__
@@ -48,12 +52,14 @@ def fault(*, stores: tuple[str, ...] = BOTH) -> Callable[[_Function], _Function]
 
 
 def seconds(full: float, short: float) -> float:
-    """How long an outage lasts, in the long and in the short form."""
+    """Return how long an outage lasts, in the long or in the short form."""
     return full if long_form else short
 
 
 def faketime(clock: Path) -> dict[str, str]:
-    """The environment of a process whose clock is off by what the file `clock` says, which is nothing yet."""
+    """Return the environment of a process whose clock is shifted by the offset in the file `clock`, which begins at
+    zero.
+    """
     library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
     if library is None:
         raise Unavailable("libfaketime is not installed")

@@ -1,4 +1,4 @@
-"""What a soak found: a JSON line a strike while it goes on, a table of them all at the end."""
+"""The results of a soak: a JSON line for each fault while it runs, and a table of all at the end."""
 
 from __future__ import annotations
 
@@ -17,21 +17,25 @@ _HEAD = "| fault | times | documents flow again after s, median / most | backlog
 
 @dataclass(slots=True)
 class Results:
-    """Strikes by name. `path`: where each is written down at once, so that nothing is lost when the soak itself ends early."""
+    """Results by name. `path`: the file to which each is written at once, so that none is lost if the soak itself ends
+    early.
+    """
 
     path: Path
     done: dict[str, list[Struck]] = field(default_factory=lambda: defaultdict(list))
     failures: list[tuple[str, str]] = field(default_factory=list)
-    """(fault, what was wrong)"""
+    """(fault, error)"""
     skipped: dict[str, str] = field(default_factory=dict)
-    """Fault → what this machine lacks for it."""
+    """Fault → the program that this machine lacks for it."""
     started: float = field(default_factory=time.monotonic)
 
     def begin(self, **what: Any) -> None:
         self._write({"soak": {**what, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}})
 
     def survived(self, struck: Struck, **more: Any) -> None:
-        """The desk went on after it; perhaps too late, or with something wrong in the census."""
+        """Record a fault after which documents were processed again, perhaps too late or with errors in the
+        reconciliation.
+        """
         name, wrong = struck.fault, []
         self.done[name].append(struck)
         if struck.recovery > RECOVERY_SECONDS:
@@ -47,7 +51,7 @@ class Results:
                   f"took {struck.took:5.1f} s, load {more.get('load', 0):.0f}; {state}")  # fmt: skip
 
     def failed(self, name: str, error: BaseException, **more: Any) -> None:
-        """The strike itself ended in an error, or the desk was stuck."""
+        """Record a fault that ended in an error, or after which the system was stuck."""
         what = (str(error).splitlines() or [repr(error)])[0][:500]
         self.failures.append((name, what))
         self._write({"fault": name, "wrong": [what], "error": f"{type(error).__name__}: {error}", **more})
@@ -59,7 +63,7 @@ class Results:
         self._say(f"{name:44} skipped: {why}")
 
     def table(self) -> str:
-        """Markdown: a row a fault, then what was wrong, then the sum."""
+        """Return Markdown: a row for each fault, then the errors, then the sum."""
         wrong = [name for name, _ in self.failures]
         rows = [_row(name, self.done.get(name, []), wrong.count(name)) for name in sorted({*self.done, *wrong})]
         rows += [f"| {name} | 0 | not possible here: {why} | | | |" for name, why in sorted(self.skipped.items())]

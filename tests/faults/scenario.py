@@ -1,4 +1,4 @@
-"""A running desk under load, with servers that can be broken, and what is asserted about each fault."""
+"""A running system under load, with servers that can be broken, and the assertions about each fault."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ from worker.store.migration import upgrade
 
 SHORT_TIMES = {"COPYDESK_STATEMENT_SECONDS": "3", "COPYDESK_IDLE_TRANSACTION_SECONDS": "4", "COPYDESK_TASK_SECONDS": "6",
                "COPYDESK_LEASE_SECONDS": "8"}  # fmt: skip
-"""Short, so that what the dead held comes back soon, but not so short that a busy machine cannot keep them."""
+"""Short, so that the entries of a dead process come back soon, but long enough for a busy machine to renew them."""
 
 RECOVERY_SECONDS = 30
-"""Within this after a fault's end, documents that come then are stored."""
+"""Documents that are sent after a fault must be stored within this time."""
 
 _STUCK_SECONDS = 4 * RECOVERY_SECONDS
-"""When nothing has moved for so long it is not the machine that is slow: it is stuck."""
+"""If nothing changes for this long, the system is stuck; a slow machine is not the reason."""
 
 
 class MetNothing(AssertionError):
-    """Raised when nothing was under way at the moment of a fault, which then has shown nothing."""
+    """Raised when no entry was in flight at the moment of a fault: such a test shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """One fault, after which the desk went on. `pending`: entries under way when it struck. Seconds after its end:
-    `recovery` until a document sent then was stored, `drained` until the backlog was done; `took`: in all.
+    """A fault after which documents were processed again. `pending`: entries in flight when it was injected. Seconds
+    after its end:
+    `recovery` until a document sent then was stored, `drained` until the backlog was empty; `took`: in all.
     """
 
     fault: str
@@ -54,14 +55,15 @@ class Struck:
     findings: Findings
 
     def judge(self) -> Struck:
-        """Raises AssertionError when documents flowed too late or the census found anything."""
+        """Raises AssertionError if documents were processed too late or the reconciliation found an error."""
         assert self.findings.clean, f"{self.fault}: {self.findings}"
         assert self.recovery <= RECOVERY_SECONDS, f"{self.fault}: documents flowed after {self.recovery:.0f} s"
         return self
 
 
 class Scene:
-    """The servers, the desk and the traffic, as a context manager. `times`: the settings of the time-outs; `quick`: a desk
+    """The servers, the workers and the traffic, as a context manager. `times`: the settings of the time-outs; `quick`:
+    a worker
     of one process, for crashes at failpoints.
     """
 
@@ -71,7 +73,7 @@ class Scene:
         self.folder = Path(tempfile.mkdtemp(prefix="cd-scene-"))
         self.points = self.folder / "points"
         self.points.mkdir()
-        self.redis = Valkey(fsync="always")  # the setting that promises that nothing acknowledged is lost
+        self.redis = Valkey(fsync="always")  # the setting that guarantees every acknowledged entry
         self._times = SHORT_TIMES if times is None else times
         self._patch, self._seed, self._rate, self._quick = patch, seed, rate, quick
         self._undo = contextlib.ExitStack()
@@ -102,7 +104,7 @@ class Scene:
             "COPYDESK_DATA_DIR": str(self.folder / "data"),
             "COPYDESK_LANES": "documents=4,documents:urgent=8,documents:bulk=1,documents:again=1",
             "COPYDESK_BATCH_DOCUMENTS": "25",
-            "COPYDESK_POLL_SECONDS": "0.1",  # a busy machine gets batches then, and not single documents
+            "COPYDESK_POLL_SECONDS": "0.1",  # a busy machine then gets batches and not single documents
             "COPYDESK_FAILPOINTS": str(self.points),
             **self._times,
         }
@@ -131,21 +133,22 @@ class Scene:
         return float(self.settings.get("COPYDESK_LEASE_SECONDS", Settings().lease_seconds))
 
     def pending(self) -> int:
-        """Entries handed out and not settled, of all lanes."""
+        """Return the number of entries dispatched and not settled, of all lanes."""
         return sum(self.client.xpending(lane, GROUP)["pending"] for lane in (*ALL_LANES, INTERNAL_LANE))
 
     def backlog(self) -> int:
         return sum(self.client.xlen(lane) for lane in (*ALL_LANES, INTERNAL_LANE))
 
     def until_busy(self) -> int:
-        """Wait until documents are under way; returns how many."""
+        """Wait until documents are in flight; returns how many."""
         return until(self.pending, seconds=_STUCK_SECONDS, what="documents are under way", every=0.001)
 
     def strike(self, fault: Callable[[Scene], int | None], name: str) -> Struck:
-        """Under load, let `fault` happen (it returns when it is over, with the entries that it met), and look at the result.
+        """Inject `fault` under load (it returns when it is over, with the entries in flight), and check the result.
 
-        Raises MetNothing when it met nothing although all went well, AssertionError when something is stuck. Whether the
-        recovery was quick enough and the census is clean is for the caller to judge, see `Struck.judge`.
+        Raises MetNothing if no entry was in flight although all went well, AssertionError if something is stuck. The
+        caller decides
+        whether the recovery was quick enough and the reconciliation is clean, see `Struck.judge`.
         """
         began = time.monotonic()
         self.traffic.resume()
@@ -160,7 +163,7 @@ class Scene:
         return Struck(name, pending, recovery, drained, time.monotonic() - began, findings)
 
     def until_flowing(self, name: str) -> float:
-        """Seconds until a document that was sent after this moment has its receipt."""
+        """Return the seconds until a document that is sent now has its receipt."""
         started, since = time.monotonic(), now()
         wanted = tables.receipts.c.trace_id
 
@@ -178,9 +181,9 @@ class Scene:
         return time.monotonic() - started
 
     def until_drained(self, name: str) -> float:
-        """Stop the traffic; seconds until nothing is waiting or under way.
+        """Stop the traffic; return the seconds until nothing waits or is in flight.
 
-        A busy machine may take its time, as long as something moves.
+        A busy machine may take its time, as long as the number of entries changes.
         """
         self.traffic.pause()
         started = moved = time.monotonic()
@@ -194,7 +197,9 @@ class Scene:
         return time.monotonic() - started
 
     def ending(self) -> str:
-        """What hangs where, and the end of the workers' log without the usual, for a failure's message."""
+        """Return the entries in flight and the end of the workers' log without routine lines, for the message of a
+        failure.
+        """
         state = {"Celery's queue": self.client.llen("copydesk"), "pool": self.desk.pool(), "mains": self.desk.mains()}
         for lane in (*ALL_LANES, INTERNAL_LANE):
             state[lane] = self.client.xpending_range(lane, GROUP, "-", "+", 3)
@@ -203,7 +208,7 @@ class Scene:
                           *(line[:1500] for line in lines[-25:])])  # fmt: skip
 
     def arm(self, point: str, action: str = "kill") -> None:
-        """Let the next process that reaches the failpoint `point` do `action`, once."""
+        """Make the next process that reaches the failpoint `point` do `action`, once."""
         (self.points / f"{point}.struck").unlink(missing_ok=True)
         waiting = self.folder / point
         waiting.write_text(action)
@@ -217,6 +222,6 @@ class Scene:
 
 
 def postgres(scene: Scene) -> PostgresStore:
-    """The scene's store, where the fault is one of PostgreSQL's."""
+    """Return the scenario's store, for faults of PostgreSQL."""
     assert isinstance(scene.store, PostgresStore)
     return scene.store

@@ -1,14 +1,19 @@
-"""Faults under load, one after the other on one desk, with a census after each.
+"""Inject faults under load, one after the other into one running system, with a reconciliation after each.
 
-    python -m tests.faults.soak --rounds 3                      every fault and a crash at every failpoint, three times each
+    python -m tests.faults.soak --rounds 3                      every fault and a crash at every failpoint, three times
+each
     python -m tests.faults.soak --rounds 1 --database sqlite    the same once on SQLite
     python -m tests.faults.soak --minutes 30 [--seed 7]         random ones for a given time
 
-Servers of its own, two workers of two processes each, the time-outs of production (`--short-times`: those of the tests),
-outages at full length. After each fault documents must flow again within 30 s, then the backlog is worked off and a census
-is taken. Whatever is wrong is written down and the soak goes on, on a new desk where the old one is stuck or its census
-was not clean. Each strike is a line of the file `--results` at once; a table comes at the end, or on Ctrl-C or SIGTERM.
-Exit code 0 when all was well; 1 when anything was not (the workers' logs are kept then), or when a round left a fault out.
+It uses its own servers, two workers of two processes each, the time-outs of production (`--short-times`: those of the
+tests),
+and outages at full length. After each fault documents must be stored again within 30 s; then the backlog is processed
+and a
+reconciliation is run. Errors are recorded and the soak continues, on a new system if the old one is stuck or its
+reconciliation was not clean. The result of each fault is appended to the file `--results` at once; a table is printed
+at the
+end, or on Ctrl-C or SIGTERM. Exit code 0: no error. 1: an error (the workers' logs are kept then), or a round left a
+fault out.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ from tests.faults.stores import PostgresStore, SqliteStore
 from worker.telemetry.failpoints import POINTS
 
 _TRIES = 3
-"""Strikes of one fault until it meets something that is under way; desks until one starts."""
+"""Attempts with one fault until entries are in flight; attempts to start a system."""
 _NO_DESK = "(starting or ending a desk)"
 
 
@@ -40,7 +45,7 @@ def main() -> int:
     options = _options()
     registry.long_form = True
     results = Results(Path(options.results).absolute())
-    for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT is ignored where a shell started this in the background
+    for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT is ignored if a shell started this in the background
         signal.signal(number, signal.default_int_handler)
     draw = random.Random(options.seed)
     plan = _rounds(options, draw) if options.rounds else _random(options, draw)
@@ -63,7 +68,7 @@ Named = tuple[str, Strike]
 
 
 def _rounds(options: argparse.Namespace, draw: random.Random) -> Iterator[Named]:
-    """Everything there is, in another order each round."""
+    """Yield every fault, in another order each round."""
     for _ in range(options.rounds):
         everything = [one for one in strikes(options.database).items() if options.only in one[0]]
         draw.shuffle(everything)
@@ -71,7 +76,7 @@ def _rounds(options: argparse.Namespace, draw: random.Random) -> Iterator[Named]
 
 
 def _random(options: argparse.Namespace, draw: random.Random) -> Iterator[Named]:
-    """Every third is a crash at a failpoint."""
+    """Yield random faults; every third is a crash at a failpoint."""
     ends = time.monotonic() + options.minutes * 60
     known = strikes(options.database)
     crashes = [f"crash at {point}" for point in POINTS]
@@ -84,7 +89,9 @@ def _random(options: argparse.Namespace, draw: random.Random) -> Iterator[Named]
 def _run(
     options: argparse.Namespace, draw: random.Random, upcoming: Named | None, plan: Iterator[Named], results: Results
 ) -> Named | None:
-    """Strike after strike on one desk; returns the first for the next desk, None when there is none left."""
+    """Inject one fault after another into one system; returns the first fault for the next system, None if none is
+    left.
+    """
     store = PostgresStore() if options.database == "postgresql" else SqliteStore()
     times = SHORT_TIMES if options.short_times else {}
     try:
@@ -104,7 +111,7 @@ def _run(
 
 
 def _strike(scene: Scene, named: Named, results: Results) -> bool:
-    """Returns whether the desk may be used again."""
+    """Inject one fault. Returns whether the system can be used again."""
     name, strike = named
     before = len(results.failures)
     is_sound = True

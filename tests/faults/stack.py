@@ -1,4 +1,4 @@
-"""Two `copydesk worker` instances of two processes each, and a supervisor that starts again what ended."""
+"""Two `copydesk worker` instances of two processes each, and a supervisor that restarts those that ended."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _end_with_the_tests() -> None:
-    """In the child: SIGTERM when the thread that started it is gone, as when the tests are killed."""
-    with contextlib.suppress(AttributeError):  # Linux alone has it
+    """Called in the child: send it SIGTERM when the thread that started it ends, as when the tests are killed."""
+    with contextlib.suppress(AttributeError):  # only Linux has prctl
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Busy(NamedTuple):
-    """A pool process that holds entries: its id, that of the main process above it, and that of the process that was
+    """A pool process that holds entries: its id, the id of the main process above it, and the id of the process that
+    was
     started, which leads the session of the instance.
     """
 
@@ -45,7 +46,8 @@ class Busy(NamedTuple):
 
 
 class Desk:
-    """The workers under test. `patch`: the name of a change of `tests.faults.patched`, to make them faulty. `quick`: one
+    """The workers under test. `patch`: the name of a change of `tests.faults.patched` that makes them faulty. `quick`:
+    one
     worker of one process, see `tests.faults.quick`.
     """
 
@@ -62,7 +64,7 @@ class Desk:
         self._watch = threading.Thread(target=self._restart_what_ended, daemon=True, name="desk")
         self.restarts = 0
         self.environment: dict[str, str] = {}
-        """Of the instances that are started from now on, besides their settings."""
+        """Variables for the instances that are started from now on, besides their settings."""
 
     @property
     def log(self) -> Path:
@@ -76,7 +78,7 @@ class Desk:
         return self
 
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
-        # The product's own supervisor would start the unchanged code.
+        # Copydesk's own supervisor would start the unchanged code.
         bare = ["--no-supervised"] if len(self._module) > 1 else []
         arguments = [*self._module, "worker", "--concurrency", str(PROCESSES), "--name", name, *bare]
         command = [sys.executable, "-m", *(["tests.faults.quick"] if self._quick else arguments)]
@@ -85,7 +87,7 @@ class Desk:
                                     stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_the_tests)  # fmt: skip
 
     def _restart_what_ended(self) -> None:
-        """As systemd or Compose does."""
+        """Restart instances that ended, as systemd or Compose does."""
         while not self._ended.wait(0.2):
             for name, process in self._processes.items():
                 if process.poll() is not None and not self._ended.wait(0.5):
@@ -98,23 +100,23 @@ class Desk:
               seconds=120, what="all workers are there")  # fmt: skip
 
     def mains(self) -> dict[int, int]:
-        """The process that owns the pool, of each instance that has one → the instance's leader."""
+        """Return the process that owns the pool, of each instance that has one → the instance's leader."""
         found = {}
         for process in self._processes.values():
             children = descendants(process.pid)
-            # The main process is the parent of the pool, whoever may watch over it.
+            # The main process is the parent of the pool, whether a supervisor runs above it or not.
             parents = Counter(parent for pid, parent in children.items() if pid not in children.values())
             if parents:
                 found[parents.most_common(1)[0][0]] = process.pid
         return found
 
     def pool(self) -> dict[int, Busy]:
-        """The pool processes of all instances by their ids, busy or not."""
+        """Return the ids of the pool processes of all instances, busy or not."""
         return {pid: Busy(pid, main, leader) for main, leader in self.mains().items()
                 for pid, parent in descendants(main).items() if parent == main}  # fmt: skip
 
     def busy(self) -> Busy:
-        """A pool process that holds entries right now."""
+        """Return a pool process that holds entries now."""
 
         def find() -> Busy | None:
             holders = self.holders()
@@ -123,9 +125,9 @@ class Desk:
         return until(find, seconds=120, what="a pool process holds entries", every=0.001)
 
     def strike(self, blow: Callable[[Busy], None]) -> Busy:
-        """Let `blow` hit a pool process that holds entries, or those above it; who it was.
+        """Apply `blow` to a pool process that holds entries, or to those above it; returns which process it was.
 
-        Who has ended before he is hit (he may be dying of the blow before this one) is let go for another.
+        A process that has ended already (perhaps because of the fault before this one) is skipped for another.
         """
         while True:
             busy = self.busy()
@@ -134,7 +136,7 @@ class Desk:
                 return busy
 
     def holders(self) -> dict[int, int]:
-        """Process id → entries that it holds, of all consumers that are workers."""
+        """Return process id → entries that it holds, of all consumers that are workers."""
         held: Counter[int] = Counter()
         for lane in LANES:
             for consumer in self._client.xinfo_consumers(lane, GROUP):
@@ -162,12 +164,12 @@ class Desk:
 
 
 def kill_group(leader: int, number: int = signal.SIGKILL) -> None:
-    """Every process of the session at once, as the kernel or an operator does."""
+    """Signal every process of the session at once, as the kernel or an operator does."""
     os.killpg(leader, number)
 
 
 def descendants(pid: int) -> dict[int, int]:
-    """Process id → its parent's, of all living processes below `pid`."""
+    """Return process id → its parent's id, of all living processes below `pid`."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():

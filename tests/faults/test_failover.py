@@ -1,5 +1,6 @@
-"""A failover by Sentinel while documents stream in: what a replica has acknowledged (`WAIT`) is never lost, what only the
-primary has acknowledged may be, and nothing is doubled, stale or stuck afterwards.
+"""A failover by Sentinel while documents stream in: entries that a replica has acknowledged (`WAIT`) are never lost,
+entries
+that only the primary has acknowledged may be, and nothing is doubled, stale or stuck afterwards.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ BURST = 300
 
 
 class Crawler(Traffic):
-    """Asks the replica too, for every second document. `acknowledged`: numbers for which only the primary has answered."""
+    """Waits for the replica too, for every second document. `acknowledged`: numbers that only the primary has
+    acknowledged.
+    """
 
     def __init__(self, manifest: Manifest, client: redis.Redis) -> None:
         super().__init__(manifest, client, client, rate=60)
@@ -38,7 +41,7 @@ class Crawler(Traffic):
 
     def send(self, sent: Sent, client: redis.Redis | None = None, *, id_: str = "*") -> Sent:
         try:
-            # One connection, for WAIT is about what this connection has written.
+            # One connection, because WAIT concerns only the writes of its own connection.
             with self._client.pipeline(transaction=False) as pipe:
                 pipe.xadd(sent.lane, fields(sent))
                 if sent.number % 2:
@@ -76,7 +79,7 @@ def scene(tmp_path, postgres_url):
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-def test_what_the_replica_has_is_kept_and_nothing_else_is_promised(scene, tmp_path):
+def test_entries_that_the_replica_has_are_kept_after_a_failover(scene, tmp_path):
     watched, client, desk, engine = scene
     manifest = Manifest(tmp_path / "manifest.jsonl")
     crawler = Crawler(manifest, connect(watched.url, retries=0, socket_timeout=2))
@@ -87,7 +90,7 @@ def test_what_the_replica_has_is_kept_and_nothing_else_is_promised(scene, tmp_pa
         what="documents stream",
     )
 
-    # The replica falls behind for a moment, the primary takes more, and dies with it.
+    # The replica is behind for a moment; the primary accepts more entries and dies with them.
     watched.signal(watched.replica, signal.SIGSTOP)
     with watched.client(watched.primary) as primary, primary.pipeline(transaction=False) as pipe:
         burst = [crawler.good() for _ in range(BURST)]
@@ -101,7 +104,7 @@ def test_what_the_replica_has_is_kept_and_nothing_else_is_promised(scene, tmp_pa
     watched.signal(watched.replica, signal.SIGCONT)
     with watched.client(watched.replica) as replica:
         until(lambda: replica.role()[0] == b"master", seconds=60, what="the replica is promoted")
-        watched.start(watched.primary)  # the old one comes back, with entries that nobody else has
+        watched.start(watched.primary)  # the old primary comes back, with entries that no other server has
         sent_before = manifest.count
         until(lambda: manifest.count > sent_before + 100, seconds=90, what="the crawler has gone on")
         crawler.pause()
@@ -116,7 +119,7 @@ def test_what_the_replica_has_is_kept_and_nothing_else_is_promised(scene, tmp_pa
 
         reader = Reader(manifest.path)
         census = Census(reader, engine, replica, ALL_LANES)
-        census.counters_restored = True  # what was settled and not replicated is in the store, and not counted
+        census.counters_restored = True  # settled but not replicated: in the store, and missing from the counters
         findings = census.take()
     assert findings.clean, f"{findings}\n{desk.text()[-3000:]}"
 

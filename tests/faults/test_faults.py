@@ -1,8 +1,13 @@
-"""Under every fault, with documents streaming in: they flow again within 30 s, and none is lost, doubled, stale or stuck.
+"""Under every fault, while documents stream in: they are stored again within 30 s, and none is lost, doubled, stale or
+stuck.
 
-The short form shares one desk, and outages are short: after each row of faults documents must flow again, and one census
-at the end covers them all; how soon is not judged, for CI may run on a busy machine. The long form (`-m long`, or `python -m tests.faults.soak --rounds 3`, which goes on after a
-failure) takes one after each, at the full length of the outages; crashes at failpoints are among it.
+The short form shares one running system, and outages are short: after each row of faults documents must be stored
+again, and one
+reconciliation at the end covers them all. The recovery time is not checked, because CI may run on a busy machine. The
+long form
+(`-m long`, or `python -m tests.faults.soak --rounds 3`, which continues after a failure) reconciles after each fault,
+at the full
+length of the outages, and includes crashes at failpoints.
 """
 
 from __future__ import annotations
@@ -26,16 +31,16 @@ SHORT = {
     "silence": ["redis_black_hole + store_black_hole", "redis_frozen"],
     "postgres": ["postgres_restarted", "postgres_killed", "postgres_deadlocks", "postgres_serialization_failures"],
 }  # fmt: skip
-"""Every fault of PostgreSQL's scene: those of a row one after the other, those joined by `+` at the same time."""
+"""Every fault of PostgreSQL's scenario: faults of a row one after the other, faults joined by `+` at the same time."""
 
 LONG = [(store, turn, name) for store, turns in (("postgresql", 3), ("sqlite", 1)) for turn in range(turns)
         for name in strikes(store)]  # fmt: skip
-"""What `tests.faults.soak --rounds` does too."""
+"""`tests.faults.soak --rounds` does this too."""
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("row", SHORT)
-def test_documents_flow_again_after(row, desk_on):
+def test_documents_are_stored_again_after_a_fault(row, desk_on):
     scene = desk_on("postgresql")
     with ThreadPoolExecutor() as at_once:
         for moment in SHORT[row]:
@@ -50,8 +55,8 @@ def test_documents_flow_again_after(row, desk_on):
     scene.until_flowing(row)
 
 
-@pytest.mark.timeout(400)  # what is stuck is said by the scene itself, with where it hangs
-def test_the_census_after_them_all_is_clean(desk_on):
+@pytest.mark.timeout(400)  # the scenario itself reports a stuck system, with the entries in flight
+def test_the_reconciliation_after_all_faults_is_clean(desk_on):
     scene = desk_on("postgresql")
     scene.traffic.resume()
     scene.until_flowing("all of them")
@@ -62,7 +67,7 @@ def test_the_census_after_them_all_is_clean(desk_on):
 
 
 @pytest.mark.timeout(400)
-def test_sqlite_locked_by_another_writer(desk_on):
+def test_documents_are_stored_again_after_another_writer_locked_sqlite(desk_on):
     struck = desk_on("sqlite").strike(FAULTS["sqlite_locked"].strike, "sqlite_locked")
     assert struck.findings.clean, struck.findings
 
@@ -80,7 +85,7 @@ def full_length(monkeypatch):
 @pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(("store", "turn", "name"), LONG)
-def test_nothing_is_lost_doubled_stale_or_stuck_after(name, store, turn, desk_on, full_length):
+def test_nothing_is_lost_doubled_stale_or_stuck_after_a_fault(name, store, turn, desk_on, full_length):
     try:
         desk_on(store).strike(strikes(store)[name], name).judge()
     except Unavailable as why:

@@ -1,11 +1,11 @@
-"""The producer's account is read while it is written."""
+"""The manifest of the producer is read while it is written."""
 
 from __future__ import annotations
 
 from tests.faults.manifest import Manifest, Reader, Sent
 
 
-def test_a_line_that_is_half_written_is_read_when_it_is_whole(tmp_path):
+def test_an_incomplete_line_is_read_when_it_is_complete(tmp_path):
     path = tmp_path / "manifest.jsonl"
     manifest = Manifest(path)
     manifest.doubt(0, 1)
@@ -19,7 +19,7 @@ def test_a_line_that_is_half_written_is_read_when_it_is_whole(tmp_path):
     assert reader._offset == 2 * len(line)
 
 
-def test_what_is_written_down_after_the_doubt_about_its_time_is_doubted_too(tmp_path):
+def test_an_entry_recorded_after_the_doubt_about_its_period_is_doubtful_too(tmp_path):
     manifest, reader = Manifest(tmp_path / "manifest.jsonl"), Reader(tmp_path / "manifest.jsonl")
     sent = [
         Sent(number, at, "documents", "s", None, "put", "u", sure=True) for number, at in enumerate((1.5, 1.6, 2.5))

@@ -1,7 +1,9 @@
-"""Behind PgBouncer, where another transaction may have another session: nothing lost, doubled, stale or wrongly dead.
+"""Behind PgBouncer, where each transaction may run in another session: nothing is lost, doubled, stale or wrongly
+rejected.
 
-Two workers under load, while pool processes, sessions of the server and the pooler itself are killed in random order, and a
-census of every document at the end.
+Two workers under load, while pool processes, sessions of the server and the pooler itself are killed in random order,
+and a
+reconciliation of every document at the end.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ BLOWS = (kill_a_pool_process, end_the_sessions, restart_the_pooler)
 
 
 def blows(scene: Scene, store: PooledStore, *, seconds: float, pause: float, seed: int) -> int:
-    """Every kind of blow at least once, then random ones for `seconds`; returns the most entries that were met."""
+    """Inject every kind of kill at least once, then random ones for `seconds`; returns the largest number of entries in
+    flight.
+    """
     draw, ends, met = random.Random(seed), time.monotonic() + seconds, 0
     upcoming = list(BLOWS)
     while upcoming or time.monotonic() < ends:

@@ -1,4 +1,4 @@
-"""The proxy breaks connections as it says: otherwise faults of the network prove nothing."""
+"""The proxy really breaks connections; otherwise network faults prove nothing."""
 
 import socket
 
@@ -24,7 +24,7 @@ def client(proxy):
         yield client
 
 
-def test_it_resets_connections(proxy):
+def test_the_proxy_resets_connections(proxy):
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as connection:
         connection.sendall(b"PING\r\n")
         assert connection.recv(100) == b"+PONG\r\n"
@@ -33,13 +33,13 @@ def test_it_resets_connections(proxy):
             connection.recv(100)
 
 
-def test_it_refuses_them(proxy, client):
+def test_the_proxy_refuses_connections(proxy, client):
     with proxy.refusing(), pytest.raises(redis.ConnectionError, match="refused"):
         client.ping()
     assert client.ping()
 
 
-def test_it_swallows_what_is_sent(proxy, client):
+def test_the_proxy_drops_what_is_sent(proxy, client):
     with proxy.black_hole(), pytest.raises(redis.TimeoutError):
         client.ping()
     assert client.ping()

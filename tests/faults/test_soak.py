@@ -1,4 +1,4 @@
-"""The soak's own account: it leaves nothing out, and nothing that was wrong gets lost on the way to its exit code."""
+"""The results of the soak: no fault is left out, and every error reaches the exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def struck(**more):
 
 
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
-def test_a_round_is_everything_once_in_an_order_that_the_seed_decides(database):
+def test_a_round_has_every_fault_once_in_the_order_of_the_seed(database):
     options = argparse.Namespace(rounds=2, database=database, only="")
     first, again, other = ([name for name, _ in soak._rounds(options, random.Random(seed))] for seed in (1, 1, 2))
     assert first == again != other
@@ -33,7 +33,7 @@ def test_a_round_is_everything_once_in_an_order_that_the_seed_decides(database):
     [({}, 0), ({"recovery": 31.0}, 1), ({"findings": Findings({"lost": [1]})}, 1),
      ({"recovery": 31.0, "findings": Findings({"lost": [1]})}, 2)],
 )  # fmt: skip
-def test_what_is_late_or_wrong_in_the_census_is_a_failure(more, wrong, tmp_path, capsys):
+def test_a_late_recovery_or_an_unclean_reconciliation_is_a_failure(more, wrong, tmp_path, capsys):
     results = Results(tmp_path / "results.jsonl")
     results.survived(struck(**more), load=1.0)
     (line,) = (json.loads(line) for line in results.path.read_text().splitlines())
@@ -41,7 +41,7 @@ def test_what_is_late_or_wrong_in_the_census_is_a_failure(more, wrong, tmp_path,
     assert results.table().count("FAILED one") == wrong
 
 
-def test_the_table_has_median_most_and_the_least_that_was_met(tmp_path, capsys):
+def test_the_table_has_median_maximum_and_the_fewest_entries_in_flight(tmp_path, capsys):
     results = Results(tmp_path / "results.jsonl")
     for seconds, pending in ((1.0, 9), (2.0, 4), (6.0, 5)):
         results.survived(struck(recovery=seconds, drained=2 * seconds, pending=pending))

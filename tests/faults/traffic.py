@@ -1,4 +1,4 @@
-"""A producer that streams documents in all the while: new ones, updates, retractions and unusable ones, on several lanes."""
+"""A producer that sends documents all the time: new ones, updates, retractions and invalid ones, on several lanes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.faults.manifest import Manifest, Sent, now
 
 LANES = ("documents", "documents:urgent", "documents:bulk")
 AGAIN = "documents:again"
-"""A lane of the tests' own, for what would disturb the traffic."""
+"""A lane for documents of a test that would disturb the traffic."""
 ALL_LANES = (*LANES, AGAIN)
 _SOURCES = ("north", "south", "east")
 _KEYS = 150
@@ -25,8 +25,9 @@ _WORDS = ("harbour", "council", "storm", "bridge", "museum", "ferry", "budget", 
 class Traffic(threading.Thread):
     """Keeps about `backlog` documents waiting, at most `rate` a second, until stopped.
 
-    Every second document goes over `remote`, a connection whose network a test may break; a producer never repeats what
-    it has no answer for, so the manifest has no doubt about how often anything was sent.
+    Every second document goes over `remote`, a connection whose network a test may break. The producer never sends a
+    document
+    again when it got no answer, so the manifest knows how often each was sent.
     """
 
     def __init__(self, manifest: Manifest, local: redis.Redis, remote: redis.Redis, *, seed: int = 0, backlog: int = 30,
@@ -49,7 +50,7 @@ class Traffic(threading.Thread):
         self._flows.set()
 
     def pause(self) -> None:
-        """Returns when nothing is under way any more."""
+        """Pause sending; returns when nothing is in flight any more."""
         self._flows.clear()
         self._is_still.wait(timeout=30)
 
@@ -72,7 +73,7 @@ class Traffic(threading.Thread):
                     self.send(self.draw())
                 time.sleep(max(0.0, 10 / self._rate - (time.monotonic() - started)))
             else:
-                # Never quite still, so that it is seen when documents flow again.
+                # Never quite zero, so that a test sees when documents are stored again.
                 self.send(self.draw())
                 time.sleep(0.1)
 
@@ -80,10 +81,10 @@ class Traffic(threading.Thread):
         try:
             return sum(self._clients[0].xlen(lane) for lane in LANES) < self._backlog
         except redis.RedisError:
-            return True  # a crawler goes on and sees what it gets
+            return True  # a crawler continues after an error
 
     def send(self, sent: Sent, client: redis.Redis | None = None, *, id_: str = "*") -> Sent:
-        """Add it, and write down what is known of it."""
+        """Add it, and record the result."""
         which = sent.number % 2 if time.monotonic() >= self._muted_until[1] else 0
         client = client or self._clients[which]
         try:
@@ -96,13 +97,13 @@ class Traffic(threading.Thread):
         return sent
 
     def draw(self) -> Sent:
-        """The next document."""
+        """Return the next document."""
         draw, self._number = self._draw, self._number + 1
         source, key = draw.choice(_SOURCES), draw.randrange(_KEYS)
         lane, kind = draw.choices(LANES, (6, 2, 2))[0], draw.random()
-        # Every tenth document has no key of its own: its URL is its identity.
+        # Every tenth document has no key: its URL is its identity.
         name = f"stories/{key}.md" if key % 10 else None
-        # Now and then a document moves to the URL of its neighbour, which is told twice then.
+        # Some documents move to the URL of their neighbour, so that two documents describe one article.
         told = key + 1 if name and draw.random() < 0.05 else key
         sent = Sent(self._number, now(), lane, source, name, "put", f"https://www.{source}.example/story-{told}")
         if kind < 0.05:
@@ -112,7 +113,7 @@ class Traffic(threading.Thread):
         else:
             last = self._last.get((source, key))
             repeats = kind < 0.25 and last is not None
-            # What repeats the text of the last version changes its secured value only.
+            # A document that repeats the text of its last version changes only its secured value.
             sent.title = last.title if repeats and last else f"Dispatch {self._number} on the {draw.choice(_WORDS)}"
             sent.url = last.url if repeats and last else sent.url
             sent.related = last.related if repeats and last else self._related(source, key)
@@ -125,7 +126,7 @@ class Traffic(threading.Thread):
         return tuple(f"https://www.{source}.example/story-{other}" for other in others)
 
     def good(self, lane: str = LANES[0]) -> Sent:
-        """A document that must be accepted, on `lane`."""
+        """Return a document that must be accepted, on `lane`."""
         while (sent := self.draw()).code or sent.op != "put":
             pass
         sent.lane = lane
@@ -133,7 +134,7 @@ class Traffic(threading.Thread):
 
 
 def fields(sent: Sent) -> dict[str, str]:
-    """The stream entry."""
+    """Return the stream entry."""
     entry = {"source": sent.source, "traceparent": f"00-{sent.trace}-00f067aa0ba902b7-01"}
     if sent.key is not None:
         entry["key"] = sent.key
@@ -147,7 +148,7 @@ def fields(sent: Sent) -> dict[str, str]:
 
 
 def text_of(sent: Sent) -> str:
-    """The document itself."""
+    """Return the document itself."""
     if sent.code == "no_front_matter":
         return f"Nothing but text, number {sent.number}.\n"
     if sent.code == "yaml_unquoted_colon":
@@ -168,7 +169,7 @@ def _sentence(draw: random.Random) -> str:
 
 
 def clients(*urls: str) -> Sequence[redis.Redis]:
-    """Connections of a crawler: short time-outs, nothing repeated."""
+    """Return connections of a crawler: short time-outs, no retries."""
     with contextlib.suppress(ImportError):
         from redis.backoff import NoBackoff
         from redis.retry import Retry

@@ -1,4 +1,4 @@
-"""What integration tests share beside the servers."""
+"""Fixtures that integration tests share besides the servers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The users of worker/deploy/users.acl, with that very file: each does its work, and a crawler nothing else."""
+"""The users of worker/deploy/users.acl, loaded from that file: each can do its work, and a crawler can do nothing else."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def crawler(desk):
         yield client
 
 
-def test_a_crawler_sends_waits_and_is_told(desk):
+def test_a_crawler_sends_waits_and_gets_its_receipts(desk):
     with Producer(desk.url("crawler"), source="harbour") as producer:
         id_ = producer.submit(DOCUMENT)
         assert producer.replies.startswith("replies:crawler:")
@@ -47,7 +47,7 @@ def test_a_crawler_sends_waits_and_is_told(desk):
     assert told >= {b"stored", b"retracted"}, "a worker may write the change feed"
 
 
-def test_a_crawler_with_plain_commands(desk, crawler):
+def test_a_crawler_can_use_plain_commands(desk, crawler):
     id_ = crawler.xadd("documents", {"raw": DOCUMENT, "reply_to": "replies:crawler:me"})
     ((_, [(_, fields)]),) = crawler.xread({"replies:crawler:me": "0"}, count=1, block=20_000)
     assert json.loads(fields[b"receipt"])["id"] == id_.decode()
@@ -102,7 +102,7 @@ def test_a_crawler_introduces_itself_as_clients_do(desk):
             assert client.client_getname() in (b"harbour", "harbour")
 
 
-def test_tokens_that_would_stay_for_ever_are_removed(desk, crawler):
+def test_tokens_without_an_expiry_are_removed(desk, crawler):
     crawler.set("once:crawler:for-ever", "x" * 1000)
     crawler.set("once:crawler:for-years", "x", ex=10**9)
     crawler.set("once:crawler:mine", "x", ex=600)
@@ -124,7 +124,7 @@ FLOWER_MAY_NOT = ("XADD documents * raw x", "XREAD STREAMS documents 0", "LPUSH 
     ("user", "command"),
     [*(("metrics", one) for one in METRICS_MAY_NOT), *(("flower", one) for one in FLOWER_MAY_NOT)],
 )
-def test_what_watches_changes_nothing_and_reads_no_receipts(desk, user, command):
+def test_a_monitoring_user_changes_nothing_and_reads_no_receipts(desk, user, command):
     words = ["EVAL", "return 0", "0"] if command.startswith("EVAL") else command.split()
     with desk.client(user) as client, pytest.raises(redis.exceptions.NoPermissionError):
         client.execute_command(*words)
@@ -149,7 +149,7 @@ def test_the_exporter_reads_all_its_figures(desk):
 
 
 def test_flower_sees_workers_queues_and_events(desk):
-    """What Flower and the Celery exporter ask for, by Celery's own interface, as their user."""
+    """What Flower and the Celery exporter request through Celery's own interface, with their user."""
     app = celery.Celery(broker=desk.url("flower").replace("unix://", "redis+socket://", 1))
     app.conf.broker_transport_options = {"socket_timeout": 20}
     inspected = app.control.inspect(timeout=10)
@@ -164,14 +164,14 @@ def test_flower_sees_workers_queues_and_events(desk):
     app.close()
 
 
-def test_nobody_without_a_name(desk):
+def test_an_anonymous_client_is_refused(desk):
     with redis.Redis(unix_socket_path=str(desk.server.socket)) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
 
 
 @pytest.mark.parametrize("command", ["FLUSHALL", "SHUTDOWN", "CONFIG SET dir /tmp", "ACL SETUSER x on", "MODULE LIST"])
 @pytest.mark.parametrize("user", ["worker", "operator"])
-def test_nobody_empties_or_takes_over_the_server(desk, user, command):
+def test_no_user_can_empty_or_take_over_the_server(desk, user, command):
     with desk.client(user) as client, pytest.raises(redis.exceptions.NoPermissionError):
         client.execute_command(*command.split())
 
@@ -181,7 +181,7 @@ def test_a_worker_touches_its_own_keys_only(desk):
         client.get("somebody-elses")
 
 
-def test_an_operator_does_all_of_an_operators_work(desk):
+def test_an_operator_can_run_every_operator_command(desk):
     ok = {0}
     submitted = desk.copydesk("submit", "--wait", "--json", VALID)
     assert submitted.returncode == 0, submitted.stderr
@@ -206,8 +206,8 @@ def test_celerys_own_commands_work_for_a_worker(desk):
     assert "copydesk.ingest" in asked.stdout, asked.stderr
 
 
-def test_what_a_crawler_can_do_to_its_lane_is_found_and_repaired(desk, crawler):
-    """The attacks with the rights of a crawler; what it tells in between and after is still taken."""
+def test_damage_by_a_crawler_to_its_lane_is_found_and_repaired(desk, crawler):
+    """The attacks, with the rights of a crawler; documents that it sends during and after them are still accepted."""
     assert desk.copydesk("audit").returncode == 0
     crawler.execute_command("XADD", "documents", LARGEST, "raw", DOCUMENT)
     with pytest.raises(redis.ResponseError, match="exhausted"):

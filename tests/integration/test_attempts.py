@@ -1,4 +1,4 @@
-"""A store that hangs is no document's fault: no attempt counts while the store is asked for anything."""
+"""A store that hangs is no document's fault: no attempt is counted while the store is used."""
 
 from sqlalchemy import event
 
@@ -12,7 +12,7 @@ from worker.store.migration import upgrade
 RAW = b"---\ntitle: One\nwebUrl: https://innocent.example/one\n---\n"
 
 
-def test_the_attempt_is_given_back_before_the_store_is_asked(store_url, tmp_path):
+def test_the_attempt_is_ended_before_the_store_is_used(store_url, tmp_path):
     config = Settings(database_url=store_url, data_dir=tmp_path)
     upgrade(config)
     engine = make_engine(config)

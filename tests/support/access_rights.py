@@ -1,4 +1,4 @@
-"""A desk as in production: a Valkey with the users of worker/deploy/users.acl, and a worker with a worker's rights."""
+"""A system as in production: a Valkey with the users of worker/deploy/users.acl, and a worker with a worker's rights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACL = ROOT / "worker" / "deploy" / "users.acl"
 
 
 class GuardedDesk:
-    """Each user's password is its name. With `tcp` the server listens on a port of 127.0.0.1 too."""
+    """The password of each user is its name. With `tcp` the server listens on a port of 127.0.0.1 too."""
 
     def __init__(self, *, tcp: bool = False, options: tuple[str, ...] = (), program: str = "", **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cd-desk-"))
@@ -61,7 +61,7 @@ class GuardedDesk:
 
 
 def make_certificate(folder: Path) -> Path:
-    """A certificate of its own for localhost in `folder`: cert.pem and key.pem."""
+    """Create a self-signed certificate for localhost in `folder`: cert.pem and key.pem."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-keyout",
          "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
@@ -71,7 +71,7 @@ def make_certificate(folder: Path) -> Path:
 
 
 class TlsDesk(GuardedDesk):
-    """Reached by TLS alone. With `known` the clients trust its certificate by themselves, as one of a public authority."""
+    """Reached only by TLS. With `known` the clients trust its certificate by default, like one of a public authority."""
 
     def __init__(self, certificate: Path, *, known: bool = False) -> None:
         self.tls_port, self.certificate, self.known = free_port(), certificate, known

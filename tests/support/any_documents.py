@@ -1,4 +1,4 @@
-"""Strategies for documents of every sort, from noise to nearly right, and the long form of a property."""
+"""Hypothesis strategies for documents, from noise to nearly valid, and the long form of a property."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _TREES = st.recursive(
 
 @st.composite
 def mutated(draw):
-    """A document of ours with a few places overwritten."""
+    """Return a valid document with a few places overwritten."""
     raw = draw(st.sampled_from(SEEDS))
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(raw)))
@@ -62,7 +62,7 @@ def mutated(draw):
 
 @st.composite
 def built(draw):
-    """Valid YAML (its JSON subset) that holds any value at any field: gets past the parser."""
+    """Return valid YAML (its JSON subset) with any value in any field: it passes the parser."""
     tree = draw(st.dictionaries(st.sampled_from(_FIELDS) | st.text(max_size=5), _TREES, max_size=8))
     tree = {"title": "T", "webUrl": draw(st.sampled_from(_URLS[:6])), **tree}
     body = draw(st.sampled_from(["", "text", "a\0b\r\n---\n"]))
@@ -76,7 +76,7 @@ ANY_DOCUMENT = st.one_of(ANY_BYTES, ANY_PIECES, mutated(), built())
 
 
 def texts(value: object) -> Iterator[str]:
-    """Every text in a value of JSON, names included."""
+    """Return all texts in a JSON value, including names."""
     if isinstance(value, str):
         yield value
     for part in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -84,7 +84,7 @@ def texts(value: object) -> Iterator[str]:
 
 
 def at_length(strategy: st.SearchStrategy, hold: Callable[..., None]) -> None:
-    """Try `hold` on ever new examples for COPYDESK_TEST_SECONDS (900 where it is not set)."""
+    """Try `hold` on new examples for COPYDESK_TEST_SECONDS (900 if not set)."""
     calm = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
     tried = settings(max_examples=500, deadline=None, database=None, derandomize=False, suppress_health_check=calm)
     deadline = time.monotonic() + float(os.environ.get("COPYDESK_TEST_SECONDS", "900"))

@@ -1,4 +1,4 @@
-"""The Chromium of this machine, without a screen."""
+"""The Chromium of this machine, headless."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ OPTIONS = {"args": ["--no-sandbox", "--disable-gpu", "--disable-background-netwo
 
 
 def chromium() -> str | None:
-    """Its path; None where there is none."""
+    """Return its path; None if it is not installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

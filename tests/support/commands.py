@@ -1,5 +1,7 @@
-"""Runs `copydesk …` to its end in a process of its own that need not load Python's modules again: it is forked from one
-that has them. To the command all is as in a shell: arguments, folder, environment, standard streams, signals, exit code.
+"""Run `copydesk …` to its end in a process that is forked from one that has loaded Python's modules, so that they need
+not be
+loaded again. The command sees what it sees in a shell: arguments, folder, environment, standard streams, signals, exit
+code.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ _LAZY = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycop
 
 
 class Commands:
-    """The process that the commands are forked from, started with the first of them."""
+    """The process from which the commands are forked; it starts with the first command."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,7 +41,7 @@ class Commands:
     def run(
         self, arguments: list[str], *, cwd: Path, env: dict[str, str], timeout: float
     ) -> subprocess.CompletedProcess[str]:
-        """Raises subprocess.TimeoutExpired, as subprocess.run does, with the command killed."""
+        """Run a command. Raises subprocess.TimeoutExpired, as subprocess.run does, with the command killed."""
         with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._start()
@@ -52,7 +54,7 @@ class Commands:
             try:
                 reply = json.loads(_until_closed(asked))
             except TimeoutError:
-                asked.shutdown(socket.SHUT_RDWR)  # it kills the command
+                asked.shutdown(socket.SHUT_RDWR)  # this kills the command
                 raise subprocess.TimeoutExpired(arguments, timeout, _read(out), _read(err)) from None
             return subprocess.CompletedProcess(arguments, reply, _read(out), _read(err))
 
@@ -110,7 +112,7 @@ def _serve(folder: str) -> None:
     sys.stdout.flush()
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
-        if sys.stdin in ready:  # the tests are gone
+        if sys.stdin in ready:  # the tests have ended
             return
         connection, _ = listener.accept()
         if os.fork() == 0:
@@ -147,7 +149,7 @@ def _kill_when_closed(connection: socket.socket, pid: int) -> None:
 
 
 def _become(asked: dict, out: int, err: int) -> None:
-    """Be the command from here on. Never returns."""
+    """Become the command. Never returns."""
     code = 70
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

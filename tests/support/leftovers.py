@@ -1,6 +1,7 @@
-"""Fails a run of the tests after which a process that they started is still there, and ends that process.
+"""Fail a test run after which a process that it started is still there, and end that process.
 
-Every process started by the tests inherits a variable that marks the run. Only the process that started the run looks, after
+Every process started by the tests inherits a variable that marks the run. Only the process that started the run looks,
+after
 all workers of pytest-xdist have ended.
 """
 
@@ -19,17 +20,17 @@ from tests.support.servers import processes_naming, until
 
 MARK = "TESTS_RUN"
 _SECONDS = float(os.environ.get("LEFTOVERS_SECONDS", "20"))
-"""What is told to stop at the end, such as PostgreSQL, may take so long."""
+"""Servers such as PostgreSQL, which are stopped at the end, may take this long."""
 
 
 def mark_run(config: pytest.Config) -> None:
-    """For `pytest_configure`: before any process is started."""
+    """Mark the run. Call it in `pytest_configure`, before any process is started."""
     if not hasattr(config, "workerinput"):
         os.environ[MARK] = uuid.uuid4().hex
 
 
 def fail_if_any(session: pytest.Session) -> None:
-    """For the end of `pytest_sessionfinish`."""
+    """Fail if a process is left. Call it at the end of `pytest_sessionfinish`."""
     if hasattr(session.config, "workerinput") or not Path("/proc").is_dir():
         return
     mark = f"{MARK}={os.environ[MARK]}"

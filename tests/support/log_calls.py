@@ -1,4 +1,4 @@
-"""What the code writes to the log, read from the source: each call with its area, level, sentence and fields."""
+"""The log calls of the code, read from the source: each with its area, level, message and fields."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Call:
     area: str
     level: str
     event: str | None
-    """None: made at run time."""
+    """None: composed at run time."""
     fields: tuple[str, ...]
 
 
 def calls(source: str | None = None) -> list[Call]:
-    """All `log.<level>(…)` of worker/, or of `source`."""
+    """Return all `log.<level>(…)` of worker/, or of `source`."""
     if source is not None:
         return _calls_of("source", source)
     found = []
@@ -61,7 +61,7 @@ def _calls_of(path: str, source: str) -> list[Call]:
 
 
 def _sentence(call: ast.Call) -> str | None:
-    """What is filled in at run time is `…`."""
+    """Return the message; parts that are composed at run time are `…`."""
     first = call.args[0] if call.args else None
     if isinstance(first, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in first.values)

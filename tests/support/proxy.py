@@ -1,4 +1,4 @@
-"""A network that loses things: a TCP proxy before a server's unix socket."""
+"""A TCP proxy in front of a server's unix socket that loses requests or replies."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Proxy:
                 if fate == "drop_reply":
                     silent.set()
                     server.sendall(data)
-                    # The rest of a long command follows at once; the server's answer to it is what gets lost.
+                    # The rest of a long command follows at once; the server's answer to that command is lost.
                     client.settimeout(0.05)
                     with contextlib.suppress(TimeoutError):
                         while more := client.recv(1 << 16):

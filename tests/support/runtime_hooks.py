@@ -1,4 +1,4 @@
-"""Documents that end the process which reads them: for tests of what a worker does about it."""
+"""Documents that end the process which reads them, to test how a worker handles it."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ pipeline.read_version = read_version
 
 
 def deadly(folder: Path) -> dict[str, str]:
-    """Settings under which a document that says `test: segfault`, `exit`, `out of memory`, `memory limit` or `endless` does that."""
+    """Settings under which a document with `test: segfault`, `exit`, `out of memory`, `memory limit` or `endless` has
+    that effect.
+    """
     hook = folder / "hook"
     hook.mkdir(exist_ok=True)
     (hook / "sitecustomize.py").write_text(_HOOK)
     return {"PYTHONPATH": f"{hook}:{ROOT}"}
 
 
-# A lease as short as the order of time-outs allows.
+# The shortest lease that the order of time-outs allows.
 SHORT = {"COPYDESK_STATEMENT_SECONDS": "2", "COPYDESK_IDLE_TRANSACTION_SECONDS": "2.5", "COPYDESK_TASK_SECONDS": "3",
          "COPYDESK_LEASE_SECONDS": "4"}  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A primary, a replica and a Sentinel that watches them, plain or by TLS alone, for tests of a failover."""
+"""A primary, a replica and a Sentinel that watches them, plain or with TLS only, for tests of a failover."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from tests.support.servers import until
 
 
 class Watched:
-    """Both keep an append-only file. `certificate`: a folder with cert.pem and key.pem; needs a server built with TLS."""
+    """Primary and replica keep an append-only file. `certificate`: a folder with cert.pem and key.pem; needs a server
+    built with TLS.
+    """
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cd-sentinel-"))
@@ -55,19 +57,19 @@ class Watched:
 
     @property
     def url(self) -> str:
-        """With a Sentinel that is not there before the one that is."""
+        """Return a URL that lists an unreachable Sentinel before the reachable one."""
         places = f"127.0.0.1:1,127.0.0.1:{self.sentinel}/desk/0"
         if self.certificate is None:
             return f"redis+sentinel://{places}"
         return f"rediss+sentinel://{places}?ssl_ca_certs={self.certificate / 'cert.pem'}"
 
     def client(self, port: int) -> redis.Redis:
-        """Straight to one of the three."""
+        """Return a direct client of one of the three."""
         trust = {"ssl": True, "ssl_ca_certs": str(self.certificate / "cert.pem")} if self.certificate else {}
         return redis.Redis(port=port, socket_timeout=5, **trust)
 
     def start(self, port: int, *more: str) -> None:
-        """A server that keeps what it has in its own folder; also one that was killed."""
+        """Start a server that keeps its data in its own folder; also one that was killed."""
         folder = self.folder / str(port)
         folder.mkdir(exist_ok=True)
         self._spawn(

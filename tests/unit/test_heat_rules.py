@@ -1,4 +1,4 @@
-"""The setting and the rules are one grammar."""
+"""The setting and the rules of heat have one grammar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.settings import Settings
 @pytest.mark.parametrize(
     "text", ["20/50", "a=1/2/3/4", "-1/2/3", "1/2/x", "=1/2/3", "١/٢/٣", "1234567/1/1", "a=b=1/2/3"]
 )
-def test_what_the_setting_refuses_the_rules_refuse(text, monkeypatch):
+def test_setting_and_rules_refuse_the_same_texts(text, monkeypatch):
     monkeypatch.setenv("COPYDESK_HEAT", text)
     for read in (lambda: parse_rules(text), Settings):
         with pytest.raises(ValueError, match="is not bonus/floor/threshold such as 20/50/70"):

@@ -1,4 +1,4 @@
-"""A run of the tests that leaves a process behind fails and names it."""
+"""A test run that leaves a process behind fails and names the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings come from the environment, are checked at once, and never show a secret."""
+"""Settings come from the environment, are checked at the start, and never show a secret."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def test_lanes_have_a_name_a_weight_and_perhaps_a_source():
     "", ",", "a b=1", "copydesk:internal=1", "replies:x=1", "documents=0", "documents=101", "documents=-1", "documents=x",
     "-x=1", "x" * 65, "documents\n=1",
 ])  # fmt: skip
-def test_unusable_lanes_are_refused_with_a_sentence(text):
+def test_invalid_lanes_are_refused_with_a_sentence(text):
     with pytest.raises(ValidationError, match=r"lane"):
         Settings(lanes=text)
 
@@ -74,7 +74,7 @@ def test_every_spelling_of_postgresql_means_psycopg_3(url):
     assert normal_database_url(url) == "postgresql+psycopg://h/d"
 
 
-def test_a_sqlite_url_stays_as_it_is():
+def test_a_sqlite_url_is_not_changed():
     assert normal_database_url("sqlite:////tmp/x.db") == "sqlite:////tmp/x.db"
 
 
@@ -82,7 +82,7 @@ def test_a_sqlite_url_stays_as_it_is():
     {"lease_seconds": 5}, {"task_seconds": 30}, {"statement_seconds": 15}, {"idle_transaction_seconds": 21},
 ])  # fmt: skip
 def test_time_outs_out_of_order_are_refused(given):
-    """A transaction ends before its task is killed, and the task is dead before another may hold its lease."""
+    """A transaction ends before its task is killed, and the task has ended before another process may hold its lease."""
     with pytest.raises(ValidationError, match="must hold"):
         Settings(**given)
 
@@ -95,19 +95,19 @@ def test_numbers_and_names_are_bounded(given):
         Settings(**given)
 
 
-def test_every_setting_says_what_it_is():
+def test_every_setting_has_a_description():
     silent = [name for name, field in Settings.model_fields.items() if not field.description]
     assert silent == []
 
 
-def test_levels_are_of_all_areas_and_of_single_ones():
+def test_log_levels_apply_to_all_areas_or_to_single_ones():
     assert parse_levels("warning, ingest=debug,celery=info") == ("warning", {"ingest": "debug", "celery": "info"})
     assert parse_levels("INFO") == ("info", {})
     assert parse_levels("store=debug") == ("info", {"store": "debug"})
 
 
 @pytest.mark.parametrize("text", ["loud", "info,ingest=loud", "ingest="])
-def test_unusable_levels_are_refused_with_a_sentence(text):
+def test_invalid_log_levels_are_refused_with_a_sentence(text):
     with pytest.raises(ValidationError, match="log level"):
         Settings(log_level=text)
 
@@ -126,13 +126,13 @@ def test_rules_of_heat_are_checked_at_the_start(monkeypatch, text):
     ("COPYDESK-LANES", "COPYDESK_LANES"), ("Copydesk Data Dir", "COPYDESK_DATA_DIR"), ("copydesk_failpoints", "COPYDESK_FAILPOINTS"),
     ("COPYDESKLANES", "COPYDESK_LANES"),
 ])  # fmt: skip
-def test_a_name_that_is_no_setting_is_told_with_the_nearest_one(name, near):
+def test_an_unknown_setting_is_reported_with_the_nearest_one(name, near):
     [sentence] = unknown_settings([name, "PATH"])
     assert sentence.startswith(name if " " not in name else repr(name))
     assert sentence.endswith(f"Is {near} meant?")
 
 
-def test_a_name_without_a_near_one_and_with_odd_characters_is_told_too():
+def test_an_unknown_setting_without_a_near_one_is_reported():
     [sentence] = unknown_settings(["COPYDESK_\x1b[31mZZQQZZQQZZQQ"])
     assert sentence == "'COPYDESK_\\x1b[31mZZQQZZQQZZQQ' is no setting, so it changes nothing."
 
@@ -142,11 +142,11 @@ def test_a_name_without_a_near_one_and_with_odd_characters_is_told_too():
     "REDIS_URL", "XDG_DESKTOP_DIR", "DESKTOP_SESSION", "COPYRIGHT", "COPYDESK_PORT", "COPYDESK_SERVICE_HOST",
     "COPYDESK_PORT_9090_TCP_ADDR", "COPYDESK_METRICS_SERVICE_PORT_HTTP",
 ])  # fmt: skip
-def test_what_is_read_or_of_others_is_not_told(name):
+def test_known_and_foreign_variables_are_not_reported(name):
     assert unknown_settings([name]) == []
 
 
-def test_capitals_do_not_matter(monkeypatch):
+def test_names_of_settings_are_case_insensitive(monkeypatch):
     monkeypatch.setenv("Copydesk_Concurrency", "7")
     assert Settings().concurrency == 7
 

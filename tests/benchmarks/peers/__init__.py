@@ -1,5 +1,5 @@
-"""What people write today for the same work, as its authors would write it: nothing here is slow on purpose.
+"""Programs that do the same work, written as their authors would write them today: nothing here is slow on purpose.
 
 All fill the tables of `schema` from the documents of the generator: articles (and stubs), links, topics, images and
-providers. None keeps versions, receipts, raw bytes, aliases or dead letters, as Copydesk does.
+providers. Copydesk also keeps versions, receipts, raw bytes, aliases and dead letters; the peers do not.
 """

@@ -1,4 +1,4 @@
-"""Many documents at once, by the best common advice: CSafeLoader, pydantic, multi-row upserts in SQLAlchemy Core.
+"""Store many documents at once, by common best practice: CSafeLoader, pydantic, multi-row upserts in SQLAlchemy Core.
 
 The upserts are SQLAlchemy 2's "insertmanyvalues": one `execute` of a list of rows, compiled once and sent a thousand at a time.
 """
@@ -21,7 +21,7 @@ from tests.benchmarks.peers.schema import engine
 log = logging.getLogger(__name__)
 _MATTER = re.compile(r"---\s*\n(.*?)\n---\s*\n(.*)", re.DOTALL)
 
-# Tables, not entities: those would go the slower way of the ORM's bulk statements.
+# Use tables, not entities: entities take the slower path of the ORM's bulk statements.
 articles, article_topics, images, links, providers, topics = (
     entity.__table__
     for entity in (schema.Article, schema.ArticleTopic, schema.Image, schema.Link, schema.Provider, schema.Topic)
@@ -33,13 +33,13 @@ Read = tuple[model.Document, str]
 
 
 def collect_less() -> None:
-    """For the start of a worker process: the collector leaves alone what was loaded, and looks for cycles seldom."""
+    """Call this at the start of a worker process: the cyclic collector ignores what is already loaded and runs seldom."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
 
 def read(raws: Iterable[str]) -> list[Read]:
-    """Parse and validate; a bad document is logged. The last of several with one URL counts."""
+    """Parse and validate. An invalid document is logged. Of several documents with one URL the last is used."""
     documents: dict[str, Read] = {}
     for raw in raws:
         try:
@@ -84,7 +84,7 @@ def store(connection: Connection, documents: list[Read]) -> None:
         for one in told
     }
     ids |= _upsert_articles(connection, rows)
-    ids |= _ids(connection, articles.c.url, rows.keys() - ids.keys())  # another process was there first with a stub
+    ids |= _ids(connection, articles.c.url, rows.keys() - ids.keys())  # another process has inserted a stub first
 
     mine = [ids[url] for url in bodies]
     for column in (links.c.source_id, article_topics.c.article_id, images.c.article_id):
@@ -107,7 +107,7 @@ def store(connection: Connection, documents: list[Read]) -> None:
 
 
 def _get_or_create(connection: Connection, key: Column[str], rows: dict[str, dict[str, Any]]) -> dict[str, int]:
-    """The id of each row by its key. Rows that are there already stay as they are."""
+    """Return the id of each row by its key. Existing rows are not changed."""
     ids = _ids(connection, key, rows)
     new = sorted(rows.keys() - ids.keys())
     if new:
@@ -124,9 +124,10 @@ def _ids(connection: Connection, key: Column[str], wanted: Iterable[str]) -> dic
 
 
 def _upsert_articles(connection: Connection, rows: dict[str, dict[str, Any]]) -> dict[str, int]:
-    """Documents and stubs together in the order of their URLs: in two goes, processes would wait for each other in a ring."""
+    """Upsert documents and stubs together, ordered by URL: with two statements, processes would deadlock."""
     statement = schema.insert(articles)
-    # Without the URL: PostgreSQL locks a row whose key is set against all who name it, even when it stays the same.
+    # The URL is left out: PostgreSQL locks a row whose key is set against all that refer to it, even if the key stays
+    # the same.
     changed = {name: statement.excluded[name] for name in next(iter(rows.values())) if name != "url"}
     statement = statement.on_conflict_do_update(
         index_elements=[articles.c.url], set_=changed, where=statement.excluded.is_stub.is_(False)
@@ -135,7 +136,7 @@ def _upsert_articles(connection: Connection, rows: dict[str, dict[str, Any]]) ->
 
 
 def _insert(connection: Connection, returned: Column[Any], rows: list[dict[str, Any]]) -> None:
-    """What is there already stays. Only with RETURNING are the rows sent together, not one by one."""
+    """Insert the rows that do not exist. Only with RETURNING does SQLAlchemy send the rows together, not one by one."""
     if rows:
         statement = schema.insert(returned.table).on_conflict_do_nothing().returning(returned)
         connection.execute(statement, rows).close()

@@ -1,4 +1,4 @@
-"""Celery in an afternoon: a task a document."""
+"""A naive peer with Celery: one task a document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Celery by the best common advice: the producer sends batches of documents, a task stores one batch."""
+"""A peer with Celery by common best practice: the producer sends batches of documents, and a task stores one batch."""
 
 from __future__ import annotations
 

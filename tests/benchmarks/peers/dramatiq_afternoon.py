@@ -1,4 +1,4 @@
-"""dramatiq in an afternoon: an actor a document."""
+"""A naive peer with dramatiq: one actor message a document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""FastStream on a Redis Stream, in batches, with the multi-row upserts of `batches`; two processes of one group."""
+"""A peer with FastStream on a Redis Stream, in batches, with the multi-row upserts of `batches`; two processes of one
+group.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ async def start_worker() -> None:
 
 @broker.subscriber(stream=lane)
 async def ingest_batch(raws: list[bytes]) -> None:
-    # The database driver blocks; nothing else runs in this process meanwhile.
+    # The database driver blocks; nothing else runs in this process in the meantime.
     while True:
         try:
             await asyncio.to_thread(batches.ingest, [raw.decode() for raw in raws])
@@ -41,7 +43,9 @@ async def ingest_batch(raws: list[bytes]) -> None:
 
 
 def prepare() -> None:
-    """FastStream begins a group at what comes next; what is published before a worker is up must not be skipped."""
+    """Create the group at the start of the stream. FastStream begins at new entries, and would skip those published
+    before a worker runs.
+    """
     client.xgroup_create("documents", "bench", id="0", mkstream=True)
 
 

@@ -1,7 +1,8 @@
-"""The limit: what two processes can do that only read documents and store the rows of the peers. No queue, no promises.
+"""The upper limit: two processes that only parse documents and store the rows of the peers, without a queue or any
+guarantee.
 
-libyaml's events, the peers' pydantic model, and COPY into a temporary table and one merge for each table. The rows are the
-peers'. Asked to keep (`start(…, keep=True)`), it also stores each document's raw bytes and a receipt, in the same transaction.
+They use libyaml's events, the peers' pydantic model, COPY into a temporary table and one merge for each table. With
+`start(…, keep=True)` they also store each document's raw bytes and a receipt, in the same transaction.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ _READY_SECONDS = 60
 
 
 def mapping(text: str) -> Any:
-    """Build the mapping from events, values as text: no tags, no anchors, no limits."""
+    """Build the mapping from events, with values as text: no tags, no anchors, no limits."""
     get_event = CParser(text).get_event
     stack: list[Any] = []
     node: Any = None
@@ -171,7 +172,7 @@ def _merge_copied(
 
 
 def keep(cursor: psycopg.Cursor, first: int, raws: Sequence[bytes]) -> None:
-    """Raw bytes and receipts of documents that are counted from `first`."""
+    """Store raw bytes and receipts of documents; their numbers start at `first`."""
     now = datetime.now(UTC)
     digests = [hashlib.sha256(raw).digest() for raw in raws]
     with cursor.copy("COPY raw_documents FROM STDIN (FORMAT BINARY)") as copy:
@@ -219,9 +220,10 @@ def _database() -> str:
 
 
 def start(raws: list[bytes], *, first: int = 0, keep: bool = False) -> tuple[list[Any], Any, Any]:
-    """Two processes, each with half of the batches; the event on which they begin; a queue with the CPU seconds of each.
+    """Start two processes, each with half of the batches. Return the event on which they begin, and a queue with the
+    CPU seconds of each.
 
-    The documents are counted from `first`.
+    The numbers of the documents start at `first`.
     """
     context = multiprocessing.get_context("spawn")
     ready, go, used = context.Semaphore(0), context.Event(), context.Queue()

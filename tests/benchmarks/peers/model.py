@@ -1,4 +1,4 @@
-"""The document as a pydantic model: what one writes after reading some of the documents."""
+"""The document as a pydantic model, as somebody writes it after reading some of the documents."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Document(Told):
 
     @model_validator(mode="after")
     def _others_once(self) -> Document:
-        """Each other article once, without those that have no URL and without itself."""
+        """Return each related article once, without those that have no URL and without the article itself."""
         others = {told.url: told for told in reversed(self.related) if told.url and told.url != self.url}
         self.related = list(reversed(others.values()))
         return self

@@ -1,4 +1,4 @@
-"""One document, the way of an afternoon: python-frontmatter, pydantic, upserts through the ORM, one transaction."""
+"""Store one document in the simplest way: python-frontmatter, pydantic, upserts through the ORM, one transaction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _redis() -> redis.Redis:
 
 
 def ingest(raw: str) -> None:
-    """Store one document. A bad one is logged. Counts it for the benchmark, after the commit."""
+    """Store one document. An invalid one is logged. Counts it for the benchmark, after the commit."""
     try:
         post = frontmatter.loads(raw)
         document = model.Document.model_validate(post.metadata)
@@ -48,7 +48,7 @@ def store(session: Session, document: model.Document, body: str) -> None:
     _add_images(session, id_, document.images)
     for rank, other in sorted(enumerate(document.related), key=lambda pair: pair[1].url or ""):
         target = session.scalar(select(Article.id).filter_by(url=other.url))
-        if target is None:  # its own document knows better: what is there already stays
+        if target is None:  # the article's own document has better values, so an existing row is not changed
             provider = _provider(session, other.provider)
             stub = {**other.model_dump(exclude={"provider", "images"}), "is_stub": True, "provider_id": provider}
             target = _get_or_create(session, Article, "url", **stub)
@@ -74,7 +74,8 @@ def _get_or_create(session: Session, table: type, key: str, **values: object) ->
 
 
 def _upsert(session: Session, table: type, key: str, **values: object) -> int:
-    # Without its key: PostgreSQL locks a row whose key is set against all who name it, even when it stays the same.
+    # The key is left out: PostgreSQL locks a row whose key is set against all that refer to it, even if the key stays
+    # the same.
     changed = {name: value for name, value in values.items() if name != key}
     statement = schema.insert(table).values(**values).on_conflict_do_update(index_elements=[key], set_=changed)
     return session.scalar(statement.returning(table.id))

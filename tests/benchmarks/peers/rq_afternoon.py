@@ -1,4 +1,4 @@
-"""RQ in an afternoon: a job a document, in two workers that do not fork for each (its `SimpleWorker`)."""
+"""A naive peer with RQ: one job a document, in two workers that do not fork for each job (RQ's `SimpleWorker`)."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Image(Base):
 
 @cache
 def engine() -> Engine:
-    """One engine a process, with the settings that every guide to SQLite in production gives."""
+    """Return one engine a process, with the usual production settings for SQLite."""
     made = create_engine(os.environ["BENCH_DATABASE_URL"])
     if made.dialect.name == "sqlite":
 
@@ -95,7 +95,7 @@ def engine() -> Engine:
 
 
 def insert(model):
-    """INSERT … ON CONFLICT in the words of the database at hand."""
+    """Return INSERT … ON CONFLICT in the dialect of the database."""
     return (sqlite if engine().dialect.name == "sqlite" else postgresql).insert(model)
 
 

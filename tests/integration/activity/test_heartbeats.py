@@ -1,4 +1,4 @@
-"""Presence against a real server."""
+"""Heartbeats against a real server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def worker(name="host:1", **more):
     return WorkerState(**{**fields, **more})
 
 
-def test_who_is_at_work_is_read_as_it_was_said(redis_client):
+def test_a_heartbeat_is_read_as_it_was_sent(redis_client):
     one, two = worker(), worker("host:2", state="paused", reason="by the night shift", last_progress=None, pool=())
     send(redis_client, two)
     send(redis_client, one)
@@ -24,7 +24,7 @@ def test_who_is_at_work_is_read_as_it_was_said(redis_client):
     assert [found.is_consuming for found in workers(redis_client)] == [True, False]
 
 
-def test_who_falls_silent_is_gone_and_who_leaves_at_once(redis_client):
+def test_a_silent_worker_expires_and_a_stopped_one_disappears_at_once(redis_client):
     send(redis_client, worker())
     assert 0 < redis_client.ttl("copydesk:worker:host:1") <= 10
     redis_client.delete("copydesk:worker:host:1")  # as its expiry does
@@ -35,13 +35,13 @@ def test_who_falls_silent_is_gone_and_who_leaves_at_once(redis_client):
     assert redis_client.zscore("copydesk:workers", "host:2") is None
 
 
-def test_names_of_the_dead_do_not_pile_up(redis_client):
+def test_names_of_dead_workers_do_not_accumulate(redis_client):
     redis_client.zadd("copydesk:workers", {f"host:{n}": n for n in range(1000)})
     send(redis_client, worker())
     assert redis_client.zcard("copydesk:workers") == 1
 
 
-def test_who_fell_silent_is_missed_for_a_while_unless_it_took_leave(redis_client):
+def test_a_silent_worker_is_missing_for_a_while_unless_it_stopped(redis_client):
     now = time.time()
     redis_client.zadd("copydesk:workers", {"host:1": now - 30, "host:2": now - 5, "host:3": now - 9999})
     assert missing(redis_client, workers(redis_client)) == [("host:1", pytest.approx(30, abs=2))]
@@ -49,7 +49,7 @@ def test_who_fell_silent_is_missed_for_a_while_unless_it_took_leave(redis_client
     assert missing(redis_client, []) == []
 
 
-def test_who_died_and_was_followed_on_its_host_is_not_missed(redis_client):
+def test_a_dead_worker_with_a_successor_on_its_host_is_not_missing(redis_client):
     now = time.time()
     redis_client.zadd("copydesk:workers", {"host:1": now - 30})
     assert missing(redis_client, [worker("host:2", started=now - 60)]), "the other was there before"

@@ -1,4 +1,4 @@
-"""The tally against a real server: what is counted is read again, whatever crawlers are called."""
+"""The counters by minute against a real server: counts are read back whatever the names of crawlers are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def batch(lane="documents", **outcomes):
     return Counts(lane, Counter({("crawler", name): count for name, count in outcomes.items()}), work_ms=12.4)
 
 
-def test_what_is_counted_is_read_by_lane_source_and_outcome(redis_client):
+def test_counts_are_read_by_lane_source_and_outcome(redis_client):
     tally = MinuteCounters(redis_client)
     counts = batch(stored=3, rejected=2)
     counts.codes["crawler", "utf16"] = 2
@@ -31,14 +31,14 @@ def test_a_window_has_a_row_for_each_minute(redis_client):
     assert all(row.documents() == 0 for row in rows)
 
 
-def test_what_came_in_is_the_difference_of_two_samples(redis_client):
+def test_the_submissions_of_a_minute_are_the_difference_of_two_samples(redis_client):
     tally = MinuteCounters(redis_client)
     tally.sample({"documents": 10})
     tally.sample({"documents": 25})
     assert total(tally.window(1)).added == {"documents": 25}
 
 
-def test_hostile_names_neither_fill_the_server_nor_get_lost(redis_client):
+def test_hostile_names_are_counted_and_take_bounded_memory(redis_client):
     tally = MinuteCounters(redis_client)
     for start in range(0, 3000, 100):
         outcomes = Counter({(f"{n}\x1f" + "x" * 5000, "stored"): 1 for n in range(start, start + 100)})
@@ -51,20 +51,20 @@ def test_hostile_names_neither_fill_the_server_nor_get_lost(redis_client):
     assert found.outcomes["documents", OTHER, "stored"] >= 2000
 
 
-def test_minutes_expire(redis_client):
+def test_minutes_expire_after_their_retention(redis_client):
     MinuteCounters(redis_client).add(batch(stored=1))
     (key,) = redis_client.keys("copydesk:tally:*")
     assert 24 * 3600 < redis_client.ttl(key) <= 25 * 3600
 
 
-def test_it_never_fails_the_work_that_it_counts(valkey):
+def test_a_failure_of_the_counters_never_fails_a_batch(valkey):
     with valkey.client() as client:
         client.connection_pool.connection_kwargs["path"] = "/nowhere"
         client.connection_pool.disconnect()
         MinuteCounters(client).add(batch(stored=1))
 
 
-def test_the_minute_is_the_servers_whatever_this_process_takes_for_the_time(redis_client, monkeypatch):
+def test_the_minute_is_that_of_the_servers_clock(redis_client, monkeypatch):
     monkeypatch.setattr("time.time", lambda: 86_400.0)
     tally = MinuteCounters(redis_client)
     tally.add(batch(stored=3))

@@ -1,4 +1,4 @@
-"""The feed of outcomes: short, capped, and deaf to what others put on it."""
+"""The feed of outcomes: it is capped, and entries that others add are ignored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def put(client, rows):
         pipe.execute()
 
 
-def test_what_is_published_is_read_in_order(redis_client):
+def test_outcomes_are_read_in_the_order_of_publication(redis_client):
     put(redis_client, [row(n, codes=["no_title"] if n == 2 else []) for n in range(250)])
     found, place = recent(redis_client, 1000)
     assert [one.id for one in found] == [f"{n}-0" for n in range(250)]
@@ -46,7 +46,7 @@ def test_an_empty_feed_is_followed_from_its_beginning(redis_client):
     assert [one.id for one in next(follow(redis_client, "0", block_seconds=0.1))[1]] == ["1-0"]
 
 
-def test_its_size_is_bounded_whatever_the_documents(redis_client):
+def test_the_size_of_the_feed_is_bounded_whatever_the_documents(redis_client):
     long = "x" * 100_000
     one = row(1, key=long, url=long, source=long, codes=["c" * 50] * 200)
     for _ in range(300):
@@ -55,7 +55,7 @@ def test_its_size_is_bounded_whatever_the_documents(redis_client):
     assert redis_client.memory_usage(FEED) < 40_000_000
 
 
-def test_what_others_put_on_it_is_passed_over(redis_client):
+def test_foreign_entries_in_the_feed_are_ignored(redis_client):
     for junk in (
         {"x": "1"},
         {"told": "no json"},
@@ -70,7 +70,7 @@ def test_what_others_put_on_it_is_passed_over(redis_client):
     assert [one.id for one in recent(redis_client, 100)[0]] == ["1-0"]
 
 
-def test_a_server_that_is_away_is_said(redis_client):
+def test_an_unreachable_server_is_reported(redis_client):
     with redis.Redis(port=1) as nobody, pytest.raises(redis.RedisError):
         next(follow(nobody, "0"))
 

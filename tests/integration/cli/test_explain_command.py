@@ -1,4 +1,4 @@
-"""`copydesk explain` by the id that a crawler was given, after its document was put on the lane anew."""
+"""`copydesk explain` by the id that the crawler got, after a repair has added its document to the lane again."""
 
 from __future__ import annotations
 

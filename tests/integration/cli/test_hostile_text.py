@@ -1,4 +1,4 @@
-"""Any text as source, key, title, reason, pause, URL or argument: no command ends in a traceback or obeys it."""
+"""Any text as source, key, title, reason, pause, URL or argument: no command ends in a traceback or interprets it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ READING = [
     ["dead", "show", "1", "--json"], ["dead", "replay"], ["lane", "list"], ["lane", "list", "--json"], ["metrics", "--once"],
     ["tail", "--seconds", "0.05"], ["tail", "--seconds", "0.05", "--json"], ["db", "check"], ["db", "check", "--json"],
 ]  # fmt: skip
-"""Every command that shows what others sent."""
+"""Every command that shows text of others."""
 OF_TEXT = [
     ["explain"], ["explain", "--json"], ["similar"], ["retract"], ["retract", "--source"], ["dead", "list", "--source"], ["dead", "list", "--code"],
     ["dead", "list", "--text"], ["dead", "list", "--since"], ["dead", "show"], ["dead", "show", "--json"], ["dead", "replay"], ["dead", "edit"],
@@ -60,7 +60,7 @@ def desk(request, valkey, tmp_path_factory):
 
 
 def run(capsys, arguments):
-    """A command in this process; returns its exit code and what it wrote."""
+    """Run a command in this process; returns its exit code and its output."""
     with pytest.raises(SystemExit) as ended:
         app.run(arguments)
     said = capsys.readouterr()
@@ -119,19 +119,19 @@ def read_all(desk, monkeypatch, capsys, client, texts, commands):
 
 
 @pytest.mark.parametrize("nasty", ["[/x]", "\x1b[2J\x9b\u202e\u2028", "[bold]:smile:\x07"])
-def test_no_command_obeys_a_text_of_others(desk, monkeypatch, capsys, redis_client, nasty):
+def test_no_command_interprets_a_foreign_text(desk, monkeypatch, capsys, redis_client, nasty):
     read_all(desk, monkeypatch, capsys, redis_client, [nasty] * 5, READING)
 
 
 @pytest.mark.long
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
-def test_no_command_obeys_any_text(desk, monkeypatch, capsys, redis_client, texts):
+def test_no_command_interprets_any_text(desk, monkeypatch, capsys, redis_client, texts):
     read_all(desk, monkeypatch, capsys, redis_client, texts, READING)
 
 
 @pytest.mark.parametrize("command", OF_TEXT, ids=" ".join)
-def test_any_argument_ends_in_a_sentence(desk, monkeypatch, capsys, redis_client, command):
+def test_any_argument_is_answered_with_a_sentence(desk, monkeypatch, capsys, redis_client, command):
     for name, value in desk.items():
         monkeypatch.setenv(name, value)
     LeaseQueue(redis_client, INTERNAL_LANE).ensure()
@@ -140,7 +140,7 @@ def test_any_argument_ends_in_a_sentence(desk, monkeypatch, capsys, redis_client
         run(capsys, [*command, argument])
 
 
-def test_json_means_the_same_with_what_is_escaped(capsys):
+def test_escaped_json_has_the_same_value(capsys):
     from worker.cli.terminal import print_json
 
     value = {"\x9b": "\u202e\u2028\ud800\U000e0041é中\x00\n\t\x7f"}

@@ -1,4 +1,4 @@
-"""What `retract` takes back, and on which lane it says so."""
+"""Which documents `retract` retracts, and to which lane it sends the retraction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ URL = "https://www.one.example/story"
 
 @pytest.fixture
 def retract(redis_client, valkey, tmp_path, monkeypatch, capsys):
-    """`retract(…)`: exit code and output, on a store where `agency` and 60 others tell one URL."""
+    """`retract(…)`: exit code and output, on a store where `agency` and 60 others describe the article of one URL."""
     for name, value in (("REDIS_URL", valkey.url), ("DATA_DIR", tmp_path), ("LANES", "documents=4,feed=1@agency")):
         monkeypatch.setenv(f"COPYDESK_{name}", str(value))
     settings.cache_clear()
@@ -41,7 +41,7 @@ def retract(redis_client, valkey, tmp_path, monkeypatch, capsys):
     settings.cache_clear()
 
 
-def test_a_lane_that_fixes_its_source_speaks_for_no_other(retract, redis_client):
+def test_a_lane_with_a_fixed_source_retracts_for_no_other_source(retract, redis_client):
     code, said = retract("1.md", "--lane", "feed", "--yes")
     assert code == 2
     assert "fixes another source" in said
@@ -51,17 +51,17 @@ def test_a_lane_that_fixes_its_source_speaks_for_no_other(retract, redis_client)
     assert redis_client.xlen("documents") == 1
 
 
-def test_a_lane_that_is_none_is_refused(retract):
+def test_an_unknown_lane_is_refused(retract):
     code, said = retract("1.md", "--lane", "nowhere")
     assert code == 2
     assert "no lane" in said
 
 
-def test_all_who_tell_a_url_are_taken_back_not_only_fifty(retract, redis_client):
+def test_all_documents_of_a_url_are_retracted_not_only_fifty(retract, redis_client):
     code, _ = retract(URL, "--yes")
     assert code == 0
     assert redis_client.xlen("documents") + redis_client.xlen("feed") == 61
 
 
-def test_a_receipt_id_is_no_key(retract):
+def test_a_receipt_id_is_not_taken_for_a_key(retract):
     assert retract("1700000000001-0")[0] == 1

@@ -1,4 +1,4 @@
-"""`tail` shows what is asked for: each filter alone, and all four together."""
+"""`tail` shows what its filters select: each filter alone, and all four together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROWS = [
 
 @pytest.fixture
 def tail(redis_client, valkey, monkeypatch, capfd):
-    """`tail(*options)`: the ids that it shows of ROWS."""
+    """`tail(*options)`: the ids of ROWS that it shows."""
     monkeypatch.setenv("COPYDESK_REDIS_URL", valkey.url)
     settings.cache_clear()
     with redis_client.pipeline() as pipe:
@@ -52,5 +52,5 @@ def tail(redis_client, valkey, monkeypatch, capfd):
     (("--source", "two", "--last", "1"), ["4-0"]),
     (("--last", "0"), []),
 ])  # fmt: skip
-def test_each_filter_and_all_of_them(tail, options, expected):
+def test_tail_shows_what_each_filter_and_all_together_select(tail, options, expected):
     assert tail(*options) == expected

@@ -1,4 +1,4 @@
-"""A console in this process on a real store and a real Valkey, and a browser that knows its cookies."""
+"""A console in this process on a real store and a real Valkey, and a browser that keeps cookies."""
 
 import re
 
@@ -29,7 +29,7 @@ See https://me:hunter22@www.harbour.example/plans
 
 
 def document(number, title, **fields):
-    """An entry with a document of a title under a key of its own."""
+    """Return an entry with a document of this title under a key of its own."""
     lines = [
         f"title: '{title.replace(chr(39), chr(39) * 2)}'",
         f"webUrl: https://www.harbour.example/{number}",
@@ -56,7 +56,7 @@ def broken(number, raw=BROKEN, source="crawler"):
 
 
 class Browser(TestClient):
-    """Takes the token of forms from the last page, as a person's browser does."""
+    """Sends the form token of the last page, as the browser of a person does."""
 
     def page(self, path, status=200):
         answer = self.get(path)
@@ -82,7 +82,7 @@ def config(module_store_url, valkey, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(config):
-    """The store, which the tests of a module share, with a few articles in it."""
+    """The store that the tests of a module share, with a few articles in it."""
     upgrade(config)
     engine = make_engine(config)
     yield engine
@@ -104,7 +104,7 @@ def browser(desk):
 
 @pytest.fixture(scope="module")
 def articles(store):
-    """The numbers of two articles, of which the first has a hostile title and names the second."""
+    """The ids of two articles; the first has a hostile title and names the second."""
     work(store, "documents", [
         document(1, HOSTILE, topics="['<b>Ships</b>']", related="[{title: Another, webUrl: 'https://www.harbour.example/2'}]",
                  images="[{url: 'https://img.example/a.png', width: 640, height: 360}]", secured=f'"{SECRET}"'),

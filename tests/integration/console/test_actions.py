@@ -1,4 +1,4 @@
-"""Every action on a real store: mending, dry runs, replays, discards, pauses."""
+"""Every action on a real store: edits, dry runs, replays, discards, pauses."""
 
 import re
 
@@ -19,12 +19,12 @@ MENDED = ("title: Plans: the harbour wall", 'title: "Plans: the harbour wall"')
 
 @pytest.fixture(scope="module")
 def module_store_url(tmp_path_factory):
-    """What the store does is tested on both kinds elsewhere; here it is what the forms do."""
+    """SQLite: other tests try the store on both databases; these test the forms."""
     return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
 
 
 def at_the_editor(browser, number):
-    """What the editor of a letter holds: its text, and the version it is of."""
+    """Return what the editor of a dead letter holds: its text, and the version of the text."""
     import html
 
     page = browser.page(f"/dead/{number}")
@@ -41,7 +41,7 @@ def sent(client):
     return [fields for _, fields in client.xrange(INTERNAL_LANE)]
 
 
-def test_a_check_tells_the_problem_and_changes_nothing(browser, store, redis_client, letter):
+def test_a_check_reports_the_problem_and_changes_nothing(browser, store, redis_client, letter):
     text, version = at_the_editor(browser, letter)
     before = row_of(store, letter)
 
@@ -63,7 +63,7 @@ def test_a_check_for_htmx_is_the_result_alone(browser, letter):
     assert "<html" not in answer.text
 
 
-def test_what_a_check_is_refused_for_fits_into_its_place(browser, letter):
+def test_a_refused_check_for_htmx_is_a_fragment_of_the_page(browser, letter):
     answer = browser.post(f"/dead/{letter}/check", data={"text": "x"}, headers={"hx-request": "true"})
 
     assert answer.status_code == 403
@@ -71,7 +71,7 @@ def test_what_a_check_is_refused_for_fits_into_its_place(browser, letter):
     assert "<html" not in answer.text
 
 
-def test_a_mended_letter_is_sent_with_its_secrets_and_passes(browser, store, redis_client, letter):
+def test_an_edited_dead_letter_is_sent_with_its_secrets_and_is_accepted(browser, store, redis_client, letter):
     text, version = at_the_editor(browser, letter)
     assert SECRET not in text
 
@@ -91,7 +91,7 @@ def test_a_mended_letter_is_sent_with_its_secrets_and_passes(browser, store, red
         )
 
 
-def test_a_text_that_fails_is_not_sent_and_not_lost(browser, redis_client, store, letter):
+def test_an_invalid_text_is_not_sent_and_not_lost(browser, redis_client, store, letter):
     text, version = at_the_editor(browser, letter)
 
     answer = browser.submit(f"/dead/{letter}/replay", text=text + "more & <more>", version=version)
@@ -112,7 +112,7 @@ def test_two_operators_do_not_overwrite_each_other(browser, letter):
     assert "Somebody else has mended it meanwhile" in answer.text
 
 
-def test_a_letter_is_discarded_with_a_reason(browser, store, letter):
+def test_a_dead_letter_is_discarded_with_a_reason(browser, store, letter):
     browser.page(f"/dead/{letter}")
     assert browser.submit(f"/dead/{letter}/discard", reason=" ").status_code == 422
     assert browser.submit(f"/dead/{letter}/discard", reason="<b>not ours</b>").status_code == 303
@@ -122,7 +122,7 @@ def test_a_letter_is_discarded_with_a_reason(browser, store, letter):
     assert browser.submit(f"/dead/{letter}/discard", reason="again").status_code == 409
 
 
-def test_a_letter_that_is_no_utf8_can_be_sent_as_it(browser, store, redis_client):
+def test_a_dead_letter_that_is_not_utf8_can_be_sent_as_utf8(browser, store, redis_client):
     raw = "---\ntitle: Caf\u00e9\nwebUrl: https://www.harbour.example/cafe\n---\n".encode("latin-1")
     entry = broken(7, "x", source="latin")
     entry.fields[b"raw"] = raw
@@ -138,7 +138,7 @@ def test_a_letter_that_is_no_utf8_can_be_sent_as_it(browser, store, redis_client
 
 
 def finished(browser, path):
-    """The page of an action on many, when it has come to its end."""
+    """Wait for the end of a bulk action; returns its page."""
 
     def ended():
         page = browser.page(path)
@@ -147,11 +147,11 @@ def finished(browser, path):
     return until(ended, what="the action ends")
 
 
-def test_all_of_a_cause_are_tried_first_and_then_those_that_pass_are_sent(browser, store, redis_client):
+def test_a_bulk_replay_tries_all_of_a_cause_and_sends_those_that_pass(browser, store, redis_client):
     good = "---\ntitle: '{0}'\nwebUrl: https://www.harbour.example/bulk/{0}\n---\n"
     work(store, "documents", [broken(n, source="bulk") for n in range(20, 23)])
     with store.begin() as connection:
-        # What was wrong with two of them is gone: their text passes now.
+        # The cause is gone for two of them: their text is accepted now.
         for letter in dead.find(connection, dead.Filter(source="bulk"))[:2]:
             raw = good.format(letter.id).encode()
             assert dead.keep_edit(connection, letter, raw, "test")
@@ -169,7 +169,7 @@ def test_all_of_a_cause_are_tried_first_and_then_those_that_pass_are_sent(browse
     assert browser.submit("/dead/jobs/" + job + "/stop").status_code == 303
 
 
-def test_all_of_a_cause_are_discarded_as_they_were_counted(browser, store):
+def test_a_bulk_discard_discards_as_many_as_it_counted(browser, store):
     work(store, "documents", [broken(n, source="away") for n in range(30, 33)])
     form = {"source": "away", "code": "yaml_unquoted_colon", "text": "", "reason": "not ours"}
     browser.page("/dead/letters?source=away&code=yaml_unquoted_colon")

@@ -1,4 +1,6 @@
-"""Whatever fails when an edited text is sent, the text is in the editor again, with a sentence that says what failed."""
+"""If sending an edited text fails for any reason, the editor shows the text again, with a sentence that says what
+failed.
+"""
 
 import html
 import re
@@ -24,7 +26,7 @@ WRITTEN = "\r\n<b>of</b> mine: https://me:hunter22@h.example/ \u202e &amp; \u260
 
 @pytest.fixture(scope="module")
 def module_store_url(tmp_path_factory):
-    """SQLite, whose write lock is the matter here."""
+    """SQLite, because these tests need its write lock."""
     return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
 
 
@@ -90,7 +92,7 @@ def test_actions_on_many_wait_while_others_write(desk, config, redis_client, sto
 
 
 @pytest.mark.parametrize("path", ["replay", "check"])
-def test_without_the_store(browser, letter, desk, path, monkeypatch):
+def test_the_text_is_kept_without_the_store(browser, letter, desk, path, monkeypatch):
     text, version = at_the_editor(browser, letter)
     away = ConsoleContext(Settings(database_url="postgresql://me:x@127.0.0.1:1/none", redis_url=desk.config.redis_url))
     monkeypatch.setattr(desk, "engine", away.engine)
@@ -100,7 +102,7 @@ def test_without_the_store(browser, letter, desk, path, monkeypatch):
     assert_kept(answer, 503, "The store cannot be used", text + WRITTEN)
 
 
-def test_when_the_store_is_locked_for_too_long(config, redis_client, browser, letter):
+def test_the_text_is_kept_when_the_store_is_locked_for_too_long(config, redis_client, browser, letter):
     text, version = at_the_editor(browser, letter)
     hasty = Settings(database_url=config.database_url, redis_url=config.redis_url, data_dir=config.data_dir,
                      statement_seconds=0.2)  # fmt: skip
@@ -129,7 +131,7 @@ def test_without_redis_the_text_is_kept_and_can_be_sent_again(
     again = re.search(r'name="version" value="(\w*)"', answer.text)[1]
     if lost == "ping":
         assert_kept(answer, 503, "Redis cannot be used", mended)
-    else:  # it was kept as another version, whose marks for secrets are others
+    else:  # it was saved as another version, whose placeholders for secrets are others
         assert_kept(answer, 503, "Redis cannot be used", at_the_editor(browser, letter)[0])
         assert MENDED[1] in answer.text.replace("&#34;", '"')
     assert "a worker has it in a moment" not in browser.page(f"/dead/{letter}")
@@ -139,7 +141,7 @@ def test_without_redis_the_text_is_kept_and_can_be_sent_again(
     assert row_of(store, letter).edits == 1
 
 
-def test_after_a_restart_of_the_console(browser, letter):
+def test_the_text_is_kept_after_a_restart_of_the_console(browser, letter):
     text, version = at_the_editor(browser, letter)
     browser.cookies.clear()
     browser.cookies.set(COOKIE, "of.before")
@@ -154,7 +156,7 @@ def test_after_a_restart_of_the_console(browser, letter):
     assert browser.submit(f"/dead/{letter}/replay", text=mended, version=version).status_code == 303
 
 
-def test_behind_a_token_when_the_session_has_ended(config, store, redis_client, browser, letter):
+def test_the_text_is_kept_behind_a_token_when_the_session_has_ended(config, store, redis_client, browser, letter):
     text, version = at_the_editor(browser, letter)
     desk = ConsoleContext(config, token=TOKEN, timeout=20)
     guarded = Browser(build(desk, names=None), base_url="http://desk.example")
@@ -175,7 +177,7 @@ def test_behind_a_token_when_the_session_has_ended(config, store, redis_client, 
     desk.close()
 
 
-def test_no_part_of_a_page_takes_the_editor_away_when_the_session_has_ended(config, store, letter):
+def test_no_fragment_replaces_the_editor_when_the_session_has_ended(config, store, letter):
     desk = ConsoleContext(config, token=TOKEN, timeout=20)
     guarded = Browser(build(desk, names=None), base_url="http://desk.example")
     for answer in (
@@ -188,7 +190,7 @@ def test_no_part_of_a_page_takes_the_editor_away_when_the_session_has_ended(conf
     desk.close()
 
 
-def test_when_somebody_else_has_mended_or_closed_it(browser, letter):
+def test_the_text_is_kept_when_somebody_else_has_edited_or_closed_the_dead_letter(browser, letter):
     text, version = at_the_editor(browser, letter)
     browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED), version=version)
 

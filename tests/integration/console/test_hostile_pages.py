@@ -1,4 +1,4 @@
-"""Any text in the store, in Redis or in a request: no page fails, takes long, or reads the text as HTML."""
+"""Any text in the store, in Redis or in a request: no page fails, takes long, or renders the text as HTML."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ NASTY = [
     "secured: " * 50, "⟦hidden 1 aaaa⟧", "x" * 100_000, "\\" * 5000, "'; DROP TABLE articles; --",
 ]  # fmt: skip
 SECONDS = 5.0
-"""A request may take so long on a machine that does other things too; most take a few milliseconds."""
+"""The limit for a request, generous for a busy machine; most take a few milliseconds."""
 TOKEN = "a-token-of-some-length"
 _PARAMETER = re.compile(r"""(?:query|sent|form\.get)\("(\w+)"|\bname="(\w+)\"""")
 
 
 def parameters():
-    """The names of all parameters that pages read or forms send."""
+    """Return the names of all parameters that pages read or forms send."""
     sources = [
         file.read_text("utf-8")
         for pattern in ("*.py", "templates/*")
@@ -65,7 +65,7 @@ def parameters():
 
 
 class Reader(HTMLParser):
-    """Reads a page; collects what a planted text must not become."""
+    """Parses a page; collects what a planted text must not become."""
 
     def __init__(self):
         super().__init__(convert_charrefs=True)
@@ -108,14 +108,14 @@ def as_bytes(text):
 
 
 class Caller:
-    """Asks the application as a server does that lets every byte through."""
+    """Calls the application as a server does that passes every byte through."""
 
     def __init__(self, app, runner):
         self.app = app
         self._runner = runner
 
     def ask(self, method, path, query=b"", form=b"", headers=()):
-        """(status, headers, body). `path` as it stands in the request line; asserts what every answer must hold."""
+        """Return (status, headers, body). `path` is the raw request target; asserts what every answer must fulfil."""
         began = time.monotonic()
         status, answered, body = self._runner.run(asyncio.wait_for(self._ask(method, path, query, form, headers), 60))
         seen = (method, path[:200], query[:200], form[:300], headers)
@@ -152,7 +152,7 @@ class Caller:
 
 
 class Site:
-    """The console on a store and a Valkey that others have filled."""
+    """The console on a store and a Valkey that contain planted texts."""
 
     def __init__(self, url, server, folder):
         self.config = Settings(database_url=url, redis_url=server.url, data_dir=folder)
@@ -171,7 +171,7 @@ class Site:
         self.desk.close()
 
     def plant(self, source, key, title, reason, url):
-        """Fill all that pages show with five texts; returns what stands in an address for a thing that is there."""
+        """Fill everything that pages show with five texts; returns the values that address the planted things."""
         client, number = self.client, self._next()
         client.flushall()
         for lane in ("documents", "copydesk:internal"):
@@ -275,7 +275,7 @@ def _stored(text):
 
 
 def routes(app):
-    """(method, the address with `{name}` for each part) of every route that the application has."""
+    """Return (method, address with `{name}` for each part) of every route of the application."""
     for route in app.app.routes:
         assert isinstance(route, Route), route
         for method in sorted(route.methods - {"HEAD"}):
@@ -283,7 +283,7 @@ def routes(app):
 
 
 def address(template, places, part=None):
-    """`template` with what is there in each place, or `part` as it comes."""
+    """Fill `template` with the planted values, or with `part` in each place."""
     numbers = {"number": places["letter"] if template.startswith("/dead") else places["number"]}
     values = {"job": "none", **places, **numbers}
     return re.sub(
@@ -294,7 +294,7 @@ def address(template, places, part=None):
 
 
 def send(caller, desk, method, path, values, *, cookie=b"", headers=()):
-    """A request with `values` in its query, and where it is an action in its form, from a page of an own session."""
+    """Send a request with `values` in its query, and for an action in its form, from a page of a new session."""
     session = desk.sessions.new()
     sent = [(b"cookie", f"{COOKIE}={session.id}; ".encode() + cookie), *headers]
     query = urlencode(values, errors="surrogatepass").encode()
@@ -331,7 +331,7 @@ def site(request, valkey, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def nothing_is_logged_as_a_bug(monkeypatch):
-    """A page that failed says so in the log; none may."""
+    """Fail if the log contains a page that failed."""
     failed = []
     monkeypatch.setattr(console.log, "exception", lambda event, **fields: failed.append((event, fields)))
     yield
@@ -358,7 +358,9 @@ def test_pages_show_any_text_as_text(site, text):
 
 
 def test_no_text_in_a_request_makes_a_page_fail(site):
-    """Each route with each parameter, and with texts as parts of its address; which text where differs by route."""
+    """Each route with each parameter, and with texts as parts of its address; the text in each place depends on the
+    route.
+    """
     places = site.plant(*["zqx"] * 5)
     texts, parts = cycle(NASTY), cycle(NASTY)
     names = parameters()
@@ -385,7 +387,7 @@ def test_no_text_in_a_request_makes_a_page_fail(site):
         )
 
 
-def test_any_text_can_be_looked_up_and_sent(site):
+def test_any_text_can_be_searched_and_sent(site):
     places = site.plant(*["zqx"] * 5)
     check = address("/dead/{number}/check", places)
     for text in NASTY:
@@ -427,7 +429,7 @@ TEXT = st.one_of(st.sampled_from(NASTY), st.text(max_size=60), st.text("<>\"'&/=
 @pytest.mark.long
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
-def test_no_page_fails_whatever_is_in_the_store_and_asked(site, data, texts):
+def test_no_page_fails_whatever_the_store_and_the_request_contain(site, data, texts):
     places = site.plant(*texts)
     names = parameters()
     for method, template in routes(site.open.app):
@@ -454,7 +456,7 @@ def test_no_page_fails_whatever_is_in_the_store_and_asked(site, data, texts):
             )
 
 
-def test_the_reader_finds_what_it_looks_for():
+def test_the_reader_of_this_test_finds_hostile_html():
     for page in (
         "<zqx>",
         "<a zqx>",

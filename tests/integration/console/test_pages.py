@@ -1,4 +1,4 @@
-"""Every page on a real store: what it shows, that it is escaped, and what it never shows."""
+"""Every page on a real store: what it shows, what it escapes, and what it never shows."""
 
 import html
 
@@ -18,7 +18,7 @@ def told(client, *rows):
 
 @pytest.fixture
 def busy(redis_client):
-    """A minute in which something was done."""
+    """A minute with outcomes in the counters."""
     counts = Counts("documents")
     counts.outcomes["<i>crawler</i>", "stored"] = 90
     counts.outcomes["<i>crawler</i>", "rejected"] = 10
@@ -26,7 +26,7 @@ def busy(redis_client):
     redis_client.xadd("documents", {"raw": "x"})
 
 
-def test_the_overview_tells_backlog_outcomes_alarms_and_servers(browser, busy, letter):
+def test_the_overview_shows_backlog_outcomes_alarms_and_servers(browser, busy, letter):
     page = browser.page("/")
 
     assert "No worker is alive: start one with copydesk up" in page
@@ -40,7 +40,7 @@ def test_the_overview_tells_backlog_outcomes_alarms_and_servers(browser, busy, l
     assert "1 added = 0 with an outcome + 1 in the backlog" in page
 
 
-def test_the_plots_have_their_figures_beside_them(browser, busy):
+def test_the_plots_have_their_figures_as_a_table(browser, busy):
     page = browser.page("/?span=day")
 
     assert page.count('role="img"') == 2
@@ -60,7 +60,7 @@ def test_the_tail_is_filtered(browser, redis_client):
         assert "Nothing matches." in browser.page(f"/tail?{none}")
 
 
-def test_the_tail_goes_on_where_it_was(browser, redis_client):
+def test_the_tail_shows_new_outcomes_first(browser, redis_client):
     told(redis_client, ("1-0", "a", "stored", "first.md", None, []))
     browser.page("/tail")
     told(redis_client, ("2-0", "a", "stored", "second.md", None, []))
@@ -85,7 +85,7 @@ def test_search_by_words_needs_all_of_them(browser, articles):
     assert "Nothing was found" in browser.page("/search?q=100%25")
 
 
-def test_search_finds_what_still_waits(browser, redis_client):
+def test_search_finds_waiting_entries(browser, redis_client):
     id_ = redis_client.xadd("documents", {"raw": "x", "source": "slow"}).decode()
 
     page = browser.page(f"/search?q={id_}")
@@ -94,7 +94,7 @@ def test_search_finds_what_still_waits(browser, redis_client):
     assert "slow" in page
 
 
-def test_an_article_with_its_links_images_topics_and_versions(browser, articles):
+def test_an_article_shows_its_links_images_topics_and_versions(browser, articles):
     first, second = articles
     page = browser.page(f"/articles/{first}")
 
@@ -112,11 +112,11 @@ def test_an_article_with_its_links_images_topics_and_versions(browser, articles)
 
 @pytest.mark.parametrize("path", ["/articles/999999", "/articles/99999999999999999999", "/stories/999999", "/dead/999999",
                                   "/dead/jobs/none", "/nowhere", "/articles/x"])  # fmt: skip
-def test_what_is_not_there_is_said(browser, path):
+def test_a_missing_thing_is_reported(browser, path):
     assert "Not found" in browser.page(path, 404)
 
 
-def test_dead_letters_by_cause_and_one_by_one(browser, letter):
+def test_dead_letters_are_listed_by_cause_and_one_by_one(browser, letter):
     assert "yaml_unquoted_colon" in browser.page("/dead")
     page = browser.page("/dead/letters?code=yaml_unquoted_colon&source=crawler")
     assert f'href="/dead/{letter}"' in page
@@ -134,7 +134,7 @@ def test_a_dead_letter_shows_its_place_and_hides_its_secrets(browser, letter):
     assert "⟦hidden 1 " in page
 
 
-def test_a_letter_opens_at_any_length_of_line(browser, store):
+def test_a_dead_letter_opens_whatever_the_length_of_its_lines(browser, store):
     from tests.integration.console.conftest import broken
     from tests.integration.store.store_driver import work
 
@@ -149,14 +149,14 @@ def test_a_letter_opens_at_any_length_of_line(browser, store):
     assert "<b>" not in browser.page(f"/dead/{number}")
 
 
-def test_lanes(browser):
+def test_the_page_of_lanes_shows_each_lane(browser):
     page = browser.page("/lanes")
 
     assert "served" in page
     assert 'action="/lanes/documents/pause"' in page
 
 
-def test_sources(browser, letter):
+def test_the_page_of_sources_shows_each_source(browser, letter):
     page = browser.page("/sources")
 
     assert "crawler" in page
@@ -176,7 +176,7 @@ def test_the_theme_is_kept(browser):
     assert browser.submit("/theme", theme="pink", next="/").status_code == 400
 
 
-def test_a_look_without_redis_tells_that(tmp_path):
+def test_a_snapshot_without_redis_reports_it(tmp_path):
     from worker.settings import Settings
 
     nowhere = Settings(redis_url="redis://127.0.0.1:1/0", database_url=f"sqlite:///{tmp_path}/s.db", data_dir=tmp_path)

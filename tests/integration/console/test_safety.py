@@ -1,4 +1,6 @@
-"""Who may ask what: names, tokens, forms of other pages, headers; and what a page says when a server is away."""
+"""Access control of the console: host names, tokens, forms of other pages, headers; and its pages when a server is
+unreachable.
+"""
 
 import re
 
@@ -16,13 +18,13 @@ TOKEN = "a-token-of-some-length"
 
 @pytest.fixture(scope="module")
 def module_store_url(tmp_path_factory):
-    """One kind of store is enough here."""
+    """SQLite: one kind of store is enough here."""
     return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
 
 
 @pytest.fixture
 def guarded(config, store, redis_client):
-    """A console beyond this machine: behind a token, under any name."""
+    """A console that is reachable from other machines: with a token, under any host name."""
     desk = ConsoleContext(config, token=TOKEN, timeout=20)
     yield Browser(build(desk, names=None, secure=True), base_url="https://desk.example")
     desk.close()
@@ -54,7 +56,7 @@ def test_no_page_has_inline_script_or_style_or_anything_of_another_host(browser,
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8600", "127.0.0.1.evil.example", ""])
-def test_a_name_that_was_pointed_here_is_refused(browser, host):
+def test_a_foreign_host_name_is_refused(browser, host):
     assert browser.get("/", headers={"host": host}).status_code == 421
 
 
@@ -84,7 +86,7 @@ def test_a_form_without_the_token_of_its_session_does_nothing(browser, redis_cli
     assert paused(redis_client) == {}
 
 
-def test_the_token_of_one_session_is_no_good_in_another(desk, redis_client):
+def test_the_token_of_one_session_is_refused_in_another(desk, redis_client):
     app = build(desk, names=frozenset({"localhost"}))
     mine, other = Browser(app, base_url=BASE), Browser(app, base_url=BASE)
     mine.page("/lanes")
@@ -100,7 +102,7 @@ def test_a_made_up_cookie_is_replaced(browser):
     assert COOKIE in browser.get("/lanes").headers["set-cookie"]
 
 
-def test_the_cookie_is_for_this_page_alone(browser, guarded):
+def test_the_cookie_is_sent_to_this_site_alone(browser, guarded):
     cookie = browser.get("/lanes").headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
@@ -123,7 +125,7 @@ def test_behind_a_token_nothing_is_done_without_it(guarded, redis_client, path):
     assert paused(redis_client) == {}
 
 
-def test_the_token_opens_and_logging_out_closes_wherever_the_cookie_went(guarded):
+def test_the_token_opens_a_session_and_logging_out_ends_every_copy_of_its_cookie(guarded):
     guarded.page("/login?next=/lanes")
     assert guarded.submit("/login", token="wrong", next="/").status_code == 401
     guarded.page("/login?next=/lanes")
@@ -136,13 +138,13 @@ def test_the_token_opens_and_logging_out_closes_wherever_the_cookie_went(guarded
     assert guarded.get("/lanes", follow_redirects=False).status_code == 303
 
 
-def test_after_the_login_nobody_is_sent_elsewhere(guarded):
+def test_the_login_redirects_to_no_other_site(guarded):
     guarded.page("/login")
 
     assert guarded.submit("/login", token=TOKEN, next="//evil.example").headers["location"] == "/"
 
 
-def test_however_many_wrong_tokens_come_the_right_one_gets_in(guarded):
+def test_the_right_token_is_accepted_during_any_number_of_wrong_ones(guarded):
     guarded.page("/login")
     codes = [guarded.submit("/login", token=f"wrong{n}", next="/").status_code for n in range(25)]
 
@@ -150,7 +152,7 @@ def test_however_many_wrong_tokens_come_the_right_one_gets_in(guarded):
     assert guarded.submit("/login", token=TOKEN, next="/").status_code == 303
 
 
-def test_htmx_is_sent_to_the_login_as_a_whole_page(guarded):
+def test_htmx_loads_the_login_as_a_whole_page(guarded):
     answer = guarded.get("/tail", headers={"hx-request": "true"})
 
     assert answer.status_code == 401
@@ -164,7 +166,7 @@ def test_htmx_is_sent_to_the_login_as_a_whole_page(guarded):
     ("application/x-www-form-urlencoded", b"a=" + b"x" * 70_000, 413),
     ("application/x-www-form-urlencoded", b"\xff\xfe", 400),
 ])  # fmt: skip
-def test_forms_are_small_and_of_one_kind(browser, kind, body, status):
+def test_large_forms_and_other_content_types_are_refused(browser, kind, body, status):
     browser.page("/lanes")
 
     assert browser.post("/lanes/documents/pause", content=body, headers={"content-type": kind}).status_code == status
@@ -180,7 +182,7 @@ def test_files_outside_the_folder_cannot_be_named(browser):
         assert browser.get(f"/static/{name}").status_code == 404
 
 
-def test_a_store_that_is_away_is_told_with_503_and_no_secret(valkey, tmp_path):
+def test_an_unreachable_store_is_answered_with_503_and_no_secret(valkey, tmp_path):
     away = Settings(database_url="postgresql://me:hunter22@127.0.0.1:1/none", redis_url=valkey.url, data_dir=tmp_path)
     browser = Browser(build(ConsoleContext(away, timeout=20), names=frozenset({"localhost"})), base_url=BASE)
 
@@ -199,7 +201,7 @@ def test_an_empty_store_says_what_to_do(valkey, tmp_path):
     assert "copydesk db upgrade" in browser.page("/dead", 503)
 
 
-def test_redis_away_is_told_and_the_store_is_shown(config, store, articles):
+def test_an_unreachable_redis_is_reported_and_the_store_is_shown(config, store, articles):
     away = Settings(
         database_url=config.database_url, redis_url="redis://:hunter22@127.0.0.1:1/0", data_dir=config.data_dir
     )

@@ -1,4 +1,4 @@
-"""A page that takes long holds up no other one: neither the overview, nor what needs no server, nor other pages of the store."""
+"""A slow page delays no other one: neither the overview, nor pages that need no server, nor other pages of the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 
 SECONDS = 3.0
-"""Generous, for a machine that does other things too; alone they take some milliseconds."""
+"""Generous, for a busy machine; without other load they take some milliseconds."""
 AT_ONCE = 6
 OTHERS = ["/", "/login", "/static/console.css", "/lanes", "/tail", "/stories", "/articles/1"]
 LARGE = f"---\ntitle: Plans: the wall\nsecured: {'A' * 40}\n---\n".ljust(1 << 20, "A")
@@ -36,7 +36,7 @@ def module_store_url(postgres):
 
 @pytest.fixture(scope="module")
 def site(module_store_url, valkey, tmp_path_factory):
-    """(the address of a console in a process of its own, an engine of its store)."""
+    """Return (the address of a console in a process of its own, an engine of its store)."""
     folder, port = tmp_path_factory.mktemp("console"), free_port()
     config = Settings(database_url=module_store_url, data_dir=folder)
     upgrade(config)
@@ -74,7 +74,7 @@ def assert_others_answer(base):
         assert time.monotonic() - began < SECONDS, path
 
 
-def test_reads_of_the_store_that_wait_hold_up_no_other_page(site):
+def test_waiting_reads_of_the_store_delay_no_other_page(site):
     base, engine = site
     blocked = ["/dead", "/dead/letters", "/dead/1", "/search?q=1700000000002-0"]
     with ThreadPoolExecutor(len(blocked) * AT_ONCE) as pool:
@@ -94,7 +94,7 @@ def _are_blocked(engine):
 
 
 @pytest.mark.parametrize("number", [3, 4])
-def test_the_largest_dead_letters_hold_up_no_other_page(site, number):
+def test_the_largest_dead_letters_delay_no_other_page(site, number):
     base, engine = site
     with engine.connect() as connection:
         letters = tables.dead_letters.c

@@ -1,4 +1,4 @@
-"""The same change to many dead letters, on real servers: what the dry run says is what then happens."""
+"""The same change to many dead letters, on real servers: the dry run predicts the result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def engine(store_url, tmp_path):
 
 
 def reject(engine, texts):
-    """Take `texts` through the pipeline; each becomes a dead letter."""
+    """Process `texts` in the pipeline; each becomes a dead letter."""
     entries = [
         Claimed(f"17000000000{n:02}-{n}", 0, 100, {b"raw": text.encode(), b"source": b"crawler", b"key": str(n).encode()}, truncated=False)
         for n, text in enumerate(texts)
@@ -45,7 +45,7 @@ def reject(engine, texts):
 
 
 def settle(engine, client):
-    """A worker's part: what was sent on the internal lane gets its outcome."""
+    """Settle what was sent on the internal lane, as a worker does."""
     sent = client.xrange(INTERNAL_LANE)
     entries = [Claimed(id_.decode(), 0, 100, fields, truncated=False) for id_, fields in sent]
     return [version.outcome for version in work(engine, INTERNAL_LANE, entries)]
@@ -56,7 +56,7 @@ def count(engine, table, **wanted):
         return connection.scalar(select(func.count()).select_from(table).filter_by(**wanted))
 
 
-def test_the_dry_run_says_what_the_change_then_does(engine, redis_client):
+def test_the_dry_run_predicts_the_change(engine, redis_client):
     LeaseQueue(redis_client, INTERNAL_LANE).ensure()
     reject(engine, [SAME.format(n=n) for n in range(450)] + [OTHER.format(n=n) for n in range(50)])
     plan = plan_for(engine, ALL, CHANGE, LIMITS)
@@ -74,7 +74,7 @@ def test_the_dry_run_says_what_the_change_then_does(engine, redis_client):
     assert count(engine, dead_letter_actions, action="edited") == 450
 
 
-def test_only_those_that_match_are_changed(engine, redis_client):
+def test_only_matching_dead_letters_are_changed(engine, redis_client):
     reject(engine, [SAME.format(n=n) for n in range(3)])
     assert plan_for(engine, dead.Filter(source="other"), CHANGE, LIMITS).passing == 0
     assert bulk_edit(engine, redis_client, dead.Filter(text="1700000000001-1"), CHANGE, LIMITS)[1] == 1
@@ -84,7 +84,7 @@ def test_only_those_that_match_are_changed(engine, redis_client):
     substituting(r"^(excerpt: )(.*: .*)$", r'\1"\2"'),
     filtering(f"{sys.executable} -c \"import sys; sys.stdout.write(sys.stdin.read().replace('it: ', 'it '))\""),
 ], ids=["regex", "program"])  # fmt: skip
-def test_other_ways_to_change(engine, change):
+def test_dead_letters_are_changed_by_each_kind_of_edit(engine, change):
     reject(engine, [SAME.format(n=1)])
     assert plan_for(engine, ALL, change, LIMITS).passing == 1
 
@@ -96,13 +96,13 @@ def test_a_program_that_fails_changes_nothing(engine, program, redis_client):
     assert (plan.passing, plan.failing.total(), sent) == (0, 1, 0)
 
 
-def test_an_unusable_expression_is_refused_at_once():
+def test_an_invalid_expression_is_refused_at_once():
     for pattern, new in (("(", "x"), ("x", r"\2")):
         with pytest.raises((re.error, IndexError)):
             substituting(pattern, new)
 
 
-def test_what_was_not_kept_whole_cannot_be_mended(engine):
+def test_a_truncated_document_cannot_be_edited(engine):
     fields = {b"raw": b"x" * 2_000_000, b"source": b"crawler"}
     work(engine, "documents", [Claimed("1700000000000-0", 9, 100, fields, truncated=True)])
     assert plan_for(engine, ALL, CHANGE, LIMITS).failing == {"too_large (not of its text)": 1}

@@ -1,4 +1,6 @@
-"""One dead letter, mended by two at once, by the command line and the console alike: the first counts, the other is told."""
+"""One dead letter, edited by two people at once, in the command line or in the console: the first edit counts, the
+other is refused.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def sent(client):
     return [fields[b"raw"].decode() for _, fields in client.xrange(INTERNAL_LANE)]
 
 
-def test_of_many_who_mend_at_once_one_is_sent(engine, redis_client, letter):
+def test_of_many_simultaneous_edits_one_is_sent(engine, redis_client, letter):
     start = Barrier(4)
 
     def mend(n):
@@ -58,7 +60,7 @@ def test_of_many_who_mend_at_once_one_is_sent(engine, redis_client, letter):
 
 @pytest.mark.parametrize("text", [GOOD.encode(), BAD.encode()], ids=["an edit", "as it is"])
 @pytest.mark.parametrize("status", ["discarded", "replayed"])
-def test_one_that_was_closed_meanwhile_is_not_sent(engine, redis_client, letter, status, text):
+def test_a_dead_letter_that_was_closed_meanwhile_is_not_sent(engine, redis_client, letter, status, text):
     with engine.begin() as connection:
         connection.execute(dead_letters.dead_letters.update().values(status=status))
     with pytest.raises(letters.DeadLetterChanged, match=status):
@@ -78,7 +80,7 @@ def test_an_edit_there_and_back_counts_as_an_edit(engine, redis_client, letter):
     assert sent(redis_client) == []
 
 
-def test_the_same_change_to_many_leaves_one_that_another_mended(engine, redis_client, letter):
+def test_a_bulk_edit_skips_a_dead_letter_that_another_edited(engine, redis_client, letter):
     def change(raw):
         with engine.begin() as connection:
             dead_letters.keep_edit(connection, letter.row, GOOD.encode(), "another")
@@ -90,7 +92,7 @@ def test_the_same_change_to_many_leaves_one_that_another_mended(engine, redis_cl
 
 
 @pytest.mark.parametrize("meanwhile", ["mended", "closed"])
-def test_the_command_line_is_told_what_another_did_while_its_editor_was_open(
+def test_the_command_line_reports_an_edit_by_another_while_its_editor_was_open(
     engine, redis_client, valkey, store_url, letter, tmp_path, meanwhile
 ):
     editor = tmp_path / "editor.py"

@@ -29,7 +29,7 @@ def fault(queue):
 
 
 def process_all(queue):
-    """As workers do; returns the texts in the order in which they were handed out."""
+    """Process the lane as workers do; returns the texts in the order of dispatch."""
     texts = []
     while ids := [id_ for id_, _ in queue.dispatch(most=100, pending_cap=1000, most_bytes=1 << 20).entries]:
         claimed = queue.claim("w", ids, lease_seconds=25, most_bytes=1 << 20)
@@ -46,7 +46,7 @@ def test_a_lane_in_order_needs_nothing(queue):
 
 
 @pytest.mark.parametrize("attack", [("MAXLEN", 0), ("MINID", LARGEST)])
-def test_entries_that_a_producer_trims_are_missed_and_named(queue, attack):
+def test_entries_that_a_producer_trims_are_counted_and_named(queue, attack):
     add(queue, "a", "b", "c")
     queue.dispatch(most=2, pending_cap=100, most_bytes=1 << 20)
     queue.client.execute_command("XADD", "documents", *attack, "*", "raw", "")
@@ -75,7 +75,7 @@ def test_a_lane_without_ids_left_is_found_and_repaired_with_nothing_lost(queue):
     assert (state.added, state.settled, state.backlog, state.pending) == (7, 7, 0, 0)
 
 
-def test_it_is_repaired_too_when_the_entry_itself_was_processed_long_ago(queue):
+def test_a_lane_is_repaired_too_when_the_bad_entry_was_processed_long_ago(queue):
     add(queue, "attack", id_=LARGEST)
     assert process_all(queue) == ["attack"]
     assert lane_repair.repair(queue) == lane_repair.Repair(0, 0)
@@ -104,7 +104,7 @@ def test_honest_entries_behind_one_from_the_future_keep_their_order(queue):
     assert (state.added, state.settled, state.backlog, state.pending) == (42, 42, 0, 0)
 
 
-def test_what_is_under_way_during_a_repair_is_settled_once(queue):
+def test_entries_in_flight_during_a_repair_are_settled_once(queue):
     add(queue, "future", id_=f"{(int(time.time()) + 10 * 86_400) * 1000}-0")
     ((id_, _),) = queue.dispatch(most=3, pending_cap=100, most_bytes=1 << 20).entries
     queue.claim("w", [id_], lease_seconds=25, most_bytes=1 << 20)
@@ -115,7 +115,7 @@ def test_what_is_under_way_during_a_repair_is_settled_once(queue):
     assert (state.added, state.settled, state.backlog) == (2, 2, 0)
 
 
-def test_a_repair_that_was_interrupted_goes_on(queue):
+def test_an_interrupted_repair_is_continued(queue):
     add(queue, "a", "b", "c", id_="*")
     queue.client.rename("documents", "copydesk:aside:documents")
     queue.ensure()

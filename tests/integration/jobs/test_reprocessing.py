@@ -1,4 +1,4 @@
-"""Reprocessing: stored documents through the pipeline of today, on a real lane."""
+"""Reprocessing: stored documents pass through the current pipeline, on a real lane."""
 
 import threading
 
@@ -42,7 +42,7 @@ def engine(store_url, tmp_path):
 
 
 def made_by_an_older_pipeline(engine):
-    """The second article as an older pipeline left it."""
+    """The second article as an older pipeline stored it."""
     with engine.begin() as connection:
         document = connection.scalar(select(documents.c.id).where(documents.c.key == "k2"))
         form = connection.scalar(select(documents.c.form).where(documents.c.id == document))
@@ -58,7 +58,7 @@ def told(engine):
 
 
 def worker(engine, client, stop):
-    """Takes what is on the internal lane, as a worker does."""
+    """Process the internal lane, as a worker does."""
     queue = LeaseQueue(client, INTERNAL_LANE)
     while not stop.wait(0.01):
         ids = [id_ for id_, _ in queue.dispatch(most=2, pending_cap=10, most_bytes=1 << 20).entries]
@@ -91,7 +91,7 @@ def test_an_older_article_is_brought_up_to_date_and_nothing_else_changes(engine,
         assert behind(connection) == 0
 
 
-def test_what_is_up_to_date_is_unchanged_and_counted_apart(engine, redis_client, live_worker):
+def test_current_articles_are_unchanged_and_counted_apart(engine, redis_client, live_worker):
     expected, submitted = told(engine), select(func.count()).where(receipts.c.lane != INTERNAL_LANE)
     with engine.connect() as connection:
         before = connection.scalar(submitted)
@@ -114,7 +114,7 @@ def test_a_document_that_changed_meanwhile_wins(engine, redis_client):
     assert told(engine) == expected
 
 
-def test_a_dry_run_says_what_would_change_and_changes_nothing(engine):
+def test_a_dry_run_shows_the_changes_and_makes_none(engine):
     made_by_an_older_pipeline(engine)
     expected = told(engine)
     found = forecast(engine, Filter(), Limits())
@@ -136,11 +136,11 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(engine):
         (Filter(behind=True), 0),
     ],
 )
-def test_filters(engine, wanted, documents_found):
+def test_filters_select_the_articles(engine, wanted, documents_found):
     assert count(engine, wanted) == documents_found
 
 
-def test_by_a_problem_of_its_receipt(engine):
+def test_a_problem_of_the_receipt_selects_the_article(engine):
     with engine.begin() as connection:
         values = {"problems": [{"code": "single_value", "severity": "warning"}]}
         connection.execute(update(receipts).where(receipts.c.key == "k1").values(values))

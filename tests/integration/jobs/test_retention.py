@@ -1,4 +1,4 @@
-"""What nothing needs any more goes after a while; what something needs stays, however old."""
+"""Rows that nothing needs are deleted after a while; rows that something needs stay, however old."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -68,7 +68,7 @@ def story(title, *, url=None, related=None):
     return "\n".join(["---", *lines, "---", ""])
 
 
-def test_nothing_recent_goes(engine, put):
+def test_nothing_recent_is_deleted(engine, put):
     put(story("old"))
     put(story("DM: broken"), key="b")
     put(op="retract")
@@ -76,7 +76,7 @@ def test_nothing_recent_goes(engine, put):
     assert prune(engine, CONFIG).rows == 0
 
 
-def test_only_old_bytes_that_nothing_needs_go(engine, put, two_days_pass):
+def test_only_old_bytes_that_nothing_needs_are_deleted(engine, put, two_days_pass):
     put(story("old"))
     put(story("live"))
     put(story("DM: broken"), key="b")
@@ -87,7 +87,7 @@ def test_only_old_bytes_that_nothing_needs_go(engine, put, two_days_pass):
     assert set(column(engine, raw_documents.c.bytes)) == {story("live").encode(), story("DM: broken").encode()}
 
 
-def test_receipts_go_but_for_those_of_open_dead_letters(engine, put, two_days_pass):
+def test_receipts_are_deleted_except_those_of_open_dead_letters(engine, put, two_days_pass):
     put(story("live"))
     put(story("DM: broken"), key="b")
     two_days_pass()
@@ -97,7 +97,7 @@ def test_receipts_go_but_for_those_of_open_dead_letters(engine, put, two_days_pa
     assert column(engine, receipts.c.key) == ["b"]
 
 
-def test_a_tombstone_stays_for_ever(engine, put, two_days_pass):
+def test_a_tombstone_is_never_deleted(engine, put, two_days_pass):
     put(story("live"))
     put(op="retract")
     two_days_pass()
@@ -107,7 +107,7 @@ def test_a_tombstone_stays_for_ever(engine, put, two_days_pass):
     assert column(engine, documents.c.retracted) == [True]
 
 
-def test_closed_dead_letters_go_and_open_ones_stay(engine, put, two_days_pass):
+def test_closed_dead_letters_are_deleted_and_open_ones_stay(engine, put, two_days_pass):
     put(story("DM: broken"), key="open")
     put(story("DM: broken"), key="closed")
     with engine.begin() as connection:
@@ -119,7 +119,7 @@ def test_closed_dead_letters_go_and_open_ones_stay(engine, put, two_days_pass):
     assert column(engine, dead_letters.c.key) == ["open"]
 
 
-def test_an_orphan_goes_and_a_named_one_stays(engine, put, two_days_pass):
+def test_an_orphan_is_deleted_and_a_named_one_stays(engine, put, two_days_pass):
     put(story("gone", url="https://a.example/gone"), key="1")
     put(story("named", url="https://a.example/named"), key="2")
     put(story("names", url="https://a.example/names", related="https://a.example/named"), key="3")
@@ -132,7 +132,7 @@ def test_an_orphan_goes_and_a_named_one_stays(engine, put, two_days_pass):
     assert set(column(engine, articles.c.canonical_url)) == {"https://a.example/named", "https://a.example/names"}
 
 
-def test_what_would_go_is_counted_before(engine, put, two_days_pass):
+def test_a_dry_run_counts_what_is_then_deleted(engine, put, two_days_pass):
     put(story("old"))
     put(story("live"))
     two_days_pass()
@@ -140,7 +140,7 @@ def test_what_would_go_is_counted_before(engine, put, two_days_pass):
     assert due(engine, CONFIG) == {"receipts": 2, "dead letters": 0, "raw documents": 1, "orphans": 0, "stories": 0}
 
 
-def test_a_stub_that_nobody_names_any_more_goes(engine, put, two_days_pass):
+def test_a_stub_that_nobody_names_any_more_is_deleted(engine, put, two_days_pass):
     put(story("names", url="https://a.example/names", related="https://a.example/stub"))
     put(story("names", url="https://a.example/names"))
     two_days_pass()
@@ -150,7 +150,7 @@ def test_a_stub_that_nobody_names_any_more_goes(engine, put, two_days_pass):
     assert column(engine, articles.c.canonical_url) == ["https://a.example/names"]
 
 
-def test_an_orphan_stays_until_the_linker_has_taken_it_from_its_story(engine, put, two_days_pass):
+def test_an_orphan_stays_until_the_linker_has_removed_it_from_its_story(engine, put, two_days_pass):
     put(story("gone", url="https://a.example/gone"), key="1")
     with engine.begin() as connection:
         id_ = connection.execute(insert(stories).values(size=2).returning(stories.c.id)).scalar_one()
@@ -163,7 +163,7 @@ def test_an_orphan_stays_until_the_linker_has_taken_it_from_its_story(engine, pu
     assert column(engine, articles.c.story_id) == [id_]
 
 
-def test_a_dead_letter_that_was_closed_lately_stays(engine, put, two_days_pass):
+def test_a_recently_closed_dead_letter_stays(engine, put, two_days_pass):
     put(story("DM: broken"), key="b")
     two_days_pass()
     with engine.begin() as connection:
@@ -174,7 +174,7 @@ def test_a_dead_letter_that_was_closed_lately_stays(engine, put, two_days_pass):
     assert column(engine, dead_letters.c.status) == ["discarded"]
 
 
-def test_bytes_that_an_operator_makes_the_text_of_a_dead_letter_are_seen_now(engine, put, two_days_pass):
+def test_bytes_of_an_edited_dead_letter_count_as_seen_now(engine, put, two_days_pass):
     put(story("old"))
     put(story("live"))
     put(story("DM: broken"), key="b")
@@ -190,7 +190,7 @@ def test_bytes_that_an_operator_makes_the_text_of_a_dead_letter_are_seen_now(eng
 
 @pytest.fixture
 def two_stories(engine, put):
-    """Two stories of two articles each, of which the second story is still young."""
+    """Two stories of two articles each; the second story is still young."""
     for n in range(4):
         put(story(f"title {n}", url=f"https://a.example/{n}"), key=str(n))
     old = datetime.now(UTC) - timedelta(days=40)
@@ -207,11 +207,11 @@ def two_stories(engine, put):
                 connection.execute(insert(links).values(tie))
 
 
-def test_stories_stay_for_ever_where_nothing_is_set(engine, two_stories):
+def test_stories_are_never_deleted_without_the_setting(engine, two_stories):
     assert prune(engine, CONFIG).rows == 0
 
 
-def test_an_old_story_ends_and_its_articles_stay(engine, two_stories):
+def test_an_old_story_is_deleted_and_its_articles_stay(engine, two_stories):
     prune(engine, Settings(story_days=30))
 
     with engine.connect() as connection:
@@ -227,7 +227,7 @@ def test_an_old_story_ends_and_its_articles_stay(engine, two_stories):
         assert len(connection.execute(select(links)).all()) == 2
 
 
-def test_it_goes_on_where_its_time_ran_out(engine, put, two_days_pass, monkeypatch):
+def test_pruning_resumes_where_its_time_ran_out(engine, put, two_days_pass, monkeypatch):
     monkeypatch.setattr("worker.jobs.retention._PAGE", 3)
     for n in range(10):
         put(story(f"version {n}"))
@@ -252,13 +252,15 @@ def test_it_goes_on_where_its_time_ran_out(engine, put, two_days_pass, monkeypat
 
 @pytest.mark.parametrize("resume", ["", "[]", "5", '["receipts"]', '["articles", "2020-01-01", 1]', '["orphans", "x", 1]',
                                     '["raw documents", "2020-01-01", "no hex"]'])  # fmt: skip
-def test_a_place_that_is_none_is_refused(resume):
+def test_an_invalid_place_to_resume_is_refused(resume):
     with pytest.raises(ValueError, match="no place where maintenance goes on"):
         prune(create_engine("sqlite://"), CONFIG, resume=resume)
 
 
-def test_bytes_that_a_batch_brings_again_are_left_alone_and_nobody_waits_for_ever(engine, put, two_days_pass):
-    """A batch locks its raw bytes, then waits for the turn; maintenance has the turn, and must not wait for the bytes."""
+def test_bytes_that_a_batch_stores_again_are_kept_without_a_deadlock(engine, put, two_days_pass):
+    """A batch locks its raw bytes, then waits for the writer lock; maintenance holds the writer lock and must not wait
+    for the bytes.
+    """
     if engine.dialect.name == "sqlite":
         pytest.skip("SQLite's writers exclude each other from their first statement on")
     for title in ("old", "older", "live"):
@@ -277,7 +279,7 @@ def test_bytes_that_a_batch_brings_again_are_left_alone_and_nobody_waits_for_eve
     assert set(column(engine, raw_documents.c.bytes)) == {story("live").encode(), story("old").encode()}
 
 
-def test_checks_and_upgrades_may_take_their_time(engine):
+def test_checks_and_upgrades_have_no_statement_timeout(engine):
     if engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no time limit of a statement")
     with engine.connect() as connection:

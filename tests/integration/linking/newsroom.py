@@ -1,4 +1,4 @@
-"""Articles of our own making: events that several sites tell in words of their own, and what becomes of them."""
+"""Synthetic articles: events that several sites report in different words, and the links and stories they become."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ _BEGIN = datetime(2020, 5, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Story:
-    """A document: what one site tells of an event."""
+    """A document: one site's report of an event."""
 
     key: str
     site: str
@@ -56,7 +56,7 @@ class Story:
 
 
 def invent(random, count):
-    """`count` documents about a third as many events."""
+    """Generate `count` documents about a third as many events."""
     told = []
     while len(told) < count:
         event, day = random.sample(_WORDS, 8), random.randint(0, 40)
@@ -71,7 +71,7 @@ def invent(random, count):
 
 
 def history(random, told):
-    """The documents, some changed, retracted or brought back later: in the order of their revisions."""
+    """Return the documents, some changed, retracted or restored later, in the order of their revisions."""
     return [*told, *(_changed(random, one, told) for one in random.sample(told, len(told) // 4))]
 
 
@@ -86,7 +86,7 @@ def _changed(random, one, told):
 
 
 def entries(events):
-    """The events as they are claimed from a stream."""
+    """Return the events as they are claimed from a stream."""
     claimed = []
     for number, event in enumerate(events):
         fields = {b"source": b"test", b"key": event.key.encode()}
@@ -106,7 +106,7 @@ def fresh_store(url, folder):
 
 
 def keep_past(engine, random, documents=1500):
-    """A day of arrival that is completed, so that today is not cold."""
+    """Store a completed day of arrival, so that document frequencies exist."""
     past = Frequencies()
     past.add(features_of_all([(one.title, one.excerpt) for one in invent(random, documents)]))
     with engine.begin() as connection:
@@ -119,7 +119,7 @@ def nobody_leads(engine):
 
 
 def new_linker(engine, window=100_000, **more):
-    """The next leader, at once."""
+    """Return a linker that takes the lead at once."""
     nobody_leads(engine)
     return Linker(engine, token=leader.acquire(engine, ROLE, "test", seconds=LEASE_SECONDS), window=window, **more)
 
@@ -134,7 +134,7 @@ def finish(linker):
 
 
 def begin_anew(engine):
-    """The same articles, as if the linker had never seen one."""
+    """Reset the link state, as if no article had ever been linked."""
     with engine.begin() as connection:
         connection.execute(delete(links).where(links.c.kind.in_(linking.KINDS)))
         connection.execute(update(articles).values(story_id=None, link_state="pending"))
@@ -142,7 +142,7 @@ def begin_anew(engine):
 
 
 def found(engine):
-    """Links and stories as values, without ids."""
+    """Return links and stories as values, without ids."""
     with engine.connect() as connection:
         url = {row.id: row.canonical_url for row in connection.execute(select(articles.c.id, articles.c.canonical_url))}
         hashes = dict(connection.execute(select(articles.c.url_hash, articles.c.id)).all())

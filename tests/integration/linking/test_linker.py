@@ -1,4 +1,4 @@
-"""Links and stories are a function of the articles: not of their order, nor of restarts."""
+"""Links and stories are a function of the articles; neither the order of arrival nor restarts change them."""
 
 from random import Random
 
@@ -25,7 +25,7 @@ from worker.store.tables import articles, links, stories
 
 
 def _run(engine, random, claimed, *, past, restarts=False):
-    """Store the entries in a random order, in batches, with the linker at work in between."""
+    """Store the entries in a random order, in batches, and run the linker between batches."""
     empty(engine)
     if past:
         keep_past(engine, Random(1))
@@ -60,7 +60,7 @@ def test_order_and_restarts_change_nothing(store_url, tmp_path, past):
     engine.dispose()
 
 
-def test_what_changed_step_by_step_ends_as_if_all_were_new(store_url, tmp_path, past):
+def test_incremental_changes_end_as_if_all_articles_were_new(store_url, tmp_path, past):
     engine = fresh_store(store_url, tmp_path)
     for seed in range(2):
         told = invent(Random(seed), 60)
@@ -74,7 +74,7 @@ def test_what_changed_step_by_step_ends_as_if_all_were_new(store_url, tmp_path, 
 
 
 @pytest.mark.long
-def test_a_small_window_over_a_long_time_finds_the_same(store_url, tmp_path):
+def test_a_small_window_over_a_long_time_gives_the_same_links(store_url, tmp_path):
     engine = fresh_store(store_url, tmp_path)
     keep_past(engine, Random(1))
     store(engine, entries(invent(Random(3), 120)))
@@ -113,7 +113,7 @@ def test_a_retracted_article_leaves_its_story_and_ids_stay(store_url, tmp_path):
     engine.dispose()
 
 
-def test_the_heat_of_a_story_follows_the_rules_of_the_source_that_tells_its_lead(store_url, tmp_path):
+def test_the_heat_of_a_story_follows_the_rules_of_the_source_of_its_lead(store_url, tmp_path):
     engine = fresh_store(store_url, tmp_path)
     store(engine, entries(one for one in invent(Random(5), 30) if not one.related))
     finish(new_linker(engine, rules=parse_rules("20/50/70,test=7/0/70")))
@@ -125,7 +125,7 @@ def test_the_heat_of_a_story_follows_the_rules_of_the_source_that_tells_its_lead
     engine.dispose()
 
 
-def test_a_leader_that_was_followed_writes_nothing(store_url, tmp_path):
+def test_a_replaced_leader_writes_nothing(store_url, tmp_path):
     engine = fresh_store(store_url, tmp_path)
     keep_past(engine, Random(1))
     store(engine, entries(invent(Random(2), 30)))
@@ -137,7 +137,7 @@ def test_a_leader_that_was_followed_writes_nothing(store_url, tmp_path):
     engine.dispose()
 
 
-def test_nobody_leads_beside_a_leader_and_another_when_its_time_is_over(store_url, tmp_path):
+def test_one_linker_leads_until_its_lock_expires(store_url, tmp_path):
     engine = fresh_store(store_url, tmp_path)
     first = leader.acquire(engine, ROLE, "one", seconds=60)
     assert first == 1

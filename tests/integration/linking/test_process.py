@@ -1,4 +1,4 @@
-"""The linker as a process: killed, followed, stopped, and cut off from its servers."""
+"""The linker as a process: killed, replaced, stopped, and disconnected from its servers."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ from worker.store.tables import articles, leaders, stories
 
 @pytest.fixture
 def process(tmp_path, valkey):
-    """`process(store_url)` starts a linker; all are ended."""
+    """`process(store_url)` starts a linker; all are stopped at the end."""
     started = []
 
     def start(url):
@@ -65,7 +65,7 @@ def _holder(engine):
         return connection.execute(select(leaders)).first()
 
 
-def test_a_killed_leader_is_followed_within_seconds_and_nothing_differs(store_url, tmp_path, process):
+def test_a_killed_leader_is_replaced_within_seconds_without_a_difference(store_url, tmp_path, process):
     engine = fresh_store(store_url, tmp_path)
     keep_past(engine, Random(1))
     claimed = entries(history(Random(9), invent(Random(9), 150)))
@@ -91,7 +91,7 @@ def test_a_killed_leader_is_followed_within_seconds_and_nothing_differs(store_ur
     engine.dispose()
 
 
-def test_a_stopped_leader_gives_the_lead_back_and_the_feed_has_its_stories(store_url, tmp_path, process, redis_client):
+def test_a_stopped_leader_releases_its_lock_and_the_feed_has_its_stories(store_url, tmp_path, process, redis_client):
     engine = fresh_store(store_url, tmp_path)
     store(engine, entries(invent(Random(4), 40)))
     leader = process(store_url)
@@ -116,7 +116,7 @@ def test_a_stopped_leader_gives_the_lead_back_and_the_feed_has_its_stories(store
 
 
 @pytest.mark.long
-def test_an_outage_of_the_store_only_costs_time(postgres, tmp_path, valkey):
+def test_an_outage_of_the_store_only_delays_linking(postgres, tmp_path, valkey):
     with postgres.database() as url:
         engine = fresh_store(url, tmp_path)
         store(engine, entries(invent(Random(4), 20)))
@@ -127,7 +127,7 @@ def test_an_outage_of_the_store_only_costs_time(postgres, tmp_path, valkey):
         try:
             until(lambda: not _waiting(engine), what="all are linked")
             for _ in range(3):
-                with engine.begin() as connection:  # every connection of others breaks
+                with engine.begin() as connection:  # breaks every connection of the other processes
                     connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                                             "WHERE datname = current_database() AND pid <> pg_backend_pid()"))  # fmt: skip
                 time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""The ranking on demand: what the linker would find, and what is below that."""
+"""Similar articles on demand: the links that the linker finds, and articles below its threshold."""
 
 import json
 from random import Random
@@ -13,7 +13,7 @@ from worker.queries.similar_articles import similar
 from worker.store.tables import articles, links
 
 
-def test_the_ranking_begins_with_the_links_that_are_stored(store_url, tmp_path):
+def test_the_ranking_begins_with_the_stored_links(store_url, tmp_path):
     engine = fresh_store(store_url, tmp_path)
     store(engine, entries(invent(Random(3), 60)))
     finish(new_linker(engine))

@@ -1,4 +1,4 @@
-"""The endpoint tells what Redis and the store hold, and says so when one of them does not answer."""
+"""The metrics endpoint reports what Redis and the store hold, and reports when one of them does not answer."""
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -29,14 +29,14 @@ def test_every_metric_of_the_list_is_served_and_no_other(registry):
     assert families == {(metric.name, metric.kind, metric.description) for metric in METRICS}
 
 
-def test_the_backlog_of_a_lane(registry, redis_client):
+def test_the_backlog_of_a_lane_is_exported(registry, redis_client):
     LeaseQueue(redis_client, "documents").ensure()
     redis_client.xadd("documents", {"raw": "x"})
 
     assert registry.get_sample_value("copydesk_backlog_documents", {"lane": "documents"}) == 1
 
 
-def test_entries_that_vanished(registry, redis_client):
+def test_vanished_entries_are_exported(registry, redis_client):
     LeaseQueue(redis_client, "documents").ensure()
     redis_client.xadd("documents", {"raw": "x"})
     redis_client.xtrim("documents", maxlen=0)
@@ -44,7 +44,7 @@ def test_entries_that_vanished(registry, redis_client):
     assert registry.get_sample_value("copydesk_vanished_documents", {"lane": "documents"}) == 1
 
 
-def test_rejections_by_source_and_code(registry, redis_client):
+def test_rejections_are_exported_by_source_and_code(registry, redis_client):
     counts = Counts("documents", stages_ms={"read": 2500.0})
     counts.codes["crawler", "no_title"] = 3
     MinuteCounters(redis_client).add(counts)
@@ -54,13 +54,13 @@ def test_rejections_by_source_and_code(registry, redis_client):
     assert registry.get_sample_value("copydesk_stage_seconds_total", {"lane": "documents", "stage": "read"}) == 2.5
 
 
-def test_open_dead_letters_by_code(registry, engine):
+def test_open_dead_letters_are_exported_by_code(registry, engine):
     work(engine, "documents", [entry(1, Put("s", "k", "not a url", None, (), "one: two: A", "x", None, "AAAA"))])
 
     assert registry.get_sample_value("copydesk_dead_letters", {"code": "yaml_unquoted_colon"}) == 1
 
 
-def test_how_long_documents_waited(registry, redis_client):
+def test_waiting_times_of_documents_are_exported(registry, redis_client):
     MinuteCounters(redis_client).add(Counts("documents", waits=[0.2, 0.2, 50, 100_000]))
 
     def below(bound):
@@ -70,14 +70,14 @@ def test_how_long_documents_waited(registry, redis_client):
     assert registry.get_sample_value("copydesk_latency_seconds_sum", {"lane": "documents"}) == pytest.approx(100_050.4)
 
 
-def test_restarts_by_a_watchdog_and_none_yet(registry, redis_client):
+def test_restarts_by_a_watchdog_are_exported_from_zero(registry, redis_client):
     assert registry.get_sample_value("copydesk_watchdog_restarts_total", {"part": "consumer"}) == 0
     MinuteCounters(redis_client).restarted("consumer")
 
     assert registry.get_sample_value("copydesk_watchdog_restarts_total", {"part": "consumer"}) == 1
 
 
-def test_an_article_that_waits_for_the_linker(registry, engine):
+def test_an_article_that_waits_for_the_linker_is_exported(registry, engine):
     assert registry.get_sample_value("copydesk_link_lag_seconds") == 0
     work(engine, "documents", [entry(1, Put("s", "k", "https://a.example/1", None, (), "A", "x", None, "AAAA"))])
 
@@ -85,11 +85,11 @@ def test_an_article_that_waits_for_the_linker(registry, engine):
     assert 0 < registry.get_sample_value("copydesk_link_lag_seconds") < 60
 
 
-def test_names_that_crawlers_invent_are_escaped_and_bounded(registry, redis_client):
+def test_hostile_names_are_escaped_and_bounded(registry, redis_client):
     hostile = ['a"} 1\ncopydesk_up{server="redis"} 0\n', "back\\slash", "\x00\x1b[31m", "snowman ☃", "x" * 5000, ""]
     registry.get_sample_value("copydesk_up", {"server": "redis"})
     for start in range(0, 3000, 100):
-        redis_client.delete(*redis_client.keys("copydesk:tally:*") or ["none"])  # another minute
+        redis_client.delete(*redis_client.keys("copydesk:tally:*") or ["none"])  # starts another minute
         counts = Counts("documents")
         for number in range(start, start + 100):
             counts.codes[f"{hostile[number % 6]}{number if start else ''}", "no_title"] += 1
@@ -107,7 +107,7 @@ def test_names_that_crawlers_invent_are_escaped_and_bounded(registry, redis_clie
     }
 
 
-def test_a_database_that_does_not_answer_is_down_and_the_rest_is_told(redis_client, tmp_path):
+def test_an_unreachable_database_is_exported_as_down_with_all_other_metrics(redis_client, tmp_path):
     nowhere = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", data_dir=tmp_path)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(CopydeskCollector(nowhere, redis_client, make_engine(nowhere, pooled=False)))

@@ -1,4 +1,4 @@
-"""Which crawler started to send rubbish, and when: from receipts in both stores."""
+"""Which crawler began to send invalid documents, and when: from receipts in both stores."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _receipt(n, source, at, lane):
             "problems": [], "changed": [], "received_at": at, "settled_at": at, "worker": "w", "attempts": 1, "timings": {}}  # fmt: skip
 
 
-def test_the_one_that_broke_is_told_with_the_moment_and_an_example(engine):
+def test_the_source_that_broke_is_reported_with_the_moment_and_an_example(engine):
     broke, good = producers(engine, hours=24, now=NOW)
     assert (broke.source, good.source) == ("broke", "good")
     assert (broke.documents, broke.rejected) == (1199, 197)
@@ -81,8 +81,8 @@ def test_an_index_is_used(engine):
     assert "ix_receipts_settled_at" in str(plan)
 
 
-def test_the_moment_is_found_within_the_first_quarter_of_an_hour_too(store_url, tmp_path):
-    """A desk that is minutes old has one piece of time only."""
+def test_the_moment_is_found_within_the_first_quarter_of_an_hour(store_url, tmp_path):
+    """A system that started minutes ago has only one interval."""
     settings = Settings(database_url=store_url, data_dir=tmp_path)
     migration.upgrade(settings)
     engine, broke = make_engine(settings), NOW - timedelta(minutes=4)
@@ -96,7 +96,7 @@ def test_the_moment_is_found_within_the_first_quarter_of_an_hour_too(store_url, 
     engine.dispose()
 
 
-def test_a_few_that_were_rejected_by_chance_are_no_beginning(store_url, tmp_path):
+def test_a_few_random_rejections_are_no_onset(store_url, tmp_path):
     settings = Settings(database_url=store_url, data_dir=tmp_path)
     migration.upgrade(settings)
     engine = make_engine(settings)

@@ -1,4 +1,4 @@
-"""What a worker refuses, with real servers that are set so."""
+"""The configurations that a worker refuses, with real servers that are configured so."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_eviction_is_refused_with_what_to_set(redis_client, set_to, policy):
     assert "set maxmemory-policy noeviction" in refused
 
 
-def test_no_persistence_is_a_warning_and_strictly_a_refusal(redis_client, set_to, tmp_path):
+def test_missing_persistence_is_a_warning_or_in_strict_mode_refused(redis_client, set_to, tmp_path):
     set_to("appendonly", "no")
     found = findings(redis_client)
     assert found.refusals == []
@@ -82,7 +82,7 @@ def test_a_cluster_is_refused(tmp_path):
     assert "cluster" in refused
 
 
-def test_too_old_a_server_is_refused(redis_client, postgres_url, monkeypatch):
+def test_an_old_server_is_refused(redis_client, postgres_url, monkeypatch):
     monkeypatch.setattr(server_checks, "OLDEST_REDIS", (99, 0))
     monkeypatch.setattr(server_checks, "OLDEST_POSTGRESQL", (99, 0))
     assert "too old" in findings(redis_client).refusals[0]
@@ -91,7 +91,7 @@ def test_too_old_a_server_is_refused(redis_client, postgres_url, monkeypatch):
     assert "too old" in found.refusals[0]
 
 
-def test_a_schema_is_refused_that_is_missing_or_of_a_later_version(tmp_path):
+def test_a_missing_or_newer_schema_is_refused(tmp_path):
     config = Settings(data_dir=tmp_path)
     engine = make_engine(config)
     found = Findings()
@@ -107,7 +107,7 @@ def test_a_schema_is_refused_that_is_missing_or_of_a_later_version(tmp_path):
     assert "later version" in found.refusals[0]
 
 
-def test_the_commands_refuse_with_the_sentence_and_4(valkey, redis_client, set_to, tmp_path):
+def test_the_commands_refuse_with_the_message_and_exit_code_4(valkey, redis_client, set_to, tmp_path):
     set_to("maxmemory-policy", "allkeys-lru")
     settings = {"COPYDESK_REDIS_URL": valkey.url}
     for arguments in (("worker",), ("up",), ("ingest", tmp_path)):

@@ -1,4 +1,4 @@
-"""The client for Python: what is sent is what arrives, once; receipts find whoever waits."""
+"""The Python client: each document arrives once and unchanged, and its receipt reaches the caller that waits for it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_retraction_needs_no_text(redis_client):
     assert fields == {b"raw": b"", b"source": b"s", b"key": b"k", b"op": b"retract", b"reply_to": b"replies:s"}
 
 
-def test_many_keep_their_order_and_get_their_ids(redis_client):
+def test_documents_keep_their_order_and_get_their_ids(redis_client):
     submissions = [Submission(str(n).encode(), label=f"file {n}") for n in range(25)]
     pushed = list(submit_many(redis_client, "documents", submissions, chunk=10))
     assert [submission for submission, _ in pushed] == submissions
@@ -70,7 +70,7 @@ def test_the_producer_sends_the_contracts_fields(desk, redis_client):
     )
 
 
-def test_many_are_cut_into_commands_and_progress_is_told(desk, redis_client):
+def test_many_documents_are_sent_in_several_commands_with_progress(desk, redis_client):
     told = []
     pushed = list(desk.submit_many((str(n) for n in range(450)), progress=told.append))
     assert told == [200, 400, 450]
@@ -78,7 +78,7 @@ def test_many_are_cut_into_commands_and_progress_is_told(desk, redis_client):
     assert [id_ for _, id_ in pushed] == [id_.decode() for id_, _ in redis_client.xrange("documents")]
 
 
-def test_large_documents_travel_in_small_commands(desk, redis_client):
+def test_large_documents_are_sent_in_small_commands(desk, redis_client):
     told = []
     list(desk.submit_many([b"x" * (3 << 20)] * 3, progress=told.append))
     assert told == [1, 2, 3]
@@ -95,8 +95,8 @@ def test_the_same_token_adds_nothing_again(desk, redis_client):
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
-def test_answers_that_are_lost_double_nothing(valkey, redis_client, seed):
-    """Every other command is lost: before it arrives, or its answer."""
+def test_lost_answers_double_nothing(valkey, redis_client, seed):
+    """The reply of every other command is lost, or the command itself."""
     dice = random.Random(seed)
     with Proxy(valkey.socket, lambda: dice.choice(["pass", "pass", "drop_request", "drop_reply"])) as proxy:
         with Producer(proxy.url, source="courier", polite=False) as desk:
@@ -114,7 +114,7 @@ def test_a_command_that_arrives_after_its_repetition_adds_nothing(desk, redis_cl
     assert redis_client.xlen("documents") == 1
 
 
-def test_timeout_ends_with_the_token_to_ask_again(valkey, redis_client):
+def test_a_timeout_raises_an_error_with_the_token_for_a_retry(valkey, redis_client):
     with (
         Proxy(valkey.socket, lambda: "drop_reply") as proxy,
         Producer(proxy.url, timeout=0.3, polite=False) as desk,
@@ -126,7 +126,7 @@ def test_timeout_ends_with_the_token_to_ask_again(valkey, redis_client):
     assert [id_.encode()] == [id_ for id_, _ in redis_client.xrange("documents")]
 
 
-def test_many_without_an_answer_are_asked_for_again(valkey, redis_client):
+def test_unanswered_documents_are_sent_again(valkey, redis_client):
     with (
         Proxy(valkey.socket, lambda: "drop_reply") as proxy,
         Producer(proxy.url, timeout=0.3, polite=False) as desk,
@@ -161,7 +161,7 @@ def test_a_crawler_waits_for_a_worker_to_load_the_function_that_a_server_has_los
     assert [fields[b"raw"] for fields in entries(redis_client)] == [b"a", b"b"]
 
 
-def test_both_clients_offer_the_same():
+def test_both_clients_have_the_same_methods():
     def offered(client):
         public = {name: value for name, value in vars(client).items() if not name.startswith("_")}
         return {name: str(inspect.signature(f).parameters) for name, f in public.items() if inspect.isfunction(f)}
@@ -170,7 +170,7 @@ def test_both_clients_offer_the_same():
     assert str(inspect.signature(Producer)) == str(inspect.signature(AsyncProducer))
 
 
-def test_a_refusal_is_told_at_once(valkey, redis_client):
+def test_a_refusal_is_raised_at_once(valkey, redis_client):
     redis_client.set("documents", "no stream")
     started = time.monotonic()
     with Producer(valkey.url) as desk, pytest.raises(redis.ResponseError, match="WRONGTYPE"):
@@ -183,7 +183,7 @@ def test_a_refusal_is_told_at_once(valkey, redis_client):
     assert time.monotonic() - started < 5
 
 
-def test_a_receipt_finds_whoever_waits(desk, redis_client):
+def test_a_receipt_reaches_the_caller_that_waits(desk, redis_client):
     id_ = desk.submit("a")
     assert desk.wait(id_, timeout=0.05).outcome == "pending"
     answer(redis_client, desk.replies, "1-1")
@@ -196,7 +196,7 @@ def test_a_receipt_finds_whoever_waits(desk, redis_client):
     assert desk.wait("9-9", timeout=0.05).outcome == "pending"
 
 
-def test_many_wait_on_one_producer_at_once(desk, redis_client):
+def test_many_threads_wait_on_one_producer_at_once(desk, redis_client):
     ids = [desk.submit(str(n)) for n in range(40)]
     found = {}
     threads = [threading.Thread(target=lambda i=i: found.update({i: desk.wait(i, timeout=120)})) for i in ids]
@@ -210,7 +210,7 @@ def test_many_wait_on_one_producer_at_once(desk, redis_client):
     assert {receipt.outcome for receipt in found.values()} == {Outcome.STORED}
 
 
-def test_more_receipts_than_the_stream_holds_are_collected_on_the_way(desk, redis_client):
+def test_more_receipts_than_the_stream_holds_are_collected_while_sending(desk, redis_client):
     found, ids = {}, [f"{n}-1" for n in range(1, 15_001)]
     for start in range(0, len(ids), 5000):
         with redis_client.pipeline(transaction=False) as pipe:
@@ -224,7 +224,7 @@ def test_more_receipts_than_the_stream_holds_are_collected_on_the_way(desk, redi
 
 
 @pytest.mark.parametrize(("value", "least"), [("1", 1), ("0", 0), (None, 0), ("soon", 0)])
-def test_it_waits_when_the_desk_asks_for_it(desk, redis_client, value, least):
+def test_the_client_waits_under_backpressure(desk, redis_client, value, least):
     if value is not None:
         redis_client.set("copydesk:slow-down:documents", value)
     redis_client.set("copydesk:slow-down", "30")
@@ -235,13 +235,13 @@ def test_it_waits_when_the_desk_asks_for_it(desk, redis_client, value, least):
     assert least <= time.monotonic() - started < least + 0.9
 
 
-def test_it_checks_offline():
+def test_the_client_checks_documents_offline():
     codes = [problem.code for problem in Producer.check("---\ntitle: a\n---\n")]
     assert codes == ["no_identity"]
     assert Producer.check("---\ntitle: a\n---\n", key="a.md") == ()
 
 
-def test_asyncio(valkey, redis_client):
+def test_the_asyncio_client_sends_and_receives(valkey, redis_client):
     async def crawl():
         async with AsyncProducer(valkey.url, source="courier") as desk:
             told = []
@@ -261,7 +261,7 @@ def test_asyncio(valkey, redis_client):
     assert redis_client.xlen("documents") == 252
 
 
-def test_asyncio_doubles_nothing_either(valkey, redis_client):
+def test_the_asyncio_client_doubles_nothing(valkey, redis_client):
     dice = random.Random(7)
 
     async def crawl(url):
@@ -274,14 +274,14 @@ def test_asyncio_doubles_nothing_either(valkey, redis_client):
     assert [id_.decode() for id_, _ in redis_client.xrange("documents")] == ids
 
 
-def test_an_unusable_url_is_told_in_a_sentence():
+def test_an_invalid_url_is_reported_in_a_sentence():
     with pytest.raises(ValueError, match="names its hosts and the service"):
         Producer("redis+sentinel://localhost:26379")
     with pytest.raises(ValueError, match="timeout"):
         Producer("redis://localhost", timeout=1000)
 
 
-def test_nothing_heavy_comes_with_it():
+def test_the_client_imports_neither_celery_nor_sqlalchemy():
     import subprocess
     import sys
 
@@ -291,7 +291,7 @@ def test_nothing_heavy_comes_with_it():
     assert not {"celery", "kombu", "sqlalchemy", "alembic", "psycopg", "structlog", "yaml"} & set(loaded)
 
 
-def test_a_server_that_is_not_there_is_told_within_its_timeout():
+def test_an_unreachable_server_is_reported_within_the_timeout():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Paths on the command line: what is taken, under which key, and what is refused."""
+"""Paths on the command line: which files are read, under which key, and what is refused."""
 
 import io
 import json
@@ -24,7 +24,7 @@ def test_a_folder_is_searched_and_the_key_is_the_path_below_it(tmp_path):
     assert read(tmp_path) == found, "always in the same order"
 
 
-def test_a_named_file_is_taken_whatever_it_is_called(tmp_path):
+def test_a_named_file_is_read_whatever_its_extension(tmp_path):
     (tmp_path / "story").write_bytes(b"\xff")
     (found,) = read(tmp_path / "story")
     assert (found.raw, found.key, found.label) == (b"\xff", "story", str(tmp_path / "story"))
@@ -36,7 +36,7 @@ def test_standard_input_has_no_key(monkeypatch):
     assert (found.raw, found.key, found.source) == (b"raw", None, "s")
 
 
-def test_lines_have_the_fields_of_the_contract(tmp_path):
+def test_json_lines_have_the_fields_of_the_contract(tmp_path):
     lines = [
         {"raw": "é", "source": "other", "key": "k", "traceparent": "t"},
         {"raw_base64": "/w==", "reply_to": "replies:x"},
@@ -51,19 +51,19 @@ def test_lines_have_the_fields_of_the_contract(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "5", "null", '{"raw": 5}', '{"raw_base64": "é"}', '{"raw_base64": 5}'])
-def test_a_line_that_is_not_of_the_contract_is_named(tmp_path, line):
+def test_an_invalid_line_is_named(tmp_path, line):
     file = tmp_path / "x.jsonl"
     file.write_text('{"raw": ""}\n' + line + "\n")
     with pytest.raises(UnreadablePath, match=r"x\.jsonl:2"):
         read(file)
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path):
+def test_a_missing_path_is_named(tmp_path):
     with pytest.raises(UnreadablePath, match="nowhere"):
         read(tmp_path / "nowhere")
 
 
-def test_a_link_in_a_circle_does_not_hang(tmp_path):
+def test_a_circular_symlink_does_not_hang(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     (tmp_path / "a" / "x.md").write_text("x")

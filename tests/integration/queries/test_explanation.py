@@ -1,4 +1,4 @@
-"""What is told of a document by its receipt, its key or its URL, and that nothing is walked through for it."""
+"""What is shown of a document by its receipt, its key or its URL, without scanning a table for it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def engine(module_store_url, tmp_path_factory):
 
 
 @pytest.mark.parametrize("wanted", [FIRST, REFUSED, "wall.md", URL])
-def test_receipt_key_and_url_tell_the_same_life(engine, wanted):
+def test_receipt_key_and_url_show_the_same_history(engine, wanted):
     with engine.connect() as connection:
         found = explain(connection, wanted)
     outcomes = {row["id"]: row["outcome"] for row in found["receipts"]}
-    if wanted == REFUSED:  # of a version that was refused nobody knows what it would have told
+    if wanted == REFUSED:  # for a rejected version it is unknown which article it describes
         assert outcomes == {REFUSED: "rejected"}
     else:
         refused = {REFUSED: "rejected"} if wanted == "wall.md" else {}
@@ -63,7 +63,7 @@ def test_a_receipt_is_found_on_every_lane(engine):
 
 
 @pytest.mark.parametrize("wanted", [REFUSED, "wall.md", URL])
-def test_nothing_that_grows_with_the_collection_is_walked_through(engine, wanted):
+def test_no_table_that_grows_with_the_collection_is_scanned(engine, wanted):
     statements = []
 
     def note(_connection, _cursor, statement, parameters, *_):
@@ -77,7 +77,7 @@ def test_nothing_that_grows_with_the_collection_is_walked_through(engine, wanted
         prefix = "EXPLAIN QUERY PLAN "
         if engine.dialect.name == "postgresql":
             prefix = "EXPLAIN "
-            connection.execute(text("SET enable_seqscan = off"))  # which a table of four rows would be best walked by
+            connection.execute(text("SET enable_seqscan = off"))  # PostgreSQL would scan a table of four rows
         plans = [str(connection.exec_driver_sql(prefix + statement, given).all()) for statement, given in statements]
     walks = [
         plan

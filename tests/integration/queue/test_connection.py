@@ -1,4 +1,4 @@
-"""The ways to a server: TLS with a certificate of its own, and Sentinels with a failover; the worker takes both too."""
+"""Connections to a server: TLS with a private certificate, and Sentinels with a failover; the worker supports both."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def certificate(tmp_path_factory):
     return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
-def test_the_whole_desk_works_by_tls(certificate):
+def test_commands_and_worker_use_tls(certificate):
     with TlsDesk(certificate) as desk:
         with Producer(desk.url("crawler")) as producer:
             assert producer.wait(producer.submit(DOCUMENT)).outcome == "stored"
@@ -49,7 +49,7 @@ def test_a_producer_and_a_worker_follow_a_failover(by_tls, request, tmp_path):
         assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
         with Background("worker", cwd=tmp_path, **settings) as worker, Producer(watched.url, timeout=60) as producer:
             assert producer.wait(producer.submit(DOCUMENT), timeout=120).outcome == "stored", worker.text()
-            time.sleep(0.5)  # replication is asynchronous: what the replica has not received is lost with the primary
+            time.sleep(0.5)  # replication is asynchronous: entries missing on the replica are lost with the primary
             watched.signal(watched.primary, signal.SIGKILL)
             id_ = producer.submit(DOCUMENT.replace("Ferry", "Ship"))
             assert producer.wait(id_, timeout=120).outcome == "updated", worker.text()
@@ -57,7 +57,7 @@ def test_a_producer_and_a_worker_follow_a_failover(by_tls, request, tmp_path):
                 assert client.role()[0] == b"master"
 
 
-def test_sentinel_addresses():
+def test_sentinel_urls_are_parsed():
     found = sentinel_address(
         "rediss+sentinel://me:p%40ss@one,two:26380,[::1]:5/desk/3?sentinel_password=s&ssl_ca_certs=/ca"
     )
@@ -73,7 +73,7 @@ def test_sentinel_addresses():
     assert sentinel_address("redis://localhost") is None
 
 
-def test_options_of_tls_that_are_yes_or_no():
+def test_boolean_options_of_tls_are_parsed():
     found = sentinel_address("rediss+sentinel://one/desk?ssl_check_hostname=false&ssl_cert_reqs=none")
 
     assert (found.server["ssl_check_hostname"], found.sentinel["ssl_cert_reqs"]) == (False, "none")

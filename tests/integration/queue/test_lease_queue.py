@@ -1,4 +1,4 @@
-"""The lease queue against a real server: every arrow of its diagram, and the sum that always holds."""
+"""The lease queue against a real server: every transition of an entry, and the sum of counters that always holds."""
 
 import hashlib
 import time
@@ -45,7 +45,7 @@ def test_ensure_may_be_called_again_and_finds_what_was_pushed_before(redis_clien
     assert dispatch(queue) == [early]
 
 
-def test_from_push_to_settlement(queue):
+def test_an_entry_is_dispatched_claimed_and_settled(queue):
     ids = push(queue, 3)
     assert dispatch(queue) == ids
     claimed = claim(queue, "w", ids)
@@ -92,21 +92,23 @@ def test_dispatch_is_bounded_in_number_bytes_and_pending(queue):
     assert reply.pending == 25
 
 
-def test_what_is_handed_out_carries_its_size_and_not_its_payload(queue):
+def test_a_dispatched_entry_has_its_size_and_not_its_payload(queue):
     submit_entry(queue.client, queue.lane, b"x" * 1000, source="s")
     ((_, size),) = queue.dispatch(most=1, pending_cap=10, most_bytes=MUCH).entries
     assert size == 1000 + len(b"raw") + len(b"source") + len(b"s")
 
 
-def test_a_living_workers_entry_is_left_alone(queue):
+def test_an_entry_of_a_living_worker_is_not_reaped(queue):
     ids = push(queue, 1)
     dispatch(queue)
     assert claim(queue, "one", ids)
     assert claim(queue, "two", ids) == []
 
 
-def test_a_claim_check_that_comes_twice_counts_each_time_it_is_taken(queue):
-    """The same worker claiming anew (its check was doubled) is an attempt; giving back makes it none."""
+def test_a_doubled_claim_check_counts_each_claim(queue):
+    """A second claim by the same worker, whose claim check was doubled, counts an attempt, unless the attempt was ended
+    before.
+    """
     ids = push(queue, 1)
     dispatch(queue)
     assert claim(queue, "w", ids)[0].attempts == 0
@@ -114,7 +116,7 @@ def test_a_claim_check_that_comes_twice_counts_each_time_it_is_taken(queue):
     assert claim(queue, "w", ids)[0].attempts == 0
 
 
-def test_a_death_before_the_store_counts_one_after_it_does_not(queue):
+def test_a_crash_counts_an_attempt_only_before_the_store_is_used(queue):
     guilty, innocent = push(queue, 2)
     dispatch(queue)
     claim(queue, "w", [guilty, innocent])
@@ -133,7 +135,7 @@ def test_reaping_counts_nothing_by_itself_and_renews_the_lease(queue):
     assert claim(queue, "w", ids)[0].attempts == 0
 
 
-def test_attempts_add_up_over_deaths(queue):
+def test_attempts_add_up_over_crashes(queue):
     ids = push(queue, 1)
     dispatch(queue)
     for death in range(3):
@@ -143,7 +145,7 @@ def test_attempts_add_up_over_deaths(queue):
 
 
 @pytest.mark.parametrize(("taken_up", "waiting", "handed_out"), [(True, 2, 2), (False, 2, 0), (False, 5, 5)])
-def test_while_batches_wait_only_full_ones_are_added(queue, taken_up, waiting, handed_out):
+def test_only_full_batches_are_added_while_others_wait(queue, taken_up, waiting, handed_out):
     ids = push(queue, 3)
     dispatch(queue)
     claim(queue, "w", ids if taken_up else ids[:2])
@@ -156,7 +158,7 @@ def test_while_batches_wait_only_full_ones_are_added(queue, taken_up, waiting, h
     ("wait_for", "pending", "waiting", "handed_out"),
     [("half", 7, 20, 0), ("half", 5, 20, 5), ("half", 7, 2, 2), ("half", 0, 20, 10), ("", 7, 20, 3)],
 )
-def test_less_than_half_a_batch_waits_for_room(queue, wait_for, pending, waiting, handed_out):
+def test_less_than_half_a_batch_waits_for_capacity(queue, wait_for, pending, waiting, handed_out):
     push(queue, pending)
     dispatch(queue)
     push(queue, waiting)
@@ -164,7 +166,7 @@ def test_less_than_half_a_batch_waits_for_room(queue, wait_for, pending, waiting
     assert len(found.entries) == handed_out
 
 
-def test_entries_that_somebody_deleted_hold_nothing_up(queue):
+def test_deleted_entries_block_nothing(queue):
     for id_ in push(queue, 5):
         dispatch(queue)
         queue.client.xdel(queue.lane, id_)
@@ -172,7 +174,7 @@ def test_entries_that_somebody_deleted_hold_nothing_up(queue):
     assert len(queue.dispatch(most=10, pending_cap=10, most_bytes=MUCH, wait_for="half").entries) == 2
 
 
-def test_released_entries_come_back_after_the_delay_uncounted(queue):
+def test_released_entries_come_back_after_the_delay_without_an_attempt(queue):
     ids = push(queue, 2)
     dispatch(queue)
     claim(queue, "w", ids)
@@ -183,7 +185,7 @@ def test_released_entries_come_back_after_the_delay_uncounted(queue):
     assert [entry.attempts for entry in claim(queue, "other", ids)] == [0, 0]
 
 
-def test_what_is_released_whole_is_told_apart_from_what_was_left_behind(queue):
+def test_released_entries_are_distinguished_from_abandoned_ones(queue):
     ids = push(queue, 4)
     dispatch(queue)
     claim(queue, "w", ids[:2])
@@ -194,7 +196,7 @@ def test_what_is_released_whole_is_told_apart_from_what_was_left_behind(queue):
     assert queue.reap(lease_seconds=1.0) == [(ids[2], 0), (ids[3], 0)]
 
 
-def test_one_who_lost_the_lease_cannot_keep_or_release_it(queue):
+def test_a_consumer_that_lost_the_lease_cannot_keep_or_release_the_entry(queue):
     ids = push(queue, 1)
     dispatch(queue)
     claim(queue, "slow", ids)
@@ -217,7 +219,7 @@ def test_an_entry_deleted_while_pending_is_forgotten(queue):
     assert queue.state().pending == 0
 
 
-def test_an_entry_that_was_settled_is_not_claimed_again(queue):
+def test_a_settled_entry_is_not_claimed_again(queue):
     ids = push(queue, 1)
     dispatch(queue)
     claim(queue, "w", ids)
@@ -226,7 +228,7 @@ def test_an_entry_that_was_settled_is_not_claimed_again(queue):
     assert claim(queue, "w", ["1-1"]) == []
 
 
-def test_beyond_the_size_limit_the_beginning_comes_and_the_digest_is_of_the_whole(queue):
+def test_an_oversized_entry_has_its_prefix_and_the_digest_of_the_whole(queue):
     raw = b"0123456789" * 20_000
     id_ = submit_entry(queue.client, queue.lane, raw, key="k")
     dispatch(queue)
@@ -251,7 +253,7 @@ def test_advancing_makes_the_next_id_larger(queue):
     assert id_key(submit_entry(queue.client, queue.lane, b"x")) > id_key(far)
 
 
-def test_consumers_of_the_dead_are_forgotten_those_with_work_are_not(queue):
+def test_idle_consumers_of_dead_processes_are_deleted_those_with_entries_are_not(queue):
     ids = push(queue, 2)
     dispatch(queue)
     claim(queue, "holds", ids[:1])
@@ -264,7 +266,7 @@ def test_consumers_of_the_dead_are_forgotten_those_with_work_are_not(queue):
     assert b"done" not in names
 
 
-def test_what_the_server_accepted_survives_its_death(valkey):
+def test_accepted_entries_survive_a_kill_of_the_server(valkey):
     with valkey.client() as client:
         client.flushall()
         queue = LeaseQueue(client, "documents")
@@ -273,7 +275,7 @@ def test_what_the_server_accepted_survives_its_death(valkey):
         dispatch(queue, most=4)
         claim(queue, "w", ids[:4])
         queue.settle([(id_, "stored") for id_ in ids[:2]])
-        time.sleep(1.2)  # appendfsync everysec
+        time.sleep(1.2)  # appendfsync everysec: the wait for the sync
         valkey.kill()
         valkey.start()
         state = queue.state()
@@ -282,7 +284,7 @@ def test_what_the_server_accepted_survives_its_death(valkey):
         assert dispatch(queue) == ids[4:]
 
 
-def test_a_lane_that_is_no_stream_says_so(redis_client):
+def test_a_lane_that_is_not_a_stream_is_reported(redis_client):
     redis_client.set("documents", "text")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         LeaseQueue(redis_client, "documents").ensure()
@@ -294,7 +296,7 @@ def test_a_clock_that_goes_back_renews_the_leases(queue, redis_client):
     claim(queue, "dead", [id_])
     assert queue.mind_the_clock() == 0
     time.sleep(LEASE * 1.5)
-    # As if the clock had been seen an hour from now; Redis lets nobody set a delivery time in the future.
+    # Simulates deliveries an hour in the future; Redis allows nobody to set a delivery time in the future.
     redis_client.set(f"copydesk:clock:{queue.lane}", int((time.time() + 3600) * 1000))
     assert queue.mind_the_clock() == 1
     assert queue.mind_the_clock() == 0
@@ -312,7 +314,7 @@ def test_a_claim_that_is_repeated_because_its_reply_was_lost_counts_once(queue):
     assert [claim(queue, "w", ids)[0].attempts for _ in range(2)] == [1, 1]
 
 
-def test_what_does_not_lie_together_is_claimed_and_kept_as_well(queue):
+def test_scattered_ids_are_claimed_and_kept(queue):
     ids = push(queue, 7)
     dispatch(queue)
     claim(queue, "another", ids[1:4])
@@ -323,7 +325,7 @@ def test_what_does_not_lie_together_is_claimed_and_kept_as_well(queue):
     assert claim(queue, "third", []) == []
 
 
-def test_each_keeps_its_own_number_of_deaths(queue):
+def test_each_entry_keeps_its_own_number_of_attempts(queue):
     ids = push(queue, 3)
     dispatch(queue)
     claim(queue, "dead", ids[1:])
@@ -337,7 +339,7 @@ def test_each_keeps_its_own_number_of_deaths(queue):
     assert dict(queue.reap(lease_seconds=LEASE)) == held
 
 
-def test_an_attempt_that_was_given_back_is_counted_again(queue):
+def test_an_ended_attempt_is_counted_again_when_it_begins(queue):
     ids = push(queue, 1)
     dispatch(queue)
     claim(queue, "w", ids)
@@ -349,7 +351,7 @@ def test_an_attempt_that_was_given_back_is_counted_again(queue):
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_what_is_repeated_because_its_reply_was_lost_neither_adds_a_death_nor_forgets_one(queue, times):
+def test_a_repeated_command_neither_adds_nor_forgets_an_attempt(queue, times):
     (id_,) = push(queue, 1)
     dispatch(queue)
     claim(queue, "dead", [id_])

@@ -1,4 +1,4 @@
-"""Entries of odd shape: none of them stops a script, a command or the entries beside it."""
+"""Malformed entries stop neither a script, nor a command, nor the entries beside them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def claimed(queue, ids, worker="w"):
 
 
 @pytest.mark.parametrize("parts", ODD.values(), ids=ODD)
-def test_an_odd_entry_goes_through_every_script_with_those_beside_it(queue, parts):
+def test_every_script_accepts_an_odd_entry_and_those_beside_it(queue, parts):
     add(queue, "raw", "before")
     odd = add(queue, *parts)
     add(queue, "raw", "after")
@@ -78,7 +78,7 @@ def test_an_odd_entry_goes_through_every_script_with_those_beside_it(queue, part
     assert (lane_repair.vanished(state), state.backlog, state.aside) == (0, 0, 0)
 
 
-def test_thousands_of_ids_in_one_call(queue):
+def test_scripts_accept_thousands_of_ids_in_one_call(queue):
     for n in range(9000):
         add(queue, "raw", str(n))
     ids = dispatched(queue, most=9000)
@@ -88,7 +88,7 @@ def test_thousands_of_ids_in_one_call(queue):
     assert queue.client.xpending(queue.lane, "copydesk")["pending"] == 0
 
 
-def test_entries_set_aside_by_an_interrupted_repair_are_seen(queue):
+def test_entries_of_an_interrupted_repair_are_found(queue):
     ids = [add(queue, "raw", "text", "source", "crawler") for _ in range(50)]
     added = queue.state().added
     queue.client.rename(queue.lane, queue.aside)
@@ -109,7 +109,7 @@ def test_entries_set_aside_by_an_interrupted_repair_are_seen(queue):
 
 
 @pytest.mark.parametrize("id_", ["18446744073709551616-1", "99999999999999999999-0", "²-1", "٣-1", "1-1\n", "-1-1", ""])
-def test_what_is_no_id_is_on_no_lane(queue, id_):
+def test_an_invalid_id_is_on_no_lane(queue, id_):
     assert pending(queue.client, [queue.lane], id_) == []
 
 
@@ -117,7 +117,7 @@ def test_what_is_no_id_is_on_no_lane(queue, id_):
     ["0"], ["-2", "raw", "x"], ["1", "raw"], ["nan"], ["inf", "raw", "x"], ["abc", "raw", "x"], ["4", "raw", "x"],
     ["2", "raw", "good", "10000", *["f", "x"] * 5000], ["2", "raw", "good", "0"],
 ])  # fmt: skip
-def test_the_function_of_producers_adds_all_of_a_call_or_nothing(queue, documents):
+def test_the_submit_function_adds_all_entries_of_a_call_or_none(queue, documents):
     load_functions(queue.client)
     with pytest.raises(redis.ResponseError, match="fields"):
         queue.client.fcall("copydesk_submit", 1, "once:a", queue.lane, 60, *documents)

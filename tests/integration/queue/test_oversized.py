@@ -1,4 +1,4 @@
-"""Entries of any size and shape are claimed in little memory, and what is kept of them is right."""
+"""Entries of any size and shape are claimed in little memory, and their stored prefix and digest are right."""
 
 import hashlib
 import subprocess
@@ -46,7 +46,7 @@ def claim_all(queue):
     return queue.claim("w", ids, lease_seconds=60, most_bytes=MUCH)
 
 
-def test_a_giant_takes_no_memory_where_it_is_dispatched_and_claimed(queue, valkey):
+def test_an_oversized_entry_is_dispatched_and_claimed_in_little_memory(queue, valkey):
     raws = [bytes([65 + n]) * (40 << 20) for n in range(2)]
     for raw in raws:
         queue.client.xadd(queue.lane, {"raw": raw, "key": "k"})
@@ -58,7 +58,7 @@ def test_a_giant_takes_no_memory_where_it_is_dispatched_and_claimed(queue, valke
     assert int(megabytes) < 20
 
 
-def test_what_is_settled_leaves_no_trace(queue):
+def test_a_settled_oversized_entry_leaves_no_keys(queue):
     queue.client.xadd(queue.lane, {"raw": b"x" * (5 << 20)})
     (entry,) = claim_all(queue)
     assert queue.client.hlen(queue.oversized) == 1
@@ -67,10 +67,10 @@ def test_what_is_settled_leaves_no_trace(queue):
 
 
 @pytest.mark.parametrize("size", [2 << 20, 5 << 20], ids=["found at the claim", "found at the dispatch"])
-def test_attempts_at_a_giant_are_counted_as_any_others(queue, size):
+def test_attempts_at_an_oversized_entry_are_counted(queue, size):
     id_ = queue.client.xadd(queue.lane, {"raw": b"x" * size, "source": b"s"}).decode()
     for attempts in range(4):
-        if attempts:  # whoever held it was never heard of again
+        if attempts:  # the process that held it ended without a trace
             assert queue.reap(lease_seconds=0) == [(id_, attempts)]
         (entry,) = queue.claim("w", [id_], lease_seconds=60, most_bytes=MUCH) if attempts else claim_all(queue)
         assert (entry.attempts, entry.truncated, entry.raw_size) == (attempts, True, size)
@@ -79,7 +79,7 @@ def test_attempts_at_a_giant_are_counted_as_any_others(queue, size):
         assert entry.fields == ({b"raw": b"x" * 65536, b"source": b"s"} if whole else {b"raw": b"x" * 65536})
 
 
-def test_fields_without_number_are_not_all_kept(queue):
+def test_only_a_bounded_number_of_fields_is_kept(queue):
     fields = {f"field {n}".encode(): b"x" * 10 for n in range(100_000)}
     queue.client.xadd(queue.lane, {**fields, b"raw": b"document", b"key": b"k"})
     (entry,) = claim_all(queue)
@@ -88,7 +88,7 @@ def test_fields_without_number_are_not_all_kept(queue):
     assert len(entry.fields) < 30
 
 
-def test_an_entry_with_fields_without_number_can_be_added_again(queue):
+def test_an_entry_with_many_fields_can_be_added_again(queue):
     id_ = queue.client.xadd(queue.lane, {"raw": b"x", **{f"field {n}": b"x" for n in range(5000)}}).decode()
     claim_all(queue)
     fresh = queue.requeue(id_)
@@ -96,7 +96,7 @@ def test_an_entry_with_fields_without_number_can_be_added_again(queue):
     assert queue.client.xrange(queue.lane, fresh, fresh) == [(fresh.encode(), {b"raw": b"x", **others})]
 
 
-def test_names_that_are_no_text_and_empty_fields(queue):
+def test_binary_names_and_empty_fields_are_read(queue):
     id_ = queue.client.xadd(queue.lane, {b"\xff\xfe": b"", b"": b"x", b"raw": b"", b"key": b"x" * (2 << 20)}).decode()
     found = read_prefix(queue.client, queue.lane, id_, wanted=WANTED)
     assert found.fields == {b"\xff\xfe": b"", b"": b"x", b"raw": b"", b"key": b"x" * 65536}
@@ -107,7 +107,7 @@ def test_an_entry_that_is_gone_has_no_fields(queue):
     assert read_prefix(queue.client, queue.lane, "1-1", wanted=WANTED).fields == {}
 
 
-def test_an_error_of_the_server_is_one_of_the_client(queue):
+def test_an_error_of_the_server_is_raised_by_the_client(queue):
     queue.client.set("text", "x")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         read_prefix(queue.client, "text", "1-1", wanted=WANTED)

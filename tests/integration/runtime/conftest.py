@@ -1,4 +1,4 @@
-"""A store and a server for workers that are treated badly."""
+"""A store and a server for tests that disturb workers."""
 
 from __future__ import annotations
 

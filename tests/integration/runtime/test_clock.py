@@ -1,4 +1,4 @@
-"""A worker whose clock is days off: it orders no versions, judges no ids and stamps no rows by it."""
+"""A worker whose clock is days off does not use it to order versions, judge ids or stamp rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEAR = timedelta(minutes=10)
 
 @pytest.fixture
 def off_by(tmp_path):
-    """`off_by(days)`: the environment of a process whose clock is so far off."""
+    """`off_by(days)`: the environment of a process whose clock is shifted so far."""
 
     def environment(days):
         clock = tmp_path / "clock"
@@ -55,7 +55,7 @@ def engine(settings, postgres_url, tmp_path):
 
 
 def work(queue, engine):
-    """Do what waits on the lane in this process, whose clock is right."""
+    """Process the entries of the lane in this process, whose clock is right."""
     ids = [id_ for id_, _ in queue.dispatch(most=10, pending_cap=100, most_bytes=1 << 20).entries]
     entries = queue.claim("right", ids, lease_seconds=60, most_bytes=1 << 20)
     batch = Batch(queue.lane, None, "right", 3, Limits(), clock=queue.clock)
@@ -77,7 +77,7 @@ def test_versions_are_ordered_and_rows_stamped_as_if_its_clock_were_right(
     redis_client.xadd("documents", {"raw": article(1), "key": "one"})
     work(queue, engine)
     second = redis_client.xadd("documents", {"raw": article(2), "key": "one"}).decode()
-    chosen = f"{int((time.time() + 36 * 3600) * 1000)}-0"  # by its producer
+    chosen = f"{int((time.time() + 36 * 3600) * 1000)}-0"  # set by the producer
     with Background("worker", cwd=tmp_path, **settings, **off_by(days)):
         found = until(lambda: receipt(engine, second), what="the second version has its outcome")
         assert found.outcome == "updated"
@@ -101,7 +101,7 @@ def test_versions_are_ordered_and_rows_stamped_as_if_its_clock_were_right(
         assert connection.scalar(select(tables.receipts.c.outcome).order_by(tables.receipts.c.id.desc())) == "updated"
 
 
-def test_maintenance_by_a_clock_two_months_ahead_removes_nothing_that_is_young(off_by, settings, engine, tmp_path):
+def test_maintenance_with_a_clock_two_months_ahead_deletes_nothing_young(off_by, settings, engine, tmp_path):
     with engine.begin() as connection:
         row = {"sha256": b"\1" * 32, "size": 1, "bytes": b"x", "last_seen_at": datetime.now(UTC) - timedelta(days=1)}
         connection.execute(insert(tables.raw_documents).values(row))
@@ -110,7 +110,7 @@ def test_maintenance_by_a_clock_two_months_ahead_removes_nothing_that_is_young(o
                 row | {"sha256": b"\2" * 32, "last_seen_at": datetime.now(UTC) - timedelta(days=40)}
             )
         )
-    # A monotonic clock that is left alone lets Python's time.sleep fail under libfaketime.
+    # A monotonic clock that is not shifted makes Python's time.sleep fail under libfaketime.
     done = copydesk(
         "db", "prune", "--yes", cwd=tmp_path, **settings, **{**off_by(60), "FAKETIME_DONT_FAKE_MONOTONIC": "0"}
     )

@@ -1,4 +1,4 @@
-"""Lanes paused by an operator and by the circuit breaker; health tells of it."""
+"""Lanes paused by an operator and by the circuit breaker; health reports them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.activity.heartbeats import workers
 from worker.queue.lane_pauses import Pause, pause, paused, resume
 
 
-def test_a_paused_lane_keeps_what_comes_and_the_breaker_pauses_one_that_is_flooded(
+def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
     settings, redis_client, receipts, tmp_path
 ):
     settings = {**settings, "COPYDESK_LANES": "documents=4,bulk", "COPYDESK_BREAKER_DOCUMENTS": "100"}
@@ -29,7 +29,7 @@ def test_a_paused_lane_keeps_what_comes_and_the_breaker_pauses_one_that_is_flood
 
     assert lane("pause", "bulk", "--reason", "not tonight").returncode == 0
     with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings):
-        # Two streams may well give the same id in the same millisecond; receipts are told apart by id here.
+        # Two streams may give the same id in the same millisecond; this test tells receipts apart by id.
         waiting = redis_client.xadd("bulk", {"raw": article(1), "key": "1"}, id="1-1").decode()
         served = redis_client.xadd("documents", {"raw": article(2), "key": "2"}).decode()
         until(lambda: served in receipts(), what="the other lane is served")
@@ -79,7 +79,7 @@ def test_a_full_redis_is_drained_and_accepts_documents_again(settings, redis_cli
 
 
 def fill(client):
-    """Send documents until the server takes no more; returns how many it took."""
+    """Send documents until the server accepts no more; returns how many it accepted."""
     for number in range(2000):
         try:
             client.xadd("documents", {"raw": article(number, "x" * 20_000), "key": str(number)})
@@ -88,7 +88,7 @@ def fill(client):
     raise AssertionError("it never was full")
 
 
-def test_a_disk_that_is_full_pauses_intake(settings, redis_client, receipts, tmp_path):
+def test_a_full_disk_pauses_intake(settings, redis_client, receipts, tmp_path):
     settings = {**settings, "COPYDESK_DISK_FREE_BYTES": str(1 << 60)}
     with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings) as worker:
         (state,) = until(lambda: [w for w in workers(redis_client) if w.state == "full"], what="it says so")

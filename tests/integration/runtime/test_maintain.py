@@ -1,4 +1,6 @@
-"""The hourly task: one worker of all does it, for a part of its time limit, and sends itself on with the place."""
+"""The hourly maintenance task: one worker runs it, for a part of its time limit, and sends the next task with the place
+to resume.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +17,7 @@ ROWS = 450
 
 @pytest.fixture
 def sent(engine, redis_client, monkeypatch):
-    """What the task sends; rows to remove are there."""
+    """The arguments of the tasks that were sent; the store has rows to delete."""
     old = datetime.now(UTC) - timedelta(days=400)
     rows = [{"sha256": n.to_bytes(32, "big"), "size": 1, "bytes": b"x", "last_seen_at": old} for n in range(ROWS)]
     with engine.begin() as connection:
@@ -35,7 +37,7 @@ def left(engine):
         return connection.scalar(select(func.count()).select_from(raw_documents))
 
 
-def test_it_goes_on_with_what_it_sent_until_all_is_done(engine, sent):
+def test_maintenance_resumes_with_the_task_it_sent_until_all_is_deleted(engine, sent):
     tasks.maintain()
     assert ROWS > left(engine) > 0, "its time ran out"
     while sent:
@@ -44,14 +46,14 @@ def test_it_goes_on_with_what_it_sent_until_all_is_done(engine, sent):
     assert left(engine) == 0
 
 
-def test_whoever_comes_second_within_the_hour_leaves_it_be(engine, sent, redis_client):
+def test_a_second_task_within_the_hour_does_nothing(engine, sent, redis_client):
     redis_client.set("copydesk:maintained", "another")
     tasks.maintain()
 
     assert (left(engine), sent) == (ROWS, [])
 
 
-def test_a_store_that_cannot_be_used_is_no_bug(engine, sent, monkeypatch):
+def test_an_unreachable_store_is_logged_without_a_traceback(engine, sent, monkeypatch):
     class Away(Exception):
         sqlstate = "08006"
 
@@ -64,7 +66,7 @@ def test_a_store_that_cannot_be_used_is_no_bug(engine, sent, monkeypatch):
     assert sent == []
 
 
-def test_a_place_that_somebody_made_up_is_dropped(engine, sent):
+def test_an_invalid_place_to_resume_is_ignored(engine, sent):
     tasks.maintain('["articles"]')
 
     assert (left(engine), sent) == (ROWS, [])

@@ -1,4 +1,4 @@
-"""A document that ends the process which reads it: isolated, tried three times, kept with its evidence."""
+"""A document that ends the process which reads it is isolated, tried three times, and kept with evidence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVIDENCE = {
         for how in EVIDENCE
     ],
 )
-def test_poison_becomes_a_dead_letter_with_its_evidence_and_the_others_are_stored(
+def test_poison_becomes_a_dead_letter_with_evidence_and_the_others_are_stored(
     how, settings, redis_client, receipts, tmp_path
 ):
     ids = [redis_client.xadd("documents", {"raw": article(n), "key": f"{n}"}).decode() for n in range(6)]
@@ -35,7 +35,7 @@ def test_poison_becomes_a_dead_letter_with_its_evidence_and_the_others_are_store
     ids += [redis_client.xadd("documents", {"raw": article(n), "key": f"{n}"}).decode() for n in range(6, 10)]
     settings = {**settings, **SHORT, **deadly(tmp_path), "COPYDESK_LEASE_SECONDS": "8", "COPYDESK_LOG_FORMAT": "json"}
     if how != "endless":
-        settings["COPYDESK_TASK_SECONDS"] = "7"  # a busy machine reaches no other end within three
+        settings["COPYDESK_TASK_SECONDS"] = "7"  # within 3 s a busy machine reaches the time limit before the crash
     with Background("worker", "--concurrency", "2", cwd=tmp_path, **settings) as worker:
         until(lambda: set(ids) <= set(receipts()), seconds=90, what="the others are stored")
         assert {receipts()[id_].outcome for id_ in ids} == {"stored"}
@@ -49,7 +49,7 @@ def test_poison_becomes_a_dead_letter_with_its_evidence_and_the_others_are_store
     assert problem["message"].count(EVIDENCE[how]) == 3, problem["message"]
     assert redis_client.exists("copydesk:deaths:documents") == 0, "the dead letter holds it now"
     assert total(MinuteCounters(redis_client).window(5)).deaths["documents"] == 3
-    # Nothing that shows it reads it: these processes have the same hook.
+    # No command that shows it parses it: these processes have the same hook.
     listed = copydesk("dead", "list", "--json", cwd=tmp_path, **settings)
     number = json.loads(listed.stdout)["dead_letter"]
     shown = copydesk("dead", "show", number, cwd=tmp_path, **settings)

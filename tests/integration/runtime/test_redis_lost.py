@@ -1,4 +1,4 @@
-"""Redis that goes away in the middle of a batch: nobody died, so nothing counts against its documents."""
+"""Redis becomes unreachable in the middle of a batch: no process died, so no attempt is counted for its documents."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def queue(redis_client, valkey, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("step", ["keep", "begin_attempt", "settle"])
-def test_a_batch_that_loses_redis_comes_back_uncounted(step, queue, redis_client, monkeypatch):
+def test_a_batch_that_loses_redis_comes_back_without_an_attempt(step, queue, redis_client, monkeypatch):
     id_ = redis_client.xadd("documents", {"raw": article(1), "key": "one"}).decode()
     queue.dispatch(most=10, pending_cap=10, most_bytes=1 << 20)
     original, failures = getattr(LeaseQueue, step), iter([True])

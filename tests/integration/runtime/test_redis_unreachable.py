@@ -1,4 +1,4 @@
-"""A batch whose Redis goes away: one line that says what happens now, and no traceback."""
+"""A batch whose Redis becomes unreachable logs one line that says what happens next, and no traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CACHES = (settings, tasks._engine, tasks._client, tasks._queue)
 
 @pytest.fixture
 def lines(monkeypatch, tmp_path):
-    """`lines()`: what was logged. There is no Redis where the settings say."""
+    """`lines()`: the log lines. No Redis runs at the configured address."""
     out = io.StringIO()
     handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
     monkeypatch.setenv("COPYDESK_REDIS_URL", f"unix://:hunter2@{tmp_path}/none.sock")
@@ -33,7 +33,7 @@ def lines(monkeypatch, tmp_path):
         cache.cache_clear()
 
 
-def test_it_is_told_without_a_traceback(lines):
+def test_an_unreachable_redis_is_logged_without_a_traceback(lines):
     tasks.ingest.run("documents", ["1-0"])
     (told,) = lines()
     assert told["event"] == "Redis went away under a batch"

@@ -1,4 +1,4 @@
-"""Streams of receipts are bounded: of each source by itself, those that were used last stay."""
+"""Reply streams are bounded for each source; those that were used last stay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _version(number, source, reply_to):
     )
 
 
-def test_a_stream_for_each_document_is_bounded_and_no_neighbours_goes(redis_client, monkeypatch):
+def test_reply_streams_of_a_source_are_bounded_without_deleting_those_of_others(redis_client, monkeypatch):
     monkeypatch.setattr(batch_report, "_STREAMS_A_SOURCE", 50)
     batch_report.announce(redis_client, BATCH, [_version(1, "quiet", "replies:quiet:1")])
     for start in range(0, 300, 100):

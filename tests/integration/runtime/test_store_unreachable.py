@@ -1,4 +1,6 @@
-"""A store that cannot be used: documents wait, nobody is to blame, and they go on by themselves."""
+"""With an unreachable store documents wait without counting an attempt, and are processed afterwards without an
+operator.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ def locked(path):
 
 @contextlib.contextmanager
 def closed(postgres, url):
-    """A PostgreSQL that lets nobody in."""
+    """A PostgreSQL that refuses connections."""
     name = make_url(url).database
     with psycopg.connect(postgres.url, autocommit=True) as admin:
         admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
@@ -37,7 +39,9 @@ def closed(postgres, url):
 
 
 @pytest.mark.parametrize("store", [pytest.param("sqlite", marks=pytest.mark.long), "postgresql"])
-def test_documents_wait_without_blame_and_go_on_within_seconds(store, valkey, redis_client, tmp_path, request):
+def test_documents_wait_without_an_attempt_and_are_stored_within_seconds(
+    store, valkey, redis_client, tmp_path, request
+):
     url = request.getfixturevalue("postgres_url") if store == "postgresql" else f"sqlite:///{tmp_path}/copydesk.db"
     settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": url, **SHORT, "COPYDESK_LEASE_SECONDS": "10",
                 "COPYDESK_LOG_FORMAT": "json"}  # fmt: skip
@@ -58,7 +62,7 @@ def test_documents_wait_without_blame_and_go_on_within_seconds(store, valkey, re
             assert worker.text().count("The store cannot be used since") == 1
         back = time.monotonic()
         until(lambda: redis_client.xlen("documents") == 0, what="all are stored")
-        assert time.monotonic() - back < 25  # seconds; a few on a machine of its own
+        assert time.monotonic() - back < 25  # seconds; a few on an idle machine
         until(lambda: "The store can be used again" in worker.text(), what="it says that it is over")
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:

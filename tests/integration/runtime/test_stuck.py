@@ -1,4 +1,4 @@
-"""A worker of which a part hangs or dies mends itself, outside systemd and Compose."""
+"""A worker repairs itself when a part of it hangs or dies, without systemd or Compose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.runtime_hooks import article
 from tests.support.servers import ROOT, Background, processes_naming, until
 from worker.activity.heartbeats import workers
 
-pytestmark = pytest.mark.timeout(240)  # each starts a worker, some twice
+pytestmark = pytest.mark.timeout(240)  # each test starts a worker, some twice
 
 _HANG = """
 import time
@@ -75,13 +75,13 @@ def test_a_dispatcher_that_hangs_or_ends_is_replaced(how, start, redis_client, r
 
 
 @pytest.mark.long
-def test_a_binding_that_somebody_deleted_is_made_again(start, redis_client, receipts):
+def test_a_deleted_binding_is_created_again(start, redis_client, receipts):
     start()
     redis_client.delete("_kombu.binding.copydesk")
     flows(redis_client, receipts, 1)
 
 
-def test_a_main_process_that_is_killed_comes_again(start, redis_client, receipts):
+def test_a_killed_main_process_is_restarted(start, redis_client, receipts):
     run, state = start()
     os.kill(state.pid, signal.SIGKILL)
     flows(redis_client, receipts, 1)
@@ -90,7 +90,7 @@ def test_a_main_process_that_is_killed_comes_again(start, redis_client, receipts
 
 
 @pytest.mark.long
-def test_a_pool_process_that_is_stopped_is_replaced(start, redis_client, receipts):
+def test_a_stopped_pool_process_is_replaced(start, redis_client, receipts):
     run, state = start()
     os.kill(state.pool[0].pid, signal.SIGSTOP)
     flows(redis_client, receipts, 1)
@@ -105,7 +105,7 @@ def test_a_worker_whose_supervisor_is_killed_stops(start, redis_client):
     until(lambda: not workers(redis_client), what="it leaves")
 
 
-def test_a_stop_leaves_nothing_pending_and_is_quick(start, redis_client, receipts):
+def test_a_warm_stop_is_quick_and_leaves_nothing_pending(start, redis_client, receipts):
     run, _ = start()
     flows(redis_client, receipts, 0)
     for number in range(600):
@@ -125,10 +125,10 @@ def test_a_stop_leaves_nothing_pending_and_is_quick(start, redis_client, receipt
     assert pending == 0, back
 
 
-def test_a_cold_stop_gives_back_at_once_what_it_was_at(start, redis_client, tmp_path):
+def test_a_cold_stop_releases_its_entries_at_once(start, redis_client, tmp_path):
     run, state = start()
     with contextlib.closing(sqlite3.connect(tmp_path / "copydesk.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")  # so that a batch is being written when the blow comes
+        other.execute("BEGIN IMMEDIATE")  # so that a batch is being written when the signal arrives
         redis_client.xadd("documents", {"raw": article(1), "key": "1"})
         held = f"{state.host}:{state.pool[0].pid}"
         until(

@@ -1,4 +1,4 @@
-"""A worker whose supervisor was killed ends by itself within seconds, whatever it is at; so do its pool and its linker."""
+"""A worker whose supervisor was killed ends within seconds, whatever it does; so do its pool and its linker."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.servers import Background, Valkey, copydesk, processes_naming
 from worker.activity.heartbeats import workers
 
 SECONDS = 30
-"""It is five for the worker and some more for its pool, on a machine that is busy."""
+"""Five seconds for the worker and some more for its pool, on a busy machine."""
 
 
 @pytest.fixture
 def server():
-    """A Valkey of the test's own, because it is stopped and killed."""
+    """A Valkey of the test's own, because the test stops and kills it."""
     server = Valkey()
     server.start()
     yield server
@@ -58,7 +58,7 @@ def all_end(run, mark):
 
 
 @pytest.mark.parametrize("redis", ["there", "killed", "stopped"])
-def test_while_redis_is(redis, start, server):
+def test_a_worker_ends_with_its_supervisor_whatever_the_state_of_redis(redis, start, server):
     run, mark = start()
     until_it_consumes(server)
     if redis == "killed":
@@ -76,7 +76,7 @@ def test_while_redis_is(redis, start, server):
 
 @pytest.mark.parametrize("after", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("redis", ["there", pytest.param("stopped", marks=pytest.mark.long)])
-def test_while_the_worker_starts(redis, after, start, server):
+def test_a_worker_ends_with_its_supervisor_while_it_starts(redis, after, start, server):
     run, mark = start()
     until(lambda: _workers(mark), what="the worker is started", every=0.005)
     if redis == "stopped":
@@ -88,8 +88,8 @@ def test_while_the_worker_starts(redis, after, start, server):
         server.signal(signal.SIGCONT)
 
 
-def test_while_it_hangs_in_its_stop(start, server):
-    """It was told to stop already, and its supervisor is killed because that takes too long."""
+def test_a_worker_ends_with_its_supervisor_while_its_stop_hangs(start, server):
+    """It already had to stop, and its supervisor is killed because that takes too long."""
     run, mark = start()
     until_it_consumes(server)
     with server.client() as client:
@@ -100,7 +100,7 @@ def test_while_it_hangs_in_its_stop(start, server):
     all_end(run, mark)
 
 
-def test_with_the_main_process_at_the_same_moment(start, server):
+def test_the_pool_ends_when_supervisor_and_main_process_are_killed_together(start, server):
     run, mark = start()
     until_it_consumes(server)
     (main,) = _workers(mark)
@@ -108,20 +108,20 @@ def test_with_the_main_process_at_the_same_moment(start, server):
     all_end(run, mark)
 
 
-def test_an_all_in_one_that_is_killed_leaves_no_worker(tmp_path):
+def test_a_killed_all_in_one_leaves_no_worker(tmp_path):
     mark = uuid.uuid4().hex
     with Background("up", cwd=tmp_path, TRIAL=mark) as up:
         up.says("The worker is ready")
         up.process.kill()
         up.process.wait()
         until(lambda: not _workers(mark), seconds=SECONDS, what="its worker is gone", every=0.2)
-    for pid in processes_naming(str(tmp_path)):  # its Valkey is found by the next owner
+    for pid in processes_naming(str(tmp_path)):  # the next owner finds its Valkey
         os.kill(pid, signal.SIGTERM)
     until(lambda: not processes_naming(str(tmp_path)), seconds=SECONDS, what="nothing is left")
 
 
 def _workers(mark: str) -> list[int]:
-    """The main processes of workers: those that lead their session and were started without supervision."""
+    """Return the main processes of workers: those that lead their session and were started without supervision."""
     return [pid for pid in processes_naming(mark)
             if b"--no-supervised" in _command(pid) and os.getsid(pid) == pid]  # fmt: skip
 

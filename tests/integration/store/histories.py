@@ -1,4 +1,4 @@
-"""Histories of documents over small alphabets, so that everything collides: sources, keys, URLs, aliases, mentions.
+"""Random histories of documents over small alphabets, so that sources, keys, URLs, aliases and mentions collide often.
 
 Drawn from a seed and two sizes: Hypothesis still shrinks the sizes, and every example is as varied as it can be
 (drawn piece by piece, most were a single retraction).
@@ -60,7 +60,9 @@ class Put:
 
 @dataclass(frozen=True)
 class Reference:
-    """An organisation or a topic, under the keys that articles have too: a document may be one now and the other then."""
+    """A document about an organisation or a topic, under the keys of articles: a document may change from one kind to
+    the other.
+    """
 
     source: str
     key: str
@@ -88,8 +90,8 @@ class Retract:
 
 @dataclass(frozen=True)
 class Broken:
-    """A version that is rejected. `mends`: what an operator makes of it, each newer than the one before; `replayed`: sent
-    again as it was (it killed its process, and does not any more).
+    """A version that is rejected. `mends`: edits of it by an operator, each newer than the one before; `replayed`: sent
+    again unchanged (it killed its process, and no longer does).
     """
 
     sent: Put
@@ -110,7 +112,7 @@ class Broken:
 
     @property
     def accepted(self):
-        """(edit, version) of what is stored of it in the end."""
+        """Return (edit, version) of what is stored of it in the end."""
         return [(0, self.sent)] if self.replayed else list(enumerate(self.mends, 1))
 
 
@@ -145,7 +147,7 @@ def _broken(random, event, pool):
 
 
 def history(random, *, documents, length, rejected=0.2):
-    """Few distinct documents, sent again and again, often with nothing new but `secured`, or retracted."""
+    """Return a few distinct documents, sent again and again, often with only `secured` changed, or retracted."""
     pool = [_put(random) for _ in range(documents)]
     events = []
     for _ in range(length):
@@ -164,7 +166,7 @@ def history(random, *, documents, length, rejected=0.2):
 
 
 def batches_of(random, events):
-    """The numbered events in any order, some delivered again, cut into batches."""
+    """Return the numbered events in any order, some delivered again, cut into batches."""
     queue = list(enumerate(events))
     queue += random.choices(queue, k=random.randint(0, 4))
     random.shuffle(queue)

@@ -1,4 +1,4 @@
-"""A desk in one process: workers take batches through the pipeline, and an operator mends what was rejected."""
+"""Workers and an operator in one process: batches pass through the pipeline, and dead letters are edited and replayed."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ MAX_ATTEMPTS = 3
 
 
 def entry(number, event):
-    """Event `number` of a history as a worker claims it."""
+    """Return event `number` of a history as a worker claims it."""
     fields = {b"source": event.source.encode()}
     if event.key:
         fields[b"key"] = event.key.encode()
@@ -38,8 +38,9 @@ def entry(number, event):
 
 
 def versions_of(number, event):
-    """(document, (number, edit)) of each version that an event is accepted as in the end. The newest retraction of a URL
-    counts whatever became of the document of that key.
+    """Return (document, (number, edit)) of each version under which an event is accepted in the end. The newest
+    retraction of a URL
+    counts whatever the outcome of the document with that key.
     """
     if isinstance(event, Retract) and event.key.startswith("https://"):
         return [(_identity(event), (number, 0)), (("url", event.source, event.key), (number, 0))]
@@ -52,21 +53,21 @@ def _identity(event):
 
 
 def empty(engine):
-    """Remove every row."""
+    """Delete every row."""
     deletes = [f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables)]
     with engine.begin() as connection:
-        # PostgreSQL takes them in one message; TRUNCATE would make some hundred files anew.
+        # PostgreSQL accepts them in one message; TRUNCATE would create some hundred files again.
         for statement in ["; ".join(deletes)] if connection.dialect.name == "postgresql" else deletes:
             connection.exec_driver_sql(statement)
 
 
 def settle(engine):
-    """Do the enrichment that is left, as the worker does beside live work."""
+    """Run the pending re-enrichment, as the worker does beside live documents."""
     assert complete(engine, AllRules(), seconds=60)
 
 
 def work(engine, lane, entries):
-    """Process a batch as `runtime.tasks` does, again where the store says that another was faster."""
+    """Process a batch as `runtime.tasks` does; again if the store reports a conflict with another batch."""
     while True:
         batch = Batch(lane, None, "test", MAX_ATTEMPTS, Limits())
         try:
@@ -88,7 +89,8 @@ class _Lane:
 
 
 def mend(engine, number, event, wanted=None):
-    """What an operator does about the dead letter of event `number`; returns the fields of what is sent on the internal
+    """Do what an operator does about the dead letter of event `number`; returns the fields of what is sent on the
+    internal
     lane. `wanted`: send only these edits.
     """
     with engine.connect() as connection:
@@ -106,7 +108,7 @@ def mend(engine, number, event, wanted=None):
 
 
 class Desk:
-    """Batches to do, for one worker or several; replays come in at any place, some twice."""
+    """Batches for one worker or several; replays are inserted at any place, some twice."""
 
     def __init__(self, random, events, batches):
         self.events = events
@@ -118,7 +120,7 @@ class Desk:
         self.outcomes = []
 
     def run(self, *engines):
-        """One worker with each engine."""
+        """Process the batches with one worker for each engine."""
         if len(engines) == 1:
             self._work(engines[0])
             return

@@ -1,4 +1,6 @@
-"""What an alias means when several articles claim it: the newest live one, also where only a revision moved."""
+"""The article that an alias resolves to when several articles claim it: the newest live one, also if only a revision
+changed.
+"""
 
 import pytest
 from sqlalchemy import select
@@ -26,7 +28,7 @@ def send(engine):
 
 
 def meaning(engine):
-    """The canonical URL of the article that the link to ALIAS points to."""
+    """Return the canonical URL of the article that the link to ALIAS points to."""
     target = articles.alias()
     source = articles.c.canonical_url == NAMER
     query = select(target.c.canonical_url).select_from(
@@ -44,12 +46,12 @@ def contested(send):
     send(put(NAMER, related=(ALIAS,)))
 
 
-def test_a_contested_alias_means_the_newest_claimant(contested, engine):
+def test_a_contested_alias_resolves_to_the_newest_claimant(contested, engine):
     assert meaning(engine) == SECOND
 
 
 @pytest.mark.parametrize("secured", ["AAAA", "BBBB"], ids=["the same again", "only secured differs"])
-def test_an_unchanged_document_that_comes_again_takes_its_contested_alias_back(contested, send, engine, secured):
+def test_an_unchanged_document_that_arrives_again_regains_its_alias(contested, send, engine, secured):
     send(put(FIRST, amp=ALIAS, secured=secured))
 
     assert meaning(engine) == FIRST
@@ -61,7 +63,7 @@ def test_retracting_the_newest_claimant_gives_the_alias_to_the_other(contested, 
     assert meaning(engine) == FIRST
 
 
-def test_its_own_article_takes_a_url_from_all_who_claim_it(contested, send, engine):
+def test_the_article_with_a_canonical_url_takes_it_from_every_claimant(contested, send, engine):
     send(put(ALIAS))
 
     assert meaning(engine) == ALIAS

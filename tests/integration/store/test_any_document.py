@@ -1,4 +1,4 @@
-"""Whatever document comes: both databases give it one outcome, keep it as it was validated, and hold the same rows."""
+"""For any document both databases give the same outcome, store the validated values, and hold the same rows."""
 
 import json
 
@@ -20,7 +20,7 @@ from worker.store.tables import articles, dead_letters, documents, images, metad
 
 LIMITS = Limits(max_bytes=65_536)
 BATCHES = st.lists(st.tuples(st.sampled_from([None, "k", "é"]), ANY_DOCUMENT), min_size=1, max_size=3)
-LONG = "".join(f"{n * 2654435761 % 2**32:x}" for n in range(1000))  # 8 kB that do not compress: no index takes them
+LONG = "".join(f"{n * 2654435761 % 2**32:x}" for n in range(1000))  # 8 kB that do not compress: too long for an index
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def check_rejected(engine, version):
 
 
 def check_shown(engine, version):
-    """What SELECT gives is what validation and enrichment made of the document."""
+    """Check that SELECT returns what validation and enrichment made of the document."""
     copy = version.copy
     [document] = rows(engine, select(documents).where(documents.c.id == version.document_id))
     assert document["form"] == document_to_json(copy)
@@ -111,7 +111,7 @@ def hold(engines, submissions):
 
 @given(BATCHES)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_document(engines, submissions):
+def test_any_document_is_stored_alike_in_both_databases(engines, submissions):
     hold(engines, submissions)
 
 
@@ -128,12 +128,12 @@ def test_no_value_is_too_long_for_an_index(engines, fields):
     '"a\\0": x\n"a\\0": y', '"\\ud800\\e\\x80": []\n"\\u2028": {"\\0": 5}', "a: 'x\x00'", "title\0: x",
     'related: [{"webUrl": "https://b.example/\\0x", "quality": "\\e[31m"}]',
 ])  # fmt: skip
-def test_what_a_problem_quotes_can_be_stored(engines, fields):
-    """Found by the long form: a field's name with a NUL in it, in the problems of a dead letter."""
+def test_a_quoted_value_of_a_problem_can_be_stored(engines, fields):
+    """Found by the long form: a field name with a NUL in the problems of a dead letter."""
     hold(engines, [(None, f"---\ntitle: T\nwebUrl: https://a.example/x\n{fields}\n---\n".encode())])
 
 
 @pytest.mark.long
 @pytest.mark.timeout(0)
-def test_any_document_at_length(engines):
+def test_any_document_is_stored_alike_at_length(engines):
     at_length(BATCHES, lambda submissions: hold(engines, submissions))

@@ -1,4 +1,4 @@
-"""`db check` finds every way in which a store can be unsound, and nothing in a sound one."""
+"""`db check` finds every kind of inconsistency of a store, and reports nothing for a consistent one."""
 
 from random import Random
 
@@ -30,7 +30,7 @@ def told(engine):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_any_history_leaves_a_sound_store(engine, seed):
+def test_any_history_leaves_a_consistent_store(engine, seed):
     random = Random(seed)
     events = history(random, documents=5, length=12)
     Desk(random, events, batches_of(random, events)).run(engine)
@@ -61,7 +61,7 @@ def test_any_history_leaves_a_sound_store(engine, seed):
         "no index",
     ],
 )
-def test_each_damage_is_found(engine, told, damage, found):
+def test_each_kind_of_damage_is_found(engine, told, damage, found):
     with engine.begin() as connection:
         connection.execute(damage)
 

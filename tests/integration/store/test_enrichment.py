@@ -1,4 +1,4 @@
-"""What the store makes of several documents together: references, names, placeholders, heat, items."""
+"""What the store computes from several documents together: references, names, placeholders, heat, items."""
 
 from datetime import UTC, datetime
 
@@ -30,7 +30,7 @@ def engine(store_url, tmp_path):
 
 
 def send(engine, *texts, keys=(), rules=None, op=None):
-    """Each text (the front matter) as a document; returns their versions."""
+    """Process each text (the front matter) as a document; returns their versions."""
     entries = []
     for n, text in enumerate(texts):
         number = next(_numbers)
@@ -59,7 +59,7 @@ def inferred(engine):
 TOPIC = "taxonomy: topic\nname: Sea\nkeywords: [ferry]"
 
 
-def test_a_topic_serves_articles_before_and_after_it(engine):
+def test_a_topic_applies_to_earlier_and_later_articles(engine):
     send(engine, article(1, title="A ferry"))
     send(engine, TOPIC, keys=["sea"])
     send(engine, article(2, title="Two ferrys"), article(3, "topics: [sea]", title="My ferry"))
@@ -74,7 +74,7 @@ def test_a_topic_serves_articles_before_and_after_it(engine):
     assert inferred(engine) == []
 
 
-def test_work_goes_on_where_it_was(engine, monkeypatch):
+def test_reenrichment_resumes_where_it_stopped(engine, monkeypatch):
     monkeypatch.setattr(reenrichment_step, "STEP_ARTICLES", 2)
     send(engine, *(article(n, title=f"Ferry {n}") for n in range(5)))
     send(engine, TOPIC)
@@ -91,7 +91,7 @@ ORGANIZATION = (
 )
 
 
-def test_an_organisation_completes_its_provider_and_titles_lose_its_names(engine):
+def test_an_organisation_completes_its_provider_and_its_names_leave_the_titles(engine):
     send(engine, article(1, "provider: {name: Paper, domain: a.example}", title="Bridge opens | Daily"))
     send(engine, ORGANIZATION, keys=["o"])
     settle(engine)
@@ -110,7 +110,7 @@ def test_an_organisation_completes_its_provider_and_titles_lose_its_names(engine
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_provider_s_name_is_no_matter_of_arrival(engine, turned):
+def test_the_name_of_a_provider_does_not_depend_on_the_order_of_arrival(engine, turned):
     names = ["Olive on A", "A", "A Daily", "A Daily"]
     for n, name in enumerate(reversed(names) if turned else names):
         send(engine, article(n, f"provider: {{name: {name}, domain: a.example}}"))
@@ -164,7 +164,7 @@ def test_heat_follows_the_articles_that_are_linked(engine):
         ("title: Nowhere, quality: 61", None),
     ],
 )
-def test_what_a_document_says_of_its_related_articles_is_enough_not_to_lead(engine, entry, leads):
+def test_the_stated_quality_of_a_related_article_prevents_a_lead(engine, entry, leads):
     send(engine, article(2, "quality: 1"), keys=["two"])
     related = f"quality: 60\nrelated:\n- {{title: Low, webUrl: 'https://a.example/3'}}\n- {{{entry}}}"
     send(engine, article(1, related))
@@ -182,7 +182,7 @@ def test_what_a_document_says_of_its_related_articles_is_enough_not_to_lead(engi
         (AllRules(by_source={"s": HeatRules(bonus=10, threshold=60)}), False),
     ],
 )
-def test_a_reported_heat_that_differs_is_told_where_rules_were_set(engine, rules, warned):
+def test_a_differing_reported_heat_gives_a_warning_where_rules_are_set(engine, rules, warned):
     [version] = send(engine, article(1, RELATED, "heat: 70", "published: true"), rules=rules)
     assert [problem.code for problem in version.problems] == (["heat_differs"] if warned else [])
     if warned:
@@ -196,7 +196,7 @@ def test_without_quality_heat_is_as_reported(engine):
     assert heat(engine) == {"Story 1": (14234, True)}
 
 
-def test_a_collection_contains_documents_that_come_later(engine):
+def test_a_collection_contains_documents_that_arrive_later(engine):
     collection = "title: Set\ntype: collection\nitems: [courses/first, 'https://a.example/2', courses/none]"
     send(engine, collection, keys=["learn/sets/set.md"])
     contains = select(links.c.rank, articles.c.title).outerjoin(articles, articles.c.id == links.c.target_id)
@@ -208,6 +208,6 @@ def test_a_collection_contains_documents_that_come_later(engine):
     assert [row.title for row in rows(engine, contains)] == [None, "Story 2", None]
 
 
-def test_no_work_is_left_behind_by_ordinary_articles(engine):
+def test_ordinary_articles_leave_no_reenrichment(engine):
     send(engine, *(article(n, "provider: {name: A, domain: a.example}") for n in range(3)))
     assert rows(engine, select(enrichment_work)) == []

@@ -1,4 +1,6 @@
-"""A real history of updates, 217 thousand versions of 13 thousand documents: it ends as its last versions alone."""
+"""A real history of updates, 217 thousand versions of 13 thousand documents: the store ends as from its last versions
+alone.
+"""
 
 import json
 import os
@@ -110,12 +112,14 @@ def _ends_as_its_last_versions_alone(store_url, folder, entries, workers):
     assert len(expected["articles"]) > 100
 
 
-def test_the_first_thousand_versions_end_as_the_last_of_each_document(store_url, tmp_path, lines):
+def test_the_first_thousand_versions_end_as_the_last_version_of_each_document(store_url, tmp_path, lines):
     _ends_as_its_last_versions_alone(store_url, tmp_path, lines(1000), 1)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("workers", [1, 3])
-def test_the_first_twenty_thousand_versions_end_as_the_last_of_each_document(store_url, tmp_path, lines, workers):
+def test_the_first_twenty_thousand_versions_end_as_the_last_version_of_each_document(
+    store_url, tmp_path, lines, workers
+):
     _ends_as_its_last_versions_alone(store_url, tmp_path, lines(20_000), workers)

@@ -48,7 +48,7 @@ _SIZES = (st.integers(0, 2**32), st.integers(1, 6), st.integers(1, 14))
 
 
 def _many_times(engines, examples):
-    """On PostgreSQL a third of `examples`: one costs it 400 statements, each a change of processes."""
+    """On PostgreSQL use a third of `examples`: each needs 400 statements, and each statement is a context switch."""
     if engines[0].dialect.name == "postgresql":
         examples //= 3
 
@@ -75,5 +75,5 @@ def test_two_workers_at_once_end_as_the_latest_versions_alone(engines):
 @pytest.mark.parametrize("workers", [1, 2])
 @given(*_SIZES)
 @settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
-def test_ten_thousand_histories_in_all(engines, workers, seed, documents, length):
+def test_ten_thousand_histories_end_as_the_latest_versions_alone(engines, workers, seed, documents, length):
     _ends_as_the_latest_versions_alone(engines[:workers], seed, documents, length)

@@ -1,4 +1,4 @@
-"""Migrations and tables agree, and rows of older stores survive them."""
+"""Migrations and table definitions agree, and rows of older stores survive the migrations."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def _upgrade(engine, revision):
         command.upgrade(migration._config(connection), revision)
 
 
-def test_migrations_end_in_the_tables(store_url, tmp_path):
+def test_migrations_create_the_defined_tables(store_url, tmp_path):
     config = Settings(database_url=store_url, data_dir=tmp_path)
     migration.upgrade(config)
     engine = make_engine(config)
@@ -56,7 +56,7 @@ def test_rows_of_the_first_schema_survive(store_url, tmp_path):
     engine.dispose()
 
 
-def test_a_schema_that_changes_under_a_worker_is_no_documents_fault(postgres_url, tmp_path):
+def test_a_schema_that_changes_under_a_worker_rejects_no_document(postgres_url, tmp_path):
     config = Settings(database_url=postgres_url, data_dir=tmp_path)
     migration.upgrade(config)
     engine = make_engine(config)
@@ -105,7 +105,7 @@ BEFORE_0008 = {
 
 
 def _all_cases():
-    """The entries of all cases, each with a source and a site of its own."""
+    """Return the entries of all cases, each with a source and a site of its own."""
     for n, entries in enumerate(BEFORE_0008.values()):
         for entry in entries:
             fields = {
@@ -115,15 +115,15 @@ def _all_cases():
             yield replace(entry, id=f"{int(entry.id[:-2]) + 100 * n}-0", fields=fields)
 
 
-def test_retractions_of_before_reach_what_they_left_public(store_url, tmp_path, monkeypatch):
-    """What a store of 0007 held after these events becomes what it holds when they come today."""
+def test_a_migration_applies_old_retractions_to_documents_that_stayed_public(store_url, tmp_path, monkeypatch):
+    """A store of 0007 after these events is migrated to what it holds if they are processed now."""
     config = Settings(database_url=store_url, data_dir=tmp_path)
     migration.upgrade(config)
     engine = make_engine(config)
     with monkeypatch.context() as before:
         before.setattr(
             retractions, "_place", lambda version: None
-        )  # a retraction reached the document of its key alone
+        )  # in 0007 a retraction applied only to the document of its key
         for entry in _all_cases():
             work(engine, "documents", [entry])
     with writer(engine) as connection, connection.begin():

@@ -1,4 +1,4 @@
-"""Plans that PostgreSQL keeps: made while a table is nearly empty, they must still do when it is not."""
+"""Plans that PostgreSQL keeps: a plan made while a table is nearly empty must still be fast when it is full."""
 
 import psycopg
 import pytest

@@ -1,4 +1,4 @@
-"""Maintenance at any time changes nothing that is not old: what comes later ends as it would have without it."""
+"""Deleting old rows at any time does not change the result of later documents."""
 
 import threading
 from random import Random
@@ -15,7 +15,7 @@ from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 
 AT_ONCE = Settings(receipt_days=1e-9, raw_days=1e-9, orphan_days=1e-9)
-"""Everything is old as soon as it is committed."""
+"""Every row is old as soon as it is committed."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def _state(engine):
 
 
 class Sweeper(threading.Thread):
-    """Prunes without a pause until it is stopped."""
+    """Deletes old rows without a pause until it is stopped."""
 
     def __init__(self, engine):
         super().__init__(daemon=True)
@@ -76,7 +76,7 @@ def _maintenance_changes_nothing(engines, seed, *, workers):
     return removed
 
 
-def test_it_ends_as_without_maintenance(engines):
+def test_a_history_ends_as_without_maintenance(engines):
     removed = [_maintenance_changes_nothing(engines, seed, workers=1 + seed % 2) for seed in range(4)]
 
     assert all(removed), "each history left something behind that went"

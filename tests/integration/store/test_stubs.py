@@ -1,4 +1,6 @@
-"""A stub shows the newest entry that names it; who names it in the same words changes nothing that anybody sees."""
+"""A stub shows the newest entry that names it; another document that names it in the same words changes nothing
+visible.
+"""
 
 import pytest
 from sqlalchemy import select, update
@@ -27,7 +29,7 @@ def send(engine):
 
 
 def shown(engine):
-    """The stub's row and the URLs of its images."""
+    """Return the stub's row and the URLs of its images."""
     with engine.connect() as connection:
         row = connection.execute(articles.select().where(articles.c.canonical_url == STUB)).one()
         pictures = select(images.c.url).where(images.c.article_id == row.id).order_by(images.c.rank)
@@ -39,7 +41,7 @@ def linked(engine):
         connection.execute(update(articles).values(link_state="linked"))
 
 
-def test_the_same_words_of_another_move_only_who_names_it(send, engine):
+def test_the_same_words_of_another_document_change_only_the_source_of_the_stub(send, engine):
     before, pictures = send(put("one", "A"))
     linked(engine)
     after, same_pictures = send(put("two", "A"))
@@ -49,7 +51,7 @@ def test_the_same_words_of_another_move_only_who_names_it(send, engine):
 
 
 @pytest.mark.parametrize("newer", [put("two", "B"), put("two", "A", 40)], ids=["another title", "another quality"])
-def test_other_words_are_shown_and_linked_anew(send, engine, newer):
+def test_other_words_are_shown_and_linked_again(send, engine, newer):
     before, _ = send(put("one", "A"))
     linked(engine)
     after, pictures = send(newer)
@@ -59,7 +61,7 @@ def test_other_words_are_shown_and_linked_anew(send, engine, newer):
     assert pictures == [f"{STUB}/{newer.title}.jpg"]
 
 
-def test_the_words_of_the_first_come_back_with_it(send):
+def test_the_words_of_the_first_document_return_when_it_is_sent_again(send):
     send(put("one", "A"))
     send(put("two", "B"))
     after, pictures = send(put("one", "A"))

@@ -1,4 +1,4 @@
-"""What every batch asks the store is answered by an index: nothing is walked through that grows with the collection."""
+"""Every query of a batch uses an index: no table that grows with the collection is scanned."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def engine(store_url, tmp_path):
 
 
 def _plans(connection, statements):
-    """The plan of each statement that reads. PostgreSQL walks a small table, unless it may not where it can do without."""
+    """Return the plan of each statement that reads. PostgreSQL scans a small table unless sequential scans are
+    disabled.
+    """
     prefix = "EXPLAIN QUERY PLAN "
     if connection.dialect.name == "postgresql":
         prefix = "EXPLAIN "
@@ -41,7 +43,7 @@ def _plans(connection, statements):
         yield statement, "\n".join(str(row) for row in connection.exec_driver_sql(prefix + statement, parameters))
 
 
-def test_no_batch_walks_through_a_table(engine):
+def test_no_batch_scans_a_table(engine):
     work(engine, "documents", [entry(1, _put(1)), entry(2, _put(2, "k2"))])
     statements = []
 

@@ -24,22 +24,22 @@ loads = st.builds(Load, st.integers(0, 10**7), st.floats(0, 10**6), st.booleans(
         (Load(10**6, 0, trouble=True), 0, 30),
     ],
 )
-def test_it_begins_at_the_thresholds_and_grows(load, before, seconds):
+def test_the_wait_begins_at_the_thresholds_and_grows(load, before, seconds):
     assert slow_down(load, before, LIMITS) == seconds
 
 
-def test_once_begun_it_ends_at_half_of_them():
+def test_backpressure_ends_at_half_of_the_thresholds():
     assert slow_down(Load(501, 0), 0, LIMITS) == 0
     assert slow_down(Load(501, 0), 3, LIMITS) == 1
     assert slow_down(Load(500, 30), 1, LIMITS) == 0
 
 
 @given(loads, loads, st.floats(0, 30))
-def test_more_load_never_asks_for_less(one, other, before):
+def test_more_load_never_gives_a_shorter_wait(one, other, before):
     more = Load(max(one.backlog, other.backlog), max(one.oldest, other.oldest), one.trouble or other.trouble)
     assert 0 <= slow_down(one, before, LIMITS) <= slow_down(more, before, LIMITS) <= LIMITS.longest
 
 
-def test_a_threshold_of_nothing_is_refused():
+def test_a_threshold_of_zero_is_refused():
     with pytest.raises(ValueError, match="above 0"):
         Thresholds(0, 60, 30)

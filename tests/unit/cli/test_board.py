@@ -1,4 +1,4 @@
-"""The live view fits its terminal, whatever names crawlers invent, and says first what is wrong."""
+"""The live view fits its terminal, whatever names crawlers invent, and shows problems first."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def drawn(found, width, height=None):
 @pytest.mark.parametrize(
     ("width", "height"), [(80, 24), (160, 50), (160, 24), (60, 24), (100, 30), (200, 60), (130, 40)]
 )
-def test_it_fits(width, height):
+def test_the_board_fits_its_terminal(width, height):
     lines = drawn(figures(), width, height)
     assert len(lines) <= height
     assert max(map(len, lines)) <= width
@@ -87,7 +87,7 @@ def test_hostile_names_do_nothing_to_the_terminal():
     assert not any("\x1b[2J" in line for line in drawn(figures(), 120))
 
 
-def test_an_empty_desk_is_drawn():
+def test_an_empty_snapshot_is_drawn():
     assert drawn({"redis": {"ok": False, "error": "refused"}, "database": STORE}, 80, 24)
     assert "No worker is alive" in drawn(figures(workers=[], dead_letters={}, recent={}, lanes=[]), 100, 24)[1]
 
@@ -106,7 +106,7 @@ def test_an_empty_desk_is_drawn():
     ({"lanes": [lane(paused={"who": "me", "why": "upgrade", "by": "operator", "seconds": 1.0})]}, ["copydesk lane resume documents"]),
     ({"lanes": [lane(rate=0.0)]}, ["stands still"]),
 ])  # fmt: skip
-def test_what_is_wrong_is_told_with_what_to_do(changes, expected):
+def test_problems_are_shown_with_what_to_do(changes, expected):
     told = alarms(figures(**changes))
     assert len(told) == len(expected)
     assert all(part in sentence for part, sentence in zip(expected, told, strict=True))
@@ -115,7 +115,7 @@ def test_what_is_wrong_is_told_with_what_to_do(changes, expected):
 @pytest.mark.parametrize(("wanted", "room", "expected"), [
     ([(10, 2), (10, 2)], 8, [4, 4]), ([(1, 2), (10, 2)], 8, [1, 7]), ([(3, 3), (5, 2)], 4, [3, 1]), ([], 5, []), ([(5, 2)], 0, [0]),
 ])  # fmt: skip
-def test_lines_are_shared(wanted, room, expected):
+def test_lines_are_divided_among_the_tables(wanted, room, expected):
     assert share(wanted, room) == expected
 
 
@@ -145,5 +145,5 @@ def test_a_small_terminal_shows_whole_words_and_no_table_without_rows():
     assert not any("…" in lines[number] for number in headers)
 
 
-def test_what_a_small_terminal_has_no_room_for_is_there_in_a_larger_one():
+def test_rows_cut_in_a_small_terminal_appear_in_a_larger_one():
     assert "OPEN DEAD LETTERS" in "\n".join(drawn(figures(), 80, 50))

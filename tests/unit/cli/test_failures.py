@@ -1,4 +1,4 @@
-"""Wrong usage and servers that are not there: a sentence that says what to do, never a traceback; and nothing is made."""
+"""Wrong usage and unreachable servers: a sentence that says what to do, no traceback, and no file is created."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOWHERE = "redis://:hunter2@127.0.0.1:1/0"
 
 @pytest.fixture
 def ends(tmp_path, monkeypatch, capfd):
-    """`ends(code, line, **settings)`: run a command in an empty folder; returns what it said."""
+    """`ends(code, line, **settings)`: run a command in an empty folder; returns its output."""
     monkeypatch.chdir(tmp_path)
     settings.cache_clear()
 
@@ -60,7 +60,7 @@ def test_a_setting_that_is_wrong_is_named(ends, name, value, said):
     "redis://", "redis://host", "redis://host:6379/0", "rediss://user:p%3A@host:1/0", "redis://[::1]:6379/0", "unix:///a/b.sock?db=1",
     "redis+sentinel://a:1,b:2/main/0", "rediss+sentinel://u:p@a,b/main",
 ])  # fmt: skip
-def test_urls_of_redis_are_understood(ends, url):
+def test_every_form_of_a_redis_url_is_parsed(ends, url):
     settings.cache_clear()
     assert "not usable" not in ends(Exit.UNREACHABLE, "health", REDIS_URL=url)  # there is no store in this folder
 
@@ -70,7 +70,7 @@ def test_urls_of_redis_are_understood(ends, url):
     "dead show 1", "dead replay --yes", "dead discard --reason x --yes", "stories", "lane list", "lane pause documents",
     "lane repair documents", "retract x", "reprocess", "db current", "db check", "db prune", "submit -",
 ])  # fmt: skip
-def test_in_a_folder_without_a_desk_it_says_where_to_go_and_makes_none(ends, tmp_path, monkeypatch, line):
+def test_a_command_in_a_folder_without_data_says_where_to_go_and_creates_none(ends, tmp_path, monkeypatch, line):
     monkeypatch.setattr("sys.stdin", (tmp_path / "empty").open("w+"))
     (tmp_path / "story.md").write_text("---\ntitle: T\n---\n")
     told = ends(Exit.UNREACHABLE, line.replace("submit -", "submit story.md"))
@@ -79,21 +79,21 @@ def test_in_a_folder_without_a_desk_it_says_where_to_go_and_makes_none(ends, tmp
     assert not (tmp_path / ".copydesk").exists()
 
 
-def test_a_redis_that_does_not_answer_is_told_apart_from_the_database(ends):
+def test_an_unreachable_redis_is_distinguished_from_the_database(ends):
     told = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=NOWHERE)
     assert "Redis cannot be reached" in told
     assert "COPYDESK_REDIS_URL" in told
     assert "DATABASE" not in told
 
 
-def test_a_database_that_does_not_answer_is_one_line(ends):
+def test_an_unreachable_database_is_reported_in_one_line(ends):
     told = ends(Exit.UNREACHABLE, "dead list", DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/copydesk")
     assert len(told.splitlines()) == 2
     assert "COPYDESK_DATABASE_URL" in told
 
 
 @pytest.mark.parametrize("line", ["explain x", "sources", "dead list", "db check", "db prune", "retract x"])
-def test_a_store_without_the_tables_says_how_to_make_them(ends, tmp_path, line):
+def test_a_store_without_tables_is_reported_with_the_command_that_creates_them(ends, tmp_path, line):
     (tmp_path / ".copydesk").mkdir()
     sqlite3.connect(tmp_path / ".copydesk" / "copydesk.db").close()
     assert "run copydesk db upgrade" in ends(Exit.UNSOUND, line)
@@ -108,25 +108,25 @@ def test_a_store_of_a_later_version_is_left_alone(ends, tmp_path):
     assert "of a later version" in ends(Exit.UNSOUND, "explain x")
 
 
-def test_a_database_of_somebody_else_is_left_alone(ends, tmp_path):
+def test_a_foreign_database_is_left_alone(ends, tmp_path):
     path = tmp_path / "theirs.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE articles (id INTEGER)")
     assert "is not Copydesk's" in ends(Exit.UNSOUND, "db upgrade", DATABASE_URL=f"sqlite:///{path}")
 
 
-def test_a_folder_that_cannot_be_made_is_named(ends, tmp_path):
+def test_a_folder_that_cannot_be_created_is_named(ends, tmp_path):
     (tmp_path / "file").write_text("")
     told = ends(Exit.USAGE, "db upgrade", DATA_DIR=str(tmp_path / "file" / "desk"))
     assert str(tmp_path / "file") in told
 
 
-def test_a_server_that_asks_for_a_password_is_told_so(ends, valkey_with_password):
+def test_a_missing_password_is_reported(ends, valkey_with_password):
     told = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=valkey_with_password)
     assert "Redis asks for a password" in told
 
 
-def test_a_wrong_password_is_told_so(ends, valkey_with_password):
+def test_a_wrong_password_is_reported(ends, valkey_with_password):
     url = valkey_with_password.replace("unix://", "unix://:hunter2@")
     assert "does not know the user or password" in ends(Exit.UNREACHABLE, "lane list", REDIS_URL=url)
 
@@ -143,7 +143,7 @@ def test_a_misspelt_setting_is_named_by_a_command(ends):
     assert "copydesk: COPYDESK_CONCURENCY is no setting, so it changes nothing. Is COPYDESK_CONCURRENCY meant?" in said
 
 
-def test_a_misspelt_setting_is_named_in_the_log_of_what_serves(ends, monkeypatch, tmp_path):
+def test_a_misspelt_setting_is_named_in_the_log_of_a_server_command(ends, monkeypatch, tmp_path):
     monkeypatch.setattr("worker.console.server.serve", lambda *_, **__: None)
     said = ends(Exit.OK, "console", CONCURENCY="2", REDIS_URL=NOWHERE, LOG_FORMAT="json",
                 DATABASE_URL=f"sqlite:///{tmp_path}/x.db")  # fmt: skip

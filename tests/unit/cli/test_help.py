@@ -1,4 +1,4 @@
-"""Every command's help: a sentence, an example that would be understood, and `--json` where it reads."""
+"""Every command's help: a sentence, an example that parses, and `--json` for commands that read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.servers import ROOT
 from worker.cli.app import COMMANDS as ENTRIES
 from worker.cli.app import app
 
-# These act, serve or are followed by eye; what they say is no data.
+# These act, serve or are watched by a person; their output is not data.
 ACTING = {
     "ingest",
     "up",
@@ -50,7 +50,7 @@ def _options(command):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_it_says_what_it_does_with_an_example(name):
+def test_each_help_has_a_sentence_and_an_example(name):
     command = COMMANDS[name]
     assert command.help
     assert command.help.strip()[0].isupper()
@@ -59,7 +59,7 @@ def test_it_says_what_it_does_with_an_example(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_its_example_is_understood(name):
+def test_each_example_is_parsed(name):
     given = shlex.split(COMMANDS[name].epilog.removeprefix("Example: copydesk "))[len(name.split()) :]
     COMMANDS[name].make_context(name, given, resilient_parsing=False)
 
@@ -67,12 +67,12 @@ def test_its_example_is_understood(name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_and_argument_is_described(name):
     silent = [parameter.name for parameter in COMMANDS[name].params if not getattr(parameter, "help", "x")]
-    # The number of a dead letter says what it is by its name.
+    # The number of a dead letter is explained by its name.
     assert set(silent) <= {"id_"}
 
 
 @pytest.mark.parametrize("name", sorted(set(COMMANDS) - ACTING))
-def test_what_reads_speaks_json(name):
+def test_each_reading_command_has_json(name):
     assert "--json" in _options(COMMANDS[name]), f"{name} reads; it needs --json, or a place in ACTING"
 
 
@@ -81,7 +81,7 @@ def test_acting_commands_exist():
 
 
 def copydesk(*arguments, then="", **settings):
-    """Run `copydesk` in an interpreter of its own, which prints what `then` says at its end."""
+    """Run `copydesk` in a new interpreter, which prints the value of `then` at its end."""
     script = (
         "import atexit, sys; sys.argv = ['copydesk', *sys.argv[1:]]; "
         f"atexit.register(lambda: {then or None}); from worker.cli.main import main; main()"
@@ -96,7 +96,7 @@ CHEAP = {"main", "app", "exits", "groups"}
 
 
 def loaded(run):
-    """The modules of commands that were loaded."""
+    """Return the modules of commands that were loaded."""
     (line,) = [line for line in run.stderr.splitlines() if line.startswith("LOADED")]
     return {name.split(".")[2] for name in line.split() if name.startswith("worker.cli.")} - CHEAP
 
@@ -160,12 +160,12 @@ def test_only_the_command_that_is_called_is_loaded():
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_its_help_begins_with_its_summary(entry):
+def test_each_help_begins_with_the_summary_of_the_command(entry):
     assert typer.main.get_command(app).commands[entry.name].help.startswith(entry.summary)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_its_first_paragraph_is_one_short_sentence(name):
+def test_the_first_paragraph_of_each_help_is_one_short_sentence(name):
     first = COMMANDS[name].help.partition("\n\n")[0]
     assert first.endswith(".")
     assert len(first) <= 75
@@ -187,8 +187,8 @@ def test_a_misspelt_command_is_answered_with_the_nearest(words, meant):
     assert f"'{meant}'" in run.stderr
 
 
-# Each has its reason beside the import: signals first, a probe that must answer within 3 s, memory of pool processes,
-# an extra that may be missing, or a path that few take.
+# Each has its reason at the import: signals first, a probe that must answer within 3 s, memory of pool processes, an
+# extra that may be missing, or a code path that is seldom used.
 IMPORTS_INSIDE = {
     "main": 3,
     "app": 2,

@@ -1,4 +1,4 @@
-"""The console's parts that think: plots, marked lines, names and sessions, and the colours of its style sheet."""
+"""The logic of the console: plots, marked lines, host names and sessions, and the colours of its style sheet."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ def test_an_axis_ends_at_a_round_number_above_all(most, top, step):
     assert plots.scale(most) == (top, step)
 
 
-def test_one_rejected_among_thousands_is_seen():
+def test_one_rejected_among_thousands_is_visible():
     pieces = [Piece(n * 60, 60, 0, {"stored": 5000, "rejected": int(n == 3)}, 0) for n in range(10)]
 
     bars = plots.throughput(pieces).bars
@@ -58,13 +58,13 @@ def test_the_place_of_a_problem_is_marked():
     assert (line.before, line.marked, line.after) == ("title: a", ":", " b")
 
 
-def test_a_place_beyond_the_line_or_the_document_is_no_trouble():
+def test_a_place_beyond_the_line_or_the_document_is_accepted():
     lines = lines_of("---\nx", problem("yaml_syntax", line=2, column=99), problem("yaml_syntax", line=99, column=1))
 
     assert (lines[1].before, lines[1].marked) == ("x", "")
 
 
-def test_where_something_is_hidden_the_whole_line_is_marked():
+def test_a_line_with_redacted_text_is_marked_as_a_whole():
     [_, line, _] = lines_of('---\nsecured: "QUJDREVG;QUJD" x\n---', problem("yaml_inner_quotes", line=2, column=26))
 
     assert "QUJD" not in line.marked
@@ -95,7 +95,7 @@ def test_a_long_line_is_cut():
         ("", ""),
     ],
 )
-def test_the_name_of_a_host(host, name):
+def test_the_host_name_is_parsed_from_the_header(host, name):
     assert host_name(host) == name
 
 
@@ -113,7 +113,7 @@ def test_the_name_of_a_host(host, name):
         ("localhost.evil.example", False),
     ],
 )
-def test_what_only_this_machine_reaches(host, expected):
+def test_loopback_addresses_are_recognised(host, expected):
     assert is_loopback(host) is expected
 
 
@@ -126,17 +126,17 @@ def test_what_only_this_machine_reaches(host, expected):
         ("127.0.0.1", (), "short"),
     ],
 )
-def test_beyond_this_machine_a_token_is_demanded(host, public, token):
+def test_a_reachable_address_needs_a_token(host, public, token):
     with pytest.raises(UnsafeConsole):
         names_for(host, public, token)
 
 
-def test_the_names_it_answers_to():
+def test_allowed_host_names_are_derived_from_the_address():
     assert names_for("127.0.0.1", ("desk.example:443",), TOKEN) == {"127.0.0.1", "localhost", "::1", "desk.example"}
     assert names_for("0.0.0.0", (), TOKEN) is None
 
 
-def test_a_session_is_only_what_this_process_gave_out():
+def test_only_sessions_of_this_process_are_valid():
     mine, other = Sessions(None), Sessions(None)
     session = mine.new()
 
@@ -168,7 +168,7 @@ def test_a_session_opens_by_the_token_and_gets_another_id():
     assert not sessions.of(after.id).is_open
 
 
-def test_guesses_take_turns_and_the_right_token_among_them_gets_in():
+def test_token_guesses_are_serialised_and_the_right_token_is_accepted():
     sessions = Sessions(TOKEN)
 
     async def guess(most):
@@ -183,7 +183,7 @@ def test_guesses_take_turns_and_the_right_token_among_them_gets_in():
     assert 0.02 * 40 < asyncio.run(guess(40)) < 5
 
 
-def test_however_many_ask_one_counts():
+def test_simultaneous_requests_compute_a_value_once():
     started, go, counted = threading.Event(), threading.Event(), []
 
     def count():
@@ -203,7 +203,7 @@ def test_however_many_ask_one_counts():
     assert counted == [1]
 
 
-def test_what_cannot_be_counted_is_raised_and_counted_anew():
+def test_an_error_is_raised_and_the_value_is_computed_again():
     answers = iter([ValueError("away"), 5])
 
     def count():
@@ -248,7 +248,7 @@ def test_colours_contrast_as_wcag_aa_wants(theme, front, backs, least):
         assert (one + 0.05) / (other + 0.05) >= least, f"{front} on {back}"
 
 
-def test_what_is_shipped_of_others_says_its_licence():
+def test_each_bundled_script_has_its_licence():
     folder = Path(worker.console.__file__).parent / "static"
     note = (folder / "LICENCES.md").read_text("utf-8")
 

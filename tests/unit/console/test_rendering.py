@@ -1,4 +1,4 @@
-"""Pages escape and mask whatever they show; their small words and figures."""
+"""Pages escape and redact everything they show; formatting of figures and times."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,12 +21,12 @@ def test_only_http_and_https_are_followed(url):
     assert outside(url) is None
 
 
-def test_an_address_of_the_web_is_followed():
+def test_http_and_https_addresses_are_linked():
     assert outside("https://a.example/x?y#z") == "https://a.example/x?y#z"
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:x", ""])
-def test_nobody_is_sent_to_another_host(target):
+def test_redirects_stay_on_this_host(target):
     assert local(target) == "/"
 
 
@@ -41,7 +41,7 @@ def test_every_value_is_escaped(text):
     assert shown.count("'") == 2
 
 
-def test_every_value_is_masked():
+def test_every_value_is_redacted():
     shown = environment.from_string("{{ x }} {{ x | upper }}").render(x="https://me:hunter22@h.example")
 
     assert "hunter22" not in shown
@@ -64,7 +64,7 @@ def test_a_path_holds_any_name():
     assert path(hold="", span="day") == "/?span=day"
 
 
-def test_figures():
+def test_figures_are_formatted():
     assert figure(1234567) == "1,234,567"
     assert figure(None) == "–"
     assert share(0.1234) == "12.3\u202f%"
@@ -94,5 +94,5 @@ def test_figures():
         1767323040,
     ],
 )
-def test_times_are_utc(moment):
+def test_times_are_shown_in_utc(moment):
     assert when(moment) == '<time datetime="2026-01-02T03:04:00+00:00">2026-01-02 03:04</time>'

@@ -1,4 +1,4 @@
-"""What is secret in a document is not shown, and comes back when the text is sent."""
+"""Secrets in a document are not shown, and are restored when the text is sent."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_secured_value_is_hidden_in_every_form(form):
+def test_a_secured_value_is_redacted_in_every_form(form):
     raw = FORMS[form].format(VALUE).encode()
     shown = redact(raw)
 
@@ -36,7 +36,7 @@ def test_a_secured_value_is_hidden_in_every_form(form):
     assert shown.text.count("\n") == raw.count(b"\n")
 
 
-def test_credentials_are_hidden():
+def test_credentials_are_redacted():
     raw = b"---\nwebUrl: https://me:hunter22@host.example/\npassword: hunter33\n---\n"
 
     text = redact(raw).text
@@ -45,11 +45,11 @@ def test_credentials_are_hidden():
     assert "host.example" in text
 
 
-def test_an_empty_value_hides_nothing_of_the_next_line():
+def test_an_empty_value_redacts_nothing_of_the_next_line():
     assert redact(b"---\nsecured:\ntitle: One: two\n---\n").text == "---\nsecured:\ntitle: One: two\n---\n"
 
 
-def test_a_document_cannot_name_a_mark():
+def test_a_placeholder_in_a_document_is_not_replaced_by_a_secret():
     first = redact(f'---\nsecured: "{VALUE}"\ntitle: x\n---\n'.encode())
     [mark] = first.hidden
 
@@ -58,7 +58,7 @@ def test_a_document_cannot_name_a_mark():
     assert second.raw(second.text).decode().count(VALUE) == 1
 
 
-def test_an_edit_beside_it_keeps_it():
+def test_an_edit_beside_a_secret_keeps_the_secret():
     shown = redact(f'---\ntitle: a: b\nsecured: "{VALUE}"\n---\n'.encode())
 
     assert shown.raw(shown.text.replace("a: b", "a b")) == f'---\ntitle: a b\nsecured: "{VALUE}"\n---\n'.encode()
@@ -70,7 +70,7 @@ def test_an_edit_beside_it_keeps_it():
     (b"\xff\xfe\x00", "UTF-16", "\ufffd"),
     ("café".encode(), "UTF-8", "café"),
 ])  # fmt: skip
-def test_what_is_no_utf8_is_shown_and_becomes_it(raw, encoding, text):
+def test_invalid_utf8_is_shown_and_becomes_utf8(raw, encoding, text):
     shown = redact(raw)
 
     assert (shown.encoding, shown.text) == (encoding, text)
@@ -78,7 +78,7 @@ def test_what_is_no_utf8_is_shown_and_becomes_it(raw, encoding, text):
 
 
 @pytest.mark.parametrize("breaks", ["\n", "\r\n"])
-def test_its_line_breaks_stay(breaks):
+def test_line_breaks_are_kept(breaks):
     raw = f"---{breaks}title: x{breaks}---{breaks}".encode()
     shown = redact(raw)
 
@@ -111,7 +111,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=40))
-def test_whatever_it_says_nothing_is_lost(pieces):
+def test_any_document_is_restored_without_loss(pieces):
     raw = "".join(pieces).encode()
     shown = redact(raw)
 
@@ -120,7 +120,7 @@ def test_whatever_it_says_nothing_is_lost(pieces):
 
 
 @pytest.mark.parametrize("count", [1, 65_000, 65_536])
-def test_a_document_that_holds_every_mark_of_four_digits_is_shown_too(count):
+def test_a_document_with_every_four_digit_placeholder_is_shown(count):
     named = " ".join(f"⟦hidden 1 {number:04x}⟧" if number < 100 else f"{number:04x}⟧" for number in range(count))
     raw = f"---\nsecured: {VALUE}\n---\n {named}\n".encode()
     shown = redact(raw)
@@ -130,7 +130,7 @@ def test_a_document_that_holds_every_mark_of_four_digits_is_shown_too(count):
     assert shown.raw(shown.text) == raw
 
 
-def test_much_of_one_thing_is_no_trouble():
+def test_large_repetitive_documents_are_redacted_quickly():
     for piece in ("secured:", "secured: \n ", " ", "://", "password=", '"secured": "', "secured:\n"):
         raw = (piece * (100_000 // len(piece))).encode()
         assert redact(raw).raw(redact(raw).text) == raw
@@ -149,5 +149,5 @@ def test_no_page_shows_a_secret(text):
 @pytest.mark.parametrize(
     "text", ["Forgot your password: what now?", "Funding secured: millions", "a@b.example", "10:30;20"]
 )
-def test_a_sentence_about_secrets_stays(text):
+def test_a_sentence_about_secrets_is_not_redacted(text):
     assert mask_shown(text) == text

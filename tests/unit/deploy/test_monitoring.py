@@ -1,4 +1,4 @@
-"""The alert rules, the dashboard and the documentation know the metrics that the endpoint has, and no others."""
+"""The alert rules, the dashboard and the documentation use the metrics of the endpoint, and no others."""
 
 import json
 import re
@@ -25,19 +25,19 @@ HISTOGRAMS = {metric.name for metric in METRICS if metric.kind == "histogram"}
 
 
 def _metrics_in(expression):
-    """The metrics that an expression asks for; of a histogram Prometheus has three series."""
+    """Return the metrics that an expression uses; a histogram has three series in Prometheus."""
     found = set(re.findall(r"copydesk_\w+", expression))
     parts = {f"{name}_{part}": name for name in HISTOGRAMS for part in ("bucket", "count", "sum")}
     return {parts.get(name, name) for name in found}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_rule_asks_for_metrics_that_there_are(rule):
+def test_each_alert_rule_uses_existing_metrics(rule):
     assert _metrics_in(rule["expr"]) <= NAMES
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
-def test_a_panel_asks_for_metrics_that_there_are(panel):
+def test_each_panel_uses_existing_metrics(panel):
     used = set().union(*(_metrics_in(target["expr"]) for target in panel["targets"]))
     assert used
     assert used <= NAMES
@@ -64,7 +64,7 @@ def test_an_alert_leads_to_a_heading_of_the_runbook(rule):
     assert rule["annotations"]["runbook"] in anchors
 
 
-def test_the_healthy_desk_of_the_tests_is_held_against_each_alert():
+def test_the_healthy_case_is_tested_against_each_alert():
     healthy = yaml.safe_load((DEPLOY / "prometheus/alerts_test.yml").read_text())["tests"][0]
 
     assert {case["alertname"] for case in healthy["alert_rule_test"]} == {rule["alert"] for rule in RULES}

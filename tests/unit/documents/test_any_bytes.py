@@ -1,4 +1,4 @@
-"""Whatever bytes come: an answer, in time, with places inside the document."""
+"""For any bytes the parser returns in time, with places inside the document."""
 
 from __future__ import annotations
 
@@ -52,37 +52,37 @@ def hold(raw: bytes) -> None:
 
 @given(ANY_BYTES)
 @settings(max_examples=200, deadline=None)
-def test_any_bytes(raw):
+def test_any_bytes_are_read(raw):
     hold(raw)
 
 
 @given(ANY_PIECES)
 @settings(max_examples=300, deadline=None)
-def test_any_pieces_of_yaml(raw):
+def test_any_pieces_of_yaml_are_read(raw):
     hold(raw)
 
 
 @given(mutated())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_mutated_documents(raw):
+def test_mutated_documents_are_read(raw):
     hold(raw)
 
 
 @given(built())
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_value_in_any_field(raw):
+def test_any_value_in_any_field_is_read(raw):
     hold(raw)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(0)
-def test_any_document_at_length():
+def test_any_document_is_read_at_length():
     at_length(ANY_DOCUMENT, hold)
 
 
 @given(st.data())
 @settings(max_examples=200, deadline=None)
-def test_equal_fingerprints_mean_equal_but_for_secured(data):
+def test_documents_with_equal_fingerprints_differ_only_in_secured(data):
     lines = data.draw(st.lists(st.sampled_from(
         ["title: T", "a: |", "  x", 'secured: "YQ==;YQ=="', "b: 'x", "y'", 'c: "x', 'y"', "---", "...", "", "name: N"]
     ), max_size=8))  # fmt: skip

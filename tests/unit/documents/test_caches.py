@@ -1,4 +1,4 @@
-"""Memories: bounded, and never of what is gone."""
+"""Caches are bounded, and keep nothing of objects that were deleted."""
 
 import gc
 
@@ -13,7 +13,7 @@ class Thing:
 
 
 @given(st.lists(st.integers(0, 20)))
-def test_the_last_ones_are_found_and_no_more_than_twice_as_many_are_kept(asked):
+def test_the_last_entries_are_found_and_at_most_twice_as_many_are_kept(asked):
     recent = LruCache(4)
     for key in asked:
         if recent.find(key) is None:
@@ -23,14 +23,14 @@ def test_the_last_ones_are_found_and_no_more_than_twice_as_many_are_kept(asked):
     assert sum(recent.find(key) is not None for key in range(21)) <= 8
 
 
-def test_a_thing_is_made_once_while_the_object_lives():
+def test_a_value_is_computed_once_while_its_object_lives():
     made = []
     once = IdentityCache(lambda thing: made.append(1) or len(made))
     one, other = Thing(), Thing()
     assert (once(one), once(other), once(one)) == (1, 2, 1)
 
 
-def test_nothing_is_left_of_an_object_that_is_gone():
+def test_nothing_is_kept_of_a_deleted_object():
     once = IdentityCache(lambda thing: "made")
     for _ in range(10):
         once(Thing())

@@ -1,4 +1,4 @@
-"""Entries of `related` that were read before are known by their text, and knowing them changes nothing else."""
+"""Entries of `related` that were parsed before are found by their text, and the cache changes no result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def related(entry, fields="", limits=None):
     return reading.article.related, [(found.code, found.field, found.line) for found in reading.problems]
 
 
-def test_what_was_read_before_is_one_object():
+def test_an_entry_read_before_is_the_same_object():
     (first,), _ = related(GOOD)
     (_, second), _ = related("  - title: Another\n    webUrl: https://c.example/\n" + GOOD, "quality: 3\n")
     assert second is first
@@ -37,7 +37,7 @@ def test_what_was_read_before_is_one_object():
         ("  - title: A\n", "related_without_url"),
     ],
 )
-def test_a_problem_is_told_each_time_where_it_stands(entry, problem):
+def test_a_problem_is_reported_each_time_with_its_place(entry, problem):
     _, first = related(entry)
     _, again = related(entry, "quality: 3\n")
     assert [code for code, *_ in first] == [problem]
@@ -55,19 +55,19 @@ def test_a_problem_is_told_each_time_where_it_stands(entry, problem):
         ("quality: 1", "score: 1"),
     ],
 )
-def test_what_is_written_otherwise_is_read_for_itself(one, other):
+def test_an_entry_with_other_text_is_read_again(one, other):
     told = [related(f"  - webUrl: https://b.example/\n    {fields}\n")[0][0] for fields in (one, other, one)]
     assert told[0] is not told[1]
     assert told[0] == told[2]
     assert (told[0] == told[1]) == ("quality" in one)
 
 
-def test_a_tighter_limit_holds_for_what_a_wider_one_let_through():
+def test_a_tighter_limit_applies_to_entries_cached_under_a_wider_one():
     assert related(GOOD)[1] == []
     assert ("url_too_long", "related[0].webUrl", 6) in related(GOOD, limits=Limits(max_url_bytes=19))[1]
 
 
-def test_a_long_entry_is_not_kept():
+def test_a_long_entry_is_not_cached():
     long = f"  - title: A\n    webUrl: https://b.example/\n    excerpt: {'x' * 2_000}\n"
     assert related(long)[0][0] is not related(long)[0][0]
 
@@ -86,7 +86,7 @@ _NAMES = st.sampled_from(["title", "webUrl", "sourceUrl", "quality", "publishedD
 
 
 @given(st.lists(st.dictionaries(_NAMES, _VALUES, min_size=1, max_size=4), min_size=1, max_size=3))
-def test_the_second_reading_says_what_the_first_said(entries):
+def test_a_second_reading_gives_the_same_result(entries):
     lines = [f"  - {{{', '.join(f'{name}: {value}' for name, value in entry.items())}}}\n" for entry in entries]
     assert related("".join(lines)) == related("".join(lines))
 
@@ -94,14 +94,14 @@ def test_the_second_reading_says_what_the_first_said(entries):
 BAD = "  - title: A\n    webUrl: https://b.example/\n    quality: much\n"
 
 
-def test_what_stands_beside_known_entries_keeps_its_place():
+def test_text_beside_cached_entries_keeps_its_place():
     related(GOOD)
     (first, _, last), problems = related(GOOD + BAD + GOOD, "quality: 3\n")
     assert problems == [("bad_integer", "related[1].quality", 12)]
     assert first is last
 
 
-def test_entries_as_deep_as_fields_are_known_too():
+def test_entries_indented_like_fields_are_cached():
     flush = "- title: A\n  webUrl: https://b.example/\n"
     (first,), _ = related(flush)
     assert related(flush + flush, "quality: 3\n")[0] == [first, first]
@@ -113,7 +113,7 @@ def test_blank_lines_after_the_list_are_no_part_of_its_last_entry():
     assert second is first
 
 
-def test_more_nodes_than_are_allowed_are_too_many_though_most_are_known():
+def test_cached_nodes_count_towards_the_limit_of_nodes():
     few = Limits(max_nodes=40)
     (_,), problems = related(GOOD, limits=few)
     assert problems == []
@@ -156,7 +156,7 @@ _some = st.lists(st.sampled_from(_ODD), min_size=1, max_size=4)
 )
 @example(_FLOW, [GOOD], "", [GOOD], ",heat: 3}\n").via("no list of lines can be in braces")
 @given(st.sampled_from(_BEFORE), _some, st.sampled_from(_AFTER), _some, st.sampled_from(_AFTER))
-def test_what_is_known_changes_nothing(before, first, after_first, second, after_second):
+def test_the_cache_changes_no_result(before, first, after_first, second, after_second):
     def reading(fields, listed, after):
         return read(f"---\n{fields}related:\n{''.join(listed)}{after}---\nB\n".encode(), has_key=False)
 

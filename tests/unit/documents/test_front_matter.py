@@ -22,7 +22,7 @@ from worker.documents.limits import Limits
         (b"---\na: b\n----\nc: d\n---\n", "a: b\n----\nc: d\n", ""),
     ],
 )
-def test_forms_of_front_matter(raw, text, body):
+def test_every_form_of_front_matter_is_split(raw, text, body):
     matter = split(raw)
     assert isinstance(matter, FrontMatter)
     assert (matter.text, matter.first_line, matter.body) == (text, 2, body)
@@ -54,7 +54,7 @@ def test_forms_of_front_matter(raw, text, body):
         (b"---\na: \xed\xa0\x80\n---\n", "not_utf8", (2, 4)),
     ],
 )
-def test_what_is_no_front_matter(raw, code, place):
+def test_missing_front_matter_is_a_problem_with_its_place(raw, code, place):
     found = split(raw)
     assert isinstance(found, Problem)
     assert (found.code, (found.line, found.column)) == (code, place)
@@ -64,14 +64,14 @@ def test_the_size_is_bounded_before_decoding():
     assert split(b"\xff" * 11, Limits(max_bytes=10)).code == "too_large"
 
 
-def test_a_fingerprint_leaves_secured_out():
+def test_a_fingerprint_ignores_secured():
     document = b'---\ntitle: x\nsecured: "%b"\n---\nbody %b\n'
     assert fingerprint(document % (b"YQ==;YQ==", b"")) == fingerprint(document % (b"YmJi;Yg==", b""))
     assert fingerprint(document % (b"YQ==;YQ==", b"")) != fingerprint(document % (b"YQ==;YQ==", b"!"))
     assert fingerprint(document % (b'YQ==;"b', b"")) != fingerprint(document % (b'YQ==;"c', b""))
 
 
-def test_a_fingerprint_is_of_the_whole_where_two_lines_could_be_secured():
+def test_a_fingerprint_covers_the_whole_when_two_lines_may_be_secured():
     document = b'---\nsecured: "%b;a"\nsecured: "b;b"\n---\n'
     assert fingerprint(document % b"a") != fingerprint(document % b"c")
 

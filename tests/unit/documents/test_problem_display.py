@@ -25,6 +25,6 @@ def test_wide_characters_take_two_cells():
     assert render(raw, read(raw, has_key=True).problems[0]).splitlines()[2] == "    |            ^"
 
 
-def test_what_a_terminal_would_obey_is_not_shown():
+def test_terminal_control_characters_are_not_shown():
     raw = b"---\ntitle: \x1b[31m\n---\n"
     assert "\x1b" not in render(raw, read(raw, has_key=True).problems[0])

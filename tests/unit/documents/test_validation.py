@@ -19,7 +19,7 @@ def told(fields, **more):
     return reading, [(found.code, found.field, found.line, found.column) for found in reading.problems]
 
 
-def test_a_good_document():
+def test_a_valid_document_has_no_problem():
     reading, problems = told("quality: 219\npublished: no\nprice:\nheat:\nodd: 'yes'\n", body="text\n")
     assert problems == []
     article = reading.article
@@ -28,7 +28,7 @@ def test_a_good_document():
     assert reading.body == "text\n"
 
 
-def test_bad_parts_are_dropped_and_all_told():
+def test_invalid_parts_are_dropped_and_all_reported():
     reading, problems = told(
         "quality: high\npublishedDateTime: 2020-05-29 22:57:00\nampUrl: ftp://a.example/\n"
         "provider: {name: [x], id: a.example}\n"
@@ -55,7 +55,7 @@ def test_bad_parts_are_dropped_and_all_told():
     assert len(article.related) == 2
 
 
-def test_names_of_three_generations():
+def test_field_names_of_three_generations_are_accepted():
     article = told("abstract: E\nscore: 3\nampUrl: https://a.example/amp\nprovider: {id: a.example}\n")[0].article
     assert (article.excerpt, article.quality, article.amp_url) == ("E", 3, "https://a.example/amp")
     assert article.provider.domain == "a.example"
@@ -76,19 +76,19 @@ def test_names_of_three_generations():
         ("title: T\n", "taxonomy: shelf\n", True, "reference_document"),
     ],
 )
-def test_what_rejects(title, url, has_key, code):
+def test_documents_without_a_title_or_a_valid_identity_are_rejected(title, url, has_key, code):
     reading = read(document("", url=url, title=title), has_key=has_key)
     assert reading.rejected
     assert [found.code for found in reading.problems] == [code]
     assert all("u:p" not in (found.value or "") for found in reading.problems)
 
 
-def test_a_name_and_a_key_are_enough():
+def test_a_name_and_a_key_are_sufficient():
     reading = read(document("", url="webUrl: ''\nsourceUrl:\n", title="name: N\n"), has_key=True)
     assert (reading.article.name, reading.problems) == ("N", ())
 
 
-def test_habits_of_crawlers():
+def test_single_values_and_empty_items_in_lists_are_accepted():
     reading, problems = told("topics: AI\nimages: https://a.example/i.png\nrelated: {webUrl: https://b.example/}\n")
     assert [code for code, *_ in problems] == ["single_value"] * 3
     assert (reading.article.topics, reading.article.images[0].url) == (["AI"], "https://a.example/i.png")
@@ -96,7 +96,7 @@ def test_habits_of_crawlers():
     assert (reading.article.topics, problems) == (["AI", "B"], [])
 
 
-def test_a_list_of_one_is_taken_for_its_value():
+def test_a_list_of_one_is_read_as_its_value():
     reading, problems = told(
         "type: [video]\nlength: [PT3M]\nprovider: [{domain: a.example}]\nexcerpt: [a, b]\nratings: [[1]]\n"
         "related: [{title: [T], webUrl: 'https://b.example/'}]\n"
@@ -127,7 +127,7 @@ def test_numbers_of_entries_are_those_of_the_document():
         (document("topics: [[], [], [], []]\n"), Limits(max_problems=2), "too_many_problems"),
     ],
 )
-def test_limits(raw, limits, code):
+def test_each_limit_has_its_problem(raw, limits, code):
     assert code in [found.code for found in read(raw, has_key=True, limits=limits).problems]
 
 
@@ -178,6 +178,6 @@ def test_a_url_that_loses_characters_is_another_one_and_refused():
     assert reading.article.model_extra == {"other": "https://a.example/\ufffdx"}
 
 
-def test_an_unseen_mark_around_a_url_is_no_part_of_it():
+def test_invisible_characters_around_a_url_are_removed():
     reading = read('---\ntitle: T\nwebUrl: "\ufeffhttps://a.example/\u200b "\n---\n'.encode(), has_key=False)
     assert (reading.article.web_url, reading.problems) == ("https://a.example/", ())

@@ -82,7 +82,7 @@ def test_each_rule_does_what_its_example_says(rule):
         ("https:///a", "https:///a"),
     ],
 )
-def test_canonical_form(url, canonical):
+def test_a_url_gets_its_canonical_form(url, canonical):
     assert canonicalise(url) == canonical
     assert canonicalise(canonical) == canonical
 
@@ -191,7 +191,7 @@ def test_registrable_domain_never_raises(text):
         ("..com", None),
     ],
 )
-def test_registrable_domain(given_, domain):
+def test_the_registrable_domain_of_a_host_is_found(given_, domain):
     assert registrable_domain(given_) == domain
 
 

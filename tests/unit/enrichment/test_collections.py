@@ -1,4 +1,4 @@
-"""Over real collections, where there are some: the invariants hold, and merging stays rare."""
+"""The invariants hold for real collections, if any are available, and merging is rare."""
 
 from collections import defaultdict
 

@@ -1,4 +1,4 @@
-"""What only some kinds have."""
+"""Fields that only some kinds of document have."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def read(**fields):
     return model_of(fields).model_validate(fields)
 
 
-def test_a_course():
+def test_the_fields_of_a_course_are_details():
     article = read(
         title="T", type="course", length="16 hours", price="$25.20", levels=["Beginner", " Beginner "],
         ratings={"average": "4.6", "count": "127"},
@@ -36,11 +36,11 @@ def test_a_course():
         ({"type": "article"}, {}),
     ],
 )
-def test_what_a_kind_has_of_its_own(fields, details):
+def test_the_fields_of_each_kind_are_details(fields, details):
     assert details_of(read(name="N", **fields)) == details
 
 
-def test_a_profile_is_excerpted_by_what_it_says_of_itself():
+def test_the_excerpt_of_a_profile_is_its_overview():
     assert enrich(read(name="N", type="profile", overview="O", bio="B"), "", source="s", key="k").excerpt == "O"
 
 
@@ -53,7 +53,7 @@ def test_a_profile_is_excerpted_by_what_it_says_of_itself():
         ("set/basics", "first", "first"),
     ],
 )
-def test_the_key_that_an_item_names(key, item, named):
+def test_an_item_names_a_key_relative_to_its_collection(key, item, named):
     assert item_key(key, item) == named
 
 

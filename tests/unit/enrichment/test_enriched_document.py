@@ -1,4 +1,4 @@
-"""The form kept with each document is read back exactly as it was written."""
+"""The form stored with each document is read back exactly as it was written."""
 
 import json
 from datetime import UTC, datetime
@@ -58,7 +58,7 @@ COPY = st.builds(
 
 
 @given(COPY)
-def test_form_and_back_is_the_same_copy(copy):
+def test_an_article_survives_the_round_trip_through_its_form(copy):
     form = document_to_json(copy)
     copy.content_hash = hash_of_document_json(form)
     assert document_from_json(form, copy.secured) == copy

@@ -1,4 +1,4 @@
-"""A whole document: what goes where, and that nothing is lost on the way."""
+"""Enriching a whole document: where each value is stored, and that none is lost."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ def copy_of(document, body="Text.\n", source="crawler", key="stories/1.md"):
 
 
 def bridge(**changes):
-    """A syndicated news article in the shape of today's crawlers."""
+    """A syndicated news article in the form that current crawlers send."""
     document = {
         "category": "news",
         "title": "Bridge opens &amp; closes | Hill News &amp; Post",
@@ -53,7 +53,7 @@ def mention(url, **more):
     return {"title": "Bridge opens", "webUrl": url, "type": "article", **more}
 
 
-def test_a_news_article_of_today():
+def test_a_current_news_article_is_enriched():
     copy = copy_of(bridge())
 
     assert copy.canonical_url == "https://hillpost.com/news/article1.html"
@@ -81,7 +81,7 @@ def test_a_news_article_of_today():
     }
 
 
-def test_the_generation_of_2019_edits_to_the_same():
+def test_a_document_of_2019_is_enriched_to_the_same():
     today = copy_of(bridge())
     document = bridge()
     for old, new in [
@@ -109,7 +109,7 @@ def test_the_generation_of_2019_edits_to_the_same():
         ({}, None),
     ],
 )
-def test_the_url_that_names_an_article(urls, canonical):
+def test_the_canonical_url_is_chosen_among_the_urls(urls, canonical):
     copy = copy_of({"title": "T", **urls}, source="s", key="k")
     assert copy.canonical_url == canonical
     assert copy.url_hash == (url_hash(canonical) if canonical else article_hash_for_key("s", "k"))
@@ -124,10 +124,10 @@ def test_self_links_and_repeats_are_dropped_and_order_is_kept():
     document = bridge(
         related=[
             mention("https://b.com/2"),
-            mention("http://hillpost.com/news/article1.html/"),  # itself, spelt otherwise
+            mention("http://hillpost.com/news/article1.html/"),  # the article itself, spelt differently
             mention("https://a.com/1"),
-            mention("https://www.b.com/2#top"),  # the first once more
-            mention("https://other.com/original"),  # itself, by an alias
+            mention("https://www.b.com/2#top"),  # the first entry again
+            mention("https://other.com/original"),  # the article itself, by an alias
         ],
         originalUrl="https://other.com/original",
     )
@@ -141,12 +141,12 @@ def test_an_entry_without_url_is_kept_as_written():
     assert copy.extra["relatedWithoutUrl"] == [entry]
 
 
-def test_an_entry_with_nothing_but_an_amp_copy_is_known_by_it():
+def test_an_entry_with_only_an_amp_url_is_identified_by_it():
     entry = {"title": "T", "ampUrl": "https://www.example.com/amp/a"}
     assert [one.url for one in copy_of(bridge(related=[entry])).related] == ["https://example.com/amp/a"]
 
 
-def test_what_has_no_column_goes_to_extra():
+def test_fields_without_a_column_are_stored_in_extra():
     document = bridge(
         name="B",
         locale="en-GB",
@@ -247,7 +247,7 @@ def test_the_order_of_fields_is_no_part_of_the_content():
         ),
     ],
 )
-def test_the_entry_that_leads_is_known_by_its_place(entries, place):
+def test_the_leading_entry_is_identified_by_its_place(entries, place):
     assert copy_of(bridge(related=entries)).outranked_by == place
 
 
@@ -270,7 +270,7 @@ def test_the_entry_that_leads_is_known_by_its_place(entries, place):
         ({"type": "video"}, ["type"]),
     ],
 )
-def test_changed_fields_speak_the_language_of_documents(change, names):
+def test_changed_fields_have_the_names_of_documents(change, names):
     old, new = copy_of(bridge()), copy_of(bridge(**change))
     assert changed_fields(old, new) == names
     assert (old.content_hash != new.content_hash) == bool(names)
@@ -280,7 +280,7 @@ def test_a_change_of_the_body_is_named():
     assert changed_fields(copy_of(bridge()), copy_of(bridge(), body="Other.")) == ["body"]
 
 
-def test_editing_a_real_shape_round_trips():
+def test_an_enriched_document_of_real_shape_round_trips():
     copy = copy_of(bridge(length="PT1M", related=[mention("https://a.com/"), {"title": "No address"}]))
     assert document_from_json(document_to_json(copy), copy.secured) == copy
 

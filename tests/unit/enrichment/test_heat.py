@@ -39,16 +39,16 @@ def peer(quality, day=10, hour=12, title="M"):
         (peer(60, day=None), [peer(60)], -1, False, 0),
     ],
 )
-def test_heat(article, related, heat, published, lead):
+def test_heat_follows_from_quality_and_links(article, related, heat, published, lead):
     assert heat_of(article, related, count=len(related), rules=RULES) == (heat, published, lead)
 
 
-def test_the_day_is_that_of_utc():
+def test_the_day_of_an_article_is_in_utc():
     late = Peer(60, datetime(2020, 5, 10, 23, tzinfo=timezone(-timedelta(hours=5))), "A")
     assert lead_of(late, [peer(60, day=10, title="B")]) == 0
 
 
-def test_one_that_is_outranked_by_its_own_word_does_not_lead():
+def test_an_article_that_names_a_better_one_does_not_lead():
     assert heat_of(peer(60), [peer(50)], count=1, rules=RULES, outranked=True) == (-1, False, None)
 
 
@@ -56,24 +56,24 @@ def test_without_quality_there_is_no_heat():
     assert heat_of(peer(None), [peer(60)], count=1, rules=RULES) is None
 
 
-def test_repeats_count():
+def test_repeated_entries_count():
     assert heat_of(peer(60), [peer(1)], count=3, rules=RULES).heat == 120
 
 
-def test_rules_of_sources():
+def test_a_source_may_have_its_own_rules():
     rules = parse_rules("20/50/70, ai=10/50/60")
     assert rules == AllRules(HeatRules(20, 50, 70), {"ai": HeatRules(10, 50, 60)}, configured=True)
     assert (rules.of("ai").bonus, rules.of("other").bonus) == (10, 20)
     assert rules.warns("other")
 
 
-def test_only_rules_that_were_set_are_held_against_a_source():
+def test_only_configured_rules_give_warnings_for_a_source():
     assert not parse_rules("").warns("ai")
     assert parse_rules("ai=10/50/60").warns("ai")
     assert not parse_rules("ai=10/50/60").warns("other")
 
 
 @pytest.mark.parametrize("text", ["20", "a/b/c", "ai=", "20/50"])
-def test_rules_that_are_none(text):
+def test_invalid_rules_are_refused(text):
     with pytest.raises(ValueError, match="bonus/floor/threshold"):
         parse_rules(text)

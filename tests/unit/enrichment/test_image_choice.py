@@ -1,4 +1,4 @@
-"""The best image, and relative ones."""
+"""Choosing the best image, and resolving relative URLs."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def image(name, width=None, height=None):
         ([image("logo", 800, 600)], None),
     ],
 )
-def test_the_best_image(images, best):
+def test_the_best_image_comes_first(images, best):
     placeholders = {image_hash("https://i.example/logo")}
     assert best_image(images, placeholders) == (f"https://i.example/{best}" if best else None)
 
@@ -38,7 +38,7 @@ def test_the_best_image(images, best):
         ("/assets/1.jpg", None, None),
     ],
 )
-def test_relative_urls(url, page, expected):
+def test_relative_urls_are_resolved(url, page, expected):
     assert absolute(url, page) == expected
 
 
@@ -56,5 +56,5 @@ def test_relative_urls(url, page, expected):
         ("ferry.jpg?fallback=logo.png", 3, False),
     ],
 )
-def test_placeholders(name, titles, expected):
+def test_placeholder_images_are_recognised(name, titles, expected):
     assert is_placeholder(f"https://i.example/{name}", titles) == expected

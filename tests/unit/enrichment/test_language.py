@@ -1,4 +1,4 @@
-"""Language: stored only when sure."""
+"""Language: stored only when it is certain."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from worker.enrichment.language import language_of, language_of_text
 @pytest.mark.parametrize(
     ("locale", "language"), [("en-US", "en"), ("de_AT", "de"), ("PT", "pt"), ("", None), ("?", None), (None, None)]
 )
-def test_a_stated_locale(locale, language):
+def test_a_stated_locale_gives_the_language(locale, language):
     assert language_of(locale) == language
 
 
@@ -29,5 +29,5 @@ def test_a_stated_locale(locale, language):
         ("", None),
     ],
 )
-def test_the_language_of_a_text(text, language):
+def test_the_language_of_a_text_is_detected_when_certain(text, language):
     assert language_of_text(text) == language

@@ -1,4 +1,4 @@
-"""The name of a provider among those that articles say."""
+"""The name of a provider, chosen among those that articles use."""
 
 import pytest
 
@@ -27,11 +27,11 @@ from worker.enrichment.providers import MOST_NAMES, choose_name, other_names
         ("videos.example", {"Olive": 2, "Ada": 2, "Videos": 1, "Marsh": 2}, "Videos"),
     ],
 )
-def test_the_name(domain, said, name):
+def test_the_name_of_a_provider_does_not_depend_on_order(domain, said, name):
     assert choose_name(domain, said) == name
     assert choose_name(domain, dict(reversed(said.items()))) == name
 
 
-def test_other_names_are_those_stated_then_those_said_most():
+def test_other_names_are_the_stated_ones_then_the_most_frequent():
     assert other_names("A", {"B": 1, "C": 3, "A": 9, "D": 1}, ["E", "B"]) == ["E", "B", "C", "D"]
     assert len(other_names(None, {f"N{n}": 1 for n in range(500)}, [])) == MOST_NAMES

@@ -1,4 +1,4 @@
-"""Reference documents: their subject, and their form."""
+"""Reference documents: their subject, and their form as JSON."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_topic_is_known_by_its_name():
     assert (copy.parent, copy.keywords) == ("AI", ["deep"])
 
 
-def test_form_and_back_is_the_same_copy():
+def test_a_reference_document_survives_the_round_trip_through_its_form():
     copy = organization(domain="a.example", images=[{"url": "/logo.png", "width": "50"}], description="D")
     assert reference_from_form(reference_to_form(copy)) == copy
     assert changed_reference_fields(copy, organization(domain="a.example", name="M")) == [

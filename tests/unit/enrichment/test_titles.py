@@ -1,4 +1,4 @@
-"""Titles, excerpts and topics as people read them."""
+"""Titles, excerpts and topics in readable form."""
 
 import pytest
 from hypothesis import given
@@ -32,17 +32,17 @@ from worker.enrichment.topics import stated_topics
         ("", ""),
     ],
 )
-def test_clean(text, cleaned):
+def test_markup_and_white_space_are_cleaned(text, cleaned):
     assert clean(text) == cleaned
 
 
 @given(st.text())
-def test_clean_leaves_no_white_space_at_the_edges_nor_runs_of_it(text):
+def test_cleaned_text_has_no_white_space_at_the_edges_nor_runs_of_it(text):
     cleaned = clean(text)
     assert cleaned == " ".join(cleaned.split())
 
 
-def test_nothing_left_is_none():
+def test_an_empty_cleaned_text_is_none():
     assert clean_or_none(" \u200b\n") is None
     assert clean_or_none(None) is None
 
@@ -61,7 +61,7 @@ def test_nothing_left_is_none():
         ("Bridge opens | Harbour Times", None, "harbourtimes.com", "Bridge opens"),
         ("Bridge opens | Harbour - Times", "Harbour - Times", None, "Bridge opens"),
         ("Bridge opens | Harbour Times - harbourtimes.com", "Harbour Times", "harbourtimes.com", "Bridge opens"),
-        # kept: another's name, part of a sentence, no separator, nothing would be left
+        # kept: the name of another provider, part of a sentence, no separator, nothing would be left
         ("Bridge opens | Hill Post", "Harbour Times", "harbourtimes.com", "Bridge opens | Hill Post"),
         ("Bridge opens | Local news", "Harbour Times", "harbourtimes.com", "Bridge opens | Local news"),
         ("Chess - the Harbour Times way", "Harbour Times", None, "Chess - the Harbour Times way"),
@@ -74,7 +74,7 @@ def test_nothing_left_is_none():
         ("Bridge opens | X", None, None, "Bridge opens | X"),
     ],
 )
-def test_the_suffix_goes_only_where_it_is_the_provider(title, name, domain, stripped):
+def test_a_suffix_is_removed_only_when_it_is_the_provider(title, name, domain, stripped):
     assert strip_provider_suffix(title, name, domain) == stripped
 
 
@@ -97,7 +97,7 @@ def test_topics_keep_their_order_and_first_spelling():
     ("locale", "language"),
     [("en-US", "en"), ("pt_BR", "pt"), (" DE ", "de"), ("gsw-CH", "gsw"), ("english", None), ("", None), (None, None)],
 )
-def test_language_of_a_locale(locale, language):
+def test_the_language_of_a_locale_is_its_first_part(locale, language):
     assert language_of(locale) == language
 
 

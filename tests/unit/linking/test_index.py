@@ -1,4 +1,4 @@
-"""The index against the cosine computed plainly."""
+"""The index, compared with a direct computation of the cosine."""
 
 from math import exp, log, sqrt
 from random import Random
@@ -38,7 +38,7 @@ def _near(index, texts, numbers, floor):
 
 
 def _plain(texts, weights, asked):
-    """Neighbours of one article by the definition."""
+    """Return the neighbours of one article by definition."""
 
     def vector(number):
         features = features_of(*texts[number][:2])
@@ -97,7 +97,7 @@ def test_a_pair_has_one_score_whichever_of_the_two_is_asked():
     assert all(found[b, a] == score for (a, b), score in found.items())
 
 
-def test_versions_are_told_of_those_that_are_there():
+def test_versions_are_returned_for_indexed_articles():
     index = Index()
     index.add([5, 3], [0.0, 0.0], features_of_all([("harbour ferry", None), ("old bridge", None)]), [50.0, 30.0])
     index.add([3], [0.0], features_of("new bridge", None), [31.0])
@@ -105,7 +105,7 @@ def test_versions_are_told_of_those_that_are_there():
     assert index.versions_of([3, 4, 5]).tolist() == pytest.approx([31.0, float("nan"), float("nan")], nan_ok=True)
 
 
-def test_what_is_older_is_forgotten():
+def test_articles_older_than_the_window_are_removed():
     index = Index()
     for number in range(401):
         index.add([number], [number * _DAY], features_of(f"harbour ferry {number}", None))
@@ -117,7 +117,7 @@ def test_what_is_older_is_forgotten():
     assert index.count_before(342 * _DAY) == 2
 
 
-def test_articles_without_words_are_like_none():
+def test_articles_without_words_have_no_neighbours():
     index = Index()
     index.add([1, 2], [0.0, 0.0], features_of_all([("", None), ("…", "!")]))
     assert len(index) == 0
@@ -133,7 +133,7 @@ def test_frequencies_survive_a_dump():
     assert np.array_equal(again.weights(), frequencies.weights())
 
 
-def test_what_is_rare_weighs_more_and_what_is_common_nothing():
+def test_rare_words_weigh_more_and_common_words_nothing():
     frequencies = Frequencies()
     for number in range(1000):
         frequencies.add(features_of("city" if number % 2 else f"ferry{number % 50}", None))

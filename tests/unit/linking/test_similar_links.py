@@ -1,4 +1,4 @@
-"""Which of those that are alike are tied, as what, and by which words."""
+"""Which similar articles are linked, with which kind, and by which words."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from worker.linking.similar_links import Text, is_copy, may_be_tied, reason_of
 _LONG = "The ferry company takes down the cameras that scanned the faces of passengers at its gates after a week of protest."
 
 
-def test_two_of_one_site_are_tied_only_under_the_same_title():
+def test_articles_of_one_site_are_linked_only_under_the_same_title():
     seven, eight = Text("Captain plays, episode 7", None, 1), Text("Captain plays, episode 8", None, 1)
     assert not may_be_tied(seven, eight)
     assert may_be_tied(seven, Text("Captain plays: Episode 7!", None, 1))
@@ -28,7 +28,7 @@ def test_two_of_one_site_are_tied_only_under_the_same_title():
         (Text("Ferry news", None, 1), Text("Ferry news", None, 2), False),
     ],
 )  # fmt: skip
-def test_a_copy_has_the_same_text_under_a_like_title(one, other, copied):
+def test_a_copy_has_the_same_text_under_a_similar_title(one, other, copied):
     assert is_copy(one, other) is copied
     assert is_copy(other, one) is copied
 

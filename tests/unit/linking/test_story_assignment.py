@@ -1,4 +1,4 @@
-"""The first-article rule: against deciding everything from the beginning, and by hand."""
+"""The first-article rule: compared with a full recomputation, and on small examples."""
 
 from random import Random
 
@@ -9,7 +9,7 @@ from worker.linking.story_assignment import Member, Neighbour, Node, arrange, gr
 
 
 class Graph:
-    """Articles 0 to n, in that order of time, with links and the firsts that are stored."""
+    """Articles 0 to n in order of time, with their links and the stored first articles."""
 
     def __init__(self, count):
         self.links = {one: {} for one in range(count)}
@@ -44,7 +44,7 @@ class Graph:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_changed_alone_gives_what_all_anew_gives(seed):
+def test_an_incremental_update_equals_a_full_recomputation(seed):
     random, graph = Random(seed), Graph(40)
     for _ in range(120):
         one, other = random.sample(range(40), 2)
@@ -56,7 +56,7 @@ def test_what_changed_alone_gives_what_all_anew_gives(seed):
     assert graph.firsts == graph.anew()
 
 
-def test_a_chain_does_not_make_a_giant():
+def test_a_chain_does_not_become_one_large_story():
     graph = Graph(20)
     for one in range(19):
         graph.tie(one, one + 1, 0.5)
@@ -79,7 +79,7 @@ def test_a_story_that_splits_leaves_its_id_to_the_larger_part():
     assert ended == set()
 
 
-def test_stories_that_merge_go_on_as_the_larger_one():
+def test_merged_stories_keep_the_id_of_the_larger():
     kept, ended = keep_ids({1: [1, 2, 3, 4, 5]}, {1: 70, 2: 70, 3: 71, 4: 71, 5: 71})
     assert kept == {1: 71}
     assert ended == {70}
@@ -94,7 +94,7 @@ def test_the_lead_is_the_best_by_quality_then_the_earliest():
 
 
 @pytest.mark.parametrize(("qualities", "heat"), [([34, 61, None], 101), ([49, 20], 49), ([50, 50], 70), ([None], 0)])
-def test_a_good_lead_earns_its_story_a_bonus_for_each_other_article(qualities, heat):
+def test_a_good_lead_gives_its_story_a_bonus_for_each_other_article(qualities, heat):
     assert heat_of([_member(n, quality) for n, quality in enumerate(qualities)], HeatRules()) == heat
 
 

@@ -1,4 +1,4 @@
-"""Counters that only grow, although the minutes they come from are forgotten."""
+"""Counters that only grow, although the minutes they are computed from expire."""
 
 from collections import Counter
 
@@ -20,7 +20,7 @@ def test_a_minute_that_grows_is_counted_once():
     assert growth.totals[NAME] == {("documents", "a", "stored"): 6}
 
 
-def test_a_minute_that_is_forgotten_stays_counted():
+def test_an_expired_minute_stays_counted():
     growth = Growth()
     growth.take([minute(1, a=3)])
     growth.take([minute(2, a=1)])

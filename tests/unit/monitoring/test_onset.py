@@ -1,4 +1,4 @@
-"""Since when a crawler sends rubbish."""
+"""The time since which a crawler sends invalid documents."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ from worker.monitoring.rejection_stats import onset
     ([(0, 10, 9), (60, 100, 1)], (0, None)),
     ([(0, 1000, 10), (60, 1000, 12)], (0, None)),
 ], ids=["clean then bad", "a little then much", "always", "one piece", "mended since", "as ever"])  # fmt: skip
-def test_the_share_rose_where_it_rose(pieces, expected):
+def test_the_onset_is_where_the_share_of_rejections_rose(pieces, expected):
     assert onset(pieces) == expected

@@ -1,4 +1,4 @@
-"""What minutes of the tally come to."""
+"""Rates computed from the counters by minute."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def minute(at, added=None, **outcomes):
     )
 
 
-def test_what_came_in_is_the_growth_of_the_counters():
+def test_submissions_are_the_growth_of_the_counters():
     before, last = minute(0, {"documents": 100, "bulk": 5}), minute(60, {"documents": 160, "bulk": 5}, stored=30)
     found = flow([last], before, seconds=60)
     assert (found.added, found.settled, found.rate) == (60, 30, 0.5)
     assert flow([last], before, seconds=60, lane="bulk").added == 0
 
 
-def test_where_nobody_sampled_before_what_was_settled_came_in():
+def test_without_an_earlier_sample_settled_entries_count_as_submissions():
     assert flow([minute(60, {"documents": 9}, stored=7)], None, seconds=60).added == 7
 
 
@@ -34,14 +34,14 @@ def test_a_server_that_lost_its_data_added_nothing_rather_than_less():
     assert flow([minute(60, {"documents": 3})], minute(0, {"documents": 900}), seconds=60).added == 0
 
 
-def test_replays_are_no_submissions():
+def test_replays_are_not_counted_as_submissions():
     last = minute(60, stored=1)
     last.outcomes[INTERNAL_LANE, "crawler", "stored"] = 5
     assert flow([last], None, seconds=60).settled == 1
     assert flow([last], None, seconds=60, lane=INTERNAL_LANE).settled == 5
 
 
-def test_outcomes_are_told_by_source():
+def test_outcomes_are_counted_by_source():
     last = minute(60, stored=2, rejected=1)
     last.outcomes["documents", "other", "stored"] = 4
     last.codes["documents", "crawler", "no_title"] = 1
@@ -51,7 +51,7 @@ def test_outcomes_are_told_by_source():
 
 
 @pytest.mark.parametrize(("backlog", "rate", "expected"), [(0, 0, 0.0), (100, 10, 10.0), (100, 0, None), (5, -1, None)])
-def test_time_to_drain(backlog, rate, expected):
+def test_the_time_to_drain_follows_from_backlog_and_rates(backlog, rate, expected):
     assert drain_seconds(backlog, rate) == expected
 
 
@@ -61,7 +61,7 @@ def test_the_most_frequent_causes_first_and_the_rest_in_sum():
     assert top({}, 2) == {}
 
 
-def test_the_backlog_is_reckoned_back_from_now():
+def test_past_backlogs_are_computed_back_from_now():
     minutes = [
         minute(0, {"documents": 100}),
         minute(60, {"documents": 160}, stored=20),
@@ -74,14 +74,14 @@ def test_the_backlog_is_reckoned_back_from_now():
     ]
 
 
-def test_pieces_end_now_and_replays_are_in_none():
+def test_intervals_end_now_and_contain_no_replays():
     minutes = [minute(n * 60, {"documents": 100 + n}, stored=1) for n in range(7)]
     minutes[-1].outcomes[INTERNAL_LANE, "crawler", "stored"] = 5
     found = pieces(minutes, width=3, count=10, backlog=0)
     assert [(piece.at, piece.seconds, piece.settled) for piece in found] == [(0, 60, 1), (60, 180, 3), (240, 180, 3)]
 
 
-def test_where_nobody_sampled_nothing_came_and_a_lost_server_takes_nothing_away():
+def test_a_missing_sample_counts_no_submissions_and_lost_data_subtracts_none():
     minutes = [minute(0, {"documents": 900}), minute(60), minute(120, {"documents": 3}, stored=2)]
     found = pieces(minutes, width=1, count=2, backlog=0)
     assert [(piece.added, piece.backlog) for piece in found] == [(0, 2), (0, 0)]

@@ -1,4 +1,4 @@
-"""Names of the client that the last release had still work, and warn."""
+"""The client's names of the last release still work, and warn."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a message of Celery's queue is taken for, and the document that people get out of one that was kept."""
+"""How a message of Celery's queue is classified, and the document that is extracted from a kept message."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ DOCUMENT = "---\ntitle: T\nwebUrl: https://a.example/1\n---\nText\n"
 
 
 def message(args=(), kwargs=None, embed=None, body=None, headers=None, properties=None, **parts):
-    """A message as Celery sends it, with some of its parts changed."""
+    """Return a message as Celery sends it, with some of its parts changed."""
     content = json.dumps([list(args), kwargs or {}, embed or {}]).encode() if body is None else body
     return json.dumps({
         "body": base64.b64encode(content).decode(), "content-type": "application/json", "content-encoding": "utf-8",
@@ -33,7 +33,7 @@ def hours(number):
     ([DOCUMENT], {"source": "s", "key": "k"}), ([DOCUMENT, "s", "k"], {}), ([], {"raw": DOCUMENT, "source": "s", "key": "k"}),
     ([], {"raw_base64": base64.b64encode(DOCUMENT.encode()).decode(), "source": "s", "key": "k", "reply_to": None}),
 ])  # fmt: skip
-def test_a_document_is_taken_as_it_is_given(args, kwargs):
+def test_a_document_is_read_from_any_form_of_arguments(args, kwargs):
     task = read_message(message(args, kwargs))
     assert isinstance(task, DocumentTask)
     assert (task.submission.raw, task.submission.source, task.submission.key) == (DOCUMENT.encode(), "s", "k")
@@ -67,22 +67,22 @@ def test_a_document_is_taken_as_it_is_given(args, kwargs):
     ("task_option", "eta", message([DOCUMENT], headers={"eta": hours(1)})),
     ("task_option", "chain", message([DOCUMENT], embed={"chain": [{"task": "copydesk.submit"}]})),
 ])  # fmt: skip
-def test_anything_else_is_kept_with_what_is_wrong(code, field, item):
+def test_any_other_message_is_kept_with_its_problem(code, field, item):
     misfit = read_message(item)
     assert isinstance(misfit, Misfit)
     assert (misfit.problem.code, misfit.problem.field) == (code, field)
 
 
-def test_what_can_be_read_of_its_producer_is_kept_too():
+def test_readable_fields_of_the_producer_are_kept_too():
     misfit = read_message(message([], {"raww": DOCUMENT, "source": "s", "key": "k", "reply_to": "replies:x"}))
     assert misfit.fields == {"source": "s", "key": "k", "reply_to": "replies:x"}
 
 
-def test_options_that_change_nothing_are_no_fault():
+def test_options_without_effect_are_accepted():
     assert isinstance(read_message(message([DOCUMENT], headers={"expires": hours(1), "eta": hours(-1)})), DocumentTask)
 
 
-def test_a_claim_check_reaches_celery_without_what_it_does_not_need():
+def test_a_claim_check_reaches_celery_without_unneeded_fields():
     given_ = message(["documents", ["1-1"]], embed={"chain": ["x"]},
                      headers={"task": "copydesk.ingest", "eta": hours(1), "argsrepr": "secret", "timelimit": "x"})  # fmt: skip
     check = read_message(given_)
@@ -97,7 +97,7 @@ def test_a_claim_check_reaches_celery_without_what_it_does_not_need():
     message([], {"secret": 1}, headers={"task": "copydesk.complete"}), message([], headers={"task": "copydesk.of_another_version"}),
     message(["documents", ["1-1"]], headers={"task": "copydesk.ingest", "id": "x\n"}), message(body=b"5", headers={"task": "copydesk.ingest"}),
 ])  # fmt: skip
-def test_a_claim_check_that_cannot_be_followed_is_none_of_a_document(item):
+def test_a_broken_claim_check_is_not_kept_as_a_document(item):
     assert isinstance(read_message(item), BrokenClaimCheck)
 
 
@@ -113,7 +113,7 @@ def test_a_document_under_the_name_of_a_claim_check_is_kept(item):
     assert misfit.problem.code == "unknown_task"
 
 
-def test_maintenance_goes_on_only_where_it_can_have_stopped():
+def test_maintenance_accepts_only_a_valid_place_to_resume():
     place = '["raw documents", "2026-01-02T03:04:05.678901+00:00", "00ff"]'
     assert isinstance(read_message(message([place], headers={"task": "copydesk.maintain"})), ClaimCheck)
     assert isinstance(read_message(message(["hunter2"], headers={"task": "copydesk.maintain"})), BrokenClaimCheck)
@@ -126,11 +126,11 @@ def test_maintenance_goes_on_only_where_it_can_have_stopped():
     message(body=json.dumps({"task": "copydesk.submit", "args": [DOCUMENT], "kwargs": {}}).encode()),
     message([], {"raw_base64": base64.b64encode(DOCUMENT.encode()).decode(), "sorce": "s"}),
 ])  # fmt: skip
-def test_the_document_in_a_kept_message(item):
+def test_the_document_in_a_kept_message_is_found(item):
     assert document_in(item) == DOCUMENT.encode()
 
 
-def test_where_no_document_can_be_told_the_body_is_shown():
+def test_without_a_recognisable_document_the_body_is_shown():
     assert document_in(message([], {"title": "T"})) == b'[[], {"title": "T"}, {}]'
     assert DOCUMENT.encode() in document_in(message(body=pickle.dumps(([DOCUMENT], {}))))
 
@@ -141,6 +141,6 @@ def test_where_no_document_can_be_told_the_body_is_shown():
         st.sampled_from(["headers", "properties", "body", "task", "id", "delivery_tag", "args", "kwargs", "raw", "__type__", "__value__"]),
         part, max_size=4),
 ).map(lambda value: json.dumps(value).encode())))  # fmt: skip
-def test_whatever_it_is_it_is_something(item):
+def test_any_message_is_classified(item):
     assert read_message(item) is not None
     assert isinstance(document_in(item), bytes)

@@ -1,4 +1,4 @@
-"""The names of keys are written in one module, and no lane can have the name of another key."""
+"""Names of Redis keys are written in one module only, and no lane can have the name of another key."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from worker.queue import keys
 from worker.settings import Settings
 
 SOURCE = Path(worker.__file__).parent
-# Settings are below `queue`: they name the internal lane, and what lanes must not begin with.
+# `settings.py` may not import `keys.py`: it repeats the internal lane, and the prefixes that lanes must not have.
 ALLOWED = {SOURCE / "queue" / "keys.py", SOURCE / "settings.py"}
 
 
 def literals(tree):
-    """(line, text) of each string in code, parts of f-strings too; not of docstrings."""
+    """Return (line, text) of each string in code, including parts of f-strings, without docstrings."""
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in prose:
@@ -41,7 +41,7 @@ def test_no_other_module_writes_the_name_of_a_key():
 
 
 @pytest.mark.parametrize("code", ['KEY = "copydesk:x"', 'f"copydesk:x:{lane}"', 'client.get(b"once:a")'])
-def test_such_a_name_would_be_found(code):
+def test_a_key_name_in_another_module_is_found(code):
     assert any(names_a_key(text) for _, text in literals(ast.parse(f"x = {code.partition(' = ')[2] or code}")))
 
 

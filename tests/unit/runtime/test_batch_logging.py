@@ -1,4 +1,4 @@
-"""While few documents come each is told; while many come, only what was rejected."""
+"""While few documents arrive each is logged; while many arrive, only the rejected ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.store.decide.batch_item import BatchItem
 
 @pytest.fixture
 def told(monkeypatch):
-    """`told(outcome, count)`: the lines of a batch of so many."""
+    """`told(outcome, count)`: the log lines of a batch of so many documents."""
     monkeypatch.setattr(batch_logging, "_rate_gate", batch_logging.RateGate(most=10))
 
     def lines(outcome, count):
@@ -33,25 +33,25 @@ def told(monkeypatch):
     return lines
 
 
-def test_few_documents_are_told_one_by_one(told):
+def test_few_documents_are_logged_one_by_one(told):
     assert told(Outcome.STORED, 2) == [("info", "Document stored")] * 2 + [("info", "Batch done")]
 
 
-def test_many_documents_are_told_by_the_summary(told):
+def test_many_documents_are_left_to_the_summary(told):
     assert told(Outcome.STORED, 11) == []
 
 
-def test_many_in_small_batches_are_many(told):
+def test_many_documents_in_small_batches_are_left_to_the_summary(told):
     lines = [line for _ in range(30) for line in told(Outcome.STORED, 1)]
     assert lines.count(("info", "Document stored")) == 10
 
 
-def test_what_is_rejected_is_always_told(told):
+def test_rejected_documents_are_always_logged(told):
     told(Outcome.STORED, 11)
     assert told(Outcome.REJECTED, 1) == [("warning", "Document rejected")]
 
 
-def test_after_a_quiet_minute_they_are_told_again():
+def test_after_a_quiet_minute_documents_are_logged_again():
     now = 0.0
     few = batch_logging.RateGate(most=10, clock=lambda: now)
     assert not few(100)

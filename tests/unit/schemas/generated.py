@@ -1,4 +1,6 @@
-"""Documents for a JSON Schema, good and odd, made from the schema itself: whatever the models come to be, they follow."""
+"""Valid and invalid documents for a JSON Schema, generated from the schema itself, so that they follow every change of
+the models.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +47,13 @@ _OTHER_NAME = re.compile(r"(?:The older|Another) name of (\w+)\.")
 
 
 def other_names(properties: dict[str, Any]) -> dict[str, str]:
-    """Of each name that a field has beside its newest, that newest one."""
+    """Return each name of a field except the newest → the newest."""
     found = {name: _OTHER_NAME.fullmatch(about.get("description", "")) for name, about in properties.items()}
     return {name: match[1] for name, match in found.items() if match}
 
 
 class Generator:
-    """`document()` is one value for the schema; about every other holds something odd."""
+    """`document()` returns a value for the schema; about every second one contains something invalid."""
 
     def __init__(self, schema: dict[str, Any], seed: int) -> None:
         self._schema, self._dice = schema, random.Random(seed)
@@ -94,7 +96,7 @@ class Generator:
     def _object(self, schema: dict[str, Any]) -> dict[str, Any]:
         dice, properties = self._dice, schema.get("properties", {})
         needed = set(schema.get("required", ()))
-        # Of a field's names one is given, as producers do.
+        # One of a field's names is used, as producers do.
         others = other_names(properties)
         found = {}
         for name in properties:

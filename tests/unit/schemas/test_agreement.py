@@ -1,7 +1,7 @@
 """What the JSON Schemas accept is what the models accept, on every example and on thousands of generated documents.
 
-A document agrees with a model when every known value is taken *as written*: a number in quotes is read as a number, and
-is no number for the schema. Held by two validators: jsonschema, and ajv from npm where Node.js is at hand.
+A document agrees with a model if every known value is kept *as written*: a number in quotes is read as a number, and
+is no number for the schema. Two validators check it: jsonschema, and ajv from npm if Node.js is installed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.unit.schemas.generated import Generator, other_names
 from worker.documents.validation import read
 
 CHECK = Path(__file__).with_name("check.mjs")
-COUNT = 600  # of each form, and four times as many of each form of a document
+COUNT = 600  # for each schema, and four times as many for each schema of a document
 
 FORMATS = jsonschema.FormatChecker(formats=[])
 
@@ -33,7 +33,7 @@ def _is_time(value: object) -> bool:
 
 
 def as_written(given: Any, read_back: Any, older: dict[str, str]) -> bool:
-    """Whether what was read has the values that were given: of the same type, under the same or the newer name."""
+    """Return whether the parsed value has the given values: of the same type, under the same or the newer name."""
     if isinstance(given, dict) and isinstance(read_back, dict):
         return all(
             as_written(value, read_back[name if name in read_back else older[name]], older)
@@ -95,7 +95,7 @@ def test_ajv_agrees_with_the_models(name, node_folder):
 
 
 @pytest.mark.parametrize("folder", ["valid", "invalid", "warned"])
-def test_what_the_worker_reads_of_an_example_fits_the_schema(folder):
+def test_the_parsed_examples_fit_the_schema(folder):
     validator = jsonschema.Draft202012Validator(json.loads(schema_of("article")))
     for path in (HERE / "examples" / folder).glob("*.md"):
         article = read(path.read_bytes(), has_key=True).article
@@ -107,7 +107,7 @@ def test_asyncapis_own_parser_finds_nothing_wrong(node_folder):
     assert node(node_folder, "asyncapi", HERE / "asyncapi.yaml") == ""
 
 
-def test_the_asyncapi_file_tells_the_contract_of_the_envelope():
+def test_the_asyncapi_file_describes_the_envelope():
     import yaml
 
     from schemas.envelope import MAX_KEY, MAX_REPLY_TO, MAX_SOURCE, Envelope, Op

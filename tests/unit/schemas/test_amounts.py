@@ -1,4 +1,4 @@
-"""Durations and prices: what their texts mean."""
+"""Durations and prices: the values of their texts."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ from schemas.amounts import MAX_NUMBER, Price, price_of, read_number, seconds_of
         ("PT999999999999H", None), ("999999 years", None),
     ],
 )  # fmt: skip
-def test_durations(text, seconds):
+def test_durations_are_parsed(text, seconds):
     assert seconds_of(text) == seconds
 
 
@@ -37,7 +37,7 @@ def test_any_text_is_a_duration_that_fits_or_none(text):
         ("$$", None), ("", None), ("12", None), ("ask", None),
     ],
 )  # fmt: skip
-def test_prices(text, price):
+def test_prices_are_parsed(text, price):
     assert price_of(text) == price
 
 
@@ -45,7 +45,7 @@ def test_prices(text, price):
     ("written", "number"),
     [("4.5", 4.5), (" -1 ", -1), (4, 4), (4.5, 4.5), (MAX_NUMBER, 1e15), ("9" * 15 + "." + "9" * 15, 1e15)],
 )
-def test_numbers(written, number):
+def test_numbers_are_parsed(written, number):
     assert read_number(written) == number
 
 
@@ -54,7 +54,7 @@ def test_numbers(written, number):
     [("", "bad_number"), ("1e5", "bad_number"), ("9" * 16, "bad_number"), (float("nan"), "bad_number"),
      (float("inf"), "bad_number"), (10**400, "bad_number"), (True, "wrong_shape"), (None, "wrong_shape")],
 )  # fmt: skip
-def test_what_is_no_number(written, code):
+def test_invalid_numbers_have_their_code(written, code):
     with pytest.raises(PydanticCustomError) as caught:
         read_number(written)
     assert caught.value.type == code

@@ -9,7 +9,7 @@ def codes(fields):
     return [found.code for found in parse_envelope(fields)[1]]
 
 
-def test_a_whole_entry():
+def test_an_entry_with_all_fields_is_parsed():
     trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     envelope, problems = parse_envelope({
         b"raw": b"\xff", b"source": "Küste".encode(), b"key": b"a/b.md", b"op": b"put", b"reply_to": b"replies:me",
@@ -20,7 +20,7 @@ def test_a_whole_entry():
     assert (envelope.reply_to, envelope.trace_id) == ("replies:me", "0af7651916cd43dd8448eb211c80319c")
 
 
-def test_raw_alone_is_enough():
+def test_an_entry_with_only_raw_is_valid():
     envelope, problems = parse_envelope({b"raw": b""})
     assert (envelope.op, envelope.key, problems) == (Op.PUT, None, ())
 
@@ -48,11 +48,11 @@ def test_each_mistake_has_its_code(fields, code):
     assert codes(fields) == [code]
 
 
-def test_a_retraction_by_key_or_by_url():
+def test_a_retraction_names_a_key_or_a_url():
     assert parse_envelope({b"op": b"retract", b"key": b"a.md"})[0].key == "a.md"
     assert parse_envelope({b"op": b"retract", b"raw": b"https://a.example/x\n"})[0].key == "https://a.example/x"
 
 
-def test_a_rejected_entry_keeps_where_to_answer():
+def test_a_rejected_entry_keeps_its_reply_stream():
     envelope, _ = parse_envelope({b"reply_to": b"replies:me"})
     assert envelope.reply_to == "replies:me"

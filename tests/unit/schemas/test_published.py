@@ -1,4 +1,4 @@
-"""The generated files, the codes and the examples, held against the models."""
+"""The generated files, the codes and the examples agree with the models."""
 
 from __future__ import annotations
 

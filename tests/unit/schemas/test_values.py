@@ -52,7 +52,7 @@ def test_integers_are_decimal(text, number):
         (2**70, "integer_out_of_range"),
     ],
 )
-def test_what_is_no_integer(value, code):
+def test_invalid_integers_have_their_code(value, code):
     assert fault(INTEGER, value) == code
 
 
@@ -60,12 +60,12 @@ def test_what_is_no_integer(value, code):
     ("word", "meant"),
     [("true", True), ("Yes", True), ("ON", True), ("false", False), ("no", False), ("Off", False), (True, True)],
 )
-def test_booleans(word, meant):
+def test_words_are_read_as_booleans(word, meant):
     assert BOOLEAN.validate_python(word) is meant
 
 
 @pytest.mark.parametrize("word", ["1", "0", "y", "tRUE", "perhaps", ""])
-def test_what_is_no_boolean(word):
+def test_other_words_are_no_booleans(word):
     assert fault(BOOLEAN, word) == "bad_boolean"
 
 
@@ -109,7 +109,7 @@ def test_times_become_utc(text, iso):
         ({}, "wrong_shape"),
     ],
 )
-def test_what_is_no_time(value, code):
+def test_invalid_times_have_their_code(value, code):
     assert fault(TIME, value) == code
 
 
@@ -178,7 +178,7 @@ def test_urls_stay_as_written(url):
         "https://a.example/\ufffd",
     ],
 )
-def test_what_is_no_url(url):
+def test_invalid_urls_are_refused(url):
     assert fault(URL, url) == "bad_url"
 
 
@@ -194,5 +194,5 @@ def test_a_blank_after_the_host_is_escaped_and_noted():
 
 
 @pytest.mark.parametrize("value", [{}, [], ["a"], 5])
-def test_text_is_text(value):
+def test_other_types_are_not_text(value):
     assert fault(TEXT, value) == "wrong_shape"

@@ -1,4 +1,4 @@
-"""What trying again can help with is decided by the databases' own codes, one by one."""
+"""Whether an error can be retried is decided by the databases' own codes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ALL = sorted({state for state in _FOUND if isinstance(state, str)})
 
 
 def wrapped(original: BaseException) -> DBAPIError:
-    """As SQLAlchemy raises it; it is the original that decides."""
+    """Return the error as SQLAlchemy raises it; the original error decides."""
     return DBAPIError("INSERT", {}, original)
 
 
@@ -51,7 +51,7 @@ def of_state(state: str) -> psycopg.Error:
 @pytest.mark.parametrize(
     ("state", "expected"), [*((state, True) for state in TRANSIENT), *((state, False) for state in PERMANENT)]
 )
-def test_a_sqlstate_decides(state, expected):
+def test_the_sqlstate_decides_whether_an_error_is_transient(state, expected):
     error = of_state(state)
     assert error.sqlstate == state
     assert is_transient(error) is expected
@@ -61,7 +61,7 @@ def test_a_sqlstate_decides(state, expected):
 @pytest.mark.parametrize(
     ("classes", "expected"), [(("08", "25", "26", "28", "40", "53", "55", "57", "58"), True), (("22", "23"), False)]
 )
-def test_a_server_that_cannot_be_used_is_transient_and_what_tells_of_data_is_not(classes, expected):
+def test_an_unreachable_server_is_transient_and_a_data_error_is_not(classes, expected):
     states = [state for state in ALL if state.startswith(classes)]
     assert len(states) > 20
     assert {is_transient(of_state(state)) for state in states} == {expected}
@@ -72,13 +72,13 @@ def test_a_server_that_cannot_be_used_is_transient_and_what_tells_of_data_is_not
               psycopg.InterfaceError("the connection is closed"), psycopg.DatabaseError("unexpected answer"),
               psycopg.InternalError("unexpected answer")]
 )  # fmt: skip
-def test_a_connection_that_broke_has_no_state_and_is_transient(error):
+def test_a_broken_connection_without_a_sqlstate_is_transient(error):
     assert error.sqlstate is None
     assert is_transient(wrapped(error))
 
 
 @pytest.mark.parametrize("error", [psycopg.DataError("x"), psycopg.ProgrammingError("x"), ValueError("x")])
-def test_other_errors_without_a_state_are_not(error):
+def test_other_errors_without_a_sqlstate_are_not_transient(error):
     assert not is_transient(error)
 
 
@@ -94,7 +94,7 @@ def test_sqlites_code_decides_extended_ones_too(code, expected):
     ("state", "conflict", "timeout"), [("23505", True, False), ("23503", True, False), ("23514", False, False),
                                        ("57014", False, True), ("25P03", False, True), ("55P03", False, False)]
 )  # fmt: skip
-def test_conflicts_are_resolved_again_and_what_took_too_long_is_divided(state, conflict, timeout):
+def test_conflicts_are_retried_and_batches_that_took_too_long_are_divided(state, conflict, timeout):
     error = wrapped(of_state(state))
     assert (is_conflict(error), is_timeout(error)) == (conflict, timeout)
 

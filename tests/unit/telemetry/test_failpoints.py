@@ -19,14 +19,14 @@ def test_every_point_of_the_table_is_in_the_code_once_and_no_other():
     assert sorted(calls) == sorted(POINTS)
 
 
-def test_a_plan_is_read():
+def test_a_plan_is_parsed():
     assert parse("ingest.claimed=kill, store.turn=sleep:0.5@3") == {
         "ingest.claimed": ("kill", 1), "store.turn": ("sleep:0.5", 3),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", ["ingest.nowhere=kill", "ingest.claimed=explode", "ingest.claimed=kill@often", "x"])
-def test_a_plan_that_cannot_strike_is_refused(wrong):
+def test_a_plan_without_effect_is_refused(wrong):
     with pytest.raises(ValueError):
         parse(wrong)
 
@@ -38,7 +38,7 @@ def run(plan, times=1, **extra):
                           check=False)  # fmt: skip
 
 
-def test_nothing_happens_unless_it_is_set():
+def test_a_failpoint_that_is_not_set_does_nothing():
     assert run(None).returncode == 0
 
 
@@ -46,18 +46,18 @@ def test_nothing_happens_unless_it_is_set():
     ("action", "code"),
     [("kill", -signal.SIGKILL), ("exit", 70), ("segv", -signal.SIGSEGV), ("raise", 1), ("sleep:0.01", 0)],
 )
-def test_an_action(action, code):
+def test_each_action_ends_the_process_with_its_code(action, code):
     assert action.partition(":")[0] in ACTIONS
     assert run(f"ingest.read={action}").returncode == code
 
 
-def test_the_nth_time():
+def test_a_failpoint_acts_at_the_nth_time():
     done = run("ingest.read=exit@3", times=5)
     assert done.returncode == 70
     assert [line for line in done.stdout.splitlines() if line.isdigit()] == ["0", "1"]
 
 
-def test_a_folder_strikes_once_over_all_processes_and_leaves_a_mark(tmp_path):
+def test_a_folder_of_failpoints_acts_once_over_all_processes_and_is_marked(tmp_path):
     (tmp_path / "ingest.read").write_text("exit")
     assert [run(str(tmp_path)).returncode for _ in range(2)] == [70, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["ingest.read.struck"]

@@ -1,4 +1,4 @@
-"""What the code logs is what the tables list: no field, no area without its meaning."""
+"""Every field and area that the code logs is described in the tables."""
 
 from tests.support.log_calls import calls
 from worker.telemetry.logs import AREAS, FIELDS
@@ -16,7 +16,7 @@ def test_every_area_is_described():
 
 
 def test_every_alarm_is_a_fixed_sentence():
-    """So that it can be searched for, and the runbook can have a heading for it."""
+    """A fixed sentence can be searched for, and the runbook can have a heading for it."""
     loose = [
         f"{call.path}:{call.line}" for call in calls() if call.event is None and call.level in ("warning", "error")
     ]

@@ -1,4 +1,4 @@
-"""One schema for our lines and the libraries'; credentials and `secured` never."""
+"""Our log lines and those of libraries have one schema, without credentials and `secured`."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from worker.telemetry.logs import FIELDS, configure, get_logger, line, mask
 
 @pytest.fixture
 def lines():
-    """Configured for JSON; call it for the lines so far."""
+    """JSON logging is configured; call it for the lines so far."""
     stream = io.StringIO()
     root = logging.getLogger()
     before = root.handlers[:], root.level
@@ -31,11 +31,11 @@ def lines():
     ("https://example.com/a@b", "https://example.com/a@b"),
     ("no secret here", "no secret here"),
 ])  # fmt: skip
-def test_masking(text, expected):
+def test_secrets_are_redacted(text, expected):
     assert mask(text) == expected
 
 
-def test_ours_and_the_libraries_lines_have_one_form(lines):
+def test_our_lines_and_those_of_libraries_have_one_form(lines):
     get_logger("ingest").info("Document stored", id="1-0", lane="documents")
     logging.getLogger("celery.worker").warning("Something %s", "foreign")
     ours, theirs = lines()
@@ -60,7 +60,7 @@ def test_secrets_in_a_traceback_do_not_reach_the_log(lines):
     assert "hunter2" not in json.dumps(lines())
 
 
-def test_debug_lines_only_where_they_are_wanted():
+def test_debug_lines_are_written_only_at_level_debug():
     stream = io.StringIO()
     root = logging.getLogger()
     before = root.handlers[:], root.level
@@ -81,7 +81,7 @@ def test_a_line_of_a_document_cannot_forge_another(lines):
     assert only["key"].startswith("x\n")
 
 
-def test_fields_are_described():
+def test_each_logged_field_is_described():
     assert all(meaning for meaning in FIELDS.values())
 
 
@@ -101,7 +101,7 @@ def test_each_area_can_have_its_level(level, expected):
                 logging.getLogger(f"copydesk.{area}").log(getattr(logging, name.upper()), f"{area} {name}")
         logging.getLogger("celery").info("celery info")
     finally:
-        configure(form="json", stream=stream)  # levels of libraries are reset with it
+        configure(form="json", stream=stream)  # the levels of libraries are reset with it
         logging.getLogger("celery").setLevel(logging.NOTSET)
         root.handlers[:], level = before
         root.setLevel(level)
@@ -109,7 +109,7 @@ def test_each_area_can_have_its_level(level, expected):
     assert sorted(json.loads(line)["event"] for line in stream.getvalue().splitlines()) == sorted(expected)
 
 
-def test_a_terminal_gets_nothing_that_it_would_obey():
+def test_control_characters_do_not_reach_a_terminal():
     stream = io.StringIO()
     shown = line("x\x1b[2Jy", logger="celery.worker", form="console", stream=stream)
     assert "\x1b[2J" not in shown

@@ -1,4 +1,4 @@
-"""Planted secrets: what a library's exception may hold does not reach a line."""
+"""Planted secrets in the exceptions of libraries do not reach the log."""
 
 import psycopg
 import pytest
@@ -21,7 +21,7 @@ def _forget_afterwards(monkeypatch):
     f"secured: |\n  {SECURED}", f"secured: >-\n  {SECURED}", f"{{'secured': '{SECURED}'}}", f'{{\\"secured\\": \\"{SECURED}\\"}}',
     f"secured : {SECURED}", f"secured={SECURED}", f"secured: not*base64*{SECURED}",
 ])  # fmt: skip
-def test_secured_in_any_spelling(text):
+def test_secured_is_redacted_in_any_spelling(text):
     assert "QUJDREVGR0" not in mask(text)
     assert "MTIzNDU2" not in mask(text)
 
@@ -31,34 +31,34 @@ def test_secured_in_any_spelling(text):
     "redis://h/0?password=hunter2&db=1", "host=h password=hunter2 user=u", "password='hunter2'", 'PASSWORD = "hunter2"',
     "{'password': 'hunter2'}", "https://editor:hunter2@news.example/story",
 ])  # fmt: skip
-def test_credentials_in_any_spelling(text):
+def test_credentials_are_redacted_in_any_spelling(text):
     assert "hunter2" not in mask(text)
 
 
 @pytest.mark.parametrize("url", [
     "redis://:tr0ub4dor@h:6379/0", "postgresql://u:tr0ub4dor@h/d", "redis://h/0?password=tr0ub4dor",
 ])  # fmt: skip
-def test_a_servers_password_is_masked_wherever_it_stands(url):
+def test_the_password_of_a_server_is_redacted_in_every_place(url):
     remember([url])
     assert mask("AUTH failed for tr0ub4dor.") == "AUTH failed for …."
 
 
-def test_a_password_with_escapes_is_masked_in_both_forms():
+def test_a_password_with_escapes_is_redacted_in_both_forms():
     remember(["redis://:p%40ss%2Fword@h"])
     assert mask("p@ss/word and p%40ss%2Fword") == "… and …"
 
 
-def test_a_password_too_short_to_be_one_masks_nothing():
+def test_a_very_short_password_redacts_nothing():
     remember(["redis://:a@h"])
     assert mask("a batch") == "a batch"
 
 
-def test_values_within_values():
+def test_nested_values_are_redacted():
     masked = mask_value({"a": ["redis://:hunter2@h"], "secured": SECURED, "n": 1, "t": ("password=hunter2",)})
     assert masked == {"a": ["redis://…@h"], "n": 1, "t": ["password=…"]}
 
 
-def test_what_the_drivers_say_when_they_fail():
+def test_error_messages_of_drivers_are_redacted():
     url = "postgresql+psycopg://me:hunter2hunter2@127.0.0.1:1/d?connect_timeout=1"
     remember([url])
     with pytest.raises(Exception) as failed:

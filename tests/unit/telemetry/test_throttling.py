@@ -1,4 +1,4 @@
-"""A warning of one kind is written once a minute, with a count of what was left out; nothing else is held back."""
+"""A warning of one kind is written once a minute, with a count of the suppressed ones; other lines are not throttled."""
 
 import io
 import json
@@ -41,7 +41,7 @@ def written():
 log = get_logger("ingest")
 
 
-def test_a_thousand_are_one_and_then_a_count(written):
+def test_a_thousand_warnings_are_one_line_and_then_a_count(written):
     for n in range(1000):
         log.warning("Document rejected", id=f"{n}-0", source="s", codes=["no_title"])
     assert [line["id"] for line in written()] == ["0-0"]
@@ -52,7 +52,7 @@ def test_a_thousand_are_one_and_then_a_count(written):
     assert other["event"] == "Something else"
 
 
-def test_what_goes_on_is_told_once_a_minute(written):
+def test_a_continuing_warning_is_written_once_a_minute(written):
     for second in range(180):
         written.clock.now = second
         log.error("The store cannot be used", error=f"at {second}")
@@ -62,7 +62,7 @@ def test_what_goes_on_is_told_once_a_minute(written):
     assert sum(1 + line.get("left_out", 0) for line in written()) == 180
 
 
-def test_another_lane_or_source_is_another_thing_another_document_is_not(written):
+def test_another_lane_or_source_is_another_warning_and_another_document_is_not(written):
     for source in ("a", "b"):
         for code in ("x", "y"):
             for lane in ("l", "m"):
@@ -70,13 +70,13 @@ def test_another_lane_or_source_is_another_thing_another_document_is_not(written
     assert len(written()) == 4
 
 
-def test_information_is_never_held_back(written):
+def test_information_is_never_throttled(written):
     for _ in range(5):
         log.info("Document stored")
     assert len(written()) == 5
 
 
-def test_a_librarys_line_is_known_by_its_template(written):
+def test_a_line_of_a_library_is_identified_by_its_template(written):
     for n in range(50):
         logging.getLogger("celery.worker").error("Cannot connect, trying again in %s s", n)
     assert len(written()) == 1
@@ -84,13 +84,13 @@ def test_a_librarys_line_is_known_by_its_template(written):
     assert written()[1]["event"] == "Cannot connect, trying again in 49 s (and 48 more like it)"
 
 
-def test_sources_that_a_crawler_invents_do_not_get_past_it(written):
+def test_invented_sources_do_not_bypass_throttling(written):
     for n in range(10_000):
         log.warning("Document rejected", source=f"s{n}")
     assert len(written()) <= 22
 
 
-def test_a_forked_child_does_not_tell_its_parents_lines_again(written):
+def test_a_forked_child_does_not_write_its_parents_lines_again(written):
     for _ in range(3):
         log.warning("Document rejected")
     child = os.fork()

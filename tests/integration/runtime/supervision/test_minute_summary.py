@@ -1,4 +1,4 @@
-"""The line of each minute, on a real server: one of all workers writes it, and only where there is something to say."""
+"""The log line of each minute, on a real server: one of all workers writes it, and only if something happened."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from worker.runtime.supervision import minute_summary
 from worker.telemetry.logs import FIELDS
 
 MINUTE = 29_000_000 * 60.0
-"""The beginning of some minute."""
+"""The start of a minute."""
 
 
 @pytest.fixture
 def at(redis_client):
-    """`at(seconds, added, **outcomes)` counts a batch so long after MINUTE."""
+    """`at(seconds, added, **outcomes)` counts a batch so many seconds after MINUTE."""
     tally = MinuteCounters(redis_client)
 
     def count(seconds, added, **outcomes):
@@ -27,7 +27,7 @@ def at(redis_client):
             codes = Counter({("crawler", "no_title"): outcomes["rejected"]} if "rejected" in outcomes else {})
             tally.add(Counts("documents", counts, codes))
         tally.sample({"documents": added})
-        # The server says which minute it is: what it has counted is moved to the one that is meant.
+        # The server decides the minute: its counts are moved to the intended one.
         meant = f"copydesk:tally:{int(MINUTE + seconds) // 60}"
         for key in redis_client.keys("copydesk:tally:*"):
             if int(key.rpartition(b":")[2]) > MINUTE // 60 + 1000:
@@ -43,7 +43,7 @@ def told(client, seconds):
     return lines
 
 
-def test_a_minute_is_told_once_by_one_of_all_workers(redis_client, at):
+def test_a_minute_is_logged_once_by_one_of_all_workers(redis_client, at):
     at(10, 100)
     at(70, 160, stored=30, rejected=6)
     LeaseQueue(redis_client, "documents").ensure()
@@ -58,7 +58,7 @@ def test_a_minute_is_told_once_by_one_of_all_workers(redis_client, at):
     assert told(redis_client, 125) == []
 
 
-def test_quiet_when_nothing_happens_after_one_line_that_says_so(redis_client, at):
+def test_idle_minutes_are_silent_after_one_line(redis_client, at):
     at(10, 100)
     at(70, 160, stored=60)
     for minute in range(2, 6):
@@ -66,7 +66,7 @@ def test_quiet_when_nothing_happens_after_one_line_that_says_so(redis_client, at
     assert [len(told(redis_client, (minute + 1) * 60 + 3)) for minute in range(1, 6)] == [1, 1, 0, 0, 0]
 
 
-def test_a_backlog_that_nobody_works_on_is_told_each_minute(redis_client):
+def test_a_backlog_without_progress_is_logged_each_minute(redis_client):
     LeaseQueue(redis_client, "documents").ensure()
     redis_client.xadd("documents", {"raw": "x"})
     (first,), (second,) = told(redis_client, 63), told(redis_client, 123)

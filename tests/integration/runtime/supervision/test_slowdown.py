@@ -26,13 +26,13 @@ def fill(client, lane, count):
         client.xadd(lane, {"raw": b"x"})
 
 
-def test_a_lane_is_slowed_down_alone_and_the_desk_shows_the_worst(redis_client, desk):
+def test_a_lane_is_slowed_down_alone_and_the_common_key_has_the_longest_wait(redis_client, desk):
     assert desk() == [0, 0, 0]
     fill(redis_client, "documents:bulk", 25)
     assert desk() == [0, 3, 3]
 
 
-def test_workers_share_what_was_asked_for_last(redis_client, desk):
+def test_workers_share_the_last_requested_wait(redis_client, desk):
     fill(redis_client, "documents", 10)
     assert desk()[0] == 1
     redis_client.xtrim("documents", maxlen=6, approximate=False)
@@ -46,12 +46,12 @@ def test_an_entry_that_waits_too_long_counts_by_the_servers_clock(redis_client, 
     assert desk()[0] == 30
 
 
-def test_a_store_in_trouble_slows_all_down(redis_client, desk):
+def test_an_unreachable_store_slows_all_lanes_down(redis_client, desk):
     assert desk(trouble=True) == [5, 5, 5]
     assert desk() == [5, 5, 5], "another worker hears of it"
     assert 0 < redis_client.pttl("copydesk:store-trouble") <= 5000
 
 
-def test_they_expire_within_seconds(redis_client, desk):
+def test_the_waits_expire_within_seconds(redis_client, desk):
     desk()
     assert all(0 < redis_client.pttl(key) <= 8000 for key in (KEY, f"{KEY}:documents"))

@@ -1,4 +1,4 @@
-"""What a running worker says of itself, and what it counts."""
+"""The heartbeats and counters of a running worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.activity.heartbeats import workers
 from worker.activity.minute_counters import MinuteCounters, total
 
 
-def test_a_worker_says_that_it_is_there_what_it_did_and_that_it_leaves(settings, redis_client, tmp_path):
+def test_a_worker_sends_heartbeats_and_counters_and_removes_itself_when_it_stops(settings, redis_client, tmp_path):
     with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings) as run:
         (worker,) = until(lambda: [w for w in workers(redis_client) if w.is_consuming], what="it consumes")
         assert worker.lanes == ("documents",)

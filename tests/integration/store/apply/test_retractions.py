@@ -1,4 +1,4 @@
-"""A retraction of a URL reaches the documents of its source that show it, in whatever order all come."""
+"""A retraction of a URL applies to the documents of its source that show it, whatever the order of arrival."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_document_under_a_key_is_retracted_by_its_url(engine):
     assert shown(engine) == {URL: "Again"}
 
 
-def test_where_nothing_is_found_a_warning_says_so(engine):
+def test_a_retraction_without_a_document_gives_a_warning(engine):
     assert outcome(engine, retract(1)) == ("retracted", ["nothing_to_retract"])
     assert outcome(engine, retract(2, "k")) == ("retracted", ["nothing_to_retract"])
     assert outcome(engine, put(3, "k")) == ("stored", [])
@@ -85,7 +85,7 @@ def test_where_nothing_is_found_a_warning_says_so(engine):
     assert [[found["code"] for found in problems] for problems in kept].count(["nothing_to_retract"]) == 4
 
 
-def test_a_source_retracts_its_own_documents_alone(engine):
+def test_a_source_retracts_only_its_own_documents(engine):
     outcome(engine, put(1, "k"))
     outcome(engine, put(2, "k", source="t", title="Theirs"))
     assert outcome(engine, retract(3)) == ("retracted", [])
@@ -94,7 +94,7 @@ def test_a_source_retracts_its_own_documents_alone(engine):
     assert shown(engine) == {URL: "Theirs"}
 
 
-def test_an_older_version_that_comes_later_stays_hidden(engine):
+def test_an_older_version_that_arrives_later_stays_retracted(engine):
     outcome(engine, retract(9))
     assert outcome(engine, put(1, "k")) == ("superseded", [])
     assert shown(engine) == {}
@@ -107,7 +107,7 @@ def test_an_older_version_that_comes_later_stays_hidden(engine):
     assert shown(engine) == {URL: "New"}
 
 
-def test_a_retraction_outlives_the_document_that_came_under_the_url_itself(engine):
+def test_a_retraction_holds_after_a_document_with_the_url_as_its_key(engine):
     outcome(engine, put(1, "k", title="Hidden"))
     outcome(engine, put(7, None, title="New"))
     assert outcome(engine, retract(5)) == ("retracted", []), "older than the document of that key, newer than another"
@@ -116,7 +116,7 @@ def test_a_retraction_outlives_the_document_that_came_under_the_url_itself(engin
     assert shown(engine) == {OTHER: "One"}
 
 
-def test_a_reprocessed_version_does_not_bring_it_back(engine):
+def test_a_reprocessed_version_stays_retracted(engine):
     first = put(1, "k")
     outcome(engine, first)
     outcome(engine, retract(2))
@@ -126,8 +126,8 @@ def test_a_reprocessed_version_does_not_bring_it_back(engine):
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_any_order_ends_alike(engine, together):
-    """A document that is recognised unread in the same batch too."""
+def test_any_order_of_arrival_gives_the_same_store(engine, together):
+    """The batch may contain a document that is recognised without being parsed."""
     events = [put(1, "k"), retract(3), put(2, "l", OTHER), put(4, "l")]
     for order in permutations(events):
         empty(engine)
@@ -139,7 +139,7 @@ def test_any_order_ends_alike(engine, together):
         assert live == ["l"], [entry.id for entry in order]
 
 
-def test_a_recognised_version_after_a_retraction_in_its_batch(engine):
+def test_a_recognised_version_after_a_retraction_in_its_batch_is_live(engine):
     outcome(engine, put(1, "k"))
     assert [str(v.outcome) for v in work(engine, "documents", [put(2, "k"), retract(3), put(4, "k")])] == [
         "unchanged", "retracted", "stored"
@@ -158,7 +158,7 @@ def test_many_documents_of_one_url_are_retracted_step_by_step(engine, monkeypatc
     assert shown(engine, checked=True) == {}
 
 
-def test_explain_of_a_key_tells_the_retraction_by_url(engine):
+def test_explain_of_a_key_shows_the_retraction_by_url(engine):
     outcome(engine, put(1, "k"))
     outcome(engine, retract(2))
     with engine.connect() as connection:
@@ -167,7 +167,7 @@ def test_explain_of_a_key_tells_the_retraction_by_url(engine):
     assert [(one["key"], one["outcome"]) for one in found["receipts"]] == [(URL, "retracted"), ("k", "stored")]
 
 
-def test_a_bulk_of_retractions_in_one_batch(engine):
+def test_many_retractions_in_one_batch_are_applied(engine):
     work(engine, "documents", [put(n, f"k{n}", f"{URL}{n}") for n in range(100)])
     done = work(engine, "documents", [retract(1000 + n, f"{URL}{n}") for n in range(100)])
     assert {str(version.outcome) for version in done} == {"retracted"}

@@ -12,7 +12,7 @@ def codes(text, limits=None):
     return [(found.code, found.line, found.column) for found in parsed.problems]
 
 
-def test_values_stay_their_text():
+def test_values_keep_their_text():
     parsed = parse(
         "a: No\nb: 1.10\nc: 0777\nd: 12:30:45\ne: 2020-02-30\nf: 'x'\ng: ~\nh:\ni: \"null\"\nj: !!str ~\n", 2
     )
@@ -23,7 +23,7 @@ def test_values_stay_their_text():
     assert parsed.problems == []
 
 
-def test_values_know_their_place():
+def test_values_have_their_place():
     parsed = parse("a: b\nlist:\n  - x\n  - {k: v}\n\u2028e:\n", 2)
     assert place_of(parsed.tree, "a", parsed.places) == (2, 4)
     assert place_of(parsed.tree, "list", parsed.places) == (3, 1)
@@ -84,15 +84,15 @@ def test_values_know_their_place():
         ("{}\n", ("empty_front_matter", 1, 1)),
     ],
 )
-def test_mistakes_people_make(text, problem):
+def test_common_mistakes_have_their_problem(text, problem):
     assert codes(text) == [problem]
 
 
-def test_all_duplicates_at_once():
+def test_all_duplicates_are_reported_at_once():
     assert [line for _, line, _ in codes("a: 1\na: 2\nb: 1\nb: 2\n")] == [3, 5]
 
 
-def test_merges():
+def test_merge_keys_are_resolved():
     tree = parse("a: &a {x: '1', y: '2'}\nb: &b {y: '3', z: '4'}\nc: {<<: [*a, *b], x: '0'}\nd: {'<<': w}\n", 2).tree
     assert tree["c"] == {"x": "0", "y": "2", "z": "4"}
     assert tree["d"] == {"<<": "w"}

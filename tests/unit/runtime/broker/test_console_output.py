@@ -1,4 +1,4 @@
-"""What Celery and billiard say past the logging."""
+"""Output of Celery and billiard that bypasses logging."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.settings import Settings
 from worker.telemetry import logs
 
 
-def test_a_pool_process_that_ends_is_told_in_the_form_of_all_lines(monkeypatch):
+def test_the_end_of_a_pool_process_is_logged_in_the_common_form(monkeypatch):
     out = io.StringIO()
     monkeypatch.setattr(console_output.celery_worker, "safe_say", None)
     handlers, level = list(logging.getLogger().handlers), logging.getLogger().level

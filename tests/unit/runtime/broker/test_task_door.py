@@ -1,4 +1,4 @@
-"""A message that is off Celery's queue waits in the worker until Redis has it again."""
+"""A message taken from Celery's queue waits in the worker until Redis accepts it again."""
 
 import pytest
 import redis
@@ -8,7 +8,7 @@ from worker.runtime.broker import task_door
 from worker.settings import INTERNAL_LANE, Settings
 
 
-def test_what_cannot_be_placed_is_placed_later_and_once(redis_client):
+def test_a_message_that_cannot_be_added_is_added_later_and_once(redis_client):
     assert task_door.take(message([DOCUMENT]), Settings()) is None
     assert task_door.take(b"garbage", Settings()) is None
     with pytest.raises(redis.ConnectionError):
@@ -24,7 +24,7 @@ def test_what_cannot_be_placed_is_placed_later_and_once(redis_client):
     assert (kept[b"raw"], kept[b"source"]) == (b"garbage", b"documents")
 
 
-def test_a_lane_that_fixes_its_source_fixes_that_of_what_is_kept(redis_client):
+def test_the_fixed_source_of_a_lane_applies_to_kept_messages(redis_client):
     config = Settings(lanes="agency=1@reuters")
     task_door.take(message([], {"raww": DOCUMENT, "source": "other"}), config)
     task_door.place(redis_client)

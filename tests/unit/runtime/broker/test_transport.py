@@ -1,4 +1,4 @@
-"""What lies on Celery's list is checked before kombu stumbles over it."""
+"""Messages on Celery's list are checked before kombu fails on them."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ TASK = {
 }
 
 
-def test_a_task_is_let_through():
+def test_a_valid_task_is_passed_on():
     assert _fault(TASK) is None
 
 
@@ -36,7 +36,7 @@ def test_a_task_is_let_through():
         {**TASK, "headers": [1]},
     ],
 )  # fmt: skip
-def test_anything_else_is_named(message):
+def test_the_fault_of_any_other_message_is_named(message):
     assert _fault(message)
 
 
@@ -44,7 +44,7 @@ def test_a_control_message_needs_no_task():
     assert _fault({**TASK, "headers": {}}) is None
 
 
-def test_a_subscription_that_stays_silent_does_not_hold_the_main_process(redis_client):
+def test_a_silent_subscription_does_not_block_the_main_process(redis_client):
     with redis_client.pubsub() as subscription:
         subscription.subscribe("copydesk.pidbox")
         assert subscription.parse_response()[0] == b"subscribe"
@@ -53,10 +53,8 @@ def test_a_subscription_that_stays_silent_does_not_hold_the_main_process(redis_c
         assert time.monotonic() - started < 5
 
 
-def test_what_nobody_acknowledged_is_put_back_in_a_few_round_trips_and_without_garbage(
-    valkey, redis_client, monkeypatch
-):
-    # What a scheme means kombu keeps from its first use in this process, whatever it is told later.
+def test_unacknowledged_messages_are_restored_in_few_round_trips_without_garbage(valkey, redis_client, monkeypatch):
+    # kombu caches the transport of a scheme at its first use in this process.
     monkeypatch.setitem(kombu.transport._transport_cache, "redis", Transport)
     known = {**TASK["properties"], "delivery_info": {"exchange": "copydesk", "routing_key": "copydesk"}}
     for number in range(300):

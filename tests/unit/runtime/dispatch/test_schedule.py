@@ -17,11 +17,11 @@ LANES = (Lane("documents", 4), Lane("bulk", 1), Lane("urgent", 8))
         ({"documents", "bulk", "urgent"}, {"documents": 300, "bulk": 100, "urgent": 600}),
     ],
 )
-def test_what_is_under_way_is_divided_by_weight_among_those_that_wait(busy, expected):
+def test_pending_entries_are_divided_by_weight_among_waiting_lanes(busy, expected):
     assert lane_quotas(LANES, busy, 1000, 100) == expected
 
 
-def test_every_lane_may_have_a_batch_under_way_but_no_more_than_the_cap():
+def test_every_lane_may_have_a_batch_in_flight_within_the_cap():
     assert lane_quotas(LANES, {"documents", "bulk", "urgent"}, 100, 100)["bulk"] == 100
     assert set(lane_quotas(LANES, {"documents"}, 30, 100).values()) == {30}
 
@@ -42,7 +42,7 @@ def test_a_small_batch_is_followed_by_another_only_after_a_while():
     assert wait_for() == ""
 
 
-def test_the_next_document_is_looked_for_soon_after_the_last_and_less_often_later():
+def test_the_poll_interval_is_short_after_a_document_and_grows_later():
     now = 100.0
     pace = PollInterval(0.003, clock=lambda: now)
     assert pace.wait(1, is_behind=False) == 0.003

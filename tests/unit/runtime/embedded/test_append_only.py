@@ -1,4 +1,4 @@
-"""Where an append-only file is whole, and what is cut of one that is not."""
+"""Where an append-only file is complete, and which part is cut off if it is not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECOND = command(b"SET", b"k", b"")
 
 
 @pytest.mark.parametrize("cut", range(1, len(SECOND)))
-def test_a_command_that_is_not_whole_is_cut_wherever_it_ends(tmp_path, cut):
+def test_an_incomplete_command_is_cut_wherever_it_ends(tmp_path, cut):
     (tmp_path / "f").write_bytes(FIRST + SECOND[:cut])
     assert whole_commands(tmp_path / "f") == len(FIRST)
 
@@ -33,12 +33,12 @@ def test_damage_of_any_kind_is_cut(tmp_path, damage):
 @pytest.mark.parametrize("whole", [
     b"", FIRST, FIRST + SECOND, FIRST + command(b"MULTI") + SECOND + command(b"EXEC"), b"#TS:1700000000\r\n" + FIRST,
 ], ids=repr)  # fmt: skip
-def test_a_file_that_is_whole_stays(tmp_path, whole):
+def test_a_complete_file_stays(tmp_path, whole):
     (tmp_path / "f").write_bytes(whole)
     assert whole_commands(tmp_path / "f") == len(whole)
 
 
-def test_the_command_that_valkey_does_not_know_is_where_it_ends(tmp_path):
+def test_a_file_is_cut_at_the_first_unknown_command(tmp_path):
     (tmp_path / "appendonlydir").mkdir()
     file = tmp_path / "appendonlydir" / "appendonly.aof.2.incr.aof"
     damaged = FIRST + command(b"XBDD", b"documents") + SECOND

@@ -1,4 +1,6 @@
-"""An outage is said once a minute; the store is probed with growing waits, and a relapse is the same outage."""
+"""An outage is logged once a minute; the store is probed at growing intervals, and a relapse belongs to the same
+outage.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ def _drop():
     raise structlog.DropEvent
 
 
-def test_an_hour_is_sixty_lines_and_one_when_it_is_over(lines):
+def test_an_outage_of_an_hour_logs_sixty_lines_and_one_at_its_end(lines):
     clock = Clock()
     away = Outage("The store", clock=clock)
     for _ in clock.run(3600, step=1):
@@ -54,7 +56,7 @@ def test_an_hour_is_sixty_lines_and_one_when_it_is_over(lines):
 
 @pytest.fixture
 def store(monkeypatch):
-    """A store that works while `store["works"]`, and counts how often it was asked."""
+    """A store that works while `store["works"]`, and counts how often it was used."""
     state = {"works": False, "asked": 0}
 
     def probe(_engine):
@@ -66,7 +68,7 @@ def store(monkeypatch):
     return state
 
 
-def test_it_is_probed_ever_more_seldom_and_goes_on_within_seconds(store, lines):
+def test_the_store_is_probed_ever_less_often_and_recovers_within_seconds(store, lines):
     clock = Clock()
     watch = StoreWatch(create_engine("sqlite://"), clock=clock)
     watch.failed("down")
@@ -80,7 +82,7 @@ def test_it_is_probed_ever_more_seldom_and_goes_on_within_seconds(store, lines):
     assert not watch.waits
 
 
-def test_a_relapse_on_trial_is_the_same_outage(store, lines):
+def test_a_relapse_during_the_probe_is_the_same_outage(store, lines):
     store["works"] = True
     clock = Clock()
     watch = StoreWatch(create_engine("sqlite://"), clock=clock)
@@ -98,7 +100,7 @@ def test_a_relapse_on_trial_is_the_same_outage(store, lines):
     assert len(lines) == 3, "the next one is another"
 
 
-def test_what_began_before_the_store_came_back_is_no_relapse(store, lines):
+def test_a_failure_that_began_before_the_recovery_is_no_relapse(store, lines):
     store["works"] = True
     clock = Clock()
     watch = StoreWatch(create_engine("sqlite://"), clock=clock)

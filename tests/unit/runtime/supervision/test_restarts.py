@@ -1,4 +1,4 @@
-"""When a process that ended is started again."""
+"""When an ended process is restarted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from worker.runtime.supervision.restarts import Backoff, keep_running, wait_for_end
 
 
-def test_waits_double_up_to_the_longest_and_begin_anew_after_a_long_run():
+def test_waits_double_up_to_the_longest_and_start_over_after_a_long_run():
     backoff = Backoff(first=0.5, longest=3.0)
     assert [backoff.after_run(1) for _ in range(4)] == [1.0, 2.0, 3.0, 3.0]
     assert backoff.after_run(61) == 0.5
@@ -24,7 +24,7 @@ def test_failed_starts_are_counted_in_a_row():
         assert backoff.failed_starts == expected
 
 
-def test_a_process_that_ends_is_started_again_until_it_is_no_longer_wanted():
+def test_an_ended_process_is_restarted_until_it_is_stopped():
     codes, reported, waits = iter([1, -9, None]), [], []
 
     def is_stopped_after(wait):

@@ -1,4 +1,4 @@
-"""What the watchdog makes of what it sees."""
+"""What the watchdog restarts for each observation."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def seen(now, **more):
 
 
 def run(dog, seconds, **more):
-    """The remedies of so many seconds, a beat every two."""
+    """Return the actions within so many seconds, with a check every two seconds."""
     return [found[0] for now in range(0, seconds, 2) if (found := dog.decide(seen(float(now), **more)))]
 
 
 @pytest.mark.parametrize("fine", [
     {}, {"queued": 400, "busy": 2}, {"consuming": False, "queued": 9}, {"consuming": False, "loop_turn": -100.0},
 ], ids=["nothing to do", "busy", "paused or a server away", "reconnecting"])  # fmt: skip
-def test_it_lets_be_what_is_well(fine):
+def test_a_healthy_worker_is_left_alone(fine):
     assert run(Watchdog(30), 600, **fine) == []
 
 
-def test_claim_checks_that_nobody_takes_restart_the_consumer():
+def test_unconsumed_claim_checks_restart_the_consumer():
     assert run(Watchdog(30), 40, queued=3) == [Remedy.CONSUMER]
 
 
-def test_taking_them_is_progress():
+def test_consuming_claim_checks_is_progress():
     dog = Watchdog(30)
     assert [dog.decide(seen(float(now), queued=3, received=now)) for now in range(0, 600, 2)] == [None] * 300
 
@@ -50,7 +50,7 @@ def test_an_event_loop_that_hangs_ends_the_process():
     assert Watchdog(30).decide(seen(31.0, loop_turn=0.0))[0] is Remedy.PROCESS
 
 
-def test_what_does_not_help_twice_ends_the_process():
+def test_a_restart_that_fails_twice_ends_the_process():
     dog = Watchdog(30)
     found = [dog.decide(seen(float(now), dispatcher_alive=False))[0] for now in (0, 100, 200, 900)]
     assert found == [Remedy.DISPATCHER, Remedy.DISPATCHER, Remedy.PROCESS, Remedy.DISPATCHER]
