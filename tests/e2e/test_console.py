@@ -135,7 +135,7 @@ def tab_to(page, wanted, *, most=60):
     raise AssertionError(f"the keyboard does not reach {wanted}")
 
 
-def test_a_dead_letter_is_edited_with_the_keyboard_alone(console, page):
+def test_the_keyboard_alone_mends_a_dead_letter(console, page):
     watch = Watch(page, console)
     page.goto("/?hold=1")
     page.keyboard.press("Tab")

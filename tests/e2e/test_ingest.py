@@ -45,7 +45,7 @@ def test_without_json_messages_go_to_stderr_and_show_the_next_command(tmp_path):
 
 @pytest.mark.parametrize("given", [pytest.param(("redis",), marks=pytest.mark.long), pytest.param(("database",), marks=pytest.mark.long),
                                    ("redis", "database")], ids="+".join)  # fmt: skip
-def test_each_configured_server_is_used_also_without_the_other(given, tmp_path, valkey, postgres_url):
+def test_configured_servers_are_used_each_alone_too(given, tmp_path, valkey, postgres_url):
     settings = {}
     with valkey.client() as client:
         client.flushall()

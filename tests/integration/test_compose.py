@@ -39,7 +39,7 @@ def interpolated(value: str, **variables: str) -> str:
     return filled.replace("$$", "$")
 
 
-def test_the_file_is_valid_for_the_compose_schema():
+def test_it_is_a_compose_file():
     schema = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
     jsonschema.validate(COMPOSE, json.loads(schema.read_text("utf-8")))
 
@@ -187,7 +187,7 @@ def test_the_redis_service_keeps_every_document_and_its_password(redis_service):
 
 
 @pytest.mark.timeout(300)
-def test_migrate_and_worker_work_with_their_own_commands(redis_service, postgres_url, tmp_path):
+def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service, postgres_url, tmp_path):
     client, _, redis_url = redis_service
     assert set(SERVICES["worker"]["environment"]) == {
         "COPYDESK_REDIS_URL",
