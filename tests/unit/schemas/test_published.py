@@ -12,7 +12,7 @@ from schemas.kinds import KINDS, is_known, kind_of
 from worker.documents.validation import read
 
 EXAMPLES = HERE / "examples"
-# Their examples would be large files; tests/unit/document builds them.
+# Their examples would be large files; tests/unit/documents builds them.
 BUILT = {"too_large", "too_many_nodes", "too_many_items", "too_many_problems"}
 
 
