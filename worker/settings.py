@@ -44,7 +44,10 @@ class Lane:
 
 
 class Settings(BaseSettings):
-    """All settings. The field `name` is read from `COPYDESK_NAME`. Raises ValidationError if a value is not valid."""
+    """All settings. Each field is read from the variable of its name with the prefix `COPYDESK_`.
+
+    Raises ValidationError if a value is not valid.
+    """
 
     model_config = SettingsConfigDict(env_prefix="COPYDESK_", extra="ignore", frozen=True, hide_input_in_errors=True)
 

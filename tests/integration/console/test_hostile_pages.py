@@ -50,14 +50,14 @@ NASTY = [
 SECONDS = 5.0
 """The limit for a request, generous for a busy machine; most take a few milliseconds."""
 TOKEN = "a-token-of-some-length"
-_PARAMETER = re.compile(r"""(?:query|sent|form\.get)\("(\w+)"|\bname="(\w+)\"""")
+_PARAMETER = re.compile(r"""(?:query|form_value|form\.get)\("(\w+)"|\bname="(\w+)\"""")
 
 
 def parameters():
     """Return the names of all parameters that pages read or forms send."""
     sources = [
         file.read_text("utf-8")
-        for pattern in ("*.py", "templates/*")
+        for pattern in ("*.py", "pages/*.py", "templates/*")
         for file in (ROOT / "worker/console").glob(pattern)
     ]
     found = {name for source in sources for pair in _PARAMETER.findall(source) for name in pair if name}
