@@ -14,6 +14,7 @@ import structlog
 from tests.support import leftovers
 from tests.support.commands import COMMANDS
 from tests.support.servers import Postgres, Valkey
+from worker.settings import settings
 
 
 def _missing(what: str, why: object) -> None:
@@ -53,6 +54,7 @@ def _own_environment(monkeypatch):
     for name in list(os.environ):
         if name.startswith("COPYDESK_") and not name.startswith("COPYDESK_TEST_"):
             monkeypatch.delenv(name)
+    settings.cache_clear()  # a test before this one in the same process read other settings
 
 
 @pytest.fixture(autouse=True)

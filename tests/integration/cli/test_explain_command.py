@@ -9,7 +9,6 @@ import time
 import pytest
 
 from worker.cli import app as main
-from worker.settings import settings
 
 
 @pytest.fixture
@@ -17,7 +16,6 @@ def run(valkey, tmp_path, monkeypatch, capfd):
     """Run a command in this process; returns what it printed."""
     monkeypatch.setenv("COPYDESK_REDIS_URL", valkey.url)
     monkeypatch.setenv("COPYDESK_DATABASE_URL", f"sqlite:///{tmp_path / 'store.db'}")
-    settings.cache_clear()
 
     def run_line(line):
         with pytest.raises(SystemExit) as ended:
@@ -27,7 +25,6 @@ def run(valkey, tmp_path, monkeypatch, capfd):
         return shown.out
 
     yield run_line
-    settings.cache_clear()
 
 
 def test_a_document_is_found_by_the_id_that_it_had_before_a_repair(run, redis_client):

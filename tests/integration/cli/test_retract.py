@@ -19,7 +19,6 @@ def retract(redis_client, valkey, tmp_path, monkeypatch, capsys):
     """`retract(…)`: exit code and output, on a store where `agency` and 60 others describe the article of one URL."""
     for name, value in (("REDIS_URL", valkey.url), ("DATA_DIR", tmp_path), ("LANES", "documents=4,feed=1@agency")):
         monkeypatch.setenv(f"COPYDESK_{name}", str(value))
-    settings.cache_clear()
     migration.upgrade(settings())
     engine = make_engine(settings())
     raw = f"---\ntitle: One\nwebUrl: {URL}\n---\n".encode()
@@ -38,7 +37,6 @@ def retract(redis_client, valkey, tmp_path, monkeypatch, capsys):
         return ended.value.code, shown.out + shown.err
 
     yield run
-    settings.cache_clear()
 
 
 def test_a_lane_with_a_fixed_source_retracts_for_no_other_source(retract, redis_client):

@@ -8,7 +8,6 @@ import pytest
 
 from worker.activity.outcome_feed import publish
 from worker.cli import app as main
-from worker.settings import settings
 
 ROWS = [
     # id, source, outcome, key, url, codes
@@ -23,7 +22,6 @@ ROWS = [
 def tail(redis_client, valkey, monkeypatch, capfd):
     """`tail(*options)`: the ids of ROWS that it shows."""
     monkeypatch.setenv("COPYDESK_REDIS_URL", valkey.url)
-    settings.cache_clear()
     with redis_client.pipeline() as pipe:
         publish(pipe, lane="documents", worker="w", rows=ROWS)
         pipe.execute()
@@ -37,7 +35,6 @@ def tail(redis_client, valkey, monkeypatch, capfd):
         return [json.loads(line)["id"] for line in shown.out.splitlines()]
 
     yield run
-    settings.cache_clear()
 
 
 @pytest.mark.parametrize(("options", "expected"), [

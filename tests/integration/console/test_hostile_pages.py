@@ -38,13 +38,13 @@ from worker.store import dead_letters, tables
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 
-MARK = "zqx"
+MARK = "zqxvzqxv"
 NASTY = [
-    "[/zqx]", "<zqx>", "<script>zqx()</script>", "\"><zqx onload='zqx'>", "' zqx=1 onfocus=zqx ", "--><zqx><!--zqx", "</title><zqx>",
-    "</textarea><zqx>", "]]><zqx>", "{{ zqx }}{% zqx %}", "javascript:zqx", "https://zqx.example/\"onload=zqx", "//zqx.example/",
-    "\x00", "a\x00zqx", "\ud800", "\udce9zqx", "\u202ezqx", "\x9b2Jzqx", "\r\nset-cookie: zqx=1", "\u2028", "\ufdd0",
+    "[/zqxvzqxv]", "<zqxvzqxv>", "<script>zqxvzqxv()</script>", "\"><zqxvzqxv onload='zqxvzqxv'>", "' zqxvzqxv=1 onfocus=zqxvzqxv ", "--><zqxvzqxv><!--zqxvzqxv", "</title><zqxvzqxv>",
+    "</textarea><zqxvzqxv>", "]]><zqxvzqxv>", "{{ zqxvzqxv }}{% zqxvzqxv %}", "javascript:zqxvzqxv", "https://zqxvzqxv.example/\"onload=zqxvzqxv", "//zqxvzqxv.example/",
+    "\x00", "a\x00zqxvzqxv", "\ud800", "\udce9zqxvzqxv", "\u202ezqxvzqxv", "\x9b2Jzqxvzqxv", "\r\nset-cookie: zqxvzqxv=1", "\u2028", "\ufdd0",
     "²", "²-1", "18446744073709551616-1", "99999999999999999999-0", "9" * 19, "-1", "9" * 5000, "1e999", "nan", "inf", "0001-01-01T00:00:00~1",
-    "9999-12-31T23:59:59-14:00~1", "%00", "%", "%ff", "../../etc/zqx", "..%2f", "a\u0301" * 50, "https://[", "https://[::1",
+    "9999-12-31T23:59:59-14:00~1", "%00", "%", "%ff", "../../etc/zqxvzqxv", "..%2f", "a\u0301" * 50, "https://[", "https://[::1",
     "secured: " * 50, "⟦hidden 1 aaaa⟧", "x" * 100_000, "\\" * 5000, "'; DROP TABLE articles; --",
 ]  # fmt: skip
 SECONDS = 5.0
@@ -177,9 +177,9 @@ class Site:
         for lane in ("documents", "copydesk:internal"):
             LeaseQueue(client, lane).ensure()
         raw = as_bytes(
-            f"---\ntitle: {json.dumps(title)}\nexcerpt: {json.dumps(reason)}\nwebUrl: https://zqx.example/{number}\n"
+            f"---\ntitle: {json.dumps(title)}\nexcerpt: {json.dumps(reason)}\nwebUrl: https://zqxvzqxv.example/{number}\n"
             f"category: {json.dumps(key)}\nprovider: {{name: {json.dumps(source)}}}\ntopics: [{json.dumps(key)}]\n"
-            f"related: [{{title: {json.dumps(title)}, webUrl: {json.dumps(url)}}}, {{title: Two, webUrl: 'https://zqx.example/{number}b'}}]\n"
+            f"related: [{{title: {json.dumps(title)}, webUrl: {json.dumps(url)}}}, {{title: Two, webUrl: 'https://zqxvzqxv.example/{number}b'}}]\n"
             f"images: [{{url: {json.dumps(url)}, title: {json.dumps(title)}}}]\n---\n{reason}\n"
         )
         bad = as_bytes(f"---\ntitle: {title}: {title}: x\nwebUrl: {url}\nsecured: {key}\n---\n{reason}\n")
@@ -213,7 +213,7 @@ class Site:
             as_bytes(key)[:5000],
             json.dumps({"who": title, "at": 1e300, "why": reason, "by": "operator"}),
         )
-        client.hset(PAUSED_LANES, "odd", json.dumps({"who": 5, "at": "zqx", "why": None}))
+        client.hset(PAUSED_LANES, "odd", json.dumps({"who": 5, "at": "zqxvzqxv", "why": None}))
         codes = [text[:40]]
         with client.pipeline(transaction=False) as pipe:
             outcome_feed.publish(
@@ -339,11 +339,11 @@ def nothing_is_logged_as_a_bug(monkeypatch):
 
 
 PLANTED = [
-    "<zqx>\"'><zqx onload=zqx>&lt;",
-    "</textarea></title><script>zqx()</script>",
-    "\u202e\x9b2J\ud800zqx\x00",
-    "javascript:zqx",
-    "[/zqx]" * 800,
+    "<zqxvzqxv>\"'><zqxvzqxv onload=zqxvzqxv>&lt;",
+    "</textarea></title><script>zqxvzqxv()</script>",
+    "\u202e\x9b2J\ud800zqxvzqxv\x00",
+    "javascript:zqxvzqxv",
+    "[/zqxvzqxv]" * 800,
 ]
 
 
@@ -353,7 +353,7 @@ def test_pages_show_any_text_as_text(site, text):
     for method, template in routes(site.open.app):
         if method == "GET":
             send(site.open, site.desk, method, address(template, places), {})
-    for value in (text[:200], "https://zqx.example/1", "1700000000001-0", "18446744073709551000-1"):
+    for value in (text[:200], "https://zqxvzqxv.example/1", "1700000000001-0", "18446744073709551000-1"):
         send(site.open, site.desk, "GET", b"/search", {"q": value})
 
 
@@ -361,7 +361,7 @@ def test_no_text_in_a_request_makes_a_page_fail(site):
     """Each route with each parameter, and with texts as parts of its address; the text in each place depends on the
     route.
     """
-    places = site.plant(*["zqx"] * 5)
+    places = site.plant(*["zqxvzqxv"] * 5)
     texts, parts = cycle(NASTY), cycle(NASTY)
     names = parameters()
     assert {"q", "after", "before", "csrf", "token", "reason", "topic", "outcome", *NAMES} <= {*names}
@@ -388,7 +388,7 @@ def test_no_text_in_a_request_makes_a_page_fail(site):
 
 
 def test_any_text_can_be_searched_and_sent(site):
-    places = site.plant(*["zqx"] * 5)
+    places = site.plant(*["zqxvzqxv"] * 5)
     check = address("/dead/{number}/check", places)
     for text in NASTY:
         for path, names in (
@@ -408,12 +408,12 @@ COOKIES = [
     b"a=b;" * 10_000,
     b"copydesk_session=\xe9",
     b"=;=;",
-    b'copydesk_theme="><zqx>',
+    b'copydesk_theme="><zqxvzqxv>',
 ]
 
 
 def test_no_header_makes_a_page_fail(site):
-    site.plant(*["zqx"] * 5)
+    site.plant(*["zqxvzqxv"] * 5)
     pairs = [
         *zip(cycle(HEADERS), [as_bytes(text)[:60_000] for text in NASTY * 3]),
         *((b"cookie", value) for value in COOKIES),
@@ -423,7 +423,7 @@ def test_no_header_makes_a_page_fail(site):
             site.open.ask(method, path, form=b"theme=dark", headers=[pair])
 
 
-TEXT = st.one_of(st.sampled_from(NASTY), st.text(max_size=60), st.text("<>\"'&/=-!zqx {}%\\\n\x00", max_size=60))
+TEXT = st.one_of(st.sampled_from(NASTY), st.text(max_size=60), st.text("<>\"'&/=-!zqxvzqxv {}%\\\n\x00", max_size=60))
 
 
 @pytest.mark.long
@@ -458,16 +458,16 @@ def test_no_page_fails_whatever_the_store_and_the_request_contain(site, data, te
 
 def test_the_reader_of_this_test_finds_hostile_html():
     for page in (
-        "<zqx>",
-        "<a zqx>",
-        "<!--zqx-->",
+        "<zqxvzqxv>",
+        "<a zqxvzqxv>",
+        "<!--zqxvzqxv-->",
         "<a href='javascript:x'>",
         "<a onclick=x>",
         "<script>1</script>",
         "<a hx-get='//x/'>",
-        "<!zqx>",
-        "<?zqx>",
-        "</zqx>",
+        "<!zqxvzqxv>",
+        "<?zqxvzqxv>",
+        "</zqxvzqxv>",
     ):
         reader = Reader()
         reader.feed(page)
