@@ -24,7 +24,7 @@ def run(valkey, tmp_path, monkeypatch, capfd):
         assert ended.value.code == 0, shown.err
         return shown.out
 
-    yield run_line
+    return run_line
 
 
 def test_a_document_is_found_by_the_id_that_it_had_before_a_repair(run, redis_client):

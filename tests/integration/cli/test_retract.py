@@ -36,7 +36,7 @@ def retract(redis_client, valkey, tmp_path, monkeypatch, capsys):
         shown = capsys.readouterr()
         return ended.value.code, shown.out + shown.err
 
-    yield run
+    return run
 
 
 def test_a_lane_with_a_fixed_source_retracts_for_no_other_source(retract, redis_client):

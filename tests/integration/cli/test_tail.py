@@ -34,7 +34,7 @@ def tail(redis_client, valkey, monkeypatch, capfd):
         assert ended.value.code == 0, shown.err
         return [json.loads(line)["id"] for line in shown.out.splitlines()]
 
-    yield run
+    return run
 
 
 @pytest.mark.parametrize(("options", "expected"), [
