@@ -46,11 +46,7 @@ class Index:
             self._segments[place] = merged([segment], self._weights)
 
     def add(
-        self,
-        ids: Sequence[int],
-        times: Sequence[float],
-        features: Features,
-        versions: Sequence[float] | None = None,
+        self, ids: Sequence[int], times: Sequence[float], features: Features, versions: Sequence[float] | None = None
     ) -> None:
         """Add articles with distinct ids, and replace older versions of them.
 
@@ -62,10 +58,15 @@ class Index:
         for start in range(0, len(with_words), MOST_ARTICLES):
             rows = with_words[start : start + MOST_ARTICLES]
             known = np.zeros(len(ids)) if versions is None else np.asarray(versions, np.float64)
-            self._segments.append(segment_of(
-                np.asarray(ids, np.int64)[rows], np.asarray(times, np.float64)[rows], known[rows], features.take(rows),
-                self._weights,
-            ))  # fmt: skip
+            self._segments.append(
+                segment_of(
+                    np.asarray(ids, np.int64)[rows],
+                    np.asarray(times, np.float64)[rows],
+                    known[rows],
+                    features.take(rows),
+                    self._weights,
+                )
+            )
             self._merge()
 
     def remove(self, ids: Sequence[int]) -> None:

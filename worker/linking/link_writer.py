@@ -82,8 +82,9 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
         story_of.update(dict.fromkeys(groups[first], story))
     stored.assign(connection, {id_: story for id_, story in story_of.items() if old.get(id_) != story})
     nothing = dict.fromkeys(("first_id", "lead_id", "first_at", "last_at", "heat", "announced_at"))
-    stored.change(connection, [*changes, *(
-        {"id": story, **nothing, "size": 0, "changed_at": now} for story in sorted(ended))])  # fmt: skip
+    stored.change(
+        connection, [*changes, *({"id": story, **nothing, "size": 0, "changed_at": now} for story in sorted(ended))]
+    )
 
 
 def _values_of(

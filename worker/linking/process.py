@@ -91,9 +91,8 @@ class LinkLoop:
                 return _FOLLOW_SECONDS
             log.info("This process links", worker=self._holder)
             self._linker = Linker(
-                self._engine, token=self._token, window=self._config.link_window_articles,
-                rules=self._config.heat_rules,
-            )  # fmt: skip
+                self._engine, token=self._token, window=self._config.link_window_articles, rules=self._config.heat_rules
+            )
         done = self._linker.step()
         if done and time.monotonic() - self._announced_at < _ANNOUNCE_SECONDS:
             return 0.0

@@ -189,10 +189,7 @@ def merged(segments: Sequence[Segment], weights: Weights) -> Segment:
         parts.append(_moved(one.keys(), now))
     times, versions = (
         np.concatenate(list(chosen))[order]
-        for chosen in (
-            [one.times[one.alive] for one in segments],
-            [one.versions[one.alive] for one in segments],
-        )
+        for chosen in ([one.times[one.alive] for one in segments], [one.versions[one.alive] for one in segments])
     )
     return _built(ids[order], times, versions, np.concatenate(parts), weights)
 
@@ -230,13 +227,21 @@ def _built(
     buckets, places, counts = _unpacked(keys)
     first = np.flatnonzero(np.diff(buckets, prepend=-1))
     return Segment(
-        ids, times, versions, np.ones(len(ids), np.bool_),
-        np.sqrt(squares), np.sqrt(np.divide(parts, squares, out=np.zeros(len(ids)), where=squares > 0)),
-        buckets[first].astype(np.int32), np.append(first, len(buckets)).astype(np.int32),
-        places.astype(np.uint16), counts.astype(np.uint8),
-        np.searchsorted(owners, np.arange(len(ids) + 1)), own_numbers.astype(np.uint16), own_counts.astype(np.uint8),
+        ids,
+        times,
+        versions,
+        np.ones(len(ids), np.bool_),
+        np.sqrt(squares),
+        np.sqrt(np.divide(parts, squares, out=np.zeros(len(ids)), where=squares > 0)),
+        buckets[first].astype(np.int32),
+        np.append(first, len(buckets)).astype(np.int32),
+        places.astype(np.uint16),
+        counts.astype(np.uint8),
+        np.searchsorted(owners, np.arange(len(ids) + 1)),
+        own_numbers.astype(np.uint16),
+        own_counts.astype(np.uint8),
         weights,
-    )  # fmt: skip
+    )
 
 
 def _unpacked(keys: Keys) -> tuple[Keys, Keys, Keys]:

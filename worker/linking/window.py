@@ -84,9 +84,11 @@ class Window:
         ids = [row.id for row in visible]
         new = np.flatnonzero(self.index.versions_of(ids) != versions)
         self.index.add(
-            [ids[place] for place in new], [links.time_of(visible[place]) for place in new], features.take(new),
+            [ids[place] for place in new],
+            [links.time_of(visible[place]) for place in new],
+            features.take(new),
             versions[new].tolist(),
-        )  # fmt: skip
+        )
         return visible, features
 
     def trim(self) -> None:
@@ -99,8 +101,11 @@ class Window:
         cut = min(time.time() - WINDOW_SECONDS, self.index.time_of_newest(self._most))
         if len(self.index) - self.index.count_before(cut) > self._most * 1.1:
             cut = self.index.time_of_newest(self._most)
-            log.warning("The window holds less than 14 days", articles=self._most,
-                        next="COPYDESK_LINK_WINDOW_ARTICLES raises the bound")  # fmt: skip
+            log.warning(
+                "The window holds less than 14 days",
+                articles=self._most,
+                next="COPYDESK_LINK_WINDOW_ARTICLES raises the bound",
+            )
         self.index.forget_before(cut)
         self._first = max(self._first, cut)
 

@@ -33,9 +33,16 @@ class AsyncProducer(ProducerBase):
 
     @renamed_parameters(patience="timeout")
     def __init__(
-        self, url: str, *, lane: str = "documents", source: str | None = None, name: str | None = None,
-        timeout: float = 30, polite: bool = True, receipts: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        url: str,
+        *,
+        lane: str = "documents",
+        source: str | None = None,
+        name: str | None = None,
+        timeout: float = 30,
+        polite: bool = True,
+        receipts: bool = True,
+    ) -> None:
         super().__init__(url, lane=lane, source=source, name=name, patience=timeout, polite=polite, receipts=receipts)
         self._client = connect_async(url, retries=0)
         self._reading = asyncio.Lock()
@@ -51,9 +58,14 @@ class AsyncProducer(ProducerBase):
 
     @renamed_parameters(once="idempotency_key")
     async def submit(
-        self, raw: bytes | str, *, source: str | None = None, key: str | None = None, traceparent: str | None = None,
+        self,
+        raw: bytes | str,
+        *,
+        source: str | None = None,
+        key: str | None = None,
+        traceparent: str | None = None,
         idempotency_key: str | None = None,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Add one document to the lane and return its receipt id. See `Producer.submit`."""
         body = raw.encode("utf-8") if isinstance(raw, str) else raw
         await self._wait_politely()

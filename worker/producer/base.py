@@ -31,9 +31,16 @@ class ProducerBase:
     """The state of a producer, without the connection. See `Producer` for the arguments."""
 
     def __init__(
-        self, url: str, *, lane: str = "documents", source: str | None = None, name: str | None = None,
-        patience: float = 30, polite: bool = True, receipts: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        url: str,
+        *,
+        lane: str = "documents",
+        source: str | None = None,
+        name: str | None = None,
+        patience: float = 30,
+        polite: bool = True,
+        receipts: bool = True,
+    ) -> None:
         if not 0 < patience <= MAX_TIMEOUT_SECONDS:
             raise ValueError(f"timeout is between 0 and {MAX_TIMEOUT_SECONDS:.0f} seconds")
         self._sender = ProducerConfig.of(url, lane, source, name, receipts=receipts)

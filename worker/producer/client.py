@@ -52,9 +52,16 @@ class Producer(ProducerBase):
 
     @renamed_parameters(patience="timeout")
     def __init__(
-        self, url: str, *, lane: str = "documents", source: str | None = None, name: str | None = None,
-        timeout: float = 30, polite: bool = True, receipts: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        url: str,
+        *,
+        lane: str = "documents",
+        source: str | None = None,
+        name: str | None = None,
+        timeout: float = 30,
+        polite: bool = True,
+        receipts: bool = True,
+    ) -> None:
         super().__init__(url, lane=lane, source=source, name=name, patience=timeout, polite=polite, receipts=receipts)
         self._client = connect(url, retries=0)
         self._news = threading.Condition()
@@ -71,9 +78,14 @@ class Producer(ProducerBase):
 
     @renamed_parameters(once="idempotency_key")
     def submit(
-        self, raw: bytes | str, *, source: str | None = None, key: str | None = None, traceparent: str | None = None,
+        self,
+        raw: bytes | str,
+        *,
+        source: str | None = None,
+        key: str | None = None,
+        traceparent: str | None = None,
         idempotency_key: str | None = None,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Add one document to the lane and return its receipt id.
 
         `idempotency_key` is the caller's own token. A second call with the same token within ten minutes returns the
@@ -203,9 +215,15 @@ class Producer(ProducerBase):
 
 
 def submit_entry(
-    client: redis.Redis, lane: str, raw: bytes | None, *, source: str | None = None, key: str | None = None,
-    op: str | None = None, reply_to: str | None = None,
-) -> str:  # fmt: skip
+    client: redis.Redis,
+    lane: str,
+    raw: bytes | None,
+    *,
+    source: str | None = None,
+    key: str | None = None,
+    op: str | None = None,
+    reply_to: str | None = None,
+) -> str:
     """Append one document, or a retraction (`op="retract"`, no `raw`), by a plain XADD; return its receipt id.
 
     A retry may add the document twice. Raises redis.RedisError.

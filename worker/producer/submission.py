@@ -54,9 +54,13 @@ class Submission:
     def fields(self) -> dict[Any, Any]:
         """Return the fields of the stream entry, without those that are None."""
         values = {
-            "raw": self.raw, "source": self.source, "key": self.key, "op": self.op,
-            "reply_to": self.reply_to, "traceparent": self.traceparent,
-        }  # fmt: skip
+            "raw": self.raw,
+            "source": self.source,
+            "key": self.key,
+            "op": self.op,
+            "reply_to": self.reply_to,
+            "traceparent": self.traceparent,
+        }
         return {name: value for name, value in values.items() if value is not None}
 
 
@@ -139,9 +143,14 @@ def is_passing(error: BaseException) -> bool:
     import redis  # imported here, because `check` needs no server and the import is a third of its start-up time
 
     transient = (
-        redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.exceptions.MasterDownError,
-        redis.exceptions.TryAgainError, redis.OutOfMemoryError, OSError,
-    )  # fmt: skip
+        redis.ConnectionError,
+        redis.TimeoutError,
+        redis.ReadOnlyError,
+        redis.exceptions.MasterDownError,
+        redis.exceptions.TryAgainError,
+        redis.OutOfMemoryError,
+        OSError,
+    )
     return isinstance(error, transient) and not isinstance(error, redis.AuthenticationError)
 
 

@@ -266,8 +266,11 @@ def _check_options(headers: Mapping[str, Any], embed: Mapping[str, Any], now: da
     if expires is not None and expires <= now:
         raise _NotReadable(problem("task_option", "It had expired when a worker took it.", field="expires"))
     if eta is not None and eta > now:
-        raise _NotReadable(problem("task_option", "Documents are not held until a time.", field="eta",
-                                   expected="to be sent when it is due"))  # fmt: skip
+        raise _NotReadable(
+            problem(
+                "task_option", "Documents are not held until a time.", field="eta", expected="to be sent when it is due"
+            )
+        )
 
 
 def _moment(headers: Mapping[str, Any], name: str) -> datetime | None:
@@ -295,15 +298,29 @@ def _claim_check(task: str, envelope: Mapping[str, Any]) -> ClaimCheck | BrokenC
     if not _TASK_ID.fullmatch(properties["delivery_tag"]):
         return BrokenClaimCheck("its delivery tag is unusable")
     expires = _moment(headers, "expires")
-    return ClaimCheck({
-        "body": base64.b64encode(json.dumps([args, {}, {}]).encode()).decode(),
-        "content-type": "application/json", "content-encoding": "utf-8",
-        "headers": {"lang": "py", "task": task, "id": headers["id"], "root_id": headers["id"], "parent_id": None,
-                    "group": None, "expires": expires and expires.isoformat()},
-        "properties": {"delivery_tag": properties["delivery_tag"], "delivery_mode": 2, "priority": 0,
-                       "body_encoding": "base64",
-                       "delivery_info": {"exchange": "", "routing_key": "copydesk"}},
-    })  # fmt: skip
+    return ClaimCheck(
+        {
+            "body": base64.b64encode(json.dumps([args, {}, {}]).encode()).decode(),
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "headers": {
+                "lang": "py",
+                "task": task,
+                "id": headers["id"],
+                "root_id": headers["id"],
+                "parent_id": None,
+                "group": None,
+                "expires": expires and expires.isoformat(),
+            },
+            "properties": {
+                "delivery_tag": properties["delivery_tag"],
+                "delivery_mode": 2,
+                "priority": 0,
+                "body_encoding": "base64",
+                "delivery_info": {"exchange": "", "routing_key": "copydesk"},
+            },
+        }
+    )
 
 
 def _holds_document(item: bytes, envelope: Mapping[str, Any]) -> bool:

@@ -56,8 +56,9 @@ def sentinel_address(url: str) -> SentinelAddress | None:
     options = dict(parse_qsl(parts.query))
     server: dict[str, Any] = {
         name: value.lower() in ("1", "true", "yes") if name in _YES_OR_NO else value
-        for name, value in options.items() if name.startswith("ssl_")
-    }  # fmt: skip
+        for name, value in options.items()
+        if name.startswith("ssl_")
+    }
     sentinel = dict(server)
     for name in ("username", "password"):
         if f"sentinel_{name}" in options:

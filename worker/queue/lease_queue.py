@@ -121,18 +121,7 @@ class LeaseQueue:
         """The stream of entries that a repair must still add again; it exists only after an interrupted repair."""
         self._scripts = {
             name: client.register_script(script(name))
-            for name in (
-                "dispatch",
-                "claim",
-                "settle",
-                "hold",
-                "reap",
-                "readd",
-                "state",
-                "last_id",
-                "figures",
-                "clock",
-            )
+            for name in ("dispatch", "claim", "settle", "hold", "reap", "readd", "state", "last_id", "figures", "clock")
         }
 
     def ensure(self) -> None:
@@ -143,8 +132,9 @@ class LeaseQueue:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    def dispatch(self, *, most: int, pending_cap: int, most_bytes: int,
-                 wait_for: Literal["", "half", "full"] = "") -> Dispatched:  # fmt: skip
+    def dispatch(
+        self, *, most: int, pending_cap: int, most_bytes: int, wait_for: Literal["", "half", "full"] = ""
+    ) -> Dispatched:
         """Dispatch up to `most` new entries, while fewer than `pending_cap` are pending; return their ids and sizes.
 
         The call also stops after `most_bytes`. `wait_for` avoids small batches. With `half` or `full`, nothing is
@@ -194,8 +184,9 @@ class LeaseQueue:
         """Renew the lease and count the attempt again that `keep` stopped counting, because documents are read next."""
         self._hold(worker, ids, owner=worker, attempt=1)
 
-    def release(self, worker: str, ids: Ids, *, lease_seconds: float, delay_seconds: float = 0,
-                whole: bool = False) -> None:  # fmt: skip
+    def release(
+        self, worker: str, ids: Ids, *, lease_seconds: float, delay_seconds: float = 0, whole: bool = False
+    ) -> None:
         """Give entries back before their lease ends, without counting the attempt.
 
         The reaper takes them after `delay_seconds`. `whole` means that the batch's size was not the problem: the
@@ -236,8 +227,16 @@ class LeaseQueue:
         entries of all consumers are taken.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, CRASHES_EXPIRE_SECONDS,
-                     *((RETURNED,) if whole else ()))  # fmt: skip
+        arguments = (
+            GROUP,
+            DISPATCHED,
+            int(lease_seconds * 1000),
+            most,
+            now,
+            MOST_DEATHS,
+            CRASHES_EXPIRE_SECONDS,
+            *((RETURNED,) if whole else ()),
+        )
         reply = self._run("reap", *arguments, keys=[self.lane, self.deaths])
         return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 

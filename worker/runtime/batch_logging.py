@@ -61,17 +61,29 @@ def log_batch(batch: Batch, versions: Sequence[BatchItem]) -> None:
             log.debug(f"Document {outcome}", **fields)
     write = log.info if each_line else log.debug
     outcomes = Counter(str(version.outcome) for version in versions)
-    write("Batch done", lane=batch.lane, documents=len(versions), bytes=sum(v.raw_size for v in versions),
-        outcomes=dict(outcomes), ms=batch.timings, worker=batch.worker)  # fmt: skip
+    write(
+        "Batch done",
+        lane=batch.lane,
+        documents=len(versions),
+        bytes=sum(v.raw_size for v in versions),
+        outcomes=dict(outcomes),
+        ms=batch.timings,
+        worker=batch.worker,
+    )
 
 
 def _fields(version: BatchItem) -> dict[str, Any]:
     fields = {
-        "id": version.id, "lane": version.lane, "source": version.source, "key": version.key,
-        "outcome": str(version.outcome), "url": version.url, "trace_id": version.trace_id,
+        "id": version.id,
+        "lane": version.lane,
+        "source": version.source,
+        "key": version.key,
+        "outcome": str(version.outcome),
+        "url": version.url,
+        "trace_id": version.trace_id,
         "codes": [problem.code for problem in version.problems],
         "problems": [problem.model_dump(mode="json") for problem in version.problems],
-    }  # fmt: skip
+    }
     return {name: value for name, value in fields.items() if value}
 
 

@@ -47,8 +47,12 @@ def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -
     _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in asking}, now.timestamp())
     rejected_items = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
     if rejected_items:  # `reply_to` was a key of another type, or one that this client may not write
-        log.warning("Receipts could not be put where they were asked for", documents=len(rejected_items), error=rejected_items[0],
-                    next="the outcomes are in the store: copydesk explain")  # fmt: skip
+        log.warning(
+            "Receipts could not be put where they were asked for",
+            documents=len(rejected_items),
+            error=rejected_items[0],
+            next="the outcomes are in the store: copydesk explain",
+        )
 
 
 def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]], now: float) -> None:
@@ -75,13 +79,23 @@ def count(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem], *, w
     try:
         with client.pipeline(transaction=False) as pipe:
             MinuteCounters(client).add(_counts(batch, versions, work_ms), pipe)
-            publish(pipe, lane=batch.lane, worker=batch.worker, rows=[
-                (v.id, v.source, str(v.outcome), v.key, v.url, [found.code for found in v.problems]) for v in versions
-            ])  # fmt: skip
+            publish(
+                pipe,
+                lane=batch.lane,
+                worker=batch.worker,
+                rows=[
+                    (v.id, v.source, str(v.outcome), v.key, v.url, [found.code for found in v.problems])
+                    for v in versions
+                ],
+            )
             pipe.execute(raise_on_error=False)
     except redis.RedisError as error:
-        log.warning("A batch could not be counted", documents=len(versions), error=str(error),
-                    next="the outcomes are in the store; only the figures of this minute lack it")  # fmt: skip
+        log.warning(
+            "A batch could not be counted",
+            documents=len(versions),
+            error=str(error),
+            next="the outcomes are in the store; only the figures of this minute lack it",
+        )
 
 
 def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Counts:
@@ -99,7 +113,15 @@ def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Coun
 def receipt_of(version: BatchItem, worker: str, now: datetime) -> Receipt:
     """Return the receipt of a settled document, as `reply_to` and `explain` show it."""
     return Receipt(
-        id=version.id, lane=version.lane, source=version.source, key=version.key, outcome=version.outcome,
-        url=version.url, problems=list(version.problems), received_at=version.received_at,
-        settled_at=now, worker=worker, attempts=version.attempts + 1,
-    )  # fmt: skip
+        id=version.id,
+        lane=version.lane,
+        source=version.source,
+        key=version.key,
+        outcome=version.outcome,
+        url=version.url,
+        problems=list(version.problems),
+        received_at=version.received_at,
+        settled_at=now,
+        worker=worker,
+        attempts=version.attempts + 1,
+    )

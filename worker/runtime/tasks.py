@@ -113,8 +113,13 @@ def _redis_went_away(lane: str, error: Exception, *, when: str = "their lease ru
 
     The dispatcher logs the outage, and documents already stored are recognised on redelivery.
     """
-    log.warning("Redis went away under a batch", lane=lane, error=str(error), worker=worker_name(),
-                next=f"its documents come again when {when}")  # fmt: skip
+    log.warning(
+        "Redis went away under a batch",
+        lane=lane,
+        error=str(error),
+        worker=worker_name(),
+        next=f"its documents come again when {when}",
+    )
 
 
 def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) -> None:
@@ -213,8 +218,13 @@ def _leave_for_another_process(queue: LeaseQueue, entry: Claimed, worker: str) -
 
     Either the document does not fit in memory, or this process has grown.
     """
-    log.error("A document does not fit in memory", id=entry.id, lane=queue.lane, worker=worker,
-              next="this process ends, and another tries it alone")  # fmt: skip
+    log.error(
+        "A document does not fit in memory",
+        id=entry.id,
+        lane=queue.lane,
+        worker=worker,
+        next="this process ends, and another tries it alone",
+    )
     os._exit(OUT_OF_MEMORY)
 
 
@@ -265,17 +275,28 @@ def maintain(resume: str | None = None) -> None:
     if resume is None and (tokens := remove_lasting_tokens(_client())):
         gone["tokens without an expiry"] = tokens
     try:
-        done = prune(_engine(), settings(), seconds=settings().task_seconds / 4, resume=resume,
-                     progress=lambda rule, rows: gone.update({rule: rows}))  # fmt: skip
+        done = prune(
+            _engine(),
+            settings(),
+            seconds=settings().task_seconds / 4,
+            resume=resume,
+            progress=lambda rule, rows: gone.update({rule: rows}),
+        )
     except ValueError as error:
-        log.warning("A message on Celery's queue is not one of ours", error=str(error),
-                    next="it is dropped; no document is in it")  # fmt: skip
+        log.warning(
+            "A message on Celery's queue is not one of ours",
+            error=str(error),
+            next="it is dropped; no document is in it",
+        )
         return
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise
-        log.warning("The store cannot be used, maintenance waits", error=str(driver_error(error)),
-                    next="it is tried again within the hour")  # fmt: skip
+        log.warning(
+            "The store cannot be used, maintenance waits",
+            error=str(driver_error(error)),
+            next="it is tried again within the hour",
+        )
         return
     finally:
         if gone:
@@ -295,8 +316,9 @@ def complete_enrichment() -> None:
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise
-        log.warning("The store cannot be used, enrichment waits", error=str(driver_error(error)),
-                    next="it goes on where it was")  # fmt: skip
+        log.warning(
+            "The store cannot be used, enrichment waits", error=str(driver_error(error)), next="it goes on where it was"
+        )
         return
     log.info("Enrichment is complete" if done else "Enrichment goes on", worker=worker_name())
 

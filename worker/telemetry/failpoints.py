@@ -93,8 +93,10 @@ def parse(written: str) -> dict[str, tuple[str, int]]:
 def announce() -> None:
     """Log an error if failpoints are active, because such a process must not handle real documents."""
     if ARMED:
-        log.error("COPYDESK_FAILPOINTS is set: this process will die or hang on purpose",
-                  next="unset it; it is for tests only")  # fmt: skip
+        log.error(
+            "COPYDESK_FAILPOINTS is set: this process will die or hang on purpose",
+            next="unset it; it is for tests only",
+        )
 
 
 _FOLDER = Path(_WRITTEN) if ARMED and Path(_WRITTEN).is_dir() else None

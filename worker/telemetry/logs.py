@@ -186,9 +186,13 @@ def line(event: str, *, logger: str, form: str, stream: Any) -> str:
 def _renderer(form: str, stream: Any) -> Any:
     if form == "console" or (form == "auto" and stream.isatty()):
         shown = structlog.dev.ConsoleRenderer(
-            timestamp_key="at", colors=stream.isatty(), pad_event_to=0, sort_keys=False, pad_level=False,
+            timestamp_key="at",
+            colors=stream.isatty(),
+            pad_event_to=0,
+            sort_keys=False,
+            pad_level=False,
             exception_formatter=structlog.dev.plain_traceback,  # the default shows local variables
-        )  # fmt: skip
+        )
         return lambda logger, name, event: shown(logger, name, _printable(event))
     return structlog.processors.JSONRenderer()
 

@@ -32,8 +32,11 @@ class Consumer(consumer.Consumer):
 
     def _drop(self, message: Any) -> None:
         """Reject a message. Celery's own log lines for these cases would show the message's body."""
-        log.warning("A claim check cannot be used", error="Celery cannot execute it",
-                    next="it is dropped; the documents it was about are on their lanes")  # fmt: skip
+        log.warning(
+            "A claim check cannot be used",
+            error="Celery cannot execute it",
+            next="it is dropped; the documents it was about are on their lanes",
+        )
         message.reject_log_error(log, self.connection_errors)  # type: ignore[attr-defined]  # the stubs do not know it
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:

@@ -56,8 +56,11 @@ def take(item: bytes, config: Settings) -> dict[str, Any] | None:
     if isinstance(message, ClaimCheck):
         return message.message
     if isinstance(message, BrokenClaimCheck):
-        log.warning("A claim check cannot be used", error=message.reason,
-                    next="it is dropped; the documents it was about are on their lanes")  # fmt: skip
+        log.warning(
+            "A claim check cannot be used",
+            error=message.reason,
+            next="it is dropped; the documents it was about are on their lanes",
+        )
     elif isinstance(message, DocumentTask):
         lanes = [lane.name for lane in config.lane_list]
         lane = message.lane if message.lane in lanes else lanes[0]
@@ -86,8 +89,12 @@ def _keep(item: bytes, misfit: Misfit, config: Settings) -> None:
     if len(item) > limit:
         fields |= {"raw": item[:HEAD], "raw_size": str(len(item)), "sha256": hashlib.sha256(item).hexdigest()}
     _waiting.append(_Entry(INTERNAL_LANE, fields))
-    log.warning("A message on Celery's queue is not one of ours", codes=[misfit.problem.code], bytes=size,
-                next="it is kept: copydesk dead list")  # fmt: skip
+    log.warning(
+        "A message on Celery's queue is not one of ours",
+        codes=[misfit.problem.code],
+        bytes=size,
+        next="it is kept: copydesk dead list",
+    )
 
 
 def has_waiting() -> bool:
@@ -103,8 +110,12 @@ def place(client: Any) -> None:
         try:
             client.eval(_ADD, 1, entry.lane, *flat)
         except ResponseError as error:
-            log.warning("Redis refuses a message that was on Celery's queue", lane=entry.lane, error=str(error),
-                        next="it is tried again; no other is taken meanwhile")  # fmt: skip
+            log.warning(
+                "Redis refuses a message that was on Celery's queue",
+                lane=entry.lane,
+                error=str(error),
+                next="it is tried again; no other is taken meanwhile",
+            )
             return
         _waiting.popleft()
         failpoint("submit.added")

@@ -60,9 +60,12 @@ class Dispatcher(bootsteps.StartStopStep):
             self.loop.abandon()
         tasks = parent.app.tasks
         self.loop = DispatchLoop(
-            settings(), tasks["copydesk.ingest"], tasks["copydesk.maintain"], tasks["copydesk.complete"],
+            settings(),
+            tasks["copydesk.ingest"],
+            tasks["copydesk.maintain"],
+            tasks["copydesk.complete"],
             is_behind=lambda: len(celery_state.active_requests) >= parent.concurrency,
-        )  # fmt: skip
+        )
         self.loop.start()
 
     def stop(self, parent: Any) -> None:
@@ -78,8 +81,15 @@ class DispatchLoop(threading.Thread):
     `is_behind`: whether all pool processes of this worker are busy.
     """
 
-    def __init__(self, config: Settings, ingest: Any, maintain: Any, complete: Any, *,
-                 is_behind: Callable[[], bool] = lambda: False) -> None:  # fmt: skip
+    def __init__(
+        self,
+        config: Settings,
+        ingest: Any,
+        maintain: Any,
+        complete: Any,
+        *,
+        is_behind: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(name="copydesk-dispatcher", daemon=True)
         self._config = config
         self._ingest = ingest
@@ -240,8 +250,9 @@ class DispatchLoop(threading.Thread):
         config, count = self._config, 0
         for _ in range(lane.weight):
             delay = self._batch_delay.wait_for(lane.name, self._is_behind)
-            dispatched = queue.dispatch(most=config.batch_documents, pending_cap=pending_cap,
-                                        most_bytes=config.batch_bytes, wait_for=delay)  # fmt: skip
+            dispatched = queue.dispatch(
+                most=config.batch_documents, pending_cap=pending_cap, most_bytes=config.batch_bytes, wait_for=delay
+            )
             ids = [id_ for id_, _ in dispatched.entries]
             if ids:
                 failpoint("dispatch.read")

@@ -85,9 +85,12 @@ class EmbeddedValkey:
             cuts = repair(self._folder, sent) if attempt < _MOST_REPAIRS and not self._ended.is_set() else []
             for cut in cuts:
                 log.error(
-                    "The append-only file was damaged; its end was cut", bytes=cut.bytes, file=str(cut.file),
-                    copy=str(cut.copy), next="copydesk audit says whether documents are missing",
-                )  # fmt: skip
+                    "The append-only file was damaged; its end was cut",
+                    bytes=cut.bytes,
+                    file=str(cut.file),
+                    copy=str(cut.copy),
+                    next="copydesk audit says whether documents are missing",
+                )
             if not cuts:
                 raise EmbeddedServerError(f"The embedded Valkey did not start:\n{sent[-2000:]}")
 
@@ -118,9 +121,12 @@ class EmbeddedValkey:
             with log_file.open("ab") as opened, deferred():
                 # A session of its own: Ctrl-C reaches only this process, which stops Valkey after the worker.
                 self._process = subprocess.Popen(
-                    [str(get_binary_path()), *arguments], stdout=opened, stderr=opened, start_new_session=True,
+                    [str(get_binary_path()), *arguments],
+                    stdout=opened,
+                    stderr=opened,
+                    start_new_session=True,
                     pass_fds=(lock.file,),
-                )  # fmt: skip
+                )
             lock.write(Holder(self._process.pid, "Valkey"))
         finally:
             lock.close()  # Valkey has inherited it
@@ -155,8 +161,11 @@ class EmbeddedValkey:
                 process = self._process
                 if not self._is_locked():
                     self.is_lost = True
-                    log.error("A lock file, or the whole data directory, was removed", folder=str(self._data_dir),
-                              next="this command stops, since others can start servers there now")  # fmt: skip
+                    log.error(
+                        "A lock file, or the whole data directory, was removed",
+                        folder=str(self._data_dir),
+                        next="this command stops, since others can start servers there now",
+                    )
                     self._end()
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
@@ -174,9 +183,11 @@ class EmbeddedValkey:
                 elif time.monotonic() > answered + _SILENT_SECONDS and not reported:
                     reported = True
                     log.error(
-                        "Valkey does not answer", pid=process.pid, next="no other one is started; it is killed and started "
+                        "Valkey does not answer",
+                        pid=process.pid,
+                        next="no other one is started; it is killed and started "
                         f"again when it has not answered for {self._patience:.0f} s",
-                    )  # fmt: skip
+                    )
 
     def _is_locked(self) -> bool:
         return self._owner.is_in_place() and (self._lock is None or is_same_file(self._data_dir / VALKEY, self._lock))

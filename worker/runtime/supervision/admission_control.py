@@ -68,5 +68,9 @@ class AdmissionControl:
         for lane in self._config.lane_list:
             why = trip_reason(minutes, lane.name, self._config, resumed=resumed.get(lane.name, -1))
             if why and lane_pauses.pause(self._client, lane.name, Pause(self._name, time.time(), why, by="breaker")):
-                log.error("The circuit breaker pauses a lane", lane=lane.name, error=why,
-                          next=f"its documents wait; when the cause is gone: copydesk lane resume {lane.name}")  # fmt: skip
+                log.error(
+                    "The circuit breaker pauses a lane",
+                    lane=lane.name,
+                    error=why,
+                    next=f"its documents wait; when the cause is gone: copydesk lane resume {lane.name}",
+                )

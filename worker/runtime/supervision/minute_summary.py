@@ -88,9 +88,14 @@ def log_minute(client: redis.Redis, lanes: list[str], *, now: float) -> bool:
     if not (found.added or found.settled or waiting or _moved(earlier, before)):
         return False
     fields = {
-        "added": found.added, "settled": found.settled, "rate": found.rate, "outcomes": dict(found.outcomes),
-        "backlog": waiting, "oldest_seconds": oldest, "rejected": top(found.rejected, _MOST_CAUSES),
-    }  # fmt: skip
+        "added": found.added,
+        "settled": found.settled,
+        "rate": found.rate,
+        "outcomes": dict(found.outcomes),
+        "backlog": waiting,
+        "oldest_seconds": oldest,
+        "rejected": top(found.rejected, _MOST_CAUSES),
+    }
     always = ("added", "settled", "rate")
     log.info("The last minute", **{name: value for name, value in fields.items() if value or name in always})
     return True

@@ -52,8 +52,12 @@ class Outage:
             self._logged_at = now - _LOG_EVERY_SECONDS
         if now - self._logged_at >= _LOG_EVERY_SECONDS:
             self._logged_at = now
-            log.warning(f"{self._what} cannot be used since {self._since_text}", error=self.error, documents=waiting(),
-                        next="documents wait, nothing is lost; it goes on by itself")  # fmt: skip
+            log.warning(
+                f"{self._what} cannot be used since {self._since_text}",
+                error=self.error,
+                documents=waiting(),
+                next="documents wait, nothing is lost; it goes on by itself",
+            )
 
     def record_recovery(self) -> None:
         """Record that the server works again."""

@@ -44,9 +44,8 @@ class Restarter:
         for number in _FORWARDED:
             signal.signal(number, self._forward)
         code = keep_running(
-            self._run, report_end, self._is_stopped_after,
-            backoff=Backoff(), most_failed_starts=_MOST_FAILED_STARTS,
-        )  # fmt: skip
+            self._run, report_end, self._is_stopped_after, backoff=Backoff(), most_failed_starts=_MOST_FAILED_STARTS
+        )
         if code is None:
             return self._exit_code
         log.error("The worker does not start", error=f"exit code {code}, {_MOST_FAILED_STARTS} times in a row")

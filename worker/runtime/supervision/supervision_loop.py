@@ -90,9 +90,15 @@ class SupervisionLoop(threading.Thread):
         """time.monotonic() at which Celery's event loop last turned."""
         host, now = socket.gethostname(), time.time()
         self._worker = WorkerState(
-            name=f"{host}:{os.getpid()}", host=host, pid=os.getpid(), version=metadata.version("copydesk"), started=now,
-            lanes=tuple(lane.name for lane in config.lane_list), concurrency=controller.concurrency, since=now,
-        )  # fmt: skip
+            name=f"{host}:{os.getpid()}",
+            host=host,
+            pid=os.getpid(),
+            version=metadata.version("copydesk"),
+            started=now,
+            lanes=tuple(lane.name for lane in config.lane_list),
+            concurrency=controller.concurrency,
+            since=now,
+        )
         self._admission = AdmissionControl(config, self._client, self._worker.name)
 
     def stop(self) -> None:
@@ -129,10 +135,15 @@ class SupervisionLoop(threading.Thread):
             return
         queued: Any = self._client.llen(self._controller.app.conf.task_default_queue)
         seen = Seen(
-            now=time.monotonic(), dispatcher_alive=loop.is_alive(), dispatcher_step=loop.last_step,
-            loop_turn=self.loop_turn, consuming=self._worker.is_consuming, queued=queued,
-            received=celery_state.all_total_count[0], busy=len(celery_state.active_requests),
-        )  # fmt: skip
+            now=time.monotonic(),
+            dispatcher_alive=loop.is_alive(),
+            dispatcher_step=loop.last_step,
+            loop_turn=self.loop_turn,
+            consuming=self._worker.is_consuming,
+            queued=queued,
+            received=celery_state.all_total_count[0],
+            busy=len(celery_state.active_requests),
+        )
         found = self._watchdog.decide(seen)
         if found is not None:
             remedy, why = found
@@ -180,8 +191,14 @@ class SupervisionLoop(threading.Thread):
         queue = LeaseQueue(self._client, loss.lane)
         found = CrashLog(queue).record_crash(death, lease_seconds=self._config.lease_seconds)
         self._counters.add(Counts(loss.lane, deaths=1))
-        log.error("A pool process was lost", lane=loss.lane, worker=death.where, error=death.how, documents=len(found),
-                  next="what it was reading is tried again, each document alone")  # fmt: skip
+        log.error(
+            "A pool process was lost",
+            lane=loss.lane,
+            worker=death.where,
+            error=death.how,
+            documents=len(found),
+            next="what it was reading is tried again, each document alone",
+        )
 
     def _dispatcher(self) -> DispatchLoop | None:
         step = getattr(self._controller, "copydesk_dispatcher", None)
