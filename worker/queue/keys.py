@@ -91,6 +91,6 @@ def replies(producer: str, client: str) -> str:
     return f"replies:{producer}:{client}"
 
 
-def token(producer: str, once: str) -> str:
+def token(producer: str, idempotency_key: str) -> str:
     """String: the ids that a submission with this idempotency token received. Expires."""
-    return f"{TOKENS}{producer}:{once}"
+    return f"{TOKENS}{producer}:{idempotency_key}"

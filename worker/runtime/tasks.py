@@ -21,7 +21,7 @@ from worker.heat_rules import AllRules
 from worker.jobs.reenrichment import complete
 from worker.jobs.retention import prune
 from worker.pipeline import Batch, process
-from worker.producer.task_message import SUBMIT, bind_arguments, submission_of
+from worker.producer.task_arguments import SUBMIT, bind_arguments, submission_of
 from worker.producer.tokens import remove_lasting_tokens
 from worker.queue import keys
 from worker.queue.connection import connect
