@@ -15,7 +15,7 @@ from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.activity.outcome_feed import publish
 from worker.pipeline import Batch
 from worker.queue import keys
-from worker.queue.lease_queue import first_ids
+from worker.queue.lease_queue import original_ids
 from worker.store.decide.batch_item import BatchItem
 from worker.telemetry.logs import get_logger
 
@@ -34,7 +34,7 @@ def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -
     """
     now = batch.clock()
     asking = [(version.reply_to, version) for version in versions if version.reply_to]
-    known = first_ids(client, versions[0].lane, [version.id for _, version in asking]) if asking else {}
+    known = original_ids(client, versions[0].lane, [version.id for _, version in asking]) if asking else {}
     with client.pipeline(transaction=False) as pipe:
         append(pipe, changes_of(versions, now))
         for reply_to, version in asking:

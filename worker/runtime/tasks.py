@@ -82,8 +82,8 @@ def ingest(lane: str, ids: list[str]) -> None:
     config, queue, worker = settings(), _queue(lane), worker_name()
     failpoint("ingest.received")
     try:
-        most = config.max_document_bytes + 65_536  # of the whole entry: the document and its small fields
-        entries = queue.claim(worker, ids, lease_seconds=config.lease_seconds, most_bytes=most)
+        max_bytes = config.max_document_bytes + 65_536  # of the whole entry: the document and its small fields
+        entries = queue.claim(worker, ids, lease_seconds=config.lease_seconds, max_bytes=max_bytes)
     except redis.ResponseError as error:
         log.warning(
             "A claim check cannot be followed", lane=lane, error=str(error), next="it is dropped; its entries are not"
@@ -197,7 +197,7 @@ class _Attempt:
         self.is_counted = True
 
     def end(self) -> None:
-        self._queue.keep(self._worker, self._attempts)
+        self._queue.end_attempt(self._worker, self._attempts)
         self.is_counted = False
 
     def begin(self) -> None:

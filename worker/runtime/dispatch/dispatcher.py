@@ -188,7 +188,7 @@ class DispatchLoop(threading.Thread):
     def _waiting(self) -> int:
         """Return the number of documents on all lanes, for a log line; 0 when Redis does not answer."""
         try:
-            return sum(queue.figures()[1] for _, queue in self._lanes)
+            return sum(queue.counts()[1] for _, queue in self._lanes)
         except redis.RedisError:
             return 0
 
@@ -251,7 +251,7 @@ class DispatchLoop(threading.Thread):
         for _ in range(lane.weight):
             delay = self._batch_delay.wait_for(lane.name, self._is_behind)
             dispatched = queue.dispatch(
-                most=config.batch_documents, pending_cap=pending_cap, most_bytes=config.batch_bytes, wait_for=delay
+                limit=config.batch_documents, pending_cap=pending_cap, max_bytes=config.batch_bytes, wait_for=delay
             )
             ids = [id_ for id_, _ in dispatched.entries]
             if ids:
@@ -270,7 +270,7 @@ class DispatchLoop(threading.Thread):
         return count
 
     def _reap(self, lane: Lane, queue: LeaseQueue) -> int:
-        renewed = queue.mind_the_clock()
+        renewed = queue.renew_leases_after_clock_step()
         if renewed:
             log.warning(
                 "The clock of Redis went back", lane=lane.name, documents=renewed, next="their leases begin anew"
@@ -280,8 +280,8 @@ class DispatchLoop(threading.Thread):
         if queued * batch >= _QUEUED_CAPS * cap:
             # The pool takes claim checks too slowly for the lease. More and smaller ones would make it worse.
             return 0
-        returned = queue.reap(lease_seconds=lease, most=cap, whole=True)
-        found = queue.reap(lease_seconds=lease, most=cap)
+        returned = queue.reap(lease_seconds=lease, limit=cap, whole=True)
+        found = queue.reap(lease_seconds=lease, limit=cap)
         if found or returned:
             failpoint("reap.taken")
         self._send_again(lane, returned, batch)

@@ -45,7 +45,7 @@ class SlowDown:
         now = seconds + clock / 1e6  # the server's clock, which also made the ids
         waits = []
         for queue, before in zip(lanes, found[1:], strict=True):
-            state = queue.figures()
+            state = queue.counts()
             oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else 0.0
             load = Load(state.backlog, max(oldest, 0.0), trouble=found[0] is not None)
             waits.append(slow_down(load, float(before or 0), self._limits))

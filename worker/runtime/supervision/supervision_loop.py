@@ -217,7 +217,7 @@ class SupervisionLoop(threading.Thread):
         added = {}
         for queue in self._queues:
             with contextlib.suppress(redis.ResponseError):  # the lane does not exist yet
-                added[queue.lane] = queue.figures().added
+                added[queue.lane] = queue.counts().added
         with self._client.pipeline(transaction=False) as pipe:
             heartbeats.send(self._client, self._worker, pipe)
             self._counters.sample(added, pipe)
