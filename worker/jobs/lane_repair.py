@@ -14,11 +14,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.queue import keys
+from worker.queue.lane_counts import LaneState
 from worker.queue.lease_queue import (
     AHEAD_SECONDS,
     GROUP,
     ORIGINAL_IDS_EXPIRE_SECONDS,
-    LaneState,
     LeaseQueue,
     id_key,
     script,
