@@ -37,7 +37,7 @@ class _State:
 _state = _State()
 
 
-def raise_once() -> None:
+def raise_on_first_signal() -> None:
     """Install the handlers: the first signal raises KeyboardInterrupt in the main thread, later ones are ignored."""
     previous = sys.unraisablehook
 

@@ -36,7 +36,7 @@ def retry_after_repair(method: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a method of kombu's: on WRONGTYPE, repair the broker's keys and try once more."""
 
     @functools.wraps(method)
-    def healed(self: Any, *args: Any, **options: Any) -> Any:
+    def retried(self: Any, *args: Any, **options: Any) -> Any:
         try:
             return method(self, *args, **options)
         except ResponseError as error:
@@ -47,7 +47,7 @@ def retry_after_repair(method: Callable[..., Any]) -> Callable[..., Any]:
                 repair_keys(client)
             return method(self, *args, **options)
 
-    return healed
+    return retried
 
 
 class QoS(redis.QoS):
@@ -310,7 +310,7 @@ def _fault(message: Any) -> str | None:
 
 
 def _dropped(fault: str) -> None:
-    log.warning("A message of Celery's own cannot be used", error=fault, next="it is dropped; no document is in it")
+    log.warning("A control message of Celery cannot be used", error=fault, next="it is dropped; it holds no document")
 
 
 def register() -> None:
@@ -336,11 +336,11 @@ _KEYS = {
 def repair_keys(client: Any) -> None:
     """Delete broker keys that have the wrong type. No command works on them, and they hold nothing of value."""
     for key, expected in _KEYS.items():
-        found = client.type(key)
-        if found not in (b"none", expected):
+        actual = client.type(key)
+        if actual not in (b"none", expected):
             log.warning(
-                "A key of Celery's broker held something else",
-                error=f"{key} was a {found.decode()}",
+                "A key of Celery's broker had the wrong type",
+                error=f"{key} was a {actual.decode()}",
                 next="it is deleted",
             )
             client.delete(key)
