@@ -20,7 +20,7 @@ from worker.queue.connection import connect
 from worker.queue.lane_pauses import Pause, paused
 from worker.queue.lease_queue import LeaseQueue
 from worker.queue.server_functions import load_functions
-from worker.runtime.broker.transport import repair_keys
+from worker.runtime.broker.key_repair import repair_keys
 from worker.runtime.controller import Controller
 from worker.runtime.dispatch.reaper import Reaper
 from worker.runtime.dispatch.request import troubles
