@@ -26,7 +26,7 @@ def control(lines):
 
 
 @pytest.fixture
-def logged(lines):
+def logged(control, lines):
     """`logged(full, low)`: the events that are logged for this capacity."""
 
     def log_capacity(full, low):
