@@ -87,7 +87,7 @@ class QoS(redis.QoS):
     def restore_by_tag(self, tag: str, client: Redis | None = None, leftmost: bool = False) -> None:
         """Put back one unacknowledged message.
 
-        `task_door` keeps what is not a message; otherwise it would be tried again forever.
+        `task_door` keeps what is not a message; otherwise it would be retried forever.
         """
         try:
             super().restore_by_tag(tag, client, leftmost)
