@@ -31,19 +31,7 @@ class AsyncProducer(ProducerBase):
     See `Producer` for the arguments and the errors.
     """
 
-    @renamed_parameters(patience="timeout")
-    def __init__(
-        self,
-        url: str,
-        *,
-        lane: str = "documents",
-        source: str | None = None,
-        name: str | None = None,
-        timeout: float = 30,
-        polite: bool = True,
-        receipts: bool = True,
-    ) -> None:
-        super().__init__(url, lane=lane, source=source, name=name, timeout=timeout, polite=polite, receipts=receipts)
+    def _open(self, url: str) -> None:
         self._client = connect_async(url, retries=0)
         self._reading = asyncio.Lock()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from schemas.receipt import Receipt
+from worker.producer.deprecation import renamed_parameters
 from worker.producer.submission import (
     MAX_TIMEOUT_SECONDS,
     ProducerConfig,
@@ -35,6 +36,7 @@ _LONGEST_PAUSE_SECONDS = 1.0
 class ProducerBase:
     """The state of a producer, without the connection. See `Producer` for the arguments."""
 
+    @renamed_parameters(patience="timeout")
     def __init__(
         self,
         url: str,
@@ -52,6 +54,11 @@ class ProducerBase:
         self._timeout = timeout
         self._polite = polite
         self._receipts = ReceiptBuffer()
+        self._open(url)
+
+    def _open(self, url: str) -> None:
+        """Create the connection and what goes with it."""
+        raise NotImplementedError
 
     @property
     def replies(self) -> str | None:

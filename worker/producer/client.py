@@ -50,19 +50,7 @@ class Producer(ProducerBase):
     does not answer in time, and redis.RedisError when it refuses.
     """
 
-    @renamed_parameters(patience="timeout")
-    def __init__(
-        self,
-        url: str,
-        *,
-        lane: str = "documents",
-        source: str | None = None,
-        name: str | None = None,
-        timeout: float = 30,
-        polite: bool = True,
-        receipts: bool = True,
-    ) -> None:
-        super().__init__(url, lane=lane, source=source, name=name, timeout=timeout, polite=polite, receipts=receipts)
+    def _open(self, url: str) -> None:
         self._client = connect(url, retries=0)
         self._arrivals = threading.Condition()
         self._is_reading = False

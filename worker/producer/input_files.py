@@ -6,7 +6,9 @@ import base64
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from worker.errors import CopydeskError
 from worker.producer.submission import Submission
@@ -54,11 +56,10 @@ def _read_lines(path: Path, source: str) -> Iterator[Submission]:
                 raw = (
                     base64.b64decode(fields["raw_base64"]) if "raw_base64" in fields else fields.get("raw", "").encode()
                 )
-                own_source, *others = (str(fields[name]) if fields.get(name) is not None else None for name in _FIELDS)
+                given: dict[str, Any] = {name: str(fields[name]) for name in _FIELDS if fields.get(name) is not None}
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise UnreadablePath(f"{label}: not a JSON object with the fields of the contract ({error})") from error
-            key, op, reply_to, traceparent = others
-            yield Submission(raw, source if own_source is None else own_source, key, op, reply_to, traceparent, label)
+            yield replace(Submission(raw, source=source, label=label), **given)
 
 
 def _utf8(text: str) -> str:

@@ -2,7 +2,7 @@
 
     added ──dispatch──▶ dispatched ──claim──▶ held by a worker ──settle──▶ gone
       ▲                    ▲  ▲                  │        │
-      │                    │  └── give back ◀────┘        │ lease runs out
+      │                    │  └── give back ◀────┘        │ lease expires
       └── XADD             └────────── reap ◀─────────────┘
 
 Each arrow except XADD is one Lua script: it is atomic and takes one round trip. The scripts on the way to settlement

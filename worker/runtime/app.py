@@ -24,6 +24,7 @@ from schemas import kinds
 from worker.enrichment import language
 from worker.queue.connection import SOCKET_OPTIONS, connect, sentinel_address
 from worker.runtime.broker import console_output, transport
+from worker.runtime.broker.key_repair import repair_keys
 from worker.runtime.dispatch.dispatcher import Dispatcher
 from worker.runtime.supervision.linker_process import Linking
 from worker.runtime.supervision.minute_summary import Summary
@@ -128,7 +129,7 @@ Python's default of 700 causes many collections a batch.
 def _repair_broker(**_: object) -> None:
     try:
         with connect(settings().redis) as client:
-            transport.repair_keys(client)
+            repair_keys(client)
     except RedisError:
         return  # not reachable yet: Celery waits for Redis, and the dispatcher repairs the keys later
 

@@ -58,7 +58,7 @@ def _plain(texts, weights, asked):
 @pytest.mark.parametrize("floor", [0.05, 0.4])
 @pytest.mark.parametrize("frequent", [0, 60, 10_000])
 def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch, floor, frequent):
-    monkeypatch.setattr("worker.linking.frequencies._LEAST_FREQUENT", frequent)
+    monkeypatch.setattr("worker.linking.frequencies._MIN_FREQUENT", frequent)
     monkeypatch.setattr("worker.linking.index._SMALL", 16)
     monkeypatch.setattr("worker.linking.index.MAX_ARTICLES", 128)
     random = Random(1)

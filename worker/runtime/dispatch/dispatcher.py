@@ -20,7 +20,7 @@ from worker.queue.connection import connect
 from worker.queue.lane_pauses import Pause, paused
 from worker.queue.lease_queue import LeaseQueue
 from worker.queue.server_functions import load_functions
-from worker.runtime.broker.transport import repair_keys
+from worker.runtime.broker.key_repair import repair_keys
 from worker.runtime.controller import Controller
 from worker.runtime.dispatch.reaper import Reaper
 from worker.runtime.dispatch.request import troubles
@@ -91,7 +91,7 @@ class DispatchLoop(threading.Thread):
         """Why no documents may be dispatched, as a sentence; set by `SupervisionLoop`. Empty: they may."""
         self._paused: dict[str, Pause] = {}
         self._next_pauses = 0.0
-        self._prepared = False
+        self._is_redis_prepared = self._are_ids_compared = False
         self._poll_interval = PollInterval(config.poll_seconds)
         self._state, self._reason = "starting", ""
         self._last_round: float | None = None
@@ -123,7 +123,7 @@ class DispatchLoop(threading.Thread):
                 wait = self._step()
             except _UNREACHABLE as error:
                 self._redis.record_failure(str(error))
-                self._prepared = False
+                self._is_redis_prepared = self._are_ids_compared = False
                 self._set_condition("waiting-for-redis", self._redis.reason)
                 wait = 1.0
             except Exception:
@@ -134,12 +134,13 @@ class DispatchLoop(threading.Thread):
 
     def _step(self) -> float:
         """Do what is due; return the seconds to wait before the next step. Raises the errors in `_UNREACHABLE`."""
-        if self._redis.is_active:
-            self._client.ping()
+        if not self._is_redis_prepared:
+            self._prepare_redis()
+            self._is_redis_prepared = True
             self._redis.record_recovery()
-        if not self._prepared and not self._store.waits:
-            self._prepare()
-            self._prepared = not self._store.waits
+        if not self._are_ids_compared and not self._store.waits:
+            self._advance_ids()
+            self._are_ids_compared = not self._store.waits
         while not troubles.empty():
             trouble = troubles.get()
             self._store.record_failure(trouble.error, at=trouble.at, waiting=self._waiting)
@@ -173,11 +174,14 @@ class DispatchLoop(threading.Thread):
         except redis.RedisError:
             return 0
 
-    def _prepare(self) -> None:
+    def _prepare_redis(self) -> None:
         repair_keys(self._client)
         load_functions(self._client)
         for _, queue in self._lanes:
             queue.ensure()
+
+    def _advance_ids(self) -> None:
+        """Raise the last id of each lane to the highest one in the store, in case Redis lost data."""
         try:
             with self._engine.connect() as connection:
                 highest = {queue.lane: highest_id(connection, queue.lane) for _, queue in self._lanes}

@@ -26,7 +26,7 @@ class Reaper:
         renewed = queue.renew_leases_after_clock_step()
         if renewed:
             log.warning(
-                "The clock of Redis went back", lane=queue.lane, documents=renewed, next="their leases are renewed"
+                "The clock of Redis was set back", lane=queue.lane, documents=renewed, next="their leases are renewed"
             )
         lease, cap, batch = self._config.lease_seconds, self._config.pending_cap, self._config.batch_documents
         if self._sender.queued() * batch >= _QUEUED_CAPS * cap:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
 import redis
 
@@ -24,27 +23,22 @@ _BREAKER_EVERY_SECONDS = 10.0
 _LOG_EVERY_SECONDS = 60.0
 
 
-class _Alarm(NamedTuple):
-    """The log lines about a lack of capacity and its end."""
+class _LastingCondition:
+    """Decides when a condition is logged: when it begins, once a minute while it lasts, and when it has ended."""
 
-    event: str
-    consequence: str
-    end: str
-    after: str
+    def __init__(self) -> None:
+        self._logged_at: float | None = None
 
-
-_EXHAUSTED = _Alarm(
-    "Capacity is exhausted",
-    "no document is dispatched; it continues by itself when there is capacity",
-    "Capacity is available again",
-    "documents are dispatched again",
-)
-_LOW = _Alarm(
-    "Capacity is low",
-    "producers are asked to slow down (copydesk:slow-down)",
-    "Capacity is no longer low",
-    "producers are not slowed down any more",
-)
+    def is_due(self, is_active: bool) -> bool:
+        """Return whether the present state must be logged."""
+        now, last = time.monotonic(), self._logged_at
+        if not is_active:
+            self._logged_at = None
+            return last is not None
+        if last is not None and now - last < _LOG_EVERY_SECONDS:
+            return False
+        self._logged_at = now
+        return True
 
 
 class AdmissionControl:
@@ -58,7 +52,7 @@ class AdmissionControl:
         self._slow_down = SlowDown(config, client)
         self._queues = [LeaseQueue(client, lane.name) for lane in config.lane_list]
         self._next_capacity = self._next_breaker = 0.0
-        self._logged_at: dict[_Alarm, float] = {}
+        self._exhausted, self._low = _LastingCondition(), _LastingCondition()
         self.capacity = Capacity()
 
     def check(self, *, consuming: bool) -> None:
@@ -70,22 +64,24 @@ class AdmissionControl:
         if now >= self._next_capacity:
             self._next_capacity = now + _CAPACITY_EVERY_SECONDS
             self.capacity = capacity(self._config, self._client)
-            self._log_change(_EXHAUSTED, self.capacity.full)
-            self._log_change(_LOW, self.capacity.tight)
+            self._log_capacity(self.capacity.full, self.capacity.tight)
         if now >= self._next_breaker:
             self._next_breaker = now + _BREAKER_EVERY_SECONDS
             self._pause_failing_lanes()
         self._slow_down.update(self._queues, trouble=not consuming or self.capacity != Capacity())
 
-    def _log_change(self, alarm: _Alarm, reason: str) -> None:
-        """Log `alarm` once a minute while it has a `reason`, and its end."""
-        now = time.monotonic()
-        if not reason:
-            if self._logged_at.pop(alarm, None) is not None:
-                log.warning(alarm.end, next=alarm.after)
-        elif now - self._logged_at.get(alarm, -_LOG_EVERY_SECONDS) >= _LOG_EVERY_SECONDS:
-            self._logged_at[alarm] = now
-            log.error(alarm.event, error=reason, next=alarm.consequence)
+    def _log_capacity(self, full: str, low: str) -> None:
+        """Log what is exhausted (`full`) and what is low, as sentences; empty: nothing."""
+        if self._exhausted.is_due(bool(full)):
+            if full:
+                log.error("Capacity is exhausted", error=full, next="no document is dispatched until there is capacity")
+            else:
+                log.warning("Capacity is available again", next="documents are dispatched again")
+        if self._low.is_due(bool(low)):
+            if low:
+                log.error("Capacity is low", error=low, next="producers are asked to slow down (copydesk:slow-down)")
+            else:
+                log.warning("Capacity is no longer low", next="producers are not slowed down any more")
 
     def _pause_failing_lanes(self) -> None:
         minutes = self._counters.window(self._config.breaker_minutes)

@@ -1,4 +1,4 @@
-"""Keeps the Celery worker running: restarts it when it dies, after growing delays.
+"""Keeps the Celery worker running: restarts it when it ends, after growing delays.
 
 systemd and Compose do the same from outside; a terminal, or a container without a restart policy, does not.
 """
