@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _UNWIND_SECONDS = 2.0
@@ -37,11 +37,11 @@ class _State:
 _state = _State()
 
 
-def raise_once() -> None:
+def raise_on_first_signal() -> None:
     """Install the handlers: the first signal raises KeyboardInterrupt in the main thread, later ones are ignored."""
     previous = sys.unraisablehook
 
-    def note_lost(unraisable: Any) -> None:
+    def note_lost(unraisable: sys.UnraisableHookArgs) -> None:
         if unraisable.exc_type is KeyboardInterrupt:  # raised in a destructor, for example
             _state.lost = True
         else:

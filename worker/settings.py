@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
-import os
 import re
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +12,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.errors import CopydeskError, Exit
+from worker.embedded_socket import embedded_redis_url
 from worker.heat_rules import AllRules, parse_rules
 
 LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
@@ -25,8 +21,6 @@ INTERNAL_LANE = "copydesk:internal"
 _TAKEN_NAMES = ("copydesk:", "replies:", "once:", "articles")
 """Prefixes that names of lanes must not have, because other keys in Redis have them (`worker.queue.keys`)."""
 
-_LONGEST_SOCKET = 100  # bytes; the path of a unix socket cannot be much longer
-_TEMPORARY = Path("/tmp")  # noqa: S108  `_require_own_folder` creates and checks the folder in it
 _REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
 _DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg", "sqlite", "sqlite+pysqlite"})
 
@@ -51,99 +45,131 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="COPYDESK_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    redis_url: SecretStr | None = Field(None, description="Redis 7+ or Valkey; unset: an embedded Valkey is started")
-    database_url: SecretStr | None = Field(None, description="PostgreSQL (or SQLite) URL; unset: SQLite in data_dir")
-    data_dir: Path = Field(Path(".copydesk"), description="the embedded servers' files")
-    lanes: str = Field("documents=4", description="streams to serve: name=weight[@source],…")
+    redis_url: SecretStr | None = Field(
+        None, description="URL of Redis 7+ or Valkey; unset: an embedded Valkey is started"
+    )
+    database_url: SecretStr | None = Field(None, description="URL of PostgreSQL or SQLite; unset: SQLite in data_dir")
+    data_dir: Path = Field(Path(".copydesk"), description="folder for the files of the embedded servers")
+    lanes: str = Field("documents=4", description="lanes (streams) to serve: name=weight[@source],…")
 
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
     log_level: str = Field("info", description="debug, info, warning or error; of one area: info,ingest=debug")
 
     console_token: SecretStr | None = Field(
-        None, description="opens the console; demanded where it is served beyond this machine; 16 characters or more"
+        None, description="token that opens the console; required if other machines can reach it; 16 characters or more"
     )
 
     concurrency: int = Field(2, ge=1, description="pool processes of a worker")
     batch_documents: int = Field(
-        200, ge=1, le=2000, description="documents a batch at most; larger brings nothing more"
+        200, ge=1, le=2000, description="most documents of a batch; larger batches are not faster"
     )
     batch_bytes: int = Field(
-        2 << 20, ge=1, description="bytes a batch at most; half of it costs CPU, twice of it memory"
+        2 << 20, ge=1, description="most bytes of a batch; half of it costs CPU, twice of it memory"
     )
     pending_cap: int = Field(800, ge=1, description="documents dispatched and not settled; keeps Celery's queue short")
-    max_document_bytes: int = Field(1 << 20, ge=1024, description="a larger document is rejected unread")
-    poll_seconds: float = Field(0.003, gt=0, description="the dispatcher's shortest wait when the lanes are empty")
-    max_attempts: int = Field(3, ge=1, description="deaths or time-outs while reading a document before it is poison")
-
-    disk_free_bytes: int = Field(256 << 20, ge=0, description="with less left on data_dir's disk nothing is taken in")
-    redis_memory_share: float = Field(0.8, gt=0, le=1, description="of maxmemory; beyond it producers are slowed down")
-    slow_down_backlog: int = Field(
-        10_000, ge=1, description="entries of a lane; some ten seconds of work of one worker"
+    max_document_bytes: int = Field(
+        1 << 20, ge=1024, description="bytes; a larger document is rejected without being read"
     )
-    slow_down_age_seconds: float = Field(60, gt=0, description="age of a lane's oldest entry; news is late after that")
-    slow_down_longest_seconds: float = Field(30, gt=0, description="a producer is never asked to wait longer")
-    watchdog_seconds: float = Field(60, ge=1, description="so long without progress, and a worker is restarted")
+    poll_seconds: float = Field(0.003, gt=0, description="seconds between polls of empty lanes at least")
+    max_attempts: int = Field(
+        3,
+        ge=1,
+        description="crashes or time-outs of processes that read a document, after which it is rejected as poison",
+    )
 
-    # The circuit breaker pauses a lane and raises an alarm if, in the last `breaker_minutes`, …
-    breaker_minutes: int = Field(5, ge=1, le=60, description="the minutes it looks at")
-    breaker_share: float = Field(0.5, gt=0, le=1, description="… more than this share was rejected; 1: never")
-    breaker_documents: int = Field(500, ge=1, description="… of at least so many documents; fewer are no flood")
-    breaker_deaths: int = Field(30, ge=1, description="… or so many pool processes died, in that share of batches")
+    disk_free_bytes: int = Field(
+        256 << 20, ge=0, description="bytes; with less free space on the disk of data_dir no document is dispatched"
+    )
+    redis_memory_share: float = Field(
+        0.8, gt=0, le=1, description="share of Redis's maxmemory above which producers are slowed down"
+    )
+    slow_down_backlog: int = Field(
+        10_000,
+        ge=1,
+        description="entries on a lane above which its producers are slowed down; about ten seconds of work of one worker",
+    )
+    slow_down_age_seconds: float = Field(
+        60, gt=0, description="seconds; age of a lane's oldest entry above which its producers are slowed down"
+    )
+    slow_down_longest_seconds: float = Field(
+        30, gt=0, description="seconds; the longest wait that a producer is asked for"
+    )
+    watchdog_seconds: float = Field(
+        60, ge=1, description="seconds without progress after which a part of the worker, or the worker, is restarted"
+    )
 
-    link: bool = Field(True, description="whether a linker runs beside this worker; of all of them one leads")
+    # The circuit breaker pauses a lane that has too many rejections or crashes in the last `breaker_minutes`.
+    breaker_minutes: int = Field(5, ge=1, le=60, description="minutes that the circuit breaker counts")
+    breaker_share: float = Field(
+        0.5, gt=0, le=1, description="share of rejected documents above which a lane is paused; 1: never"
+    )
+    breaker_documents: int = Field(500, ge=1, description="documents of a lane below which rejections never pause it")
+    breaker_deaths: int = Field(
+        30,
+        ge=1,
+        description="crashed pool processes from which a lane is paused, if their share of batches is above breaker_share",
+    )
+
+    link: bool = Field(True, description="whether this worker starts a linker process; one of all linkers is active")
     link_window_articles: int = Field(
-        100_000, ge=1000, description="articles the linker holds in memory: about 1.7 kB each"
+        100_000, ge=1000, description="articles that the linker holds in memory, about 1.7 kB each"
     )
     heat: str = Field(
         "",
-        description="rules of heat: bonus/floor/threshold (20/50/70), and of a source: name=10/50/60,…; unset: no warnings",
+        description="heat rules: bonus/floor/threshold (20/50/70), and for a source: name=10/50/60,…; unset: no warnings",
     )
 
-    raw_days: float = Field(30, gt=0, description="raw bytes that nothing needs any more are kept this long")
-    receipt_days: float = Field(90, gt=0, description="receipts and closed dead letters are kept this long")
-    orphan_days: float = Field(7, gt=0, description="articles that nobody tells or names any more are kept this long")
+    raw_days: float = Field(30, gt=0, description="days until raw bytes that no live document needs are deleted")
+    receipt_days: float = Field(90, gt=0, description="days until receipts and closed dead letters are deleted")
+    orphan_days: float = Field(
+        7, gt=0, description="days until articles that no document describes or names any more are deleted"
+    )
     story_days: float | None = Field(
-        None, gt=14, description="stories are kept this long after their newest article; unset: for ever"
+        None, gt=14, description="days after its newest article until a story is deleted; unset: never"
     )
 
     # The order of these time-outs is a guarantee (decision 3 in worker/README.md): a transaction ends before its task
     # is killed, and the task is dead before another process can hold its lease.
-    statement_seconds: float = Field(10, gt=0, description="statement_timeout; nine tenths of it: lock_timeout")
-    idle_transaction_seconds: float = Field(12, gt=0, description="idle_in_transaction_session_timeout")
-    task_seconds: float = Field(20, gt=0, description="Celery's hard time limit of a batch")
-    lease_seconds: float = Field(25, gt=0, description="after this an entry belongs to nobody and is dispatched again")
+    statement_seconds: float = Field(
+        10, gt=0, description="seconds; statement_timeout of the store, and nine tenths of it are its lock_timeout"
+    )
+    idle_transaction_seconds: float = Field(
+        12, gt=0, description="seconds; idle_in_transaction_session_timeout of the store"
+    )
+    task_seconds: float = Field(20, gt=0, description="seconds; Celery's hard time limit of a batch")
+    lease_seconds: float = Field(25, gt=0, description="seconds after which a claimed entry is dispatched again")
 
     @field_validator("redis_url")
     @classmethod
-    def _redis_is_meant(cls, value: SecretStr | None) -> SecretStr | None:
-        return _checked(value, _REDIS_SCHEMES, "redis://host:6379/0, rediss://…, unix:///path or redis+sentinel://…")
+    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        return _check_url(value, _REDIS_SCHEMES, "redis://host:6379/0, rediss://…, unix:///path or redis+sentinel://…")
 
     @field_validator("database_url")
     @classmethod
-    def _database_is_meant(cls, value: SecretStr | None) -> SecretStr | None:
-        return _checked(value, _DATABASE_SCHEMES, "postgresql://user@host/name or sqlite:///path")
+    def _check_database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        return _check_url(value, _DATABASE_SCHEMES, "postgresql://user@host/name or sqlite:///path")
 
     @field_validator("lanes")
     @classmethod
-    def _lanes_parse(cls, value: str) -> str:
+    def _check_lanes(cls, value: str) -> str:
         parse_lanes(value)
         return value
 
     @field_validator("log_level")
     @classmethod
-    def _levels_parse(cls, value: str) -> str:
+    def _check_log_level(cls, value: str) -> str:
         parse_levels(value)
         return value
 
     @field_validator("heat")
     @classmethod
-    def _heat_parses(cls, value: str) -> str:
+    def _check_heat(cls, value: str) -> str:
         parse_rules(value)
         return value
 
     @field_validator("lease_seconds")
     @classmethod
-    def _timeouts_are_ordered(cls, lease: float, info: object) -> float:
+    def _check_order_of_timeouts(cls, lease: float, info: object) -> float:
         data = getattr(info, "data", {})
         order = [data.get(name, 0.0) for name in ("statement_seconds", "idle_transaction_seconds", "task_seconds")]
         if sorted([*order, lease]) != [*order, lease]:
@@ -171,21 +197,21 @@ class Settings(BaseSettings):
         return normal_database_url(self.database_url.get_secret_value())
 
 
-def _checked(url: SecretStr | None, schemes: frozenset[str], meant: str) -> SecretStr | None:
+def _check_url(url: SecretStr | None, schemes: frozenset[str], expected: str) -> SecretStr | None:
     """Return the URL if its form is valid, or None if it is empty.
 
-    Raises ValueError with a sentence that never shows the URL. `meant`: the forms that the sentence recommends.
+    Raises ValueError with a sentence that never shows the URL. `expected`: the forms that the sentence recommends.
     """
     if url is None or not url.get_secret_value().strip():
         return None
-    scheme, found, rest = url.get_secret_value().partition("://")
-    if not found or scheme not in schemes:
-        raise ValueError(f"it must look like {meant}")
+    scheme, separator, rest = url.get_secret_value().partition("://")
+    if not separator or scheme not in schemes:
+        raise ValueError(f"it must look like {expected}")
     if "sentinel" in scheme and not rest.partition("?")[0].partition("/")[2]:
         raise ValueError("a Sentinel URL names its hosts and the service: redis+sentinel://host:26379/mymaster/0")
     port = re.search(r":([^:@/?\]]*)$", rest.rpartition("@")[2].partition("/")[0].partition("?")[0])
     if port and "," not in rest and not scheme.startswith(("unix", "sqlite")) and not port[1].isdigit():
-        raise ValueError("its port is no number")
+        raise ValueError("its port is not a number")
     return url
 
 
@@ -199,7 +225,7 @@ def parse_lanes(text: str) -> tuple[Lane, ...]:
         left, _, source = part.partition("@")
         name, _, weight = left.partition("=")
         if not LANE_NAME.match(name) or name.startswith(_TAKEN_NAMES):
-            raise ValueError(f"lane {name!r} is no usable name")
+            raise ValueError(f"lane {name!r} is not a valid name")
         if not (weight or "1").isdigit() or not 1 <= int(weight or 1) <= 100:
             raise ValueError(f"lane {name!r}: the weight must be a number from 1 to 100")
         lanes[name] = Lane(name, int(weight or 1), source or None)
@@ -230,47 +256,6 @@ def normal_database_url(url: str) -> str:
     return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", url)
 
 
-class UnsafeFolder(CopydeskError):
-    """Raised when the folder for the embedded Valkey's socket belongs to another user, or others have access to it."""
-
-    exit_code = Exit.UNREACHABLE
-
-
-def embedded_redis_url(data_dir: Path) -> str:
-    """Return the URL of the embedded Valkey. Raises UnsafeFolder like `embedded_socket`."""
-    return f"unix://{embedded_socket(data_dir)}"
-
-
-def embedded_socket(data_dir: Path) -> Path:
-    """Return the path of the embedded Valkey's unix socket. Raises UnsafeFolder.
-
-    The socket is in `data_dir`. If that path has more than 100 bytes, it is in a folder of /tmp that only this user can
-    access. Every process of this user must get the same path, also through a symbolic link or with another TMPDIR.
-    """
-    path = data_dir.resolve() / "valkey.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
-        return path
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    folder = _TEMPORARY / f"copydesk-{os.geteuid()}"
-    _require_own_folder(folder)
-    return folder / f"{digest}.sock"
-
-
-def _require_own_folder(folder: Path) -> None:
-    """Create the folder if it is missing. Raises UnsafeFolder if another user owns it or can access it.
-
-    Processes that only read create it too. Otherwise another user could create it between the check and the use.
-    """
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
-        raise UnsafeFolder(
-            f"{folder} must be a folder of this user alone (mode 700), since the embedded Valkey's socket lies in it: "
-            "remove it, or set COPYDESK_DATA_DIR to a shorter path."
-        )
-
-
 _OTHER_VARIABLES = frozenset({"COPYDESK_FAILPOINTS", "COPYDESK_SUPERVISOR_PID"})
 """Variables that are no settings. Other modules read them: failpoints of tests, the process that restarts a worker."""
 _TEST_PREFIX = "COPYDESK_TEST_"
@@ -296,9 +281,9 @@ def unknown_settings(environment: Iterable[str]) -> list[str]:
         is_ours = re.sub(r"\W|_", "", plain).startswith("COPYDESK")
         near = difflib.get_close_matches(plain, sorted(known | _OTHER_VARIABLES), n=1, cutoff=0.6 if is_ours else 0.85)
         if is_ours or near:
-            shown = name if name.isprintable() and " " not in name else repr(name)
+            printable = name if name.isprintable() and " " not in name else repr(name)
             hint = f" Is {near[0]} meant?" if near else ""
-            sentences.append(f"{shown} is no setting, so it changes nothing.{hint}")
+            sentences.append(f"{printable} is no setting, so it changes nothing.{hint}")
     return sentences
 
 

@@ -21,8 +21,8 @@ from worker.linking.features import features_of_all
 from worker.linking.frequencies import Frequencies
 from worker.linking.idf_basis import IdfBasis
 from worker.linking.index import Index
-from worker.linking.similar_links import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_tied
-from worker.linking.story_assignment import Neighbour, Node, arrange
+from worker.linking.similar_links import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_linked
+from worker.linking.story_assignment import Neighbour, Node, assign_stories
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ def arrive(items: list[Item], *, at_once: bool, floor: float, most: int) -> tupl
         index.set_frequencies(basis.with_today(today) if basis.is_bootstrap(today.documents) else completed)
         numbers, times = [item.number for item in days[day]], [item.time for item in days[day]]
         index.add(numbers, times, features)
-        near = index.neighbours(numbers, times, features, floor=floor, most=most)
+        near = index.neighbours(numbers, times, features, floor=floor, limit=most)
         for number, found in zip(numbers, near, strict=True):
             pairs.update({(min(other, number), max(other, number)): score for other, score in found})
         completed.merge(today)
@@ -110,7 +110,7 @@ def stored_links(items: list[Item], pairs: dict[tuple[int, int], float]) -> dict
     return {
         (a, b): ("duplicate" if is_copy(texts[a], texts[b]) else "similar", score)
         for (a, b), score in pairs.items()
-        if score >= THRESHOLD and may_be_tied(texts[a], texts[b])
+        if score >= THRESHOLD and may_be_linked(texts[a], texts[b])
     }
 
 
@@ -121,7 +121,7 @@ def told_stories(items: list[Item], links: dict[tuple[int, int], tuple[str, floa
     for (a, b), (_, score) in links.items():
         near[a].append(Neighbour(b, score, order[b], b))
         near[b].append(Neighbour(a, score, order[a], a))
-    firsts = arrange(order, lambda ids: {one: Node(one, order[one], None, near[one]) for one in ids})
+    firsts = assign_stories(order, lambda ids: {one: Node(one, order[one], None, near[one]) for one in ids})
     groups: dict[int, list[int]] = defaultdict(list)
     for one, first in firsts.items():
         groups[first].append(one)

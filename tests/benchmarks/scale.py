@@ -75,7 +75,7 @@ def _cost_of_a_document(window: int, at_once: int) -> None:
         numbers = range(window + start, window + start + len(features))
         times = [number * step for number in numbers]
         index.add(numbers, times, features)
-        index.neighbours(numbers, times, features, floor=THRESHOLD, most=300)
+        index.neighbours(numbers, times, features, floor=THRESHOLD, limit=300)
     spent = time.process_time() - began
     print(f"CPU a document, window of {window:,}: {1000 * spent / _ASKED:.3f} ms "
           f"(features, adding, asking; {at_once} arrive at once)")  # fmt: skip
@@ -108,7 +108,7 @@ def _rebuild(url: str, folder: str) -> None:
         for page in links.pages(connection, columns=links.INDEXED):
             frequencies.add(features_of_all([(row.title, row.excerpt) for row in page]))
         began, clock = time.process_time(), time.monotonic()
-        window.weigh(frequencies)
+        window.set_frequencies(frequencies)
         window.cover(connection, 0.0, 0.0, lambda: None)
     spent, waited = time.process_time() - began, time.monotonic() - clock
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

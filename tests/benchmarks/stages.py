@@ -68,7 +68,7 @@ DOORS: tuple[tuple[str, Any, str], ...] = (
     ),
     ("resolve", pipeline, "write_batch"),  # the rest of the stage without its reads and writes: the decisions
     ("read", LeaseQueue, "claim"),
-    ("settle", LeaseQueue, "keep"),
+    ("settle", LeaseQueue, "end_attempt"),
     ("settle", LeaseQueue, "begin_attempt"),
     ("settle", LeaseQueue, "settle"),
     ("settle", batch_report, "announce"),
@@ -148,11 +148,11 @@ class Bench:
             part = documents[start : start + self.batch]
             ids = [id_ for _, id_ in submit_many(self.client, LANE, (Submission(d.raw, "bench", d.key) for d in part))]
             self.client.xreadgroup(GROUP, DISPATCHED, {LANE: ">"}, count=self.batch)
-            entries = self.queue.claim("bench", ids, lease_seconds=60, most_bytes=1 << 21)
+            entries = self.queue.claim("bench", ids, lease_seconds=60, max_bytes=1 << 21)
             batch = pipeline.Batch(LANE, None, "bench", 3, limits)
             versions = pipeline.process(
                 self.engine, batch, entries,
-                end_attempt=lambda ids=ids: self.queue.keep("bench", ids),
+                end_attempt=lambda ids=ids: self.queue.end_attempt("bench", ids),
                 begin_attempt=lambda ids=ids: self.queue.begin_attempt("bench", ids),
             )  # fmt: skip
             batch_report.announce(self.client, batch, versions)

@@ -46,7 +46,7 @@ def test_a_reply_that_cannot_be_written_affects_only_its_sender(desk):
         for reply_to in ("replies:taken", "documents", "copydesk:internal", "replies:" + "x" * 300):
             client.xadd("documents", {"raw": document("hostile"), "reply_to": reply_to})
         assert producer.wait(producer.submit(document("honest"))).outcome == "stored"
-    up.says("Receipts could not be put where they were asked for")
+    up.says("Receipts could not be added to reply_to")
     assert client.get("replies:taken") == b"no stream"
     assert client.xlen("copydesk:internal") == 0
     until(lambda: client.xlen("documents") == 0, what="all are settled")

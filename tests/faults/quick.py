@@ -32,7 +32,7 @@ from worker.telemetry import logs
 def work() -> None:
     """Dispatch, process what was dispatched, and repeat forever."""
     config = settings()
-    loop = DispatchLoop(config, *(app.tasks[f"copydesk.{name}"] for name in ("ingest", "maintain", "complete")))
+    loop = DispatchLoop(config, app)
     with app.connection_for_read() as connection:
         claim_checks = SimpleQueue(connection, QUEUE, no_ack=True)
         while True:

@@ -28,8 +28,8 @@ def document(title):
 
 def ingest(engine, queue):
     """Do one cycle of the worker: dispatch, claim, process, settle."""
-    ids = [id_ for id_, _ in queue.dispatch(most=10, pending_cap=100, most_bytes=1 << 20).entries]
-    entries = queue.claim("w", ids, lease_seconds=60, most_bytes=1 << 20)
+    ids = [id_ for id_, _ in queue.dispatch(limit=10, pending_cap=100, max_bytes=1 << 20).entries]
+    entries = queue.claim("w", ids, lease_seconds=60, max_bytes=1 << 20)
     versions = process(engine, Batch(queue.lane, None, "w", 3, Limits()), entries, end_attempt=lambda: None)
     for version in versions:
         if version.id_conflict:

@@ -13,7 +13,7 @@ from worker.errors import CopydeskError, Exit
 
 SOURCE = Path(worker.__file__).parent
 # These are caught where they are raised or in the calling module: no user sees their message.
-INTERNAL = {"NoLongerLeader", "Stop", "HttpError", "_NotReadable"}
+INTERNAL = {"NoLongerLeader", "Stop", "HttpError", "UnreadableMessage"}
 CODES = {
     "AlreadyRunning": Exit.USAGE,
     "Busy": Exit.USAGE,

@@ -22,7 +22,7 @@ from worker.enrichment.language import language_of_text
 from worker.enrichment.titles import clean, strip_provider_suffix
 from worker.enrichment.topics import _ITEM_END, _SENTENCE_END, topic_slug
 from worker.linking.features import names_of, words
-from worker.telemetry.redaction import mask, mask_shown, secret_spans
+from worker.telemetry.redaction import mask, mask_page, secret_spans
 from worker.telemetry.terminal import plain, printable
 
 LIMITS = Limits(max_bytes=16 << 20)
@@ -45,7 +45,7 @@ def _quiet(function):
 
 
 FUNCTIONS = {
-    "mask": mask, "mask_shown": mask_shown, "secret_spans": secret_spans, "hidden": _shown, "plain": plain, "printable": printable,
+    "mask": mask, "mask_page": mask_page, "secret_spans": secret_spans, "hidden": _shown, "plain": plain, "printable": printable,
     "read": lambda text: read(f"---\ntitle: x\n---\n{text}".encode(), has_key=True, limits=LIMITS),
     "read front matter": lambda text: read(f"---\ntitle: {text}\n---\n".encode(), has_key=True, limits=LIMITS),
     "read quoted": lambda text: read(f"---\ntitle: \"{text}\n---\n".encode(), has_key=True, limits=LIMITS),

@@ -11,11 +11,10 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.servers import ROOT
+from worker.embedded_socket import UnsafeFolder, embedded_socket
 from worker.settings import (
     Lane,
     Settings,
-    UnsafeFolder,
-    embedded_socket,
     normal_database_url,
     parse_lanes,
     parse_levels,
@@ -164,7 +163,7 @@ def test_every_variable_that_the_project_names_is_known():
 def test_a_folder_for_sockets_that_others_may_write_is_refused(tmp_path, monkeypatch, request, fault):
     temporary = Path(tempfile.mkdtemp(prefix="cd-", dir="/tmp"))  # pytest's own folders are too long for a socket
     request.addfinalizer(lambda: shutil.rmtree(temporary))
-    monkeypatch.setattr("worker.settings._TEMPORARY", temporary)
+    monkeypatch.setattr("worker.embedded_socket._TEMPORARY", temporary)
     folder, deep = temporary / f"copydesk-{os.geteuid()}", tmp_path / ("x" * 100)
     assert embedded_socket(deep).parent == folder
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

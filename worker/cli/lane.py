@@ -59,7 +59,7 @@ def _lanes() -> list[dict[str, Any]]:
         for lane in config.lane_list:
             queue = LeaseQueue(client, lane.name)
             queue.ensure()
-            added, backlog, pending, _ = queue.figures()
+            added, backlog, pending, _ = queue.counts()
             pause = held.get(lane.name)
             found.append(
                 {

@@ -29,7 +29,7 @@ def main() -> None:
     code = interrupted
     try:
         try:
-            interrupts.raise_once()
+            interrupts.raise_on_first_signal()
             run()
         except SystemExit as ended:
             code = int(ended.code or 0)

@@ -172,7 +172,7 @@ def _wait_drained(config: Settings, timeout: float) -> int:
         while True:
             found = of_redis(config, client, recent)
             pending, backlog = sum(lane["pending"] for lane in found["lanes"]), found["sum"]["backlog"]
-            if is_drained(found["lanes"], internal.figures()[2]):
+            if is_drained(found["lanes"], internal.counts()[2]):
                 say(
                     f"Drained: no document is at work, {backlog:,} wait on paused lanes."
                     if backlog

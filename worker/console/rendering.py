@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from schemas.codes import CODES
 from schemas.receipt import Outcome
 from worker.console.request_context import RequestContext
-from worker.telemetry.redaction import mask_shown
+from worker.telemetry.redaction import mask_page
 
 THEMES = ("auto", "light", "dark")
 _THEME_COOKIE = "copydesk_theme"
@@ -27,7 +27,7 @@ def _shown(value: Any) -> Any:
     """Mask a string that is not our own HTML. It is the last step of every `{{ … }}` before escaping."""
     if value is None:
         return ""
-    return mask_shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return mask_page(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def figure(number: float | None) -> str:

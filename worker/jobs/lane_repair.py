@@ -14,11 +14,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.queue import keys
+from worker.queue.lane_counts import LaneState
 from worker.queue.lease_queue import (
     AHEAD_SECONDS,
     GROUP,
     ORIGINAL_IDS_EXPIRE_SECONDS,
-    LaneState,
     LeaseQueue,
     id_key,
     script,
@@ -120,6 +120,6 @@ def repair(queue: LeaseQueue) -> Repair:
     """
     limit = server_ms(queue.client) + AHEAD_SECONDS * 1000
     run = queue.client.register_script(script("repair"))
-    names = [queue.lane, queue.counters, queue.aside, keys.readded(queue.lane)]
+    names = [queue.lane, queue.counters, queue.aside, keys.original_ids(queue.lane)]
     moved, gone = run(keys=names, args=[GROUP, limit, ORIGINAL_IDS_EXPIRE_SECONDS])
     return Repair(int(moved), max(0, int(gone)))

@@ -29,12 +29,15 @@ def announce(engine: Engine, client: redis.Redis) -> int:
         client,
         (
             Change(
-                what="story", id=row.id, outcome="changed" if row.size else "ended", url=row.canonical_url,
+                what="story",
+                id=row.id,
+                outcome="changed" if row.size else "ended",
+                url=row.canonical_url,
                 at=row.changed_at,
             )
             for row in rows
         ),
-    )  # fmt: skip
+    )
     with writer(engine) as connection, connection.begin():
         enter_writer(connection)
         stories.mark_announced(connection, rows)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -24,7 +23,7 @@ _WORD = re.compile(r"[^\W_]+")
 _TITLE_WEIGHT = 3
 """How often a word of the title counts, because a title names the story. (Measured in two collections: weights 3 to 5
 are within .006 MAP of each other; 2 is .013 and 1 is .07 behind.)"""
-_MOST_WORDS = 200  # of the title and of the excerpt; more words add nothing, and a hostile excerpt could be long
+_MAX_WORDS = 200  # of the title and of the excerpt; more words add nothing, and a hostile excerpt could be long
 
 FUNCTION_WORDS = frozenset(
     """
@@ -62,7 +61,7 @@ class Features:
         return Features(self.buckets[at], self.counts[at], starts)
 
 
-def gathered(starts: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def gathered(starts: NDArray[np.integer], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the positions of the entries of `rows`, one row after the other, and where each row starts in the result.
 
     The entries of row i are at `starts[i]:starts[i + 1]`.
@@ -76,7 +75,7 @@ def gathered(starts: NDArray[Any], rows: NDArray[np.int64]) -> tuple[NDArray[np.
 
 def words(text: str | None) -> list[str]:
     """Return the first 200 words of a text, case-folded."""
-    return _WORD.findall(text[: _MOST_WORDS * 40].casefold())[:_MOST_WORDS] if text else []
+    return _WORD.findall(text[: _MAX_WORDS * 40].casefold())[:_MAX_WORDS] if text else []
 
 
 def features_of(title: str | None, excerpt: str | None) -> Features:
@@ -122,19 +121,19 @@ def names_of(title: str | None, excerpt: str | None) -> dict[int, str]:
     """Return bucket → its word or pair of words in this article, to show why two articles are linked."""
     names: dict[int, str] = {}
     for text in (title, excerpt):
-        found = words(text)
-        numbers = _checksums(found)
+        text_words = words(text)
+        numbers = _checksums(text_words)
         singles, pairs = word_bucket(numbers).tolist(), pair_bucket(numbers[:-1], numbers[1:]).tolist()
         for bucket, name in (
-            *zip(singles, found, strict=True),
-            *zip(pairs, map(" ".join, pairwise(found)), strict=True),
+            *zip(singles, text_words, strict=True),
+            *zip(pairs, map(" ".join, pairwise(text_words)), strict=True),
         ):
             names.setdefault(bucket, name)
     return names
 
 
-def _checksums(found: Sequence[str]) -> NDArray[np.uint64]:
-    return np.fromiter((crc32(word.encode()) for word in found), np.uint64, len(found))
+def _checksums(texts: Sequence[str]) -> NDArray[np.uint64]:
+    return np.fromiter((crc32(word.encode()) for word in texts), np.uint64, len(texts))
 
 
 FUNCTION_BUCKETS: NDArray[np.int32] = np.unique(word_bucket(_checksums(sorted(FUNCTION_WORDS))).astype(np.int32))

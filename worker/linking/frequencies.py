@@ -13,8 +13,8 @@ COMMON_SHARE = 0.10
 """A feature in more than this share of the documents says nothing about a story. Its weight is 0."""
 FREQUENT_SHARE = 1 / 256
 """A feature in more than this share of documents is stored with each article, without postings: see `segment.py`."""
-_LEAST_FREQUENT = 16
-_MOST_FREQUENT = 65_535  # their numbers have two bytes
+_MIN_FREQUENT = 16
+_MAX_FREQUENT = 65_535  # their numbers have two bytes
 _PRIOR_DOCUMENTS = 100.0
 """Added to the number of documents, as if half of them had contained each function word. Without this prior, `the` and
 `of` would link the first articles of an empty store."""
@@ -65,10 +65,10 @@ class Frequencies:
         return weights
 
     def frequent(self) -> NDArray[np.int32]:
-        """Return the buckets in more than `FREQUENT_SHARE` of the documents, ascending; at most `_MOST_FREQUENT`."""
-        least = max(_LEAST_FREQUENT, FREQUENT_SHARE * self.documents)
-        found = np.union1d(np.flatnonzero(self.counts > least).astype(np.int32), FUNCTION_BUCKETS)
-        return found if len(found) <= _MOST_FREQUENT else found[:_MOST_FREQUENT]
+        """Return the buckets in more than `FREQUENT_SHARE` of the documents, ascending; at most `_MAX_FREQUENT`."""
+        minimum = max(_MIN_FREQUENT, FREQUENT_SHARE * self.documents)
+        buckets = np.union1d(np.flatnonzero(self.counts > minimum).astype(np.int32), FUNCTION_BUCKETS)
+        return buckets[:_MAX_FREQUENT]
 
     def dump(self) -> bytes:
         """Return the counts as bytes: the buckets that occur (as differences) and their counts, zlib-compressed."""

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from worker.linking.frequencies import Frequencies
 
-LEAST_DOCUMENTS = 1000
+MIN_DOCUMENTS = 1000
 """The smallest number of completed documents that shows how common a word is."""
 DAYS = 90
 """How many days count. Older ones are ignored, because common words change."""
@@ -26,8 +26,8 @@ class IdfBasis:
         self.completed = completed
 
     def is_bootstrap(self, arrived_today: int) -> bool:
-        """Whether the completed days have fewer documents than `LEAST_DOCUMENTS` or than today's `arrived_today`."""
-        return self.completed.documents < max(LEAST_DOCUMENTS, arrived_today)
+        """Whether the completed days have fewer documents than `MIN_DOCUMENTS` or than today's `arrived_today`."""
+        return self.completed.documents < max(MIN_DOCUMENTS, arrived_today)
 
     def with_today(self, today: Frequencies) -> Frequencies:
         """Return the frequencies for a bootstrap day: those of the completed days and of `today`."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from worker.linking.features import Features
 from worker.linking.frequencies import Frequencies
-from worker.linking.segment import MOST_ARTICLES, WINDOW_SECONDS, Query, Segment, Weights, merged, segment_of
+from worker.linking.segment import MAX_ARTICLES, WINDOW_SECONDS, Query, Segment, Weights, merged, segment_of
 
 _SMALL = 32  # articles; smaller segments are always merged, which limits the number of segments
 _QUERIES_PER_PASS = 32  # texts; a search holds this many sums for each article of a segment
@@ -46,11 +46,7 @@ class Index:
             self._segments[place] = merged([segment], self._weights)
 
     def add(
-        self,
-        ids: Sequence[int],
-        times: Sequence[float],
-        features: Features,
-        versions: Sequence[float] | None = None,
+        self, ids: Sequence[int], times: Sequence[float], features: Features, versions: Sequence[float] | None = None
     ) -> None:
         """Add articles with distinct ids, and replace older versions of them.
 
@@ -59,31 +55,36 @@ class Index:
         """
         self.remove(ids)
         with_words = np.flatnonzero(np.diff(features.starts))
-        for start in range(0, len(with_words), MOST_ARTICLES):
-            rows = with_words[start : start + MOST_ARTICLES]
+        for start in range(0, len(with_words), MAX_ARTICLES):
+            rows = with_words[start : start + MAX_ARTICLES]
             known = np.zeros(len(ids)) if versions is None else np.asarray(versions, np.float64)
-            self._segments.append(segment_of(
-                np.asarray(ids, np.int64)[rows], np.asarray(times, np.float64)[rows], known[rows], features.take(rows),
-                self._weights,
-            ))  # fmt: skip
+            self._segments.append(
+                segment_of(
+                    np.asarray(ids, np.int64)[rows],
+                    np.asarray(times, np.float64)[rows],
+                    known[rows],
+                    features.take(rows),
+                    self._weights,
+                )
+            )
             self._merge()
 
     def remove(self, ids: Sequence[int]) -> None:
         """Remove articles; ids that are not in the index are ignored."""
-        wanted = np.asarray(ids, np.int64)
+        id_array = np.asarray(ids, np.int64)
         for segment in self._segments:
-            places = segment.places_of(wanted)
+            places = segment.places_of(id_array)
             segment.alive[places[places >= 0]] = False
         self._segments = [one for one in self._segments if one.alive.any()]
 
     def versions_of(self, ids: Sequence[int]) -> NDArray[np.float64]:
         """Return the version of each article; NaN for those that are not in the index."""
-        wanted = np.asarray(ids, np.int64)
-        found = np.full(len(wanted), np.nan)
+        id_array = np.asarray(ids, np.int64)
+        versions = np.full(len(id_array), np.nan)
         for segment in self._segments:
-            places = segment.places_of(wanted)
-            found[places >= 0] = segment.versions[places[places >= 0]]
-        return found
+            places = segment.places_of(id_array)
+            versions[places >= 0] = segment.versions[places[places >= 0]]
+        return versions
 
     def forget_before(self, first: float) -> None:
         """Remove all articles with a time before `first`."""
@@ -104,28 +105,28 @@ class Index:
         return np.concatenate([np.zeros(0), *(one.times[one.alive] for one in self._segments)])
 
     def neighbours(
-        self, ids: Sequence[int], times: Sequence[float], features: Features, *, floor: float, most: int
+        self, ids: Sequence[int], times: Sequence[float], features: Features, *, floor: float, limit: int
     ) -> list[list[tuple[int, float]]]:
-        """Return for each text the (id, score) of the `most` most similar articles, with a score of at least `floor`.
+        """Return for each text the (id, score) of the `limit` most similar articles, with a score of at least `floor`.
 
         Only articles within `WINDOW_SECONDS` of the text's time count. The best is first; equal scores are ordered by
         id. The text's own id is left out.
         """
-        found: list[list[tuple[int, float]]] = [[] for _ in ids]
+        similar: list[list[tuple[int, float]]] = [[] for _ in ids]
         for start in range(0, len(ids), _QUERIES_PER_PASS):
             rows = np.arange(start, min(start + _QUERIES_PER_PASS, len(ids)))
             query = Query(np.asarray(times, np.float64)[rows], features.take(rows), self._weights)
             for segment in self._segments:
                 for row, other, score in zip(*(one.tolist() for one in segment.search(query, floor)), strict=True):
                     if other != ids[start + row]:
-                        found[start + row].append((other, score))
-        return [sorted(one, key=lambda pair: (-pair[1], pair[0]))[:most] for one in found]
+                        similar[start + row].append((other, score))
+        return [sorted(one, key=lambda pair: (-pair[1], pair[0]))[:limit] for one in similar]
 
     def _merge(self) -> None:
         """Merge the last segments while the one before is at most twice as large; rebuild segments half empty."""
         while len(self._segments) > 1:
             last, before = self._segments[-1], self._segments[-2]
-            if len(before) > max(2 * len(last), _SMALL) or len(before) + len(last) > MOST_ARTICLES:
+            if len(before) > max(2 * len(last), _SMALL) or len(before) + len(last) > MAX_ARTICLES:
                 break
             self._segments[-2:] = [merged([before, last], self._weights)]
         for place, segment in enumerate(self._segments):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
 from worker.heat_rules import AllRules, HeatRules
+from worker.linking.stored_rows import StoredMember, StoredTime
 from worker.linking.story_assignment import (
     Member,
     Neighbour,
     Node,
     Order,
-    arrange,
+    assign_stories,
     groups_of,
     heat_of,
     keep_ids,
@@ -26,6 +26,21 @@ from worker.store.apply import stories as stored
 from worker.store.links import Tie, time_of
 
 _DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class _StoryValues:
+    """The columns of a story that follow from its articles."""
+
+    first_id: int
+    lead_id: int
+    size: int
+    first_at: datetime
+    last_at: datetime
+    heat: int
+
+
+_ENDED = {**dict.fromkeys(("first_id", "lead_id", "first_at", "last_at", "heat", "announced_at")), "size": 0}
 
 
 def revise(
@@ -41,11 +56,11 @@ def revise(
     """
     others = links.alive(connection, {tie.other for id_ in hashes for tie in ties.get(id_, ())})
     ends = links.write_links(connection, hashes, ties, others)
-    firsts = arrange({*hashes, *ends}, lambda ids: _look(connection, ids))
+    firsts = assign_stories({*hashes, *ends}, lambda ids: _load_nodes(connection, ids))
     _write_stories(connection, firsts, now, rules)
 
 
-def _look(connection: Connection, ids: set[int]) -> dict[int, Node]:
+def _load_nodes(connection: Connection, ids: set[int]) -> dict[int, Node]:
     linked: dict[int, list[Neighbour]] = {}
     for row in stored.ties_of(connection, ids):
         first = row.first_id if row.first_id is not None else row.id
@@ -58,37 +73,44 @@ def _look(connection: Connection, ids: set[int]) -> dict[int, Node]:
     }
 
 
-def _order_of(row: Row[Any]) -> Order:
+def _order_of(row: StoredTime) -> Order:
     return int(time_of(row) // _DAY_SECONDS), row.url_hash
 
 
 def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datetime, rules: AllRules) -> None:
+    """Write the stories around the articles in `firsts` (article → first article of its story)."""
     members = {row.id: row for row in stored.members_around(connection, {*firsts, *firsts.values()})}
-    old = {id_: row.story_id for id_, row in members.items() if row.story_id is not None}
-    before = stored.stories_by_id(connection, set(old.values()))
-    known_firsts = {id_: before[story].first_id for id_, story in old.items()}
+    story_of = {id_: row.story_id for id_, row in members.items() if row.story_id is not None}
+    before = stored.stories_by_id(connection, set(story_of.values()))
+    known_firsts = {id_: before[story].first_id for id_, story in story_of.items()}
     groups = groups_of({id_: firsts.get(id_, known_firsts.get(id_, id_)) for id_ in members})
-    kept, ended = keep_ids(groups, old)
+    story_ids, ended = keep_ids(groups, story_of)
     values_of = _values_of(connection, groups, members, rules)
-    changes: list[dict[str, Any]] = [
-        {"id": story, **values_of[first], "changed_at": now, "announced_at": None}
-        for first, story in kept.items()
-        if _differs(before[story], values_of[first]) or _ids_in(story, old) != set(groups[first])
+    changes = [
+        {"id": story, **asdict(values_of[first]), "changed_at": now, "announced_at": None}
+        for first, story in story_ids.items()
+        if _differs(before[story], values_of[first]) or _ids_in(story, story_of) != set(groups[first])
     ]
-    begun = [first for first in groups if first not in kept]
-    created = stored.create(connection, [{**values_of[first], "changed_at": now} for first in begun])
-    story_of: dict[int, int | None] = dict.fromkeys(old)
-    for first, story in (*kept.items(), *zip(begun, created, strict=True)):
+    new = [first for first in groups if first not in story_ids]
+    created = stored.create(connection, [{**asdict(values_of[first]), "changed_at": now} for first in new])
+    _assign(connection, groups, {**story_ids, **dict(zip(new, created, strict=True))}, story_of)
+    ends = [{"id": story, **_ENDED, "changed_at": now} for story in sorted(ended)]
+    stored.change(connection, [*changes, *ends])
+
+
+def _assign(
+    connection: Connection, groups: Mapping[int, Sequence[int]], story_ids: Mapping[int, int], before: Mapping[int, int]
+) -> None:
+    """Write the story of each article whose story is not the one in `before`; `story_ids`: first article → story."""
+    story_of: dict[int, int | None] = dict.fromkeys(before)
+    for first, story in story_ids.items():
         story_of.update(dict.fromkeys(groups[first], story))
-    stored.assign(connection, {id_: story for id_, story in story_of.items() if old.get(id_) != story})
-    nothing = dict.fromkeys(("first_id", "lead_id", "first_at", "last_at", "heat", "announced_at"))
-    stored.change(connection, [*changes, *(
-        {"id": story, **nothing, "size": 0, "changed_at": now} for story in sorted(ended))])  # fmt: skip
+    stored.assign(connection, {id_: story for id_, story in story_of.items() if before.get(id_) != story})
 
 
 def _values_of(
-    connection: Connection, groups: Mapping[int, Sequence[int]], members: Mapping[int, Row[Any]], rules: AllRules
-) -> dict[int, dict[str, Any]]:
+    connection: Connection, groups: Mapping[int, Sequence[int]], members: Mapping[int, StoredMember], rules: AllRules
+) -> dict[int, _StoryValues]:
     """Return id of the first article → the column values of its story."""
     leads = {first: lead_of([_member(members[id_]) for id_ in ids]).id for first, ids in groups.items()}
     source_of = stored.sources_of(connection, leads.values()) if rules.by_source else {}
@@ -102,24 +124,18 @@ def _ids_in(story: int, story_of: Mapping[int, int]) -> set[int]:
     return {id_ for id_, one in story_of.items() if one == story}
 
 
-def _member(row: Row[Any]) -> Member:
+def _member(row: StoredMember) -> Member:
     return Member(row.id, row.quality, time_of(row), row.url_hash)
 
 
-def _values(first: int, lead: int, rows: Sequence[Row[Any]], rules: HeatRules) -> dict[str, Any]:
+def _values(first: int, lead: int, rows: Sequence[StoredMember], rules: HeatRules) -> _StoryValues:
     times = [row.published_at or row.first_seen_at for row in rows]
-    return {
-        "first_id": first,
-        "lead_id": lead,
-        "size": len(rows),
-        "first_at": min(times),
-        "last_at": max(times),
-        "heat": heat_of([_member(row) for row in rows], rules),
-    }
+    heat = heat_of([_member(row) for row in rows], rules)
+    return _StoryValues(first, lead, len(rows), min(times), max(times), heat)
 
 
-def _differs(row: Row[Any], values: Mapping[str, Any]) -> bool:
-    return any(getattr(row, name) != value for name, value in values.items())
+def _differs(row: object, values: _StoryValues) -> bool:
+    return any(getattr(row, name) != value for name, value in asdict(values).items())
 
 
 __all__ = ["revise"]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
@@ -21,7 +20,8 @@ from worker.linking.features import features_of_all
 from worker.linking.frequencies import Frequencies
 from worker.linking.idf_basis import IdfBasis
 from worker.linking.link_writer import revise
-from worker.linking.similar_links import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_tied, reason_of
+from worker.linking.similar_links import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_linked, reason_of
+from worker.linking.stored_rows import StoredArticle, StoredVersion
 from worker.linking.window import Window, in_reach
 from worker.store import leader, links
 from worker.store.clock import store_time
@@ -36,8 +36,8 @@ LEASE_SECONDS = 6.0
 """Another process may lead this long after the leader's last renewal. Every writing transaction renews the lease."""
 _RENEW_SECONDS = 1.0
 _BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
-_MOST_NEIGHBOURS = 300
-_USUAL = AllRules()
+_MAX_NEIGHBOURS = 300
+_DEFAULT_RULES = AllRules()
 _QUIET_SECONDS = 0.5
 _PASS_SHARE = 20  # linking the articles of a bootstrap day again takes at most about 1/20 of the time
 
@@ -48,13 +48,13 @@ class Linker:
     `window` is how many articles are held in memory. `rules` are those for the heat of stories.
     """
 
-    def __init__(self, engine: Engine, *, token: int, window: int, rules: AllRules = _USUAL) -> None:
+    def __init__(self, engine: Engine, *, token: int, window: int, rules: AllRules = _DEFAULT_RULES) -> None:
         self._engine = engine
         self._token = token
         self._window = Window(window)
         self._rules = rules
         self._basis: IdfBasis | None = None
-        self._is_weighed = False
+        self._has_completed_frequencies = False
         self._renewed = time.monotonic()
         self._waiting: tuple[int, datetime | None] | None = None
         self._waiting_since = self._waiting_began = 0.0
@@ -71,7 +71,7 @@ class Linker:
             rows = links.pending(connection, _BATCH)
             if not rows:
                 self._waiting = None
-                self.keep()
+                self.renew_lease()
                 return 0
             day = _day_of(rows[0])
             if self._basis is not None:
@@ -82,7 +82,7 @@ class Linker:
         if not bootstrap:
             return self._link_waiting(basis, [row for row in rows if _day_of(row) <= day])
         if not force and not self._is_quiet(waiting):
-            self.keep()
+            self.renew_lease()
             return 0
         return self._link_day(basis)
 
@@ -95,7 +95,7 @@ class Linker:
         self._seen = basis.day, links.seen_first(connection, basis.day), newest
         return basis.is_bootstrap(links.arrived(connection, basis.day, STORY_KINDS))
 
-    def keep(self) -> None:
+    def renew_lease(self) -> None:
         """Renew the leader's lease, at most once a second, while there is nothing to write. Raises NoLongerLeader."""
         if time.monotonic() - self._renewed > _RENEW_SECONDS:
             leader.renew(self._engine, ROLE, self._token, seconds=LEASE_SECONDS)
@@ -116,7 +116,7 @@ class Linker:
             for row in links.completed_days(connection, day):
                 if row.day >= basis.oldest_day():
                     basis.completed.merge(Frequencies.load(row.documents, row.counts))
-        self._basis, self._is_weighed = basis, False
+        self._basis, self._has_completed_frequencies = basis, False
         log.info("A day of arrival begins", day=str(day), completed_documents=basis.completed.documents)
         return basis
 
@@ -125,20 +125,20 @@ class Linker:
         with self._engine.begin() as connection:
             for page in links.pages(connection, links.arrivals(day, STORY_KINDS)):
                 counted.add(features_of_all([(row.title, row.excerpt) for row in page]))
-                self.keep()
+                self.renew_lease()
         with writer(self._engine) as connection, connection.begin():
             leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
             links.keep_day(connection, day, counted.documents, counted.dump())
             links.forget_days(connection, day - timedelta(days=400))
         return counted
 
-    def _link_waiting(self, basis: IdfBasis, rows: Sequence[Any]) -> int:
-        if not self._is_weighed:
-            self._window.weigh(basis.completed)
-            self._is_weighed = True
+    def _link_waiting(self, basis: IdfBasis, rows: Sequence[StoredVersion]) -> int:
+        if not self._has_completed_frequencies:
+            self._window.set_frequencies(basis.completed)
+            self._has_completed_frequencies = True
         with self._engine.begin() as connection:
-            found = links.compared(connection, [row.id for row in rows])
-        return self._link(list(found.values()), mark=True)
+            articles = links.compared(connection, [row.id for row in rows])
+        return self._link(list(articles.values()), mark=True)
 
     def _is_quiet(self, waiting: tuple[int, datetime | None]) -> bool:
         """Whether arrivals have paused, or the pending articles have waited long enough."""
@@ -161,20 +161,20 @@ class Linker:
             seen: dict[int, tuple[float, datetime]] = {}
             for page in links.pages(connection, links.arrivals(basis.day, STORY_KINDS)):
                 today.add(features_of_all([(row.title, row.excerpt) for row in page]))
-                self.keep()
+                self.renew_lease()
             for page in links.pages(connection, links.changed_on(basis.day)):
                 seen.update({row.id: (time_of(row), row.changed_at) for row in page})
-                self.keep()
+                self.renew_lease()
             for row in links.pending(connection, 1_000_000):
                 if _day_of(row) < basis.day and row.id not in seen:
                     seen[row.id] = (0.0, row.changed_at)
-        self._window.weigh(basis.with_today(today))
-        self._is_weighed = False
+        self._window.set_frequencies(basis.with_today(today))
+        self._has_completed_frequencies = False
         order = sorted((moment, id_) for id_, (moment, _) in seen.items())
         for start in range(0, len(order), _BATCH):
             with self._engine.begin() as connection:
-                found = links.compared(connection, [id_ for _, id_ in order[start : start + _BATCH]])
-            self._link(list(found.values()), mark=False)
+                articles = links.compared(connection, [id_ for _, id_ in order[start : start + _BATCH]])
+            self._link(list(articles.values()), mark=False)
         done = 0
         for start in range(0, len(order), _BATCH * 10):
             part = {id_: seen[id_][1] for _, id_ in order[start : start + _BATCH * 10]}
@@ -195,7 +195,7 @@ class Linker:
         leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
         self._renewed = time.monotonic()
 
-    def _link(self, rows: list[Any], *, mark: bool) -> int:
+    def _link(self, rows: Sequence[StoredArticle], *, mark: bool) -> int:
         """Find and write the links and stories of these articles, one part within reach of the window at a time.
 
         `mark` also marks the articles as linked. Returns how many were still unchanged when they were written.
@@ -207,27 +207,27 @@ class Linker:
             reach = len(left) if self._window.covers(left[0][0], left[-1][0]) else in_reach(left)
             part, left = left[:reach], left[reach:]
             with self._engine.begin() as connection:
-                self._window.cover(connection, part[0][0], part[-1][0], self.keep)
+                self._window.cover(connection, part[0][0], part[-1][0], self.renew_lease)
             done += self._link_part([by_id[id_] for _, id_ in part], mark=mark)
         self._window.trim()
         return done
 
-    def _link_part(self, rows: list[Any], *, mark: bool) -> int:
+    def _link_part(self, rows: Sequence[StoredArticle], *, mark: bool) -> int:
         visible, features = self._window.put(rows)
         near = self._window.index.neighbours(
             [row.id for row in visible],
             [time_of(row) for row in visible],
             features,
             floor=THRESHOLD,
-            most=_MOST_NEIGHBOURS,
+            limit=_MAX_NEIGHBOURS,
         )
-        alike = {row.id: found for row, found in zip(visible, near, strict=True)}
+        similar = {row.id: scores for row, scores in zip(visible, near, strict=True)}
         with self._engine.begin() as connection:
-            others = links.compared(connection, {other for found in alike.values() for other, _ in found})
+            others = links.compared(connection, {other for scores in similar.values() for other, _ in scores})
             twins = links.twins(connection, {row.url_hash: row.id for row in visible})
         texts = {row.id: Text(row.title, row.excerpt, row.provider_id) for row in (*others.values(), *rows)}
         known: dict[tuple[int, int], tuple[str, str]] = {}
-        ties = {id_: self._ties(id_, found, texts, twins, known) for id_, found in alike.items()}
+        ties = {id_: self._ties(id_, scores, texts, twins, known) for id_, scores in similar.items()}
         with writer(self._engine) as connection, connection.begin():
             self._confirm(connection)
             hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
@@ -239,21 +239,21 @@ class Linker:
     def _ties(
         self,
         id_: int,
-        alike: Sequence[tuple[int, float]],
+        similar: Sequence[tuple[int, float]],
         texts: Mapping[int, Text],
         twins: set[tuple[int, int]],
         known: dict[tuple[int, int], tuple[str, str]],
     ) -> list[Tie]:
         """Return the links of an article.
 
-        `alike` are its (id, score) from the index. `twins` are pairs of ids of the same article. `known` caches the
+        `similar` are its (id, score) from the index. `twins` are pairs of ids of the same article. `known` caches the
         kind and the reason of each pair, because they are the same from both ends.
         """
         mine = texts[id_]
         same = {other for pair in twins if id_ in pair for other in pair} - {id_}
         ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]
-        for other, score in alike:
-            if other not in same and other in texts and may_be_tied(mine, texts[other]):
+        for other, score in similar:
+            if other not in same and other in texts and may_be_linked(mine, texts[other]):
                 pair = min(id_, other), max(id_, other)
                 if pair not in known:
                     kind = "duplicate" if is_copy(mine, texts[other]) else "similar"
@@ -262,9 +262,8 @@ class Linker:
         return ties
 
 
-def _day_of(row: Any) -> date:
-    changed: datetime = row.changed_at
-    return changed.date()
+def _day_of(row: StoredVersion) -> date:
+    return row.changed_at.date()
 
 
 __all__ = ["LEASE_SECONDS", "ROLE", "Linker"]

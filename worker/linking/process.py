@@ -30,7 +30,7 @@ from worker.telemetry.logs import get_logger
 log = get_logger("link")
 
 _IDLE_SECONDS = 0.2
-_FOLLOW_SECONDS = 1.0
+_STANDBY_SECONDS = 1.0
 _ANNOUNCE_SECONDS = 1.0  # while there is more to link; at once when there is not
 _TROUBLE_SECONDS = 1.0
 _BUG_SECONDS = 10.0
@@ -53,47 +53,44 @@ class LinkLoop:
     def run(self, *, parent: int | None = None) -> None:
         """Run until `ended` is set, or until this process's parent is no longer `parent`; then give the lead back."""
         while not self._ended.is_set() and (parent is None or os.getppid() == parent):
-            self._ended.wait(self._guarded_turn())
+            self._ended.wait(self._try_step())
         self._resign()
         self._engine.dispose()
 
-    def _guarded_turn(self) -> float:
+    def _try_step(self) -> float:
         try:
-            wait = self._turn()
+            wait = self._step()
         except leader.NoLongerLeader:
-            log.warning("Another process links now", worker=self._holder, next="this one follows")
+            log.warning("Another process links now", worker=self._holder, next="this one stands by")
             self._token = self._linker = None
-            return _FOLLOW_SECONDS
+            return _STANDBY_SECONDS
         except SQLAlchemyError as error:
             if is_conflict(error):
                 return 0.0  # an article was removed meanwhile: retry at once
             if not is_transient(error):
-                log.exception(
-                    "Linking failed", next=f"it is tried again in {_BUG_SECONDS:.0f} s; articles stay pending"
-                )
+                log.exception("Linking failed", next=f"it is retried in {_BUG_SECONDS:.0f} s; articles stay pending")
                 return _BUG_SECONDS
             self._log_first("The store cannot be used, nothing is linked", driver_error(error))
             return _TROUBLE_SECONDS
         except Exception:
             # A bug must not end the process: articles would stay pending.
-            log.exception("Linking failed", next=f"it is tried again in {_BUG_SECONDS:.0f} s; articles stay pending")
+            log.exception("Linking failed", next=f"it is retried in {_BUG_SECONDS:.0f} s; articles stay pending")
             return _BUG_SECONDS
         if self._in_trouble:
             self._in_trouble = False
-            log.info("Linking goes on")
+            log.info("Linking continues")
         return wait
 
-    def _turn(self) -> float:
+    def _step(self) -> float:
         """Do one bounded step; return how many seconds to wait before the next one."""
         if self._linker is None:
             self._token = leader.acquire(self._engine, ROLE, self._holder, seconds=LEASE_SECONDS)
             if self._token is None:
-                return _FOLLOW_SECONDS
+                return _STANDBY_SECONDS
             log.info("This process links", worker=self._holder)
             self._linker = Linker(
-                self._engine, token=self._token, window=self._config.link_window_articles,
-                rules=self._config.heat_rules,
-            )  # fmt: skip
+                self._engine, token=self._token, window=self._config.link_window_articles, rules=self._config.heat_rules
+            )
         done = self._linker.step()
         if done and time.monotonic() - self._announced_at < _ANNOUNCE_SECONDS:
             return 0.0
@@ -107,7 +104,9 @@ class LinkLoop:
 
     def _log_first(self, sentence: str, error: object) -> None:
         if not self._in_trouble:
-            log.warning("The linker waits", error=f"{sentence}: {error}", next="trying each second; nothing is lost")
+            log.warning(
+                "The linker waits", error=f"{sentence}: {error}", next="it retries each second; nothing is lost"
+            )
         self._in_trouble = True
 
     def _resign(self) -> None:
@@ -116,7 +115,7 @@ class LinkLoop:
         try:
             leader.resign(self._engine, ROLE, self._token)
         except SQLAlchemyError:
-            log.info("The lead could not be given back", next=f"it ends in {LEASE_SECONDS:.0f} s")
+            log.info("The linker's lease could not be released", next=f"it expires in {LEASE_SECONDS:.0f} s")
 
 
 def main() -> None:

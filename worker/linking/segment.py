@@ -23,7 +23,7 @@ WINDOW_SECONDS = 14 * 86_400.0
 FADING_SECONDS = 28 * 86_400.0
 """The cosine is multiplied by e^(-1/28) for each day between two articles, because a later one is less likely the same
 story. (Measured in two collections: MAP +.009 and +.014; half of it, 14 days, gives another +.001 and +.002.)"""
-MOST_ARTICLES = 8_192  # in a segment; a place has two bytes, and merging needs memory for two segments
+MAX_ARTICLES = 8_192  # in a segment; a place has two bytes, and merging needs memory for two segments
 _COUNT_BITS, _BUCKET_SHIFT, _PLACE_MASK = 8, 24, 0xFFFF  # the layout of `Keys`
 _SPARE = 1e-6  # tolerance for rounding, so that a bound is never too tight
 _DIGITS = 6  # decimals of a score, so that it is the same whichever of the two articles is the query
@@ -124,23 +124,23 @@ class Segment:
         dots = dots + np.bincount(pairs, products, len(rows))
         faded = np.exp(-np.abs(self.times[places] - query.times[rows]) / FADING_SECONDS)
         scores = np.round(dots / self.norms[places] * faded, _DIGITS)
-        found = (scores >= floor) & (dots > 0)
-        return rows[found], self.ids[places[found]], scores[found]
+        reached = (scores >= floor) & (dots > 0)
+        return rows[reached], self.ids[places[reached]], scores[reached]
 
     def _candidates(
         self, query: Query, floor: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Return the pairs that can reach `floor` as arrays: index of the text, place, dot product of rare features."""
         dots = self._rare_dots(query)
-        least = floor - _SPARE
+        minimum = floor - _SPARE
         touched = np.flatnonzero(dots)
         rows, places = np.divmod(touched, len(self))
-        can = dots[touched] >= (least - query.share[rows] * self.share[places]) * self.norms[places]
+        can = dots[touched] >= (minimum - query.share[rows] * self.share[places]) * self.norms[places]
         every_row, every_place = [rows[can]], [places[can]]
         highest = float(self.share.max(initial=0.0))
-        for row in np.flatnonzero(query.share * highest >= least).tolist():
+        for row in np.flatnonzero(query.share * highest >= minimum).tolist():
             # Articles that share no rare feature with the text can still reach the floor by frequent ones alone.
-            others = np.flatnonzero(query.share[row] * self.share >= least)
+            others = np.flatnonzero(query.share[row] * self.share >= minimum)
             others = others[dots[row * len(self) + others] == 0]
             every_row.append(np.full(len(others), row))
             every_place.append(others)
@@ -189,10 +189,7 @@ def merged(segments: Sequence[Segment], weights: Weights) -> Segment:
         parts.append(_moved(one.keys(), now))
     times, versions = (
         np.concatenate(list(chosen))[order]
-        for chosen in (
-            [one.times[one.alive] for one in segments],
-            [one.versions[one.alive] for one in segments],
-        )
+        for chosen in ([one.times[one.alive] for one in segments], [one.versions[one.alive] for one in segments])
     )
     return _built(ids[order], times, versions, np.concatenate(parts), weights)
 
@@ -230,13 +227,21 @@ def _built(
     buckets, places, counts = _unpacked(keys)
     first = np.flatnonzero(np.diff(buckets, prepend=-1))
     return Segment(
-        ids, times, versions, np.ones(len(ids), np.bool_),
-        np.sqrt(squares), np.sqrt(np.divide(parts, squares, out=np.zeros(len(ids)), where=squares > 0)),
-        buckets[first].astype(np.int32), np.append(first, len(buckets)).astype(np.int32),
-        places.astype(np.uint16), counts.astype(np.uint8),
-        np.searchsorted(owners, np.arange(len(ids) + 1)), own_numbers.astype(np.uint16), own_counts.astype(np.uint8),
+        ids,
+        times,
+        versions,
+        np.ones(len(ids), np.bool_),
+        np.sqrt(squares),
+        np.sqrt(np.divide(parts, squares, out=np.zeros(len(ids)), where=squares > 0)),
+        buckets[first].astype(np.int32),
+        np.append(first, len(buckets)).astype(np.int32),
+        places.astype(np.uint16),
+        counts.astype(np.uint8),
+        np.searchsorted(owners, np.arange(len(ids) + 1)),
+        own_numbers.astype(np.uint16),
+        own_counts.astype(np.uint8),
         weights,
-    )  # fmt: skip
+    )
 
 
 def _unpacked(keys: Keys) -> tuple[Keys, Keys, Keys]:

@@ -17,7 +17,7 @@ STORY_KINDS = frozenset({"article", "video", "news", "blog", "press", "podcast",
 """The kinds of document that can be part of a story. Similar courses, people or tools are not one story."""
 
 _COPIED_SHARE = 0.8
-_LEAST_PAIRS = 10
+_MIN_PAIRS = 10
 _REASON_TERMS = 6
 
 
@@ -30,7 +30,7 @@ class Text:
     site: object
 
 
-def may_be_tied(one: Text, other: Text) -> bool:
+def may_be_linked(one: Text, other: Text) -> bool:
     """Whether two similar articles may be linked; False for two articles of one site with different titles.
 
     A site rarely publishes a story twice. Similar articles of one site are mostly a series (episodes, builds, market
@@ -50,8 +50,8 @@ def is_copy(one: Text, other: Text) -> bool:
     titles = _pairs(one.title), _pairs(other.title)
     same_title = bool(titles[0]) and words(one.title) == words(other.title)
     excerpts = _pairs(one.excerpt), _pairs(other.excerpt)
-    if min(map(len, excerpts)) < _LEAST_PAIRS:
-        return same_title and len(titles[0]) >= _LEAST_PAIRS // 2
+    if min(map(len, excerpts)) < _MIN_PAIRS:
+        return same_title and len(titles[0]) >= _MIN_PAIRS // 2
     return _containment(*excerpts) >= _COPIED_SHARE and (same_title or _containment(*titles) >= 1 / 3)
 
 
@@ -69,9 +69,11 @@ def reason_of(one: Text, other: Text, weights: NDArray[np.float32]) -> str:
     mine, theirs = features_of(one.title, one.excerpt), features_of(other.title, other.excerpt)
     names = names_of(one.title, one.excerpt)
     shared, at, other_at = np.intersect1d(mine.buckets, theirs.buckets, assume_unique=True, return_indices=True)
-    parts = weights[shared].astype(np.float64) ** 2 * mine.counts[at] * theirs.counts[other_at]
+    products = weights[shared].astype(np.float64) ** 2 * mine.counts[at] * theirs.counts[other_at]
     ranked = sorted(
-        (-round(part, 6), names[bucket]) for bucket, part in zip(shared.tolist(), parts.tolist(), strict=True) if part
+        (-round(product, 6), names[bucket])
+        for bucket, product in zip(shared.tolist(), products.tolist(), strict=True)
+        if product
     )
     terms: list[str] = []
     for _, name in ranked:

@@ -4,7 +4,7 @@ Articles are taken in the order of (day, hash). Each one joins the story whose *
 or begins a new story. So every article of a story is similar to the first one, and chains of links do not build huge
 stories (leader clustering, Hartigan 1975; connected components reach 2,291 articles where this reaches 18). A decision
 depends only on earlier articles. So after a change only linked articles later in the order are decided again, and the
-result of `arrange` equals that of deciding all articles from the beginning.
+result of `assign_stories` equals that of deciding all articles from the beginning.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Node:
     links: Collection[Neighbour] = ()
 
 
-def arrange(touched: Iterable[int], look: Callable[[set[int]], Mapping[int, Node]]) -> dict[int, int]:
+def assign_stories(touched: Iterable[int], load: Callable[[set[int]], Mapping[int, Node]]) -> dict[int, int]:
     """Return article → first article of its story, for the articles in `touched` and those that must be decided again.
 
-    `look(ids)` returns the nodes of articles, without unknown ids. An article that is its own first article is alone or
+    `load(ids)` returns the nodes of articles, without unknown ids. An article that is its own first article is alone or
     begins a story.
     """
-    nodes = dict(look(set(touched)))
+    nodes = dict(load(set(touched)))
     waiting = [(node.order, id_) for id_, node in nodes.items()]
     heapq.heapify(waiting)
     first: dict[int, int] = {}
@@ -55,7 +55,7 @@ def arrange(touched: Iterable[int], look: Callable[[set[int]], Mapping[int, Node
         if id_ in first:
             continue
         if id_ not in nodes:
-            nodes.update(look({other for _, other in waiting if other not in nodes} | {id_}))
+            nodes.update(load({other for _, other in waiting if other not in nodes} | {id_}))
         node = nodes[id_]
         best: tuple[float, Order, int] | None = None
         for other in node.links:

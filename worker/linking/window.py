@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from sqlalchemy.engine import Connection
@@ -15,6 +15,7 @@ from worker.linking.features import Features, features_of_all
 from worker.linking.frequencies import Frequencies
 from worker.linking.index import WINDOW_SECONDS, Index
 from worker.linking.similar_links import STORY_KINDS
+from worker.linking.stored_rows import StoredArticle
 from worker.store import links
 from worker.telemetry.logs import get_logger
 
@@ -22,17 +23,18 @@ log = get_logger("link")
 
 _AHEAD_SECONDS = 60 * 86_400.0  # after an old time, so many seconds of later articles are loaded with it
 _LOG_EVERY = 20_000  # articles
+_Article = TypeVar("_Article", bound=StoredArticle)
 
 
 class Window:
-    """An index of at most about `most` articles, and the period of which it holds all articles."""
+    """An index of at most about `max_articles` articles, and the period of which it holds all articles."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_articles: int) -> None:
+        self._max_articles = max_articles
         self.index = Index()
         self._first, self._last = math.inf, -math.inf
 
-    def weigh(self, frequencies: Frequencies) -> None:
+    def set_frequencies(self, frequencies: Frequencies) -> None:
         """Set the weights of the features from `frequencies`."""
         self.index.set_frequencies(frequencies)
 
@@ -40,16 +42,16 @@ class Window:
         """Whether the index holds every article that can be linked to one between these times (seconds since 1970)."""
         return self._first <= first - WINDOW_SECONDS and last + WINDOW_SECONDS <= self._last
 
-    def cover(self, connection: Connection, first: float, last: float, alive: Callable[[], None]) -> None:
+    def cover(self, connection: Connection, first: float, last: float, renew_lease: Callable[[], None]) -> None:
         """Load articles unless `covers` is true already; the old index is dropped then.
 
-        `alive` is called after each page, so that the caller can renew its lease.
+        `renew_lease` is called after each page.
         """
         if self.covers(first, last):
             return
         count = links.article_count(connection)
         where: tuple[ColumnElement[bool], ...] = ()
-        if count <= self._most:
+        if count <= self._max_articles:
             self._first, self._last = -math.inf, math.inf
         else:
             self._first = first - WINDOW_SECONDS
@@ -64,12 +66,12 @@ class Window:
         for page in links.pages(connection, where, columns=links.INDEXED):
             self.put(page)
             if (read + len(page)) // _LOG_EVERY > read // _LOG_EVERY:
-                log.info("The window is being read", articles=read + len(page), of=count)
+                log.info("The window is being loaded", articles=read + len(page), of=count)
             read += len(page)
-            alive()
-        log.info("The window is read", articles=len(self.index), seconds=round(time.monotonic() - began, 2))
+            renew_lease()
+        log.info("The window is loaded", articles=len(self.index), seconds=round(time.monotonic() - began, 2))
 
-    def put(self, rows: Sequence[Any]) -> tuple[list[Any], Features]:
+    def put(self, rows: Sequence[_Article]) -> tuple[list[_Article], Features]:
         """Add articles in their current version, and remove those that cannot be linked (any more).
 
         Returns the rows that can be linked, with their features. Versions that are in the index already are not added
@@ -84,9 +86,11 @@ class Window:
         ids = [row.id for row in visible]
         new = np.flatnonzero(self.index.versions_of(ids) != versions)
         self.index.add(
-            [ids[place] for place in new], [links.time_of(visible[place]) for place in new], features.take(new),
+            [ids[place] for place in new],
+            [links.time_of(visible[place]) for place in new],
+            features.take(new),
             versions[new].tolist(),
-        )  # fmt: skip
+        )
         return visible, features
 
     def trim(self) -> None:
@@ -94,13 +98,16 @@ class Window:
 
         Articles older than 14 days go first. Newer ones go only if those are not enough.
         """
-        if len(self.index) <= self._most * 1.1:
+        if len(self.index) <= self._max_articles * 1.1:
             return
-        cut = min(time.time() - WINDOW_SECONDS, self.index.time_of_newest(self._most))
-        if len(self.index) - self.index.count_before(cut) > self._most * 1.1:
-            cut = self.index.time_of_newest(self._most)
-            log.warning("The window holds less than 14 days", articles=self._most,
-                        next="COPYDESK_LINK_WINDOW_ARTICLES raises the bound")  # fmt: skip
+        cut = min(time.time() - WINDOW_SECONDS, self.index.time_of_newest(self._max_articles))
+        if len(self.index) - self.index.count_before(cut) > self._max_articles * 1.1:
+            cut = self.index.time_of_newest(self._max_articles)
+            log.warning(
+                "The window holds less than 14 days",
+                articles=self._max_articles,
+                next="raise COPYDESK_LINK_WINDOW_ARTICLES to hold more",
+            )
         self.index.forget_before(cut)
         self._first = max(self._first, cut)
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Any
 
 import redis
 
 from schemas.receipt import Receipt
-from worker.producer.base import READ_AGAIN_SECONDS, AwaitedReceipts, ProducerBase
+from worker.producer.base import READ_COUNT, READ_RETRY_SECONDS, AwaitedReceipts, ProducerBase
 from worker.producer.deprecation import renamed_parameters
 from worker.producer.submission import (
     Submission,
     SubmissionUnsure,
     chunks,
     ids_of,
-    is_passing,
+    is_retryable,
     is_unknown_function,
     seconds_of,
 )
@@ -31,12 +31,7 @@ class AsyncProducer(ProducerBase):
     See `Producer` for the arguments and the errors.
     """
 
-    @renamed_parameters(patience="timeout")
-    def __init__(
-        self, url: str, *, lane: str = "documents", source: str | None = None, name: str | None = None,
-        timeout: float = 30, polite: bool = True, receipts: bool = True,
-    ) -> None:  # fmt: skip
-        super().__init__(url, lane=lane, source=source, name=name, patience=timeout, polite=polite, receipts=receipts)
+    def _open(self, url: str) -> None:
         self._client = connect_async(url, retries=0)
         self._reading = asyncio.Lock()
 
@@ -51,17 +46,27 @@ class AsyncProducer(ProducerBase):
 
     @renamed_parameters(once="idempotency_key")
     async def submit(
-        self, raw: bytes | str, *, source: str | None = None, key: str | None = None, traceparent: str | None = None,
+        self,
+        raw: bytes | str,
+        *,
+        source: str | None = None,
+        key: str | None = None,
+        traceparent: str | None = None,
         idempotency_key: str | None = None,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Add one document to the lane and return its receipt id. See `Producer.submit`."""
         body = raw.encode("utf-8") if isinstance(raw, str) else raw
         await self._wait_politely()
         return (await self._send([Submission(body, source, key, traceparent=traceparent)], idempotency_key))[0]
 
-    async def again(self, unsure: SubmissionUnsure) -> list[str]:
+    async def retry(self, unsure: SubmissionUnsure) -> list[str]:
         """Repeat a submission that got no answer and return its receipt ids. No document is added twice."""
-        return await self._send(list(unsure.submissions), unsure.once)
+        return await self._send(list(unsure.submissions), unsure.idempotency_key)
+
+    async def again(self, unsure: SubmissionUnsure) -> list[str]:
+        """Call `retry`, which replaces this name; kept for one release."""
+        warnings.warn("again is now retry", DeprecationWarning, stacklevel=2)
+        return await self.retry(unsure)
 
     @renamed_parameters(once="idempotency_key")
     async def retract(self, key: str, *, source: str | None = None, idempotency_key: str | None = None) -> str:
@@ -75,13 +80,13 @@ class AsyncProducer(ProducerBase):
         self, documents: Iterable[Submission | bytes | str], *, progress: Callable[[int], None] | None = None
     ) -> AsyncIterator[tuple[Submission, str]]:
         """Add many documents to the lane; yield each with its receipt id, in order. See `Producer.submit_many`."""
-        sent = 0
-        for part in chunks(self._sender.complete(document) for document in documents):
+        count = 0
+        for part in chunks(self._config.complete(document) for document in documents):
             await self._wait_politely()
             ids = await self._send(part, None)
-            sent += len(part)
+            count += len(part)
             if progress is not None:
-                progress(sent)
+                progress(count)
             for pair in zip(part, ids, strict=True):
                 yield pair
 
@@ -92,38 +97,38 @@ class AsyncProducer(ProducerBase):
     async def wait_many(self, ids: Iterable[str], *, timeout: float = 30) -> dict[str, Receipt]:
         """Return the receipt of each of `ids`, in their order; like `wait`, with one `timeout` for all."""
         awaited = AwaitedReceipts(ids, timeout)
-        while seconds := awaited.take(self._inbox):
-            before = self._inbox.last
+        while seconds := awaited.take(self._receipts):
+            before = self._receipts.last
             async with self._reading:
                 # A task that waited for the lock first checks what the previous holder has read.
-                if self._inbox.last == before:
+                if self._receipts.last == before:
                     await self._read(seconds)
-        return awaited.result(self._sender)
+        return awaited.result(self._config)
 
     async def collect(self, ids: Iterable[str]) -> dict[str, Receipt]:
         """Return the receipts of `ids` that have arrived, without waiting. See `Producer.collect`."""
         async with self._reading:
             await self._read()
-        return self._inbox.take(ids)
+        return self._receipts.take(ids)
 
     async def _read(self, block: float = 0) -> None:
-        arguments = self._read_arguments(block)
+        positions = self._reply_positions()
         try:
-            reply: Any = await self._client.xread(**arguments)
+            reply = await self._client.xread(positions, count=READ_COUNT, block=max(1, int(block * 1000)))
         except redis.RedisError as error:
-            if not is_passing(error):
+            if not is_retryable(error):
                 raise
-            await asyncio.sleep(READ_AGAIN_SECONDS)
+            await asyncio.sleep(READ_RETRY_SECONDS)
             return
-        self._inbox.feed(reply)
+        self._receipts.feed(reply)
 
     async def _wait_politely(self) -> None:
         if not self._polite:
             return
         try:
-            values: Any = await self._client.mget(self._sender.slow_down_keys())
+            values = await self._client.mget(self._config.slow_down_keys())
         except redis.RedisError as error:
-            if not is_passing(error):
+            if not is_retryable(error):
                 raise
             return
         seconds = seconds_of(values)
@@ -134,7 +139,7 @@ class AsyncProducer(ProducerBase):
         request = self._request(part, idempotency_key)
         while True:
             try:
-                return ids_of(await self._client.fcall(SUBMIT, *request.arguments))
+                return ids_of(await self._client.fcall(SUBMIT, 1, *request.arguments))
             except (redis.RedisError, OSError) as error:
                 if is_unknown_function(error) and await self._load():
                     continue
@@ -148,7 +153,7 @@ class AsyncProducer(ProducerBase):
         except redis.exceptions.NoPermissionError:
             return False
         except redis.RedisError as error:
-            if not is_passing(error):
+            if not is_retryable(error):
                 raise
             return False
         return True

@@ -4,25 +4,25 @@
         id_ = producer.submit(raw, key="stories/1.md")
         print(producer.wait(id_).outcome)
 
-A submission whose answer is lost is sent again with the same idempotency token. For ten minutes the server adds it only
-once, whichever of the requests arrive and in whatever order (see `worker/queue/lua/functions.lua`). A server that loses
-the document (a crash without `appendfsync always`, a failover) loses the token with it.
+A submission whose answer is lost is sent again with the same idempotency token. For ten minutes after the last try the
+server adds it only once, whichever of the requests arrive and in whatever order (see `worker/queue/lua/functions.lua`).
+A server that loses the document (a crash without `appendfsync always`, a failover) loses the token with it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import Any
 
 import redis
 
 from schemas.receipt import Receipt
 from worker.producer.async_client import AsyncProducer
-from worker.producer.base import READ_AGAIN_SECONDS, AwaitedReceipts, ProducerBase
+from worker.producer.base import READ_COUNT, READ_RETRY_SECONDS, AwaitedReceipts, ProducerBase
 from worker.producer.deprecation import renamed_parameters
 from worker.producer.submission import (
     Submission,
@@ -30,7 +30,7 @@ from worker.producer.submission import (
     check,
     chunks,
     ids_of,
-    is_passing,
+    is_retryable,
     is_unknown_function,
     seconds_of,
 )
@@ -50,15 +50,10 @@ class Producer(ProducerBase):
     does not answer in time, and redis.RedisError when it refuses.
     """
 
-    @renamed_parameters(patience="timeout")
-    def __init__(
-        self, url: str, *, lane: str = "documents", source: str | None = None, name: str | None = None,
-        timeout: float = 30, polite: bool = True, receipts: bool = True,
-    ) -> None:  # fmt: skip
-        super().__init__(url, lane=lane, source=source, name=name, patience=timeout, polite=polite, receipts=receipts)
+    def _open(self, url: str) -> None:
         self._client = connect(url, retries=0)
-        self._news = threading.Condition()
-        self._somebody_reads = False
+        self._arrivals = threading.Condition()
+        self._is_reading = False
 
     def __enter__(self) -> Producer:
         return self
@@ -71,9 +66,14 @@ class Producer(ProducerBase):
 
     @renamed_parameters(once="idempotency_key")
     def submit(
-        self, raw: bytes | str, *, source: str | None = None, key: str | None = None, traceparent: str | None = None,
+        self,
+        raw: bytes | str,
+        *,
+        source: str | None = None,
+        key: str | None = None,
+        traceparent: str | None = None,
         idempotency_key: str | None = None,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Add one document to the lane and return its receipt id.
 
         `idempotency_key` is the caller's own token. A second call with the same token within ten minutes returns the
@@ -83,9 +83,14 @@ class Producer(ProducerBase):
         self._wait_politely()
         return self._send([Submission(body, source, key, traceparent=traceparent)], idempotency_key)[0]
 
-    def again(self, unsure: SubmissionUnsure) -> list[str]:
+    def retry(self, unsure: SubmissionUnsure) -> list[str]:
         """Repeat a submission that got no answer and return its receipt ids. No document is added twice."""
-        return self._send(list(unsure.submissions), unsure.once)
+        return self._send(list(unsure.submissions), unsure.idempotency_key)
+
+    def again(self, unsure: SubmissionUnsure) -> list[str]:
+        """Call `retry`, which replaces this name; kept for one release."""
+        warnings.warn("again is now retry", DeprecationWarning, stacklevel=2)
+        return self.retry(unsure)
 
     @renamed_parameters(once="idempotency_key")
     def retract(self, key: str, *, source: str | None = None, idempotency_key: str | None = None) -> str:
@@ -103,13 +108,13 @@ class Producer(ProducerBase):
         A polite producer waits between commands when the workers request it. `progress` is called with the number of
         documents sent so far.
         """
-        sent = 0
-        for part in chunks(self._sender.complete(document) for document in documents):
+        count = 0
+        for part in chunks(self._config.complete(document) for document in documents):
             self._wait_politely()
             ids = self._send(part, None)
-            sent += len(part)
+            count += len(part)
             if progress is not None:
-                progress(sent)
+                progress(count)
             yield from zip(part, ids, strict=True)
 
     def wait(self, id_: str, *, timeout: float = 30) -> Receipt:
@@ -120,14 +125,14 @@ class Producer(ProducerBase):
         """Return the receipt of each of `ids`, in their order; like `wait`, with one `timeout` for all."""
         awaited = AwaitedReceipts(ids, timeout)
         while True:
-            with self._news:
-                seconds = awaited.take(self._inbox)
+            with self._arrivals:
+                seconds = awaited.take(self._receipts)
                 if not seconds:
-                    return awaited.result(self._sender)
-                if self._somebody_reads:
-                    self._news.wait(seconds)
+                    return awaited.result(self._config)
+                if self._is_reading:
+                    self._arrivals.wait(seconds)
                     continue
-                self._somebody_reads = True
+                self._is_reading = True
             self._read_for_all(seconds)
 
     def collect(self, ids: Iterable[str]) -> dict[str, Receipt]:
@@ -136,40 +141,40 @@ class Producer(ProducerBase):
         Call it now and then while you send many documents. The stream holds 10,000 receipts and the producer the newest
         20,000. Older ones are dropped.
         """
-        with self._news:
-            reads, self._somebody_reads = not self._somebody_reads, True
+        with self._arrivals:
+            reads, self._is_reading = not self._is_reading, True
         if reads:
             self._read_for_all(0)
-        with self._news:
-            return self._inbox.take(ids)
+        with self._arrivals:
+            return self._receipts.take(ids)
 
     def _read_for_all(self, block: float) -> None:
         try:
             self._read(block)
         finally:
-            with self._news:
-                self._somebody_reads = False
-                self._news.notify_all()
+            with self._arrivals:
+                self._is_reading = False
+                self._arrivals.notify_all()
 
     def _read(self, block: float) -> None:
-        arguments = self._read_arguments(block)
+        positions = self._reply_positions()
         try:
-            reply: Any = self._client.xread(**arguments)
+            reply = self._client.xread(positions, count=READ_COUNT, block=max(1, int(block * 1000)))
         except redis.RedisError as error:
-            if not is_passing(error):
+            if not is_retryable(error):
                 raise
-            time.sleep(READ_AGAIN_SECONDS)
+            time.sleep(READ_RETRY_SECONDS)
             return
-        with self._news:
-            self._inbox.feed(reply)
+        with self._arrivals:
+            self._receipts.feed(reply)
 
     def _wait_politely(self) -> None:
         if not self._polite:
             return
         try:
-            values: Any = self._client.mget(self._sender.slow_down_keys())
+            values = self._client.mget(self._config.slow_down_keys())
         except redis.RedisError as error:
-            if not is_passing(error):
+            if not is_retryable(error):
                 raise
             return
         seconds = seconds_of(values)
@@ -180,7 +185,7 @@ class Producer(ProducerBase):
         request = self._request(part, idempotency_key)
         while True:
             try:
-                return ids_of(self._client.fcall(SUBMIT, *request.arguments))
+                return ids_of(self._client.fcall(SUBMIT, 1, *request.arguments))
             except (redis.RedisError, OSError) as error:
                 if is_unknown_function(error) and self._load():
                     continue
@@ -197,15 +202,21 @@ class Producer(ProducerBase):
         except redis.exceptions.NoPermissionError:
             return False
         except redis.RedisError as error:
-            if not is_passing(error):
+            if not is_retryable(error):
                 raise
             return False
 
 
 def submit_entry(
-    client: redis.Redis, lane: str, raw: bytes | None, *, source: str | None = None, key: str | None = None,
-    op: str | None = None, reply_to: str | None = None,
-) -> str:  # fmt: skip
+    client: redis.Redis,
+    lane: str,
+    raw: bytes | None,
+    *,
+    source: str | None = None,
+    key: str | None = None,
+    op: str | None = None,
+    reply_to: str | None = None,
+) -> str:
     """Append one document, or a retraction (`op="retract"`, no `raw`), by a plain XADD; return its receipt id.
 
     A retry may add the document twice. Raises redis.RedisError.

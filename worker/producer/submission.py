@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from schemas.problem import Problem
 from schemas.receipt import Receipt
 from worker.errors import CopydeskError, Exit
 from worker.queue import keys
+from worker.queue.replies import text
+
+if TYPE_CHECKING:
+    # `check` needs no server, and importing redis is a third of its start-up time.
+    from redis.typing import EncodableT, FieldT
 
 TOKEN_SECONDS = 600
-"""How long the server keeps a token: twice a producer's longest time-out, so that a late retry is recognised too."""
-MAX_TIMEOUT_SECONDS = TOKEN_SECONDS / 2
+"""How long the server keeps a token after the producer's last try at least, so that it recognises a late retry too."""
+MAX_TIMEOUT_SECONDS = 300
+LONGEST_TOKEN_SECONDS = TOKEN_SECONDS + MAX_TIMEOUT_SECONDS
 CHUNK_DOCUMENTS = 200
 CHUNK_BYTES = 4 << 20
 _MAX_RECEIPTS = 20_000
+_SENT = ("raw", "source", "key", "op", "reply_to", "traceparent")
 
 
 class SubmissionUnsure(CopydeskError):
     """Raised when the server does not answer within the producer's time-out. The documents may be on the lane or not.
 
-    `Producer.again`, or a submission with `once` as `idempotency_key`, answers this within ten minutes, and cannot add
-    them twice.
+    Within ten minutes `Producer.retry`, or a submission with this error's `idempotency_key`, repeats it safely: no
+    document is added twice.
     """
 
     exit_code = Exit.UNREACHABLE
 
-    def __init__(self, once: str, submissions: Sequence[Submission], cause: Exception) -> None:
+    def __init__(self, idempotency_key: str, submissions: Sequence[Submission], cause: Exception) -> None:
         why = f"{cause} (a worker loads it when it starts)" if is_unknown_function(cause) else str(cause)
-        super().__init__(f"no answer to {len(submissions)} documents; ask again with idempotency_key={once!r}: {why}")
-        self.once = once
+        super().__init__(
+            f"no answer to {len(submissions)} documents; retry with idempotency_key={idempotency_key!r}: {why}"
+        )
+        self.idempotency_key = idempotency_key
         self.submissions = tuple(submissions)
+
+    @property
+    def once(self) -> str:
+        """The old name of `idempotency_key`, kept for one release."""
+        warnings.warn("once is now idempotency_key", DeprecationWarning, stacklevel=2)
+        return self.idempotency_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +69,10 @@ class Submission:
     traceparent: str | None = None
     label: str = ""
 
-    def fields(self) -> dict[Any, Any]:
+    def fields(self) -> dict[FieldT, EncodableT]:
         """Return the fields of the stream entry, without those that are None."""
-        values = {
-            "raw": self.raw, "source": self.source, "key": self.key, "op": self.op,
-            "reply_to": self.reply_to, "traceparent": self.traceparent,
-        }  # fmt: skip
-        return {name: value for name, value in values.items() if value is not None}
+        values = ((name, getattr(self, name)) for name in _SENT)
+        return {name: value for name, value in values if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +102,13 @@ class ProducerConfig:
             submission, source=submission.source or self.source, reply_to=submission.reply_to or self.replies
         )
 
-    def call(self, idempotency_key: str, submissions: Sequence[Submission]) -> list[Any]:
-        """Return the arguments of the stored function: one key, then the lane, the token's expiry and the documents."""
-        arguments: list[Any] = [1, keys.token(self.name, idempotency_key), self.lane, TOKEN_SECONDS]
+    def call(self, idempotency_key: str, submissions: Sequence[Submission], timeout: float) -> list[EncodableT]:
+        """Return the arguments of the stored function: its key, then the lane, the token's expiry and the documents.
+
+        A first try may reach the server although its answer is lost, and the last one follows up to `timeout` later.
+        """
+        expiry = TOKEN_SECONDS + math.ceil(timeout)
+        arguments: list[EncodableT] = [keys.token(self.name, idempotency_key), self.lane, expiry]
         for submission in submissions:
             flat = [part for pair in submission.fields().items() for part in pair]
             arguments += [len(flat), *flat]
@@ -115,12 +134,12 @@ def chunks(submissions: Iterable[Submission]) -> Iterator[list[Submission]]:
         yield part
 
 
-def ids_of(reply: Any) -> list[str]:
+def ids_of(reply: bytes | str) -> list[str]:
     """Return the receipt ids in the stored function's reply."""
     return text(reply).split(" ")
 
 
-def seconds_of(values: Iterable[Any]) -> float:
+def seconds_of(values: Iterable[bytes | str | None]) -> float:
     """Return how many seconds a polite producer waits now, at most 60: the first usable value of `values`.
 
     Without a value no worker runs. The result is then 0, because the documents can wait on the lane.
@@ -134,20 +153,25 @@ def seconds_of(values: Iterable[Any]) -> float:
     return 0.0
 
 
-def is_passing(error: BaseException) -> bool:
+def is_retryable(error: BaseException) -> bool:
     """Whether a retry may help. It cannot if the server refuses the login."""
-    import redis  # imported here, because `check` needs no server and the import is a third of its start-up time
+    import redis  # imported here for the reason given above
 
     transient = (
-        redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.exceptions.MasterDownError,
-        redis.exceptions.TryAgainError, redis.OutOfMemoryError, OSError,
-    )  # fmt: skip
+        redis.ConnectionError,
+        redis.TimeoutError,
+        redis.ReadOnlyError,
+        redis.exceptions.MasterDownError,
+        redis.exceptions.TryAgainError,
+        redis.OutOfMemoryError,
+        OSError,
+    )
     return isinstance(error, transient) and not isinstance(error, redis.AuthenticationError)
 
 
 def is_unknown_function(error: BaseException) -> bool:
     """Whether the server does not have the stored function."""
-    import redis  # imported here for the reason given in `is_passing`
+    import redis  # imported here for the reason given above
 
     return isinstance(error, redis.ResponseError) and "unction not found" in str(error)
 
@@ -157,34 +181,33 @@ class ReceiptBuffer:
 
     def __init__(self) -> None:
         self.last = "0"
-        self._came: OrderedDict[str, Receipt] = OrderedDict()
+        self._arrived: OrderedDict[str, Receipt] = OrderedDict()
 
     def feed(self, reply: Any) -> int:
         """Store the receipts in a reply of XREAD; return how many. Entries that are not receipts are skipped."""
         streams = reply.items() if isinstance(reply, dict) else reply or ()
         count = 0
         for _, entries in streams:
-            for part in entries if not isinstance(reply, dict) else (e for batch in entries for e in batch):
-                id_, fields = part
+            for id_, fields in chain.from_iterable(entries) if isinstance(reply, dict) else entries:
                 self.last = text(id_)
                 try:
                     receipt = Receipt.model_validate_json(fields.get(b"receipt") or fields.get("receipt") or b"")
                 except ValueError:
                     continue
-                self._came[receipt.id] = receipt
+                self._arrived[receipt.id] = receipt
                 count += 1
-        while len(self._came) > _MAX_RECEIPTS:
-            self._came.popitem(last=False)
+        while len(self._arrived) > _MAX_RECEIPTS:
+            self._arrived.popitem(last=False)
         return count
 
-    def take(self, wanted: Iterable[str]) -> dict[str, Receipt]:
-        """Return the receipts of `wanted` that have arrived. They stay in the buffer."""
-        return {id_: self._came[id_] for id_ in wanted if id_ in self._came}
+    def take(self, ids: Iterable[str]) -> dict[str, Receipt]:
+        """Return the receipts of `ids` that have arrived. They stay in the buffer."""
+        return {id_: self._arrived[id_] for id_ in ids if id_ in self._arrived}
 
 
-def still_pending(id_: str, sender: ProducerConfig) -> Receipt:
+def still_pending(id_: str, config: ProducerConfig) -> Receipt:
     """Return the receipt for a document without one at the time-out. The caller may ask again later."""
-    return Receipt(id=id_, lane=sender.lane, source=sender.source or "", outcome="pending")
+    return Receipt(id=id_, lane=config.lane, source=config.source or "", outcome="pending")
 
 
 def check(raw: bytes | str, *, key: str | None = None) -> tuple[Problem, ...]:
@@ -195,7 +218,3 @@ def check(raw: bytes | str, *, key: str | None = None) -> tuple[Problem, ...]:
     from worker.documents.validation import read
 
     return read(raw.encode("utf-8") if isinstance(raw, str) else raw, has_key=key is not None).problems
-
-
-def text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

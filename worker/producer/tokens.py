@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import redis
 
-from worker.producer.submission import TOKEN_SECONDS
+from worker.producer.submission import LONGEST_TOKEN_SECONDS
 from worker.queue import keys
 
 _PAGE = 1000
-_MOST_PAGES = 100
+_MAX_PAGES = 100
 """How many pages of the keyspace one call scans. The next call continues there."""
 
 
 def remove_lasting_tokens(client: redis.Redis) -> int:
-    """Remove tokens that have no expiry or one above `TOKEN_SECONDS`; return how many. Raises redis.RedisError."""
+    """Remove tokens that have no expiry or one above `LONGEST_TOKEN_SECONDS`; return how many. Raises redis.RedisError."""
     cursor, removed = int(client.get(keys.TOKEN_CURSOR) or 0), 0
-    for _ in range(_MOST_PAGES):
-        found: Any = client.scan(cursor, match=f"{keys.TOKENS}*", count=_PAGE)
-        cursor, page = found
+    for _ in range(_MAX_PAGES):
+        cursor, page = client.scan(cursor, match=f"{keys.TOKENS}*", count=_PAGE)
         if page:
             with client.pipeline(transaction=False) as pipe:
                 for key in page:
                     pipe.ttl(key)
                 lasting = [
-                    key for key, ttl in zip(page, pipe.execute(), strict=True) if ttl == -1 or ttl > TOKEN_SECONDS
+                    key
+                    for key, ttl in zip(page, pipe.execute(), strict=True)
+                    if ttl == -1 or ttl > LONGEST_TOKEN_SECONDS
                 ]
             if lasting:
                 removed += int(client.unlink(*lasting))

@@ -30,7 +30,7 @@ def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str
     """
     if not is_entry_id(id_):
         return []
-    pairs = (pair for lane in lanes for pair in client.hscan_iter(keys.readded(lane), count=1000))
+    pairs = (pair for lane in lanes for pair in client.hscan_iter(keys.original_ids(lane), count=1000))
     return [fresh.decode() for fresh, first in pairs if first == id_.encode()]
 
 
@@ -60,7 +60,7 @@ def _fields(client: redis.Redis, stream: str, id_: str) -> dict[bytes, bytes]:
 
     Large entries are not loaded whole.
     """
-    return read_prefix(client, stream, id_, wanted=frozenset({b"source", b"key"})).fields
+    return read_prefix(client, stream, id_, fields=frozenset({b"source", b"key"})).fields
 
 
 def _text(value: bytes | None) -> str | None:

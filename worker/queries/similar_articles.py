@@ -41,7 +41,7 @@ def similar(
     if wanted is not None:
         ids = {row.id for one in wanted if (row := article_of(connection, one)) is not None}
     window = Window(sys.maxsize)
-    window.weigh(_frequencies(connection))
+    window.set_frequencies(_frequencies(connection))
     window.cover(connection, 0.0, 0.0, lambda: None)
     where = links.tellable(STORY_KINDS)
     for page in links.pages(connection, where) if ids is None else [list(links.compared(connection, ids).values())]:
@@ -54,7 +54,7 @@ def _ranked(
 ) -> Iterator[dict[str, Any]]:
     published, features = window.put(rows)
     times = [links.time_of(row) for row in published]
-    found = window.index.neighbours([row.id for row in published], times, features, floor=floor, most=most)
+    found = window.index.neighbours([row.id for row in published], times, features, floor=floor, limit=most)
     ids = {row.id for row in published} | {other for near in found for other, _ in near}
     shown = {
         row.id: {"id": row.id, "url": row.canonical_url, "title": row.title}

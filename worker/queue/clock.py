@@ -9,21 +9,20 @@ import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 Clock = Callable[[], datetime]
 
 
-_MOST_SECONDS = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+_MAX_SECONDS = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
-def moment(value: Any) -> float:
+def moment(value: str | bytes | float) -> float:
     """Parse seconds since 1970 that another program wrote into Redis.
 
     Raises ValueError or TypeError unless the value is a finite number from 1970 to 9998.
     """
     seconds = float(value)
-    if not (math.isfinite(seconds) and 0 <= seconds < _MOST_SECONDS):
+    if not (math.isfinite(seconds) and 0 <= seconds < _MAX_SECONDS):
         raise ValueError("no such time")
     return seconds
 

@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from worker.queue.lease_queue import CRASHES_EXPIRE_SECONDS, DISPATCHED, GROUP, MOST_DEATHS, LeaseQueue, script
+from worker.queue.lease_queue import CRASHES_EXPIRE_SECONDS, DISPATCHED, GROUP, MAX_CRASH_REPORTS, LeaseQueue, script
+from worker.queue.replies import text
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,50 +42,49 @@ class CrashLog:
 
     def __init__(self, queue: LeaseQueue) -> None:
         self._queue = queue
-        self._record_script = queue.client.register_script(script("bereave"))
+        self._record_script = queue.client.register_script(script("record_crash"))
 
-    def record_crash(self, death: CrashReport, *, lease_seconds: float) -> list[tuple[str, int]]:
-        """Record the crash of process `death.where` with each entry that it was reading, and free all entries it held.
+    def record_crash(self, crash: CrashReport, *, lease_seconds: float) -> list[tuple[str, int]]:
+        """Record the crash of process `crash.where` with each entry that it was reading, and free all entries it held.
 
         The reaper dispatches the freed entries again at once. `lease_seconds` is the length of a lease. Returns
         (id, attempts so far) of each entry that the process was reading. Raises redis.RedisError.
         """
-        evidence = json.dumps(asdict(death))
-        arguments: list[Any] = [
+        arguments: list[str | int] = [
             GROUP,
-            death.where,
+            crash.where,
             DISPATCHED,
             int(lease_seconds * 1000),
-            MOST_DEATHS,
+            MAX_CRASH_REPORTS,
             CRASHES_EXPIRE_SECONDS,
-            evidence,
+            json.dumps(asdict(crash)),
         ]
-        reply = self._record_script(keys=[self._queue.lane, self._queue.deaths], args=arguments)
+        reply = self._record_script(keys=[self._queue.lane, self._queue.crash_reports], args=arguments)
         return [(reply[n].decode(), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 
     def of(self, ids: Sequence[str]) -> dict[str, list[CrashReport]]:
         """Return id → its crash reports, oldest first; ids without a report are left out. Raises redis.RedisError."""
         if not ids:
             return {}
-        found: Any = self._queue.client.hmget(self._queue.deaths, list(ids))
-        return {id_: list(_parse(lines)) for id_, lines in zip(ids, found, strict=True) if lines}
+        reports = self._queue.client.hmget(self._queue.crash_reports, list(ids))
+        return {id_: list(_parse(text(lines, "replace"))) for id_, lines in zip(ids, reports, strict=True) if lines}
 
     def forget(self, ids: Sequence[str]) -> None:
         """Delete the reports of `ids`, whose outcome is settled. Raises redis.RedisError."""
         if ids:
-            self._queue.client.hdel(self._queue.deaths, *ids)
+            self._queue.client.hdel(self._queue.crash_reports, *ids)
 
 
-def sentence(attempts: int, deaths: Iterable[CrashReport]) -> str:
+def sentence(attempts: int, crashes: Iterable[CrashReport]) -> str:
     """Return the crash reports as the sentence that a dead letter shows."""
-    known = [str(death) for death in deaths]
-    silent = attempts - len(known)
-    if silent > 0:
-        known.append(f"of {silent} nothing is known")
-    return f"Reading it ended {attempts} processes: {'; '.join(known)}. It is not tried again."
+    known = [str(crash) for crash in crashes]
+    unknown = attempts - len(known)
+    if unknown > 0:
+        known.append(f"nothing is known about {unknown} of them")
+    return f"{attempts} processes ended while they read it: {'; '.join(known)}. It is not retried."
 
 
-def _parse(lines: bytes) -> Iterable[CrashReport]:
-    for line in lines.decode("utf-8", "replace").splitlines():
+def _parse(lines: str) -> Iterable[CrashReport]:
+    for line in lines.splitlines():
         with contextlib.suppress(ValueError, TypeError):
             yield CrashReport(**json.loads(line))

@@ -41,7 +41,7 @@ def oversized(lane: str) -> str:
     return f"copydesk:giants:{lane}"
 
 
-def deaths(lane: str) -> str:
+def crash_reports(lane: str) -> str:
     """Hash: id of an entry that was being read during a crash → its crash reports. Expires."""
     return f"copydesk:deaths:{lane}"
 
@@ -56,7 +56,7 @@ def clock(lane: str) -> str:
     return f"copydesk:clock:{lane}"
 
 
-def readded(lane: str) -> str:
+def original_ids(lane: str) -> str:
     """Hash: id of an entry that was added again → the id that its producer received. Expires."""
     return f"copydesk:readded:{lane}"
 
@@ -91,6 +91,6 @@ def replies(producer: str, client: str) -> str:
     return f"replies:{producer}:{client}"
 
 
-def token(producer: str, once: str) -> str:
+def token(producer: str, idempotency_key: str) -> str:
     """String: the ids that a submission with this idempotency token received. Expires."""
-    return f"{TOKENS}{producer}:{once}"
+    return f"{TOKENS}{producer}:{idempotency_key}"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import redis
 
 from worker.queue.clock import moment
 from worker.queue.keys import PAUSED_LANES, RESUMED_LANES
+from worker.queue.replies import text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +29,23 @@ class Pause:
 
 def paused(client: redis.Redis) -> dict[str, Pause]:
     """Return lane → its pause. An unreadable value gives a pause by `unknown`. Raises redis.RedisError."""
-    found: Any = client.hgetall(PAUSED_LANES)
     pauses = {}
-    for lane, value in found.items():
+    for lane, value in client.hgetall(PAUSED_LANES).items():
         try:
             pause_ = _pause(**json.loads(value))
         except (ValueError, TypeError, RecursionError):
             pause_ = Pause("unknown", 0.0, "an entry that cannot be read")
-        pauses[lane.decode("utf-8", "replace")] = pause_
+        pauses[text(lane, "replace")] = pause_
     return pauses
 
 
-def _pause(who: Any, at: Any, why: Any, by: Any = "operator") -> Pause:
+def _pause(who: object, at: str | float, why: object, by: object = "operator") -> Pause:
     return Pause(str(who), moment(at), str(why), str(by))
 
 
-def pause(client: redis.Redis, lane: str, found: Pause) -> bool:
+def pause(client: redis.Redis, lane: str, reason: Pause) -> bool:
     """Pause a lane. Return False when it is paused already; that pause stays unchanged. Raises redis.RedisError."""
-    return bool(client.hsetnx(PAUSED_LANES, lane, json.dumps(asdict(found))))
+    return bool(client.hsetnx(PAUSED_LANES, lane, json.dumps(asdict(reason))))
 
 
 def resume(client: redis.Redis, lane: str) -> bool:
@@ -54,7 +53,7 @@ def resume(client: redis.Redis, lane: str) -> bool:
 
     The circuit breaker ignores failures from before this time.
     """
-    removed: Any = client.hdel(PAUSED_LANES, lane)
+    removed = client.hdel(PAUSED_LANES, lane)
     # A server that is out of memory refuses HSET. The lane is resumed nevertheless.
     with contextlib.suppress(redis.exceptions.OutOfMemoryError):
         client.hset(RESUMED_LANES, lane, client.time()[0])  # the breaker's minutes use the server's clock too
@@ -63,5 +62,4 @@ def resume(client: redis.Redis, lane: str) -> bool:
 
 def resumed(client: redis.Redis) -> dict[str, float]:
     """Return lane → when it was last resumed, in seconds since 1970. Raises redis.RedisError."""
-    found: Any = client.hgetall(RESUMED_LANES)
-    return {lane.decode(): float(at) for lane, at in found.items()}
+    return {text(lane): float(at) for lane, at in client.hgetall(RESUMED_LANES).items()}

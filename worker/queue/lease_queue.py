@@ -2,7 +2,7 @@
 
     added ──dispatch──▶ dispatched ──claim──▶ held by a worker ──settle──▶ gone
       ▲                    ▲  ▲                  │        │
-      │                    │  └── give back ◀────┘        │ lease runs out
+      │                    │  └── give back ◀────┘        │ lease expires
       └── XADD             └────────── reap ◀─────────────┘
 
 Each arrow except XADD is one Lua script: it is atomic and takes one round trip. The scripts on the way to settlement
@@ -18,23 +18,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import redis
 
 from schemas.envelope import FIELDS
 from worker.queue import keys
 from worker.queue.clock import Clock, local_clock, server_clock
+from worker.queue.lane_counts import LaneCounts, LaneState
 from worker.queue.oversized import read_prefix
+from worker.queue.replies import text
 
 GROUP = "copydesk"
+_SCRIPTS = ("dispatch", "claim", "hold", "reap", "settle", "requeue", "renew_leases", "state", "counts", "last_id")
 _ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 DISPATCHED = "dispatched"
 RETURNED = "returned"
 """The consumer that owns entries given back because the store could not be used, until they are dispatched again."""
 _WHOLE_READINGS = 2
 """How many attempts at an oversized entry read all of it, to compute its digest. Later ones read only the beginning."""
-MOST_DEATHS = 10_000
+MAX_CRASH_REPORTS = 10_000
 """For how many documents of a lane crash reports are kept. They are deleted when the documents have their outcome."""
 CRASHES_EXPIRE_SECONDS = 7 * 86_400
 ORIGINAL_IDS_EXPIRE_SECONDS = 7 * 86_400
@@ -77,34 +80,6 @@ Ids = Mapping[str, int] | Sequence[str]
 """Ids that a worker has claimed → the `attempts` that `claim` returned; a sequence means 0 attempts for each."""
 
 
-class Figures(NamedTuple):
-    """A lane's counts at one moment. `oldest_id` is None if the lane is empty or the id is too costly to read."""
-
-    added: int
-    backlog: int
-    pending: int
-    oldest_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LaneState:
-    """A lane at one moment; `added == settled + backlog + aside` unless somebody else trimmed or deleted entries."""
-
-    name: str
-    added: int
-    backlog: int
-    pending: int
-    oldest_id: str | None
-    last_id: str
-    outcomes: dict[str, int]
-    aside: int = 0
-    """Entries that an interrupted repair must still add again."""
-
-    @property
-    def settled(self) -> int:
-        return sum(self.outcomes.values())
-
-
 class LeaseQueue:
     """The operations on one lane (a stream with the consumer group `copydesk`)."""
 
@@ -113,27 +88,13 @@ class LeaseQueue:
         self.lane = lane
         self.counters = keys.outcomes(lane)
         self.oversized = keys.oversized(lane)
-        self.deaths = keys.deaths(lane)
+        self.crash_reports = keys.crash_reports(lane)
         """The hash of crash reports; see `worker.queue.crashes`."""
         self.clock: Clock = local_clock
         """Shows the server's time after the first `claim`, and this process's time before."""
         self.aside = keys.aside(lane)
         """The stream of entries that a repair must still add again; it exists only after an interrupted repair."""
-        self._scripts = {
-            name: client.register_script(script(name))
-            for name in (
-                "dispatch",
-                "claim",
-                "settle",
-                "hold",
-                "reap",
-                "readd",
-                "state",
-                "last_id",
-                "figures",
-                "clock",
-            )
-        }
+        self._scripts = {name: client.register_script(script(name)) for name in _SCRIPTS}
 
     def ensure(self) -> None:
         """Create the stream and its consumer group unless they exist. Safe to call at any time."""
@@ -143,35 +104,36 @@ class LeaseQueue:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    def dispatch(self, *, most: int, pending_cap: int, most_bytes: int,
-                 wait_for: Literal["", "half", "full"] = "") -> Dispatched:  # fmt: skip
-        """Dispatch up to `most` new entries, while fewer than `pending_cap` are pending; return their ids and sizes.
+    def dispatch(
+        self, *, limit: int, pending_cap: int, max_bytes: int, wait_for: Literal["", "half", "full"] = ""
+    ) -> Dispatched:
+        """Dispatch up to `limit` new entries, while fewer than `pending_cap` are pending; return their ids and sizes.
 
-        The call also stops after `most_bytes`. `wait_for` avoids small batches. With `half` or `full`, nothing is
+        The call also stops after `max_bytes`. `wait_for` avoids small batches. With `half` or `full`, nothing is
         dispatched if the pending cap leaves capacity for less than half of a batch while more entries wait. With
         `full`, nothing less than a full batch is dispatched while an earlier claim check still waits for a worker. A
-        full batch is the smaller of `most` and `pending_cap`.
+        full batch is the smaller of `limit` and `pending_cap`.
         """
         names = [self.lane, self.oversized]
-        reply = self._run("dispatch", GROUP, DISPATCHED, most, pending_cap, most_bytes, wait_for, keys=names)
-        entries = tuple((_text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
+        reply = self._run("dispatch", GROUP, DISPATCHED, limit, pending_cap, max_bytes, wait_for, keys=names)
+        entries = tuple((text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
         return Dispatched(int(reply[0]), int(reply[1]), entries)
 
-    def claim(self, worker: str, ids: Sequence[str], *, lease_seconds: float, most_bytes: int) -> list[Claimed]:
+    def claim(self, worker: str, ids: Sequence[str], *, lease_seconds: float, max_bytes: int) -> list[Claimed]:
         """Start the lease of `ids` for the consumer `worker`, count an attempt for each, and return their content.
 
         Entries that are settled, or that another worker holds under a valid lease, are left out. Of an entry larger
-        than `most_bytes` only the beginning is returned. Sets `clock` to the server's time. Raises redis.RedisError.
+        than `max_bytes` only the beginning is returned. Sets `clock` to the server's time. Raises redis.RedisError.
         """
         if not ids:
             return []
         lease = int(lease_seconds * 1000)
-        reply = self._run("claim", GROUP, worker, DISPATCHED, lease, most_bytes, *ids, keys=[self.lane, self.oversized])
+        reply = self._run("claim", GROUP, worker, DISPATCHED, lease, max_bytes, *ids, keys=[self.lane, self.oversized])
         self.clock = server_clock(int(reply[0]))
         claimed = []
         for n in range(1, len(reply), 4):
-            id_, attempts, size, flat = _text(reply[n]), int(reply[n + 1]), int(reply[n + 2]), reply[n + 3]
-            if size > most_bytes:
+            id_, attempts, size, flat = text(reply[n]), int(reply[n + 1]), int(reply[n + 2]), reply[n + 3]
+            if size > max_bytes:
                 claimed.append(self._claimed_oversized(id_, attempts, size))
             else:
                 fields = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -180,10 +142,10 @@ class LeaseQueue:
 
     def _claimed_oversized(self, id_: str, attempts: int, size: int) -> Claimed:
         # After two crashes, which reading all of it may have caused, only the beginning is read.
-        start = read_prefix(self.client, self.lane, id_, wanted=FIELDS, whole=attempts < _WHOLE_READINGS)
+        start = read_prefix(self.client, self.lane, id_, fields=FIELDS, whole=attempts < _WHOLE_READINGS)
         return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256)
 
-    def keep(self, worker: str, ids: Ids) -> None:
+    def end_attempt(self, worker: str, ids: Ids) -> None:
         """Renew the lease and stop counting the attempt, because a crash from here on is not the document's fault.
 
         `ids` must carry the attempts that `claim` returned.
@@ -191,11 +153,12 @@ class LeaseQueue:
         self._hold(worker, ids, owner=worker)
 
     def begin_attempt(self, worker: str, ids: Ids) -> None:
-        """Renew the lease and count the attempt again that `keep` stopped counting, because documents are read next."""
+        """Renew the lease and count the attempt that `end_attempt` stopped counting, because documents are read next."""
         self._hold(worker, ids, owner=worker, attempt=1)
 
-    def release(self, worker: str, ids: Ids, *, lease_seconds: float, delay_seconds: float = 0,
-                whole: bool = False) -> None:  # fmt: skip
+    def release(
+        self, worker: str, ids: Ids, *, lease_seconds: float, delay_seconds: float = 0, whole: bool = False
+    ) -> None:
         """Give entries back before their lease ends, without counting the attempt.
 
         The reaper takes them after `delay_seconds`. `whole` means that the batch's size was not the problem: the
@@ -205,9 +168,9 @@ class LeaseQueue:
         self._hold(worker, ids, owner=RETURNED if whole else DISPATCHED, idle=idle)
 
     def _hold(self, worker: str, ids: Ids, *, owner: str, idle: int = 0, attempt: int = 0) -> None:
-        deaths = ids if isinstance(ids, Mapping) else dict.fromkeys(ids, 0)
+        attempts_of = ids if isinstance(ids, Mapping) else dict.fromkeys(ids, 0)
         # Plus 1, because the first delivery is the one to the dispatcher.
-        counts = [part for id_, died in deaths.items() for part in (id_, died + 1 + attempt)]
+        counts = [part for id_, attempts in attempts_of.items() for part in (id_, attempts + 1 + attempt)]
         if counts:
             self._run("hold", GROUP, worker, owner, idle, *counts)
 
@@ -218,32 +181,40 @@ class LeaseQueue:
         """
         flat = [part for pair in outcomes for part in pair]
         names = [self.lane, self.counters, self.oversized]
-        return list(map(_text, self._run("settle", GROUP, *flat, keys=names))) if flat else []
+        return list(map(text, self._run("settle", GROUP, *flat, keys=names))) if flat else []
 
     def requeue(self, id_: str) -> str | None:
         """Replace entry `id_` by a copy with a new id; return that id, or None when the entry is gone.
 
         The old entry is counted as `readded`.
         """
-        names = [self.lane, self.counters, self.oversized, keys.readded(self.lane)]
-        fresh = self._run("readd", GROUP, id_, ORIGINAL_IDS_EXPIRE_SECONDS, keys=names)
-        return _text(fresh) if fresh else None
+        names = [self.lane, self.counters, self.oversized, keys.original_ids(self.lane)]
+        fresh = self._run("requeue", GROUP, id_, ORIGINAL_IDS_EXPIRE_SECONDS, keys=names)
+        return text(fresh) if fresh else None
 
-    def reap(self, *, lease_seconds: float, most: int = 100, whole: bool = False) -> list[tuple[str, int]]:
-        """Take up to `most` entries whose lease has expired, to dispatch them again.
+    def reap(self, *, lease_seconds: float, limit: int = 100, whole: bool = False) -> list[tuple[str, int]]:
+        """Take up to `limit` entries whose lease has expired, to dispatch them again.
 
         Returns (id, attempts so far) of each. `whole` takes only entries that were released with `whole`; otherwise
         entries of all consumers are taken.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        arguments = (GROUP, DISPATCHED, int(lease_seconds * 1000), most, now, MOST_DEATHS, CRASHES_EXPIRE_SECONDS,
-                     *((RETURNED,) if whole else ()))  # fmt: skip
-        reply = self._run("reap", *arguments, keys=[self.lane, self.deaths])
-        return [(_text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
+        arguments = (
+            GROUP,
+            DISPATCHED,
+            int(lease_seconds * 1000),
+            limit,
+            now,
+            MAX_CRASH_REPORTS,
+            CRASHES_EXPIRE_SECONDS,
+            *((RETURNED,) if whole else ()),
+        )
+        reply = self._run("reap", *arguments, keys=[self.lane, self.crash_reports])
+        return [(text(reply[n]), int(reply[n + 1])) for n in range(0, len(reply), 2)]
 
-    def mind_the_clock(self) -> int:
+    def renew_leases_after_clock_step(self) -> int:
         """Renew all leases if the server's clock was set back; return how many. Call it about every second."""
-        return int(self._run("clock", GROUP, keys=[self.lane, keys.clock(self.lane)]))
+        return int(self._run("renew_leases", GROUP, keys=[self.lane, keys.clock(self.lane)]))
 
     def state(self) -> LaneState:
         """Return the lane's state at one moment.
@@ -257,64 +228,60 @@ class LeaseQueue:
             added=int(added),
             backlog=int(backlog),
             pending=int(pending),
-            oldest_id=_text(oldest) if oldest else None,
-            last_id=_text(last),
-            outcomes={_text(name): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)},
+            oldest_id=text(oldest) if oldest else None,
+            last_id=text(last),
+            outcomes={text(name): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)},
             aside=int(aside),
         )
 
-    def figures(self) -> Figures:
+    def counts(self) -> LaneCounts:
         """Return the counts of `state` without the last id and the outcomes. Cheap even with oversized entries."""
-        added, backlog, pending, oldest = self._run("figures", GROUP, keys=[self.lane, self.oversized])
-        return Figures(int(added), int(backlog), int(pending), _text(oldest) if oldest else None)
+        added, backlog, pending, oldest = self._run("counts", GROUP, keys=[self.lane, self.oversized])
+        return LaneCounts(int(added), int(backlog), int(pending), text(oldest) if oldest else None)
 
     def advance(self, id_: str) -> bool:
         """Raise the stream's last id to `id_`, so that a server that lost data does not use old ids again.
 
         Returns False when the last id is not smaller. Raises redis.RedisError.
         """
-        if id_key(_text(self._run("last_id", keys.PROBE_GROUP))) >= id_key(id_):
+        if id_key(text(self._run("last_id", keys.PROBE_GROUP))) >= id_key(id_):
             return False
         self.client.execute_command("XSETID", self.lane, id_)  # type: ignore[no-untyped-call]  # redis-py has no xsetid
         return True
 
     def forget_idle_workers(self, *, idle_seconds: float = 3600) -> int:
         """Delete consumers that hold no entry and have been idle for `idle_seconds`; return how many."""
-        gone = 0
+        deleted = 0
         for consumer in self.client.xinfo_consumers(self.lane, GROUP):
             if consumer["pending"] == 0 and consumer["idle"] > idle_seconds * 1000:
                 self.client.xgroup_delconsumer(self.lane, GROUP, consumer["name"])
-                gone += 1
-        return gone
+                deleted += 1
+        return deleted
 
-    def _run(self, script: str, *args: Any, keys: list[str] | None = None) -> Any:
+    def _run(self, script: str, *args: str | int, keys: list[str] | None = None) -> Any:
         return self._scripts[script](keys=keys or [self.lane], args=args)
 
 
 def script(name: str) -> str:
-    """Return the text of a script in `lua/`, with the functions of `fields.lua` inserted after its first line."""
+    """Return the text of a script in `lua/`, with the functions of `prelude.lua` inserted after its first line."""
     folder = resources.files("worker.queue") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text("utf-8").partition("\n")
-    return "\n".join((first, (folder / "fields.lua").read_text("utf-8"), rest))
+    return "\n".join((first, (folder / "prelude.lua").read_text("utf-8"), rest))
 
 
-def first_ids(client: redis.Redis, lane: str, ids: Sequence[str]) -> dict[str, str]:
+def original_ids(client: redis.Redis, lane: str, ids: Sequence[str]) -> dict[str, str]:
     """Return id → the id that its producer received, for those of `ids` added again. Raises redis.RedisError."""
-    found: Any = client.hmget(keys.readded(lane), ids) if ids else []
-    return {id_: _text(first) for id_, first in zip(ids, found, strict=True) if first is not None}
+    originals = client.hmget(keys.original_ids(lane), list(ids)) if ids else []
+    return {id_: text(original) for id_, original in zip(ids, originals, strict=True) if original is not None}
 
 
-def is_entry_id(text: str) -> bool:
-    """Whether Redis accepts `text` as the id of an entry: two numbers of 64 bits, like `1700000000000-0`."""
-    parts = _ENTRY_ID.fullmatch(text)
-    return parts is not None and max(int(parts[1]), int(parts[2])) < 1 << 64
+def is_entry_id(id_: str) -> bool:
+    """Whether Redis accepts `id_` as the id of an entry: two numbers of 64 bits, like `1700000000000-0`."""
+    match = _ENTRY_ID.fullmatch(id_)
+    return match is not None and max(int(match[1]), int(match[2])) < 1 << 64
 
 
 def id_key(id_: str) -> tuple[int, int]:
     """Return a stream id as (milliseconds, sequence), which sorts in the order of the stream."""
     ms, _, seq = id_.partition("-")
     return int(ms), int(seq or 0)
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

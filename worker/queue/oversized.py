@@ -7,6 +7,7 @@ the first bytes of each field.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -28,9 +29,9 @@ class EntryPrefix:
 
 
 def read_prefix(
-    client: redis.Redis, lane: str, id_: str, *, wanted: frozenset[bytes], whole: bool = True
+    client: redis.Redis, lane: str, id_: str, *, fields: frozenset[bytes], whole: bool = True
 ) -> EntryPrefix:
-    """Read the beginning of the fields `wanted` of an entry, and of a few others.
+    """Read the beginning of the fields `fields` of an entry, and of a few others.
 
     `whole` reads all of the entry. Without it reading stops early, and `sha256` covers only the part of `raw` that was
     read. An entry that does not exist gives no fields. Raises redis.RedisError.
@@ -40,7 +41,7 @@ def read_prefix(
         connection.send_command("XRANGE", lane, id_, id_)
         # The reply is parsed here, because the client would hold all of it in memory.
         with connection._sock.makefile("rb", buffering=_PIECE) as stream:
-            return _read_entry(stream, wanted, whole)
+            return _read_entry(stream, fields, whole)
     except (OSError, ValueError) as error:
         raise redis.ConnectionError(f"Reading a large entry broke off: {error}") from error
     finally:
@@ -48,10 +49,10 @@ def read_prefix(
         client.connection_pool.release(connection)
 
 
-def _read_entry(stream: BinaryIO, wanted: frozenset[bytes], whole: bool) -> EntryPrefix:
-    found = EntryPrefix()
+def _read_entry(stream: BinaryIO, fields: frozenset[bytes], whole: bool) -> EntryPrefix:
+    prefix = EntryPrefix()
     if _length(stream, b"*") < 1:
-        return found
+        return prefix
     _length(stream, b"*")
     _read(stream, _length(stream, b"$"), _LONGEST_NAME)
     for _ in range(_length(stream, b"*") // 2):
@@ -59,19 +60,19 @@ def _read_entry(stream: BinaryIO, wanted: frozenset[bytes], whole: bool) -> Entr
         size = _length(stream, b"$")
         digest = hashlib.sha256() if name == b"raw" else None
         if digest is not None and not whole:
-            found.fields[name], found.raw_size = _read(stream, min(size, HEAD), HEAD, ends=size <= HEAD), size
-            found.sha256 = hashlib.sha256(found.fields[name]).digest()
+            prefix.fields[name], prefix.raw_size = _read(stream, min(size, HEAD), HEAD, ends=size <= HEAD), size
+            prefix.sha256 = hashlib.sha256(prefix.fields[name]).digest()
             if size > HEAD:
                 break
             continue
-        value = _read(stream, size, HEAD, digest)
+        value = _read(stream, size, HEAD, digest.update if digest else None)
         if digest is not None:
-            found.raw_size, found.sha256 = size, digest.digest()
-        if name in wanted or len(found.fields) < _NAMES:
-            found.fields[name] = value
+            prefix.raw_size, prefix.sha256 = size, digest.digest()
+        if name in fields or len(prefix.fields) < _NAMES:
+            prefix.fields[name] = value
         elif not whole:
             break
-    return found
+    return prefix
 
 
 def _length(stream: BinaryIO, kind: bytes) -> int:
@@ -84,18 +85,20 @@ def _length(stream: BinaryIO, kind: bytes) -> int:
     return int(line[1:])
 
 
-def _read(stream: BinaryIO, size: int, keep: int, digest: Any = None, *, ends: bool = True) -> bytes:
-    """Read `size` bytes of a bulk string and return the first `keep`. `ends` also reads the line break after it."""
+def _read(
+    stream: BinaryIO, size: int, max_bytes: int, update: Callable[[bytes], object] | None = None, *, ends: bool = True
+) -> bytes:
+    """Read `size` bytes of a bulk string and return the first `max_bytes`. `ends` also reads the line break after it."""
     head, left = b"", size
     while left:
         piece = stream.read(min(left, _PIECE))
         if not piece:
             raise ValueError("the connection was closed")
         left -= len(piece)
-        if digest is not None:
-            digest.update(piece)
-        if len(head) < keep:
-            head += piece[: keep - len(head)]
+        if update is not None:
+            update(piece)
+        if len(head) < max_bytes:
+            head += piece[: max_bytes - len(head)]
     if ends:
         stream.read(2)
     return head

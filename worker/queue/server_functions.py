@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Any
 
 import redis
 
@@ -16,13 +15,9 @@ def load_functions(client: redis.Redis) -> bool:
 
     Redis persists and replicates a library like data.
     """
-    found: Any = client.function_list(library="copydesk", withcode=True)
-    if any(LIBRARY.encode() in _flat(library) for library in found):
-        return False
+    for library in client.function_list(library="copydesk", withcode=True):
+        # A flat list of names and values, or with RESP3 a mapping.
+        if LIBRARY.encode() in (library.values() if isinstance(library, dict) else library):
+            return False
     client.function_load(LIBRARY, replace=True)
     return True
-
-
-def _flat(library: Any) -> list[Any]:
-    """Return the values of a reply, which is a flat list of names and values, or with RESP3 a mapping."""
-    return list(library.values()) if isinstance(library, dict) else list(library)

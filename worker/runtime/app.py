@@ -13,7 +13,6 @@ import ctypes
 import gc
 import os
 import sys
-from typing import Any
 from urllib.parse import quote
 
 from celery import Celery, signals
@@ -25,6 +24,7 @@ from schemas import kinds
 from worker.enrichment import language
 from worker.queue.connection import SOCKET_OPTIONS, connect, sentinel_address
 from worker.runtime.broker import console_output, transport
+from worker.runtime.broker.key_repair import repair_keys
 from worker.runtime.dispatch.dispatcher import Dispatcher
 from worker.runtime.supervision.linker_process import Linking
 from worker.runtime.supervision.minute_summary import Summary
@@ -46,7 +46,7 @@ def broker_url(config: Settings) -> str:
     return config.redis.replace("unix://", "redis+socket://", 1)
 
 
-def configuration(config: Settings) -> dict[str, Any]:
+def configuration(config: Settings) -> dict[str, object]:
     """Return Celery's settings for `config`."""
     return {
         "broker_url": broker_url(config),
@@ -90,15 +90,15 @@ def configuration(config: Settings) -> dict[str, Any]:
     }
 
 
-def _sentinel_options(config: Settings) -> dict[str, Any]:
+def _sentinel_options(config: Settings) -> dict[str, object]:
     address = sentinel_address(config.redis)
     if address is None:
         return {}
-    wanted = {**address.sentinel, **SOCKET_OPTIONS, "retry": Retry(NoBackoff(), 0)}  # no retries: ask another Sentinel
-    return {"master_name": address.service, "sentinel_kwargs": wanted}
+    options = {**address.sentinel, **SOCKET_OPTIONS, "retry": Retry(NoBackoff(), 0)}  # no retries: ask another Sentinel
+    return {"master_name": address.service, "sentinel_kwargs": options}
 
 
-def _sentinel_tls(config: Settings) -> dict[str, Any]:
+def _sentinel_tls(config: Settings) -> dict[str, object]:
     """Return the TLS options of the servers behind Sentinel, which a sentinel:// URL cannot express.
 
     The TLS options of the Sentinels themselves are in `sentinel_kwargs`.
@@ -129,7 +129,7 @@ Python's default of 700 causes many collections a batch.
 def _repair_broker(**_: object) -> None:
     try:
         with connect(settings().redis) as client:
-            transport.repair_keys(client)
+            repair_keys(client)
     except RedisError:
         return  # not reachable yet: Celery waits for Redis, and the dispatcher repairs the keys later
 

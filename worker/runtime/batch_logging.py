@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from worker.pipeline import Batch
 from worker.store.decide.batch_item import BatchItem
@@ -25,8 +24,8 @@ _WINDOW_SECONDS = 60.0
 class RateGate:
     """Decides by the documents of the last minute whether each document gets its own log line."""
 
-    def __init__(self, *, most: int = _MAX_SINGLE_LINES, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
+    def __init__(self, *, limit: int = _MAX_SINGLE_LINES, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
         self._clock = clock
         self._batches: deque[tuple[float, int]] = deque()
         self._count = 0
@@ -38,7 +37,7 @@ class RateGate:
         self._count += documents
         while self._batches[0][0] < now - _WINDOW_SECONDS:
             self._count -= self._batches.popleft()[1]
-        return self._count <= self._most
+        return self._count <= self._limit
 
 
 _rate_gate = RateGate()
@@ -52,28 +51,40 @@ def log_batch(batch: Batch, versions: Sequence[BatchItem]) -> None:
     each_line = _rate_gate(len(versions))
     for version in versions:
         fields = _fields(version)
-        outcome = fields["outcome"]
+        outcome = str(version.outcome)
         if outcome == "rejected":
-            log.warning("Document rejected", **fields, next=_next(fields))
+            log.warning(
+                "Document rejected",
+                **fields,
+                next=f"it is kept: copydesk explain {version.id}; all of its kind: copydesk dead list",
+            )
         elif each_line and outcome != "unchanged":
             log.info(f"Document {outcome}", **fields)
         else:
             log.debug(f"Document {outcome}", **fields)
     write = log.info if each_line else log.debug
     outcomes = Counter(str(version.outcome) for version in versions)
-    write("Batch done", lane=batch.lane, documents=len(versions), bytes=sum(v.raw_size for v in versions),
-        outcomes=dict(outcomes), ms=batch.timings, worker=batch.worker)  # fmt: skip
+    write(
+        "Batch done",
+        lane=batch.lane,
+        documents=len(versions),
+        bytes=sum(v.raw_size for v in versions),
+        outcomes=dict(outcomes),
+        ms=batch.timings,
+        worker=batch.worker,
+    )
 
 
-def _fields(version: BatchItem) -> dict[str, Any]:
+def _fields(version: BatchItem) -> dict[str, object]:
     fields = {
-        "id": version.id, "lane": version.lane, "source": version.source, "key": version.key,
-        "outcome": str(version.outcome), "url": version.url, "trace_id": version.trace_id,
+        "id": version.id,
+        "lane": version.lane,
+        "source": version.source,
+        "key": version.key,
+        "outcome": str(version.outcome),
+        "url": version.url,
+        "trace_id": version.trace_id,
         "codes": [problem.code for problem in version.problems],
         "problems": [problem.model_dump(mode="json") for problem in version.problems],
-    }  # fmt: skip
+    }
     return {name: value for name, value in fields.items() if value}
-
-
-def _next(fields: dict[str, Any]) -> str:
-    return f"it is kept: copydesk explain {fields['id']}; all of its kind: copydesk dead list"

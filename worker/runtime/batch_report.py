@@ -15,7 +15,7 @@ from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.activity.outcome_feed import publish
 from worker.pipeline import Batch
 from worker.queue import keys
-from worker.queue.lease_queue import first_ids
+from worker.queue.lease_queue import original_ids
 from worker.store.decide.batch_item import BatchItem
 from worker.telemetry.logs import get_logger
 
@@ -33,22 +33,26 @@ def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -
     Must be called before the entries are settled: a crash in between then repeats receipts and never loses one.
     """
     now = batch.clock()
-    asking = [(version.reply_to, version) for version in versions if version.reply_to]
-    known = first_ids(client, versions[0].lane, [version.id for _, version in asking]) if asking else {}
+    requested = [(version.reply_to, version) for version in versions if version.reply_to]
+    known = original_ids(client, versions[0].lane, [version.id for _, version in requested]) if requested else {}
     with client.pipeline(transaction=False) as pipe:
         append(pipe, changes_of(versions, now))
-        for reply_to, version in asking:
+        for reply_to, version in requested:
             receipt = receipt_of(version, batch.worker, now)
             if version.id in known:
                 receipt.id, receipt.readded_as = known[version.id], version.id
             pipe.xadd(reply_to, {"receipt": receipt.model_dump_json()}, maxlen=_MAX_REPLIES, approximate=True)
             pipe.expire(reply_to, _REPLY_SECONDS)
         replies = pipe.execute(raise_on_error=False) if len(pipe) else []
-    _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in asking}, now.timestamp())
+    _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in requested}, now.timestamp())
     rejected_items = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
     if rejected_items:  # `reply_to` was a key of another type, or one that this client may not write
-        log.warning("Receipts could not be put where they were asked for", documents=len(rejected_items), error=rejected_items[0],
-                    next="the outcomes are in the store: copydesk explain")  # fmt: skip
+        log.warning(
+            "Receipts could not be added to reply_to",
+            documents=len(rejected_items),
+            error=rejected_items[0],
+            next="the outcomes are in the store: copydesk explain",
+        )
 
 
 def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]], now: float) -> None:
@@ -75,13 +79,23 @@ def count(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem], *, w
     try:
         with client.pipeline(transaction=False) as pipe:
             MinuteCounters(client).add(_counts(batch, versions, work_ms), pipe)
-            publish(pipe, lane=batch.lane, worker=batch.worker, rows=[
-                (v.id, v.source, str(v.outcome), v.key, v.url, [found.code for found in v.problems]) for v in versions
-            ])  # fmt: skip
+            publish(
+                pipe,
+                lane=batch.lane,
+                worker=batch.worker,
+                rows=[
+                    (v.id, v.source, str(v.outcome), v.key, v.url, [problem.code for problem in v.problems])
+                    for v in versions
+                ],
+            )
             pipe.execute(raise_on_error=False)
     except redis.RedisError as error:
-        log.warning("A batch could not be counted", documents=len(versions), error=str(error),
-                    next="the outcomes are in the store; only the figures of this minute lack it")  # fmt: skip
+        log.warning(
+            "A batch could not be counted",
+            documents=len(versions),
+            error=str(error),
+            next="the outcomes are in the store; only the counters of this minute miss the batch",
+        )
 
 
 def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Counts:
@@ -90,7 +104,7 @@ def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Coun
     for version in versions:
         counts.waits.append(max(0.0, (now - version.received_at).total_seconds()))
         counts.outcomes[version.source, str(version.outcome)] += 1
-        first = next((found.code for found in version.problems if found.severity is Severity.ERROR), None)
+        first = next((problem.code for problem in version.problems if problem.severity is Severity.ERROR), None)
         if first is not None:
             counts.codes[version.source, first] += 1
     return counts
@@ -99,7 +113,15 @@ def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Coun
 def receipt_of(version: BatchItem, worker: str, now: datetime) -> Receipt:
     """Return the receipt of a settled document, as `reply_to` and `explain` show it."""
     return Receipt(
-        id=version.id, lane=version.lane, source=version.source, key=version.key, outcome=version.outcome,
-        url=version.url, problems=list(version.problems), received_at=version.received_at,
-        settled_at=now, worker=worker, attempts=version.attempts + 1,
-    )  # fmt: skip
+        id=version.id,
+        lane=version.lane,
+        source=version.source,
+        key=version.key,
+        outcome=version.outcome,
+        url=version.url,
+        problems=list(version.problems),
+        received_at=version.received_at,
+        settled_at=now,
+        worker=worker,
+        attempts=version.attempts + 1,
+    )

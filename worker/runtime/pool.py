@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from celery.concurrency import prefork
+
+from worker.runtime.controller import InnerPool
 
 
 class TaskPool(prefork.TaskPool):
@@ -13,7 +13,7 @@ class TaskPool(prefork.TaskPool):
     They are half a second apart, and this broker needs no heartbeats.
     """
 
-    _pool: Any
+    _pool: InnerPool | None
 
     def on_stop(self) -> None:
         if self._pool is not None:

@@ -21,7 +21,7 @@ from worker.heat_rules import AllRules
 from worker.jobs.reenrichment import complete
 from worker.jobs.retention import prune
 from worker.pipeline import Batch, process
-from worker.producer.task_message import SUBMIT, bind_arguments, submission_of
+from worker.producer.task_arguments import SUBMIT, bind_arguments, submission_of
 from worker.producer.tokens import remove_lasting_tokens
 from worker.queue import keys
 from worker.queue.connection import connect
@@ -40,8 +40,8 @@ log = get_logger("ingest")
 
 _CONFLICT_TRIES = 3
 MAINTAIN_EVERY_SECONDS = 3600
-_REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
-_REDIS_AGAIN_SECONDS = 0.5
+_REDIS_UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
+_REDIS_RETRY_SECONDS = 0.5
 _STORE_DELAY_SECONDS = 1.0  # until the dispatcher has received the failure and stops dispatching
 
 
@@ -82,15 +82,18 @@ def ingest(lane: str, ids: list[str]) -> None:
     config, queue, worker = settings(), _queue(lane), worker_name()
     failpoint("ingest.received")
     try:
-        most = config.max_document_bytes + 65_536  # of the whole entry: the document and its small fields
-        entries = queue.claim(worker, ids, lease_seconds=config.lease_seconds, most_bytes=most)
+        max_bytes = config.max_document_bytes + 65_536  # of the whole entry: the document and its small fields
+        entries = queue.claim(worker, ids, lease_seconds=config.lease_seconds, max_bytes=max_bytes)
     except redis.ResponseError as error:
         log.warning(
-            "A claim check cannot be followed", lane=lane, error=str(error), next="it is dropped; its entries are not"
+            "The entries of a claim check cannot be claimed",
+            lane=lane,
+            error=str(error),
+            next="it is dropped; its entries stay on the lane",
         )
         return
-    except _REDIS_AWAY as error:
-        _redis_went_away(lane, error)
+    except _REDIS_UNREACHABLE as error:
+        _log_redis_outage(lane, error)
         return
     if not entries:
         return
@@ -99,7 +102,7 @@ def ingest(lane: str, ids: list[str]) -> None:
     try:
         _ingest_entries(queue, entries, worker)
     except redis.RedisError as error:
-        _redis_went_away(lane, error, when="Redis answers")
+        _log_redis_outage(lane, error, when="Redis answers")
         # Retry for half the task's time limit. After that the entries come back when their lease expires.
         _release(queue, worker, entries, whole=True, until=started + config.task_seconds / 2)
     except SQLAlchemyError as error:
@@ -108,13 +111,18 @@ def ingest(lane: str, ids: list[str]) -> None:
         raise StoreUnusable(str(driver_error(error))) from None
 
 
-def _redis_went_away(lane: str, error: Exception, *, when: str = "their lease runs out") -> None:
+def _log_redis_outage(lane: str, error: Exception, *, when: str = "their lease has expired") -> None:
     """Log it without a traceback.
 
     The dispatcher logs the outage, and documents already stored are recognised on redelivery.
     """
-    log.warning("Redis went away under a batch", lane=lane, error=str(error), worker=worker_name(),
-                next=f"its documents come again when {when}")  # fmt: skip
+    log.warning(
+        "Redis could not be used during a batch",
+        lane=lane,
+        error=str(error),
+        worker=worker_name(),
+        next=f"its documents are processed again when {when}",
+    )
 
 
 def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) -> None:
@@ -170,7 +178,7 @@ def _process_and_settle(
             _leave_for_another_process(queue, entries[0], worker)
         raise
     failpoint("ingest.committed")
-    versions = _without_collisions(queue, versions)
+    versions = _without_id_conflicts(queue, versions)
     announce(_client(), batch, versions)
     failpoint("ingest.replied")
     settled = set(queue.settle((version.id, str(version.outcome)) for version in versions))
@@ -192,7 +200,7 @@ class _Attempt:
         self.is_counted = True
 
     def end(self) -> None:
-        self._queue.keep(self._worker, self._attempts)
+        self._queue.end_attempt(self._worker, self._attempts)
         self.is_counted = False
 
     def begin(self) -> None:
@@ -204,8 +212,8 @@ def _evidence(queue: LeaseQueue, tried: dict[str, int]) -> dict[str, str]:
     """Return id → a sentence about the processes that ended while they read it. `tried`: id → attempts so far."""
     if not tried:
         return {}
-    deaths = CrashLog(queue).of(list(tried))
-    return {id_: sentence(attempts, deaths.get(id_, ())) for id_, attempts in tried.items()}
+    crashes = CrashLog(queue).of(list(tried))
+    return {id_: sentence(attempts, crashes.get(id_, ())) for id_, attempts in tried.items()}
 
 
 def _leave_for_another_process(queue: LeaseQueue, entry: Claimed, worker: str) -> NoReturn:
@@ -213,12 +221,17 @@ def _leave_for_another_process(queue: LeaseQueue, entry: Claimed, worker: str) -
 
     Either the document does not fit in memory, or this process has grown.
     """
-    log.error("A document does not fit in memory", id=entry.id, lane=queue.lane, worker=worker,
-              next="this process ends, and another tries it alone")  # fmt: skip
+    log.error(
+        "A document does not fit in memory",
+        id=entry.id,
+        lane=queue.lane,
+        worker=worker,
+        next="this process ends; another one retries the document alone",
+    )
     os._exit(OUT_OF_MEMORY)
 
 
-def _without_collisions(queue: LeaseQueue, versions: list[BatchItem]) -> list[BatchItem]:
+def _without_id_conflicts(queue: LeaseQueue, versions: list[BatchItem]) -> list[BatchItem]:
     """Return the stored items.
 
     An item whose id belonged to another document before is requeued under a new id instead.
@@ -228,7 +241,10 @@ def _without_collisions(queue: LeaseQueue, versions: list[BatchItem]) -> list[Ba
             fresh = queue.requeue(version.id)
             failpoint("ingest.readded")
             log.warning(
-                "An id came again with another document", id=version.id, lane=version.lane, next=f"it is now {fresh}"
+                "An id was used again for another document",
+                id=version.id,
+                lane=version.lane,
+                next=f"the document has the new id {fresh}",
             )
     return [version for version in versions if not version.id_conflict]
 
@@ -246,9 +262,9 @@ def _release(queue: LeaseQueue, worker: str, entries: Sequence[Claimed], *, whol
             failpoint("ingest.released")
         except redis.RedisError as error:
             if time.monotonic() < until:
-                time.sleep(_REDIS_AGAIN_SECONDS)
+                time.sleep(_REDIS_RETRY_SECONDS)
                 continue
-            log.warning("Redis cannot be used either", error=str(error), next="the lease runs out by itself")
+            log.warning("Redis cannot be used either", error=str(error), next="the lease expires by itself")
         return
 
 
@@ -261,25 +277,36 @@ def maintain(resume: str | None = None) -> None:
     """
     if resume is None and not _client().set(keys.MAINTAINED, worker_name(), nx=True, ex=MAINTAIN_EVERY_SECONDS):
         return
-    gone: Counter[str] = Counter()
+    deleted: Counter[str] = Counter()
     if resume is None and (tokens := remove_lasting_tokens(_client())):
-        gone["tokens without an expiry"] = tokens
+        deleted["tokens without an expiry"] = tokens
     try:
-        done = prune(_engine(), settings(), seconds=settings().task_seconds / 4, resume=resume,
-                     progress=lambda rule, rows: gone.update({rule: rows}))  # fmt: skip
+        done = prune(
+            _engine(),
+            settings(),
+            seconds=settings().task_seconds / 4,
+            resume=resume,
+            progress=lambda rule, rows: deleted.update({rule: rows}),
+        )
     except ValueError as error:
-        log.warning("A message on Celery's queue is not one of ours", error=str(error),
-                    next="it is dropped; no document is in it")  # fmt: skip
+        log.warning(
+            "A message on Celery's queue is not a task of Copydesk",
+            error=str(error),
+            next="it is dropped; it holds no document",
+        )
         return
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise
-        log.warning("The store cannot be used, maintenance waits", error=str(driver_error(error)),
-                    next="it is tried again within the hour")  # fmt: skip
+        log.warning(
+            "The store cannot be used, maintenance waits",
+            error=str(driver_error(error)),
+            next="it is retried within an hour",
+        )
         return
     finally:
-        if gone:
-            log.info("Old rows were removed", rows=dict(gone))
+        if deleted:
+            log.info("Expired rows were deleted", rows=dict(deleted))
     if done.resume is not None:
         maintain.apply_async((done.resume,), retry=False)
 
@@ -295,10 +322,13 @@ def complete_enrichment() -> None:
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise
-        log.warning("The store cannot be used, enrichment waits", error=str(driver_error(error)),
-                    next="it goes on where it was")  # fmt: skip
+        log.warning(
+            "The store cannot be used, enrichment waits",
+            error=str(driver_error(error)),
+            next="it continues where it stopped",
+        )
         return
-    log.info("Enrichment is complete" if done else "Enrichment goes on", worker=worker_name())
+    log.info("Enrichment is complete" if done else "Enrichment continues", worker=worker_name())
 
 
 @shared_task(name=SUBMIT, ignore_result=True)

@@ -22,30 +22,30 @@ from pathlib import Path
 from worker.telemetry.logs import get_logger
 
 POINTS: dict[str, str] = {
-    "dispatch.read": "entries are handed out on the stream, no claim check is sent yet",
+    "dispatch.read": "entries are dispatched on the stream; no claim check is sent",
     "dispatch.sent": "their claim check is on Celery's queue",
-    "reap.taken": "entries whose lease ran out are taken, no claim check is sent yet",
+    "reap.taken": "entries with an expired lease are taken; no claim check is sent",
     "reap.sent": "their claim checks are on Celery's queue",
-    "ingest.received": "a claim check has arrived in a pool process, nothing is claimed",
-    "ingest.claimed": "the lease is taken and an attempt counted",
-    "ingest.recognised": "it is known which documents are unchanged, nothing is parsed",
-    "ingest.read": "parsed, validated and enriched; the attempt still counts",
-    "ingest.kept": "the lease is renewed and the attempt given back",
-    "store.begun": "the transaction is open, nothing is written",
+    "ingest.received": "a claim check has arrived in a pool process; no entry is claimed",
+    "ingest.claimed": "the lease has begun and an attempt is counted",
+    "ingest.recognised": "unchanged documents are recognised; no document is parsed",
+    "ingest.read": "documents are parsed, validated and enriched; the attempt is still counted",
+    "ingest.kept": "the lease is renewed and the attempt is not counted any more",
+    "store.begun": "the transaction is open; no row is written",
     "store.raw": "the raw bytes are written",
-    "store.turn": "this process has its turn to write",
-    "store.documents": "documents are judged and written, articles not yet",
-    "store.articles": "articles and all that hangs on them are written",
-    "store.dead_letters": "dead letters and what became of replays are written",
+    "store.turn": "this process holds the writer lock",
+    "store.documents": "documents are written; articles are not",
+    "store.articles": "articles and their child rows are written",
+    "store.dead_letters": "dead letters and the outcomes of replays are written",
     "store.receipts": "receipts are written",
-    "store.complete": "all is written, the commit comes next",
-    "ingest.committed": "the store has committed, nothing is settled",
-    "ingest.readded": "an entry with another document's id is added again, the others are not settled",
-    "ingest.replied": "the replies are sent, nothing is settled",
-    "ingest.settled": "the entries are gone from the stream, nothing is counted",
-    "ingest.released": "the store could not be used and the entries are given back",
+    "store.complete": "all rows are written; the commit follows",
+    "ingest.committed": "the store has committed; no entry is settled",
+    "ingest.readded": "an entry whose id another document had is requeued; the others are not settled",
+    "ingest.replied": "the receipts are sent; no entry is settled",
+    "ingest.settled": "the entries are settled; no outcome is counted",
+    "ingest.released": "the store could not be used; the entries are released",
     "submit.added": "a Celery-style producer's document is on the stream",
-    "replay.recorded": "an operator's replay of a dead letter is on record, not on the stream",
+    "replay.recorded": "an operator's replay of a dead letter is recorded; it is not on the stream",
     "replay.sent": "the replay is on the internal lane",
     "retract.sent": "an operator's retraction is on the stream",
 }
@@ -53,10 +53,10 @@ POINTS: dict[str, str] = {
 
 ACTIONS: dict[str, str] = {
     "kill": "SIGKILL to this process",
-    "exit": "end at once without cleaning up, exit code 70",
+    "exit": "end at once without clean-up, exit code 70",
     "segv": "read address 0",
     "raise": "raise RuntimeError",
-    "hang": "sleep for ever",
+    "hang": "sleep forever",
     "sleep": "sleep for the seconds after the colon",
     "stop": "SIGSTOP to this process, until somebody sends SIGCONT",
 }
@@ -93,8 +93,10 @@ def parse(written: str) -> dict[str, tuple[str, int]]:
 def announce() -> None:
     """Log an error if failpoints are active, because such a process must not handle real documents."""
     if ARMED:
-        log.error("COPYDESK_FAILPOINTS is set: this process will die or hang on purpose",
-                  next="unset it; it is for tests only")  # fmt: skip
+        log.error(
+            "COPYDESK_FAILPOINTS is set: this process will die or hang on purpose",
+            next="unset it; it is for tests only",
+        )
 
 
 _FOLDER = Path(_WRITTEN) if ARMED and Path(_WRITTEN).is_dir() else None
@@ -122,7 +124,7 @@ def _reached(name: str) -> None:
 
 def _act(name: str, action: str) -> None:
     verb, _, seconds = action.strip().partition(":")
-    log.error("A failpoint strikes", error=f"{name}: {ACTIONS[verb]}")
+    log.error("A failpoint acts", error=f"{name}: {ACTIONS[verb]}")
     if verb == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif verb == "exit":

@@ -10,11 +10,11 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TextIO
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 from worker.settings import Settings, parse_levels, unknown_settings
 from worker.telemetry.redaction import mask, mask_value, remember
@@ -23,67 +23,67 @@ from worker.telemetry.throttling import MinuteThrottle
 
 AREAS: dict[str, str] = {
     "worker": "Celery's worker process and its broker",
-    "dispatch": "handing out entries of the lanes",
+    "dispatch": "dispatching the entries of lanes",
     "ingest": "documents and batches",
-    "summary": "the figures of each minute",
+    "summary": "the counts of each minute",
     "supervisor": "what `up` and `ingest` start and stop",
     "link": "finding similar articles and stories",
     "metrics": "the endpoint for Prometheus",
-    "console": "the web page for operators",
-    "failpoints": "crashes on purpose, in tests",
+    "console": "the web pages for operators",
+    "failpoints": "faults that tests inject",
 }
 """The areas that can have their own log level (`COPYDESK_LOG_LEVEL=info,ingest=debug`). Other names are loggers of
 libraries."""
 
 FIELDS: dict[str, str] = {
-    "at": "when, UTC, ISO 8601",
+    "at": "the time, UTC, ISO 8601",
     "level": "debug, info, warning, error",
-    "logger": "the area that speaks",
-    "event": "the sentence",
+    "logger": "the area that wrote the line",
+    "event": "the event, as a sentence",
     "id": "the receipt id of a document: what XADD returned",
-    "lane": "the stream it came on",
-    "source": "who sent it",
-    "key": "the producer's own identity for it",
-    "trace_id": "the trace it belongs to, from the entry's traceparent",
+    "lane": "the lane of the document",
+    "source": "the source of the document",
+    "key": "the key of the document: the identity that its producer gave it",
+    "trace_id": "the trace of the document, from the entry's traceparent",
     "outcome": "stored, updated, unchanged, superseded, retracted or rejected",
     "url": "the article's canonical URL",
-    "codes": "the codes of its problems",
-    "problems": "its problems, the same objects as in its receipt",
-    "documents": "how many documents",
-    "bytes": "how many bytes of raw documents",
-    "outcomes": "how many of each outcome",
-    "rows": "how many rows, by what they were",
-    "ms": "milliseconds of each stage",
-    "seconds": "how long it took",
-    "articles": "how many articles",
-    "of": "how many there are in all",
+    "codes": "the codes of the document's problems",
+    "problems": "the document's problems, the same objects as in its receipt",
+    "documents": "number of documents",
+    "bytes": "bytes of raw documents",
+    "outcomes": "number of documents by outcome",
+    "rows": "number of deleted rows by kind",
+    "ms": "milliseconds: of each stage of a batch, or of an outage",
+    "seconds": "duration in seconds",
+    "articles": "number of articles",
+    "of": "total number of articles",
     "day": "a day of arrival",
-    "completed_documents": "articles of days that are over, by which words are weighed",
-    "rate": "documents a second",
+    "completed_documents": "number of articles of completed days, which determine the weights of words",
+    "rate": "documents per second",
     "added": "entries that producers added",
     "settled": "entries that got their outcome",
-    "backlog": "entries waiting, of each lane that has any",
-    "oldest_seconds": "how long the oldest of them has waited",
-    "rejected": "how many were rejected, by code and source",
-    "left_out": "how many lines like this one were not written in the minute before",
-    "exception": "the traceback, where it may be a bug of ours",
-    "attempt": "which try this is",
-    "worker": "host and process",
-    "error": "what the server or library said, without credentials",
+    "backlog": "number of waiting entries, for each lane with any",
+    "oldest_seconds": "waiting time of the oldest entry",
+    "rejected": "number of rejected documents by code and source",
+    "left_out": "number of equal lines that were suppressed in the minute before",
+    "exception": "the traceback, where a bug of Copydesk may be the cause",
+    "attempt": "the number of the attempt",
+    "worker": "host and process id of the process",
+    "error": "the message of a server or library, or the cause, without credentials",
     "pid": "the process id of the embedded Valkey",
     "valkey": "the process id of a Valkey that an earlier command left running",
     "users": "the process ids of the commands that use the embedded Valkey",
-    "file": "the append-only file that was cut",
+    "file": "the append-only file that was repaired",
     "folder": "the data directory of the embedded servers",
-    "copy": "where the file is kept as it was before",
+    "copy": "the copy of the file before the repair",
     "page": "the path of a page of the console",
-    "action": "what an operator asked for in the console",
-    "client": "the address from which somebody asked",
-    "next": "what happens now, or what to do",
+    "action": "the action of an operator in the console",
+    "client": "the IP address of the client",
+    "next": "what Copydesk does next, or what to do",
 }
 
 
-def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _mask_values(_: object, __: str, event: EventDict) -> EventDict:
     event.pop("secured", None)
     for name, value in event.items():
         # Names with an underscore are structlog's own (`_record` …). They are never written.
@@ -92,7 +92,7 @@ def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
     return event
 
 
-def _shared() -> list[Any]:
+def _shared() -> list[Processor]:
     return [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -103,7 +103,7 @@ def _shared() -> list[Any]:
     ]
 
 
-def configure(*, form: str = "auto", level: str = "info", stream: Any = None) -> None:
+def configure(*, form: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
     """Write all log lines, also those of libraries, to `stream` (default: stderr) in one format. May be called again.
 
     `form`: `auto`, `console` or `json`. `level`: the level of all areas, then of single areas or loggers, such as
@@ -158,7 +158,7 @@ def _without_messages(record: logging.LogRecord) -> bool:
     return True
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     """Log a Python warning as one sentence, without the source line."""
     logging.getLogger("py.warnings").warning(f"{category.__name__}: {' '.join(str(message).split())}")
 
@@ -177,23 +177,27 @@ def name_unknown_settings() -> None:
         get_logger("worker").warning("Unknown settings", error=" ".join(sentences), next="remove or correct them")
 
 
-def line(event: str, *, logger: str, form: str, stream: Any) -> str:
+def line(event: str, *, logger: str, form: str, stream: TextIO) -> str:
     """Return a log line as text in the format of all others. It takes no lock, so a signal handler may call it."""
     fields = {"event": mask(event), "level": "info", "logger": logger, "at": datetime.now(UTC).isoformat()}
     return str(_renderer(form, stream)(None, "info", {**fields, "at": fields["at"].replace("+00:00", "Z")}))
 
 
-def _renderer(form: str, stream: Any) -> Any:
+def _renderer(form: str, stream: TextIO) -> Processor:
     if form == "console" or (form == "auto" and stream.isatty()):
-        shown = structlog.dev.ConsoleRenderer(
-            timestamp_key="at", colors=stream.isatty(), pad_event_to=0, sort_keys=False, pad_level=False,
+        render = structlog.dev.ConsoleRenderer(
+            timestamp_key="at",
+            colors=stream.isatty(),
+            pad_event_to=0,
+            sort_keys=False,
+            pad_level=False,
             exception_formatter=structlog.dev.plain_traceback,  # the default shows local variables
-        )  # fmt: skip
-        return lambda logger, name, event: shown(logger, name, _printable(event))
+        )
+        return lambda logger, name, event: render(logger, name, _printable(event))
     return structlog.processors.JSONRenderer()
 
 
-def _printable(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _printable(event: EventDict) -> EventDict:
     """Shorten the time and remove what a terminal would interpret, because documents can be hostile. Edits `event`."""
     if "at" in event:
         event["at"] = str(event["at"])[5:19].replace("T", " ")

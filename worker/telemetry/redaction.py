@@ -27,21 +27,21 @@ def remember(urls: Iterable[str]) -> None:
     The passwords of an earlier call are no longer masked.
     """
     global _known
-    found: set[str] = set()
+    words: set[str] = set()
     for url in urls:
         for password in _passwords(url):
-            found |= {password, unquote(password), quote(password, safe=""), quote_plus(password), repr(password)[1:-1]}
-    # A password of one or two characters is ignored: it would mask parts of every line, and is no secret anyway.
-    _known = tuple(sorted((word for word in found if len(word) > 2), key=len, reverse=True))
+            words |= {password, unquote(password), quote(password, safe=""), quote_plus(password), repr(password)[1:-1]}
+    # A password of one or two characters is ignored: it would mask url_parts of every line, and is no secret anyway.
+    _known = tuple(sorted((word for word in words if len(word) > 2), key=len, reverse=True))
 
 
 def _passwords(url: str) -> list[str]:
     try:
-        parts = urlsplit(url)
-        found = [parts.password or ""]
+        url_parts = urlsplit(url)
+        passwords = [url_parts.password or ""]
     except ValueError:
         return []
-    return [*found, *re.findall(r"(?:^|&)password=([^&]*)", parts.query)]
+    return [*passwords, *re.findall(r"(?:^|&)password=([^&]*)", url_parts.query)]
 
 
 def mask(text: str) -> str:
@@ -52,7 +52,7 @@ def mask(text: str) -> str:
     return _SECURED.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1{MASK}", text))
 
 
-def mask_shown(text: str) -> str:
+def mask_page(text: str) -> str:
     """Like `mask`, for pages that show documents. It keeps texts such as `password: …`, which are content there."""
     text = _CREDENTIALS.sub(f"{MASK}@", text)
     for word in _known:
@@ -62,11 +62,11 @@ def mask_shown(text: str) -> str:
 
 def secret_spans(text: str) -> list[tuple[int, int]]:
     """Return the (start, end) of each value that `mask` would mask in `text`. The spans may overlap."""
-    spans = [(found.start(), found.end() - 1) for found in _CREDENTIALS.finditer(text)]
+    spans = [(match.start(), match.end() - 1) for match in _CREDENTIALS.finditer(text)]
     for word in _known:
-        spans += [(found.start(), found.end()) for found in re.finditer(re.escape(word), text)]
-    spans += [found.span(2) for found in _PASSWORD.finditer(text) if "\n" not in found[0]]
-    spans += [(found.end(1), found.end()) for found in _SECURED.finditer(text) if "\n" not in found[0]]
+        spans += [(match.start(), match.end()) for match in re.finditer(re.escape(word), text)]
+    spans += [match.span(2) for match in _PASSWORD.finditer(text) if "\n" not in match[0]]
+    spans += [(match.end(1), match.end()) for match in _SECURED.finditer(text) if "\n" not in match[0]]
     return [(start, end) for start, end in spans if end > start]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TextIO
 
 _MAY_BE_UNPRINTABLE = re.compile(r"[^\n\x20-\x7e]+")
 _REPLACEMENT = "\ufffd"
@@ -17,25 +17,25 @@ _REPLACEMENT = "\ufffd"
 
 def plain(text: str) -> str:
     """Return `text` as one line without control and format characters (escape, bidi) and surrogates."""
-    return text if text.isprintable() else "".join(map(_shown, text))
+    return text if text.isprintable() else "".join(map(_replaced, text))
 
 
 def printable(text: str) -> str:
     """Like `plain`, but line feeds and tabs are kept."""
-    return replace_unprintable(text, lambda character: "\t" if character == "\t" else _shown(character))
+    return replace_unprintable(text, lambda character: "\t" if character == "\t" else _replaced(character))
 
 
 def replace_unprintable(text: str, replace: Callable[[str], str]) -> str:
     """Return `text` with `replace` applied to each character that is neither printable nor a line feed."""
 
-    def replaced(found: re.Match[str]) -> str:
-        run = found[0]
+    def replaced(match: re.Match[str]) -> str:
+        run = match[0]
         return run if run.isprintable() else "".join(one if one.isprintable() else replace(one) for one in run)
 
     return _MAY_BE_UNPRINTABLE.sub(replaced, text)
 
 
-def _shown(character: str) -> str:
+def _replaced(character: str) -> str:
     if character.isprintable():
         return character
     # A no-break space or an ideographic space becomes a space; NEL and line or paragraph separators do not.
@@ -45,7 +45,7 @@ def _shown(character: str) -> str:
 class GuardedStream:
     """A text stream that applies `printable` to all text. It has no `buffer`, so no code can bypass it."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self.unguarded = stream
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # characters that the terminal's encoding lacks are written as \xNN
@@ -73,6 +73,6 @@ def guard_output() -> None:
             setattr(sys, name, GuardedStream(stream))
 
 
-def unguarded(stream: Any) -> Any:
+def unguarded(stream: TextIO | GuardedStream) -> TextIO:
     """Return the stream behind a `GuardedStream`, for code that cleans texts itself and writes escape sequences."""
     return stream.unguarded if isinstance(stream, GuardedStream) else stream

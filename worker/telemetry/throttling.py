@@ -12,13 +12,17 @@ import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TextIO
 
 _WINDOW_SECONDS = 60.0
 # Fields that make two lines of one event different. Ids and texts of errors do not.
 _IDENTIFYING = ("lane", "source")
 # Crawlers choose the sources. After this many different lines of an event in a minute, these fields are ignored.
-_MOST_OF_AN_EVENT = 20
+_MAX_OF_AN_EVENT = 20
+
+
+_Kind = tuple[str, str, tuple[str, ...]]
+"""What equal lines have in common: the logger, the event, and the values of the fields in `_IDENTIFYING`."""
 
 
 @dataclass(slots=True)
@@ -28,16 +32,16 @@ class _Seen:
     last: logging.LogRecord | None = None
 
 
-class MinuteThrottle(logging.StreamHandler[Any]):
+class MinuteThrottle(logging.StreamHandler[TextIO]):
     """A handler that writes equal warnings and errors once a minute.
 
     After the minute it writes the last suppressed line, with the number of the others in `left_out`. `clock`: seconds.
     """
 
-    def __init__(self, stream: Any = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)
         self._clock = clock
-        self._seen: dict[tuple[Any, ...], _Seen] = {}
+        self._seen: dict[_Kind, _Seen] = {}
         _handlers.add(self)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -48,8 +52,8 @@ class MinuteThrottle(logging.StreamHandler[Any]):
             super().emit(record)
             return
         key = _kind(record)
-        if key not in self._seen and sum(known[:2] == key[:2] for known in self._seen) >= _MOST_OF_AN_EVENT:
-            key = key[:2]
+        if key not in self._seen and sum(known[:2] == key[:2] for known in self._seen) >= _MAX_OF_AN_EVENT:
+            key = (*key[:2], ())
         seen = self._seen.get(key)
         if seen is None:
             self._seen[key] = _Seen(now + _WINDOW_SECONDS)
@@ -80,10 +84,10 @@ class MinuteThrottle(logging.StreamHandler[Any]):
         self._seen.clear()
 
 
-def _kind(record: logging.LogRecord) -> tuple[Any, ...]:
+def _kind(record: logging.LogRecord) -> _Kind:
     """Return the key of equal lines: event, lane and source of this project's lines, the template of other lines."""
     if not isinstance(record.msg, dict):
-        return record.name, str(record.msg)[:200]
+        return record.name, str(record.msg)[:200], ()
     event = record.msg
     about = tuple(str(event[name])[:100] for name in _IDENTIFYING if name in event)
     return record.name, str(event.get("event")), about

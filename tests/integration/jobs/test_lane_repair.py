@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from worker.jobs import lane_repair
-from worker.queue.lease_queue import LeaseQueue, first_ids
+from worker.queue.lease_queue import LeaseQueue, original_ids
 
 LARGEST = "18446744073709551615-18446744073709551615"
 
@@ -31,8 +31,8 @@ def fault(queue):
 def process_all(queue):
     """Process the lane as workers do; returns the texts in the order of dispatch."""
     texts = []
-    while ids := [id_ for id_, _ in queue.dispatch(most=100, pending_cap=1000, most_bytes=1 << 20).entries]:
-        claimed = queue.claim("w", ids, lease_seconds=25, most_bytes=1 << 20)
+    while ids := [id_ for id_, _ in queue.dispatch(limit=100, pending_cap=1000, max_bytes=1 << 20).entries]:
+        claimed = queue.claim("w", ids, lease_seconds=25, max_bytes=1 << 20)
         texts += [entry.fields[b"raw"].decode() for entry in claimed]
         queue.settle((id_, "stored") for id_ in ids)
     return texts
@@ -48,7 +48,7 @@ def test_a_lane_in_order_needs_nothing(queue):
 @pytest.mark.parametrize("attack", [("MAXLEN", 0), ("MINID", LARGEST)])
 def test_entries_that_a_producer_trims_are_counted_and_named(queue, attack):
     add(queue, "a", "b", "c")
-    queue.dispatch(most=2, pending_cap=100, most_bytes=1 << 20)
+    queue.dispatch(limit=2, pending_cap=100, max_bytes=1 << 20)
     queue.client.execute_command("XADD", "documents", *attack, "*", "raw", "")
     assert lane_repair.vanished(queue.state()) >= 3
     gone = lane_repair.vanished(queue.state())
@@ -62,7 +62,7 @@ def test_entries_that_a_producer_trims_are_counted_and_named(queue, attack):
 
 def test_a_lane_without_ids_left_is_found_and_repaired_with_nothing_lost(queue):
     add(queue, "a", "b")
-    queue.dispatch(most=1, pending_cap=100, most_bytes=1 << 20)
+    queue.dispatch(limit=1, pending_cap=100, max_bytes=1 << 20)
     add(queue, "attack", id_=LARGEST)
     with pytest.raises(redis.ResponseError, match="exhausted"):
         add(queue, "c")
@@ -91,12 +91,12 @@ def test_honest_entries_behind_one_from_the_future_keep_their_order(queue):
     honest = add(queue, *(str(n) for n in range(20)))
     assert honest[0].startswith(ahead.split("-")[0]), "the server goes on from there"
     assert fault(queue) == "ahead"
-    queue.dispatch(most=3, pending_cap=100, most_bytes=1 << 20)
+    queue.dispatch(limit=3, pending_cap=100, max_bytes=1 << 20)
     before = [id_.decode() for id_, _ in queue.client.xrange(queue.lane)]
     assert lane_repair.repair(queue) == lane_repair.Repair(21, 0)
     assert fault(queue) is None
     now = [id_.decode() for id_, _ in queue.client.xrange(queue.lane)]
-    assert first_ids(queue.client, queue.lane, now) == dict(zip(now, before, strict=True)), (
+    assert original_ids(queue.client, queue.lane, now) == dict(zip(now, before, strict=True)), (
         "receipts go by the ids given"
     )
     assert process_all(queue) == ["future", *(str(n) for n in range(20))]
@@ -106,8 +106,8 @@ def test_honest_entries_behind_one_from_the_future_keep_their_order(queue):
 
 def test_entries_in_flight_during_a_repair_are_settled_once(queue):
     add(queue, "future", id_=f"{(int(time.time()) + 10 * 86_400) * 1000}-0")
-    ((id_, _),) = queue.dispatch(most=3, pending_cap=100, most_bytes=1 << 20).entries
-    queue.claim("w", [id_], lease_seconds=25, most_bytes=1 << 20)
+    ((id_, _),) = queue.dispatch(limit=3, pending_cap=100, max_bytes=1 << 20).entries
+    queue.claim("w", [id_], lease_seconds=25, max_bytes=1 << 20)
     lane_repair.repair(queue)
     assert queue.settle([(id_, "stored")]) == [], "its entry is another now"
     assert process_all(queue) == ["future"]

@@ -61,9 +61,9 @@ def worker(engine, client, stop):
     """Process the internal lane, as a worker does."""
     queue = LeaseQueue(client, INTERNAL_LANE)
     while not stop.wait(0.01):
-        ids = [id_ for id_, _ in queue.dispatch(most=2, pending_cap=10, most_bytes=1 << 20).entries]
+        ids = [id_ for id_, _ in queue.dispatch(limit=2, pending_cap=10, max_bytes=1 << 20).entries]
         if ids:
-            entries = queue.claim("w", ids, lease_seconds=60, most_bytes=1 << 20)
+            entries = queue.claim("w", ids, lease_seconds=60, max_bytes=1 << 20)
             versions = work(engine, INTERNAL_LANE, entries)
             queue.settle((version.id, str(version.outcome)) for version in versions)
 
@@ -108,8 +108,8 @@ def test_a_document_that_changed_meanwhile_wins(engine, redis_client):
         reprocess(engine, client, Filter(url="https://site2.example/story"), patience=0)
     work(engine, "documents", [entry(9, put(2, title="Newer"))])
     expected = told(engine)
-    ids = [id_ for id_, _ in queue.dispatch(most=9, pending_cap=10, most_bytes=1 << 20).entries]
-    sent = work(engine, INTERNAL_LANE, queue.claim("w", ids, lease_seconds=60, most_bytes=1 << 20))
+    ids = [id_ for id_, _ in queue.dispatch(limit=9, pending_cap=10, max_bytes=1 << 20).entries]
+    sent = work(engine, INTERNAL_LANE, queue.claim("w", ids, lease_seconds=60, max_bytes=1 << 20))
     assert [str(version.outcome) for version in sent] == ["superseded"]
     assert told(engine) == expected
 

@@ -16,6 +16,7 @@ import redis
 from schemas.receipt import Outcome
 from tests.support.proxy import Proxy
 from worker.producer.client import AsyncProducer, Producer, Submission, SubmissionUnsure, submit_entry, submit_many
+from worker.producer.tokens import remove_lasting_tokens
 from worker.queue.server_functions import load_functions
 
 
@@ -91,7 +92,14 @@ def test_the_same_token_adds_nothing_again(desk, redis_client):
         == desk.submit("b", idempotency_key="t")
     )
     assert [fields[b"raw"] for fields in entries(redis_client)] == [b"a"]
-    assert 590 < redis_client.ttl("once:courier:t") <= 600
+
+
+@pytest.mark.parametrize("timeout", [30, 300])
+def test_a_token_outlives_all_tries_of_its_submission_by_ten_minutes(valkey, redis_client, timeout):
+    with Producer(valkey.url, source="courier", timeout=timeout) as producer:
+        producer.submit("a", idempotency_key="t")
+    assert timeout + 590 < redis_client.ttl("once:courier:t") <= timeout + 600
+    assert remove_lasting_tokens(redis_client) == 0
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
@@ -109,8 +117,8 @@ def test_lost_answers_double_nothing(valkey, redis_client, seed):
 
 
 def test_a_command_that_arrives_after_its_repetition_adds_nothing(desk, redis_client):
-    arguments = desk._sender.call("late", [Submission(b"a")])
-    assert desk.submit("a", idempotency_key="late") == redis_client.fcall("copydesk_submit", *arguments).decode()
+    arguments = desk._config.call("late", [Submission(b"a")], 30)
+    assert desk.submit("a", idempotency_key="late") == redis_client.fcall("copydesk_submit", 1, *arguments).decode()
     assert redis_client.xlen("documents") == 1
 
 
@@ -122,7 +130,7 @@ def test_a_timeout_raises_an_error_with_the_token_for_a_retry(valkey, redis_clie
     ):
         desk.submit("a")
     with Producer(valkey.url) as desk:
-        id_ = desk.submit("a", idempotency_key=raised.value.once)
+        id_ = desk.submit("a", idempotency_key=raised.value.idempotency_key)
     assert [id_.encode()] == [id_ for id_, _ in redis_client.xrange("documents")]
 
 
@@ -134,11 +142,11 @@ def test_unanswered_documents_are_sent_again(valkey, redis_client):
     ):
         list(desk.submit_many(["a", "b"]))
     with Producer(valkey.url) as desk:
-        ids = desk.again(raised.value)
+        ids = desk.retry(raised.value)
 
     async def again():
         async with AsyncProducer(valkey.url) as desk:
-            return await desk.again(raised.value)
+            return await desk.retry(raised.value)
 
     assert [id_.decode() for id_, _ in redis_client.xrange("documents")] == ids == asyncio.run(again())
 

@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from worker.producer.client import Submission, submit_entry, submit_many
+from worker.queue.crashes import CrashLog, CrashReport
 from worker.queue.lease_queue import LeaseQueue, id_key
 
 LEASE = 0.2
@@ -24,12 +25,12 @@ def push(queue, count, size=10):
     return [id_ for _, id_ in submit_many(queue.client, queue.lane, [Submission(b"x" * size) for _ in range(count)])]
 
 
-def dispatch(queue, most=100, cap=1000, most_bytes=MUCH):
-    return [id_ for id_, _ in queue.dispatch(most=most, pending_cap=cap, most_bytes=most_bytes).entries]
+def dispatch(queue, limit=100, cap=1000, max_bytes=MUCH):
+    return [id_ for id_, _ in queue.dispatch(limit=limit, pending_cap=cap, max_bytes=max_bytes).entries]
 
 
-def claim(queue, worker, ids, most_bytes=MUCH, lease=60.0):
-    return queue.claim(worker, ids, lease_seconds=lease, most_bytes=most_bytes)
+def claim(queue, worker, ids, max_bytes=MUCH, lease=60.0):
+    return queue.claim(worker, ids, lease_seconds=lease, max_bytes=max_bytes)
 
 
 def sum_holds(queue):
@@ -53,7 +54,7 @@ def test_an_entry_is_dispatched_claimed_and_settled(queue):
     assert [(entry.attempts, entry.truncated, entry.fields) for entry in claimed] == [
         (0, False, {b"raw": b"x" * 10})
     ] * 3
-    queue.keep("w", ids)
+    queue.end_attempt("w", ids)
     assert queue.settle([(ids[0], "stored"), (ids[1], "stored"), (ids[2], "rejected")]) == ids[:3]
     state = queue.state()
     assert (state.added, state.backlog, state.pending) == (3, 0, 0)
@@ -63,7 +64,7 @@ def test_an_entry_is_dispatched_claimed_and_settled(queue):
 def test_the_sum_holds_at_every_step(queue):
     ids = push(queue, 5)
     assert sum_holds(queue)
-    dispatch(queue, most=3)
+    dispatch(queue, limit=3)
     assert sum_holds(queue)
     claim(queue, "w", ids[:3])
     queue.settle([(ids[0], "stored")])
@@ -83,10 +84,10 @@ def test_settling_again_counts_nothing(queue):
 
 def test_dispatch_is_bounded_in_number_bytes_and_pending(queue):
     ids = push(queue, 60)
-    assert dispatch(queue, most=10) == ids[:10]
-    assert dispatch(queue, most=100, cap=25) == ids[10:25]
-    assert dispatch(queue, most=100, cap=25) == []
-    reply = queue.dispatch(most=100, pending_cap=1000, most_bytes=1)
+    assert dispatch(queue, limit=10) == ids[:10]
+    assert dispatch(queue, limit=100, cap=25) == ids[10:25]
+    assert dispatch(queue, limit=100, cap=25) == []
+    reply = queue.dispatch(limit=100, pending_cap=1000, max_bytes=1)
     assert len(reply.entries) <= 25, "a step at a time, so that giants do not pile up"
     assert reply.backlog == 60
     assert reply.pending == 25
@@ -94,7 +95,7 @@ def test_dispatch_is_bounded_in_number_bytes_and_pending(queue):
 
 def test_a_dispatched_entry_has_its_size_and_not_its_payload(queue):
     submit_entry(queue.client, queue.lane, b"x" * 1000, source="s")
-    ((_, size),) = queue.dispatch(most=1, pending_cap=10, most_bytes=MUCH).entries
+    ((_, size),) = queue.dispatch(limit=1, pending_cap=10, max_bytes=MUCH).entries
     assert size == 1000 + len(b"raw") + len(b"source") + len(b"s")
 
 
@@ -112,7 +113,7 @@ def test_a_doubled_claim_check_counts_each_claim(queue):
     ids = push(queue, 1)
     dispatch(queue)
     assert claim(queue, "w", ids)[0].attempts == 0
-    queue.keep("w", ids)
+    queue.end_attempt("w", ids)
     assert claim(queue, "w", ids)[0].attempts == 0
 
 
@@ -120,7 +121,7 @@ def test_a_crash_counts_an_attempt_only_before_the_store_is_used(queue):
     guilty, innocent = push(queue, 2)
     dispatch(queue)
     claim(queue, "w", [guilty, innocent])
-    queue.keep("w", [innocent])
+    queue.end_attempt("w", [innocent])
     time.sleep(LEASE * 1.5)
     assert dict(queue.reap(lease_seconds=LEASE)) == {guilty: 1, innocent: 0}
 
@@ -150,7 +151,7 @@ def test_only_full_batches_are_added_while_others_wait(queue, taken_up, waiting,
     dispatch(queue)
     claim(queue, "w", ids if taken_up else ids[:2])
     push(queue, waiting)
-    found = queue.dispatch(most=5, pending_cap=100, most_bytes=MUCH, wait_for="full")
+    found = queue.dispatch(limit=5, pending_cap=100, max_bytes=MUCH, wait_for="full")
     assert (len(found.entries), found.backlog, found.pending) == (handed_out, 3 + waiting, 3)
 
 
@@ -162,7 +163,7 @@ def test_less_than_half_a_batch_waits_for_capacity(queue, wait_for, pending, wai
     push(queue, pending)
     dispatch(queue)
     push(queue, waiting)
-    found = queue.dispatch(most=10, pending_cap=10, most_bytes=MUCH, wait_for=wait_for)
+    found = queue.dispatch(limit=10, pending_cap=10, max_bytes=MUCH, wait_for=wait_for)
     assert len(found.entries) == handed_out
 
 
@@ -171,7 +172,7 @@ def test_deleted_entries_block_nothing(queue):
         dispatch(queue)
         queue.client.xdel(queue.lane, id_)
     push(queue, 2)
-    assert len(queue.dispatch(most=10, pending_cap=10, most_bytes=MUCH, wait_for="half").entries) == 2
+    assert len(queue.dispatch(limit=10, pending_cap=10, max_bytes=MUCH, wait_for="half").entries) == 2
 
 
 def test_released_entries_come_back_after_the_delay_without_an_attempt(queue):
@@ -204,7 +205,7 @@ def test_a_consumer_that_lost_the_lease_cannot_keep_or_release_the_entry(queue):
     queue.reap(lease_seconds=LEASE)
     claim(queue, "quick", ids)
     queue.release("slow", ids, lease_seconds=60)
-    queue.keep("slow", ids)
+    queue.end_attempt("slow", ids)
     owner = queue.client.xpending_range(queue.lane, "copydesk", "-", "+", 1)[0]["consumer"]
     assert owner == b"quick"
 
@@ -232,7 +233,7 @@ def test_an_oversized_entry_has_its_prefix_and_the_digest_of_the_whole(queue):
     raw = b"0123456789" * 20_000
     id_ = submit_entry(queue.client, queue.lane, raw, key="k")
     dispatch(queue)
-    (entry,) = claim(queue, "w", [id_], most_bytes=100_000)
+    (entry,) = claim(queue, "w", [id_], max_bytes=100_000)
     assert entry.truncated
     assert entry.size > len(raw)
     assert entry.fields == {b"raw": raw[:65536], b"key": b"k"}
@@ -272,7 +273,7 @@ def test_accepted_entries_survive_a_kill_of_the_server(valkey):
         queue = LeaseQueue(client, "documents")
         queue.ensure()
         ids = push(queue, 10)
-        dispatch(queue, most=4)
+        dispatch(queue, limit=4)
         claim(queue, "w", ids[:4])
         queue.settle([(id_, "stored") for id_ in ids[:2]])
         time.sleep(1.2)  # appendfsync everysec: the wait for the sync
@@ -294,15 +295,41 @@ def test_a_clock_that_goes_back_renews_the_leases(queue, redis_client):
     (id_,) = push(queue, 1)
     dispatch(queue)
     claim(queue, "dead", [id_])
-    assert queue.mind_the_clock() == 0
+    assert queue.renew_leases_after_clock_step() == 0
     time.sleep(LEASE * 1.5)
     # Simulates deliveries an hour in the future; Redis allows nobody to set a delivery time in the future.
     redis_client.set(f"copydesk:clock:{queue.lane}", int((time.time() + 3600) * 1000))
-    assert queue.mind_the_clock() == 1
-    assert queue.mind_the_clock() == 0
+    assert queue.renew_leases_after_clock_step() == 1
+    assert queue.renew_leases_after_clock_step() == 0
     assert queue.reap(lease_seconds=LEASE) == []
     time.sleep(LEASE * 1.5)
     assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]
+
+
+def test_a_clock_that_goes_back_renews_the_leases_of_all_entries(queue, redis_client):
+    count = 2_500
+    deliver(queue, "dead", count, seconds_ago=3600)
+    redis_client.set(f"copydesk:clock:{queue.lane}", int((time.time() + 3600) * 1000))
+    assert queue.renew_leases_after_clock_step() == count
+    assert queue.reap(lease_seconds=LEASE * 100) == []
+
+
+def test_a_crash_is_recorded_with_all_entries_of_the_process_and_frees_them(queue):
+    deliver(queue, "dead", 2_500, deliveries=2)
+    report = CrashReport.now("dead", "signal 9")
+    assert len(CrashLog(queue).record_crash(report, lease_seconds=60)) == 2_500
+    assert len(queue.reap(lease_seconds=60, limit=10_000)) == 2_500
+
+
+def deliver(queue, consumer, count, *, seconds_ago=0, deliveries=1):
+    """Add `count` entries and make them pending for `consumer`, in one round trip."""
+    queue.client.eval(
+        "for n = 1, ARGV[1] do redis.call('XADD', KEYS[1], n .. '-0', 'raw', 'x') end "
+        "redis.call('XREADGROUP', 'GROUP', 'copydesk', ARGV[2], 'COUNT', ARGV[1], 'STREAMS', KEYS[1], '>') "
+        "for n = 1, ARGV[1] do redis.call('XCLAIM', KEYS[1], 'copydesk', ARGV[2], 0, n .. '-0', "
+        "'IDLE', ARGV[3], 'RETRYCOUNT', ARGV[4], 'JUSTID') end",
+        1, queue.lane, count, consumer, seconds_ago * 1000, deliveries,
+    )  # fmt: skip
 
 
 def test_a_claim_that_is_repeated_because_its_reply_was_lost_counts_once(queue):
@@ -333,7 +360,7 @@ def test_each_entry_keeps_its_own_number_of_attempts(queue):
     queue.reap(lease_seconds=LEASE)
     held = {entry.id: entry.attempts for entry in claim(queue, "w", ids)}
     assert list(held.values()) == [0, 1, 1]
-    queue.keep("w", held)
+    queue.end_attempt("w", held)
     queue.begin_attempt("w", held)
     queue.release("w", held, lease_seconds=LEASE)
     assert dict(queue.reap(lease_seconds=LEASE)) == held
@@ -343,7 +370,7 @@ def test_an_ended_attempt_is_counted_again_when_it_begins(queue):
     ids = push(queue, 1)
     dispatch(queue)
     claim(queue, "w", ids)
-    queue.keep("w", ids)
+    queue.end_attempt("w", ids)
     queue.begin_attempt("w", ids)
     queue.begin_attempt("another", ids)
     time.sleep(LEASE * 1.5)
@@ -360,7 +387,7 @@ def test_a_repeated_command_neither_adds_nor_forgets_an_attempt(queue, times):
     (entry,) = claim(queue, "w", [id_])
     held = {entry.id: entry.attempts}
     for _ in range(times):
-        queue.keep("w", held)
+        queue.end_attempt("w", held)
     for _ in range(times):
         queue.begin_attempt("w", held)
     for _ in range(times):

@@ -38,11 +38,11 @@ def add(queue, *parts, id_="*"):
 
 
 def dispatched(queue, most=5000):
-    return [id_ for id_, _ in queue.dispatch(most=most, pending_cap=10_000, most_bytes=1 << 26).entries]
+    return [id_ for id_, _ in queue.dispatch(limit=most, pending_cap=10_000, max_bytes=1 << 26).entries]
 
 
 def claimed(queue, ids, worker="w"):
-    found = queue.claim(worker, ids, lease_seconds=25, most_bytes=1 << 26)
+    found = queue.claim(worker, ids, lease_seconds=25, max_bytes=1 << 26)
     for entry in found:
         assert parse_envelope(entry.fields)
     return [entry.fields.get(b"raw") for entry in found]
@@ -58,7 +58,7 @@ def test_every_script_accepts_an_odd_entry_and_those_beside_it(queue, parts):
 
     ids = dispatched(queue)
     assert claimed(queue, ids) == wanted
-    queue.keep("w", ids)
+    queue.end_attempt("w", ids)
     queue.begin_attempt("w", ids)
     assert pending(queue.client, [queue.lane], odd)[0]["state"] == "at work"
     queue.release("w", ids, lease_seconds=0)
@@ -83,7 +83,7 @@ def test_scripts_accept_thousands_of_ids_in_one_call(queue):
         add(queue, "raw", str(n))
     ids = dispatched(queue, most=9000)
     assert len(claimed(queue, ids)) == 9000
-    queue.keep("w", ids)
+    queue.end_attempt("w", ids)
     assert len(queue.settle((id_, "stored") for id_ in ids)) == 9000
     assert queue.client.xpending(queue.lane, "copydesk")["pending"] == 0
 

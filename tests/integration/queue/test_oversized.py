@@ -26,9 +26,9 @@ def peak():
     return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) // 1024
 before = peak()
 ids = []
-while entries := queue.dispatch(most=100, pending_cap=1000, most_bytes=4 << 20).entries:
+while entries := queue.dispatch(limit=100, pending_cap=1000, max_bytes=4 << 20).entries:
     ids += [id_ for id_, _ in entries]
-claimed = [entry for id_ in ids for entry in queue.claim("w", [id_], lease_seconds=60, most_bytes=1 << 20)]
+claimed = [entry for id_ in ids for entry in queue.claim("w", [id_], lease_seconds=60, max_bytes=1 << 20)]
 queue.state()
 print(peak() - before, *(f"{entry.raw_size}:{entry.sha256.hex()}" for entry in claimed))
 """
@@ -42,8 +42,8 @@ def queue(redis_client):
 
 
 def claim_all(queue):
-    ids = [id_ for id_, _ in queue.dispatch(most=100, pending_cap=1000, most_bytes=4 << 20).entries]
-    return queue.claim("w", ids, lease_seconds=60, most_bytes=MUCH)
+    ids = [id_ for id_, _ in queue.dispatch(limit=100, pending_cap=1000, max_bytes=4 << 20).entries]
+    return queue.claim("w", ids, lease_seconds=60, max_bytes=MUCH)
 
 
 def test_an_oversized_entry_is_dispatched_and_claimed_in_little_memory(queue, valkey):
@@ -72,7 +72,7 @@ def test_attempts_at_an_oversized_entry_are_counted(queue, size):
     for attempts in range(4):
         if attempts:  # the process that held it ended without a trace
             assert queue.reap(lease_seconds=0) == [(id_, attempts)]
-        (entry,) = queue.claim("w", [id_], lease_seconds=60, most_bytes=MUCH) if attempts else claim_all(queue)
+        (entry,) = queue.claim("w", [id_], lease_seconds=60, max_bytes=MUCH) if attempts else claim_all(queue)
         assert (entry.attempts, entry.truncated, entry.raw_size) == (attempts, True, size)
         whole = attempts < 2
         assert (entry.sha256 == hashlib.sha256(b"x" * size).digest()) == whole
@@ -98,17 +98,17 @@ def test_an_entry_with_many_fields_can_be_added_again(queue):
 
 def test_binary_names_and_empty_fields_are_read(queue):
     id_ = queue.client.xadd(queue.lane, {b"\xff\xfe": b"", b"": b"x", b"raw": b"", b"key": b"x" * (2 << 20)}).decode()
-    found = read_prefix(queue.client, queue.lane, id_, wanted=WANTED)
+    found = read_prefix(queue.client, queue.lane, id_, fields=WANTED)
     assert found.fields == {b"\xff\xfe": b"", b"": b"x", b"raw": b"", b"key": b"x" * 65536}
     assert (found.raw_size, found.sha256) == (0, hashlib.sha256(b"").digest())
 
 
 def test_an_entry_that_is_gone_has_no_fields(queue):
-    assert read_prefix(queue.client, queue.lane, "1-1", wanted=WANTED).fields == {}
+    assert read_prefix(queue.client, queue.lane, "1-1", fields=WANTED).fields == {}
 
 
 def test_an_error_of_the_server_is_raised_by_the_client(queue):
     queue.client.set("text", "x")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-        read_prefix(queue.client, "text", "1-1", wanted=WANTED)
+        read_prefix(queue.client, "text", "1-1", fields=WANTED)
     assert queue.client.ping()

@@ -56,8 +56,8 @@ def engine(settings, postgres_url, tmp_path):
 
 def work(queue, engine):
     """Process the entries of the lane in this process, whose clock is right."""
-    ids = [id_ for id_, _ in queue.dispatch(most=10, pending_cap=100, most_bytes=1 << 20).entries]
-    entries = queue.claim("right", ids, lease_seconds=60, most_bytes=1 << 20)
+    ids = [id_ for id_, _ in queue.dispatch(limit=10, pending_cap=100, max_bytes=1 << 20).entries]
+    entries = queue.claim("right", ids, lease_seconds=60, max_bytes=1 << 20)
     batch = Batch(queue.lane, None, "right", 3, Limits(), clock=queue.clock)
     versions = process(engine, batch, entries, end_attempt=lambda: None)
     queue.settle((version.id, str(version.outcome)) for version in versions)

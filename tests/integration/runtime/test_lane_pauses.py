@@ -98,4 +98,4 @@ def test_a_full_disk_pauses_intake(settings, redis_client, receipts, tmp_path):
         assert (health.returncode, "MB are free" in health.stdout) == (4, True)
         assert receipts() == {}
         assert redis_client.get("copydesk:slow-down") == b"5"
-        assert worker.text().count("There is little room left") == 1
+        assert worker.text().count("Capacity is exhausted") == 1

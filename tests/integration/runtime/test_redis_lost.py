@@ -30,10 +30,10 @@ def queue(redis_client, valkey, tmp_path, monkeypatch):
         cache.cache_clear()
 
 
-@pytest.mark.parametrize("step", ["keep", "begin_attempt", "settle"])
+@pytest.mark.parametrize("step", ["end_attempt", "begin_attempt", "settle"])
 def test_a_batch_that_loses_redis_comes_back_without_an_attempt(step, queue, redis_client, monkeypatch):
     id_ = redis_client.xadd("documents", {"raw": article(1), "key": "one"}).decode()
-    queue.dispatch(most=10, pending_cap=10, most_bytes=1 << 20)
+    queue.dispatch(limit=10, pending_cap=10, max_bytes=1 << 20)
     original, failures = getattr(LeaseQueue, step), iter([True])
 
     def lost(*arguments, **options):

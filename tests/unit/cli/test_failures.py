@@ -40,11 +40,11 @@ def ends(tmp_path, monkeypatch, capfd):
 @pytest.mark.parametrize(("name", "value", "said"), [
     ("REDIS_URL", "http://:hunter2@host", "COPYDESK_REDIS_URL is not usable: it must look like redis://"),
     ("REDIS_URL", "localhost:6379", "COPYDESK_REDIS_URL is not usable: it must look like redis://"),
-    ("REDIS_URL", "redis://:hunter2@host:six/0", "COPYDESK_REDIS_URL is not usable: its port is no number"),
+    ("REDIS_URL", "redis://:hunter2@host:six/0", "COPYDESK_REDIS_URL is not usable: its port is not a number"),
     ("REDIS_URL", "redis+sentinel://:hunter2@host", "COPYDESK_REDIS_URL is not usable: a Sentinel URL names"),
     ("DATABASE_URL", "mysql://me:hunter2@host/x", "COPYDESK_DATABASE_URL is not usable: it must look like postgresql://"),
     ("DATABASE_URL", "nonsense", "COPYDESK_DATABASE_URL is not usable"),
-    ("DATABASE_URL", "postgresql://me:hunter2@host:six/x", "COPYDESK_DATABASE_URL is not usable: its port is no number"),
+    ("DATABASE_URL", "postgresql://me:hunter2@host:six/x", "COPYDESK_DATABASE_URL is not usable: its port is not a number"),
     ("LANES", "documents=many", "COPYDESK_LANES is not usable: lane 'documents': the weight must be a number"),
     ("LOG_LEVEL", "loud", "COPYDESK_LOG_LEVEL is not usable: log level 'loud' is none of"),
     ("CONCURRENCY", "none", "COPYDESK_CONCURRENCY is not usable: input should be a valid integer"),

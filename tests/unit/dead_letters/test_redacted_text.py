@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.dead_letters.redacted_text import redact
-from worker.telemetry.redaction import mask_shown
+from worker.telemetry.redaction import mask_page
 
 VALUE = "QUJDREVGR0hJSktMTU5PUA==;QUJDREVGR0hJSktMTU5PUA=="
 
@@ -140,7 +140,7 @@ def test_large_repetitive_documents_are_redacted_quickly():
     f"see {VALUE}", "https://me:hunter22@host.example/",
 ])  # fmt: skip
 def test_no_page_shows_a_secret(text):
-    shown = mask_shown(text)
+    shown = mask_page(text)
 
     assert "QUJD" not in shown
     assert "hunter" not in shown
@@ -150,4 +150,4 @@ def test_no_page_shows_a_secret(text):
     "text", ["Forgot your password: what now?", "Funding secured: millions", "a@b.example", "10:30;20"]
 )
 def test_a_sentence_about_secrets_is_not_redacted(text):
-    assert mask_shown(text) == text
+    assert mask_page(text) == text

@@ -34,7 +34,7 @@ def _add(index, texts, numbers):
 def _near(index, texts, numbers, floor):
     features = features_of_all([texts[number][:2] for number in numbers])
     times = [texts[number][2] for number in numbers]
-    return dict(zip(numbers, index.neighbours(numbers, times, features, floor=floor, most=1000), strict=True))
+    return dict(zip(numbers, index.neighbours(numbers, times, features, floor=floor, limit=1000), strict=True))
 
 
 def _plain(texts, weights, asked):
@@ -58,9 +58,9 @@ def _plain(texts, weights, asked):
 @pytest.mark.parametrize("floor", [0.05, 0.4])
 @pytest.mark.parametrize("frequent", [0, 60, 10_000])
 def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch, floor, frequent):
-    monkeypatch.setattr("worker.linking.frequencies._LEAST_FREQUENT", frequent)
+    monkeypatch.setattr("worker.linking.frequencies._MIN_FREQUENT", frequent)
     monkeypatch.setattr("worker.linking.index._SMALL", 16)
-    monkeypatch.setattr("worker.linking.index.MOST_ARTICLES", 128)
+    monkeypatch.setattr("worker.linking.index.MAX_ARTICLES", 128)
     random = Random(1)
     texts, index, frequencies = _texts(random, 300), Index(), Frequencies()
     numbers = sorted(texts)
@@ -111,7 +111,7 @@ def test_articles_older_than_the_window_are_removed():
         index.add([number], [number * _DAY], features_of(f"harbour ferry {number}", None))
     index.forget_before(340 * _DAY)
     assert len(index) == 61
-    [found] = index.neighbours([-1], [350 * _DAY], features_of("harbour ferry", None), floor=0.1, most=1000)
+    [found] = index.neighbours([-1], [350 * _DAY], features_of("harbour ferry", None), floor=0.1, limit=1000)
     assert {number for number, _ in found} == set(range(340, 365))
     assert index.time_of_newest(1) == 400 * _DAY
     assert index.count_before(342 * _DAY) == 2
@@ -121,7 +121,7 @@ def test_articles_without_words_have_no_neighbours():
     index = Index()
     index.add([1, 2], [0.0, 0.0], features_of_all([("", None), ("…", "!")]))
     assert len(index) == 0
-    assert index.neighbours([1], [0.0], features_of("", None), floor=0.0, most=9) == [[]]
+    assert index.neighbours([1], [0.0], features_of("", None), floor=0.0, limit=9) == [[]]
 
 
 def test_frequencies_survive_a_dump():

@@ -3,17 +3,17 @@
 import pytest
 
 from worker.linking.frequencies import Frequencies
-from worker.linking.similar_links import Text, is_copy, may_be_tied, reason_of
+from worker.linking.similar_links import Text, is_copy, may_be_linked, reason_of
 
 _LONG = "The ferry company takes down the cameras that scanned the faces of passengers at its gates after a week of protest."
 
 
 def test_articles_of_one_site_are_linked_only_under_the_same_title():
     seven, eight = Text("Captain plays, episode 7", None, 1), Text("Captain plays, episode 8", None, 1)
-    assert not may_be_tied(seven, eight)
-    assert may_be_tied(seven, Text("Captain plays: Episode 7!", None, 1))
-    assert may_be_tied(seven, Text("Captain plays, episode 8", None, 2))
-    assert may_be_tied(Text("A", None, None), Text("B", None, None)), "a site that is not known is not the same"
+    assert not may_be_linked(seven, eight)
+    assert may_be_linked(seven, Text("Captain plays: Episode 7!", None, 1))
+    assert may_be_linked(seven, Text("Captain plays, episode 8", None, 2))
+    assert may_be_linked(Text("A", None, None), Text("B", None, None)), "a site that is not known is not the same"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,16 @@ from random import Random
 import pytest
 
 from worker.heat_rules import HeatRules
-from worker.linking.story_assignment import Member, Neighbour, Node, arrange, groups_of, heat_of, keep_ids, lead_of
+from worker.linking.story_assignment import (
+    Member,
+    Neighbour,
+    Node,
+    assign_stories,
+    groups_of,
+    heat_of,
+    keep_ids,
+    lead_of,
+)
 
 
 class Graph:
@@ -35,12 +44,12 @@ class Graph:
         return one // 5, bytes([one % 5])
 
     def update(self, touched):
-        self.firsts.update(arrange(touched, self.look))
+        self.firsts.update(assign_stories(touched, self.look))
 
     def anew(self):
         fresh = Graph(len(self.links))
         fresh.links = self.links
-        return arrange(self.links, fresh.look)
+        return assign_stories(self.links, fresh.look)
 
 
 @pytest.mark.parametrize("seed", range(20))

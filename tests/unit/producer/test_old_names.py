@@ -4,7 +4,7 @@ import pytest
 
 from worker.intake import producer, producer_async
 from worker.producer.async_client import AsyncProducer
-from worker.producer.client import Producer
+from worker.producer.client import Producer, Submission, SubmissionUnsure
 
 
 def test_the_old_modules_pass_on_the_clients_and_warn():
@@ -14,6 +14,15 @@ def test_the_old_modules_pass_on_the_clients_and_warn():
         assert producer_async.AsyncProducer is AsyncProducer
     with pytest.raises(AttributeError):
         _ = producer.NoSuchName
+
+
+def test_the_old_names_of_a_repetition_are_passed_on_and_warn(monkeypatch):
+    unsure = SubmissionUnsure("token", [Submission(b"a")], ConnectionError())
+    with pytest.warns(DeprecationWarning, match="idempotency_key"):
+        assert unsure.once == "token"
+    monkeypatch.setattr(Producer, "retry", lambda self, error: [error.idempotency_key])
+    with pytest.warns(DeprecationWarning, match="retry"):
+        assert Producer("redis://localhost").again(unsure) == ["token"]
 
 
 @pytest.mark.parametrize("client", [Producer, AsyncProducer])

@@ -67,5 +67,5 @@ def test_no_two_keys_have_one_name():
 
 @pytest.mark.parametrize("name", sorted(names()))
 def test_a_lane_cannot_have_the_name_of_another_key(name):
-    with pytest.raises(ValueError, match="no usable name"):
+    with pytest.raises(ValueError, match="not a valid name"):
         Settings(lanes=name)

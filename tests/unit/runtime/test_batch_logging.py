@@ -18,7 +18,7 @@ from worker.store.decide.batch_item import BatchItem
 @pytest.fixture
 def told(monkeypatch):
     """`told(outcome, count)`: the log lines of a batch of so many documents."""
-    monkeypatch.setattr(batch_logging, "_rate_gate", batch_logging.RateGate(most=10))
+    monkeypatch.setattr(batch_logging, "_rate_gate", batch_logging.RateGate(limit=10))
 
     def lines(outcome, count):
         problems = (problem("no_title"),) if outcome is Outcome.REJECTED else ()
@@ -53,7 +53,7 @@ def test_rejected_documents_are_always_logged(told):
 
 def test_after_a_quiet_minute_documents_are_logged_again():
     now = 0.0
-    few = batch_logging.RateGate(most=10, clock=lambda: now)
+    few = batch_logging.RateGate(limit=10, clock=lambda: now)
     assert not few(100)
     now = 59
     assert not few(1)

@@ -7,7 +7,7 @@
 -- crash. An entry beyond the limit has no fields here; `read_prefix` (oversized.py) reads it in pieces.
 local time = redis.call('TIME')
 local out = {time[1] * 1000 + math.floor(time[2] / 1000)}
-local most, ids = tonumber(ARGV[5]), {}
+local max_bytes, ids = tonumber(ARGV[5]), {}
 for n = 6, #ARGV do ids[#ids + 1] = ARGV[n] end
 -- Entries dispatched together are mostly adjacent, so one XPENDING finds most of them. The others are looked up singly.
 local found = {}
@@ -19,14 +19,14 @@ for _, id in ipairs(ids) do
     local count = held[2] == ARGV[2] and held[4] or held[4] + 1
     local size = tonumber(redis.call('HGET', KEYS[2], id) or 0)
     local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', count}
-    if size > most then claim[#claim + 1] = 'JUSTID' end
+    if size > max_bytes then claim[#claim + 1] = 'JUSTID' end
     local claimed = redis.call(unpack(claim))[1]
     if claimed then
       local fields = {}
-      if size <= most then
+      if size <= max_bytes then
         fields, size = claimed[2], 0
         for _, part in ipairs(fields) do size = size + #part end
-        if size > most then
+        if size > max_bytes then
           redis.call('HSET', KEYS[2], id, size)
           claimed, fields = nil, {}
           collectgarbage()

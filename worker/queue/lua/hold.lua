@@ -15,13 +15,13 @@ local changed, by_count = 0, {}
 for i, id in ipairs(ids) do
   local held = found[id] or redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]
   if held and held[2] == ARGV[2] then
-    local alike = by_count[counts[i]] or {}
-    by_count[counts[i]] = alike
-    alike[#alike + 1] = id
+    local same = by_count[counts[i]] or {}
+    by_count[counts[i]] = same
+    same[#same + 1] = id
     changed = changed + 1
   end
 end
-for count, alike in pairs(by_count) do
-  in_parts({'XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0}, alike, {'IDLE', ARGV[4], 'RETRYCOUNT', count, 'JUSTID'})
+for count, same in pairs(by_count) do
+  in_parts({'XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0}, same, {'IDLE', ARGV[4], 'RETRYCOUNT', count, 'JUSTID'})
 end
 return changed

@@ -4,9 +4,9 @@
 redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '$')
 local last
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  local told = {}
-  for n = 1, #group, 2 do told[group[n]] = group[n + 1] end
-  if told['name'] == ARGV[1] then last = told['last-delivered-id'] end
+  local fields = {}
+  for n = 1, #group, 2 do fields[group[n]] = group[n + 1] end
+  if fields['name'] == ARGV[1] then last = fields['last-delivered-id'] end
 end
 redis.call('XGROUP', 'DESTROY', KEYS[1], ARGV[1])
 return last

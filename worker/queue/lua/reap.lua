@@ -1,25 +1,21 @@
 #!lua flags=allow-oom
 -- Takes entries whose lease has expired, to dispatch them again. That counts no attempt.
--- An entry that a process was reading when its lease expired gets a crash report (see bereave.lua).
+-- An entry that a process was reading when its lease expired gets a crash report (see record_crash.lua).
 -- KEYS: stream, crash reports (hash).
 -- ARGV: group, "dispatched" consumer, lease in ms, limit of entries, the time, limit of ids in the hash, the hash's
 -- expiry in seconds, and optionally the only consumer whose entries are taken.
 -- Returns {id, attempts, …}.
 local out = {}
-local wanted = {'XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4]}
-if ARGV[8] then wanted[#wanted + 1] = ARGV[8] end
-for _, held in ipairs(redis.call(unpack(wanted))) do
+local command = {'XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4]}
+if ARGV[8] then command[#command + 1] = ARGV[8] end
+for _, held in ipairs(redis.call(unpack(command))) do
   local taken = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], held[1], 'RETRYCOUNT', held[4], 'JUSTID')
   if taken[1] then
     out[#out + 1] = held[1]
     out[#out + 1] = held[4] - 1
     if held[4] > 1 and held[2] ~= ARGV[2] then
-      local death = cjson.encode({at = ARGV[5], where = held[2], how = 'no word from its process until the lease ran out'})
-      local known = redis.call('HGET', KEYS[2], held[1])
-      if known or redis.call('HLEN', KEYS[2]) < tonumber(ARGV[6]) then
-        redis.call('HSET', KEYS[2], held[1], known and string.sub(known, -4000) .. '\n' .. death or death)
-        redis.call('EXPIRE', KEYS[2], ARGV[7])
-      end
+      local report = cjson.encode({at = ARGV[5], where = held[2], how = 'its lease expired, the process gave no sign'})
+      add_crash_report(KEYS[2], held[1], report, ARGV[6], ARGV[7])
     end
   else
     redis.call('XACK', KEYS[1], ARGV[1], held[1])

@@ -4,7 +4,7 @@
 -- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash).
 -- ARGV: group, first millisecond that counts as the future, expiry of the original ids in seconds.
 -- Returns {entries added again, entries that vanished, because a producer trimmed or deleted them}.
-local lane, counters, aside, first_ids, group = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
+local lane, counters, aside, original_ids, group = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
 
 local function info()
   local found, flat = {}, redis.call('XINFO', 'STREAM', lane)
@@ -31,14 +31,14 @@ while true do
   if #entries == 0 then break end
   for _, entry in ipairs(entries) do
     local fresh = redis.call('XADD', lane, '*', unpack(fitting(entry[2])))
-    redis.call('HSET', first_ids, fresh, redis.call('HGET', first_ids, entry[1]) or entry[1])
+    redis.call('HSET', original_ids, fresh, redis.call('HGET', original_ids, entry[1]) or entry[1])
     redis.call('XDEL', aside, entry[1])
     redis.call('HINCRBY', counters, 'readded', 1)
     moved = moved + 1
   end
 end
 redis.call('DEL', aside)
-if moved > 0 then redis.call('EXPIRE', first_ids, ARGV[3]) end
+if moved > 0 then redis.call('EXPIRE', original_ids, ARGV[3]) end
 
 found = info()
 local settled = 0

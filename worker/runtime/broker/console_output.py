@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 import warnings
-from typing import Any
 
 from billiard.util import get_logger
 from celery.apps import worker as celery_worker
@@ -29,15 +28,17 @@ def as_log_lines(config: Settings) -> None:
     Celery prints in signal handlers, so the replacement takes no lock and uses no buffer.
     """
 
-    def write(message: Any, stream: Any = None) -> None:
+    def write(message: object, stream: object = None) -> None:
         del stream  # Celery chooses stdout, which is for results only
         sentence = str(message).strip().removeprefix("worker: ")
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            line = logs.line(sentence, logger="celery.worker", form=config.log_format, stream=sys.__stderr__)
-            os.write(sys.__stderr__.fileno(), f"{line}\n".encode())  # type: ignore[union-attr]  # None: suppressed
+        stderr = sys.__stderr__
+        if stderr is not None:
+            line = logs.line(sentence, logger="celery.worker", form=config.log_format, stream=stderr)
+            with contextlib.suppress(OSError, ValueError):
+                os.write(stderr.fileno(), f"{line}\n".encode())
 
     if os.geteuid() == 0:
-        log.warning("The worker runs as root", next="give it a user of its own, as the container image does")
+        log.warning("The worker runs as root", next="run it as a user of its own, as the container image does")
     # Celery's logger neither propagates nor has a handler, so its lines would be raw text.
     get_logger().propagate = True
     celery_worker.safe_say = write  # type: ignore[attr-defined]  # the stubs do not know it

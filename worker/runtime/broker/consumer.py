@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from celery.worker import consumer
+from kombu.message import Message
 
 from worker.telemetry.logs import get_logger
 
@@ -18,22 +19,25 @@ class Consumer(consumer.Consumer):
     bug and exits (10 of 14 workers in measurements; none with this class).
     """
 
-    def on_unknown_message(self, body: Any, message: Any) -> None:
+    def on_unknown_message(self, body: object, message: Message) -> None:
         self._drop(message)
 
-    def on_decode_error(self, message: Any, exc: Exception) -> None:
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
         self._drop(message)
 
-    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:
         self._drop(message)
 
-    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+    def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:
         self._drop(message)
 
-    def _drop(self, message: Any) -> None:
+    def _drop(self, message: Message) -> None:
         """Reject a message. Celery's own log lines for these cases would show the message's body."""
-        log.warning("A claim check cannot be used", error="Celery cannot execute it",
-                    next="it is dropped; the documents it was about are on their lanes")  # fmt: skip
+        log.warning(
+            "A claim check cannot be used",
+            error="Celery cannot execute it",
+            next="it is dropped; its documents are still on their lanes",
+        )
         message.reject_log_error(log, self.connection_errors)  # type: ignore[attr-defined]  # the stubs do not know it
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
@@ -42,7 +46,7 @@ class Consumer(consumer.Consumer):
         super().on_connection_error_after_connected(exc)
 
 
-def _quiet(close: Any) -> Any:
+def _quiet(close: Callable[[], object]) -> Callable[[], None]:
     def close_quietly() -> None:
         try:
             close()

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from redis import Redis
 from redis.exceptions import ResponseError
+from redis.typing import EncodableT, FieldT
 
 from schemas.problem import problem
 from worker.producer.task_message import (
@@ -39,25 +41,28 @@ _ENVELOPE_BYTES = 65_536
 @dataclass(frozen=True, slots=True)
 class _Entry:
     lane: str
-    fields: dict[str, str | bytes]
+    fields: Mapping[FieldT, EncodableT]
 
 
 _waiting: deque[_Entry] = deque()
 """Entries taken off the queue and not yet in Redis again. No other message is taken meanwhile, so they are few."""
 
 
-def take(item: bytes, config: Settings) -> dict[str, Any] | None:
+def take(item: bytes, config: Settings) -> dict[str, object] | None:
     """Classify one message; return it if Celery must execute it, else None. After None, `place` must be called."""
     if len(item) > config.max_document_bytes * LARGEST_TIMES + _ENVELOPE_BYTES:
-        found = problem("not_a_task", f"The message has {len(item):,} bytes and was not read.")
-        _keep(item, Misfit(found), config)
+        too_large = problem("not_a_task", f"The message has {len(item):,} bytes and was not read.")
+        _keep(item, Misfit(too_large), config)
         return None
     message = read_message(item)
     if isinstance(message, ClaimCheck):
         return message.message
     if isinstance(message, BrokenClaimCheck):
-        log.warning("A claim check cannot be used", error=message.reason,
-                    next="it is dropped; the documents it was about are on their lanes")  # fmt: skip
+        log.warning(
+            "A claim check cannot be used",
+            error=message.reason,
+            next="it is dropped; its documents are still on their lanes",
+        )
     elif isinstance(message, DocumentTask):
         lanes = [lane.name for lane in config.lane_list]
         lane = message.lane if message.lane in lanes else lanes[0]
@@ -79,15 +84,20 @@ def _keep(item: bytes, misfit: Misfit, config: Settings) -> None:
         document = document_in(item)
         item = document if len(document) <= limit else item
     lane = config.lane_list[0]
-    fields: dict[str, str | bytes] = {"source": lane.source or lane.name, **misfit.fields}
+    fields: dict[FieldT, EncodableT] = {"source": lane.source or lane.name}
+    fields.update(misfit.fields.items())
     if lane.source:
         fields["source"] = lane.source
     fields |= {"raw": item, "problem": misfit.problem.model_dump_json()}
     if len(item) > limit:
         fields |= {"raw": item[:HEAD], "raw_size": str(len(item)), "sha256": hashlib.sha256(item).hexdigest()}
     _waiting.append(_Entry(INTERNAL_LANE, fields))
-    log.warning("A message on Celery's queue is not one of ours", codes=[misfit.problem.code], bytes=size,
-                next="it is kept: copydesk dead list")  # fmt: skip
+    log.warning(
+        "A message on Celery's queue is not a task of Copydesk",
+        codes=[misfit.problem.code],
+        bytes=size,
+        next="it is kept as a dead letter: copydesk dead list",
+    )
 
 
 def has_waiting() -> bool:
@@ -95,7 +105,7 @@ def has_waiting() -> bool:
     return bool(_waiting)
 
 
-def place(client: Any) -> None:
+def place(client: Redis) -> None:
     """Add the waiting entries to their lanes. Raises the client's connection errors; the next call tries again."""
     while _waiting:
         entry = _waiting[0]
@@ -103,8 +113,12 @@ def place(client: Any) -> None:
         try:
             client.eval(_ADD, 1, entry.lane, *flat)
         except ResponseError as error:
-            log.warning("Redis refuses a message that was on Celery's queue", lane=entry.lane, error=str(error),
-                        next="it is tried again; no other is taken meanwhile")  # fmt: skip
+            log.warning(
+                "Redis refuses a message that was on Celery's queue",
+                lane=entry.lane,
+                error=str(error),
+                next="it is retried; no other message is taken meanwhile",
+            )
             return
         _waiting.popleft()
         failpoint("submit.added")

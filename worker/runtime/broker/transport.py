@@ -10,124 +10,27 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
-import functools
-from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.transport import TRANSPORT_ALIASES, redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
+from redis.client import PubSub
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from worker.runtime.broker import task_door
+from worker.runtime.broker.key_repair import TASK_QUEUE, repair_keys, retry_after_repair
+from worker.runtime.broker.unacknowledged import NO_JSON, QoS
 from worker.settings import settings
 from worker.telemetry.logs import get_logger
 
 log = get_logger("worker")
 
-_RESTORE_CHUNK = 500
-# What decoding a hostile text can raise, including kombu's own JSON types.
-_NO_JSON = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-
-
-def retry_after_repair(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a method of kombu's: on WRONGTYPE, repair the broker's keys and try once more."""
-
-    @functools.wraps(method)
-    def healed(self: Any, *args: Any, **options: Any) -> Any:
-        try:
-            return method(self, *args, **options)
-        except ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
-            channel = getattr(self, "channel", self)
-            with channel.conn_or_acquire() as client:
-                repair_keys(client)
-            return method(self, *args, **options)
-
-    return healed
-
-
-class QoS(redis.QoS):
-    """Tracks unacknowledged messages, whatever is stored at its keys.
-
-    Without memory in Redis a message is not tracked: a claim check may be lost.
-    """
-
-    ack = retry_after_repair(redis.QoS.ack)
-    reject = retry_after_repair(redis.QoS.reject)
-
-    @retry_after_repair
-    def restore_unacked(self, client: Any = None) -> None:
-        """Put back all unacknowledged messages of this process, in a few round trips.
-
-        Kombu watches the hash of all workers for each message. Two workers that lost their connections restart their
-        transactions whenever the other one writes: a minute for some hundred messages, with nothing else done (in a
-        fault test).
-        """
-        channel: Any = self.channel
-        tags = list(self._delivered or ())
-        with channel.conn_or_acquire(client) as client:
-            for start in range(0, len(tags), _RESTORE_CHUNK):
-                self._restore(channel, client, tags[start : start + _RESTORE_CHUNK])
-        if self._delivered:
-            self._delivered.clear()
-
-    def _restore(self, channel: Any, client: Any, tags: list[str]) -> None:
-        routes: dict[tuple[str, str], list[str]] = {}
-        with client.pipeline() as pipe:
-            for remaining in filter(None, client.hmget(self.unacked_key, tags)):
-                try:
-                    message, exchange, routing_key = loads(bytes_to_str(remaining))
-                    if (exchange, routing_key) not in routes:
-                        routes[exchange, routing_key] = channel._lookup(exchange, routing_key)
-                    key_of = functools.partial(
-                        channel._q_for_pri, pri=channel._get_message_priority(message, reverse=False)
-                    )
-                except _NO_JSON:
-                    task_door.keep(remaining, settings())
-                    continue
-                for queue in routes[exchange, routing_key]:
-                    pipe.rpush(key_of(queue), dumps(message))
-            pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
-        task_door.place(client)
-
-    @retry_after_repair
-    def append(self, message: Any, delivery_tag: Any) -> None:
-        try:
-            super().append(message, delivery_tag)
-        except OutOfMemoryError:
-            virtual.QoS.append(self, message, delivery_tag)
-
-    @retry_after_repair
-    def restore_visible(self, *args: Any, **options: Any) -> None:
-        """Called every second. When Redis is out of memory, its lock cannot be written and the call is skipped."""
-        with contextlib.suppress(OutOfMemoryError):
-            super().restore_visible(*args, **options)
-
-    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Put back one unacknowledged message.
-
-        `task_door` keeps what is not a message; otherwise it would be tried again forever.
-        """
-        try:
-            super().restore_by_tag(tag, client, leftmost)
-        except (ValueError, TypeError, AttributeError):
-            channel: Any = self.channel
-            with channel.conn_or_acquire() as own:
-                garbage = own.hget(self.unacked_key, tag)
-                if garbage is not None:
-                    task_door.keep(garbage, settings())
-                    task_door.place(own)
-            self._remove_from_indices(tag).execute()  # type: ignore[attr-defined]  # nor this
-
-
 _BROADCAST_SECONDS = 1.0
 
 
-class _Bounded:
+class _SubscriptionWithTimeout:
     """A subscription whose reads time out.
 
     Kombu reads without a time-out. After a lost connection it waits forever and blocks the main process, although the
@@ -157,9 +60,9 @@ class Channel(redis.Channel):
     _size = retry_after_repair(redis.Channel._size)
     _purge = retry_after_repair(redis.Channel._purge)
 
-    def _receive_one(self, c: Any) -> Any:
+    def _receive_one(self, c: PubSub) -> Any:
         """Read one broadcast, with a time-out."""
-        return super()._receive_one(_Bounded(c))  # type: ignore[misc]  # the stubs do not know it
+        return super()._receive_one(_SubscriptionWithTimeout(c))  # type: ignore[misc]  # the stubs do not know it
 
     @retry_after_repair
     def _put(self, queue: str, message: Any, **options: Any) -> None:
@@ -201,7 +104,7 @@ class Channel(redis.Channel):
             raise Empty
         queue = bytes_to_str(popped[0]).rsplit(self.sep, 1)[0]
         self._queue_cycle.rotate(queue)  # type: ignore[attr-defined]  # nor this
-        message = self._sorted(queue, popped[1])
+        message = self._message_for_celery(queue, popped[1])
         if message is not None:
             self.connection._deliver(message, queue)
         return True
@@ -210,14 +113,14 @@ class Channel(redis.Channel):
         with self.conn_or_acquire() as client:
             for priority in self.priority_steps:
                 item = client.rpop(self._q_for_pri(queue, priority))  # type: ignore[attr-defined]  # nor this
-                message = self._sorted(queue, item) if item else None
+                message = self._message_for_celery(queue, item) if item else None
                 if message is not None:
                     return message
         raise Empty
 
-    def _sorted(self, queue: str, item: bytes) -> Any:
+    def _message_for_celery(self, queue: str, item: bytes) -> Any:
         """Return the message in `item` if Celery must deliver it, else None."""
-        if queue == _QUEUE:
+        if queue == TASK_QUEUE:
             message = task_door.take(item, settings())
             if task_door.has_waiting():
                 with self.conn_or_acquire() as client:
@@ -225,7 +128,7 @@ class Channel(redis.Channel):
             return message
         try:
             return loads(bytes_to_str(item))
-        except _NO_JSON as error:
+        except NO_JSON as error:
             _dropped(type(error).__name__)
             return None
 
@@ -239,17 +142,21 @@ class Channel(redis.Channel):
                 client.eval(_BIND, 1, self.keyprefix_queue % exchange, member)
 
     @retry_after_repair
-    def get_table(self, exchange: str) -> list[tuple[str, ...]]:
+    def get_table(self, exchange: str) -> list[tuple[str, str, str]]:
         """Return the exchange's routes; members of its set that are not routes are deleted."""
-        key = self.keyprefix_queue % exchange
+        key, garbage = self.keyprefix_queue % exchange, []
+        routes: list[tuple[str, str, str]] = []
         with self.conn_or_acquire() as client:
-            members = client.smembers(key)
-            routes = {member: tuple(bytes(member).decode("utf-8", "replace").split(self.sep)) for member in members}
-            garbage = [member for member, route in routes.items() if len(route) != 3 or "\ufffd" in "".join(route)]
+            for member in client.smembers(key):
+                route = bytes(member).decode("utf-8", "replace").split(self.sep)
+                if len(route) == 3 and "\ufffd" not in "".join(route):
+                    routes.append((route[0], route[1], route[2]))
+                else:
+                    garbage.append(member)
             if garbage:
                 _dropped(f"{len(garbage)} members of {key} are no routes")
                 client.srem(key, *garbage)
-        return [route for member, route in routes.items() if member not in garbage]
+        return routes
 
 
 class Transport(redis.Transport):
@@ -310,7 +217,7 @@ def _fault(message: Any) -> str | None:
 
 
 def _dropped(fault: str) -> None:
-    log.warning("A message of Celery's own cannot be used", error=fault, next="it is dropped; no document is in it")
+    log.warning("A control message of Celery cannot be used", error=fault, next="it is dropped; it holds no document")
 
 
 def register() -> None:
@@ -318,29 +225,3 @@ def register() -> None:
     TRANSPORT_ALIASES["sentinel"] = f"{__name__}:SentinelTransport"
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
-
-
-_QUEUE = "copydesk"
-_EXCHANGES = (_QUEUE, "celeryev", "celery.pidbox", "reply.celery.pidbox")
-_KEYS = {
-    **{_QUEUE + (f"{redis.Channel.sep}{step}" if step else ""): b"list" for step in redis.PRIORITY_STEPS},
-    "unacked": b"hash",
-    "unacked_index": b"zset",
-    "unacked_mutex": b"string",
-    **{redis.Channel.keyprefix_queue % exchange: b"set" for exchange in _EXCHANGES},
-    **{f"_kombu.binding_permanent.{exchange}": b"set" for exchange in _EXCHANGES},
-    "_kombu.binding_deadlines": b"zset",
-}
-
-
-def repair_keys(client: Any) -> None:
-    """Delete broker keys that have the wrong type. No command works on them, and they hold nothing of value."""
-    for key, expected in _KEYS.items():
-        found = client.type(key)
-        if found not in (b"none", expected):
-            log.warning(
-                "A key of Celery's broker held something else",
-                error=f"{key} was a {found.decode()}",
-                next="it is deleted",
-            )
-            client.delete(key)

@@ -7,9 +7,9 @@ import re
 import time
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
 
 from billiard.common import human_status
+from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery.exceptions import Ignore
 from celery.worker import request
@@ -56,24 +56,23 @@ troubles: SimpleQueue[Trouble] = SimpleQueue()
 class Request(request.Request):
     """Celery's request, which also reports how a batch ended."""
 
-    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
-        error = exc_info.exception
-        error = getattr(error, "exc", error)  # billiard wraps exceptions of other processes
+    def on_failure(self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        error = getattr(exc_info.exception, "exc", exc_info.exception)  # billiard wraps those of other processes
         if isinstance(error, WorkerLostError):
-            found = _HOW.search(str(error))
-            self._lost(found[1] if found else str(error))
+            cause = _HOW.search(str(error))
+            self._report_loss(cause[1] if cause else str(error))
         elif isinstance(error, SystemExit):
-            self._lost(f"exitcode {error.code}")
+            self._report_loss(f"exitcode {error.code}")
         elif isinstance(error, StoreUnusable):
             troubles.put(Trouble(time.monotonic(), str(error)))
-        return super().on_failure(exc_info, send_failed_event, return_ok)
+        super().on_failure(exc_info, send_failed_event, return_ok)
 
-    def on_timeout(self, soft: bool, timeout: float) -> Any:
+    def on_timeout(self, soft: bool, timeout: float) -> None:
         if not soft:
-            self._lost(ended(int(self.worker_pid or 0)) or f"time limit of {timeout:g} s")
-        return super().on_timeout(soft, timeout)
+            self._report_loss(ended(int(self.worker_pid or 0)) or f"time limit of {timeout:g} s")
+        super().on_timeout(soft, timeout)
 
-    def _lost(self, how: str) -> None:
+    def _report_loss(self, how: str) -> None:
         if self.task_name == "copydesk.ingest" and self.worker_pid and len(self.args) == 2:
             why = " (out of memory)" if how == f"exitcode {OUT_OF_MEMORY}" else ""
             losses.put(Loss(str(self.args[0]), int(self.worker_pid), how + why))
@@ -87,12 +86,12 @@ def ended(pid: int) -> str | None:
     if not pid or not hasattr(os, "waitid"):
         return None
     try:
-        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        status = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return None
-    if found is None:
+    if status is None:
         return None
-    return human_status(found.si_status if found.si_code == os.CLD_EXITED else -found.si_status)
+    return human_status(status.si_status if status.si_code == os.CLD_EXITED else -status.si_status)
 
 
 def is_child(pid: int) -> bool:
@@ -106,7 +105,7 @@ def is_child(pid: int) -> bool:
     return True
 
 
-def is_gone(pid: int, *, within_seconds: float = 3.0) -> bool:
+def wait_for_end(pid: int, *, within_seconds: float = 3.0) -> bool:
     """Wait up to `within_seconds` for the end of the process `pid`; return whether it has ended."""
     deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:

@@ -15,7 +15,7 @@ from worker.settings import Lane
 _GATHER_SECONDS = 5.0
 _LONGEST_SECONDS = 0.01
 _BEHIND_SECONDS = 0.03  # a tenth of what a batch takes; each process has more than one pending
-_LIVELY_SECONDS = 10.0
+_ACTIVE_SECONDS = 10.0
 
 
 class BatchDelay:
@@ -28,11 +28,11 @@ class BatchDelay:
         self._clock = clock
         self._small_at: dict[str, float] = {}
 
-    def sent_small(self, lane: str) -> None:
+    def record_small_batch(self, lane: str) -> None:
         """Record that a batch that was not full was sent."""
         self._small_at[lane] = self._clock()
 
-    def wait_for(self, lane: str, is_behind: Callable[[], bool]) -> Literal["", "half", "full"]:
+    def batch_size_to_wait_for(self, lane: str, is_behind: Callable[[], bool]) -> Literal["", "half", "full"]:
         """Return what to wait for: "" (nothing), "half" a batch or a "full" one.
 
         dispatch.lua waits only while earlier entries are pending. `is_behind` returns whether all pool processes are
@@ -53,16 +53,16 @@ class PollInterval:
     def __init__(self, shortest: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._shortest, self._clock = shortest, clock
         self._seconds = shortest
-        self._lively_until = 0.0
+        self._active_until = 0.0
 
-    def wait(self, handed_out: int, *, is_behind: bool) -> float:
+    def wait(self, dispatched: int, *, is_behind: bool) -> float:
         """Return the seconds to wait. `is_behind`: a lane has more entries than may be pending."""
         now = self._clock()
-        if handed_out:
-            self._lively_until = now + _LIVELY_SECONDS
+        if dispatched:
+            self._active_until = now + _ACTIVE_SECONDS
         if is_behind:
             self._seconds = max(self._shortest, _BEHIND_SECONDS)
-        elif now < self._lively_until:
+        elif now < self._active_until:
             self._seconds = self._shortest
         else:
             self._seconds = max(self._shortest, min(self._seconds * 1.5, _LONGEST_SECONDS))
@@ -77,9 +77,9 @@ def lane_quotas(lanes: Iterable[Lane], busy: set[str], cap: int, batch: int) -> 
     """
     known = list(lanes)
     total = sum(lane.weight for lane in known if lane.name in busy)
-    found = {}
+    quotas = {}
     for lane in known:
         share = cap * lane.weight // (total if lane.name in busy else total + lane.weight)
         # Whole batches: a remainder would be sent as a small batch.
-        found[lane.name] = max(min(batch, cap), share // batch * batch)
-    return found
+        quotas[lane.name] = max(min(batch, cap), share // batch * batch)
+    return quotas

@@ -32,7 +32,7 @@ def repair(folder: Path, log: str) -> list[Cut]:
     """
     unknown = _UNKNOWN_COMMAND.search(log)
     name = unknown[1].encode("utf-8", "replace").upper() if unknown else None
-    found = []
+    cuts = []
     for file in _files(folder / "appendonlydir"):
         size = file.stat().st_size
         end = whole_commands(file, unknown=name)
@@ -41,8 +41,8 @@ def repair(folder: Path, log: str) -> list[Cut]:
             shutil.copy2(file, copy)
             with file.open("r+b") as opened:
                 opened.truncate(end)
-            found.append(Cut(file, size - end, copy))
-    return found
+            cuts.append(Cut(file, size - end, copy))
+    return cuts
 
 
 def _files(folder: Path) -> list[Path]:

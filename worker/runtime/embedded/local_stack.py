@@ -95,9 +95,11 @@ class LocalStack:
             with deferred():
                 self._worker = self._spawn()
             self._watch = threading.Thread(
-                target=keep_running, args=(self._run_worker, report_end, self._ended.wait),
-                kwargs={"backoff": self._backoff}, daemon=True,
-            )  # fmt: skip
+                target=keep_running,
+                args=(self._run_worker, report_end, self._ended.wait),
+                kwargs={"backoff": self._backoff},
+                daemon=True,
+            )
             self._watch.start()
 
     def _check(self) -> None:

@@ -97,10 +97,10 @@ class FileLock:
 def is_same_file(path: Path, file: os.stat_result) -> bool:
     """Return whether the file at `path` is the one that `file` describes."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return False
-    return (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino)
+    return (status.st_dev, status.st_ino) == (file.st_dev, file.st_ino)
 
 
 def is_held(path: Path) -> bool:
@@ -123,8 +123,8 @@ def holder_of(path: Path) -> Holder:
     deadline = time.monotonic() + _PROBE_SECONDS
     while True:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            found = json.loads(path.read_bytes())
-            return Holder(int(found["pid"]), str(found["command"]))
+            record = json.loads(path.read_bytes())
+            return Holder(int(record["pid"]), str(record["command"]))
         if time.monotonic() > deadline:
             return Holder()
         time.sleep(0.02)
@@ -192,8 +192,8 @@ def _has_open(pid: int, file: os.stat_result) -> bool:
     with contextlib.suppress(OSError):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                found = descriptor.stat()
-                if (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino):
+                status = descriptor.stat()
+                if (status.st_dev, status.st_ino) == (file.st_dev, file.st_ino):
                     return True
     return False
 
@@ -203,8 +203,8 @@ def _command_line(pid: int) -> str:
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
     except OSError:
-        shown = subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
-        words = shown.stdout.split()
+        listed = subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
+        words = listed.stdout.split()
     names = [Path(word).name for word in words[:4]]
     if "copydesk" in names or "worker.cli.main" in names:
         at = names.index("copydesk" if "copydesk" in names else "worker.cli.main")

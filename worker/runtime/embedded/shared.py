@@ -103,7 +103,7 @@ class SharedValkey:
         words = [word for word in sys.argv[1:2] if not word.startswith("-")]
         self._owner.write(Holder(os.getpid(), " ".join(["copydesk", *words])))
         self._valkey = EmbeddedValkey(
-            self._data_dir, self._owner, port=self._port, delay=self._settings.watchdog_seconds
+            self._data_dir, self._owner, port=self._port, timeout=self._settings.watchdog_seconds
         )
         self._valkey.start()
         self._watch = threading.Thread(target=self._valkey.watch, daemon=True, name="valkey-watch")
@@ -140,10 +140,10 @@ class SharedValkey:
         deadline, reported = time.monotonic() + seconds, False
         while self.is_owner and not self.is_lost and not self._users.acquire():
             if time.monotonic() > deadline:
-                log.warning("Valkey is stopped while others use it", users=self._names())
+                log.warning("Valkey is stopped while other commands use it", users=self._names())
                 return
             if not reported:
-                log.warning("Other commands use this Valkey; it is stopped when they have ended", users=self._names())
+                log.warning("Waiting for other commands that use this Valkey", users=self._names())
                 reported = True
             time.sleep(0.05)
 
@@ -168,6 +168,6 @@ class SharedValkey:
 
     def _end_orphan(self) -> None:
         """End the Valkey if its owner was killed and this was the last command that used it."""
-        orphaned = is_held(self._data_dir / VALKEY) and not is_held(self._owner.path)
-        if orphaned and self._owner.acquire() and self._users.acquire():
+        owner_died = is_held(self._data_dir / VALKEY) and not is_held(self._owner.path)
+        if owner_died and self._owner.acquire() and self._users.acquire():
             end_leftovers(self._data_dir)

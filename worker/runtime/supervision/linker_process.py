@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 import threading
-from typing import Any
 
 from celery import bootsteps
 
+from worker.runtime.controller import Controller
 from worker.runtime.supervision.restarts import Backoff, keep_running, wait_for_end
 from worker.settings import settings
 from worker.telemetry.logs import get_logger
@@ -23,17 +23,14 @@ class Linking(bootsteps.StartStopStep):
     """Starts the linker with the worker, and stops it before the pool stops."""
 
     requires = ("celery.worker.components:Pool",)
+    child: LinkerChild | None = None
 
-    def __init__(self, parent: Any, **options: Any) -> None:
-        super().__init__(parent, **options)
-        self.child: LinkerChild | None = None
-
-    def start(self, parent: Any) -> None:
+    def start(self, parent: Controller) -> None:
         if settings().link:
             self.child = LinkerChild()
             self.child.start()
 
-    def stop(self, parent: Any) -> None:
+    def stop(self, parent: Controller) -> None:
         if self.child is not None:
             self.child.stop()
 
@@ -53,12 +50,12 @@ class LinkerChild(threading.Thread):
         return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def run(self) -> None:
-        keep_running(self._run_once, self._report_end, self._ended.wait, backoff=Backoff())
+        keep_running(self._wait_for_process, self._report_end, self._ended.wait, backoff=Backoff())
 
     def _report_end(self, code: int, wait: float) -> None:
         log.error("The linker ended", error=f"exit code {code}", next=f"it starts again in {wait:.0f} s")
 
-    def _run_once(self) -> int | None:
+    def _wait_for_process(self) -> int | None:
         if self._process.poll() is not None:
             self._process = self._spawn()
         return wait_for_end(self._process, self._ended)

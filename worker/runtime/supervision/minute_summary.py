@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 import redis
 from celery import bootsteps
@@ -17,6 +16,7 @@ from worker.monitoring.rates import flow, top
 from worker.queue import keys
 from worker.queue.connection import connect
 from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.runtime.controller import Controller
 from worker.runtime.supervision.supervision_loop import Supervision
 from worker.settings import INTERNAL_LANE, Settings, settings
 from worker.telemetry.logs import get_logger
@@ -25,23 +25,20 @@ log = get_logger("summary")
 
 _LATER_SECONDS = 3.0
 """Delay after a minute's end, until its last batches are counted."""
-_MOST_CAUSES = 10
+_MAX_CAUSES = 10
 
 
 class Summary(bootsteps.StartStopStep):
     """Celery bootstep for `SummaryLoop`."""
 
     requires = (Supervision,)
+    loop: SummaryLoop | None = None
 
-    def __init__(self, parent: Any, **options: Any) -> None:
-        super().__init__(parent, **options)
-        self.loop: SummaryLoop | None = None
-
-    def start(self, parent: Any) -> None:
+    def start(self, parent: Controller) -> None:
         self.loop = SummaryLoop(settings())
         self.loop.start()
 
-    def stop(self, parent: Any) -> None:
+    def stop(self, parent: Controller) -> None:
         if self.loop is not None:
             self.loop.stop()
 
@@ -71,7 +68,7 @@ class SummaryLoop(threading.Thread):
             except redis.RedisError:
                 continue  # the dispatcher logs the outage
             except Exception:
-                log.exception("The summary failed", next="it is tried again in a minute")
+                log.exception("The summary failed", next="it is retried in a minute")
 
 
 def log_minute(client: redis.Redis, lanes: list[str], *, now: float) -> bool:
@@ -83,20 +80,25 @@ def log_minute(client: redis.Redis, lanes: list[str], *, now: float) -> bool:
     if not client.set(keys.summary(minute), b"said", nx=True, ex=300):
         return False
     earlier, before, last = MinuteCounters(client).window(3, now=minute * 60)
-    found = flow([last], before, seconds=60)
+    moved = flow([last], before, seconds=60)
     waiting, oldest = _backlog(client, lanes, now)
-    if not (found.added or found.settled or waiting or _moved(earlier, before)):
+    if not (moved.added or moved.settled or waiting or _is_active(earlier, before)):
         return False
     fields = {
-        "added": found.added, "settled": found.settled, "rate": found.rate, "outcomes": dict(found.outcomes),
-        "backlog": waiting, "oldest_seconds": oldest, "rejected": top(found.rejected, _MOST_CAUSES),
-    }  # fmt: skip
+        "added": moved.added,
+        "settled": moved.settled,
+        "rate": moved.rate,
+        "outcomes": dict(moved.outcomes),
+        "backlog": waiting,
+        "oldest_seconds": oldest,
+        "rejected": top(moved.rejected, _MAX_CAUSES),
+    }
     always = ("added", "settled", "rate")
     log.info("The last minute", **{name: value for name, value in fields.items() if value or name in always})
     return True
 
 
-def _moved(earlier: Minute, minute: Minute) -> bool:
+def _is_active(earlier: Minute, minute: Minute) -> bool:
     """Return whether `minute` had any activity. If it had, the first idle minute after it is logged as well."""
     return bool(minute.outcomes) or any(count != earlier.added.get(lane, count) for lane, count in minute.added.items())
 

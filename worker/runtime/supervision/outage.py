@@ -16,8 +16,8 @@ from worker.telemetry.logs import get_logger
 log = get_logger("dispatch")
 
 _LOG_EVERY_SECONDS = 60.0
-_FIRST_LOOK_SECONDS = 0.25
-_LONGEST_LOOK_SECONDS = 5.0
+_FIRST_PROBE_SECONDS = 0.25
+_LONGEST_PROBE_SECONDS = 5.0
 _TRIAL_SECONDS = 10.0
 
 
@@ -52,14 +52,20 @@ class Outage:
             self._logged_at = now - _LOG_EVERY_SECONDS
         if now - self._logged_at >= _LOG_EVERY_SECONDS:
             self._logged_at = now
-            log.warning(f"{self._what} cannot be used since {self._since_text}", error=self.error, documents=waiting(),
-                        next="documents wait, nothing is lost; it goes on by itself")  # fmt: skip
+            log.warning(
+                f"{self._what} cannot be used since {self._since_text}",
+                error=self.error,
+                documents=waiting(),
+                next="documents wait, none is lost; the worker retries by itself",
+            )
 
     def record_recovery(self) -> None:
         """Record that the server works again."""
         if self._since is not None:
             seconds = self._clock() - self._since
-            log.warning(f"{self._what} can be used again", ms=round(seconds * 1000), next="documents go on")
+            log.warning(
+                f"{self._what} can be used again", ms=round(seconds * 1000), next="documents are processed again"
+            )
             self._since = None
 
 
@@ -75,8 +81,8 @@ class StoreWatch:
         self._clock = clock
         self.outage = Outage("The store", clock=clock)
         self._waits = False
-        self._next_look = 0.0
-        self._pause = _FIRST_LOOK_SECONDS
+        self._next_probe = 0.0
+        self._pause = _FIRST_PROBE_SECONDS
         self._trial_since: float | None = None
 
     @property
@@ -84,7 +90,7 @@ class StoreWatch:
         """Whether dispatching must wait."""
         return self._waits
 
-    def failed(self, error: str, *, at: float | None = None, waiting: Callable[[], int] = lambda: 0) -> None:
+    def record_failure(self, error: str, *, at: float | None = None, waiting: Callable[[], int] = lambda: 0) -> None:
         """Record that a batch could not be stored.
 
         `at`: time.monotonic() of the failure. A failure from before the last successful probe is ignored: it says
@@ -95,24 +101,24 @@ class StoreWatch:
         self.outage.record_failure(error, waiting=waiting)
         if not self._waits:
             self._waits, self._trial_since = True, None
-            self._next_look = self._clock() + self._pause
-            self._pause = min(self._pause * 2, _LONGEST_LOOK_SECONDS)
+            self._next_probe = self._clock() + self._pause
+            self._pause = min(self._pause * 2, _LONGEST_PROBE_SECONDS)
 
-    def look(self, *, waiting: Callable[[], int] = lambda: 0) -> None:
+    def probe_if_due(self, *, waiting: Callable[[], int] = lambda: 0) -> None:
         """Probe the store if a probe is due. A probe may take as long as the statement time-out."""
         now = self._clock()
         if not self._waits:
             if self._trial_since is not None and now - self._trial_since >= _TRIAL_SECONDS:
-                self._trial_since, self._pause = None, _FIRST_LOOK_SECONDS
+                self._trial_since, self._pause = None, _FIRST_PROBE_SECONDS
                 self.outage.record_recovery()
             return
-        if now < self._next_look:
+        if now < self._next_probe:
             return
         try:
             probe(self._engine)
         except (SQLAlchemyError, OSError) as error:
             self.outage.record_failure(str(driver_error(error)), waiting=waiting)
-            self._next_look = self._clock() + self._pause
-            self._pause = min(self._pause * 2, _LONGEST_LOOK_SECONDS)
+            self._next_probe = self._clock() + self._pause
+            self._pause = min(self._pause * 2, _LONGEST_PROBE_SECONDS)
         else:
             self._waits, self._trial_since = False, self._clock()

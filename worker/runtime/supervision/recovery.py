@@ -8,13 +8,15 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import redis
 
 from worker.queue.connection import connect
 from worker.queue.lease_queue import GROUP, LeaseQueue
-from worker.runtime.dispatch.request import is_child, is_gone
+from worker.queue.replies import text
+from worker.runtime.controller import Controller, inner_pool, pool_pids
+from worker.runtime.dispatch.request import is_child, wait_for_end
 from worker.settings import INTERNAL_LANE, Settings
 from worker.telemetry.logs import get_logger
 
@@ -24,7 +26,7 @@ EXIT_STUCK = 75
 """EX_TEMPFAIL: the supervisor of this process must start it again."""
 
 
-def restart_consumer(controller: Any) -> None:
+def restart_consumer(controller: Controller) -> None:
     """Make Celery believe that its connection broke; it then connects again and declares its queue anew."""
     consumer, hub = controller.consumer, controller.hub
 
@@ -35,14 +37,13 @@ def restart_consumer(controller: Any) -> None:
         hub.call_soon(break_it)
 
 
-def restart_process(controller: Any) -> NoReturn:
+def restart_process(controller: Controller) -> NoReturn:
     """Kill the pool and exit at once.
 
     A warm stop could hang as well. The claimed entries come back when their lease expires.
     """
-    pool = getattr(getattr(controller, "pool", None), "_pool", None)
-    for process in getattr(pool, "_pool", ()):
-        _kill(process.pid)
+    for pid in pool_pids(controller):
+        _kill(pid)
     logging.shutdown()
     os._exit(EXIT_STUCK)
 
@@ -50,23 +51,22 @@ def restart_process(controller: Any) -> NoReturn:
 class StuckChildren:
     """Finds pool processes that were sent a batch and never accepted it, for example because of SIGSTOP."""
 
-    def __init__(self, delay: float) -> None:
-        self._timeout = delay
-        self._since: dict[Any, float] = {}
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._since: dict[int, float] = {}
 
-    def end(self, controller: Any) -> None:
+    def end(self, controller: Controller) -> None:
         """Kill those that have not accepted a batch for too long.
 
         Celery starts others; the entries are dispatched again.
         """
-        pool = getattr(getattr(controller, "pool", None), "_pool", None)
-        waiting, now = {}, time.monotonic()
-        for number, job in list(getattr(pool, "_cache", {}).items()):
+        pool, waiting, now = inner_pool(controller), {}, time.monotonic()
+        for number, job in list(pool._cache.items()) if pool is not None else ():
             process = getattr(job, "_write_to", None) or getattr(job, "_scheduled_for", None)
             if process is not None and not getattr(job, "_accepted", True):
                 waiting[number] = self._since.get(number, now)
                 if now - waiting[number] > self._timeout:
-                    log.error("A pool process does not take up its batch", worker=str(process.pid), next="it is killed")
+                    log.error("A pool process does not accept its batch", worker=str(process.pid), next="it is killed")
                     _kill(process.pid)
         self._since = waiting
 
@@ -81,14 +81,14 @@ def give_back(config: Settings, main: int, names: Sequence[str]) -> None:
     for pid in (int(name.rpartition(":")[2]) for name in names):
         if is_child(pid):
             _kill(pid)  # the pool was told to end: a process that is left hangs, perhaps in the store
-    gone = [name for name in names if is_gone(int(name.rpartition(":")[2]), within_seconds=1)]
+    ended = [name for name in names if wait_for_end(int(name.rpartition(":")[2]), within_seconds=1)]
     with contextlib.suppress(redis.RedisError), connect(config.redis, retries=0) as client:
         for lane in (*(lane.name for lane in config.lane_list), INTERNAL_LANE):
             queue = LeaseQueue(client, lane)
-            for name in gone:
-                held: Any = client.xpending_range(lane, GROUP, "-", "+", config.pending_cap, consumername=name)
+            for name in ended:
+                held = client.xpending_range(lane, GROUP, "-", "+", config.pending_cap, consumername=name)
                 # The attempt that may be counted now is taken back; earlier crashes stay counted.
-                ids = {entry["message_id"].decode(): max(0, entry["times_delivered"] - 2) for entry in held}
+                ids = {text(entry["message_id"]): max(0, entry["times_delivered"] - 2) for entry in held}
                 queue.release(name, ids, lease_seconds=config.lease_seconds)
 
 

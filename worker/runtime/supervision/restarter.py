@@ -1,4 +1,4 @@
-"""Keeps the Celery worker running: restarts it when it dies, after growing delays.
+"""Keeps the Celery worker running: restarts it when it ends, after growing delays.
 
 systemd and Compose do the same from outside; a terminal, or a container without a restart policy, does not.
 """
@@ -23,7 +23,7 @@ SUPERVISOR = "COPYDESK_SUPERVISOR_PID"
 """Environment variable with the supervisor's pid. The worker stops when that process is gone."""
 
 _ORPHAN_SECONDS = 2.0
-_MOST_FAILED_STARTS = 5
+_MAX_FAILED_STARTS = 5
 _PARENT_POLL_SECONDS = 0.5
 _ORPHAN_STOP_SECONDS = 5.0
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -44,12 +44,11 @@ class Restarter:
         for number in _FORWARDED:
             signal.signal(number, self._forward)
         code = keep_running(
-            self._run, report_end, self._is_stopped_after,
-            backoff=Backoff(), most_failed_starts=_MOST_FAILED_STARTS,
-        )  # fmt: skip
+            self._run, report_end, self._is_stopped_after, backoff=Backoff(), max_failed_starts=_MAX_FAILED_STARTS
+        )
         if code is None:
             return self._exit_code
-        log.error("The worker does not start", error=f"exit code {code}, {_MOST_FAILED_STARTS} times in a row")
+        log.error("The worker does not start", error=f"exit code {code}, {_MAX_FAILED_STARTS} times in a row")
         return code if code > 0 else 1
 
     def _run(self) -> int | None:
@@ -107,8 +106,11 @@ def end_with_supervisor() -> None:
 def _watch_parent(supervisor: int) -> None:
     while os.getppid() == supervisor:
         time.sleep(_PARENT_POLL_SECONDS)
-    log.error("The supervisor of this worker is gone", next="it stops")
+    log.error("The supervisor of this worker has ended", next="it stops")
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_ORPHAN_STOP_SECONDS)
-    log.error("The worker does not stop", next="it is killed with its pool; what that held comes back after its lease")
+    log.error(
+        "The worker does not stop",
+        next="it is killed with its pool; their documents are dispatched again after the lease",
+    )
     os.killpg(0, signal.SIGKILL)  # the supervisor started this worker in a session of its own

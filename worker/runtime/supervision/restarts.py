@@ -32,27 +32,27 @@ class Backoff:
 
 
 def keep_running(
-    run_once: Callable[[], int | None],
+    run_process: Callable[[], int | None],
     report_end: Callable[[int, float], object],
     is_stopped_after: Callable[[float], bool],
     *,
     backoff: Backoff,
-    most_failed_starts: float = float("inf"),
+    max_failed_starts: float = float("inf"),
 ) -> int | None:
-    """Call `run_once` again and again, with delays in between.
+    """Call `run_process` again and again, with delays in between.
 
-    `run_once` starts the process and returns its exit code when it has ended, or None when it is no longer wanted.
+    `run_process` starts the process and returns its exit code when it has ended, or None when it is no longer wanted.
     `report_end(exit code, delay)` is called before each delay; `is_stopped_after(delay)` waits and returns whether the
-    process is no longer wanted. Returns None then, or the exit code when it failed to start `most_failed_starts` times
+    process is no longer wanted. Returns None then, or the exit code when it failed to start `max_failed_starts` times
     in a row.
     """
     while True:
         began = time.monotonic()
-        code = run_once()
+        code = run_process()
         if code is None:
             return None
         wait = backoff.after_run(time.monotonic() - began)
-        if backoff.failed_starts >= most_failed_starts:
+        if backoff.failed_starts >= max_failed_starts:
             return code
         report_end(code, wait)
         if is_stopped_after(wait):

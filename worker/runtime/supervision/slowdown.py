@@ -7,7 +7,6 @@ no worker is alive.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import redis
 
@@ -40,14 +39,14 @@ class SlowDown:
         by_lane = [keys.slow_down(queue.lane) for queue in lanes]
         if trouble:
             self._client.eval(_WRITE, 1, keys.STORE_TROUBLE, "1", _TROUBLE_SECONDS)
-        found: Any = self._client.mget([keys.STORE_TROUBLE, *by_lane])
+        store_trouble, *earlier = self._client.mget([keys.STORE_TROUBLE, *by_lane])
         seconds, clock = self._client.time()
         now = seconds + clock / 1e6  # the server's clock, which also made the ids
         waits = []
-        for queue, before in zip(lanes, found[1:], strict=True):
-            state = queue.figures()
+        for queue, before in zip(lanes, earlier, strict=True):
+            state = queue.counts()
             oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else 0.0
-            load = Load(state.backlog, max(oldest, 0.0), trouble=found[0] is not None)
+            load = Load(state.backlog, max(oldest, 0.0), trouble=store_trouble is not None)
             waits.append(slow_down(load, float(before or 0), self._limits))
         with self._client.pipeline(transaction=True) as pipe:
             for key, wait in zip((*by_lane, keys.SLOW_DOWN), (*waits, max(waits, default=0.0)), strict=True):

@@ -13,7 +13,6 @@ import threading
 import time
 from importlib import metadata
 from queue import Empty
-from typing import Any
 
 import redis
 from celery import bootsteps
@@ -25,45 +24,44 @@ from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.queue.connection import connect
 from worker.queue.crashes import CrashLog, CrashReport
 from worker.queue.lease_queue import LeaseQueue
-from worker.runtime.dispatch.dispatcher import Dispatcher, DispatchLoop
-from worker.runtime.dispatch.request import Loss, is_gone, losses
+from worker.runtime.controller import Controller, Hub, pool_pids
+from worker.runtime.dispatch.dispatcher import Dispatcher
+from worker.runtime.dispatch.request import Loss, losses, wait_for_end
 from worker.runtime.supervision.admission_control import AdmissionControl
 from worker.runtime.supervision.recovery import StuckChildren, give_back, restart_consumer, restart_process
-from worker.runtime.supervision.watchdog import Remedy, Seen, Watchdog
+from worker.runtime.supervision.watchdog import Observation, Remedy, Watchdog
 from worker.settings import Settings, settings
 from worker.telemetry.logs import get_logger
 
 log = get_logger("worker")
 
-_NEWS_SECONDS = 0.2
-_TURN_SECONDS = 0.2
+_LOSS_POLL_SECONDS = 0.2
+_LOOP_TIMER_SECONDS = 0.2
 
 
 class Supervision(bootsteps.StartStopStep):
     """Celery bootstep: the supervision thread starts after the dispatcher and stops before it."""
 
     requires = (Dispatcher,)
+    loop: SupervisionLoop | None = None
 
-    def __init__(self, parent: Any, **options: Any) -> None:
-        super().__init__(parent, **options)
-        self.loop: SupervisionLoop | None = None
-
-    def register_with_event_loop(self, parent: Any, hub: Any) -> None:
-        """Record regularly that the event loop turns.
+    def register_with_event_loop(self, parent: Controller, hub: Hub) -> None:
+        """Record regularly that the event loop runs.
 
         Without a timer the loop would also notice SIGTERM only once a second.
         """
-        hub.call_repeatedly(_TURN_SECONDS, self._turned)
+        hub.call_repeatedly(_LOOP_TIMER_SECONDS, self._record_loop_run)
 
-    def _turned(self) -> None:
+    def _record_loop_run(self) -> None:
         if self.loop is not None:
-            self.loop.loop_turn = time.monotonic()
+            self.loop.loop_ran_at = time.monotonic()
 
-    def start(self, parent: Any) -> None:
-        self.loop = SupervisionLoop(settings(), parent)
+    def start(self, parent: Controller) -> None:
+        dispatcher = next(step for step in parent.steps if isinstance(step, Dispatcher))
+        self.loop = SupervisionLoop(settings(), parent, dispatcher)
         self.loop.start()
 
-    def stop(self, parent: Any) -> None:
+    def stop(self, parent: Controller) -> None:
         if self.loop is not None:
             self.loop.stop()
             # The pool stops after this; a cold stop kills its batches.
@@ -75,9 +73,10 @@ class Supervision(bootsteps.StartStopStep):
 class SupervisionLoop(threading.Thread):
     """Sends a heartbeat every two seconds until stopped."""
 
-    def __init__(self, config: Settings, controller: Any) -> None:
-        super().__init__(name="copydesk-keeper", daemon=True)
+    def __init__(self, config: Settings, controller: Controller, dispatcher: Dispatcher) -> None:
+        super().__init__(name="copydesk-supervision", daemon=True)
         self._controller = controller
+        self._dispatcher = dispatcher
         self._config = config
         self._client = connect(config.redis, retries=0)
         self._counters = MinuteCounters(self._client)
@@ -86,13 +85,19 @@ class SupervisionLoop(threading.Thread):
         self._last_pool: tuple[PoolProcess, ...] = ()
         self._watchdog = Watchdog(config.watchdog_seconds)
         self._stuck = StuckChildren(config.watchdog_seconds)
-        self.loop_turn = time.monotonic()
-        """time.monotonic() at which Celery's event loop last turned."""
+        self.loop_ran_at = time.monotonic()
+        """time.monotonic() at which Celery's event loop last ran its timer."""
         host, now = socket.gethostname(), time.time()
         self._worker = WorkerState(
-            name=f"{host}:{os.getpid()}", host=host, pid=os.getpid(), version=metadata.version("copydesk"), started=now,
-            lanes=tuple(lane.name for lane in config.lane_list), concurrency=controller.concurrency, since=now,
-        )  # fmt: skip
+            name=f"{host}:{os.getpid()}",
+            host=host,
+            pid=os.getpid(),
+            version=metadata.version("copydesk"),
+            started=now,
+            lanes=tuple(lane.name for lane in config.lane_list),
+            concurrency=controller.concurrency,
+            since=now,
+        )
         self._admission = AdmissionControl(config, self._client, self._worker.name)
 
     def stop(self) -> None:
@@ -108,38 +113,43 @@ class SupervisionLoop(threading.Thread):
     def run(self) -> None:
         while not self._ended.is_set():
             try:
-                self._look()
+                self._update_state()
                 self._send_heartbeat()
-                self._watch()
+                self._restart_what_hangs()
             except redis.RedisError:
                 pass  # the dispatcher logs the outage; other workers see the missing heartbeats
             except Exception:
-                log.exception("The keeper failed", next="it goes on in two seconds")
+                log.exception("The supervision thread failed", next="it continues in two seconds")
             self._wait()
         try:
             heartbeats.leave(self._client, self._worker.name)
         except redis.RedisError:
             return
 
-    def _watch(self) -> None:
+    def _restart_what_hangs(self) -> None:
         """Restart what hangs. Called only while Redis answers; otherwise the outage is the cause."""
         self._stuck.end(self._controller)
-        loop = self._dispatcher()
+        loop = self._dispatcher.loop
         if loop is None:
             return
-        queued: Any = self._client.llen(self._controller.app.conf.task_default_queue)
-        seen = Seen(
-            now=time.monotonic(), dispatcher_alive=loop.is_alive(), dispatcher_step=loop.last_step,
-            loop_turn=self.loop_turn, consuming=self._worker.is_consuming, queued=queued,
-            received=celery_state.all_total_count[0], busy=len(celery_state.active_requests),
-        )  # fmt: skip
-        found = self._watchdog.decide(seen)
-        if found is not None:
-            remedy, why = found
+        queued = self._client.llen(self._controller.app.conf.task_default_queue)
+        observation = Observation(
+            now=time.monotonic(),
+            dispatcher_alive=loop.is_alive(),
+            dispatcher_step=loop.last_step,
+            loop_ran_at=self.loop_ran_at,
+            consuming=self._worker.is_consuming,
+            queued=queued,
+            received=celery_state.all_total_count[0],
+            busy=len(celery_state.active_requests),
+        )
+        decision = self._watchdog.decide(observation)
+        if decision is not None:
+            remedy, why = decision
             self._counters.restarted(str(remedy))
             log.error("The worker is stuck", error=why, next=f"its {remedy} is restarted")
             if remedy is Remedy.DISPATCHER:
-                self._controller.copydesk_dispatcher.start(self._controller)
+                self._dispatcher.start(self._controller)
             elif remedy is Remedy.CONSUMER:
                 restart_consumer(self._controller)
             else:
@@ -153,42 +163,44 @@ class SupervisionLoop(threading.Thread):
         until = time.monotonic() + HEARTBEAT_SECONDS
         while time.monotonic() < until and not self._ended.is_set():
             try:
-                loss = losses.get(timeout=_NEWS_SECONDS)
+                loss = losses.get(timeout=_LOSS_POLL_SECONDS)
             except Empty:
-                loop = self._dispatcher()
+                loop = self._dispatcher.loop
                 if loop is not None and loop.condition()[0] != self._worker.state:
                     return
                 continue
             if loss is not None:
-                self._note(loss)
+                self._handle_loss(loss)
 
-    def _note(self, loss: Loss) -> None:
+    def _handle_loss(self, loss: Loss) -> None:
         try:
             self._record_crashes(loss)
         except redis.RedisError:
             # The lease reports the same loss later, with less evidence.
-            log.warning("A lost process could not be noted", worker=f"{self._worker.host}:{loss.pid}", error=loss.how)
+            log.warning("A crash could not be recorded", worker=f"{self._worker.host}:{loss.pid}", error=loss.how)
 
     def _record_crashes(self, loss: Loss) -> None:
         """Record what the lost process was reading, and release its entries.
 
         Those that it was reading are sent alone.
         """
-        if not is_gone(loss.pid):
+        if not wait_for_end(loss.pid):
             return  # the process may still use its entries, so only the lease may release them
-        death = CrashReport.now(f"{self._worker.host}:{loss.pid}", loss.how)
+        crash = CrashReport.now(f"{self._worker.host}:{loss.pid}", loss.how)
         queue = LeaseQueue(self._client, loss.lane)
-        found = CrashLog(queue).record_crash(death, lease_seconds=self._config.lease_seconds)
+        entries = CrashLog(queue).record_crash(crash, lease_seconds=self._config.lease_seconds)
         self._counters.add(Counts(loss.lane, deaths=1))
-        log.error("A pool process was lost", lane=loss.lane, worker=death.where, error=death.how, documents=len(found),
-                  next="what it was reading is tried again, each document alone")  # fmt: skip
+        log.error(
+            "A pool process was lost",
+            lane=loss.lane,
+            worker=crash.where,
+            error=crash.how,
+            documents=len(entries),
+            next="the documents that it was reading are retried, each alone",
+        )
 
-    def _dispatcher(self) -> DispatchLoop | None:
-        step = getattr(self._controller, "copydesk_dispatcher", None)
-        return step.loop if step is not None else None
-
-    def _look(self) -> None:
-        worker, loop = self._worker, self._dispatcher()
+    def _update_state(self) -> None:
+        worker, loop = self._worker, self._dispatcher.loop
         state, reason, progress = loop.condition() if loop is not None else ("starting", "", None)
         if state != worker.state:
             worker.since = time.time()
@@ -200,20 +212,20 @@ class SupervisionLoop(threading.Thread):
         added = {}
         for queue in self._queues:
             with contextlib.suppress(redis.ResponseError):  # the lane does not exist yet
-                added[queue.lane] = queue.figures().added
+                added[queue.lane] = queue.counts().added
         with self._client.pipeline(transaction=False) as pipe:
             heartbeats.send(self._client, self._worker, pipe)
             self._counters.sample(added, pipe)
-            sent, *_ = pipe.execute(raise_on_error=False)
-            if isinstance(sent, Exception):
-                raise sent
-        self._admission.look(consuming=self._worker.is_consuming)
-        loop = self._dispatcher()
+            heartbeat, *_ = pipe.execute(raise_on_error=False)
+            if isinstance(heartbeat, Exception):
+                raise heartbeat
+        self._admission.check(consuming=self._worker.is_consuming)
+        loop = self._dispatcher.loop
         if loop is not None:
-            loop.full = self._admission.room.full
+            loop.blocked = self._admission.capacity.full
 
 
-def pool_processes(controller: Any) -> tuple[PoolProcess, ...]:
+def pool_processes(controller: Controller) -> tuple[PoolProcess, ...]:
     """Return the pool's processes and the batch of each, as the main process knows them."""
     busy = {}
     for request in list(celery_state.active_requests):
@@ -221,6 +233,4 @@ def pool_processes(controller: Any) -> tuple[PoolProcess, ...]:
             continue
         lane, ids = request.args if len(request.args) == 2 else (None, ())
         busy[request.worker_pid] = PoolProcess(request.worker_pid, lane, len(ids), request.time_start)
-    inner = getattr(getattr(controller, "pool", None), "_pool", None)
-    pids = [process.pid for process in getattr(inner, "_pool", ())]
-    return tuple(busy.get(pid, PoolProcess(pid)) for pid in pids)
+    return tuple(busy.get(pid, PoolProcess(pid)) for pid in pool_pids(controller))

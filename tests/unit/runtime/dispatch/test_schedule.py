@@ -31,10 +31,10 @@ def test_a_small_batch_is_followed_by_another_only_after_a_while():
     patience = BatchDelay(clock=lambda: now)
 
     def wait_for(lane="documents"):
-        return patience.wait_for(lane, lambda: behind)
+        return patience.batch_size_to_wait_for(lane, lambda: behind)
 
     assert wait_for() == ""
-    patience.sent_small("documents")
+    patience.record_small_batch("documents")
     assert (wait_for(), wait_for("another")) == ("half", "")
     behind = True
     assert wait_for() == "full"

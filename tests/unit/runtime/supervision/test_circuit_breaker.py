@@ -41,7 +41,7 @@ def test_a_lane_below_the_thresholds_is_not_paused(minutes):
 
 def test_a_lane_whose_batches_kill_pool_processes_is_paused():
     why = trip_reason([minute(0, deaths=30, batches=3)], "documents", CONFIG)
-    assert why == "30 pool processes died in 3 minutes, 3 batches were finished"
+    assert why == "30 pool processes crashed in 3 minutes, 3 batches were finished"
 
 
 def test_rejections_before_an_operator_resumed_the_lane_do_not_count():

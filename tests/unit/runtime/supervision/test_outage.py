@@ -71,14 +71,14 @@ def store(monkeypatch):
 def test_the_store_is_probed_ever_less_often_and_recovers_within_seconds(store, lines):
     clock = Clock()
     watch = StoreWatch(create_engine("sqlite://"), clock=clock)
-    watch.failed("down")
+    watch.record_failure("down")
     for _ in clock.run(3600):
-        watch.look()
+        watch.probe_if_due()
     assert watch.waits
     assert 600 < store["asked"] < 800
     store["works"] = True
     for _ in clock.run(5.1):
-        watch.look()
+        watch.probe_if_due()
     assert not watch.waits
 
 
@@ -87,16 +87,16 @@ def test_a_relapse_during_the_probe_is_the_same_outage(store, lines):
     clock = Clock()
     watch = StoreWatch(create_engine("sqlite://"), clock=clock)
     for _ in range(5):
-        watch.failed("disk full", at=clock.now)
+        watch.record_failure("disk full", at=clock.now)
         while watch.waits:
             clock.now += 0.1
-            watch.look()
+            watch.probe_if_due()
         clock.now += 0.1
     assert len(lines) == 1, "it is not said to be over in between"
     for _ in clock.run(10.1):
-        watch.look()
+        watch.probe_if_due()
     assert [line["event"] for line in lines][1:] == ["The store can be used again"]
-    watch.failed("down", at=clock.now)
+    watch.record_failure("down", at=clock.now)
     assert len(lines) == 3, "the next one is another"
 
 
@@ -104,8 +104,8 @@ def test_a_failure_that_began_before_the_recovery_is_no_relapse(store, lines):
     store["works"] = True
     clock = Clock()
     watch = StoreWatch(create_engine("sqlite://"), clock=clock)
-    watch.failed("down", at=clock.now)
+    watch.record_failure("down", at=clock.now)
     clock.now += 1
-    watch.look()
-    watch.failed("down", at=clock.now - 0.5)
+    watch.probe_if_due()
+    watch.record_failure("down", at=clock.now - 0.5)
     assert not watch.waits

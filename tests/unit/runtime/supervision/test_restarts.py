@@ -49,7 +49,7 @@ def test_a_process_that_never_starts_is_given_up_with_its_code():
         runs.append(1)
         return 7
 
-    ended = keep_running(run_once, lambda *_: None, lambda _: False, backoff=Backoff(), most_failed_starts=3)
+    ended = keep_running(run_once, lambda *_: None, lambda _: False, backoff=Backoff(), max_failed_starts=3)
     assert (ended, len(runs)) == (7, 3)
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from worker.runtime.supervision.watchdog import Remedy, Seen, Watchdog
+from worker.runtime.supervision.watchdog import Observation, Remedy, Watchdog
 
 
 def seen(now, **more):
     well = {
         "dispatcher_alive": True,
         "dispatcher_step": now,
-        "loop_turn": now,
+        "loop_ran_at": now,
         "consuming": True,
         "queued": 0,
         "received": 0,
         "busy": 0,
     }
-    return Seen(now=now, **{**well, **more})
+    return Observation(now=now, **{**well, **more})
 
 
 def run(dog, seconds, **more):
@@ -26,7 +26,7 @@ def run(dog, seconds, **more):
 
 
 @pytest.mark.parametrize("fine", [
-    {}, {"queued": 400, "busy": 2}, {"consuming": False, "queued": 9}, {"consuming": False, "loop_turn": -100.0},
+    {}, {"queued": 400, "busy": 2}, {"consuming": False, "queued": 9}, {"consuming": False, "loop_ran_at": -100.0},
 ], ids=["nothing to do", "busy", "paused or a server away", "reconnecting"])  # fmt: skip
 def test_a_healthy_worker_is_left_alone(fine):
     assert run(Watchdog(30), 600, **fine) == []
@@ -47,7 +47,7 @@ def test_a_dispatcher_that_ended_or_hangs_is_replaced():
 
 
 def test_an_event_loop_that_hangs_ends_the_process():
-    assert Watchdog(30).decide(seen(31.0, loop_turn=0.0))[0] is Remedy.PROCESS
+    assert Watchdog(30).decide(seen(31.0, loop_ran_at=0.0))[0] is Remedy.PROCESS
 
 
 def test_a_restart_that_fails_twice_ends_the_process():

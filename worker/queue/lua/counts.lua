@@ -5,10 +5,10 @@
 -- Returns {entries ever added, backlog, pending, oldest id or false}.
 local added
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  local told = {}
-  for n = 1, #group, 2 do told[group[n]] = group[n + 1] end
-  if told['name'] == ARGV[1] and told['entries-read'] and told['lag'] then
-    added = told['entries-read'] + told['lag']
+  local fields = {}
+  for n = 1, #group, 2 do fields[group[n]] = group[n + 1] end
+  if fields['name'] == ARGV[1] and fields['entries-read'] and fields['lag'] then
+    added = fields['entries-read'] + fields['lag']
   end
 end
 if not added then

@@ -8,10 +8,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local before = tonumber(redis.call('GET', KEYS[2]) or '0')
 local renewed = 0
 if now < before - 1000 then
-  for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 100000)) do
+  for_each_pending(KEYS[1], ARGV[1], nil, function(held)
     redis.call('XCLAIM', KEYS[1], ARGV[1], held[2], 0, held[1], 'IDLE', 0, 'RETRYCOUNT', held[4], 'JUSTID')
     renewed = renewed + 1
-  end
+  end)
 end
 redis.call('SET', KEYS[2], string.format('%.0f', now))
 return renewed

@@ -5,18 +5,14 @@
 -- seconds, the crash report as JSON.
 -- Returns {id, attempts, …} of the entries that the process was reading.
 local out = {}
-for _, held in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1000, ARGV[2])) do
+for_each_pending(KEYS[1], ARGV[1], ARGV[2], function(held)
   -- The first delivery is the one to the dispatcher. More than one means that an attempt is counted: the process was
   -- reading the document when it crashed.
   if held[4] > 1 then
     out[#out + 1] = held[1]
     out[#out + 1] = held[4] - 1
-    local known = redis.call('HGET', KEYS[2], held[1])
-    if known or redis.call('HLEN', KEYS[2]) < tonumber(ARGV[5]) then
-      redis.call('HSET', KEYS[2], held[1], known and string.sub(known, -4000) .. '\n' .. ARGV[7] or ARGV[7])
-    end
+    add_crash_report(KEYS[2], held[1], ARGV[7], ARGV[5], ARGV[6])
   end
   redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, held[1], 'IDLE', ARGV[4], 'RETRYCOUNT', held[4], 'JUSTID')
-end
-if #out > 0 then redis.call('EXPIRE', KEYS[2], ARGV[6]) end
+end)
 return out
