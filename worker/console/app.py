@@ -36,7 +36,8 @@ from worker.console.rendering import away, compile_all, message, path
 from worker.console.request_context import FORM_BYTES, HttpError, RequestContext, body_of, form_of
 from worker.console.sessions import COOKIE
 from worker.console.web_security import WebSecurity
-from worker.monitoring.servers import database_health
+from worker.monitoring.servers import database_status
+from worker.monitoring.status import DatabaseStatus
 from worker.store.engine import driver_error, is_locked, is_transient
 from worker.telemetry.logs import get_logger, mask
 
@@ -45,8 +46,9 @@ log = get_logger("console")
 Handler = Callable[[ConsoleContext, RequestContext], Response]
 
 _THREADS_OF_A_PAGE = 2
-_STRANGERS = 8
+_MAX_ANONYMOUS = 8
 _OPEN_TO_ALL = ("/login", "/theme")
+_BUG = "A bug in Copydesk"
 
 
 class _Number(Convertor[str]):
@@ -109,7 +111,7 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         console.close()
 
     app = Starlette(routes=routes, lifespan=life)
-    app.state.desk, app.state.secure = console, secure
+    app.state.console, app.state.secure = console, secure
     return WebSecurity(app, names)
 
 
@@ -125,14 +127,14 @@ def _route(address: str, handler: Handler, form: int | None = None, *, editor: b
         return anyio.CapacityLimiter(_THREADS_OF_A_PAGE)
 
     async def endpoint(request: Request) -> Response:
-        console: ConsoleContext = request.app.state.desk
+        console: ConsoleContext = request.app.state.console
         known = console.sessions.of(request.cookies.get(COOKIE))
         context = RequestContext(request, known or console.sessions.new(), from_editor=editor and form is not None)
         try:
             if not context.session.is_open and context.path not in _OPEN_TO_ALL and not context.from_editor:
                 return _to_login(context, stay=editor)
             if form is not None:
-                async with contextlib.nullcontext() if context.session.is_open else _strangers():
+                async with contextlib.nullcontext() if context.session.is_open else _anonymous():
                     body = await body_of(request, form)
                     sent = await anyio.to_thread.run_sync(form_of, body, limiter=threads())
                 context = replace(context, form=sent)
@@ -149,9 +151,9 @@ def _route(address: str, handler: Handler, form: int | None = None, *, editor: b
 
 
 @functools.cache
-def _strangers() -> anyio.CapacityLimiter:
+def _anonymous() -> anyio.CapacityLimiter:
     """Limit of concurrent form reads without a session, since each form may hold a document."""
-    return anyio.CapacityLimiter(_STRANGERS)
+    return anyio.CapacityLimiter(_MAX_ANONYMOUS)
 
 
 async def _admitted(console: ConsoleContext, context: RequestContext) -> RequestContext:
@@ -180,26 +182,30 @@ def _answer(handler: Handler, console: ConsoleContext, context: RequestContext) 
     except (redis.RedisError, OSError) as error:
         return _unreachable(context, "Redis", mask(str(error)), "COPYDESK_REDIS_URL; without it: copydesk up")
     except SQLAlchemyError as error:
-        if is_locked(error):
-            seconds = f"{console.config.statement_seconds:g}"
-            sentence = f"Others wrote to it for longer than {seconds} seconds, so nothing was changed. Send it again."
-            return message(context, "The store is busy", sentence, status=503)
-        health = database_health(console.engine)
-        if health["ok"] and health["schema"] != health["needs_schema"]:
-            sentence = f"Its schema is {health['schema'] or 'empty'}, and {health['needs_schema']} is needed."
-            return _unreachable(
-                context, "The store", sentence, "copydesk db upgrade; with nothing configured: copydesk up"
-            )
-        text = " ".join(mask(str(driver_error(error))).split())
-        if health["ok"] and not is_transient(error):
-            log.exception("A page failed", page=context.path)
-            return message(context, "A mistake of ours", f"The store refused a question: {text[:300]}", status=500)
-        return _unreachable(context, "The store", health.get("error") or text, "COPYDESK_DATABASE_URL")
+        return _store_failed(console, context, error)
     except HttpError:
         raise
     except Exception:
         log.exception("A page failed", page=context.path)
-        return message(context, "A mistake of ours", "This page failed; the console's log says why.", status=500)
+        return message(context, _BUG, "This page failed. The console's log has the error.", status=500)
+
+
+def _store_failed(console: ConsoleContext, context: RequestContext, error: SQLAlchemyError) -> Response:
+    if is_locked(error):
+        seconds = f"{console.config.statement_seconds:g}"
+        sentence = f"Others wrote to it for longer than {seconds} seconds, so nothing was changed. Send it again."
+        return message(context, "The store is busy", sentence, status=503)
+    database = database_status(console.engine)
+    text = " ".join(mask(str(driver_error(error))).split())
+    if not isinstance(database, DatabaseStatus):
+        return _unreachable(context, "The store", database.error, "COPYDESK_DATABASE_URL")
+    if not database.has_needed_schema:
+        sentence = f"Its schema is {database.schema or 'empty'}, and {database.needs_schema} is needed."
+        return _unreachable(context, "The store", sentence, "copydesk db upgrade; with nothing configured: copydesk up")
+    if is_transient(error):
+        return _unreachable(context, "The store", text, "COPYDESK_DATABASE_URL")
+    log.exception("A page failed", page=context.path)
+    return message(context, _BUG, f"The store refused a query: {text[:300]}", status=500)
 
 
 def _unreachable(context: RequestContext, server: str, error: str, hint: str) -> Response:

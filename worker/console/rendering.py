@@ -161,7 +161,7 @@ def render(
         csrf=context.session.csrf,
         is_open=context.session.is_open,
         theme=theme_of(context),
-        can_log_out=context.request.app.state.desk.sessions.needs_token and context.session.is_open,
+        can_log_out=context.request.app.state.console.sessions.needs_token and context.session.is_open,
         **(values or {}),
     )
     # A document may contain a lone surrogate, which cannot be encoded as UTF-8.

@@ -76,5 +76,5 @@ def discard(console: ConsoleContext, context: RequestContext) -> Response:
             raise HttpError(422, f"More than {_MOST_DISCARDED:,} at once: copydesk dead discard does that.")
         upto = dead_letters.highest(connection, wanted_of(wanted))
     bulk_actions.discard(console.engine, replace(wanted_of(wanted), upto=upto), reason, who(console, context))
-    console.at_store.forget()
+    console.store_status.forget()
     return away("/dead")

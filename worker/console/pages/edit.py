@@ -58,7 +58,7 @@ def replay(console: ConsoleContext, context: RequestContext) -> Response:
         # The text was stored before Redis failed. Its marks for hidden values are new ones now.
         context = replace(context, form={**context.form, "text": kept.shown.text, "version": kept.version})
         return message(context, "Redis cannot be used", mask(str(error))[:500], status=503)
-    console.at_store.forget()
+    console.store_status.forget()
     return away(path("dead", found.row.id))
 
 
@@ -73,7 +73,7 @@ def discard(console: ConsoleContext, context: RequestContext) -> Response:
     with writing(console.engine) as connection:
         if not dead_letters.discard(connection, found.row.id, who(console, context) or operator(), reason):
             raise HttpError(409, "It was closed meanwhile.")
-    console.at_store.forget()
+    console.store_status.forget()
     return away(path("dead", found.row.id))
 
 

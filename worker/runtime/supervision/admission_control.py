@@ -47,7 +47,7 @@ class AdmissionControl:
             self._next_room = now + _ROOM_EVERY_SECONDS
             self.room = capacity(self._config, self._client)
             self._alarm("full", self.room.full, "nothing is taken in until there is room; then it goes on by itself")
-            self._alarm("tight", self.room.tight, "producers are told to slow down (copydesk:slow-down)")
+            self._alarm("low", self.room.low, "producers are told to slow down (copydesk:slow-down)")
         if now >= self._next_breaker:
             self._next_breaker = now + _BREAKER_EVERY_SECONDS
             self._break()
