@@ -202,7 +202,7 @@ def test_explain_shows_the_history_of_a_document_by_receipt_url_and_key(desk, ro
     for wanted in (second.id, "https://www.life.example/story", "http://life.example/story?utm_source=x", "life.md"):
         found = json.loads(run(desk, "explain", wanted, "--json").stdout)
         assert found["article"]["title"] == "Another title", wanted
-        assert found["article"]["state"] == "told"
+        assert found["article"]["state"] == "live"
         assert {alias["claim"] for alias in found["article"]["aliases"]} >= {"amp"}
         assert [link["title"] for link in found["article"]["named_by"]] == ["Names it"]
         (document,) = found["documents"]

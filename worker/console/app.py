@@ -32,7 +32,7 @@ from worker.console.pages import (
     stories,
     tail,
 )
-from worker.console.rendering import away, compile_all, message, path
+from worker.console.rendering import compile_all, message, path, redirect
 from worker.console.request_context import FORM_BYTES, HttpError, RequestContext, body_of, form_of
 from worker.console.sessions import COOKIE
 from worker.console.web_security import WebSecurity
@@ -98,19 +98,19 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         _route("/lanes/{lane}/resume", lanes.resume, form),
         _route("/sources", sources.page),
         _route("/login", login.page),
-        _route("/login", login.enter, form),
-        _route("/logout", login.leave, form),
+        _route("/login", login.log_in, form),
+        _route("/logout", login.log_out, form),
         _route("/theme", login.theme, form),
-        _route("/{rest:path}", _nothing),
+        _route("/{rest:path}", _not_found),
     ]
 
     @contextlib.asynccontextmanager
-    async def life(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         console.warm()
         yield
         console.close()
 
-    app = Starlette(routes=routes, lifespan=life)
+    app = Starlette(routes=routes, lifespan=lifespan)
     app.state.console, app.state.secure = console, secure
     return WebSecurity(app, names)
 
@@ -140,11 +140,11 @@ def _route(address: str, handler: Handler, form: int | None = None, *, editor: b
                 context = replace(context, form=sent)
                 context = await _admitted(console, context)
             response = await anyio.to_thread.run_sync(_answer, handler, console, context, limiter=threads())
-        except HttpError as refused:
-            title = "Not found" if refused.status == 404 else "That did not work"
-            response = message(context, title, str(refused), status=refused.status)
+        except HttpError as error:
+            title = "Not found" if error.status == 404 else "That did not work"
+            response = message(context, title, str(error), status=error.status)
         if (known is None or context.session.id != known.id) and COOKIE not in response.headers.get("set-cookie", ""):
-            login.keep_session(response, context)
+            login.set_session_cookie(response, context)
         return response
 
     return Route(address, endpoint, methods=["GET"] if form is None else ["POST"])
@@ -164,14 +164,15 @@ async def _admitted(console: ConsoleContext, context: RequestContext) -> Request
     is_open_to_all = context.path in _OPEN_TO_ALL
     if not context.session.is_open and not is_open_to_all and "token" not in context.form:
         raise HttpError(
-            401, "Your session has ended, so nothing was sent. Replay it asks for the token and keeps the text."
+            401,
+            "Your session has ended, so nothing was sent. Press “Replay it”: it asks for the token and keeps your text.",
         )
     if not console.sessions.is_form_of(context.session, context.form_value("csrf")):
-        raise HttpError(403, "This form is of an older page or of another one. Load the page again, then send it.")
+        raise HttpError(403, "This form belongs to an older page. Load the page again, then send the form.")
     if not context.session.is_open and "token" in context.form:
         context = await login.with_token(console, context)
         if not context.session.is_open and not is_open_to_all:
-            raise HttpError(401, login.WRONG)
+            raise HttpError(401, login.LOGIN_FAILED)
     return context
 
 
@@ -219,8 +220,8 @@ def _to_login(context: RequestContext, *, stay: bool) -> Response:
     """
     if context.is_htmx:
         return Response(status_code=401, headers={"hx-reswap": "none"} if stay else {"hx-redirect": "/login"})
-    return away(path("login", next=context.address) if context.request.method in ("GET", "HEAD") else "/login")
+    return redirect(path("login", next=context.address) if context.request.method in ("GET", "HEAD") else "/login")
 
 
-def _nothing(_: ConsoleContext, context: RequestContext) -> Response:
+def _not_found(_: ConsoleContext, context: RequestContext) -> Response:
     raise HttpError(404, "There is no such page.")

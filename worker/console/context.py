@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
 from functools import cached_property
 
 import redis
@@ -15,7 +14,7 @@ from worker.console.background_jobs import Jobs
 from worker.console.refreshing_cache import RefreshingCache
 from worker.console.sessions import Sessions
 from worker.documents.limits import Limits
-from worker.monitoring.rejection_stats import Producer, producers
+from worker.monitoring.rejection_stats import SourceStats, source_stats
 from worker.monitoring.snapshot import read_store
 from worker.monitoring.snapshot_poller import SnapshotPoller
 from worker.monitoring.status import Snapshot, StoreStatus
@@ -64,10 +63,10 @@ class ConsoleContext:
         self.store_status: RefreshingCache[StoreStatus] = RefreshingCache(
             lambda: read_store(self.engine), seconds=20.0, timeout=timeout
         )
-        self.sources = {hours: self._producers(hours) for hours in SPANS}
+        self.sources = {hours: self._source_stats(hours) for hours in SPANS}
 
-    def _producers(self, hours: int) -> RefreshingCache[list[Producer]]:
-        return RefreshingCache(lambda: producers(self.engine, hours=hours), seconds=30.0, timeout=self._timeout)
+    def _source_stats(self, hours: int) -> RefreshingCache[list[SourceStats]]:
+        return RefreshingCache(lambda: source_stats(self.engine, hours=hours), seconds=30.0, timeout=self._timeout)
 
     @cached_property
     def tail(self) -> Tail:
@@ -91,14 +90,14 @@ class Tail:
         self._client = client
         self._lock = threading.Lock()
         self._records: deque[OutcomeRecord] = deque(maxlen=_TAIL)
-        self._place: str | None = None
+        self._position: str | None = None
 
-    def poll(self) -> Iterable[OutcomeRecord]:
+    def poll(self) -> list[OutcomeRecord]:
         """Return the last 5,000 outcomes, the newest first. Raises redis.RedisError."""
         with self._lock:
-            if self._place is None:
-                records, self._place = recent(self._client, _TAIL)
+            if self._position is None:
+                records, self._position = recent(self._client, _TAIL)
             else:
-                records, self._place = after(self._client, self._place)
+                records, self._position = after(self._client, self._position)
             self._records.extend(records)
             return list(reversed(self._records))

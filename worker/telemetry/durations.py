@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGO = re.compile(r"(\d{1,5}(?:\.\d{1,5})?)([mhdw])")
+_AGO = re.compile(r"(\d{1,5}(?:\.\d{1,5})?)([mhdw])", re.ASCII)
 
 
 def duration_text(seconds: float) -> str:

@@ -7,8 +7,8 @@ import time
 from starlette.responses import Response
 
 from worker.console.context import ConsoleContext
-from worker.console.pages.login import who
-from worker.console.rendering import away, render
+from worker.console.pages.login import actor
+from worker.console.rendering import redirect, render
 from worker.console.request_context import HttpError, RequestContext
 from worker.dead_letters.replay import operator
 from worker.monitoring.lane_faults import lane_faults
@@ -36,10 +36,12 @@ def pause(console: ConsoleContext, context: RequestContext) -> Response:
     if name not in {lane.name for lane in console.config.lane_list}:
         raise HttpError(404, "There is no such lane.")
     if not reason:
-        raise HttpError(422, "Say why, for those who find the lane paused.")
-    lane_pauses.pause(console.client, name, lane_pauses.Pause(who(console, context) or operator(), time.time(), reason))
+        raise HttpError(422, "Give a reason, for those who find the lane paused.")
+    lane_pauses.pause(
+        console.client, name, lane_pauses.Pause(actor(console, context) or operator(), time.time(), reason)
+    )
     console.redis_snapshot.forget()
-    return away("/lanes")
+    return redirect("/lanes")
 
 
 def resume(console: ConsoleContext, context: RequestContext) -> Response:
@@ -49,4 +51,4 @@ def resume(console: ConsoleContext, context: RequestContext) -> Response:
         raise HttpError(409, "That lane is not paused.")
     lane_pauses.resume(console.client, name)
     console.redis_snapshot.forget()
-    return away("/lanes")
+    return redirect("/lanes")
