@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 
 import redis
 from redis.client import Pipeline
@@ -78,17 +78,8 @@ def send(client: redis.Redis, worker: WorkerState, pipe: Pipeline | None = None)
     """
     now = worker.heartbeat_at = time.time()
     flat = [part for pair in _to_hash(worker).items() for part in pair]
-    (client if pipe is None else pipe).eval(
-        _HEARTBEAT,
-        2,
-        keys.worker(worker.name),
-        keys.WORKERS,
-        SILENT_SECONDS,
-        worker.name,
-        now,
-        now - MISSED_SECONDS,
-        *flat,
-    )
+    arguments = (SILENT_SECONDS, worker.name, now, now - MISSED_SECONDS, *flat)
+    (client if pipe is None else pipe).eval(_HEARTBEAT, 2, keys.worker(worker.name), keys.WORKERS, *arguments)
 
 
 def leave(client: redis.Redis, name: str) -> None:
@@ -132,20 +123,13 @@ def _index(client: redis.Redis) -> list[tuple[str, float]]:
 
 
 def _to_hash(worker: WorkerState) -> dict[str, str | int | float]:
+    fields = {name: value for name, value in asdict(worker).items() if name != "heartbeat_at"}
     return {
-        "name": worker.name,
-        "host": worker.host,
-        "pid": worker.pid,
-        "version": worker.version,
-        "started": worker.started,
+        **fields,
         "lanes": json.dumps(worker.lanes),
-        "concurrency": worker.concurrency,
-        "state": worker.state,
-        "since": worker.since,
-        "reason": worker.reason,
         "last_progress": worker.last_progress or "",
         "beat": worker.heartbeat_at,
-        "pool": json.dumps([[one.pid, one.lane, one.documents, one.since] for one in worker.pool]),
+        "pool": json.dumps([astuple(process) for process in worker.pool]),
     }
 
 

@@ -67,7 +67,7 @@ def explain(
     if not is_known and not json_:
         typer.echo(_UNKNOWN, err=True)
     if redis_error and not full["receipts"]:
-        typer.echo(f"Redis could not be asked whether it still waits: {redis_error}", err=True)
+        typer.echo(f"Redis could not be read, so it may still wait: {redis_error}", err=True)
     return Exit.OK if is_known else Exit.REJECTED
 
 

@@ -69,11 +69,15 @@ def throughput(intervals: Sequence[Interval]) -> Plot:
         )
         bars.append(
             Bar(
-                x=round(_LEFT + place * (number + _GAP / 2), 2), width=round(place * (1 - _GAP), 2),
-                good_y=round(y + bad, 2), good_height=round(high - bad, 2), bad_y=round(y, 2), bad_height=round(bad, 2),
+                x=round(_LEFT + place * (number + _GAP / 2), 2),
+                width=round(place * (1 - _GAP), 2),
+                good_y=round(y + bad, 2),
+                good_height=round(high - bad, 2),
+                bad_y=round(y, 2),
+                bad_height=round(bad, 2),
                 label=label,
             )
-        )  # fmt: skip
+        )
     settled = sum(interval.settled for interval in intervals)
     rejected_all = sum(interval.outcomes.get("rejected", 0) for interval in intervals)
     summary = (

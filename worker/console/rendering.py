@@ -71,7 +71,7 @@ def clip(text: str | None, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def safe_url(url: str | None) -> str | None:
+def link_url(url: str | None) -> str | None:
     """Return `url` if it is safe as a link: only http and https, never `javascript:` and the like; else None."""
     if not url or any(character <= " " for character in url):
         return None
@@ -122,7 +122,7 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "size": size,
     "when": when,
     "clip": clip,
-    "safe_url": safe_url,
+    "link_url": link_url,
     "remedy": _remedy,
     "as_text": as_text,
 }

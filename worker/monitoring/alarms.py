@@ -21,21 +21,21 @@ _ALARMING_STATES = ("stuck", "full", "waiting-for-store", "waiting-for-redis")
 def alarms(snapshot: Snapshot) -> list[str]:
     """Return the alarms of a snapshot, the worst first; empty when all is well."""
     servers = snapshot.servers
-    found = [
+    sentences = [
         f"{label} cannot be reached: {server.error}"
         for name, label in (("redis", "Redis"), ("database", "The database"))
         if isinstance(server := servers.get(name), Unreachable)
     ]
     for server in servers.values():
         if isinstance(server, RedisInfo):
-            found += _of_redis(server)
+            sentences += _of_redis(server)
         elif isinstance(server, DatabaseStatus) and not server.has_needed_schema:
-            found.append(
+            sentences.append(
                 f"The schema is {server.schema or 'empty'}, {server.needs_schema} is needed: copydesk db upgrade"
             )
     if snapshot.queue is not None:
-        found += [*_of_workers(snapshot.queue), *_of_lanes(snapshot.queue)]
-    return found
+        sentences += [*_of_workers(snapshot.queue), *_of_lanes(snapshot.queue)]
+    return sentences
 
 
 def _of_redis(server: RedisInfo) -> Iterator[str]:

@@ -223,8 +223,8 @@ class Snapshot:
     @property
     def servers(self) -> dict[str, RedisInfo | DatabaseStatus | Unreachable]:
         """`redis` and `database`, without one that was not read yet."""
-        found = {"redis": self.redis, "database": self.store.database if self.store else None}
-        return {name: server for name, server in found.items() if server is not None}
+        servers = {"redis": self.redis, "database": self.store.database if self.store else None}
+        return {name: server for name, server in servers.items() if server is not None}
 
     def to_json(self) -> dict[str, object]:
         """Return the object that `copydesk status --json` prints; parts that were not read are left out."""

@@ -23,9 +23,9 @@ def advice(explanation: Explanation, waiting: Sequence[PendingEntry]) -> list[st
         if dead_letter["status"] == "open":
             return _of_dead_letter(dead_letter)
     receipts = explanation["receipts"]
-    asked = [receipt for receipt in receipts if receipt["id"] == explanation["asked"]] or receipts
-    if asked:
-        return [_OF_OUTCOME.get(asked[0]["outcome"]) or _of_stored(explanation)]
+    relevant = [receipt for receipt in receipts if receipt["id"] == explanation["asked"]] or receipts
+    if relevant:
+        return [_OF_OUTCOME.get(relevant[0]["outcome"]) or _of_stored(explanation)]
     if explanation["article"] is not None and explanation["article"]["state"] == "stub":
         return ["No document describes it yet: it is known only because other articles name it."]
     return []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 from sqlalchemy import ColumnElement, FromClause, Select, func, select
 from sqlalchemy.engine import Connection
 
 from worker.enrichment.canonical_urls import canonicalise, url_hash
-from worker.queries.rows import MAX_ROWS, AnyRow, RowDict, count, rows
-from worker.queries.stories import Story, story
+from worker.queries.rows import MAX_ROWS, AnyRow, count, rows
+from worker.queries.stories import story
 from worker.store.links import KINDS
 from worker.store.tables import (
     article_topics,
@@ -27,31 +26,12 @@ from worker.store.tables import (
 _BODY_CHARACTERS = 20_000
 
 
-class ArticlePage(TypedDict):
-    """All data of one article without `secured`. Times are datetimes in UTC."""
+def article(connection: Connection, id_: int, *, limit: int = MAX_ROWS) -> dict[str, object] | None:
+    """Return all data of one article without `secured`, for its page; None if there is none.
 
-    row: RowDict
-    state: str
-    """See `article_state`."""
-    provider: RowDict | None
-    topics: list[RowDict]
-    images: list[RowDict]
-    aliases: list[RowDict]
-    documents: list[RowDict]
-    receipts: list[RowDict]
-    links_to: list[RowDict]
-    named_by: list[RowDict]
-    """Links from articles that name this one; the linker's links are only in `links_to`."""
-    story: Story | None
-    body: str
-    """At most 20,000 characters."""
-    body_is_cut: bool
-    counts: dict[str, int]
-    """The full lengths of `documents`, `receipts`, `links_to` and `named_by`."""
-
-
-def article(connection: Connection, id_: int, *, limit: int = MAX_ROWS) -> ArticlePage | None:
-    """Return all data of one article, None if there is none. Lists have at most `limit` rows."""
+    `row`, `state`, `provider`, `story`, `body` (the first 20,000 characters), and lists of at most `limit` rows; `counts`
+    has the full lengths of `documents`, `receipts`, `links_to` and `named_by`. Times are datetimes in UTC.
+    """
     columns = [column for column in articles.c if column.name not in ("secured", "body", "content_hash")]
     body = func.substr(articles.c.body, 1, _BODY_CHARACTERS + 1).label("body")
     row = connection.execute(select(*columns, body).where(articles.c.id == id_)).first()
@@ -79,27 +59,25 @@ def article(connection: Connection, id_: int, *, limit: int = MAX_ROWS) -> Artic
         .where(article_topics.c.article_id == id_)
         .order_by(article_topics.c.origin.desc(), article_topics.c.rank)
     )
+    image = select(images).where(images.c.article_id == id_).order_by(images.c.rank)
     provider = rows(connection, select(providers).where(providers.c.id == row.provider_id))
-    return ArticlePage(
-        row=values,
-        state=article_state(row),
-        provider=provider[0] if provider else None,
-        topics=rows(connection, topic.limit(limit)),
-        images=rows(connection, select(images).where(images.c.article_id == id_).order_by(images.c.rank).limit(limit)),
-        aliases=rows(connection, aliases(id_).limit(limit)),
-        documents=lists["documents"],
-        receipts=lists["receipts"],
-        links_to=lists["links_to"],
-        named_by=lists["named_by"],
-        story=story(connection, row.story_id),
-        body=text[:_BODY_CHARACTERS],
-        body_is_cut=len(text) > _BODY_CHARACTERS,
+    return {
+        **lists,
+        "row": values,
+        "state": article_state(row),
+        "provider": provider[0] if provider else None,
+        "topics": rows(connection, topic.limit(limit)),
+        "images": rows(connection, image.limit(limit)),
+        "aliases": rows(connection, aliases(id_).limit(limit)),
+        "story": story(connection, row.story_id),
+        "body": text[:_BODY_CHARACTERS],
+        "body_is_cut": len(text) > _BODY_CHARACTERS,
         # A list that is not cut off need not be counted in the database.
-        counts={
-            name: len(lists[name]) if len(lists[name]) < limit else count(connection, *conditions[name])
-            for name in lists
+        "counts": {
+            name: len(shown) if len(shown) < limit else count(connection, *conditions[name])
+            for name, shown in lists.items()
         },
-    )
+    }
 
 
 def article_at(connection: Connection, url: str) -> AnyRow | None:

@@ -115,16 +115,16 @@ def explain(connection: Connection, query: str, *, limit: int = MAX_ROWS) -> Exp
     The lists have at most `limit` rows.
     """
     lane_names = {INTERNAL_LANE, *connection.scalars(select(lanes.c.name))}
-    is_asked = receipts.c.lane.in_(lane_names) & (receipts.c.id == query)
-    asked = connection.execute(newest(select(receipts).where(is_asked))).all()
-    document_ids = {row.document_id for row in asked if row.document_id is not None}
+    has_id = receipts.c.lane.in_(lane_names) & (receipts.c.id == query)
+    with_id = connection.execute(newest(select(receipts).where(has_id))).all()
+    document_ids = {row.document_id for row in with_id if row.document_id is not None}
     has_key = documents.c.key.in_({query, normal_key(query)})
-    article = _article_row(connection, query, asked, has_key | documents.c.id.in_(document_ids))
+    article = _article_row(connection, query, with_id, has_key | documents.c.id.in_(document_ids))
     is_part = _document_condition(connection, article, has_key, document_ids)
     selected = select(documents).where(is_part).order_by(documents.c.revision.desc()).limit(limit)
     described = connection.execute(selected).all()
     described = [*described, *_retractions(connection, described)]
-    is_receipt = or_(is_asked, receipts.c.key == query, receipts.c.document_id.in_([row.id for row in described]))
+    is_receipt = or_(has_id, receipts.c.key == query, receipts.c.document_id.in_([row.id for row in described]))
     is_dead = dead_letters.c.id.in_(_dead_letter_ids(lane_names, query, is_receipt))
     rejected = select(dead_letters).where(is_dead).order_by(dead_letters.c.id.desc()).limit(limit)
     return Explanation(
@@ -145,12 +145,12 @@ def explain(connection: Connection, query: str, *, limit: int = MAX_ROWS) -> Exp
 
 
 def _article_row(
-    connection: Connection, query: str, asked: Sequence[AnyRow], is_document: ColumnElement[bool]
+    connection: Connection, query: str, with_id: Sequence[AnyRow], is_document: ColumnElement[bool]
 ) -> AnyRow | None:
     """Return the article of a URL, else that of the receipts, else that of the newest live document."""
     article = article_at(connection, query)
-    if article is None and asked and asked[0].article_id is not None:
-        article = _one_article(connection, articles.c.id == asked[0].article_id)
+    if article is None and with_id and with_id[0].article_id is not None:
+        article = _one_article(connection, articles.c.id == with_id[0].article_id)
     if article is None:
         live = select(documents.c.article_hash).where(is_document, ~documents.c.retracted)
         hash_ = connection.scalar(live.order_by(documents.c.revision.desc()).limit(1))

@@ -16,20 +16,8 @@ from worker.store.tables import article_urls, articles, dead_letters, documents,
 
 NEWEST = 10_000
 """How many of the newest articles a search in titles reads. An index of words would slow down every write."""
-_SHOWN = [
-    articles.c[name]
-    for name in (
-        "id",
-        "title",
-        "canonical_url",
-        "published_at",
-        "first_seen_at",
-        "kind",
-        "provider_name",
-        "is_stub",
-        "is_published",
-    )
-]
+_FIELDS = "id title canonical_url published_at first_seen_at kind provider_name is_stub is_published"
+_SHOWN = [articles.c[name] for name in _FIELDS.split()]
 
 
 @dataclass(slots=True)

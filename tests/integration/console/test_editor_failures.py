@@ -148,7 +148,7 @@ def test_the_text_is_kept_after_a_restart_of_the_console(browser, letter):
 
     answer = browser.submit(f"/dead/{letter}/replay", text=text + WRITTEN, version=version)
 
-    assert_kept(answer, 403, "This form is of an older page", text + WRITTEN)
+    assert_kept(answer, 403, "This form belongs to an older page", text + WRITTEN)
     browser.cookies.clear()
     browser.cookies.set(COOKIE, answer.cookies[COOKIE])
     browser.last = answer.text

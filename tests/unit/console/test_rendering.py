@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import worker.console
-from worker.console.rendering import age, clip, environment, local_path, number, path, safe_url, share, size, when
+from worker.console.rendering import age, clip, environment, link_url, local_path, number, path, share, size, when
 
 TEMPLATES = Path(worker.console.__file__).parent / "templates"
 
@@ -18,11 +18,11 @@ TEMPLATES = Path(worker.console.__file__).parent / "templates"
     "vbscript:x", "//evil.example", "/path", "https://", "http:x", "https://[", "https://a b", "", None, "file:///etc/passwd",
 ])  # fmt: skip
 def test_only_http_and_https_are_followed(url):
-    assert safe_url(url) is None
+    assert link_url(url) is None
 
 
 def test_http_and_https_addresses_are_linked():
-    assert safe_url("https://a.example/x?y#z") == "https://a.example/x?y#z"
+    assert link_url("https://a.example/x?y#z") == "https://a.example/x?y#z"
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:x", ""])
