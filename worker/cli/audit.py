@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from worker.cli.local_stack import open_store, reader, require_desk
 from worker.cli.terminal import print_json
 from worker.errors import Exit
+from worker.monitoring.lane_faults import StoreBehind, lane_faults
+from worker.monitoring.status import LaneStatus
 from worker.settings import settings
-
-if TYPE_CHECKING:
-    from worker.monitoring.lane_faults import StoreBehind
-    from worker.monitoring.status import LaneStatus
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +30,6 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     with reader(config) as client:
         # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
         from worker.jobs.lane_repair import store_behind
-        from worker.monitoring.lane_faults import lane_faults
         from worker.monitoring.snapshot import MinuteCache, read_queue
 
         if config.redis_url is not None:
@@ -66,8 +63,6 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
 
 
 def _store_behind(stored: str | None, left: str) -> StoreBehind:
-    from worker.monitoring.lane_faults import StoreBehind
-
     def moment(id_: str) -> str:
         return datetime.fromtimestamp(int(id_.partition("-")[0]) / 1000, UTC).isoformat(timespec="seconds")
 

@@ -15,11 +15,11 @@ from worker.cli.exits import say
 from worker.cli.local_stack import open_store, quick_client, reader, require_desk, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
+from worker.monitoring.status import Snapshot, Unreachable, WorkStatus
 from worker.settings import Settings, settings
 
 if TYPE_CHECKING:
     from worker.cli.tables import TextConsole
-    from worker.monitoring.status import Snapshot, WorkStatus
 
 
 def register(app: typer.Typer) -> None:
@@ -65,7 +65,6 @@ def _snapshot(config: Settings) -> Snapshot:
         # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
         from worker.monitoring.servers import redis_status
         from worker.monitoring.snapshot import MinuteCache, read_queue, read_store, with_rates
-        from worker.monitoring.status import Snapshot
 
         engine, cache = open_store(config), MinuteCache(client)
         queue, began = read_queue(config, client, cache), time.monotonic()
@@ -96,11 +95,10 @@ def _store(config: Settings) -> Iterator[None]:
 
 
 def _print(snapshot: Snapshot) -> None:
-    from worker.cli.board import board
-    from worker.cli.tables import data_console
+    from worker.cli import board, tables
 
-    out = data_console()
-    out.print(board(snapshot, width=out.width))
+    out = tables.data_console()
+    out.print(board.board(snapshot, width=out.width))
     if snapshot.store is not None and snapshot.store.store:
         out.print()
     for line in _notes(snapshot):
@@ -132,12 +130,11 @@ def _work(pending: WorkStatus) -> str:
 
 
 def _watch(config: Settings, every: float, *, as_json: bool) -> int:
-    from worker.cli.board import board
-    from worker.cli.tables import data_console
+    from worker.cli import board, tables
     from worker.monitoring.snapshot_poller import SnapshotPoller
-    from worker.monitoring.status import Unreachable
 
-    poller, out = SnapshotPoller(config, quick_client(config) if config.redis_url is None else None), data_console()
+    poller = SnapshotPoller(config, quick_client(config) if config.redis_url is None else None)
+    out = tables.data_console()
 
     def poll() -> Snapshot:
         snapshot = poller.poll()
@@ -152,7 +149,7 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
         if as_json:
             print_json(snapshot.to_json())
         else:
-            out.print(board(snapshot, width=out.width))
+            out.print(board.board(snapshot, width=out.width))
             out.print()
         sys.stdout.flush()
         time.sleep(every)

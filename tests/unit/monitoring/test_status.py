@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.support.snapshots import lane, queue, redis_info, silent, store
+from worker.monitoring.snapshot import with_rates
 from worker.monitoring.status import PauseStatus, Snapshot, Unreachable, WorkStatus
 
 LANE = {
@@ -87,3 +88,12 @@ def test_a_lane_that_waits_keeps_the_queue_from_being_drained_unless_it_is_pause
     assert not queue(lanes=(empty, waiting), internal=idle).is_drained
     assert not queue(lanes=(empty,), internal=lane("copydesk:internal", pending=1)).is_drained
     assert not queue(lanes=(lane(pending=1, backlog=1, paused=paused.paused),), internal=idle).is_drained
+
+
+def test_rates_are_those_since_the_earlier_snapshot():
+    before = queue(lanes=(lane(added=100, settled=50), lane("gone")))
+    now = queue(lanes=(lane(added=120, settled=60, backlog=40), lane("new", rate=3.0)))
+    known, new = with_rates(now, before, seconds=2.0).lanes
+    assert (known.in_rate, known.rate, known.drain_seconds) == (10.0, 5.0, None)
+    assert new.rate == 3.0
+    assert with_rates(now, before, seconds=0.0) == now
