@@ -16,10 +16,10 @@ from worker.queries.advice import advice
 from worker.queries.explanation import (
     ExplainedArticle,
     ExplainedDocument,
-    ExplainedReceipt,
     FullExplanation,
 )
 from worker.queries.pending import PendingEntry, added_again, pending
+from worker.queries.rows import RowDict
 from worker.queries.stories import Story
 from worker.queue.connection import connect
 from worker.settings import INTERNAL_LANE, Settings, settings
@@ -153,7 +153,7 @@ def _document_state(document: ExplainedDocument) -> str:
     return "not shown: a newer document describes the article" if document["tells"] else "describes another article"
 
 
-def _of_receipt(receipt: ExplainedReceipt) -> Iterator[str]:
+def _of_receipt(receipt: RowDict) -> Iterator[str]:
     changed = f", changed {', '.join(receipt['changed'])}" if receipt["changed"] else ""
     yield f"receipt {receipt['id']} on {receipt['lane']}: {receipt['outcome']}{changed}"
     trace = f", trace {receipt['trace_id']}" if receipt["trace_id"] else ""

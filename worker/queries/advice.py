@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worker.queries.explanation import ExplainedDeadLetter, Explanation
+from worker.queries.explanation import Explanation
 from worker.queries.pending import PendingEntry
+from worker.queries.rows import RowDict
 
 _OF_OUTCOME = {
     "unchanged": "It is equal to what was stored, except for `secured`. Nothing to do.",
@@ -31,7 +32,7 @@ def advice(explanation: Explanation, waiting: Sequence[PendingEntry]) -> list[st
     return []
 
 
-def _of_dead_letter(dead_letter: ExplainedDeadLetter) -> list[str]:
+def _of_dead_letter(dead_letter: RowDict) -> list[str]:
     number = dead_letter["dead_letter"]
     return [
         f"It was rejected ({dead_letter['code']}). See where: copydesk dead show {number}. "

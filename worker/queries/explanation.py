@@ -24,6 +24,10 @@ from worker.queries.stories import Story, story
 from worker.settings import INTERNAL_LANE
 from worker.store.tables import articles, dead_letters, documents, lanes, links, receipts
 
+_RECEIPT_FIELDS = (
+    *("id", "lane", "source", "key", "outcome", "url", "problems", "received_at", "settled_at"),
+    *("worker", "attempts", "changed", "trace_id", "timings"),
+)
 _LINK_FIELDS = ("kind", "rank", "score", "reason", "title", "canonical_url")
 
 
@@ -59,36 +63,6 @@ class ExplainedDocument(TypedDict):
     changed_at: str
 
 
-class ExplainedReceipt(TypedDict):
-    """A receipt. `took_seconds`: from arrival to outcome; `waited_seconds`: the part before its batch began."""
-
-    id: str
-    lane: str
-    source: str
-    key: str | None
-    outcome: str
-    url: str | None
-    problems: list[RowDict]
-    received_at: str
-    settled_at: str
-    worker: str
-    attempts: int
-    changed: list[str] | None
-    trace_id: str | None
-    timings: dict[str, float]
-    took_seconds: float
-    waited_seconds: float
-
-
-class ExplainedDeadLetter(TypedDict):
-    """A dead letter and the receipt (`id`) of its document."""
-
-    dead_letter: int
-    code: str
-    status: str
-    id: str
-
-
 class Explanation(TypedDict):
     """What the store has about a document or an article. The lists have the newest rows first."""
 
@@ -97,8 +71,10 @@ class Explanation(TypedDict):
     documents: list[ExplainedDocument]
     counts: dict[str, int]
     """The full lengths of `documents`, `receipts` and `dead_letters`."""
-    receipts: list[ExplainedReceipt]
-    dead_letters: list[ExplainedDeadLetter]
+    receipts: list[RowDict]
+    """See `_receipt`."""
+    dead_letters: list[RowDict]
+    """`dead_letter` (its number), `code`, `status`, and the `id` of its receipt."""
 
 
 class FullExplanation(Explanation):
@@ -126,7 +102,13 @@ def explain(connection: Connection, query: str, *, limit: int = MAX_ROWS) -> Exp
     described = [*described, *_retractions(connection, described)]
     is_receipt = or_(has_id, receipts.c.key == query, receipts.c.document_id.in_([row.id for row in described]))
     is_dead = dead_letters.c.id.in_(_dead_letter_ids(lane_names, query, is_receipt))
-    rejected = select(dead_letters).where(is_dead).order_by(dead_letters.c.id.desc()).limit(limit)
+    columns = (
+        dead_letters.c.id.label("dead_letter"),
+        dead_letters.c.code,
+        dead_letters.c.status,
+        dead_letters.c.receipt_id.label("id"),
+    )
+    rejected = select(*columns).where(is_dead).order_by(dead_letters.c.id.desc()).limit(limit)
     return Explanation(
         asked=query,
         article=_article(connection, article) if article is not None else None,
@@ -137,10 +119,7 @@ def explain(connection: Connection, query: str, *, limit: int = MAX_ROWS) -> Exp
             "dead_letters": count(connection, dead_letters, is_dead),
         },
         receipts=[_receipt(row) for row in connection.execute(newest(select(receipts).where(is_receipt), limit))],
-        dead_letters=[
-            ExplainedDeadLetter(dead_letter=row.id, code=row.code, status=row.status, id=row.receipt_id)
-            for row in connection.execute(rejected)
-        ],
+        dead_letters=rows(connection, rejected),
     )
 
 
@@ -233,25 +212,12 @@ def _document(row: AnyRow, article: AnyRow | None) -> ExplainedDocument:
     )
 
 
-def _receipt(row: AnyRow) -> ExplainedReceipt:
+def _receipt(row: AnyRow) -> RowDict:
+    """Return a receipt's columns, `took_seconds` from arrival to outcome, and `waited_seconds` before its batch began."""
     # `settled_at` is the time when the transaction began. The time after that is in the timings.
     within = sum(row.timings.get(stage, 0) for stage in ("turn", "store")) / 1000
     took = round(max(0.0, (row.settled_at - row.received_at).total_seconds() + within), 3)
-    return ExplainedReceipt(
-        id=row.id,
-        lane=row.lane,
-        source=row.source,
-        key=row.key,
-        outcome=row.outcome,
-        url=row.url,
-        problems=row.problems,
-        received_at=row.received_at.isoformat(),
-        settled_at=row.settled_at.isoformat(),
-        worker=row.worker,
-        attempts=row.attempts,
-        changed=row.changed,
-        trace_id=row.trace_id,
-        timings=row.timings,
-        took_seconds=took,
-        waited_seconds=round(max(0.0, took - sum(row.timings.values()) / 1000), 3),
-    )
+    waited = round(max(0.0, took - sum(row.timings.values()) / 1000), 3)
+    columns = {name: getattr(row, name) for name in _RECEIPT_FIELDS}
+    times = {"received_at": row.received_at.isoformat(), "settled_at": row.settled_at.isoformat()}
+    return {**columns, **times, "took_seconds": took, "waited_seconds": waited}

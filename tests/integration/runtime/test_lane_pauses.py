@@ -24,7 +24,7 @@ def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
     health = copydesk("health", "--json", cwd=tmp_path, **settings)
     assert health.returncode == 4
     assert json.loads(health.stdout)["reasons"] == [
-        "no worker has been heard of for 10 s: start one with copydesk worker (or copydesk up)"
+        "no worker has sent a heartbeat for 10 s: start one with copydesk worker (or copydesk up)"
     ]
 
     assert lane("pause", "bulk", "--reason", "not tonight").returncode == 0
