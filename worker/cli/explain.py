@@ -119,7 +119,7 @@ def _lines(full: FullExplanation) -> Iterator[str]:
 
 def _of_article(article: ExplainedArticle) -> Iterator[str]:
     yield f"article {article['id']} ({article['state']}): {_title(article['title'])}"
-    yield f"  {article['url'] or '(no URL)'}"
+    yield f"  {_url(article['url'])}"
     yield f"  {article['kind']}, published {moment(article['published_at'])}"
     if story := article["in_story"]:
         yield from _of_story(story, article["id"])
@@ -129,9 +129,9 @@ def _of_article(article: ExplainedArticle) -> Iterator[str]:
         yield f"  known as {alias['claim']}: {alias['url']}"
     for link in article["links_to"]:
         score = f" {link['score']:.2f} by {link['reason']}" if link["score"] is not None else ""
-        yield f"  {link['kind']}{score} -> {_title(link['title'])}  {link['canonical_url']}"
+        yield f"  {link['kind']}{score} -> {_title(link['title'])}  {_url(link['canonical_url'])}"
     for link in article["named_by"]:
-        yield f"  {link['kind']} <- {_title(link['title'])}  {link['canonical_url']}"
+        yield f"  {link['kind']} <- {_title(link['title'])}  {_url(link['canonical_url'])}"
     if article["named_by_count"] > len(article["named_by"]):
         yield f"  … named by {article['named_by_count']:,} articles in all"
 
@@ -142,7 +142,7 @@ def _of_story(story: Story, article_id: int) -> Iterator[str]:
     yield f"  in story {story['id']} of {story['size']} articles, {lead}, heat {story['heat']}"
     for member in story["articles"]:
         if member["id"] != article_id:
-            yield f"    {_title(member['title'])}  {member['url']}"
+            yield f"    {_title(member['title'])}  {_url(member['url'])}"
 
 
 def _document_state(document: ExplainedDocument) -> str:
@@ -170,3 +170,7 @@ def _of_receipt(receipt: RowDict) -> Iterator[str]:
 
 def _title(title: str | None) -> str:
     return title or "(no title)"
+
+
+def _url(url: str | None) -> str:
+    return url or "(no URL)"
