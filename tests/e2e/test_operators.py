@@ -215,7 +215,7 @@ def test_explain_shows_the_history_of_a_document_by_receipt_url_and_key(desk, ro
         {"dead_letter": letter.id, "code": "yaml_unquoted_colon", "status": "replayed", "id": letter.receipt_id}
     ]
     shown = run(desk, "explain", "life.md").stdout
-    for sentence in ("(told): Another title", "known as amp", "Names it", "document life / life.md (shown)",
+    for sentence in ("(live): Another title", "known as amp", "Names it", "document life / life.md (shown)",
                      "updated, changed title", f"dead letter {letter.id} (replayed)", "error yaml_unquoted_colon"):  # fmt: skip
         assert sentence in shown
     assert "Nothing is known" in run(desk, "explain", "no such key", code=1).stderr
