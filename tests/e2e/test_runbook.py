@@ -173,7 +173,7 @@ def test_a_hanging_worker_and_its_waiting_entries_are_reported(copydesk, desk):
             what="it is missed",
             every=1,
         )
-        assert "no worker has been heard of" in copydesk("copydesk health", Exit.UNSOUND)
+        assert "no worker has sent a heartbeat" in copydesk("copydesk health", Exit.UNSOUND)
         shown = copydesk("copydesk status")
         assert "No worker is alive" in shown
         assert f"Worker {found[0]['worker']} fell silent" in " ".join(shown.split())

@@ -38,12 +38,13 @@ def retract(
     config = settings()
     engine = open_store(config)
     with engine.connect() as connection:
-        life = explain(connection, wanted, most=10_000)
+        life = explain(connection, wanted, limit=10_000)
     engine.dispose()
+    article = life["article"]
     is_url = wanted.startswith(("http://", "https://"))
     # One retraction by the article's URL reaches all documents of a source that show it, also those in flight.
     found = {
-        (one["source"], life["article"]["url"] if is_url and one["tells"] else one["key"])
+        (one["source"], article["url"] if article and is_url and one["tells"] else one["key"])
         for one in life["documents"]
         if not one["retracted"] and source in (None, one["source"])
         and (one["key"] in (wanted, normal_key(wanted)) or (is_url and one["tells"]))
