@@ -14,7 +14,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -218,12 +217,11 @@ def submit_entry(
 def submit_many(
     client: redis.Redis, lane: str, submissions: Iterable[Submission], *, chunk: int = 200
 ) -> Iterator[tuple[Submission, str]]:
-    """Append many documents by plain XADDs, `chunk` in a pipeline; yield each with its receipt id, in order.
+    """Append many documents by plain XADDs, up to `chunk` or 4 MiB in a pipeline; yield each with its receipt id, in order.
 
     Raises redis.RedisError.
     """
-    rest = iter(submissions)
-    while part := list(islice(rest, chunk)):
+    for part in chunks(submissions, chunk):
         with client.pipeline(transaction=False) as pipe:
             for submission in part:
                 pipe.xadd(lane, submission.fields())
