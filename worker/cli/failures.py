@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from worker.cli.exits import say
+from worker.cli.exits import print_message
 from worker.errors import CopydeskError, Exit
 from worker.settings import Settings, settings
 from worker.telemetry.redaction import mask
@@ -39,13 +39,13 @@ def explain_failure(error: Exception) -> Exit:
         return Exit.USAGE
     code, lines = _explanation(error)
     if not lines:
-        say(mask("".join(traceback.format_exception(error))))
+        print_message(mask("".join(traceback.format_exception(error))))
         return code
     # The messages of servers keep their line breaks.
     first = lines[0].strip() if code == Exit.UNREACHABLE else " ".join(lines[0].split())
-    say(f"copydesk: {mask(first)}")
+    print_message(f"copydesk: {mask(first)}")
     for line in lines[1:]:
-        say(f"          {mask(line)}")
+        print_message(f"          {mask(line)}")
     return code
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from redis import RedisError
 
-from worker.cli.local_stack import NoDesk, open_store, quick_client, why_no_answer
+from worker.cli.local_stack import ServersNotStarted, open_store, quick_client, why_no_answer
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.monitoring.health import Health, as_json, check
@@ -35,7 +35,7 @@ def health(
     config = settings()
     try:
         engine = open_store(config)
-    except NoDesk as error:
+    except ServersNotStarted as error:
         found = Health(unreachable=str(error).splitlines())
     else:
         patient = {"retries": 0, "socket_timeout": 2, "socket_connect_timeout": 2}

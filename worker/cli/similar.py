@@ -35,7 +35,7 @@ def similar(
         raise typer.BadParameter("name articles by their URL, or ask for --all")
     config = settings()
     logs.configure_for(config, level="warning")
-    engine = open_store(config, lean=True)
+    engine = open_store(config, small_cache=True)
     shown = 0
     try:
         with engine.connect() as connection:

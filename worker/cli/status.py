@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.exits import say
-from worker.cli.local_stack import open_store, quick_client, reader, require_desk, why_no_answer
+from worker.cli.exits import print_message
+from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
 from worker.queue.lease_queue import LeaseQueue
@@ -39,7 +39,7 @@ def status(
     It also shows open dead letters, and whether every entry that was added is accounted for.
     """
     config = settings()
-    require_desk(config)
+    require_servers(config)
     if wait_drained:
         return _wait_drained(config, timeout)
     if watch:
@@ -50,7 +50,7 @@ def status(
     else:
         _print(found)
     if not found["database"]["ok"]:
-        say(f"copydesk: the database cannot be used: {found['database']['error']}")
+        print_message(f"copydesk: the database cannot be used: {found['database']['error']}")
         return Exit.UNREACHABLE
     return Exit.OK
 
@@ -173,13 +173,13 @@ def _wait_drained(config: Settings, timeout: float) -> int:
             found = of_redis(config, client, recent)
             pending, backlog = sum(lane["pending"] for lane in found["lanes"]), found["sum"]["backlog"]
             if is_drained(found["lanes"], internal.figures()[2]):
-                say(
+                print_message(
                     f"Drained: no document is at work, {backlog:,} wait on paused lanes."
                     if backlog
                     else "Drained: nothing waits."
                 )
                 return Exit.OK
             if time.monotonic() >= deadline:
-                say(f"Not drained in {timeout:g} s: {pending:,} are at work, {backlog:,} wait in all.")
+                print_message(f"Not drained in {timeout:g} s: {pending:,} are at work, {backlog:,} wait in all.")
                 return Exit.TIMED_OUT
             time.sleep(0.2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -44,8 +44,8 @@ def data_console() -> TextConsole:
     return _console(sys.stdout)
 
 
-def _console(stream: Any) -> TextConsole:
-    return TextConsole(unguarded(stream))
+def _console(stream: TextIO) -> TextConsole:
+    return TextConsole(cast("TextIO", unguarded(stream)))
 
 
 def outcome_table(outcomes: Mapping[str, int]) -> Table:
@@ -63,7 +63,7 @@ def outcome_table(outcomes: Mapping[str, int]) -> Table:
     return table
 
 
-def problem_line(label: str, problem: Mapping[str, Any]) -> Text:
+def problem_line(label: str, problem: Mapping[str, object]) -> Text:
     """Return `path:line:column: error code: message`, which editors can parse. Documents are hostile: no markup."""
     place = ":".join(str(part) for part in (label, problem.get("line"), problem.get("column")) if part is not None)
     severity = str(problem["severity"])

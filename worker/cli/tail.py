@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from worker.activity.outcome_feed import OutcomeRecord, follow, recent
-from worker.cli.exits import say
+from worker.cli.exits import print_message
 from worker.cli.local_stack import reader
 from worker.cli.tables import data_console
 from worker.cli.terminal import OUTCOMES, plain, print_json
@@ -92,12 +92,12 @@ def _follow(client: redis.Redis, position: str, ends: float) -> Iterator[list[Ou
             position, records = next(follow(client, position, block_seconds=min(2.0, max(0.01, seconds))))
         except redis.RedisError:
             if is_connected:
-                say("Redis cannot be reached; trying again each second.")
+                print_message("Redis cannot be reached; trying again each second.")
             is_connected = False
             time.sleep(min(1.0, seconds))
             continue
         if not is_connected:
-            say("Redis answers again.")
+            print_message("Redis answers again.")
         is_connected = True
         yield records
 

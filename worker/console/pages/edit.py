@@ -135,9 +135,9 @@ def _page(
         "letter": found,
         "problems": problems,
         "lines": source_lines(shown, _placed(problems)),
-        "kept": len(found.kept),
+        "kept": len(found.content),
         "encoding": shown.encoding,
-        "has_hidden": bool(shown.hidden),
+        "has_hidden": bool(shown.secrets),
         # The user's text is not masked: a replay would send the mask.
         "text": shown.text if text is None else escape(text),
         "rows": min(26, max(8, shown.text.count("\n") + 2)),
