@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.errors import CopydeskError, Exit
+from worker.errors import CopydeskError
 from worker.heat_rules import AllRules, parse_rules
 
 LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
@@ -232,8 +232,6 @@ def normal_database_url(url: str) -> str:
 
 class UnsafeFolder(CopydeskError):
     """Raised when the folder for the embedded Valkey's socket belongs to another user, or others have access to it."""
-
-    exit_code = Exit.UNREACHABLE
 
 
 def embedded_redis_url(data_dir: Path) -> str:

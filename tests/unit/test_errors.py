@@ -27,7 +27,7 @@ CODES = {
     "SubmissionUnsure": Exit.UNREACHABLE,
     "UnreadablePath": Exit.USAGE,
     "UnsafeConsole": Exit.USAGE,
-    "UnsafeFolder": Exit.UNREACHABLE,
+    "UnsafeFolder": Exit.USAGE,
 }
 
 

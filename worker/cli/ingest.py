@@ -12,7 +12,7 @@ import typer
 from sqlalchemy import Engine
 
 from worker.cli.linker_wait import wait_until_linked
-from worker.cli.options import AsJson, LaneName, Paths, Source
+from worker.cli.options import AsJson, LaneName, Paths, Source, require_lane
 from worker.cli.progress import progress
 from worker.cli.results import Results
 from worker.cli.tables import TextConsole, console, outcome_table, problem_line
@@ -50,6 +50,8 @@ def ingest(
     """
     config = settings()
     logs.configure_for(config, level="warning")
+    target = lane or config.lane_list[0].name
+    require_lane(config, target)
     count = count_documents(paths)
     messages = console()
     if count == 0:
@@ -57,7 +59,6 @@ def ingest(
         return Exit.USAGE
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     worker_log = config.data_dir.absolute() / "worker.log"
-    target = lane or config.lane_list[0].name
     results = Results(target, "json" if json_ else "none")
     started = time.monotonic()
 

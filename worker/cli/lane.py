@@ -12,6 +12,7 @@ from rich.table import Table
 
 from worker.cli.groups import Group
 from worker.cli.local_stack import reader, writer
+from worker.cli.options import require_lane
 from worker.cli.repair import repair
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
@@ -113,14 +114,11 @@ def resume(name: Name, json_: Json = False) -> int:
 
 
 def _require_lane(name: str, *, or_paused: bool = False) -> None:
-    names = [lane.name for lane in settings().lane_list]
-    if name in names:
-        return
-    if or_paused:  # a lane that is not configured any more can be resumed too
+    if or_paused and name not in [lane.name for lane in settings().lane_list]:
         with writer(settings()) as client:
-            if name in paused(client):
+            if name in paused(client):  # a lane that is not configured any more can be resumed too
                 return
-    raise typer.BadParameter(f"there is no lane {name!r}; the lanes are {', '.join(names)}")
+    require_lane(settings(), name)
 
 
 def _print_change(name: str, is_changed: bool, sentence: str, *, as_json: bool) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.local_stack import writer
+from worker.cli.options import require_lane
 from worker.errors import Exit
 from worker.jobs import lane_repair
 from worker.queue.lease_queue import LeaseQueue
@@ -22,8 +23,7 @@ def repair(
     The remaining entries are kept and get new ids. Entries that were trimmed are lost and are counted as `vanished`.
     """
     config = settings()
-    if name not in [lane.name for lane in config.lane_list]:
-        raise typer.BadParameter(f"COPYDESK_LANES has no lane {name!r}")
+    require_lane(config, name)
     with writer(config) as client:
         queue = LeaseQueue(client, name)
         queue.ensure()

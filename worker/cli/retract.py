@@ -8,6 +8,7 @@ import typer
 from sqlalchemy.engine import Connection
 
 from worker.cli.local_stack import open_store, writer
+from worker.cli.options import require_lane
 from worker.cli.terminal import plain
 from worker.errors import Exit
 from worker.pipeline import normal_key
@@ -91,14 +92,14 @@ def _lane_for(config: Settings, name: str | None, document: _Document) -> str:
 
     Raises typer.BadParameter if there is none.
     """
-    known = {lane.name: lane for lane in config.lane_list}
-    if name is not None and name not in known:
-        raise typer.BadParameter(f"COPYDESK_LANES has no lane {name!r}")
+    if name is not None:
+        require_lane(config, name)
     accepting = [lane.name for lane in config.lane_list if lane.source in (None, document.source)]
     if name is None and not accepting:
         raise typer.BadParameter(f"no lane of COPYDESK_LANES accepts the source {plain(document.source)!r}")
     if name is not None and name not in accepting:
+        fixed = next(lane.source for lane in config.lane_list if lane.name == name)
         raise typer.BadParameter(
-            f"the lane {name} cannot retract {document.label}: it accepts only the source {known[name].source!r}"
+            f"the lane {name} cannot retract {document.label}: it accepts only the source {fixed!r}"
         )
     return name or accepting[0]
