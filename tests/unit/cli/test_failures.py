@@ -88,7 +88,9 @@ def test_a_lane_that_is_not_configured_is_refused_with_the_names_of_the_lanes(en
 
 
 @pytest.mark.parametrize("command", ["ingest", "submit"])
-@pytest.mark.parametrize(("paths", "named"), [("good.md missing.md", "missing.md"), ("good.md bad.jsonl", "bad.jsonl:2")])
+@pytest.mark.parametrize(
+    ("paths", "named"), [("good.md missing.md", "missing.md"), ("good.md bad.jsonl", "bad.jsonl:2")]
+)
 def test_nothing_is_submitted_or_created_if_a_path_or_a_line_cannot_be_read(ends, tmp_path, command, paths, named):
     (tmp_path / "good.md").write_text("---\ntitle: T\n---\n")
     (tmp_path / "bad.jsonl").write_text('{"raw": "a"}\n{"raw": 5}\n')
