@@ -111,8 +111,8 @@ def _of_redis(error: Exception) -> list[str]:
         return ["Redis does not know the user or password of COPYDESK_REDIS_URL."]
     if _is_of(error, "redis.exceptions:NoPermissionError"):
         return [f"Redis does not permit this user to do it: {text}", "worker/deploy has the ACL of each role."]
-    is_refused = _is_of(error, "redis.exceptions:AuthenticationError", "redis.exceptions:AuthorizationError")
-    if isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_refused):
+    is_login_error = _is_of(error, "redis.exceptions:AuthenticationError", "redis.exceptions:AuthorizationError")
+    if isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_login_error):
         if config is not None and config.redis_url is None:
             from worker.cli.local_stack import (
                 why_no_answer,  # imported here, so that a wrong option is reported without loading redis

@@ -29,7 +29,7 @@ from worker.store.receipts import receipts_of
 from worker.telemetry import logs
 
 _POLLED_IDS = 2000
-_MOST_FAILED_STARTS = 3
+_MAX_FAILED_STARTS = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +63,7 @@ def ingest(
     started = time.monotonic()
 
     def keep_waiting(seconds_without_outcome: float) -> bool:
-        return seconds_without_outcome < timeout and stack.failed_starts < _MOST_FAILED_STARTS
+        return seconds_without_outcome < timeout and stack.failed_starts < _MAX_FAILED_STARTS
 
     with LocalStack(config, worker_log=str(worker_log)) as stack, progress(count) as advance:
         engine = make_engine(config, pooled=False)

@@ -50,7 +50,6 @@ class SubmissionWindow:
         self._unyielded: deque[tuple[str, str]] = deque()
         self._outcomes: dict[str, DocumentOutcome] = {}
         self.submitted = 0
-        self.settled = 0
         self.gave_up = False
         """Whether `keep_waiting` returned False. The remaining documents are submitted then, and nothing is waited for."""
 
@@ -90,7 +89,6 @@ class SubmissionWindow:
                 return
             time.sleep(_POLL_SECONDS)
         self._outcomes.update(arrived)
-        self.settled += len(arrived)
         self._waiting_bytes -= sum(self._waiting.pop(id_) for id_ in arrived)
 
     def _ready(self) -> Iterator[SubmittedDocument]:
