@@ -146,7 +146,7 @@ def test_every_command_works_and_all_dead_letters_of_one_cause_are_repaired(copy
     (dry, done) = [said[line] for line in said if "dead mend" in line]
     assert f"{many} would pass with this change, 0 would be rejected again" in dry
     assert "-excerpt: They call it: the hall" in dry
-    assert f"{many} mended and replayed" in done
+    assert f"{many} edited and replayed" in done
     assert "Drained" in said["copydesk status --wait-drained --timeout 120"]
 
     def mended():

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.local_stack import open_store, reader, require_desk
+from worker.cli.local_stack import open_store, reader, require_servers
 from worker.cli.terminal import print_json
 from worker.errors import Exit
 from worker.monitoring.lane_faults import StoreBehind, lane_faults
@@ -26,7 +26,7 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     It counts all entries that were ever added to each lane, and checks that the store has the newest of them.
     """
     config = settings()
-    require_desk(config)
+    require_servers(config)
     with reader(config) as client:
         # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
         from worker.jobs.lane_repair import store_behind

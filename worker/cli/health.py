@@ -9,7 +9,7 @@ import typer
 from redis import RedisError
 from sqlalchemy import Engine
 
-from worker.cli.local_stack import NoDesk, open_store, quick_client, why_no_answer
+from worker.cli.local_stack import ServersNotStarted, open_store, quick_client, why_no_answer
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.monitoring.health import Health, as_json, check
@@ -36,7 +36,7 @@ def health(
     config = settings()
     try:
         engine = open_store(config)
-    except NoDesk as error:
+    except ServersNotStarted as error:
         result = Health(unreachable=str(error).splitlines())
     else:
         result = _check(config, engine, socket.gethostname() if here else None)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
-from worker.cli.exits import say
+from worker.cli.exits import print_message
 from worker.cli.local_stack import reader
 from worker.errors import Exit
 from worker.monitoring.exporter import CopydeskCollector
@@ -55,6 +55,6 @@ def metrics(
         typer.echo(generate_latest(registry).decode(), nl=False)
         return Exit.OK
     _, thread = start_http_server(int(port), addr=host.strip("[]"), registry=registry)
-    say(f"Prometheus finds the metrics at http://{listen}/metrics")
+    print_message(f"Prometheus finds the metrics at http://{listen}/metrics")
     thread.join()
     return Exit.OK

@@ -36,7 +36,7 @@ def similar(
         raise typer.BadParameter("give URLs of articles, or --all")
     config = settings()
     logs.configure_for(config, level="warning")
-    engine = open_store(config, lean=True)
+    engine = open_store(config, small_cache=True)
     shown = 0
     try:
         with engine.connect() as connection:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from worker.cli.exits import say
-from worker.cli.local_stack import open_store, quick_client, reader, require_desk, why_no_answer
+from worker.cli.exits import print_message
+from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
 from worker.monitoring.status import Snapshot, Unreachable, WorkStatus
@@ -43,7 +43,7 @@ def status(
     It also shows open dead letters, and whether every entry that was added is accounted for.
     """
     config = settings()
-    require_desk(config)
+    require_servers(config)
     if wait_drained:
         return _wait_drained(config, timeout)
     if watch:
@@ -55,7 +55,7 @@ def status(
         _print(snapshot)
     database = snapshot.servers["database"]
     if not database.ok:
-        say(f"copydesk: the database cannot be used: {database.error}")
+        print_message(f"copydesk: the database cannot be used: {database.error}")
         return Exit.UNREACHABLE
     return Exit.OK
 
@@ -183,7 +183,7 @@ def _wait_drained(config: Settings, timeout: float) -> int:
             queue = read_queue(config, client, cache)
             backlog = queue.sum.backlog
             if queue.is_drained:
-                say(
+                print_message(
                     f"Drained: nothing is in flight, {backlog:,} wait on paused lanes."
                     if backlog
                     else "Drained: nothing waits."
@@ -191,6 +191,6 @@ def _wait_drained(config: Settings, timeout: float) -> int:
                 return Exit.OK
             if time.monotonic() >= deadline:
                 pending = sum(lane.pending for lane in queue.lanes)
-                say(f"Not drained in {timeout:g} s: {pending:,} are in flight, {backlog:,} wait in all.")
+                print_message(f"Not drained in {timeout:g} s: {pending:,} are in flight, {backlog:,} wait in all.")
                 return Exit.TIMED_OUT
             time.sleep(0.2)

@@ -109,7 +109,7 @@ def test_two_operators_do_not_overwrite_each_other(browser, letter):
     answer = browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED) + "other", version=version)
 
     assert answer.status_code == 409
-    assert "Somebody else has edited it meanwhile" in answer.text
+    assert "Somebody else has edited it in the meantime" in answer.text
 
 
 def test_a_dead_letter_is_discarded_with_a_reason(browser, store, letter):

@@ -195,7 +195,7 @@ def test_the_text_is_kept_when_somebody_else_has_edited_or_closed_the_dead_lette
     browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED), version=version)
 
     answer = browser.submit(f"/dead/{letter}/replay", text=text + WRITTEN, version=version)
-    assert_kept(answer, 409, "Somebody else has edited it meanwhile", text + WRITTEN)
+    assert_kept(answer, 409, "Somebody else has edited it in the meantime", text + WRITTEN)
     browser.submit(f"/dead/{letter}/discard", reason="x")
     answer = browser.submit(f"/dead/{letter}/replay", text=text + WRITTEN, version=version)
     assert_kept(answer, 409, "It is discarded", text + WRITTEN)

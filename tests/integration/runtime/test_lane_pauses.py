@@ -44,7 +44,7 @@ def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
         assert (shown["backlog"], shown["pending"], shown["paused"]["why"]) == (1, 0, "not tonight")
         time.sleep(2)
         assert waiting not in receipts()
-        assert "is served again" in lane("resume", "bulk").stdout
+        assert "is resumed" in lane("resume", "bulk").stdout
         until(lambda: waiting in receipts(), what="it is served again")
         assert "was not paused" in lane("resume", "bulk").stdout
         assert lane("pause", "nonsense").returncode == 2

@@ -137,9 +137,9 @@ def _page(
         "dead_letter": dead_letter,
         "problems": problems,
         "lines": source_lines(shown, _placed(problems)),
-        "kept_bytes": len(dead_letter.kept),
+        "kept_bytes": len(dead_letter.content),
         "encoding": shown.encoding,
-        "has_hidden": bool(shown.hidden),
+        "has_hidden": bool(shown.secrets),
         # The user's text is not masked: a replay would send the mask.
         "text": shown.text if text is None else escape(text),
         "rows": min(26, max(8, shown.text.count("\n") + 2)),
