@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from worker.errors import CopydeskError, Exit
+from worker.errors import CopydeskError
 
 _MAX_PATH_BYTES = 100  # the path of a unix socket cannot be much longer
 _TEMPORARY = Path("/tmp")  # noqa: S108  `_require_own_folder` creates and checks the folder in it
@@ -16,8 +16,6 @@ _TEMPORARY = Path("/tmp")  # noqa: S108  `_require_own_folder` creates and check
 
 class UnsafeFolder(CopydeskError):
     """Raised when the folder for the embedded Valkey's socket belongs to another user, or others have access to it."""
-
-    exit_code = Exit.UNREACHABLE
 
 
 def embedded_redis_url(data_dir: Path) -> str:

@@ -61,7 +61,7 @@ def test_a_lane_drains_before_an_upgrade_and_a_hanging_worker_is_reported(run, s
         assert "is paused by" in shown
         assert "copydesk lane resume documents" in shown
         explained = json.loads(run("explain", waiting, "--json").stdout)
-        assert (explained["pending"][0]["state"], explained["pending"][0]["key"]) == ("waits", "2.md")
+        assert (explained["pending"][0]["state"], explained["pending"][0]["key"]) == ("waiting", "2.md")
         run("lane", "resume", "documents")
         assert "nothing waits" in run("status", "--wait-drained", "--timeout", "30").stderr
         # Now stop the process that sends heartbeats, and all its children.

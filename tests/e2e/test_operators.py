@@ -202,7 +202,7 @@ def test_explain_shows_the_history_of_a_document_by_receipt_url_and_key(desk, ro
     for wanted in (second.id, "https://www.life.example/story", "http://life.example/story?utm_source=x", "life.md"):
         found = json.loads(run(desk, "explain", wanted, "--json").stdout)
         assert found["article"]["title"] == "Another title", wanted
-        assert found["article"]["state"] == "told"
+        assert found["article"]["state"] == "live"
         assert {alias["claim"] for alias in found["article"]["aliases"]} >= {"amp"}
         assert [link["title"] for link in found["article"]["named_by"]] == ["Names it"]
         (document,) = found["documents"]
@@ -215,7 +215,7 @@ def test_explain_shows_the_history_of_a_document_by_receipt_url_and_key(desk, ro
         {"dead_letter": letter.id, "code": "yaml_unquoted_colon", "status": "replayed", "id": letter.receipt_id}
     ]
     shown = run(desk, "explain", "life.md").stdout
-    for sentence in ("(told): Another title", "known as amp", "Names it", "document life / life.md (shown)",
+    for sentence in ("(live): Another title", "known as amp", "Names it", "document life / life.md (shown)",
                      "updated, changed title", f"dead letter {letter.id} (replayed)", "error yaml_unquoted_colon"):  # fmt: skip
         assert sentence in shown
     assert "Nothing is known" in run(desk, "explain", "no such key", code=1).stderr

@@ -146,7 +146,7 @@ def test_every_command_works_and_all_dead_letters_of_one_cause_are_repaired(copy
     (dry, done) = [said[line] for line in said if "dead mend" in line]
     assert f"{many} would pass with this change, 0 would be rejected again" in dry
     assert "-excerpt: They call it: the hall" in dry
-    assert f"{many} mended and replayed" in done
+    assert f"{many} edited and replayed" in done
     assert "Drained" in said["copydesk status --wait-drained --timeout 120"]
 
     def mended():
@@ -173,7 +173,7 @@ def test_a_hanging_worker_and_its_waiting_entries_are_reported(copydesk, desk):
             what="it is missed",
             every=1,
         )
-        assert "no worker has been heard of" in copydesk("copydesk health", Exit.UNSOUND)
+        assert "no worker has sent a heartbeat" in copydesk("copydesk health", Exit.UNSOUND)
         shown = copydesk("copydesk status")
         assert "No worker is alive" in shown
         assert f"Worker {found[0]['worker']} fell silent" in " ".join(shown.split())

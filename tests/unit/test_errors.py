@@ -21,13 +21,13 @@ CODES = {
     "DeadLetterChanged": Exit.USAGE,
     "EmbeddedServerError": Exit.UNREACHABLE,
     "ForeignDatabase": Exit.UNSOUND,
-    "NoDesk": Exit.UNREACHABLE,
+    "ServersNotStarted": Exit.UNREACHABLE,
     "ReprocessStalled": Exit.TIMED_OUT,
     "ServerUnfit": Exit.UNSOUND,
     "SubmissionUnsure": Exit.UNREACHABLE,
     "UnreadablePath": Exit.USAGE,
     "UnsafeConsole": Exit.USAGE,
-    "UnsafeFolder": Exit.UNREACHABLE,
+    "UnsafeFolder": Exit.USAGE,
 }
 
 
@@ -71,10 +71,10 @@ def test_an_exception_of_a_library_is_recognised_by_class_and_not_by_name(capsys
     class ValidationError(Exception):
         """Has the name of pydantic's exception, and is a bug."""
 
-    class NoDesk(Exception):
+    class ServersNotStarted(Exception):
         """Has the name of one of our exceptions, and is a bug."""
 
-    for bug in (ValidationError("x"), NoDesk("x")):
+    for bug in (ValidationError("x"), ServersNotStarted("x")):
         with pytest.raises(type(bug)) as raised:
             raise bug
         assert explain_failure(raised.value) == Exit.REJECTED

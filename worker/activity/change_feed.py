@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import redis
+from redis.client import Pipeline
+from redis.typing import EncodableT, FieldT
 
 from schemas.change import Change
 from schemas.receipt import Outcome
@@ -36,15 +38,21 @@ def changes_of(versions: Iterable[Settled], now: datetime) -> Iterator[Change]:
     for version in versions:
         if version.outcome in _CHANGING:
             yield Change(
-                what="article", id=version.article_id, outcome=version.outcome.value, url=version.url,
-                source=version.source, key=version.key, at=now,
-            )  # fmt: skip
+                what="article",
+                id=version.article_id,
+                outcome=version.outcome.value,
+                url=version.url,
+                source=version.source,
+                key=version.key,
+                at=now,
+            )
 
 
-def append(pipe: Any, changes: Iterable[Change]) -> None:
+def append(pipe: Pipeline, changes: Iterable[Change]) -> None:
     """Append `changes` to the feed, in order, as part of the pipeline `pipe`."""
     for change in changes:
-        fields = {name: str(value) for name, value in change.model_dump(mode="json", exclude_none=True).items()}
+        values = change.model_dump(mode="json", exclude_none=True)
+        fields: dict[FieldT, EncodableT] = {name: str(value) for name, value in values.items()}
         pipe.xadd(CHANGE_FEED, fields, maxlen=_MAX_ENTRIES, approximate=True)
 
 

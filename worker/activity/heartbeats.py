@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, astuple, dataclass, field
 
 import redis
+from redis.client import Pipeline
 
 from worker.queue import keys
 
@@ -22,7 +22,7 @@ SILENT_SECONDS = 10
 MISSED_SECONDS = 600
 """For how long a worker that stopped without `leave` is reported as missing."""
 
-_MOST_WORKERS = 1000
+_MAX_WORKERS = 1000
 
 # `allow-oom`: workers free memory in a server that is out of memory, so their heartbeats must continue.
 _HEARTBEAT = """#!lua flags=allow-oom
@@ -63,7 +63,7 @@ class WorkerState:
     last_progress: float | None = None
     """When it last dispatched documents or saw that there are none."""
     pool: tuple[PoolProcess, ...] = field(default=())
-    beat: float = 0.0
+    heartbeat_at: float = 0.0
     """The time of this heartbeat."""
 
     @property
@@ -71,18 +71,15 @@ class WorkerState:
         return self.state == "consuming"
 
 
-def send(client: redis.Redis, worker: WorkerState, pipe: Any = None) -> None:
-    """Write the heartbeat of `worker`, and set `worker.beat` to now.
+def send(client: redis.Redis, worker: WorkerState, pipe: Pipeline | None = None) -> None:
+    """Write the heartbeat of `worker`, and set `worker.heartbeat_at` to now.
 
     If `pipe` is given, its owner executes the command. Raises redis.RedisError.
     """
-    now = worker.beat = time.time()
-    key = keys.worker(worker.name)
-    with client.pipeline(transaction=False) if pipe is None else _Borrowed(pipe) as chain:
-        flat = [part for pair in _to_hash(worker).items() for part in pair]
-        chain.eval(_HEARTBEAT, 2, key, keys.WORKERS, SILENT_SECONDS, worker.name, now, now - MISSED_SECONDS, *flat)
-        if pipe is None:
-            chain.execute()
+    now = worker.heartbeat_at = time.time()
+    flat = [part for pair in _to_hash(worker).items() for part in pair]
+    arguments = (SILENT_SECONDS, worker.name, now, now - MISSED_SECONDS, *flat)
+    (client if pipe is None else pipe).eval(_HEARTBEAT, 2, keys.worker(worker.name), keys.WORKERS, *arguments)
 
 
 def leave(client: redis.Redis, name: str) -> None:
@@ -95,13 +92,12 @@ def leave(client: redis.Redis, name: str) -> None:
 
 def workers(client: redis.Redis) -> list[WorkerState]:
     """Return the running workers, sorted by name, in two round trips. Raises redis.RedisError."""
-    index: Any = client.zrange(keys.WORKERS, 0, _MOST_WORKERS - 1)
-    names = sorted(name.decode("utf-8", "replace") for name in index)
+    names = sorted(name for name, _ in _index(client))
     with client.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.hgetall(keys.worker(name))
-        found = pipe.execute()
-    return [_from_hash(fields) for fields in found if fields]
+        hashes = pipe.execute()
+    return [_from_hash(fields) for fields in hashes if fields]
 
 
 def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str, float]]:
@@ -110,47 +106,47 @@ def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str
     `alive` are the running workers. A worker is left out if another one has started on its host since: that is its
     replacement.
     """
-    index: Any = client.zrange(keys.WORKERS, 0, _MOST_WORKERS - 1, withscores=True)
-    there, now = {worker.name for worker in alive}, time.time()
-    found = []
-    for raw, last in index:
-        name = raw.decode("utf-8", "replace")
+    alive_names, now = {worker.name for worker in alive}, time.time()
+    silent = []
+    for name, last in _index(client):
         host = name.rpartition(":")[0]
         followed = any(worker.host == host and worker.started > last for worker in alive)
-        if name not in there and not followed and SILENT_SECONDS < now - last < MISSED_SECONDS:
-            found.append((name, round(now - last, 1)))
-    return sorted(found)
+        if name not in alive_names and not followed and SILENT_SECONDS < now - last < MISSED_SECONDS:
+            silent.append((name, round(now - last, 1)))
+    return sorted(silent)
 
 
-class _Borrowed:
-    """A context manager for a pipeline that the caller executes."""
-
-    def __init__(self, pipe: Any) -> None:
-        self._pipe = pipe
-
-    def __enter__(self) -> Any:
-        return self._pipe
-
-    def __exit__(self, *_: object) -> None:
-        return
+def _index(client: redis.Redis) -> list[tuple[str, float]]:
+    """Return (name, time of its last heartbeat) of the workers of the last minutes."""
+    rows: list[tuple[bytes, float]] = client.zrange(keys.WORKERS, 0, _MAX_WORKERS - 1, withscores=True)  # type: ignore[assignment]  # redis-py types both clients at once
+    return [(name.decode("utf-8", "replace"), at) for name, at in rows]
 
 
-def _to_hash(worker: WorkerState) -> dict[Any, Any]:
+def _to_hash(worker: WorkerState) -> dict[str, str | int | float]:
+    fields = {name: value for name, value in asdict(worker).items() if name != "heartbeat_at"}
     return {
-        "name": worker.name, "host": worker.host, "pid": worker.pid, "version": worker.version, "started": worker.started,
-        "lanes": json.dumps(worker.lanes), "concurrency": worker.concurrency, "state": worker.state, "since": worker.since,
-        "reason": worker.reason, "last_progress": worker.last_progress or "", "beat": worker.beat,
-        "pool": json.dumps([[p.pid, p.lane, p.documents, p.since] for p in worker.pool]),
-    }  # fmt: skip
+        **fields,
+        "lanes": json.dumps(worker.lanes),
+        "last_progress": worker.last_progress or "",
+        "beat": worker.heartbeat_at,
+        "pool": json.dumps([astuple(process) for process in worker.pool]),
+    }
 
 
 def _from_hash(fields: dict[bytes, bytes]) -> WorkerState:
     text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
-    pool: Sequence[Sequence[Any]] = json.loads(text.get("pool", "[]"))
     return WorkerState(
-        name=text["name"], host=text["host"], pid=int(text["pid"]), version=text["version"],
-        started=float(text["started"]), lanes=tuple(json.loads(text["lanes"])), concurrency=int(text["concurrency"]),
-        state=text["state"], since=float(text["since"]), reason=text["reason"],
+        name=text["name"],
+        host=text["host"],
+        pid=int(text["pid"]),
+        version=text["version"],
+        started=float(text["started"]),
+        lanes=tuple(json.loads(text["lanes"])),
+        concurrency=int(text["concurrency"]),
+        state=text["state"],
+        since=float(text["since"]),
+        reason=text["reason"],
         last_progress=float(text["last_progress"]) if text["last_progress"] else None,
-        pool=tuple(PoolProcess(*process) for process in pool), beat=float(text["beat"]),
-    )  # fmt: skip
+        pool=tuple(PoolProcess(*process) for process in json.loads(text.get("pool", "[]"))),
+        heartbeat_at=float(text["beat"]),
+    )

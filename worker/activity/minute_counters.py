@@ -10,10 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
 
 import redis
+from redis.client import Pipeline
 
 from worker.queue import keys
 
@@ -24,8 +24,8 @@ WAIT_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 14_400)
 """Upper bounds of the histogram of waits, in seconds. Longer waits are counted in one more bucket after these."""
 
 _EXPIRE_SECONDS = 25 * 3600
-_MOST_FIELDS = 500
-_LONGEST_SOURCE = 64  # characters; longer names are cut
+_MAX_FIELDS = 500
+_MAX_SOURCE = 64  # characters; longer names are cut
 _SEPARATOR = "\x1f"
 
 # The server's clock decides which minute it is, because the workers' clocks differ.
@@ -105,11 +105,11 @@ class MinuteCounters:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
-    def add(self, counts: Counts, pipe: Any = None) -> None:
+    def add(self, counts: Counts, pipe: Pipeline | None = None) -> None:
         """Count a batch. If `pipe` is given, its owner executes the command. Otherwise an error of Redis is ignored."""
         lane, rows = counts.lane, list[tuple[str, str, int]]()
-        for kind, found in (("o", counts.outcomes), ("c", counts.codes)):
-            for (source, name), count in found.items():
+        for kind, by_source in (("o", counts.outcomes), ("c", counts.codes)):
+            for (source, name), count in by_source.items():
                 rows.append((_field(kind, lane, _short(source), name), _field(kind, lane, OTHER, name), count))
         single = (("b", int(bool(counts.outcomes))), ("w", round(counts.work_ms)), ("d", counts.deaths))
         rows += [(_field(kind, lane), _field(kind, lane), count) for kind, count in single if count]
@@ -121,21 +121,21 @@ class MinuteCounters:
             rows.append((_field("s", lane, stage), _field("s", lane, stage), round(spent)))
         if rows:
             flat = [part for row in rows for part in row]
-            self._eval(pipe, _ADD, 1, keys.MINUTES, _EXPIRE_SECONDS, _MOST_FIELDS, *flat)
+            self._eval(pipe, _ADD, _EXPIRE_SECONDS, _MAX_FIELDS, *flat)
 
     def restarted(self, part: str) -> None:
         """Count a restart of a part of a worker by the watchdog. An error of Redis is ignored."""
         name = _field("r", part)
-        self._eval(None, _ADD, 1, keys.MINUTES, _EXPIRE_SECONDS, _MOST_FIELDS, name, name, 1)
+        self._eval(None, _ADD, _EXPIRE_SECONDS, _MAX_FIELDS, name, name, 1)
 
-    def sample(self, added: dict[str, int], pipe: Any = None) -> None:
+    def sample(self, added: dict[str, int], pipe: Pipeline | None = None) -> None:
         """Store how many entries were ever added to each lane. Call it every few seconds.
 
         If `pipe` is given, its owner executes the command. Otherwise an error of Redis is ignored.
         """
         if added:
             flat = [part for lane, count in added.items() for part in (_field("a", lane), count)]
-            self._eval(pipe, _SAMPLE, 1, keys.MINUTES, _EXPIRE_SECONDS, *flat)
+            self._eval(pipe, _SAMPLE, _EXPIRE_SECONDS, *flat)
 
     def window(self, minutes: int, *, now: float | None = None) -> list[Minute]:
         """Return the last `minutes`, including the current one, oldest first. A minute without work has empty counters.
@@ -143,58 +143,59 @@ class MinuteCounters:
         `now` is in seconds since 1970; the default is the server's time. Raises redis.RedisError.
         """
         last = int((self._client.time()[0] if now is None else now) // 60)
-        wanted = range(last - minutes + 1, last + 1)
+        numbers = range(last - minutes + 1, last + 1)
         with self._client.pipeline(transaction=False) as pipe:
-            for minute in wanted:
+            for minute in numbers:
                 pipe.hgetall(keys.minute(minute))
-            return [_minute(number, found) for number, found in zip(wanted, pipe.execute(), strict=True)]
+            return [_minute(number, counts) for number, counts in zip(numbers, pipe.execute(), strict=True)]
 
-    def _eval(self, pipe: Any, *args: Any) -> None:
+    def _eval(self, pipe: Pipeline | None, script: str, *args: str | int) -> None:
         if pipe is not None:
-            pipe.eval(*args)
+            pipe.eval(script, 1, keys.MINUTES, *args)
             return
         try:
-            self._client.eval(*args)
+            self._client.eval(script, 1, keys.MINUTES, *args)
         except redis.RedisError:
             return  # a gap in the counters; the code that depends on Redis reports the error
 
 
 def total(minutes: Iterable[Minute]) -> Minute:
     """Return the sum of several minutes. `added` has the latest value, `at` is that of the first minute."""
-    found = Minute(0)
+    sums = Minute(0)
     for minute in minutes:
-        found.at = found.at or minute.at
-        for name in (
-            "outcomes",
-            "codes",
-            "batches",
-            "work_ms",
-            "stages_ms",
-            "deaths",
-            "waits",
-            "waited_ms",
-            "restarts",
-        ):
-            getattr(found, name).update(getattr(minute, name))
-        found.added.update(minute.added)
-    return found
+        sums.at = sums.at or minute.at
+        for name in _SUMMED:
+            getattr(sums, name).update(getattr(minute, name))
+        sums.added.update(minute.added)
+    return sums
 
 
-def _minute(number: int, fields: dict[bytes, bytes]) -> Minute:
-    found = Minute(number * 60)
-    single = {"b": found.batches, "w": found.work_ms, "d": found.deaths, "a": found.added,
-              "t": found.waited_ms, "r": found.restarts}  # fmt: skip
-    for name, value in fields.items():
+_SUMMED = tuple(one.name for one in fields(Minute) if one.name not in ("at", "added"))
+
+
+def _minute(number: int, counts: dict[bytes, bytes]) -> Minute:
+    minute = Minute(number * 60)
+    by_lane: dict[str, dict[str, int]] = {
+        "b": minute.batches,
+        "w": minute.work_ms,
+        "d": minute.deaths,
+        "a": minute.added,
+        "t": minute.waited_ms,
+        "r": minute.restarts,
+    }
+    by_source = {"o": minute.outcomes, "c": minute.codes}
+    for name, value in counts.items():
         kind, *parts = name.decode("utf-8", "replace").split(_SEPARATOR)
-        if kind in ("o", "c") and len(parts) == 3:
-            (found.outcomes if kind == "o" else found.codes)[parts[0], parts[1], parts[2]] += int(value)
-        elif kind == "s" and len(parts) == 2:
-            found.stages_ms[parts[0], parts[1]] = int(value)
-        elif kind == "l" and len(parts) == 2 and parts[1].isdecimal() and int(parts[1]) <= len(WAIT_BOUNDS):
-            found.waits[parts[0], int(parts[1])] = int(value)
-        elif kind in single and len(parts) == 1:
-            single[kind][parts[0]] = int(value)
-    return found
+        match kind, parts:
+            case (("o" | "c"), (lane, source, key)):
+                by_source[kind][lane, source, key] += int(value)
+            case "s", (lane, stage):
+                minute.stages_ms[lane, stage] = int(value)
+            case "l", (lane, place) if place.isdecimal() and int(place) <= len(WAIT_BOUNDS):
+                minute.waits[lane, int(place)] = int(value)
+            case _, (lane,) if kind in by_lane:
+                by_lane[kind][lane] = int(value)
+    return minute
 
 
 def _field(*parts: str) -> str:
@@ -203,4 +204,4 @@ def _field(*parts: str) -> str:
 
 def _short(source: str) -> str:
     source = source.replace(_SEPARATOR, " ")
-    return source if len(source) <= _LONGEST_SOURCE else source[: _LONGEST_SOURCE - 1] + "…"
+    return source if len(source) <= _MAX_SOURCE else source[: _MAX_SOURCE - 1] + "…"

@@ -11,19 +11,20 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import redis
+from redis.client import Pipeline
+from redis.typing import EncodableT, FieldT
 
 from worker.queue.clock import moment
 from worker.queue.keys import OUTCOME_FEED
 
-_MOST_ENTRIES = 200
+_MAX_ENTRIES = 200
 """Each entry holds up to 100 documents of about 150 bytes: 3 MB in all, and at most 20 MB."""
-_A_ENTRY_HOLDS = 100
+_DOCUMENTS_PER_ENTRY = 100
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-_LONGEST_TEXT = 300  # characters of a key or URL
-_MOST_CODES = 5
+_MAX_TEXT = 300  # characters of a key or URL
+_MAX_CODES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,60 +44,73 @@ class OutcomeRecord:
 
 Row = tuple[str, str, str, str | None, str | None, list[str]]
 """One document in the feed: id, source, outcome, key, URL, problem codes."""
+Entries = list[tuple[bytes, dict[bytes, bytes]]]
+"""Entries of a stream. redis-py types the replies of its two kinds of client together, so it does not know this type."""
 
 
-def publish(pipe: Any, *, lane: str, worker: str, rows: Sequence[Row]) -> None:
+def publish(pipe: Pipeline, *, lane: str, worker: str, rows: Sequence[Row]) -> None:
     """Add the documents of a batch to the feed, as part of the pipeline `pipe`."""
-    for start in range(0, len(rows), _A_ENTRY_HOLDS):
+    for start in range(0, len(rows), _DOCUMENTS_PER_ENTRY):
         part = [
-            (id_, source[:_LONGEST_TEXT], outcome, key and key[:_LONGEST_TEXT], url and url[:_LONGEST_TEXT], codes[:_MOST_CODES])
-            for id_, source, outcome, key, url, codes in rows[start : start + _A_ENTRY_HOLDS]
-        ]  # fmt: skip
-        entry = {"at": f"{time.time():.3f}", "lane": lane, "worker": worker, "told": _encode(part)}
-        pipe.xadd(OUTCOME_FEED, entry, maxlen=_MOST_ENTRIES, approximate=True)
+            (id_, _clip(source), outcome, _clip(key), _clip(url), codes[:_MAX_CODES])
+            for id_, source, outcome, key, url, codes in rows[start : start + _DOCUMENTS_PER_ENTRY]
+        ]
+        entry: dict[FieldT, EncodableT] = {
+            "at": f"{time.time():.3f}",
+            "lane": lane,
+            "worker": worker,
+            "told": _encode(part),
+        }
+        pipe.xadd(OUTCOME_FEED, entry, maxlen=_MAX_ENTRIES, approximate=True)
 
 
-def recent(client: redis.Redis, most: int) -> tuple[list[OutcomeRecord], str]:
-    """Return the last `most` documents, oldest first, and the position in the feed after them.
+def _clip(text: str | None) -> str | None:
+    return text[:_MAX_TEXT] if text else text
+
+
+def recent(client: redis.Redis, limit: int) -> tuple[list[OutcomeRecord], str]:
+    """Return the last `limit` documents, oldest first, and the position in the feed after them.
 
     Raises redis.RedisError.
     """
-    entries: Any = client.xrevrange(OUTCOME_FEED, count=max(1, most))
+    entries: Entries = client.xrevrange(OUTCOME_FEED, count=max(1, limit))  # type: ignore[assignment]  # see Entries
     if not entries:
         return [], "0"
-    last = entries[0][0].decode()
-    found = [one for _, fields in reversed(entries) for one in _parse(fields)]
-    return found[-most:] if most else [], last
+    records = [record for _, fields in reversed(entries) for record in _parse(fields)]
+    return records[-limit:] if limit else [], entries[0][0].decode()
 
 
-def follow(client: redis.Redis, after: str, *, block_seconds: float = 2.0) -> Iterator[tuple[str, list[OutcomeRecord]]]:
+def follow(
+    client: redis.Redis, position: str, *, block_seconds: float = 2.0
+) -> Iterator[tuple[str, list[OutcomeRecord]]]:
     """Yield (position in the feed, new outcomes) forever, with an empty list when none arrives within `block_seconds`.
 
     Raises redis.RedisError; then call again with the last position.
     """
     while True:
         # The block must be shorter than the socket's time-out. Otherwise a quiet feed looks like a lost server.
-        reply: Any = client.xread({OUTCOME_FEED: after}, count=50, block=int(block_seconds * 1000))
-        found: list[OutcomeRecord] = []
-        for _, entries in reply or ():
-            for id_, fields in entries:
-                after = id_.decode()
-                found += _parse(fields)
-        yield after, found
+        records, position = _read(client, position, 50, block=int(block_seconds * 1000))
+        yield position, records
 
 
-def after(client: redis.Redis, place: str) -> tuple[list[OutcomeRecord], str]:
+def after(client: redis.Redis, position: str) -> tuple[list[OutcomeRecord], str]:
     """Return the outcomes after a position in the feed and the new position, without waiting.
 
     Raises redis.RedisError.
     """
-    reply: Any = client.xread({OUTCOME_FEED: place}, count=_MOST_ENTRIES)
-    found: list[OutcomeRecord] = []
+    return _read(client, position, _MAX_ENTRIES)
+
+
+def _read(
+    client: redis.Redis, position: str, count: int, *, block: int | None = None
+) -> tuple[list[OutcomeRecord], str]:
+    reply: list[tuple[bytes, Entries]] = client.xread({OUTCOME_FEED: position}, count=count, block=block)  # type: ignore[assignment]  # see Entries
+    records: list[OutcomeRecord] = []
     for _, entries in reply or ():
         for id_, fields in entries:
-            place = id_.decode()
-            found += _parse(fields)
-    return found, place
+            position = id_.decode()
+            records += _parse(fields)
+    return records, position
 
 
 def _parse(fields: dict[bytes, bytes]) -> list[OutcomeRecord]:
@@ -113,5 +127,5 @@ def _parse(fields: dict[bytes, bytes]) -> list[OutcomeRecord]:
         return []
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     return None if value is None else str(value)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from importlib import metadata
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from worker import interrupts
-from worker.cli.exits import say
+from worker.cli.exits import print_message
 from worker.cli.groups import Entry, LazyGroup
 from worker.errors import Exit
 from worker.telemetry.terminal import guard_output
@@ -61,8 +61,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"copydesk {metadata.version('copydesk')}")
         raise typer.Exit
 
@@ -84,18 +84,18 @@ def _name_unknown_settings(arguments: list[str]) -> None:
         from worker.settings import unknown_settings
 
         for sentence in unknown_settings(os.environ):
-            say(f"copydesk: {sentence}")
+            print_message(f"copydesk: {sentence}")
 
 
 def run(arguments: list[str] | None = None) -> NoReturn:
     """Run a command. Raises SystemExit with one of `Exit`."""
     guard_output()
     if any("\0" in argument for argument in (sys.argv[1:] if arguments is None else arguments)):
-        say("copydesk: an argument holds a NUL character, which no text here may have")
+        print_message("copydesk: an argument has a NUL character; remove it")
         sys.exit(Exit.USAGE)
     _name_unknown_settings(sys.argv[1:] if arguments is None else arguments)
     try:
-        code: Any = app(args=arguments, standalone_mode=False)
+        code: int | None = app(args=arguments, standalone_mode=False)
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except BrokenPipeError:

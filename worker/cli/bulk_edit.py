@@ -20,16 +20,20 @@ from worker.errors import Exit
 from worker.settings import settings
 
 
-def mend(
+def bulk_edit(
     ids: Ids = None,
     replace: Annotated[
-        tuple[str, str] | None, typer.Option(help="OLD NEW: every OLD becomes NEW, as it stands")
+        tuple[str, str] | None, typer.Option(help="OLD NEW: replace every OLD, as written, by NEW")
     ] = None,
     regex: Annotated[
-        tuple[str, str] | None, typer.Option(help=r"PATTERN NEW: every match becomes NEW (\1 is its first group)")
+        tuple[str, str] | None,
+        typer.Option(help=r"PATTERN NEW: replace every match of a regular expression by NEW (\1: its first group)"),
     ] = None,
     exec_: Annotated[
-        str | None, typer.Option("--exec", help="a program that reads the document and writes the mended one")
+        str | None,
+        typer.Option(
+            "--exec", help="a program that reads the document from stdin and writes the corrected one to stdout"
+        ),
     ] = None,
     source: Source = None,
     code: Code = None,
@@ -40,34 +44,34 @@ def mend(
 ) -> int:
     """Make the same change to many dead letters, and replay those that pass.
 
-    The others stay as they are. Without --yes nothing changes: the change is tried on each, and the command says how many
-    would pass, and why others would not.
+    The others stay as they are. Without --yes: try the change on each, and show how many would pass and why others would
+    not.
     """
     change = _change(replace, regex, exec_)
     config, engine = settings(), dead_store()
-    wanted, limits = dead_filter(ids, source, code, since, text), Limits(max_bytes=config.max_document_bytes)
+    selection, limits = dead_filter(ids, source, code, since, text), Limits(max_bytes=config.max_document_bytes)
     sent = 0
     if yes:
         with writer(config) as client:
-            plan, sent = operations.bulk_edit(engine, client, wanted, change, limits)
+            plan, sent = operations.bulk_edit(engine, client, selection, change, limits)
     else:
-        plan = operations.plan_for(engine, wanted, change, limits)
+        plan = operations.plan_for(engine, selection, change, limits)
     if json_:
         print_json(
             {"passing": plan.passing, "failing": dict(plan.failing), "untouched": plan.untouched, "replayed": sent}
         )
         return Exit.OK
-    _tell(plan, sent if yes else None)
+    _print(plan, sent if yes else None)
     return Exit.OK
 
 
 def _change(replace: tuple[str, str] | None, regex: tuple[str, str] | None, program: str | None) -> Change:
     given = [part for part in (replace, regex, program) if part]
     if len(given) != 1:
-        raise typer.BadParameter("give one of --replace OLD NEW, --regex PATTERN NEW and --exec PROGRAM")
+        raise typer.BadParameter("use one of --replace OLD NEW, --regex PATTERN NEW and --exec PROGRAM")
     if replace:
         if not replace[0]:
-            raise typer.BadParameter("--replace needs a text to be replaced")
+            raise typer.BadParameter("--replace needs the text to replace")
         return replacing(*replace)
     try:
         return substituting(*regex) if regex else filtering(str(program))
@@ -75,10 +79,10 @@ def _change(replace: tuple[str, str] | None, regex: tuple[str, str] | None, prog
         raise typer.BadParameter(str(error)) from error
 
 
-def _tell(plan: DryRun, sent: int | None) -> None:
-    untouched = f" (the change does not touch {plan.untouched:,} of them)" if plan.untouched else ""
-    typer.echo(f"{plan.passing:,} {'pass' if sent is not None else 'would pass'} with this change, "
-               f"{plan.failing.total():,} would be rejected again{untouched}")  # fmt: skip
+def _print(plan: DryRun, sent: int | None) -> None:
+    untouched = f" (the change does not apply to {plan.untouched:,} of them)" if plan.untouched else ""
+    passing = f"{plan.passing:,} {'pass' if sent is not None else 'would pass'} with this change"
+    typer.echo(f"{passing}, {plan.failing.total():,} would be rejected again{untouched}")
     for why, count in plan.failing.most_common():
         typer.echo(f"  {count:,} {plain(why)}")
     if plan.example is not None:
@@ -91,6 +95,6 @@ def _tell(plan: DryRun, sent: int | None) -> None:
         for line in islice(changed, 10):
             typer.echo(f"  {plain(line)[:200]}")
     if sent is None:
-        typer.echo("A dry run: nothing was changed. With --yes those that pass are mended and replayed.", err=True)
+        typer.echo("A dry run: nothing was changed. Add --yes to edit and replay those that pass.", err=True)
     else:
-        typer.echo(f"{sent:,} mended and replayed. Those that are left:  copydesk dead list", err=True)
+        typer.echo(f"{sent:,} edited and replayed. To list the others:  copydesk dead list", err=True)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import say
-from worker.cli.local_stack import require_desk
+from worker.cli.exits import print_message
+from worker.cli.local_stack import require_servers
 from worker.errors import Exit
 from worker.settings import settings
 from worker.telemetry import logs
@@ -20,37 +20,39 @@ def register(app: typer.Typer) -> None:
 
 def console(
     host: Annotated[
-        str, typer.Option(help="address to serve on; for other machines COPYDESK_CONSOLE_TOKEN is required")
+        str, typer.Option(help="address to serve on; other machines need COPYDESK_CONSOLE_TOKEN")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="port to serve on")] = 8600,
     public: Annotated[
         list[str] | None, typer.Option("--public-name", help="a host name under which a proxy serves it")
     ] = None,
     certificate: Annotated[
-        Path | None, typer.Option(exists=True, help="PEM file of the certificate: serve by TLS")
+        Path | None, typer.Option(exists=True, help="PEM file of the certificate: serve with TLS")
     ] = None,
     key: Annotated[Path | None, typer.Option(exists=True, help="PEM file of the private key")] = None,
 ) -> int:
     """Serve the web console for operators.
 
-    Its pages: status, live outcomes, search, articles, stories, dead letters, lanes and sources. It starts no server:
-    run copydesk up, or set COPYDESK_REDIS_URL and COPYDESK_DATABASE_URL.
+    It shows status, live outcomes, search, articles, stories, dead letters, lanes and sources. It starts no other server:
+    run copydesk up first, or set COPYDESK_REDIS_URL and COPYDESK_DATABASE_URL.
     """
     try:
         from worker.console.server import UnsafeConsole, is_loopback, serve
     except ModuleNotFoundError as error:
-        say(f"copydesk: the console needs {error.name}: pip install 'copydesk[console]'")
+        print_message(f"copydesk: the console needs {error.name}: pip install 'copydesk[console]'")
         return Exit.USAGE
     config = settings()
-    require_desk(config)
+    require_servers(config)
     logs.configure_for(config)
     logs.name_unknown_settings()
     shown = f"[{host.strip('[]')}]" if ":" in host else host
     scheme = "https" if certificate else "http"
     try:
-        say(f"The console is at {scheme}://{shown}:{port}" + ("" if is_loopback(host) else ", behind its token"))
+        print_message(
+            f"The console is at {scheme}://{shown}:{port}" + ("" if is_loopback(host) else ", with its token")
+        )
         serve(config, host=host, port=port, public=tuple(public or ()), certificate=certificate, key=key)
     except UnsafeConsole as error:
-        say(f"copydesk: {error}")
+        print_message(f"copydesk: {error}")
         return Exit.USAGE
     return Exit.OK

@@ -49,13 +49,13 @@ def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object"
     """Show the schema version of the store, and the one that is needed."""
     engine = _engine()
     with engine.connect() as connection:
-        found = migration.current(connection)
+        version = migration.current(connection)
     engine.dispose()
     if json_:
-        print_json({"has": found, "needs": migration.head()})
-        return Exit.OK if found == migration.head() else Exit.UNSOUND
-    typer.echo(f"has {found or 'nothing'}, needs {migration.head()}")
-    return Exit.OK if found == migration.head() else Exit.UNSOUND
+        print_json({"has": version, "needs": migration.head()})
+    else:
+        typer.echo(f"has {version or 'nothing'}, needs {migration.head()}")
+    return Exit.OK if version == migration.head() else Exit.UNSOUND
 
 
 def check(json_: Json = False) -> int:
@@ -70,8 +70,8 @@ def check(json_: Json = False) -> int:
         for finding in findings_of(connection):
             sound &= finding.count == 0
             if json_:
-                print_json({"check": finding.check, "meaning": finding.description, "broken": finding.count,
-                            "examples": list(finding.examples)})  # fmt: skip
+                finding_json = {"check": finding.check, "meaning": finding.description, "broken": finding.count}
+                print_json({**finding_json, "examples": list(finding.examples)})
                 continue
             typer.echo(f"{'ok    ' if not finding.count else 'BROKEN'} {finding.check}: {finding.description}")
             if finding.count:
@@ -94,33 +94,35 @@ def _isolation(engine: Engine) -> str:
 
 
 def prune(
-    yes: Annotated[bool, typer.Option("--yes", help="do it; without, only say how many rows would go")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="do it; without, only show how many rows would be removed")
+    ] = False,
     json_: Json = False,
 ) -> int:
     """Remove old receipts, closed dead letters, raw bytes, orphans and stories.
 
-    A worker does the same each hour. How long they are kept: COPYDESK_RECEIPT_DAYS, COPYDESK_RAW_DAYS,
-    COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (unset: forever). It may be interrupted at any time.
+    A worker does the same each hour. These settings define how long they are kept: COPYDESK_RECEIPT_DAYS,
+    COPYDESK_RAW_DAYS, COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (not set: forever). You can interrupt it at any time.
     """
     engine, config = _engine(), settings()
-    waiting = retention.due(engine, config)
-    gone: Counter[str] = Counter()
+    expired = retention.count_expired(engine, config)
+    removed: Counter[str] = Counter()
     if yes:
-        with console().status("") as shown:
+        with console().status("") as display:
 
             def progress(rule: str, rows: int) -> None:
-                gone[rule] += rows
-                shown.update(f"{rule}: {gone[rule]:,} of {waiting[rule]:,} removed")
+                removed[rule] += rows
+                display.update(f"{rule}: {removed[rule]:,} of {expired[rule]:,} removed")
 
             retention.prune(engine, config, progress=progress)
     engine.dispose()
-    rows = {name: gone[name] if yes else count for name, count in waiting.items()}
+    rows = {name: removed[name] if yes else count for name, count in expired.items()}
     if json_:
         print_json({"dry_run": not yes, "rows": rows})
         return Exit.OK
     for rule in retention.RETENTION_RULES:
         days = rule.days(config)
-        age = "kept for ever" if days is None else f"older than {days:g} days"
+        age = "kept forever" if days is None else f"older than {days:g} days"
         typer.echo(f"{rows[rule.name]:>9,} {rule.name}: {rule.description}, {age}")
-    typer.echo("Removed." if yes else "A dry run: nothing was removed. With --yes they are.", err=True)
+    typer.echo("Removed." if yes else "A dry run: nothing was removed. Add --yes to remove them.", err=True)
     return Exit.OK

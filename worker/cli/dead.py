@@ -8,33 +8,33 @@ import subprocess
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
+from sqlalchemy import Engine
 
 from schemas.codes import CELERY_CODES
 from schemas.problem import Severity
-from worker.cli.bulk_edit import mend
+from worker.cli.bulk_edit import bulk_edit
 from worker.cli.dead_filter import Code, Ids, Json, Since, Source, Text, Yes, dead_filter, dead_store
 from worker.cli.groups import Group
 from worker.cli.local_stack import writer
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
-from worker.dead_letters import bulk_actions
-from worker.dead_letters import editing as letters
-from worker.dead_letters import replay as operations
+from worker.dead_letters import bulk_actions, editing
 from worker.dead_letters.redacted_text import redact
 from worker.dead_letters.replay import operator
+from worker.dead_letters.replay import replay as replay_all
 from worker.documents.limits import Limits
 from worker.documents.problem_display import render
 from worker.errors import Exit
 from worker.interrupts import deferred
 from worker.settings import settings
 from worker.store import dead_letters
+from worker.store.sql.statements import AnyRow
 
-_SHOWN_BYTES = 4096  # of a kept message; `--json` shows all of it
-
+_SHOWN_BYTES = 4096  # of a message from Celery's queue; `--json` shows all of it
 _EDITOR_STOP_SECONDS = 2.0
 _HELP = """List, edit, replay and discard dead letters.
 
@@ -47,8 +47,8 @@ def register(app: typer.Typer) -> None:
     group.command(epilog="Example: copydesk dead show 12")(show)
     group.command(epilog="Example: copydesk dead edit 12")(edit)
     group.command(
-        epilog="Example: copydesk dead mend --code yaml_unquoted_colon --replace 'call it: ' 'call it '",
-    )(mend)
+        "mend", epilog="Example: copydesk dead mend --code yaml_unquoted_colon --replace 'call it: ' 'call it '"
+    )(bulk_edit)
     group.command(epilog="Example: copydesk dead replay --code yaml_unquoted_colon --yes")(replay)
     group.command(epilog="Example: copydesk dead discard 12 --reason 'not a document' --yes")(discard)
     app.add_typer(group, name="dead")
@@ -56,17 +56,17 @@ def register(app: typer.Typer) -> None:
 
 def list_(source: Source = None, code: Code = None, since: Since = None, text: Text = None, json_: Json = False) -> int:
     """Show the open dead letters by cause, with an example of each."""
-    wanted = dead_filter(None, source, code, since, text)
+    selection = dead_filter(None, source, code, since, text)
     with dead_store().connect() as connection:
         if json_:
             after = 0
-            while page := dead_letters.find(connection, wanted, after=after):
+            while page := dead_letters.find(connection, selection, after=after):
                 for dead_letter in page:
                     print_json(_as_json(dead_letter))
                 after = page[-1].id
             return Exit.OK
-        found = dead_letters.groups(connection, wanted)
-    if not found:
+        causes = dead_letters.groups(connection, selection)
+    if not causes:
         typer.echo("No open dead letters match.")
         return Exit.OK
     table = Table(box=None, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
@@ -74,82 +74,82 @@ def list_(source: Source = None, code: Code = None, since: Since = None, text: T
         table.add_column(
             name, justify="right" if name in ("documents", "example") else "left", no_wrap=name != "source"
         )
-    for row in found:
+    for row in causes:
         first, last = (f"{_utc(moment):%m-%d %H:%M}" for moment in (row.first, row.last))
         table.add_row(row.code, plain(row.source), f"{row.count:,}", first, last, str(row.example))
     data_console().print(table)
-    typer.echo("Look at one:  copydesk dead show EXAMPLE", err=True)
+    typer.echo("To show one:  copydesk dead show EXAMPLE", err=True)
     return Exit.OK
 
 
-def _utc(moment: Any) -> datetime:
+def _utc(moment: datetime | str) -> datetime:
     return moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
 
 
-def _as_json(row: Any) -> dict[str, Any]:
-    return {
-        "dead_letter": row.id, "id": row.receipt_id, "lane": row.lane, "source": row.source, "key": row.key,
-        "code": row.code, "status": row.status, "edits": row.edits, "created_at": row.created_at.isoformat(),
-        "problems": row.problems,
-    }  # fmt: skip
+def _as_json(row: AnyRow) -> dict[str, object]:
+    columns = ("lane", "source", "key", "code", "status", "edits", "problems")
+    values = {name: getattr(row, name) for name in columns}
+    return {"dead_letter": row.id, "id": row.receipt_id, **values, "created_at": row.created_at.isoformat()}
 
 
 def show(id_: Annotated[int, typer.Argument(metavar="ID")], json_: Json = False) -> int:
     """Show a dead letter: its sender, its problems, and what was done to it."""
-    found = letters.dead_letter(dead_store(), id_)
-    if found is None:
-        raise typer.BadParameter(f"there is no dead letter {id_}")
-    dead_letter, raw = found.row, found.kept
+    dead_letter = _dead_letter(dead_store(), id_)
+    row, raw = dead_letter.row, dead_letter.content
     if json_:
-        done = [{"action": a.action, "who": a.who, "at": a.at.isoformat(), "reason": a.reason} for a in found.actions]
-        print_json({**_as_json(dead_letter), "raw": raw.decode("utf-8", "backslashreplace"), "actions": done})
+        actions = [
+            {"action": action.action, "who": action.who, "at": action.at.isoformat(), "reason": action.reason}
+            for action in dead_letter.actions
+        ]
+        print_json({**_as_json(row), "raw": raw.decode("utf-8", "backslashreplace"), "actions": actions})
         return Exit.OK
-    typer.echo(
-        f"dead letter {dead_letter.id} ({dead_letter.status}), receipt {dead_letter.receipt_id} on {dead_letter.lane}"
-    )
-    typer.echo(
-        f"from {plain(dead_letter.source)}, key {plain(dead_letter.key or '(none)')}, {dead_letter.created_at:%Y-%m-%d %H:%M:%S} UTC\n"
-    )
-    for problem in found.problems:
+    typer.echo(f"dead letter {row.id} ({row.status}), receipt {row.receipt_id} on {row.lane}")
+    typer.echo(f"from {plain(row.source)}, key {plain(row.key or '(none)')}, {row.created_at:%Y-%m-%d %H:%M:%S} UTC\n")
+    for problem in dead_letter.problems:
         typer.echo("\n".join(plain(line) for line in render(raw, problem).splitlines()) + "\n")
-    if dead_letter.code in CELERY_CODES:
-        # No line of the text is at fault, so its beginning is shown.
+    if row.code in CELERY_CODES:  # no line of the text has an error, so its beginning is shown
         typer.echo("\n".join(plain(line) for line in redact(raw[:_SHOWN_BYTES]).text.splitlines()) + "\n")
-    for action in found.actions:
+    for action in dead_letter.actions:
         reason = f": {plain(action.reason)}" if action.reason else ""
         typer.echo(f"{action.at:%Y-%m-%d %H:%M:%S} {action.action} by {plain(action.who)}{reason}")
-    typer.echo(f"Mend it:  copydesk dead edit {dead_letter.id}", err=True)
+    typer.echo(f"To edit and replay it:  copydesk dead edit {row.id}", err=True)
     return Exit.OK
+
+
+def _dead_letter(engine: Engine, id_: int) -> editing.DeadLetter:
+    """Return a dead letter. Raises typer.BadParameter if there is none with this id."""
+    dead_letter = editing.dead_letter(engine, id_)
+    if dead_letter is None:
+        raise typer.BadParameter(f"there is no dead letter {id_}")
+    return dead_letter
 
 
 def edit(
     id_: Annotated[int, typer.Argument(metavar="ID")],
-    file: Annotated[Path | None, typer.Option(help="take the mended text from this file instead of $EDITOR")] = None,
+    file: Annotated[Path | None, typer.Option(help="use the text of this file instead of $EDITOR")] = None,
 ) -> int:
     """Edit a dead letter in $EDITOR, check it, and replay it when it passes."""
     config, engine = settings(), dead_store()
-    dead_letter = letters.dead_letter(engine, id_)
-    if dead_letter is None:
-        raise typer.BadParameter(f"there is no dead letter {id_}")
+    dead_letter = _dead_letter(engine, id_)
     if dead_letter.row.status != "open":
         raise typer.BadParameter(f"dead letter {id_} is {dead_letter.row.status}")
     if dead_letter.raw is None or not dead_letter.can_be_replayed:
-        raise typer.BadParameter("there is no whole document to edit; its sender must send it again")
+        raise typer.BadParameter("it has no complete document to edit: ask its sender to send it again")
     text = file.read_bytes() if file else _in_editor(dead_letter.raw)
     while True:
-        problems = letters.check(dead_letter, text, Limits(max_bytes=config.max_document_bytes))
+        problems = editing.check(dead_letter, text, Limits(max_bytes=config.max_document_bytes))
         for problem in problems:
             typer.echo("\n".join(plain(line) for line in render(text, problem).splitlines()) + "\n", err=True)
         if not any(problem.severity is Severity.ERROR for problem in problems):
             break
-        if file or not typer.confirm("It would be rejected again. Edit once more?", default=True, err=True):
+        if file or not typer.confirm("It would be rejected again. Edit it again?", default=True, err=True):
             typer.echo("Nothing was changed.", err=True)
             return Exit.REJECTED
         text = _in_editor(text)
     try:
         with writer(config) as client:
-            is_edit = letters.edit_and_replay(engine, client, dead_letter, text, operator())
-    except letters.DeadLetterChanged as changed:
+            is_edit = editing.edit_and_replay(engine, client, dead_letter, text, operator())
+    except editing.DeadLetterChanged as changed:
         typer.echo(f"copydesk: Nothing was changed or sent: {changed}.", err=True)
         _keep_text(text, dead_letter.raw, file)
         return Exit.USAGE
@@ -157,7 +157,7 @@ def edit(
         _keep_text(text, dead_letter.raw, file)
         raise
     if not is_edit:
-        typer.echo("Nothing was changed; replaying it as it is.", err=True)
+        typer.echo("The text is unchanged; replaying it as it is.", err=True)
     typer.echo(f"Replayed. What became of it:  copydesk dead show {id_}", err=True)
     return Exit.OK
 
@@ -203,43 +203,55 @@ def _run(command: list[str]) -> None:
 
 
 def replay(
-    ids: Ids = None, source: Source = None, code: Code = None, since: Since = None, text: Text = None, yes: Yes = False,
+    ids: Ids = None,
+    source: Source = None,
+    code: Code = None,
+    since: Since = None,
+    text: Text = None,
+    yes: Yes = False,
     json_: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Send dead letters through the pipeline again.
 
-    Without --yes: say how many would pass now, and how many would fail.
+    Without --yes: show how many would pass now, and how many would fail.
     """
-    config, engine, wanted = settings(), dead_store(), dead_filter(ids, source, code, since, text)
-    found = bulk_actions.dry_run(engine, wanted, Limits(max_bytes=config.max_document_bytes))
+    config, engine, selection = settings(), dead_store(), dead_filter(ids, source, code, since, text)
+    plan = bulk_actions.dry_run(engine, selection, Limits(max_bytes=config.max_document_bytes))
     if yes:
         with writer(config) as client:
-            sent = operations.replay(engine, client, wanted)
+            sent = replay_all(engine, client, selection)
     if json_:
-        print_json({"passing": found.passing, "failing": dict(found.failing), "replayed": sent if yes else 0})
+        print_json({"passing": plan.passing, "failing": dict(plan.failing), "replayed": sent if yes else 0})
         return Exit.OK
-    typer.echo(f"{found.passing:,} would pass now, {found.failing.total():,} would be rejected again")
-    for name, count in found.failing.most_common():
+    typer.echo(f"{plan.passing:,} would pass now, {plan.failing.total():,} would be rejected again")
+    for name, count in plan.failing.most_common():
         typer.echo(f"  {count:,} {name}")
-    typer.echo(f"{sent:,} replayed" if yes else "A dry run: nothing was sent. With --yes they are replayed.", err=True)
+    typer.echo(f"{sent:,} replayed" if yes else "A dry run: nothing was sent. Add --yes to replay them.", err=True)
     return Exit.OK
 
 
 def discard(
-    ids: Ids = None, source: Source = None, code: Code = None, since: Since = None, text: Text = None,
-    reason: Annotated[str, typer.Option(help="why, for the record")] = "", yes: Yes = False,
-) -> int:  # fmt: skip
-    """Close dead letters for good, with a reason.
+    ids: Ids = None,
+    source: Source = None,
+    code: Code = None,
+    since: Since = None,
+    text: Text = None,
+    reason: Annotated[str, typer.Option(help="why they are discarded; others can read it later")] = "",
+    yes: Yes = False,
+) -> int:
+    """Close dead letters permanently, with a reason.
 
-    Without --yes: say how many.
+    Without --yes: show how many.
     """
     if not reason:
-        raise typer.BadParameter("--reason is needed")
-    engine, wanted = dead_store(), dead_filter(ids, source, code, since, text)
+        raise typer.BadParameter("--reason is required")
+    engine, selection = dead_store(), dead_filter(ids, source, code, since, text)
     if yes:
-        count = bulk_actions.discard(engine, wanted, reason)
+        count = bulk_actions.discard(engine, selection, reason)
     else:
         with engine.connect() as connection:
-            count = dead_letters.count(connection, wanted)
-    typer.echo(f"{count:,} discarded" if yes else f"{count:,} would be discarded. A dry run: with --yes they are.")
+            count = dead_letters.count(connection, selection)
+    typer.echo(
+        f"{count:,} discarded" if yes else f"{count:,} would be discarded. A dry run: add --yes to discard them."
+    )
     return Exit.OK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from worker.cli.local_stack import open_store
 from worker.settings import settings
 from worker.store.dead_letters import Filter
+from worker.telemetry.durations import parse_time
 
 Ids = Annotated[list[int] | None, typer.Argument(help="dead letters by number; none: all that match")]
 Source = Annotated[str | None, typer.Option(help="only of this source")]
@@ -34,11 +35,7 @@ def dead_filter(
 def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
-    units = {"m": "minutes", "h": "hours", "d": "days"}
     try:
-        if text[-1:] in units:
-            return datetime.now(UTC) - timedelta(**{units[text[-1]]: float(text[:-1])})
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"{text!r} is neither an age (90m, 2h, 3d) nor a time") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return parse_time(text, datetime.now(UTC))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None

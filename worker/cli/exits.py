@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 
-def say(text: str = "") -> None:
+def print_message(text: str = "") -> None:
     """Print a message to stderr; stdout is for results."""
     print(text, file=sys.stderr)  # noqa: T201  this is the command line
 
@@ -29,7 +29,7 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def leave_at_once(code: int) -> NoReturn:
+def leave_unflushed(code: int) -> NoReturn:
     """Like `leave`, but without flushing the output, which could wait for a reader."""
     atexit._run_exitfuncs()
     os._exit(code)

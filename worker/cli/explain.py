@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated
 
 import typer
 from redis import RedisError
@@ -10,9 +11,16 @@ from redis import RedisError
 from worker.cli.local_stack import open_store, quick_client, why_no_answer
 from worker.cli.terminal import moment, plain, print_json
 from worker.errors import Exit
+from worker.queries import explanation
 from worker.queries.advice import advice
-from worker.queries.explanation import explain as look
-from worker.queries.pending import added_again, pending
+from worker.queries.explanation import (
+    ExplainedArticle,
+    ExplainedDocument,
+    FullExplanation,
+)
+from worker.queries.pending import PendingEntry, added_again, pending
+from worker.queries.rows import RowDict
+from worker.queries.stories import Story
 from worker.queue.connection import connect
 from worker.settings import INTERNAL_LANE, Settings, settings
 from worker.telemetry.logs import mask
@@ -25,11 +33,12 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    wanted: Annotated[
+    query: Annotated[
         str, typer.Argument(metavar="ID|URL|KEY", help="a receipt id, an article's URL, or a producer's key")
     ],
-    most: Annotated[
-        int, typer.Option(min=1, max=100_000, help="show at most so many of its newest receipts and documents")
+    limit: Annotated[
+        int,
+        typer.Option("--most", min=1, max=100_000, help="show at most so many of its newest receipts and documents"),
     ] = 50,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> int:
@@ -39,102 +48,129 @@ def explain(
     """
     config = settings()
     engine = open_store(config)
+    waiting, again, redis_error = _in_redis(config, query)
     with engine.connect() as connection:
-        found = look(connection, wanted, most=most)
-        waiting, again, unasked = _in_redis(config, wanted)
-        if again and not found["receipts"]:
-            found = look(connection, again[-1], most=most)
-            waiting = _in_redis(config, again[-1])[0]
-        found |= {"added_again_as": again, "pending": [] if found["receipts"] else waiting}
+        stored = explanation.explain(connection, query, limit=limit)
+        if again and not stored["receipts"]:
+            stored = explanation.explain(connection, again[-1], limit=limit)
+            waiting, _, redis_error = _in_redis(config, again[-1])
     engine.dispose()
-    found["next"] = advice(found)
+    if stored["receipts"]:
+        waiting = []
+    full = FullExplanation(**stored, added_again_as=again, pending=waiting, next=advice(stored, waiting))
     if json_:
-        print_json(found)
+        print_json(full)
     else:
-        _print(found)
-    known = found["article"] or found["documents"] or found["receipts"] or found["dead_letters"] or found["pending"]
-    if not known and not json_:
-        typer.echo("Nothing is known of it. A document without an outcome is found by its receipt id only; is the spelling that "
-                   "of its sender? copydesk status shows the backlog, copydesk tail what comes.", err=True)  # fmt: skip
-    if unasked and not found["receipts"]:
-        typer.echo(f"Redis could not be asked whether it still waits: {unasked}", err=True)
-    return Exit.OK if known else Exit.REJECTED
+        for line in _lines(full):
+            typer.echo(plain(line))
+    is_known = any((full["article"], full["documents"], full["receipts"], full["dead_letters"], full["pending"]))
+    if not is_known and not json_:
+        typer.echo(_UNKNOWN, err=True)
+    if redis_error and not full["receipts"]:
+        typer.echo(f"Redis could not be read, so it may still wait: {redis_error}", err=True)
+    return Exit.OK if is_known else Exit.REJECTED
 
 
-def _in_redis(config: Settings, wanted: str) -> tuple[list[dict[str, Any]], list[str], str | None]:
+_UNKNOWN = (
+    "Nothing is known about it. A document without an outcome is found by its receipt id only. Is it spelled as its "
+    "sender spells it? copydesk status shows the backlog, copydesk tail shows new outcomes."
+)
+
+
+def _in_redis(config: Settings, id_: str) -> tuple[list[PendingEntry], list[str], str | None]:
     """Return what still waits, the ids under which it was added again, and why Redis could not be read (or None)."""
     try:
         with connect(config.redis, retries=0) if config.redis_url else quick_client(config) as client:
             lanes = [*(lane.name for lane in config.lane_list), INTERNAL_LANE]
-            return pending(client, lanes, wanted), added_again(client, lanes, wanted), None
+            return pending(client, lanes, id_), added_again(client, lanes, id_), None
     except (RedisError, OSError) as error:
         return [], [], mask(str(error)) if config.redis_url else " ".join(why_no_answer(config, error))
 
 
-def _print(found: dict[str, Any]) -> None:
-    def line(text: str) -> None:
-        typer.echo(plain(text))
-
-    for id_ in found["added_again_as"]:
-        line(f"its lane was repaired or lost, and it was added again as {id_}: copydesk explain {id_}")
-    article = found["article"]
-    if article:
-        line(f"article {article['id']} ({article['state']}): {article['title'] or '(no title)'}")
-        line(f"  {article['url'] or '(no URL)'}")
-        story = article["in_story"]
-        line(f"  {article['kind']}, published {moment(article['published_at'])}")
-        if story:
-            lead = "which it leads" if story["lead"] and story["lead"]["id"] == article["id"] else "led by another"
-            line(f"  in story {story['id']} of {story['size']} articles, {lead}, heat {story['heat']}")
-            for member in story["articles"]:
-                if member["id"] != article["id"]:
-                    line(f"    {member['title'] or '(no title)'}  {member['url']}")
-        elif article["link_state"] == "pending":
-            line("  the linker has not looked at it yet")
-        for alias in article["aliases"]:
-            line(f"  known as {alias['claim']}: {alias['url']}")
-        for link in article["links_to"]:
-            why = f" {link['score']:.2f} by {link['reason']}" if link["score"] is not None else ""
-            line(f"  {link['kind']}{why} -> {link['title'] or '(no title)'}  {link['canonical_url']}")
-        for link in article["named_by"]:
-            line(f"  {link['kind']} <- {link['title'] or '(no title)'}  {link['canonical_url']}")
-        if article["named_by_count"] > len(article["named_by"]):
-            line(f"  … named by {article['named_by_count']:,} articles in all")
-    for document in found["documents"]:
-        state = (
-            "retracted" if document["retracted"]
-            else "shown" if document["shown"]
-            else "not shown, an older teller" if document["tells"]
-            else "tells another article"
-        )  # fmt: skip
-        line(f"document {document['source']} / {document['key']} ({state}), changed {moment(document['changed_at'])}")
-    for entry in found["pending"]:
+def _lines(full: FullExplanation) -> Iterator[str]:
+    for id_ in full["added_again_as"]:
+        yield f"its lane was repaired or lost, and it was added again as {id_}: copydesk explain {id_}"
+    if full["article"]:
+        yield from _of_article(full["article"])
+    for document in full["documents"]:
+        changed = f"changed {moment(document['changed_at'])}"
+        yield f"document {document['source']} / {document['key']} ({_document_state(document)}), {changed}"
+    for entry in full["pending"]:
         holder = f" by {entry['holder']}" if entry["holder"] else ""
-        line(
-            f"entry {entry['id']} on {entry['lane']}: pending, {entry['state']}{holder}, for {entry['waited_seconds']} s"
-        )
-        line(f"  from {entry['source'] or '(no source)'}, key {entry['key'] or '(none)'}, attempts {entry['attempts']}")
-    for receipt in found["receipts"]:
-        changed = f", changed {', '.join(receipt['changed'])}" if receipt["changed"] else ""
-        line(f"receipt {receipt['id']} on {receipt['lane']}: {receipt['outcome']}{changed}")
-        trace = f", trace {receipt['trace_id']}" if receipt["trace_id"] else ""
-        line(
-            f"  received {moment(receipt['received_at'])}, settled {moment(receipt['settled_at'])} by {receipt['worker']}{trace}"
-        )
-        tried = f", attempt {receipt['attempts']}" if receipt["attempts"] > 1 else ""
-        line(
-            f"  from {receipt['source']}, key {receipt['key'] or '(none)'}; {receipt['took_seconds']} s from arrival to outcome{tried}"
-        )
-        if receipt["timings"]:
-            line("  its batch took " + ", ".join(f"{stage} {ms} ms" for stage, ms in receipt["timings"].items()))
-        for problem in receipt["problems"]:
-            line(f"  {problem['severity']} {problem['code']}: {problem['message']}")
-    for dead in found["dead_letters"]:
-        line(
-            f"dead letter {dead['dead_letter']} ({dead['status']}): {dead['code']}, see: copydesk dead show {dead['dead_letter']}"
-        )
-    for name, label in (("documents", "documents"), ("receipts", "receipts"), ("dead_letters", "dead letters")):
-        if found["counts"][name] > len(found[name]):
-            line(f"… the newest {len(found[name]):,} of {found['counts'][name]:,} {label} (--most shows more)")
-    for sentence in found["next"]:
-        line(f"next: {sentence}")
+        yield f"entry {entry['id']} on {entry['lane']}: pending, {entry['state']}{holder}, for {entry['waited_seconds']} s"
+        yield f"  from {entry['source'] or '(no source)'}, key {entry['key'] or '(none)'}, attempts {entry['attempts']}"
+    for receipt in full["receipts"]:
+        yield from _of_receipt(receipt)
+    for dead_letter in full["dead_letters"]:
+        number = dead_letter["dead_letter"]
+        yield f"dead letter {number} ({dead_letter['status']}): {dead_letter['code']}, see: copydesk dead show {number}"
+    lengths = {
+        "documents": len(full["documents"]),
+        "receipts": len(full["receipts"]),
+        "dead_letters": len(full["dead_letters"]),
+    }
+    for name, shown in lengths.items():
+        if full["counts"][name] > shown:
+            label = name.replace("_", " ")
+            yield f"… the newest {shown:,} of {full['counts'][name]:,} {label} (--most shows more)"
+    for sentence in full["next"]:
+        yield f"next: {sentence}"
+
+
+def _of_article(article: ExplainedArticle) -> Iterator[str]:
+    yield f"article {article['id']} ({article['state']}): {_title(article['title'])}"
+    yield f"  {_url(article['url'])}"
+    yield f"  {article['kind']}, published {moment(article['published_at'])}"
+    if story := article["in_story"]:
+        yield from _of_story(story, article["id"])
+    elif article["link_state"] == "pending":
+        yield "  the linker has not processed it yet"
+    for alias in article["aliases"]:
+        yield f"  known as {alias['claim']}: {alias['url']}"
+    for link in article["links_to"]:
+        score = f" {link['score']:.2f} by {link['reason']}" if link["score"] is not None else ""
+        yield f"  {link['kind']}{score} -> {_title(link['title'])}  {_url(link['canonical_url'])}"
+    for link in article["named_by"]:
+        yield f"  {link['kind']} <- {_title(link['title'])}  {_url(link['canonical_url'])}"
+    if article["named_by_count"] > len(article["named_by"]):
+        yield f"  … named by {article['named_by_count']:,} articles in all"
+
+
+def _of_story(story: Story, article_id: int) -> Iterator[str]:
+    is_lead = story["lead"] is not None and story["lead"]["id"] == article_id
+    lead = "as its lead" if is_lead else "led by another"
+    yield f"  in story {story['id']} of {story['size']} articles, {lead}, heat {story['heat']}"
+    for member in story["articles"]:
+        if member["id"] != article_id:
+            yield f"    {_title(member['title'])}  {_url(member['url'])}"
+
+
+def _document_state(document: ExplainedDocument) -> str:
+    if document["retracted"]:
+        return "retracted"
+    if document["shown"]:
+        return "shown"
+    return "not shown: a newer document describes the article" if document["tells"] else "describes another article"
+
+
+def _of_receipt(receipt: RowDict) -> Iterator[str]:
+    changed = f", changed {', '.join(receipt['changed'])}" if receipt["changed"] else ""
+    yield f"receipt {receipt['id']} on {receipt['lane']}: {receipt['outcome']}{changed}"
+    trace = f", trace {receipt['trace_id']}" if receipt["trace_id"] else ""
+    times = f"received {moment(receipt['received_at'])}, settled {moment(receipt['settled_at'])}"
+    yield f"  {times} by {receipt['worker']}{trace}"
+    attempt = f", attempt {receipt['attempts']}" if receipt["attempts"] > 1 else ""
+    origin = f"from {receipt['source']}, key {receipt['key'] or '(none)'}"
+    yield f"  {origin}; {receipt['took_seconds']} s from arrival to outcome{attempt}"
+    if receipt["timings"]:
+        yield "  its batch took " + ", ".join(f"{stage} {ms} ms" for stage, ms in receipt["timings"].items())
+    for problem in receipt["problems"]:
+        yield f"  {problem['severity']} {problem['code']}: {problem['message']}"
+
+
+def _title(title: str | None) -> str:
+    return title or "(no title)"
+
+
+def _url(url: str | None) -> str:
+    return url or "(no URL)"

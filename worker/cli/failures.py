@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import typer
 
-from worker.cli.exits import say
+from worker.cli.exits import print_message
 from worker.errors import CopydeskError, Exit
 from worker.settings import Settings, settings
 from worker.telemetry.redaction import mask
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _PASSWORD_MISSING = ("NOAUTH", "HELLO must be called with the client already authenticated", "Authentication required")
 _PASSWORD_WRONG = ("WRONGPASS", "invalid username-password pair", "invalid password")
@@ -21,8 +24,8 @@ _NO_ANSWER = ("redis.exceptions:ConnectionError", "redis.exceptions:TimeoutError
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _NO_TABLE_STATES = ("42P01", "42703", "3F000")
 """PostgreSQL's codes of undefined table, undefined column, invalid schema name."""
-_UsageError: Any = typer.BadParameter.__base__
-"""Base class of click's errors with a `show` method. Newer versions of Typer bring their own copy of click."""
+_USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+"""Base class of click's errors. Newer versions of Typer bring their own copy of click."""
 
 
 def explain_failure(error: Exception) -> Exit:
@@ -31,27 +34,39 @@ def explain_failure(error: Exception) -> Exit:
         return Exit.INTERRUPTED
     if isinstance(error, typer.Exit):
         return Exit(error.exit_code) if error.exit_code in list(Exit) else Exit.REJECTED
-    if isinstance(error, _UsageError):
+    if isinstance(error, _USAGE_ERROR):
         error.show()
         return Exit.USAGE
+    code, lines = _explanation(error)
+    if not lines:
+        print_message(mask("".join(traceback.format_exception(error))))
+        return code
+    # The messages of servers keep their line breaks.
+    first = lines[0].strip() if code == Exit.UNREACHABLE else " ".join(lines[0].split())
+    print_message(f"copydesk: {mask(first)}")
+    for line in lines[1:]:
+        print_message(f"          {mask(line)}")
+    return code
+
+
+def _explanation(error: Exception) -> tuple[Exit, list[str]]:
+    """Return the exit code, and as lines what went wrong and what to do. No lines: it is a bug."""
     if isinstance(error, CopydeskError):
-        return _tell(error.exit_code, *_of_ours(error))
+        return error.exit_code, _of_ours(error)
     if _is_of(error, "pydantic:ValidationError", "pydantic_settings:SettingsError"):
-        return _tell(Exit.USAGE, *_of_settings(error))
+        return Exit.USAGE, _of_settings(error)
     if isinstance(error, ConnectionError) or _is_of(error, *_OF_REDIS):
-        return _tell(Exit.UNREACHABLE, *_of_redis(error))
+        return Exit.UNREACHABLE, _of_redis(error)
     if _is_of(error, "sqlalchemy.exc:SQLAlchemyError", "psycopg:Error"):
         return _of_store(error)
     if _is_of(error, "kombu.exceptions:KombuError"):
-        return _tell(Exit.UNREACHABLE, f"Celery's broker cannot be used: {error}", "Look at COPYDESK_REDIS_URL.")
+        return Exit.UNREACHABLE, [f"Celery's broker cannot be used: {error}", "Check COPYDESK_REDIS_URL."]
     if isinstance(error, UnicodeEncodeError) or (isinstance(error, ValueError) and "null byte" in str(error).lower()):
-        return _tell(Exit.USAGE, f"a text that is not valid Unicode, or holds a NUL, cannot be used here: {error}")
+        return Exit.USAGE, [f"a text that is not valid Unicode, or has a NUL, cannot be used here: {error}"]
     if isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename}: " if error.filename else ""
-        sentence = f"{place}{error.strerror}"
-        return _tell(Exit.UNREACHABLE if error.errno in _DISK_ERRORS else Exit.USAGE, sentence)
-    say(mask("".join(traceback.format_exception(error))))
-    return Exit.REJECTED
+        file = f"{error.filename}: " if error.filename else ""
+        return Exit.UNREACHABLE if error.errno in _DISK_ERRORS else Exit.USAGE, [f"{file}{error.strerror}"]
+    return Exit.REJECTED, []
 
 
 def _is_of(error: Exception, *classes: str) -> bool:
@@ -67,65 +82,60 @@ def _is_of(error: Exception, *classes: str) -> bool:
     return False
 
 
-def _tell(code: Exit, sentence: str, *what_to_do: str) -> Exit:
-    say(f"copydesk: {mask(' '.join(sentence.split()) if code != Exit.UNREACHABLE else sentence.strip())}")
-    for line in what_to_do:
-        say(f"          {mask(line)}")
-    return code
-
-
 def _of_ours(error: CopydeskError) -> list[str]:
     if not _is_of(error, "worker.producer.submission:SubmissionUnsure"):
         return [str(error)]
     config = _settings()
-    why = _of_redis(ConnectionError()) if config and config.redis_url is None else ["Look at COPYDESK_REDIS_URL."]
-    again = "Submit them again later; what had arrived is unchanged then."
+    why = _of_redis(ConnectionError()) if config and config.redis_url is None else ["Check COPYDESK_REDIS_URL."]
+    again = "Submit the documents again later. Those that had arrived will be unchanged."
     return [f"Redis does not answer: {error}", *why, again]
 
 
 def _of_settings(error: Exception) -> list[str]:
     """Return a sentence such as `COPYDESK_LANES: at least one lane is needed` for each wrong setting."""
-    found: list[dict[str, Any]] = getattr(error, "errors", list)()
-    said = []
-    for one in found:
-        name = "_".join(str(part) for part in one["loc"]).upper()
-        reason = str(one.get("ctx", {}).get("error") or one["msg"])
-        said.append(f"COPYDESK_{name} is not usable: {reason[:1].lower()}{reason[1:]}")
-    return said or [f"a setting is not usable: {error}"]
+    details: list[ErrorDetails] = getattr(error, "errors", list)()
+    sentences = []
+    for detail in details:
+        name = "_".join(str(part) for part in detail["loc"]).upper()
+        reason = str(detail.get("ctx", {}).get("error") or detail["msg"])
+        sentences.append(f"COPYDESK_{name} is not usable: {reason[:1].lower()}{reason[1:]}")
+    return sentences or [f"a setting is not usable: {error}"]
 
 
 def _of_redis(error: Exception) -> list[str]:
     text = str(error)
     config = _settings()
     if any(part in text for part in _PASSWORD_MISSING):
-        return ["Redis asks for a password.", "Put it into COPYDESK_REDIS_URL: redis://user:password@host:6379/0"]
+        return ["Redis asks for a password.", "Add it to COPYDESK_REDIS_URL: redis://user:password@host:6379/0"]
     if any(part in text for part in _PASSWORD_WRONG):
         return ["Redis does not know the user or password of COPYDESK_REDIS_URL."]
     if _is_of(error, "redis.exceptions:NoPermissionError"):
-        return [f"Redis does not let this user do it: {text}", "worker/deploy has the ACL that each role needs."]
-    is_refused = _is_of(error, "redis.exceptions:AuthenticationError", "redis.exceptions:AuthorizationError")
-    if isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_refused):
+        return [f"Redis does not permit this user to do it: {text}", "worker/deploy has the ACL of each role."]
+    is_login_error = _is_of(error, "redis.exceptions:AuthenticationError", "redis.exceptions:AuthorizationError")
+    if isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_login_error):
         if config is not None and config.redis_url is None:
             from worker.cli.local_stack import (
                 why_no_answer,  # imported here, so that a wrong option is reported without loading redis
             )
 
             return why_no_answer(config, error)
-        return [f"Redis cannot be reached: {text}", "Is it running, and is COPYDESK_REDIS_URL right?"]
-    return [f"Redis cannot be used: {text}", "Look at COPYDESK_REDIS_URL, and at the server's own log."]
+        return [f"Redis cannot be reached: {text}", "Check that it is running and that COPYDESK_REDIS_URL is right."]
+    return [f"Redis cannot be used: {text}", "Check COPYDESK_REDIS_URL and the server's own log."]
 
 
-def _of_store(error: Exception) -> Exit:
+def _of_store(error: Exception) -> tuple[Exit, list[str]]:
     original = getattr(error, "orig", None) or error
     text = " ".join(str(original).split())
     if "no such table" in text or "no such column" in text or getattr(original, "sqlstate", "") in _NO_TABLE_STATES:
         sentence = _of_schema()
         if sentence:
-            return _tell(Exit.UNSOUND, sentence)
-    where = (
-        "COPYDESK_DATABASE_URL" if getattr(_settings(), "database_url", None) else "the disk under COPYDESK_DATA_DIR"
-    )
-    return _tell(Exit.UNREACHABLE, f"the database cannot be used: {text}", f"Is it there, and is {where} right?")
+            return Exit.UNSOUND, [sentence]
+    config = _settings()
+    if config is not None and config.database_url is not None:
+        check = "Check that it is running and that COPYDESK_DATABASE_URL is right."
+    else:
+        check = "Check the folder of COPYDESK_DATA_DIR and its disk."
+    return Exit.UNREACHABLE, [f"the database cannot be used: {text}", check]
 
 
 def _of_schema() -> str | None:

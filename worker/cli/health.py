@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 from redis import RedisError
+from sqlalchemy import Engine
 
-from worker.cli.local_stack import NoDesk, open_store, quick_client, why_no_answer
+from worker.cli.local_stack import ServersNotStarted, open_store, quick_client, why_no_answer
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.monitoring.health import Health, as_json, check
 from worker.queue.connection import connect
-from worker.settings import settings
+from worker.settings import Settings, settings
 from worker.telemetry.logs import mask
 
 
@@ -35,26 +36,30 @@ def health(
     config = settings()
     try:
         engine = open_store(config)
-    except NoDesk as error:
-        found = Health(unreachable=str(error).splitlines())
+    except ServersNotStarted as error:
+        result = Health(unreachable=str(error).splitlines())
     else:
-        patient = {"retries": 0, "socket_timeout": 2, "socket_connect_timeout": 2}
-        with connect(config.redis, **patient) if config.redis_url else quick_client(config) as client:
-            found = check(config, client, engine, host=socket.gethostname() if here else None)
-            if config.redis_url is None and found.unreachable:
-                try:
-                    client.ping()
-                except (RedisError, OSError) as error:
-                    of_store = [reason for reason in found.unreachable if not reason.startswith("Redis ")]
-                    found.unreachable = [*why_no_answer(config, error), *of_store]
+        result = _check(config, engine, socket.gethostname() if here else None)
         engine.dispose()
     if json_:
-        shown = as_json(found)
-        print_json({**shown, "reasons": [mask(reason) for reason in shown["reasons"]]})
+        print_json(as_json(result))
     else:
-        typer.echo(found.summary)
-        for reason in (*found.unreachable, *found.wrong, *found.remarks):
+        typer.echo(result.summary)
+        for reason in result.reasons:
             typer.echo(f"  {plain(mask(reason.strip()))}")
-    if found.unreachable:
+    if result.unreachable:
         return Exit.UNREACHABLE
-    return Exit.UNSOUND if found.wrong else Exit.OK
+    return Exit.UNSOUND if result.wrong else Exit.OK
+
+
+def _check(config: Settings, engine: Engine, host: str | None) -> Health:
+    quick = {"retries": 0, "socket_timeout": 2, "socket_connect_timeout": 2}
+    with connect(config.redis, **quick) if config.redis_url else quick_client(config) as client:
+        result = check(config, client, engine, host=host)
+        if config.redis_url is None and result.unreachable:
+            try:
+                client.ping()
+            except (RedisError, OSError) as error:
+                of_store = [reason for reason in result.unreachable if not reason.startswith("Redis ")]
+                result.unreachable = [*why_no_answer(config, error), *of_store]
+        return result

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from sqlalchemy import Engine
 
 from worker.cli.linker_wait import wait_until_linked
-from worker.cli.options import AsJson, LaneName, Paths, Source, exit_of, print_results, result_of
+from worker.cli.options import AsJson, LaneName, Paths, Source, require_lane
 from worker.cli.progress import progress
-from worker.cli.tables import console, outcome_table, problem_line
+from worker.cli.results import Results
+from worker.cli.tables import TextConsole, console, outcome_table, problem_line
 from worker.errors import Exit
 from worker.jobs.reenrichment import complete
 from worker.producer.client import submit_many
-from worker.producer.input_files import read_paths
+from worker.producer.input_files import count_documents, read_paths
+from worker.producer.submission_window import DocumentOutcome, SubmissionWindow
 from worker.queue.connection import connect
 from worker.runtime.embedded.local_stack import LocalStack
 from worker.settings import Settings, settings
@@ -25,7 +28,8 @@ from worker.store.engine import make_engine
 from worker.store.receipts import receipts_of
 from worker.telemetry import logs
 
-_SHOWN_PROBLEMS = 20
+_POLLED_IDS = 2000
+_MAX_FAILED_STARTS = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -46,88 +50,86 @@ def ingest(
     """
     config = settings()
     logs.configure_for(config, level="warning")
-    submissions = list(read_paths(paths, source=source))
-    talk = console()
-    if not submissions:
-        talk.print("No documents there (files end in .md, .markdown, .txt or .jsonl).")
+    target = lane or config.lane_list[0].name
+    require_lane(config, target)
+    count = count_documents(paths)
+    messages = console()
+    if count == 0:
+        messages.print("These paths hold no documents (files end in .md, .markdown, .txt or .jsonl).")
         return Exit.USAGE
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     worker_log = config.data_dir.absolute() / "worker.log"
-    target = lane or config.lane_list[0].name
+    results = Results(target, "json" if json_ else "none")
     started = time.monotonic()
 
-    def go_on(idle: float) -> bool:
-        return idle < timeout and stack.failed_starts < 3
+    def keep_waiting(seconds_without_outcome: float) -> bool:
+        return seconds_without_outcome < timeout and stack.failed_starts < _MAX_FAILED_STARTS
 
-    with LocalStack(config, worker_log=str(worker_log)) as stack, progress(len(submissions)) as advance:
-        results, finished = _run(config, target, submissions, advance, go_on)
+    with LocalStack(config, worker_log=str(worker_log)) as stack, progress(count) as advance:
+        engine = make_engine(config, pooled=False)
+        window = SubmissionWindow(_poll(engine, target, advance), keep_waiting)
+        with connect(config.redis) as client:
+            for document in window.run(submit_many(client, target, read_paths(paths, source=source))):
+                if document.outcome is not None:
+                    results.add(document)
         seconds = time.monotonic() - started
-        if finished:
-            _complete(config)
-        told, waiting = wait_until_linked(config) if finished and config.link else (0, 0)
-    outcomes = Counter(result["outcome"] for result in results)
+        next_steps = _next_steps(config, worker_log, (0, 0) if window.gave_up else _finish(config, engine))
+        engine.dispose()
     if json_:
-        print_results(results, len(submissions))
+        results.print(window.submitted)
     else:
-        problems = [(r["path"], p) for r in results for p in r["problems"] if p["severity"] == "error"]
-        for path, problem in problems[:_SHOWN_PROBLEMS]:
-            talk.print(problem_line(path, problem), soft_wrap=True)
-        if len(problems) > _SHOWN_PROBLEMS:
-            talk.print(f"… and {len(problems) - _SHOWN_PROBLEMS:,} more problems (--json shows all)")
-        talk.print(outcome_table(outcomes))
-        talk.print(f"\n{len(results):,} documents in {seconds:.1f} s. Where to look next:", style="dim")
-        for line in _next_steps(config, worker_log, told, waiting):
-            talk.print(f"  {line}", style="dim", soft_wrap=True)
-    if not finished:
+        _print_summary(messages, results, seconds, next_steps)
+    if window.gave_up:
         if stack.failed_starts:
-            talk.print("The worker does not start.", style="red")
-        talk.print(
-            f"{len(submissions) - len(results):,} documents have no outcome yet: the log is {worker_log}", style="red"
-        )
-        return Exit.TIMED_OUT
-    return exit_of(outcomes, len(submissions))
+            messages.print("The worker does not start.", style="red")
+        missing = window.submitted - results.outcomes.total()
+        messages.print(f"{missing:,} documents have no outcome yet: the log is {worker_log}", style="red")
+    return results.exit_code(window.submitted)
 
 
-def _run(
-    config: Settings, lane: str, submissions: list[Any], advance: Any, go_on: Callable[[float], bool]
-) -> tuple[list[dict[str, Any]], bool]:
-    """Submit everything, then wait for the receipts; return the results and whether all receipts came."""
-    engine = make_engine(config, pooled=False)
-    with connect(config.redis) as client:
-        pushed = {id_: submission for submission, id_ in submit_many(client, lane, submissions)}
-    found: dict[str, Any] = {}
-    waiting = list(pushed)
-    last_progress = time.monotonic()
-    while waiting and go_on(time.monotonic() - last_progress):
+def _poll(
+    engine: Engine, lane: str, advance: Callable[[int], None]
+) -> Callable[[Collection[str]], Mapping[str, DocumentOutcome]]:
+    """Return the function that reads outcomes from the store; `advance` gets how many there are so far."""
+    count = 0
+
+    def poll(ids: Collection[str]) -> Mapping[str, DocumentOutcome]:
+        nonlocal count
         with engine.connect() as connection:
-            new = receipts_of(connection, lane, waiting[:2000])
-        if new:
-            found.update(new)
-            waiting = [id_ for id_ in waiting if id_ not in new]
-            last_progress = time.monotonic()
-            advance(len(found))
-        else:
-            time.sleep(0.05)
-    engine.dispose()
-    results = [result_of(id_, lane, pushed[id_].label, found[id_]) for id_ in pushed if id_ in found]
-    return results, not waiting
+            rows = receipts_of(connection, lane, list(islice(ids, _POLLED_IDS)))
+        count += len(rows)
+        advance(count)
+        return {id_: DocumentOutcome(row.outcome, row.url, row.problems) for id_, row in rows.items()}
+
+    return poll
 
 
-def _complete(config: Settings) -> None:
-    """Do the remaining enrichment in this process, so that `ingest` leaves a complete store."""
-    engine = make_engine(config, pooled=False)
+def _finish(config: Settings, engine: Engine) -> tuple[int, int]:
+    """Do the remaining enrichment and wait for the linker; return (stories, articles that still wait for the linker)."""
     complete(engine, config.heat_rules, seconds=600)
-    engine.dispose()
+    return wait_until_linked(engine) if config.link else (0, 0)
 
 
-def _next_steps(config: Settings, worker_log: Path, told: int, waiting: int) -> list[str]:
-    steps = [f"the worker's log    {worker_log}"]
-    if config.database_url is None:
-        database = config.data_dir / "copydesk.db"
-        steps.insert(0, f"the articles        sqlite3 {database} 'SELECT title, canonical_url FROM articles LIMIT 10'")  # noqa: S608  shown, not run
-    else:
-        steps.insert(0, "the articles        SELECT title, canonical_url FROM articles LIMIT 10")
-    later = f", {waiting:,} articles are not looked at yet" if waiting else ""
-    steps.append(f"stories             copydesk stories ({told:,} of them{later})")
-    steps.append("figures             copydesk status")
-    return steps
+def _next_steps(config: Settings, worker_log: Path, linked: tuple[int, int]) -> list[str]:
+    stories, unlinked = linked
+    query = "SELECT title, canonical_url FROM articles LIMIT 10"
+    later = f"; {unlinked:,} articles are not linked yet" if unlinked else ""
+    return [
+        "the articles        "
+        + (query if config.database_url else f"sqlite3 {config.data_dir / 'copydesk.db'} '{query}'"),
+        f"the worker's log    {worker_log}",
+        f"stories             copydesk stories ({stories:,} of them{later})",
+        "figures             copydesk status",
+    ]
+
+
+def _print_summary(messages: TextConsole, results: Results, seconds: float, next_steps: list[str]) -> None:
+    for path, problem in results.first_problems:
+        messages.print(problem_line(path, problem), soft_wrap=True)
+    if results.problem_count > len(results.first_problems):
+        more = results.problem_count - len(results.first_problems)
+        messages.print(f"… and {more:,} more problems (--json shows all)")
+    messages.print(outcome_table(results.outcomes))
+    messages.print(f"\n{results.outcomes.total():,} documents in {seconds:.1f} s. Where to look next:", style="dim")
+    for line in next_steps:
+        messages.print(f"  {line}", style="dim", soft_wrap=True)

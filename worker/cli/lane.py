@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from worker.cli.groups import Group
 from worker.cli.local_stack import reader, writer
+from worker.cli.options import require_lane
 from worker.cli.repair import repair
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
@@ -36,39 +38,55 @@ def register(app: typer.Typer) -> None:
 
 def list_(json_: Json = False) -> int:
     """Show the lanes: weight, backlog, and who paused them and why."""
-    found = _lanes()
+    lanes = _lanes()
     if json_:
-        for lane in found:
-            print_json(lane)
+        for lane in lanes:
+            print_json(asdict(lane))
         return Exit.OK
     table = Table(box=None, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 2, 0, 0))
     for name in ("lane", "weight", "backlog", "pending", "state"):
         table.add_column(name, justify="right" if name in ("weight", "backlog", "pending") else "left")
-    for lane in found:
-        held = lane["paused"]
-        state = f"paused by {plain(held['who'])} at {held['at']}: {plain(held['why'])}" if held else "served"
-        table.add_row(lane["lane"], str(lane["weight"]), f"{lane['backlog']:,}", f"{lane['pending']:,}", state)
+    for lane in lanes:
+        pause = lane.paused
+        state = f"paused by {plain(pause.who)} at {pause.at}: {plain(pause.why)}" if pause else "active"
+        table.add_row(lane.lane, str(lane.weight), f"{lane.backlog:,}", f"{lane.pending:,}", state)
     data_console().print(table)
     return Exit.OK
 
 
-def _lanes() -> list[dict[str, Any]]:
-    config, found = settings(), []
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    who: str
+    at: str
+    why: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """A lane as `lane list --json` prints it."""
+
+    lane: str
+    weight: int
+    source: str | None
+    added: int
+    backlog: int
+    pending: int
+    paused: _Pause | None
+
+
+def _lanes() -> list[_Lane]:
+    config, lanes = settings(), []
     with reader(config) as client:
-        held = paused(client)
+        pauses = paused(client)
         for lane in config.lane_list:
             queue = LeaseQueue(client, lane.name)
             queue.ensure()
             added, backlog, pending, _ = queue.counts()
-            pause = held.get(lane.name)
-            found.append(
-                {
-                    "lane": lane.name, "weight": lane.weight, "source": lane.source, "added": added, "backlog": backlog,
-                    "pending": pending,
-                    "paused": {"who": pause.who, "at": _time(pause.at), "why": pause.why, "by": pause.by} if pause else None,
-                }
-            )  # fmt: skip
-    return found
+            pause = pauses.get(lane.name)
+            shown = _Pause(pause.who, _time(pause.at), pause.why, pause.by) if pause else None
+            lanes.append(_Lane(lane.name, lane.weight, lane.source, added, backlog, pending, shown))
+    return lanes
 
 
 def _time(at: float) -> str:
@@ -77,38 +95,35 @@ def _time(at: float) -> str:
 
 def pause(
     name: Name,
-    reason: Annotated[str, typer.Option(help="why, for others who find it paused")] = "no reason given",
+    reason: Annotated[str, typer.Option(help="why it is paused; others see it")] = "no reason given",
     json_: Json = False,
 ) -> int:
     """Pause a lane until it is resumed. It still accepts documents."""
-    _known(name)
+    _require_lane(name)
     with writer(settings()) as client:
-        done = lane_pauses.pause(client, name, lane_pauses.Pause(operator(), time.time(), reason))
-    return _tell(name, json_, done, "is paused", "was paused already; it stays as it was")
+        is_changed = lane_pauses.pause(client, name, lane_pauses.Pause(operator(), time.time(), reason))
+    return _print_change(name, is_changed, f"{name} is {'' if is_changed else 'already '}paused", as_json=json_)
 
 
 def resume(name: Name, json_: Json = False) -> int:
     """Resume a lane. The circuit breaker starts to count again."""
-    _known(name, or_paused=True)
+    _require_lane(name, or_paused=True)
     with writer(settings()) as client:
-        done = lane_pauses.resume(client, name)
-    return _tell(name, json_, done, "is served again", "was not paused")
+        is_changed = lane_pauses.resume(client, name)
+    return _print_change(name, is_changed, f"{name} {'is resumed' if is_changed else 'was not paused'}", as_json=json_)
 
 
-def _known(name: str, *, or_paused: bool = False) -> None:
-    known = [lane.name for lane in settings().lane_list]
-    if name in known:
-        return
-    if or_paused:  # a lane that is not configured any more can be resumed too
+def _require_lane(name: str, *, or_paused: bool = False) -> None:
+    if or_paused and name not in [lane.name for lane in settings().lane_list]:
         with writer(settings()) as client:
-            if name in paused(client):
+            if name in paused(client):  # a lane that is not configured any more can be resumed too
                 return
-    raise typer.BadParameter(f"there is no lane {name!r}: there are {', '.join(known)}")
+    require_lane(settings(), name)
 
 
-def _tell(name: str, json_: bool, done: bool, yes: str, no: str) -> int:
-    if json_:
-        print_json({"lane": name, "changed": done})
+def _print_change(name: str, is_changed: bool, sentence: str, *, as_json: bool) -> int:
+    if as_json:
+        print_json({"lane": name, "changed": is_changed})
     else:
-        typer.echo(f"{name} {yes if done else no}")
+        typer.echo(sentence)
     return Exit.OK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import redis
 
@@ -16,13 +16,13 @@ from worker.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-_ELSEWHERE = "Go to the folder in which copydesk up or ingest was started, or set COPYDESK_DATA_DIR to its .copydesk."
+_ELSEWHERE = "Change to the folder where copydesk up or ingest ran, or set COPYDESK_DATA_DIR to its .copydesk."
 _ANSWER_SECONDS = 1.2
 """How long to wait for an embedded Valkey: a command that reads reports within 3 seconds that it does not answer."""
 
 
-class NoDesk(CopydeskError):
-    """Raised when the embedded servers were never started here; the message says where to look."""
+class ServersNotStarted(CopydeskError):
+    """Raised when the embedded servers were never started in this folder; the message says where to look."""
 
     exit_code = Exit.UNREACHABLE
 
@@ -32,50 +32,51 @@ def why_no_answer(config: Settings, error: Exception | None = None) -> list[str]
     folder = config.data_dir.absolute()
     if not folder.exists():
         return [
-            f"there is no desk here: {folder} does not exist, and COPYDESK_REDIS_URL is not set.",
+            f"Copydesk was never started here: {folder} does not exist, and COPYDESK_REDIS_URL is not set.",
             f"{_ELSEWHERE} To start one here: copydesk up",
         ]
     valkey, owner = valkey_of(folder), owner_of(folder)
     if valkey is not None:
         pid = valkey.pid or "unknown"
         if isinstance(error, redis.BusyLoadingError):
-            return [f"Valkey is running and still loads its file (pid {pid}).", "Try again in some seconds."]
-        why = "it was stopped by a signal" if valkey.pid and is_stopped(valkey.pid) else "its disk may be slow"
+            return [f"Valkey is running and still loads its file (pid {pid}).", "Try again in a few seconds."]
+        is_halted = valkey.pid is not None and is_stopped(valkey.pid)
+        why = "a signal stopped it" if is_halted else "its disk may be slow"
         return [
-            f"Valkey is running but not answering (pid {pid}): {why}.",
+            f"Valkey is running but does not answer (pid {pid}): {why}.",
             f"It belongs to {owner}." if owner else "Its owner was killed: copydesk up takes over.",
-            f"To let it go on: kill -CONT {pid}. Its log: {folder / 'valkey' / 'valkey.log'}",
+            f"To continue it: kill -CONT {pid}. Its log: {folder / 'valkey' / 'valkey.log'}",
         ]
     if owner is not None:
-        return [f"{owner} is running in {folder}, and its Valkey is being started.", "Try again in some seconds."]
+        return [f"{owner} is running in {folder}, and its Valkey is starting.", "Try again in a few seconds."]
     return [f"nothing runs in {folder}.", "Start it with: copydesk up"]
 
 
-def require_desk(config: Settings) -> None:
-    """Check that servers are configured, or that the embedded ones were started once. Raises NoDesk."""
+def require_servers(config: Settings) -> None:
+    """Check that servers are configured, or that the embedded ones were started once. Raises ServersNotStarted."""
     if config.redis_url is None and config.database_url is None:
         require_folder(config)
 
 
 def require_folder(config: Settings) -> None:
-    """Check that the embedded servers were started once. Raises NoDesk."""
+    """Check that the embedded servers were started once. Raises ServersNotStarted."""
     if not config.data_dir.exists():
-        raise NoDesk("\n          ".join(why_no_answer(config)))
+        raise ServersNotStarted("\n          ".join(why_no_answer(config)))
 
 
-def reader(config: Settings, **options: Any) -> redis.Redis:
+def reader(config: Settings) -> redis.Redis:
     """Return a client for a command that only reads.
 
     It starts nothing; an embedded Valkey must answer within 3 seconds.
 
-    Raises NoDesk, or redis.RedisError when the embedded Valkey does not answer.
+    Raises ServersNotStarted, or redis.RedisError when the embedded Valkey does not answer.
     """
     if config.redis_url is not None:
-        return connect(config.redis, **options)
+        return connect(config.redis)
     require_folder(config)
     with quick_client(config) as probe:
         probe.ping()
-    return connect(config.redis, **{"retries": 0, "socket_timeout": 2.0, **options})
+    return connect(config.redis, retries=0, socket_timeout=2.0)
 
 
 def quick_client(config: Settings) -> redis.Redis:
@@ -87,7 +88,7 @@ def quick_client(config: Settings) -> redis.Redis:
 def writer(config: Settings) -> Iterator[redis.Redis]:
     """Yield a client for a command that writes. If no process owns the embedded Valkey, this one does while it runs.
 
-    Raises NoDesk if nothing was ever started, and the errors of `SharedValkey`.
+    Raises ServersNotStarted if nothing was ever started, and the errors of `SharedValkey`.
     """
     with contextlib.ExitStack() as stack:
         if config.redis_url is None:
@@ -101,13 +102,13 @@ def writer(config: Settings) -> Iterator[redis.Redis]:
         yield stack.enter_context(connect(config.redis))
 
 
-def open_store(config: Settings, *, lean: bool = False) -> Engine:
-    """Return an engine for an existing store. Raises NoDesk where SQLite would create an empty file."""
+def open_store(config: Settings, *, small_cache: bool = False) -> Engine:
+    """Return an engine for an existing store. Raises ServersNotStarted where SQLite would create an empty file."""
     from worker.store.engine import make_engine  # imports SQLAlchemy: after Redis has answered, see `reader`
 
     if config.database_url is None and not (config.data_dir / "copydesk.db").exists():
-        require_desk(config)
-        raise NoDesk(
+        require_servers(config)
+        raise ServersNotStarted(
             f"there is no store in {config.data_dir.absolute()}, and COPYDESK_DATABASE_URL is not set.\n          {_ELSEWHERE}"
         )
-    return make_engine(config, pooled=False, small_cache=lean)
+    return make_engine(config, pooled=False, small_cache=small_cache)

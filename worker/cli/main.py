@@ -22,10 +22,10 @@ def main() -> None:
         signal.signal(number, lambda *_: os._exit(interrupted))
     from worker import interrupts
     from worker.cli.app import run
-    from worker.cli.exits import leave, leave_at_once
+    from worker.cli.exits import leave, leave_unflushed
 
     if not is_service:  # services have handlers of their own, and a worker forks
-        interrupts.end_in_time(lambda: leave_at_once(interrupted))
+        interrupts.end_in_time(lambda: leave_unflushed(interrupted))
     code = interrupted
     try:
         try:

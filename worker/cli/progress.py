@@ -11,8 +11,11 @@ from worker.cli.tables import console
 
 
 @contextlib.contextmanager
-def progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal, and nothing elsewhere. Yields a function that takes how many documents are done."""
+def progress(total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal, and nothing elsewhere. Yields a function that takes how many documents are done.
+
+    `total` None: it is not known how many there are.
+    """
     out = console()
     if not out.is_terminal:
         yield lambda _: None

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 @schema_app.command(epilog="Example: copydesk schema export contract")
-def export(folder: Annotated[Path, typer.Argument(help="the folder; it is made if it is missing")]) -> int:
+def export(folder: Annotated[Path, typer.Argument(help="the folder; it is created if it is missing")]) -> int:
     """Export the contract of this version to a folder.
 
     It writes asyncapi.yaml, and under json/ a JSON Schema (2020-12) for each form.

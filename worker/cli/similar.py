@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from worker.cli.local_stack import open_store
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.queries.similar_articles import similar as rank
+from worker.queries import similar_articles
+from worker.queries.similar_articles import RankedArticle
 from worker.settings import settings
 from worker.telemetry import logs
 
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def similar(
     urls: Annotated[list[str] | None, typer.Argument(metavar="URL", help="the URLs of one article or several")] = None,
     all_: Annotated[bool, typer.Option("--all", help="rank for every article")] = False,
-    most: Annotated[int, typer.Option(min=1, max=100_000, help="show at most so many for each")] = 10,
+    limit: Annotated[int, typer.Option("--most", min=1, max=100_000, help="show at most so many for each")] = 10,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object an article")] = False,
 ) -> int:
     """Rank the articles that are most similar to an article.
@@ -32,27 +33,27 @@ def similar(
     stored links (`explain`, the table `links`) are the top of this ranking.
     """
     if bool(urls) == all_:
-        raise typer.BadParameter("name articles by their URL, or ask for --all")
+        raise typer.BadParameter("give URLs of articles, or --all")
     config = settings()
     logs.configure_for(config, level="warning")
-    engine = open_store(config, lean=True)
+    engine = open_store(config, small_cache=True)
     shown = 0
     try:
         with engine.connect() as connection:
-            for one in rank(connection, urls or None, most=most):
+            for article in similar_articles.similar(connection, urls or None, limit=limit):
                 shown += 1
                 if json_:
-                    print_json(one)
+                    print_json(article)
                 else:
-                    _print(one, plain)
+                    _print(article)
     finally:
         engine.dispose()
     if not shown:
-        typer.echo("No such article is there, or it is of a kind that tells no stories.", err=True)
+        typer.echo("There is no such article, or it is of a kind that belongs to no stories.", err=True)
     return Exit.OK if shown or all_ else Exit.REJECTED
 
 
-def _print(one: dict[str, Any], plain: Any) -> None:
-    typer.echo(plain(one["title"] or one["url"] or "(no title)"))
-    for other in one["similar"]:
+def _print(article: RankedArticle) -> None:
+    typer.echo(plain(article["title"] or article["url"] or "(no title)"))
+    for other in article["similar"]:
         typer.echo(f"  {other['score']:.3f}  {plain(other['title'] or '(no title)')}  {plain(other['url'] or '')}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -12,7 +15,8 @@ from worker.cli.local_stack import open_store
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.monitoring.rejection_stats import Producer, producers
+from worker.monitoring.rejection_stats import SourceStats, source_stats
+from worker.queries.rows import iso
 from worker.settings import settings
 
 _SHOWN_CAUSES = 5
@@ -31,24 +35,32 @@ def sources(
     For each source: the share of rejected documents, since when it is so, and the causes with an example of each.
     """
     engine = open_store(settings())
-    found = producers(engine, hours=hours)
+    stats = source_stats(engine, hours=hours)
     engine.dispose()
     if not json_:
-        _print(found, hours)
+        _print(stats, hours)
         return Exit.OK
-    for producer in found:
-        print_json({
-            "source": producer.source, "documents": producer.documents, "rejected": producer.rejected,
-            "share": producer.share, "since": producer.since.isoformat() if producer.since else None,
-            "share_before": producer.share_before,
-            "causes": [{**cause, "first_at": cause["first_at"].isoformat(), "last_at": cause["last_at"].isoformat()}
-                       for cause in producer.causes],
-        })  # fmt: skip
+    for source in stats:
+        print_json(_as_json(source))
     return Exit.OK
 
 
-def _print(found: list[Producer], hours: float) -> None:
-    if not found:
+def _as_json(source: SourceStats) -> dict[str, object]:
+    return {
+        "source": source.source,
+        "documents": source.documents,
+        "rejected": source.rejected,
+        "share": source.share,
+        "since": iso(source.since),
+        "share_before": source.share_before,
+        "causes": [
+            {**asdict(cause), "first_at": iso(cause.first_at), "last_at": iso(cause.last_at)} for cause in source.causes
+        ],
+    }
+
+
+def _print(stats: list[SourceStats], hours: float) -> None:
+    if not stats:
         typer.echo(f"No document got an outcome in the last {hours:g} hours.")
         return
     table = Table(box=None, expand=True, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 1, 0, 0))
@@ -61,19 +73,32 @@ def _print(found: list[Producer], hours: float) -> None:
             overflow="ellipsis",
             ratio=1 if name == "SOURCE" else None,
         )
-    for producer in found:
-        bad = "red" if producer.rejected else "dim"
-        before = "-" if producer.share_before is None else f"{producer.share_before:.1%}"
-        since = f"{producer.since:%m-%d %H:%M:%S}" if producer.since else "-"
-        table.add_row(plain(producer.source), f"{producer.documents:,}", Text(f"{producer.rejected:,}", style=bad),
-                      Text(f"{producer.share:.1%}", style=bad), since, before if producer.rejected else "-", "")  # fmt: skip
-        for cause in producer.causes[:_SHOWN_CAUSES]:
-            table.add_row(Text(f"  {cause['code']}", style="dim"), "", f"{cause['documents']:,}", "",
-                          Text(f"{cause['first_at']:%m-%d %H:%M:%S}", style="dim"), "", str(cause["example"]))  # fmt: skip
-        if len(producer.causes) > _SHOWN_CAUSES:
-            table.add_row(
-                Text(f"  … and {len(producer.causes) - _SHOWN_CAUSES} more causes (--json shows all)", style="dim")
-            )
+    for source in stats:
+        for row in _rows(source):
+            table.add_row(*row)
     data_console().print(table)
-    if any(producer.causes for producer in found):
+    if any(source.causes for source in stats):
         typer.echo("Look at an example:  copydesk dead show EXAMPLE", err=True)
+
+
+def _rows(source: SourceStats) -> Iterator[tuple[Text | str, ...]]:
+    """Yield the row of a source, then one for each of its causes."""
+    style = "red" if source.rejected else "dim"
+    yield (
+        plain(source.source),
+        f"{source.documents:,}",
+        Text(f"{source.rejected:,}", style=style),
+        Text(f"{source.share:.1%}", style=style),
+        _time(source.since) if source.since else "-",
+        f"{source.share_before:.1%}" if source.share_before is not None and source.rejected else "-",
+        "",
+    )
+    for cause in source.causes[:_SHOWN_CAUSES]:
+        first = Text(_time(cause.first_at), style="dim")
+        yield Text(f"  {cause.code}", style="dim"), "", f"{cause.documents:,}", "", first, "", str(cause.example)
+    if len(source.causes) > _SHOWN_CAUSES:
+        yield (Text(f"  … and {len(source.causes) - _SHOWN_CAUSES} more causes (--json shows all)", style="dim"),)
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%m-%d %H:%M:%S}"

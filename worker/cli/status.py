@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from worker.cli.exits import say
-from worker.cli.local_stack import open_store, quick_client, reader, require_desk, why_no_answer
+from worker.cli.exits import print_message
+from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
-from worker.queue.lease_queue import LeaseQueue
-from worker.settings import INTERNAL_LANE, Settings, settings
+from worker.monitoring.status import Snapshot, Unreachable, WorkStatus
+from worker.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from worker.cli.tables import TextConsole
 
 
 def register(app: typer.Typer) -> None:
@@ -39,38 +43,39 @@ def status(
     It also shows open dead letters, and whether every entry that was added is accounted for.
     """
     config = settings()
-    require_desk(config)
+    require_servers(config)
     if wait_drained:
         return _wait_drained(config, timeout)
     if watch:
         return _watch(config, every, as_json=json_)
-    found = _once(config)
+    snapshot = _snapshot(config)
     if json_:
-        print_json(found)
+        print_json(snapshot.to_json())
     else:
-        _print(found)
-    if not found["database"]["ok"]:
-        say(f"copydesk: the database cannot be used: {found['database']['error']}")
+        _print(snapshot)
+    database = snapshot.servers["database"]
+    if not database.ok:
+        print_message(f"copydesk: the database cannot be used: {database.error}")
         return Exit.UNREACHABLE
     return Exit.OK
 
 
-def _once(config: Settings) -> dict[str, Any]:
+def _snapshot(config: Settings) -> Snapshot:
     with reader(config) as client, _store(config):
         # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
-        from worker.monitoring.snapshot import Recent, figures, measure, of_redis
+        from worker.monitoring.servers import redis_status
+        from worker.monitoring.snapshot import MinuteCache, read_queue, read_store, with_rates
 
-        engine, began = open_store(config), time.monotonic()
-        found = figures(config, client, engine)
+        engine, cache = open_store(config), MinuteCache(client)
+        queue, began = read_queue(config, client, cache), time.monotonic()
+        store = read_store(engine)
         engine.dispose()
-        if found["sum"]["backlog"]:
+        if queue.sum.backlog:
             # For a burst, the rates of the last second are more exact than those of minutes.
             time.sleep(max(0.0, began + 1 - time.monotonic()))
-            later = of_redis(config, client, Recent(client))
-            before, lanes = found["lanes"], later["lanes"]
-            measure(lanes, before, time.monotonic() - began)
-            found.update({name: later[name] for name in ("lanes", "internal", "sum", "outcomes")})
-    return found
+            later = read_queue(config, client, cache)
+            queue = with_rates(later, queue, time.monotonic() - began)
+        return Snapshot(queue, redis_status(client), store)
 
 
 @contextmanager
@@ -89,97 +94,103 @@ def _store(config: Settings) -> Iterator[None]:
         yield
 
 
-def _print(found: dict[str, Any]) -> None:
-    from worker.cli.board import board
-    from worker.cli.tables import data_console
+def _print(snapshot: Snapshot) -> None:
+    from worker.cli import board, tables
 
-    out = data_console()
-    out.print(board(found, width=out.width))
-    if found["store"]:
+    out = tables.data_console()
+    out.print(board.board(snapshot, width=out.width))
+    if snapshot.store is not None and snapshot.store.store:
         out.print()
-        out.print(
-            "In the store: " + ", ".join(f"{count:,} {name}" for name, count in found["store"].items()), soft_wrap=True
-        )
-    if found["behind"]:
-        out.print(f"{found['behind']:,} articles are of an older pipeline: copydesk reprocess --behind", soft_wrap=True)
-    for work in found["enriching"]:
-        out.print(_work(work), soft_wrap=True)
-    internal = found["internal"]
-    if internal["added"]:
-        out.print(
-            f"Internal lane (replays, reprocessing, messages kept from Celery's queue): {internal['added']:,} added, "
-            f"{internal['settled']:,} with an outcome, {internal['backlog']:,} waiting",
-            soft_wrap=True,
+    for line in _notes(snapshot):
+        out.print(line, soft_wrap=True)
+
+
+def _notes(snapshot: Snapshot) -> Iterator[str]:
+    """Yield what the board has no place for: rows of the store, background work, the internal lane."""
+    if (store := snapshot.store) is not None:
+        if store.store:
+            yield "In the store: " + ", ".join(f"{count:,} {name}" for name, count in store.store.items())
+        if store.behind:
+            yield f"{store.behind:,} articles were written by an older pipeline: copydesk reprocess --behind"
+        yield from map(_work, store.enriching)
+    if snapshot.queue is not None and (internal := snapshot.queue.internal).added:
+        yield (
+            f"Internal lane (replays, reprocessing, messages kept from Celery's queue): {internal.added:,} added, "
+            f"{internal.settled:,} with an outcome, {internal.backlog:,} waiting"
         )
 
 
-def _work(work: dict[str, Any]) -> str:
-    if work["kind"] == "names":
-        return f"enriching: the names of provider {work['subject']} are to be counted"
-    if work["kind"] == "retract":
-        return f"retracting: more documents that show the URL of document {work['subject']}"
-    whose = f"the articles of provider {work['subject']}" if work["subject"] else "all articles"
-    return f"enriching: {whose}, {work['done']:,} of {work['total']:,} done, because a reference document changed"
+def _work(pending: WorkStatus) -> str:
+    if pending.kind == "names":
+        return f"enriching: the names of provider {pending.subject} are not counted yet"
+    if pending.kind == "retract":
+        return f"retracting: more documents that show the URL of document {pending.subject}"
+    subject = f"the articles of provider {pending.subject}" if pending.subject else "all articles"
+    return f"enriching: {subject}, {pending.done:,} of {pending.total:,} done, because a reference document changed"
 
 
 def _watch(config: Settings, every: float, *, as_json: bool) -> int:
+    from worker.cli import board, tables
+    from worker.monitoring.snapshot_poller import SnapshotPoller
+
+    poller = SnapshotPoller(config, quick_client(config) if config.redis_url is None else None)
+    out = tables.data_console()
+
+    def poll() -> Snapshot:
+        snapshot = poller.poll()
+        if config.redis_url is None and isinstance(snapshot.redis, Unreachable):
+            return replace(snapshot, redis=Unreachable(error=" ".join(why_no_answer(config))))
+        return snapshot
+
+    if out.is_terminal and not as_json:
+        _live(out, poll, every)
+    while True:
+        snapshot = poll()
+        if as_json:
+            print_json(snapshot.to_json())
+        else:
+            out.print(board.board(snapshot, width=out.width))
+            out.print()
+        sys.stdout.flush()
+        time.sleep(every)
+
+
+def _live(out: TextConsole, poll: Callable[[], Snapshot], every: float) -> NoReturn:
     from rich.live import Live
 
     from worker.cli.board import board
-    from worker.cli.tables import data_console
-    from worker.monitoring.snapshot_poller import SnapshotPoller
 
-    looks, out = SnapshotPoller(config, quick_client(config) if config.redis_url is None else None), data_console()
-
-    def look() -> dict[str, Any]:
-        found = looks.poll()
-        if config.redis_url is None and not found["redis"]["ok"]:
-            found["redis"]["error"] = " ".join(why_no_answer(config))
-        return found
-
-    if as_json or not out.is_terminal:
-        while True:
-            found = look()
-            if as_json:
-                print_json(found)
-            else:
-                out.print(board(found, width=out.width))
-                out.print()
-            sys.stdout.flush()
-            time.sleep(every)
     with Live(console=out, screen=True, auto_refresh=False) as live:
-        found = look()
-        due = time.monotonic() + every
-        size = None
+        snapshot, due, size = poll(), time.monotonic() + every, None
         while True:
             if size != out.size:
                 size = out.size
-                live.update(board(found, width=out.width, height=out.height), refresh=True)
+                live.update(board(snapshot, width=out.width, height=out.height), refresh=True)
             # Short sleeps between two polls, so that a resized terminal is redrawn at once.
             time.sleep(max(0.0, min(0.1, due - time.monotonic())))
             if time.monotonic() >= due:
-                found, due, size = look(), time.monotonic() + every, None
+                snapshot, due, size = poll(), time.monotonic() + every, None
 
 
 def _wait_drained(config: Settings, timeout: float) -> int:
     deadline = time.monotonic() + timeout
     with reader(config) as client:
-        # After Redis has answered, see `_once`.
-        from worker.monitoring.snapshot import Recent, is_drained, of_redis
+        # After Redis has answered, see `_snapshot`.
+        from worker.monitoring.snapshot import MinuteCache, read_queue
 
-        recent, internal = Recent(client), LeaseQueue(client, INTERNAL_LANE)
-        internal.ensure()
+        cache = MinuteCache(client)
         while True:
-            found = of_redis(config, client, recent)
-            pending, backlog = sum(lane["pending"] for lane in found["lanes"]), found["sum"]["backlog"]
-            if is_drained(found["lanes"], internal.counts()[2]):
-                say(
-                    f"Drained: no document is at work, {backlog:,} wait on paused lanes."
+            queue = read_queue(config, client, cache)
+            backlog = queue.sum.backlog
+            if queue.is_drained:
+                print_message(
+                    f"Drained: nothing is in flight, {backlog:,} wait on paused lanes."
                     if backlog
                     else "Drained: nothing waits."
                 )
                 return Exit.OK
             if time.monotonic() >= deadline:
-                say(f"Not drained in {timeout:g} s: {pending:,} are at work, {backlog:,} wait in all.")
+                pending = sum(lane.pending for lane in queue.lanes)
+                print_message(f"Not drained in {timeout:g} s: {pending:,} are in flight, {backlog:,} wait in all.")
                 return Exit.TIMED_OUT
             time.sleep(0.2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -13,10 +13,10 @@ from worker.cli.local_stack import open_store
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.queries.stories import list_stories
-from worker.queries.stories import since as moment
+from worker.queries.stories import Story, list_stories
 from worker.settings import settings
 from worker.store.links import pending_count
+from worker.telemetry.durations import parse_time
 
 
 def register(app: typer.Typer) -> None:
@@ -36,33 +36,33 @@ def stories(
     A story is as new as its latest article. The lead comes first.
     """
     try:
-        after = moment(since, datetime.now(UTC)) if since else None
+        after = parse_time(since, datetime.now(UTC)) if since else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
     engine = open_store(settings())
     with engine.connect() as connection:
-        found = list_stories(connection, after=after, topic=topic, most=limit)
+        newest = list_stories(connection, after=after, topic=topic, limit=limit)
         waiting = pending_count(connection)
     engine.dispose()
     if json_:
-        for story in found:
+        for story in newest:
             print_json(story)
-    elif found:
-        _print(found)
+    elif newest:
+        _print(newest)
     else:
-        typer.echo("No stories there: no two articles are known to tell the same.", err=True)
+        typer.echo("There is no story: no two articles are about the same event.", err=True)
     if waiting:
-        typer.echo(f"{waiting:,} articles wait for the linker: this can change.", err=True)
+        typer.echo(f"{waiting:,} articles wait for the linker, so there may be more stories soon.", err=True)
     return Exit.OK
 
 
-def _print(found: list[dict[str, Any]]) -> None:
+def _print(newest: list[Story]) -> None:
     table = Table(title="Stories", title_justify="left", show_edge=False, pad_edge=False)
     for name in ("id", "articles", "heat"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("last", no_wrap=True)
     table.add_column("title")
-    for story in found:
+    for story in newest:
         for place, article in enumerate(story["articles"]):
             lead = place == 0
             title = Text(plain(article["title"] or "(no title)"), style="bold" if lead else "")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from schemas.receipt import Receipt
 from worker.cli.local_stack import require_folder, writer
-from worker.cli.options import AsJson, LaneName, Paths, Source, exit_of, print_results, result_of
+from worker.cli.options import AsJson, LaneName, Paths, Source
+from worker.cli.results import Results
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.producer.client import Producer
-from worker.producer.input_files import read_paths
+from worker.producer.input_files import count_documents, read_paths
+from worker.producer.submission import Submission
+from worker.producer.submission_window import DocumentOutcome, SubmissionWindow
 from worker.settings import Settings, settings
 from worker.telemetry import logs
 
@@ -36,45 +38,53 @@ def submit(
 ) -> int:
     """Push documents to a lane, and print their receipt ids.
 
-    It slows down when the workers ask for it.
+    It slows down when the workers ask for it. With --wait it submits documents only as fast as their outcomes arrive.
     """
     config = settings()
-    target = lane or config.lane_list[0].name
-    submissions = list(read_paths(paths, source=source))
-    if key is not None:
-        if len(submissions) != 1:
-            raise typer.BadParameter("--key goes with one document")
-        submissions = [replace(submissions[0], key=key)]
-    if wait:
+    count = count_documents(paths)
+    if key is not None and count != 1:
+        raise typer.BadParameter("--key goes with one document")
+    submissions = (
         # With --wait this command receives the receipts.
-        submissions = [replace(submission, reply_to=None) for submission in submissions]
-    with _redis(config, wait=wait):
-        pushed: list[tuple[str, str]] = []
-        found: dict[str, Receipt] = {}
-        with Producer(config.redis, lane=target, source=source, receipts=wait) as stack:
-            waiting: set[str] = set()
-            for submission, id_ in stack.submit_many(submissions):
-                pushed.append((id_, submission.label))
-                if not wait and json_:
-                    print_json({"id": id_, "lane": target, "path": submission.label})
-                elif not wait:
-                    typer.echo(f"{id_}\t{plain(submission.label)}")
-                else:
-                    waiting.add(id_)
-                    if len(pushed) % 1000 == 0:
-                        found.update(stack.collect(waiting))
-                        waiting.difference_update(found)
-            if wait and waiting:
-                found.update(stack.wait_many(waiting, timeout=timeout))
-    if not wait:
-        return Exit.OK
-    results = [result_of(id_, target, label, found.get(id_)) for id_, label in pushed]
-    if json_:
-        print_results(results, len(results))
-    else:
-        for result in results:
-            typer.echo(f"{result['id']}\t{result['outcome']}\t{plain(result['path'])}")
-    return exit_of(Counter(result["outcome"] for result in results), len(results))
+        replace(submission, key=submission.key if key is None else key, reply_to=None if wait else submission.reply_to)
+        for submission in read_paths(paths, source=source)
+    )
+    target = lane or config.lane_list[0].name
+    with _redis(config, wait=wait), Producer(config.redis, lane=target, source=source, receipts=wait) as producer:
+        if wait:
+            return _print_outcomes(producer, submissions, timeout, Results(target, "json" if json_ else "text"))
+        for submission, id_ in producer.submit_many(submissions):
+            if json_:
+                print_json({"id": id_, "lane": target, "path": submission.label})
+            else:
+                typer.echo(f"{id_}\t{plain(submission.label)}")
+    return Exit.OK
+
+
+def _print_outcomes(producer: Producer, submissions: Iterator[Submission], timeout: float, results: Results) -> int:
+    all_submitted: list[float] = []
+
+    def submitted() -> Iterator[tuple[Submission, str]]:
+        yield from producer.submit_many(submissions)
+        all_submitted.append(time.monotonic())
+
+    def keep_waiting(seconds_without_outcome: float) -> bool:
+        return (time.monotonic() - all_submitted[0] if all_submitted else seconds_without_outcome) < timeout
+
+    def poll(ids: Collection[str]) -> Mapping[str, DocumentOutcome]:
+        receipts = producer.collect(ids)
+        return {
+            id_: DocumentOutcome(
+                receipt.outcome, receipt.url, [one.model_dump(mode="json") for one in receipt.problems]
+            )
+            for id_, receipt in receipts.items()
+        }
+
+    window = SubmissionWindow(poll, keep_waiting)
+    for document in window.run(submitted()):
+        results.add(document)
+    results.print(window.submitted)
+    return results.exit_code(window.submitted)
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def data_console() -> TextConsole:
     return _console(sys.stdout)
 
 
-def _console(stream: Any) -> TextConsole:
+def _console(stream: TextIO) -> TextConsole:
     return TextConsole(unguarded(stream))
 
 
@@ -63,7 +63,7 @@ def outcome_table(outcomes: Mapping[str, int]) -> Table:
     return table
 
 
-def problem_line(label: str, problem: Mapping[str, Any]) -> Text:
+def problem_line(label: str, problem: Mapping[str, object]) -> Text:
     """Return `path:line:column: error code: message`, which editors can parse. Documents are hostile: no markup."""
     place = ":".join(str(part) for part in (label, problem.get("line"), problem.get("column")) if part is not None)
     severity = str(problem["severity"])

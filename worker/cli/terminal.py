@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from worker.telemetry.terminal import plain, replace_unprintable
 
 OUTCOMES = ("stored", "updated", "unchanged", "superseded", "retracted", "rejected")
 
 
-def print_json(value: Mapping[str, Any]) -> None:
-    """Print an object as one line to stdout.
-
-    Characters that a terminal interprets or hides are written as `\\uXXXX`.
-    """
+def json_line(value: Mapping[str, object]) -> str:
+    """Return an object as one line of JSON. Characters that a terminal interprets or hides are written as `\\uXXXX`."""
     text = json.dumps(value, ensure_ascii=False, default=str)
-    sys.stdout.write(replace_unprintable(text, lambda character: json.dumps(character)[1:-1]) + "\n")
+    return replace_unprintable(text, lambda character: json.dumps(character)[1:-1]) + "\n"
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Print an object as one line to stdout; see `json_line`."""
+    sys.stdout.write(json_line(value))
 
 
 def moment(at: str | None) -> str:
@@ -26,4 +27,4 @@ def moment(at: str | None) -> str:
     return f"{at.replace('T', ' ')[:23].partition('+')[0]} UTC" if at else "unknown"
 
 
-__all__ = ["OUTCOMES", "moment", "plain", "print_json"]
+__all__ = ["OUTCOMES", "json_line", "moment", "plain", "print_json"]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import say
+from worker.cli.exits import print_message
 from worker.errors import Exit
 from worker.runtime.embedded.local_stack import LocalStack
 from worker.runtime.embedded.ownership import valkey_of
@@ -28,17 +28,17 @@ def register(app: typer.Typer) -> None:
 def up(
     port: Annotated[
         int,
-        typer.Option(min=0, max=65535, help="also serve the embedded Valkey on this TCP port of 127.0.0.1; 0: do not"),
+        typer.Option(min=0, max=65535, help="also serve the embedded Valkey on this TCP port of 127.0.0.1; 0: no port"),
     ] = 0,
 ) -> int:
     """Serve on this machine with Valkey and SQLite built in.
 
-    It starts what is not configured, and a worker, and serves until it is stopped (Ctrl-C or SIGTERM). With --port every
+    It starts a worker, and the servers that are not configured, until you stop it (Ctrl-C or SIGTERM). With --port every
     program and user of this machine can read and write the queue: use it only to try crawlers.
     """
     config = settings()
     if port and config.redis_url is not None:
-        raise typer.BadParameter("--port is for the embedded Valkey, and COPYDESK_REDIS_URL names another server")
+        raise typer.BadParameter("--port is for the embedded Valkey, but COPYDESK_REDIS_URL names another server")
     logs.configure_for(config)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -50,13 +50,15 @@ def up(
         redis_cli = (
             f"-s {config.redis.removeprefix('unix://')}" if config.redis_url is None else "-u $COPYDESK_REDIS_URL"
         )
-        say(f"Copydesk serves the lanes {lanes}. Submit with:  copydesk submit PATH")
-        say(f"                     or from any language:  redis-cli {redis_cli} -x XADD documents '*' raw < story.md")
+        print_message(f"Copydesk serves the lanes {lanes}. Submit with:  copydesk submit PATH")
+        print_message(
+            f"                     or from any language:  redis-cli {redis_cli} -x XADD documents '*' raw < story.md"
+        )
         if port:
-            say(f"       or by TCP, from this machine alone:  export REDIS_URL=redis://127.0.0.1:{port}/0")
+            print_message(f"          or by TCP, on this machine only:  export REDIS_URL=redis://127.0.0.1:{port}/0")
         stopped.wait()
         is_lost = stack.is_lost
-        say("Stopping: running batches are finished first.")
+        print_message("Stopping after the running batches.")
     return Exit.UNREACHABLE if is_lost else Exit.OK
 
 

@@ -25,16 +25,16 @@ def register(app: typer.Typer) -> None:
 
 def worker(
     concurrency: Annotated[int | None, typer.Option(help="pool processes; COPYDESK_CONCURRENCY by default")] = None,
-    name: Annotated[str, typer.Option(help="the Celery node's name")] = "copydesk@%h",
-    strict: Annotated[bool, typer.Option("--strict", help="refuse a Redis that keeps nothing on disk")] = False,
+    name: Annotated[str, typer.Option(help="name of the Celery node")] = "copydesk@%h",
+    strict: Annotated[bool, typer.Option("--strict", help="refuse a Redis without persistence on disk")] = False,
     supervised: Annotated[
-        bool, typer.Option(help="restart the worker when it dies; switch it off where something else restarts it")
+        bool, typer.Option(help="restart the worker when it dies; switch it off if something else restarts it")
     ] = True,
 ) -> int:
     """Serve the lanes in production, one worker on each host.
 
-    It is a Celery prefork pool. SIGTERM finishes running batches first. It refuses servers that would lose documents, and
-    says what to set.
+    It is a Celery prefork pool. SIGTERM stops it after the running batches. It refuses servers that would lose documents,
+    and names the setting to change.
     """
     config = settings()
     logs.configure_for(config)
@@ -75,8 +75,8 @@ def _check_servers(config: Settings, *, strict: bool) -> None:
         logs.get_logger("worker").warning("A server is not as safe as it could be", error=warning)
 
 
-def _begin_in_a_child(work: Callable[[], None]) -> Callable[[], int]:
-    """Start `work` in a forked process; return a function that waits for it and returns its exit code.
+def _begin_in_a_child(check: Callable[[], None]) -> Callable[[], int]:
+    """Start `check` in a forked process; return a function that waits for it and returns its exit code.
 
     What the checks import (11 MB, mostly Alembic) would otherwise be in every pool process.
     """
@@ -97,5 +97,5 @@ def _begin_in_a_child(work: Callable[[], None]) -> Callable[[], int]:
 
     if child:
         return wait
-    work()
+    check()
     leave(0)

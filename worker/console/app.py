@@ -32,11 +32,12 @@ from worker.console.pages import (
     stories,
     tail,
 )
-from worker.console.rendering import away, compile_all, message, path
+from worker.console.rendering import compile_all, message, path, redirect
 from worker.console.request_context import FORM_BYTES, HttpError, RequestContext, body_of, form_of
 from worker.console.sessions import COOKIE
 from worker.console.web_security import WebSecurity
-from worker.monitoring.servers import database_health
+from worker.monitoring.servers import database_status
+from worker.monitoring.status import DatabaseStatus
 from worker.store.engine import driver_error, is_locked, is_transient
 from worker.telemetry.logs import get_logger, mask
 
@@ -45,8 +46,9 @@ log = get_logger("console")
 Handler = Callable[[ConsoleContext, RequestContext], Response]
 
 _THREADS_OF_A_PAGE = 2
-_STRANGERS = 8
+_MAX_ANONYMOUS = 8
 _OPEN_TO_ALL = ("/login", "/theme")
+_BUG = "A bug in Copydesk"
 
 
 class _Number(Convertor[str]):
@@ -96,20 +98,20 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         _route("/lanes/{lane}/resume", lanes.resume, form),
         _route("/sources", sources.page),
         _route("/login", login.page),
-        _route("/login", login.enter, form),
-        _route("/logout", login.leave, form),
+        _route("/login", login.log_in, form),
+        _route("/logout", login.log_out, form),
         _route("/theme", login.theme, form),
-        _route("/{rest:path}", _nothing),
+        _route("/{rest:path}", _not_found),
     ]
 
     @contextlib.asynccontextmanager
-    async def life(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         console.warm()
         yield
         console.close()
 
-    app = Starlette(routes=routes, lifespan=life)
-    app.state.desk, app.state.secure = console, secure
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.console, app.state.secure = console, secure
     return WebSecurity(app, names)
 
 
@@ -125,33 +127,33 @@ def _route(address: str, handler: Handler, form: int | None = None, *, editor: b
         return anyio.CapacityLimiter(_THREADS_OF_A_PAGE)
 
     async def endpoint(request: Request) -> Response:
-        console: ConsoleContext = request.app.state.desk
+        console: ConsoleContext = request.app.state.console
         known = console.sessions.of(request.cookies.get(COOKIE))
         context = RequestContext(request, known or console.sessions.new(), from_editor=editor and form is not None)
         try:
             if not context.session.is_open and context.path not in _OPEN_TO_ALL and not context.from_editor:
                 return _to_login(context, stay=editor)
             if form is not None:
-                async with contextlib.nullcontext() if context.session.is_open else _strangers():
+                async with contextlib.nullcontext() if context.session.is_open else _anonymous():
                     body = await body_of(request, form)
                     sent = await anyio.to_thread.run_sync(form_of, body, limiter=threads())
                 context = replace(context, form=sent)
                 context = await _admitted(console, context)
             response = await anyio.to_thread.run_sync(_answer, handler, console, context, limiter=threads())
-        except HttpError as refused:
-            title = "Not found" if refused.status == 404 else "That did not work"
-            response = message(context, title, str(refused), status=refused.status)
+        except HttpError as error:
+            title = "Not found" if error.status == 404 else "That did not work"
+            response = message(context, title, str(error), status=error.status)
         if (known is None or context.session.id != known.id) and COOKIE not in response.headers.get("set-cookie", ""):
-            login.keep_session(response, context)
+            login.set_session_cookie(response, context)
         return response
 
     return Route(address, endpoint, methods=["GET"] if form is None else ["POST"])
 
 
 @functools.cache
-def _strangers() -> anyio.CapacityLimiter:
+def _anonymous() -> anyio.CapacityLimiter:
     """Limit of concurrent form reads without a session, since each form may hold a document."""
-    return anyio.CapacityLimiter(_STRANGERS)
+    return anyio.CapacityLimiter(_MAX_ANONYMOUS)
 
 
 async def _admitted(console: ConsoleContext, context: RequestContext) -> RequestContext:
@@ -162,14 +164,15 @@ async def _admitted(console: ConsoleContext, context: RequestContext) -> Request
     is_open_to_all = context.path in _OPEN_TO_ALL
     if not context.session.is_open and not is_open_to_all and "token" not in context.form:
         raise HttpError(
-            401, "Your session has ended, so nothing was sent. Replay it asks for the token and keeps the text."
+            401,
+            "Your session has ended, so nothing was sent. Press “Replay it”: it asks for the token and keeps your text.",
         )
     if not console.sessions.is_form_of(context.session, context.form_value("csrf")):
-        raise HttpError(403, "This form is of an older page or of another one. Load the page again, then send it.")
+        raise HttpError(403, "This form belongs to an older page. Load the page again, then send the form.")
     if not context.session.is_open and "token" in context.form:
         context = await login.with_token(console, context)
         if not context.session.is_open and not is_open_to_all:
-            raise HttpError(401, login.WRONG)
+            raise HttpError(401, login.LOGIN_FAILED)
     return context
 
 
@@ -180,26 +183,30 @@ def _answer(handler: Handler, console: ConsoleContext, context: RequestContext) 
     except (redis.RedisError, OSError) as error:
         return _unreachable(context, "Redis", mask(str(error)), "COPYDESK_REDIS_URL; without it: copydesk up")
     except SQLAlchemyError as error:
-        if is_locked(error):
-            seconds = f"{console.config.statement_seconds:g}"
-            sentence = f"Others wrote to it for longer than {seconds} seconds, so nothing was changed. Send it again."
-            return message(context, "The store is busy", sentence, status=503)
-        health = database_health(console.engine)
-        if health["ok"] and health["schema"] != health["needs_schema"]:
-            sentence = f"Its schema is {health['schema'] or 'empty'}, and {health['needs_schema']} is needed."
-            return _unreachable(
-                context, "The store", sentence, "copydesk db upgrade; with nothing configured: copydesk up"
-            )
-        text = " ".join(mask(str(driver_error(error))).split())
-        if health["ok"] and not is_transient(error):
-            log.exception("A page failed", page=context.path)
-            return message(context, "A mistake of ours", f"The store refused a question: {text[:300]}", status=500)
-        return _unreachable(context, "The store", health.get("error") or text, "COPYDESK_DATABASE_URL")
+        return _store_failed(console, context, error)
     except HttpError:
         raise
     except Exception:
         log.exception("A page failed", page=context.path)
-        return message(context, "A mistake of ours", "This page failed; the console's log says why.", status=500)
+        return message(context, _BUG, "This page failed. The console's log has the error.", status=500)
+
+
+def _store_failed(console: ConsoleContext, context: RequestContext, error: SQLAlchemyError) -> Response:
+    if is_locked(error):
+        seconds = f"{console.config.statement_seconds:g}"
+        sentence = f"Others wrote to it for longer than {seconds} seconds, so nothing was changed. Send it again."
+        return message(context, "The store is busy", sentence, status=503)
+    database = database_status(console.engine)
+    text = " ".join(mask(str(driver_error(error))).split())
+    if not isinstance(database, DatabaseStatus):
+        return _unreachable(context, "The store", database.error, "COPYDESK_DATABASE_URL")
+    if not database.has_needed_schema:
+        sentence = f"Its schema is {database.schema or 'empty'}, and {database.needs_schema} is needed."
+        return _unreachable(context, "The store", sentence, "copydesk db upgrade; with nothing configured: copydesk up")
+    if is_transient(error):
+        return _unreachable(context, "The store", text, "COPYDESK_DATABASE_URL")
+    log.exception("A page failed", page=context.path)
+    return message(context, _BUG, f"The store refused a query: {text[:300]}", status=500)
 
 
 def _unreachable(context: RequestContext, server: str, error: str, hint: str) -> Response:
@@ -213,8 +220,8 @@ def _to_login(context: RequestContext, *, stay: bool) -> Response:
     """
     if context.is_htmx:
         return Response(status_code=401, headers={"hx-reswap": "none"} if stay else {"hx-redirect": "/login"})
-    return away(path("login", next=context.address) if context.request.method in ("GET", "HEAD") else "/login")
+    return redirect(path("login", next=context.address) if context.request.method in ("GET", "HEAD") else "/login")
 
 
-def _nothing(_: ConsoleContext, context: RequestContext) -> Response:
+def _not_found(_: ConsoleContext, context: RequestContext) -> Response:
     raise HttpError(404, "There is no such page.")

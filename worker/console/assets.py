@@ -15,21 +15,21 @@ _KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 @functools.cache
 def _files() -> dict[str, tuple[bytes, str, str]]:
     """Return name → content, media type, ETag."""
-    found = {}
+    files = {}
     for file in (resources.files("worker.console") / "static").iterdir():
         kind = _KINDS.get(file.name.rpartition(".")[2])
         if kind:
             content = file.read_bytes()
-            found[file.name] = content, kind, f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-    return found
+            files[file.name] = content, kind, f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    return files
 
 
 async def page(request: Request) -> Response:
     """Return a file; 304 when the browser has it already."""
-    found = _files().get(request.path_params["name"])
-    if found is None:
+    file = _files().get(request.path_params["name"])
+    if file is None:
         return Response("There is no such file.\n", 404, media_type="text/plain")
-    content, kind, tag = found
+    content, kind, tag = file
     headers = {"etag": tag, "cache-control": "no-cache"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)

@@ -33,7 +33,7 @@ class Job:
 
     id: str
     doing: Doing
-    wanted: Filter
+    filter: Filter
     total: int
     progress: DryRun = field(default_factory=DryRun)
     state: Literal["running", "done", "stopped", "failed"] = "running"
@@ -48,12 +48,12 @@ class Jobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
 
-    def start(self, doing: Doing, wanted: Filter, total: int, steps: Iterator[DryRun]) -> Job:
+    def start(self, doing: Doing, filter: Filter, total: int, steps: Iterator[DryRun]) -> Job:
         """Start a job in a thread. Raises Busy."""
         with self._lock:
             if sum(job.state == "running" for job in self._jobs.values()) >= _MAX_RUNNING:
-                raise Busy("Two such actions are under way; wait for one to end.")
-            job = Job(secrets.token_urlsafe(9), doing, wanted, total)
+                raise Busy("Two such actions are running. Wait until one of them has ended.")
+            job = Job(secrets.token_urlsafe(9), doing, filter, total)
             self._jobs[job.id] = job
             while len(self._jobs) > _MAX_JOBS:
                 self._jobs.popitem(last=False)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
 
 import redis
 from sqlalchemy import Engine
@@ -16,9 +14,10 @@ from worker.console.background_jobs import Jobs
 from worker.console.refreshing_cache import RefreshingCache
 from worker.console.sessions import Sessions
 from worker.documents.limits import Limits
-from worker.monitoring.rejection_stats import Producer, producers
-from worker.monitoring.snapshot import of_store
+from worker.monitoring.rejection_stats import SourceStats, source_stats
+from worker.monitoring.snapshot import read_store
 from worker.monitoring.snapshot_poller import SnapshotPoller
+from worker.monitoring.status import Snapshot, StoreStatus
 from worker.queue.connection import connect
 from worker.settings import Settings
 from worker.store.engine import make_engine
@@ -58,16 +57,16 @@ class ConsoleContext:
         self.jobs = Jobs()
         self.limits = Limits(max_bytes=config.max_document_bytes)
         self.poller = SnapshotPoller(config, self.client, self.engine)
-        self.at_redis: RefreshingCache[dict[str, Any]] = RefreshingCache(
-            self.poller.at_redis, seconds=1.0, timeout=timeout
+        self.redis_snapshot: RefreshingCache[Snapshot] = RefreshingCache(
+            self.poller.poll_redis, seconds=1.0, timeout=timeout
         )
-        self.at_store: RefreshingCache[dict[str, Any]] = RefreshingCache(
-            lambda: of_store(self.engine), seconds=20.0, timeout=timeout
+        self.store_status: RefreshingCache[StoreStatus] = RefreshingCache(
+            lambda: read_store(self.engine), seconds=20.0, timeout=timeout
         )
-        self.sources = {hours: self._producers(hours) for hours in SPANS}
+        self.sources = {hours: self._source_stats(hours) for hours in SPANS}
 
-    def _producers(self, hours: int) -> RefreshingCache[list[Producer]]:
-        return RefreshingCache(lambda: producers(self.engine, hours=hours), seconds=30.0, timeout=self._timeout)
+    def _source_stats(self, hours: int) -> RefreshingCache[list[SourceStats]]:
+        return RefreshingCache(lambda: source_stats(self.engine, hours=hours), seconds=30.0, timeout=self._timeout)
 
     @cached_property
     def tail(self) -> Tail:
@@ -75,8 +74,8 @@ class ConsoleContext:
 
     def warm(self) -> None:
         """Load what the first page shows, in the background."""
-        self.at_redis.begin()
-        self.at_store.begin()
+        self.redis_snapshot.begin()
+        self.store_status.begin()
 
     def close(self) -> None:
         """Close the connections."""
@@ -91,14 +90,14 @@ class Tail:
         self._client = client
         self._lock = threading.Lock()
         self._records: deque[OutcomeRecord] = deque(maxlen=_TAIL)
-        self._place: str | None = None
+        self._position: str | None = None
 
-    def poll(self) -> Iterable[OutcomeRecord]:
+    def poll(self) -> list[OutcomeRecord]:
         """Return the last 5,000 outcomes, the newest first. Raises redis.RedisError."""
         with self._lock:
-            if self._place is None:
-                found, self._place = recent(self._client, _TAIL)
+            if self._position is None:
+                records, self._position = recent(self._client, _TAIL)
             else:
-                found, self._place = after(self._client, self._place)
-            self._records.extend(found)
+                records, self._position = after(self._client, self._position)
+            self._records.extend(records)
             return list(reversed(self._records))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,50 +14,42 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from schemas.codes import CODES
 from schemas.receipt import Outcome
 from worker.console.request_context import RequestContext
+from worker.telemetry.durations import duration_text
 from worker.telemetry.redaction import mask_page
+from worker.telemetry.sizes import size_text
 
 THEMES = ("auto", "light", "dark")
 _THEME_COOKIE = "copydesk_theme"
-_ODD = dict.fromkeys([*range(0x20), 0x7F, *range(0x80, 0xA0)], " ")
+_NARROW_SPACE = "\u202f"
+_CONTROL = dict.fromkeys([*range(0x20), 0x7F, *range(0x80, 0xA0)], " ")
 """Control characters, which no browser shows."""
 
 
-def _shown(value: Any) -> Any:
+def _redacted(value: object) -> object:
     """Mask a string that is not our own HTML. It is the last step of every `{{ … }}` before escaping."""
     if value is None:
         return ""
     return mask_page(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def figure(number: float | None) -> str:
+def number(value: float | None) -> str:
     """Format a number as `12,345`; a dash for None."""
-    return "–" if number is None else f"{number:,}"
+    return "–" if value is None else f"{value:,}"
 
 
 def share(part: float) -> str:
     """Format a share as `12.5 %`."""
-    return f"{part:.1%}".replace("%", "\u202f%")
+    return f"{part:.1%}".replace("%", f"{_NARROW_SPACE}%")
 
 
 def age(seconds: float | None) -> str:
-    """Format seconds as `12 s`, `5 min`, `3 h`, `2 days`; a dash for None."""
-    if seconds is None:
-        return "–"
-    for size, unit in ((172_800, 86_400), (7200, 3600), (120, 60)):
-        if seconds >= size:
-            return f"{seconds / unit:,.0f}\u202f{ {86_400: 'days', 3600: 'h', 60: 'min'}[unit] }"
-    return f"{seconds:,.0f}\u202fs"
+    """Format a time span; a dash for None."""
+    return "–" if seconds is None else duration_text(seconds).replace(" ", _NARROW_SPACE)
 
 
 def size(count: float | None) -> str:
     """Format bytes in binary units; a dash for None."""
-    if count is None:
-        return "–"
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            break
-        count /= 1024
-    return f"{count:,.0f}\u202f{unit}" if unit in ("B", "KiB") or count >= 100 else f"{count:,.1f}\u202f{unit}"
+    return "–" if count is None else size_text(count).replace(" ", _NARROW_SPACE)
 
 
 def when(moment: datetime | str | float | None, form: str = "%Y-%m-%d %H:%M") -> Markup:
@@ -74,13 +65,13 @@ def when(moment: datetime | str | float | None, form: str = "%Y-%m-%d %H:%M") ->
     return Markup('<time datetime="{}">{}</time>').format(stamp, shown)
 
 
-def clip(text: str | None, most: int) -> str:
-    """Return at most the first `most` characters, without control characters."""
-    text = (text or "").translate(_ODD)
-    return text if len(text) <= most else text[: most - 1] + "…"
+def clip(text: str | None, limit: int) -> str:
+    """Return at most the first `limit` characters, without control characters."""
+    text = (text or "").translate(_CONTROL)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def outside(url: str | None) -> str | None:
+def link_url(url: str | None) -> str | None:
     """Return `url` if it is safe as a link: only http and https, never `javascript:` and the like; else None."""
     if not url or any(character <= " " for character in url):
         return None
@@ -94,11 +85,11 @@ def outside(url: str | None) -> str | None:
 def path(*parts: object, **query: object) -> str:
     """Return a path of this console; empty query parameters are left out."""
     where = "/" + "/".join(quote(str(part), safe="") for part in parts)
-    context = {name: value for name, value in query.items() if value not in (None, "", False)}
-    return f"{where}?{urlencode(context)}" if context else where
+    parameters = {name: value for name, value in query.items() if value not in (None, "", False)}
+    return f"{where}?{urlencode(parameters)}" if parameters else where
 
 
-def said(value: Any) -> str:
+def as_text(value: object) -> str:
     """Format a detail of a document: strings as they are, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
@@ -119,15 +110,22 @@ environment = Environment(
     loader=PackageLoader("worker.console", "templates"),
     autoescape=True,
     undefined=StrictUndefined,
-    finalize=_shown,
+    finalize=_redacted,
     trim_blocks=True,
     lstrip_blocks=True,
     auto_reload=False,
 )
-_FILTERS: dict[str, Callable[..., Any]] = {
-    "figure": figure, "share": share, "age": age, "size": size, "when": when, "clip": clip, "outside": outside,
-    "remedy": _remedy, "said": said,
-}  # fmt: skip
+_FILTERS: dict[str, Callable[..., object]] = {
+    "number": number,
+    "share": share,
+    "age": age,
+    "size": size,
+    "when": when,
+    "clip": clip,
+    "link_url": link_url,
+    "remedy": _remedy,
+    "as_text": as_text,
+}
 environment.filters.update(_FILTERS)
 environment.globals.update(
     path=path, OUTCOMES=[str(outcome) for outcome in Outcome], HTMX=json.dumps(_HTMX), THEMES=THEMES
@@ -146,13 +144,13 @@ def theme_of(context: RequestContext) -> str:
     return chosen if chosen in THEMES else "auto"
 
 
-def keep_theme(response: Response, theme: str, *, secure: bool) -> None:
+def set_theme_cookie(response: Response, theme: str, *, secure: bool) -> None:
     """Store the choice in a cookie for a year."""
     response.set_cookie(_THEME_COOKIE, theme, max_age=365 * 86_400, httponly=True, samesite="strict", secure=secure)
 
 
 def render(
-    context: RequestContext, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200
+    context: RequestContext, template: str, values: Mapping[str, object] | None = None, *, status: int = 200
 ) -> HTMLResponse:
     """Render a page, or a part of one."""
     text = environment.get_template(template).render(
@@ -161,7 +159,7 @@ def render(
         csrf=context.session.csrf,
         is_open=context.session.is_open,
         theme=theme_of(context),
-        can_log_out=context.request.app.state.desk.sessions.needs_token and context.session.is_open,
+        can_log_out=context.request.app.state.console.sessions.needs_token and context.session.is_open,
         **(values or {}),
     )
     # A document may contain a lone surrogate, which cannot be encoded as UTF-8.
@@ -174,7 +172,7 @@ def message(
     """Render a page with one message. After a failure in the editor it contains the user's text again."""
     is_page = context.request.method in ("GET", "HEAD")
     if context.is_htmx and not is_page:  # the message replaces a part of a page
-        return render(context, "said.html", {"title": title, "sentence": sentence}, status=status)
+        return render(context, "notice.html", {"title": title, "sentence": sentence}, status=status)
     if context.from_editor and "text" in context.form:
         # Escaped here, so that it is not masked: it must return as it was written.
         action = context.path.rpartition("/")[0]
@@ -184,11 +182,11 @@ def message(
     return render(context, "message.html", {**values, "retry": is_page and status == 503}, status=status)
 
 
-def away(target: str) -> RedirectResponse:
+def redirect(target: str) -> RedirectResponse:
     """Redirect to another page by GET (303), after an action."""
     return RedirectResponse(target, status_code=303)
 
 
-def local(target: str) -> str:
+def local_path(target: str) -> str:
     """Return `target` if it is a path of this console, else `/`: a form must not redirect to another host."""
     return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"

@@ -12,10 +12,11 @@ from starlette.requests import ClientDisconnect, Request
 from worker.console.sessions import Session
 
 FORM_BYTES = 64 << 10
-_MOST_FIELDS = 50
-_LONGEST_VALUE = 2000  # characters of a field other than a document
+_MAX_FIELDS = 50
+_MAX_VALUE = 2000  # characters of a field other than a document
 _FORM_SECONDS = 60.0
-_MOST_NUMBER = (1 << 63) - 1  # of the store's columns
+_TOO_LARGE = "This is larger than a form of this page may be."
+_MAX_NUMBER = (1 << 63) - 1  # of the store's columns
 
 
 class HttpError(Exception):
@@ -72,29 +73,29 @@ def number_of(text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
         return None
     value = int(text)
-    return value if value <= _MOST_NUMBER else None
+    return value if value <= _MAX_NUMBER else None
 
 
 def _clean(value: str) -> str:
     """Remove what PostgreSQL accepts in no text: U+0000 and lone surrogates."""
-    return value.strip()[:_LONGEST_VALUE].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return value.strip()[:_MAX_VALUE].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-async def body_of(request: Request, most: int) -> bytes:
-    """Read the body of a form: at most `most` bytes, for at most a minute. Raises HttpError."""
+async def body_of(request: Request, limit: int) -> bytes:
+    """Read the body of a form: at most `limit` bytes, for at most a minute. Raises HttpError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise HttpError(415, "A form is sent as application/x-www-form-urlencoded.")
     length = number_of(request.headers.get("content-length", ""))
-    if length is not None and length > most:
-        raise HttpError(413, "That is more than fits in a form of this page.")
+    if length is not None and length > limit:
+        raise HttpError(413, _TOO_LARGE)
     body = bytearray()
     try:
         with anyio.fail_after(_FORM_SECONDS):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > most:
-                    raise HttpError(413, "That is more than fits in a form of this page.")
+                if len(body) > limit:
+                    raise HttpError(413, _TOO_LARGE)
     except TimeoutError:
         raise HttpError(408, "The form did not arrive within a minute. Send it again.") from None
     except ClientDisconnect:
@@ -105,7 +106,7 @@ async def body_of(request: Request, most: int) -> bytes:
 def form_of(body: bytes) -> dict[str, str]:
     """Return the fields of a form, the last value of each name. Raises HttpError."""
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="replace")
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="replace")
     except ValueError as error:
         raise HttpError(400, "The form cannot be read.") from error
     return dict(pairs)

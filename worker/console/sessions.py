@@ -14,10 +14,10 @@ import anyio
 
 COOKIE = "copydesk_session"
 HOURS = 12
-_MOST = 1000
+_MAX_OPEN = 1000
 _GUESSES = 10
 """Number of wrong tokens within a minute from which on attempts are throttled."""
-_TURN_SECONDS = 0.02
+_DELAY_SECONDS = 0.02
 """At most 50 attempts a second: a token of 16 random characters withstands that forever.
 
 The right token waits only for the attempts before it, and the server accepts 200 at once.
@@ -44,7 +44,7 @@ class Sessions:
         self._key = secrets.token_bytes(32)
         self._opened: OrderedDict[str, float] = OrderedDict()
         self._failures: deque[float] = deque(maxlen=_GUESSES)
-        self._next_turn = 0.0
+        self._next_attempt = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -71,8 +71,8 @@ class Sessions:
         """
         now = time.monotonic()
         if len(self._failures) == _GUESSES and self._failures[0] > now - 60:
-            self._next_turn = max(now, self._next_turn) + _TURN_SECONDS
-            await anyio.sleep(self._next_turn - now)
+            self._next_attempt = max(now, self._next_attempt) + _DELAY_SECONDS
+            await anyio.sleep(self._next_attempt - now)
         if self._token is None or not hmac.compare_digest(offered.encode(), self._token.encode()):
             self._failures.append(time.monotonic())
             return None
@@ -80,7 +80,7 @@ class Sessions:
         now = time.monotonic()
         with self._lock:
             self._opened[session.id] = now + HOURS * 3600
-            while len(self._opened) > _MOST:
+            while len(self._opened) > _MAX_OPEN:
                 self._opened.popitem(last=False)
         return Session(session.id, session.csrf, True)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from schemas.problem import Problem
 from worker.dead_letters.redacted_text import RedactedText
 
-_MOST_LINES = 300
+_MAX_LINES = 300
 _AROUND = 12  # lines before and after each problem, when not all lines are shown
-_LONGEST = 600  # characters of a line
+_MAX_LINE = 600  # characters of a line
 _TOKEN = re.compile(r"\S{1,40}")
 
 
@@ -33,10 +33,10 @@ def source_lines(shown: RedactedText, problems: Sequence[Problem]) -> list[Line]
     for one in problems:
         if one.line is not None and 1 <= one.line <= len(rows):
             by_line.setdefault(one.line, []).append(one)
-    wanted = range(1, len(rows) + 1) if len(rows) <= _MOST_LINES else _around(by_line, len(rows))
+    numbers = range(1, len(rows) + 1) if len(rows) <= _MAX_LINES else _around(by_line, len(rows))
     lines: list[Line] = []
     last = 0
-    for number in wanted:
+    for number in numbers:
         if number != last + 1:
             lines.append(Line(0, f"{number - last - 1:,} lines"))
         lines.append(_line(number, rows[number - 1], by_line.get(number, [])))
@@ -50,7 +50,7 @@ def _around(by_line: dict[int, list[Problem]], count: int) -> list[int]:
     near = set(range(1, 41))
     for number in list(by_line)[:20]:
         near |= set(range(max(1, number - _AROUND), min(count, number + _AROUND) + 1))
-    return sorted(number for number in near if number <= count)[: 2 * _MOST_LINES]
+    return sorted(number for number in near if number <= count)[: 2 * _MAX_LINES]
 
 
 def _line(number: int, row: str, problems: list[Problem]) -> Line:
@@ -61,12 +61,12 @@ def _line(number: int, row: str, problems: list[Problem]) -> Line:
             return Line(number, "", _cut(row), "", problems)
         return Line(number, _cut(row))
     place = min(column - 1, len(row))
-    start = max(0, place - _LONGEST // 2)
-    found = _TOKEN.match(row, place)
-    end = found.end() if found else min(len(row), place + 1)
+    start = max(0, place - _MAX_LINE // 2)
+    token = _TOKEN.match(row, place)
+    end = token.end() if token else min(len(row), place + 1)
     before = ("…" if start else "") + row[start:place]
     return Line(number, before, row[place:end], _cut(row[end:]), problems)
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return text if len(text) <= _MAX_LINE else text[:_MAX_LINE] + "…"

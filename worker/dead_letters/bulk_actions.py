@@ -16,15 +16,15 @@ from worker.store.engine import writing
 _STEP = 50
 
 
-def dry_run(engine: Engine, wanted: dead_letters.Filter, limits: Limits) -> DryRun:
+def dry_run(engine: Engine, selection: dead_letters.Filter, limits: Limits) -> DryRun:
     """Count what would happen if the dead letters were replayed now. Nothing is sent."""
-    *_, done = steps(engine, wanted, limits)
+    *_, done = steps(engine, selection, limits)
     return done
 
 
 def steps(
     engine: Engine,
-    wanted: dead_letters.Filter,
+    selection: dead_letters.Filter,
     limits: Limits,
     client: redis.Redis | None = None,
     who: str | None = None,
@@ -36,7 +36,7 @@ def steps(
     """
     done = DryRun()
     passing: list[int] = []
-    for dead_letter, raw in matching_dead_letters(engine, wanted):
+    for dead_letter, raw in matching_dead_letters(engine, selection):
         errors = problems_now(dead_letter, raw, limits)
         done.seen += 1
         if errors:
@@ -57,10 +57,10 @@ def _send(engine: Engine, client: redis.Redis | None, ids: list[int], who: str |
     return sent
 
 
-def discard(engine: Engine, wanted: dead_letters.Filter, reason: str, who: str | None = None) -> int:
+def discard(engine: Engine, selection: dead_letters.Filter, reason: str, who: str | None = None) -> int:
     """Close dead letters permanently; returns how many."""
     count, who = 0, who or operator()
-    for dead_letter, _ in matching_dead_letters(engine, wanted):
+    for dead_letter, _ in matching_dead_letters(engine, selection):
         with writing(engine) as connection:
             count += dead_letters.discard(connection, dead_letter.id, who, reason)
     return count

@@ -6,10 +6,9 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import redis
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from schemas.codes import WORKER_CODES
 from schemas.problem import Severity
@@ -20,6 +19,7 @@ from worker.documents.validation import read
 from worker.errors import CopydeskError
 from worker.store import dead_letters
 from worker.store.engine import writing
+from worker.store.sql.statements import AnyRow
 
 Change = Callable[[bytes], bytes]
 """A function from a document's bytes to its corrected bytes. Raises ChangeFailed."""
@@ -69,13 +69,13 @@ def filtering(command: str) -> Change:
     return change
 
 
-def _tried(
-    engine: Engine, wanted: dead_letters.Filter, change: Change, limits: Limits, plan: DryRun
-) -> Iterator[tuple[Row[Any], bytes, bytes]]:
+def _accepted_after(
+    engine: Engine, selection: dead_letters.Filter, change: Change, limits: Limits, plan: DryRun
+) -> Iterator[tuple[AnyRow, bytes, bytes]]:
     """Yield (dead letter, bytes before, after) of each one that is valid after the change; counts all in `plan`."""
-    for dead_letter, raw in matching_dead_letters(engine, wanted):
+    for dead_letter, raw in matching_dead_letters(engine, selection):
         if raw is None or not can_be_replayed(dead_letter, raw) or dead_letter.code in WORKER_CODES:
-            plan.failing[f"{dead_letter.code} (not of its text)"] += 1
+            plan.failing[f"{dead_letter.code} (not an error in its text)"] += 1
             plan.untouched += 1
             continue
         try:
@@ -85,7 +85,7 @@ def _tried(
             continue
         reading = read(text, has_key=dead_letter.key is not None, limits=limits)
         if reading.rejected:
-            first = next(found.code for found in reading.problems if found.severity is Severity.ERROR)
+            first = next(problem.code for problem in reading.problems if problem.severity is Severity.ERROR)
             plan.failing[first] += 1
             plan.untouched += text == raw
             continue
@@ -95,23 +95,23 @@ def _tried(
         yield dead_letter, raw, text
 
 
-def plan_for(engine: Engine, wanted: dead_letters.Filter, change: Change, limits: Limits) -> DryRun:
+def plan_for(engine: Engine, selection: dead_letters.Filter, change: Change, limits: Limits) -> DryRun:
     """Do a dry run: count what the change would do. Nothing is changed or sent."""
     plan = DryRun()
-    for _ in _tried(engine, wanted, change, limits, plan):
+    for _ in _accepted_after(engine, selection, change, limits, plan):
         pass
     return plan
 
 
 def bulk_edit(
-    engine: Engine, client: redis.Redis, wanted: dead_letters.Filter, change: Change, limits: Limits
+    engine: Engine, client: redis.Redis, selection: dead_letters.Filter, change: Change, limits: Limits
 ) -> tuple[DryRun, int]:
     """Store the change of the dead letters that are valid after it, and replay them; the others stay as they are.
 
     Returns the counts, and how many were sent. Raises redis.RedisError and SQLAlchemy's errors.
     """
     plan, sent, who = DryRun(), 0, operator()
-    page: list[tuple[Row[Any], bytes, bytes]] = []
+    page: list[tuple[AnyRow, bytes, bytes]] = []
 
     def send() -> int:
         if not page:
@@ -123,11 +123,11 @@ def bulk_edit(
                     ids.append(dead_letter.id)
                 else:
                     plan.passing -= 1
-                    plan.failing["mended or closed by somebody else meanwhile"] += 1
+                    plan.failing["edited or closed by somebody else in the meantime"] += 1
         page.clear()
         return replay(engine, client, dead_letters.Filter(ids=tuple(ids))) if ids else 0
 
-    for dead_letter, raw, text in _tried(engine, wanted, change, limits, plan):
+    for dead_letter, raw, text in _accepted_after(engine, selection, change, limits, plan):
         page.append((dead_letter, raw, text))
         if len(page) == _PAGE:
             sent += send()

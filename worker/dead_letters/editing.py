@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import redis
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 
 from schemas.codes import WORKER_CODES
@@ -18,6 +17,7 @@ from worker.documents.validation import read
 from worker.errors import CopydeskError
 from worker.store import dead_letters
 from worker.store.engine import writing
+from worker.store.sql.statements import AnyRow
 
 
 class DeadLetterChanged(CopydeskError):
@@ -28,28 +28,28 @@ class DeadLetterChanged(CopydeskError):
 class DeadLetter:
     """A dead letter with the stored bytes of its document and the recorded actions."""
 
-    row: Row[Any]
-    kept: bytes
+    row: AnyRow
+    content: bytes
     """The document, or its beginning if it was beyond the size limit.
 
     For a message from Celery's queue: the document in it.
     """
     size: int
-    """How many bytes were sent; if `kept` is a document from a message, without the rest of the message."""
-    actions: list[Row[Any]]
+    """How many bytes were sent; if `content` is a document from a message, without the rest of the message."""
+    actions: list[AnyRow]
 
     @property
     def raw(self) -> bytes | None:
         """The document; None if it was not stored whole or none was sent."""
-        return self.kept if self.row.raw_sha256 is not None and self.size == len(self.kept) else None
+        return self.content if self.row.raw_sha256 is not None and self.size == len(self.content) else None
 
     @property
     def shown(self) -> RedactedText:
-        return redact(self.kept)
+        return redact(self.content)
 
     @property
     def problems(self) -> list[Problem]:
-        return [Problem(**found) for found in self.row.problems]
+        return [Problem(**problem) for problem in self.row.problems]
 
     @property
     def can_be_replayed(self) -> bool:
@@ -75,39 +75,39 @@ def dead_letter(engine: Engine, id_: int) -> DeadLetter | None:
     return DeadLetter(row, document, size - len(stored) + len(document), actions)
 
 
-def check(found: DeadLetter, text: bytes, limits: Limits) -> list[Problem]:
+def check(dead_letter: DeadLetter, text: bytes, limits: Limits) -> list[Problem]:
     """Return the errors and warnings of an edited text.
 
     Returns none for codes of the worker (`WORKER_CODES`): such a document may have crashed its process, so it is not
     parsed here.
     """
-    if found.row.code in WORKER_CODES:
+    if dead_letter.row.code in WORKER_CODES:
         return []
-    return list(read(text, has_key=found.row.key is not None, limits=limits).problems)
+    return list(read(text, has_key=dead_letter.row.key is not None, limits=limits).problems)
 
 
-def edit_and_replay(engine: Engine, client: redis.Redis, found: DeadLetter, text: bytes, who: str) -> bool:
+def edit_and_replay(engine: Engine, client: redis.Redis, seen: DeadLetter, text: bytes, who: str) -> bool:
     """Store `text` in place of the document and replay it; returns whether `text` differs from the document.
 
-    `who`: the operator, for the record. Raises DeadLetterChanged if the dead letter is no longer as in `found`;
+    `who`: the operator, for the record. Raises DeadLetterChanged if the dead letter is no longer as in `seen`;
     redis.RedisError if Redis is not available (nothing is stored) or sending fails (the text is stored); SQLAlchemy's
     errors.
     """
-    is_edit = text != found.raw
+    is_edit = text != seen.raw
     client.ping()  # raises before anything is stored or recorded if Redis is not available
     with writing(engine) as connection:
-        is_kept = is_edit and dead_letters.keep_edit(connection, found.row, text, who)
-        if not is_kept and (fault := _change(connection, found.row, is_edit=is_edit)):
+        is_stored = is_edit and dead_letters.keep_edit(connection, seen.row, text, who)
+        if not is_stored and (fault := _change(connection, seen.row, is_edit=is_edit)):
             raise DeadLetterChanged(fault)
-    if not replay(engine, client, dead_letters.Filter(ids=(found.row.id,)), who=who):
-        raise DeadLetterChanged("it was closed meanwhile")
+    if not replay(engine, client, dead_letters.Filter(ids=(seen.row.id,)), who=who):
+        raise DeadLetterChanged("it was closed in the meantime")
     return is_edit
 
 
-def _change(connection: Connection, seen: Row[Any], *, is_edit: bool) -> str | None:
+def _change(connection: Connection, seen: AnyRow, *, is_edit: bool) -> str | None:
     """Return how a dead letter changed since it was `seen`; None: it did not."""
     now = next(iter(dead_letters.find(connection, dead_letters.Filter(ids=(seen.id,), status=None))), None)
     if now is None or now.status != "open":
         return f"it is {'gone' if now is None else now.status}"
     is_same = (now.raw_sha256, now.edits) == (seen.raw_sha256, seen.edits)
-    return None if is_same and not is_edit else "somebody else has mended it meanwhile"
+    return None if is_same and not is_edit else "somebody else has edited it in the meantime"

@@ -28,12 +28,12 @@ _LINE = re.compile(r"""[^\s"'|>](?:[^\n]*[^\s"'])?""")
 class RedactedText:
     """A document's text with marks in place of secrets.
 
-    `text`: the same lines as the document's, with `\\n` as line break. `hidden`: mark → secret. `encoding`: the name
+    `text`: the same lines as the document's, with `\\n` as line break. `secrets`: mark → secret. `encoding`: the name
     of the encoding with which the bytes were decoded; another than UTF-8 if they are not valid UTF-8.
     """
 
     text: str
-    hidden: dict[str, str]
+    secrets: dict[str, str]
     encoding: str
     breaks: str
     """The document's line break: `\\r\\n` if all of its lines end so, else `\\n`."""
@@ -42,7 +42,7 @@ class RedactedText:
         """Return an edited version of `text` as UTF-8, with the secrets and the document's line breaks put back."""
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         # One pass for all marks: a pass for each of thousands of marks would take minutes.
-        text = _MARK.sub(lambda mark: self.hidden.get(mark[0], mark[0]), text)
+        text = _MARK.sub(lambda mark: self.secrets.get(mark[0], mark[0]), text)
         return text.replace("\n", self.breaks).encode("utf-8", "replace")
 
 
@@ -53,15 +53,15 @@ def redact(raw: bytes) -> RedactedText:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     spans = list(_merged(sorted([*secret_spans(text), *_secured(text)])))
     salt = _salt(raw, text)
-    parts, hidden, at = [], dict[str, str](), 0
+    parts, secrets, at = [], dict[str, str](), 0
     marks: dict[str, str] = {}
     for start, end in spans:
         value = text[start:end]
         mark = marks.setdefault(value, f"⟦hidden {len(marks) + 1} {salt}⟧")
-        hidden[mark] = value
+        secrets[mark] = value
         parts += [text[at:start], mark]
         at = end
-    return RedactedText("".join([*parts, text[at:]]), hidden, encoding, breaks)
+    return RedactedText("".join([*parts, text[at:]]), secrets, encoding, breaks)
 
 
 def _secured(text: str) -> Iterator[tuple[int, int]]:
@@ -73,16 +73,16 @@ def _secured(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _merged(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    held: tuple[int, int] | None = None
+    current: tuple[int, int] | None = None
     for start, end in spans:
-        if held is not None and start < held[1]:
-            held = held[0], max(held[1], end)
+        if current is not None and start < current[1]:
+            current = current[0], max(current[1], end)
             continue
-        if held is not None:
-            yield held
-        held = start, end
-    if held is not None:
-        yield held
+        if current is not None:
+            yield current
+        current = start, end
+    if current is not None:
+        yield current
 
 
 def _salt(raw: bytes, text: str) -> str:

@@ -6,10 +6,10 @@ import contextlib
 import getpass
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import redis
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.codes import ENVELOPE_CODES, WORKER_CODES
@@ -20,7 +20,11 @@ from worker.producer.task_message import document_in
 from worker.settings import INTERNAL_LANE
 from worker.store import dead_letters
 from worker.store.engine import writing
+from worker.store.sql.statements import AnyRow
 from worker.telemetry.failpoints import failpoint
+
+if TYPE_CHECKING:
+    from redis.typing import EncodableT, FieldT
 
 _PAGE = 500
 
@@ -34,12 +38,12 @@ def operator() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def matching_dead_letters(engine: Engine, wanted: dead_letters.Filter) -> Iterator[tuple[Row[Any], bytes | None]]:
+def matching_dead_letters(engine: Engine, selection: dead_letters.Filter) -> Iterator[tuple[AnyRow, bytes | None]]:
     """Yield each matching dead letter with its document; None if none was sent or it was too large to be stored."""
     after = 0
     while True:
         with engine.connect() as connection:
-            page = dead_letters.find(connection, wanted, after=after, most=_PAGE)
+            page = dead_letters.find(connection, selection, after=after, most=_PAGE)
             raws = dead_letters.raw_of(connection, (dead_letter.raw_sha256 for dead_letter in page))
         for dead_letter in page:
             row = raws.get(dead_letter.raw_sha256)
@@ -50,7 +54,7 @@ def matching_dead_letters(engine: Engine, wanted: dead_letters.Filter) -> Iterat
         after = page[-1].id
 
 
-def document_of(dead_letter: Row[Any], stored: bytes) -> bytes:
+def document_of(dead_letter: AnyRow, stored: bytes) -> bytes:
     """Return the document in the stored bytes.
 
     For a message from Celery's queue that was not edited: the document in it.
@@ -58,34 +62,34 @@ def document_of(dead_letter: Row[Any], stored: bytes) -> bytes:
     return document_in(stored) if dead_letter.lane == INTERNAL_LANE and not dead_letter.edits else stored
 
 
-def can_be_replayed(dead_letter: Row[Any], raw: bytes | None) -> bool:
+def can_be_replayed(dead_letter: AnyRow, raw: bytes | None) -> bool:
     """Return whether there is a document to send again. A replay cannot correct errors of the entry's other fields."""
-    codes = {found["code"] for found in dead_letter.problems if found["severity"] == "error"}
+    codes = {problem["code"] for problem in dead_letter.problems if problem["severity"] == "error"}
     return raw is not None and dead_letter.op == "put" and not codes & ENVELOPE_CODES
 
 
-def problems_now(dead_letter: Row[Any], raw: bytes | None, limits: Limits) -> list[Problem]:
+def problems_now(dead_letter: AnyRow, raw: bytes | None, limits: Limits) -> list[Problem]:
     """Return the errors that a replay would have now.
 
     Returns the stored errors if it cannot be replayed, and for codes of the worker (`WORKER_CODES`): such a document
     may have crashed its process, so it is not parsed here.
     """
     if raw is None or not can_be_replayed(dead_letter, raw) or dead_letter.code in WORKER_CODES:
-        return [Problem(**found) for found in dead_letter.problems if found["severity"] == "error"]
+        return [Problem(**problem) for problem in dead_letter.problems if problem["severity"] == "error"]
     reading = read(raw, has_key=dead_letter.key is not None, limits=limits)
-    return [found for found in reading.problems if found.severity is Severity.ERROR]
+    return [problem for problem in reading.problems if problem.severity is Severity.ERROR]
 
 
-def replay(engine: Engine, client: redis.Redis, wanted: dead_letters.Filter, *, who: str | None = None) -> int:
+def replay(engine: Engine, client: redis.Redis, selection: dead_letters.Filter, *, who: str | None = None) -> int:
     """Send the dead letters to the internal lane; returns how many were sent. `who`: the operator, for the record.
 
     Each replay is recorded before it is sent. Raises redis.RedisError and SQLAlchemy's errors.
     """
     sent, who = 0, who or operator()
-    for dead_letter, raw in matching_dead_letters(engine, wanted):
-        if not can_be_replayed(dead_letter, raw):
+    for dead_letter, raw in matching_dead_letters(engine, selection):
+        if raw is None or not can_be_replayed(dead_letter, raw):
             continue
-        fields: dict[Any, Any] = {
+        fields: dict[FieldT, EncodableT] = {
             "raw": raw,
             "source": dead_letter.source,
             "revision": f"{dead_letter.revision}#{dead_letter.edits:04d}"

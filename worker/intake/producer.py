@@ -1,12 +1,11 @@
 """The old address of `worker.producer.client`: its names still work here and warn, for one release."""
 
 import warnings
-from typing import Any
 
 from worker.producer import client
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name.startswith("__") or not hasattr(client, name):
         raise AttributeError(name)
     warnings.warn("worker.intake.producer is now worker.producer.client", DeprecationWarning, stacklevel=2)

@@ -7,7 +7,6 @@ the lane accepts no more entries. Redis cannot forbid either, so both are detect
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 from sqlalchemy import Engine
@@ -53,37 +52,6 @@ def vanished(state: LaneState) -> int:
     It is negative after the lane was lost or restored.
     """
     return state.added - state.settled - state.backlog - state.aside
-
-
-def sentences(lane: dict[str, Any]) -> list[str]:
-    """Return sentences for operators: what is wrong with a lane, by its status snapshot, and what to do."""
-    name, found = lane["lane"], []
-    if lane.get("aside"):
-        found.append(
-            f"{lane['aside']:,} entries of lane {name} are set aside: a repair was interrupted, and adds them again when it is "
-            "run again"
-        )
-    if lane["missing"] > 0:
-        found.append(f"{lane['missing']:,} entries vanished from lane {name} (trimmed or deleted by a producer)")
-    elif lane["missing"] < 0:
-        found.append(
-            f"lane {name} was lost or restored: {-lane['missing']:,} more have an outcome or wait than were added"
-        )
-    if lane.get("fault") == "blocked":
-        found.append(f"lane {name} is blocked: a producer used up its ids, and nothing can be added")
-    elif lane.get("fault") == "ahead":
-        found.append(f"lane {name} is ahead of time: a producer chose an id from the future")
-    behind = lane.get("store_behind")
-    if behind:
-        since = f"ends at {behind['stored']}, of {behind['stored_at']}" if behind["stored"] else "has nothing of it"
-        return [
-            f"the store was restored from an older back-up: of lane {name} it {since}, but documents up to {behind['left']}, of "
-            f"{behind['left_at']}, had their outcome; ask the crawlers to send again what they sent in between",
-            *found,
-        ]
-    if found and lane["missing"] >= 0:
-        found[-1] += f"; what a repair does: copydesk lane repair {name}. Then give that producer a lane of its own"
-    return found
 
 
 def store_behind(client: redis.Redis, engine: Engine, lane: str) -> tuple[str | None, str] | None:

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Engine, LargeBinary, func, select, tuple_
 from sqlalchemy.engine import Connection
 
-from worker.jobs.retention_rules import RETENTION_RULES, RetentionRule
+from worker.jobs.retention_rules import RETENTION_RULES, Key, RetentionRule
 from worker.settings import Settings
 from worker.store.clock import store_time
 from worker.store.engine import enter_writer, without_statement_timeout, writer
@@ -27,8 +27,18 @@ _PAGE = 2000
 """Rows that one query reads at most."""
 
 Progress = Callable[[str, int], None]
-Place = tuple[Any, ...]
-"""Where a rule continues: the time and the key of the last row that was checked."""
+
+
+class Position(NamedTuple):
+    """Where a rule continues: the time and the key of the last row that was checked."""
+
+    at: datetime
+    key: Key
+
+
+class _Row(NamedTuple):
+    is_unused: bool
+    position: Position
 
 
 def _no_progress(_rule: str, _rows: int) -> None:
@@ -46,7 +56,7 @@ class Pruned:
     resume: str | None = None
 
 
-def due(engine: Engine, config: Settings) -> dict[str, int]:
+def count_expired(engine: Engine, config: Settings) -> dict[str, int]:
     """Return rule name → how many rows it would delete now.
 
     It scans whole tables: minutes with hundreds of millions of rows.
@@ -61,9 +71,13 @@ def due(engine: Engine, config: Settings) -> dict[str, int]:
 
 
 def prune(
-    engine: Engine, config: Settings, *, seconds: float | None = None, resume: str | None = None,
+    engine: Engine,
+    config: Settings,
+    *,
+    seconds: float | None = None,
+    resume: str | None = None,
     progress: Progress = _no_progress,
-) -> Pruned:  # fmt: skip
+) -> Pruned:
     """Apply all rules, for about `seconds` at most (None: to the end).
 
     `progress(rule, rows)` is called after each transaction. The job can be stopped at any time, and several processes
@@ -71,7 +85,7 @@ def prune(
     `resume` was not returned by `prune`.
     """
     until = None if seconds is None else time.monotonic() + seconds
-    first, place = _read_resume(resume)
+    first, position = _read_resume(resume)
     with engine.connect() as connection:
         now = store_time(connection)
     removed = 0
@@ -79,12 +93,13 @@ def prune(
         before = _before(rule, config, now)
         if before is None:
             continue
-        for place, rows in _run(engine, rule, before, place if number == first else None):  # noqa: B020  it is where it went on
+        begin = position if number == first else None
+        for position, rows in _run(engine, rule, before, begin):
             removed += rows
             if rows:
                 progress(rule.name, rows)
             if until is not None and time.monotonic() > until:
-                return Pruned(removed, _write_resume(number, place))
+                return Pruned(removed, _write_resume(number, position))
     return Pruned(removed)
 
 
@@ -94,64 +109,62 @@ def _before(rule: RetentionRule, config: Settings, now: datetime) -> datetime | 
 
 
 def _count(connection: Connection, rule: RetentionRule, before: datetime) -> int:
-    query = select(func.count()).select_from(rule.table).where(rule.since < before, rule.idle(before))
+    query = select(func.count()).select_from(rule.table).where(rule.since < before, rule.is_unused(before))
     return int(connection.scalar(query) or 0)
 
 
-def _run(engine: Engine, rule: RetentionRule, before: datetime, place: Place | None) -> Iterator[tuple[Place, int]]:
-    """Apply one rule; yields (place, rows deleted) after each transaction and each full page without expired rows."""
+def _run(
+    engine: Engine, rule: RetentionRule, before: datetime, position: Position | None
+) -> Iterator[tuple[Position, int]]:
+    """Apply one rule; yields (position, rows deleted) after each transaction and each full page without expired rows."""
     while True:
-        page = _page(engine, rule, before, place)
-        idle = [row for row in page if row[0]]
-        for start in range(0, len(idle), rule.batch):
-            part = idle[start : start + rule.batch]
+        page = _page(engine, rule, before, position)
+        unused = [row.position for row in page if row.is_unused]
+        for start in range(0, len(unused), rule.batch):
+            part = unused[start : start + rule.batch]
             began = time.monotonic()
-            rows = _delete(engine, rule, before, [row[2:] for row in part])
-            yield part[-1][1:], rows
+            rows = _delete(engine, rule, before, [row.key for row in part])
+            yield part[-1], rows
             time.sleep(time.monotonic() - began)
         if len(page) < _PAGE:
             return
-        place = page[-1][1:]
-        if not idle:
-            yield place, 0
+        position = page[-1].position
+        if not unused:
+            yield position, 0
 
 
-def _page(engine: Engine, rule: RetentionRule, before: datetime, place: Place | None) -> list[tuple[Any, ...]]:
-    """Return (whether nothing needs it, its time, *its key) of the next rows that are old enough."""
+def _page(engine: Engine, rule: RetentionRule, before: datetime, position: Position | None) -> list[_Row]:
+    """Return the next rows that are old enough."""
     order = (rule.since, *rule.keys)
-    query = select(rule.idle(before).label("idle"), *order).where(rule.since < before)
-    if place is not None:
-        # The database uses only the first condition to find the place in the index.
-        query = query.where(rule.since >= place[0], tuple_(*order) > tuple_(*place, types=[c.type for c in order]))
+    query = select(rule.is_unused(before).label("is_unused"), *order).where(rule.since < before)
+    if position is not None:
+        last = tuple_(position.at, *position.key, types=[column.type for column in order])
+        # The database uses only the first condition to find the position in the index.
+        query = query.where(rule.since >= position.at, tuple_(*order) > last)
     with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(query.order_by(*order).limit(_PAGE))]
+        rows = connection.execute(query.order_by(*order).limit(_PAGE))
+        return [_Row(is_unused, Position(at, tuple(key))) for is_unused, at, *key in rows]
 
 
-def _delete(engine: Engine, rule: RetentionRule, before: datetime, keys: Sequence[tuple[Any, ...]]) -> int:
+def _delete(engine: Engine, rule: RetentionRule, before: datetime, keys: Sequence[Key]) -> int:
     """Delete those of `keys` that are still unused, in a transaction under the writer lock; returns how many."""
     with writer(engine) as connection, connection.begin():
         enter_writer(connection)
-        query = select(*rule.keys).where(rule.among(keys), rule.since < before, rule.idle(before))
+        query = select(*rule.keys).where(rule.among(keys), rule.since < before, rule.is_unused(before))
         # A batch locks its raw bytes before it waits for the writer lock: waiting for these rows here would be a
         # deadlock.
-        found = [tuple(row) for row in connection.execute(query.with_for_update(of=rule.table, skip_locked=True))]
-        if found:
-            rule.retire(connection, rule.table, found)
-    return len(found)
+        unused = [tuple(row) for row in connection.execute(query.with_for_update(of=rule.table, skip_locked=True))]
+        if unused:
+            rule.delete(connection, rule.table, unused)
+    return len(unused)
 
 
-def _write_resume(number: int, place: Place) -> str:
-    moment, *key = place
-    return json.dumps(
-        [
-            RETENTION_RULES[number].name,
-            moment.isoformat(),
-            *(part.hex() if isinstance(part, bytes) else part for part in key),
-        ]
-    )
+def _write_resume(number: int, position: Position) -> str:
+    key = [part.hex() if isinstance(part, bytes) else part for part in position.key]
+    return json.dumps([RETENTION_RULES[number].name, position.at.isoformat(), *key])
 
 
-def _read_resume(resume: str | None) -> tuple[int, Place | None]:
+def _read_resume(resume: str | None) -> tuple[int, Position | None]:
     if resume is None:
         return 0, None
     try:
@@ -162,9 +175,9 @@ def _read_resume(resume: str | None) -> tuple[int, Place | None]:
             bytes.fromhex(part) if isinstance(column.type, LargeBinary) else column.type.python_type(part)
             for column, part in zip(columns, parts, strict=True)
         )
-        return number, (datetime.fromisoformat(moment), *key)
+        return number, Position(datetime.fromisoformat(moment), key)
     except (ValueError, TypeError, LookupError) as error:
-        raise ValueError("it is no place where maintenance goes on") from error
+        raise ValueError("it is no position that `prune` returned") from error
 
 
-__all__ = ["RETENTION_RULES", "Pruned", "due", "prune"]
+__all__ = ["RETENTION_RULES", "Pruned", "count_expired", "prune"]

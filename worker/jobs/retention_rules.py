@@ -30,7 +30,9 @@ from worker.store.tables import (
     stories,
 )
 
-Retire = Callable[[Connection, Table, Sequence[tuple[Any, ...]]], None]
+Key = tuple[str | int | bytes, ...]
+"""The primary key of a row."""
+Delete = Callable[[Connection, Table, Sequence[Key]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,11 @@ class RetentionRule:
     table: Table
     days: Callable[[Settings], float | None]
     """How many days the rows are kept; None: forever."""
-    since: Column[Any]
+    since: Column[datetime]
     """The time from which the days count. It has an index, in whose order the rows are read."""
-    idle: Callable[[datetime], ColumnElement[bool]]
+    is_unused: Callable[[datetime], ColumnElement[bool]]
     """Returns the condition for deleting a row besides its age; the argument is the time before which rows expire."""
-    retire: Retire
+    delete: Delete
     batch: int = 200
     """The most rows in one transaction. Other writers wait for it."""
 
@@ -54,76 +56,76 @@ class RetentionRule:
     def keys(self) -> list[Column[Any]]:
         return list(self.table.primary_key.columns)
 
-    def among(self, rows: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
+    def among(self, rows: Sequence[Key]) -> ColumnElement[bool]:
         """Return the condition for the rows with these keys."""
         return _among(self.table, rows)
 
 
-def _among(table: Table, rows: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
+def _among(table: Table, rows: Sequence[Key]) -> ColumnElement[bool]:
     keys = list(table.primary_key.columns)
     if len(keys) == 1:
         return keys[0].in_([row[0] for row in rows])
     return tuple_(*keys).in_([tuple(row) for row in rows])
 
 
-def _delete(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+def _delete(connection: Connection, table: Table, rows: Sequence[Key]) -> None:
     connection.execute(delete(table).where(_among(table, rows)))
 
 
-def _end_stories(connection: Connection, _: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+def _end_stories(connection: Connection, _: Table, rows: Sequence[Key]) -> None:
     """End stories as the linker does: the change feed publishes the end, then the row is deleted.
 
     The articles stay, without the links between them.
     """
     ids = [row[0] for row in rows]
     members = select(articles.c.id).where(articles.c.story_id.in_(ids))
-    ties = (links.c.kind.in_(KINDS), links.c.source_id.in_(members), links.c.target_id.in_(members))
-    connection.execute(delete(links).where(*ties))
+    between = (links.c.kind.in_(KINDS), links.c.source_id.in_(members), links.c.target_id.in_(members))
+    connection.execute(delete(links).where(*between))
     connection.execute(update(articles).where(articles.c.story_id.in_(ids)).values(story_id=None))
     nothing = dict.fromkeys(("lead_id", "first_id", "first_at", "last_at", "heat", "announced_at"))
     ended = {**nothing, "size": 0, "changed_at": store_time(connection)}
     connection.execute(update(stories).where(stories.c.id.in_(ids)).values(ended))
 
 
-def _idle_raw(_: datetime) -> ColumnElement[bool]:
+def _unused_raw(_: datetime) -> ColumnElement[bool]:
     # A batch that stores the same bytes again updates `last_seen_at` in its transaction, so its bytes are kept.
     needed = exists().where(documents.c.raw_sha256 == raw_documents.c.sha256, ~documents.c.retracted)
-    wanted = exists().where(dead_letters.c.raw_sha256 == raw_documents.c.sha256, dead_letters.c.status == "open")
-    return ~needed & ~wanted
+    is_open = exists().where(dead_letters.c.raw_sha256 == raw_documents.c.sha256, dead_letters.c.status == "open")
+    return ~needed & ~is_open
 
 
-def _idle_receipts(_: datetime) -> ColumnElement[bool]:
+def _unused_receipts(_: datetime) -> ColumnElement[bool]:
     about = (dead_letters.c.lane == receipts.c.lane) & (dead_letters.c.receipt_id == receipts.c.id)
     return ~exists().where(about, dead_letters.c.status == "open")
 
 
 def _expired_dead_letters(before: datetime) -> ColumnElement[bool]:
     actions = dead_letter_actions.c
-    lately = exists().where(actions.dead_letter_id == dead_letters.c.id, actions.at >= before)
-    return (dead_letters.c.status != "open") & ~lately
+    is_recent = exists().where(actions.dead_letter_id == dead_letters.c.id, actions.at >= before)
+    return (dead_letters.c.status != "open") & ~is_recent
 
 
-def _idle_orphans(_: datetime) -> ColumnElement[bool]:
+def _unused_orphans(_: datetime) -> ColumnElement[bool]:
     published = exists().where(documents.c.article_hash == articles.c.url_hash, ~documents.c.retracted)
     named = exists().where(links.c.target_id == articles.c.id)
     # An orphan in a story waits for the linker, which has not removed it from the story yet.
     return ~published & ~named & articles.c.story_id.is_(None)
 
 
-def _idle_stories(before: datetime) -> ColumnElement[bool]:
+def _unused_stories(before: datetime) -> ColumnElement[bool]:
     # An archive may add old stories today. They are kept as long as other stories.
     return (stories.c.changed_at < before) & stories.c.announced_at.is_not(None)
 
 
 RETENTION_RULES = (
     RetentionRule("receipts", "receipts of documents settled long ago, but for those of open dead letters", receipts,
-          lambda config: config.receipt_days, receipts.c.settled_at, _idle_receipts, _delete),
+          lambda config: config.receipt_days, receipts.c.settled_at, _unused_receipts, _delete),
     RetentionRule("dead letters", "dead letters that were replayed or discarded", dead_letters,
           lambda config: config.receipt_days, dead_letters.c.created_at, _expired_dead_letters, _delete),
     RetentionRule("raw documents", "raw bytes that no live document and no open dead letter needs", raw_documents,
-          lambda config: config.raw_days, raw_documents.c.last_seen_at, _idle_raw, _delete),
-    RetentionRule("orphans", "articles that nobody tells or names any more", articles,
-          lambda config: config.orphan_days, articles.c.orphaned_at, _idle_orphans, _delete),
+          lambda config: config.raw_days, raw_documents.c.last_seen_at, _unused_raw, _delete),
+    RetentionRule("orphans", "articles that no document shows and no article names any more", articles,
+          lambda config: config.orphan_days, articles.c.orphaned_at, _unused_orphans, _delete),
     RetentionRule("stories", "stories whose newest article is old; their articles stay", stories,
-          lambda config: config.story_days, stories.c.last_at, _idle_stories, _end_stories, batch=50),
+          lambda config: config.story_days, stories.c.last_at, _unused_stories, _end_stories, batch=50),
 )  # fmt: skip

@@ -5,72 +5,65 @@ The runbook has a heading for each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from worker.jobs.lane_repair import sentences
 from worker.monitoring.health import FELL_SILENT
+from worker.monitoring.lane_faults import lane_faults
+from worker.monitoring.redis_info import RedisInfo
+from worker.monitoring.status import DatabaseStatus, QueueStatus, Snapshot, Unreachable
+from worker.telemetry.durations import duration_text
 
 _OLD_SECONDS = 60.0
 _FULL_SHARE = 0.9
+_ALARMING_STATES = ("stuck", "full", "waiting-for-store", "waiting-for-redis")
 
 
-def alarms(found: Mapping[str, Any]) -> list[str]:
+def alarms(snapshot: Snapshot) -> list[str]:
     """Return the alarms of a snapshot, the worst first; empty when all is well."""
-    return [*_of_servers(found), *_of_workers(found), *_of_lanes(found)]
-
-
-def _of_servers(found: Mapping[str, Any]) -> list[str]:
-    out = []
-    for name, label in (("redis", "Redis"), ("database", "The database")):
-        server = found.get(name)
-        if server is not None and not server["ok"]:
-            out.append(f"{label} cannot be reached: {server['error']}")
-    redis = found.get("redis") or {}
-    if redis.get("ok"):
-        if redis["policy"] not in ("noeviction", None):
-            out.append(f"Redis may delete documents: its maxmemory-policy is {redis['policy']}, set noeviction")
-        if not redis["append_only"]:
-            out.append("Redis keeps no append-only file: a crash of it loses what is not stored yet")
-        if redis["last_write"] not in ("ok", None):
-            out.append("Redis cannot write its append-only file: look at its disk")
-        if redis["max_bytes"] and redis["used_bytes"] > _FULL_SHARE * redis["max_bytes"]:
-            out.append("Redis is nearly full: raise maxmemory, or let the backlog drain")
-    database = found.get("database") or {}
-    if database.get("ok") and database["schema"] != database["needs_schema"]:
-        out.append(
-            f"The schema is {database['schema'] or 'empty'}, {database['needs_schema']} is needed: copydesk db upgrade"
-        )
-    return out
-
-
-def _of_workers(found: Mapping[str, Any]) -> list[str]:
-    if "workers" not in found:
-        return []
-    missed = [
-        f"Worker {worker['worker']} fell silent {worker['silent_seconds']:,.0f} s ago: {FELL_SILENT}"
-        for worker in found.get("missed", [])
+    servers = snapshot.servers
+    sentences = [
+        f"{label} cannot be reached: {server.error}"
+        for name, label in (("redis", "Redis"), ("database", "The database"))
+        if isinstance(server := servers.get(name), Unreachable)
     ]
-    if not found["workers"]:
-        return ["No worker is alive: start one with copydesk up or copydesk worker", *missed]
-    return missed + [
-        f"Worker {worker['worker']} is {worker['state']}{': ' + worker['reason'] if worker['reason'] else ''}"
-        for worker in found["workers"]
-        if worker["state"] in ("stuck", "full", "waiting-for-store", "waiting-for-redis")
-    ]
+    for server in servers.values():
+        if isinstance(server, RedisInfo):
+            sentences += _of_redis(server)
+        elif isinstance(server, DatabaseStatus) and not server.has_needed_schema:
+            sentences.append(
+                f"The schema is {server.schema or 'empty'}, {server.needs_schema} is needed: copydesk db upgrade"
+            )
+    if snapshot.queue is not None:
+        sentences += [*_of_workers(snapshot.queue), *_of_lanes(snapshot.queue)]
+    return sentences
 
 
-def _of_lanes(found: Mapping[str, Any]) -> list[str]:
-    out = []
-    for lane in found.get("lanes", []):
-        out += sentences(lane)
-        if lane.get("paused"):
-            pause = lane["paused"]
-            out.append(
-                f"Lane {lane['lane']} is paused by {pause['who']} ({pause['why']}): copydesk lane resume {lane['lane']}"
-            )
-        elif found.get("workers") and not lane["rate"] and (lane["oldest_seconds"] or 0) > _OLD_SECONDS:
-            out.append(
-                f"Lane {lane['lane']} stands still: {lane['backlog']:,} wait and none gets an outcome, see the log"
-            )
-    return out
+def _of_redis(server: RedisInfo) -> Iterator[str]:
+    if server.evicts:
+        yield f"Redis may delete documents: its maxmemory-policy is {server.policy}, set noeviction"
+    if not server.append_only:
+        yield "Redis keeps no append-only file: a crash of it loses what is not stored yet"
+    if server.last_write not in ("ok", None):
+        yield "Redis cannot write its append-only file: look at its disk"
+    if server.is_full(_FULL_SHARE):
+        yield "Redis is nearly full: raise maxmemory, or let the backlog drain"
+
+
+def _of_workers(queue: QueueStatus) -> Iterator[str]:
+    if not queue.workers:
+        yield "No worker is alive: start one with copydesk up or copydesk worker"
+    for silent in queue.missed:
+        yield f"Worker {silent.worker} fell silent {duration_text(silent.silent_seconds)} ago: {FELL_SILENT}"
+    for worker in queue.workers:
+        if worker.state in _ALARMING_STATES:
+            yield f"Worker {worker.worker} is {worker.state}{': ' + worker.reason if worker.reason else ''}"
+
+
+def _of_lanes(queue: QueueStatus) -> Iterator[str]:
+    for lane in queue.lanes:
+        yield from lane_faults(lane)
+        if lane.paused:
+            pause = lane.paused
+            yield f"Lane {lane.lane} is paused by {pause.who} ({pause.why}): copydesk lane resume {lane.lane}"
+        elif queue.workers and not lane.rate and (lane.oldest_seconds or 0) > _OLD_SECONDS:
+            yield f"Lane {lane.lane} stands still: {lane.backlog:,} wait and none gets an outcome, see the log"

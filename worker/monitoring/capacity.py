@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 
+from worker.monitoring.redis_info import read_info
 from worker.settings import Settings
+from worker.telemetry.sizes import size_text
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Reasons as sentences, empty when all is well. `full`: stop dispatching. `tight`: slow producers down."""
+    """Reasons as sentences, empty when all is well. `full`: stop dispatching. `low`: slow producers down."""
 
     full: str = ""
-    tight: str = ""
+    low: str = ""
 
 
 def capacity(settings: Settings, client: redis.Redis) -> Capacity:
@@ -39,17 +40,16 @@ def _disk(settings: Settings) -> str:
     if free >= settings.disk_free_bytes:
         return ""
     return (
-        f"only {free >> 20:,} MB are free on the disk of {settings.data_dir}, "
-        f"fewer than {settings.disk_free_bytes >> 20:,} (COPYDESK_DISK_FREE_BYTES): make room there"
+        f"only {size_text(free)} are free on the disk of {settings.data_dir}, "
+        f"less than {size_text(settings.disk_free_bytes)} (COPYDESK_DISK_FREE_BYTES): free some space there"
     )
 
 
 def _redis(client: redis.Redis, share: float) -> str:
     """When Redis is out of memory only producers are refused. Workers must continue, because settling frees memory."""
-    memory: Any = client.info("memory")
-    used, most = int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0))
-    if most and used >= share * most:
-        return f"Redis uses {used >> 20:,} of its {most >> 20:,} MB (maxmemory): give it more, or more workers"
-    persistence: Any = client.info("persistence")
-    failed = [n for n in ("aof_last_write_status", "rdb_last_bgsave_status") if persistence.get(n, "ok") != "ok"]
-    return f"Redis cannot write its file ({', '.join(failed)}): look at its disk and its log" if failed else ""
+    info = read_info(client)
+    if info.is_full(share):
+        used, limit = size_text(info.used_bytes), size_text(info.max_bytes or 0)
+        return f"Redis uses {used} of its {limit} (maxmemory): give it more memory, or start more workers"
+    failed = ", ".join(info.failed_writes)
+    return f"Redis cannot write its file ({failed}): look at its disk and its log" if failed else ""

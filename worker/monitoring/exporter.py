@@ -8,19 +8,19 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
-from typing import Any
 
 import redis
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric as PrometheusMetric
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import workers
 from worker.activity.minute_counters import OTHER, WAIT_BOUNDS, Minute, MinuteCounters
-from worker.queue import keys
+from worker.queue import lane_pauses
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.settings import Settings
 from worker.store.engine import driver_error
@@ -32,7 +32,7 @@ log = get_logger("metrics")
 
 _WINDOW_MINUTES = 10
 """How far back a scrape reads. An endpoint that is scraped less often misses events."""
-_MOST_SERIES = 1000
+_MAX_SERIES = 1000
 """Limit of one metric's series: names that crawlers choose must not flood Prometheus.
 
 The rest is counted as `(other)`.
@@ -42,6 +42,9 @@ _SUM = "sum"
 _PARTS = (("dispatcher",), ("consumer",), ("process",))
 
 Series = dict[tuple[str, ...], float]
+"""Labels → value."""
+AllSeries = dict[str, Series]
+"""Metric → its series."""
 
 
 class Growth:
@@ -64,7 +67,7 @@ class Growth:
 
     def _add(self, name: str, key: tuple[str, ...], gained: float) -> None:
         known = self.totals[name]
-        if key not in known and len(known) >= _MOST_SERIES and len(key) == 3:
+        if key not in known and len(known) >= _MAX_SERIES and len(key) == 3:
             key = (key[0], OTHER, key[2])
         known[key] += gained  # type: ignore[assignment]  # a Counter of seconds is as good as one of ints
 
@@ -98,55 +101,55 @@ class CopydeskCollector(Collector):
         self._client = client
         self._engine = engine
         self._growth = Growth()
-        self._turn = Lock()
+        self._lock = Lock()
 
-    def collect(self) -> Iterator[Any]:
-        with self._turn:
-            found: dict[str, Series] = defaultdict(dict)
-            found["copydesk_up"]["redis",] = self._ask(self._read_redis, found, redis.RedisError)
-            found["copydesk_up"]["database",] = self._ask(self._read_store, found, SQLAlchemyError)
-            self._add_counters(found)
+    def collect(self) -> Iterator[PrometheusMetric]:
+        with self._lock:
+            series: AllSeries = defaultdict(dict)
+            series["copydesk_up"]["redis",] = self._try(self._read_redis, series, redis.RedisError)
+            series["copydesk_up"]["database",] = self._try(self._read_store, series, SQLAlchemyError)
+            self._add_counters(series)
         for metric in METRICS:
             yield (
-                _histogram(metric, found[metric.name])
+                _histogram(metric, series[metric.name])
                 if metric.kind == "histogram"
-                else _family(metric, found[metric.name])
+                else _family(metric, series[metric.name])
             )
 
-    def _add_counters(self, found: dict[str, Series]) -> None:
+    def _add_counters(self, series: AllSeries) -> None:
         """Export 0 for events that have not happened yet; otherwise `increase()` misses the first one."""
         for lane in self._config.lane_list:
             for name in ("copydesk_deaths_total", "copydesk_batches_total", "copydesk_batch_seconds_total"):
-                found[name][lane.name,] = 0
-        found["copydesk_watchdog_restarts_total"].update(dict.fromkeys(_PARTS, 0))
+                series[name][lane.name,] = 0
+        series["copydesk_watchdog_restarts_total"].update(dict.fromkeys(_PARTS, 0))
         for name, totals in self._growth.totals.items():
-            found[name].update(totals)
+            series[name].update(totals)
 
-    def _ask(self, read: Any, found: dict[str, Series], trouble: type[Exception]) -> int:
+    def _try(self, read: Callable[[AllSeries], None], series: AllSeries, failure: type[Exception]) -> int:
+        """Read the metrics of one server; return its `copydesk_up`."""
         try:
-            read(found)
-        except trouble as error:
-            log.warning("A server cannot be asked for its figures", error=str(driver_error(error)),
-                        next="copydesk_up says so; asked again at the next scrape")  # fmt: skip
+            read(series)
+        except failure as error:
+            next_ = "copydesk_up is 0; it is read again at the next scrape"
+            log.warning("Metrics cannot be read from a server", error=str(driver_error(error)), next=next_)
             return 0
         return 1
 
-    def _read_redis(self, found: dict[str, Series]) -> None:
+    def _read_redis(self, series: AllSeries) -> None:
         for lane in self._config.lane_list:
             queue = LeaseQueue(self._client, lane.name)
             queue.ensure()
             state, label = queue.state(), (lane.name,)
-            found["copydesk_backlog_documents"][label] = state.backlog
-            found["copydesk_pending_documents"][label] = state.pending
-            found["copydesk_oldest_seconds"][label] = _age(state.oldest_id)
-            found["copydesk_vanished_documents"][label] = state.added - state.settled - state.backlog
-            found["copydesk_added_total"][label] = state.added
+            series["copydesk_backlog_documents"][label] = state.backlog
+            series["copydesk_pending_documents"][label] = state.pending
+            series["copydesk_oldest_seconds"][label] = _age(state.oldest_id)
+            series["copydesk_vanished_documents"][label] = state.added - state.settled - state.backlog
+            series["copydesk_added_total"][label] = state.added
             for outcome, count in state.outcomes.items():
-                found["copydesk_outcomes_total"][lane.name, outcome] = count
-        names: Any = self._client.hkeys(keys.PAUSED_LANES)
-        paused = {name.decode("utf-8", "replace") for name in names}
+                series["copydesk_outcomes_total"][lane.name, outcome] = count
+        pauses = lane_pauses.paused(self._client)
         for lane in self._config.lane_list:
-            found["copydesk_lane_paused"][lane.name,] = int(lane.name in paused)
+            series["copydesk_lane_paused"][lane.name,] = int(lane.name in pauses)
         self._growth.take(MinuteCounters(self._client).window(_WINDOW_MINUTES))
         states: Counter[str] = Counter()
         pool: Counter[str] = Counter({"busy": 0, "idle": 0})
@@ -154,30 +157,32 @@ class CopydeskCollector(Collector):
             states[worker.state] += 1
             pool.update("busy" if process.lane else "idle" for process in worker.pool)
             if worker.last_progress is not None:
-                found["copydesk_stalled_seconds"][worker.name,] = max(0.0, time.time() - worker.last_progress)
-        found["copydesk_workers"].update({("consuming",): 0, **{(state,): count for state, count in states.items()}})
-        found["copydesk_pool_processes"].update({(state,): count for state, count in pool.items()})
+                series["copydesk_stalled_seconds"][worker.name,] = max(0.0, time.time() - worker.last_progress)
+        series["copydesk_workers"].update({("consuming",): 0, **{(state,): count for state, count in states.items()}})
+        series["copydesk_pool_processes"].update({(state,): count for state, count in pool.items()})
 
-    def _read_store(self, found: dict[str, Series]) -> None:
+    def _read_store(self, series: AllSeries) -> None:
         with self._engine.connect() as connection:
             for code, count in dead_letter_codes(connection).items():
-                found["copydesk_dead_letters"][code,] = count
+                series["copydesk_dead_letters"][code,] = count
             count, since = waiting_for_links(connection)
-            found["copydesk_unlinked_articles"][()] = count
-            found["copydesk_link_lag_seconds"][()] = max(0.0, time.time() - since.timestamp()) if since else 0.0
+            series["copydesk_unlinked_articles"][()] = count
+            series["copydesk_link_lag_seconds"][()] = max(0.0, time.time() - since.timestamp()) if since else 0.0
 
 
-def _family(metric: Metric, series: Series) -> Any:
+def _family(metric: Metric, series: Series) -> PrometheusMetric:
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-    family: Any = kind(metric.name.removesuffix("_total"), metric.description, labels=metric.labels)
+    family: CounterMetricFamily | GaugeMetricFamily = kind(
+        metric.name.removesuffix("_total"), metric.description, labels=metric.labels
+    )
     for labels, value in sorted(series.items()):
         family.add_metric(labels, value)
     return family
 
 
-def _histogram(metric: Metric, series: Series) -> Any:
+def _histogram(metric: Metric, series: Series) -> PrometheusMetric:
     """Build a histogram from (lane, index of the bound) → count. The sum of all values is under `_SUM`."""
-    family: Any = HistogramMetricFamily(metric.name, metric.description, labels=metric.labels)
+    family = HistogramMetricFamily(metric.name, metric.description, labels=metric.labels)
     for lane in sorted({lane for lane, _ in series}):
         total, buckets = 0.0, []
         for place, bound in enumerate((*WAIT_BOUNDS, math.inf)):

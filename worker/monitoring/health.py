@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import redis
 from sqlalchemy import Engine, select
@@ -16,6 +15,8 @@ from worker.queue import lane_pauses
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.tables import lanes as lanes_table
+from worker.telemetry.durations import duration_text
+from worker.telemetry.logs import mask
 
 FELL_SILENT = "its process is stopped or dead, or cannot reach Redis"
 
@@ -37,6 +38,11 @@ class Health:
     workers: list[WorkerState] = field(default_factory=list)
 
     @property
+    def reasons(self) -> list[str]:
+        """All sentences, the worst first."""
+        return [*self.unreachable, *self.wrong, *self.remarks]
+
+    @property
     def summary(self) -> str:
         return "unhealthy" if self.unreachable or self.wrong else "degraded" if self.remarks else "healthy"
 
@@ -48,21 +54,23 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
     """
     health = Health()
     try:
-        at_work = workers(client)
-        found = [worker for worker in at_work if host is None or worker.host == host]
-        missed = [] if host is not None else missing(client, at_work)
-        held = lane_pauses.paused(client)
-        low = capacity(settings, client)
+        alive = workers(client)
+        counted = [worker for worker in alive if host is None or worker.host == host]
+        silent_workers = [] if host is not None else missing(client, alive)
+        pauses = lane_pauses.paused(client)
+        shortage = capacity(settings, client)
     except (redis.RedisError, OSError) as error:
         health.unreachable.append(f"Redis cannot be used: {error}")
     else:
-        health.workers = found
-        _check_workers(health, found, settings)
-        health.remarks += [f"worker {name} fell silent {_ago(silent)} ago: {FELL_SILENT}" for name, silent in missed]
-        for lane, pause in held.items():
+        health.workers = counted
+        _check_workers(health, counted, settings)
+        health.remarks += [
+            f"worker {name} fell silent {duration_text(silent)} ago: {FELL_SILENT}" for name, silent in silent_workers
+        ]
+        for lane, pause in pauses.items():
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(pause.at))
             health.remarks.append(f"lane {lane} is paused by {pause.who} since {since}: {pause.why}")
-        health.remarks += [sentence for sentence in (low.full, low.tight) if sentence]
+        health.remarks += [sentence for sentence in (shortage.full, shortage.low) if sentence]
     try:
         with engine.connect() as connection:
             connection.execute(select(lanes_table.c.name).limit(1))
@@ -77,7 +85,7 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
 
 
 def _schema_fault(engine: Engine) -> str | None:
-    """Checked only after a failure: a container's health check must not load the migrations each time."""
+    """Called only after a failure: a container's health check must not load the migrations each time."""
     from worker.monitoring.server_checks import schema_fault
 
     try:
@@ -87,34 +95,31 @@ def _schema_fault(engine: Engine) -> str | None:
         return None
 
 
-def _check_workers(health: Health, found: list[WorkerState], settings: Settings) -> None:
+def _check_workers(health: Health, alive: list[WorkerState], settings: Settings) -> None:
     now = time.time()
-    # A paused worker does what it was told to.
-    well = [worker for worker in found if worker.state in ("consuming", "paused")]
-    if not found:
+    well = [worker for worker in alive if worker.state in ("consuming", "paused")]
+    if not alive:
         health.wrong.append(
-            f"no worker has been heard of for {SILENT_SECONDS} s: start one with copydesk worker (or copydesk up)"
+            f"no worker has sent a heartbeat for {SILENT_SECONDS} s: start one with copydesk worker (or copydesk up)"
         )
     elif not well:
         health.wrong.append("no worker is consuming")
-    for worker in found:
+    for worker in alive:
         silent = now - (worker.last_progress or worker.started)
         if worker not in well:
-            sentence = f"worker {worker.name} is {worker.state}: {worker.reason or 'since ' + _ago(now - worker.since)}"
+            sentence = (
+                f"worker {worker.name} is {worker.state}: {worker.reason or 'for ' + duration_text(now - worker.since)}"
+            )
             (health.remarks if well else health.wrong).append(sentence)
         elif silent > settings.watchdog_seconds:
-            health.remarks.append(f"worker {worker.name} has made no step for {_ago(silent)}")
+            health.remarks.append(f"worker {worker.name} has made no step for {duration_text(silent)}")
 
 
-def _ago(seconds: float) -> str:
-    return f"{seconds:,.0f} s"
-
-
-def as_json(health: Health) -> dict[str, Any]:
-    """Return the JSON of `health --json`."""
+def as_json(health: Health) -> dict[str, object]:
+    """Return the JSON of `health --json`. Secrets in the reasons are masked."""
     return {
         "health": health.summary,
-        "reasons": [*health.unreachable, *health.wrong, *health.remarks],
+        "reasons": [mask(reason) for reason in health.reasons],
         "workers": [
             {"name": w.name, "state": w.state, "since": w.since, "reason": w.reason, "pool": [p.pid for p in w.pool]}
             for w in health.workers

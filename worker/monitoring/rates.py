@@ -30,28 +30,22 @@ class Flow:
 
 def flow(minutes: Sequence[Minute], before: Minute | None, *, seconds: float, lane: str | None = None) -> Flow:
     """Return the flow of `minutes`, of one lane or of all lanes for producers. `before`: the minute before them."""
-    found, sums = Flow(seconds), total(minutes)
+    documents, sums = Flow(seconds), total(minutes)
     for (on, source, outcome), count in sums.outcomes.items():
         if on == lane or (lane is None and on != INTERNAL_LANE):
-            found.settled += count
-            found.outcomes[outcome] += count
-            found.by_source.setdefault(source, Counter())[outcome] += count
+            documents.settled += count
+            documents.outcomes[outcome] += count
+            documents.by_source.setdefault(source, Counter())[outcome] += count
     for (on, source, code), count in sums.codes.items():
         if on == lane or (lane is None and on != INTERNAL_LANE):
-            found.rejected[code, source] += count
-    found.added = _added(minutes, before, lane, found.settled)
-    return found
+            documents.rejected[code, source] += count
+    earlier = before.added if before is not None else {}
+    documents.added = _growth(_of_lane(sums.added, lane), _of_lane(earlier, lane), documents.settled)
+    return documents
 
 
-def _added(minutes: Sequence[Minute], before: Minute | None, lane: str | None, settled: int) -> int:
-    """Return the growth of the lanes' counters. Without an earlier sample, the settled documents count as added."""
-    first = before.added if before is not None else {}
-    last = total(minutes).added
-    names = [name for name in last if name in first and lane in (None, name)]
-    if not names:
-        return settled
-    # A counter that decreased belongs to a server that lost its data.
-    return sum(max(0, last[name] - first[name]) for name in names)
+def _of_lane(counts: Mapping[str, int], lane: str | None) -> Mapping[str, int]:
+    return {name: count for name, count in counts.items() if lane in (None, name)}
 
 
 def drain_seconds(backlog: int, net_rate: float) -> float | None:
@@ -61,16 +55,16 @@ def drain_seconds(backlog: int, net_rate: float) -> float | None:
     return round(backlog / net_rate, 1) if net_rate > 0 else None
 
 
-def top(counts: Mapping[tuple[str, str], int], most: int) -> dict[str, int]:
+def top(counts: Mapping[tuple[str, str], int], limit: int) -> dict[str, int]:
     """Return `{"no_title from my-crawler": 3}`, the most frequent first; the rest is summed under `others`."""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    found = {f"{code} from {source}": count for (code, source), count in ranked[:most]}
-    rest = sum(count for _, count in ranked[most:])
-    return {**found, "others": rest} if rest else found
+    named = {f"{code} from {source}": count for (code, source), count in ranked[:limit]}
+    rest = sum(count for _, count in ranked[limit:])
+    return {**named, "others": rest} if rest else named
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Interval:
     """One interval of a plot. `at`: its start in seconds since 1970; `backlog`: documents that waited at its end."""
 
     at: int
@@ -84,45 +78,45 @@ class Piece:
         return sum(self.outcomes.values())
 
 
-def pieces(minutes: Sequence[Minute], *, width: int, count: int, backlog: int) -> list[Piece]:
+def intervals(minutes: Sequence[Minute], *, width: int, count: int, backlog: int) -> list[Interval]:
     """Return the last `count` intervals of `width` minutes, of all lanes for producers, oldest first.
 
     The backlog of each is computed backwards from the current one by what was added and settled. It is approximate, as
     the minute counters are, and never negative.
     """
-    found: list[Piece] = []
+    plotted: list[Interval] = []
     for end in range(len(minutes), 0, -width)[:count]:
         start = max(0, end - width)
         part = minutes[start:end]
         outcomes = _outcomes(part)
         settled = sum(outcomes.values())
         last = {name: number for minute in part for name, number in minute.added.items()}
-        added = _growth(last, _sampled(minutes[:start]), settled)
-        found.append(Piece(part[0].at, 60 * len(part), added, outcomes, max(0, backlog)))
+        added = _growth(last, _last_sample(minutes[:start]), settled)
+        plotted.append(Interval(part[0].at, 60 * len(part), added, outcomes, max(0, backlog)))
         backlog += settled - added
-    return found[::-1]
+    return plotted[::-1]
 
 
 def _outcomes(minutes: Sequence[Minute]) -> dict[str, int]:
     """Return outcome → documents. It reads only `outcomes`: a day has a hundred thousand counts."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for minute in minutes:
         for (lane, _, outcome), count in minute.outcomes.items():
             if lane != INTERNAL_LANE:
-                found[outcome] = found.get(outcome, 0) + count
-    return found
+                counts[outcome] = counts.get(outcome, 0) + count
+    return counts
 
 
-def _growth(last: Mapping[str, int], before: Minute | None, settled: int) -> int:
+def _growth(last: Mapping[str, int], first: Mapping[str, int], settled: int) -> int:
     """Return the growth of the lanes' counters. Without an earlier sample, the settled documents count as added."""
-    first = before.added if before is not None else {}
     names = [name for name in last if name in first]
     if not names:
-        # An interval without samples had no additions, unless there has never been a sample.
+        # A period without samples had no additions, unless there has never been a sample.
         return 0 if first and not last else settled
+    # A counter that decreased belongs to a server that lost its data.
     return sum(max(0, last[name] - first[name]) for name in names)
 
 
-def _sampled(minutes: Sequence[Minute]) -> Minute | None:
-    """Return the last minute with samples. There are none while no worker is alive."""
-    return next((minute for minute in reversed(minutes) if minute.added), None)
+def _last_sample(minutes: Sequence[Minute]) -> Mapping[str, int]:
+    """Return the counters of the last minute with samples. There are none while no worker is alive."""
+    return next((minute.added for minute in reversed(minutes) if minute.added), {})

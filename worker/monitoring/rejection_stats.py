@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
@@ -14,9 +13,10 @@ from worker.store import rejection_counts
 
 _PIECES = 96
 """Number of intervals of a window: a day is divided into quarters of an hour."""
-_LEAST_RISE = 0.05
+_MIN_RISE = 0.05
 """A smaller rise of the share is ignored."""
-_MOST_LOOKED_UP = 50
+_MAX_WITH_ONSET = 50
+"""Limit of the sources whose onset is computed."""
 _FINER = 60
 """Number of finer intervals of one interval: a quarter of an hour is divided into 15 seconds each."""
 _CHI_SQUARE = 10.8
@@ -26,8 +26,19 @@ It rejects a rise that is seen in few documents only.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why documents of a source were rejected. `example`: the number of a dead letter."""
+
+    code: str
+    documents: int
+    first_at: datetime
+    last_at: datetime
+    example: int
+
+
 @dataclass(slots=True)
-class Producer:
+class SourceStats:
     """A source in a window. `since`: the first rejected document from which on its share is higher."""
 
     source: str
@@ -35,39 +46,35 @@ class Producer:
     rejected: int = 0
     since: datetime | None = None
     share_before: float | None = None
-    causes: list[dict[str, Any]] = field(default_factory=list)
+    causes: list[Cause] = field(default_factory=list)
 
     @property
     def share(self) -> float:
         return round(self.rejected / self.documents, 4) if self.documents else 0.0
 
 
-def producers(engine: Engine, *, hours: float, now: datetime | None = None) -> list[Producer]:
+def source_stats(engine: Engine, *, hours: float, now: datetime | None = None) -> list[SourceStats]:
     """Return the sources with documents in the last `hours`, the most rejected first."""
     now = now or datetime.now(UTC)
     since = now - timedelta(hours=hours)
     width = max(60, int(hours * 3600 / _PIECES))
-    found: dict[str, Producer] = {}
+    sources: dict[str, SourceStats] = {}
     pieces: dict[str, list[tuple[int, int, int]]] = {}
     with engine.connect() as connection:
         for row in rejection_counts.by_source_and_time(connection, since, width):
-            producer = found.setdefault(row.source, Producer(row.source))
-            producer.documents += row.documents
-            producer.rejected += row.rejected
+            source = sources.setdefault(row.source, SourceStats(row.source))
+            source.documents += row.documents
+            source.rejected += row.rejected
             pieces.setdefault(row.source, []).append((row.at, row.documents, row.rejected))
         for row in rejection_counts.causes(connection, since):
-            if row.source in found:
-                found[row.source].causes.append(
-                    {"code": row.code, "documents": row.documents, "first_at": row.first, "last_at": row.last,
-                     "example": row.example}
-                )  # fmt: skip
-        ranked = sorted(found.values(), key=lambda producer: (-producer.rejected, producer.source))
-        for producer in ranked[:_MOST_LOOKED_UP]:
-            if producer.rejected:
-                start, producer.share_before = _onset(connection, producer.source, pieces[producer.source], width)
-                producer.since = rejection_counts.first_rejected(
-                    connection, producer.source, start, int(now.timestamp() - start) + 60
-                )
+            if row.source in sources:
+                sources[row.source].causes.append(Cause(row.code, row.documents, row.first, row.last, row.example))
+        ranked = sorted(sources.values(), key=lambda source: (-source.rejected, source.source))
+        for source in ranked[:_MAX_WITH_ONSET]:
+            if source.rejected:
+                start, source.share_before = _onset(connection, source.source, pieces[source.source], width)
+                seconds = int(now.timestamp() - start) + 60
+                source.since = rejection_counts.first_rejected(connection, source.source, start, seconds)
     return ranked
 
 
@@ -118,12 +125,12 @@ def onset(pieces: Sequence[tuple[int, int, int]]) -> tuple[int, float | None]:
         later = all_documents - documents
         rise = (all_rejected - rejected) / later - rejected / documents
         gain = documents * later / all_documents * rise * rise
-        if rise >= _LEAST_RISE and gain > best:
+        if rise >= _MIN_RISE and gain > best:
             best, split, before = gain, number, rejected / documents
     if before is not None:
         # The rise began somewhere within the interval before, if that one is worse than those before it.
         _, count, bad = pieces[split - 1]
         earlier = [sum(piece[part] for piece in pieces[: split - 1]) for part in (1, 2)]
-        if bad and earlier[0] and bad / count > earlier[1] / earlier[0] + _LEAST_RISE:
+        if bad and earlier[0] and bad / count > earlier[1] / earlier[0] + _MIN_RISE:
             split, before = split - 1, earlier[1] / earlier[0]
     return pieces[split][0], None if before is None else round(before, 4)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import redis
 from sqlalchemy import Connection, Engine
 
 from worker.errors import CopydeskError, Exit
+from worker.monitoring.redis_info import RedisInfo, read_info
 from worker.store import migration
 
 OLDEST_REDIS = (7, 0)
@@ -37,41 +37,36 @@ def check_redis(client: redis.Redis, findings: Findings) -> None:
     It uses INFO, because managed servers forbid CONFIG. Only `save` is read by CONFIG, where that is allowed.
     """
     try:
-        info: dict[str, Any] = {}
-        for section in ("server", "memory", "persistence", "cluster"):
-            info |= client.info(section)
+        info = read_info(client)
     except redis.exceptions.NoPermissionError:
         findings.warned.append("Redis does not let this user ask INFO (ACL): eviction and persistence are not checked")
         return
-    name = "Valkey" if "valkey_version" in info else "Redis"
-    version = str(info.get("valkey_version") or info.get("redis_version") or "0")
-    if _numbers(version) < OLDEST_REDIS:
-        findings.refusals.append(f"{name} {version} is too old: use Redis 7.0 or later, or Valkey")
-    if int(info.get("cluster_enabled") or 0) or info.get("redis_mode") == "cluster":
+    name = info.name.capitalize()
+    if _numbers(info.version) < OLDEST_REDIS:
+        findings.refusals.append(f"{name} {info.version} is too old: use Redis 7.0 or later, or Valkey")
+    if info.is_cluster:
         findings.refusals.append(
             f"{name} runs as a cluster, whose nodes cannot change several keys at once: use a single server (or primary)"
         )
-    policy = str(info.get("maxmemory_policy") or "noeviction")
-    if policy != "noeviction":
+    if info.evicts:
         findings.refusals.append(
-            f"{name} may throw documents away (maxmemory-policy {policy}): set maxmemory-policy noeviction"
+            f"{name} may throw documents away (maxmemory-policy {info.policy}): set maxmemory-policy noeviction"
         )
-    # Without CONFIG, a configured RDB that was never written looks like none; only past saves count then.
-    if not int(info.get("aof_enabled") or 0):
-        saves = _saves(client, info)
+    if not info.append_only:
         findings.warned.append(
             f"{name} keeps snapshots only (no append-only file): a crash loses what came since the last; set appendonly yes"
-            if saves
+            if _saves(client, info)
             else f"{name} keeps nothing on disk: its crash loses every document not yet stored; set appendonly yes"
         )
 
 
-def _saves(client: redis.Redis, info: dict[str, Any]) -> bool:
+def _saves(client: redis.Redis, info: RedisInfo) -> bool:
+    """Return whether snapshots are configured. Where CONFIG is forbidden, only snapshots of the past count."""
     try:
-        configured: Any = client.config_get("save")
+        configured: dict[str, str] = client.config_get("save")  # type: ignore[assignment]  # see `read_info`
         return bool(configured.get("save"))
     except redis.RedisError:
-        return int(info.get("rdb_last_save_time") or 0) > 0 and int(info.get("rdb_saves") or 0) > 0
+        return info.has_saved
 
 
 def check_store(engine: Engine, findings: Findings) -> None:
@@ -85,11 +80,11 @@ def check_store(engine: Engine, findings: Findings) -> None:
 
 def schema_fault(connection: Connection) -> str | None:
     """Return what is wrong with the store's schema, and what to do; None if it is what this code needs."""
-    found, needed = migration.current(connection), migration.head()
-    if found == needed:
+    current, needed = migration.current(connection), migration.head()
+    if current == needed:
         return None
-    known = found is None or migration.is_known(found)
-    return f"the store's schema is {found or 'empty'}, this code needs {needed}: " + (
+    known = current is None or migration.is_known(current)
+    return f"the store's schema is {current or 'empty'}, this code needs {needed}: " + (
         "run copydesk db upgrade" if known else "it is of a later version, run that one"
     )
 

@@ -3,50 +3,41 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import redis
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from worker.monitoring.redis_info import RedisInfo, read_info
+from worker.monitoring.status import DatabaseStatus, Unreachable
 from worker.store import migration
 from worker.store.engine import driver_error
 from worker.telemetry.logs import mask
 
 
-def redis_health(client: redis.Redis) -> dict[str, Any]:
-    """Return `ok`, and either the `error` or the server's state. Sizes are bytes; `ms` is the time of one INFO."""
-    started = time.perf_counter()
+def redis_status(client: redis.Redis) -> RedisInfo | Unreachable:
+    """Return the state of Redis, or why it cannot be read."""
     try:
-        info: Any = client.info()
+        return read_info(client)
     except (redis.RedisError, OSError) as error:
-        return {"ok": False, "error": mask(str(error))}
-    took = round((time.perf_counter() - started) * 1000, 1)
-    name = "valkey" if "valkey_version" in info else "redis"
-    return {
-        "ok": True, "ms": took, "server": f"{name} {info.get('valkey_version') or info.get('redis_version')}",
-        "used_bytes": info.get("used_memory"), "max_bytes": info.get("maxmemory") or None,
-        "policy": info.get("maxmemory_policy"), "append_only": bool(info.get("aof_enabled")),
-        "last_write": info.get("aof_last_write_status"), "up_seconds": info.get("uptime_in_seconds"),
-    }  # fmt: skip
+        return Unreachable(error=mask(str(error)))
 
 
-def database_health(engine: Engine) -> dict[str, Any]:
-    """Return `ok`, and either the `error` or the server, its schema and its size in bytes."""
+def database_status(engine: Engine) -> DatabaseStatus | Unreachable:
+    """Return the state of the database, or why it cannot be read."""
     started = time.perf_counter()
     try:
         with engine.connect() as connection:
-            took = round((time.perf_counter() - started) * 1000, 1)
-            schema = migration.current(connection)
-            size = _size(connection)
-            version = ".".join(str(part) for part in connection.dialect.server_version_info or ())
+            return DatabaseStatus(
+                ms=round((time.perf_counter() - started) * 1000, 1),
+                server=f"{engine.dialect.name} {'.'.join(map(str, connection.dialect.server_version_info or ()))}",
+                schema=migration.current(connection),
+                needs_schema=migration.head(),
+                used_bytes=_size(connection),
+            )
     except SQLAlchemyError as error:
-        return {"ok": False, "error": mask(str(driver_error(error))).strip()}
-    return {
-        "ok": True, "ms": took, "server": f"{engine.dialect.name} {version}", "schema": schema,
-        "needs_schema": migration.head(), "used_bytes": size,
-    }  # fmt: skip
+        return Unreachable(error=mask(str(driver_error(error))).strip())
 
 
 def _size(connection: Connection) -> int:

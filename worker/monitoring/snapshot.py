@@ -1,10 +1,10 @@
-"""The status snapshot: lanes, workers, outcomes, dead letters, servers, and whether all entries are accounted for."""
+"""Reads the status snapshot: lanes, workers and recent outcomes from Redis, counts from the store."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import redis
 from sqlalchemy import Engine
@@ -14,18 +14,36 @@ from worker.activity import heartbeats
 from worker.activity.minute_counters import Minute, MinuteCounters
 from worker.jobs.lane_repair import fault, server_ms, vanished
 from worker.monitoring.rates import Flow, drain_seconds, flow
-from worker.monitoring.servers import database_health, redis_health
+from worker.monitoring.servers import database_status
+from worker.monitoring.status import (
+    LaneStatus,
+    LaneSums,
+    PauseStatus,
+    PeriodCounts,
+    ProcessStatus,
+    QueueStatus,
+    RecentCounts,
+    RejectedCount,
+    SilentWorker,
+    StoreStatus,
+    Unreachable,
+    WorkerStatus,
+    WorkStatus,
+)
 from worker.queue.lane_pauses import Pause, paused
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import receipts
 from worker.store.apply.work import pending_work
 from worker.store.engine import driver_error
+from worker.telemetry.logs import mask
 
 _DAY_MINUTES = 1440
+_MAX_REJECTED = 100
+"""Limit of the causes of rejection of one period."""
 
 
-class Recent:
+class MinuteCache:
     """Caches the minute counters of the last day. Past minutes do not change, so a repeated call reads two of them."""
 
     def __init__(self, client: redis.Redis) -> None:
@@ -33,11 +51,11 @@ class Recent:
         self._minutes: dict[int, Minute] = {}
 
     @property
-    def known(self) -> list[Minute]:
-        """The minutes that `look` returned last."""
+    def minutes(self) -> list[Minute]:
+        """The minutes that `read` returned last."""
         return list(self._minutes.values())
 
-    def look(self, now: float) -> list[Minute]:
+    def read(self, now: float) -> list[Minute]:
         """Return the last 1,440 minutes and the current one, oldest first. Raises redis.RedisError."""
         last = int(now // 60)
         known = max(self._minutes, default=0)
@@ -45,104 +63,98 @@ class Recent:
         missing = min(_DAY_MINUTES + 1, last - known + 2)
         for minute in self._counters.window(missing, now=now):
             self._minutes[minute.at // 60] = minute
-        wanted = range(last - _DAY_MINUTES, last + 1)
-        self._minutes = {number: self._minutes.get(number, Minute(number * 60)) for number in wanted}
+        numbers = range(last - _DAY_MINUTES, last + 1)
+        self._minutes = {number: self._minutes.get(number, Minute(number * 60)) for number in numbers}
         return list(self._minutes.values())
 
 
-def figures(settings: Settings, client: redis.Redis, engine: Engine) -> dict[str, Any]:
-    """Return a complete snapshot. Raises redis.RedisError; an error of the database is reported under `database`."""
-    found = of_redis(settings, client, Recent(client))
-    return {**found, **of_store(engine)}
-
-
-def of_redis(settings: Settings, client: redis.Redis, recent: Recent) -> dict[str, Any]:
+def read_queue(settings: Settings, client: redis.Redis, cache: MinuteCache) -> QueueStatus:
     """Return lanes, workers and recent counts. The counts of one lane are of one moment, so its sum always holds.
 
     Raises redis.RedisError.
     """
     seconds, micros = client.time()
     now = seconds + micros / 1e6  # the server's time, as in entry ids and minutes
-    minutes = recent.look(now)
-    held = paused(client)
-    lanes = [_lane(client, lane.name, minutes, now, held.get(lane.name)) for lane in settings.lane_list]
-    lately = {
-        "minute": _flow(minutes, 2, 60 + now % 60), "hour": _flow(minutes, 60, 3600), "day": _flow(minutes, 1440, 86_400),
-    }  # fmt: skip
-    at_work = heartbeats.workers(client)
-    return {
-        "lanes": lanes,
-        # Replays, reprocessing and messages kept from Celery's queue; counted apart from what producers submitted.
-        "internal": _lane(client, INTERNAL_LANE, minutes, now, None),
-        "sum": {name: sum(lane[name] for lane in lanes) for name in ("added", "settled", "backlog", "missing")},
+    minutes = cache.read(now)
+    pauses = paused(client)
+    lanes = tuple(_lane(client, lane.name, minutes, now, pauses.get(lane.name)) for lane in settings.lane_list)
+    alive = heartbeats.workers(client)
+    return QueueStatus(
+        lanes=lanes,
+        internal=_lane(client, INTERNAL_LANE, minutes, now, None),
+        sum=LaneSums(
+            added=sum(lane.added for lane in lanes),
+            settled=sum(lane.settled for lane in lanes),
+            backlog=sum(lane.backlog for lane in lanes),
+            missing=sum(lane.missing for lane in lanes),
+        ),
         # From Redis: the store would have to scan all receipts, and the old ones are deleted.
-        "outcomes": dict(sum((Counter(lane["outcomes"]) for lane in lanes), Counter[str]())),
-        "workers": [_worker(worker, now) for worker in at_work],
-        "missed": [{"worker": name, "silent_seconds": silent} for name, silent in heartbeats.missing(client, at_work)],
-        "recent": {name: _shown(part) for name, part in lately.items()},
-        "redis": redis_health(client),
-    }
+        outcomes=dict(sum((Counter(lane.outcomes) for lane in lanes), Counter[str]())),
+        workers=tuple(_worker(worker, now) for worker in alive),
+        missed=tuple(SilentWorker(name, silent) for name, silent in heartbeats.missing(client, alive)),
+        recent=RecentCounts(
+            minute=_period(_flow(minutes, 2, 60 + now % 60)),
+            hour=_period(_flow(minutes, 60, 3600)),
+            day=_period(_flow(minutes, _DAY_MINUTES, 86_400)),
+        ),
+    )
 
 
-def of_store(engine: Engine) -> dict[str, Any]:
-    """Return the counts of the store; empty when it cannot be reached."""
-    found: dict[str, Any] = {
-        "dead_letters": {},
-        "store": {},
-        "behind": 0,
-        "enriching": [],
-        "database": database_health(engine),
-    }
-    if not found["database"]["ok"]:
-        return found
-    try:
-        with engine.connect() as connection:
-            found["dead_letters"] = receipts.dead_letter_codes(connection)
-            found["store"] = receipts.totals(connection)
-            found["behind"] = receipts.behind(connection)
-            found["enriching"] = pending_work(connection)
-    except SQLAlchemyError as error:
-        found["database"] = {"ok": False, "error": str(driver_error(error)).strip()}
-    return found
+def read_store(engine: Engine) -> StoreStatus:
+    """Return the counts of the store. An error of the database is reported under `database`."""
+    database = database_status(engine)
+    if database.ok:
+        try:
+            with engine.connect() as connection:
+                return StoreStatus(
+                    dead_letters=receipts.dead_letter_codes(connection),
+                    store=receipts.totals(connection),
+                    behind=receipts.behind(connection),
+                    enriching=tuple(WorkStatus(**work) for work in pending_work(connection)),
+                    database=database,
+                )
+        except SQLAlchemyError as error:
+            database = Unreachable(error=mask(str(driver_error(error))).strip())
+    return StoreStatus({}, {}, 0, (), database)
 
 
-def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float, pause: Pause | None) -> dict[str, Any]:
+def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float, pause: Pause | None) -> LaneStatus:
     queue = LeaseQueue(client, name)
     queue.ensure()
     state = queue.state()
-    oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else None
     lately = _flow(minutes, 2, 60 + now % 60, lane=name)
     rate, in_rate = lately.rate, round(lately.added / lately.seconds, 1)
-    return {
-        "lane": name,
-        "added": state.added,
-        "settled": state.settled,
-        "backlog": state.backlog,
-        "pending": state.pending,
-        "oldest_seconds": round(max(oldest, 0), 1) if oldest is not None else None,
-        "outcomes": state.outcomes,
-        "missing": vanished(state),
-        "aside": state.aside,
-        "fault": fault(state, server_ms(client)),
-        "rate": rate,
-        "in_rate": in_rate,
-        "drain_seconds": drain_seconds(state.backlog, rate - in_rate),
-        "paused": {"who": pause.who, "why": pause.why, "by": pause.by, "seconds": _age(pause.at, now)}
-        if pause
-        else None,
-    }
+    return LaneStatus(
+        lane=name,
+        added=state.added,
+        settled=state.settled,
+        backlog=state.backlog,
+        pending=state.pending,
+        oldest_seconds=_age(id_key(state.oldest_id)[0] / 1000, now) if state.oldest_id else None,
+        outcomes=state.outcomes,
+        missing=vanished(state),
+        aside=state.aside,
+        fault=fault(state, server_ms(client)),
+        rate=rate,
+        in_rate=in_rate,
+        drain_seconds=drain_seconds(state.backlog, rate - in_rate),
+        paused=PauseStatus(pause.who, pause.why, pause.by, _age(pause.at, now)) if pause else None,
+    )
 
 
-def measure(lanes: Sequence[dict[str, Any]], before: Sequence[Mapping[str, Any]], seconds: float) -> None:
-    """Set the rates of `lanes` from the counts `seconds` ago (`before`): minutes are too coarse for a burst."""
-    earlier = {lane["lane"]: lane for lane in before}
-    for lane in lanes:
-        was = earlier.get(lane["lane"])
-        if was is None or seconds <= 0:
-            continue
-        lane["rate"] = round(max(0, lane["settled"] - was["settled"]) / seconds, 1)
-        lane["in_rate"] = round(max(0, lane["added"] - was["added"]) / seconds, 1)
-        lane["drain_seconds"] = drain_seconds(lane["backlog"], lane["rate"] - lane["in_rate"])
+def with_rates(queue: QueueStatus, before: QueueStatus, seconds: float) -> QueueStatus:
+    """Return `queue` with the rates since `before`, which is `seconds` older: minutes are too coarse for a burst."""
+    if seconds <= 0:
+        return queue
+    earlier = {lane.lane: lane for lane in before.lanes}
+    lanes = (_with_rates(lane, earlier[lane.lane], seconds) if lane.lane in earlier else lane for lane in queue.lanes)
+    return replace(queue, lanes=tuple(lanes))
+
+
+def _with_rates(lane: LaneStatus, before: LaneStatus, seconds: float) -> LaneStatus:
+    rate = round(max(0, lane.settled - before.settled) / seconds, 1)
+    in_rate = round(max(0, lane.added - before.added) / seconds, 1)
+    return replace(lane, rate=rate, in_rate=in_rate, drain_seconds=drain_seconds(lane.backlog, rate - in_rate))
 
 
 def _flow(minutes: Sequence[Minute], count: int, seconds: float, *, lane: str | None = None) -> Flow:
@@ -150,39 +162,33 @@ def _flow(minutes: Sequence[Minute], count: int, seconds: float, *, lane: str | 
     return flow(minutes[-count:], before, seconds=seconds, lane=lane)
 
 
-def _shown(found: Flow) -> dict[str, Any]:
-    return {
-        "seconds": round(found.seconds),
-        "added": found.added,
-        "settled": found.settled,
-        "rate": found.rate,
-        "outcomes": dict(found.outcomes),
-        "sources": {source: dict(counts) for source, counts in found.by_source.items()},
-        "rejected": [
-            {"code": code, "source": source, "documents": count}
-            for (code, source), count in found.rejected.most_common(100)
-        ],
-    }
+def _period(part: Flow) -> PeriodCounts:
+    return PeriodCounts(
+        seconds=round(part.seconds),
+        added=part.added,
+        settled=part.settled,
+        rate=part.rate,
+        outcomes=dict(part.outcomes),
+        sources={source: dict(counts) for source, counts in part.by_source.items()},
+        rejected=tuple(
+            RejectedCount(code, source, count) for (code, source), count in part.rejected.most_common(_MAX_REJECTED)
+        ),
+    )
 
 
-def _worker(worker: heartbeats.WorkerState, now: float) -> dict[str, Any]:
-    return {
-        "worker": worker.name, "state": worker.state, "for_seconds": _age(worker.since, now), "reason": worker.reason,
-        "version": worker.version, "up_seconds": _age(worker.started, now), "lanes": list(worker.lanes),
-        "silent_seconds": _age(worker.beat, now),
-        "pool": [
-            {"pid": process.pid, "lane": process.lane, "documents": process.documents, "busy_seconds": _age(process.since, now)}
-            for process in worker.pool
-        ],
-    }  # fmt: skip
+def _worker(worker: heartbeats.WorkerState, now: float) -> WorkerStatus:
+    return WorkerStatus(
+        worker=worker.name,
+        state=worker.state,
+        for_seconds=_age(worker.since, now),
+        reason=worker.reason,
+        version=worker.version,
+        up_seconds=_age(worker.started, now),
+        lanes=worker.lanes,
+        silent_seconds=_age(worker.heartbeat_at, now),
+        pool=tuple(ProcessStatus(one.pid, one.lane, one.documents, _age(one.since, now)) for one in worker.pool),
+    )
 
 
 def _age(moment: float | None, now: float) -> float | None:
     return None if not moment else round(max(0.0, now - moment), 1)
-
-
-def is_drained(lanes: Sequence[Mapping[str, Any]], internal_pending: int) -> bool:
-    """Return whether no entry is pending, and none waits on a lane that is not paused."""
-    return not internal_pending and all(
-        not lane["pending"] and (lane.get("paused") or not lane["backlog"]) for lane in lanes
-    )

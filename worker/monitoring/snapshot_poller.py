@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import redis
 from sqlalchemy import Engine
 
 from worker.activity.minute_counters import Minute
-from worker.monitoring.snapshot import Recent, measure, of_redis, of_store
+from worker.monitoring.servers import redis_status
+from worker.monitoring.snapshot import MinuteCache, read_queue, read_store, with_rates
+from worker.monitoring.status import QueueStatus, Snapshot, StoreStatus, Unreachable
 from worker.queue.connection import connect
 from worker.settings import Settings
 from worker.store.engine import make_engine
@@ -19,7 +21,8 @@ from worker.telemetry.logs import mask
 
 _STORE_EVERY_SECONDS = 20.0
 """Interval of the store's row counts; Redis is read at each poll."""
-
+_RETRY_STORE_SECONDS = 2.0
+"""The same while the store is unreachable."""
 _RATE_SECONDS = 10.0
 """The period over which rates are computed."""
 
@@ -33,40 +36,40 @@ class SnapshotPoller:
     def __init__(self, config: Settings, client: redis.Redis | None = None, engine: Engine | None = None) -> None:
         self._config = config
         self._client = client or connect(config.redis, retries=0)
-        self._recent = Recent(self._client)
+        self._cache = MinuteCache(self._client)
         self._engine = engine or make_engine(config)
-        self._store: dict[str, Any] = {}
+        self._store: StoreStatus | None = None
         self._next_store = 0.0
-        self._before: deque[tuple[float, list[dict[str, Any]]]] = deque()
+        self._earlier: deque[tuple[float, QueueStatus]] = deque()
 
     @property
     def minutes(self) -> Sequence[Minute]:
         """The cached minutes of the last day, oldest first; empty before the first successful poll of Redis."""
-        return self._recent.known
+        return self._cache.minutes
 
-    def poll(self) -> dict[str, Any]:
+    def poll(self) -> Snapshot:
         """Return the snapshot. The counts of the store are up to 20 seconds old."""
-        found = self.at_redis()
+        snapshot = self.poll_redis()
         if time.monotonic() >= self._next_store:
-            self._store = of_store(self._engine)
-            self._next_store = time.monotonic() + (_STORE_EVERY_SECONDS if self._store["database"]["ok"] else 2.0)
-        return {**found, **self._store}
+            self._store = read_store(self._engine)
+            wait = _STORE_EVERY_SECONDS if self._store.database.ok else _RETRY_STORE_SECONDS
+            self._next_store = time.monotonic() + wait
+        return replace(snapshot, store=self._store)
 
-    def at_redis(self) -> dict[str, Any]:
-        """Return the part of the snapshot that comes from Redis; only `redis`, with its error, if Redis is
-        unreachable.
-        """
+    def poll_redis(self) -> Snapshot:
+        """Return a snapshot without the store; without `queue` if Redis is unreachable."""
         try:
-            found = of_redis(self._config, self._client, self._recent)
+            queue = read_queue(self._config, self._client, self._cache)
         except (redis.RedisError, OSError) as error:
-            return {"redis": {"ok": False, "error": mask(str(error))}}
-        self._measure(found["lanes"])
-        return found
+            return Snapshot(redis=Unreachable(error=mask(str(error))))
+        return Snapshot(self._with_rates(queue), redis_status(self._client))
 
-    def _measure(self, lanes: list[dict[str, Any]]) -> None:
+    def _with_rates(self, queue: QueueStatus) -> QueueStatus:
         now = time.monotonic()
-        while len(self._before) > 1 and self._before[1][0] < now - _RATE_SECONDS:
-            self._before.popleft()
-        if self._before:
-            measure(lanes, self._before[0][1], now - self._before[0][0])
-        self._before.append((now, lanes))
+        while len(self._earlier) > 1 and self._earlier[1][0] < now - _RATE_SECONDS:
+            self._earlier.popleft()
+        if self._earlier:
+            at, before = self._earlier[0]
+            queue = with_rates(queue, before, now - at)
+        self._earlier.append((now, queue))
+        return queue

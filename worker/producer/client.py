@@ -15,7 +15,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from types import TracebackType
 
 import redis
@@ -229,12 +228,11 @@ def submit_entry(
 def submit_many(
     client: redis.Redis, lane: str, submissions: Iterable[Submission], *, chunk: int = 200
 ) -> Iterator[tuple[Submission, str]]:
-    """Append many documents by plain XADDs, `chunk` in a pipeline; yield each with its receipt id, in order.
+    """Append many documents by plain XADDs, up to `chunk` or 4 MiB in a pipeline; yield each with its receipt id, in order.
 
     Raises redis.RedisError.
     """
-    rest = iter(submissions)
-    while part := list(islice(rest, chunk)):
+    for part in chunks(submissions, chunk):
         with client.pipeline(transaction=False) as pipe:
             for submission in part:
                 pipe.xadd(lane, submission.fields())

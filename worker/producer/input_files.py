@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from worker.errors import CopydeskError
 from worker.producer.submission import Submission
@@ -22,7 +22,7 @@ class UnreadablePath(CopydeskError):
 
 
 def read_paths(paths: Sequence[str], *, source: str) -> Iterator[Submission]:
-    """Yield one submission for each document in `paths`.
+    """Yield one submission for each document in `paths`. It holds one document in memory at a time.
 
     The key of a file is its path relative to the given folder, or its name if the file itself was given. Raises
     UnreadablePath.
@@ -32,17 +32,71 @@ def read_paths(paths: Sequence[str], *, source: str) -> Iterator[Submission]:
             yield Submission(sys.stdin.buffer.read(), source=source, label="-")
             continue
         path = Path(name)
-        try:
+        with _errors_named(name):
             if path.is_dir():
-                for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
+                for file in _files_below(path):
                     relative = str(file.relative_to(path))
                     yield Submission(file.read_bytes(), source=source, key=_utf8(relative), label=_utf8(str(file)))
             elif path.suffix.lower() == ".jsonl":
                 yield from _read_lines(path, source)
             else:
                 yield Submission(path.read_bytes(), source=source, key=_utf8(path.name), label=_utf8(str(path)))
-        except OSError as error:
-            raise UnreadablePath(f"{name}: {error.strerror or error}") from error
+
+
+def count_documents(paths: Sequence[str]) -> int | None:
+    """Return how many documents `read_paths` will yield; None if a path can be read only once (a named pipe).
+
+    Raises UnreadablePath where `read_paths` would, so that nothing is submitted if a path or a line is wrong. It reads
+    the lines of `.jsonl` files, and of other files only whether they can be opened.
+    """
+    count = 0
+    for name in paths:
+        path = Path(name)
+        if name == "-":
+            count += 1
+            continue
+        with _errors_named(name):
+            if path.is_dir():
+                for file in _files_below(path):
+                    file.open("rb").close()
+                    count += 1
+            elif path.exists() and not path.is_file():
+                return None
+            elif path.suffix.lower() == ".jsonl":
+                count += sum(1 for _ in _read_lines(path, ""))
+            else:
+                path.open("rb").close()
+                count += 1
+    return count
+
+
+@contextlib.contextmanager
+def _errors_named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnreadablePath(f"{name}: {error.strerror or error}") from error
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the documents in a folder and in those below it, in the order of their paths.
+
+    Only the names in the folders on the way to the current file are in memory. Links to folders are not followed, so a
+    circle of links ends. A folder below that may not be read is skipped.
+    """
+    waiting = _last_name_first(os.fspath(folder))
+    while waiting:
+        entry = waiting.pop()
+        if entry.is_dir(follow_symlinks=False):
+            with contextlib.suppress(PermissionError):
+                waiting += _last_name_first(entry.path)
+        elif Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():
+            yield Path(entry.path)
+
+
+def _last_name_first(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name, reverse=True)
 
 
 def _read_lines(path: Path, source: str) -> Iterator[Submission]:
@@ -56,10 +110,10 @@ def _read_lines(path: Path, source: str) -> Iterator[Submission]:
                 raw = (
                     base64.b64decode(fields["raw_base64"]) if "raw_base64" in fields else fields.get("raw", "").encode()
                 )
-                given: dict[str, Any] = {name: str(fields[name]) for name in _FIELDS if fields.get(name) is not None}
+                given = {name: str(fields[name]) for name in _FIELDS if fields.get(name) is not None}
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise UnreadablePath(f"{label}: not a JSON object with the fields of the contract ({error})") from error
-            yield replace(Submission(raw, source=source, label=label), **given)
+            yield Submission(raw, label=label, **{"source": source, **given})
 
 
 def _utf8(text: str) -> str:

@@ -119,13 +119,13 @@ class ProducerConfig:
         return [keys.slow_down(self.lane), keys.SLOW_DOWN]
 
 
-def chunks(submissions: Iterable[Submission]) -> Iterator[list[Submission]]:
-    """Split submissions into parts that fit into one command: at most `CHUNK_DOCUMENTS` and about `CHUNK_BYTES`."""
+def chunks(submissions: Iterable[Submission], documents: int = CHUNK_DOCUMENTS) -> Iterator[list[Submission]]:
+    """Split submissions into parts that fit into one command: at most `documents` of them and about `CHUNK_BYTES`."""
     part: list[Submission] = []
     size = 0
     for submission in submissions:
         length = len(submission.raw or b"")
-        if part and (len(part) >= CHUNK_DOCUMENTS or size + length > CHUNK_BYTES):
+        if part and (len(part) >= documents or size + length > CHUNK_BYTES):
             yield part
             part, size = [], 0
         part.append(submission)

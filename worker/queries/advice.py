@@ -2,63 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+
+from worker.queries.explanation import Explanation
+from worker.queries.pending import PendingEntry
+from worker.queries.rows import RowDict
 
 _OF_OUTCOME = {
-    "unchanged": "It is equal to what was stored, but for `secured`: nothing to do.",
-    "superseded": "A newer version of this document is in the store; what this one says is not shown. Nothing to do.",
-    "retracted": "It was withdrawn. To bring it back, send it again.",
+    "unchanged": "It is equal to what was stored, except for `secured`. Nothing to do.",
+    "superseded": "A newer version of this document is in the store, so this one is not shown. Nothing to do.",
+    "retracted": "It was retracted. To bring it back, send it again.",
+    "rejected": "It was rejected; its dead letter was edited, replayed or discarded since.",
 }
 
 
-def advice(found: Mapping[str, Any]) -> list[str]:
-    """Return sentences for the command `explain`.
-
-    `found`: the result of `explanation.explain`, with that of `pending.pending` as `pending`. The receipt that was
-    asked for counts, else the newest.
-    """
-    waiting = found.get("pending") or []
+def advice(explanation: Explanation, waiting: Sequence[PendingEntry]) -> list[str]:
+    """Return sentences for the command `explain`. The receipt that was asked for counts, else the newest."""
     if waiting:
         return [_of_waiting(waiting[0])]
-    receipts, dead_letters = found["receipts"], found["dead_letters"]
-    opened = [dead_letter for dead_letter in dead_letters if dead_letter["status"] == "open"]
-    out = []
-    wanted_next = [receipt for receipt in receipts if receipt["id"] == found["asked"]] or receipts
-    outcome = wanted_next[0]["outcome"] if wanted_next else None
-    if opened:
-        number = opened[0]["dead_letter"]
-        out.append(
-            f"It was rejected ({opened[0]['code']}). See where: copydesk dead show {number}. Mend it: copydesk dead edit {number}."
-        )
-        out.append(
-            f"If the cause was on our side and is gone: copydesk dead replay {number} --yes. "
-            "Else its sender has to send it mended; copydesk check tells them the same offline."
-        )
-    elif outcome == "rejected":
-        out.append("It was rejected then, and has been mended, replayed or discarded since.")
-    elif outcome in _OF_OUTCOME:
-        out.append(_OF_OUTCOME[outcome])
-    elif outcome is not None:
-        out.append(_of_stored(found))
-    elif found["article"] is not None and found["article"]["state"] == "stub":
-        out.append("No document of it has come: it is known only because others name it.")
-    return out
+    for dead_letter in explanation["dead_letters"]:
+        if dead_letter["status"] == "open":
+            return _of_dead_letter(dead_letter)
+    receipts = explanation["receipts"]
+    relevant = [receipt for receipt in receipts if receipt["id"] == explanation["asked"]] or receipts
+    if relevant:
+        return [_OF_OUTCOME.get(relevant[0]["outcome"]) or _of_stored(explanation)]
+    if explanation["article"] is not None and explanation["article"]["state"] == "stub":
+        return ["No document describes it yet: it is known only because other articles name it."]
+    return []
 
 
-def _of_waiting(waiting: Mapping[str, Any]) -> str:
-    if waiting["state"] == "set aside":
-        return f"A repair of its lane was interrupted. Run it again: copydesk lane repair {waiting['lane']} --yes."
-    if waiting["state"] == "at work":
-        return f"It is being worked on by {waiting['holder']}. If that lasts longer than a minute, look at the log of that worker."
-    if waiting["attempts"] > 1:
-        return "It was tried before and its process died; it is tried again alone, and becomes a dead letter if that goes on."
-    return "It waits for its turn: copydesk status says how long that takes, whether its lane is paused and whether a worker is alive."
+def _of_dead_letter(dead_letter: RowDict) -> list[str]:
+    number = dead_letter["dead_letter"]
+    return [
+        f"It was rejected ({dead_letter['code']}). See where: copydesk dead show {number}. "
+        f"Correct it: copydesk dead edit {number}.",
+        f"If the cause was here and is gone: copydesk dead replay {number} --yes. "
+        "Otherwise its sender has to correct it and send it again; copydesk check shows the same problems offline.",
+    ]
 
 
-def _of_stored(found: Mapping[str, Any]) -> str:
-    if any(document["shown"] for document in found["documents"]):
+def _of_waiting(entry: PendingEntry) -> str:
+    if entry["state"] == "set aside":
+        return f"A repair of its lane was interrupted. Run it again: copydesk lane repair {entry['lane']} --yes."
+    if entry["state"] == "processing":
+        return f"{entry['holder']} is processing it. If that takes longer than a minute, see the log of that worker."
+    if entry["attempts"] > 1:
+        return "Its process crashed before. It is tried again alone, and becomes a dead letter if it crashes again and again."
+    return (
+        "It waits for its turn. copydesk status shows how long that takes, whether its lane is paused, "
+        "and whether a worker is running."
+    )
+
+
+def _of_stored(explanation: Explanation) -> str:
+    if any(document["shown"] for document in explanation["documents"]):
         return "It is in the store and its article shows it. Nothing to do."
-    if any(document["retracted"] for document in found["documents"]):
+    if any(document["retracted"] for document in explanation["documents"]):
         return _OF_OUTCOME["retracted"]
     return "It is in the store, but its article shows a newer document of another source or key."

@@ -1,13 +1,14 @@
-"""One article for the console: its content, its documents, its links and their reasons."""
+"""One article with its documents, receipts, links and aliases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, FromClause, Select, func, select
 from sqlalchemy.engine import Connection
 
+from worker.enrichment.canonical_urls import canonicalise, url_hash
+from worker.queries.rows import MAX_ROWS, AnyRow, count, rows
 from worker.queries.stories import story
 from worker.store.links import KINDS
 from worker.store.tables import (
@@ -22,101 +23,121 @@ from worker.store.tables import (
     topics,
 )
 
-_MOST = 50
-"""The most rows of each list; `counts` has the totals."""
 _BODY_CHARACTERS = 20_000
 
 
-def article(connection: Connection, id_: int, *, most: int = _MOST) -> dict[str, Any] | None:
-    """Return all data of one article without `secured`; None if there is none. Lists have at most `most` rows.
+def article(connection: Connection, id_: int, *, limit: int = MAX_ROWS) -> dict[str, object] | None:
+    """Return all data of one article without `secured`, for its page; None if there is none.
 
-    `{"row", "state", "provider", "topics", "images", "aliases", "documents", "receipts", "links_to", "named_by",
-    "story", "body", "body_is_cut", "counts"}`. Times are datetimes in UTC. `counts` has the full lengths of
-    `documents`, `receipts`, `links_to` and `named_by`. `body` has at most 20,000 characters.
+    `row`, `state`, `provider`, `story`, `body` (the first 20,000 characters), and lists of at most `limit` rows; `counts`
+    has the full lengths of `documents`, `receipts`, `links_to` and `named_by`. Times are datetimes in UTC.
     """
-    columns = [column for column in articles.c if column.name not in ("secured", "body", "url_hash", "content_hash")]
+    columns = [column for column in articles.c if column.name not in ("secured", "body", "content_hash")]
     body = func.substr(articles.c.body, 1, _BODY_CHARACTERS + 1).label("body")
-    row = connection.execute(select(*columns, articles.c.url_hash, body).where(articles.c.id == id_)).first()
+    row = connection.execute(select(*columns, body).where(articles.c.id == id_)).first()
     if row is None:
         return None
     values = dict(row._mapping)
-    hash_, text = values.pop("url_hash"), values.pop("body") or ""
-    state = "told" if not row.is_stub else "orphan" if row.orphaned_at is not None else "stub"
-    provider = connection.execute(select(providers).where(providers.c.id == row.provider_id)).first()
-    about = (
+    text = values.pop("body") or ""
+    conditions = {
+        "documents": (documents, documents.c.article_hash == values.pop("url_hash")),
+        "receipts": (receipts, receipts.c.article_id == id_),
+        "links_to": (links, links.c.source_id == id_),
+        "named_by": (links, named_by(id_)),
+    }
+    lists = {
+        "documents": rows(connection, _documents(conditions["documents"][1]).limit(limit)),
+        "receipts": rows(connection, newest(select(receipts).where(conditions["receipts"][1]), limit)),
+        "links_to": rows(connection, outgoing_links(id_).limit(limit)),
+        "named_by": rows(connection, incoming_links(id_).limit(limit)),
+    }
+    for document in lists["documents"]:
+        document["shown"] = document["id"] == row.document_id
+    topic = (
         select(topics.c.id, topics.c.name, article_topics.c.origin)
         .join(article_topics, article_topics.c.topic_id == topics.c.id)
         .where(article_topics.c.article_id == id_)
         .order_by(article_topics.c.origin.desc(), article_topics.c.rank)
-        .limit(most)
     )
-    pictures = select(images).where(images.c.article_id == id_).order_by(images.c.rank).limit(most)
-    aliases = select(article_urls.c.claim, article_urls.c.url).where(article_urls.c.article_id == id_)
-    published = documents.c.article_hash == hash_
-    told_columns = (documents.c.id, documents.c.source, documents.c.key, documents.c.revision, documents.c.retracted,
-                    documents.c.changed_at, documents.c.pipeline_version)  # fmt: skip
-    source_documents = select(*told_columns).where(published).order_by(documents.c.revision.desc()).limit(most)
-    history = (
-        select(receipts)
-        .where(receipts.c.article_id == id_)
-        .order_by(receipts.c.settled_at.desc(), receipts.c.id.desc())
-        .limit(most)
-    )
-    found = {
-        "documents": _rows(connection, source_documents),
-        "receipts": _rows(connection, history),
-        "links_to": _rows(connection, _links(id_, outgoing=True).limit(most)),
-        "named_by": _rows(connection, _links(id_, outgoing=False).limit(most)),
-    }
-    all_of = {
-        "documents": (documents, published),
-        "receipts": (receipts, receipts.c.article_id == id_),
-        "links_to": (links, links.c.source_id == id_),
-        "named_by": (links, (links.c.target_id == id_) & ~links.c.kind.in_(KINDS)),
-    }
-    # A list that is not cut off need not be counted in the database.
-    counts = {
-        name: len(rows) if len(rows) < most else _count(connection, *all_of[name]) for name, rows in found.items()
-    }
-    for document in found["documents"]:
-        document["shown"] = document["id"] == row.document_id
+    image = select(images).where(images.c.article_id == id_).order_by(images.c.rank)
+    provider = rows(connection, select(providers).where(providers.c.id == row.provider_id))
     return {
-        **found,
+        **lists,
         "row": values,
-        "state": state,
+        "state": article_state(row),
+        "provider": provider[0] if provider else None,
+        "topics": rows(connection, topic.limit(limit)),
+        "images": rows(connection, image.limit(limit)),
+        "aliases": rows(connection, aliases(id_).limit(limit)),
+        "story": story(connection, row.story_id),
         "body": text[:_BODY_CHARACTERS],
         "body_is_cut": len(text) > _BODY_CHARACTERS,
-        "provider": _mapping(provider),
-        "topics": _rows(connection, about),
-        "images": _rows(connection, pictures),
-        "aliases": _rows(connection, aliases.order_by(article_urls.c.claim).limit(most)),
-        "story": story(connection, row.story_id),
-        "counts": counts,
+        # A list that is not cut off need not be counted in the database.
+        "counts": {
+            name: len(shown) if len(shown) < limit else count(connection, *conditions[name])
+            for name, shown in lists.items()
+        },
     }
 
 
-def _links(id_: int, *, outgoing: bool) -> Any:
+def article_at(connection: Connection, url: str) -> AnyRow | None:
+    """Return the article that a URL resolves to: its own, else the newest that claims it, else its stub, else None."""
+    if not url.startswith(("http://", "https://")):
+        return None
+    try:
+        hash_ = url_hash(canonicalise(url))
+    except ValueError:
+        return None
+    own = connection.execute(select(articles).where(articles.c.url_hash == hash_)).first()
+    if own is not None and not own.is_stub:
+        return own
+    claimed = select(articles).join(article_urls, article_urls.c.article_id == articles.c.id)
+    live = claimed.where(article_urls.c.url_hash == hash_, ~articles.c.is_stub)
+    return connection.execute(live.order_by(articles.c.revision.desc()).limit(1)).first() or own
+
+
+def article_state(row: AnyRow) -> str:
+    """Return `live` if a document describes the article, `stub` if others name it, `orphan` if none does any more."""
+    return "live" if not row.is_stub else "orphan" if row.orphaned_at is not None else "stub"
+
+
+def newest(receipts_: Select[*tuple[object, ...]], limit: int = MAX_ROWS) -> Select[*tuple[object, ...]]:
+    """Sort a query of receipts, the newest first."""
+    return receipts_.order_by(receipts.c.settled_at.desc(), receipts.c.id.desc()).limit(limit)
+
+
+def aliases(id_: int) -> Select[*tuple[object, ...]]:
+    """Select the other URLs of an article: `claim` and `url`."""
+    columns = (article_urls.c.claim, article_urls.c.url)
+    return select(*columns).where(article_urls.c.article_id == id_).order_by(article_urls.c.claim)
+
+
+def named_by(id_: int) -> ColumnElement[bool]:
+    """Select links of articles that name this one. The linker's links are stored from both ends, so they are left out."""
+    return (links.c.target_id == id_) & links.c.kind.not_in(KINDS)
+
+
+def outgoing_links(id_: int) -> Select[*tuple[object, ...]]:
+    """Select the links of an article, with the articles that they point to, the best first."""
     other = articles.alias()
-    columns = (
-        links.c.kind, links.c.rank, links.c.score, links.c.reason, other.c.id, other.c.title, other.c.canonical_url,
-        other.c.is_stub, other.c.published_at, other.c.provider_name,
-    )  # fmt: skip
-    if outgoing:
-        joined = links.outerjoin(other, other.c.id == links.c.target_id)
-        query = select(*columns).select_from(joined).where(links.c.source_id == id_)
-        return query.order_by(links.c.kind, links.c.score.desc(), links.c.rank, links.c.target_hash)
+    joined = links.outerjoin(other, other.c.id == links.c.target_id)
+    query = select(*_link_columns(other)).select_from(joined).where(links.c.source_id == id_)
+    return query.order_by(links.c.kind, links.c.rank, links.c.score.desc(), links.c.target_hash)
+
+
+def incoming_links(id_: int) -> Select[*tuple[object, ...]]:
+    """Select the links of `named_by`, with the articles that name this one."""
+    other = articles.alias()
     joined = links.join(other, other.c.id == links.c.source_id)
-    one_way = links.c.kind.not_in(KINDS)
-    return select(*columns).select_from(joined).where(links.c.target_id == id_, one_way).order_by(links.c.source_id)
+    query = select(*_link_columns(other)).select_from(joined).where(named_by(id_))
+    return query.order_by(links.c.source_id)
 
 
-def _rows(connection: Connection, query: Any) -> list[dict[str, Any]]:
-    return [dict(found._mapping) for found in connection.execute(query)]
+def _link_columns(other: FromClause) -> Sequence[ColumnElement[object]]:
+    names = ("id", "title", "canonical_url", "is_stub", "published_at", "provider_name")
+    return [links.c.kind, links.c.rank, links.c.score, links.c.reason, *(other.c[name] for name in names)]
 
 
-def _mapping(row: Any) -> Mapping[str, Any] | None:
-    return None if row is None else dict(row._mapping)
-
-
-def _count(connection: Connection, table: Any, where: Any) -> int:
-    return int(connection.scalar(select(func.count()).select_from(table).where(where)) or 0)
+def _documents(where: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    names = ("id", "source", "key", "revision", "retracted", "changed_at", "pipeline_version")
+    return select(*(documents.c[name] for name in names)).where(where).order_by(documents.c.revision.desc())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import TypedDict
 
 import redis
 
@@ -12,15 +12,28 @@ from worker.queue import keys
 from worker.queue.lease_queue import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, is_entry_id
 from worker.queue.oversized import read_prefix
 
+_SHOWN_CHARACTERS = 300
 
-def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[dict[str, Any]]:
-    """Return one result for each lane that still has the entry `id_`; empty if none has. Raises redis.RedisError.
 
-    Each is `{"id", "lane", "outcome": "pending", "source", "key", "state", "holder", "attempts", "waited_seconds"}`.
-    """
+class PendingEntry(TypedDict):
+    """An entry without an outcome. `state`: `waiting`, `dispatched`, `processing` or `set aside` (by a repair)."""
+
+    id: str
+    lane: str
+    outcome: str
+    source: str | None
+    key: str | None
+    state: str
+    holder: str | None
+    attempts: int
+    waited_seconds: float
+
+
+def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[PendingEntry]:
+    """Return one result for each lane that still has the entry `id_`; empty if none has. Raises redis.RedisError."""
     if not is_entry_id(id_):
         return []
-    return [found for lane in lanes if (found := _on_lane(client, lane, id_)) is not None]
+    return [entry for lane in lanes if (entry := _on_lane(client, lane, id_)) is not None]
 
 
 def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str]:
@@ -34,25 +47,37 @@ def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str
     return [fresh.decode() for fresh, first in pairs if first == id_.encode()]
 
 
-def _on_lane(client: redis.Redis, lane: str, id_: str) -> dict[str, Any] | None:
+def _on_lane(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None:
     queue = LeaseQueue(client, lane)
     queue.ensure()
-    fields = _fields(client, lane, id_)
-    held: Any = []
-    if fields:
-        held = client.xpending_range(lane, GROUP, id_, id_, 1)
-        holder = held[0]["consumer"].decode("utf-8", "replace") if held else None
-        state = "waits" if holder in (None, RETURNED) else "handed out" if holder == DISPATCHED else "at work"
+    holder, attempts = None, 0
+    if fields := _fields(client, lane, id_):
+        holder, attempts = _lease(client, lane, id_)
+        state = {None: "waiting", RETURNED: "waiting", DISPATCHED: "dispatched"}.get(holder, "processing")
+    elif fields := _fields(client, queue.aside, id_):
+        state = "set aside"
     else:
-        fields, holder, state = _fields(client, queue.aside, id_), None, "set aside"
-    if not fields:
         return None
-    return {
-        "id": id_, "lane": lane, "outcome": "pending", "source": _text(fields.get(b"source")), "key": _text(fields.get(b"key")),
-        "state": state, "holder": None if holder in (DISPATCHED, RETURNED) else holder,
-        "attempts": held[0]["times_delivered"] if held else 0,
-        "waited_seconds": round(max(0.0, time.time() - id_key(id_)[0] / 1000), 1),
-    }  # fmt: skip
+    return PendingEntry(
+        id=id_,
+        lane=lane,
+        outcome="pending",
+        source=_text(fields.get(b"source")),
+        key=_text(fields.get(b"key")),
+        state=state,
+        holder=holder if state == "processing" else None,
+        attempts=attempts,
+        waited_seconds=round(max(0.0, time.time() - id_key(id_)[0] / 1000), 1),
+    )
+
+
+def _lease(client: redis.Redis, lane: str, id_: str) -> tuple[str | None, int]:
+    """Return who holds the entry, None if nobody does, and how often it was attempted."""
+    lease = next(iter(client.xpending_range(lane, GROUP, id_, id_, 1)), None)
+    if lease is None:
+        return None, 0
+    consumer = lease["consumer"]
+    return consumer.decode("utf-8", "replace") if isinstance(consumer, bytes) else None, int(lease["times_delivered"])
 
 
 def _fields(client: redis.Redis, stream: str, id_: str) -> dict[bytes, bytes]:
@@ -64,4 +89,4 @@ def _fields(client: redis.Redis, stream: str, id_: str) -> dict[bytes, bytes]:
 
 
 def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "replace")[:300]
+    return None if value is None else value.decode("utf-8", "replace")[:_SHOWN_CHARACTERS]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
@@ -19,7 +19,8 @@ from worker.linking.frequencies import Frequencies
 from worker.linking.idf_basis import IdfBasis
 from worker.linking.similar_links import STORY_KINDS
 from worker.linking.window import Window
-from worker.queries.explanation import article_of
+from worker.queries.articles import article_at
+from worker.queries.rows import AnyRow
 from worker.store import links
 from worker.store.sql.statements import fetch
 from worker.store.tables import articles
@@ -29,42 +30,57 @@ FLOOR = 0.02
 _CHUNK = 500
 
 
-def similar(
-    connection: Connection, wanted: Sequence[str] | None, *, most: int = 10, floor: float = FLOOR
-) -> Iterator[dict[str, Any]]:
-    """Yield each article of `wanted` (URLs; None: all) with its `most` most similar articles, best first.
+class NamedArticle(TypedDict):
+    id: int
+    url: str | None
+    title: str | None
 
-    `{"id", "url", "title", "similar": [{"id", "url", "title", "score"}]}`. Scores are computed like those of links,
-    from 0 to 1. URLs without an article, and articles of kinds that belong to no stories, are left out.
+
+class Neighbour(NamedArticle):
+    """A similar article. `score`: from 0 to 1, computed like that of links."""
+
+    score: float
+
+
+class RankedArticle(NamedArticle):
+    """An article with similar ones, the best first."""
+
+    similar: list[Neighbour]
+
+
+def similar(
+    connection: Connection, urls: Sequence[str] | None, *, limit: int = 10, floor: float = FLOOR
+) -> Iterator[RankedArticle]:
+    """Yield each article of `urls` (None: all) with at most `limit` similar articles.
+
+    URLs without an article, and articles of kinds that belong to no stories, are left out.
     """
     ids = None
-    if wanted is not None:
-        ids = {row.id for one in wanted if (row := article_of(connection, one)) is not None}
+    if urls is not None:
+        ids = {row.id for url in urls if (row := article_at(connection, url)) is not None}
     window = Window(sys.maxsize)
     window.set_frequencies(_frequencies(connection))
     window.cover(connection, 0.0, 0.0, lambda: None)
     where = links.tellable(STORY_KINDS)
     for page in links.pages(connection, where) if ids is None else [list(links.compared(connection, ids).values())]:
         for start in range(0, len(page), _CHUNK):
-            yield from _ranked(connection, window, page[start : start + _CHUNK], most, floor)
+            yield from _ranked(connection, window, page[start : start + _CHUNK], limit, floor)
 
 
 def _ranked(
-    connection: Connection, window: Window, rows: Sequence[Any], most: int, floor: float
-) -> Iterator[dict[str, Any]]:
+    connection: Connection, window: Window, rows: Sequence[AnyRow], limit: int, floor: float
+) -> Iterator[RankedArticle]:
     published, features = window.put(rows)
     times = [links.time_of(row) for row in published]
-    found = window.index.neighbours([row.id for row in published], times, features, floor=floor, limit=most)
-    ids = {row.id for row in published} | {other for near in found for other, _ in near}
-    shown = {
-        row.id: {"id": row.id, "url": row.canonical_url, "title": row.title}
+    scores = window.index.neighbours([row.id for row in published], times, features, floor=floor, limit=limit)
+    ids = {row.id for row in published} | {other for near in scores for other, _ in near}
+    named = {
+        row.id: NamedArticle(id=row.id, url=row.canonical_url, title=row.title)
         for row in fetch(connection, (articles.c.id, articles.c.canonical_url, articles.c.title), articles.c.id, ids)
     }
-    for row, near in zip(published, found, strict=True):
-        yield {
-            **shown[row.id],
-            "similar": [{**shown[other], "score": score} for other, score in near if other in shown],
-        }
+    for row, near in zip(published, scores, strict=True):
+        neighbours = [Neighbour(**named[other], score=score) for other, score in near if other in named]
+        yield RankedArticle(**named[row.id], similar=neighbours)
 
 
 def _frequencies(connection: Connection) -> Frequencies:

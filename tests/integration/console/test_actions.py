@@ -82,7 +82,7 @@ def test_an_edited_dead_letter_is_sent_with_its_secrets_and_is_accepted(browser,
     assert SECRET.encode() in fields[b"raw"]
     assert b"hunter22" in fields[b"raw"]
     assert b"\r" not in fields[b"raw"]
-    assert "a worker has it in a moment" in browser.page(f"/dead/{letter}")
+    assert "A worker will process it in a moment" in browser.page(f"/dead/{letter}")
     work(store, INTERNAL_LANE, [Claimed(id_.decode(), 0, 100, fields, truncated=False)])
     assert "Replayed, and it passed." in browser.page(f"/dead/{letter}")
     with store.connect() as connection:
@@ -109,7 +109,7 @@ def test_two_operators_do_not_overwrite_each_other(browser, letter):
     answer = browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED) + "other", version=version)
 
     assert answer.status_code == 409
-    assert "Somebody else has mended it meanwhile" in answer.text
+    assert "Somebody else has edited it in the meantime" in answer.text
 
 
 def test_a_dead_letter_is_discarded_with_a_reason(browser, store, letter):

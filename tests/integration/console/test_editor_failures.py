@@ -134,7 +134,7 @@ def test_without_redis_the_text_is_kept_and_can_be_sent_again(
     else:  # it was saved as another version, whose placeholders for secrets are others
         assert_kept(answer, 503, "Redis cannot be used", at_the_editor(browser, letter)[0])
         assert MENDED[1] in answer.text.replace("&#34;", '"')
-    assert "a worker has it in a moment" not in browser.page(f"/dead/{letter}")
+    assert "A worker will process it in a moment" not in browser.page(f"/dead/{letter}")
     browser.last = answer.text
     assert browser.submit(f"/dead/{letter}/replay", text=text_in(answer.text), version=again).status_code == 303
     assert len(sent(redis_client)) == 1
@@ -148,7 +148,7 @@ def test_the_text_is_kept_after_a_restart_of_the_console(browser, letter):
 
     answer = browser.submit(f"/dead/{letter}/replay", text=text + WRITTEN, version=version)
 
-    assert_kept(answer, 403, "This form is of an older page", text + WRITTEN)
+    assert_kept(answer, 403, "This form belongs to an older page", text + WRITTEN)
     browser.cookies.clear()
     browser.cookies.set(COOKIE, answer.cookies[COOKIE])
     browser.last = answer.text
@@ -195,7 +195,7 @@ def test_the_text_is_kept_when_somebody_else_has_edited_or_closed_the_dead_lette
     browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED), version=version)
 
     answer = browser.submit(f"/dead/{letter}/replay", text=text + WRITTEN, version=version)
-    assert_kept(answer, 409, "Somebody else has mended it meanwhile", text + WRITTEN)
+    assert_kept(answer, 409, "Somebody else has edited it in the meantime", text + WRITTEN)
     browser.submit(f"/dead/{letter}/discard", reason="x")
     answer = browser.submit(f"/dead/{letter}/replay", text=text + WRITTEN, version=version)
     assert_kept(answer, 409, "It is discarded", text + WRITTEN)

@@ -196,7 +196,7 @@ class Site:
             )
         work(self.engine, "documents", [broken(self._next(), source="plain")])
         self.desk.sources.clear()
-        self.desk.sources.update({hours: self.desk._producers(hours) for hours in (24, 168)})
+        self.desk.sources.update({hours: self.desk._source_stats(hours) for hours in (24, 168)})
         with self.engine.begin() as connection:
             letters = dead_letters.find(connection, dead_letters.Filter(source="plain"))
             article = connection.scalar(
@@ -252,7 +252,7 @@ class Site:
         client.xadd(
             "documents", {"raw": raw, "source": as_bytes(source), "key": as_bytes(key)}, id="18446744073709551000-1"
         )
-        for kept in (self.desk.at_redis, self.desk.at_store):
+        for kept in (self.desk.redis_snapshot, self.desk.store_status):
             kept.forget()
         with contextlib.suppress(console.HttpError):
             self.places = {

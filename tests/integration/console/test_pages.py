@@ -8,6 +8,7 @@ from tests.integration.console.conftest import HOSTILE, SECRET
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.activity.outcome_feed import publish
 from worker.monitoring.snapshot_poller import SnapshotPoller
+from worker.monitoring.status import Unreachable
 
 
 def told(client, *rows):
@@ -121,7 +122,7 @@ def test_dead_letters_are_listed_by_cause_and_one_by_one(browser, letter):
     page = browser.page("/dead/letters?code=yaml_unquoted_colon&source=crawler")
     assert f'href="/dead/{letter}"' in page
     assert "A colon stands inside a value without quotes." in page
-    assert "No rejected document waits" in browser.page("/dead?code=nothing")
+    assert "There are no open dead letters" in browser.page("/dead?code=nothing")
 
 
 def test_a_dead_letter_shows_its_place_and_hides_its_secrets(browser, letter):
@@ -181,7 +182,9 @@ def test_a_snapshot_without_redis_reports_it(tmp_path):
 
     nowhere = Settings(redis_url="redis://127.0.0.1:1/0", database_url=f"sqlite:///{tmp_path}/s.db", data_dir=tmp_path)
 
-    assert SnapshotPoller(nowhere).poll()["redis"]["ok"] is False
+    snapshot = SnapshotPoller(nowhere).poll()
+    assert isinstance(snapshot.redis, Unreachable)
+    assert snapshot.queue is None
 
 
 @pytest.mark.parametrize("path", [

@@ -105,4 +105,4 @@ def test_an_invalid_expression_is_refused_at_once():
 def test_a_truncated_document_cannot_be_edited(engine):
     fields = {b"raw": b"x" * 2_000_000, b"source": b"crawler"}
     work(engine, "documents", [Claimed("1700000000000-0", 9, 100, fields, truncated=True)])
-    assert plan_for(engine, ALL, CHANGE, LIMITS).failing == {"too_large (not of its text)": 1}
+    assert plan_for(engine, ALL, CHANGE, LIMITS).failing == {"too_large (not an error in its text)": 1}

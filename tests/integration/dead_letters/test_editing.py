@@ -53,7 +53,7 @@ def test_of_many_simultaneous_edits_one_is_sent(engine, redis_client, letter):
 
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(mend, range(4)))
-    assert sorted(map(str, done)) == ["True"] + ["somebody else has mended it meanwhile"] * 3
+    assert sorted(map(str, done)) == ["True"] + ["somebody else has edited it in the meantime"] * 3
     assert len(sent(redis_client)) == 1
     assert letters.dead_letter(engine, 1).row.edits == 1
 

@@ -105,7 +105,7 @@ def test_a_document_that_changed_meanwhile_wins(engine, redis_client):
     client, sent = redis_client, []
     queue = LeaseQueue(client, INTERNAL_LANE)
     with pytest.raises(ReprocessStalled):
-        reprocess(engine, client, Filter(url="https://site2.example/story"), patience=0)
+        reprocess(engine, client, Filter(url="https://site2.example/story"), timeout=0)
     work(engine, "documents", [entry(9, put(2, title="Newer"))])
     expected = told(engine)
     ids = [id_ for id_, _ in queue.dispatch(limit=9, pending_cap=10, max_bytes=1 << 20).entries]

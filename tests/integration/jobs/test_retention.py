@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, insert, select, text, update
 
 from worker.documents.limits import Limits
-from worker.jobs.retention import RETENTION_RULES, due, prune
+from worker.jobs.retention import RETENTION_RULES, count_expired, prune
 from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
@@ -137,7 +137,13 @@ def test_a_dry_run_counts_what_is_then_deleted(engine, put, two_days_pass):
     put(story("live"))
     two_days_pass()
 
-    assert due(engine, CONFIG) == {"receipts": 2, "dead letters": 0, "raw documents": 1, "orphans": 0, "stories": 0}
+    assert count_expired(engine, CONFIG) == {
+        "receipts": 2,
+        "dead letters": 0,
+        "raw documents": 1,
+        "orphans": 0,
+        "stories": 0,
+    }
 
 
 def test_a_stub_that_nobody_names_any_more_is_deleted(engine, put, two_days_pass):
@@ -236,7 +242,7 @@ def test_pruning_resumes_where_its_time_ran_out(engine, put, two_days_pass, monk
     put(story("gone", url="https://a.example/gone"), key="1")
     put(key="1", op="retract")
     two_days_pass()
-    waiting = due(engine, CONFIG)
+    waiting = count_expired(engine, CONFIG)
     assert waiting == {"receipts": 12, "dead letters": 0, "raw documents": 10, "orphans": 1, "stories": 0}
 
     gone, steps = 0, 0
@@ -247,13 +253,13 @@ def test_pruning_resumes_where_its_time_ran_out(engine, put, two_days_pass, monk
 
     assert gone + done.rows == sum(waiting.values())
     assert steps > len(RETENTION_RULES), "in more than one part"
-    assert sum(due(engine, CONFIG).values()) == 0
+    assert sum(count_expired(engine, CONFIG).values()) == 0
 
 
 @pytest.mark.parametrize("resume", ["", "[]", "5", '["receipts"]', '["articles", "2020-01-01", 1]', '["orphans", "x", 1]',
                                     '["raw documents", "2020-01-01", "no hex"]'])  # fmt: skip
 def test_an_invalid_place_to_resume_is_refused(resume):
-    with pytest.raises(ValueError, match="no place where maintenance goes on"):
+    with pytest.raises(ValueError, match="no position that `prune` returned"):
         prune(create_engine("sqlite://"), CONFIG, resume=resume)
 
 

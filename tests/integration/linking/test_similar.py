@@ -18,7 +18,7 @@ def test_the_ranking_begins_with_the_stored_links(store_url, tmp_path):
     store(engine, entries(invent(Random(3), 60)))
     finish(new_linker(engine))
     with engine.connect() as connection:
-        ranked = {one["id"]: one["similar"] for one in similar(connection, None, most=1000)}
+        ranked = {one["id"]: one["similar"] for one in similar(connection, None, limit=1000)}
         stored = connection.execute(select(links).where(links.c.kind.in_(("similar", "duplicate")))).all()
         told = set(connection.scalars(select(articles.c.id).where(articles.c.kind == "article")))
     assert set(ranked) == told

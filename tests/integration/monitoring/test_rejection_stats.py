@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, text
 
-from worker.monitoring.rejection_stats import producers
+from worker.monitoring.rejection_stats import source_stats
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import migration
 from worker.store.engine import make_engine
@@ -45,21 +45,21 @@ def _receipt(n, source, at, lane):
 
 
 def test_the_source_that_broke_is_reported_with_the_moment_and_an_example(engine):
-    broke, good = producers(engine, hours=24, now=NOW)
+    broke, good = source_stats(engine, hours=24, now=NOW)
     assert (broke.source, good.source) == ("broke", "good")
     assert (broke.documents, broke.rejected) == (1199, 197)
     assert broke.since == BROKE
     assert broke.share_before == 0.0
     (cause,) = broke.causes
-    assert (cause["code"], cause["documents"], cause["first_at"]) == ("no_title", 197, BROKE)
-    assert cause["example"]
+    assert (cause.code, cause.documents, cause.first_at) == ("no_title", 197, BROKE)
+    assert cause.example
     assert (good.rejected, good.since, good.causes) == (0, None, [])
 
 
 def test_only_the_window_counts(engine):
-    broke, good = producers(engine, hours=1, now=NOW)
+    broke, good = source_stats(engine, hours=1, now=NOW)
     assert broke.documents == broke.rejected == 60 == good.documents
-    assert producers(engine, hours=1, now=NOW + timedelta(days=9)) == []
+    assert source_stats(engine, hours=1, now=NOW + timedelta(days=9)) == []
 
 
 def test_an_index_is_used(engine):
@@ -91,7 +91,7 @@ def test_the_moment_is_found_within_the_first_quarter_of_an_hour(store_url, tmp_
     ]
     with engine.begin() as connection:
         connection.execute(insert(receipts), rows)
-    (found,) = producers(engine, hours=24, now=NOW)
+    (found,) = source_stats(engine, hours=24, now=NOW)
     assert (found.since, found.share_before) == (broke, 0.0)
     engine.dispose()
 
@@ -103,7 +103,7 @@ def test_a_few_random_rejections_are_no_onset(store_url, tmp_path):
     rows = [_row(n, NOW - timedelta(seconds=2 * n), rejected=n % 17 == 5) for n in range(1, 200)]
     with engine.begin() as connection:
         connection.execute(insert(receipts), rows)
-    (found,) = producers(engine, hours=24, now=NOW)
+    (found,) = source_stats(engine, hours=24, now=NOW)
     assert (found.since, found.share_before) == (
         min(row["settled_at"] for row in rows if row["outcome"] == "rejected"),
         None,

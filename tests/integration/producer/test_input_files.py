@@ -2,14 +2,20 @@
 
 import io
 import json
+import os
 
 import pytest
 
-from worker.producer.input_files import UnreadablePath, read_paths
+from worker.producer.input_files import UnreadablePath, count_documents, read_paths
 
 
 def read(*paths):
-    return list(read_paths([str(path) for path in paths], source="s"))
+    """Return the submissions; the count is theirs, or both raise."""
+    names = [str(path) for path in paths]
+    count = count_documents(names)
+    submissions = list(read_paths(names, source="s"))
+    assert count == len(submissions)
+    return submissions
 
 
 def test_a_folder_is_searched_and_the_key_is_the_path_below_it(tmp_path):
@@ -54,13 +60,40 @@ def test_json_lines_have_the_fields_of_the_contract(tmp_path):
 def test_an_invalid_line_is_named(tmp_path, line):
     file = tmp_path / "x.jsonl"
     file.write_text('{"raw": ""}\n' + line + "\n")
-    with pytest.raises(UnreadablePath, match=r"x\.jsonl:2"):
-        read(file)
+    for reading in (count_documents, lambda names: list(read_paths(names, source="s"))):
+        with pytest.raises(UnreadablePath, match=r"x\.jsonl:2"):
+            reading([str(file)])
 
 
 def test_a_missing_path_is_named(tmp_path):
-    with pytest.raises(UnreadablePath, match="nowhere"):
-        read(tmp_path / "nowhere")
+    for reading in (count_documents, lambda names: list(read_paths(names, source="s"))):
+        with pytest.raises(UnreadablePath, match="nowhere"):
+            reading([str(tmp_path / "nowhere")])
+
+
+def test_a_folder_is_read_in_the_order_of_the_paths(tmp_path):
+    names = ["a/b/1.md", "a/b.md", "a.md", "b/1.md", "b/a/1.md", "A/1.md", "a-b.md", "a/1.md", "a b/1.md", "a/b-c/1.md"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    expected = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert [item.label for item in read(tmp_path)] == [str(path) for path in expected]
+
+
+def test_deep_folders_and_links_to_files_are_read(tmp_path):
+    folder = tmp_path
+    for _ in range(1100):  # deeper than Python's limit of recursion
+        folder = folder / "d"
+        folder.mkdir()
+    (folder / "deep.md").write_text("x")
+    (tmp_path / "link.md").symlink_to(folder / "deep.md")
+    (tmp_path / "broken.md").symlink_to(tmp_path / "nowhere")
+    assert [item.key[-7:] for item in read(tmp_path)] == ["deep.md", "link.md"]
+
+
+def test_documents_in_a_named_pipe_are_not_counted(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    assert count_documents([str(tmp_path / "pipe.jsonl")]) is None
 
 
 def test_a_circular_symlink_does_not_hang(tmp_path):

@@ -6,7 +6,9 @@ import pytest
 import redis
 
 from schemas.envelope import parse_envelope
+from tests.support.snapshots import lane
 from worker.jobs import lane_repair
+from worker.monitoring.lane_faults import lane_faults
 from worker.queries.pending import pending
 from worker.queue.lease_queue import LeaseQueue
 from worker.queue.server_functions import load_functions
@@ -60,7 +62,7 @@ def test_every_script_accepts_an_odd_entry_and_those_beside_it(queue, parts):
     assert claimed(queue, ids) == wanted
     queue.end_attempt("w", ids)
     queue.begin_attempt("w", ids)
-    assert pending(queue.client, [queue.lane], odd)[0]["state"] == "at work"
+    assert pending(queue.client, [queue.lane], odd)[0]["state"] == "processing"
     queue.release("w", ids, lease_seconds=0)
     assert [id_ for id_, _ in queue.reap(lease_seconds=0)] == ids
 
@@ -97,10 +99,10 @@ def test_entries_of_an_interrupted_repair_are_found(queue):
 
     state = queue.state()
     assert (state.aside, lane_repair.vanished(state)) == (50, 0)
-    said = lane_repair.sentences({"lane": queue.lane, "missing": 0, "fault": None, "aside": state.aside})
-    assert "50 entries" in said[0]
-    assert "trimmed" not in said[0]
-    assert f"copydesk lane repair {queue.lane}" in said[0]
+    (sentence,) = lane_faults(lane(queue.lane, missing=0, aside=state.aside))
+    assert "50 entries" in sentence
+    assert "trimmed" not in sentence
+    assert f"copydesk lane repair {queue.lane}" in sentence
     (found,) = pending(queue.client, [queue.lane], ids[7])
     assert (found["state"], found["source"]) == ("set aside", "crawler")
 

@@ -24,7 +24,7 @@ def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
     health = copydesk("health", "--json", cwd=tmp_path, **settings)
     assert health.returncode == 4
     assert json.loads(health.stdout)["reasons"] == [
-        "no worker has been heard of for 10 s: start one with copydesk worker (or copydesk up)"
+        "no worker has sent a heartbeat for 10 s: start one with copydesk worker (or copydesk up)"
     ]
 
     assert lane("pause", "bulk", "--reason", "not tonight").returncode == 0
@@ -44,7 +44,7 @@ def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
         assert (shown["backlog"], shown["pending"], shown["paused"]["why"]) == (1, 0, "not tonight")
         time.sleep(2)
         assert waiting not in receipts()
-        assert "is served again" in lane("resume", "bulk").stdout
+        assert "is resumed" in lane("resume", "bulk").stdout
         until(lambda: waiting in receipts(), what="it is served again")
         assert "was not paused" in lane("resume", "bulk").stdout
         assert lane("pause", "nonsense").returncode == 2
@@ -95,7 +95,7 @@ def test_a_full_disk_pauses_intake(settings, redis_client, receipts, tmp_path):
         assert "COPYDESK_DISK_FREE_BYTES" in state.reason
         redis_client.xadd("documents", {"raw": article(1), "key": "1"})
         health = copydesk("health", cwd=tmp_path, **settings)
-        assert (health.returncode, "MB are free" in health.stdout) == (4, True)
+        assert (health.returncode, "are free on the disk" in health.stdout) == (4, True)
         assert receipts() == {}
         assert redis_client.get("copydesk:slow-down") == b"5"
         assert worker.text().count("Capacity is exhausted") == 1

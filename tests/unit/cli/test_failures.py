@@ -79,6 +79,25 @@ def test_a_command_in_a_folder_without_data_says_where_to_go_and_creates_none(en
     assert not (tmp_path / ".copydesk").exists()
 
 
+@pytest.mark.parametrize("line", ["ingest story.md --lane documets", "lane pause documets", "lane repair documets"])
+def test_a_lane_that_is_not_configured_is_refused_with_the_names_of_the_lanes(ends, tmp_path, line):
+    (tmp_path / "story.md").write_text("---\ntitle: T\n---\n")
+    message = " ".join(ends(Exit.USAGE, line, LANES="documents=4,bulk=1").replace("│", " ").split())
+    assert "COPYDESK_LANES has no lane 'documets'; the lanes are documents, bulk" in message
+    assert not (tmp_path / ".copydesk").exists()
+
+
+@pytest.mark.parametrize("command", ["ingest", "submit"])
+@pytest.mark.parametrize(
+    ("paths", "named"), [("good.md missing.md", "missing.md"), ("good.md bad.jsonl", "bad.jsonl:2")]
+)
+def test_nothing_is_submitted_or_created_if_a_path_or_a_line_cannot_be_read(ends, tmp_path, command, paths, named):
+    (tmp_path / "good.md").write_text("---\ntitle: T\n---\n")
+    (tmp_path / "bad.jsonl").write_text('{"raw": "a"}\n{"raw": 5}\n')
+    assert named in ends(Exit.USAGE, f"{command} {paths}")
+    assert not (tmp_path / ".copydesk").exists()
+
+
 def test_an_unreachable_redis_is_distinguished_from_the_database(ends):
     told = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=NOWHERE)
     assert "Redis cannot be reached" in told

@@ -17,7 +17,7 @@ from worker.console.sessions import Sessions
 from worker.console.source_lines import source_lines
 from worker.console.web_security import host_name
 from worker.dead_letters.redacted_text import redact
-from worker.monitoring.rates import Piece
+from worker.monitoring.rates import Interval
 
 TOKEN = "0123456789abcdef"
 
@@ -31,18 +31,18 @@ def test_an_axis_ends_at_a_round_number_above_all(most, top, step):
 
 
 def test_one_rejected_among_thousands_is_visible():
-    pieces = [Piece(n * 60, 60, 0, {"stored": 5000, "rejected": int(n == 3)}, 0) for n in range(10)]
+    intervals = [Interval(n * 60, 60, 0, {"stored": 5000, "rejected": int(n == 3)}, 0) for n in range(10)]
 
-    bars = plots.throughput(pieces).bars
+    bars = plots.throughput(intervals).bars
 
     assert [bar.bad_height > 1 for bar in bars] == [n == 3 for n in range(10)]
     assert all(bar.good_height >= 0 for bar in bars)
 
 
 def test_a_line_stays_within_the_drawing():
-    pieces = [Piece(n * 60, 60, 0, {}, n * 1000) for n in range(60)]
+    intervals = [Interval(n * 60, 60, 0, {}, n * 1000) for n in range(60)]
 
-    points = [tuple(map(float, point.split())) for point in plots.backlog(pieces).line.removeprefix("M").split(" L")]
+    points = [tuple(map(float, point.split())) for point in plots.backlog(intervals).line.removeprefix("M").split(" L")]
 
     assert all(0 <= x <= plots.WIDTH and 0 <= y <= plots.HEIGHT for x, y in points)
     assert len(points) == 60

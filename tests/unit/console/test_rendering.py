@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import worker.console
-from worker.console.rendering import age, clip, environment, figure, local, outside, path, share, size, when
+from worker.console.rendering import age, clip, environment, link_url, local_path, number, path, share, size, when
 
 TEMPLATES = Path(worker.console.__file__).parent / "templates"
 
@@ -18,16 +18,16 @@ TEMPLATES = Path(worker.console.__file__).parent / "templates"
     "vbscript:x", "//evil.example", "/path", "https://", "http:x", "https://[", "https://a b", "", None, "file:///etc/passwd",
 ])  # fmt: skip
 def test_only_http_and_https_are_followed(url):
-    assert outside(url) is None
+    assert link_url(url) is None
 
 
 def test_http_and_https_addresses_are_linked():
-    assert outside("https://a.example/x?y#z") == "https://a.example/x?y#z"
+    assert link_url("https://a.example/x?y#z") == "https://a.example/x?y#z"
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:x", ""])
 def test_redirects_stay_on_this_host(target):
-    assert local(target) == "/"
+    assert local_path(target) == "/"
 
 
 ESCAPING = environment.from_string("<p title='{{ x }}'>{{ x }}</p>")
@@ -65,15 +65,15 @@ def test_a_path_holds_any_name():
 
 
 def test_figures_are_formatted():
-    assert figure(1234567) == "1,234,567"
-    assert figure(None) == "–"
+    assert number(1234567) == "1,234,567"
+    assert number(None) == "–"
     assert share(0.1234) == "12.3\u202f%"
     assert [age(seconds) for seconds in (None, 5, 300, 7200, 200_000)] == [
         "–",
-        "5\u202fs",
-        "5\u202fmin",
-        "2\u202fh",
-        "2\u202fdays",
+        "5.0\u202fs",
+        "5.0\u202fmin",
+        "2.0\u202fh",
+        "2.3\u202fd",
     ]
     assert [size(count) for count in (None, 10, 2048, 3 << 20, 5 << 30)] == [
         "–",

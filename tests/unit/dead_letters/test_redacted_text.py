@@ -51,7 +51,7 @@ def test_an_empty_value_redacts_nothing_of_the_next_line():
 
 def test_a_placeholder_in_a_document_is_not_replaced_by_a_secret():
     first = redact(f'---\nsecured: "{VALUE}"\ntitle: x\n---\n'.encode())
-    [mark] = first.hidden
+    [mark] = first.secrets
 
     second = redact(f'---\nsecured: "{VALUE}"\ntitle: {mark}\n---\n'.encode())
 
@@ -116,7 +116,7 @@ def test_any_document_is_restored_without_loss(pieces):
     shown = redact(raw)
 
     assert shown.raw(shown.text) == raw
-    assert all(value not in ("", "\n") for value in shown.hidden.values())
+    assert all(value not in ("", "\n") for value in shown.secrets.values())
 
 
 @pytest.mark.parametrize("count", [1, 65_000, 65_536])
@@ -125,7 +125,7 @@ def test_a_document_with_every_four_digit_placeholder_is_shown(count):
     raw = f"---\nsecured: {VALUE}\n---\n {named}\n".encode()
     shown = redact(raw)
 
-    (mark,) = shown.hidden
+    (mark,) = shown.secrets
     assert shown.text.count(mark) == 1
     assert shown.raw(shown.text) == raw
 

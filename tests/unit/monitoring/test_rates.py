@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from worker.activity.minute_counters import Minute
-from worker.monitoring.rates import drain_seconds, flow, pieces, top
+from worker.monitoring.rates import drain_seconds, flow, intervals, top
 from worker.settings import INTERNAL_LANE
 
 
@@ -67,7 +67,7 @@ def test_past_backlogs_are_computed_back_from_now():
         minute(60, {"documents": 160}, stored=20),
         minute(120, {"documents": 160}, stored=30, rejected=5),
     ]
-    found = pieces(minutes, width=1, count=2, backlog=5)
+    found = intervals(minutes, width=1, count=2, backlog=5)
     assert [(piece.at, piece.added, piece.settled, piece.backlog) for piece in found] == [
         (60, 60, 20, 40),
         (120, 0, 35, 5),
@@ -77,11 +77,11 @@ def test_past_backlogs_are_computed_back_from_now():
 def test_intervals_end_now_and_contain_no_replays():
     minutes = [minute(n * 60, {"documents": 100 + n}, stored=1) for n in range(7)]
     minutes[-1].outcomes[INTERNAL_LANE, "crawler", "stored"] = 5
-    found = pieces(minutes, width=3, count=10, backlog=0)
+    found = intervals(minutes, width=3, count=10, backlog=0)
     assert [(piece.at, piece.seconds, piece.settled) for piece in found] == [(0, 60, 1), (60, 180, 3), (240, 180, 3)]
 
 
 def test_a_missing_sample_counts_no_submissions_and_lost_data_subtracts_none():
     minutes = [minute(0, {"documents": 900}), minute(60), minute(120, {"documents": 3}, stored=2)]
-    found = pieces(minutes, width=1, count=2, backlog=0)
+    found = intervals(minutes, width=1, count=2, backlog=0)
     assert [(piece.added, piece.backlog) for piece in found] == [(0, 2), (0, 0)]

@@ -13,7 +13,7 @@ from worker.queries.articles import article
 def page(console: ConsoleContext, context: RequestContext) -> Response:
     """Show the article with the number in the path. Raises HttpError."""
     with console.engine.connect() as connection:
-        found = article(connection, context.number("number"))
-    if found is None:
+        values = article(connection, context.number("number"))
+    if values is None:
         raise HttpError(404, "There is no article of that number.")
-    return render(context, "article.html", found)
+    return render(context, "article.html", values)

@@ -8,14 +8,14 @@ from starlette.responses import Response
 
 from worker.console.background_jobs import Busy, Job
 from worker.console.context import ConsoleContext
-from worker.console.pages.dead_letters import filters, wanted_of
-from worker.console.pages.login import who
-from worker.console.rendering import away, path, render
+from worker.console.pages.dead_letters import filter_of, filter_values
+from worker.console.pages.login import actor
+from worker.console.rendering import path, redirect, render
 from worker.console.request_context import HttpError, RequestContext
 from worker.dead_letters import bulk_actions
 from worker.store import dead_letters
 
-_MOST_DISCARDED = 5000
+_MAX_DISCARDED = 5000
 """Limit of one request; each has its own transaction."""
 
 
@@ -24,22 +24,22 @@ def start(console: ConsoleContext, context: RequestContext) -> Response:
     before = console.jobs.find(context.form_value("job"))
     if before is not None:
         if before.state != "done" or before.doing != "try":
-            raise HttpError(409, "That dry run has not come to its end.")
-        wanted, client = before.wanted, console.client
+            raise HttpError(409, "That dry run has not finished.")
+        selected, client = before.filter, console.client
     else:
-        wanted, client = wanted_of(filters(context, sent=True)), None
+        selected, client = filter_of(filter_values(context, sent=True)), None
         if context.form_value("do") == "replay":
-            raise HttpError(409, "A dry run comes first.")
+            raise HttpError(409, "A replay needs a dry run first.")
     with console.engine.connect() as connection:
         # Dead letters that arrive later are not included.
-        wanted = replace(wanted, upto=wanted.upto or dead_letters.highest(connection, wanted))
-        total = dead_letters.count(connection, wanted)
-    steps = bulk_actions.steps(console.engine, wanted, console.limits, client, who(console, context))
+        selected = replace(selected, upto=selected.upto or dead_letters.highest(connection, selected))
+        total = dead_letters.count(connection, selected)
+    steps = bulk_actions.steps(console.engine, selected, console.limits, client, actor(console, context))
     try:
-        job = console.jobs.start("replay" if client else "try", wanted, total, steps)
+        job = console.jobs.start("replay" if client else "try", selected, total, steps)
     except Busy as busy:
         raise HttpError(409, str(busy)) from None
-    return away(path("dead", "jobs", job.id))
+    return redirect(path("dead", "jobs", job.id))
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
@@ -51,30 +51,31 @@ def stop(console: ConsoleContext, context: RequestContext) -> Response:
     """Stop a job after its present step; what was replayed stays replayed."""
     job = _job(console, context)
     job.stop.set()
-    return away(path("dead", "jobs", job.id))
+    return redirect(path("dead", "jobs", job.id))
 
 
 def _job(console: ConsoleContext, context: RequestContext) -> Job:
     job = console.jobs.find(context.request.path_params["job"])
     if job is None:
-        raise HttpError(404, "There is no such action, or it is forgotten.")
+        raise HttpError(404, "There is no such action, or it is no longer kept.")
     return job
 
 
 def discard(console: ConsoleContext, context: RequestContext) -> Response:
     """Discard all open dead letters of a cause, if their number is still the one on the page. Raises HttpError."""
-    reason, wanted = context.form_value("reason"), filters(context, sent=True)
+    reason, values = context.form_value("reason"), filter_values(context, sent=True)
     if not reason:
-        raise HttpError(422, "Say why, for the record.")
-    if not wanted["code"]:
-        raise HttpError(422, "Name the cause: all dead letters at once are discarded by the command line alone.")
+        raise HttpError(422, "Give a reason.")
+    if not values["code"]:
+        raise HttpError(422, "Select a cause: only the command line can discard all dead letters at once.")
+    selected = filter_of(values)
     with console.engine.connect() as connection:
-        count = dead_letters.count(connection, wanted_of(wanted))
+        count = dead_letters.count(connection, selected)
         if context.form_value("count") != str(count):
             raise HttpError(409, f"Meanwhile there are {count:,} of them. Load the page again.")
-        if count > _MOST_DISCARDED:
-            raise HttpError(422, f"More than {_MOST_DISCARDED:,} at once: copydesk dead discard does that.")
-        upto = dead_letters.highest(connection, wanted_of(wanted))
-    bulk_actions.discard(console.engine, replace(wanted_of(wanted), upto=upto), reason, who(console, context))
-    console.at_store.forget()
-    return away("/dead")
+        if count > _MAX_DISCARDED:
+            raise HttpError(422, f"More than {_MAX_DISCARDED:,} at once: copydesk dead discard does that.")
+        upto = dead_letters.highest(connection, selected)
+    bulk_actions.discard(console.engine, replace(selected, upto=upto), reason, actor(console, context))
+    console.store_status.forget()
+    return redirect("/dead")

@@ -12,11 +12,11 @@ from starlette.responses import Response
 from schemas.codes import WORKER_CODES
 from schemas.problem import Problem, Severity
 from worker.console.context import ConsoleContext
-from worker.console.pages.login import who
-from worker.console.rendering import away, message, path, render
+from worker.console.pages.login import actor
+from worker.console.rendering import message, path, redirect, render
 from worker.console.request_context import HttpError, RequestContext
 from worker.console.source_lines import source_lines
-from worker.dead_letters import editing as letters
+from worker.dead_letters import editing
 from worker.dead_letters.editing import DeadLetter, DeadLetterChanged
 from worker.dead_letters.replay import operator
 from worker.store import dead_letters
@@ -26,126 +26,128 @@ from worker.telemetry.logs import mask
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
     """Show the dead letter as it is."""
-    found = _dead_letter(console, context)
-    return _page(console, context, found, text=None, checked=None)
+    dead_letter = _dead_letter(console, context)
+    return _page(console, context, dead_letter, text=None, checked=None)
 
 
 def check(console: ConsoleContext, context: RequestContext) -> Response:
     """Check the text in the editor and change nothing. HTMX gets only the result, else the whole page is shown."""
-    found = _dead_letter(console, context)
-    text = _text(found, context)
-    checked = _checked(console, found, text)
+    dead_letter = _dead_letter(console, context)
+    text = _text(dead_letter, context)
+    checked = _checked(console, dead_letter, text)
     if context.is_htmx:
         return render(context, "check.html", {"checked": checked})
-    return _page(console, context, found, text=context.form.get("text", ""), checked=checked)
+    return _page(console, context, dead_letter, text=context.form.get("text", ""), checked=checked)
 
 
 def replay(console: ConsoleContext, context: RequestContext) -> Response:
     """Store the text and replay it if it passes; else show the page again with its problems. Raises HttpError."""
-    found = _dead_letter(console, context)
-    text = _text(found, context)
-    checked = _checked(console, found, text)
+    dead_letter = _dead_letter(console, context)
+    text = _text(dead_letter, context)
+    checked = _checked(console, dead_letter, text)
     if checked["errors"]:
-        return _page(console, context, found, text=context.form.get("text", ""), checked=checked, status=422)
+        return _page(console, context, dead_letter, text=context.form.get("text", ""), checked=checked, status=422)
     try:
-        letters.edit_and_replay(console.engine, console.client, found, text, who(console, context) or operator())
+        editing.edit_and_replay(
+            console.engine, console.client, dead_letter, text, actor(console, context) or operator()
+        )
     except DeadLetterChanged as changed:
         raise HttpError(409, f"Nothing was sent: {changed}.") from None
     except redis.RedisError as error:
-        kept = _dead_letter(console, context)
-        if kept.raw != text:
+        stored = _dead_letter(console, context)
+        if stored.raw != text:
             raise
         # The text was stored before Redis failed. Its marks for hidden values are new ones now.
-        context = replace(context, form={**context.form, "text": kept.shown.text, "version": kept.version})
+        context = replace(context, form={**context.form, "text": stored.shown.text, "version": stored.version})
         return message(context, "Redis cannot be used", mask(str(error))[:500], status=503)
-    console.at_store.forget()
-    return away(path("dead", found.row.id))
+    console.store_status.forget()
+    return redirect(path("dead", dead_letter.row.id))
 
 
 def discard(console: ConsoleContext, context: RequestContext) -> Response:
     """Discard the dead letter. Raises HttpError."""
-    found = _dead_letter(console, context)
+    dead_letter = _dead_letter(console, context)
     reason = context.form_value("reason")
     if not reason:
-        raise HttpError(422, "Say why, for the record.")
-    if found.row.status != "open":
-        raise HttpError(409, f"It is {found.row.status} already.")
+        raise HttpError(422, "Give a reason.")
+    if dead_letter.row.status != "open":
+        raise HttpError(409, f"It is {dead_letter.row.status} already.")
     with writing(console.engine) as connection:
-        if not dead_letters.discard(connection, found.row.id, who(console, context) or operator(), reason):
-            raise HttpError(409, "It was closed meanwhile.")
-    console.at_store.forget()
-    return away(path("dead", found.row.id))
+        if not dead_letters.discard(connection, dead_letter.row.id, actor(console, context) or operator(), reason):
+            raise HttpError(409, "Somebody else has closed it meanwhile.")
+    console.store_status.forget()
+    return redirect(path("dead", dead_letter.row.id))
 
 
 def _dead_letter(console: ConsoleContext, context: RequestContext) -> DeadLetter:
-    found = letters.dead_letter(console.engine, context.number("number"))
-    if found is None:
+    dead_letter = editing.dead_letter(console.engine, context.number("number"))
+    if dead_letter is None:
         raise HttpError(404, "There is no dead letter of that number.")
-    return found
+    return dead_letter
 
 
-def _text(found: DeadLetter, context: RequestContext) -> bytes:
+def _text(dead_letter: DeadLetter, context: RequestContext) -> bytes:
     """Return the document that the editor's text stands for.
 
     Raises HttpError if it cannot be replayed, or if somebody else has edited the dead letter.
     """
-    if found.row.status != "open":
-        raise HttpError(409, f"It is {found.row.status}, and cannot be sent again.")
-    if not found.can_be_replayed:
-        raise HttpError(409, "There is no document to send again; its sender must send it anew.")
-    shown, text = found.shown, context.form.get("text", "")
-    raw = found.raw or b""
+    if dead_letter.row.status != "open":
+        raise HttpError(409, f"It is {dead_letter.row.status}, so it cannot be replayed.")
+    if not dead_letter.can_be_replayed:
+        raise HttpError(409, "There is no document to replay. Its sender must send it again.")
+    shown, text = dead_letter.shown, context.form.get("text", "")
+    raw = dead_letter.raw or b""
     # An unchanged text stands for the original bytes, also when its line ends are mixed. If the document was not UTF-8,
     # the replayed one is.
     is_same = shown.encoding == "UTF-8" and text.replace("\r\n", "\n") == shown.text
     meant = raw if is_same else shown.raw(text)
     # An equal text with an older version: it was stored before Redis or the connection failed, and is sent again.
-    if context.form_value("version") != found.version and meant != raw:
+    if context.form_value("version") != dead_letter.version and meant != raw:
         raise HttpError(
-            409, "Somebody else has mended it meanwhile, and yours was not sent. Bring your changes to their text."
+            409, "Somebody else has edited it meanwhile, so yours was not sent. Apply your changes to the new text."
         )
     return meant
 
 
-def _checked(console: ConsoleContext, found: DeadLetter, text: bytes) -> dict[str, Any]:
+def _checked(console: ConsoleContext, dead_letter: DeadLetter, text: bytes) -> dict[str, Any]:
     """Return `errors` and `warnings`. A document that crashed its process is not parsed here, however it was edited."""
-    if found.row.code in WORKER_CODES:
-        return {"errors": [], "warnings": [], "is_unread": True, "is_edit": text != found.raw}
-    problems = letters.check(found, text, console.limits)
+    if dead_letter.row.code in WORKER_CODES:
+        return {"errors": [], "warnings": [], "is_unread": True, "is_edit": text != dead_letter.raw}
+    problems = editing.check(dead_letter, text, console.limits)
     errors = [one for one in problems if one.severity is Severity.ERROR]
     warnings = [one for one in problems if one.severity is not Severity.ERROR]
-    return {"errors": errors, "warnings": warnings, "is_unread": False, "is_edit": text != found.raw}
+    return {"errors": errors, "warnings": warnings, "is_unread": False, "is_edit": text != dead_letter.raw}
 
 
 def _page(
     console: ConsoleContext,
     context: RequestContext,
-    found: DeadLetter,
+    dead_letter: DeadLetter,
     *,
     text: str | None,
     checked: dict[str, Any] | None,
     status: int = 200,
 ) -> Response:
-    shown, problems = found.shown, found.problems
-    can_edit = found.row.status == "open" and found.can_be_replayed
-    last = found.actions[-1].action if found.actions else ""
+    shown, problems = dead_letter.shown, dead_letter.problems
+    can_edit = dead_letter.row.status == "open" and dead_letter.can_be_replayed
+    last = dead_letter.actions[-1].action if dead_letter.actions else ""
     if checked is None and can_edit:
-        checked = _checked(console, found, found.raw or b"")
+        checked = _checked(console, dead_letter, dead_letter.raw or b"")
     values = {
-        "letter": found,
+        "dead_letter": dead_letter,
         "problems": problems,
         "lines": source_lines(shown, _placed(problems)),
-        "kept": len(found.kept),
+        "kept_bytes": len(dead_letter.content),
         "encoding": shown.encoding,
-        "has_hidden": bool(shown.hidden),
+        "has_hidden": bool(shown.secrets),
         # The user's text is not masked: a replay would send the mask.
         "text": shown.text if text is None else escape(text),
         "rows": min(26, max(8, shown.text.count("\n") + 2)),
         "can_edit": can_edit,
-        "is_under_way": found.row.status == "open" and last == "replayed",
+        "is_replaying": dead_letter.row.status == "open" and last == "replayed",
         "checked": checked,
     }
-    return render(context, "letter.html", values, status=status)
+    return render(context, "dead_letter.html", values, status=status)
 
 
 def _placed(problems: list[Problem]) -> list[Problem]:

@@ -7,27 +7,27 @@ import time
 from starlette.responses import Response
 
 from worker.console.context import ConsoleContext
-from worker.console.pages.login import who
-from worker.console.rendering import away, render
+from worker.console.pages.login import actor
+from worker.console.rendering import redirect, render
 from worker.console.request_context import HttpError, RequestContext
 from worker.dead_letters.replay import operator
-from worker.jobs.lane_repair import sentences
+from worker.monitoring.lane_faults import lane_faults
 from worker.queue import lane_pauses
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
     """Show each lane with its backlog, who paused it, and its buttons. Raises HttpError."""
-    found, _ = console.at_redis.get()
-    if found is None or "lanes" not in found:
-        # Called directly, so that the page shows why Redis cannot be used.
-        lane_pauses.paused(console.client)
+    snapshot, _ = console.redis_snapshot.get()
+    pauses = lane_pauses.paused(console.client)  # raises, so that the page shows why Redis cannot be used
+    if snapshot is None or snapshot.queue is None:
         raise HttpError(503, "Redis does not answer yet. Load the page again.")
-    weights = {lane.name: lane for lane in console.config.lane_list}
-    held = lane_pauses.paused(console.client)
-    shown = [{**lane, "weight": weights[lane["lane"]].weight, "source": weights[lane["lane"]].source,
-              "held": held.get(lane["lane"]), "faults": sentences(lane)} for lane in found["lanes"]]  # fmt: skip
-    others = {name: pause for name, pause in held.items() if name not in weights}
-    return render(context, "lanes.html", {"lanes": shown, "others": others})
+    configured = {lane.name: lane for lane in console.config.lane_list}
+    lanes = [
+        {"status": lane, "config": configured[lane.lane], "pause": pauses.get(lane.lane), "faults": lane_faults(lane)}
+        for lane in snapshot.queue.lanes
+    ]
+    others = {name: pause for name, pause in pauses.items() if name not in configured}
+    return render(context, "lanes.html", {"lanes": lanes, "others": others})
 
 
 def pause(console: ConsoleContext, context: RequestContext) -> Response:
@@ -36,10 +36,12 @@ def pause(console: ConsoleContext, context: RequestContext) -> Response:
     if name not in {lane.name for lane in console.config.lane_list}:
         raise HttpError(404, "There is no such lane.")
     if not reason:
-        raise HttpError(422, "Say why, for those who find the lane paused.")
-    lane_pauses.pause(console.client, name, lane_pauses.Pause(who(console, context) or operator(), time.time(), reason))
-    console.at_redis.forget()
-    return away("/lanes")
+        raise HttpError(422, "Give a reason, for those who find the lane paused.")
+    lane_pauses.pause(
+        console.client, name, lane_pauses.Pause(actor(console, context) or operator(), time.time(), reason)
+    )
+    console.redis_snapshot.forget()
+    return redirect("/lanes")
 
 
 def resume(console: ConsoleContext, context: RequestContext) -> Response:
@@ -48,5 +50,5 @@ def resume(console: ConsoleContext, context: RequestContext) -> Response:
     if name not in lane_pauses.paused(console.client):
         raise HttpError(409, "That lane is not paused.")
     lane_pauses.resume(console.client, name)
-    console.at_redis.forget()
-    return away("/lanes")
+    console.redis_snapshot.forget()
+    return redirect("/lanes")

@@ -7,14 +7,14 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from worker.console.context import ConsoleContext
-from worker.console.rendering import THEMES, away, keep_theme, local, render
+from worker.console.rendering import THEMES, local_path, redirect, render, set_theme_cookie
 from worker.console.request_context import HttpError, RequestContext
 from worker.console.sessions import COOKIE, HOURS
 from worker.telemetry.logs import get_logger
 
 log = get_logger("console")
 
-WRONG = "That is not the token."
+LOGIN_FAILED = "That is not the token."
 
 
 def is_secure(context: RequestContext) -> bool:
@@ -22,7 +22,7 @@ def is_secure(context: RequestContext) -> bool:
     return bool(context.request.app.state.secure) or context.request.scope.get("scheme") == "https"
 
 
-def keep_session(response: Response, context: RequestContext) -> None:
+def set_session_cookie(response: Response, context: RequestContext) -> None:
     """Set the session's cookie. No script can read it, and browsers do not send it with requests of other sites."""
     response.set_cookie(
         COOKIE, context.session.id, max_age=HOURS * 3600, httponly=True, samesite="strict", secure=is_secure(context)
@@ -31,8 +31,8 @@ def keep_session(response: Response, context: RequestContext) -> None:
 
 def page(_: ConsoleContext, context: RequestContext) -> Response:
     """Show the form for the token."""
-    target = local(context.query("next"))
-    return away(target) if context.session.is_open else render(context, "login.html", {"next": target, "wrong": ""})
+    target = local_path(context.query("next"))
+    return redirect(target) if context.session.is_open else render(context, "login.html", {"next": target, "wrong": ""})
 
 
 async def with_token(console: ConsoleContext, context: RequestContext) -> RequestContext:
@@ -47,18 +47,18 @@ async def with_token(console: ConsoleContext, context: RequestContext) -> Reques
     return context
 
 
-def enter(_: ConsoleContext, context: RequestContext) -> Response:
+def log_in(_: ConsoleContext, context: RequestContext) -> Response:
     """Redirect to the next page if the form's token opened a session; else show the form again."""
-    target = local(context.form_value("next"))
+    target = local_path(context.form_value("next"))
     if context.session.is_open:
-        return away(target)
-    return render(context, "login.html", {"next": target, "wrong": WRONG}, status=401)
+        return redirect(target)
+    return render(context, "login.html", {"next": target, "wrong": LOGIN_FAILED}, status=401)
 
 
-def leave(console: ConsoleContext, context: RequestContext) -> Response:
+def log_out(console: ConsoleContext, context: RequestContext) -> Response:
     """Close the session and delete the cookie."""
     console.sessions.logout(context.session)
-    response = away("/login")
+    response = redirect("/login")
     response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=is_secure(context))
     return response
 
@@ -71,12 +71,12 @@ def theme(_: ConsoleContext, context: RequestContext) -> Response:
     chosen = context.form_value("theme")
     if chosen not in THEMES:
         raise HttpError(400, "There is no such theme.")
-    response = away(local(context.form_value("next")))
-    keep_theme(response, chosen, secure=is_secure(context))
+    response = redirect(local_path(context.form_value("next")))
+    set_theme_cookie(response, chosen, secure=is_secure(context))
     return response
 
 
-def who(console: ConsoleContext, context: RequestContext) -> str | None:
+def actor(console: ConsoleContext, context: RequestContext) -> str | None:
     """Return who is recorded for an action: None for the user that runs the console, else the client's address."""
     client = context.request.client
     return f"console, from {client.host if client else 'unknown'}" if console.sessions.needs_token else None

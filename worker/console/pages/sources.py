@@ -15,5 +15,5 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
     They are counted in the background, and at most half a minute old if counting is quick.
     """
     hours = next((span for span in SPANS if str(span) == context.query("hours")), SPANS[0])
-    found, seconds = console.sources[hours].get()
-    return render(context, "sources.html", {"sources": found, "hours": hours, "spans": SPANS, "age": seconds})
+    stats, seconds = console.sources[hours].get()
+    return render(context, "sources.html", {"sources": stats, "hours": hours, "spans": SPANS, "age": seconds})

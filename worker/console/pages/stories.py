@@ -19,10 +19,11 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
     topic = context.query("topic")
     before = _place(context.query("before"))
     with console.engine.connect() as connection:
-        found = list_stories(connection, topic=topic or None, most=_PAGE + 1, before=before)
-    more = found[_PAGE - 1] if len(found) > _PAGE else None
-    older = f"{more['last_at']}~{more['id']}" if more and more["last_at"] else ""
-    return render(context, "stories.html", {"stories": found[:_PAGE], "topic": topic, "older": older, "before": before})
+        newest = list_stories(connection, topic=topic or None, limit=_PAGE + 1, before=before)
+    last = newest[_PAGE - 1] if len(newest) > _PAGE else None
+    older = f"{last['last_at']}~{last['id']}" if last and last["last_at"] else ""
+    values = {"stories": newest[:_PAGE], "topic": topic, "older": older, "before": before}
+    return render(context, "stories.html", values)
 
 
 def _place(text: str) -> tuple[datetime, int] | None:
@@ -39,7 +40,7 @@ def _place(text: str) -> tuple[datetime, int] | None:
 def one(console: ConsoleContext, context: RequestContext) -> Response:
     """Show the story with the number in the path. Raises HttpError."""
     with console.engine.connect() as connection:
-        found = story(connection, context.number("number"))
-    if found is None:
-        raise HttpError(404, "There is no story of that number; stories end when their articles go elsewhere.")
-    return render(context, "story.html", {"story": found})
+        shown = story(connection, context.number("number"))
+    if shown is None:
+        raise HttpError(404, "There is no story of that number. A story ends when its articles move to other stories.")
+    return render(context, "story.html", {"story": shown})

@@ -14,26 +14,26 @@ _SHOWN = 100
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """Show the newest outcomes that match. The page polls every two seconds unless it is held."""
-    wanted = {name: context.query(name) for name in ("source", "outcome", "code", "url")}
-    record = console.tail.poll()
-    matching = [one for one in record if matches(one, wanted)]
+    """Show the newest outcomes that match. The page polls every two seconds unless its updates are stopped."""
+    filters = {name: context.query(name) for name in ("source", "outcome", "code", "url")}
+    records = console.tail.poll()
+    matching = [record for record in records if matches(record, filters)]
     values = {
-        "told": matching[:_SHOWN],
+        "records": matching[:_SHOWN],
         "count": len(matching),
-        "of": len(list(record)),
-        "wanted": wanted,
+        "of": len(records),
+        "filters": filters,
         "outcomes": [str(outcome) for outcome in Outcome],
-        "hold": bool(context.query("hold")),
+        "is_held": bool(context.query("hold")),
     }
     return render(context, "tail.html", values)
 
 
-def matches(record: OutcomeRecord, wanted: dict[str, str]) -> bool:
+def matches(record: OutcomeRecord, filters: dict[str, str]) -> bool:
     """Return whether an outcome matches. An empty value matches everything."""
     return (
-        wanted["source"] in ("", record.source)
-        and wanted["outcome"] in ("", record.outcome)
-        and (not wanted["code"] or wanted["code"] in record.codes)
-        and (not wanted["url"] or wanted["url"] in (record.url or "") or wanted["url"] in (record.key or ""))
+        filters["source"] in ("", record.source)
+        and filters["outcome"] in ("", record.outcome)
+        and (not filters["code"] or filters["code"] in record.codes)
+        and (not filters["url"] or filters["url"] in (record.url or "") or filters["url"] in (record.key or ""))
     )

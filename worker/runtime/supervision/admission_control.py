@@ -64,7 +64,7 @@ class AdmissionControl:
         if now >= self._next_capacity:
             self._next_capacity = now + _CAPACITY_EVERY_SECONDS
             self.capacity = capacity(self._config, self._client)
-            self._log_capacity(self.capacity.full, self.capacity.tight)
+            self._log_capacity(self.capacity.full, self.capacity.low)
         if now >= self._next_breaker:
             self._next_breaker = now + _BREAKER_EVERY_SECONDS
             self._pause_failing_lanes()

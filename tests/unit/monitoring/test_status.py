@@ -1,0 +1,99 @@
+"""The output of `status --json`: programs read it, so its names do not change with the classes."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.snapshots import lane, queue, redis_info, silent, store
+from worker.monitoring.snapshot import with_rates
+from worker.monitoring.status import PauseStatus, Snapshot, Unreachable, WorkStatus
+
+LANE = {
+    "lane": str, "added": int, "settled": int, "backlog": int, "pending": int, "oldest_seconds": float,
+    "outcomes": {"stored": int}, "missing": int, "aside": int, "fault": None, "rate": float, "in_rate": float,
+    "drain_seconds": float, "paused": None,
+}  # fmt: skip
+PERIOD = {
+    "seconds": int, "added": int, "settled": int, "rate": float,
+    "outcomes": dict.fromkeys(("stored", "updated", "unchanged", "superseded", "retracted", "rejected"), int),
+    "sources": {"crawler": {"stored": int}},
+    "rejected": [{"code": str, "source": str, "documents": int}],
+}  # fmt: skip
+FORM = {
+    "lanes": [{**LANE, "paused": {"who": str, "why": str, "by": str, "seconds": float}}],
+    "internal": LANE,
+    "sum": {"added": int, "settled": int, "backlog": int, "missing": int},
+    "outcomes": {"stored": int},
+    "workers": [
+        {
+            "worker": str, "state": str, "for_seconds": float, "reason": str, "version": str, "up_seconds": float,
+            "lanes": [str], "silent_seconds": float,
+            "pool": [
+                {"pid": int, "lane": str, "documents": int, "busy_seconds": float},
+                {"pid": int, "lane": None, "documents": int, "busy_seconds": None},
+            ],
+        }
+    ],
+    "missed": [{"worker": str, "silent_seconds": float}],
+    "recent": {"minute": PERIOD, "hour": PERIOD, "day": PERIOD},
+    "redis": {
+        "ok": bool, "ms": float, "server": str, "used_bytes": int, "max_bytes": None, "policy": str,
+        "append_only": bool, "last_write": str, "up_seconds": int,
+    },
+    "dead_letters": {"no_title": int},
+    "store": {"articles": int},
+    "behind": int,
+    "enriching": [{"kind": str, "subject": None, "done": int, "total": int}],
+    "database": {"ok": bool, "ms": float, "server": str, "schema": str, "needs_schema": str, "used_bytes": int},
+}  # fmt: skip
+
+
+def form(value):
+    """Return the names, in their order, with the types of the values."""
+    if isinstance(value, dict):
+        return {name: form(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [form(one) for one in value]
+    return None if value is None else type(value)
+
+
+def as_json(snapshot):
+    return json.loads(json.dumps(snapshot.to_json()))
+
+
+def test_names_order_and_types_of_the_json_are_fixed():
+    paused = lane(paused=PauseStatus("me", "upgrade", "operator", 1.0))
+    snapshot = Snapshot(
+        queue(lanes=(paused,), missed=(silent(),)),
+        redis_info(),
+        store(enriching=(WorkStatus("provider", None, 0, 5),)),
+    )
+    written = json.dumps(form(as_json(snapshot)), default=str)
+    assert written == json.dumps(FORM, default=str)
+
+
+def test_unreachable_servers_leave_only_their_error():
+    without_redis = Snapshot(redis=Unreachable(error="refused"), store=store(database=Unreachable(error="gone")))
+    written = as_json(without_redis)
+    assert written["redis"] == {"ok": False, "error": "refused"}
+    assert written["database"] == {"ok": False, "error": "gone"}
+    assert list(written) == ["redis", "dead_letters", "store", "behind", "enriching", "database"]
+
+
+def test_a_lane_that_waits_keeps_the_queue_from_being_drained_unless_it_is_paused():
+    idle = lane("copydesk:internal", pending=0, backlog=0)
+    empty, waiting = lane(pending=0, backlog=0), lane(pending=0, backlog=1)
+    paused = lane(pending=0, backlog=1, paused=PauseStatus("me", "upgrade", "operator", 1.0))
+    assert queue(lanes=(empty, paused), internal=idle).is_drained
+    assert not queue(lanes=(empty, waiting), internal=idle).is_drained
+    assert not queue(lanes=(empty,), internal=lane("copydesk:internal", pending=1)).is_drained
+    assert not queue(lanes=(lane(pending=1, backlog=1, paused=paused.paused),), internal=idle).is_drained
+
+
+def test_rates_are_those_since_the_earlier_snapshot():
+    before = queue(lanes=(lane(added=100, settled=50), lane("gone")))
+    now = queue(lanes=(lane(added=120, settled=60, backlog=40), lane("new", rate=3.0)))
+    known, new = with_rates(now, before, seconds=2.0).lanes
+    assert (known.in_rate, known.rate, known.drain_seconds) == (10.0, 5.0, None)
+    assert new.rate == 3.0
+    assert with_rates(now, before, seconds=0.0) == now

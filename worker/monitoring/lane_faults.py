@@ -1,0 +1,50 @@
+"""Sentences for operators about what is wrong with a lane, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.monitoring.status import LaneStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBehind:
+    """A store that was restored from an older back-up: its highest id of a lane, and the highest that left the lane.
+
+    The times are those of the ids, in ISO 8601.
+    """
+
+    stored: str | None
+    stored_at: str | None
+    left: str
+    left_at: str
+
+
+def lane_faults(lane: LaneStatus, behind: StoreBehind | None = None) -> list[str]:
+    """Return a sentence for each fault of a lane; the last one says what to do."""
+    name, faults = lane.lane, list[str]()
+    if lane.aside:
+        faults.append(
+            f"{lane.aside:,} entries of lane {name} are set aside: a repair was interrupted, and adds them again when it is "
+            "run again"
+        )
+    if lane.missing > 0:
+        faults.append(f"{lane.missing:,} entries vanished from lane {name} (trimmed or deleted by a producer)")
+    elif lane.missing < 0:
+        faults.append(
+            f"lane {name} was lost or restored: {-lane.missing:,} more have an outcome or wait than were added"
+        )
+    if lane.fault == "blocked":
+        faults.append(f"lane {name} is blocked: a producer used up its ids, and nothing can be added")
+    elif lane.fault == "ahead":
+        faults.append(f"lane {name} is ahead of time: a producer chose an id from the future")
+    if behind:
+        since = f"ends at {behind.stored}, of {behind.stored_at}" if behind.stored else "has nothing of it"
+        return [
+            f"the store was restored from an older back-up: of lane {name} it {since}, but documents up to {behind.left}, of "
+            f"{behind.left_at}, had their outcome; ask the crawlers to send again what they sent in between",
+            *faults,
+        ]
+    if faults and lane.missing >= 0:
+        faults[-1] += f"; what a repair does: copydesk lane repair {name}. Then give that producer a lane of its own"
+    return faults

@@ -1,0 +1,235 @@
+"""The status snapshot as data. The names of the fields are the names in the output of `copydesk status --json`.
+
+`snapshot.py` reads it, `snapshot_poller.py` reads it again and again; alarms, the command `status` and the console show it.
+Times are in seconds, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from worker.monitoring.redis_info import RedisInfo
+
+
+@dataclass(frozen=True, slots=True)
+class PauseStatus:
+    """Who paused a lane, why, and how long ago. `by` is `operator` or `breaker`."""
+
+    who: str
+    why: str
+    by: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """A lane at one moment: added = settled + backlog + missing + aside, always."""
+
+    lane: str
+    added: int
+    settled: int
+    backlog: int
+    pending: int
+    """Entries of the backlog that are dispatched or being processed."""
+    oldest_seconds: float | None
+    outcomes: Mapping[str, int]
+    missing: int
+    """Entries that others trimmed or deleted; negative after the lane was lost or restored."""
+    aside: int
+    """Entries that an interrupted repair must still add again."""
+    fault: str | None
+    """`blocked` if nothing can be added any more, `ahead` if new ids are in the future."""
+    rate: float
+    """Documents a second that got an outcome lately; `in_rate`: that were added."""
+    in_rate: float
+    drain_seconds: float | None
+    """When the backlog is empty at these rates; None if it does not shrink."""
+    paused: PauseStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSums:
+    """The sums of all lanes for producers."""
+
+    added: int
+    settled: int
+    backlog: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """A pool process. `lane` is None while it is idle."""
+
+    pid: int
+    lane: str | None
+    documents: int
+    busy_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A running worker, as its last heartbeat reports it."""
+
+    worker: str
+    state: str
+    for_seconds: float | None
+    reason: str
+    version: str
+    up_seconds: float | None
+    lanes: tuple[str, ...]
+    silent_seconds: float | None
+    """The age of its last heartbeat."""
+    pool: tuple[ProcessStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SilentWorker:
+    """A worker that sends no heartbeats any more and did not stop properly."""
+
+    worker: str
+    silent_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedCount:
+    """How many documents of a source were rejected, by the code of their first error."""
+
+    code: str
+    source: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodCounts:
+    """The documents of the last `seconds`. `sources`: source → outcome → documents."""
+
+    seconds: int
+    added: int
+    settled: int
+    rate: float
+    outcomes: Mapping[str, int]
+    sources: Mapping[str, Mapping[str, int]]
+    rejected: tuple[RejectedCount, ...]
+
+    @property
+    def ranked_sources(self) -> list[tuple[str, Mapping[str, int]]]:
+        """The sources, the most rejected first."""
+        return sorted(self.sources.items(), key=lambda one: (-one[1].get("rejected", 0), -sum(one[1].values()), one[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class RecentCounts:
+    """The last one to two minutes, the last hour and the last day."""
+
+    minute: PeriodCounts
+    hour: PeriodCounts
+    day: PeriodCounts
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """Everything that is read from Redis, except the server's own state."""
+
+    lanes: tuple[LaneStatus, ...]
+    internal: LaneStatus
+    """Replays, reprocessing and messages kept from Celery's queue; counted apart from what producers submitted."""
+    sum: LaneSums
+    outcomes: Mapping[str, int]
+    workers: tuple[WorkerStatus, ...]
+    missed: tuple[SilentWorker, ...]
+    recent: RecentCounts
+
+    @property
+    def outcomes_by_period(self) -> list[tuple[str, Mapping[str, int]]]:
+        """(label, outcome → documents) of the last minutes, hour and day, and since the lanes exist."""
+        minute, hour, day = self.recent.minute, self.recent.hour, self.recent.day
+        return [
+            (f"{minute.seconds} s", minute.outcomes),
+            ("hour", hour.outcomes),
+            ("day", day.outcomes),
+            ("ever", self.outcomes),
+        ]
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether no entry is pending, and none waits on a lane that is not paused."""
+        return not self.internal.pending and all(
+            not lane.pending and (lane.paused is not None or not lane.backlog) for lane in self.lanes
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable:
+    """A server that cannot be read, and why."""
+
+    ok: Literal[False] = False
+    error: str
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseStatus:
+    """The database server. `ms`: how long connecting took, in milliseconds."""
+
+    ok: Literal[True] = True
+    ms: float
+    server: str
+    schema: str | None
+    needs_schema: str
+    used_bytes: int
+
+    @property
+    def has_needed_schema(self) -> bool:
+        return self.schema == self.needs_schema
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStatus:
+    """Background work because a reference document changed or a URL was retracted."""
+
+    kind: str
+    subject: int | None
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """Everything that is read from the database; the counts are empty if it is unreachable."""
+
+    dead_letters: Mapping[str, int]
+    """Code → open dead letters, the most frequent first."""
+    store: Mapping[str, int]
+    """Table → rows."""
+    behind: int
+    """Articles that were written by an older pipeline."""
+    enriching: tuple[WorkStatus, ...]
+    database: DatabaseStatus | Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the system. A part is None if it was not read (yet); `queue` also if Redis is unreachable."""
+
+    queue: QueueStatus | None = None
+    redis: RedisInfo | Unreachable | None = None
+    store: StoreStatus | None = None
+
+    @property
+    def servers(self) -> dict[str, RedisInfo | DatabaseStatus | Unreachable]:
+        """`redis` and `database`, without one that was not read yet."""
+        servers = {"redis": self.redis, "database": self.store.database if self.store else None}
+        return {name: server for name, server in servers.items() if server is not None}
+
+    def to_json(self) -> dict[str, object]:
+        """Return the object that `copydesk status --json` prints; parts that were not read are left out."""
+        return {
+            **(asdict(self.queue) if self.queue else {}),
+            **({"redis": self.redis.to_json()} if self.redis else {}),
+            **(asdict(self.store) if self.store else {}),
+        }
