@@ -114,7 +114,7 @@ def _buckets(
     encoded = "\n".join(texts).encode().split(b"\n") if texts else []
     numbers = np.fromiter(map(crc32, encoded), np.uint64, len(encoded))
     scripts = np.fromiter(scripts_of(texts), np.uint64, len(texts))
-    pairs = (numbers[:-1] * 0x9E3779B1 + numbers[1:] * 0x85EBCA6B) & 0xFFFFFFFF
+    pairs = ((numbers[:-1] * 0x9E3779B1 + numbers[1:] * 0x85EBCA6B) & 0xFFFFFFFF).astype(np.uint64, copy=False)
     return _hashed(numbers, scripts), _hashed(pairs, scripts[:-1]) | np.uint64(1), spaced[1:] & spaced[:-1]
 
 
