@@ -17,11 +17,12 @@ from worker.documents.limits import Limits
 from worker.documents.validation import read
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.enricher import enrich
+from worker.linking.evidence import CANDIDATE_SCORE
 from worker.linking.features import features_of_all
 from worker.linking.frequencies import Frequencies
 from worker.linking.idf_basis import IdfBasis
 from worker.linking.index import Index
-from worker.linking.similar_links import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_linked
+from worker.linking.similar_links import STORY_KINDS, PairLinks, Text
 from worker.linking.story_assignment import Neighbour, Node, assign_stories
 
 
@@ -105,12 +106,15 @@ def arrive(items: list[Item], *, at_once: bool, floor: float, most: int) -> tupl
 
 
 def stored_links(items: list[Item], pairs: dict[tuple[int, int], float]) -> dict[tuple[int, int], tuple[str, float]]:
-    """Return the pairs that become links: (numbers) → (kind, score)."""
-    texts = {item.number: Text(item.title, item.excerpt, item.site) for item in items}
+    """Return the pairs that become links: (numbers) → (kind, score). Words weigh as in the whole collection."""
+    texts = {item.number: Text(item.title, item.excerpt, item.site, item.time) for item in items}
+    frequencies = Frequencies()
+    frequencies.add(features_of_all([(item.title, item.excerpt) for item in items]))
+    decided = PairLinks(texts, frequencies.weights())
     return {
-        (a, b): ("duplicate" if is_copy(texts[a], texts[b]) else "similar", score)
+        (a, b): (link[0], score)
         for (a, b), score in pairs.items()
-        if score >= THRESHOLD and may_be_linked(texts[a], texts[b])
+        if score >= CANDIDATE_SCORE and (link := decided.decide(a, b, score)) is not None
     }
 
 

@@ -17,7 +17,7 @@ from random import Random
 
 from tests.benchmarks.collection import arrive, load, stored_links
 from tests.benchmarks.linking import JUDGEMENTS
-from worker.linking.similar_links import THRESHOLD
+from worker.linking.evidence import CANDIDATE_SCORE
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--different", help="numbers of the pairs that tell different stories; writes the verdicts")
     options = parser.parse_args()
     items = load(options.folder)
-    pairs, _ = arrive(items, at_once=True, floor=THRESHOLD, most=300)
+    pairs, _ = arrive(items, at_once=True, floor=CANDIDATE_SCORE, most=300)
     links = stored_links(items, pairs)
     by_number = {item.number: item for item in items}
     keys = sorted(links, key=lambda pair: (by_number[pair[0]].url_hash, by_number[pair[1]].url_hash))

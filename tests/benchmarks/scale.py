@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import insert
 
+from worker.linking.evidence import CANDIDATE_SCORE
 from worker.linking.features import features_of_all
 from worker.linking.frequencies import Frequencies
 from worker.linking.index import Index
-from worker.linking.similar_links import THRESHOLD
 from worker.linking.window import Window
 from worker.settings import Settings
 from worker.store import links
@@ -75,7 +75,7 @@ def _cost_of_a_document(window: int, at_once: int) -> None:
         numbers = range(window + start, window + start + len(features))
         times = [number * step for number in numbers]
         index.add(numbers, times, features)
-        index.neighbours(numbers, times, features, floor=THRESHOLD, limit=300)
+        index.neighbours(numbers, times, features, floor=CANDIDATE_SCORE, limit=300)
     spent = time.process_time() - began
     print(f"CPU a document, window of {window:,}: {1000 * spent / _ASKED:.3f} ms "
           f"(features, adding, asking; {at_once} arrive at once)")  # fmt: skip

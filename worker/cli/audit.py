@@ -48,18 +48,25 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
         engine.dispose()
     sound = all(lane.missing == lane.aside == 0 and lane.fault is None and behind is None for lane, behind in audited)
     if json_:
-        lanes = [{**asdict(lane), "store_behind": asdict(behind) if behind else None} for lane, behind in audited]
-        print_json({"sound": sound, "lanes": lanes})
+        _print_json(sound, audited)
     else:
         for lane, behind in audited:
-            summary = "the sum holds" if lane.missing == 0 else "the sum does not hold"
-            aside = f"{lane.aside:,} set aside, " if lane.aside else ""
-            typer.echo(
-                f"{lane.lane}: {lane.added:,} added, {lane.settled:,} with an outcome, {aside}{lane.backlog:,} waiting: {summary}"
-            )
-            for sentence in lane_faults(lane, behind):
-                typer.echo(sentence)
+            _print_lane(lane, behind)
     return Exit.OK if sound else Exit.UNSOUND
+
+
+def _print_json(sound: bool, audited: list[tuple[LaneStatus, StoreBehind | None]]) -> None:
+    lanes = [{**asdict(lane), "store_behind": asdict(behind) if behind else None} for lane, behind in audited]
+    print_json({"sound": sound, "lanes": lanes})
+
+
+def _print_lane(lane: LaneStatus, behind: StoreBehind | None) -> None:
+    summary = "the sum holds" if lane.missing == 0 else "the sum does not hold"
+    aside = f"{lane.aside:,} set aside, " if lane.aside else ""
+    counts = f"{lane.added:,} added, {lane.settled:,} with an outcome, {aside}{lane.backlog:,} waiting"
+    typer.echo(f"{lane.lane}: {counts}: {summary}")
+    for sentence in lane_faults(lane, behind):
+        typer.echo(sentence)
 
 
 def _store_behind(stored: str | None, left: str) -> StoreBehind:

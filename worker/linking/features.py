@@ -5,7 +5,6 @@ The functions take many texts at once, so that numpy does the loops over their w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
 from zlib import crc32
@@ -13,17 +12,19 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-FEATURE_BITS = 21
-"""Features are hashed into 2**21 buckets. 100,000 articles have about 1.2 million different features. Nearly all
-features that share a bucket are pairs of words that occur once. (Measured: the quality is the same as without
-hashing.)"""
+from worker.linking.words import SCRIPTS, Words, scripts_of, words_of
 
-_HALF = (1 << FEATURE_BITS - 1) - 1
-_WORD = re.compile(r"[^\W_]+")
+FEATURE_BITS = 22
+_LATIN_BITS = 21
+_SCRIPT_BITS = 17
+"""Features are hashed into buckets: Latin script into the first 2**21, each other group of scripts into 2**17 above
+them. So the frequencies of one script do not depend on how many documents another has. 100,000 English articles have
+about 1.2 million different features. Nearly all features that share a bucket are pairs of words that occur once.
+(Measured: the quality is the same as without hashing.)"""
+
 _TITLE_WEIGHT = 3
 """How often a word of the title counts, because a title names the story. (Measured in two collections: weights 3 to 5
 are within .006 MAP of each other; 2 is .013 and 1 is .07 behind.)"""
-_MAX_WORDS = 200  # of the title and of the excerpt; more words add nothing, and a hostile excerpt could be long
 
 FUNCTION_WORDS = frozenset(
     """
@@ -73,26 +74,25 @@ def gathered(starts: NDArray[np.integer], rows: NDArray[np.int64]) -> tuple[NDAr
     return np.arange(ends[-1]) + np.repeat(begins - ends[:-1], sizes), ends
 
 
-def words(text: str | None) -> list[str]:
-    """Return the first 200 words of a text, case-folded."""
-    return _WORD.findall(text[: _MAX_WORDS * 40].casefold())[:_MAX_WORDS] if text else []
-
-
 def features_of(title: str | None, excerpt: str | None) -> Features:
     """Return the features of one article."""
     return features_of_all([(title, excerpt)])
 
 
 def features_of_all(texts: Iterable[tuple[str | None, str | None]]) -> Features:
-    """Return the features of several articles, given as (title, excerpt): words and pairs of neighbouring words."""
-    parts = [words(part) for text in texts for part in text]
-    sizes = np.fromiter(map(len, parts), np.int64, len(parts))
-    # Encode all words in one call. No word holds a line break.
-    encoded = "\n".join(chain.from_iterable(parts)).encode().split(b"\n") if sizes.any() else []
-    numbers = np.fromiter(map(crc32, encoded), np.uint64, len(encoded))
+    """Return the features of several articles, given as (title, excerpt): words and pairs of neighbouring words.
+
+    Pairs of characters (see `words.py`) make no further pairs.
+    """
+    parts = [words_of(part) for text in texts for part in text]
+    sizes = np.fromiter((len(part.texts) for part in parts), np.int64, len(parts))
+    singles, pairs, are_neighbours = _buckets(
+        list(chain.from_iterable(part.texts for part in parts)),
+        np.fromiter(chain.from_iterable(part.spaced for part in parts), np.bool_, int(sizes.sum())),
+    )
     part = np.repeat(np.arange(len(parts), dtype=np.uint64), sizes)
-    neighbours = part[1:] == part[:-1]
-    keys = np.concatenate([word_bucket(numbers), pair_bucket(numbers[:-1], numbers[1:])[neighbours]])
+    neighbours = (part[1:] == part[:-1]) & are_neighbours
+    keys = np.concatenate([singles, pairs[neighbours]])
     keys |= np.concatenate([part >> 1, part[1:][neighbours] >> 1]) << FEATURE_BITS
     # Sort by article and bucket. The lowest bit marks features of the title.
     keys = keys << 1 | (1 - (np.concatenate([part, part[1:][neighbours]]) & 1))
@@ -106,35 +106,61 @@ def features_of_all(texts: Iterable[tuple[str | None, str | None]]) -> Features:
     return Features(buckets, np.minimum(counts, 255).astype(np.uint8), starts.astype(np.int64))
 
 
-def word_bucket(number: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the buckets of words with the checksums `number`. They are even."""
-    return (((number ^ number >> FEATURE_BITS) & _HALF) << 1).astype(np.uint64, copy=False)
+def _buckets(
+    texts: Sequence[str], spaced: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return the buckets of words, those of each word and the next, and whether these two are both words with spaces."""
+    # Encode all words in one call. No word holds a line break.
+    encoded = "\n".join(texts).encode().split(b"\n") if texts else []
+    numbers = np.fromiter(map(crc32, encoded), np.uint64, len(encoded))
+    scripts = np.fromiter(scripts_of(texts), np.uint64, len(texts))
+    pairs = ((numbers[:-1] * 0x9E3779B1 + numbers[1:] * 0x85EBCA6B) & 0xFFFFFFFF).astype(np.uint64, copy=False)
+    return _hashed(numbers, scripts), _hashed(pairs, scripts[:-1]) | np.uint64(1), spaced[1:] & spaced[:-1]
 
 
-def pair_bucket(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the buckets of pairs of neighbouring words with these checksums. They are odd."""
-    number = (first * 0x9E3779B1 + second * 0x85EBCA6B) & 0xFFFFFFFF
-    return (((number ^ number >> FEATURE_BITS) & _HALF) << 1 | 1).astype(np.uint64, copy=False)
+def _hashed(numbers: NDArray[np.uint64], scripts: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the even bucket of each checksum, in the part of its script. A pair of words has the odd one beside it."""
+    latin = ((numbers ^ numbers >> _LATIN_BITS) & (1 << _LATIN_BITS - 1) - 1) << 1
+    others = ((numbers ^ numbers >> _SCRIPT_BITS) & (1 << _SCRIPT_BITS - 1) - 1) << 1
+    buckets = np.where(scripts == 0, latin, (scripts - 1 << _SCRIPT_BITS) + (1 << _LATIN_BITS) + others)
+    return buckets.astype(np.uint64, copy=False)
+
+
+def script_range(script: int) -> tuple[int, int]:
+    """Return the first bucket of a group of scripts, and the last one, which counts the documents that contain it."""
+    if script == 0:
+        return 0, (1 << _LATIN_BITS) - 1
+    first = (1 << _LATIN_BITS) + (script - 1 << _SCRIPT_BITS)
+    return first, first + (1 << _SCRIPT_BITS) - 1
+
+
+def scripts_in(features: Features) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (index of the article, group of scripts) once for each group but Latin that an article contains."""
+    other = np.flatnonzero(features.buckets >= 1 << _LATIN_BITS)
+    if not len(other):
+        return other, other
+    scripts = (features.buckets[other].astype(np.int64) - (1 << _LATIN_BITS) >> _SCRIPT_BITS) + 1
+    return np.divmod(np.unique(features.rows()[other] * SCRIPTS + scripts), SCRIPTS)
 
 
 def names_of(title: str | None, excerpt: str | None) -> dict[int, str]:
     """Return bucket → its word or pair of words in this article, to show why two articles are linked."""
     names: dict[int, str] = {}
     for text in (title, excerpt):
-        text_words = words(text)
-        numbers = _checksums(text_words)
-        singles, pairs = word_bucket(numbers).tolist(), pair_bucket(numbers[:-1], numbers[1:]).tolist()
+        found: Words = words_of(text)
+        singles, pairs, _ = _buckets(found.texts, np.array(found.spaced, np.bool_))
         for bucket, name in (
-            *zip(singles, text_words, strict=True),
-            *zip(pairs, map(" ".join, pairwise(text_words)), strict=True),
+            *zip(singles.tolist(), found.texts, strict=True),
+            *zip(pairs.tolist(), map(" ".join, pairwise(found.texts)), strict=True),
         ):
             names.setdefault(bucket, name)
     return names
 
 
-def _checksums(texts: Sequence[str]) -> NDArray[np.uint64]:
-    return np.fromiter((crc32(word.encode()) for word in texts), np.uint64, len(texts))
+def buckets_of(words: Sequence[str]) -> NDArray[np.int32]:
+    """Return the bucket of each word."""
+    return _buckets(words, np.ones(len(words), np.bool_))[0].astype(np.int32)
 
 
-FUNCTION_BUCKETS: NDArray[np.int32] = np.unique(word_bucket(_checksums(sorted(FUNCTION_WORDS))).astype(np.int32))
+FUNCTION_BUCKETS: NDArray[np.int32] = np.unique(buckets_of(sorted(FUNCTION_WORDS)))
 """Buckets of English function words. Frequencies show which words are common; this list helps an empty store."""

@@ -7,7 +7,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.features import FEATURE_BITS, FUNCTION_BUCKETS, Features
+from worker.linking.features import FEATURE_BITS, FUNCTION_BUCKETS, Features, script_range, scripts_in
+from worker.linking.words import SCRIPTS
 
 COMMON_SHARE = 0.10
 """A feature in more than this share of the documents says nothing about a story. Its weight is 0."""
@@ -33,6 +34,9 @@ class Frequencies:
         """Count the documents of `features` too."""
         self.documents += len(features)
         np.add.at(self.counts, features.buckets, 1)
+        _, scripts = scripts_in(features)
+        for script, documents in enumerate(np.bincount(scripts, minlength=SCRIPTS).tolist()):
+            self.counts[script_range(script)[1]] += documents
 
     def merge(self, other: Frequencies) -> None:
         """Count the documents of `other` too."""
@@ -51,17 +55,20 @@ class Frequencies:
         The weight is the square root of ln((N + prior) / (documents with the feature + 1/2)). So a feature that two
         articles share counts its IDF once, as in BM25. A pair of words counts half of its IDF, because its words count
         too. (Measured against weights without the square root: MAP .58 instead of .56, and .42 instead of .41.)
+
+        N is the number of documents that contain the feature's script: a minority's function words would never be
+        common among all documents.
         """
-        total = self.documents + _PRIOR_DOCUMENTS
-        # Compute one value per document count, then look it up. Logarithms of two million counts take 20 times as long.
-        seen = np.arange(int(self.counts.max()) + int(_PRIOR_DOCUMENTS), dtype=np.float64)
-        idf = np.log(total / (seen + 0.5)).clip(0)
-        idf[seen > COMMON_SHARE * total] = 0
-        words, pairs = np.sqrt(idf).astype(np.float32), np.sqrt(idf / 2).astype(np.float32)
-        weights: NDArray[np.float32] = np.empty(len(self.counts), np.float32)
-        weights[0::2] = words[self.counts[0::2]]
-        weights[1::2] = pairs[self.counts[1::2]]
-        weights[FUNCTION_BUCKETS] = words[self.counts[FUNCTION_BUCKETS] + int(_PRIOR_DOCUMENTS / 2)]
+        weights: NDArray[np.float32] = np.zeros(len(self.counts), np.float32)
+        for script in range(SCRIPTS):
+            first, last = script_range(script)
+            documents = int(self.counts[last]) if script else self.documents
+            counts = self.counts[first:last]
+            words, pairs = _weights_of_counts(documents + _PRIOR_DOCUMENTS, int(counts.max(initial=0)))
+            weights[first:last:2] = words[counts[0::2]]
+            weights[first + 1 : last : 2] = pairs[counts[1::2]]
+            if script == 0:
+                weights[FUNCTION_BUCKETS] = words[self.counts[FUNCTION_BUCKETS] + int(_PRIOR_DOCUMENTS / 2)]
         return weights
 
     def frequent(self) -> NDArray[np.int32]:
@@ -85,3 +92,14 @@ class Frequencies:
         half = len(numbers) // 2
         new.counts[np.cumsum(numbers[:half])] = numbers[half:].astype(np.int32)
         return new
+
+
+def _weights_of_counts(total: float, highest: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the weights of words and of pairs of words by the number of documents that contain them.
+
+    One value per number is computed, then looked up: logarithms of two million counts take 20 times as long.
+    """
+    seen = np.arange(highest + 1 + int(_PRIOR_DOCUMENTS), dtype=np.float64)
+    idf = np.log(total / (seen + 0.5)).clip(0)
+    idf[seen > COMMON_SHARE * total] = 0
+    return np.sqrt(idf).astype(np.float32), np.sqrt(idf / 2).astype(np.float32)

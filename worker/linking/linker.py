@@ -9,18 +9,19 @@ too, because a rollback drops all prepared statements.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 
 from worker.heat_rules import AllRules
+from worker.linking.evidence import CANDIDATE_SCORE
 from worker.linking.features import features_of_all
 from worker.linking.frequencies import Frequencies
 from worker.linking.idf_basis import IdfBasis
 from worker.linking.link_writer import revise
-from worker.linking.similar_links import STORY_KINDS, THRESHOLD, Text, is_copy, may_be_linked, reason_of
+from worker.linking.similar_links import STORY_KINDS, PairLinks, Text
 from worker.linking.stored_rows import StoredArticle, StoredVersion
 from worker.linking.window import Window, in_reach
 from worker.store import leader, links
@@ -218,16 +219,18 @@ class Linker:
             [row.id for row in visible],
             [time_of(row) for row in visible],
             features,
-            floor=THRESHOLD,
+            floor=CANDIDATE_SCORE,
             limit=_MAX_NEIGHBOURS,
         )
         similar = {row.id: scores for row, scores in zip(visible, near, strict=True)}
         with self._engine.begin() as connection:
             others = links.compared(connection, {other for scores in similar.values() for other, _ in scores})
             twins = links.twins(connection, {row.url_hash: row.id for row in visible})
-        texts = {row.id: Text(row.title, row.excerpt, row.provider_id) for row in (*others.values(), *rows)}
-        known: dict[tuple[int, int], tuple[str, str]] = {}
-        ties = {id_: self._ties(id_, scores, texts, twins, known) for id_, scores in similar.items()}
+        texts = {
+            row.id: Text(row.title, row.excerpt, row.provider_id, time_of(row)) for row in (*others.values(), *rows)
+        }
+        pairs = PairLinks(texts, self._window.index.weights.each)
+        ties = {id_: _ties(id_, scores, pairs, twins) for id_, scores in similar.items()}
         with writer(self._engine) as connection, connection.begin():
             self._confirm(connection)
             hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
@@ -236,30 +239,19 @@ class Linker:
                 links.mark_linked(connection, hashes)
         return len(hashes)
 
-    def _ties(
-        self,
-        id_: int,
-        similar: Sequence[tuple[int, float]],
-        texts: Mapping[int, Text],
-        twins: set[tuple[int, int]],
-        known: dict[tuple[int, int], tuple[str, str]],
-    ) -> list[Tie]:
-        """Return the links of an article.
 
-        `similar` are its (id, score) from the index. `twins` are pairs of ids of the same article. `known` caches the
-        kind and the reason of each pair, because they are the same from both ends.
-        """
-        mine = texts[id_]
-        same = {other for pair in twins if id_ in pair for other in pair} - {id_}
-        ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]
-        for other, score in similar:
-            if other not in same and other in texts and may_be_linked(mine, texts[other]):
-                pair = min(id_, other), max(id_, other)
-                if pair not in known:
-                    kind = "duplicate" if is_copy(mine, texts[other]) else "similar"
-                    known[pair] = kind, reason_of(mine, texts[other], self._window.index.weights.each)
-                ties.append(Tie(other, known[pair][0], score, known[pair][1]))
-        return ties
+def _ties(id_: int, similar: Sequence[tuple[int, float]], pairs: PairLinks, twins: set[tuple[int, int]]) -> list[Tie]:
+    """Return the links of an article.
+
+    `similar` are its (id, score) from the index. `twins` are pairs of ids of the same article.
+    """
+    same = {other for pair in twins if id_ in pair for other in pair} - {id_}
+    ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]
+    for other, score in similar:
+        decided = None if other in same else pairs.decide(id_, other, score)
+        if decided is not None:
+            ties.append(Tie(other, decided[0], score, decided[1]))
+    return ties
 
 
 def _day_of(row: StoredVersion) -> date:

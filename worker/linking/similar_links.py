@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.features import FUNCTION_WORDS, features_of, names_of, words
-
-THRESHOLD = 0.40
-"""The smallest score of a link. It is the same for all collections, because tuned thresholds do not transfer."""
+from worker.linking.evidence import STRONG_SCORE, Evidence, Names, compare
+from worker.linking.features import FUNCTION_WORDS, features_of, names_of
+from worker.linking.words import words
 
 STORY_KINDS = frozenset({"article", "video", "news", "blog", "press", "podcast", "opinion", "review"})
 """The kinds of document that can be part of a story. Similar courses, people or tools are not one story."""
@@ -23,11 +23,51 @@ _REASON_TERMS = 6
 
 @dataclass(slots=True, frozen=True)
 class Text:
-    """The compared fields of an article. `site` is equal for articles of one provider, and None if it is not known."""
+    """The compared fields of an article. `site` is equal for articles of one provider, and None if it is not known.
+
+    `time`: of publication, in seconds since 1970.
+    """
 
     title: str | None
     excerpt: str | None
     site: object
+    time: float = 0.0
+
+
+class PairLinks:
+    """Decides which pairs of articles are linked, each pair once: both ends of a link must agree.
+
+    `texts`: id → the compared fields. `weights`: the weight of each feature.
+    """
+
+    def __init__(self, texts: Mapping[int, Text], weights: NDArray[np.float32]) -> None:
+        self._texts = texts
+        self._weights = weights
+        self._names: dict[int, Names] = {}
+        self._decided: dict[tuple[int, int], tuple[str, str] | None] = {}
+
+    def decide(self, id_: int, other: int, score: float) -> tuple[str, str] | None:
+        """Return the kind (`similar`, `duplicate`) and the reason of a link; None if the two are not linked."""
+        pair = min(id_, other), max(id_, other)
+        if pair not in self._decided:
+            self._decided[pair] = self._decide(*pair, score)
+        return self._decided[pair]
+
+    def _decide(self, id_: int, other_id: int, score: float) -> tuple[str, str] | None:
+        one, other = self._texts.get(id_), self._texts.get(other_id)
+        if one is None or other is None or not may_be_linked(one, other):
+            return None
+        days = abs(one.time - other.time) / 86_400
+        evidence = compare(self._names_of(id_), self._names_of(other_id), days=days, weights=self._weights)
+        is_duplicate = is_copy(one, other)
+        if not (evidence.is_one_event(score) or (is_duplicate and score >= STRONG_SCORE)):
+            return None
+        return "duplicate" if is_duplicate else "similar", reason_of(one, other, self._weights, evidence)
+
+    def _names_of(self, id_: int) -> Names:
+        if id_ not in self._names:
+            self._names[id_] = Names.of(self._texts[id_].title, self._texts[id_].excerpt)
+        return self._names[id_]
 
 
 def may_be_linked(one: Text, other: Text) -> bool:
@@ -64,8 +104,11 @@ def _containment(one: set[tuple[str, str]], other: set[tuple[str, str]]) -> floa
     return len(one & other) / shorter if shorter else 0.0
 
 
-def reason_of(one: Text, other: Text, weights: NDArray[np.float32]) -> str:
-    """Return up to 6 words or pairs of words that two articles share, by descending part of the score."""
+def reason_of(one: Text, other: Text, weights: NDArray[np.float32], evidence: Evidence | None = None) -> str:
+    """Return up to 6 words or pairs of words that two articles share, by descending part of the score.
+
+    With `evidence`, what stands in the same place of the titles and differs follows as "against: …".
+    """
     mine, theirs = features_of(one.title, one.excerpt), features_of(other.title, other.excerpt)
     names = names_of(one.title, one.excerpt)
     shared, at, other_at = np.intersect1d(mine.buckets, theirs.buckets, assume_unique=True, return_indices=True)
@@ -83,4 +126,5 @@ def reason_of(one: Text, other: Text, weights: NDArray[np.float32]) -> str:
             and not any(f" {name} " in f" {term} " for term in terms)
         ):
             terms = [term for term in terms if f" {term} " not in f" {name} "] + [name]
-    return ", ".join(terms)
+    against = ", ".join(f"{left} / {right}" for left, right in (evidence.conflicts if evidence else ()))
+    return ", ".join(terms) + (f"; against: {against}" if against else "")

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from tests.integration.linking.newsroom import entries, finish, fresh_store, invent, new_linker, store
 from worker.cli.app import run
-from worker.linking.similar_links import THRESHOLD
+from worker.linking.evidence import CANDIDATE_SCORE
 from worker.queries.similar_articles import similar
 from worker.store.tables import articles, links
 
@@ -26,7 +26,7 @@ def test_the_ranking_begins_with_the_stored_links(store_url, tmp_path):
     assert len(stored) > 20
     assert all(scores[row.source_id, row.target_id] == row.score for row in stored)
     assert all(scores[other, one] == score for (one, other), score in scores.items())
-    assert any(score < THRESHOLD for score in scores.values())
+    assert any(score < CANDIDATE_SCORE for score in scores.values())
     for near in ranked.values():
         assert [one["score"] for one in near] == sorted((one["score"] for one in near), reverse=True)
     engine.dispose()
