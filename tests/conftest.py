@@ -13,7 +13,7 @@ import structlog
 
 from tests.support import leftovers
 from tests.support.commands import COMMANDS
-from tests.support.servers import Postgres, Valkey
+from tests.support.servers import SETTINGS, Postgres, Valkey
 from worker.settings import settings
 
 
@@ -25,6 +25,8 @@ def _missing(what: str, why: object) -> None:
 
 def pytest_configure(config):
     leftovers.mark_run(config)
+    # With the default of 3 ms a worker that waits uses up to a quarter of a core, and several wait at once.
+    SETTINGS["COPYDESK_POLL_SECONDS"] = "0.05"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

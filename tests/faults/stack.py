@@ -120,6 +120,8 @@ class Desk:
 
         def find() -> Busy | None:
             holders = self.holders()
+            if not holders:
+                return None  # so that the processes of the machine are not read in vain, a thousand times a second
             return next((found for pid, found in self.pool().items() if holders.get(pid)), None)
 
         return until(find, seconds=120, what="a pool process holds entries", every=0.001)

@@ -10,6 +10,7 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ class Watch(threading.Thread):
         self.most: list[int] = []
 
     def run(self) -> None:
-        while not self._ended.wait(0.02):
+        while not self._ended.wait(0.05):
             found = self.valkeys()
             self.most = max(self.most, found, key=len)
 
@@ -137,8 +138,9 @@ class Trial:
         pid = self.valkey
         os.kill(pid, signal.SIGSTOP)
         try:
-            for line in NEED_REDIS:
-                done = self.run(line)
+            with ThreadPoolExecutor(len(NEED_REDIS)) as at_once:  # each waits some seconds for Valkey
+                ended = dict(zip(NEED_REDIS, at_once.map(self.run, NEED_REDIS), strict=True))
+            for line, done in ended.items():
                 assert done.returncode == 3, line + done.stdout + done.stderr
                 assert f"running but not answering (pid {pid})" in done.stdout + done.stderr, line
             for line in NEED_THE_STORE:

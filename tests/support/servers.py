@@ -167,13 +167,17 @@ def until(condition, *, seconds: float = PATIENCE, what: str = "the condition ho
         time.sleep(every)
 
 
+SETTINGS: dict[str, str] = {}
+"""Settings of every command that is started; `conftest.py` fills it, benchmarks measure with the defaults."""
+
+
 def environment(**extra: str) -> dict[str, str]:
-    """Return the environment of a user: without this project's settings, except `extra`."""
+    """Return the environment of a user: without this project's settings, except `SETTINGS` and `extra`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COPYDESK_")}
     # Compiled modules are kept, as in an installation. Without that each process compiles all that it imports: three
     # times the start-up time, and 20 MB.
     clean.pop("PYTHONDONTWRITEBYTECODE", None)
-    return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **extra}
+    return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **SETTINGS, **extra}
 
 
 def command(*arguments: object) -> list[str]:
