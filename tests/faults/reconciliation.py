@@ -48,7 +48,7 @@ class Reconciliation:
         self.counters_restored = False
         """Redis was restored from an older file with its outcome counters, so they no longer agree with the store."""
 
-    def take(self) -> Findings:
+    def run(self) -> Findings:
         """Run all checks."""
         findings = Findings()
         sent = self._reader.read()
