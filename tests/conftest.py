@@ -31,9 +31,10 @@ def pytest_sessionfinish(session):
     return ended
 
 
-_FIRST = ("e2e/test_readme.py", "integration/store/test_latest_version.py", "e2e/test_console.py", "faults/", "e2e/",
-          "integration/test_", "integration/runtime/", "benchmarks/", "integration/")  # fmt: skip
-"""Folders with slow tests, the slowest first: if it began last, one file would run alone at the end."""
+_FIRST = ("e2e/test_readme.py", "faults/test_faults.py", "e2e/test_ingest.py", "faults/test_crashes.py",
+          "integration/store/test_latest_version.py", "e2e/test_console.py", "integration/runtime/test_supervisor_killed.py",
+          "faults/", "e2e/", "integration/test_", "integration/runtime/", "benchmarks/", "integration/")  # fmt: skip
+"""Files and folders with slow tests, the slowest first: if it began last, one file would run alone at the end."""
 
 
 def pytest_collection_modifyitems(items):
