@@ -43,8 +43,8 @@ ELSEWHERE = {
         "tests/integration/test_compose.py::test_migrate_and_worker_do_their_work_with_their_own_commands",
     "celery -A worker.runtime.app worker --concurrency 4":
         "tests/e2e/test_up.py::test_the_worker_runs_as_celery_users_start_it",
-    "cp .env.example .env": "tests/integration/test_compose.py::test_no_secret_is_in_it_and_none_may_be_empty",
-    "docker compose up --build --detach --scale worker=2": "tests/integration/test_compose.py::test_it_is_a_compose_file",
+    "cp .env.example .env": "tests/integration/test_compose.py::test_the_compose_file_has_no_secret_and_allows_no_empty_one",
+    "docker compose up --build --detach --scale worker=2": "tests/integration/test_compose.py::test_the_compose_file_follows_the_specification",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import celery
 import pytest
 import redis
 
-from tests.support.access_rights import GuardedDesk, free_port
+from tests.support.access_rights import GuardedSystem, free_port
 from tests.support.servers import ROOT, VALID, Background, environment, results, until
 from worker.producer.client import Producer
 from worker.producer.tokens import remove_lasting_tokens
@@ -26,7 +26,7 @@ DOCUMENT = "---\ntitle: Ferry\nwebUrl: https://harbour-courier.example/ferry\n--
 
 @pytest.fixture(scope="module")
 def desk():
-    with GuardedDesk() as found:
+    with GuardedSystem() as found:
         yield found
 
 
