@@ -139,8 +139,10 @@ def test_the_seed_is_stored_with_its_exact_values(store, tmp_path, request):
 @pytest.mark.parametrize("moment", ["starting", "working"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_ingest_leaves_no_process_and_loses_no_document(moment, number, tmp_path):
-    folder = write_documents(tmp_path / "in", 1500 if moment == "working" else 50)
-    process = subprocess.Popen(command("ingest", folder), cwd=tmp_path, env=environment(), start_new_session=True,
+    count = 400 if moment == "working" else 50
+    folder = write_documents(tmp_path / "in", count)
+    settings = environment(COPYDESK_BATCH_DOCUMENTS="20")  # so that many batches are left after the first one
+    process = subprocess.Popen(command("ingest", folder), cwd=tmp_path, env=settings, start_new_session=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     if moment == "starting":
         until(lambda: (tmp_path / ".copydesk" / "valkey.sock").exists(), what="Valkey listens")
@@ -153,9 +155,9 @@ def test_a_stopped_ingest_leaves_no_process_and_loses_no_document(moment, number
     assert processes_naming(str(tmp_path)) == []
     # Documents in flight are not lost: after the next run every document is stored.
     if moment == "working":
-        assert _receipts(tmp_path) < 1500
+        assert _receipts(tmp_path) < count
         again = copydesk("ingest", folder, "--json", cwd=tmp_path)
-        assert sum(results(again.stdout)[1][name] for name in OUTCOMES) == 1500, again.stderr
+        assert sum(results(again.stdout)[1][name] for name in OUTCOMES) == count, again.stderr
 
 
 def _receipts(folder):
@@ -175,14 +177,14 @@ def test_two_ingests_in_one_folder_share_the_embedded_servers(tmp_path):
     """The second command finds the first one's Valkey; each document still has one outcome, and no process is left
     running.
     """
-    one, two = write_documents(tmp_path / "one", 400), write_documents(tmp_path / "two", 60)
+    one, two = write_documents(tmp_path / "one", 200), write_documents(tmp_path / "two", 60)
     started = [
         subprocess.Popen(command("ingest", folder, "--json"), cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for folder in (one, two)
     ]  # fmt: skip
     ended = [process.communicate(timeout=120) for process in started]
-    for (output, talk), count in zip(ended, (400, 60), strict=True):
+    for (output, talk), count in zip(ended, (200, 60), strict=True):
         assert output, talk
         assert Counter(document["outcome"] for document in results(output)[0]).total() == count, talk
     assert processes_naming(str(tmp_path)) == []

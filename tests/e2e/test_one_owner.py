@@ -42,6 +42,7 @@ def test_the_examples_for_crawlers_work_unchanged_on_the_port(tmp_path):
     url = f"redis://127.0.0.1:{port}/0"
     with Background("up", "--port", port, cwd=tmp_path) as up:
         up.says(f"REDIS_URL={url}")
+        up.says("The worker is ready")  # the shell's example waits some seconds for its receipt
         (tmp_path / "story.md").write_text(document(1, 10))
         with redis.Redis.from_url(url) as client:
             assert client.ping()

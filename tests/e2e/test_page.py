@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from schemas.receipt import Outcome
-from tests.support.access_rights import ACL, GuardedDesk, TlsDesk, make_certificate
+from tests.support.access_rights import ACL, GuardedSystem, TlsSystem, make_certificate
 from tests.support.servers import ROOT, until
 
 PAGE = (ROOT / "schemas" / "README.md").read_text("utf-8")
@@ -77,7 +77,7 @@ def test_the_acl_line_for_another_crawler_is_that_of_the_acl_file():
 
 @pytest.fixture(scope="module")
 def desk():
-    with GuardedDesk(tcp=True) as found:
+    with GuardedSystem(tcp=True) as found:
         story = next(text for _, language, text in blocks() if language == "md")
         (found.folder / "story.md").write_text(story)
         yield found
@@ -162,7 +162,7 @@ def test_the_examples_work_with_tls(tmp_path, monkeypatch, node_folder):
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", certificate)
     programs = {"Shell": "sh", "Python": sys.executable, "PHP": "php", "Ruby": "ruby", "Celery": sys.executable}
     programs |= {f"Node.js, with `{client}`": "node" for client in ("redis", "ioredis")}
-    with TlsDesk(tmp_path, known=True) as desk:
+    with TlsSystem(tmp_path, known=True) as desk:
         (desk.folder / "story.md").write_text(next(text for _, language, text in blocks() if language == "md"))
         urls = {"REDIS_URL": desk.url("crawler"), "BROKER_URL": desk.url("worker")}
         for heading, program in programs.items():

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from celery import Celery
 
 from tests.faults.manifest import Sent, now
-from tests.faults.registry import Strike
-from tests.faults.scenario import Scene, postgres
+from tests.faults.registry import Injection
+from tests.faults.scenario import Scenario, postgres
 from tests.faults.stores import SqliteStore
 from tests.faults.traffic import AGAIN, fields, text_of
 from tests.support.servers import copydesk, until
@@ -21,23 +21,23 @@ from worker.store import tables
 from worker.telemetry.failpoints import POINTS
 
 
-def crash_at(point: str, action: str = "kill") -> Strike:
+def crash_at(point: str, action: str = "kill") -> Injection:
     """The fault: the first process that reaches `point` dies there."""
 
-    def strike(scene: Scene) -> int:
+    def inject(scenario: Scenario) -> int:
         met = []
-        with _PROVOKED.get(point, _by_traffic)(scene, point, action):
-            if not scene.struck(point):
-                scene.arm(point, action)
-            until(lambda: scene.struck(point), seconds=120, what=f"{point} strikes", every=0.001)
-            met.append(scene.pending())
-        scene.disarm(point)
+        with _PROVOKED.get(point, _by_traffic)(scenario, point, action):
+            if not scenario.reached(point):
+                scenario.arm(point, action)
+            until(lambda: scenario.reached(point), seconds=120, what=f"{point} is reached", every=0.001)
+            met.append(scenario.pending())
+        scenario.disarm(point)
         if not met[0] and point in _LEAVES_NOTHING:
-            return scene.until_busy()
+            return scenario.until_busy()
         return met[0]
 
-    strike.__name__ = f"crash_at_{point}"
-    return strike
+    inject.__name__ = f"crash_at_{point}"
+    return inject
 
 
 _LEAVES_NOTHING = frozenset(
@@ -47,113 +47,113 @@ _LEAVES_NOTHING = frozenset(
 processes are in flight.
 """
 
-Provoke = Callable[[Scene, str, str], contextlib.AbstractContextManager[None]]
+Provoke = Callable[[Scenario, str, str], contextlib.AbstractContextManager[None]]
 
 
 @contextlib.contextmanager
-def _by_traffic(scene: Scene, point: str, action: str) -> Iterator[None]:
+def _by_traffic(scenario: Scenario, point: str, action: str) -> Iterator[None]:
     """Normal traffic reaches the point."""
     yield
 
 
 @contextlib.contextmanager
-def _by_a_death(scene: Scene, point: str, action: str) -> Iterator[None]:
+def _by_a_death(scenario: Scenario, point: str, action: str) -> Iterator[None]:
     """Kill a pool process so that its entries are dispatched again; kill another one if it had just finished."""
-    scene.arm(point, action)
+    scenario.arm(point, action)
     for _ in range(8):
-        scene.desk.strike(lambda busy: os.kill(busy.pid, signal.SIGKILL))
+        scenario.workers.hit_a_busy_process(lambda busy: os.kill(busy.pid, signal.SIGKILL))
         with contextlib.suppress(AssertionError):
-            until(lambda: scene.struck(point), seconds=15, every=0.001)
+            until(lambda: scenario.reached(point), seconds=15, every=0.001)
             break
     yield
 
 
 @contextlib.contextmanager
-def _by_a_failing_store(scene: Scene, point: str, action: str) -> Iterator[None]:
-    if isinstance(scene.store, SqliteStore):
-        with scene.store.locked():
+def _by_a_failing_store(scenario: Scenario, point: str, action: str) -> Iterator[None]:
+    if isinstance(scenario.store, SqliteStore):
+        with scenario.store.locked():
             yield
     else:
-        with postgres(scene).failing("40001", times=1):
+        with postgres(scenario).failing("40001", times=1):
             yield
 
 
 @contextlib.contextmanager
-def _by_an_id_that_comes_again(scene: Scene, point: str, action: str) -> Iterator[None]:
+def _by_an_id_that_comes_again(scenario: Scenario, point: str, action: str) -> Iterator[None]:
     """Delete the stream of a lane, and add another document under an id that already has a receipt."""
     id_ = f"{int(time.time() * 1000)}-7"
-    first, second = scene.traffic.good(AGAIN), scene.traffic.good(AGAIN)
-    _add_to_an_empty_lane(scene, first, id_)
-    until(lambda: _has_receipt(scene, first.trace), seconds=120, what="the first has its receipt")
-    until(lambda: not scene.client.xlen(AGAIN), seconds=120, what="the first is settled")
-    scene.arm(point, action)
-    _add_to_an_empty_lane(scene, second, id_)
+    first, second = scenario.traffic.good(AGAIN), scenario.traffic.good(AGAIN)
+    _add_to_an_empty_lane(scenario, first, id_)
+    until(lambda: _has_receipt(scenario, first.trace), seconds=120, what="the first has its receipt")
+    until(lambda: not scenario.client.xlen(AGAIN), seconds=120, what="the first is settled")
+    scenario.arm(point, action)
+    _add_to_an_empty_lane(scenario, second, id_)
     yield
 
 
-def _add_to_an_empty_lane(scene: Scene, sent: Sent, id_: str) -> None:
+def _add_to_an_empty_lane(scenario: Scenario, sent: Sent, id_: str) -> None:
     sent.id, sent.sure = id_, True
-    with scene.client.pipeline() as pipe:
+    with scenario.client.pipeline() as pipe:
         pipe.delete(AGAIN, f"copydesk:outcomes:{AGAIN}")
         pipe.xadd(AGAIN, fields(sent), id=id_)
         pipe.xgroup_create(AGAIN, GROUP, id="0")
         pipe.execute()
-    scene.census.counters_restored = True
-    scene.manifest.add(sent)
+    scenario.reconciliation.counters_restored = True
+    scenario.manifest.add(sent)
 
 
-def _has_receipt(scene: Scene, trace: str) -> bool:
-    with scene.engine.connect() as connection:
+def _has_receipt(scenario: Scenario, trace: str) -> bool:
+    with scenario.engine.connect() as connection:
         return (
             connection.execute(tables.receipts.select().where(tables.receipts.c.trace_id == trace)).first() is not None
         )
 
 
 @contextlib.contextmanager
-def _by_a_celery_producer(scene: Scene, point: str, action: str) -> Iterator[None]:
-    sent = scene.traffic.good()
+def _by_a_celery_producer(scenario: Scenario, point: str, action: str) -> Iterator[None]:
+    sent = scenario.traffic.good()
     sent.source, sent.key, sent.untraced, sent.sure = "celery", f"celery/{sent.number}.md", True, True
     sent.url = f"https://www.celery.example/{sent.number}"
-    scene.arm(point, action)
-    with Celery(broker=scene.redis.url.replace("unix://", "redis+socket://")) as producer:
+    scenario.arm(point, action)
+    with Celery(broker=scenario.redis.url.replace("unix://", "redis+socket://")) as producer:
         producer.send_task(
             "copydesk.submit", (text_of(sent),), {"source": sent.source, "key": sent.key}, queue="copydesk"
         )
-    scene.manifest.add(sent)
+    scenario.manifest.add(sent)
     yield
 
 
 @contextlib.contextmanager
-def _by_an_operators_replay(scene: Scene, point: str, action: str) -> Iterator[None]:
+def _by_an_operators_replay(scenario: Scenario, point: str, action: str) -> Iterator[None]:
     """`copydesk dead replay` dies in the middle and is run again."""
     arguments = ("dead", "replay", "--code", "no_front_matter", "--yes")
-    bad = scene.traffic.good()
+    bad = scenario.traffic.good()
     bad.code = "no_front_matter"
-    scene.traffic.send(bad)
-    until(lambda: _open_letters(scene), seconds=120, what="there are dead letters")
-    scene.arm(point, action)
-    first = copydesk(*arguments, cwd=scene.folder, **scene.settings)
+    scenario.traffic.send(bad)
+    until(lambda: _open_letters(scenario), seconds=120, what="there are dead letters")
+    scenario.arm(point, action)
+    first = copydesk(*arguments, cwd=scenario.folder, **scenario.settings)
     assert first.returncode == -signal.SIGKILL, first.stderr
     yield
-    again = copydesk(*arguments, cwd=scene.folder, **scene.settings)
+    again = copydesk(*arguments, cwd=scenario.folder, **scenario.settings)
     assert again.returncode == 0, again.stderr
 
 
-def _open_letters(scene: Scene) -> bool:
+def _open_letters(scenario: Scenario) -> bool:
     query = tables.dead_letters.select().where(tables.dead_letters.c.code == "no_front_matter")
-    with scene.engine.connect() as connection:
+    with scenario.engine.connect() as connection:
         return connection.execute(query).first() is not None
 
 
 @contextlib.contextmanager
-def _by_an_operators_retraction(scene: Scene, point: str, action: str) -> Iterator[None]:
-    sent = scene.traffic.good()
+def _by_an_operators_retraction(scenario: Scenario, point: str, action: str) -> Iterator[None]:
+    sent = scenario.traffic.good()
     sent.source, sent.key = "operator", f"operator/{sent.number}.md"
     sent.url = f"https://www.operator.example/{sent.number}"
-    scene.traffic.send(sent)
-    until(lambda: _has_receipt(scene, sent.trace), seconds=120, what="it is stored")
+    scenario.traffic.send(sent)
+    until(lambda: _has_receipt(scenario, sent.trace), seconds=120, what="it is stored")
     back = Sent(
-        scene.traffic.draw().number,
+        scenario.traffic.draw().number,
         now(),
         sent.lane,
         sent.source,
@@ -163,10 +163,10 @@ def _by_an_operators_retraction(scene: Scene, point: str, action: str) -> Iterat
         untraced=True,
         sure=True,
     )
-    scene.arm(point, action)
-    died = copydesk("retract", sent.key, "--source", sent.source, "--yes", cwd=scene.folder, **scene.settings)
+    scenario.arm(point, action)
+    died = copydesk("retract", sent.key, "--source", sent.source, "--yes", cwd=scenario.folder, **scenario.settings)
     assert died.returncode == -signal.SIGKILL, died.stderr
-    scene.manifest.add(back)
+    scenario.manifest.add(back)
     yield
 
 

@@ -8,7 +8,7 @@ import time
 
 from tests.faults.manifest import now
 from tests.faults.registry import faketime, fault, seconds
-from tests.faults.scenario import Scene
+from tests.faults.scenario import Scenario
 from tests.faults.stack import kill_group
 from tests.support.servers import until
 
@@ -17,125 +17,125 @@ _ON_ITS_WAY_SECONDS = 3
 
 
 @fault()
-def redis_restarted(scene: Scene) -> None:
-    scene.redis.end()
+def redis_restarted(scenario: Scenario) -> None:
+    scenario.redis.end()
     time.sleep(1)
-    scene.redis.start()
+    scenario.redis.start()
 
 
 @fault()
-def redis_killed(scene: Scene) -> None:
-    scene.redis.kill()
+def redis_killed(scenario: Scenario) -> None:
+    scenario.redis.kill()
     time.sleep(1)
-    scene.redis.start()
+    scenario.redis.start()
 
 
 @fault()
-def redis_killed_with_fsync_every_second(scene: Scene) -> None:
+def redis_killed_with_fsync_every_second(scenario: Scenario) -> None:
     """With appendfsync everysec a killed Redis may lose up to two seconds of acknowledged entries."""
-    scene.redis.fsync = "everysec"
-    scene.client.config_set("appendfsync", "everysec")
+    scenario.redis.fsync = "everysec"
+    scenario.client.config_set("appendfsync", "everysec")
     time.sleep(1)
-    scene.until_busy()
-    scene.redis.kill()
-    scene.manifest.doubt(now() - 2 - _ON_ITS_WAY_SECONDS, now())
-    scene.census.counters_restored = True
-    scene.redis.fsync = "always"
-    scene.redis.start()
+    scenario.until_busy()
+    scenario.redis.kill()
+    scenario.manifest.doubt(now() - 2 - _ON_ITS_WAY_SECONDS, now())
+    scenario.reconciliation.counters_restored = True
+    scenario.redis.fsync = "always"
+    scenario.redis.start()
 
 
 @fault()
-def redis_restored_from_older_file(scene: Scene) -> None:
+def redis_restored_from_older_file(scenario: Scenario) -> None:
     """The append-only file of two seconds ago is restored: entries sent since are gone, and entries settled since are
     back.
     """
     since = now() - _ON_ITS_WAY_SECONDS
-    copy = scene.folder / "older"
-    shutil.copytree(scene.redis.folder / "appendonlydir", copy)
+    copy = scenario.folder / "older"
+    shutil.copytree(scenario.redis.folder / "appendonlydir", copy)
     time.sleep(2)
-    scene.until_busy()
-    scene.redis.kill()
-    shutil.rmtree(scene.redis.folder / "appendonlydir")
-    copy.rename(scene.redis.folder / "appendonlydir")
-    scene.manifest.doubt(since, now())
-    scene.census.counters_restored = True
-    scene.redis.start()
+    scenario.until_busy()
+    scenario.redis.kill()
+    shutil.rmtree(scenario.redis.folder / "appendonlydir")
+    copy.rename(scenario.redis.folder / "appendonlydir")
+    scenario.manifest.doubt(since, now())
+    scenario.reconciliation.counters_restored = True
+    scenario.redis.start()
 
 
 @fault()
-def redis_frozen(scene: Scene) -> None:
+def redis_frozen(scenario: Scenario) -> None:
     """Redis does not answer for longer than the clients' time-out, then answers everything at once."""
-    scene.redis.signal(signal.SIGSTOP)
+    scenario.redis.signal(signal.SIGSTOP)
     time.sleep(seconds(10, 9))
-    scene.redis.signal(signal.SIGCONT)
+    scenario.redis.signal(signal.SIGCONT)
 
 
 @fault()
-def clients_killed(scene: Scene) -> int:
+def clients_killed(scenario: Scenario) -> int:
     met = 0
     for _ in range(3):
-        met = max(met, scene.until_busy())
-        scene.client.client_kill_filter(_type="normal", skipme=True)
+        met = max(met, scenario.until_busy())
+        scenario.client.client_kill_filter(_type="normal", skipme=True)
         time.sleep(0.3)
     return met
 
 
 @fault()
-def clients_paused(scene: Scene) -> None:
+def clients_paused(scenario: Scenario) -> None:
     pause = seconds(10, 3)
-    scene.client.execute_command("CLIENT", "PAUSE", int(pause * 1000), "ALL")
+    scenario.client.execute_command("CLIENT", "PAUSE", int(pause * 1000), "ALL")
     time.sleep(pause)  # longer than our own client waits for an answer
-    scene.client.ping()
+    scenario.client.ping()
 
 
 @fault()
-def redis_clock_steps_back(scene: Scene) -> int:
+def redis_clock_steps_back(scenario: Scenario) -> int:
     """The clock of Redis goes back an hour while an instance dies: the lease of its entries then began in the future."""
-    return _step_clock(scene, -3600)
+    return _step_clock(scenario, -3600)
 
 
 @fault()
-def redis_clock_steps_forward(scene: Scene) -> int:
-    return _step_clock(scene, 3600)
+def redis_clock_steps_forward(scenario: Scenario) -> int:
+    return _step_clock(scenario, 3600)
 
 
-def _step_clock(scene: Scene, offset: int) -> int:
-    clock = scene.folder / "clock"
+def _step_clock(scenario: Scenario, offset: int) -> int:
+    clock = scenario.folder / "clock"
     environment = faketime(clock)
-    scene.redis.end()
-    scene.redis.environment = environment
-    scene.redis.start()
-    scene.redis.environment = {}
-    scene.desk.strike(lambda busy: kill_group(busy.leader))
-    met = scene.pending()
+    scenario.redis.end()
+    scenario.redis.environment = environment
+    scenario.redis.start()
+    scenario.redis.environment = {}
+    scenario.workers.hit_a_busy_process(lambda busy: kill_group(busy.leader))
+    met = scenario.pending()
     clock.write_text(f"{offset:+d}\n")
-    until(lambda: abs(scene.client.time()[0] - time.time() - offset) < 60, what="the clock has stepped", every=0.2)
+    until(lambda: abs(scenario.client.time()[0] - time.time() - offset) < 60, what="the clock has stepped", every=0.2)
     return met
 
 
 @fault()
-def redis_connections_reset(scene: Scene) -> int:
+def redis_connections_reset(scenario: Scenario) -> int:
     met = 0
     for _ in range(4):
-        met = max(met, scene.until_busy())
-        until(scene.proxy.cut, seconds=120, what="there are connections")
+        met = max(met, scenario.until_busy())
+        until(scenario.proxy.cut, seconds=120, what="there are connections")
         time.sleep(0.3)
     return met
 
 
 @fault()
-def redis_refused(scene: Scene) -> None:
-    with scene.proxy.refusing():
+def redis_refused(scenario: Scenario) -> None:
+    with scenario.proxy.refusing():
         time.sleep(seconds(10, 3))
 
 
 @fault()
-def redis_black_hole(scene: Scene) -> None:
-    with scene.proxy.black_hole():
+def redis_black_hole(scenario: Scenario) -> None:
+    with scenario.proxy.black_hole():
         time.sleep(seconds(60, 9))
 
 
 @fault()
-def redis_slow(scene: Scene) -> None:
-    with scene.proxy.slow(0.3):
+def redis_slow(scenario: Scenario) -> None:
+    with scenario.proxy.slow(0.3):
         time.sleep(seconds(10, 3))

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from tests.faults.stores import PostgresStore
-from tests.support.servers import until
+from tests.support.servers import missing, until
 
 _USER = "nobody"
 """PgBouncer refuses to run as root."""
@@ -93,6 +93,8 @@ class PooledStore(PostgresStore):
     """A PostgreSQL that the workers reach only through PgBouncer."""
 
     def __init__(self, mode: str) -> None:
+        if program() is None:
+            missing("PgBouncer", "it is Debian's package pgbouncer")
         super().__init__()
         self.pooler = PgBouncer(self.proxy.port, mode).start()
         self.workers_url = f"postgresql://postgres@127.0.0.1:{self.pooler.port}/postgres"

@@ -37,10 +37,10 @@ class Findings:
     def __str__(self) -> str:
         counts = ", ".join(f"{number:,} {name}" for name, number in self.counted.items())
         wrong = [f"{len(found)} {kind}, as {found[:_SHOWN]}" for kind, found in self.wrong.items() if found]
-        return f"census of {counts}: " + ("clean" if not wrong else "; ".join(wrong))
+        return f"reconciliation of {counts}: " + ("clean" if not wrong else "; ".join(wrong))
 
 
-class Census:
+class Reconciliation:
     """Reconciles when nothing is in flight: the producers have stopped and the backlog is empty."""
 
     def __init__(self, reader: Reader, engine: Engine, client: redis.Redis, lanes: tuple[str, ...]) -> None:
@@ -48,7 +48,7 @@ class Census:
         self.counters_restored = False
         """Redis was restored from an older file with its outcome counters, so they no longer agree with the store."""
 
-    def take(self) -> Findings:
+    def run(self) -> Findings:
         """Run all checks."""
         findings = Findings()
         sent = self._reader.read()
@@ -123,9 +123,9 @@ class Census:
         """Check that each article shows the newest live document that describes it, with the links of that version."""
         tellers: dict[bytes, tuple[Sent, Any]] = {}
         for line, row in _newest(accepted).values():
-            told = url_hash(canonicalise(line.url))
-            if line.op == "put" and (told not in tellers or _moment(row) > _moment(tellers[told][1])):
-                tellers[told] = (line, row)
+            described = url_hash(canonicalise(line.url))
+            if line.op == "put" and (described not in tellers or _moment(row) > _moment(tellers[described][1])):
+                tellers[described] = (line, row)
         articles = connection.execute(select(tables.articles)).all()
         live = {row.url_hash: row for row in articles if not row.is_stub and row.orphaned_at is None}
         findings.counted["articles"] = len(live)
@@ -136,8 +136,8 @@ class Census:
         related = select(tables.links).where(tables.links.c.kind == "related")
         for link in connection.execute(related):
             links[link.source_id].add(link.target_hash)
-        for told, (line, row) in tellers.items():
-            article = live.get(told)
+        for described, (line, row) in tellers.items():
+            article = live.get(described)
             if article is None:
                 findings.wrong["articles missing"].append(line.url)
             elif (article.title, article.secured, _spelt(article.revision)) != (line.title, line.secured, _moment(row)):

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.faults.scenario import Scene
+from tests.faults.scenario import Scenario
 
-Strike = Callable[[Scene], "int | None"]
+Injection = Callable[[Scenario], "int | None"]
 """Injects the fault into a running scenario and returns when the fault is over. It returns the entries in flight if it
 knows their number
 better than the caller.
 """
-_Function = TypeVar("_Function", bound=Strike)
+_Function = TypeVar("_Function", bound=Injection)
 BOTH = ("postgresql", "sqlite")
 POSTGRESQL = ("postgresql",)
 
@@ -24,7 +24,7 @@ class Fault:
     """A fault. `stores`: the stores to which it applies."""
 
     name: str
-    strike: Strike
+    inject: Injection
     stores: tuple[str, ...] = BOTH
 
 
@@ -43,10 +43,10 @@ class Unavailable(Exception):
 def fault(*, stores: tuple[str, ...] = BOTH) -> Callable[[_Function], _Function]:
     """Register a function under its own name."""
 
-    def register(strike: _Function) -> _Function:
-        name = strike.__name__
-        FAULTS[name] = Fault(name, strike, stores)
-        return strike
+    def register(inject: _Function) -> _Function:
+        name = inject.__name__
+        FAULTS[name] = Fault(name, inject, stores)
+        return inject
 
     return register
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.scenario import RECOVERY_SECONDS, Struck
+from tests.faults.scenario import RECOVERY_SECONDS, FaultResult
 
 _HEAD = "| fault | times | documents flow again after s, median / most | backlog done after s, median / most | met, least | found wrong |"
 
@@ -22,7 +22,7 @@ class Results:
     """
 
     path: Path
-    done: dict[str, list[Struck]] = field(default_factory=lambda: defaultdict(list))
+    done: dict[str, list[FaultResult]] = field(default_factory=lambda: defaultdict(list))
     failures: list[tuple[str, str]] = field(default_factory=list)
     """(fault, error)"""
     skipped: dict[str, str] = field(default_factory=dict)
@@ -32,23 +32,23 @@ class Results:
     def begin(self, **what: Any) -> None:
         self._write({"soak": {**what, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}})
 
-    def survived(self, struck: Struck, **more: Any) -> None:
+    def survived(self, result: FaultResult, **more: Any) -> None:
         """Record a fault after which documents were processed again, perhaps too late or with errors in the
         reconciliation.
         """
-        name, wrong = struck.fault, []
-        self.done[name].append(struck)
-        if struck.recovery > RECOVERY_SECONDS:
-            wrong.append(f"late, documents flowed after {struck.recovery:.0f} s")
-        if not struck.findings.clean:
-            wrong.append(str(struck.findings))
+        name, wrong = result.fault, []
+        self.done[name].append(result)
+        if result.recovery > RECOVERY_SECONDS:
+            wrong.append(f"late, documents flowed after {result.recovery:.0f} s")
+        if not result.findings.clean:
+            wrong.append(str(result.findings))
         self.failures += [(name, what) for what in wrong]
-        figures = {"met": struck.pending, "recovery": round(struck.recovery, 2), "drained": round(struck.drained, 2),
-                   "took": round(struck.took, 2), "counted": dict(struck.findings.counted)}  # fmt: skip
+        figures = {"met": result.pending, "recovery": round(result.recovery, 2), "drained": round(result.drained, 2),
+                   "took": round(result.took, 2), "counted": dict(result.findings.counted)}  # fmt: skip
         self._write({"fault": name, **figures, "wrong": wrong, **more})
-        state = "FAILED " + "; ".join(wrong) if wrong else str(struck.findings)
-        self._say(f"{name:44} met {struck.pending:4}, flows after {struck.recovery:5.1f} s, done after {struck.drained:5.1f} s, "
-                  f"took {struck.took:5.1f} s, load {more.get('load', 0):.0f}; {state}")  # fmt: skip
+        state = "FAILED " + "; ".join(wrong) if wrong else str(result.findings)
+        self._say(f"{name:44} met {result.pending:4}, flows after {result.recovery:5.1f} s, done after {result.drained:5.1f} s, "
+                  f"took {result.took:5.1f} s, load {more.get('load', 0):.0f}; {state}")  # fmt: skip
 
     def failed(self, name: str, error: BaseException, **more: Any) -> None:
         """Record a fault that ended in an error, or after which the system was stuck."""
@@ -72,7 +72,7 @@ class Results:
         spent = time.monotonic() - self.started
         count = sum(map(len, self.done.values()))
         verdict = f"{len(self.failures)} FAILED" if self.failures else "nothing was wrong"
-        lines.append(f"{count} strikes of {len(self.done)} kinds in {spent / 60:.0f} minutes, {spent / max(count, 1):.0f} s each; "
+        lines.append(f"{count} faults of {len(self.done)} kinds in {spent / 60:.0f} minutes, {spent / max(count, 1):.0f} s each; "
                      f"{len(self.skipped)} skipped; {verdict}")  # fmt: skip
         return "\n".join(lines)
 
@@ -84,7 +84,7 @@ class Results:
         print(f"{time.strftime('%H:%M:%S')}  {sentence}", flush=True)
 
 
-def _row(name: str, found: list[Struck], wrong: int) -> str:
+def _row(name: str, found: list[FaultResult], wrong: int) -> str:
     if not found:
         return f"| {name} | 0 | | | | {wrong} |"
     flows, drained = [one.recovery for one in found], [one.drained for one in found]

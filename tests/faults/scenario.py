@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from sqlalchemy import select
 
 from tests.faults.manifest import Manifest, Reader, now
 from tests.faults.proxy import Proxy
-from tests.faults.reconciliation import Census, Findings
-from tests.faults.stack import Desk
+from tests.faults.reconciliation import Findings, Reconciliation
+from tests.faults.stack import Workers
 from tests.faults.stores import PostgresStore, Store
 from tests.faults.traffic import ALL_LANES, Traffic, clients
 from tests.support.servers import Valkey, until
@@ -32,16 +33,19 @@ SHORT_TIMES = {"COPYDESK_STATEMENT_SECONDS": "3", "COPYDESK_IDLE_TRANSACTION_SEC
 RECOVERY_SECONDS = 30
 """Documents that are sent after a fault must be stored within this time."""
 
+_TRIES = 3
+"""So often a fault is injected until it meets entries in flight."""
+
 _STUCK_SECONDS = 4 * RECOVERY_SECONDS
 """If nothing changes for this long, the system is stuck; a slow machine is not the reason."""
 
 
-class MetNothing(AssertionError):
+class NothingInFlight(AssertionError):
     """Raised when no entry was in flight at the moment of a fault: such a test shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Struck:
+class FaultResult:
     """A fault after which documents were processed again. `pending`: entries in flight when it was injected. Seconds
     after its end:
     `recovery` until a document sent then was stored, `drained` until the backlog was empty; `took`: in all.
@@ -54,14 +58,14 @@ class Struck:
     took: float
     findings: Findings
 
-    def judge(self) -> Struck:
+    def check(self) -> FaultResult:
         """Raises AssertionError if documents were processed too late or the reconciliation found an error."""
         assert self.findings.clean, f"{self.fault}: {self.findings}"
         assert self.recovery <= RECOVERY_SECONDS, f"{self.fault}: documents flowed after {self.recovery:.0f} s"
         return self
 
 
-class Scene:
+class Scenario:
     """The servers, the workers and the traffic, as a context manager. `times`: the settings of the time-outs; `quick`:
     a worker
     of one process, for crashes at failpoints.
@@ -70,7 +74,7 @@ class Scene:
     def __init__(self, store: Store, *, times: dict[str, str] | None = None, patch: str | None = None, seed: int = 0,
                  rate: float = 60, quick: bool = False) -> None:  # fmt: skip
         self.store = store
-        self.folder = Path(tempfile.mkdtemp(prefix="cd-scene-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="cd-scenario-"))
         self.points = self.folder / "points"
         self.points.mkdir()
         self.redis = Valkey(fsync="always")  # the setting that guarantees every acknowledged entry
@@ -79,7 +83,7 @@ class Scene:
         self._undo = contextlib.ExitStack()
         self._undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def __enter__(self) -> Scene:
+    def __enter__(self) -> Scenario:
         try:
             self._start()
         except BaseException:
@@ -110,9 +114,9 @@ class Scene:
         }
         for lane in (*ALL_LANES, INTERNAL_LANE):
             LeaseQueue(self.client, lane).ensure()
-        self.desk = Desk(self.folder, self.settings, self.client, patch=self._patch, quick=self._quick)
-        self._later(self.desk.stop)
-        self.desk.start()
+        self.workers = Workers(self.folder, self.settings, self.client, patch=self._patch, quick=self._quick)
+        self._later(self.workers.stop)
+        self.workers.start()
         self.manifest = Manifest(self.folder / "manifest.jsonl")
         self._later(self.manifest.close)
         producers = clients(self.redis.url, f"redis://127.0.0.1:{self.proxy.port}/0")
@@ -120,7 +124,7 @@ class Scene:
         self._later(self.traffic.stop)
         self.traffic.start()
         self.reader = Reader(self.manifest.path)
-        self.census = Census(self.reader, self.engine, self.client, ALL_LANES)
+        self.reconciliation = Reconciliation(self.reader, self.engine, self.client, ALL_LANES)
 
     def _later(self, undo: Callable[[], object], *_: object) -> None:
         self._undo.callback(undo)
@@ -143,24 +147,38 @@ class Scene:
         """Wait until documents are in flight; returns how many."""
         return until(self.pending, seconds=_STUCK_SECONDS, what="documents are under way", every=0.001)
 
-    def strike(self, fault: Callable[[Scene], int | None], name: str) -> Struck:
+    def inject(self, fault: Callable[[Scenario], int | None], name: str) -> FaultResult:
         """Inject `fault` under load (it returns when it is over, with the entries in flight), and check the result.
 
-        Raises MetNothing if no entry was in flight although all went well, AssertionError if something is stuck. The
-        caller decides
-        whether the recovery was quick enough and the reconciliation is clean, see `Struck.judge`.
+        Raises NothingInFlight if no entry was in flight although all went well, AssertionError if something is stuck.
+        The caller decides whether the recovery was quick enough and the reconciliation is clean, see
+        `FaultResult.check`.
         """
         began = time.monotonic()
-        self.traffic.resume()
-        before = self.until_busy()
-        met = fault(self)
-        pending = before if met is None else met
+        (pending,) = self.inject_at_once(fault)
         recovery = self.until_flowing(name)
         drained = recovery + self.until_drained(name)
-        findings = self.census.take()
+        findings = self.reconciliation.run()
         if findings.clean and not pending:
-            raise MetNothing(f"{name} met nothing that was under way")
-        return Struck(name, pending, recovery, drained, time.monotonic() - began, findings)
+            raise NothingInFlight(f"{name} met no entry in flight")
+        return FaultResult(name, pending, recovery, drained, time.monotonic() - began, findings)
+
+    def inject_at_once(self, *faults: Callable[[Scenario], int | None]) -> list[int]:
+        """Inject `faults` at the same time, under load; return the entries in flight of each.
+
+        A batch may be settled between the look at the queue and the fault, more often on a busy machine. Then they are
+        injected again.
+        """
+        in_flight: list[int] = []
+        for _ in range(_TRIES):
+            self.traffic.resume()
+            before = self.until_busy()
+            with ThreadPoolExecutor(len(faults)) as threads:
+                injected = [threads.submit(fault, self) for fault in faults]
+            in_flight = [before if found.result() is None else found.result() or 0 for found in injected]
+            if all(in_flight):
+                break
+        return in_flight
 
     def until_flowing(self, name: str) -> float:
         """Return the seconds until a document that is sent now has its receipt."""
@@ -200,10 +218,14 @@ class Scene:
         """Return the entries in flight and the end of the workers' log without routine lines, for the message of a
         failure.
         """
-        state = {"Celery's queue": self.client.llen("copydesk"), "pool": self.desk.pool(), "mains": self.desk.mains()}
+        state = {
+            "Celery's queue": self.client.llen("copydesk"),
+            "pool": self.workers.pool(),
+            "mains": self.workers.mains(),
+        }
         for lane in (*ALL_LANES, INTERNAL_LANE):
             state[lane] = self.client.xpending_range(lane, GROUP, "-", "+", 3)
-        lines = [line for line in self.desk.text().splitlines() if '"info"' not in line and '"rejected"' not in line]
+        lines = [line for line in self.workers.text().splitlines() if '"info"' not in line and '"rejected"' not in line]
         return "\n".join([*(f"{what}: {found}" for what, found in state.items()), self.store.activity(),
                           *(line[:1500] for line in lines[-25:])])  # fmt: skip
 
@@ -214,14 +236,16 @@ class Scene:
         waiting.write_text(action)
         waiting.rename(self.points / point)
 
-    def struck(self, point: str) -> bool:
+    def reached(self, point: str) -> bool:
         return (self.points / f"{point}.struck").exists()
 
     def disarm(self, point: str) -> None:
-        (self.points / point).unlink(missing_ok=True)
+        """Forget the failpoint `point`, armed or reached."""
+        for name in (point, f"{point}.struck"):
+            (self.points / name).unlink(missing_ok=True)
 
 
-def postgres(scene: Scene) -> PostgresStore:
+def postgres(scenario: Scenario) -> PostgresStore:
     """Return the scenario's store, for faults of PostgreSQL."""
-    assert isinstance(scene.store, PostgresStore)
-    return scene.store
+    assert isinstance(scenario.store, PostgresStore)
+    return scenario.store

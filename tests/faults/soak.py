@@ -30,15 +30,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults import registry
-from tests.faults.faults import Strike, Unavailable, strikes
+from tests.faults.faults import Injection, Unavailable, injections
 from tests.faults.results import Results
-from tests.faults.scenario import SHORT_TIMES, MetNothing, Scene
+from tests.faults.scenario import SHORT_TIMES, NothingInFlight, Scenario
 from tests.faults.stores import PostgresStore, SqliteStore
 from worker.telemetry.failpoints import POINTS
 
 _TRIES = 3
 """Attempts with one fault until entries are in flight; attempts to start a system."""
-_NO_DESK = "(starting or ending a desk)"
+_NO_START = "(starting or ending the system)"
 
 
 def main() -> int:
@@ -64,13 +64,13 @@ def main() -> int:
     return 1 if results.failures or interrupted or (options.rounds and results.skipped) else 0
 
 
-Named = tuple[str, Strike]
+Named = tuple[str, Injection]
 
 
 def _rounds(options: argparse.Namespace, draw: random.Random) -> Iterator[Named]:
     """Yield every fault, in another order each round."""
     for _ in range(options.rounds):
-        everything = [one for one in strikes(options.database).items() if options.only in one[0]]
+        everything = [one for one in injections(options.database).items() if options.only in one[0]]
         draw.shuffle(everything)
         yield from everything
 
@@ -78,7 +78,7 @@ def _rounds(options: argparse.Namespace, draw: random.Random) -> Iterator[Named]
 def _random(options: argparse.Namespace, draw: random.Random) -> Iterator[Named]:
     """Yield random faults; every third is a crash at a failpoint."""
     ends = time.monotonic() + options.minutes * 60
-    known = strikes(options.database)
+    known = injections(options.database)
     crashes = [f"crash at {point}" for point in POINTS]
     faults = [name for name in known if name not in crashes]
     while time.monotonic() < ends:
@@ -95,45 +95,39 @@ def _run(
     store = PostgresStore() if options.database == "postgresql" else SqliteStore()
     times = SHORT_TIMES if options.short_times else {}
     try:
-        with Scene(store, times=times, seed=draw.randrange(1 << 30), rate=options.rate) as scene:
+        with Scenario(store, times=times, seed=draw.randrange(1 << 30), rate=options.rate) as scenario:
             while upcoming is not None:
-                is_sound = _strike(scene, upcoming, results)
+                is_sound = _inject(scenario, upcoming, results)
                 upcoming = next(plan, None)
                 if not is_sound:
                     break
     except Exception as error:
-        results.failed(_NO_DESK, error)
-        if [name for name, _ in results.failures[-_TRIES:]] == [_NO_DESK] * _TRIES:
+        results.failed(_NO_START, error)
+        if [name for name, _ in results.failures[-_TRIES:]] == [_NO_START] * _TRIES:
             return None
     finally:
         store.stop()
     return upcoming
 
 
-def _strike(scene: Scene, named: Named, results: Results) -> bool:
+def _inject(scenario: Scenario, named: Named, results: Results) -> bool:
     """Inject one fault. Returns whether the system can be used again."""
-    name, strike = named
+    name, inject = named
     before = len(results.failures)
     is_sound = True
-    for tries in range(1, _TRIES + 1):
-        try:
-            struck = scene.strike(strike, name)
-        except Unavailable as why:
-            results.skip(name, why)
-        except MetNothing as error:
-            if tries < _TRIES:
-                continue
-            results.failed(name, error, load=os.getloadavg()[0])
-        except Exception as error:
-            results.failed(name, error, load=os.getloadavg()[0])
-            is_sound = False
-        else:
-            results.survived(struck, load=round(os.getloadavg()[0], 1))
-            is_sound = struck.findings.clean
-        break
+    try:
+        result = scenario.inject(inject, name)
+    except Unavailable as why:
+        results.skip(name, why)
+    except Exception as error:
+        results.failed(name, error, load=os.getloadavg()[0])
+        is_sound = isinstance(error, NothingInFlight)
+    else:
+        results.survived(result, load=round(os.getloadavg()[0], 1))
+        is_sound = result.findings.clean
     if len(results.failures) > before:
         kept = results.path.with_name(f"{results.path.stem}-failure-{len(results.failures)}.log")
-        shutil.copyfile(scene.desk.log, kept)
+        shutil.copyfile(scenario.workers.log, kept)
         print(f"          the workers' log: {kept}", flush=True)
     return is_sound
 
@@ -142,12 +136,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--rounds", type=int, default=0, help="everything, so many times each")
-    length.add_argument("--minutes", type=float, default=30, help="random faults for so long (30 unless told)")
+    length.add_argument("--minutes", type=float, default=30, help="random faults for so long (30 by default)")
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
     parser.add_argument("--only", default="", help="of a round: what has this in its name")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="the same faults in the same order")
     parser.add_argument("--rate", type=float, default=60, help="documents a second at most")
-    parser.add_argument("--results", default=f"soak-{time.strftime('%m%d-%H%M%S')}.jsonl", help="a JSON line a strike")
+    parser.add_argument(
+        "--results", default=f"soak-{time.strftime('%m%d-%H%M%S')}.jsonl", help="a JSON line for each fault"
+    )
     parser.add_argument("--short-times", action="store_true", help="a lease of 8 s instead of the setting's default")
     return parser.parse_args()
 

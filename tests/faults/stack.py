@@ -45,7 +45,7 @@ class Busy(NamedTuple):
     leader: int
 
 
-class Desk:
+class Workers:
     """The workers under test. `patch`: the name of a change of `tests.faults.patched` that makes them faulty. `quick`:
     one
     worker of one process, see `tests.faults.quick`.
@@ -58,10 +58,10 @@ class Desk:
         self._module = ["tests.faults.patched", patch] if patch else ["worker.cli.main"]
         self._quick = quick
         self._settings = settings
-        self._names = [f"desk{number}@%h" for number in range(1 if quick else 2)]
+        self._names = [f"worker{number}@%h" for number in range(1 if quick else 2)]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ended = threading.Event()
-        self._watch = threading.Thread(target=self._restart_what_ended, daemon=True, name="desk")
+        self._watch = threading.Thread(target=self._restart_what_ended, daemon=True, name="restarter")
         self.restarts = 0
         self.environment: dict[str, str] = {}
         """Variables for the instances that are started from now on, besides their settings."""
@@ -70,7 +70,7 @@ class Desk:
     def log(self) -> Path:
         return self._folder / "workers.log"
 
-    def start(self) -> Desk:
+    def start(self) -> Workers:
         for name in self._names:
             self._processes[name] = self._spawn(name)
         self._watch.start()
@@ -120,19 +120,21 @@ class Desk:
 
         def find() -> Busy | None:
             holders = self.holders()
+            if not holders:
+                return None  # so that the processes of the machine are not read in vain, a thousand times a second
             return next((found for pid, found in self.pool().items() if holders.get(pid)), None)
 
         return until(find, seconds=120, what="a pool process holds entries", every=0.001)
 
-    def strike(self, blow: Callable[[Busy], None]) -> Busy:
-        """Apply `blow` to a pool process that holds entries, or to those above it; returns which process it was.
+    def hit_a_busy_process(self, action: Callable[[Busy], None]) -> Busy:
+        """Apply `action` to a pool process that holds entries, or to those above it; returns which process it was.
 
         A process that has ended already (perhaps because of the fault before this one) is skipped for another.
         """
         while True:
             busy = self.busy()
             with contextlib.suppress(ProcessLookupError):
-                blow(busy)
+                action(busy)
                 return busy
 
     def holders(self) -> dict[int, int]:

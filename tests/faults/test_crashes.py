@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.crashes import crash_at
-from tests.faults.scenario import Scene
+from tests.faults.scenario import Scenario
 from tests.faults.stores import PostgresStore, SqliteStore
 from worker.telemetry.failpoints import POINTS
 
@@ -14,22 +14,22 @@ CASES = [(store, point) for store in ("postgresql", "sqlite") for point in POINT
 
 
 @pytest.fixture(scope="module")
-def quick_desk(request):
-    """`quick_desk(store)`: a worker of one process on that store, started when it is first asked for."""
-    desks = {}
+def quick_scenario(request):
+    """`quick_scenario(store)`: a worker of one process on that store, started when it is first asked for."""
+    scenarios = {}
 
-    def running(kind: str) -> Scene:
-        if kind not in desks:
+    def running(kind: str) -> Scenario:
+        if kind not in scenarios:
             store = PostgresStore() if kind == "postgresql" else SqliteStore()
             request.addfinalizer(store.stop)
-            desks[kind] = Scene(store, quick=True).__enter__()
-            request.addfinalizer(desks[kind].__exit__)
-        return desks[kind]
+            scenarios[kind] = Scenario(store, quick=True).__enter__()
+            request.addfinalizer(scenarios[kind].__exit__)
+        return scenarios[kind]
 
     return running
 
 
 @pytest.mark.parametrize(("store", "point"), CASES)
-def test_nothing_is_lost_doubled_stale_or_stuck_after_a_crash(store, point, quick_desk):
-    struck = quick_desk(store).strike(crash_at(point), point)
-    assert struck.findings.clean, struck.findings
+def test_nothing_is_lost_doubled_stale_or_stuck_after_a_crash(store, point, quick_scenario):
+    result = quick_scenario(store).inject(crash_at(point), point)
+    assert result.findings.clean, result.findings

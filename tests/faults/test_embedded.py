@@ -10,6 +10,7 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ class Watch(threading.Thread):
         self.most: list[int] = []
 
     def run(self) -> None:
-        while not self._ended.wait(0.02):
+        while not self._ended.wait(0.05):
             found = self.valkeys()
             self.most = max(self.most, found, key=len)
 
@@ -137,8 +138,9 @@ class Trial:
         pid = self.valkey
         os.kill(pid, signal.SIGSTOP)
         try:
-            for line in NEED_REDIS:
-                done = self.run(line)
+            with ThreadPoolExecutor(len(NEED_REDIS)) as at_once:  # each waits some seconds for Valkey
+                ended = dict(zip(NEED_REDIS, at_once.map(self.run, NEED_REDIS), strict=True))
+            for line, done in ended.items():
                 assert done.returncode == 3, line + done.stdout + done.stderr
                 assert f"running but not answering (pid {pid})" in done.stdout + done.stderr, line
             for line in NEED_THE_STORE:
@@ -192,7 +194,7 @@ class Trial:
         self.up.process.wait()
         self.up = self.start_up()
 
-    def judge(self) -> None:
+    def check(self) -> None:
         self.crawler.stop()
         with redis.Redis.from_url(self.url) as client:
             until(lambda: client.xlen("documents") == 0, what="the backlog is done")
@@ -229,7 +231,7 @@ def test_one_valkey_runs_and_nothing_is_lost_after_a_fault(trial):
     for fault in FAULTS:
         fault(trial)
         trial.flows_again()
-    trial.judge()
+    trial.check()
 
 
 @pytest.mark.long
@@ -255,4 +257,4 @@ def test_one_valkey_runs_and_nothing_is_lost_during_ten_minutes_of_random_faults
     ended.set()
     for reader in readers:
         reader.join()
-    trial.judge()
+    trial.check()

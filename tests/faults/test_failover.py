@@ -13,9 +13,9 @@ import redis
 from sqlalchemy import select
 
 from tests.faults.manifest import Manifest, Reader, Sent
-from tests.faults.reconciliation import Census
+from tests.faults.reconciliation import Reconciliation
 from tests.faults.scenario import SHORT_TIMES
-from tests.faults.stack import Desk
+from tests.faults.stack import Workers
 from tests.faults.traffic import ALL_LANES, LANES, Traffic, fields
 from tests.support.sentinels import Watched
 from tests.support.servers import until
@@ -58,7 +58,7 @@ class Crawler(Traffic):
 
 
 @pytest.fixture
-def scene(tmp_path, postgres_url):
+def scenario(tmp_path, postgres_url):
     config = Settings(database_url=postgres_url, data_dir=tmp_path)
     upgrade(config)
     engine = make_engine(config, pooled=False)
@@ -68,19 +68,19 @@ def scene(tmp_path, postgres_url):
             LeaseQueue(client, lane).ensure()
         settings = {"COPYDESK_REDIS_URL": watched.url, "COPYDESK_DATABASE_URL": postgres_url, "COPYDESK_POLL_SECONDS": "0.1",
                     "COPYDESK_LANES": "documents=4,documents:urgent=8,documents:bulk=1,documents:again=1", **SHORT_TIMES}  # fmt: skip
-        desk = Desk(tmp_path, settings, client, instances=1)
+        workers = Workers(tmp_path, settings, client, instances=1)
         try:
-            yield watched, client, desk.start(), engine
+            yield watched, client, workers.start(), engine
         finally:
-            desk.stop()
+            workers.stop()
             client.close()
             engine.dispose()
 
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-def test_entries_that_the_replica_has_are_kept_after_a_failover(scene, tmp_path):
-    watched, client, desk, engine = scene
+def test_entries_that_the_replica_has_are_kept_after_a_failover(scenario, tmp_path):
+    watched, client, workers, engine = scenario
     manifest = Manifest(tmp_path / "manifest.jsonl")
     crawler = Crawler(manifest, connect(watched.url, retries=0, socket_timeout=2))
     crawler.start()
@@ -118,10 +118,12 @@ def test_entries_that_the_replica_has_are_kept_after_a_failover(scene, tmp_path)
         crawler.stop()
 
         reader = Reader(manifest.path)
-        census = Census(reader, engine, replica, ALL_LANES)
-        census.counters_restored = True  # settled but not replicated: in the store, and missing from the counters
-        findings = census.take()
-    assert findings.clean, f"{findings}\n{desk.text()[-3000:]}"
+        reconciliation = Reconciliation(reader, engine, replica, ALL_LANES)
+        reconciliation.counters_restored = (
+            True  # settled but not replicated: in the store, and missing from the counters
+        )
+        findings = reconciliation.run()
+    assert findings.clean, f"{findings}\n{workers.text()[-3000:]}"
 
     sent = reader.read().values()
     lost = _without_receipt(engine, [one for one in sent if one.number in crawler.acknowledged])

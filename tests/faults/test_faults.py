@@ -12,12 +12,10 @@ length of the outages, and includes crashes at failpoints.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from tests.faults import registry
-from tests.faults.faults import FAULTS, Unavailable, strikes
+from tests.faults.faults import FAULTS, Unavailable, injections
 
 SHORT = {
     "killed": ["kill_pool_child", "kill_main_process", "kill_whole_group", "kill_all_groups"],
@@ -34,47 +32,44 @@ SHORT = {
 """Every fault of PostgreSQL's scenario: faults of a row one after the other, faults joined by `+` at the same time."""
 
 LONG = [(store, turn, name) for store, turns in (("postgresql", 3), ("sqlite", 1)) for turn in range(turns)
-        for name in strikes(store)]  # fmt: skip
+        for name in injections(store)]  # fmt: skip
 """`tests.faults.soak --rounds` does this too."""
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("row", SHORT)
-def test_documents_are_stored_again_after_a_fault(row, desk_on):
-    scene = desk_on("postgresql")
-    with ThreadPoolExecutor() as at_once:
-        for moment in SHORT[row]:
-            scene.traffic.resume()
-            before = scene.until_busy()
-            strikes = [at_once.submit(FAULTS[name].strike, scene) for name in moment.split(" + ")]
-            try:
-                met = [before if found.result() is None else found.result() for found in strikes]
-            except Unavailable as why:
-                pytest.skip(str(why))
-            assert all(met), f"{moment} met nothing that was under way: {met}"
-    scene.until_flowing(row)
+def test_documents_are_stored_again_after_a_fault(row, scenario_on):
+    scenario = scenario_on("postgresql")
+    for moment in SHORT[row]:
+        faults = [FAULTS[name].inject for name in moment.split(" + ")]
+        try:
+            in_flight = scenario.inject_at_once(*faults)
+        except Unavailable as why:
+            pytest.skip(str(why))
+        assert all(in_flight), f"{moment} met no entry in flight: {in_flight}"
+    scenario.until_flowing(row)
 
 
 @pytest.mark.timeout(400)  # the scenario itself reports a stuck system, with the entries in flight
-def test_the_reconciliation_after_all_faults_is_clean(desk_on):
-    scene = desk_on("postgresql")
-    scene.traffic.resume()
-    scene.until_flowing("all of them")
-    scene.until_drained("all of them")
-    findings = scene.census.take()
+def test_the_reconciliation_after_all_faults_is_clean(scenario_on):
+    scenario = scenario_on("postgresql")
+    scenario.traffic.resume()
+    scenario.until_flowing("all of them")
+    scenario.until_drained("all of them")
+    findings = scenario.reconciliation.run()
     assert findings.clean, findings
     assert findings.counted["receipts"] > 0
 
 
 @pytest.mark.timeout(400)
-def test_documents_are_stored_again_after_another_writer_locked_sqlite(desk_on):
-    struck = desk_on("sqlite").strike(FAULTS["sqlite_locked"].strike, "sqlite_locked")
-    assert struck.findings.clean, struck.findings
+def test_documents_are_stored_again_after_another_writer_locked_sqlite(scenario_on):
+    result = scenario_on("sqlite").inject(FAULTS["sqlite_locked"].inject, "sqlite_locked")
+    assert result.findings.clean, result.findings
 
 
 def test_every_fault_has_its_short_form():
-    struck = [name for row in SHORT.values() for moment in row for name in moment.split(" + ")]
-    assert sorted([*struck, "sqlite_locked"]) == sorted(FAULTS)
+    short = [name for row in SHORT.values() for moment in row for name in moment.split(" + ")]
+    assert sorted([*short, "sqlite_locked"]) == sorted(FAULTS)
 
 
 @pytest.fixture
@@ -85,8 +80,8 @@ def full_length(monkeypatch):
 @pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(("store", "turn", "name"), LONG)
-def test_nothing_is_lost_doubled_stale_or_stuck_after_a_fault(name, store, turn, desk_on, full_length):
+def test_nothing_is_lost_doubled_stale_or_stuck_after_a_fault(name, store, turn, scenario_on, full_length):
     try:
-        desk_on(store).strike(strikes(store)[name], name).judge()
+        scenario_on(store).inject(injections(store)[name], name).check()
     except Unavailable as why:
         pytest.skip(str(why))

@@ -16,47 +16,47 @@ import time
 import pytest
 from sqlalchemy import text
 
-from tests.faults.pooler import PooledStore, program
-from tests.faults.scenario import Scene
+from tests.faults.pooler import PooledStore
+from tests.faults.scenario import Scenario
 from worker.settings import Settings
 from worker.store.engine import make_engine
 
-pytestmark = pytest.mark.skipif(program() is None, reason="PgBouncer is not installed (Debian's package pgbouncer)")
+
+def kill_a_pool_process(scenario: Scenario, store: PooledStore) -> None:
+    scenario.workers.hit_a_busy_process(lambda busy: os.kill(busy.pid, signal.SIGKILL))
 
 
-def kill_a_pool_process(scene: Scene, store: PooledStore) -> None:
-    scene.desk.strike(lambda busy: os.kill(busy.pid, signal.SIGKILL))
-
-
-def end_the_sessions(scene: Scene, store: PooledStore) -> None:
+def end_the_sessions(scenario: Scenario, store: PooledStore) -> None:
     store.terminate()
 
 
-def restart_the_pooler(scene: Scene, store: PooledStore) -> None:
+def restart_the_pooler(scenario: Scenario, store: PooledStore) -> None:
     store.pooler.restart()
 
 
-BLOWS = (kill_a_pool_process, end_the_sessions, restart_the_pooler)
+KILLS = (kill_a_pool_process, end_the_sessions, restart_the_pooler)
 
 
-def blows(scene: Scene, store: PooledStore, *, seconds: float, pause: float, seed: int) -> int:
+def kill_repeatedly(scenario: Scenario, store: PooledStore, *, seconds: float, pause: float, seed: int) -> int:
     """Inject every kind of kill at least once, then random ones for `seconds`; returns the largest number of entries in
     flight.
     """
     draw, ends, met = random.Random(seed), time.monotonic() + seconds, 0
-    upcoming = list(BLOWS)
+    upcoming = list(KILLS)
     while upcoming or time.monotonic() < ends:
-        met = max(met, scene.until_busy())
-        (upcoming.pop() if upcoming else draw.choice(BLOWS))(scene, store)
+        met = max(met, scenario.until_busy())
+        (upcoming.pop() if upcoming else draw.choice(KILLS))(scenario, store)
         time.sleep(pause)
     return met
 
 
-def strike(mode: str, *, seconds: float, pause: float, seed: int = 0):
+def result_of(mode: str, *, seconds: float, pause: float, seed: int = 0):
     store = PooledStore(mode)
     try:
-        with Scene(store, seed=seed) as scene:
-            return scene.strike(lambda _: blows(scene, store, seconds=seconds, pause=pause, seed=seed), f"{mode} mode")
+        with Scenario(store, seed=seed) as scenario:
+            return scenario.inject(
+                lambda _: kill_repeatedly(scenario, store, seconds=seconds, pause=pause, seed=seed), f"{mode} mode"
+            )
     finally:
         store.stop()
 
@@ -64,17 +64,17 @@ def strike(mode: str, *, seconds: float, pause: float, seed: int = 0):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 def test_every_document_has_its_outcome_after_kills_behind_a_pooler(mode):
-    struck = strike(mode, seconds=4, pause=0.5)
-    assert struck.findings.clean, struck.findings
-    assert struck.findings.counted["receipts"] > 30
+    result = result_of(mode, seconds=4, pause=0.5)
+    assert result.findings.clean, result.findings
+    assert result.findings.counted["receipts"] > 30
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 def test_every_document_has_its_outcome_after_five_minutes_of_kills_behind_a_pooler(mode):
-    struck = strike(mode, seconds=300, pause=3, seed=random.randrange(10_000)).judge()
-    print(struck)
+    result = result_of(mode, seconds=300, pause=3, seed=random.randrange(10_000)).check()
+    print(result)
 
 
 @pytest.fixture(scope="module")

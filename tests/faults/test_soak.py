@@ -9,14 +9,14 @@ import random
 import pytest
 
 from tests.faults import soak
-from tests.faults.faults import strikes
+from tests.faults.faults import injections
 from tests.faults.reconciliation import Findings
 from tests.faults.results import Results
-from tests.faults.scenario import Struck
+from tests.faults.scenario import FaultResult
 
 
-def struck(**more):
-    return Struck(**{"fault": "one", "pending": 7, "recovery": 1.0, "drained": 2.0, "took": 3.0, "findings": Findings(), **more})  # fmt: skip
+def fault_result(**more):
+    return FaultResult(**{"fault": "one", "pending": 7, "recovery": 1.0, "drained": 2.0, "took": 3.0, "findings": Findings(), **more})  # fmt: skip
 
 
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
@@ -24,8 +24,8 @@ def test_a_round_has_every_fault_once_in_the_order_of_the_seed(database):
     options = argparse.Namespace(rounds=2, database=database, only="")
     first, again, other = ([name for name, _ in soak._rounds(options, random.Random(seed))] for seed in (1, 1, 2))
     assert first == again != other
-    assert sorted(first) == sorted([*strikes(database)] * 2)
-    assert set(first[: len(first) // 2]) == set(strikes(database))
+    assert sorted(first) == sorted([*injections(database)] * 2)
+    assert set(first[: len(first) // 2]) == set(injections(database))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_round_has_every_fault_once_in_the_order_of_the_seed(database):
 )  # fmt: skip
 def test_a_late_recovery_or_an_unclean_reconciliation_is_a_failure(more, wrong, tmp_path, capsys):
     results = Results(tmp_path / "results.jsonl")
-    results.survived(struck(**more), load=1.0)
+    results.survived(fault_result(**more), load=1.0)
     (line,) = (json.loads(line) for line in results.path.read_text().splitlines())
     assert len(results.failures) == len(line["wrong"]) == wrong
     assert results.table().count("FAILED one") == wrong
@@ -44,7 +44,7 @@ def test_a_late_recovery_or_an_unclean_reconciliation_is_a_failure(more, wrong, 
 def test_the_table_has_median_maximum_and_the_fewest_entries_in_flight(tmp_path, capsys):
     results = Results(tmp_path / "results.jsonl")
     for seconds, pending in ((1.0, 9), (2.0, 4), (6.0, 5)):
-        results.survived(struck(recovery=seconds, drained=2 * seconds, pending=pending))
+        results.survived(fault_result(recovery=seconds, drained=2 * seconds, pending=pending))
     results.failed("two", AssertionError("stuck"))
     results.skip("three", "not here")
     table = results.table()

@@ -104,8 +104,8 @@ class Traffic(threading.Thread):
         # Every tenth document has no key: its URL is its identity.
         name = f"stories/{key}.md" if key % 10 else None
         # Some documents move to the URL of their neighbour, so that two documents describe one article.
-        told = key + 1 if name and draw.random() < 0.05 else key
-        sent = Sent(self._number, now(), lane, source, name, "put", f"https://www.{source}.example/story-{told}")
+        article = key + 1 if name and draw.random() < 0.05 else key
+        sent = Sent(self._number, now(), lane, source, name, "put", f"https://www.{source}.example/story-{article}")
         if kind < 0.05:
             sent.op, sent.key = "retract", name or sent.url
         elif kind < 0.08:

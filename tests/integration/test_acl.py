@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,7 +14,7 @@ import celery
 import pytest
 import redis
 
-from tests.support.access_rights import GuardedDesk, free_port
+from tests.support.access_rights import GuardedSystem, free_port
 from tests.support.servers import ROOT, VALID, Background, environment, results, until
 from worker.producer.client import Producer
 from worker.producer.tokens import remove_lasting_tokens
@@ -25,7 +26,7 @@ DOCUMENT = "---\ntitle: Ferry\nwebUrl: https://harbour-courier.example/ferry\n--
 
 @pytest.fixture(scope="module")
 def desk():
-    with GuardedDesk() as found:
+    with GuardedSystem() as found:
         yield found
 
 
@@ -43,8 +44,8 @@ def test_a_crawler_sends_waits_and_gets_its_receipts(desk):
         assert [producer.wait(id_).outcome for _, id_ in producer.submit_many([DOCUMENT] * 2)] == ["unchanged"] * 2
         assert producer.wait(producer.retract("https://harbour-courier.example/ferry")).outcome == "retracted"
     with desk.client("operator") as operator:
-        told = {fields.get(b"outcome") for _, fields in operator.xrange("articles")}
-    assert told >= {b"stored", b"retracted"}, "a worker may write the change feed"
+        published = {fields.get(b"outcome") for _, fields in operator.xrange("articles")}
+    assert published >= {b"stored", b"retracted"}, "a worker may write the change feed"
 
 
 def test_a_crawler_can_use_plain_commands(desk, crawler):
@@ -152,7 +153,7 @@ def test_flower_sees_workers_queues_and_events(desk):
     """What Flower and the Celery exporter request through Celery's own interface, with their user."""
     app = celery.Celery(broker=desk.url("flower").replace("unix://", "redis+socket://", 1))
     app.conf.broker_transport_options = {"socket_timeout": 20}
-    inspected = app.control.inspect(timeout=10)
+    inspected = app.control.inspect(timeout=30, limit=1)  # it waits for one reply, not for the time-out
     for method in ("stats", "active", "registered", "active_queues", "conf", "scheduled", "reserved", "revoked"):
         assert getattr(inspected, method)(), method
     with app.connection_for_read() as connection:
@@ -199,7 +200,7 @@ def test_an_operator_can_run_every_operator_command(desk):
 
 def test_celerys_own_commands_work_for_a_worker(desk):
     asked = subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "worker.runtime.app", "inspect", "registered", "--timeout", "10"],
+        [sys.executable, "-m", "celery", "-A", "worker.runtime.app", "inspect", "registered", "--timeout", "30", "--destination", f"copydesk@{socket.gethostname()}"],
         cwd=desk.folder, env=environment(COPYDESK_REDIS_URL=desk.url("worker"), **desk.settings), capture_output=True,
         text=True, timeout=120, check=False,
     )  # fmt: skip

@@ -39,12 +39,12 @@ def interpolated(value: str, **variables: str) -> str:
     return filled.replace("$$", "$")
 
 
-def test_it_is_a_compose_file():
+def test_the_compose_file_follows_the_specification():
     schema = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
     jsonschema.validate(COMPOSE, json.loads(schema.read_text("utf-8")))
 
 
-def test_no_secret_is_in_it_and_none_may_be_empty():
+def test_the_compose_file_has_no_secret_and_allows_no_empty_one():
     variables = re.findall(r"\$\{(\w+)([^}]*)\}", TEXT)
     assert {name for name, _ in variables} == set(PASSWORDS)
     assert all(rest.startswith(":?") for _, rest in variables), (

@@ -16,7 +16,7 @@ from tests.support.servers import ROOT, Background, Valkey, copydesk, until
 ACL = ROOT / "worker" / "deploy" / "users.acl"
 
 
-class GuardedDesk:
+class GuardedSystem:
     """The password of each user is its name. With `tcp` the server listens on a port of 127.0.0.1 too."""
 
     def __init__(self, *, tcp: bool = False, options: tuple[str, ...] = (), program: str = "", **settings: str) -> None:
@@ -42,7 +42,7 @@ class GuardedDesk:
     def copydesk(self, *arguments: object, user: str = "operator"):
         return copydesk(*arguments, cwd=self.folder, COPYDESK_REDIS_URL=self.url(user), **self.settings)
 
-    def __enter__(self) -> GuardedDesk:
+    def __enter__(self) -> GuardedSystem:
         self.server.start()
         migrated = self.copydesk("db", "upgrade")
         assert migrated.returncode == 0, migrated.stderr
@@ -70,7 +70,7 @@ def make_certificate(folder: Path) -> Path:
     return folder
 
 
-class TlsDesk(GuardedDesk):
+class TlsSystem(GuardedSystem):
     """Reached only by TLS. With `known` the clients trust its certificate by default, like one of a public authority."""
 
     def __init__(self, certificate: Path, *, known: bool = False) -> None:

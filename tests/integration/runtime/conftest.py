@@ -11,8 +11,8 @@ from worker.store import tables
 
 @pytest.fixture
 def settings(valkey, redis_client, tmp_path):
-    """A worker's settings: a real Valkey, emptied, and a fresh SQLite."""
-    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(tmp_path)}
+    """A worker's settings: a real Valkey, emptied, and a fresh SQLite. Without a linker, which takes a second to start."""
+    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(tmp_path), "COPYDESK_LINK": "false"}
     assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
     return settings
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(240)  # each test starts a worker, some twice
 
 _HANG = """
 import time
-from worker.runtime import dispatcher
+from worker.runtime.dispatch import dispatcher
 
 _round, hung = dispatcher.DispatchLoop._round, []
 
