@@ -68,7 +68,7 @@ _ERRORS = (
     ("too_many_merges", "Merges (<<) copy too many fields.", "Write the fields out."),
     # the article
     ("reference_document", "A reference document whose taxonomy is unknown.",
-     "Use taxonomy organization, topic or term; or leave it out and give a type."),
+     "Use taxonomy organization, provider, topic or term; or leave it out and give a type."),
     ("no_identity", "The document has neither a URL nor a key.", "Give webUrl, or send a key with the document."),
     ("no_title", "The article has neither a title nor a name.", "Give a title."),
     ("bad_primary_url", "The URL of the article is not a valid URL.", "Give the whole address, beginning with https://."),

@@ -28,9 +28,9 @@ class Reference(_Model):
 
 
 class Organization(Reference):
-    """Who publishes under a domain. Without `domain`, `_id` is it."""
+    """The publisher on a domain. Without `domain`, `_id` is the domain (`taxonomy: provider`, of 2019, has it there)."""
 
-    taxonomies = ("organization",)
+    taxonomies = ("organization", "provider")
 
     domain: Text | None = None
     other_names: list[Text] = Field(default_factory=list, alias="otherNames")

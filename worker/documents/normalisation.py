@@ -19,6 +19,7 @@ _OPTIONAL = frozenset({
     "yearFounded", "overview", "bio", "query",
     "_id", "domain", "description", "otherNames", "parent", "keywords", "hashtags",
 })  # fmt: skip
+_RELATED_OPTIONAL = _OPTIONAL | {"url"}
 # Fields for which a list of one value is accepted. URLs are excluded, because the identity of an article is never
 # guessed; `secured` is excluded, because it is never inspected.
 _SINGLE = frozenset(
@@ -88,8 +89,11 @@ def _drop_all_blanks(tree: MappingNode) -> None:
     for part, fields in _PART_OPTIONAL.items():
         for nested in _mappings(tree.get(part)):
             _drop_blanks(nested, fields)
-    for present in (tree, *_mappings(tree.get("related"))):
-        _drop_blanks(present, _OPTIONAL)
+    related = _mappings(tree.get("related"))
+    _drop_blanks(tree, _OPTIONAL)
+    for entry in related:
+        _drop_blanks(entry, _RELATED_OPTIONAL)
+    for present in (tree, *related):
         for provider in _mappings(present.get("provider")):
             _drop_blanks(provider, _PROVIDER_OPTIONAL)
         for image in _mappings(present.get("images")):

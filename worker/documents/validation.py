@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas.article import PRIMARY_URLS, Article
+from schemas.article import PRIMARY_URLS, RELATED_URLS, Article
 from schemas.kinds import is_known, kind_of, model_of
 from schemas.problem import CODES, Problem, Severity, excerpt, problem
 from schemas.references import REFERENCES, Organization, Topic, is_reference, reference_model
@@ -204,7 +204,7 @@ class _Reader:
             code = "wrong_shape"
         if len(path) == 1 and path[0] == primary and code in ("bad_url", "url_too_long", "wrong_shape"):
             code = "bad_primary_url"
-        if path[-1] in PRIMARY_URLS and len(path) == 3:
+        if path[-1] in RELATED_URLS and len(path) == 3:
             self.urls_dropped.add(path[:2])
         self.note(code, path, f"{message[:1].upper()}{message[1:]}".rstrip(".") + ".", expected=expected)
         if len(path) > 2 and path[-1] == "url" and path[-3] == "images":
@@ -246,5 +246,5 @@ class _Reader:
     def note_related(self, article: Article) -> None:
         """Warn about entries of `related` without a URL, because they cannot be linked to an article."""
         for index, entry in enumerate(article.related):
-            if entry.primary_url is None and ("related", index) not in self.urls_dropped:
+            if not entry.has_url and ("related", index) not in self.urls_dropped:
                 self.note("related_without_url", ("related", index), expected=" or ".join(PRIMARY_URLS))

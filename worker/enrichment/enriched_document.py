@@ -97,7 +97,8 @@ class EnrichedDocument:
     """Number of entries of `related` in the document. Repeats and the article itself count, because heat needs them."""
     outranked_by: int | None = None
     """Index in `related` of the entry that leads by the values in this document. None: the article itself leads, or has
-    no quality. -1: the leading entry is not in `related`, because it has no URL or is the article itself."""
+    no quality. -1: the leading entry is not in `related`, because it has no URL or is the article itself. -2
+    (`heat.NEVER_OUTRANKED`): the article leads in any case."""
     duration_seconds: int | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None

@@ -23,7 +23,7 @@ from worker.enrichment.enriched_document import (
     document_to_json,
     hash_of_document_json,
 )
-from worker.enrichment.heat import Peer, lead_of
+from worker.enrichment.heat import NEVER_OUTRANKED, Peer, lead_of
 from worker.enrichment.image_choice import absolute
 from worker.enrichment.language import language_of, language_of_text
 from worker.enrichment.providers import ProviderRef, provider_of
@@ -55,11 +55,15 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
     extra = dict(article.model_extra or {})
     title, titled_by = _title(article, extra)
     headline, excerpt = _headline(title, article.provider), clean_or_none(article.excerpt)
-    images = _images(article.images, extra, url)
+    images = _images(article.images, extra)
     entries = list(map(_entry, article.related))
     related, places = _related(article.related, entries, known, extra)
     lead = lead_of(_peer(article), (entry.peer for entry in entries))
     outranked_by = None if lead is None else places.get(lead, -1)
+    if article.score is not None and article.heat is None:
+        outranked_by = NEVER_OUTRANKED
+    if article.heat is not None:
+        _keep(extra, "score", article.score)
     _keep(extra, "name", article.name if titled_by != "name" else None)
     _keep(extra, "locale", article.locale)
     _keep(extra, "provider", _provider_rest(article.provider, provider))
@@ -77,7 +81,7 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
         provider=provider,
         language=language_of(article.locale) or language_of_text(f"{headline or ''}. {excerpt or ''}"),
         quality=article.quality,
-        reported_heat=article.heat,
+        reported_heat=article.score if article.heat is None else article.heat,
         reported_published=article.published,
         secured=article.secured,
         extra=extra,
@@ -99,7 +103,10 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
 
 
 def _urls(article: Article | RelatedArticle) -> dict[str, str]:
-    """Return the URLs as written, by kind of claim. The first one identifies the article; AMP URLs come last."""
+    """Return the URLs as written, by kind of claim. The first one identifies the article; AMP URLs come last.
+
+    `url` occurs only in entries of `related`.
+    """
     urls = {}
     if article.web_url:
         urls["web"] = article.web_url
@@ -107,6 +114,8 @@ def _urls(article: Article | RelatedArticle) -> dict[str, str]:
         urls["source"] = article.source_url
     if article.original_url:
         urls["original"] = article.original_url
+    if isinstance(article, RelatedArticle) and article.url:
+        urls["url"] = article.url
     if article.amp_url:
         urls["amp"] = article.amp_url
     if article.cdn_amp_url:
@@ -179,12 +188,12 @@ def _mention(entry: RelatedArticle, urls: dict[str, str]) -> Mention:
     url = next(iter(urls.values()))
     canonical = canonicalise(url)
     extra = dict(entry.model_extra or {})
-    images = _images(entry.images, extra, url) if entry.images else []
+    images = _images(entry.images, extra) if entry.images else []
     provider = provider_of(entry.provider, url)
     _keep(extra, "provider", _provider_rest(entry.provider, provider))
     for claim, one in urls.items():
         if one != canonical:
-            _keep(extra, CLAIM_NAMES[claim], one)
+            _keep(extra, CLAIM_NAMES.get(claim, claim), one)
     return Mention(
         canonical,
         url_hash(canonical),
@@ -199,22 +208,22 @@ def _mention(entry: RelatedArticle, urls: dict[str, str]) -> Mention:
     )
 
 
-def _images(images: list[Image], extra: Extra, page: str | None) -> list[ImageRef]:
-    """Return each image once, with its URL resolved against `page`.
+def _images(images: list[Image], extra: Extra) -> list[ImageRef]:
+    """Return each image with an absolute URL, once.
 
-    Further fields of an image go to `extra["images"]`, by the index of the image in the document. So does a relative
-    URL if there is no `page`.
+    Further fields of an image go to `extra["images"]`, by the index of the image in the document. A relative image goes
+    there as a whole: its URL is relative to the sender's site, which the document does not name.
     """
     refs: dict[str, ImageRef] = {}
     rest: Extra = {}
     for place, image in enumerate(images):
-        url = absolute(image.url, page)
+        url = absolute(image.url)
         if url and url not in refs:
             refs[url] = ImageRef(url, image.width, image.height, image.is_cached, clean_or_none(image.title))
         if image.model_extra:
             rest[str(place)] = dict(image.model_extra)
         if url is None:
-            rest[str(place)] = {**rest.get(str(place), {}), "url": image.url}
+            rest[str(place)] = image.model_dump(mode="json", exclude_none=True)
     if rest:
         _keep(extra, "images", rest)
     return list(refs.values())
