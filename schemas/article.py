@@ -119,7 +119,8 @@ class Article(_ArticleFields):
     starts_at: Timestamp | None = Field(None, alias="startDateTime")
     ends_at: Timestamp | None = Field(None, alias="endDateTime")
     items: list[Any] = Field(
-        default_factory=list, description="The documents of a collection: their URLs, or their keys if the source is the same."
+        default_factory=list,
+        description="The documents of a collection: their URLs, or their keys if the source is the same.",
     )
     secured: Text | None = None
 

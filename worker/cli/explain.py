@@ -40,10 +40,10 @@ def explain(
     config = settings()
     engine = open_store(config)
     with engine.connect() as connection:
-        found = look(connection, wanted, most=most)
+        found = look(connection, wanted, most=most, rules=config.heat_rules)
         waiting, again, unasked = _in_redis(config, wanted)
         if again and not found["receipts"]:
-            found = look(connection, again[-1], most=most)
+            found = look(connection, again[-1], most=most, rules=config.heat_rules)
             waiting = _in_redis(config, again[-1])[0]
         found |= {"added_again_as": again, "pending": [] if found["receipts"] else waiting}
     engine.dispose()
@@ -83,9 +83,12 @@ def _print(found: dict[str, Any]) -> None:
         line(f"  {article['url'] or '(no URL)'}")
         story = article["in_story"]
         line(f"  {article['kind']}, published {moment(article['published_at'])}")
+        line(f"  heat: {article['heat']['explanation']}")
         if story:
             lead = "which it leads" if story["lead"] and story["lead"]["id"] == article["id"] else "led by another"
             line(f"  in story {story['id']} of {story['size']} articles, {lead}, heat {story['heat']}")
+            if article["story_heat"]:
+                line(f"    heat of the story: {article['story_heat']['explanation']}")
             for member in story["articles"]:
                 if member["id"] != article["id"]:
                     line(f"    {member['title'] or '(no title)'}  {member['url']}")

@@ -236,7 +236,7 @@ def _provider_rest(stated: Provider | None, provider: ProviderRef | None) -> Ext
     rest = dict(stated.model_extra or {})
     if stated.domain and (provider is None or stated.domain != provider.domain):
         rest["domain"] = stated.domain
-    if stated.name and provider is None:
+    if stated.name and (provider is None or provider.name is None):
         rest["name"] = stated.name
     return rest
 

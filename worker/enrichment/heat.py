@@ -115,4 +115,22 @@ def bonus_of(quality: int, count: int, rules: HeatRules) -> int:
     return rules.bonus * count if quality >= rules.floor else 0
 
 
-__all__ = ["NEVER_OUTRANKED", "NOT_LEAD", "Heat", "Peer", "bonus_of", "heat_of", "lead_of"]
+def heat_terms(heat: int | None, quality: int | None, others: int, rules: HeatRules, *, each: str) -> str:
+    """Return a sentence that says what the heat of a lead is made of: of an article, or of a story by its lead.
+
+    `others`: the related articles, or the other articles of the story; `each`: the word for one of them.
+    """
+    if heat is None:
+        return "None: the document states neither a quality nor a heat."
+    if quality is None:
+        return f"{heat}: as its document reports it, because the document states no quality."
+    bonus = bonus_of(quality, others, rules)
+    if heat != quality + bonus:
+        return f"{heat}: computed by other rules or values than those of now, which give {quality + bonus}."
+    counted = f"{others:,} {each}{'s' if others != 1 else ''}"
+    if quality < rules.floor and others:
+        return f"{heat} = quality {quality}; {counted} add{'' if others != 1 else 's'} nothing to a quality below {rules.floor}."
+    return f"{heat} = quality {quality} + {counted} × {rules.bonus}."
+
+
+__all__ = ["NEVER_OUTRANKED", "NOT_LEAD", "Heat", "Peer", "bonus_of", "heat_of", "heat_terms", "lead_of"]

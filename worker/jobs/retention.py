@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, LargeBinary, func, select, tuple_
+from sqlalchemy import Column, Engine, LargeBinary, func, select, tuple_
 from sqlalchemy.engine import Connection
 
 from worker.jobs.retention_rules import RETENTION_RULES, RetentionRule
 from worker.settings import Settings
 from worker.store.clock import store_time
+from worker.store.columns import UtcDateTime
 from worker.store.engine import enter_writer, without_statement_timeout, writer
 
 _PAGE = 2000
@@ -28,7 +29,7 @@ _PAGE = 2000
 
 Progress = Callable[[str, int], None]
 Place = tuple[Any, ...]
-"""Where a rule continues: the time and the key of the last row that was checked."""
+"""Where a rule continues: the values of `RetentionRule.order` in the last row that was checked."""
 
 
 def _no_progress(_rule: str, _rows: int) -> None:
@@ -94,7 +95,7 @@ def _before(rule: RetentionRule, config: Settings, now: datetime) -> datetime | 
 
 
 def _count(connection: Connection, rule: RetentionRule, before: datetime) -> int:
-    query = select(func.count()).select_from(rule.table).where(rule.since < before, rule.idle(before))
+    query = select(func.count()).select_from(rule.table).where(rule.expired(before), rule.idle(before))
     return int(connection.scalar(query) or 0)
 
 
@@ -106,7 +107,7 @@ def _run(engine: Engine, rule: RetentionRule, before: datetime, place: Place | N
         for start in range(0, len(idle), rule.batch):
             part = idle[start : start + rule.batch]
             began = time.monotonic()
-            rows = _delete(engine, rule, before, [row[2:] for row in part])
+            rows = _delete(engine, rule, before, [row[-len(rule.keys) :] for row in part])
             yield part[-1][1:], rows
             time.sleep(time.monotonic() - began)
         if len(page) < _PAGE:
@@ -117,12 +118,12 @@ def _run(engine: Engine, rule: RetentionRule, before: datetime, place: Place | N
 
 
 def _page(engine: Engine, rule: RetentionRule, before: datetime, place: Place | None) -> list[tuple[Any, ...]]:
-    """Return (whether nothing needs it, its time, *its key) of the next rows that are old enough."""
-    order = (rule.since, *rule.keys)
-    query = select(rule.idle(before).label("idle"), *order).where(rule.since < before)
+    """Return (whether nothing needs it, *its values of `rule.order`) of the next rows that are old enough."""
+    order = rule.order
+    query = select(rule.idle(before).label("idle"), *order).where(rule.expired(before))
     if place is not None:
         # The database uses only the first condition to find the place in the index.
-        query = query.where(rule.since >= place[0], tuple_(*order) > tuple_(*place, types=[c.type for c in order]))
+        query = query.where(order[0] >= place[0], tuple_(*order) > tuple_(*place, types=[c.type for c in order]))
     with engine.connect() as connection:
         return [tuple(row) for row in connection.execute(query.order_by(*order).limit(_PAGE))]
 
@@ -131,7 +132,7 @@ def _delete(engine: Engine, rule: RetentionRule, before: datetime, keys: Sequenc
     """Delete those of `keys` that are still unused, in a transaction under the writer lock; returns how many."""
     with writer(engine) as connection, connection.begin():
         enter_writer(connection)
-        query = select(*rule.keys).where(rule.among(keys), rule.since < before, rule.idle(before))
+        query = select(*rule.keys).where(rule.among(keys), rule.expired(before), rule.idle(before))
         # A batch locks its raw bytes before it waits for the writer lock: waiting for these rows here would be a
         # deadlock.
         found = [tuple(row) for row in connection.execute(query.with_for_update(of=rule.table, skip_locked=True))]
@@ -141,28 +142,29 @@ def _delete(engine: Engine, rule: RetentionRule, before: datetime, keys: Sequenc
 
 
 def _write_resume(number: int, place: Place) -> str:
-    moment, *key = place
-    return json.dumps(
-        [
-            RETENTION_RULES[number].name,
-            moment.isoformat(),
-            *(part.hex() if isinstance(part, bytes) else part for part in key),
-        ]
-    )
+    return json.dumps([RETENTION_RULES[number].name, *map(_part_out, place)])
+
+
+def _part_out(part: Any) -> Any:
+    if isinstance(part, datetime):
+        return part.isoformat()
+    return part.hex() if isinstance(part, bytes) else part
+
+
+def _part_in(part: Any, column: Column[Any]) -> Any:
+    if isinstance(column.type, UtcDateTime):
+        return datetime.fromisoformat(part)
+    return bytes.fromhex(part) if isinstance(column.type, LargeBinary) else column.type.python_type(part)
 
 
 def _read_resume(resume: str | None) -> tuple[int, Place | None]:
     if resume is None:
         return 0, None
     try:
-        name, moment, *parts = json.loads(resume)
+        name, *parts = json.loads(resume)
         number = [rule.name for rule in RETENTION_RULES].index(name)
-        columns = RETENTION_RULES[number].keys
-        key = tuple(
-            bytes.fromhex(part) if isinstance(column.type, LargeBinary) else column.type.python_type(part)
-            for column, part in zip(columns, parts, strict=True)
-        )
-        return number, (datetime.fromisoformat(moment), *key)
+        columns = RETENTION_RULES[number].order
+        return number, tuple(_part_in(part, column) for part, column in zip(parts, columns, strict=True))
     except (ValueError, TypeError, LookupError) as error:
         raise ValueError("it is no place where maintenance goes on") from error
 

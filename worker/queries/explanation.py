@@ -9,7 +9,9 @@ from sqlalchemy import ColumnElement, func, or_, select, union
 from sqlalchemy.engine import Connection
 
 from worker.enrichment.canonical_urls import canonicalise, url_hash
+from worker.heat_rules import DEFAULT_RULES, AllRules
 from worker.pipeline import normal_key
+from worker.queries.heat_explanation import explain_heat, explain_story_heat
 from worker.queries.stories import story
 from worker.settings import INTERNAL_LANE
 from worker.store.links import KINDS
@@ -18,11 +20,13 @@ from worker.store.tables import article_urls, articles, dead_letters, documents,
 _MOST = 50
 
 
-def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[str, Any]:
+def explain(
+    connection: Connection, wanted: str, *, most: int = _MOST, rules: AllRules = DEFAULT_RULES
+) -> dict[str, Any]:
     """Return all that the store has about a receipt id, a URL or a producer's key; empty lists if it has nothing.
 
     `{"asked", "article", "documents", "counts", "receipts", "dead_letters"}`; `article` may be None. The lists have
-    the newest `most` rows; `counts` has their full lengths.
+    the newest `most` rows; `counts` has their full lengths. `rules`: by which the heat is explained.
     """
     lanes_ = {INTERNAL_LANE, *connection.scalars(select(lanes.c.name))}
     named = receipts.c.lane.in_(lanes_) & (receipts.c.id == wanted)
@@ -58,7 +62,7 @@ def explain(connection: Connection, wanted: str, *, most: int = _MOST) -> dict[s
     }
     return {
         "asked": wanted,
-        "article": _article(connection, article) if article is not None else None,
+        "article": _article(connection, article, rules) if article is not None else None,
         "documents": [
             {
                 "source": row.source, "key": row.key, "revision": row.revision, "retracted": row.retracted,
@@ -128,7 +132,7 @@ def article_of(connection: Connection, wanted: str) -> Any:
     return connection.execute(live.order_by(articles.c.revision.desc()).limit(1)).first() or found
 
 
-def _article(connection: Connection, row: Any) -> dict[str, Any]:
+def _article(connection: Connection, row: Any, rules: AllRules) -> dict[str, Any]:
     aliases = connection.execute(
         select(article_urls.c.claim, article_urls.c.url)
         .where(article_urls.c.article_id == row.id)
@@ -151,11 +155,13 @@ def _article(connection: Connection, row: Any) -> dict[str, Any]:
         .limit(_MOST)
     )
     named = connection.scalar(select(func.count()).select_from(links).where(links.c.target_id == row.id, one_way))
+    in_story = story(connection, row.story_id)
     state = "told" if not row.is_stub else "orphan" if row.orphaned_at is not None else "stub"
     return {
         "id": row.id, "url": row.canonical_url, "state": state, "kind": row.kind, "title": row.title,
         "published_at": row.published_at.isoformat() if row.published_at else None, "story": row.story_id,
-        "in_story": story(connection, row.story_id), "link_state": row.link_state,
+        "in_story": in_story, "heat": explain_heat(connection, row, rules),
+        "story_heat": explain_story_heat(connection, in_story, rules), "link_state": row.link_state,
         "revision": row.revision, "aliases": [dict(alias._mapping) for alias in aliases],
         "links_to": [dict(link._mapping) for link in connection.execute(outgoing)],
         "named_by": [dict(link._mapping) for link in connection.execute(incoming)], "named_by_count": named,

@@ -100,8 +100,16 @@ def test_a_document_of_2019_is_enriched_to_the_same():
     assert changed_fields(today, older) == ["webUrl", "sourceUrl"]
 
 
+def test_a_provider_whose_name_is_an_address_has_no_name():
+    copy = copy_of(bridge(provider={"name": "https://www.hillpost.com", "domain": "hillpost.com"}))
+    assert (copy.provider.domain, copy.provider.name) == ("hillpost.com", None)
+    assert copy.extra["provider"] == {"name": "https://www.hillpost.com"}
+
+
 def test_score_is_the_heat_that_a_document_of_2019_reports():
-    copy = copy_of(bridge(heat=None, quality="40", score="45", related=[mention("https://b.com/2", quality="90", score="99")]))
+    copy = copy_of(
+        bridge(heat=None, quality="40", score="45", related=[mention("https://b.com/2", quality="90", score="99")])
+    )
     assert (copy.quality, copy.reported_heat, copy.outranked_by) == (40, 45, NEVER_OUTRANKED)
     assert copy.related[0].extra["score"] == "99"
     assert copy_of({"title": "T", "webUrl": "https://a.example/", "score": "45"}).quality is None

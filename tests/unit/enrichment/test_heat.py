@@ -67,7 +67,13 @@ def test_of_articles_that_list_each_other_exactly_one_leads():
     random = Random(1)
     for _ in range(300):
         story = [
-            peer(random.choice((60, 61)), random.choice((None, 9, 10)), random.choice((8, 9)), random.choice("AB"), bytes([n]))
+            peer(
+                random.choice((60, 61)),
+                random.choice((None, 9, 10)),
+                random.choice((8, 9)),
+                random.choice("AB"),
+                bytes([n]),
+            )
             for n in range(4)
         ]
         heats = [heat_of(one, story, count=3, rules=RULES) for one in story]
