@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from schemas.values import MAX_INTEGER, Context
+from schemas.values import MAX_INTEGER, Assumption, Context
 
 _UNITS = {
     "year": 31_536_000,
@@ -125,7 +125,7 @@ def read_duration(value: object, info: ValidationInfo) -> str:
     if not isinstance(value, str):
         raise PydanticCustomError("wrong_shape", "a duration belongs here", {"expected": "a duration such as PT44M"})
     if seconds_of(value) is None and isinstance(info.context, Context):
-        info.context.notes.append(("bad_duration", value))
+        info.context.notes.append(Assumption("bad_duration", value))
     return value
 
 

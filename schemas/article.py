@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from schemas.amounts import Duration, Number
-from schemas.values import Boolean, ImageUrl, Integer, Text, Timestamp, Topic, WebUrl
+from schemas.values import Boolean, ImageUrl, Integer, Label, Text, Timestamp, Title, WebUrl
 
 
 class _Model(BaseModel):
@@ -33,20 +33,20 @@ class Image(_Model):
     width: Integer | None = None
     height: Integer | None = None
     is_cached: Boolean | None = Field(None, alias="isCached")
-    title: Text | None = None
+    title: Title | None = None
 
 
 class Provider(_Model):
     """The publisher. `id` is the 2019 name of `domain`."""
 
-    name: Text | None = None
-    domain: Text | None = Field(None, validation_alias=AliasChoices("domain", "id"), serialization_alias="domain")
+    name: Label | None = None
+    domain: Label | None = Field(None, validation_alias=AliasChoices("domain", "id"), serialization_alias="domain")
 
 
 class _ArticleFields(_Model):
     """The fields that `Article` and `RelatedArticle` share."""
 
-    title: Text | None = None
+    title: Title | None = None
     excerpt: Text | None = Field(
         None, validation_alias=AliasChoices("excerpt", "abstract"), serialization_alias="excerpt"
     )
@@ -60,7 +60,7 @@ class _ArticleFields(_Model):
     cdn_amp_url: WebUrl | None = Field(
         None, validation_alias=AliasChoices("cdnAmpWebUrl", "cdnAmpUrl"), serialization_alias="cdnAmpWebUrl"
     )
-    kind: Text | None = Field(None, alias="type")
+    kind: Label | None = Field(None, alias="type")
     quality: Integer | None = None
     provider: Provider | None = None
     images: list[Image] = Field(default_factory=list)
@@ -103,18 +103,18 @@ class Article(_ArticleFields):
     (`schemas.kinds`).
     """
 
-    name: Text | None = None
-    category: Text | None = None
+    name: Title | None = None
+    category: Label | None = None
     updated_at: Timestamp | None = Field(None, alias="updatedDateTime")
     heat: Integer | None = None
     score: Integer | None = Field(None, description="The 2019 name of heat.")
     published: Boolean | None = None
-    locale: Text | None = None
-    topics: list[Topic] = Field(default_factory=list)
+    locale: Label | None = None
+    topics: list[Label] = Field(default_factory=list)
     related: list[RelatedArticle] = Field(default_factory=list)
     length: Duration | None = None
-    price: Text | None = None
-    levels: list[Text] = Field(default_factory=list)
+    price: Label | None = None
+    levels: list[Label] = Field(default_factory=list)
     ratings: Ratings | None = None
     starts_at: Timestamp | None = Field(None, alias="startDateTime")
     ends_at: Timestamp | None = Field(None, alias="endDateTime")

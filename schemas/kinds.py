@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from pydantic import AliasChoices, Field
 
 from schemas.article import Article, _Model
-from schemas.values import Integer, Text, WebUrl
+from schemas.values import Integer, Label, Text, WebUrl
 
 
 class Kind(Article):
@@ -103,7 +103,7 @@ class Repository(_Model):
     stars: Integer | None = None
     forks: Integer | None = None
     watches: Integer | None = None
-    license: Text | None = None
+    license: Label | None = None
 
 
 class Code(Kind):
@@ -123,7 +123,7 @@ class Conference(Kind):
     """A meeting at a place, from a day to a day."""
 
     type = "conference"
-    location: Text | None = None
+    location: Label | None = None
 
 
 class Profile(Kind):
@@ -135,7 +135,7 @@ class Profile(Kind):
         validation_alias=AliasChoices("excerpt", "abstract", "overview", "bio"),
         serialization_alias="excerpt",
     )
-    location: Text | None = None
+    location: Label | None = None
     year_founded: Integer | None = Field(None, alias="yearFounded")
 
 

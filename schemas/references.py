@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from schemas.article import Image, _Model
-from schemas.values import Text
+from schemas.values import Label, Text, Title
 
 
 class Reference(_Model):
@@ -22,7 +22,7 @@ class Reference(_Model):
 
     taxonomy: Text
     id: Text | None = Field(None, alias="_id")
-    name: Text | None = None
+    name: Title | None = None
     description: Text | None = None
     images: list[Image] = Field(default_factory=list)
 
@@ -32,8 +32,8 @@ class Organization(Reference):
 
     taxonomies = ("organization", "provider")
 
-    domain: Text | None = None
-    other_names: list[Text] = Field(default_factory=list, alias="otherNames")
+    domain: Label | None = None
+    other_names: list[Label] = Field(default_factory=list, alias="otherNames")
 
 
 class Topic(Reference):
@@ -41,9 +41,9 @@ class Topic(Reference):
 
     taxonomies = ("topic", "term")
 
-    parent: Text | None = None
-    keywords: list[Text] = Field(default_factory=list)
-    hashtags: list[Text] = Field(default_factory=list)
+    parent: Label | None = None
+    keywords: list[Label] = Field(default_factory=list)
+    hashtags: list[Label] = Field(default_factory=list)
 
 
 REFERENCES: dict[str, type[Organization] | type[Topic]] = {

@@ -6,8 +6,9 @@ validated again, so that one wrong date does not reject the article.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,28 +17,32 @@ from schemas.article import PRIMARY_URLS, RELATED_URLS, Article
 from schemas.kinds import is_known, kind_of, model_of
 from schemas.problem import CODES, Problem, Severity, excerpt, problem
 from schemas.references import REFERENCES, Organization, Topic, is_reference, reference_model
-from schemas.values import Context
+from schemas.values import Assumption, Context
 from worker.documents.characters import clean_text
 from worker.documents.entry_cache import CacheMiss, parse_known, remember
+from worker.documents.field_names import note_field_names
 from worker.documents.front_matter import FrontMatter, digest_without, place_of_secured, secured_line, split
 from worker.documents.limits import DEFAULT, Limits
 from worker.documents.normalisation import prepare
 from worker.documents.positions import Places
+from worker.documents.unknown_fields import convert_unknown_fields
 from worker.documents.yaml.builder import Parsed
 from worker.documents.yaml.nodes import (
     MappingNode,
     Path,
     SequenceNode,
+    children,
     find,
     locate,
     original_path,
     path_text,
-    place_of,
 )
 
 _ROUNDS = 8  # validations of one document; each drops all invalid parts, and no known document needs more than two
 _MANY = 5_000  # problems that are collected; far fewer are reported
-_KNOWN_PARTS = frozenset({"images", "related"})  # nested parts that can contain values read with an assumption
+# Nested parts that can contain values read with an assumption.
+_KNOWN_PARTS = frozenset({"images", "related", "provider", "topics", "levels", "keywords", "hashtags", "otherNames"})
+_NULL = re.compile(r"""["']?[\w.-]+["']?[ \t]*:[ \t]+(null|Null|NULL|~)(?=\s|$)""")
 _Model = TypeVar("_Model", bound=BaseModel)
 _SHAPES: dict[str, tuple[str, str | None]] = {
     "model_type": ("Named fields belong here.", "a mapping"),
@@ -80,6 +85,7 @@ def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT, fingerprint: by
     if parsed.tree is None:
         return Reading(None, body, _ordered(parsed.problems, limits), None)
     reader = _Reader(parsed.tree, parsed, limits, misses)
+    note_field_names(parsed.tree, parsed.unknown_names, reader.note)
     article, reference = None, None
     if is_reference(parsed.tree):
         reference = reader.reference()
@@ -136,7 +142,9 @@ class _Reader:
         prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
         context = Context(max_url_bytes=self.limits.max_url_bytes)
         primary = next((name for name in PRIMARY_URLS if self.tree.get(name) is not None), None)
-        article = self.validated(model_of(self.tree), context, primary)
+        model = model_of(self.tree)
+        convert_unknown_fields(self.tree, model, self.places.text)
+        article = self.validated(model, context, primary)
         if context.notes:
             self.note_readings(context.notes)
         if article is None:
@@ -144,14 +152,22 @@ class _Reader:
         if primary is None and not has_key:
             self.problems.append(problem("no_identity", line=1, column=1, expected=" or ".join(PRIMARY_URLS)))
         if not (article.title or "").strip() and not (article.name or "").strip():
-            where = next((n for n in ("title", "name") if n in self.tree.marks), None)
-            line, column = (place_of(self.tree, where, self.places) if where else None) or (1, 1)
-            self.problems.append(problem("no_title", field="title", line=line, column=column, expected="text"))
+            self.note_missing_title()
         self.note_related(article)
         kind = kind_of(article)
         if not is_known(kind):
             self.note("unknown_kind", ("type",), f"The type {excerpt(kind)} is unknown.")
         return article
+
+    def note_missing_title(self) -> None:
+        """Add the problem that the document has neither a title nor a name, at the empty one if there is one."""
+        name = next((name for name in ("title", "name") if name in self.tree.marks), None)
+        mark = self.tree.marks[name] if name else None
+        line, column = self.places.of_mark(mark) if mark else (1, 1)
+        null = _NULL.match(self.places.text, mark.index) if mark else None
+        message = f"In YAML the word {null[1]} without quotes means that there is no value." if null else None
+        expected = f'"{null[1]}", if it is the title' if null else "text"
+        self.problems.append(problem("no_title", message, field="title", line=line, column=column, expected=expected))
 
     def reference(self) -> Organization | Topic | None:
         """Validate the tree as a reference document. Then check that it has a name, and an organisation a domain."""
@@ -160,6 +176,7 @@ class _Reader:
             self.note("reference_document", ("taxonomy",), expected=", ".join(REFERENCES))
             return None
         prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
+        convert_unknown_fields(self.tree, model, self.places.text)
         context = Context(max_url_bytes=self.limits.max_url_bytes)
         found = self.validated(model, context, None)
         if context.notes:
@@ -202,6 +219,8 @@ class _Reader:
         elif code not in CODES:
             message, expected = _SHAPES.get(code, ("This has not the shape of its field.", None))
             code = "wrong_shape"
+        if code == "wrong_shape":
+            message, expected = self.explain_shape(path, message, expected)
         if len(path) == 1 and path[0] == primary and code in ("bad_url", "url_too_long", "wrong_shape"):
             code = "bad_primary_url"
         if path[-1] in RELATED_URLS and len(path) == 3:
@@ -215,6 +234,17 @@ class _Reader:
             parent.pop(step, None)
         elif isinstance(parent, SequenceNode) and isinstance(step, int):
             doomed.setdefault(id(parent), (parent, set()))[1].add(step)
+
+    def explain_shape(self, path: Path, message: str, expected: str | None) -> tuple[str, str | None]:
+        """Return the message and what is expected for a value of another shape. `- Ferries: the basics` is a mapping."""
+        value = find(self.tree, path)
+        if isinstance(value, MappingNode) and len(value) == 1 and expected == "text":
+            name = excerpt(next(iter(value)))
+            return (
+                f"The colon after {name} makes this a field with a value. Put the whole text in quotes",
+                "text in quotes",
+            )
+        return message, expected
 
     def note(
         self, code: str, path: tuple[str | int, ...], message: str | None = None, *, expected: str | None = None
@@ -230,18 +260,18 @@ class _Reader:
             problem(code, message, field=field, line=line, column=column, expected=expected, value=shown)
         )
 
-    def note_readings(self, notes: list[tuple[str, str]]) -> None:
+    def note_readings(self, notes: list[Assumption]) -> None:
         """Add a warning for each value that was read with an assumption. Values are found by identity, not equality."""
-        codes = {id(text): code for code, text in notes}
-        waiting: list[tuple[Path, Any]] = [((), self.tree)]
+        assumptions = {id(assumption.value): assumption for assumption in notes}
+        waiting: list[tuple[Path, MappingNode | SequenceNode]] = [((), self.tree)]
         while waiting:
             path, node = waiting.pop()
-            for step, value in node.items() if isinstance(node, MappingNode) else enumerate(node):
+            for step, value in children(node):
                 if isinstance(value, MappingNode | SequenceNode):
                     if path or step in _KNOWN_PARTS:
                         waiting.append(((*path, step), value))
-                elif id(value) in codes:
-                    self.note(codes[id(value)], (*path, step))
+                elif (assumption := assumptions.get(id(value))) is not None:
+                    self.note(assumption.code, (*path, step), assumption.message)
 
     def note_related(self, article: Article) -> None:
         """Warn about entries of `related` without a URL, because they cannot be linked to an article."""
