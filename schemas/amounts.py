@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, NamedTuple
 
-from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from schemas.values import MAX_INTEGER, Assumption, Context
@@ -25,7 +25,15 @@ _UNITS = {
 }
 """Seconds of each unit, from long to short. A month counts 30 days and a year 365, because such lengths are estimates
 anyway (`2 Months`)."""
-_SHORT = {"year": "y yr", "month": "mo", "week": "w wk", "day": "d", "hour": "h hr", "minute": "m min", "second": "s sec"}
+_SHORT = {
+    "year": "y yr",
+    "month": "mo",
+    "week": "w wk",
+    "day": "d",
+    "hour": "h hr",
+    "minute": "m min",
+    "second": "s sec",
+}
 _WORDS = {word: name for name in _UNITS for word in (name, *_SHORT[name].split())}
 _NUMBER = r"([0-9]{1,6}(?:[.,][0-9]{1,3})?)"
 _ISO = re.compile(
@@ -46,9 +54,11 @@ _AMOUNT_OF_TIME = r"[0-9]{1,6}(?:[.,][0-9]{1,3})?"
 _ANY_WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
 _ISO_DATE, _ISO_TIME = ("".join(f"(?:{_AMOUNT_OF_TIME}{unit})?" for unit in units) for units in ("YMWD", "HMS"))
 _ISO_FORM = f"P(?=[^0-9]*[0-9]){_ISO_DATE}(?:T{_ISO_TIME})?"
-_PARTS_FORM = _in_any_case(
-    rf"(?:{_AMOUNT_OF_TIME}[ ]*(?:{_ANY_WORD})s?\.?(?:[ ]*(?:,|and)?[ ]+(?=[^ ])|(?=[0-9])|(?=[ ]*$)))+"
-).replace("[ ]", r"\s").replace("[^ ]", r"\S")
+_PARTS_FORM = (
+    _in_any_case(rf"(?:{_AMOUNT_OF_TIME}[ ]*(?:{_ANY_WORD})s?\.?(?:[ ]*(?:,|and)?[ ]+(?=[^ ])|(?=[0-9])|(?=[ ]*$)))+")
+    .replace("[ ]", r"\s")
+    .replace("[^ ]", r"\S")
+)
 DURATION_PATTERN = (
     rf"^\s*(?=\S[\s\S]{{0,{_MAX_TEXT - 1}}}\s*$)(?:{_in_any_case(_ISO_FORM)}|(?:[0-9]{{1,3}}:)?[0-9]{{1,3}}:[0-9]{{1,2}}"
     rf"|{_PARTS_FORM})\s*$"
@@ -146,13 +156,7 @@ def read_number(value: object) -> float:
     raise PydanticCustomError("wrong_shape", "a number belongs here", expected)
 
 
-Duration = Annotated[
-    str, PlainValidator(read_duration), WithJsonSchema({"type": "string", "examples": ["PT44M", "16 hours"]})
-]
-Number = Annotated[
-    float,
-    PlainValidator(read_number),
-    WithJsonSchema({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}),
-]
+Duration = Annotated[str, PlainValidator(read_duration)]
+Number = Annotated[float, PlainValidator(read_number)]
 
 __all__ = ["DURATION_PATTERN", "Duration", "Number", "Price", "price_of", "seconds_of"]

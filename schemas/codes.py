@@ -156,5 +156,8 @@ ENVELOPE_CODES = frozenset({
 CELERY_CODES = frozenset({"not_a_task", "unknown_task", "bad_task_arguments", "task_option"})
 """Codes about a message on Celery's queue. `check` reads a file, so it never reports them."""
 
+TEXT_CODES = frozenset({"comment_cuts_value", "unused_anchor", "invisible_character", "field_name_unknown"})
+"""Warnings about the text of the front matter, or guesses about a name. A JSON Schema of the values cannot tell them."""
+
 WORKER_CODES = frozenset({"poison", "internal_error", "heat_differs", "nothing_to_retract"})
 """Codes that depend on the worker's state or configuration and not on the document alone."""

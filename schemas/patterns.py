@@ -22,7 +22,7 @@ _ZONE = (
     r"[ \t]*(?:[Zz]|UTC|GMT|UT|[+-](?:(?:0?[0-9]|1[0-3])(?::?[0-5][0-9])?|14(?::?00)?))"
     r"(?:\[[A-Za-z0-9_/+-]{1,40}\]|[ \t]*\([A-Za-z ]{1,40}\))?"
 )
-_ISO = rf"{_DATE}(?:(?:[Tt]|[ \t]+){_CLOCK}(?:{_ZONE})?)?"
+_ISO = rf"{_DATE}(?:[Tt]|[ \t]+){_CLOCK}{_ZONE}"
 _BASIC_DATE = (
     rf"(?:{_YEAR}(?:(?:0[13578]|1[02])(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)(?:0[1-9]|[12][0-9]|30)"
     rf"|02(?:0[1-9]|1[0-9]|2[0-8]))|{_LEAP_YEAR}0229)"
@@ -31,7 +31,7 @@ _BASIC_CLOCK = (
     rf"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9]{_FRACTION})?|(?:[01][0-9]|2[0-3])[0-5]960{_FRACTION}"
     rf"|2400(?:00{_NOUGHT})?)"
 )
-_BASIC = rf"{_BASIC_DATE}[Tt]{_BASIC_CLOCK}(?:{_ZONE})?"
+_BASIC = rf"{_BASIC_DATE}[Tt]{_BASIC_CLOCK}{_ZONE}"
 
 
 def _in_any_case(names: str) -> str:
@@ -46,9 +46,10 @@ _MAIL_ZONE = _ZONE.replace("UTC|GMT|UT", _in_any_case("UTC|GMT|UT"))
 _MAIL = (
     rf"(?:(?:{_in_any_case('Mon|Tue|Wed|Thu|Fri|Sat|Sun')}),?{_GAP})?"
     rf"(?:(?:{_DAY_31}{_GAP}(?:{_MONTH_31})|{_DAY_30}{_GAP}(?:{_MONTH_30})|{_DAY_28}{_GAP}{_FEBRUARY}){_GAP}{_SHORT_YEAR}"
-    rf"|29{_GAP}{_FEBRUARY}{_GAP}(?:{_LEAP_YEAR}|[02468][048]|[13579][26])){_GAP}{_CLOCK}(?:{_MAIL_ZONE})?"
+    rf"|29{_GAP}{_FEBRUARY}{_GAP}(?:{_LEAP_YEAR}|[02468][048]|[13579][26])){_GAP}{_CLOCK}{_MAIL_ZONE}"
 )
-TIME_PATTERN = rf"^\s*(?:{_ISO}|{_BASIC}|{_MAIL})\s*$"
+ZONED_TIME_PATTERN = rf"^\s*(?:{_ISO}|{_BASIC}|{_MAIL})\s*$"
+"""A time with its zone. A time without one is read with a warning."""
 
 _SPACE = r"[ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 _SEEN = r"[^\s\u0000-\u001f\u007f-\u009f\ufffd]"

@@ -6,6 +6,7 @@ them are enriched with that data from then on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -13,6 +14,21 @@ from pydantic import Field
 
 from schemas.article import Image, _Model
 from schemas.values import Label, Text, Title
+
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
+_AFTER_SCHEME = r"(?://|[^0-9]|$)"  # `news.example:8080` is a host with a port
+_NOT_IN_LABEL = r"\u0000-\u002c\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f"
+DOMAIN_PATTERN = (
+    rf"^\s*(?:{_SCHEME}(?={_AFTER_SCHEME})|(?!{_SCHEME}{_AFTER_SCHEME}))[/\\]*(?:[^/?#\\@]*@)*"
+    rf"[^{_NOT_IN_LABEL}]*[^{_NOT_IN_LABEL}.]\.(?![0-9]+(?:[.:/?#\\\s]|$))[^{_NOT_IN_LABEL}.]+\.*(?::[0-9]*)?(?:[/?#\\]|\s*$)"
+)
+"""A host name with a dot, alone or in a URL."""
+_DOMAIN = re.compile(DOMAIN_PATTERN)
+
+
+def is_domain(text: str) -> bool:
+    """Return whether a text names a host by which a provider can be known. It does not know public suffixes."""
+    return _DOMAIN.match(text) is not None
 
 
 class Reference(_Model):

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple, NoReturn
 
-from pydantic import PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from schemas.invisible_characters import clean_label
-from schemas.patterns import IMAGE_URL_PATTERN, TIME_PATTERN, URL_PATTERN
 from schemas.times import parse_time
 from schemas.urls import escape_spaces, has_spaces, is_usual, url_fault
 
@@ -211,44 +210,13 @@ def _iso(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-Text = Annotated[str, PlainValidator(_read_text), WithJsonSchema({"type": "string"})]
-Label = Annotated[
-    str, PlainValidator(_label_reader(MAX_LABEL)), WithJsonSchema({"type": "string", "maxLength": MAX_LABEL})
-]
-Title = Annotated[
-    str, PlainValidator(_label_reader(MAX_TITLE)), WithJsonSchema({"type": "string", "maxLength": MAX_TITLE})
-]
-Integer = Annotated[
-    int,
-    PlainValidator(read_integer),
-    WithJsonSchema({"type": "integer", "minimum": MIN_INTEGER, "maximum": MAX_INTEGER}),
-]
-Boolean = Annotated[bool, PlainValidator(read_boolean), WithJsonSchema({"type": "boolean"})]
-Timestamp = Annotated[
-    datetime,
-    PlainValidator(read_time),
-    PlainSerializer(_iso, return_type=str, when_used="json"),
-    WithJsonSchema({
-        "type": "string", "pattern": TIME_PATTERN, "maxLength": 64, "examples": ["2020-05-29T22:57:00Z"],
-        "description": "A time in ISO 8601 or RFC 2822, from 1900 to 2100; without a zone it is read as UTC.",
-    }),
-]  # fmt: skip
-WebUrl = Annotated[
-    str,
-    PlainValidator(read_url),
-    WithJsonSchema({
-        "type": "string", "pattern": URL_PATTERN, "maxLength": MAX_URL_BYTES, "examples": ["https://news.example/story"],
-        "description": "The whole address of a page on the web, without user name or password.",
-    }),
-]  # fmt: skip
-
-ImageUrl = Annotated[
-    str,
-    PlainValidator(read_image_url),
-    WithJsonSchema({
-        "type": "string", "pattern": IMAGE_URL_PATTERN, "maxLength": MAX_URL_BYTES, "examples": ["/assets/1.jpg"],
-        "description": "The address of a picture: whole, or read against the page of the article (/… or //host/…).",
-    }),
-]  # fmt: skip
+Text = Annotated[str, PlainValidator(_read_text)]
+Label = Annotated[str, PlainValidator(_label_reader(MAX_LABEL))]
+Title = Annotated[str, PlainValidator(_label_reader(MAX_TITLE))]
+Integer = Annotated[int, PlainValidator(read_integer)]
+Boolean = Annotated[bool, PlainValidator(read_boolean)]
+Timestamp = Annotated[datetime, PlainValidator(read_time), PlainSerializer(_iso, return_type=str, when_used="json")]
+WebUrl = Annotated[str, PlainValidator(read_url)]
+ImageUrl = Annotated[str, PlainValidator(read_image_url)]
 
 __all__ = ["Assumption", "Boolean", "Context", "ImageUrl", "Integer", "Label", "Text", "Timestamp", "Title", "WebUrl"]

@@ -39,19 +39,22 @@ def note_field_names(tree: MappingNode, names: frozenset[str], note: Note) -> No
 
     `names` are all unknown field names of the block. Nearly always there is none, and nothing has to be searched.
     """
-    unknown = [name for name in names if _resembles(name)]
+    unknown = sorted(name for name in names if _resembles(name))
     if not unknown:
         return
     for node, path, known in _parts(tree):
         for name in [name for name in unknown if name in node]:
             suggestion = suggest(name, known)
-            if suggestion is not None and suggestion.name not in node:
+            if suggestion is not None and (suggestion.is_same or suggestion.name not in node):
                 _note(node, path, name, suggestion, note)
 
 
 def _note(node: MappingNode, path: Path, name: str, suggestion: Suggestion, note: Note) -> None:
     right = suggestion.name
-    if suggestion.is_same:
+    if suggestion.is_same and right in node:
+        message = f"It is stored unchanged, because {right} is given too."
+        note("field_name_case", (*path, name), message, expected=right)
+    elif suggestion.is_same:
         note("field_name_case", (*path, name), f"It is read as {right}.", expected=right)
         node[right], node.marks[right] = node.pop(name), node.marks[name]
     else:

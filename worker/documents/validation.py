@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from schemas.article import PRIMARY_URLS, RELATED_URLS, Article
 from schemas.kinds import is_known, kind_of, model_of
 from schemas.problem import CODES, Problem, Severity, excerpt, problem
-from schemas.references import REFERENCES, Organization, Topic, is_reference, reference_model
+from schemas.references import REFERENCES, Organization, Topic, is_domain, is_reference, reference_model
 from schemas.values import Assumption, Context
 from worker.documents.characters import clean_text
 from worker.documents.entry_cache import CacheMiss, parse_known, remember
@@ -183,7 +183,7 @@ class _Reader:
             self.note_readings(context.notes)
         if found is not None and not (found.name or "").strip():
             self.problems.append(problem("no_title", field="name", line=1, column=1, expected="text"))
-        if isinstance(found, Organization) and not (found.domain or found.id or "").strip():
+        if isinstance(found, Organization) and not any(map(is_domain, (found.domain or "", found.id or ""))):
             self.problems.append(problem("no_identity", field="domain", line=1, column=1, expected="domain"))
         return found
 
