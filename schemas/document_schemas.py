@@ -17,7 +17,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import AliasChoices, BaseModel
 
-from schemas.article import PRIMARY_URLS, RELATED_URLS, Article, RelatedArticle
+from schemas.article import PRIMARY_URLS, RELATED_URLS, Article, Image, Provider, RelatedArticle
+from schemas.invisible_characters import SHORT_TEXTS
 from schemas.kinds import KINDS
 from schemas.references import DOMAIN_PATTERN, Organization, Reference, Topic
 from schemas.values import MAX_TITLE
@@ -28,6 +29,7 @@ from schemas.written_values import (
     MAX_ITEMS,
     MAX_KEY_LENGTH,
     MAX_SCALAR,
+    SHORT_TEXT,
     SPACE,
     VALUES,
     VISIBLE_PATTERN,
@@ -63,11 +65,17 @@ def accepted_schema(name: str) -> Schema:
 def strict_schema(name: str) -> Schema:
     """Return the schema of the documents that a worker reads without a warning. `name`: a key of `DOCUMENTS`."""
     model = DOCUMENTS[name]
-    parts: dict[str, Schema] = {"Clean": _clean(), "List": _any_list(), "NoListOfOne": _no_list_of_one()}
+    parts: dict[str, Schema] = {
+        "ShortText": SHORT_TEXT,
+        "Clean": _clean(),
+        "List": _any_list(),
+        "NoListOfOne": _no_list_of_one(),
+    }
     rules = [
         _object(model, parts),
         _known_names(_document_names() | {"sponsor"}),
         _other_fields(model, _DOCUMENT_LISTS),
+        _short_texts(),
         _ref("Clean"),
     ]
     if issubclass(model, Article):
@@ -227,13 +235,15 @@ def _item(hint: Any, parts: dict[str, Schema]) -> Schema:
     if hint is RelatedArticle:
         url: Schema = {"allOf": [_ref("WebUrl"), {"pattern": f"^[{SPACE}]*[Hh][Tt][Tt][Pp][Ss]?://"}]}
         return {"anyOf": [value, url]}
-    if isinstance(hint, type) and hint.__name__ == "Image":
+    if hint is Image:
         return {"anyOf": [value, _ref("ImageUrl")]}
     return value
 
 
 def _part(model: type[BaseModel], parts: dict[str, Schema]) -> Schema:
     rules = [_object(model, parts), _known_names(_names(model))]
+    if model in (RelatedArticle, Provider, Image):
+        rules.append(_short_texts())
     if model is RelatedArticle:
         linked: Schema = {"anyOf": [{"required": [name], "properties": {name: _FILLED}} for name in RELATED_URLS]}
         rules += [linked, _other_fields(model, _LISTS)]
@@ -257,6 +267,10 @@ def _known_names(names: Iterable[str]) -> Schema:
     known = sorted(names)
     pattern = f"^(?!(?:{'|'.join(known)})$)[{INVISIBLE}]*(?:{in_any_case('|'.join(known))})[{INVISIBLE}{SPACE}]*$"
     return {"propertyNames": {"not": {"pattern": pattern}}}
+
+
+def _short_texts() -> Schema:
+    return {"properties": dict.fromkeys(sorted(SHORT_TEXTS), _ref("ShortText"))}
 
 
 def _other_fields(model: type[BaseModel], lists: Iterable[str]) -> Schema:

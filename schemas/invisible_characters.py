@@ -16,6 +16,12 @@ _NAMES = {
     "\ufdd2": "U+2029 (PARAGRAPH SEPARATOR)",
 }
 
+SHORT_TEXTS = frozenset({
+    "title", "name", "category", "type", "locale", "domain", "parent", "location", "price",
+    "topics", "levels", "keywords", "hashtags", "otherNames",
+})  # fmt: skip
+"""Fields with short texts, from which `clean_label` removes invisible characters."""
+
 _DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _ZERO_WIDTH = "\u00ad\u180e\u200b-\u200d\u2060-\u2064\ufeff\ufff9-\ufffb\U000e0001"
 _TAGS = "\U000e0020-\U000e007f"
@@ -51,7 +57,7 @@ def _is_written(text: str, found: re.Match[str], is_right_to_left: bool) -> bool
         return bool(before and after and _SPACELESS.match(before) and _SPACELESS.match(after))
     if character in _MARKS_OF_DIRECTION:
         return is_right_to_left
-    return character == _FLAG
+    return character.startswith(_FLAG)
 
 
 def is_invisible(character: str) -> bool:
@@ -68,4 +74,4 @@ def name_of_character(character: str) -> str:
     return name
 
 
-__all__ = ["clean_label", "is_invisible", "name_of_character"]
+__all__ = ["SHORT_TEXTS", "clean_label", "is_invisible", "name_of_character"]

@@ -15,7 +15,6 @@ from typing import Annotated, NamedTuple, NoReturn
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from schemas.invisible_characters import clean_label
 from schemas.times import parse_time
 from schemas.urls import escape_spaces, has_spaces, is_usual, url_fault
 
@@ -189,19 +188,14 @@ def _read_text(value: object) -> str:
     return value
 
 
-def _label_reader(max_length: int) -> Callable[[object, ValidationInfo], str]:
-    """Return a function that reads a short text: `value_too_long` beyond `max_length`, no invisible characters."""
+def _label_reader(max_length: int) -> Callable[[object], str]:
+    """Return a function that reads a short text. It raises PydanticCustomError (`value_too_long` or `wrong_shape`)."""
 
-    def read_label(value: object, info: ValidationInfo) -> str:
+    def read_label(value: object) -> str:
         text = _read_text(value)
         if len(text) > max_length:
             _refuse("value_too_long", "this is too long for its field", f"at most {max_length:,} characters")
-        label = clean_label(text)
-        if label is not text:
-            removed = len(text) - len(label)
-            message = f"{removed} invisible character{'s' if removed > 1 else ''} removed."
-            _note(info, "text_cleaned", text, message)
-        return label
+        return text
 
     return read_label
 

@@ -59,6 +59,13 @@ _LABEL_PATTERN = rf"^(?:(?:{_WRITTEN})*|(?=[^]*[{_RIGHT_TO_LEFT}])(?:{_WRITTEN}|
 VISIBLE_PATTERN = rf"[^{SPACE}{CONTROLS}{INVISIBLE}]"
 """A text that is not empty when it is cleaned."""
 
+SHORT_TEXT: Schema = {
+    "description": "Text without invisible characters, except where the writing of a script needs them.",
+    "pattern": _LABEL_PATTERN,
+    "items": {"pattern": _LABEL_PATTERN},
+}
+"""What is required of the fields `SHORT_TEXTS`, which are texts or lists of texts."""
+
 _INTEGER_PATTERN = (
     rf"^[{SPACE}]*(?=[+-]?[0-9]{{1,20}}(?:[.{SPACE}]|$))(?:[+-]?0*(?:[0-9]{{1,9}}|1[0-9]{{9}}|20[0-9]{{8}}"
     r"|21[0-3][0-9]{7}|214[0-6][0-9]{6}|2147[0-3][0-9]{5}|21474[0-7][0-9]{4}|214748[0-2][0-9]{3}|2147483[0-5][0-9]{2}"
@@ -87,8 +94,7 @@ def _short_text(limit: int) -> Schema:
     return {
         "type": ["string", "number", "boolean"],
         "maxLength": limit,
-        "pattern": _LABEL_PATTERN,
-        "description": f"Text of at most {limit:,} characters, without invisible ones.",
+        "description": f"Text of at most {limit:,} characters.",
     }
 
 
@@ -194,6 +200,7 @@ __all__ = [
     "MAX_ITEMS",
     "MAX_KEY_LENGTH",
     "MAX_SCALAR",
+    "SHORT_TEXT",
     "SPACE",
     "VALUES",
     "VISIBLE_PATTERN",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from schemas.article import GENERATIONS, Image, Provider
+from schemas.invisible_characters import SHORT_TEXTS, clean_label
 from schemas.known_names import DOCUMENT_NAMES, PARTS, names_of
 from worker.documents.limits import Limits
 from worker.documents.yaml.nodes import MappingNode, Path, SequenceNode
@@ -32,10 +33,17 @@ class Note(Protocol):
     def __call__(self, code: str, path: Path, message: str | None = None, *, expected: str | None = None) -> None: ...
 
 
-def prepare(tree: MappingNode, note: Note, limits: Limits, *, has_blanks: bool = True) -> None:
-    """Normalise a document and its entries of `related`, in place. `has_blanks=False` says that no value is empty."""
+def prepare(
+    tree: MappingNode, note: Note, limits: Limits, *, has_blanks: bool = True, has_invisible: bool = True
+) -> None:
+    """Normalise a document and its entries of `related`, in place.
+
+    `has_blanks=False` says that no value is empty, and `has_invisible=False` that none has invisible characters.
+    """
     if has_blanks:
         _drop_all_blanks(tree)
+    if has_invisible:
+        _clean_labels(tree, note)
     _prepare_article(tree, (), note, limits)
     if not _OTHER_LISTS_SET.isdisjoint(tree):
         _prepare_lists(tree, _OTHER_LISTS, (), note, limits)
@@ -121,6 +129,40 @@ def _take_only_values(node: MappingNode, path: Path, note: Note) -> None:
             note("list_of_one", (*path, name), expected="a single value")
             node.marks[name] = value.marks[0]
             node[name] = value[0]
+
+
+def _clean_labels(tree: MappingNode, note: Note) -> None:
+    """Remove invisible characters from titles and other short texts of the document, its entries and their parts."""
+    entries = [(tree, ()), *((entry, _steps("related", index)) for index, entry in mappings(tree.get("related")))]
+    for node, path in entries:
+        _clean_fields(node, path, note)
+        for name in ("provider", "images"):
+            for index, part in mappings(node.get(name)):
+                _clean_fields(part, (*path, *_steps(name, index)), note)
+
+
+def _steps(name: str, index: int | None) -> Path:
+    return (name,) if index is None else (name, index)
+
+
+def _clean_fields(node: MappingNode, path: Path, note: Note) -> None:
+    for name in SHORT_TEXTS & node.keys():
+        value = node[name]
+        if isinstance(value, str):
+            node[name] = _clean_label(value, (*path, name), note)
+        elif isinstance(value, SequenceNode):
+            value[:] = [
+                _clean_label(item, (*path, name, index), note) if isinstance(item, str) else item
+                for index, item in enumerate(value)
+            ]
+
+
+def _clean_label(text: str, path: Path, note: Note) -> str:
+    label = clean_label(text)
+    removed = len(text) - len(label)
+    if removed:
+        note("text_cleaned", path, f"{removed} invisible character{'s' if removed > 1 else ''} removed.")
+    return label
 
 
 def _listed(node: MappingNode, name: str, path: Path, note: Note) -> SequenceNode:

@@ -10,9 +10,9 @@ import re
 
 from pydantic import BaseModel
 
-from schemas.article import RelatedArticle
-from schemas.known_names import PARTS, names_of
-from worker.documents.normalisation import mappings
+from schemas.article import Article, Image
+from schemas.kinds import Code
+from schemas.references import Reference
 from worker.documents.positions import Mark
 from worker.documents.yaml.nodes import MappingNode, SequenceNode
 
@@ -25,29 +25,44 @@ _ALIAS = re.compile(r"\*([^\s,\[\]{}:]+)")
 Plain = str | int | float | bool | MappingNode | SequenceNode | None
 
 
-_PART_NAMES = tuple((name, names_of(model)) for name, model in PARTS.items())
-_ENTRY_NAMES = names_of(RelatedArticle)
+def convert_unknown_fields(model: Article | Reference, node: MappingNode, text: str) -> None:
+    """Convert the values of all fields of `node` that its `model` does not have, and those of its parts, in the model.
+
+    `text` is the YAML block.
+    """
+    _convert_extra(model, node, text)
+    _convert_each(model.images, node, text)
+    if not isinstance(model, Article):
+        return
+    if model.ratings is not None:
+        _convert_extra(model.ratings, node["ratings"], text)
+    if isinstance(model, Code) and model.github is not None:
+        _convert_extra(model.github, node["github"], text)
+    if model.provider is not None:
+        _convert_extra(model.provider, node["provider"], text)
+    if not model.related:
+        return
+    for entry, item in zip(model.related, node["related"], strict=True):
+        if item.__class__ is MappingNode:  # an entry from the cache has no node, and is converted already
+            if entry.model_extra:
+                _convert_extra(entry, item, text)
+            if entry.images:
+                _convert_each(entry.images, item, text)
+            if entry.provider is not None and entry.provider.model_extra:
+                _convert_extra(entry.provider, item["provider"], text)
 
 
-def convert_unknown_fields(tree: MappingNode, model: type[BaseModel], text: str) -> None:
-    """Convert the values of all fields that `model` and the models of its parts do not have. `text`: the YAML block."""
-    _convert_fields(tree, names_of(model), text)
-    related = tree.get("related")
-    if related:
-        for _, entry in mappings(related):
-            _convert_fields(entry, _ENTRY_NAMES, text)
+def _convert_each(images: list[Image], node: MappingNode, text: str) -> None:
+    for index, image in enumerate(images):
+        if image.model_extra:
+            _convert_extra(image, node["images"][index], text)
 
 
-def _convert_fields(node: MappingNode, known: frozenset[str], text: str) -> None:
-    if not node.keys() <= known:
-        for name in node.keys() - known:
-            node[name] = _converted(node[name], node.marks[name], text)
-    for part, names in _PART_NAMES:
-        if part in node:
-            for _, value in mappings(node[part]):
-                if not value.keys() <= names:
-                    for name in value.keys() - names:
-                        value[name] = _converted(value[name], value.marks[name], text)
+def _convert_extra(model: BaseModel, node: MappingNode, text: str) -> None:
+    extra = model.model_extra
+    if extra:
+        for name in extra:
+            extra[name] = _converted(node[name], node.marks[name], text)
 
 
 def _converted(value: Plain, mark: Mark, text: str) -> Plain:

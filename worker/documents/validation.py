@@ -10,13 +10,13 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.article import PRIMARY_URLS, RELATED_URLS, Article
 from schemas.kinds import is_known, kind_of, model_of
 from schemas.problem import CODES, Problem, Severity, excerpt, problem
-from schemas.references import REFERENCES, Organization, Topic, is_domain, is_reference, reference_model
+from schemas.references import REFERENCES, Organization, Reference, Topic, is_domain, is_reference, reference_model
 from schemas.values import Assumption, Context
 from worker.documents.characters import clean_text
 from worker.documents.entry_cache import CacheMiss, parse_known, remember
@@ -43,7 +43,7 @@ _MANY = 5_000  # problems that are collected; far fewer are reported
 # Nested parts that can contain values read with an assumption.
 _KNOWN_PARTS = frozenset({"images", "related", "provider", "topics", "levels", "keywords", "hashtags", "otherNames"})
 _NULL = re.compile(r"""["']?[\w.-]+["']?[ \t]*:[ \t]+(null|Null|NULL|~)(?=\s|$)""")
-_Model = TypeVar("_Model", bound=BaseModel)
+_Model = TypeVar("_Model", bound=Article | Reference)
 _SHAPES: dict[str, tuple[str, str | None]] = {
     "model_type": ("Named fields belong here.", "a mapping"),
     "model_attributes_type": ("Named fields belong here.", "a mapping"),
@@ -133,17 +133,17 @@ class _Reader:
         self.places = parsed.places
         self.problems = parsed.problems
         self.has_blanks = parsed.has_blanks
+        self.has_invisible = parsed.has_invisible
         self.limits = limits
         self.misses = misses
         self.urls_dropped: set[tuple[str | int, ...]] = set()  # `related` entries whose bad URL is already noted
 
     def article(self, *, has_key: bool) -> Article | None:
         """Validate the tree as an article and drop invalid parts. Then check that it has an identity and a title."""
-        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
+        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks, has_invisible=self.has_invisible)
         context = Context(max_url_bytes=self.limits.max_url_bytes)
         primary = next((name for name in PRIMARY_URLS if self.tree.get(name) is not None), None)
         model = model_of(self.tree)
-        convert_unknown_fields(self.tree, model, self.places.text)
         article = self.validated(model, context, primary)
         if context.notes:
             self.note_readings(context.notes)
@@ -175,8 +175,7 @@ class _Reader:
         if model is None:
             self.note("reference_document", ("taxonomy",), expected=", ".join(REFERENCES))
             return None
-        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
-        convert_unknown_fields(self.tree, model, self.places.text)
+        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks, has_invisible=self.has_invisible)
         context = Context(max_url_bytes=self.limits.max_url_bytes)
         found = self.validated(model, context, None)
         if context.notes:
@@ -199,6 +198,7 @@ class _Reader:
                 for items, numbers in doomed.values():
                     items.remove_at(numbers)
             else:
+                convert_unknown_fields(found, self.tree, self.places.text)
                 if isinstance(found, Article) and not self.problems and not context.notes:
                     remember(found.related, self.misses, self.limits)
                 return found
@@ -219,8 +219,7 @@ class _Reader:
         elif code not in CODES:
             message, expected = _SHAPES.get(code, ("This has not the shape of its field.", None))
             code = "wrong_shape"
-        if code == "wrong_shape":
-            message, expected = self.explain_shape(path, message, expected)
+        message, expected = self.explain_shape(code, path, message, expected)
         if len(path) == 1 and path[0] == primary and code in ("bad_url", "url_too_long", "wrong_shape"):
             code = "bad_primary_url"
         if path[-1] in RELATED_URLS and len(path) == 3:
@@ -235,10 +234,10 @@ class _Reader:
         elif isinstance(parent, SequenceNode) and isinstance(step, int):
             doomed.setdefault(id(parent), (parent, set()))[1].add(step)
 
-    def explain_shape(self, path: Path, message: str, expected: str | None) -> tuple[str, str | None]:
+    def explain_shape(self, code: str, path: Path, message: str, expected: str | None) -> tuple[str, str | None]:
         """Return the message and what is expected for a value of another shape. `- Ferries: the basics` is a mapping."""
         value = find(self.tree, path)
-        if isinstance(value, MappingNode) and len(value) == 1 and expected == "text":
+        if code == "wrong_shape" and isinstance(value, MappingNode) and len(value) == 1 and expected == "text":
             name = excerpt(next(iter(value)))
             return (
                 f"The colon after {name} makes this a field with a value. Put the whole text in quotes",

@@ -16,7 +16,22 @@ from schemas.written_values import VALUES
 from tests.unit.schemas.generated import GOOD_IMAGES, GOOD_TIMES, GOOD_URLS, ODD_IMAGES, ODD_TIMES, ODD_URLS
 
 _ODD = [None, "", " ", True, 0, -1, 2**31, 1.5, "x", [], {}, [[]], ["x"], ["x", "y"], [None], {"url": 1}, {"x": ["y"]}]
-_LABELS = ["x", "Küste 🌊", "No", "1.10", 7, 1.5, True, "क्‍ष", "ไทย\u200bไทย", "שלום\u200f!", "a\u200bb", "\u202ex", "\u200b", "a\u0007b"]
+_LABELS = [
+    "x",
+    "Küste 🌊",
+    "No",
+    "1.10",
+    7,
+    1.5,
+    True,
+    "क्‍ष",
+    "ไทย\u200bไทย",
+    "שלום\u200f!",
+    "a\u200bb",
+    "\u202ex",
+    "\u200b",
+    "a\u0007b",
+]
 _SAMPLES: dict[str, list[Any]] = {
     "Text": ["x", "Küste 🌊", "a\nb", "No", "1.10", 7, 1.5, True, "a\u0007b", "\u202ex", "a\x85b"],
     "Label": [*_LABELS, "x" * 200, "x" * 201],
@@ -31,7 +46,18 @@ _SAMPLES: dict[str, list[Any]] = {
     "ImageUrl": [*GOOD_IMAGES, *ODD_IMAGES],
 }  # fmt: skip
 assert set(_SAMPLES) == {name for _, name, _ in VALUES}
-_UNKNOWN = ("somethingElse", "tags", "featuredContent", "Title", "WEBURL", "topics", "related", "location", "members", "keywords")
+_UNKNOWN = (
+    "somethingElse",
+    "tags",
+    "featuredContent",
+    "Title",
+    "WEBURL",
+    "topics",
+    "related",
+    "location",
+    "members",
+    "keywords",
+)
 
 
 def _names(model: type[BaseModel]) -> dict[str, list[str]]:
@@ -66,7 +92,14 @@ def _mapping(model: type[BaseModel], **more: st.SearchStrategy[Any]) -> st.Searc
 
 
 _KIND = st.sampled_from([*KINDS, " Video ", "ARTICLE", "unknown", "", None])
-_IDENTITY = st.sampled_from([{}, {"title": "T"}, {"title": "T", "webUrl": "https://a.example/x"}, {"name": "N", "sourceUrl": "https://a.example/y"}])
+_IDENTITY = st.sampled_from(
+    [
+        {},
+        {"title": "T"},
+        {"title": "T", "webUrl": "https://a.example/x"},
+        {"name": "N", "sourceUrl": "https://a.example/y"},
+    ]
+)
 
 
 def _with(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -81,10 +114,14 @@ ARTICLES = st.builds(
         *(_mapping(kind, type=st.just(name)) for name, kind in KINDS.items() if kind.own),
     ),
 )
-_DOMAINS = st.sampled_from(["a.example", "www.a.example", "https://a.example/x", "nowhere", "", "127.0.0.1", "a.example:80", ["a.example"], 5])
+_DOMAINS = st.sampled_from(
+    ["a.example", "www.a.example", "https://a.example/x", "nowhere", "", "127.0.0.1", "a.example:80", ["a.example"], 5]
+)
 ORGANIZATIONS = st.builds(
     _with,
-    st.sampled_from([{"taxonomy": "organization", "name": "N"}, {"taxonomy": " Provider "}, {"taxonomy": "organization"}]),
+    st.sampled_from(
+        [{"taxonomy": "organization", "name": "N"}, {"taxonomy": " Provider "}, {"taxonomy": "organization"}]
+    ),
     _mapping(Organization, domain=_DOMAINS, _id=_DOMAINS),
 )
 TOPICS = st.builds(

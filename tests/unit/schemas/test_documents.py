@@ -62,7 +62,9 @@ def disagreements(raw: bytes, document: Any) -> list[tuple[Any, ...]]:
         reading = read(raw, has_key=has_key)
         if any(one.severity is Severity.ERROR and one.code not in FIELD_ERRORS for one in reading.problems):
             continue
-        warned = [one for one in reading.problems if one.code not in TEXT_CODES and (one.code, one.field) != BODY_CLEANED]
+        warned = [
+            one for one in reading.problems if one.code not in TEXT_CODES and (one.code, one.field) != BODY_CLEANED
+        ]
         accepted, silent = not reading.rejected, not reading.rejected and not warned
         for name, expected in ((form_of(document), accepted), (STRICT + form_of(document), silent)):
             if validator(name, has_key).is_valid(document) != expected:
@@ -71,7 +73,9 @@ def disagreements(raw: bytes, document: Any) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("loader", [CoreLoader, TextLoader])
-@pytest.mark.parametrize("path", sorted((HERE / "examples").rglob("*.md")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize(
+    "path", sorted((HERE / "examples").rglob("*.md")), ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
 def test_every_example_is_judged_as_by_the_worker(path, loader):
     try:
         document = front_matter(path.read_bytes(), loader)
@@ -155,7 +159,9 @@ def test_ajv_judges_generated_documents_like_jsonschema(node_folder):
     for name in ("article", "strict/article"):
         given_text = "\n".join(map(json.dumps, documents))
         arguments = ["node", CHECK, "json", str(HERE / "json" / f"{name}.json")]
-        ran = subprocess.run(arguments, cwd=node_folder, input=given_text, capture_output=True, text=True, timeout=110, check=False)
+        ran = subprocess.run(
+            arguments, cwd=node_folder, input=given_text, capture_output=True, text=True, timeout=110, check=False
+        )
         assert ran.returncode == 0, ran.stderr
         expected = ["1" if validator(name, False).is_valid(document) else "0" for document in documents]
         assert [d for d, one, other in zip(documents, ran.stdout.split(), expected, strict=True) if one != other] == []

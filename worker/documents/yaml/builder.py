@@ -47,6 +47,8 @@ class Parsed:
     """The line and column (from 1) at which the value of the top-level `secured` begins."""
     has_blanks: bool = True
     """Whether a value may be empty. False is certain, True is not."""
+    has_invisible: bool = True
+    """Whether a value may have characters that nobody sees. False is certain, True is not."""
     nodes: int = 0
     """The number of scalars, lists and mappings, as `Limits.max_nodes` counts them."""
     has_anchors: bool = True
@@ -88,6 +90,7 @@ def _parsed(tree: MappingNode | None, text: str, state: ParserState) -> Parsed:
         state.places,
         state.places.of_mark(state.secured_mark) if state.secured_mark else None,
         state.has_blanks,
+        state.has_invisible,
         state.nodes,
         bool(state.anchors),
         frozenset(state.unknown_names),

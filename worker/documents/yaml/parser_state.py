@@ -60,6 +60,7 @@ class ParserState:
         self.places = Places(text, first_line)
         self.problems: list[Problem] = []
         self.has_blanks = False
+        self.has_invisible = False
         self.nodes = 0  # set when the whole block is parsed
         self.secured_mark: Mark | None = None
         # Without escapes and without characters beyond ASCII, no value needs cleaning.
@@ -254,6 +255,8 @@ class ParserState:
                 remaining = clean_text(UNHOLDABLE.sub("\ufffd", text))[0]
             message = f"{removed} character{'s' if removed > 1 else ''} that no text can hold: removed."
             self.note("text_cleaned", mark, message, field=self.path(key), value=text)
+        if not remaining.isprintable():
+            self.has_invisible = True
         return remaining
 
     def note_long_value(self, mark: Mark, field: str, value: str) -> None:
