@@ -51,7 +51,7 @@ def _is_written(text: str, found: re.Match[str], is_right_to_left: bool) -> bool
         return bool(before and after and _SPACELESS.match(before) and _SPACELESS.match(after))
     if character in _MARKS_OF_DIRECTION:
         return is_right_to_left
-    return character == _FLAG
+    return character.startswith(_FLAG)
 
 
 def is_invisible(character: str) -> bool:
