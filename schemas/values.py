@@ -25,7 +25,7 @@ MIN_INTEGER, MAX_INTEGER = -(2**31), 2**31 - 1  # an SQL integer column
 MIN_YEAR, MAX_YEAR = 1900, 2100
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}(?:\.0{1,3})?", re.ASCII)
-_TIME_USUAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
+_TIME_USUAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z", re.ASCII)
 _RELATIVE = re.compile(r"//?[^/\\\s]")
 _TRUE = frozenset(word for low in ("true", "yes", "on") for word in (low, low.capitalize(), low.upper()))
 _FALSE = frozenset(word for low in ("false", "no", "off") for word in (low, low.capitalize(), low.upper()))

@@ -84,13 +84,13 @@ def _resembles(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def suggest(name: str, known: frozenset[str]) -> Suggestion | None:
     """Return the name among `known` that an unknown `name` was probably meant to be, or None."""
-    if name in known:
+    if name in known or name[:1].isspace():  # a space in front was meant as indentation: the field belongs elsewhere
         return None
     visible = "".join(filter(str.isprintable, name)).strip().casefold()
     letters = _NOT_LETTER.sub("", visible)
     by_case = {one.casefold(): one for one in sorted(known)}
     if visible in by_case:
-        return Suggestion(by_case[visible], not name[0].isspace())
+        return Suggestion(by_case[visible], True)
     by_letters = {_NOT_LETTER.sub("", one): one for one in by_case}
     if letters in by_letters:
         return Suggestion(by_case[by_letters[letters]], False)

@@ -41,13 +41,13 @@ def note_comments(text: str, tree: MappingNode, note: NoteAt) -> None:
     fields: dict[int, str] = {}
     for node, path, step, _ in walk(tree):
         fields.setdefault(node.marks[step].index, path_text((*path, step)))  # type: ignore[index]  # the node's own step
-    for start, comment in cuts:
+    for start, key, comment in cuts:
         message = f"A comment begins here and cuts the value: “{excerpt(comment['comment'])}” is no part of it."
-        note("comment_cuts_value", comment.start("comment"), message, field=fields.get(start))
+        note("comment_cuts_value", comment.start("comment"), message, field=fields.get(start, fields.get(key)))
 
 
-def _cuts(text: str) -> Iterator[tuple[int, re.Match[str]]]:
-    """Yield each comment that cuts a plain value, with the index at which the tree has the value's mark."""
+def _cuts(text: str) -> Iterator[tuple[int, int, re.Match[str]]]:
+    """Yield each comment that cuts a plain value, after the indices of the value and of the scalar before it."""
     get_event = CParser(text).get_event
     key: yaml.Mark | None = None
     while not isinstance(event := get_event(), yaml.StreamEndEvent):
@@ -55,13 +55,12 @@ def _cuts(text: str) -> Iterator[tuple[int, re.Match[str]]]:
             continue
         mark, end = event.start_mark, event.end_mark.index
         if not event.style and text[end : end + 1] != ":":
-            is_empty = mark.index == end and key is not None
-            if (comment := _CUT.match(text, end)) is not None and _cuts_value(comment, event.value):
-                yield (key.index if is_empty and key is not None else mark.index), comment
-            elif (
-                event.value and (comment := _NEXT_LINE.match(text, end)) is not None and _continues(comment, key, mark)
-            ):
-                yield mark.index, comment
+            comment = _CUT.match(text, end)
+            if comment is None or not _cuts_value(comment, event.value):
+                comment = _NEXT_LINE.match(text, end) if event.value else None
+                comment = comment if comment is not None and _continues(comment, key, mark) else None
+            if comment is not None:
+                yield mark.index, key.index if key is not None else mark.index, comment
         key = mark
 
 

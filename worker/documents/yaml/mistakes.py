@@ -238,8 +238,11 @@ def _after_value(failure: _Failure) -> Mistake:
     if failure.here == "?":
         return Mistake("yaml_special_character", "A value cannot begin with ? without quotes.", index)
     if not before.strip(" -"):
-        return _wrong_colon_or_indentation(failure.text, failure.line_start) or Mistake(
-            "yaml_indentation", "This line's indentation fits no field above it.", index
+        line = failure.line_start
+        return (
+            _wrong_colon_or_indentation(failure.text, line)
+            or _comment_in_text(failure.text, line)
+            or Mistake("yaml_indentation", "This line's indentation fits no field above it.", index)
         )
     return Mistake("yaml_syntax", "YAML cannot make sense of what stands here.", index)
 
