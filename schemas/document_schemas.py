@@ -34,6 +34,7 @@ from schemas.written_values import (
     VALUES,
     VISIBLE_PATTERN,
     Schema,
+    by_type,
     in_any_case,
 )
 
@@ -80,7 +81,12 @@ def strict_schema(name: str) -> Schema:
     ]
     if issubclass(model, Article):
         rules.append(
-            {"properties": {"type": {"anyOf": [_BLANK, {"type": "string", "pattern": _word("|".join(["", *KINDS]))}]}}}
+            {
+                "type": "object",
+                "properties": {
+                    "type": {"anyOf": [_BLANK, {"type": "string", "pattern": _word("|".join(["", *KINDS]))}]}
+                },
+            }
         )
     if model is Article:
         rules += _kind_rules(parts)
@@ -122,11 +128,13 @@ def _variant(name: str) -> str:
 
 def _has(name: str, value: Schema) -> Schema:
     """Return the schema of objects whose field `name`, in any case, has a value that is valid by `value`."""
-    exact: Schema = {"required": [name], "properties": {name: value}}
-    other: Schema = {
-        "not": {"anyOf": [{"required": [name]}, {"patternProperties": {_variant(name): {"not": value}}}]},
-    }
-    return {"anyOf": [exact, other]}
+    otherwise: Schema = {"type": "object", "patternProperties": {_variant(name): {"not": value}}}
+    return {"anyOf": [_given(name, value), {"not": {"anyOf": [_given(name, {}), otherwise]}}]}
+
+
+def _given(name: str, value: Schema) -> Schema:
+    """Return the schema of objects whose field `name` has a value that is valid by `value`."""
+    return {"type": "object", "required": [name], "properties": {name: value}}
 
 
 def _first_url_rule() -> Schema:
@@ -141,8 +149,7 @@ def _title_rule() -> Schema:
     title = _ref("VisibleText")
     anything = _alone_or_listed(title)
     sponsor: Schema = {
-        "required": ["sponsor"],
-        "properties": {"sponsor": {"type": "object", "required": ["name"], "properties": {"name": title}}},
+        **_given("sponsor", _given("name", title)),
         "not": {"anyOf": [_has("title", _FILLED), _has("name", _FILLED)]},
     }
     return {"anyOf": [_has("title", anything), _has("name", anything), sponsor]}
@@ -155,7 +162,7 @@ def _alone_or_listed(value: Schema) -> Schema:
 
 def _visible_text() -> Schema:
     text: Schema = {"type": "string", "maxLength": MAX_TITLE, "pattern": VISIBLE_PATTERN}
-    return {"anyOf": [text, {"type": ["number", "boolean"]}]}
+    return {"anyOf": [text, {"type": "number"}, {"type": "boolean"}]}
 
 
 def _reference_rules(model: type[Reference]) -> list[Schema]:
@@ -192,8 +199,8 @@ def _object(model: type[BaseModel], parts: dict[str, Schema], base: type[BaseMod
         properties[first] = {**value, **({"description": description} if description else {})}
         for place, name in enumerate(older, 1):
             properties[name] = _about_older(first, name)
-            given: Schema = {"anyOf": [{"required": [one], "properties": {one: _FILLED}} for one in names[:place]]}
-            conditions.append({"if": {"not": given}, "then": {"properties": {name: value}}})
+            given: Schema = {"anyOf": [_given(one, _FILLED) for one in names[:place]]}
+            conditions.append({"if": {"not": given}, "then": {"type": "object", "properties": {name: value}}})
     schema: Schema = {
         "type": "object",
         "properties": properties,
@@ -233,7 +240,7 @@ def _item(hint: Any, parts: dict[str, Schema]) -> Schema:
     """Return the schema of an entry of a list. An image and an entry of `related` can be written as its URL alone."""
     value = _value(hint, parts)
     if hint is RelatedArticle:
-        url: Schema = {"allOf": [_ref("WebUrl"), {"pattern": f"^[{SPACE}]*[Hh][Tt][Tt][Pp][Ss]?://"}]}
+        url: Schema = {"type": "string", "allOf": [_ref("WebUrl"), {"pattern": f"^[{SPACE}]*[Hh][Tt][Tt][Pp][Ss]?://"}]}
         return {"anyOf": [value, url]}
     if hint is Image:
         return {"anyOf": [value, _ref("ImageUrl")]}
@@ -245,7 +252,7 @@ def _part(model: type[BaseModel], parts: dict[str, Schema]) -> Schema:
     if model in (RelatedArticle, Provider, Image):
         rules.append(_short_texts())
     if model is RelatedArticle:
-        linked: Schema = {"anyOf": [{"required": [name], "properties": {name: _FILLED}} for name in RELATED_URLS]}
+        linked: Schema = {"anyOf": [_given(name, _FILLED) for name in RELATED_URLS]}
         rules += [linked, _other_fields(model, _LISTS)]
     return {"allOf": rules}
 
@@ -254,7 +261,7 @@ def _kind_rules(parts: dict[str, Schema]) -> Iterator[Schema]:
     """Yield the rules for the fields that only one kind has, each for documents whose `type` names this kind."""
     for name, kind in KINDS.items():
         if kind.own:
-            named: Schema = {"required": ["type"], "properties": {"type": {"type": "string", "pattern": _word(name)}}}
+            named = _given("type", {"type": "string", "pattern": _word(name)})
             yield {"if": named, "then": _object(kind, parts, base=Article)}
 
 
@@ -266,11 +273,11 @@ def _known_names(names: Iterable[str]) -> Schema:
     """Return the rule that no field has a known name with another case."""
     known = sorted(names)
     pattern = f"^(?!(?:{'|'.join(known)})$)[{INVISIBLE}]*(?:{in_any_case('|'.join(known))})[{INVISIBLE}{SPACE}]*$"
-    return {"propertyNames": {"not": {"pattern": pattern}}}
+    return {"type": "object", "propertyNames": {"not": {"pattern": pattern}}}
 
 
 def _short_texts() -> Schema:
-    return {"properties": dict.fromkeys(sorted(SHORT_TEXTS), _ref("ShortText"))}
+    return {"type": "object", "properties": dict.fromkeys(sorted(SHORT_TEXTS), _ref("ShortText"))}
 
 
 def _other_fields(model: type[BaseModel], lists: Iterable[str]) -> Schema:
@@ -281,7 +288,7 @@ def _other_fields(model: type[BaseModel], lists: Iterable[str]) -> Schema:
     names = _document_names() - _names(model) - {*_DOCUMENT_LISTS, "secured", "taxonomy"}
     single = sorted(name for name in names if not name.endswith("Url"))
     rules = {**dict.fromkeys(single, _ref("NoListOfOne")), **dict.fromkeys(set(lists) - _names(model), _ref("List"))}
-    return {"properties": dict(sorted(rules.items()))}
+    return {"type": "object", "properties": dict(sorted(rules.items()))}
 
 
 def _no_list_of_one() -> Schema:
@@ -294,14 +301,17 @@ def _any_list() -> Schema:
 
 def _clean() -> Schema:
     """Return the schema of values without characters, lengths or names that a worker would have to remove."""
+    visible = f"^[^{CONTROLS}]*$"
     return {
         "description": "Text without control characters, of at most 262,144 characters; names of at most 200.",
-        "type": ["string", "number", "boolean", "null", "array", "object"],
-        "maxLength": MAX_SCALAR,
-        "pattern": f"^[^{CONTROLS}]*$",
-        "items": _ref("Clean"),
-        "propertyNames": {"maxLength": MAX_KEY_LENGTH, "pattern": f"^[^{CONTROLS}]*$"},
-        "additionalProperties": _ref("Clean"),
+        **by_type(
+            string={"maxLength": MAX_SCALAR, "pattern": visible},
+            array={"items": _ref("Clean")},
+            object_={
+                "propertyNames": {"maxLength": MAX_KEY_LENGTH, "pattern": visible},
+                "additionalProperties": _ref("Clean"),
+            },
+        ),
     }
 
 

@@ -31,6 +31,24 @@ Schema: TypeAlias = "dict[str, object]"
 MAX_ITEMS, MAX_KEY_LENGTH, MAX_SCALAR = 1_000, 200, 262_144
 """Entries of a list, characters of a field's name and of a value (`worker.documents.limits`)."""
 
+
+def by_type(*, string: Schema | None = None, array: Schema | None = None, object_: Schema | None = None) -> Schema:
+    """Return the schema of any value that requires something of texts, lists and mappings only."""
+    kinds: tuple[tuple[str, Schema], ...] = (
+        ("string", string or {}),
+        ("array", array or {}),
+        ("object", object_ or {}),
+        ("number", {}),
+        ("boolean", {}),
+        ("null", {}),
+    )
+    return {"anyOf": [{"type": name, **rules} for name, rules in kinds]}
+
+
+def _text(rules: Schema) -> Schema:
+    return {"anyOf": [{"type": "string", **rules}, {"type": "number"}, {"type": "boolean"}]}
+
+
 SPACE = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 """White space as Python has it, to be put in brackets: in regular expressions `\\s` means something else in each
 language."""
@@ -61,8 +79,10 @@ VISIBLE_PATTERN = rf"[^{SPACE}{CONTROLS}{INVISIBLE}]"
 
 SHORT_TEXT: Schema = {
     "description": "Text without invisible characters, except where the writing of a script needs them.",
-    "pattern": _LABEL_PATTERN,
-    "items": {"pattern": _LABEL_PATTERN},
+    **by_type(
+        string={"pattern": _LABEL_PATTERN},
+        array={"items": by_type(string={"pattern": _LABEL_PATTERN})},
+    ),
 }
 """What is required of the fields `SHORT_TEXTS`, which are texts or lists of texts."""
 
@@ -91,11 +111,7 @@ def _url(pattern: str, description: str, example: str) -> Schema:
 
 
 def _short_text(limit: int) -> Schema:
-    return {
-        "type": ["string", "number", "boolean"],
-        "maxLength": limit,
-        "description": f"Text of at most {limit:,} characters.",
-    }
+    return {"description": f"Text of at most {limit:,} characters.", **_text({"maxLength": limit})}
 
 
 def _without_spaces(url: Schema) -> Schema:
@@ -110,7 +126,7 @@ ACCEPTED_URL = _url(
 """A URL that can identify an article. Spaces in it are escaped, with a warning."""
 
 VALUES: tuple[tuple[object, str, Schema], ...] = (
-    (Text, "Text", {"type": ["string", "number", "boolean"], "description": "Text."}),
+    (Text, "Text", {"description": "Text.", **_text({})}),
     (
         Label,
         "Label",
@@ -205,5 +221,6 @@ __all__ = [
     "VALUES",
     "VISIBLE_PATTERN",
     "Schema",
+    "by_type",
     "in_any_case",
 ]
