@@ -13,7 +13,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from pydantic import AliasChoices, BaseModel
 
@@ -45,6 +45,9 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     **{name: kind for name, kind in KINDS.items() if kind.own},
 }
 """The schema of each kind of document. A kind without fields of its own uses the schema `article`."""
+
+TypeHint: TypeAlias = Any
+"""The annotation of a field; Python has no type for it."""
 
 _LISTS = ("topics", "images", "related")
 _DOCUMENT_LISTS = (*_LISTS, "levels", "items", "keywords", "hashtags", "otherNames")
@@ -115,7 +118,8 @@ def _document(model: type[BaseModel], body: Schema, parts: dict[str, Schema]) ->
 
 
 def _docstring(model: type[BaseModel]) -> str:
-    return " ".join((model.__doc__ or "").split())
+    """Return the first paragraph of the class's docstring, in one line."""
+    return " ".join((model.__doc__ or "").partition("\n\n")[0].split())
 
 
 # What every accepted document needs.
@@ -218,7 +222,7 @@ def _about_older(first: str, name: str) -> Schema:
     return {"description": f"Another name of {first}."}
 
 
-def _value(hint: Any, parts: dict[str, Schema]) -> Schema:
+def _value(hint: TypeHint, parts: dict[str, Schema]) -> Schema:
     hint = _without_none(hint)
     if get_origin(hint) is list:
         (item,) = get_args(hint)
@@ -236,7 +240,7 @@ def _value(hint: Any, parts: dict[str, Schema]) -> Schema:
     return _ref(hint.__name__)
 
 
-def _item(hint: Any, parts: dict[str, Schema]) -> Schema:
+def _item(hint: TypeHint, parts: dict[str, Schema]) -> Schema:
     """Return the schema of an entry of a list. An image and an entry of `related` can be written as its URL alone."""
     value = _value(hint, parts)
     if hint is RelatedArticle:
@@ -318,7 +322,7 @@ def _clean() -> Schema:
 # What the models say.
 
 
-def _fields(model: type[BaseModel]) -> Iterator[tuple[str, list[str], Any, str | None]]:
+def _fields(model: type[BaseModel]) -> Iterator[tuple[str, list[str], TypeHint, str | None]]:
     """Yield each field's attribute, its names in documents (the newest first), its type and its description."""
     hints = get_type_hints(model, include_extras=True)
     for attribute, field in model.model_fields.items():
@@ -345,7 +349,7 @@ def _descriptions(model: type[BaseModel]) -> Iterator[tuple[str, Schema]]:
             yield name, _about_older(first, name)
 
 
-def _description(hint: Any) -> str:
+def _description(hint: TypeHint) -> str:
     hint = _without_none(hint)
     if get_origin(hint) is list:
         return f"A list. Each entry: {_description(get_args(hint)[0])}"
@@ -353,11 +357,11 @@ def _description(hint: Any) -> str:
     return str(described) if described else _docstring(hint)
 
 
-def _is_required(hint: Any) -> bool:
+def _is_required(hint: TypeHint) -> bool:
     return _without_none(hint) is hint and get_origin(hint) is not list
 
 
-def _without_none(hint: Any) -> Any:
+def _without_none(hint: TypeHint) -> TypeHint:
     if get_origin(hint) in (Union, types.UnionType):
         return next(one for one in get_args(hint) if one is not type(None))
     return hint

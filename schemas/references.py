@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -67,12 +67,12 @@ REFERENCES: dict[str, type[Organization] | type[Topic]] = {
 }
 
 
-def is_reference(tree: Mapping[str, Any]) -> bool:
+def is_reference(tree: Mapping[str, object]) -> bool:
     """Return whether the document has `taxonomy`: it then describes an organisation or a topic, not an article."""
     return tree.get("taxonomy") is not None
 
 
-def reference_model(tree: Mapping[str, Any]) -> type[Organization] | type[Topic] | None:
+def reference_model(tree: Mapping[str, object]) -> type[Organization] | type[Topic] | None:
     """Return the class that validates a reference document, or None if its taxonomy is unknown."""
     taxonomy = tree.get("taxonomy")
     return REFERENCES.get(taxonomy.strip().lower()) if isinstance(taxonomy, str) else None
