@@ -190,7 +190,7 @@ class _Reader:
         for _ in range(_ROUNDS):
             context.notes.clear()
             try:
-                found = model.model_validate(self.tree, context=context)
+                found: _Model = model.model_validate(self.tree, context=context)
             except ValidationError as error:
                 doomed: dict[int, tuple[SequenceNode, set[int]]] = {}
                 for fault in error.errors(include_url=False, include_input=False):
