@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 
 from yaml.events import DocumentStartEvent, MappingStartEvent, StreamEndEvent
 
+from schemas.invisible_characters import is_invisible, name_of_character
 from schemas.known_names import KNOWN_NAMES
 from schemas.problem import Problem, problem
 from worker.documents.characters import UNHOLDABLE, clean_text
