@@ -18,6 +18,7 @@ _PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>//)?(?P<au
 _SPACES = re.compile(
     "[ \u00a0\u00ad\u061c\u1680\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]+"
 )
+_HOST_END = re.compile(r"//[^/?#]*[/?#]")
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII | re.IGNORECASE)
 
@@ -58,9 +59,9 @@ def escape_spaces(url: str) -> str:
 
     Real crawlers send such URLs.
     """
-    scheme, slashes, rest = url.partition("//")
-    host, slash, path = rest.partition("/")
-    return scheme + slashes + host + slash + _SPACES.sub(lambda space: quote(space[0]), path)
+    host_end = _HOST_END.search(url)
+    start = host_end.end() if host_end else len(url)
+    return url[:start] + _SPACES.sub(lambda space: quote(space[0]), url[start:])
 
 
 def _authority_fault(authority: str) -> str | None:

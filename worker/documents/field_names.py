@@ -67,7 +67,7 @@ def _parts(tree: MappingNode) -> Iterator[tuple[MappingNode, Path, frozenset[str
     yield tree, (), _DOCUMENT
     entries: list[tuple[MappingNode, Path]] = [(tree, ())]
     for index, entry in mappings(tree.get("related")):
-        path = ("related",) if index is None else ("related", index)
+        path: Path = ("related",) if index is None else ("related", index)
         yield entry, path, names_of(RelatedArticle)
         entries.append((entry, path))
     for node, path in entries:

@@ -198,12 +198,16 @@ class _Reader:
                 for items, numbers in doomed.values():
                     items.remove_at(numbers)
             else:
-                convert_unknown_fields(found, self.tree, self.places.text)
-                if isinstance(found, Article) and not self.problems and not context.notes:
-                    remember(found.related, self.misses, self.limits)
+                self.finish(found, context)
                 return found
         self.problems.append(problem("wrong_shape", "The fields could not be read.", line=1, column=1))
         return None
+
+    def finish(self, found: Article | Reference, context: Context) -> None:
+        """Convert the unknown fields of a valid model, and cache its entries of `related` if it has no problem."""
+        convert_unknown_fields(found, self.tree, self.places.text)
+        if isinstance(found, Article) and not self.problems and not context.notes:
+            remember(found.related, self.misses, self.limits)
 
     def drop(self, fault: ErrorDetails, primary: str | None, doomed: dict[int, tuple[SequenceNode, set[int]]]) -> None:
         """Add the problem of an invalid part and remove the part from the tree.

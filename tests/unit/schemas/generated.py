@@ -8,7 +8,7 @@ from typing import Any
 GOOD_URLS = [
     "https://news.example/story", "http://a.b", "HTTPS://News.Example:8080/x?y=z#q", "https://127.0.0.1/x", "https://[::1]:80/x",
     "https://küste.example/straße", "https://a.example/with blank", "https://a.example/\u202fx\u2028y", " https://a.example/x ", "https://a.example.:443/", "https://a_b.example",
-    "https://x.example?q=1", "https://a.example:/x",
+    "https://x.example?q=1", "https://a.example:/x", "https://a.example?q=a b",
 ]  # fmt: skip
 ODD_URLS = [
     "", "x", "//a.example", "ftp://a.example/x", "https:/a.example", "https:a.example", "https://a", "https://", "https:///x",

@@ -15,6 +15,7 @@ import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # missing in the stubs
 
 from schemas.problem import excerpt
+from worker.documents.positions import Mark
 from worker.documents.yaml.nodes import MappingNode, path_text, walk
 
 # A line that may contain a comment after a value without quotes. Nearly all other lines with ` #` begin with a quote.
@@ -49,11 +50,12 @@ def note_comments(text: str, tree: MappingNode, note: NoteAt) -> None:
 def _cuts(text: str) -> Iterator[tuple[int, int, re.Match[str]]]:
     """Yield each comment that cuts a plain value, after the indices of the value and of the scalar before it."""
     get_event = CParser(text).get_event
-    key: yaml.Mark | None = None
+    key: Mark | None = None
     while not isinstance(event := get_event(), yaml.StreamEndEvent):
         if not isinstance(event, yaml.ScalarEvent):
             continue
-        mark, end = event.start_mark, event.end_mark.index
+        mark: Mark = event.start_mark  # type: ignore[assignment]  # libyaml gives each event its marks
+        end: int = event.end_mark.index  # type: ignore[union-attr]  # as above
         if not event.style and text[end : end + 1] != ":":
             comment = _CUT.match(text, end)
             if comment is None or not _cuts_value(comment, event.value):
@@ -72,7 +74,7 @@ def _cuts_value(comment: re.Match[str], value: str) -> bool:
     return len(comment["space"]) == 1 or text[0].isdigit()
 
 
-def _continues(comment: re.Match[str], key: yaml.Mark | None, mark: yaml.Mark) -> bool:
+def _continues(comment: re.Match[str], key: Mark | None, mark: Mark) -> bool:
     """Return whether a comment on the line below a value is indented as the value's next line would be."""
     if _LEFT_OUT_FIELD.match(comment["text"]):
         return False

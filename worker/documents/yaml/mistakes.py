@@ -37,35 +37,35 @@ _COMMENT = re.compile(r"[ \t]#(?=[^\s#])[^\r\n]*")
 
 
 class Mistake(NamedTuple):
-    """The problem code, the message and the index in the text."""
+    """The problem code, the message and its place: an index of the text."""
 
     code: str
     message: str
-    index: int
+    place: int
 
 
 class _Failure(NamedTuple):
-    """What the parser says: its error, its context, and where they are. `start`: where the context began."""
+    """What the parser says: its error, its context, and the indices of both. `start`: where the context began."""
 
     what: str
     doing: str
     text: str
-    index: int
+    place: int
     start: int | None
 
     @property
     def line_start(self) -> int:
-        return line_start(self.text, self.index)
+        return line_start(self.text, self.place)
 
     @property
     def before(self) -> str:
         """The text before the error on its line."""
-        return self.text[self.line_start : self.index]
+        return self.text[self.line_start : self.place]
 
     @property
     def here(self) -> str:
         """The character at the error."""
-        return self.text[self.index : self.index + 1]
+        return self.text[self.place : self.place + 1]
 
 
 def diagnose(error: YAMLError, text: str, places: Places) -> Problem:
@@ -122,11 +122,11 @@ def _unexpected_colon(failure: _Failure) -> Mistake:
     if _LONG_NAME.match(text, start):
         return _long_name(start)
     if _KEY_BEFORE.match(failure.before):
-        return Mistake("yaml_unquoted_colon", "A colon stands inside a value without quotes.", failure.index)
+        return Mistake("yaml_unquoted_colon", "A colon stands inside a value without quotes.", failure.place)
     return (
         _wrong_colon_or_indentation(text, start)
         or _comment_in_text(text, start)
-        or Mistake("yaml_indentation", "This line is indented further than the field that it follows.", failure.index)
+        or Mistake("yaml_indentation", "This line is indented further than the field that it follows.", failure.place)
     )
 
 
@@ -173,7 +173,7 @@ def _unfinished(failure: _Failure, start: int) -> Mistake | None:
     what, doing, text = failure.what, failure.doing, failure.text
     if "quoted scalar" in doing:
         if "escape" in what or "hexdecimal" in what:
-            return Mistake("yaml_escape", "This backslash begins no escape that YAML knows.", failure.index)
+            return Mistake("yaml_escape", "This backslash begins no escape that YAML knows.", failure.place)
         return _unclosed_quote(start)
     if "simple key" in doing:
         if _LONG_NAME.match(text, line_start(text, start)):
@@ -224,7 +224,7 @@ def _odd_character(text: str, index: int) -> Mistake | None:
 
 def _after_value(failure: _Failure) -> Mistake:
     """Return the mistake of something that follows a complete value."""
-    before, index = failure.before, failure.index
+    before, index = failure.before, failure.place
     last = before.rstrip()[-1:]
     if last and last in "\"'":
         opening = _opening_quote(failure.text, index)

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from yaml.events import (
-    DocumentStartEvent,
-    Event,
-    MappingStartEvent,
-    NodeEvent,
-    ScalarEvent,
-    StreamEndEvent,
-)
+from yaml.events import DocumentStartEvent, MappingStartEvent, StreamEndEvent
 
 from schemas.invisible_characters import is_invisible, name_of_character
 from schemas.known_names import KNOWN_NAMES
@@ -50,6 +43,26 @@ MERGE_KEY = Sign()  # the name was `<<`
 LOST_KEY = Sign()  # the name was refused with a problem; its value is parsed and dropped
 
 Key: TypeAlias = "str | Sign"
+
+
+class Event(Protocol):
+    """An event of libyaml. Each has a mark, although PyYAML's types do not say so."""
+
+    start_mark: Mark
+
+
+class NodeStart(Event, Protocol):
+    """The event of a scalar, or of the beginning of a mapping or list."""
+
+    tag: str | None
+    anchor: str | None
+
+
+class Scalar(NodeStart, Protocol):
+    """The event of a scalar. `style` is empty for a value without quotes."""
+
+    value: str
+    style: str | None
 
 
 class ParserState:
@@ -101,7 +114,7 @@ class ParserState:
             steps.append(key if isinstance(key, str) else len(self.stack[-1][0]))
         return path_text(steps) or None
 
-    def name_of(self, event: ScalarEvent, node: MappingNode) -> Key:
+    def name_of(self, event: Scalar, node: MappingNode) -> Key:
         """Return the field name that `event` states, or a sentinel (see `field_name`)."""
         name, mark = event.value, event.start_mark
         if event.tag is not None:
@@ -114,7 +127,7 @@ class ParserState:
             return str(name)
         return self.field_name(name, not event.style and event.tag not in _FORCES_TEXT, mark)
 
-    def value_of(self, event: ScalarEvent, key: Key, key_mark: Mark) -> tuple[str | None, Mark]:
+    def value_of(self, event: Scalar, key: Key, key_mark: Mark) -> tuple[str | None, Mark]:
         """Return the value and its mark of a scalar that is empty, has a tag or an anchor, or may need cleaning.
 
         A null is returned as None, with the mark of its field's name if it has one.
@@ -133,12 +146,12 @@ class ParserState:
             self._define_anchor(event.anchor, value, mark)
         return value, mark if value is not None or key is LISTED else key_mark
 
-    def open(self, event: NodeEvent, node: Node, key: Key, key_mark: Mark | None) -> tuple[Node, Key]:
+    def open(self, event: NodeStart, node: Node, key: Key, key_mark: Mark | None) -> tuple[Node, Key]:
         """Open the mapping or list that `event` begins, the value of `key` in `node`. Return it and its first key.
 
         Raises Stop if it stands in the place of a field's name, or is nested too deeply.
         """
-        mark: Mark = event.start_mark
+        mark = event.start_mark
         if event.tag is not None:
             self._check_tag(event.tag, mark)
         if key is NO_KEY:
