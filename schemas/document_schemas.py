@@ -224,7 +224,7 @@ def _about_older(first: str, name: str) -> Schema:
 
 def _value(hint: TypeHint, parts: dict[str, Schema]) -> Schema:
     hint = _without_none(hint)
-    if get_origin(hint) is list:
+    if _is_list(hint):
         (item,) = get_args(hint)
         value = _item(item, parts)
         return {"type": "array", "maxItems": MAX_ITEMS, "items": {"anyOf": [value, _BLANK]}}
@@ -351,17 +351,23 @@ def _descriptions(model: type[BaseModel]) -> Iterator[tuple[str, Schema]]:
 
 def _description(hint: TypeHint) -> str:
     hint = _without_none(hint)
-    if get_origin(hint) is list:
+    if _is_list(hint):
         return f"A list. Each entry: {_description(get_args(hint)[0])}"
     described = next((schema.get("description") for type_, _, schema in VALUES if hint == type_), None)
     return str(described) if described else _docstring(hint)
 
 
 def _is_required(hint: TypeHint) -> bool:
-    return _without_none(hint) is hint and get_origin(hint) is not list
+    return _without_none(hint) is hint and not _is_list(hint)
+
+
+def _is_list(hint: TypeHint) -> bool:
+    origin: object = get_origin(hint)
+    return origin is list
 
 
 def _without_none(hint: TypeHint) -> TypeHint:
-    if get_origin(hint) in (Union, types.UnionType):
+    origin: object = get_origin(hint)
+    if origin is Union or origin is types.UnionType:
         return next(one for one in get_args(hint) if one is not type(None))
     return hint

@@ -6,7 +6,7 @@ Values without a column go to `extra`, as written and under the names of the doc
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from schemas.amounts import seconds_of
 from schemas.article import Article, Image, Provider, RelatedArticle
@@ -19,6 +19,7 @@ from worker.enrichment.enriched_document import (
     Claim,
     EnrichedDocument,
     ImageRef,
+    JsonObject,
     Mention,
     document_to_json,
     hash_of_document_json,
@@ -30,7 +31,7 @@ from worker.enrichment.providers import ProviderRef, provider_of
 from worker.enrichment.titles import clean_or_none, strip_provider_suffix
 from worker.enrichment.topics import stated_topics
 
-Extra = dict[str, Any]
+Extra = JsonObject
 
 
 def enrich(article: Article, body: str, *, source: str, key: str | None) -> EnrichedDocument:
@@ -41,13 +42,7 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
     urls = _urls(article)
     url = next(iter(urls.values()), None)
     canonical = canonicalise(url) if url else None
-    if canonical is not None:
-        identity = url_hash(canonical)
-    elif key is not None:
-        identity = article_hash_for_key(source, key)
-    else:
-        raise ValueError("A document needs a URL or a key.")
-
+    identity = _identity(canonical, source, key)
     provider = provider_of(article.provider, url)
     claims = [Claim(one, url_hash(canonicalise(one)), claim) for claim, one in urls.items()]
     known = {identity, *(claim.url_hash for claim in claims)}
@@ -58,12 +53,7 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
     images = _images(article.images, extra)
     entries = list(map(_entry, article.related))
     related, places = _related(article.related, entries, known, extra)
-    lead = lead_of(_peer(article), (entry.peer for entry in entries))
-    outranked_by = None if lead is None else places.get(lead, -1)
-    if article.score is not None and article.heat is None:
-        outranked_by = NEVER_OUTRANKED
-    if article.heat is not None:
-        _keep(extra, "score", article.score)
+    _keep(extra, "score", None if article.heat is None else article.score)
     _keep(extra, "name", article.name if titled_by != "name" else None)
     _keep(extra, "locale", article.locale)
     _keep(extra, "provider", _provider_rest(article.provider, provider))
@@ -90,13 +80,13 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
         images=images,
         related=related,
         related_count=len(article.related),
-        outranked_by=outranked_by,
+        outranked_by=_outranked_by(article, entries, places),
         duration_seconds=seconds_of(article.length) if article.length else None,
         starts_at=_utc(article.starts_at),
         ends_at=_utc(article.ends_at),
         details=details_of(article),
         contains=item_hashes(article.items, source, key) if article.items else [],
-    )  # fmt: skip
+    )
     copy.form = document_to_json(copy)
     copy.content_hash = hash_of_document_json(copy.form)
     return copy
@@ -121,6 +111,22 @@ def _urls(article: Article | RelatedArticle) -> dict[str, str]:
     if article.cdn_amp_url:
         urls["cdn_amp"] = article.cdn_amp_url
     return urls
+
+
+def _identity(canonical: str | None, source: str, key: str | None) -> bytes:
+    if canonical is not None:
+        return url_hash(canonical)
+    if key is None:
+        raise ValueError("A document needs a URL or a key.")
+    return article_hash_for_key(source, key)
+
+
+def _outranked_by(article: Article, entries: list[_Entry], places: dict[int, int]) -> int | None:
+    """Return `EnrichedDocument.outranked_by`. `places`: see `_related`."""
+    if article.score is not None and article.heat is None:
+        return NEVER_OUTRANKED
+    lead = lead_of(_peer(article), (entry.peer for entry in entries))
+    return None if lead is None else places.get(lead, -1)
 
 
 def _title(article: Article, extra: Extra) -> tuple[str | None, str | None]:
