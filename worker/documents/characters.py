@@ -19,18 +19,16 @@ def clean_text(text: str) -> tuple[str, int, int]:
     (NFC).
     """
     first = UNHOLDABLE.search(text)
+    cleaned = UNHOLDABLE.sub("", text) if first else text
     index = first.start() if first else -1
-    removed = 0
-    if not text.isascii() and _LONG_RUN.search(text):
+    if cleaned.isascii():
+        return cleaned, len(text) - len(cleaned), index
+    if _LONG_RUN.search(cleaned):
         thinned, surplus = _thin_marks(text)
         if surplus >= 0:
-            removed = len(text) - len(thinned)
+            cleaned = UNHOLDABLE.sub("", thinned)
             index = surplus if index < 0 else min(index, surplus)
-            text = thinned
-    if first:
-        text, unholdable = UNHOLDABLE.subn("", text)
-        removed += unholdable
-    return text if text.isascii() else unicodedata.normalize("NFC", text), removed, index
+    return unicodedata.normalize("NFC", cleaned), len(text) - len(cleaned), index
 
 
 def _thin_marks(text: str) -> tuple[str, int]:

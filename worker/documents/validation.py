@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.article import PRIMARY_URLS, RELATED_URLS, Article
@@ -43,7 +43,7 @@ _MANY = 5_000  # problems that are collected; far fewer are reported
 # Nested parts that can contain values read with an assumption.
 _KNOWN_PARTS = frozenset({"images", "related", "provider", "topics", "levels", "keywords", "hashtags", "otherNames"})
 _NULL = re.compile(r"""["']?[\w.-]+["']?[ \t]*:[ \t]+(null|Null|NULL|~)(?=\s|$)""")
-_Model = TypeVar("_Model", bound=Article | Reference)
+_Model = TypeVar("_Model", bound=BaseModel)
 _SHAPES: dict[str, tuple[str, str | None]] = {
     "model_type": ("Named fields belong here.", "a mapping"),
     "model_attributes_type": ("Named fields belong here.", "a mapping"),
@@ -203,9 +203,10 @@ class _Reader:
         self.problems.append(problem("wrong_shape", "The fields could not be read.", line=1, column=1))
         return None
 
-    def finish(self, found: Article | Reference, context: Context) -> None:
+    def finish(self, found: BaseModel, context: Context) -> None:
         """Convert the unknown fields of a valid model, and cache its entries of `related` if it has no problem."""
-        convert_unknown_fields(found, self.tree, self.places.text)
+        if isinstance(found, Article | Reference):
+            convert_unknown_fields(found, self.tree, self.places.text)
         if isinstance(found, Article) and not self.problems and not context.notes:
             remember(found.related, self.misses, self.limits)
 

@@ -162,7 +162,7 @@ class ParserState:
             self._define_anchor(event.anchor, None, mark)
             del self.anchors[event.anchor]  # an alias inside the node must not find an older anchor of that name
         held_mark = mark if key is LISTED or key_mark is None else key_mark
-        opened: Node = MappingNode() if type(event) is MappingStartEvent else SequenceNode()
+        opened: Node = MappingNode() if isinstance(event, MappingStartEvent) else SequenceNode()
         self.stack.append((opened, key, held_mark, event.anchor))
         return opened, LISTED if type(opened) is SequenceNode else NO_KEY
 
@@ -181,11 +181,11 @@ class ParserState:
 
     def is_end(self, event: Event) -> bool:
         """Return whether `event` ends the block. Raises Stop if it begins a second YAML document."""
-        if type(event) is DocumentStartEvent:
+        if isinstance(event, DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
                 raise Stop(self.make("several_documents", event.start_mark))
-        return type(event) is StreamEndEvent
+        return isinstance(event, StreamEndEvent)
 
     def without_parent(self, key: Key, key_mark: Mark, value: object, mark: Mark) -> tuple[Key, Mark]:
         """Handle a value that is not attached to a node. Return the next key and its mark.
