@@ -102,7 +102,7 @@ _WARNINGS = (
      "Put the whole value in quotes if & belongs to its text."),
     ("invisible_character", "An invisible character is in a field's name or in the place of a space.",
      "Replace it with a plain space, or remove it."),
-    ("field_name_case", "A field's name has another case; it was read as the known field.", "Write the name as expected."),
+    ("field_name_case", "A field's name has another case; it was read as the known field if that is absent.", "Write the name as expected."),
     ("field_name_unknown", "A field is unknown, and its name is almost that of a known field; it is stored unchanged.",
      "Check the name's spelling."),
     ("bad_integer", "A number is not whole; it was left out.", "Write digits only."),

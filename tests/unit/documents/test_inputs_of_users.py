@@ -80,7 +80,7 @@ KEPT = [
     ("Topics: [AI]", ["field_name_case 4:1 topics"], {"topics": ["AI"]}),
     (f"PublishedDateTime: {NOON}", ["field_name_case 4:20"], {"publishedDateTime": NOON}),
     ("TITLE: Ferry", ["field_name_case 2:8"], {"title": "Ferry"}),
-    ("topics: [AI]\nTopics: [ML]", [], {"topics": ["AI"], "Topics": ["ML"]}),
+    ("topics: [AI]\nTopics: [ML]", ["field_name_case 5:1 topics"], {"topics": ["AI"], "Topics": ["ML"]}),
     ("published_date_time: 2022", ["field_name_unknown 4:22 publishedDateTime"], {"published_date_time": 2022}),
     ("web-url: https://b.example/y", [], {"web-url": "https://b.example/y"}),
     ("amp_web_url: https://b.example/y", ["field_name_unknown 4:14 ampWebUrl"], {"ampWebUrl": None}),
