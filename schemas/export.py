@@ -12,10 +12,10 @@ from pydantic import BaseModel
 
 from schemas.change import Change
 from schemas.codes import CODES
-from schemas.document_schemas import DOCUMENTS, accepted_schema, strict_schema
+from schemas.forms.document_schemas import DOCUMENTS, accepted_schema, strict_schema
+from schemas.forms.written_values import Schema
 from schemas.problem import Problem
 from schemas.receipt import CheckResult, IngestResult, Receipt, Summary
-from schemas.written_values import Schema
 
 HERE = Path(__file__).parent
 MESSAGES: dict[str, type[BaseModel]] = {

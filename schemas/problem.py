@@ -11,7 +11,7 @@ import re
 from pydantic import BaseModel, ConfigDict
 
 from schemas.codes import CODES, Code, Severity
-from schemas.invisible_characters import name_of_character
+from schemas.text.invisible_characters import name_of_character
 
 _CREDENTIALS = re.compile(r"//[^/?#\s]*@")
 _EXCERPT = 80  # characters of a value that a message shows

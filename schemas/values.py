@@ -15,8 +15,8 @@ from typing import Annotated, NamedTuple, NoReturn
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from schemas.times import parse_time
-from schemas.urls import escape_spaces, has_spaces, is_usual, url_fault
+from schemas.text.times import parse_time
+from schemas.text.urls import escape_spaces, has_spaces, is_usual, url_fault
 
 MAX_URL_BYTES = 2048  # the longest URL in 22,000 real documents has 450 bytes; a PostgreSQL index entry holds 2,704
 MAX_LABEL = 200  # characters; the longest real topic has 27, and its case-folded name must fit into a PostgreSQL index

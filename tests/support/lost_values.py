@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from schemas.times import parse_time
+from schemas.text.times import parse_time
 from schemas.values import read_boolean, read_integer
 from worker.documents.front_matter import FrontMatter, split
 from worker.documents.validation import Reading

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from schemas.article import GENERATIONS, Image, Provider
-from schemas.invisible_characters import SHORT_TEXTS, clean_label
 from schemas.known_names import DOCUMENT_NAMES, PARTS, names_of
+from schemas.text.invisible_characters import SHORT_TEXTS, clean_label
 from worker.documents.limits import Limits
 from worker.documents.yaml.nodes import MappingNode, Path, SequenceNode
 

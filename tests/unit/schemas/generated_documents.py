@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pydantic import AliasChoices, BaseModel
 
 from schemas.article import Article, Image, RelatedArticle
+from schemas.forms.written_values import VALUES
 from schemas.kinds import KINDS
 from schemas.references import Organization, Topic
-from schemas.written_values import VALUES
 from tests.unit.schemas.generated import GOOD_IMAGES, GOOD_TIMES, GOOD_URLS, ODD_IMAGES, ODD_TIMES, ODD_URLS
 
 _ODD = [None, "", " ", True, 0, -1, 2**31, 1.5, "x", [], {}, [[]], ["x"], ["x", "y"], [None], {"url": 1}, {"x": ["y"]}]

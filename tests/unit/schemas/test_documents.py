@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from schemas.codes import CODES, TEXT_CODES, Severity
 from schemas.export import DOCUMENTS, FORMS, HERE, STRICT, schema_of
+from schemas.forms.written_values import MAX_ITEMS, MAX_KEY_LENGTH, MAX_SCALAR
 from schemas.references import Organization, reference_model
-from schemas.written_values import MAX_ITEMS, MAX_KEY_LENGTH, MAX_SCALAR
 from tests.support.front_matter import CoreLoader, TextLoader, front_matter
 from tests.unit.schemas.generated_documents import ARTICLES, ORGANIZATIONS, TOPICS, as_document
 from worker.documents.limits import Limits
@@ -86,7 +86,7 @@ def test_every_example_is_judged_as_by_the_worker(path, loader):
 
 
 @pytest.mark.parametrize("folder", ["valid", "invalid", "warned"])
-def test_a_parsed_example_fits_the_strict_form_when_it_is_dumped(folder):
+def test_a_parsed_example_that_is_dumped_fits_the_schemas(folder):
     for path in (HERE / "examples" / folder).glob("*.md"):
         reading = read(path.read_bytes(), has_key=True)
         described = reading.article or reading.reference

@@ -9,8 +9,8 @@ from yaml import MarkedYAMLError, ScalarToken, YAMLError
 from yaml.cyaml import CParser  # type: ignore[attr-defined]  # missing in the stubs
 from yaml.reader import ReaderError
 
-from schemas.invisible_characters import name_of_character
 from schemas.problem import Problem, excerpt, problem
+from schemas.text.invisible_characters import name_of_character
 from worker.documents.positions import Places
 from worker.documents.yaml.nodes import SequenceNode
 

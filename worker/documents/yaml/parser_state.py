@@ -8,9 +8,9 @@ from typing import Protocol, TypeAlias
 
 from yaml.events import DocumentStartEvent, MappingStartEvent, StreamEndEvent
 
-from schemas.invisible_characters import is_invisible, name_of_character
 from schemas.known_names import KNOWN_NAMES
 from schemas.problem import Problem, problem
+from schemas.text.invisible_characters import is_invisible, name_of_character
 from worker.documents.characters import UNHOLDABLE, clean_text
 from worker.documents.limits import Limits
 from worker.documents.positions import Mark, Places

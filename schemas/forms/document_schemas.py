@@ -5,7 +5,7 @@ worker drops or reads with a warning. The strict form is valid where there is no
 key needs no URL: `#/$defs/WithKey` in each schema of an article is the same schema for such a document.
 
 Not in the schemas are the limits of the whole text (bytes, depth, number of values), the warnings about the text and
-the names of the front matter (`schemas.codes.TEXT_CODES`), and the rules that `schemas.patterns` lists.
+the names of the front matter (`schemas.codes.TEXT_CODES`), and the rules that `schemas.forms.patterns` lists.
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 from pydantic import AliasChoices, BaseModel
 
 from schemas.article import PRIMARY_URLS, RELATED_URLS, Article, Image, Provider, RelatedArticle
-from schemas.invisible_characters import SHORT_TEXTS
-from schemas.kinds import KINDS
-from schemas.references import DOMAIN_PATTERN, Organization, Reference, Topic
-from schemas.values import MAX_TITLE
-from schemas.written_values import (
+from schemas.forms.written_values import (
     ACCEPTED_URL,
     CONTROLS,
     INVISIBLE,
@@ -37,6 +33,10 @@ from schemas.written_values import (
     by_type,
     in_any_case,
 )
+from schemas.kinds import KINDS
+from schemas.references import DOMAIN_PATTERN, Organization, Reference, Topic
+from schemas.text.invisible_characters import SHORT_TEXTS
+from schemas.values import MAX_TITLE
 
 DOCUMENTS: dict[str, type[BaseModel]] = {
     "article": Article,

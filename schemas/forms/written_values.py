@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from schemas.amounts import DURATION_PATTERN, MAX_NUMBER, Duration, Number
-from schemas.patterns import IMAGE_URL_PATTERN, URL_PATTERN, ZONED_TIME_PATTERN
+from schemas.forms.patterns import IMAGE_URL_PATTERN, URL_PATTERN, ZONED_TIME_PATTERN
 from schemas.values import (
     MAX_INTEGER,
     MAX_LABEL,
