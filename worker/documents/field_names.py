@@ -99,10 +99,15 @@ def suggest(name: str, known: frozenset[str]) -> Suggestion | None:
     )
     if other is not None:
         return Suggestion(other, False) if other in known else None
+    near = _nearest(letters, by_letters)
+    return Suggestion(by_case[by_letters[near]], False) if near else None
+
+
+def _nearest(letters: str, names: dict[str, str]) -> str | None:
+    """Return the name of which `letters` is a misspelling, or None."""
     if len(letters) < _SHORTEST_MISSPELT:
         return None
-    near = next((one for one in by_letters if len(one) >= _SHORTEST_MISSPELT and _is_misspelt(letters, one)), None)
-    return Suggestion(by_case[by_letters[near]], False) if near else None
+    return next((one for one in names if len(one) >= _SHORTEST_MISSPELT and _is_misspelt(letters, one)), None)
 
 
 def _is_misspelt(written: str, right: str) -> bool:
