@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, NamedTuple
 
-from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from schemas.values import MAX_INTEGER, Context
+from schemas.values import MAX_INTEGER, Assumption, Context
 
 _UNITS = {
     "year": 31_536_000,
@@ -25,16 +25,45 @@ _UNITS = {
 }
 """Seconds of each unit, from long to short. A month counts 30 days and a year 365, because such lengths are estimates
 anyway (`2 Months`)."""
-_WORDS = {
-    "y": "year", "yr": "year", "mo": "month", "w": "week", "wk": "week", "d": "day", "h": "hour", "hr": "hour",
-    "m": "minute", "min": "minute", "s": "second", "sec": "second", **{name: name for name in _UNITS},
-}  # fmt: skip
+_SHORT = {
+    "year": "y yr",
+    "month": "mo",
+    "week": "w wk",
+    "day": "d",
+    "hour": "h hr",
+    "minute": "m min",
+    "second": "s sec",
+}
+_WORDS = {word: name for name in _UNITS for word in (name, *_SHORT[name].split())}
 _NUMBER = r"([0-9]{1,6}(?:[.,][0-9]{1,3})?)"
 _ISO = re.compile(
     rf"P(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?"
 )
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-9]{1,2})")
-_PART = re.compile(rf"{_NUMBER}\s*([a-z]+?)s?\.?(?:\s*(?:,|and)?\s+|(?=[0-9])|$)")
+_SEPARATOR = r"(?:\s*(?:,|and)?\s+|(?=[0-9])|$)"
+_PART = re.compile(rf"{_NUMBER}\s*([a-z]+?)s?\.?{_SEPARATOR}")
+_MAX_TEXT = 64  # characters of a duration
+
+
+def _in_any_case(pattern: str) -> str:
+    """Return the pattern for its letters in either case, because JSON Schema has no flag for this."""
+    return re.sub(r"[A-Za-z]", lambda letter: f"[{letter[0].upper()}{letter[0].lower()}]", pattern)
+
+
+_AMOUNT_OF_TIME = r"[0-9]{1,6}(?:[.,][0-9]{1,3})?"
+_ANY_WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
+_ISO_DATE, _ISO_TIME = ("".join(f"(?:{_AMOUNT_OF_TIME}{unit})?" for unit in units) for units in ("YMWD", "HMS"))
+_ISO_FORM = f"P(?=[^0-9]*[0-9]){_ISO_DATE}(?:T{_ISO_TIME})?"
+_PARTS_FORM = (
+    _in_any_case(rf"(?:{_AMOUNT_OF_TIME}[ ]*(?:{_ANY_WORD})s?\.?(?:[ ]*(?:,|and)?[ ]+(?=[^ ])|(?=[0-9])|(?=[ ]*$)))+")
+    .replace("[ ]", r"\s")
+    .replace("[^ ]", r"\S")
+)
+DURATION_PATTERN = (
+    rf"^\s*(?=\S[\s\S]{{0,{_MAX_TEXT - 1}}}\s*$)(?:{_in_any_case(_ISO_FORM)}|(?:[0-9]{{1,3}}:)?[0-9]{{1,3}}:[0-9]{{1,2}}"
+    rf"|{_PARTS_FORM})\s*$"
+)
+"""The durations that `seconds_of` reads, except that it also refuses those beyond 68 years."""
 
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR"}
 """The ISO 4217 code of each symbol. `$` is read as US dollars, because all real prices with it are of shops in the
@@ -50,28 +79,29 @@ def seconds_of(text: str) -> int | None:
     Returns None if the text has none of these forms or is longer than 64 characters.
     """
     text = text.strip()
-    if len(text) > 64:
+    if len(text) > _MAX_TEXT:
         return None
-    if text[:1] in "Pp" and (iso := _ISO.fullmatch(text.upper())):
-        parts = [part.replace(",", ".") if part else None for part in iso.groups()]
-        found = [float(n) * size for n, size in zip(parts, _UNITS.values(), strict=True) if n is not None]
-        return _whole(sum(found)) if found else None
-    if clock := _CLOCK.fullmatch(text):
-        hours, minutes, seconds = (int(part or 0) for part in clock.groups())
-        return hours * 3600 + minutes * 60 + seconds
-    total, position, low = 0.0, 0, text.lower()
-    while position < len(low):
-        part = _PART.match(low, position)
+    if iso := _ISO.fullmatch(text.upper()):
+        amounts = [(amount, unit) for amount, unit in zip(iso.groups(), _UNITS, strict=True) if amount]
+    elif clock := _CLOCK.fullmatch(text):
+        amounts = [(amount or "0", unit) for amount, unit in zip(clock.groups(), list(_UNITS)[-3:], strict=True)]
+    else:
+        amounts = _amounts_with_units(text.lower())
+    seconds = sum(float(amount.replace(",", ".")) * _UNITS[unit] for amount, unit in amounts)
+    return round(seconds) if amounts and seconds <= MAX_INTEGER else None
+
+
+def _amounts_with_units(text: str) -> list[tuple[str, str]]:
+    """Return the (amount, unit) pairs of a text such as `1h 46m`; an empty list if it contains anything else."""
+    amounts, position = [], 0
+    while position < len(text):
+        part = _PART.match(text, position)
         unit = _WORDS.get(part[2]) if part else None
         if part is None or unit is None:
-            return None
-        total += float(part[1].replace(",", ".")) * _UNITS[unit]
+            return []
+        amounts.append((part[1], unit))
         position = part.end()
-    return _whole(total) if position else None
-
-
-def _whole(seconds: float) -> int | None:
-    return round(seconds) if seconds <= MAX_INTEGER else None
+    return amounts
 
 
 class Price(NamedTuple):
@@ -105,7 +135,7 @@ def read_duration(value: object, info: ValidationInfo) -> str:
     if not isinstance(value, str):
         raise PydanticCustomError("wrong_shape", "a duration belongs here", {"expected": "a duration such as PT44M"})
     if seconds_of(value) is None and isinstance(info.context, Context):
-        info.context.notes.append(("bad_duration", value))
+        info.context.notes.append(Assumption("bad_duration", value))
     return value
 
 
@@ -126,13 +156,7 @@ def read_number(value: object) -> float:
     raise PydanticCustomError("wrong_shape", "a number belongs here", expected)
 
 
-Duration = Annotated[
-    str, PlainValidator(read_duration), WithJsonSchema({"type": "string", "examples": ["PT44M", "16 hours"]})
-]
-Number = Annotated[
-    float,
-    PlainValidator(read_number),
-    WithJsonSchema({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}),
-]
+Duration = Annotated[str, PlainValidator(read_duration)]
+Number = Annotated[float, PlainValidator(read_number)]
 
-__all__ = ["Duration", "Number", "Price", "price_of", "seconds_of"]
+__all__ = ["DURATION_PATTERN", "Duration", "Number", "Price", "price_of", "seconds_of"]

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from schemas.amounts import Duration, Number
-from schemas.values import Boolean, ImageUrl, Integer, Text, Timestamp, Topic, WebUrl
+from schemas.values import Boolean, ImageUrl, Integer, Label, Text, Timestamp, Title, WebUrl
 
 
 class _Model(BaseModel):
@@ -24,26 +24,29 @@ class _Model(BaseModel):
 
 
 class Image(_Model):
-    """A picture of the article. One without a URL is none; a relative one is read against the article's page."""
+    """A picture of the article.
+
+    A path such as `/assets/1.jpg` belongs to the sender's own site. It is kept as written and gives no image.
+    """
 
     url: ImageUrl
     width: Integer | None = None
     height: Integer | None = None
     is_cached: Boolean | None = Field(None, alias="isCached")
-    title: Text | None = None
+    title: Title | None = None
 
 
 class Provider(_Model):
-    """Who published it. `id` is the 2019 name of `domain`."""
+    """The publisher. `id` is the 2019 name of `domain`."""
 
-    name: Text | None = None
-    domain: Text | None = Field(None, validation_alias=AliasChoices("domain", "id"), serialization_alias="domain")
+    name: Label | None = None
+    domain: Label | None = Field(None, validation_alias=AliasChoices("domain", "id"), serialization_alias="domain")
 
 
-class _Told(_Model):
+class _ArticleFields(_Model):
     """The fields that `Article` and `RelatedArticle` share."""
 
-    title: Text | None = None
+    title: Title | None = None
     excerpt: Text | None = Field(
         None, validation_alias=AliasChoices("excerpt", "abstract"), serialization_alias="excerpt"
     )
@@ -57,10 +60,8 @@ class _Told(_Model):
     cdn_amp_url: WebUrl | None = Field(
         None, validation_alias=AliasChoices("cdnAmpWebUrl", "cdnAmpUrl"), serialization_alias="cdnAmpWebUrl"
     )
-    kind: Text | None = Field(None, alias="type")
-    quality: Integer | None = Field(
-        None, validation_alias=AliasChoices("quality", "score"), serialization_alias="quality"
-    )
+    kind: Label | None = Field(None, alias="type")
+    quality: Integer | None = None
     provider: Provider | None = None
     images: list[Image] = Field(default_factory=list)
 
@@ -70,42 +71,56 @@ class _Told(_Model):
         return self.web_url or self.source_url or self.original_url
 
 
-class RelatedArticle(_Told):
-    """An entry of `related`: an article that tells the same story, whose own document may come later or never."""
+class RelatedArticle(_ArticleFields):
+    """An entry of `related`: an article on the same story. Its own document may come later or never."""
 
     model_config = ConfigDict(frozen=True)  # equal entries of several documents share one object
 
+    url: WebUrl | None = Field(None, description="The 2019 name of webUrl, in an entry of related.")
+
+    @property
+    def primary_url(self) -> str | None:
+        """The URL that identifies the article: the first one of `PRIMARY_URLS` or `url`."""
+        return super().primary_url or self.url
+
+    @property
+    def has_url(self) -> bool:
+        """Whether the entry has a URL of any kind. It can then be linked to an article."""
+        return (self.primary_url or self.amp_url or self.cdn_amp_url) is not None
+
 
 class Ratings(_Model):
-    """What its readers or pupils think of it, as the provider says."""
+    """What its readers or students think of it, as the provider reports."""
 
     average: Number | None = None
     count: Integer | None = None
 
 
-class Article(_Told):
+class Article(_ArticleFields):
     """A document that describes one article of any kind.
 
-    What several kinds have in common is typed here, and read wherever it is given; what one kind alone has is in its
-    class (`schemas.kinds`).
+    Fields that several kinds share are declared here and read in all kinds. Fields of one kind only are in its class
+    (`schemas.kinds`).
     """
 
-    name: Text | None = None
-    category: Text | None = None
+    name: Title | None = None
+    category: Label | None = None
     updated_at: Timestamp | None = Field(None, alias="updatedDateTime")
     heat: Integer | None = None
+    score: Integer | None = Field(None, description="The 2019 name of heat.")
     published: Boolean | None = None
-    locale: Text | None = None
-    topics: list[Topic] = Field(default_factory=list)
+    locale: Label | None = None
+    topics: list[Label] = Field(default_factory=list)
     related: list[RelatedArticle] = Field(default_factory=list)
     length: Duration | None = None
-    price: Text | None = None
-    levels: list[Text] = Field(default_factory=list)
+    price: Label | None = None
+    levels: list[Label] = Field(default_factory=list)
     ratings: Ratings | None = None
     starts_at: Timestamp | None = Field(None, alias="startDateTime")
     ends_at: Timestamp | None = Field(None, alias="endDateTime")
     items: list[Any] = Field(
-        default_factory=list, description="what a collection holds: URLs, or keys of documents of the same source"
+        default_factory=list,
+        description="The documents of a collection: their URLs, or their keys if the source is the same.",
     )
     secured: Text | None = None
 
@@ -114,7 +129,6 @@ GENERATIONS = (
     ("excerpt", "abstract"),
     ("ampWebUrl", "ampUrl"),
     ("cdnAmpWebUrl", "cdnAmpUrl"),
-    ("quality", "score"),
 )
 """Pairs of names of one field, the newer name first. `webUrl` and `sourceUrl` are not a pair, because a document may
 have both with different values."""
@@ -122,4 +136,7 @@ have both with different values."""
 PRIMARY_URLS = ("webUrl", "sourceUrl", "originalUrl")
 """The fields whose URL can identify an article. The first one that is given does."""
 
-__all__ = ["GENERATIONS", "PRIMARY_URLS", "Article", "Image", "Provider", "Ratings", "RelatedArticle"]
+RELATED_URLS = (*PRIMARY_URLS, "url", "ampWebUrl", "ampUrl", "cdnAmpWebUrl", "cdnAmpUrl")
+"""The fields by which an entry of `related` can be linked to an article."""
+
+__all__ = ["GENERATIONS", "PRIMARY_URLS", "RELATED_URLS", "Article", "Image", "Provider", "Ratings", "RelatedArticle"]

@@ -8,11 +8,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 
 class Change(BaseModel):
-    """An article or a story is different now; what it is like is in the store.
+    """An article or a story has changed. Its new content is in the store.
 
-    An article's `outcome` is that of the document which changed it; a story is `changed` (new, grown, shrunk or with
-    another lead) or has `ended` (its articles went to other stories). `id` and `url` are the article's, or the story's and
-    its lead's; `source` and `key` name the document that changed the article (a retraction has them alone).
+    `outcome` is that of the document that changed the article. A story is `changed` (new, larger, smaller or with another
+    lead) or `ended` (its articles are in other stories now). `id` and `url` are those of the article, or of the story and
+    its lead. `source` and `key` name the document that changed the article; a retraction has only these two.
     """
 
     model_config = ConfigDict(extra="forbid")

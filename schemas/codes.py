@@ -68,7 +68,7 @@ _ERRORS = (
     ("too_many_merges", "Merges (<<) copy too many fields.", "Write the fields out."),
     # the article
     ("reference_document", "A reference document whose taxonomy is unknown.",
-     "Use taxonomy organization, topic or term; or leave it out and give a type."),
+     "Use taxonomy organization, provider, topic or term; or leave it out and give a type."),
     ("no_identity", "The document has neither a URL nor a key.", "Give webUrl, or send a key with the document."),
     ("no_title", "The article has neither a title nor a name.", "Give a title."),
     ("bad_primary_url", "The URL of the article is not a valid URL.", "Give the whole address, beginning with https://."),
@@ -96,6 +96,16 @@ _ERRORS = (
 )  # fmt: skip
 
 _WARNINGS = (
+    ("comment_cuts_value", "A comment (#) cuts a value; the text from # on is no part of it.",
+     "Put the whole value in quotes; or put a space after # if it is meant as a comment."),
+    ("unused_anchor", "An anchor (&) that no alias uses; it is no part of the value.",
+     "Put the whole value in quotes if & belongs to its text."),
+    ("invisible_character", "An invisible character is in a field's name or in the place of a space.",
+     "Replace it with a plain space, or remove it."),
+    ("field_name_case", "A field's name has another case; it was read as the known field if that is absent.",
+     "Write the name as expected."),
+    ("field_name_unknown", "A field is unknown, and its name is almost that of a known field; it is stored unchanged.",
+     "Check the name's spelling."),
     ("bad_integer", "A number is not whole; it was left out.", "Write digits only."),
     ("integer_out_of_range", "A number has more than 32 bits; it was left out.", "Send a number of 32 bits."),
     ("bad_number", "A value is not a number; it was left out.", "Write digits, with a point where one is needed."),
@@ -108,17 +118,20 @@ _WARNINGS = (
     ("time_without_zone", "A time has no zone; it was read as UTC.", "End it with Z or an offset such as +02:00."),
     ("bad_url", "A URL cannot be used; it was left out.", "Give a whole address, beginning with https://."),
     ("url_too_long", "A URL is too long; it was left out.", "Give the page's own short address."),
-    ("url_with_space", "A URL contains spaces; they were read as %20.", "Write each space of a URL as %20."),
+    ("url_with_space", "A URL contains spaces or invisible characters; they were percent-encoded.", "Write each space of a URL as %20."),
     ("wrong_shape", "A value has another shape than its field; it was left out.", "See the field's JSON Schema."),
     ("missing_part", "A part lacks a required field; it was left out.", "Give an image its url."),
     ("single_value", "A single value is given instead of a list; it was read as a list of one.",
+     "Write it as a list: a line with - before each."),
+    ("comma_list", "A text with commas is given instead of a list; it was read as a list of its parts.",
      "Write it as a list: a line with - before each."),
     ("list_of_one", "A list is given instead of a single value; its only value was used.",
      "Write the value alone, without a - or brackets."),
     ("too_many_items", "A list is too long; its end was left out.", "Send fewer."),
     ("related_without_url", "A related entry has no URL; it cannot be linked to an article.", "Give its webUrl."),
     ("unknown_kind", "The type is unknown; the document is stored unchanged.", "Check the type's spelling."),
-    ("text_cleaned", "Characters that are not allowed in text (NUL, controls) were removed.", "Remove them before sending."),
+    ("text_cleaned", "Characters that are not allowed in text (NUL, controls; in titles also invisible ones) were removed.",
+     "Remove them before sending."),
     ("value_too_long", "A value is too long; it was left out.", "Shorten it; a whole text belongs after the front matter, as the body."),
     ("key_too_long", "A field's name is too long; the field was left out.", "Shorten it."),
     ("too_many_problems", "The document has more problems than are listed.", "Correct those listed and check again."),
@@ -143,6 +156,9 @@ ENVELOPE_CODES = frozenset({
 
 CELERY_CODES = frozenset({"not_a_task", "unknown_task", "bad_task_arguments", "task_option"})
 """Codes about a message on Celery's queue. `check` reads a file, so it never reports them."""
+
+TEXT_CODES = frozenset({"comment_cuts_value", "unused_anchor", "invisible_character", "field_name_unknown"})
+"""Warnings about the text of the front matter, or guesses about a name. A JSON Schema of the values cannot tell them."""
 
 WORKER_CODES = frozenset({"poison", "internal_error", "heat_differs", "nothing_to_retract"})
 """Codes that depend on the worker's state or configuration and not on the document alone."""

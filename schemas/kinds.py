@@ -8,12 +8,12 @@ fields that only its kind has. Fields that several kinds share (`length`, `price
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import AliasChoices, Field
 
 from schemas.article import Article, _Model
-from schemas.values import Integer, Text, WebUrl
+from schemas.values import Integer, Label, Text, WebUrl
 
 
 class Kind(Article):
@@ -28,7 +28,7 @@ class Kind(Article):
     """Names, as documents write them, of the declared fields that only this kind has."""
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
         KINDS[cls.type] = cls
         fields = {name: field for name, field in cls.model_fields.items() if name not in Article.model_fields}
         cls.own = tuple(field.serialization_alias or field.alias or name for name, field in fields.items())
@@ -103,7 +103,7 @@ class Repository(_Model):
     stars: Integer | None = None
     forks: Integer | None = None
     watches: Integer | None = None
-    license: Text | None = None
+    license: Label | None = None
 
 
 class Code(Kind):
@@ -123,7 +123,7 @@ class Conference(Kind):
     """A meeting at a place, from a day to a day."""
 
     type = "conference"
-    location: Text | None = None
+    location: Label | None = None
 
 
 class Profile(Kind):
@@ -135,7 +135,7 @@ class Profile(Kind):
         validation_alias=AliasChoices("excerpt", "abstract", "overview", "bio"),
         serialization_alias="excerpt",
     )
-    location: Text | None = None
+    location: Label | None = None
     year_founded: Integer | None = Field(None, alias="yearFounded")
 
 
@@ -146,7 +146,7 @@ class Sponsorship(Kind):
     shown_by = "sponsor"
 
 
-def model_of(tree: Mapping[str, Any]) -> type[Article]:
+def model_of(tree: Mapping[str, object]) -> type[Article]:
     """Return the class that validates a document: the class of its kind, or `Article` if the kind is unknown."""
     named = tree.get("type")
     if isinstance(named, str) and named.strip():
@@ -160,7 +160,7 @@ def kind_of(article: Article) -> str:
     return named or (article.type if isinstance(article, Kind) else "article")
 
 
-def _shows(tree: Mapping[str, Any], name: str) -> bool:
+def _shows(tree: Mapping[str, object], name: str) -> bool:
     return isinstance(tree.get(name), Mapping)
 
 

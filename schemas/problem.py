@@ -11,6 +11,7 @@ import re
 from pydantic import BaseModel, ConfigDict
 
 from schemas.codes import CODES, Code, Severity
+from schemas.text.invisible_characters import name_of_character
 
 _CREDENTIALS = re.compile(r"//[^/?#\s]*@")
 _EXCERPT = 80  # characters of a value that a message shows
@@ -72,8 +73,11 @@ def excerpt(value: str, field: str | None = None) -> str:
     return shown if len(shown) <= _EXCERPT else shown[: _EXCERPT - 1] + "…"
 
 
-def _printable(text: str, instead: str = "\ufffd") -> str:
-    return text if text.isprintable() else "".join(c if c.isprintable() else instead for c in text)
+def _printable(text: str, instead: str | None = None) -> str:
+    """Return the text with each character that is not seen replaced by its name in `<>`, or by `instead`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else instead or f"<{name_of_character(c)}>" for c in text)
 
 
 __all__ = ["CODES", "Code", "Problem", "Severity", "excerpt", "problem"]

@@ -11,7 +11,7 @@ from schemas.problem import Problem
 
 
 class Outcome(StrEnum):
-    """What became of a document; each gets exactly one."""
+    """The result for a document. Each document has exactly one."""
 
     STORED = "stored"
     UPDATED = "updated"
@@ -29,8 +29,8 @@ class _Form(BaseModel):
 class Receipt(_Form):
     """The outcome of one document: on `reply_to`, and by `explain --json`.
 
-    `readded_as`: where the desk had to add the document again, the id under which it knows it now; `id` is the producer's.
-    Elsewhere it is not there.
+    `readded_as` is present only if the operators had to add the document to the lane again: it is the new id, and `id`
+    stays that of the producer.
     """
 
     id: str

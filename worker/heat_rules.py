@@ -39,6 +39,10 @@ class AllRules:
         return self.configured or source in self.by_source
 
 
+DEFAULT_RULES = AllRules()
+"""The rules without a setting."""
+
+
 def parse_rules(text: str) -> AllRules:
     """Parse `20/50/70,ai=10/50/60`: bonus, floor and threshold of all sources, then of the source `ai`.
 
@@ -58,4 +62,4 @@ def parse_rules(text: str) -> AllRules:
     return AllRules(common or HeatRules(), by_source, configured=common is not None)
 
 
-__all__ = ["AllRules", "HeatRules", "parse_rules"]
+__all__ = ["DEFAULT_RULES", "AllRules", "HeatRules", "parse_rules"]

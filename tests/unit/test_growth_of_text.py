@@ -9,7 +9,7 @@ import pytest
 
 from schemas.amounts import price_of, seconds_of
 from schemas.problem import Problem, problem
-from schemas.urls import escape_spaces, url_fault
+from schemas.text.urls import escape_spaces, url_fault
 from worker.console.source_lines import source_lines
 from worker.dead_letters.redacted_text import redact
 from worker.documents.characters import clean_text

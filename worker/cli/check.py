@@ -10,7 +10,7 @@ from worker.cli.options import Paths
 from worker.cli.terminal import plain, print_json
 from worker.documents.limits import Limits
 from worker.documents.problem_display import render
-from worker.documents.validation import read
+from worker.documents.validation import Reading, read
 from worker.errors import Exit
 from worker.producer.input_files import read_paths
 from worker.settings import settings
@@ -40,9 +40,15 @@ def check(
             problems = [problem.model_dump(mode="json") for problem in reading.problems]
             print_json({"path": submission.label, "verdict": summary, "problems": problems})
             continue
-        typer.echo(f"{plain(submission.label)}: {summary}")
+        needs_key = " (if it is sent with a key: it has no URL)" if _needs_key(reading) else ""
+        typer.echo(f"{plain(submission.label)}: {summary}{needs_key}")
         for problem in reading.problems:
             typer.echo("\n".join("  " + plain(line) for line in render(raw, problem).splitlines()))
     if not json_:
         typer.echo(f"{count - rejected} accepted, {rejected} rejected", err=True)
     return Exit.REJECTED if rejected else Exit.OK
+
+
+def _needs_key(reading: Reading) -> bool:
+    """Return whether the document is accepted only because it is sent with a key, which is its path here."""
+    return reading.article is not None and reading.article.primary_url is None

@@ -50,9 +50,9 @@ def explain(
     engine = open_store(config)
     waiting, again, redis_error = _in_redis(config, query)
     with engine.connect() as connection:
-        stored = explanation.explain(connection, query, limit=limit)
+        stored = explanation.explain(connection, query, limit=limit, rules=config.heat_rules)
         if again and not stored["receipts"]:
-            stored = explanation.explain(connection, again[-1], limit=limit)
+            stored = explanation.explain(connection, again[-1], limit=limit, rules=config.heat_rules)
             waiting, _, redis_error = _in_redis(config, again[-1])
     engine.dispose()
     if stored["receipts"]:
@@ -121,8 +121,9 @@ def _of_article(article: ExplainedArticle) -> Iterator[str]:
     yield f"article {article['id']} ({article['state']}): {_title(article['title'])}"
     yield f"  {_url(article['url'])}"
     yield f"  {article['kind']}, published {moment(article['published_at'])}"
+    yield f"  heat: {article['heat']['explanation']}"
     if story := article["in_story"]:
-        yield from _of_story(story, article["id"])
+        yield from _of_story(story, article)
     elif article["link_state"] == "pending":
         yield "  the linker has not processed it yet"
     for alias in article["aliases"]:
@@ -136,12 +137,14 @@ def _of_article(article: ExplainedArticle) -> Iterator[str]:
         yield f"  … named by {article['named_by_count']:,} articles in all"
 
 
-def _of_story(story: Story, article_id: int) -> Iterator[str]:
-    is_lead = story["lead"] is not None and story["lead"]["id"] == article_id
+def _of_story(story: Story, article: ExplainedArticle) -> Iterator[str]:
+    is_lead = story["lead"] is not None and story["lead"]["id"] == article["id"]
     lead = "as its lead" if is_lead else "led by another"
     yield f"  in story {story['id']} of {story['size']} articles, {lead}, heat {story['heat']}"
+    if article["story_heat"]:
+        yield f"    heat of the story: {article['story_heat']['explanation']}"
     for member in story["articles"]:
-        if member["id"] != article_id:
+        if member["id"] != article["id"]:
             yield f"    {_title(member['title'])}  {_url(member['url'])}"
 
 

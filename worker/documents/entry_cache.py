@@ -34,7 +34,6 @@ _BEGINS_WITH_FIELD = re.compile(r"\w+:[ \n]")
 _ENTRY = re.compile(r"( *)- ")
 _NEXT_FIELD = re.compile(r"\n[^ \n]")
 _NEXT_FIELD_FLUSH = re.compile(r"\n(?!- | |\n|\Z)")  # for a list that is not indented
-_OTHER_BREAKS = ("\r", "\x85", "\u2028", "\u2029")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ def _listing(text: str) -> _Listing | None:
     first = _ENTRY.match(text, start)
     if start < len(_NAME) or first is None or not _BEGINS_WITH_FIELD.match(text):
         return None
-    if any(other in text for other in _OTHER_BREAKS):
+    if "\r" in text:
         return None
     indent = first[1]
     after = (_NEXT_FIELD if indent else _NEXT_FIELD_FLUSH).search(text, start)

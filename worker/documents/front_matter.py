@@ -28,12 +28,16 @@ _SECURED = re.compile(rb'[A-Za-z0-9+/=]{1,4096};[A-Za-z0-9+/=]{1,64}(?="[ \t]*\r
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """The YAML block and the body, each with the line (from 1) on which it begins. `body_line` is 0 without a body."""
+    """The YAML block with the line (from 1) on which it begins, and the body."""
 
     text: str
     first_line: int
     body: str
-    body_line: int = 0
+
+    @property
+    def body_line(self) -> int:
+        """The line (from 1) on which the body begins: the one after the line that closes the block."""
+        return self.first_line + _place(self.text)[0]
 
 
 def split(raw: bytes, limits: Limits = DEFAULT) -> FrontMatter | Problem:
@@ -64,10 +68,9 @@ def split(raw: bytes, limits: Limits = DEFAULT) -> FrontMatter | Problem:
         message = "The front matter opens here and no line with --- alone closes it."
         return problem("front_matter_not_closed", message, line=1, column=1, expected="---")
     block = text[opener.end() : max(closer.start() + 1, opener.end())]
-    if not block.strip():
+    if not block or block.isspace():
         return problem("empty_front_matter", "The front matter is empty.", line=1, column=1, expected="fields")
-    body = text[closer.end() :]
-    return FrontMatter(block, 2, body, _place(text[: closer.end()])[0] if body else 0)
+    return FrontMatter(block, 2, text[closer.end() :])
 
 
 def _first(rule: re.Pattern[AnyStr], begins: tuple[AnyStr, ...], text: AnyStr, start: int) -> re.Match[AnyStr] | None:

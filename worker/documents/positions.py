@@ -7,8 +7,6 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Protocol
 
-# libyaml counts these as line breaks too. Editors do not.
-_OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
 _BREAK = re.compile(r"\r\n|\n|\r")
 
 
@@ -35,26 +33,23 @@ class Place:
 class Places:
     """Translates positions in a YAML block into lines and columns of the document, counted from 1.
 
-    `first_line` is the document's line on which the block begins.
+    `first_line` is the document's line on which the block begins. `text` is the block as the parser read it.
     """
 
-    __slots__ = ("_plain", "_starts", "_text", "first_line")
+    __slots__ = ("_starts", "first_line", "text")
 
     def __init__(self, text: str, first_line: int) -> None:
         self.first_line = first_line
-        self._text = text
-        self._plain = text.isascii() or _OTHER_BREAKS.search(text) is None
+        self.text = text
         self._starts: list[int] | None = None
 
     def of_mark(self, mark: Mark) -> tuple[int, int]:
         """Return the line and column of a mark of the parser."""
-        if self._plain:
-            return mark.line + self.first_line, mark.column + 1
-        return self.of_index(mark.index)
+        return mark.line + self.first_line, mark.column + 1
 
     def of_index(self, index: int) -> tuple[int, int]:
         """Return the line and column of the character at `index` of the block."""
         if self._starts is None:
-            self._starts = [0, *(found.end() for found in _BREAK.finditer(self._text))]
+            self._starts = [0, *(found.end() for found in _BREAK.finditer(self.text))]
         row = bisect_right(self._starts, index) - 1
         return row + self.first_line, index - self._starts[row] + 1

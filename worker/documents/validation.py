@@ -6,38 +6,43 @@ validated again, so that one wrong date does not reject the article.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas.article import PRIMARY_URLS, Article
+from schemas.article import PRIMARY_URLS, RELATED_URLS, Article
 from schemas.kinds import is_known, kind_of, model_of
 from schemas.problem import CODES, Problem, Severity, excerpt, problem
-from schemas.references import REFERENCES, Organization, Topic, is_reference, reference_model
-from schemas.values import Context
+from schemas.references import REFERENCES, Organization, Reference, Topic, is_domain, is_reference, reference_model
+from schemas.values import Assumption, Context
 from worker.documents.characters import clean_text
 from worker.documents.entry_cache import CacheMiss, parse_known, remember
+from worker.documents.field_names import note_field_names
 from worker.documents.front_matter import FrontMatter, digest_without, place_of_secured, secured_line, split
 from worker.documents.limits import DEFAULT, Limits
 from worker.documents.normalisation import prepare
 from worker.documents.positions import Places
+from worker.documents.unknown_fields import convert_unknown_fields
 from worker.documents.yaml.builder import Parsed
 from worker.documents.yaml.nodes import (
     MappingNode,
     Path,
     SequenceNode,
+    children,
     find,
     locate,
     original_path,
     path_text,
-    place_of,
 )
 
 _ROUNDS = 8  # validations of one document; each drops all invalid parts, and no known document needs more than two
 _MANY = 5_000  # problems that are collected; far fewer are reported
-_KNOWN_PARTS = frozenset({"images", "related"})  # nested parts that can contain values read with an assumption
+# Nested parts that can contain values read with an assumption.
+_KNOWN_PARTS = frozenset({"images", "related", "provider", "topics", "levels", "keywords", "hashtags", "otherNames"})
+_NULL = re.compile(r"""["']?[\w.-]+["']?[ \t]*:[ \t]+(null|Null|NULL|~)(?=\s|$)""")
 _Model = TypeVar("_Model", bound=BaseModel)
 _SHAPES: dict[str, tuple[str, str | None]] = {
     "model_type": ("Named fields belong here.", "a mapping"),
@@ -80,6 +85,7 @@ def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT, fingerprint: by
     if parsed.tree is None:
         return Reading(None, body, _ordered(parsed.problems, limits), None)
     reader = _Reader(parsed.tree, parsed, limits, misses)
+    note_field_names(parsed.tree, parsed.unknown_names, reader.note)
     article, reference = None, None
     if is_reference(parsed.tree):
         reference = reader.reference()
@@ -127,16 +133,18 @@ class _Reader:
         self.places = parsed.places
         self.problems = parsed.problems
         self.has_blanks = parsed.has_blanks
+        self.has_invisible = parsed.has_invisible
         self.limits = limits
         self.misses = misses
         self.urls_dropped: set[tuple[str | int, ...]] = set()  # `related` entries whose bad URL is already noted
 
     def article(self, *, has_key: bool) -> Article | None:
         """Validate the tree as an article and drop invalid parts. Then check that it has an identity and a title."""
-        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
+        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks, has_invisible=self.has_invisible)
         context = Context(max_url_bytes=self.limits.max_url_bytes)
         primary = next((name for name in PRIMARY_URLS if self.tree.get(name) is not None), None)
-        article = self.validated(model_of(self.tree), context, primary)
+        model = model_of(self.tree)
+        article = self.validated(model, context, primary)
         if context.notes:
             self.note_readings(context.notes)
         if article is None:
@@ -144,14 +152,22 @@ class _Reader:
         if primary is None and not has_key:
             self.problems.append(problem("no_identity", line=1, column=1, expected=" or ".join(PRIMARY_URLS)))
         if not (article.title or "").strip() and not (article.name or "").strip():
-            where = next((n for n in ("title", "name") if n in self.tree.marks), None)
-            line, column = (place_of(self.tree, where, self.places) if where else None) or (1, 1)
-            self.problems.append(problem("no_title", field="title", line=line, column=column, expected="text"))
+            self.note_missing_title()
         self.note_related(article)
         kind = kind_of(article)
         if not is_known(kind):
             self.note("unknown_kind", ("type",), f"The type {excerpt(kind)} is unknown.")
         return article
+
+    def note_missing_title(self) -> None:
+        """Add the problem that the document has neither a title nor a name, at the empty one if there is one."""
+        name = next((name for name in ("title", "name") if name in self.tree.marks), None)
+        mark = self.tree.marks[name] if name else None
+        line, column = self.places.of_mark(mark) if mark else (1, 1)
+        null = _NULL.match(self.places.text, mark.index) if mark else None
+        message = f"In YAML the word {null[1]} without quotes means that there is no value." if null else None
+        expected = f'"{null[1]}", if it is the title' if null else "text"
+        self.problems.append(problem("no_title", message, field="title", line=line, column=column, expected=expected))
 
     def reference(self) -> Organization | Topic | None:
         """Validate the tree as a reference document. Then check that it has a name, and an organisation a domain."""
@@ -159,14 +175,14 @@ class _Reader:
         if model is None:
             self.note("reference_document", ("taxonomy",), expected=", ".join(REFERENCES))
             return None
-        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks)
+        prepare(self.tree, self.note, self.limits, has_blanks=self.has_blanks, has_invisible=self.has_invisible)
         context = Context(max_url_bytes=self.limits.max_url_bytes)
         found = self.validated(model, context, None)
         if context.notes:
             self.note_readings(context.notes)
         if found is not None and not (found.name or "").strip():
             self.problems.append(problem("no_title", field="name", line=1, column=1, expected="text"))
-        if isinstance(found, Organization) and not (found.domain or found.id or "").strip():
+        if isinstance(found, Organization) and not any(map(is_domain, (found.domain or "", found.id or ""))):
             self.problems.append(problem("no_identity", field="domain", line=1, column=1, expected="domain"))
         return found
 
@@ -182,11 +198,17 @@ class _Reader:
                 for items, numbers in doomed.values():
                     items.remove_at(numbers)
             else:
-                if isinstance(found, Article) and not self.problems and not context.notes:
-                    remember(found.related, self.misses, self.limits)
+                self.finish(found, context)
                 return found
         self.problems.append(problem("wrong_shape", "The fields could not be read.", line=1, column=1))
         return None
+
+    def finish(self, found: BaseModel, context: Context) -> None:
+        """Convert the unknown fields of a valid model, and cache its entries of `related` if it has no problem."""
+        if isinstance(found, Article | Reference):
+            convert_unknown_fields(found, self.tree, self.places.text)
+        if isinstance(found, Article) and not self.problems and not context.notes:
+            remember(found.related, self.misses, self.limits)
 
     def drop(self, fault: ErrorDetails, primary: str | None, doomed: dict[int, tuple[SequenceNode, set[int]]]) -> None:
         """Add the problem of an invalid part and remove the part from the tree.
@@ -202,9 +224,10 @@ class _Reader:
         elif code not in CODES:
             message, expected = _SHAPES.get(code, ("This has not the shape of its field.", None))
             code = "wrong_shape"
+        message, expected = self.explain_shape(code, path, message, expected)
         if len(path) == 1 and path[0] == primary and code in ("bad_url", "url_too_long", "wrong_shape"):
             code = "bad_primary_url"
-        if path[-1] in PRIMARY_URLS and len(path) == 3:
+        if path[-1] in RELATED_URLS and len(path) == 3:
             self.urls_dropped.add(path[:2])
         self.note(code, path, f"{message[:1].upper()}{message[1:]}".rstrip(".") + ".", expected=expected)
         if len(path) > 2 and path[-1] == "url" and path[-3] == "images":
@@ -215,6 +238,17 @@ class _Reader:
             parent.pop(step, None)
         elif isinstance(parent, SequenceNode) and isinstance(step, int):
             doomed.setdefault(id(parent), (parent, set()))[1].add(step)
+
+    def explain_shape(self, code: str, path: Path, message: str, expected: str | None) -> tuple[str, str | None]:
+        """Return the message and what is expected for a value of another shape. `- Ferries: the basics` is a mapping."""
+        value = find(self.tree, path)
+        if code == "wrong_shape" and isinstance(value, MappingNode) and len(value) == 1 and expected == "text":
+            name = excerpt(next(iter(value)))
+            return (
+                f"The colon after {name} makes this a field with a value. Put the whole text in quotes",
+                "text in quotes",
+            )
+        return message, expected
 
     def note(
         self, code: str, path: tuple[str | int, ...], message: str | None = None, *, expected: str | None = None
@@ -230,21 +264,21 @@ class _Reader:
             problem(code, message, field=field, line=line, column=column, expected=expected, value=shown)
         )
 
-    def note_readings(self, notes: list[tuple[str, str]]) -> None:
+    def note_readings(self, notes: list[Assumption]) -> None:
         """Add a warning for each value that was read with an assumption. Values are found by identity, not equality."""
-        codes = {id(text): code for code, text in notes}
-        waiting: list[tuple[Path, Any]] = [((), self.tree)]
+        assumptions = {id(assumption.value): assumption for assumption in notes}
+        waiting: list[tuple[Path, MappingNode | SequenceNode]] = [((), self.tree)]
         while waiting:
             path, node = waiting.pop()
-            for step, value in node.items() if isinstance(node, MappingNode) else enumerate(node):
+            for step, value in children(node):
                 if isinstance(value, MappingNode | SequenceNode):
                     if path or step in _KNOWN_PARTS:
                         waiting.append(((*path, step), value))
-                elif id(value) in codes:
-                    self.note(codes[id(value)], (*path, step))
+                elif (assumption := assumptions.get(id(value))) is not None:
+                    self.note(assumption.code, (*path, step), assumption.message)
 
     def note_related(self, article: Article) -> None:
         """Warn about entries of `related` without a URL, because they cannot be linked to an article."""
         for index, entry in enumerate(article.related):
-            if entry.primary_url is None and ("related", index) not in self.urls_dropped:
+            if not entry.has_url and ("related", index) not in self.urls_dropped:
                 self.note("related_without_url", ("related", index), expected=" or ".join(PRIMARY_URLS))

@@ -1,7 +1,7 @@
 """The canonical form of a URL, which identifies an article, and the hashes that are made from it.
 
 Two principles come before `RULES`. Canonicalising is idempotent, and URLs of pages that may differ never get the same
-form. So parameters that some site might use to choose a page are kept (`id`, `v`, `p`, `ref`, `source`, `amp`), and so
+form. So parameters that some site might use to choose a page are kept (see `tracking_parameters.py`), and so
 are the case of the path, double slashes and `;`. Aliases connect equal pages that the rules do not recognise.
 """
 
@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from worker.enrichment.hosts import canonical_host, registrable_domain
+from worker.enrichment.tracking_parameters import is_tracking, is_tracking_alone
 
 
 class Rule(NamedTuple):
@@ -45,26 +46,13 @@ RULES = (
          "https://example.com/%7ea/ü%c3%bc", "https://example.com/~a/%C3%BC%C3%BC"),
     Rule("trailing slash", "sites redirect from one to the other",
          "https://example.com/a/", "https://example.com/a"),
-    Rule("tracking", "the parameters listed in TRACKING tell the publisher where a reader came from",
+    Rule("tracking", "the parameters in tracking_parameters.py tell the publisher where a reader came from",
          "https://example.com/a?utm_source=x&id=7&fbclid=y", "https://example.com/a?id=7"),
     Rule("query order", "sorted by name; values of the same name keep their order, which can matter",
          "https://example.com/a?b=2&a=1&b=1", "https://example.com/a?a=1&b=2&b=1"),
     Rule("fragment", "a place in the page; but `#!…` and `#/…` are routes by which scripts choose a page",
          "https://example.com/a#part-2", "https://example.com/a"),
 )  # fmt: skip
-
-TRACKING = {
-    "fbclid": "Facebook click", "gclid": "Google Ads click", "gclsrc": "Google Ads click source",
-    "dclid": "Google display click", "gbraid": "Google Ads, iOS", "wbraid": "Google Ads, iOS",
-    "_ga": "Google Analytics, cross-domain", "_gl": "Google Analytics, cross-domain",
-    "msclkid": "Microsoft Ads click", "yclid": "Yandex click", "twclid": "Twitter click", "ttclid": "TikTok click",
-    "igshid": "Instagram share", "li_fat_id": "LinkedIn click", "__twitter_impression": "Twitter card",
-    "mc_cid": "Mailchimp campaign", "mc_eid": "Mailchimp reader", "_hsenc": "HubSpot mail", "_hsmi": "HubSpot mail",
-    "mkt_tok": "Marketo mail", "vero_id": "Vero mail", "oly_enc_id": "Omeda mail", "oly_anon_id": "Omeda mail",
-    "guccounter": "Yahoo consent", "guce_referrer": "Yahoo consent", "guce_referrer_sig": "Yahoo consent",
-}  # fmt: skip
-"""Query parameters that never choose a page, and the service that adds each. Parameters that begin with `utm_` (Urchin)
-are dropped too."""
 
 _CACHE_ONLY = ("usqp", "amp_js_v", "amp_gsa", "amp_ct", "amp_tf")
 """Parameters that the AMP viewer adds to the URL of a cached page. They are no part of the original URL."""
@@ -104,8 +92,9 @@ def _spell(url: str, drop: tuple[str, ...] = ()) -> str:
     if not host:
         return url
     form = f"{scheme.lower()}://{host}:{port}" if port else f"https://{host}"
-    form += _path(path)
-    if query and (query := _query(query, drop)):
+    path = _path(path)
+    form += path
+    if query and (query := _query(query, path, drop)):
         form += "?" + query
     if fragment and fragment[0] in "!/" and (fragment := _escape(fragment)) not in ("!", "/", "!/"):
         form += "#" + fragment
@@ -144,13 +133,15 @@ def _resolve_dots(path: str) -> str:
     return "/" + "/".join(chosen)
 
 
-def _query(query: str, drop: tuple[str, ...]) -> str:
+def _query(query: str, path: str, drop: tuple[str, ...]) -> str:
     chosen = []
     for part in _escape(query.translate(_LINE_BREAKS)).split("&"):
         name = part.partition("=")[0]
         known = name.lower()
-        if part and known not in TRACKING and known not in drop and not known.startswith("utm_"):
+        if part and known not in drop and not is_tracking(known):
             chosen.append((name, part))
+    if len(chosen) == 1 and is_tracking_alone(chosen[0][0].lower(), path):
+        return ""
     chosen.sort(key=lambda pair: pair[0])
     return "&".join(part for _, part in chosen)
 
@@ -201,7 +192,6 @@ def _named(kind: str, source: str, key: str) -> bytes:
 
 __all__ = [
     "RULES",
-    "TRACKING",
     "article_hash_for_key",
     "canonicalise",
     "document_hash",

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from schemas.amounts import price_of
 from schemas.article import Article
 from schemas.kinds import Kind
 from worker.enrichment.canonical_urls import canonicalise, document_hash, url_hash
+from worker.enrichment.enriched_document import JsonObject
 from worker.enrichment.titles import clean
 
 
-def details_of(article: Article) -> dict[str, Any]:
+def details_of(article: Article) -> JsonObject:
     """Return the details of a document as they are stored in `articles.details`.
 
     They are `length` as written (its seconds have a column), `price` {text, amount, currency}, `levels`, `ratings`
     {average, count}, `items` as written (they are also stored as links of the kind `contains`), and the fields that
     only the kind's class declares.
     """
-    details: dict[str, Any] = {}
+    details: JsonObject = {}
     if article.length:
         details["length"] = article.length
     if article.price:
@@ -41,7 +40,7 @@ def _own_fields(kind: type[Kind]) -> set[str]:
     return {name for name in kind.model_fields if name not in Article.model_fields}
 
 
-def item_hashes(items: list[Any], source: str, key: str | None) -> list[bytes]:
+def item_hashes(items: list[object], source: str, key: str | None) -> list[bytes]:
     """Return the hashes of a collection's items, without repeats: `url_hash` for URLs, `document_hash` for paths.
 
     `items`: URLs, or paths of documents of the same source (see `item_key`). `key`: the collection's key. If it is None

@@ -11,11 +11,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
 from worker.enrichment.providers import ProviderRef
+
+JsonObject: TypeAlias = dict[str, Any]
+"""Values that only pass through: they are stored as JSON, and readers look into them."""
 
 CLAIM_NAMES = {
     "web": "webUrl",
@@ -64,7 +67,7 @@ class Mention:
     provider: ProviderRef | None
     quality: int | None
     images: list[ImageRef] = field(default_factory=list)
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: JsonObject = field(default_factory=dict)
     form: str = field(default="", compare=False, repr=False)
     """The entry as JSON, a part of the document's JSON. It is filled when it is first needed."""
 
@@ -88,7 +91,7 @@ class EnrichedDocument:
     reported_heat: int | None
     reported_published: bool | None
     secured: str | None
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: JsonObject = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
     topics: list[str] = field(default_factory=list)
     images: list[ImageRef] = field(default_factory=list)
@@ -97,11 +100,12 @@ class EnrichedDocument:
     """Number of entries of `related` in the document. Repeats and the article itself count, because heat needs them."""
     outranked_by: int | None = None
     """Index in `related` of the entry that leads by the values in this document. None: the article itself leads, or has
-    no quality. -1: the leading entry is not in `related`, because it has no URL or is the article itself."""
+    no quality. -1: the leading entry is not in `related`, because it has no URL or is the article itself. -2
+    (`heat.NEVER_OUTRANKED`): the article leads in any case."""
     duration_seconds: int | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
-    details: dict[str, Any] = field(default_factory=dict)
+    details: JsonObject = field(default_factory=dict)
     contains: list[bytes] = field(default_factory=list)
     """Hashes of the URLs or documents that the items of a collection name."""
     content_hash: bytes = b""
@@ -187,7 +191,7 @@ def document_to_json(copy: EnrichedDocument) -> str:
     return "{" + ",".join([_fields(before), *related, _fields(after)]) + "}"
 
 
-def _fields(values: dict[str, Any]) -> str:
+def _fields(values: JsonObject) -> str:
     """Return the values that are not None as the inside of a JSON object, without the braces."""
     return to_json({name: value for name, value in values.items() if value is not None})[1:-1].decode()
 
@@ -259,7 +263,7 @@ def _mention_out(one: Mention) -> str:
     return one.form
 
 
-def _mention_in(form: dict[str, Any]) -> Mention:
+def _mention_in(form: JsonObject) -> Mention:
     return Mention(
         url=form["url"],
         url_hash=bytes.fromhex(form["urlHash"]),
@@ -274,7 +278,7 @@ def _mention_in(form: dict[str, Any]) -> Mention:
     )
 
 
-def _images_out(images: list[ImageRef]) -> list[tuple[Any, ...]]:
+def _images_out(images: list[ImageRef]) -> list[tuple[object, ...]]:
     return [(one.url, one.width, one.height, one.is_cached, one.title) for one in images]
 
 
@@ -282,7 +286,7 @@ def _provider_out(provider: ProviderRef | None) -> tuple[str, str | None] | None
     return (provider.domain, provider.name) if provider else None
 
 
-def _provider_in(form: list[Any] | None) -> ProviderRef | None:
+def _provider_in(form: list[str] | None) -> ProviderRef | None:
     return ProviderRef(form[0], form[1]) if form else None
 
 
@@ -295,6 +299,7 @@ __all__ = [
     "Claim",
     "EnrichedDocument",
     "ImageRef",
+    "JsonObject",
     "Mention",
     "ProviderRef",
     "changed_fields",

@@ -6,7 +6,7 @@ Values without a column go to `extra`, as written and under the names of the doc
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from schemas.amounts import seconds_of
 from schemas.article import Article, Image, Provider, RelatedArticle
@@ -19,18 +19,19 @@ from worker.enrichment.enriched_document import (
     Claim,
     EnrichedDocument,
     ImageRef,
+    JsonObject,
     Mention,
     document_to_json,
     hash_of_document_json,
 )
-from worker.enrichment.heat import Peer, lead_of
+from worker.enrichment.heat import NEVER_OUTRANKED, Peer, lead_of
 from worker.enrichment.image_choice import absolute
 from worker.enrichment.language import language_of, language_of_text
 from worker.enrichment.providers import ProviderRef, provider_of
 from worker.enrichment.titles import clean_or_none, strip_provider_suffix
 from worker.enrichment.topics import stated_topics
 
-Extra = dict[str, Any]
+Extra = JsonObject
 
 
 def enrich(article: Article, body: str, *, source: str, key: str | None) -> EnrichedDocument:
@@ -41,13 +42,7 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
     urls = _urls(article)
     url = next(iter(urls.values()), None)
     canonical = canonicalise(url) if url else None
-    if canonical is not None:
-        identity = url_hash(canonical)
-    elif key is not None:
-        identity = article_hash_for_key(source, key)
-    else:
-        raise ValueError("A document needs a URL or a key.")
-
+    identity = _identity(canonical, source, key)
     provider = provider_of(article.provider, url)
     claims = [Claim(one, url_hash(canonicalise(one)), claim) for claim, one in urls.items()]
     known = {identity, *(claim.url_hash for claim in claims)}
@@ -55,11 +50,10 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
     extra = dict(article.model_extra or {})
     title, titled_by = _title(article, extra)
     headline, excerpt = _headline(title, article.provider), clean_or_none(article.excerpt)
-    images = _images(article.images, extra, url)
+    images = _images(article.images, extra)
     entries = list(map(_entry, article.related))
     related, places = _related(article.related, entries, known, extra)
-    lead = lead_of(_peer(article), (entry.peer for entry in entries))
-    outranked_by = None if lead is None else places.get(lead, -1)
+    _keep(extra, "score", None if article.heat is None else article.score)
     _keep(extra, "name", article.name if titled_by != "name" else None)
     _keep(extra, "locale", article.locale)
     _keep(extra, "provider", _provider_rest(article.provider, provider))
@@ -77,7 +71,7 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
         provider=provider,
         language=language_of(article.locale) or language_of_text(f"{headline or ''}. {excerpt or ''}"),
         quality=article.quality,
-        reported_heat=article.heat,
+        reported_heat=article.score if article.heat is None else article.heat,
         reported_published=article.published,
         secured=article.secured,
         extra=extra,
@@ -86,20 +80,23 @@ def enrich(article: Article, body: str, *, source: str, key: str | None) -> Enri
         images=images,
         related=related,
         related_count=len(article.related),
-        outranked_by=outranked_by,
+        outranked_by=_outranked_by(article, entries, places),
         duration_seconds=seconds_of(article.length) if article.length else None,
         starts_at=_utc(article.starts_at),
         ends_at=_utc(article.ends_at),
         details=details_of(article),
         contains=item_hashes(article.items, source, key) if article.items else [],
-    )  # fmt: skip
+    )
     copy.form = document_to_json(copy)
     copy.content_hash = hash_of_document_json(copy.form)
     return copy
 
 
 def _urls(article: Article | RelatedArticle) -> dict[str, str]:
-    """Return the URLs as written, by kind of claim. The first one identifies the article; AMP URLs come last."""
+    """Return the URLs as written, by kind of claim. The first one identifies the article; AMP URLs come last.
+
+    `url` occurs only in entries of `related`.
+    """
     urls = {}
     if article.web_url:
         urls["web"] = article.web_url
@@ -107,11 +104,29 @@ def _urls(article: Article | RelatedArticle) -> dict[str, str]:
         urls["source"] = article.source_url
     if article.original_url:
         urls["original"] = article.original_url
+    if isinstance(article, RelatedArticle) and article.url:
+        urls["url"] = article.url
     if article.amp_url:
         urls["amp"] = article.amp_url
     if article.cdn_amp_url:
         urls["cdn_amp"] = article.cdn_amp_url
     return urls
+
+
+def _identity(canonical: str | None, source: str, key: str | None) -> bytes:
+    if canonical is not None:
+        return url_hash(canonical)
+    if key is None:
+        raise ValueError("A document needs a URL or a key.")
+    return article_hash_for_key(source, key)
+
+
+def _outranked_by(article: Article, entries: list[_Entry], places: dict[int, int]) -> int | None:
+    """Return `EnrichedDocument.outranked_by`. `places`: see `_related`."""
+    if article.score is not None and article.heat is None:
+        return NEVER_OUTRANKED
+    lead = lead_of(_peer(article), (entry.peer for entry in entries))
+    return None if lead is None else places.get(lead, -1)
 
 
 def _title(article: Article, extra: Extra) -> tuple[str | None, str | None]:
@@ -179,12 +194,12 @@ def _mention(entry: RelatedArticle, urls: dict[str, str]) -> Mention:
     url = next(iter(urls.values()))
     canonical = canonicalise(url)
     extra = dict(entry.model_extra or {})
-    images = _images(entry.images, extra, url) if entry.images else []
+    images = _images(entry.images, extra) if entry.images else []
     provider = provider_of(entry.provider, url)
     _keep(extra, "provider", _provider_rest(entry.provider, provider))
     for claim, one in urls.items():
         if one != canonical:
-            _keep(extra, CLAIM_NAMES[claim], one)
+            _keep(extra, CLAIM_NAMES.get(claim, claim), one)
     return Mention(
         canonical,
         url_hash(canonical),
@@ -199,22 +214,22 @@ def _mention(entry: RelatedArticle, urls: dict[str, str]) -> Mention:
     )
 
 
-def _images(images: list[Image], extra: Extra, page: str | None) -> list[ImageRef]:
-    """Return each image once, with its URL resolved against `page`.
+def _images(images: list[Image], extra: Extra) -> list[ImageRef]:
+    """Return each image with an absolute URL, once.
 
-    Further fields of an image go to `extra["images"]`, by the index of the image in the document. So does a relative
-    URL if there is no `page`.
+    Further fields of an image go to `extra["images"]`, by the index of the image in the document. A relative image goes
+    there as a whole: its URL is relative to the sender's site, which the document does not name.
     """
     refs: dict[str, ImageRef] = {}
     rest: Extra = {}
     for place, image in enumerate(images):
-        url = absolute(image.url, page)
+        url = absolute(image.url)
         if url and url not in refs:
             refs[url] = ImageRef(url, image.width, image.height, image.is_cached, clean_or_none(image.title))
         if image.model_extra:
             rest[str(place)] = dict(image.model_extra)
         if url is None:
-            rest[str(place)] = {**rest.get(str(place), {}), "url": image.url}
+            rest[str(place)] = image.model_dump(mode="json", exclude_none=True)
     if rest:
         _keep(extra, "images", rest)
     return list(refs.values())
@@ -227,7 +242,7 @@ def _provider_rest(stated: Provider | None, provider: ProviderRef | None) -> Ext
     rest = dict(stated.model_extra or {})
     if stated.domain and (provider is None or stated.domain != provider.domain):
         rest["domain"] = stated.domain
-    if stated.name and provider is None:
+    if stated.name and (provider is None or provider.name is None):
         rest["name"] = stated.name
     return rest
 

@@ -4,13 +4,17 @@ The rules were derived from the values that four collections report. `python -m 
 
 - An article does not lead if one of its related articles ranks before it. The higher quality ranks first, then the
   earlier day of publication (UTC), then the file name that sorts first (`2020-05-29-title-in-lower-case.md`), because
-  the reported values were computed from files in that order. The heat of an article that does not lead is -1.
+  the reported values were computed from files in that order. If these are equal too, the earlier time of day ranks
+  first, then the smaller URL hash, so that exactly one of two articles leads. The heat of an article that does not lead
+  is -1.
 - The values in the entry of `related` decide, not those of the related article's own document. In 11,400 versions of
   news, which include the whole history of one collection, they alone predict the lead without exception, even when
   several documents share a URL. The current values of the related articles are compared too. If a related article ranks
   first by either, the article does not lead.
 - The heat of a lead is its quality. If the quality is at least `floor`, `bonus` is added for each related article.
 - An article is published if its heat is at least `threshold`.
+- A document that reports its heat as `score` is of 2019, when no article yielded to another: in all 705 known documents
+  `score` is the quality plus 5 for each related article. So it is `NEVER_OUTRANKED`.
 """
 
 from __future__ import annotations
@@ -26,25 +30,34 @@ from worker.heat_rules import HeatRules
 _NOT_IN_NAMES = re.compile(r"[^0-9a-z\s-]+")
 _GAPS = re.compile(r"[\s-]+")
 NOT_LEAD = -1
+NEVER_OUTRANKED = -2
+"""The value of `outranked_by` of a document whose article leads whatever its related articles are."""
+_NO_TIME = "9999"
+
+Rank = tuple[int, str, str, str, bytes]
 
 
 @dataclass(slots=True)
 class Peer:
-    """The values of an article that decide which one leads."""
+    """The values of an article that decide which one leads.
+
+    `url_hash` is left empty for the values in a document, because an entry of `related` may name an alias.
+    """
 
     quality: int | None
     published_at: datetime | None
     title: str | None
-    _rank: tuple[int, str, str] | None = field(default=None, init=False, compare=False, repr=False)
+    url_hash: bytes = b""
+    _rank: Rank | None = field(default=None, init=False, compare=False, repr=False)
 
-    def rank(self) -> tuple[int, str, str]:
-        """Return the sort key; the lowest one leads: descending quality, then ascending day and file name.
+    def rank(self) -> Rank:
+        """Return the sort key; the lowest one leads: descending quality, then day, file name, time and URL hash.
 
-        An article without a day comes last. The key is computed once.
+        An article without a time comes last. The key is computed once.
         """
         if self._rank is None:
-            day = self.published_at.astimezone(UTC).date().isoformat() if self.published_at else "9999"
-            self._rank = -(self.quality or 0), day, _file_name(self.title or "")
+            time = self.published_at.astimezone(UTC).isoformat() if self.published_at else _NO_TIME
+            self._rank = -(self.quality or 0), time[:10], _file_name(self.title or ""), time, self.url_hash
         return self._rank
 
 
@@ -80,20 +93,44 @@ def lead_of(article: Peer, related: Iterable[Peer]) -> int | None:
 
 
 def heat_of(
-    article: Peer, related: Iterable[Peer], *, count: int, rules: HeatRules, outranked: bool = False
+    article: Peer, related: Iterable[Peer], *, count: int, rules: HeatRules, outranked_by: int | None = None
 ) -> Heat | None:
     """Return the heat of an article, or None if it has no quality.
 
     `related`: its related articles with their current values. `count`: the number of its `related` entries; repeats and
-    the article itself count, as in the reported values. `outranked`: an entry leads by the values in the document.
+    the article itself count, as in the reported values. `outranked_by`: see `EnrichedDocument.outranked_by`.
     """
     if article.quality is None:
         return None
-    lead = lead_of(article, related)
+    never = outranked_by == NEVER_OUTRANKED
+    lead = None if never else lead_of(article, related)
     heat = NOT_LEAD
-    if lead is None and not outranked:
-        heat = article.quality + (rules.bonus * count if article.quality >= rules.floor else 0)
+    if lead is None and (outranked_by is None or never):
+        heat = article.quality + bonus_of(article.quality, count, rules)
     return Heat(heat, heat >= rules.threshold, lead)
 
 
-__all__ = ["NOT_LEAD", "Heat", "Peer", "heat_of", "lead_of"]
+def bonus_of(quality: int, count: int, rules: HeatRules) -> int:
+    """Return what `count` related articles add to the heat of an article, or other articles to that of a story."""
+    return rules.bonus * count if quality >= rules.floor else 0
+
+
+def heat_terms(heat: int | None, quality: int | None, others: int, rules: HeatRules, *, each: str) -> str:
+    """Return a sentence that says what the heat of a lead is made of: of an article, or of a story by its lead.
+
+    `others`: the related articles, or the other articles of the story; `each`: the word for one of them.
+    """
+    if heat is None:
+        return "None: the document states neither a quality nor a heat."
+    if quality is None:
+        return f"{heat}: as its document reports it, because the document states no quality."
+    bonus = bonus_of(quality, others, rules)
+    if heat != quality + bonus:
+        return f"{heat}: computed by other rules or values than those of now, which give {quality + bonus}."
+    counted = f"{others:,} {each}{'s' if others != 1 else ''}"
+    if quality < rules.floor and others:
+        return f"{heat} = quality {quality}; {counted} add{'' if others != 1 else 's'} nothing to a quality below {rules.floor}."
+    return f"{heat} = quality {quality} + {counted} × {rules.bonus}."
+
+
+__all__ = ["NEVER_OUTRANKED", "NOT_LEAD", "Heat", "Peer", "bonus_of", "heat_of", "heat_terms", "lead_of"]

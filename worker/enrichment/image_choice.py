@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from urllib.parse import urljoin
 
 from worker.enrichment.canonical_urls import hash_of
 from worker.enrichment.enriched_document import ImageRef
@@ -52,8 +51,8 @@ def image_hash(url: str) -> bytes:
     return hash_of(url)
 
 
-def absolute(url: str, page: str | None) -> str | None:
-    """Return an image's URL resolved against its page (RFC 3986, 5.2), or None if it is relative and has no page."""
-    if not url.startswith("/"):
-        return url
-    return urljoin(page, url) if page else None
+def absolute(url: str) -> str | None:
+    """Return an image's absolute URL, or None for a path (`/assets/1.jpg`). `//host/1.jpg` lacks only the scheme."""
+    if url.startswith("//"):
+        return f"https:{url}"
+    return None if url.startswith("/") else url

@@ -16,6 +16,7 @@ MOST_NAMES = 100
 _NEARLY_ALL = 0.8  # share of mentions that a name unlike the domain needs
 _SHORTEST_SHARED = 3  # characters that a name needs so that longer names beginning with it count for it
 _REPUBLISHED = re.compile(r"\S\s+(?:on|via)\s+\S", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|//|www\.|[a-z0-9-]+(?:\.[a-z0-9-]+)+[/?#]", re.IGNORECASE)
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
@@ -34,7 +35,13 @@ def provider_of(stated: Provider | None, url: str | None) -> ProviderRef | None:
         domain = registrable_domain(url)
     if domain is None:
         return None
-    return ProviderRef(domain, clean_or_none(stated.name) if stated else None)
+    name = clean_or_none(stated.name) if stated else None
+    return ProviderRef(domain, None if name is None or is_url(name) else name)
+
+
+def is_url(name: str) -> bool:
+    """Return whether a text is the address of a page and therefore no name. A bare domain (`msn.com`) can be one."""
+    return _ADDRESS.match(name) is not None
 
 
 def choose_name(domain: str, mentions: Mapping[str, int]) -> str | None:
@@ -48,6 +55,7 @@ def choose_name(domain: str, mentions: Mapping[str, int]) -> str | None:
     that begin with it count for it (`ABC News` for `ABC`). Otherwise the domain is a platform such as youtube.com and
     the names are its authors, so it gets no name.
     """
+    mentions = {name: count for name, count in mentions.items() if not is_url(name)}
     label, whole = _plain(domain.partition(".")[0]), _plain(domain)
     enough = sum(mentions.values()) * _NEARLY_ALL
     plain = {name: _plain(name) for name in mentions}
@@ -75,9 +83,10 @@ def other_names(name: str | None, mentions: Mapping[str, int], stated: list[str]
     """Return at most `MOST_NAMES` names other than `name`.
 
     First come the names in `stated` (by a reference document) in their order, then `mentions`, most frequent first.
+    Addresses (`is_url`) are left out.
     """
     ordered = [*stated, *sorted(mentions, key=lambda one: (-mentions[one], one))]
-    return [one for one in dict.fromkeys(ordered) if one != name][:MOST_NAMES]
+    return [one for one in dict.fromkeys(ordered) if one != name and not is_url(one)][:MOST_NAMES]
 
 
 def _plain(name: str) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 from schemas.references import Organization, Topic
 from worker.enrichment.canonical_urls import reference_hash
-from worker.enrichment.enriched_document import hash_of_document_json
+from worker.enrichment.enriched_document import JsonObject, hash_of_document_json
 from worker.enrichment.hosts import registrable_domain
 from worker.enrichment.titles import clean, clean_or_none
 from worker.enrichment.topics import stated_topics, topic_slug
@@ -31,8 +30,8 @@ class ReferenceCopy:
     parent: str | None = None
     keywords: list[str] = field(default_factory=list)
     hashtags: list[str] = field(default_factory=list)
-    images: list[dict[str, Any]] = field(default_factory=list)
-    extra: dict[str, Any] = field(default_factory=dict)
+    images: list[JsonObject] = field(default_factory=list)
+    extra: JsonObject = field(default_factory=dict)
     url_hash: bytes = b""
     content_hash: bytes = b""
     form: str = field(default="", compare=False, repr=False)
@@ -45,7 +44,7 @@ def edit_reference(reference: Organization | Topic) -> ReferenceCopy | None:
     if reference.id:
         extra["_id"] = reference.id
     name = clean(reference.name or "")
-    shared: dict[str, Any] = {
+    shared: JsonObject = {
         "name": name,
         "description": clean_or_none(reference.description),
         "images": [image.model_dump(mode="json", exclude_none=True) for image in reference.images],

@@ -13,6 +13,7 @@ _SHORTEST = 2  # characters that a keyword needs; a single letter would match to
 _ITEM_END = re.compile(r"((?<![.!?…])[.!?…]++(?:\s|$))|[,;:()|]|\s(and|or|&)\s")
 _SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++(?:\s|$)")
 _LONGEST_ITEM = 4  # words of an item of a list in a text
+_LONGEST_ACRONYM = 5  # letters of an acronym such as `UNHCR`
 _FEWEST_ITEMS = 4  # items that make a list
 
 
@@ -21,13 +22,29 @@ def topic_slug(name: str) -> str:
     return clean(name).casefold()
 
 
+def better_spelling(one: str, other: str) -> str:
+    """Return the better display name of two spellings of one topic.
+
+    A spelling with capitals is better than one in lower case (`AI`, `Ferries`), except a long word that consists of
+    capitals only (`FERRIES`). The order of the arguments has no effect, so neither has the order in which documents
+    arrive.
+    """
+    return max(one, other, key=_spelling_merit)
+
+
+def _spelling_merit(name: str) -> tuple[bool, int, str]:
+    shouted = any(word.isupper() and len(word) > _LONGEST_ACRONYM for word in _WORD.findall(name))
+    return not shouted, sum(map(str.isupper, name)), name
+
+
 def stated_topics(topics: Iterable[str]) -> list[str]:
-    """Return the topics cleaned and without repeats. Case is ignored, and the first spelling is kept."""
+    """Return the topics cleaned and without repeats. Case is ignored, and the better spelling is kept."""
     chosen: dict[str, str] = {}
     for topic in topics:
         name = clean(topic)
         if name:
-            chosen.setdefault(name.casefold(), name)
+            slug = name.casefold()
+            chosen[slug] = better_spelling(name, chosen.get(slug, name))
     return list(chosen.values())
 
 

@@ -13,27 +13,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Engine, LargeBinary, func, select, tuple_
+from sqlalchemy import Column, Engine, LargeBinary, func, select, tuple_
 from sqlalchemy.engine import Connection
 
 from worker.jobs.retention_rules import RETENTION_RULES, Key, RetentionRule
 from worker.settings import Settings
 from worker.store.clock import store_time
+from worker.store.columns import UtcDateTime
 from worker.store.engine import enter_writer, without_statement_timeout, writer
 
 _PAGE = 2000
 """Rows that one query reads at most."""
 
 Progress = Callable[[str, int], None]
-
-
-class Position(NamedTuple):
-    """Where a rule continues: the time and the key of the last row that was checked."""
-
-    at: datetime
-    key: Key
+Position = tuple[datetime | str | int | bytes, ...]
+"""Where a rule continues: the values of `RetentionRule.order` in the last row that was checked."""
 
 
 class _Row(NamedTuple):
@@ -109,7 +105,7 @@ def _before(rule: RetentionRule, config: Settings, now: datetime) -> datetime | 
 
 
 def _count(connection: Connection, rule: RetentionRule, before: datetime) -> int:
-    query = select(func.count()).select_from(rule.table).where(rule.since < before, rule.is_unused(before))
+    query = select(func.count()).select_from(rule.table).where(rule.expired(before), rule.is_unused(before))
     return int(connection.scalar(query) or 0)
 
 
@@ -123,7 +119,7 @@ def _run(
         for start in range(0, len(unused), rule.batch):
             part = unused[start : start + rule.batch]
             began = time.monotonic()
-            rows = _delete(engine, rule, before, [row.key for row in part])
+            rows = _delete(engine, rule, before, [_key(rule, row) for row in part])
             yield part[-1], rows
             time.sleep(time.monotonic() - began)
         if len(page) < _PAGE:
@@ -133,24 +129,28 @@ def _run(
             yield position, 0
 
 
+def _key(rule: RetentionRule, position: Position) -> Key:
+    return cast("Key", position[-len(rule.keys) :])
+
+
 def _page(engine: Engine, rule: RetentionRule, before: datetime, position: Position | None) -> list[_Row]:
     """Return the next rows that are old enough."""
-    order = (rule.since, *rule.keys)
-    query = select(rule.is_unused(before).label("is_unused"), *order).where(rule.since < before)
+    order = rule.order
+    query = select(rule.is_unused(before).label("is_unused"), *order).where(rule.expired(before))
     if position is not None:
-        last = tuple_(position.at, *position.key, types=[column.type for column in order])
+        last = tuple_(*position, types=[column.type for column in order])
         # The database uses only the first condition to find the position in the index.
-        query = query.where(rule.since >= position.at, tuple_(*order) > last)
+        query = query.where(order[0] >= position[0], tuple_(*order) > last)
     with engine.connect() as connection:
         rows = connection.execute(query.order_by(*order).limit(_PAGE))
-        return [_Row(is_unused, Position(at, tuple(key))) for is_unused, at, *key in rows]
+        return [_Row(is_unused, tuple(position)) for is_unused, *position in rows]
 
 
 def _delete(engine: Engine, rule: RetentionRule, before: datetime, keys: Sequence[Key]) -> int:
     """Delete those of `keys` that are still unused, in a transaction under the writer lock; returns how many."""
     with writer(engine) as connection, connection.begin():
         enter_writer(connection)
-        query = select(*rule.keys).where(rule.among(keys), rule.since < before, rule.is_unused(before))
+        query = select(*rule.keys).where(rule.among(keys), rule.expired(before), rule.is_unused(before))
         # A batch locks its raw bytes before it waits for the writer lock: waiting for these rows here would be a
         # deadlock.
         unused = [tuple(row) for row in connection.execute(query.with_for_update(of=rule.table, skip_locked=True))]
@@ -160,22 +160,29 @@ def _delete(engine: Engine, rule: RetentionRule, before: datetime, keys: Sequenc
 
 
 def _write_resume(number: int, position: Position) -> str:
-    key = [part.hex() if isinstance(part, bytes) else part for part in position.key]
-    return json.dumps([RETENTION_RULES[number].name, position.at.isoformat(), *key])
+    return json.dumps([RETENTION_RULES[number].name, *map(_part_out, position)])
+
+
+def _part_out(part: datetime | str | int | bytes) -> str | int:
+    if isinstance(part, datetime):
+        return part.isoformat()
+    return part.hex() if isinstance(part, bytes) else part
+
+
+def _part_in(part: str, column: Column[Any]) -> datetime | str | int | bytes:
+    if isinstance(column.type, UtcDateTime):
+        return datetime.fromisoformat(part)
+    return bytes.fromhex(part) if isinstance(column.type, LargeBinary) else column.type.python_type(part)
 
 
 def _read_resume(resume: str | None) -> tuple[int, Position | None]:
     if resume is None:
         return 0, None
     try:
-        name, moment, *parts = json.loads(resume)
+        name, *parts = json.loads(resume)
         number = [rule.name for rule in RETENTION_RULES].index(name)
-        columns = RETENTION_RULES[number].keys
-        key = tuple(
-            bytes.fromhex(part) if isinstance(column.type, LargeBinary) else column.type.python_type(part)
-            for column, part in zip(columns, parts, strict=True)
-        )
-        return number, Position(datetime.fromisoformat(moment), key)
+        columns = RETENTION_RULES[number].order
+        return number, tuple(_part_in(part, column) for part, column in zip(parts, columns, strict=True))
     except (ValueError, TypeError, LookupError) as error:
         raise ValueError("it is no position that `prune` returned") from error
 

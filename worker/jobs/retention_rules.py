@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Table, delete, exists, select, tuple_, update
+from sqlalchemy import Column, Table, delete, exists, select, true, tuple_, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -20,14 +20,17 @@ from worker.settings import Settings
 from worker.store.clock import store_time
 from worker.store.links import KINDS
 from worker.store.tables import (
+    article_topics,
     articles,
     dead_letter_actions,
     dead_letters,
     documents,
     links,
+    providers,
     raw_documents,
     receipts,
     stories,
+    topics,
 )
 
 Key = tuple[str | int | bytes, ...]
@@ -44,8 +47,9 @@ class RetentionRule:
     table: Table
     days: Callable[[Settings], float | None]
     """How many days the rows are kept; None: forever."""
-    since: Column[datetime]
-    """The time from which the days count. It has an index, in whose order the rows are read."""
+    since: Column[datetime] | None
+    """The time from which the days count. It has an index, in whose order the rows are read. None: the rows have no
+    time, so they expire as soon as they are not needed, and are read in the order of their keys."""
     is_unused: Callable[[datetime], ColumnElement[bool]]
     """Returns the condition for deleting a row besides its age; the argument is the time before which rows expire."""
     delete: Delete
@@ -55,6 +59,15 @@ class RetentionRule:
     @property
     def keys(self) -> list[Column[Any]]:
         return list(self.table.primary_key.columns)
+
+    @property
+    def order(self) -> list[Column[Any]]:
+        """The columns in whose order the rows are read."""
+        return self.keys if self.since is None else [self.since, *self.keys]
+
+    def expired(self, before: datetime) -> ColumnElement[bool]:
+        """Return the condition for the rows that are old enough."""
+        return true() if self.since is None else self.since < before
 
     def among(self, rows: Sequence[Key]) -> ColumnElement[bool]:
         """Return the condition for the rows with these keys."""
@@ -112,6 +125,16 @@ def _unused_orphans(_: datetime) -> ColumnElement[bool]:
     return ~published & ~named & articles.c.story_id.is_(None)
 
 
+def _unused_providers(_: datetime) -> ColumnElement[bool]:
+    return providers.c.document_id.is_(None) & ~exists().where(articles.c.provider_id == providers.c.id)
+
+
+def _unused_topics(_: datetime) -> ColumnElement[bool]:
+    below = topics.alias("below")
+    used = exists().where(article_topics.c.topic_id == topics.c.id) | exists().where(below.c.parent_id == topics.c.id)
+    return topics.c.document_id.is_(None) & ~used
+
+
 def _unused_stories(before: datetime) -> ColumnElement[bool]:
     # An archive may add old stories today. They are kept as long as other stories.
     return (stories.c.changed_at < before) & stories.c.announced_at.is_not(None)
@@ -124,8 +147,12 @@ RETENTION_RULES = (
           lambda config: config.receipt_days, dead_letters.c.created_at, _expired_dead_letters, _delete),
     RetentionRule("raw documents", "raw bytes that no live document and no open dead letter needs", raw_documents,
           lambda config: config.raw_days, raw_documents.c.last_seen_at, _unused_raw, _delete),
-    RetentionRule("orphans", "articles that no document shows and no article names any more", articles,
+    RetentionRule("orphans", "articles that no document describes and no article names any more", articles,
           lambda config: config.orphan_days, articles.c.orphaned_at, _unused_orphans, _delete),
+    RetentionRule("providers", "providers that no article and no reference document names any more", providers,
+          lambda config: config.orphan_days, None, _unused_providers, _delete),
+    RetentionRule("topics", "topics that no article, no reference document and no other topic names any more", topics,
+          lambda config: config.orphan_days, None, _unused_topics, _delete),
     RetentionRule("stories", "stories whose newest article is old; their articles stay", stories,
           lambda config: config.story_days, stories.c.last_at, _unused_stories, _end_stories, batch=50),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from worker.enrichment.heat import bonus_of
 from worker.heat_rules import HeatRules
 
 Order = tuple[int, bytes]
@@ -117,4 +118,4 @@ def heat_of(members: Collection[Member], rules: HeatRules) -> int:
     related articles that a document lists. `rules` are those of the source of the lead's document.
     """
     quality = lead_of(members).quality or 0
-    return quality + (rules.bonus * (len(members) - 1) if quality >= rules.floor else 0)
+    return quality + bonus_of(quality, len(members) - 1, rules)

@@ -8,6 +8,7 @@ from typing import TypedDict
 from sqlalchemy import ColumnElement, CompoundSelect, or_, select, union
 from sqlalchemy.engine import Connection
 
+from worker.heat_rules import DEFAULT_RULES, AllRules
 from worker.pipeline import normal_key
 from worker.queries.articles import (
     aliases,
@@ -18,6 +19,7 @@ from worker.queries.articles import (
     newest,
     outgoing_links,
 )
+from worker.queries.heat_explanation import ExplainedHeat, ExplainedStoryHeat, explain_heat, explain_story_heat
 from worker.queries.pending import PendingEntry
 from worker.queries.rows import MAX_ROWS, AnyRow, RowDict, count, iso, rows
 from worker.queries.stories import Story, story
@@ -43,6 +45,8 @@ class ExplainedArticle(TypedDict):
     published_at: str | None
     story: int | None
     in_story: Story | None
+    heat: ExplainedHeat
+    story_heat: ExplainedStoryHeat | None
     link_state: str | None
     revision: str | None
     aliases: list[RowDict]
@@ -85,10 +89,12 @@ class FullExplanation(Explanation):
     next: list[str]
 
 
-def explain(connection: Connection, query: str, *, limit: int = MAX_ROWS) -> Explanation:
+def explain(
+    connection: Connection, query: str, *, limit: int = MAX_ROWS, rules: AllRules = DEFAULT_RULES
+) -> Explanation:
     """Return all that the store has about a receipt id, a URL or a producer's key; empty lists if it has nothing.
 
-    The lists have at most `limit` rows.
+    The lists have at most `limit` rows. `rules`: by which the heat is explained.
     """
     lane_names = {INTERNAL_LANE, *connection.scalars(select(lanes.c.name))}
     has_id = receipts.c.lane.in_(lane_names) & (receipts.c.id == query)
@@ -111,7 +117,7 @@ def explain(connection: Connection, query: str, *, limit: int = MAX_ROWS) -> Exp
     rejected = select(*columns).where(is_dead).order_by(dead_letters.c.id.desc()).limit(limit)
     return Explanation(
         asked=query,
-        article=_article(connection, article) if article is not None else None,
+        article=_article(connection, article, rules) if article is not None else None,
         documents=[_document(row, article) for row in described],
         counts={
             "documents": count(connection, documents, is_part),
@@ -177,7 +183,8 @@ def _dead_letter_ids(lane_names: set[str], query: str, is_receipt: ColumnElement
     return union(own, rejected)
 
 
-def _article(connection: Connection, row: AnyRow) -> ExplainedArticle:
+def _article(connection: Connection, row: AnyRow, rules: AllRules) -> ExplainedArticle:
+    in_story = story(connection, row.story_id)
     return ExplainedArticle(
         id=row.id,
         url=row.canonical_url,
@@ -186,7 +193,9 @@ def _article(connection: Connection, row: AnyRow) -> ExplainedArticle:
         title=row.title,
         published_at=iso(row.published_at),
         story=row.story_id,
-        in_story=story(connection, row.story_id),
+        in_story=in_story,
+        heat=explain_heat(connection, row, rules),
+        story_heat=explain_story_heat(connection, in_story, rules),
         link_state=row.link_state,
         revision=row.revision,
         aliases=rows(connection, aliases(row.id)),

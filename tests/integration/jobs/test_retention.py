@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, insert, select, text, update
 
 from worker.documents.limits import Limits
-from worker.jobs.retention import RETENTION_RULES, count_expired, prune
+from worker.jobs.retention import count_expired, prune
 from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
@@ -19,9 +19,11 @@ from worker.store.tables import (
     dead_letters,
     documents,
     links,
+    providers,
     raw_documents,
     receipts,
     stories,
+    topics,
 )
 
 CONFIG = Settings(raw_days=1, receipt_days=1, orphan_days=1)
@@ -142,6 +144,8 @@ def test_a_dry_run_counts_what_is_then_deleted(engine, put, two_days_pass):
         "dead letters": 0,
         "raw documents": 1,
         "orphans": 0,
+        "providers": 0,
+        "topics": 0,
         "stories": 0,
     }
 
@@ -243,7 +247,15 @@ def test_pruning_resumes_where_its_time_ran_out(engine, put, two_days_pass, monk
     put(key="1", op="retract")
     two_days_pass()
     waiting = count_expired(engine, CONFIG)
-    assert waiting == {"receipts": 12, "dead letters": 0, "raw documents": 10, "orphans": 1, "stories": 0}
+    assert waiting == {
+        "receipts": 12,
+        "dead letters": 0,
+        "raw documents": 10,
+        "orphans": 1,
+        "providers": 1,
+        "topics": 0,
+        "stories": 0,
+    }
 
     gone, steps = 0, 0
     done = prune(engine, CONFIG, seconds=0)
@@ -252,7 +264,7 @@ def test_pruning_resumes_where_its_time_ran_out(engine, put, two_days_pass, monk
         done = prune(engine, CONFIG, seconds=0, resume=done.resume)
 
     assert gone + done.rows == sum(waiting.values())
-    assert steps > len(RETENTION_RULES), "in more than one part"
+    assert steps > 5, "in more than one part"
     assert sum(count_expired(engine, CONFIG).values()) == 0
 
 
@@ -295,3 +307,26 @@ def test_checks_and_upgrades_have_no_statement_timeout(engine):
             without_statement_timeout(connection)
             assert connection.scalar(text("SHOW statement_timeout")) == "0"
             assert connection.scalar(text("SHOW lock_timeout")) == patience != "0"
+
+
+def test_providers_and_topics_that_nothing_names_are_deleted(engine, put):
+    def tagged(host, topic):
+        return f"---\ntitle: T\nwebUrl: https://{host}/1\ntopics: [{topic}]\n---\n"
+
+    put(tagged("a.example", "Ferries"), key="1")
+    put(tagged("b.example", "Bridges"), key="2")
+    put("---\ntaxonomy: organization\nname: C\ndomain: c.example\n---\n", key="3")
+    put("---\ntaxonomy: topic\nname: Boats\nparent: Ships\n---\n", key="4")
+    assert prune(engine, CONFIG).rows == 0
+
+    put(tagged("b.example", "Bridges"), key="1")
+    assert count_expired(engine, CONFIG)["providers"] == count_expired(engine, CONFIG)["topics"] == 1
+    assert prune(engine, CONFIG).rows == 2
+    assert sorted(column(engine, providers.c.domain)) == ["b.example", "c.example"]
+    assert sorted(column(engine, topics.c.slug)) == ["boats", "bridges", "ships"]
+
+    put(key="4", op="retract")
+    put(key="3", op="retract")
+    prune(engine, CONFIG)
+    assert column(engine, providers.c.domain) == ["b.example"]
+    assert column(engine, topics.c.slug) == ["bridges"]

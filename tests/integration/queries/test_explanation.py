@@ -86,3 +86,29 @@ def test_no_table_that_grows_with_the_collection_is_scanned(engine, wanted):
     ]
     assert walks == []
     assert any(re.search(r"receipts", plan) for plan in plans)
+
+
+def story(n, quality, *related, **fields):
+    lines = [f"title: Story {n}", f"webUrl: https://heat.example/{n}", f"quality: {quality}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    lines += ["related:", *(f"  - webUrl: https://heat.example/{other}" for other in related)] if related else []
+    return "\n".join(["---", *lines, "---", ""])
+
+
+@pytest.mark.parametrize(
+    ("n", "explanation"),
+    [
+        (1, "100 = quality 80 + 1 related article × 20."),
+        (2, "-1: it does not lead; https://heat.example/1 (quality 80) ranks before its quality 60."),
+        (3, "40 = quality 40; 1 related article adds nothing to a quality below 50."),
+        (4, "7: as its document reports it, because the document states no quality."),
+    ],
+)
+def test_the_heat_of_an_article_is_explained_by_its_terms(engine, n, explanation):
+    texts = {1: story(1, 80, 2), 2: story(2, 60, 1), 3: story(3, 40, 9), 4: story(4, "", heat=7)}
+    for number, one in texts.items():
+        work(engine, "documents", [_entry(f"1700000009{number:03}-0", one, key=f"{number}.md")])
+    with engine.connect() as connection:
+        heat = explain(connection, f"https://heat.example/{n}")["article"]["heat"]
+    assert heat["explanation"] == explanation
+    assert heat["explanation"].startswith(str(heat["heat"]))

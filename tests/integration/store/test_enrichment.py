@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from tests.integration.store.store_driver import settle
 from worker.documents.limits import Limits
+from worker.enrichment.canonical_urls import url_hash
 from worker.heat_rules import AllRules, HeatRules
 from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
@@ -120,9 +121,7 @@ def test_the_name_of_a_provider_does_not_depend_on_the_order_of_arrival(engine, 
 
 
 def test_an_image_under_three_titles_is_a_placeholder(engine):
-    pictures = (
-        "images: [{url: /logo.png, width: 900, height: 900}, {url: https://i.example/%d.jpg, width: 90, height: 60}]"
-    )
+    pictures = "images: [{url: //a.example/logo.png, width: 900, height: 900}, {url: https://i.example/%d.jpg, width: 90, height: 60}]"
     send(engine, *(article(n, pictures % n) for n in range(2)))
     assert {row.image_url for row in rows(engine, select(articles.c.image_url))} == {"https://a.example/logo.png"}
     send(engine, article(2, pictures % 2), keys=["third"])
@@ -211,3 +210,45 @@ def test_a_collection_contains_documents_that_arrive_later(engine):
 def test_ordinary_articles_leave_no_reenrichment(engine):
     send(engine, *(article(n, "provider: {name: A, domain: a.example}") for n in range(3)))
     assert rows(engine, select(enrichment_work)) == []
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_the_display_name_of_a_topic_does_not_depend_on_the_order_of_arrival(engine, order):
+    texts = [article(1, "topics: [ferries]"), article(2, "topics: [FERRIES]"), article(3, "topics: [Ferries]")]
+    for n in order:
+        send(engine, texts[n])
+    assert rows(engine, select(topics.c.name)) == [("Ferries",)]
+    send(engine, "taxonomy: topic\nname: ferries")
+    send(engine, article(4, "topics: [Ferries]"))
+    assert rows(engine, select(topics.c.name)) == [("ferries",)]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_exactly_one_of_two_articles_leads_that_are_equal_but_for_their_urls(engine, order):
+    texts = [
+        article(n, "quality: 60", "publishedDateTime: 2020-05-29T10:00:00Z", "related:", f"  - webUrl: https://a.example/{3 - n}",
+                "    title: Same", "    quality: 60", "    publishedDateTime: 2020-05-29T10:00:00Z", title="Same")
+        for n in (1, 2)
+    ]  # fmt: skip
+    for n in order:
+        send(engine, texts[n])
+    heats = dict(map(tuple, rows(engine, select(articles.c.canonical_url, articles.c.heat))))
+    leader = min(heats, key=lambda url: url_hash(url))
+    assert {url: heat for url, heat in heats.items() if heat != -1} == {leader: 80}
+
+
+def test_an_article_of_2019_keeps_its_heat_beside_a_better_related_one(engine):
+    rules = AllRules(HeatRules(bonus=5, floor=0, threshold=50))
+    send(engine, article(1, "quality: 90"), rules=rules)
+    old = article(2, "quality: 40", "score: 45", "related:", "  - url: https://a.example/1", "    title: Story 1")
+    send(engine, old, rules=rules)
+    row = rows(engine, select(articles).where(articles.c.title == "Story 2"))[0]
+    assert (row.quality, row.reported_heat, row.heat, row.lead_id) == (40, 45, 45, row.id)
+    assert rows(engine, select(links.c.kind).where(links.c.source_id == row.id)) == [("related",)]
+
+
+def test_a_provider_document_of_2019_completes_the_provider_of_its_id(engine):
+    send(engine, "taxonomy: provider\n_id: hillpost.com\nname: Hill Post\notherNames: [HP, https://hillpost.com]")
+    settle(engine)
+    found = rows(engine, select(providers.c.domain, providers.c.name, providers.c.other_names))
+    assert found == [("hillpost.com", "Hill Post", ["HP"])]

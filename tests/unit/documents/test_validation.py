@@ -33,7 +33,7 @@ def test_invalid_parts_are_dropped_and_all_reported():
         "quality: high\npublishedDateTime: 2020-05-29 22:57:00\nampUrl: ftp://a.example/\n"
         "provider: {name: [x], id: a.example}\n"
         "topics: [A, [B], C]\nimages:\n  - url: x.png\n  - {url: https://a.example/i.png, width: wide}\n"
-        "related:\n  - webUrl: https://b.example/\n    score: x\n  - text\n  - title: none\n"
+        "related:\n  - webUrl: https://b.example/\n    quality: x\n  - text\n  - title: none\n"
     )
     assert problems == [
         ("bad_integer", "quality", 4, 10),
@@ -43,7 +43,7 @@ def test_invalid_parts_are_dropped_and_all_reported():
         ("wrong_shape", "topics[1]", 8, 13),
         ("bad_url", "images[0].url", 10, 10),
         ("bad_integer", "images[1].width", 11, 43),
-        ("bad_integer", "related[0].score", 14, 12),
+        ("bad_integer", "related[0].quality", 14, 14),
         ("wrong_shape", "related[1]", 15, 5),
         ("related_without_url", "related[2]", 16, 5),
     ]
@@ -57,7 +57,7 @@ def test_invalid_parts_are_dropped_and_all_reported():
 
 def test_field_names_of_three_generations_are_accepted():
     article = told("abstract: E\nscore: 3\nampUrl: https://a.example/amp\nprovider: {id: a.example}\n")[0].article
-    assert (article.excerpt, article.quality, article.amp_url) == ("E", 3, "https://a.example/amp")
+    assert (article.excerpt, article.score, article.amp_url) == ("E", 3, "https://a.example/amp")
     assert article.provider.domain == "a.example"
     both = told("ampWebUrl: ''\nampUrl: https://a.example/amp\nexcerpt: E\nabstract: F\n")[0].article
     assert (both.amp_url, both.excerpt, both.model_extra) == ("https://a.example/amp", "E", {"abstract": "F"})

@@ -6,13 +6,15 @@ from hypothesis import strategies as st
 
 from worker.enrichment.canonical_urls import (
     RULES,
-    TRACKING,
     article_hash_for_key,
     canonicalise,
     document_hash,
     registrable_domain,
     url_hash,
 )
+from worker.enrichment.tracking_parameters import ALONE, PREFIXES, TRACKING, is_tracking
+
+NEVER_STRIPPED = ("id", "p", "v", "q", "s", "t", "page", "ref", "source", "partner", "cid", "amp", "edition", "lang")
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -109,6 +111,11 @@ def test_a_url_gets_its_canonical_form(url, canonical):
         ("https://example.com/#/1", "https://example.com/#/2"),
         ("https://example.com/utm_source", "https://example.com/"),
         ("https://example.com/a?usqp=1", "https://example.com/a"),
+        ("https://example.com/forum.php?mod=viewthread&tid=7", "https://example.com/forum.php?mod=redirect&tid=7"),
+        ("https://example.com/forum.php?mod=guide", "https://example.com/forum.php"),
+        ("https://example.com/a?mod=x&tid=7", "https://example.com/a?tid=7"),
+        ("https://example.com/?mod=x", "https://example.com/"),
+        *((f"https://example.com/a?{name}=1", "https://example.com/a") for name in NEVER_STRIPPED),
     ],
 )
 def test_pages_that_may_differ_stay_apart(one, other):
@@ -116,7 +123,20 @@ def test_pages_that_may_differ_stay_apart(one, other):
 
 
 def test_tracking_names_are_lower_case():
-    assert all(name == name.lower() for name in TRACKING)
+    assert all(name == name.lower() for name in (*TRACKING, *PREFIXES, *ALONE))
+    assert not any(is_tracking(name) for name in (*NEVER_STRIPPED, *ALONE))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["srsltid", "igsh", "xtor", "at_medium", "at_campaign", "cmpid", "ncid", "spm", "mod", "itm_source", "CMP",
+     "ck_subscriber_id", "feedName", "feedType", "UTM_Source", "gad_source", "ref_src", "mibextid", "pk_campaign"],
+)  # fmt: skip
+def test_each_tracking_parameter_is_stripped_and_the_others_stay(name):
+    assert canonicalise(f"https://example.com/a?{name}=x%20y") == "https://example.com/a"
+    assert canonicalise(f"https://example.com/a.html?{name}=x&utm_id=1") == "https://example.com/a.html"
+    if name.lower() not in ALONE:
+        assert canonicalise(f"https://example.com/a?id=7&{name}=x") == "https://example.com/a?id=7"
 
 
 _ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

@@ -8,6 +8,7 @@ from schemas.article import Article
 from worker.enrichment.canonical_urls import article_hash_for_key, canonicalise, url_hash
 from worker.enrichment.enriched_document import changed_fields, document_from_json, document_to_json
 from worker.enrichment.enricher import enrich
+from worker.enrichment.heat import NEVER_OUTRANKED
 
 
 def copy_of(document, body="Text.\n", source="crawler", key="stories/1.md"):
@@ -87,7 +88,6 @@ def test_a_document_of_2019_is_enriched_to_the_same():
     for old, new in [
         ("sourceUrl", "webUrl"),
         ("abstract", "excerpt"),
-        ("score", "quality"),
         ("ampUrl", "ampWebUrl"),
         ("cdnAmpUrl", "cdnAmpWebUrl"),
     ]:
@@ -98,6 +98,43 @@ def test_a_document_of_2019_is_enriched_to_the_same():
 
     assert older.url_hash == today.url_hash
     assert changed_fields(today, older) == ["webUrl", "sourceUrl"]
+
+
+def test_a_provider_whose_name_is_an_address_has_no_name():
+    copy = copy_of(bridge(provider={"name": "https://www.hillpost.com", "domain": "hillpost.com"}))
+    assert (copy.provider.domain, copy.provider.name) == ("hillpost.com", None)
+    assert copy.extra["provider"] == {"name": "https://www.hillpost.com"}
+
+
+def test_score_is_the_heat_that_a_document_of_2019_reports():
+    copy = copy_of(
+        bridge(heat=None, quality="40", score="45", related=[mention("https://b.com/2", quality="90", score="99")])
+    )
+    assert (copy.quality, copy.reported_heat, copy.outranked_by) == (40, 45, NEVER_OUTRANKED)
+    assert copy.related[0].extra["score"] == "99"
+    assert copy_of({"title": "T", "webUrl": "https://a.example/", "score": "45"}).quality is None
+    both = copy_of(bridge(heat="-1", score="45"))
+    assert (both.reported_heat, both.extra["score"], both.outranked_by) == (-1, 45, 0)
+
+
+@pytest.mark.parametrize("name", ["url", "webUrl", "sourceUrl", "originalUrl", "ampWebUrl", "ampUrl", "cdnAmpUrl"])
+def test_an_entry_of_related_with_any_url_is_linked(name):
+    copy = copy_of(bridge(related=[{"title": "T", name: "https://www.b.example/2"}]))
+    assert [one.url for one in copy.related] == ["https://b.example/2"]
+    assert copy.related[0].extra
+
+
+def test_the_url_of_an_entry_yields_to_the_newer_names():
+    entry = {"title": "T", "url": "https://b.example/1", "webUrl": "https://b.example/2"}
+    assert copy_of(bridge(related=[entry])).related[0].url == "https://b.example/2"
+
+
+def test_an_image_on_the_senders_site_is_kept_as_written_without_a_url():
+    images = [{"url": "/assets/1.jpg", "width": "5", "odd": "x"}, {"url": "//cdn.example/2.jpg"}]
+    copy = copy_of(bridge(images=images, related=[mention("https://b.com/2", images=[{"url": "/b.jpg"}])]))
+    assert [image.url for image in copy.images] == ["https://cdn.example/2.jpg"]
+    assert copy.extra["images"] == {"0": {"url": "/assets/1.jpg", "width": 5, "odd": "x"}}
+    assert (copy.related[0].images, copy.related[0].extra["images"]) == ([], {"0": {"url": "/b.jpg"}})
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
 """The rules of heat, one case each."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from random import Random
 
 import pytest
 
-from worker.enrichment.heat import Peer, heat_of, lead_of
+from worker.enrichment.heat import NEVER_OUTRANKED, NOT_LEAD, Peer, heat_of, lead_of
 from worker.heat_rules import AllRules, HeatRules, parse_rules
 
 RULES = HeatRules(bonus=20, floor=50, threshold=70)
 
 
-def peer(quality, day=10, hour=12, title="M"):
-    return Peer(quality, datetime(2020, 5, day, hour, tzinfo=UTC) if day else None, title)
+def peer(quality, day=10, hour=12, title="M", url_hash=b""):
+    return Peer(quality, datetime(2020, 5, day, hour, tzinfo=UTC) if day else None, title, url_hash)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,11 @@ def peer(quality, day=10, hour=12, title="M"):
         (peer(60, title="On tide"), [peer(60, title="On tides")], 80, True, None),
         (peer(60), [peer(60, day=None, title="A")], 80, True, None),
         (peer(60, day=None), [peer(60)], -1, False, 0),
+        (peer(60, hour=9), [peer(60, hour=8)], -1, False, 0),
+        (peer(60, hour=8), [peer(60, hour=9)], 80, True, None),
+        (peer(60, url_hash=b"b"), [peer(60, url_hash=b"a")], -1, False, 0),
+        (peer(60, url_hash=b"a"), [peer(60, url_hash=b"b")], 80, True, None),
+        (peer(60, day=None, url_hash=b"b"), [peer(60, day=None, url_hash=b"a")], -1, False, 0),
     ],
 )
 def test_heat_follows_from_quality_and_links(article, related, heat, published, lead):
@@ -49,7 +55,29 @@ def test_the_day_of_an_article_is_in_utc():
 
 
 def test_an_article_that_names_a_better_one_does_not_lead():
-    assert heat_of(peer(60), [peer(50)], count=1, rules=RULES, outranked=True) == (-1, False, None)
+    assert heat_of(peer(60), [peer(50)], count=1, rules=RULES, outranked_by=0) == (-1, False, None)
+
+
+def test_an_article_of_2019_leads_whatever_its_related_articles_are():
+    heat = heat_of(peer(40), [peer(90)], count=2, rules=HeatRules(5, 0, 50), outranked_by=NEVER_OUTRANKED)
+    assert heat == (50, True, None)
+
+
+def test_of_articles_that_list_each_other_exactly_one_leads():
+    random = Random(1)
+    for _ in range(300):
+        story = [
+            peer(
+                random.choice((60, 61)),
+                random.choice((None, 9, 10)),
+                random.choice((8, 9)),
+                random.choice("AB"),
+                bytes([n]),
+            )
+            for n in range(4)
+        ]
+        heats = [heat_of(one, story, count=3, rules=RULES) for one in story]
+        assert sum(heat.heat != NOT_LEAD for heat in heats) == 1
 
 
 def test_without_quality_there_is_no_heat():

@@ -2,7 +2,8 @@
 
 import pytest
 
-from worker.enrichment.providers import MOST_NAMES, choose_name, other_names
+from schemas.article import Provider
+from worker.enrichment.providers import MOST_NAMES, choose_name, is_url, other_names, provider_of
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,27 @@ from worker.enrichment.providers import MOST_NAMES, choose_name, other_names
 def test_the_name_of_a_provider_does_not_depend_on_order(domain, said, name):
     assert choose_name(domain, said) == name
     assert choose_name(domain, dict(reversed(said.items()))) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("https://harbour.example/about", True),
+        ("HTTP://harbour.example", True),
+        ("//harbour.example", True),
+        ("www.harbour.example", True),
+        ("harbour.example/news", True),
+        ("harbour.example", False),
+        ("CBS Boston / WBZ", False),
+        ("24/7 Wall St", False),
+        ("A.B. News/Sport", False),
+    ],
+)
+def test_an_address_is_no_name(name, expected):
+    assert is_url(name) == expected
+    assert provider_of(Provider(name=name, domain="harbour.example"), None).name == (None if expected else name)
+    assert other_names("A", {name: 3}, []) == ([] if expected else [name])
+    assert choose_name("harbour.example", {name: 3}) == (None if expected else name)
 
 
 def test_other_names_are_the_stated_ones_then_the_most_frequent():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.enrichment.topics import TopicFinder, stated_topics, topic_slug
+from worker.enrichment.topics import TopicFinder, better_spelling, stated_topics, topic_slug
 
 FINDER = TopicFinder({
     "seamanship": ["splice", "Night  sailing", "self driving"], "birds": ["gull", "splice"], "c": ["C++"], "none": [" ", "x"],
@@ -10,7 +10,7 @@ FINDER = TopicFinder({
 
 
 def test_stated_topics_are_cleaned_and_each_is_kept_once():
-    assert stated_topics([" AI ", "ai", "Fish &amp; ships", "Fish  & Ships", ""]) == ["AI", "Fish & ships"]
+    assert stated_topics([" AI ", "ai", "Fish &amp; ships", "Fish  & Ships", ""]) == ["AI", "Fish & Ships"]
     assert topic_slug(" Fish &amp;  Ships ") == "fish & ships"
 
 
@@ -76,3 +76,18 @@ def test_an_item_of_a_long_list_is_not_a_topic(title, found):
 
 def test_without_reference_topics_nothing_is_found():
     assert TopicFinder({}).find("splice", "splice") == []
+
+
+@pytest.mark.parametrize(
+    ("worse", "better"),
+    [
+        ("ai", "AI"),
+        ("ferries", "Ferries"),
+        ("FERRIES", "Ferries"),
+        ("FERRIES", "ferries"),
+        ("Machine learning", "Machine Learning"),
+    ],
+)
+def test_the_better_spelling_of_a_topic_does_not_depend_on_order(worse, better):
+    assert better_spelling(worse, better) == better_spelling(better, worse) == better
+    assert stated_topics([worse, better]) == stated_topics([better, worse]) == [better]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.values import Boolean, Context, Integer, Text, Timestamp, WebUrl
+from schemas.values import Assumption, Boolean, Context, Integer, Text, Timestamp, WebUrl
 
 INTEGER, BOOLEAN, TIME, URL, TEXT = map(TypeAdapter, (Integer, Boolean, Timestamp, WebUrl, Text))
 
@@ -117,7 +117,7 @@ def test_a_time_without_zone_is_noted():
     context = Context()
     TIME.validate_python("2020-05-29 22:57:00", context=context)
     TIME.validate_python("2020-05-29T22:57:00Z", context=context)
-    assert context.notes == [("time_without_zone", "2020-05-29 22:57:00")]
+    assert context.notes == [Assumption("time_without_zone", "2020-05-29 22:57:00")]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,6 @@ def test_urls_stay_as_written(url):
         "https://a.exa mple/x",
         "https://a.example/x\ny",
         "https://a.example/x\ty",
-        "https://a.example/x\u00a0y",
         "https://a.example/x\0",
         "https://-a.example/",
         "https://a..example/",
@@ -190,7 +189,7 @@ def test_a_url_has_a_cap_in_bytes():
 def test_a_blank_after_the_host_is_escaped_and_noted():
     context = Context()
     assert URL.validate_python("https://a.example/the market", context=context) == "https://a.example/the%20market"
-    assert context.notes == [("url_with_space", "https://a.example/the market")]
+    assert context.notes == [Assumption("url_with_space", "https://a.example/the market")]
 
 
 @pytest.mark.parametrize("value", [{}, [], ["a"], 5])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from worker.documents.positions import Mark, Places
@@ -50,21 +51,18 @@ def find(root: MappingNode, path: Path) -> object:
 def locate(root: MappingNode, path: Path, places: Places) -> tuple[int, int]:
     """Return the line and column of the value at `path`, else of the nearest part around it, else (1, 1)."""
     best: tuple[int, int] = (1, 1)
-    node: Any = root
+    node: object = root
     for step in path:
         if not isinstance(node, MappingNode | SequenceNode):
             break
         best = place_of(node, step, places) or best
-        try:
-            node = node[step]  # type: ignore[index]  # the path leads through containers only
-        except (KeyError, IndexError):
-            break
+        node = find_step(node, step)
     return best
 
 
 def original_path(root: MappingNode, path: Path) -> Path:
     """Return `path` with the indices that the entries have in the document, before any were removed."""
-    node: Any = root
+    node: object = root
     steps: list[str | int] = []
     for step in path:
         numbers = node.numbers if isinstance(node, SequenceNode) else None
@@ -78,7 +76,7 @@ def find_step(node: object, step: str | int) -> object:
     if not isinstance(node, MappingNode | SequenceNode):
         return None
     try:
-        return node[step]  # type: ignore[index]  # as above
+        return node[step]  # type: ignore[index]  # a step of another kind is a TypeError
     except (KeyError, IndexError, TypeError):
         return None
 
@@ -101,3 +99,56 @@ def path_text(path: list[str | int] | tuple[str | int, ...]) -> str:
         else:
             text += f".{step}" if text else step
     return text
+
+
+def children(node: MappingNode | SequenceNode) -> Iterator[tuple[str | int, object]]:
+    """Yield each value of `node` with its key or index."""
+    return iter(node.items()) if isinstance(node, MappingNode) else iter(enumerate(node))
+
+
+def walk(root: MappingNode) -> Iterator[tuple[MappingNode | SequenceNode, Path, str | int, object]]:
+    """Yield each value below `root`: its parent, the parent's path, its key or index, and the value itself.
+
+    A value that aliases repeat comes once for each place.
+    """
+    waiting: list[tuple[MappingNode | SequenceNode, Path]] = [(root, ())]
+    while waiting:
+        node, path = waiting.pop()
+        for step, value in list(children(node)):
+            yield node, path, step, value
+            if isinstance(value, MappingNode | SequenceNode):
+                waiting.append((value, (*path, step)))
+
+
+def drop_long_values(root: MappingNode, max_length: int, note: Callable[[Mark, str, str], None]) -> None:
+    """Replace each text of more than `max_length` characters by None, and call `note` with its mark, path and text."""
+    for node, path, step, value in walk(root):
+        if isinstance(value, str) and len(value) > max_length:
+            note(node.marks[step], path_text((*path, step)), value)  # type: ignore[index]  # the step is the node's own
+            node[step] = None  # type: ignore[index]  # as above
+
+
+def merge(node: MappingNode | SequenceNode, sources: Iterable[MappingNode]) -> None:
+    """Copy to `node` the fields of `sources` that it does not have. The first source with a field wins."""
+    if isinstance(node, MappingNode):
+        for source in sources:
+            for key, value in source.items():
+                if key not in node:
+                    node[key] = value
+                    node.marks[key] = source.marks[key]
+
+
+def weigh(value: object) -> int:
+    """Return the number of nodes in a value, plus one for each KiB of a text: repeated long texts use memory too."""
+    total = 0
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        total += 1
+        if isinstance(part, str):
+            total += len(part) >> 10
+        elif isinstance(part, MappingNode):
+            waiting.extend(part.values())
+        elif isinstance(part, SequenceNode):
+            waiting.extend(part)
+    return total

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from schemas.problem import problem
 from schemas.receipt import Outcome
-from worker.enrichment.heat import Heat, Peer, heat_of
+from worker.enrichment.heat import NEVER_OUTRANKED, Heat, Peer, heat_of
 from worker.heat_rules import AllRules
 from worker.store.decide.batch_item import BatchItem
 from worker.store.sql.statements import fetch, fetch_from, set_values
@@ -35,7 +35,7 @@ def compute_heat(connection: Connection, ids: Iterable[int], rules: AllRules) ->
     Returns id → heat of each article that has one, changed or not. Call it under the writer lock.
     """
     columns = (articles.c.id, articles.c.is_stub, articles.c.document_id, articles.c.quality, articles.c.published_at,
-               articles.c.title, articles.c.reported_heat, articles.c.reported_published, articles.c.related_count,
+               articles.c.title, articles.c.url_hash, articles.c.reported_heat, articles.c.reported_published, articles.c.related_count,
                articles.c.outranked_by, articles.c.heat, articles.c.is_published, articles.c.lead_id)  # fmt: skip
     rows = [row for row in fetch(connection, columns, articles.c.id, ids) if not row.is_stub]
     related = _related(connection, [row.id for row in rows if row.quality is not None])
@@ -50,7 +50,7 @@ def compute_heat(connection: Connection, ids: Iterable[int], rules: AllRules) ->
             [peers[one.id] for one in linked],
             count=row.related_count if row.related_count is not None else len(linked),
             rules=rules.of(sources.get(row.document_id, "")),
-            outranked=row.outranked_by is not None,
+            outranked_by=row.outranked_by,
         )
         values: dict[str, Any] = {"id": row.id, "heat": row.reported_heat, "is_published": row.reported_published,
                                   "lead_id": None}  # fmt: skip
@@ -73,7 +73,7 @@ def _lead_id(row: Row[Any], heat: Heat, linked: Sequence[_Linked]) -> int | None
     """Return the id of the article that leads the story of `row`; None: `row` lists the lead, and it is not stored."""
     if heat.lead is not None:
         return linked[heat.lead].id
-    if row.outranked_by is not None:
+    if row.outranked_by not in (None, NEVER_OUTRANKED):
         return next((one.id for one in linked if one.rank == row.outranked_by), None)
     return int(row.id)
 
@@ -93,10 +93,10 @@ def _peers(connection: Connection, rows: Sequence[Any], ids: set[int]) -> dict[i
 
     Each is built once, because members of a story list each other and a peer's rank is expensive to compute.
     """
-    peers = {row.id: Peer(row.quality, row.published_at, row.title) for row in rows}
-    columns = (articles.c.id, articles.c.quality, articles.c.published_at, articles.c.title)
-    for id_, quality, published_at, title in fetch(connection, columns, articles.c.id, ids - peers.keys()):
-        peers[id_] = Peer(quality, published_at, title)
+    peers = {row.id: Peer(row.quality, row.published_at, row.title, row.url_hash) for row in rows}
+    columns = (articles.c.id, articles.c.quality, articles.c.published_at, articles.c.title, articles.c.url_hash)
+    for id_, *values in fetch(connection, columns, articles.c.id, ids - peers.keys()):
+        peers[id_] = Peer(*values)
     return peers
 
 

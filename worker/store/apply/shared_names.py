@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from worker.enrichment.enriched_document import ProviderRef
 from worker.enrichment.providers import choose_name, other_names
 from worker.enrichment.reference_documents import reference_from_form
-from worker.enrichment.topics import topic_slug
+from worker.enrichment.topics import better_spelling, topic_slug
 from worker.store.apply.work import add_work
 from worker.store.sql.statements import fetch, merge_ids
 from worker.store.tables import articles, documents, providers, topics
@@ -93,11 +93,17 @@ def count_names(connection: Connection, provider_id: int) -> None:
 
 
 def topic_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
-    """Return slug → id of each topic; creates missing ones."""
+    """Return slug → id of each topic; creates missing ones, and improves the display name of the others."""
     wanted: dict[str, str] = {}
     for name in names:
-        wanted.setdefault(topic_slug(name), name)
-    columns = (topics.c.slug, topics.c.id)
-    known = {row.slug: row.id for row in fetch(connection, columns, topics.c.slug, wanted)}
+        slug = topic_slug(name)
+        wanted[slug] = better_spelling(name, wanted.get(slug, name))
+    columns = (topics.c.slug, topics.c.id, topics.c.name, topics.c.document_id)
+    known = {}
+    for row in fetch(connection, columns, topics.c.slug, wanted):
+        known[row.slug] = row.id
+        name = better_spelling(row.name, wanted[row.slug])
+        if name != row.name and row.document_id is None:
+            connection.execute(update(topics).where(topics.c.id == row.id).values(name=name))
     rows: list[dict[str, Any]] = [{"slug": slug, "name": wanted[slug]} for slug in sorted(wanted.keys() - known.keys())]
     return known | merge_ids(connection, topics, rows, "slug", ["slug"])

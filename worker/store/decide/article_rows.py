@@ -9,7 +9,7 @@ from typing import Any
 from worker.enrichment.enriched_document import EnrichedDocument, ImageRef, Mention, ProviderRef
 from worker.enrichment.image_choice import best_image, image_hash
 
-PIPELINE_VERSION = 3
+PIPELINE_VERSION = 4
 """Increase it when enrichment stores something else for the same document. `reprocess` updates older articles."""
 
 SHOWN = (

@@ -38,7 +38,7 @@ def test_values_have_their_place():
         ("a: b\nname: He said: go\n", ("yaml_unquoted_colon", 3, 14)),
         ('t: "a "b" c"\n', ("yaml_inner_quotes", 2, 8)),
         ("t: 'It's'\n", ("yaml_inner_quotes", 2, 8)),
-        ('t: "a\nu: "b"\n', ("yaml_unclosed_quote", 3, 5)),
+        ('t: "a\nu: "b"\n', ("yaml_unclosed_quote", 2, 4)),
         ('t: "a\nu: b\n', ("yaml_unclosed_quote", 2, 4)),
         ("a:\n\tb: 1\n", ("yaml_tab", 3, 1)),
         ("a: 1\n\tb: 2\n", ("yaml_tab", 3, 1)),
@@ -52,8 +52,7 @@ def test_values_have_their_place():
         ("%YAML 1.2\na: 1\n", ("yaml_special_character", 2, 1)),
         ("a: 1\n%b\n", ("yaml_special_character", 3, 1)),
         ("a: 1\n\ufeffb: 2\n", ("yaml_control_character", 3, 1)),
-        ("a: x\u2028y\n", ("yaml_control_character", 2, 5)),
-        ("a: x\x85y\n", ("yaml_control_character", 2, 5)),
+        ("a: x\x85y\n", ("text_cleaned", 2, 4)),
         ("a: ? b\n", ("yaml_special_character", 2, 4)),
         ("a: 1\n: b\n", ("yaml_key", 3, 1)),
         (f"{'k' * 1500}: a\n", ("yaml_key", 2, 1)),
@@ -68,7 +67,7 @@ def test_values_have_their_place():
         ("a: - b\n", ("yaml_special_character", 2, 4)),
         ("a: *b\n", ("yaml_unknown_alias", 2, 4)),
         ("a: &b [*b]\n", ("yaml_unknown_alias", 2, 8)),
-        ("a: &b x\nc: &b [*b]\n", ("yaml_unknown_alias", 3, 8)),
+        ("a: &b x\nd: *b\nc: &b [*b]\n", ("yaml_unknown_alias", 4, 8)),
         ("a: !x y\n", ("yaml_tag", 2, 4)),
         ("a: !!python/object/apply:os.system [x]\n", ("yaml_tag", 2, 4)),
         ("a: !!binary eA==\n", ("yaml_tag", 2, 4)),
@@ -124,5 +123,5 @@ def test_texts_are_cleaned_and_composed():
     assert parsed.tree == {"a": ["xy\n"], "b": "é", "k": "v"}
     assert [(found.code, found.field) for found in parsed.problems] == [
         ("text_cleaned", "a[0]"),
-        ("text_cleaned", "k\ufffd"),
+        ("text_cleaned", "k<U+0000>"),
     ]

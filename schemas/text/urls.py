@@ -6,6 +6,7 @@ import re
 import unicodedata
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from urllib.parse import quote
 
 # The form of nearly all URLs. Without backtracking (`++`) and without case folding it takes half the time.
 _USUAL = re.compile(
@@ -13,6 +14,11 @@ _USUAL = re.compile(
     re.ASCII,
 )
 _PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>//)?(?P<authority>[^/?#\\]*)", re.ASCII)
+# Spaces (also U+00A0, U+202F, U+2028 …) and characters without width. The joiners U+200C and U+200D belong to words.
+_SPACES = re.compile(
+    "[ \u00a0\u00ad\u061c\u1680\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]+"
+)
+_HOST_END = re.compile(r"//[^/?#]*[/?#]")
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_.-]+", re.ASCII | re.IGNORECASE)
 
@@ -43,11 +49,19 @@ def url_fault(url: str) -> str | None:
     return _authority_fault(authority)
 
 
+def has_spaces(url: str) -> bool:
+    """Return whether the URL contains spaces, or other characters that nobody sees and `escape_spaces` escapes."""
+    return _SPACES.search(url) is not None
+
+
 def escape_spaces(url: str) -> str:
-    """Return `url` with the spaces after the host as `%20`, as browsers do. Real crawlers send such URLs."""
-    scheme, slashes, rest = url.partition("//")
-    host, slash, path = rest.partition("/")
-    return scheme + slashes + host + slash + path.replace(" ", "%20")
+    """Return `url` with the spaces and invisible characters after the host percent-encoded, as browsers do.
+
+    Real crawlers send such URLs.
+    """
+    host_end = _HOST_END.search(url)
+    start = host_end.end() if host_end else len(url)
+    return url[:start] + _SPACES.sub(lambda space: quote(space[0]), url[start:])
 
 
 def _authority_fault(authority: str) -> str | None:

@@ -1,0 +1,128 @@
+"""Field names that are almost those of known fields: `weburl`, `Topics`, `web_url`, `titel`, `pubDate`.
+
+A name that differs only in case is read as the known field, if that field is absent. Any other name stays unknown, so
+its value is stored unchanged. Both get a warning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from schemas.article import RelatedArticle
+from schemas.known_names import DOCUMENT_NAMES, KNOWN_NAMES, PARTS, names_of
+from worker.documents.normalisation import Note, mappings
+from worker.documents.yaml.nodes import MappingNode, Path
+
+_NOT_LETTER = re.compile(r"[\W_]+")
+_SHORTEST_MISSPELT = 5  # letters; shorter names differ from each other by one letter too often
+_OTHER_WORDS = dict.fromkeys(("url", "link", "permalink", "canonicalUrl"), "webUrl")
+_OTHER_WORDS |= dict.fromkeys(("date", "pubDate", "published_at", "datePublished", "publishDate"), "publishedDateTime")
+_OTHER_WORDS |= {"headline": "title", "summary": "excerpt"}
+"""Names that other formats (RSS, JSON-LD, site generators) have for fields of the article."""
+
+
+_DOCUMENT = DOCUMENT_NAMES | {"sponsor"}
+
+
+class Suggestion(NamedTuple):
+    """A known name that an unknown one resembles, and whether they differ only in case and invisible characters."""
+
+    name: str
+    is_same: bool
+
+
+def note_field_names(tree: MappingNode, names: frozenset[str], note: Note) -> None:
+    """Warn about each unknown field with almost the name of a known one, and rename it where only the case differs.
+
+    `names` are all unknown field names of the block. Nearly always there is none, and nothing has to be searched.
+    """
+    unknown = sorted(name for name in names if _resembles(name))
+    if not unknown:
+        return
+    for node, path, known in _parts(tree):
+        for name in [name for name in unknown if name in node]:
+            suggestion = suggest(name, known)
+            if suggestion is not None and (suggestion.is_same or suggestion.name not in node):
+                _note(node, path, name, suggestion, note)
+
+
+def _note(node: MappingNode, path: Path, name: str, suggestion: Suggestion, note: Note) -> None:
+    right = suggestion.name
+    if suggestion.is_same and right in node:
+        message = f"It is stored unchanged, because {right} is given too."
+        note("field_name_case", (*path, name), message, expected=right)
+    elif suggestion.is_same:
+        note("field_name_case", (*path, name), f"It is read as {right}.", expected=right)
+        node[right], node.marks[right] = node.pop(name), node.marks[name]
+    else:
+        message = f"This field is unknown and stored unchanged. Did you mean {right}?"
+        note("field_name_unknown", (*path, name), message, expected=right)
+
+
+def _parts(tree: MappingNode) -> Iterator[tuple[MappingNode, Path, frozenset[str]]]:
+    """Yield the document, its entries of `related` and their parts: the node, its path and the names it may have."""
+    yield tree, (), _DOCUMENT
+    entries: list[tuple[MappingNode, Path]] = [(tree, ())]
+    for index, entry in mappings(tree.get("related")):
+        path: Path = ("related",) if index is None else ("related", index)
+        yield entry, path, names_of(RelatedArticle)
+        entries.append((entry, path))
+    for node, path in entries:
+        for name, model in PARTS.items():
+            for index, part in mappings(node.get(name)):
+                yield part, (*path, name) if index is None else (*path, name, index), names_of(model)
+
+
+@lru_cache(maxsize=4096)
+def _resembles(name: str) -> bool:
+    return suggest(name, KNOWN_NAMES | {"sponsor"}) is not None
+
+
+@lru_cache(maxsize=4096)
+def suggest(name: str, known: frozenset[str]) -> Suggestion | None:
+    """Return the name among `known` that an unknown `name` was probably meant to be, or None."""
+    if name in known or name[:1].isspace():  # a space in front was meant as indentation: the field belongs elsewhere
+        return None
+    visible = "".join(filter(str.isprintable, name)).strip().casefold()
+    letters = _NOT_LETTER.sub("", visible)
+    by_case = {one.casefold(): one for one in sorted(known)}
+    if visible in by_case:
+        return Suggestion(by_case[visible], True)
+    by_letters = {_NOT_LETTER.sub("", one): one for one in by_case}
+    if letters in by_letters:
+        return Suggestion(by_case[by_letters[letters]], False)
+    other = next(
+        (right for word, right in _OTHER_WORDS.items() if _NOT_LETTER.sub("", word.casefold()) == letters), None
+    )
+    if other is not None:
+        return Suggestion(other, False) if other in known else None
+    near = _nearest(letters, by_letters)
+    return Suggestion(by_case[by_letters[near]], False) if near else None
+
+
+def _nearest(letters: str, names: dict[str, str]) -> str | None:
+    """Return the name of which `letters` is a misspelling, or None."""
+    if len(letters) < _SHORTEST_MISSPELT:
+        return None
+    return next((one for one in names if len(one) >= _SHORTEST_MISSPELT and _is_misspelt(letters, one)), None)
+
+
+def _is_misspelt(written: str, right: str) -> bool:
+    """Return whether one letter is missing, surplus, wrong, or swapped with the next one.
+
+    A plural is not: `locations` is a field of its own beside `location`.
+    """
+    if written == right + "s" or abs(len(written) - len(right)) > 1:
+        return False
+    start = next(
+        (i for i, (a, b) in enumerate(zip(written, right, strict=False)) if a != b), min(len(written), len(right))
+    )
+    rest, right_rest = written[start:], right[start:]
+    swapped = rest[1:2] + rest[:1] + rest[2:]
+    return rest[1:] == right_rest or rest == right_rest[1:] or rest[1:] == right_rest[1:] or swapped == right_rest
+
+
+__all__ = ["note_field_names", "suggest"]
