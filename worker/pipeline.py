@@ -1,6 +1,6 @@
 """All steps of a batch: from claimed entries to committed outcomes.
 
-    open ─▶ [not counted] recognise ─▶ [counted] read (parse, validate) ─▶ enrich ─▶ [not counted] one transaction
+    open ─▶ [not counted] recognise ─▶ [counted] read (parse, validate) ─▶ enrich ─▶ [not counted] write
 
 An attempt counts while entries are opened, read and enriched, because a document can crash the process there. It is not
 counted while the store is used: if the store hangs until the process is killed, no document is at fault.
@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from schemas.envelope import parse_envelope
 from schemas.problem import Problem, problem
@@ -29,11 +29,11 @@ from worker.heat_rules import AllRules
 from worker.queue.clock import Clock, local_clock
 from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
 from worker.settings import INTERNAL_LANE
-from worker.store.apply.batch import write_batch
+from worker.store.batch import BatchWriter
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.identity import revision
-from worker.store.engine import writer
-from worker.store.sql.statements import fetch
+from worker.store.prepare import KNOWN_RAW
+from worker.store.sql.flights import Query, flights
 from worker.store.tables import documents
 from worker.telemetry.failpoints import failpoint
 from worker.telemetry.logs import get_logger
@@ -56,6 +56,8 @@ class Batch:
     evidence: Mapping[str, str] = field(default_factory=dict)
     """Id → a sentence about the crashes of processes that were reading the entry."""
     timings: dict[str, float] = field(default_factory=dict)
+    leaves_work: bool = False
+    """Set after the commit: the batch left background work (`worker/store/work.py`)."""
     clock: Clock = local_clock
     """The Redis server's clock, which also makes ids. It gives stored times and decides which ids are in the future."""
 
@@ -84,7 +86,7 @@ def process(
     puts = _fingerprinted(versions, batch.limits)
     at = batch.took("open", at)
     end_attempt()
-    _recognise(engine, puts)
+    known_raw = _recognise(engine, versions, puts)
     begin_attempt()
     at = batch.took("recognise", at)
     failpoint("ingest.recognised")
@@ -95,17 +97,16 @@ def process(
     failpoint("ingest.read")
     end_attempt()
     failpoint("ingest.kept")
-    with writer(engine) as connection, connection.begin():
-        failpoint("store.begun")
-        write_batch(
-            connection,
-            versions,
-            read=lambda version: read_version(version, batch.limits),
-            worker=batch.worker,
-            now=batch.clock(),
-            timings=batch.timings,
-            rules=batch.rules,
-        )
+    decided = BatchWriter(
+        engine,
+        lambda version: read_version(version, batch.limits),
+        batch.worker,
+        batch.clock(),
+        batch.rules,
+        batch.timings,
+        known_raw,
+    ).write(versions)
+    batch.leaves_work = decided.leaves_work
     batch.took("write", at)
     return versions
 
@@ -206,30 +207,66 @@ def _fingerprinted(versions: Sequence[BatchItem], limits: Limits) -> list[BatchI
     return puts
 
 
-def _recognise(engine: Engine, puts: Sequence[BatchItem]) -> None:
-    """Mark the versions that equal a stored document except for `secured`, so that they are not parsed."""
-    columns = (documents.c.doc_hash, documents.c.source, documents.c.key, documents.c.article_hash,
-               documents.c.content_hash, documents.c.fingerprint, documents.c.retracted)  # fmt: skip
-    with engine.connect() as connection:
-        rows = fetch(connection, columns, documents.c.fingerprint, {version.fingerprint for version in puts})
-    known: dict[tuple[bytes, str], list[Row[Any]]] = {}
-    for row in rows:
-        if not row.retracted:
-            known.setdefault((row.fingerprint, row.source), []).append(row)
+_MOST_ALIKE = 20
+"""Documents with equal bytes among which a document without a key is looked for. If it is not there, it is parsed."""
+
+
+class _KnownDocument(NamedTuple):
+    doc_hash: bytes
+    source: str
+    key: str
+    article_hash: bytes
+    content_hash: bytes
+    fingerprint: bytes
+
+
+_BY_DOC_HASH = Query(
+    _KnownDocument,
+    "WITH w(doc_hash, fingerprint) AS ({table keyed})"
+    f" SELECT {', '.join('d.' + name for name in _KnownDocument._fields)} FROM w"
+    " JOIN documents d ON d.doc_hash = w.doc_hash AND d.fingerprint = w.fingerprint WHERE NOT d.retracted",
+    {"keyed": (documents.c.doc_hash, documents.c.fingerprint)},
+    [None] * 6,
+)
+_BY_FINGERPRINT = Query(
+    _KnownDocument,
+    "WITH w(source, fingerprint) AS ({table keyless})"
+    f" SELECT {', '.join('d.' + name for name in _KnownDocument._fields)} FROM w"
+    " JOIN documents d ON d.id = (SELECT q.id FROM (SELECT x.id, x.source, x.key, x.retracted FROM documents x"
+    f" WHERE x.fingerprint = w.fingerprint LIMIT {_MOST_ALIKE}) q"
+    " WHERE q.source = w.source AND NOT q.retracted AND substr(q.key, 1, 4) = 'http' LIMIT 1)",
+    {"keyless": (documents.c.source, documents.c.fingerprint)},
+    [None] * 6,
+)
+
+
+def _recognise(engine: Engine, versions: Sequence[BatchItem], puts: Sequence[BatchItem]) -> dict[bytes, datetime]:
+    """Mark the versions that equal a stored document except for `secured`, so that they are not parsed.
+
+    Returns SHA-256 → `last_seen_at` of the raw bytes that are stored already. It looks up the keys that the batch
+    brings: any number of documents may have the same bytes under other keys.
+    """
+    keyed = {(document_hash(v.source, v.doc_key), v.fingerprint) for v in puts if v.doc_key is not None}
+    keyless = {(v.source, v.fingerprint) for v in puts if v.doc_key is None}
+    with flights(engine, reads_only=True) as transaction:
+        by_doc_hash = transaction.fetch(_BY_DOC_HASH, {"keyed": list(keyed)})
+        by_fingerprint = transaction.fetch(_BY_FINGERPRINT, {"keyless": list(keyless)})
+        raw = transaction.fetch(KNOWN_RAW, {"raw": list({v.sha256 for v in versions if v.sha256 is not None})})
+        transaction.commit()
+    known = {(row.doc_hash, row.fingerprint): row for row in by_doc_hash.rows}
+    alike = {(row.source, row.fingerprint): row for row in by_fingerprint.rows}
     for version in puts:
-        for row in known.get((version.fingerprint or b"", version.source), ()):
-            if _is_same_document(version, row):
-                version.doc_key = row.key
-                version.recognised = (row.article_hash, row.content_hash)
-                version.secured = _secured_of(version.raw)
-                break
-
-
-def _is_same_document(version: BatchItem, row: Row[Any]) -> bool:
-    doc_hash, key, article_hash = row.doc_hash, row.key, row.article_hash
-    if version.doc_key is not None:
-        return bool(document_hash(version.source, version.doc_key) == doc_hash)
-    return bool(key.startswith(("http://", "https://")) and url_hash(key) == article_hash)
+        if version.doc_key is not None:
+            row = known.get((document_hash(version.source, version.doc_key), version.fingerprint or b""))
+        else:
+            row = alike.get((version.source, version.fingerprint or b""))
+            if row is not None and url_hash(row.key) != row.article_hash:
+                row = None
+        if row is not None:
+            version.doc_key = row.key
+            version.recognised = (row.article_hash, row.content_hash)
+            version.secured = _secured_of(version.raw)
+    return {row.sha256: row.last_seen_at for row in raw.rows}
 
 
 def read_version(version: BatchItem, limits: Limits) -> None:

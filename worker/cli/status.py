@@ -113,9 +113,19 @@ def _print(found: dict[str, Any]) -> None:
         )
 
 
+_SUMS = {
+    "peers": "the heat of the articles that list {:,} changed articles",
+    "image": "the titles under which {:,} images are shown",
+    "target": "the links to {:,} URLs that mean another article now",
+}
+"""What is computed from many articles after a batch, by the kind of work."""
+
+
 def _work(work: dict[str, Any]) -> str:
     if work["kind"] == "names":
         return f"enriching: the names of provider {work['subject']} are to be counted"
+    if work["kind"] in _SUMS:
+        return f"pending: {_SUMS[work['kind']].format(work['total'])}"
     if work["kind"] == "retract":
         return f"retracting: more documents that show the URL of document {work['subject']}"
     whose = f"the articles of provider {work['subject']}" if work["subject"] else "all articles"

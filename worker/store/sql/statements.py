@@ -9,7 +9,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, Column, Row, Select, Table, any_, bindparam, delete, select, text
 from sqlalchemy.engine import Connection, CursorResult
@@ -22,6 +22,13 @@ _MAX_CACHED = 512  # statements; there are about a hundred
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row with any number of columns."""
+
+
+class Statement(NamedTuple):
+    """A statement in the driver's form; on SQLite `values` are those of each row."""
+
+    text: str
+    values: Any
 
 
 def among(connection: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
@@ -51,7 +58,7 @@ def fetch_from(connection: Connection, query: Select[Any], column: Any, values: 
         if _has_arrays(connection):
             found += connection.execute(_array_query(query, column), {"wanted": kind_of(column).array(part)}).all()
         else:
-            found += connection.execute(_list_query(query, column), {"wanted": _padded(part)}).all()
+            found += connection.execute(_list_query(query, column), {"wanted": padded(part)}).all()
     return found
 
 
@@ -176,6 +183,80 @@ def _send_rows(
     connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
 
 
+def insertion(
+    dialect: str, table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], conflict: str = ""
+) -> Statement:
+    """Return the statement that inserts `rows`. `conflict`: what follows `ON CONFLICT`."""
+    if dialect == "postgresql":
+        text = _postgres_insert(table, names)
+        return Statement(f"{text} ON CONFLICT {conflict}" if conflict else text, _arrays(table, names, rows))
+    text = _sqlite_insert(table, names)
+    return Statement(f"{text} ON CONFLICT {conflict}" if conflict else text, _converted(table, names, rows))
+
+
+def insertion_of_missing(
+    dialect: str, table: Table, names: tuple[str, ...], key: str, rows: Sequence[tuple[Any, ...]]
+) -> Statement:
+    """Return the statement that inserts those of `rows` whose `key` no row has.
+
+    On PostgreSQL rows that exist cost no number of the id's sequence, as they would by ON CONFLICT alone.
+    """
+    if dialect == "postgresql":
+        there = f'WHERE NOT EXISTS (SELECT 1 FROM "{table.name}" t WHERE t."{key}" = u."{key}")'
+        text = f'{_postgres_insert(table, names)} {there} ON CONFLICT ("{key}") DO NOTHING'
+        return Statement(text, _arrays(table, names, rows))
+    return insertion(dialect, table, names, rows, f'("{key}") DO NOTHING')
+
+
+def updating(
+    dialect: str, table: Table, names: tuple[str, ...], keys: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> Statement:
+    """Return the statement that updates the rows which the columns `keys` identify with the other columns `names`."""
+    if dialect == "postgresql":
+        return Statement(_postgres_update(table, names, keys), _arrays(table, names, rows))
+    ordered = (*(name for name in names if name not in keys), *keys)
+    places = [names.index(name) for name in ordered]
+    turned = [tuple(row[place] for place in places) for row in rows]
+    return Statement(_sqlite_update(table, ordered, len(keys)), _converted(table, ordered, turned))
+
+
+def removal(dialect: str, table: Table, keys: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> Statement:
+    """Return the statement that deletes the rows with these keys."""
+    if dialect == "postgresql":
+        return Statement(_postgres_remove(table, keys), _arrays(table, keys, rows))
+    return Statement(_sqlite_remove(table, keys), list(rows))
+
+
+def _arrays(table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return tuple(
+        kind_of(table.c[name]).array(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)
+    )
+
+
+def _converted(table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    changes = _changes(table, names)
+    if not any(changes):
+        return list(rows)
+    return [
+        tuple(value if change is None else change(value) for change, value in zip(changes, row, strict=True))
+        for row in rows
+    ]
+
+
+@functools.cache
+def _postgres_update(table: Table, names: tuple[str, ...], keys: tuple[str, ...]) -> str:
+    sets = ", ".join(f'"{name}" = u."{name}"' for name in names if name not in keys)
+    same = " AND ".join(f't."{name}" = u."{name}"' for name in keys)
+    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, names)} WHERE {same}'
+
+
+@functools.cache
+def _sqlite_update(table: Table, ordered: tuple[str, ...], keys: int) -> str:
+    sets = ", ".join(f'"{name}" = ?' for name in ordered[:-keys])
+    same = " AND ".join(f'"{name}" = ?' for name in ordered[-keys:])
+    return f'UPDATE "{table.name}" SET {sets} WHERE {same}'
+
+
 @functools.lru_cache(_MAX_CACHED)
 def _plain(columns: tuple[Any, ...]) -> Select[Any]:
     return select(*columns)
@@ -192,7 +273,7 @@ def _list_query(query: Select[Any], column: Any) -> Select[Any]:
     return query.where(column.in_(bindparam("wanted", expanding=True)))
 
 
-def _padded(values: list[Any]) -> list[Any]:
+def padded(values: list[Any]) -> list[Any]:
     """Repeat the last value up to a power of two: SQLite prepares a statement for each length, so there are few."""
     size = 1 << (len(values) - 1).bit_length()
     return values + values[-1:] * (size - len(values))
@@ -202,14 +283,14 @@ def _padded(values: list[Any]) -> list[Any]:
 def _postgres_set(table: Table, names: tuple[str, ...], key: str) -> str:
     sets = ", ".join(f'"{name}" = u."{name}"' for name in names)
     columns = (key, *names)
-    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, columns)} WHERE t."{key}" = u."{key}"'  # noqa: S608  names come from the tables
+    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, columns)} WHERE t."{key}" = u."{key}"'
 
 
 @functools.cache
 def _postgres_insert(table: Table, names: tuple[str, ...]) -> str:
     # Columns are listed, because the order of `names` is not that of the table.
     picks = ", ".join(f'u."{name}"' for name in names)
-    return f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)}'  # noqa: S608  names come from the tables
+    return f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)}'
 
 
 @functools.cache
@@ -225,25 +306,25 @@ def _unnested(table: Table, names: Sequence[str]) -> str:
 @functools.cache
 def _postgres_remove(table: Table, names: tuple[str, ...]) -> str:
     same = " AND ".join(f't."{name}" = u."{name}"' for name in names)
-    return f'DELETE FROM "{table.name}" t USING {_unnested(table, names)} WHERE {same}'  # noqa: S608  names come from the tables
+    return f'DELETE FROM "{table.name}" t USING {_unnested(table, names)} WHERE {same}'
 
 
 @functools.cache
 def _sqlite_remove(table: Table, names: tuple[str, ...]) -> str:
     same = " AND ".join(f'"{name}" = ?' for name in names)
-    return f'DELETE FROM "{table.name}" WHERE {same}'  # noqa: S608  names come from the tables
+    return f'DELETE FROM "{table.name}" WHERE {same}'
 
 
 @functools.cache
 def _sqlite_set(table: Table, names: tuple[str, ...], key: str) -> str:
     sets = ", ".join(f'"{name}" = ?' for name in names)
-    return f'UPDATE "{table.name}" SET {sets} WHERE "{key}" = ?'  # noqa: S608  names come from the tables
+    return f'UPDATE "{table.name}" SET {sets} WHERE "{key}" = ?'
 
 
 @functools.cache
 def _sqlite_insert(table: Table, names: tuple[str, ...]) -> str:
     marks = ", ".join("?" * len(names))
-    return f'INSERT INTO "{table.name}" ({_quoted(names)}) VALUES ({marks})'  # noqa: S608  names come from the tables
+    return f'INSERT INTO "{table.name}" ({_quoted(names)}) VALUES ({marks})'
 
 
 @functools.cache

@@ -1,0 +1,209 @@
+"""Decide which document each touched article shows. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
+
+from worker.enrichment.enriched_document import document_from_json
+from worker.enrichment.image_choice import image_hash
+from worker.store.decide.article_rows import ArticleParts, Shared, parts_of
+from worker.store.decide.documents import DocumentChanges, KnownDocument
+from worker.store.decide.stored import ArticleKeys, ArticleRow, SourceRow, StoredArticles, UrlKeys
+
+
+class Source(NamedTuple):
+    """The source document of an article: the newest live document that describes it."""
+
+    document_id: int
+    source: str
+    revision: str
+    pipeline_version: int | None
+    secured: str | None
+
+
+@dataclass(slots=True)
+class Published:
+    """An article whose content is written. `row`: as it is stored, None if it is new."""
+
+    id: int
+    url_hash: bytes
+    row: ArticleRow | None
+    source: Source
+    parts: ArticleParts
+
+
+@dataclass(slots=True)
+class Moved:
+    """An article that shows the same content of the same document as before, of another revision."""
+
+    id: int
+    row: ArticleRow
+    source: Source
+
+
+@dataclass(slots=True)
+class ArticleChanges:
+    """The touched articles after the batch, by url_hash. `left`: no document describes them any more.
+
+    `rows`: as they are stored. `next_id`: the ids of new articles.
+    """
+
+    next_id: Iterator[int]
+    published: dict[bytes, Published] = field(default_factory=dict)
+    moved: dict[bytes, Moved] = field(default_factory=dict)
+    left: dict[bytes, ArticleRow] = field(default_factory=dict)
+    rows: dict[bytes, ArticleRow] = field(default_factory=dict)
+
+    def live(self) -> Iterator[tuple[bytes, Published | Moved]]:
+        """Yield url_hash and article for each touched article that has a source document."""
+        yield from self.published.items()
+        yield from self.moved.items()
+
+
+@dataclass(slots=True)
+class ListedBefore:
+    """The claims and the listed links of the touched articles as they are stored, by article id.
+
+    `claims`: (claim, url_hash) → URL. `links`: (kind, target_hash) → (target id, rank).
+    """
+
+    claims: dict[int, dict[tuple[str, bytes], str]]
+    links: dict[int, dict[tuple[str, bytes], tuple[int | None, int]]]
+
+    @classmethod
+    def of(cls, stored: StoredArticles) -> ListedBefore:
+        before = cls(defaultdict(dict), defaultdict(dict))
+        for claim in stored.claims:
+            before.claims[claim.article_id][claim.claim, claim.url_hash] = claim.url
+        for link in stored.links:
+            before.links[link.source_id][link.kind, link.target_hash] = link.target_id, link.rank
+        return before
+
+    def claimed(self, article_id: int) -> set[bytes]:
+        return {url_hash for _, url_hash in self.claims.get(article_id, ())}
+
+    def named(self, article_id: int, *, items: bool = True) -> set[bytes]:
+        """Return the URLs that an article names. `items`: also those that it contains as items."""
+        return {target for kind, target in self.links.get(article_id, ()) if items or kind == "related"}
+
+
+def article_keys(changes: DocumentChanges, rewritten: Collection[bytes] = ()) -> ArticleKeys:
+    """Return what must be loaded to decide the articles that `changes` touch.
+
+    `rewritten`: articles that are written anew whatever their documents are.
+    """
+    forms = {known.id for known in changes.documents.values() if _may_be_shown_again(known)}
+    olds = ((changes.documents[doc_hash].row, before) for _, doc_hash, before, _ in changes.updated)
+    forms |= {row.id for row, before in olds if row is not None and before is None and row.reference_form is None}
+    anew = {h for h in changes.touched if h not in changes.subjects} - _unchanged(changes) | set(rewritten)
+    topics = {subject for taxonomy, subject in changes.subjects.values() if taxonomy == "topic"}
+    return ArticleKeys(changes.touched | set(rewritten), anew, changes.documents.keys(), forms, topics)
+
+
+def _may_be_shown_again(known: KnownDocument) -> bool:
+    """Return whether its article may have to be written from the form that is stored."""
+    row = known.row
+    return row is not None and known.content is None and known.state.is_live and row.shown_by != row.id
+
+
+def _unchanged(changes: DocumentChanges) -> set[bytes]:
+    """Return the articles of which only one document changed, in its revision alone, and which show that document."""
+    kept = set()
+    for h, documents in changes.by_article().items():
+        if len(documents) == 1 and documents[0].content is None and documents[0].row is not None:
+            row = documents[0].row
+            if row.article_hash == h and row.shown_by == row.id and documents[0].is_changed:
+                kept.add(h)
+    return kept - {
+        known.row.article_hash
+        for known in changes.documents.values()
+        if known.row is not None and known.row.article_hash not in (None, known.state.article_hash)
+    }
+
+
+def decide_articles(
+    changes: DocumentChanges, stored: StoredArticles, shared: Shared, next_id: int, rewritten: Collection[bytes] = ()
+) -> ArticleChanges:
+    """Choose the source document of each touched article. Raises NotPrepared.
+
+    `shared`: providers, topics and references. `rewritten`: articles that are written anew whatever their documents
+    are.
+    """
+    articles = ArticleChanges(count(next_id), rows=stored.articles)
+    known = changes.by_article()
+    for url_hash in sorted((changes.touched | set(rewritten)) - changes.subjects.keys()):
+        row = stored.articles.get(url_hash)
+        newest = max(known.get(url_hash, ()), key=lambda one: one.state.revision, default=None)
+        other = stored.sources.get(url_hash)
+        if other is not None and (newest is None or newest.state.revision < other.revision):
+            newest = None
+        elif newest is None:
+            if row is not None and not row.is_stub:
+                articles.left[url_hash] = row
+            continue
+        source = _source_of(newest, other)
+        is_shown = row is not None and row.document_id == source.document_id
+        if row is not None and is_shown and url_hash not in rewritten and (newest is None or newest.content is None):
+            articles.moved[url_hash] = Moved(row.id, row, source)
+            continue
+        parts = newest.content if newest is not None and newest.content is not None else None
+        if not isinstance(parts, ArticleParts):
+            form = stored.forms[newest.id] if newest is not None else other.form if other is not None else ""
+            parts = parts_of(document_from_json(form, source.secured), shared)
+        id_ = row.id if row is not None else next(articles.next_id)
+        articles.published[url_hash] = Published(id_, url_hash, row, source, parts)
+    return articles
+
+
+def _source_of(known: KnownDocument | None, other: SourceRow | None) -> Source:
+    if known is not None:
+        return Source(known.id, known.source, known.state.revision, known.pipeline_version, known.secured)
+    if other is None:
+        raise LookupError("no document describes the article")
+    return Source(other.id, other.source, other.revision, other.pipeline_version, other.secured)
+
+
+def url_keys(articles: ArticleChanges, before: ListedBefore, changes: DocumentChanges) -> UrlKeys:
+    """Return what must be loaded to decide what the URLs of the touched articles mean, and what their stubs show."""
+    urls, unnamed, images = set(changes.moved), set[bytes](), set[bytes]()
+    providers = {row.provider_id for row in articles.rows.values()}
+    for url_hash, row in articles.left.items():
+        urls |= {url_hash} | before.claimed(row.id) | before.named(row.id)
+        unnamed |= {url_hash} | before.claimed(row.id) | before.named(row.id, items=False)
+    for moved in articles.moved.values():
+        urls |= before.claimed(moved.id) | before.named(moved.id)
+    for url_hash, one in articles.published.items():
+        claims, links = {h for _, h in one.parts.claims}, {h for _, h in one.parts.links}
+        urls |= {url_hash} | claims | links
+        images.update(one.parts.image_hashes)
+        images |= {image_hash(image.url) for mention in one.parts.mentions.values() for image in mention.images}
+        providers |= {one.parts.row["provider_id"], *one.parts.stub_providers.values()}  # type: ignore[arg-type]
+        if one.row is None:
+            continue
+        urls |= before.claimed(one.id) | before.named(one.id)
+        unnamed |= before.claimed(one.id) - claims
+        named = before.named(one.id, items=False)
+        unnamed |= named if one.source.revision < one.row.revision else named - one.parts.mentions.keys()
+    rewritten = [*_ids(one.row for one in articles.published.values()), *_ids(articles.left.values())]
+    items = changes.moved | {
+        h for one in articles.published.values() for kind, h in one.parts.links if kind == "contains"
+    }
+    items |= {h for row in articles.rows.values() for kind, h in before.links.get(row.id, ()) if kind == "contains"}
+    return UrlKeys(
+        urls=urls,
+        touched=_ids(articles.rows.values()),
+        rewritten=rewritten,
+        unnamed=unnamed,
+        moved=[one.id for one in articles.moved.values()],
+        items=items,
+        images=images,
+        providers={id_ for id_ in providers if id_ is not None},
+    )
+
+
+def _ids(rows: Iterable[ArticleRow | None]) -> list[int]:
+    return [row.id for row in rows if row is not None]
