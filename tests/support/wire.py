@@ -158,6 +158,7 @@ class Wire:
         self.delay_seconds = delay_seconds
         self._record: list[RoundTrip] = []
         self._connections: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         given = conninfo_to_dict(url)
         user = (
@@ -168,14 +169,16 @@ class Wire:
         self.url = f"postgresql://{user}@127.0.0.1:{self._listener.getsockname()[1]}/{given.get('dbname', 'postgres')}?sslmode=disable"
 
     def __enter__(self) -> Wire:
-        threading.Thread(target=self._serve, daemon=True, name="wire").start()
+        self._start(self._serve)
         return self
 
     def __exit__(self, *_: object) -> None:
+        # The threads close their sockets themselves: a descriptor that is closed here could already be another file.
         for end in (self._listener, *self._connections):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        for thread in self._threads:
+            thread.join(timeout=10)
 
     def round_trips(self, *, clear: bool = False) -> list[RoundTrip]:
         """Return the round trips so far, in the order of their beginning; the setup of connections does not count."""
@@ -184,13 +187,17 @@ class Wire:
             self._record.clear()
         return found
 
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True, name="wire")
+        self._threads.append(thread)
+        thread.start()
+
     def _serve(self) -> None:
-        number = 0
-        with contextlib.suppress(OSError):
+        with self._listener, contextlib.suppress(OSError):
             while True:
                 client = self._listener.accept()[0]
-                number += 1
-                threading.Thread(target=self._forward, args=(client, number), daemon=True).start()
+                self._connections.append(client)
+                self._start(self._forward, client, len(self._connections))
 
     def _forward(self, client: socket.socket, number: int) -> None:
         family, address = self._target
@@ -200,7 +207,6 @@ class Wire:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if family == socket.AF_INET:
                 server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._connections.append(client)
             recorder = _Recorder(number, self._record) if self._count else None
             _Pump(client, server, recorder, lambda: self.delay_seconds / 2).run()
 
