@@ -61,18 +61,6 @@ def _new():
     return _entries(Generator(1).documents(_BATCH))
 
 
-def _references(count):
-    """Return documents about organisations and topics, half of them about what the generated articles name."""
-    domains = sorted({line.split(": ")[1] for one in Generator(1).documents(_BATCH)
-                      for line in one.raw.decode().splitlines() if line.startswith("  domain: ")})  # fmt: skip
-    for n in range(count):
-        if n % 2:
-            yield f"topics/{n}.md", f"---\ntaxonomy: topic\nname: Topic {n}\nkeywords: [robot {n}]\n---\n".encode()
-        else:
-            name = f"taxonomy: organization\nname: The Paper {n}\ndomain: {domains[n % len(domains)]}"
-            yield f"organizations/{n}.md", f"---\n{name}\notherNames: [Paper {n}]\n---\n".encode()
-
-
 def _locked(trips):
     """Return the round trips under the writer lock, of the transaction that has the most of them."""
     longest, current, last = [], [], None
@@ -125,7 +113,7 @@ def test_a_batch_that_is_delivered_again_needs_few_round_trips(store):
 
 @pytest.mark.parametrize("count", [1, 60])
 def test_a_batch_with_reference_documents_needs_few_round_trips(store, count):
-    _assert_at_most(WITH_REFERENCES, store.store([*_new()[count:], *_references(count)]))
+    _assert_at_most(WITH_REFERENCES, store.store([*_new()[count:], *_entries(Generator(1).references(count))]))
 
 
 def test_a_batch_of_one_document_needs_few_round_trips(store):
