@@ -45,6 +45,8 @@ def _table(name: str, found: dict[str, Any]) -> str:
         )
     if name == "scaling":
         return _scaling(found)
+    if name == "popular":
+        return _popular(found)
     if name == "start":
         return _rows(("", "seconds"), [(key, f"{seconds:.2f}") for key, seconds in found.items()])
     limit = found.get("limit")
@@ -83,6 +85,25 @@ def _scaling(found: dict[str, Any]) -> str:
     head = ("", "documents/s", "CPU µs a document", "median ms under the lock", "s of work after the last outcome")
     shares = [(key, f"{ratio:.2f}") for key, ratio in ratios(found).items()]
     return "\n\n".join([_rows(head, rows), _rows(("", "ratio"), shares)])
+
+
+def _popular(found: dict[str, Any]) -> str:
+    rows = [
+        (key, f"{one['few_ms']:.0f}", f"{one['many_ms']:.0f}", f"{one['ratio']:.1f}", f"{one['wall_ms']:.0f}",
+         f"{one['steps']}", f"{one['work_seconds']:.1f}", f"{one['longest_step_ms']:.0f}")
+        for key, one in found.items()
+    ]  # fmt: skip
+    head = (
+        "",
+        "CPU ms a batch, few rows",
+        "many",
+        "ratio",
+        "ms by the clock",
+        "steps after it",
+        "seconds",
+        "longest step, ms",
+    )
+    return _rows(head, rows)
 
 
 def _stages(found: dict[str, Any]) -> str:
