@@ -6,10 +6,17 @@ import time
 from collections.abc import Callable
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from worker.heat_rules import AllRules
 from worker.store.background import pending
 from worker.store.background.steps import work_step
+from worker.store.engine import driver_error
+from worker.telemetry.logs import get_logger
+
+log = get_logger("ingest")
+
+_PAUSE_SECONDS = 0.01
 
 
 def complete(
@@ -26,6 +33,8 @@ def complete(
         if done is None:
             return True
         advance(done)
+        if done == 0:
+            time.sleep(_PAUSE_SECONDS)  # another process does a step
     return False
 
 
@@ -33,3 +42,14 @@ def is_work_left(engine: Engine) -> bool:
     """Return whether any work is pending."""
     with engine.connect() as connection:
         return pending.is_work_left(connection)
+
+
+def step_after_batch(engine: Engine, rules: AllRules) -> None:
+    """Do one step of the work that a batch left, if no other process is at it.
+
+    What is left, also after an error of the store, is done by `complete`, which reports the error.
+    """
+    try:
+        work_step(engine, rules)
+    except SQLAlchemyError as error:
+        log.debug("A step of background work failed", error=str(driver_error(error)))

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.problem import Problem, problem
 from worker.documents.limits import Limits
 from worker.heat_rules import AllRules
-from worker.jobs.reenrichment import complete
+from worker.jobs.reenrichment import complete, step_after_batch
 from worker.jobs.retention import prune
 from worker.pipeline import Batch, process
 from worker.producer.task_message import SUBMIT, bind_arguments, submission_of
@@ -42,6 +42,7 @@ _CONFLICT_TRIES = 3
 MAINTAIN_EVERY_SECONDS = 3600
 _REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
 _REDIS_AGAIN_SECONDS = 0.5
+_COMPLETE_SECONDS = 2.0
 _STORE_DELAY_SECONDS = 1.0  # until the dispatcher has received the failure and stops dispatching
 
 
@@ -180,6 +181,8 @@ def _process_and_settle(
     CrashLog(queue).forget([id_ for id_ in tried if id_ in settled])
     count(_client(), batch, versions, work_ms=(time.perf_counter() - started) * 1000)
     log_batch(batch, versions)
+    if batch.leaves_work:
+        step_after_batch(_engine(), _rules())
 
 
 class _Attempt:
@@ -286,12 +289,12 @@ def maintain(resume: str | None = None) -> None:
 
 @shared_task(name="copydesk.complete", ignore_result=True)
 def complete_enrichment() -> None:
-    """Re-enrich articles whose reference documents changed, for a quarter of the task's time limit.
+    """Do the work that batches left (heat, images, names, re-enrichment, retractions) for some seconds.
 
-    The dispatcher sends this task again while work is left. Raises SQLAlchemyError for errors that are not transient.
+    A pool process is not occupied for longer: it may be the only one. The dispatcher sends this task again while work is left. Raises SQLAlchemyError for errors that are not transient.
     """
     try:
-        done = complete(_engine(), _rules(), seconds=settings().task_seconds / 4)
+        done = complete(_engine(), _rules(), seconds=min(_COMPLETE_SECONDS, settings().task_seconds / 4))
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise

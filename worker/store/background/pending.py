@@ -83,15 +83,37 @@ _TIMES = {"postgresql": "SELECT clock_timestamp()", "sqlite": "SELECT strftime('
 _NOW = {name: Query(_Time, text, {}, [enrichment_work.c.since]) for name, text in _TIMES.items()}
 
 
-def oldest(transaction: Flights, dialect: str) -> tuple[Sequence[IdWork] | Sequence[UrlWork], datetime]:
-    """Return the oldest work and more of its kind (none: no work is pending), and the database's time."""
+class _Lock(NamedTuple):
+    is_free: bool
+
+
+_STEP_LOCK = {"postgresql": "SELECT pg_try_advisory_xact_lock(1668247929)", "sqlite": "SELECT 1"}
+_LOCK = {name: Query(_Lock, text, {}, [None]) for name, text in _STEP_LOCK.items()}
+
+
+class Oldest(NamedTuple):
+    """The oldest work and more of its kind (none: no work is pending), and the database's time.
+
+    `is_free`: no other process does a step now; the lock is held until the transaction ends.
+    """
+
+    work: Sequence[IdWork] | Sequence[UrlWork]
+    now: datetime
+    is_free: bool
+
+
+def oldest(transaction: Flights, dialect: str) -> Oldest:
+    """Find the oldest work, and try to lock the steps."""
+    lock = transaction.fetch(_LOCK[dialect], {})
     now = transaction.fetch(_NOW[dialect], {})
     by_id: Result[IdWork] = transaction.fetch(_BY_ID, {"most": MOST_SUBJECTS})
     by_url: Result[UrlWork] = transaction.fetch(_BY_URL, {"most": MOST_SUBJECTS})
     transaction.send()
     if by_url.rows and (not by_id.rows or by_url.rows[0].since < by_id.rows[0].since):
-        return [row for row in by_url.rows if row.kind == by_url.rows[0].kind], now.rows[0].now
-    return [row for row in by_id.rows if row.kind == by_id.rows[0].kind], now.rows[0].now
+        urls = [row for row in by_url.rows if row.kind == by_url.rows[0].kind]
+        return Oldest(urls, now.rows[0].now, bool(lock.rows[0].is_free))
+    ids = [row for row in by_id.rows if row.kind == by_id.rows[0].kind]
+    return Oldest(ids, now.rows[0].now, bool(lock.rows[0].is_free))
 
 
 def finish(transaction: Flights, dialect: str, work: Iterable[IdWork | UrlWork]) -> None:

@@ -21,13 +21,15 @@ from worker.store.sql.flights import flights
 def work_step(engine: Engine, rules: AllRules) -> int | None:
     """Do one step of the oldest work; returns how many articles it processed, or None when no work is left.
 
-    For a retraction it returns the number of documents instead, for names 0. Two processes may do the same step at
-    once: the second one changes nothing. Raises SQLAlchemy's errors.
+    For a retraction it returns the number of documents instead, for names 0, and 0 while another process reads for a
+    step. If two processes do the same step nevertheless, the second one changes nothing. Raises SQLAlchemy's errors.
     """
     with flights(engine, reads_only=True) as reading:
-        work, now = oldest(reading, engine.dialect.name)
+        work, now, is_free = oldest(reading, engine.dialect.name)
         if not work:
             return None
+        if not is_free:
+            return 0
         by_id: Sequence[IdWork] = [row for row in work if isinstance(row, IdWork)]
         if by_id and by_id[0].kind == PEERS:
             return heat_step(engine, reading, by_id, rules)
