@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -22,7 +21,7 @@ from schemas.problem import Problem, problem
 from worker.documents.front_matter import fingerprint, secured_line
 from worker.documents.limits import Limits
 from worker.documents.validation import read
-from worker.enrichment.canonical_urls import canonicalise, document_hash, url_hash
+from worker.enrichment.canonical_urls import canonicalise
 from worker.enrichment.enricher import enrich
 from worker.enrichment.reference_documents import edit_reference
 from worker.heat_rules import AllRules
@@ -32,9 +31,7 @@ from worker.settings import INTERNAL_LANE
 from worker.store.batch import BatchWriter
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.identity import revision
-from worker.store.prepare import KNOWN_RAW
-from worker.store.sql.flights import Query, flights
-from worker.store.tables import documents
+from worker.store.recognition import recognise
 from worker.telemetry.failpoints import failpoint
 from worker.telemetry.logs import get_logger
 
@@ -86,7 +83,10 @@ def process(
     puts = _fingerprinted(versions, batch.limits)
     at = batch.took("open", at)
     end_attempt()
-    known_raw = _recognise(engine, versions, puts)
+    known_raw = recognise(engine, versions, puts)
+    for version in puts:
+        if version.recognised is not None:
+            version.secured = _secured_of(version.raw)
     begin_attempt()
     at = batch.took("recognise", at)
     failpoint("ingest.recognised")
@@ -205,68 +205,6 @@ def _fingerprinted(versions: Sequence[BatchItem], limits: Limits) -> list[BatchI
     for version in puts:
         version.fingerprint = fingerprint(version.raw, limits)
     return puts
-
-
-_MOST_ALIKE = 20
-"""Documents with equal bytes among which a document without a key is looked for. If it is not there, it is parsed."""
-
-
-class _KnownDocument(NamedTuple):
-    doc_hash: bytes
-    source: str
-    key: str
-    article_hash: bytes
-    content_hash: bytes
-    fingerprint: bytes
-
-
-_BY_DOC_HASH = Query(
-    _KnownDocument,
-    "WITH w(doc_hash, fingerprint) AS ({table keyed})"
-    f" SELECT {', '.join('d.' + name for name in _KnownDocument._fields)} FROM w"
-    " JOIN documents d ON d.doc_hash = w.doc_hash AND d.fingerprint = w.fingerprint WHERE NOT d.retracted",
-    {"keyed": (documents.c.doc_hash, documents.c.fingerprint)},
-    [None] * 6,
-)
-_BY_FINGERPRINT = Query(
-    _KnownDocument,
-    "WITH w(source, fingerprint) AS ({table keyless})"
-    f" SELECT {', '.join('d.' + name for name in _KnownDocument._fields)} FROM w"
-    " JOIN documents d ON d.id = (SELECT q.id FROM (SELECT x.id, x.source, x.key, x.retracted FROM documents x"
-    f" WHERE x.fingerprint = w.fingerprint LIMIT {_MOST_ALIKE}) q"
-    " WHERE q.source = w.source AND NOT q.retracted AND substr(q.key, 1, 4) = 'http' LIMIT 1)",
-    {"keyless": (documents.c.source, documents.c.fingerprint)},
-    [None] * 6,
-)
-
-
-def _recognise(engine: Engine, versions: Sequence[BatchItem], puts: Sequence[BatchItem]) -> dict[bytes, datetime]:
-    """Mark the versions that equal a stored document except for `secured`, so that they are not parsed.
-
-    Returns SHA-256 → `last_seen_at` of the raw bytes that are stored already. It looks up the keys that the batch
-    brings: any number of documents may have the same bytes under other keys.
-    """
-    keyed = {(document_hash(v.source, v.doc_key), v.fingerprint) for v in puts if v.doc_key is not None}
-    keyless = {(v.source, v.fingerprint) for v in puts if v.doc_key is None}
-    with flights(engine, reads_only=True) as transaction:
-        by_doc_hash = transaction.fetch(_BY_DOC_HASH, {"keyed": list(keyed)})
-        by_fingerprint = transaction.fetch(_BY_FINGERPRINT, {"keyless": list(keyless)})
-        raw = transaction.fetch(KNOWN_RAW, {"raw": list({v.sha256 for v in versions if v.sha256 is not None})})
-        transaction.commit()
-    known = {(row.doc_hash, row.fingerprint): row for row in by_doc_hash.rows}
-    alike = {(row.source, row.fingerprint): row for row in by_fingerprint.rows}
-    for version in puts:
-        if version.doc_key is not None:
-            row = known.get((document_hash(version.source, version.doc_key), version.fingerprint or b""))
-        else:
-            row = alike.get((version.source, version.fingerprint or b""))
-            if row is not None and url_hash(row.key) != row.article_hash:
-                row = None
-        if row is not None:
-            version.doc_key = row.key
-            version.recognised = (row.article_hash, row.content_hash)
-            version.secured = _secured_of(version.raw)
-    return {row.sha256: row.last_seen_at for row in raw.rows}
 
 
 def read_version(version: BatchItem, limits: Limits) -> None:

@@ -107,7 +107,7 @@ def _popular(found: dict[str, Any]) -> str:
 
 
 def _stages(found: dict[str, Any]) -> str:
-    names = ("read", "recognise", "parse", "validate", "enrich", "resolve", "write", "settle", "link")
+    names = ("read", "recognise", "parse", "validate", "enrich", "prepare", "load", "decide", "write", "settle", "link")
     columns = [name for name in names if any(name in one["micros"] for one in found.values())]
     rows = [
         (

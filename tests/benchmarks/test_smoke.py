@@ -66,7 +66,7 @@ def test_every_way_of_storing_fills_the_same_rows(valkey, tmp_path, monkeypatch)
     assert counts["afternoon"]["articles"] >= 40
     for table in ("articles", "links", "article_topics", "providers", "topics"):
         assert len({count[table] for count in counts.values()}) == 1, (table, counts)
-    assert {"read", "parse", "validate", "enrich", "resolve", "write", "settle"} <= costs.micros.keys()
+    assert {"read", "parse", "validate", "enrich", "load", "decide", "write", "settle"} <= costs.micros.keys()
     assert costs.statements > 10
 
 

@@ -291,7 +291,8 @@ def maintain(resume: str | None = None) -> None:
 def complete_enrichment() -> None:
     """Do the work that batches left (heat, images, names, re-enrichment, retractions) for some seconds.
 
-    A pool process is not occupied for longer: it may be the only one. The dispatcher sends this task again while work is left. Raises SQLAlchemyError for errors that are not transient.
+    A pool process is not occupied for longer: it may be the only one. The dispatcher sends this task again while work
+    is left. Raises SQLAlchemyError for errors that are not transient.
     """
     try:
         done = complete(_engine(), _rules(), seconds=min(_COMPLETE_SECONDS, settings().task_seconds / 4))

@@ -71,7 +71,7 @@ class _Target(NamedTuple):
 
 
 def _columns(table: Any, names: Sequence[str]) -> list[Column[Any] | None]:
-    return [table.c[name] if name in table.c else None for name in names]
+    return [table.c.get(name) for name in names]
 
 
 def _named(alias: str, names: Sequence[str]) -> str:
@@ -303,7 +303,7 @@ class SqlLoader:
         return StoredUrls(
             articles={row.url_hash: row for row in found.rows},
             claimants={row.url_hash: row for row in claimants.rows},
-            targets={row.target_hash: found for row in targets.rows if (found := _target(row)) is not None},
+            targets={row.target_hash: target for row in targets.rows if (target := _target(row)) is not None},
             namers={row.url_hash: row for row in namers.rows},
             forms={row.id: row.form for row in forms.rows},
             items={row.doc_hash: row.article_id for row in items.rows},

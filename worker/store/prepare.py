@@ -141,7 +141,7 @@ def prepare_shared(
         if now is not None:
             _keep_raw(transaction, dialect, items, now, known_raw or {})
         if domains:
-            rows = [(domain, []) for domain in sorted(domains)]
+            rows: list[tuple[object, ...]] = [(domain, []) for domain in sorted(domains)]
             transaction.execute(insertion_of_missing(dialect, providers, ("domain", "other_names"), "domain", rows))
         if names:
             named = [(slug, names[slug]) for slug in sorted(names)]

@@ -81,8 +81,8 @@ def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork]) -> i
     ids = {row.article_id for row in (*unmarked.rows, *marked.rows)}
     shown = transaction.fetch(_IMAGES, {"ids": list(ids)})
     transaction.send()
-    marks = [(h, is_wanted) for h, is_wanted in wanted.items()]
     if ids:
+        marks = list(wanted.items())
         transaction.execute(updating(dialect, images, ("url_hash", "is_placeholder"), ("url_hash",), marks))
         transaction.execute(updating(dialect, articles, ("id", "image_url"), ("id",), _choices(shown.rows, wanted)))
     finish(transaction, dialect, work)

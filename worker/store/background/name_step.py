@@ -30,7 +30,7 @@ class _Provider(NamedTuple):
 class _Mention(NamedTuple):
     provider_id: int
     name: str
-    count: int
+    mentions: int
 
 
 _PROVIDERS = Query(
@@ -60,9 +60,9 @@ def name_step(engine: Engine, transaction: Flights, work: Sequence[IdWork]) -> i
     counted = transaction.fetch(_MENTIONS, {"ids": ids})
     transaction.commit()
     mentions: dict[int, dict[str, int]] = defaultdict(dict)
-    for one in sorted(counted.rows, key=lambda one: (-one.count, one.name)):
+    for one in sorted(counted.rows, key=lambda one: (-one.mentions, one.name)):
         if len(mentions[one.provider_id]) < _MOST_COUNTED:
-            mentions[one.provider_id][one.name] = one.count
+            mentions[one.provider_id][one.name] = one.mentions
     changes = []
     for row in rows.rows:
         reference = reference_from_form(row.form) if row.form else None

@@ -130,14 +130,12 @@ def finish(transaction: Flights, dialect: str, work: Iterable[IdWork | UrlWork])
 def advance(transaction: Flights, dialect: str, row: IdWork | UrlWork, cursor: int, done: int, total: int = 0) -> None:
     """Queue the progress of a pass."""
     if isinstance(row, IdWork):
-        names = ("kind", "subject_id", "cursor", "done", "total", "started")
-        values = (row.kind, row.subject, cursor, done, total, row.begun_with)
+        names: tuple[str, ...] = ("kind", "subject_id", "cursor", "done", "total", "started")
+        values: tuple[object, ...] = (row.kind, row.subject, cursor, done, total, row.begun_with)
         transaction.execute(updating(dialect, enrichment_work, names, ("kind", "subject_id"), [values]))
     else:
-        names = ("kind", "url_hash", "cursor", "started")
-        transaction.execute(
-            updating(dialect, url_work, names, ("kind", "url_hash"), [(row.kind, row.subject, cursor, row.begun_with)])
-        )
+        names, values = ("kind", "url_hash", "cursor", "started"), (row.kind, row.subject, cursor, row.begun_with)
+        transaction.execute(updating(dialect, url_work, names, ("kind", "url_hash"), [values]))
 
 
 def is_work_left(connection: Connection) -> bool:

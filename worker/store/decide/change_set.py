@@ -67,6 +67,8 @@ class ChangeSet:
 # The kinds of background work (see `worker/store/work.py`): the first four have ids as subjects, the others hashes.
 NAMES, ARTICLES, RETRACT, PEERS = "names", "articles", "retract", "peers"
 IMAGE, TARGET = "image", "target"
+_ID_WORK = ("kind", "subject_id", "cursor", "done", "total", "version", "started", "since")
+_URL_WORK = ("kind", "url_hash", "cursor", "version", "started", "since")
 
 
 @dataclass(slots=True)
@@ -89,10 +91,8 @@ class Work:
         ids: list[Values] = [
             (kind, id_, 0, 0, 0, 1, 0, now) for kind in sorted(self.ids) for id_ in sorted(self.ids[kind])
         ]
-        names = ("kind", "subject_id", "cursor", "done", "total", "version", "started", "since")
-        changes.add("enrichment_work", Operation.RENEW, names, ("kind", "subject_id"), ids)
+        changes.add("enrichment_work", Operation.RENEW, _ID_WORK, ("kind", "subject_id"), ids)
         hashes: list[Values] = [
             (kind, h, 0, 1, 0, now) for kind in sorted(self.hashes) for h in sorted(self.hashes[kind])
         ]
-        names = ("kind", "url_hash", "cursor", "version", "started", "since")
-        changes.add("url_work", Operation.RENEW, names, ("kind", "url_hash"), hashes)
+        changes.add("url_work", Operation.RENEW, _URL_WORK, ("kind", "url_hash"), hashes)

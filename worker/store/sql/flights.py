@@ -54,7 +54,7 @@ class Query(Generic[R]):
             return f"%({name})s::bigint"
         if macro == "table":
             arrays = ", ".join(f"%({name}{n})s" for n in range(len(self.lists[name])))
-            return f"SELECT * FROM unnest({arrays})"
+            return f"SELECT * FROM unnest({arrays})"  # noqa: S608  names of parameters
         return f"= ANY(%({name}0)s)" if macro == "in" else f"<> ALL(%({name}0)s)"
 
     def postgres_values(self, values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
@@ -181,7 +181,6 @@ class _Postgres:
             tries -= 1
             try:
                 self._send(queue)
-                return
             except self._connection.dialect.loaded_dbapi.Error as error:
                 is_lost = bool(self._raw.closed)
                 if is_lost:
@@ -189,6 +188,8 @@ class _Postgres:
                 if not is_lost or tries == 0:
                     raise self._wrapped(error, is_lost=is_lost) from error
                 self._raw = self._connection.connection.driver_connection
+            else:
+                return
 
     def _send(self, queue: Sequence[_Queued]) -> None:
         cursors = [self._raw.cursor() for _ in queue]

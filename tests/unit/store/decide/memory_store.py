@@ -260,11 +260,11 @@ class MemoryStore:
     def _recognise(self, item):
         """Recognise a document by its bytes; the store's fingerprints leave `secured` out."""
         for row in self.rows("documents"):
-            if item.doc_key is not None and row["doc_hash"] == document_hash(item.source, item.doc_key):
-                if row["raw_sha256"] == item.sha256 and not row["retracted"]:
-                    item.recognised, item.secured = (row["article_hash"], row["content_hash"]), row["secured"]
-                    item.fingerprint = row["fingerprint"]
-                    return True
+            is_same = item.doc_key is not None and row["doc_hash"] == document_hash(item.source, item.doc_key)
+            if is_same and row["raw_sha256"] == item.sha256 and not row["retracted"]:
+                item.recognised, item.secured = (row["article_hash"], row["content_hash"]), row["secured"]
+                item.fingerprint = row["fingerprint"]
+                return True
         return False
 
     # Background work, by the plainest means
