@@ -69,7 +69,10 @@ def make_engine(
         {"pool_size": 2, "max_overflow": overflow, "pool_pre_ping": not repeats} if pooled else {"poolclass": NullPool}
     )
     values = _transaction_settings(settings, repeats=repeats)
-    begin = ["BEGIN", f"SELECT {', '.join(_set_config(name, value) for name, value in values.items())}"]
+    # Flights find few rows by their keys. Before a growing table is analysed the planner reads all of it instead.
+    plans = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+    flight_values = {**values, **plans}
+    begin = ["BEGIN", f"SELECT {', '.join(_set_config(name, value) for name, value in flight_values.items())}"]
     engine = create_engine(url, connect_args=arguments, execution_options={BEGIN_OPTIONS: begin}, **pool)
     _prepare_postgresql(engine, values)
     return engine

@@ -15,6 +15,7 @@ from sqlalchemy import Column
 from worker.enrichment.image_choice import SEVERAL_TITLES
 from worker.store.decide import stored as rows
 from worker.store.decide.stored import (
+    MOST_NAMERS,
     ArticleKeys,
     DocumentKeys,
     StoredArticles,
@@ -66,6 +67,7 @@ class _NextIds(NamedTuple):
 
 class _Target(NamedTuple):
     target_hash: bytes
+    namers: int
     related: int | None
     contained: int | None
 
@@ -167,24 +169,27 @@ _TOPICS: Query[rows.TopicRow] = _children(rows.TopicRow, article_topics)
 _PICTURES: Query[rows.ImageRow] = _children(rows.ImageRow, images, " AND a.is_stub")
 _CLAIMANTS = Query(
     rows.ClaimantRow,
-    "WITH w(url_hash) AS ({table urls})"
+    # Claims count only for URLs without an article of their own.
+    "WITH k(url_hash) AS ({table claimable}), w AS (SELECT k.url_hash FROM k WHERE NOT EXISTS"
+    " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {not in left}))"
     " SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title FROM w"
     " JOIN articles a ON a.id = (SELECT x.id FROM article_urls u JOIN articles x ON x.id = u.article_id"
     " WHERE u.url_hash = w.url_hash AND NOT x.is_stub AND u.article_id {not in touched}"
     " ORDER BY x.revision DESC, x.id DESC LIMIT 1)",
-    {"urls": _HASH, "touched": _ID},
+    {"claimable": _HASH, "left": _ID, "touched": _ID},
     [None, None, None, None, articles.c.published_at, None],
 )
 _ONE_TARGET = (
-    "(SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash AND l.kind = '{kind}'"
-    " AND l.source_id {{not in rewritten}} LIMIT 1)"
+    "(SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash AND l.kind = '{kind}' LIMIT 1)"
 )
 _TARGETS = Query(
     _Target,
     f"WITH w(url_hash) AS ({{table urls}})"
-    f" SELECT w.url_hash, {_ONE_TARGET.format(kind='related')}, {_ONE_TARGET.format(kind='contains')} FROM w",
-    {"urls": _HASH, "rewritten": _ID},
-    [None] * 3,
+    " SELECT w.url_hash, (SELECT count(*) FROM (SELECT 1 FROM links l WHERE l.target_hash = w.url_hash"
+    f" AND l.kind = 'related' LIMIT {MOST_NAMERS}) q),"
+    f" {_ONE_TARGET.format(kind='related')}, {_ONE_TARGET.format(kind='contains')} FROM w",
+    {"urls": _HASH},
+    [None] * 4,
 )
 _NAMERS = Query(
     rows.NamerRow,
@@ -291,8 +296,8 @@ class SqlLoader:
         fetch, urls, touched = self._transaction.fetch, list(keys.urls), list(keys.touched)
         unnamed = list(keys.unnamed)
         found = fetch(_ARTICLES, {"urls": urls})
-        claimants = fetch(_CLAIMANTS, {"urls": urls, "touched": touched})
-        targets = fetch(_TARGETS, {"urls": urls, "rewritten": list(keys.rewritten)})
+        claimants = fetch(_CLAIMANTS, {"claimable": list(keys.claimable), "left": list(keys.left), "touched": touched})
+        targets = fetch(_TARGETS, {"urls": urls})
         namers = fetch(_NAMERS, {"unnamed": unnamed, "touched": touched})
         forms = fetch(_MOVED_FORMS, {"moved": list(keys.moved), "unnamed": unnamed})
         items = fetch(_ITEMS, {"items": list(keys.items)})
@@ -317,4 +322,4 @@ def _target(row: _Target) -> rows.TargetRow | None:
     target = row.related if row.related is not None else row.contained
     if target is None:
         return None
-    return rows.TargetRow(row.target_hash, target if target >= 0 else None, row.related is not None)
+    return rows.TargetRow(row.target_hash, target if target >= 0 else None, row.namers)

@@ -14,7 +14,15 @@ from worker.store.decide.article_rows import SHOWN, STUB, Key, Values, emptied_r
 from worker.store.decide.articles import ArticleChanges, Published
 from worker.store.decide.change_set import IMAGE, NAMES, PEERS, ChangeSet, Operation, Work
 from worker.store.decide.heat import own_heat
-from worker.store.decide.stored import ArticleRow, ImageRow, Row, StoredArticles, StoredUrls
+from worker.store.decide.stored import (
+    MOST_NAMERS,
+    ArticleRow,
+    ImageRow,
+    Row,
+    StoredArticles,
+    StoredUrls,
+    TargetRow,
+)
 from worker.store.decide.urls import StubChange, UrlChanges
 
 CHILD_KEYS: dict[str, tuple[str, ...]] = {
@@ -85,6 +93,7 @@ class ArticleWrites:
         self.work = Work()
         self._peers: dict[int, Peer] = {}
         self._titles: Counter[tuple[bytes, str]] = Counter()
+        self._named_before: Counter[bytes] = Counter()
 
     def write(self, changes: ChangeSet) -> None:
         """Add all writes of articles, child rows and links to `changes`."""
@@ -97,6 +106,10 @@ class ArticleWrites:
         self._note_images()
 
     def _load_peers(self) -> None:
+        rewritten = [one.id for one in self.articles.published.values()]
+        for id_ in (*rewritten, *(row.id for row in self.articles.left.values())):
+            links = self._children["links"].get(id_, {})
+            self._named_before.update(h for kind, h in links if kind == "related" and isinstance(h, bytes))
         for row in (*self.articles.rows.values(), *self.stored.articles.values()):
             self._peers[row.id] = Peer(row.quality, row.published_at, row.title)
         for claimant in self.stored.claimants.values():
@@ -217,17 +230,21 @@ class ArticleWrites:
 
     def _note_peers(self, stubs: list[StubChange]) -> None:
         """Add the work of computing the heat of other articles that list a changed one, or whose link points elsewhere."""
-        listed = {target.target_id for target in self.stored.targets.values() if target.is_related}
+        others = [target for target in self.stored.targets.values() if self._is_named_by_others(target)]
+        listed = {target.target_id for target in others}
         changed = [(one.row, one.id) for one in self.articles.published.values()]
         changed += [(stub.row, stub.id) for stub in stubs]
         self.work.add(PEERS, (
             id_ for row, id_ in changed
             if row is not None and id_ in listed and Peer(row.quality, row.published_at, row.title) != self._peers[id_]
         ))  # fmt: skip
-        self.work.add(PEERS, (
-            target for url_hash, target in self.urls.retargeted.items()
-            if url_hash in self.stored.targets and self.stored.targets[url_hash].is_related
-        ))  # fmt: skip
+        retargeted = self.urls.retargeted
+        self.work.add(PEERS, (retargeted.get(target.target_hash) for target in others))
+
+    def _is_named_by_others(self, target: TargetRow) -> bool:
+        """Return whether an article names the URL whose heat this batch does not compute."""
+        computed = self._named_before[target.target_hash]
+        return target.namers > computed or target.namers == MOST_NAMERS
 
     def _note_titles(self, one: Published) -> None:
         if one.row is not None and not one.row.is_stub:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
@@ -188,22 +188,18 @@ def url_keys(articles: ArticleChanges, before: ListedBefore, changes: DocumentCh
         unnamed |= before.claimed(one.id) - claims
         named = before.named(one.id, items=False)
         unnamed |= named if one.source.revision < one.row.revision else named - one.parts.mentions.keys()
-    rewritten = [*_ids(one.row for one in articles.published.values()), *_ids(articles.left.values())]
     items = changes.moved | {
         h for one in articles.published.values() for kind, h in one.parts.links if kind == "contains"
     }
     items |= {h for row in articles.rows.values() for kind, h in before.links.get(row.id, ()) if kind == "contains"}
     return UrlKeys(
         urls=urls,
-        touched=_ids(articles.rows.values()),
-        rewritten=rewritten,
+        claimable=urls - articles.published.keys() - articles.moved.keys(),
+        touched=[row.id for row in articles.rows.values()],
+        left=[row.id for row in articles.left.values()],
         unnamed=unnamed,
         moved=[one.id for one in articles.moved.values()],
         items=items,
         images=images,
         providers={id_ for id_ in providers if id_ is not None},
     )
-
-
-def _ids(rows: Iterable[ArticleRow | None]) -> list[int]:
-    return [row.id for row in rows if row is not None]

@@ -13,6 +13,8 @@ from typing import NamedTuple, Protocol
 
 from worker.enrichment.reference_documents import ReferenceCopy, reference_from_form
 
+MOST_NAMERS = 50
+"""How far the articles that name a URL are counted."""
 Row = dict[str, object]
 Subject = tuple[str, str]
 """The taxonomy of a reference document, and the domain (organization) or slug (topic) that it is about."""
@@ -158,11 +160,11 @@ class NamerRow(NamedTuple):
 
 
 class TargetRow(NamedTuple):
-    """Where a listed link of an article that a batch does not rewrite points to. `is_related`: it is no item."""
+    """Where the listed links to a URL point. `namers`: articles whose `related` names it, at most `MOST_NAMERS`."""
 
     target_hash: bytes
     target_id: int | None
-    is_related: bool
+    namers: int
 
 
 class ItemRow(NamedTuple):
@@ -239,15 +241,17 @@ class StoredArticles:
 
 @dataclass(frozen=True, slots=True)
 class UrlKeys:
-    """`urls`: all URLs that the touched articles claim or name, before or after. `touched`: ids of the articles that
-    the earlier load returned; `rewritten`: those of them whose links are written anew or deleted. `unnamed`: URLs that
+    """`urls`: all URLs that the touched articles claim or name, before or after. `claimable`: those of them that no
+    touched article with a document is known by. `touched`: ids of the articles that the earlier load returned; `left`:
+    those of them that no document describes any more. `unnamed`: URLs that
     may have lost the article whose entry their stub shows. `moved`: ids of articles whose revision alone changes.
     `items`: documents that items of collections may name.
     """
 
     urls: Collection[bytes]
+    claimable: Collection[bytes]
     touched: Collection[int]
-    rewritten: Collection[int]
+    left: Collection[int]
     unnamed: Collection[bytes]
     moved: Collection[int]
     items: Collection[bytes]

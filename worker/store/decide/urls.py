@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from worker.enrichment.enriched_document import Mention, document_from_json
+from worker.enrichment.enriched_document import EnrichedDocument, Mention, document_from_json
 from worker.store.decide.article_rows import NotPrepared, Shared, orphan_row, stub_row
 from worker.store.decide.articles import ArticleChanges, ListedBefore, Moved, Published
 from worker.store.decide.documents import DocumentChanges
@@ -56,6 +56,7 @@ class _Urls:
         self.claims: dict[bytes, list[AliasClaim]] = defaultdict(list)
         self.namers: dict[bytes, list[Reference]] = defaultdict(list)
         self.by_id: dict[int, Published | Moved] = {}
+        self.documents: dict[int, EnrichedDocument] = {}
         for one in self.live.values():
             self._note(one)
         for row in stored.claimants.values():
@@ -138,7 +139,9 @@ class _Urls:
             form = other.form
         else:
             form = self.stored.forms[reference.article_id]
-        document = document_from_json(form, None)
+        document = self.documents.get(reference.article_id)
+        if document is None:
+            document = self.documents[reference.article_id] = document_from_json(form, None)
         mention = next(one for one in document.related if one.url_hash == url_hash)
         try:
             return mention, self.shared.provider_id(mention.provider.domain) if mention.provider else None
@@ -161,7 +164,7 @@ def decide_urls(
     for url_hash in sorted(keys.urls):
         item = _article_of_item(url_hash, urls.live, changes, stored) if url_hash in items else None
         urls.decide(url_hash, item)
-    _retarget(articles, before, stored, urls.changes)
+    _retarget(stored, urls.changes)
     return urls.changes
 
 
@@ -176,12 +179,8 @@ def _article_of_item(
     return article.id if article is not None else None
 
 
-def _retarget(articles: ArticleChanges, before: ListedBefore, stored: StoredUrls, changes: UrlChanges) -> None:
-    """Set `retargeted`: the URLs to which a stored link, which stays, points with another target than the decided one."""
+def _retarget(stored: StoredUrls, changes: UrlChanges) -> None:
+    """Set `retargeted`: the URLs to which stored links point with another target than the decided one."""
     for target in stored.targets.values():
         if target.target_id != changes.targets[target.target_hash]:
             changes.retargeted[target.target_hash] = changes.targets[target.target_hash]
-    for one in articles.published.values():
-        for (kind, target_hash), (target_id, _) in before.links.get(one.id, {}).items():
-            if (kind, target_hash) in one.parts.links and target_id != changes.targets[target_hash]:
-                changes.retargeted[target_hash] = changes.targets[target_hash]

@@ -135,15 +135,16 @@ class MemoryStore:
         )
         for claim in self.rows("article_urls"):
             row, h = by_id[claim["article_id"]], claim["url_hash"]
-            if h in keys.urls and not row["is_stub"] and row["id"] not in keys.touched:
+            if h in keys.claimable and not row["is_stub"] and row["id"] not in keys.touched:
                 newest = loaded.claimants.get(h)
                 if newest is None or (newest.revision, newest.article_id) < (row["revision"], row["id"]):
                     values = (row["quality"], row["published_at"], row["title"])
                     loaded.claimants[h] = rows.ClaimantRow(h, row["id"], row["revision"], *values)
         for link in self.rows("links"):
             row, h, is_related = by_id[link["source_id"]], link["target_hash"], link["kind"] == "related"
-            if h in keys.urls and row["id"] not in keys.rewritten and (is_related or h not in loaded.targets):
-                loaded.targets[h] = rows.TargetRow(h, link["target_id"], is_related)
+            if h in keys.urls:
+                namers = loaded.targets[h].namers if h in loaded.targets else 0
+                loaded.targets[h] = rows.TargetRow(h, link["target_id"], namers + is_related)
             if h in keys.unnamed and is_related and row["id"] not in keys.touched:
                 newest = loaded.namers.get(h)
                 if newest is None or (newest.revision, newest.article_id) < (row["revision"], row["id"]):
