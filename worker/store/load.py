@@ -172,12 +172,13 @@ _CLAIMANTS = Query(
     # Claims count only for URLs without an article of their own.
     "WITH k(url_hash) AS ({table claimable}), w AS (SELECT k.url_hash FROM k WHERE NOT EXISTS"
     " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {not in left}))"
-    " SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title FROM w"
-    " JOIN articles a ON a.id = (SELECT x.id FROM article_urls u JOIN articles x ON x.id = u.article_id"
-    " WHERE u.url_hash = w.url_hash AND NOT x.is_stub AND u.article_id {not in touched}"
-    " ORDER BY x.revision DESC, x.id DESC LIMIT 1)",
+    " SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title,"
+    f" (SELECT count(*) FROM (SELECT 1 FROM article_urls u WHERE u.url_hash = w.url_hash LIMIT {MOST_NAMERS}) q) FROM w"
+    " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT u.article_id FROM article_urls u"
+    f" WHERE u.url_hash = w.url_hash AND u.article_id {{not in touched}} LIMIT {MOST_NAMERS}) c"
+    " JOIN articles x ON x.id = c.article_id WHERE NOT x.is_stub ORDER BY x.revision DESC, x.id DESC LIMIT 1)",
     {"claimable": _HASH, "left": _ID, "touched": _ID},
-    [None, None, None, None, articles.c.published_at, None],
+    [None, None, None, None, articles.c.published_at, None, None],
 )
 _ONE_TARGET = (
     "(SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash AND l.kind = '{kind}' LIMIT 1)"
@@ -194,9 +195,9 @@ _TARGETS = Query(
 _NAMERS = Query(
     rows.NamerRow,
     "WITH w(url_hash) AS ({table unnamed}) SELECT w.url_hash, a.id, a.revision, d.form FROM w"
-    " JOIN articles a ON a.id = (SELECT x.id FROM links l JOIN articles x ON x.id = l.source_id"
-    " WHERE l.target_hash = w.url_hash AND l.kind = 'related' AND l.source_id {not in touched}"
-    " ORDER BY x.revision DESC, x.id DESC LIMIT 1) JOIN documents d ON d.id = a.document_id",
+    " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT l.source_id FROM links l"
+    f" WHERE l.target_hash = w.url_hash AND l.kind = 'related' AND l.source_id {{not in touched}} LIMIT {MOST_NAMERS}) n"
+    " JOIN articles x ON x.id = n.source_id ORDER BY x.revision DESC, x.id DESC LIMIT 1) JOIN documents d ON d.id = a.document_id",
     {"unnamed": _HASH, "touched": _ID},
     [None] * 4,
 )

@@ -109,6 +109,28 @@ class SharedRows:
         return self.topics[slug] if found is None else found
 
 
+class _Recent:
+    """The names that this process used last. The documents to which an article falls back often use them too, and what
+    such a document needs is known only under the writer lock.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
+
+    def add(self, names: Iterable[str]) -> list[str]:
+        """Add names; return them and the recent ones."""
+        for name in names:
+            self._names.pop(name, None)
+            self._names[name] = None
+        wanted = list(self._names)
+        for name in wanted[:-_MOST_RECENT]:
+            del self._names[name]
+        return wanted
+
+
+_MOST_RECENT = 500
+_recent: dict[str, tuple[_Recent, _Recent]] = {}
+"""The domains of providers and the slugs of topics that this process used last, by store."""
 _cached: dict[str, References] = {}
 """The references of each store that this process uses. They are read again when the token in the store is another."""
 
@@ -146,8 +168,9 @@ def prepare_shared(
         if names:
             named = [(slug, names[slug]) for slug in sorted(names)]
             transaction.execute(insertion_of_missing(dialect, topics, ("slug", "name"), "slug", named))
-        provider_rows = transaction.fetch(_PROVIDERS, {"domains": sorted(domains)})
-        topic_rows = transaction.fetch(_TOPICS, {"slugs": sorted(names)})
+        recent = _recent.setdefault(str(engine.url), (_Recent(), _Recent()))
+        provider_rows = transaction.fetch(_PROVIDERS, {"domains": recent[0].add(domains)})
+        topic_rows = transaction.fetch(_TOPICS, {"slugs": recent[1].add(names)})
         token = transaction.fetch(_TOKEN, {})
         transaction.commit()
     references = _references(engine, token.rows[0].token if token.rows else None)

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from worker.enrichment.canonical_urls import document_hash, url_hash
 from worker.store.decide.batch_item import BatchItem
+from worker.store.decide.documents import changed_together
 from worker.store.prepare import KNOWN_RAW
 from worker.store.sql.flights import Query, flights
 from worker.store.tables import documents
@@ -72,4 +73,6 @@ def recognise(engine: Engine, items: Iterable[BatchItem], puts: Sequence[BatchIt
         if row is not None:
             item.doc_key = row.key
             item.recognised = (row.article_hash, row.content_hash)
+    for item in changed_together(list(items)):
+        item.recognised = None
     return {row.sha256: row.last_seen_at for row in raw.rows}

@@ -12,8 +12,9 @@ from worker.store.background.heat_step import heat_step
 from worker.store.background.image_step import image_step
 from worker.store.background.name_step import name_step
 from worker.store.background.pending import IdWork, UrlWork, oldest
+from worker.store.background.target_step import target_step
 from worker.store.decide import batch
-from worker.store.decide.change_set import NAMES, PEERS, RETRACT
+from worker.store.decide.change_set import NAMES, PEERS, RETRACT, TARGET
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import flights
 
@@ -38,8 +39,10 @@ def work_step(engine: Engine, rules: AllRules) -> int | None:
         if by_id:
             step = ArticleStep(engine, rules, now, batch.STEP_DOCUMENTS)
             return (step.retract if by_id[0].kind == RETRACT else step.reenrich)(reading, by_id[0])
+        by_url: Sequence[UrlWork] = [row for row in work if isinstance(row, UrlWork)]
+        if by_url[0].kind == TARGET:
+            return target_step(engine, reading, by_url[0], rules, now)
         reading.commit()
-    by_url: Sequence[UrlWork] = [row for row in work if isinstance(row, UrlWork)]
     with flights(engine, locks=WRITER_LOCK) as transaction:
         done = image_step(transaction, engine.dialect.name, by_url)
         transaction.commit()

@@ -12,7 +12,7 @@ from worker.enrichment.image_choice import SEVERAL_TITLES, best_image, image_has
 from worker.heat_rules import AllRules
 from worker.store.decide.article_rows import SHOWN, STUB, Key, Values, emptied_row, image_rows
 from worker.store.decide.articles import ArticleChanges, Published
-from worker.store.decide.change_set import IMAGE, NAMES, PEERS, ChangeSet, Operation, Work
+from worker.store.decide.change_set import IMAGE, NAMES, PEERS, TARGET, ChangeSet, Operation, Work
 from worker.store.decide.heat import own_heat
 from worker.store.decide.stored import (
     MOST_NAMERS,
@@ -238,6 +238,7 @@ class ArticleWrites:
             id_ for row, id_ in changed
             if row is not None and id_ in listed and Peer(row.quality, row.published_at, row.title) != self._peers[id_]
         ))  # fmt: skip
+        self.work.add_hashes(TARGET, self.urls.popular)
         retargeted = self.urls.retargeted
         self.work.add(PEERS, (retargeted.get(target.target_hash) for target in others))
 

@@ -27,6 +27,7 @@ from worker.store.decide.documents import (
     DocumentChanges,
     ItemResult,
     by_url,
+    changed_together,
     decide_documents,
     doc_hash_of,
     retracted_urls,
@@ -173,19 +174,10 @@ def _settle_duplicates(items: Sequence[BatchItem], stored: StoredDocuments, deci
 
 def _confirm_recognised(fresh: Sequence[BatchItem], stored: StoredDocuments) -> None:
     """Raise Unrecognised if a recognised item's document changed meanwhile, or if this batch may change it."""
-    accepted = [item for item in fresh if not item.rejected]
-    seen: dict[bytes, int] = {}
+    changed = changed_together(fresh)
     for item in fresh:
-        if item.doc_key:
-            seen[doc_hash_of(item)] = seen.get(doc_hash_of(item), 0) + 1
-    retracted = retracted_urls(accepted)
-    changed = []
-    for item in fresh:
-        if item.recognised is None:
-            continue
-        row = stored.documents.get(doc_hash_of(item))
-        same = row is not None and (row.article_hash, row.content_hash) == item.recognised
-        if not same or seen[doc_hash_of(item)] > 1 or (item.source, item.recognised[0]) in retracted:
+        row = stored.documents.get(doc_hash_of(item)) if item.recognised is not None else None
+        if item.recognised is not None and (row is None or (row.article_hash, row.content_hash) != item.recognised):
             changed.append(item)
     if changed:
         raise Unrecognised(changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -125,6 +126,18 @@ def retracted_urls(items: Iterable[BatchItem]) -> dict[Place, str]:
         if place is not None:
             newest[place] = max(newest.get(place, ""), item.revision)
     return newest
+
+
+def changed_together(items: Sequence[BatchItem]) -> list[BatchItem]:
+    """Return the recognised items whose document another item of the batch may change: they must be read."""
+    together = Counter(doc_hash_of(item) for item in items if item.doc_key)
+    retractions = retracted_urls(items)
+    return [
+        item
+        for item in items
+        if item.recognised is not None
+        and (together[doc_hash_of(item)] > 1 or (item.source, item.recognised[0]) in retractions)
+    ]
 
 
 def by_url(item: BatchItem) -> bytes | None:

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from worker.enrichment.reference_documents import ReferenceCopy, reference_from_form
 
 MOST_NAMERS = 50
-"""How far the articles that name a URL are counted."""
+"""How many of the articles that name or claim a URL a batch reads. What more of them decide is background work."""
 Row = dict[str, object]
 Subject = tuple[str, str]
 """The taxonomy of a reference document, and the domain (organization) or slug (topic) that it is about."""
@@ -140,7 +140,10 @@ class KeywordsRow(NamedTuple):
 
 
 class ClaimantRow(NamedTuple):
-    """The newest live article that claims a URL, among those that a batch does not touch."""
+    """The newest live article that claims a URL, among those that a batch does not touch.
+
+    `claims`: how many articles claim it, at most `MOST_NAMERS`; the newest is one of these.
+    """
 
     url_hash: bytes
     article_id: int
@@ -148,10 +151,14 @@ class ClaimantRow(NamedTuple):
     quality: int | None
     published_at: datetime | None
     title: str | None
+    claims: int = 1
 
 
 class NamerRow(NamedTuple):
-    """The newest article that names a URL among those that a batch does not touch, and the form of its document."""
+    """The newest article that names a URL among those that a batch does not touch, and the form of its document.
+
+    It is the newest of at most `MOST_NAMERS`.
+    """
 
     url_hash: bytes
     article_id: int

@@ -15,7 +15,7 @@ from worker.store.decide.article_rows import NotPrepared, Shared, orphan_row, st
 from worker.store.decide.articles import ArticleChanges, ListedBefore, Moved, Published
 from worker.store.decide.documents import DocumentChanges
 from worker.store.decide.identity import AliasClaim, Reference, newest_mention, resolve_url
-from worker.store.decide.stored import ArticleRow, Row, StoredUrls, UrlKeys
+from worker.store.decide.stored import MOST_NAMERS, ArticleRow, Row, StoredUrls, UrlKeys
 
 
 @dataclass(slots=True)
@@ -35,13 +35,15 @@ class UrlChanges:
 
     `targets`: url_hash → id of the article to which links to this URL point. `stubs`: stubs and orphans to write.
     `renamed`: stubs that show an equal entry of another article or revision. `retargeted`: URLs whose stored links
-    point elsewhere.
+    point elsewhere. `popular`: URLs about which more articles decide than were read; they are decided again in the
+    background (`background/target_step.py`).
     """
 
     targets: dict[bytes, int | None] = field(default_factory=dict)
     stubs: dict[bytes, StubChange] = field(default_factory=dict)
     renamed: list[Row] = field(default_factory=list)
     retargeted: dict[bytes, int | None] = field(default_factory=dict)
+    popular: set[bytes] = field(default_factory=set)
 
 
 class _Urls:
@@ -164,7 +166,7 @@ def decide_urls(
     for url_hash in sorted(keys.urls):
         item = _article_of_item(url_hash, urls.live, changes, stored) if url_hash in items else None
         urls.decide(url_hash, item)
-    _retarget(stored, urls.changes)
+    _retarget(stored, urls.changes, set(keys.unnamed))
     return urls.changes
 
 
@@ -179,8 +181,13 @@ def _article_of_item(
     return article.id if article is not None else None
 
 
-def _retarget(stored: StoredUrls, changes: UrlChanges) -> None:
-    """Set `retargeted`: the URLs to which stored links point with another target than the decided one."""
+def _retarget(stored: StoredUrls, changes: UrlChanges, unnamed: set[bytes]) -> None:
+    """Set `retargeted` and `popular`."""
     for target in stored.targets.values():
-        if target.target_id != changes.targets[target.target_hash]:
-            changes.retargeted[target.target_hash] = changes.targets[target.target_hash]
+        url_hash, is_popular = target.target_hash, target.namers >= MOST_NAMERS
+        is_moved = target.target_id != changes.targets[url_hash]
+        if is_popular and (is_moved or url_hash in unnamed):
+            changes.popular.add(url_hash)
+        elif is_moved:
+            changes.retargeted[url_hash] = changes.targets[url_hash]
+    changes.popular |= {row.url_hash for row in stored.claimants.values() if row.claims >= MOST_NAMERS}
