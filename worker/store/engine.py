@@ -70,7 +70,7 @@ def make_engine(
     )
     values = _transaction_settings(settings, repeats=repeats)
     # Flights find few rows by their keys. Before a growing table is analysed the planner reads all of it instead.
-    plans = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+    plans = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan"), "off")
     flight_values = {**values, **plans}
     begin = ["BEGIN", f"SELECT {', '.join(_set_config(name, value) for name, value in flight_values.items())}"]
     engine = create_engine(url, connect_args=arguments, execution_options={BEGIN_OPTIONS: begin}, **pool)

@@ -101,11 +101,15 @@ _DOCUMENTS = Query(
 _REACHED = Query(
     rows.DocumentRow,
     f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM w"
+    " CROSS JOIN LATERAL (SELECT * FROM documents x WHERE x.article_hash = w.url_hash AND x.source = w.source"
+    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT {value step}) d"
+    " LEFT JOIN articles a ON a.url_hash = d.article_hash ORDER BY d.revision DESC",
+    {"places": (documents.c.source, documents.c.article_hash, documents.c.revision)},
+    _DOCUMENT_COLUMNS,
+    sqlite=f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM w"
     " JOIN documents d ON d.article_hash = w.url_hash AND d.source = w.source AND d.revision < w.before"
     " LEFT JOIN articles a ON a.url_hash = d.article_hash"
     " WHERE NOT d.retracted ORDER BY d.revision DESC LIMIT {value step}",
-    {"places": (documents.c.source, documents.c.article_hash, documents.c.revision)},
-    _DOCUMENT_COLUMNS,
 )
 _RAW = Query(_Key, "SELECT sha256 FROM raw_documents WHERE sha256 {in raw}", {"raw": (raw_documents.c.sha256,)}, [None])
 _REPLAYS = Query(_Id, "SELECT id FROM dead_letters WHERE id {in replays}", {"replays": (dead_letters.c.id,)}, [None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -64,15 +64,22 @@ def recognise(engine: Engine, items: Iterable[BatchItem], puts: Sequence[BatchIt
     known = {(row.doc_hash, row.fingerprint): row for row in by_doc_hash.rows}
     alike = {(row.source, row.fingerprint): row for row in by_fingerprint.rows}
     for item in puts:
-        if item.doc_key is not None:
-            row = known.get((document_hash(item.source, item.doc_key), item.fingerprint or b""))
-        else:
-            row = alike.get((item.source, item.fingerprint or b""))
-            if row is not None and url_hash(row.key) != row.article_hash:
-                row = None
+        row = _stored(item, known, alike)
         if row is not None:
             item.doc_key = row.key
             item.recognised = (row.article_hash, row.content_hash)
     for item in changed_together(list(items)):
         item.recognised = None
     return {row.sha256: row.last_seen_at for row in raw.rows}
+
+
+def _stored(
+    item: BatchItem,
+    known: Mapping[tuple[bytes, bytes], _KnownDocument],
+    alike: Mapping[tuple[str, bytes], _KnownDocument],
+) -> _KnownDocument | None:
+    """Return the stored document of which `item` is a version; without a key, the one whose key is its URL."""
+    if item.doc_key is not None:
+        return known.get((document_hash(item.source, item.doc_key), item.fingerprint or b""))
+    row = alike.get((item.source, item.fingerprint or b""))
+    return row if row is not None and url_hash(row.key) == row.article_hash else None

@@ -27,7 +27,10 @@ class _Nothing(NamedTuple):
 
 
 LANES = Query(
-    _Lane, "SELECT name, highest FROM lanes WHERE name {in names} ORDER BY name", {"names": (lanes.c.name,)}, [None, None]
+    _Lane,
+    "SELECT name, highest FROM lanes WHERE name {in names} ORDER BY name",
+    {"names": (lanes.c.name,)},
+    [None, None],
 )
 OTHERS = Query(
     _Lane, "WITH w(name) AS ({table names}) SELECT w.name, l.highest FROM w JOIN lanes l ON l.name {not in names}"
@@ -110,9 +113,13 @@ def server(postgres_url, tmp_path):
 
 
 def test_a_statement_that_takes_too_long_is_a_timeout(server):
-    with pytest.raises(SQLAlchemyError) as caught, flights(server) as transaction:
-        transaction.execute(Statement("SELECT pg_sleep(30)", None))
-        transaction.commit()
+    def sleep():
+        with flights(server) as transaction:
+            transaction.execute(Statement("SELECT pg_sleep(30)", None))
+            transaction.commit()
+
+    with pytest.raises(SQLAlchemyError) as caught:
+        sleep()
     assert is_timeout(caught.value)
 
 
@@ -134,10 +141,14 @@ def test_a_first_flight_on_a_connection_that_the_server_closed_is_sent_again(ser
 
 
 def test_a_later_flight_is_not_sent_again(server, postgres_url):
-    with pytest.raises(SQLAlchemyError), flights(server, locks=WRITER_LOCK) as transaction:
-        transaction.execute(insertion("postgresql", lanes, NAMES, [("a", "1")]))
-        transaction.send()
-        _end_connections(postgres_url)
-        transaction.execute(insertion("postgresql", lanes, NAMES, [("b", "1")]))
-        transaction.commit()
+    def write():
+        with flights(server, locks=WRITER_LOCK) as transaction:
+            transaction.execute(insertion("postgresql", lanes, NAMES, [("a", "1")]))
+            transaction.send()
+            _end_connections(postgres_url)
+            transaction.execute(insertion("postgresql", lanes, NAMES, [("b", "1")]))
+            transaction.commit()
+
+    with pytest.raises(SQLAlchemyError):
+        write()
     assert stored(server) == {}

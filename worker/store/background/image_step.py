@@ -69,12 +69,7 @@ def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork]) -> i
     counted = transaction.fetch(_TITLES, {"hashes": [row.subject for row in work], "most": MANY_TITLES})
     transaction.send()
     wanted = {row.url_hash: row.url is not None and is_placeholder(row.url, row.titles) for row in counted.rows}
-    new = [(row.url_hash, row.url) for row in counted.rows if wanted[row.url_hash] and not row.is_marked]
-    old = [(row.url_hash,) for row in counted.rows if row.is_marked and not wanted[row.url_hash]]
-    if new:
-        transaction.execute(insertion(dialect, placeholder_images, ("url_hash", "url"), new, "(url_hash) DO NOTHING"))
-    if old:
-        transaction.execute(removal(dialect, placeholder_images, ("url_hash",), old))
+    _mark(transaction, dialect, counted.rows, wanted)
     unmarked = transaction.fetch(_WRONG, {"marked": [h for h, is_wanted in wanted.items() if is_wanted]})
     marked = transaction.fetch(_RIGHT, {"plain": [h for h, is_wanted in wanted.items() if not is_wanted]})
     transaction.send()
@@ -87,6 +82,15 @@ def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork]) -> i
         transaction.execute(updating(dialect, articles, ("id", "image_url"), ("id",), _choices(shown.rows, wanted)))
     finish(transaction, dialect, work)
     return len(ids)
+
+
+def _mark(transaction: Flights, dialect: str, counted: Sequence[_Titles], wanted: dict[bytes, bool]) -> None:
+    new = [(row.url_hash, row.url) for row in counted if wanted[row.url_hash] and not row.is_marked]
+    old = [(row.url_hash,) for row in counted if row.is_marked and not wanted[row.url_hash]]
+    if new:
+        transaction.execute(insertion(dialect, placeholder_images, ("url_hash", "url"), new, "(url_hash) DO NOTHING"))
+    if old:
+        transaction.execute(removal(dialect, placeholder_images, ("url_hash",), old))
 
 
 def _choices(rows: Sequence[ImageRow], wanted: dict[bytes, bool]) -> list[tuple[object, ...]]:

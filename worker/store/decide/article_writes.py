@@ -98,7 +98,7 @@ class ArticleWrites:
     def write(self, changes: ChangeSet) -> None:
         """Add all writes of articles, child rows and links to `changes`."""
         self._load_peers()
-        stubs = [stub for stub in self.urls.stubs.values() if stub.url_hash not in self.articles.published]
+        stubs = list(self.urls.stubs.values())
         new = [self._published_row(one) for one in self.articles.published.values()]
         self._write_articles(changes, new, stubs)
         self._write_children(changes)
@@ -147,40 +147,51 @@ class ArticleWrites:
     def _write_articles(
         self, changes: ChangeSet, published: list[tuple[Published, Row]], stubs: list[StubChange]
     ) -> None:
-        changes.insert("articles", [
-            {"id": one.id, "url_hash": one.url_hash, "first_seen_at": self.now, **row}
-            for one, row in published if one.row is None
-        ])  # fmt: skip
-        cleared = [{"id": stub.id, **emptied_row(stub.columns)} for stub in stubs if stub.row and not stub.row.is_stub]
-        rewritten = [{"id": one.id, **row} for one, row in published if one.row is not None]
-        changes.update(
-            "articles", [{name: row[name] for name in ("id", *SHOWN)} for row in (*rewritten, *cleared)], ("id",)
-        )
-        changes.insert("articles", [
-            {"id": stub.id, "url_hash": stub.url_hash, "first_seen_at": self.now, "is_stub": True, **stub.columns}
-            for stub in stubs if stub.row is None
-        ])  # fmt: skip
         for one, _ in published:
             self._compare(one.id, one.parts.child_rows(self._marked))
             self._note_titles(one)
             self._note_mention(one.row, one.parts.row)
-        changed, renamed = list[Row](), list(self.urls.renamed)
-        for stub in stubs:
-            drawn = self._draw(stub)
-            if stub.row is not None and stub.row.is_stub and not drawn and _looks_same(stub.row, stub.columns):
-                renamed.append(
-                    {"id": stub.id, "named_by": stub.columns["named_by"], "revision": stub.columns["revision"]}
-                )
-                continue
-            if stub.row is not None and stub.row.is_stub:
-                changed.append({"id": stub.id, **stub.columns})
-            self._note_mention(stub.row, stub.columns)
+        shown = self._shown_stubs(stubs)
+        new: list[Row] = []
+        rewritten: list[Row] = []
+        for one, row in published:
+            if one.row is None:
+                new.append({"id": one.id, "url_hash": one.url_hash, "first_seen_at": self.now, **row})
+            else:
+                rewritten.append({"id": one.id, **row})
+        emptied = [stub for stub in shown if stub.row is not None and not stub.row.is_stub]
+        rewritten += [{"id": stub.id, **emptied_row(stub.columns)} for stub in emptied]
+        changes.insert("articles", new)
+        changes.update("articles", [{name: row[name] for name in ("id", *SHOWN)} for row in rewritten], ("id",))
+        changes.insert("articles", [
+            {"id": stub.id, "url_hash": stub.url_hash, "first_seen_at": self.now, "is_stub": True, **stub.columns}
+            for stub in shown if stub.row is None
+        ])  # fmt: skip
+        changed: list[Row] = [{"id": stub.id, **stub.columns} for stub in shown if stub.row and stub.row.is_stub]
         changes.update("articles", changed, ("id",))
-        changes.update("articles", renamed, ("id",))
+        changes.update("articles", self.urls.renamed, ("id",))
         changes.update("articles", [
             {"id": one.id, "revision": one.source.revision, "secured": one.source.secured}
             for one in self.articles.moved.values() if one.row.revision != one.source.revision
         ], ("id",))  # fmt: skip
+
+    def _shown_stubs(self, stubs: list[StubChange]) -> list[StubChange]:
+        """Return the stubs whose visible content changes.
+
+        If a stub shows an equal entry of another article, only its source changes, and the linker need not process it
+        again.
+        """
+        shown = []
+        for stub in stubs:
+            is_drawn = self._draw(stub)
+            is_stub = stub.row is not None and stub.row.is_stub
+            if stub.row is not None and is_stub and not is_drawn and _looks_same(stub.row, stub.columns):
+                columns = {name: stub.columns[name] for name in ("named_by", "revision")}
+                self.urls.renamed.append({"id": stub.id, **columns})
+            else:
+                shown.append(stub)
+                self._note_mention(stub.row, stub.columns)
+        return shown
 
     def _draw(self, stub: StubChange) -> bool:
         """Compare the child rows of a stub, which has images and nothing else; returns whether images change."""

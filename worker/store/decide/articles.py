@@ -141,22 +141,27 @@ def decide_articles(
         other = stored.sources.get(url_hash)
         if other is not None and (newest is None or newest.state.revision < other.revision):
             newest = None
-        elif newest is None:
-            if row is not None and not row.is_stub:
-                articles.left[url_hash] = row
-            continue
-        source = _source_of(newest, other)
-        is_shown = row is not None and row.document_id == source.document_id
-        if row is not None and is_shown and url_hash not in rewritten and (newest is None or newest.content is None):
-            articles.moved[url_hash] = Moved(row.id, row, source)
-            continue
-        parts = newest.content if newest is not None and newest.content is not None else None
-        if not isinstance(parts, ArticleParts):
-            form = stored.forms[newest.id] if newest is not None else other.form if other is not None else ""
-            parts = parts_of(document_from_json(form, source.secured), shared)
-        id_ = row.id if row is not None else next(articles.next_id)
-        articles.published[url_hash] = Published(id_, url_hash, row, source, parts)
+        if newest is not None or other is not None:
+            source = _source_of(newest, other)
+            parts = newest.content if newest is not None else None
+            if row is None or row.document_id != source.document_id or parts is not None or url_hash in rewritten:
+                id_ = row.id if row is not None else next(articles.next_id)
+                if not isinstance(parts, ArticleParts):
+                    parts = _stored_parts(newest, other, source, stored, shared)
+                articles.published[url_hash] = Published(id_, url_hash, row, source, parts)
+            else:
+                articles.moved[url_hash] = Moved(row.id, row, source)
+        elif row is not None and not row.is_stub:
+            articles.left[url_hash] = row
     return articles
+
+
+def _stored_parts(
+    known: KnownDocument | None, other: SourceRow | None, source: Source, stored: StoredArticles, shared: Shared
+) -> ArticleParts:
+    """Return the rows of an article from the stored form of its source document."""
+    form = stored.forms[known.id] if known is not None else other.form if other is not None else ""
+    return parts_of(document_from_json(form, source.secured), shared)
 
 
 def _source_of(known: KnownDocument | None, other: SourceRow | None) -> Source:
@@ -167,39 +172,59 @@ def _source_of(known: KnownDocument | None, other: SourceRow | None) -> Source:
     return Source(other.id, other.source, other.revision, other.pipeline_version, other.secured)
 
 
+class _Keys:
+    """Collects the URLs that must be decided again, and what is needed for it."""
+
+    def __init__(self, before: ListedBefore, changes: DocumentChanges) -> None:
+        self._before = before
+        self.urls, self.items = set(changes.moved), set(changes.moved)
+        self.unnamed: set[bytes] = set()
+        self.images: set[bytes] = set()
+        self.providers: set[object] = set()
+
+    def add_stored(self, row: ArticleRow) -> None:
+        """Add what an article claims and names as it is stored."""
+        self.urls |= self._before.claimed(row.id) | self._before.named(row.id)
+        self.items |= self._before.named(row.id) - self._before.named(row.id, items=False)
+        self.providers.add(row.provider_id)
+
+    def add_left(self, row: ArticleRow) -> None:
+        lost = {row.url_hash} | self._before.claimed(row.id) | self._before.named(row.id, items=False)
+        self.urls |= lost
+        self.unnamed |= lost
+
+    def add_published(self, one: Published) -> None:
+        parts = one.parts
+        claims = {h for _, h in parts.claims}
+        self.urls |= {one.url_hash} | claims | {h for _, h in parts.links}
+        self.items |= {h for kind, h in parts.links if kind == "contains"}
+        self.images.update(parts.image_hashes)
+        self.images |= {image_hash(image.url) for mention in parts.mentions.values() for image in mention.images}
+        self.providers |= {parts.row["provider_id"], *parts.stub_providers.values()}
+        if one.row is not None:
+            named = self._before.named(one.id, items=False)
+            is_older = one.source.revision < one.row.revision
+            self.unnamed |= self._before.claimed(one.id) - claims
+            self.unnamed |= named if is_older else named - parts.mentions.keys()
+
+
 def url_keys(articles: ArticleChanges, before: ListedBefore, changes: DocumentChanges) -> UrlKeys:
     """Return what must be loaded to decide what the URLs of the touched articles mean, and what their stubs show."""
-    urls, unnamed, images = set(changes.moved), set[bytes](), set[bytes]()
-    providers = {row.provider_id for row in articles.rows.values()}
-    for url_hash, row in articles.left.items():
-        urls |= {url_hash} | before.claimed(row.id) | before.named(row.id)
-        unnamed |= {url_hash} | before.claimed(row.id) | before.named(row.id, items=False)
-    for moved in articles.moved.values():
-        urls |= before.claimed(moved.id) | before.named(moved.id)
-    for url_hash, one in articles.published.items():
-        claims, links = {h for _, h in one.parts.claims}, {h for _, h in one.parts.links}
-        urls |= {url_hash} | claims | links
-        images.update(one.parts.image_hashes)
-        images |= {image_hash(image.url) for mention in one.parts.mentions.values() for image in mention.images}
-        providers |= {one.parts.row["provider_id"], *one.parts.stub_providers.values()}  # type: ignore[arg-type]
-        if one.row is None:
-            continue
-        urls |= before.claimed(one.id) | before.named(one.id)
-        unnamed |= before.claimed(one.id) - claims
-        named = before.named(one.id, items=False)
-        unnamed |= named if one.source.revision < one.row.revision else named - one.parts.mentions.keys()
-    items = changes.moved | {
-        h for one in articles.published.values() for kind, h in one.parts.links if kind == "contains"
-    }
-    items |= {h for row in articles.rows.values() for kind, h in before.links.get(row.id, ()) if kind == "contains"}
+    keys = _Keys(before, changes)
+    for row in articles.rows.values():
+        keys.add_stored(row)
+    for row in articles.left.values():
+        keys.add_left(row)
+    for one in articles.published.values():
+        keys.add_published(one)
     return UrlKeys(
-        urls=urls,
-        claimable=urls - articles.published.keys() - articles.moved.keys(),
+        urls=keys.urls,
+        claimable=keys.urls - articles.published.keys() - articles.moved.keys(),
         touched=[row.id for row in articles.rows.values()],
         left=[row.id for row in articles.left.values()],
-        unnamed=unnamed,
+        unnamed=keys.unnamed,
         moved=[one.id for one in articles.moved.values()],
-        items=items,
-        images=images,
-        providers={id_ for id_ in providers if id_ is not None},
+        items=keys.items,
+        images=keys.images,
+        providers={id_ for id_ in keys.providers if isinstance(id_, int)},
     )

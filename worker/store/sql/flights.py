@@ -32,7 +32,7 @@ class Query(Generic[R]):
 
     In the text, `x {in keys}` means that x is one of the values of the list `keys`, `x {not in keys}` the opposite,
     and `{table keys}` is a subquery with these values as rows. `lists`: the columns whose type the values of each list
-    have. `{value n}` is a number.
+    have. `{value n}` is a number. `sqlite`: another text for SQLite, where it lacks what `text` needs.
     """
 
     def __init__(
@@ -41,9 +41,11 @@ class Query(Generic[R]):
         text: str,
         lists: Mapping[str, tuple[Column[Any], ...]],
         columns: Sequence[Column[Any] | None],
+        *,
+        sqlite: str | None = None,
     ) -> None:
         self.row, self.lists = row, lists
-        self._text = text
+        self._text = sqlite or text
         self.postgres = _MACRO.sub(self._postgres_macro, text)
         self.changes = [_from_sqlite(column) for column in columns]
         self.first = next(iter(lists), None)
