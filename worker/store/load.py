@@ -68,8 +68,7 @@ class _NextIds(NamedTuple):
 class _Target(NamedTuple):
     target_hash: bytes
     namers: int
-    related: int | None
-    contained: int | None
+    target_id: int | None
 
 
 def _columns(table: Any, names: Sequence[str]) -> list[Column[Any] | None]:
@@ -106,10 +105,11 @@ _REACHED = Query(
     " LEFT JOIN articles a ON a.url_hash = d.article_hash ORDER BY d.revision DESC",
     {"places": (documents.c.source, documents.c.article_hash, documents.c.revision)},
     _DOCUMENT_COLUMNS,
-    sqlite=f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM w"
-    " JOIN documents d ON d.article_hash = w.url_hash AND d.source = w.source AND d.revision < w.before"
-    " LEFT JOIN articles a ON a.url_hash = d.article_hash"
-    " WHERE NOT d.retracted ORDER BY d.revision DESC LIMIT {value step}",
+    sqlite=f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM"
+    " (SELECT x.*, row_number() OVER (PARTITION BY x.article_hash, x.source ORDER BY x.revision DESC) AS place FROM w"
+    " JOIN documents x ON x.article_hash = w.url_hash AND x.source = w.source AND x.revision < w.before"
+    " WHERE NOT x.retracted) d LEFT JOIN articles a ON a.url_hash = d.article_hash"
+    " WHERE d.place <= {value step} ORDER BY d.revision DESC",
 )
 _RAW = Query(_Key, "SELECT sha256 FROM raw_documents WHERE sha256 {in raw}", {"raw": (raw_documents.c.sha256,)}, [None])
 _REPLAYS = Query(_Id, "SELECT id FROM dead_letters WHERE id {in replays}", {"replays": (dead_letters.c.id,)}, [None])
@@ -184,17 +184,14 @@ _CLAIMANTS = Query(
     {"claimable": _HASH, "left": _ID, "touched": _ID},
     [None, None, None, None, articles.c.published_at, None, None],
 )
-_ONE_TARGET = (
-    "(SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash AND l.kind = '{kind}' LIMIT 1)"
-)
 _TARGETS = Query(
     _Target,
-    f"WITH w(url_hash) AS ({{table urls}})"
-    " SELECT w.url_hash, (SELECT count(*) FROM (SELECT 1 FROM links l WHERE l.target_hash = w.url_hash"
-    f" AND l.kind = 'related' LIMIT {MOST_NAMERS}) q),"
-    f" {_ONE_TARGET.format(kind='related')}, {_ONE_TARGET.format(kind='contains')} FROM w",
+    "WITH w(url_hash) AS ({table urls}) SELECT w.url_hash,"
+    " (SELECT count(*) FROM (SELECT 1 FROM links l WHERE l.target_hash = w.url_hash AND l.kind = 'related'"
+    f" LIMIT {MOST_NAMERS}) q), (SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash"
+    " AND l.kind IN ('related', 'contains') LIMIT 1) FROM w",
     {"urls": _HASH},
-    [None] * 4,
+    [None] * 3,
 )
 _NAMERS = Query(
     rows.NamerRow,
@@ -324,7 +321,6 @@ class SqlLoader:
 
 
 def _target(row: _Target) -> rows.TargetRow | None:
-    target = row.related if row.related is not None else row.contained
-    if target is None:
+    if row.target_id is None:
         return None
-    return rows.TargetRow(row.target_hash, target if target >= 0 else None, row.namers)
+    return rows.TargetRow(row.target_hash, row.target_id if row.target_id >= 0 else None, row.namers)

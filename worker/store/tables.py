@@ -223,8 +223,8 @@ links = Table(
     Column("rank", Integer),
     Column("score", Float),
     Column("reason", Text),
-    Index("ix_links_target_hash", "target_hash", "kind", "source_id"),
-    Index("ix_links_target_id", "target_id", "kind", "source_id"),
+    Index("ix_links_target_hash", "target_hash", "source_id"),
+    Index("ix_links_target_id", "target_id", "source_id"),
 )
 
 __all__ = [

@@ -35,10 +35,11 @@ def _snapshot(engine):
 def _ends_as_the_latest_versions_alone(engines, seed, documents, length):
     random = Random(seed)
     events = history(random, documents=documents, length=length)
-    batch.STEP_DOCUMENTS = random.choice((1, 2, 1000))
     empty(engines[0])
-    Desk(random, events, batches_of(random, events)).run(*engines)
-    found = _snapshot(engines[0])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(batch, "STEP_DOCUMENTS", random.choice((1, 2, 1000)))
+        Desk(random, events, batches_of(random, events)).run(*engines)
+        found = _snapshot(engines[0])
     empty(engines[0])
     alone(engines[0], events)
     assert found == _snapshot(engines[0])

@@ -38,8 +38,8 @@ from worker.store.decide.references import decide_references
 from worker.store.decide.stored import DocumentKeys, Loader, StoredArticles, StoredDocuments
 from worker.store.decide.urls import decide_urls
 
-STEP_DOCUMENTS = 1000
-"""Documents that one transaction retracts by their URL at most. The rest is background work."""
+STEP_DOCUMENTS = 50
+"""Documents of one URL that a transaction retracts at most. The rest is background work."""
 
 
 class StaleReferences(Exception):

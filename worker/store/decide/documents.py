@@ -155,17 +155,26 @@ class _Documents:
         self._stored, self._next = stored, stored.next_document
         self.changes = DocumentChanges()
         self._known = self.changes.documents
-        for row in (*stored.documents.values(), *stored.reached[:step]):
+        reached = self._reach(items, stored, step)
+        for row in (*stored.documents.values(), *reached):
             state = DocumentState(row.revision, row.article_hash, row.content_hash, row.retracted)
             self._known[row.doc_hash] = KnownDocument(row.id, row.source, row.key, state, row)
             if row.reference is not None and row.article_hash is not None:
                 self.changes.subjects[row.article_hash] = row.reference.taxonomy, row.reference.subject
-        self._places = retracted_urls(items)
-        self._reachable: dict[Place, list[bytes]] = {place: [] for place in self._places}
-        for row in stored.reached[:step]:
-            self._reachable[row.source, row.article_hash or b""].append(row.doc_hash)
-        if len(stored.reached) > step:
-            self.changes.unfinished = {doc_hash_of(item) for item in items if place_of(item) is not None}
+
+    def _reach(self, items: Sequence[BatchItem], stored: StoredDocuments, step: int) -> list[DocumentRow]:
+        """Return the stored documents that retractions of URLs may reach in this batch: `step` of each URL."""
+        tombstones = {place: doc_hash_of(item) for item in items if (place := place_of(item)) is not None}
+        self._reachable: dict[Place, list[bytes]] = {place: [] for place in tombstones}
+        reached = []
+        for row in stored.reached:
+            place = row.source, row.article_hash or b""
+            if len(self._reachable[place]) < step:
+                self._reachable[place].append(row.doc_hash)
+                reached.append(row)
+            else:
+                self.changes.unfinished.add(tombstones[place])
+        return reached
 
     def apply(self, item: BatchItem) -> ItemResult:
         doc_hash = doc_hash_of(item)
@@ -228,7 +237,7 @@ class _Documents:
 def decide_documents(items: Sequence[BatchItem], stored: StoredDocuments, step: int) -> DocumentChanges:
     """Decide the outcome of each item in the order of their revisions; the results are by `id(item)`.
 
-    `items` are not rejected. `step`: how many documents one transaction retracts by their URL.
+    `items` are not rejected. `step`: how many documents of each URL one transaction retracts.
     """
     documents = _Documents(items, stored, step)
     changes = documents.changes

@@ -207,8 +207,8 @@ class DocumentKeys:
 
 @dataclass(slots=True)
 class StoredDocuments:
-    """`reached`: live documents that a retraction of the batch reaches, newest first, up to the limit of a step and one
-    more. `raw`: those of the wanted bytes that are stored. `token`: of the reference documents.
+    """`reached`: live documents that a retraction of the batch reaches, newest first, for each place up to the limit
+    of a step and one more. `raw`: those of the wanted bytes that are stored. `token`: of the reference documents.
     """
 
     receipts: dict[tuple[str, str], ReceiptRow] = field(default_factory=dict)

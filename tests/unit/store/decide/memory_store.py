@@ -96,12 +96,21 @@ class MemoryStore:
                 for key, row in self.tables["receipts"].items() if key in keys.receipts
             },
             documents={h: row for h, row in found.items() if h in keys.doc_hashes},
-            reached=sorted(reached, key=lambda row: row.revision, reverse=True)[: self.step + 1],
+            reached=self._newest_of_each_place(reached),
             raw=set(keys.raw),
             token=references["token"] if references else None,
             next_document=self._next("documents"),
             next_article=self._next("articles"),
         )  # fmt: skip
+
+    def _newest_of_each_place(self, reached):
+        places = Counter()
+        newest = []
+        for row in sorted(reached, key=lambda row: row.revision, reverse=True):
+            places[row.source, row.article_hash] += 1
+            if places[row.source, row.article_hash] <= self.step + 1:
+                newest.append(row)
+        return newest
 
     def articles(self, keys):
         self.loads += 1

@@ -11,8 +11,8 @@ depends_on = None
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _INDEXES = (
     ("ix_documents_article_hash", "documents", ["article_hash"], ["article_hash", "revision"]),
-    ("ix_links_target_hash", "links", ["target_hash"], ["target_hash", "kind", "source_id"]),
-    ("ix_links_target_id", "links", ["target_id"], ["target_id", "kind", "source_id"]),
+    ("ix_links_target_hash", "links", ["target_hash"], ["target_hash", "source_id"]),
+    ("ix_links_target_id", "links", ["target_id"], ["target_id", "source_id"]),
 )
 
 
