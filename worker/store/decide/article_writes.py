@@ -163,17 +163,22 @@ class ArticleWrites:
         rewritten += [{"id": stub.id, **emptied_row(stub.columns)} for stub in emptied]
         changes.insert("articles", new)
         changes.update("articles", [{name: row[name] for name in ("id", *SHOWN)} for row in rewritten], ("id",))
-        changes.insert("articles", [
-            {"id": stub.id, "url_hash": stub.url_hash, "first_seen_at": self.now, "is_stub": True, **stub.columns}
-            for stub in shown if stub.row is None
-        ])  # fmt: skip
-        changed: list[Row] = [{"id": stub.id, **stub.columns} for stub in shown if stub.row and stub.row.is_stub]
-        changes.update("articles", changed, ("id",))
-        changes.update("articles", self.urls.renamed, ("id",))
+        self._write_stubs(changes, shown)
         changes.update("articles", [
             {"id": one.id, "revision": one.source.revision, "secured": one.source.secured}
             for one in self.articles.moved.values() if one.row.revision != one.source.revision
         ], ("id",))  # fmt: skip
+
+    def _write_stubs(self, changes: ChangeSet, shown: list[StubChange]) -> None:
+        new: list[Row] = [
+            {"id": stub.id, "url_hash": stub.url_hash, "first_seen_at": self.now, "is_stub": True, **stub.columns}
+            for stub in shown
+            if stub.row is None
+        ]
+        changes.insert("articles", new)
+        changed: list[Row] = [{"id": stub.id, **stub.columns} for stub in shown if stub.row and stub.row.is_stub]
+        changes.update("articles", changed, ("id",))
+        changes.update("articles", self.urls.renamed, ("id",))
 
     def _shown_stubs(self, stubs: list[StubChange]) -> list[StubChange]:
         """Return the stubs whose visible content changes.

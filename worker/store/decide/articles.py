@@ -137,10 +137,8 @@ def decide_articles(
     known = changes.by_article()
     for url_hash in sorted((changes.touched | set(rewritten)) - changes.subjects.keys()):
         row = stored.articles.get(url_hash)
-        newest = max(known.get(url_hash, ()), key=lambda one: one.state.revision, default=None)
         other = stored.sources.get(url_hash)
-        if other is not None and (newest is None or newest.state.revision < other.revision):
-            newest = None
+        newest = _newest_of_batch(known.get(url_hash, ()), other)
         if newest is not None or other is not None:
             source = _source_of(newest, other)
             parts = newest.content if newest is not None else None
@@ -154,6 +152,12 @@ def decide_articles(
         elif row is not None and not row.is_stub:
             articles.left[url_hash] = row
     return articles
+
+
+def _newest_of_batch(known: Collection[KnownDocument], other: SourceRow | None) -> KnownDocument | None:
+    """Return the newest document that a batch knows, unless `other` is newer."""
+    newest = max(known, key=lambda one: one.state.revision, default=None)
+    return newest if newest is None or other is None or newest.state.revision > other.revision else None
 
 
 def _stored_parts(
