@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.exits import say
-from worker.cli.local_stack import open_store, quick_client, reader, require_desk, why_no_answer
+from worker.cli.local_stack import NoDesk, open_store, quick_client, reader, require_desk, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
 from worker.queue.lease_queue import LeaseQueue
@@ -28,7 +28,9 @@ def status(
     wait_drained: Annotated[
         bool,
         typer.Option(
-            "--wait-drained", help="wait until no worker holds a document and all lanes that are not paused are empty"
+            "--wait-drained",
+            help="wait until no worker holds a document, all lanes that are not paused are empty, and the store has no"
+            " work left",
         ),
     ] = False,
     timeout: Annotated[float, typer.Option(help="seconds that --wait-drained waits at most")] = 600,
@@ -171,6 +173,24 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
                 found, due, size = look(), time.monotonic() + every, None
 
 
+def _is_work_left(config: Settings) -> bool:
+    """Return whether batches left work in the store that no worker has done yet; False: the store does not answer."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from worker.jobs.reenrichment import is_work_left
+
+    try:
+        engine = open_store(config)
+    except NoDesk:
+        return False
+    try:
+        return is_work_left(engine)
+    except SQLAlchemyError:
+        return False
+    finally:
+        engine.dispose()
+
+
 def _wait_drained(config: Settings, timeout: float) -> int:
     deadline = time.monotonic() + timeout
     with reader(config) as client:
@@ -182,7 +202,9 @@ def _wait_drained(config: Settings, timeout: float) -> int:
         while True:
             found = of_redis(config, client, recent)
             pending, backlog = sum(lane["pending"] for lane in found["lanes"]), found["sum"]["backlog"]
-            if is_drained(found["lanes"], internal.figures()[2]):
+            if is_empty := is_drained(found["lanes"], internal.figures()[2]):
+                is_empty = not _is_work_left(config)
+            if is_empty:
                 say(
                     f"Drained: no document is at work, {backlog:,} wait on paused lanes."
                     if backlog
