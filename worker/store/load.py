@@ -1,21 +1,12 @@
-"""Load what a decision needs, in at most three flights (`decide/stored.py` says what each holds).
-
-No query reads all that a URL or some bytes ever had: it reads the keys that the batch brings, the newest row, or a
-count up to a limit.
-"""
+"""Load what a decision needs, in at most three flights (`decide/stored.py` says what each holds)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
 
-from sqlalchemy import Column
-
-from worker.enrichment.image_choice import SEVERAL_TITLES
+from worker.store import load_queries as queries
 from worker.store.decide import stored as rows
 from worker.store.decide.stored import (
-    MOST_NAMERS,
     ArticleKeys,
     DocumentKeys,
     StoredArticles,
@@ -23,218 +14,8 @@ from worker.store.decide.stored import (
     StoredUrls,
     UrlKeys,
 )
-from worker.store.sql.flights import Flights, Query
-from worker.store.tables import (
-    article_topics,
-    article_urls,
-    articles,
-    dead_letters,
-    documents,
-    images,
-    links,
-    providers,
-    raw_documents,
-    receipts,
-    topics,
-)
+from worker.store.sql.flights import Flights
 from worker.telemetry.failpoints import failpoint
-
-_HASH = (articles.c.url_hash,)
-_ID = (articles.c.id,)
-_DOC_HASH = (documents.c.doc_hash,)
-
-
-class _Key(NamedTuple):
-    key: bytes
-
-
-class _Id(NamedTuple):
-    id: int
-
-
-class _Token(NamedTuple):
-    token: str
-
-
-class _Seconds(NamedTuple):
-    seconds: float
-
-
-class _NextIds(NamedTuple):
-    document: int
-    article: int
-
-
-class _Target(NamedTuple):
-    target_hash: bytes
-    namers: int
-    target_id: int | None
-
-
-def _columns(table: Any, names: Sequence[str]) -> list[Column[Any] | None]:
-    return [table.c.get(name) for name in names]
-
-
-def _named(alias: str, names: Sequence[str]) -> str:
-    return ", ".join(f"{alias}.{name}" for name in names)
-
-
-_STORED = rows.DocumentRow._fields[:-2]
-_DOCUMENT = f"{_named('d', _STORED)}, CASE WHEN d.taxonomy IS NOT NULL THEN d.form END, a.document_id"
-_DOCUMENT_COLUMNS = [*_columns(documents, _STORED), None, None]
-
-_RECEIPTS = Query(
-    rows.ReceiptRow,
-    "WITH w(lane, id) AS ({table receipts})"
-    f" SELECT {_named('r', rows.ReceiptRow._fields)} FROM w JOIN receipts r ON r.lane = w.lane AND r.id = w.id",
-    {"receipts": (receipts.c.lane, receipts.c.id)},
-    _columns(receipts, rows.ReceiptRow._fields),
-)
-_DOCUMENTS = Query(
-    rows.DocumentRow,
-    f"SELECT {_DOCUMENT} FROM documents d LEFT JOIN articles a ON a.url_hash = d.article_hash"
-    " WHERE d.doc_hash {in doc_hashes}",
-    {"doc_hashes": _DOC_HASH},
-    _DOCUMENT_COLUMNS,
-)
-_REACHED = Query(
-    rows.DocumentRow,
-    f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM w"
-    " CROSS JOIN LATERAL (SELECT * FROM documents x WHERE x.article_hash = w.url_hash AND x.source = w.source"
-    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT {value step}) d"
-    " LEFT JOIN articles a ON a.url_hash = d.article_hash ORDER BY d.revision DESC",
-    {"places": (documents.c.source, documents.c.article_hash, documents.c.revision)},
-    _DOCUMENT_COLUMNS,
-    sqlite=f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM"
-    " (SELECT x.*, row_number() OVER (PARTITION BY x.article_hash, x.source ORDER BY x.revision DESC) AS place FROM w"
-    " JOIN documents x ON x.article_hash = w.url_hash AND x.source = w.source AND x.revision < w.before"
-    " WHERE NOT x.retracted) d LEFT JOIN articles a ON a.url_hash = d.article_hash"
-    " WHERE d.place <= {value step} ORDER BY d.revision DESC",
-)
-_RAW = Query(_Key, "SELECT sha256 FROM raw_documents WHERE sha256 {in raw}", {"raw": (raw_documents.c.sha256,)}, [None])
-_REPLAYS = Query(_Id, "SELECT id FROM dead_letters WHERE id {in replays}", {"replays": (dead_letters.c.id,)}, [None])
-_TOKEN_QUERY = Query(_Token, "SELECT token FROM reference_state WHERE name = 'references'", {}, [None])
-_NEXT_IDS = {
-    "postgresql": "SELECT nextval(pg_get_serial_sequence('documents', 'id')), nextval(pg_get_serial_sequence('articles', 'id'))",
-    "sqlite": "SELECT coalesce((SELECT max(id) FROM documents), 0) + 1, coalesce((SELECT max(id) FROM articles), 0) + 1",
-}
-_NEXT = {name: Query(_NextIds, text, {}, [None, None]) for name, text in _NEXT_IDS.items()}
-
-_SECONDS = {
-    "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8",
-    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
-}
-_CLOCK = {name: Query(_Seconds, text, {}, [None]) for name, text in _SECONDS.items()}
-
-_ARTICLES = Query(
-    rows.ArticleRow,
-    f"SELECT {_named('a', rows.ArticleRow._fields)} FROM articles a WHERE a.url_hash {{in urls}}",
-    {"urls": _HASH},
-    _columns(articles, rows.ArticleRow._fields),
-)
-_SOURCES = Query(
-    rows.SourceRow,
-    "WITH w(url_hash) AS ({table touched})"
-    " SELECT w.url_hash, d.id, d.source, d.revision, d.pipeline_version, d.form, d.secured FROM w"
-    " JOIN documents d ON d.id = (SELECT x.id FROM documents x WHERE x.article_hash = w.url_hash AND NOT x.retracted"
-    " AND x.doc_hash {not in known} ORDER BY x.revision DESC LIMIT 1)",
-    {"touched": _HASH, "known": _DOC_HASH},
-    [None] * 7,
-)
-_FORMS = Query(rows.FormRow, "SELECT id, form FROM documents WHERE id {in forms}", {"forms": _ID}, [None, None])
-_LINKS = Query(
-    rows.LinkRow,
-    f"SELECT {_named('l', rows.LinkRow._fields)} FROM articles a JOIN links l ON l.source_id = a.id"
-    " WHERE a.url_hash {in touched} AND l.kind IN ('related', 'contains')",
-    {"touched": _HASH},
-    _columns(links, rows.LinkRow._fields),
-)
-_KEYWORDS = Query(
-    rows.KeywordsRow,
-    "SELECT id, slug, keywords FROM topics WHERE slug {in topics}",
-    {"topics": (topics.c.slug,)},
-    _columns(topics, rows.KeywordsRow._fields),
-)
-
-
-def _children(row: type[Any], table: Any, condition: str = "") -> Query[Any]:
-    return Query(
-        row,
-        f"SELECT {_named('c', row._fields)} FROM articles a JOIN {table.name} c ON c.article_id = a.id"
-        f" WHERE a.url_hash {{in urls}}{condition}",
-        {"urls": _HASH},
-        _columns(table, row._fields),
-    )
-
-
-_CLAIMS: Query[rows.ClaimRow] = _children(rows.ClaimRow, article_urls)
-_IMAGES: Query[rows.ImageRow] = _children(rows.ImageRow, images)
-_TOPICS: Query[rows.TopicRow] = _children(rows.TopicRow, article_topics)
-_PICTURES: Query[rows.ImageRow] = _children(rows.ImageRow, images, " AND a.is_stub")
-_CLAIMANTS = Query(
-    rows.ClaimantRow,
-    # Claims count only for URLs without an article of their own.
-    "WITH k(url_hash) AS ({table claimable}), w AS (SELECT k.url_hash FROM k WHERE NOT EXISTS"
-    " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {not in left}))"
-    " SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title,"
-    f" (SELECT count(*) FROM (SELECT 1 FROM article_urls u WHERE u.url_hash = w.url_hash LIMIT {MOST_NAMERS}) q) FROM w"
-    " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT u.article_id FROM article_urls u"
-    f" WHERE u.url_hash = w.url_hash AND u.article_id {{not in touched}} LIMIT {MOST_NAMERS}) c"
-    " JOIN articles x ON x.id = c.article_id WHERE NOT x.is_stub ORDER BY x.revision DESC, x.id DESC LIMIT 1)",
-    {"claimable": _HASH, "left": _ID, "touched": _ID},
-    [None, None, None, None, articles.c.published_at, None, None],
-)
-_TARGETS = Query(
-    _Target,
-    "WITH w(url_hash) AS ({table urls}) SELECT w.url_hash,"
-    " (SELECT count(*) FROM (SELECT 1 FROM links l WHERE l.target_hash = w.url_hash AND l.kind = 'related'"
-    f" LIMIT {MOST_NAMERS}) q), (SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash"
-    " AND l.kind IN ('related', 'contains') LIMIT 1) FROM w",
-    {"urls": _HASH},
-    [None] * 3,
-)
-_NAMERS = Query(
-    rows.NamerRow,
-    "WITH w(url_hash) AS ({table unnamed}) SELECT w.url_hash, a.id, a.revision, d.form FROM w"
-    " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT l.source_id FROM links l"
-    f" WHERE l.target_hash = w.url_hash AND l.kind = 'related' AND l.source_id {{not in touched}} LIMIT {MOST_NAMERS}) n"
-    " JOIN articles x ON x.id = n.source_id ORDER BY x.revision DESC, x.id DESC LIMIT 1) JOIN documents d ON d.id = a.document_id",
-    {"unnamed": _HASH, "touched": _ID},
-    [None] * 4,
-)
-_MOVED_FORMS = Query(
-    rows.FormRow,
-    # The form is needed where a stub may show an entry of this article which it does not show now.
-    "SELECT x.id, d.form FROM articles x JOIN documents d ON d.id = x.document_id WHERE x.id {in moved} AND EXISTS"
-    " (SELECT 1 FROM links l LEFT JOIN articles s ON s.url_hash = l.target_hash WHERE l.source_id = x.id"
-    " AND l.kind = 'related' AND (s.id IS NULL OR (s.is_stub AND (s.named_by IS NULL OR s.named_by <> x.id))"
-    " OR l.target_hash {in unnamed}))",
-    {"moved": _ID, "unnamed": _HASH},
-    [None, None],
-)
-_ITEMS = Query(
-    rows.ItemRow,
-    "SELECT d.doc_hash, a.id FROM documents d LEFT JOIN articles a ON a.url_hash = d.article_hash AND NOT a.is_stub"
-    " WHERE d.doc_hash {in items} AND NOT d.retracted AND d.taxonomy IS NULL",
-    {"items": _DOC_HASH},
-    [None, None],
-)
-_IMAGE_USES = Query(
-    rows.ImageUse,
-    "WITH w(url_hash) AS ({table images}) SELECT w.url_hash,"
-    " EXISTS (SELECT 1 FROM placeholder_images p WHERE p.url_hash = w.url_hash),"
-    f" (SELECT count(*) FROM (SELECT 1 FROM images i WHERE i.url_hash = w.url_hash LIMIT {SEVERAL_TITLES}) q) FROM w",
-    {"images": _HASH},
-    [None, images.c.is_placeholder, None],
-)
-_PROVIDERS = Query(
-    rows.ProviderName,
-    # A name that is being counted again is not known: the count may have missed what this batch adds.
-    "SELECT p.id, CASE WHEN EXISTS (SELECT 1 FROM enrichment_work e WHERE e.kind = 'names' AND e.subject_id = p.id)"
-    " THEN NULL ELSE p.name END FROM providers p WHERE p.id {in providers}",
-    {"providers": (providers.c.id,)},
-    [None, None],
-)
 
 
 class SqlLoader:
@@ -248,16 +29,16 @@ class SqlLoader:
 
     def documents(self, keys: DocumentKeys) -> StoredDocuments:
         fetch = self._transaction.fetch
-        locked = fetch(_CLOCK[self._dialect], {})
-        settled = fetch(_RECEIPTS, {"receipts": list(keys.receipts)})
-        found = fetch(_DOCUMENTS, {"doc_hashes": list(keys.doc_hashes)})
+        locked = fetch(queries.CLOCK[self._dialect], {})
+        settled = fetch(queries.RECEIPTS, {"receipts": list(keys.receipts)})
+        found = fetch(queries.DOCUMENTS, {"doc_hashes": list(keys.doc_hashes)})
         places = [(source, url_hash, before) for (source, url_hash), before in keys.retractions.items()]
-        reached = fetch(_REACHED, {"places": places, "step": self.step + 1})
-        raw = fetch(_RAW, {"raw": list(keys.raw)})
-        replays = fetch(_REPLAYS, {"replays": list(keys.replays)})
-        token = fetch(_TOKEN_QUERY, {})
-        next_ids = fetch(_NEXT[self._dialect], {})
-        loaded = fetch(_CLOCK[self._dialect], {})
+        reached = fetch(queries.REACHED, {"places": places, "step": self.step + 1})
+        raw = fetch(queries.RAW, {"raw": list(keys.raw)})
+        replays = fetch(queries.REPLAYS, {"replays": list(keys.replays)})
+        token = fetch(queries.TOKEN_QUERY, {})
+        next_ids = fetch(queries.NEXT[self._dialect], {})
+        loaded = fetch(queries.CLOCK[self._dialect], {})
         self._transaction.send()
         self.held_since = time.perf_counter() - (loaded.rows[0].seconds - locked.rows[0].seconds)
         failpoint("store.turn")
@@ -274,14 +55,14 @@ class SqlLoader:
 
     def articles(self, keys: ArticleKeys) -> StoredArticles:
         fetch, touched, rewritten = self._transaction.fetch, list(keys.touched), list(keys.rewritten)
-        found = fetch(_ARTICLES, {"urls": touched})
-        sources = fetch(_SOURCES, {"touched": touched, "known": list(keys.known)})
-        forms = fetch(_FORMS, {"forms": list(keys.forms)})
-        linked = fetch(_LINKS, {"touched": touched})
-        claims = fetch(_CLAIMS, {"urls": touched})
-        pictures = fetch(_IMAGES, {"urls": rewritten})
-        found_topics = fetch(_TOPICS, {"urls": rewritten})
-        keywords = fetch(_KEYWORDS, {"topics": list(keys.topics)})
+        found = fetch(queries.ARTICLES, {"urls": touched})
+        sources = fetch(queries.SOURCES, {"touched": touched, "known": list(keys.known)})
+        forms = fetch(queries.FORMS, {"forms": list(keys.forms)})
+        linked = fetch(queries.LINKS, {"touched": touched})
+        claims = fetch(queries.CLAIMS, {"urls": touched})
+        pictures = fetch(queries.IMAGES, {"urls": rewritten})
+        found_topics = fetch(queries.TOPICS, {"urls": rewritten})
+        keywords = fetch(queries.KEYWORDS, {"topics": list(keys.topics)})
         self._transaction.send()
         return StoredArticles(
             articles={row.url_hash: row for row in found.rows},
@@ -297,15 +78,17 @@ class SqlLoader:
     def urls(self, keys: UrlKeys) -> StoredUrls:
         fetch, urls, touched = self._transaction.fetch, list(keys.urls), list(keys.touched)
         unnamed = list(keys.unnamed)
-        found = fetch(_ARTICLES, {"urls": urls})
-        claimants = fetch(_CLAIMANTS, {"claimable": list(keys.claimable), "left": list(keys.left), "touched": touched})
-        targets = fetch(_TARGETS, {"urls": urls})
-        namers = fetch(_NAMERS, {"unnamed": unnamed, "touched": touched})
-        forms = fetch(_MOVED_FORMS, {"moved": list(keys.moved), "unnamed": unnamed})
-        items = fetch(_ITEMS, {"items": list(keys.items)})
-        uses = fetch(_IMAGE_USES, {"images": list(keys.images)})
-        pictures = fetch(_PICTURES, {"urls": urls})
-        names = fetch(_PROVIDERS, {"providers": list(keys.providers)})
+        found = fetch(queries.ARTICLES, {"urls": urls})
+        claimants = fetch(
+            queries.CLAIMANTS, {"claimable": list(keys.claimable), "left": list(keys.left), "touched": touched}
+        )
+        targets = fetch(queries.TARGETS, {"urls": urls})
+        namers = fetch(queries.NAMERS, {"unnamed": unnamed, "touched": touched})
+        forms = fetch(queries.MOVED_FORMS, {"moved": list(keys.moved), "unnamed": unnamed})
+        items = fetch(queries.ITEMS, {"items": list(keys.items)})
+        uses = fetch(queries.IMAGE_USES, {"images": list(keys.images)})
+        pictures = fetch(queries.PICTURES, {"urls": urls})
+        names = fetch(queries.PROVIDERS, {"providers": list(keys.providers)})
         self._transaction.send()
         return StoredUrls(
             articles={row.url_hash: row for row in found.rows},
@@ -320,7 +103,7 @@ class SqlLoader:
         )
 
 
-def _target(row: _Target) -> rows.TargetRow | None:
+def _target(row: queries.Target) -> rows.TargetRow | None:
     if row.target_id is None:
         return None
     return rows.TargetRow(row.target_hash, row.target_id if row.target_id >= 0 else None, row.namers)

@@ -136,9 +136,13 @@ _cached: dict[str, References] = {}
 
 
 def prepare(
-    engine: Engine, items: Sequence[BatchItem], now: datetime, *, known_raw: Mapping[bytes, datetime],
+    engine: Engine,
+    items: Sequence[BatchItem],
+    now: datetime,
+    *,
+    known_raw: Mapping[bytes, datetime],
     more: Collection[EnrichedDocument | ReferenceCopy] = (),
-) -> SharedRows:  # fmt: skip
+) -> SharedRows:
     """Store the raw bytes of `items`, create their providers and topics, and set `parts` of each.
 
     `known_raw`: SHA-256 → `last_seen_at` of bytes that are stored. `more`: other contents whose providers and topics
@@ -153,9 +157,13 @@ def prepare(
 
 
 def prepare_shared(
-    engine: Engine, contents: Iterable[EnrichedDocument | ReferenceCopy], *, items: Sequence[BatchItem] = (),
-    now: datetime | None = None, known_raw: Mapping[bytes, datetime] | None = None,
-) -> SharedRows:  # fmt: skip
+    engine: Engine,
+    contents: Iterable[EnrichedDocument | ReferenceCopy],
+    *,
+    items: Sequence[BatchItem] = (),
+    now: datetime | None = None,
+    known_raw: Mapping[bytes, datetime] | None = None,
+) -> SharedRows:
     """Return the ids of the providers and topics of `contents`, and the references; create rows that are missing."""
     domains, names = _shared_names(contents)
     with flights(engine) as transaction:

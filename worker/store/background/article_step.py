@@ -16,11 +16,12 @@ from worker.heat_rules import AllRules
 from worker.store.apply import apply
 from worker.store.background.pending import IdWork, advance, finish
 from worker.store.decide.article_rows import ArticleParts, Key, NotPrepared, Values, parts_of
-from worker.store.decide.article_writes import CHILD_KEYS, CHILD_VALUES, Difference
 from worker.store.decide.articles import article_keys
 from worker.store.decide.batch import Context, Decision, StaleReferences, refresh
 from worker.store.decide.change_set import Operation
-from worker.store.decide.documents import DocumentChanges, KnownDocument, write_documents
+from worker.store.decide.child_rows import CHILD_KEYS, CHILD_VALUES, Difference
+from worker.store.decide.document_rows import write_documents
+from worker.store.decide.documents import DocumentChanges, KnownDocument
 from worker.store.decide.identity import DocumentState, retracted
 from worker.store.decide.stored import DocumentKeys, StoredArticles, StoredDocuments, TopicRow
 from worker.store.engine import WRITER_LOCK
@@ -71,9 +72,11 @@ _COUNT_OF_PROVIDER = Query(
     _Count, "SELECT count(*) AS articles FROM articles WHERE NOT is_stub AND provider_id = {value subject}", {}, [None]
 )
 _CHANGED = Query(
-    _Change, "SELECT id, changed_at FROM articles WHERE id {in ids}", {"ids": (articles.c.id,)},
+    _Change,
+    "SELECT id, changed_at FROM articles WHERE id {in ids}",
+    {"ids": (articles.c.id,)},
     [None, articles.c.changed_at],
-)  # fmt: skip
+)
 _TOPICS = Query(
     TopicRow,
     "SELECT article_id, topic_id, rank, origin FROM article_topics WHERE article_id {in ids}",
@@ -196,9 +199,15 @@ class ArticleStep:
         return loader, loaded
 
     def _refresh(
-        self, transaction: Flights, changes: DocumentChanges, loader: SqlLoader, loaded: StoredDocuments,
-        shared: SharedRows, decision: Decision, rewritten: Collection[bytes] = (),
-    ) -> None:  # fmt: skip
+        self,
+        transaction: Flights,
+        changes: DocumentChanges,
+        loader: SqlLoader,
+        loaded: StoredDocuments,
+        shared: SharedRows,
+        decision: Decision,
+        rewritten: Collection[bytes] = (),
+    ) -> None:
         touched = changes.touched or rewritten
         stored = loader.articles(article_keys(changes, rewritten)) if touched else StoredArticles()
         context = Context(shared, shared.references.token, "", self._rules, "", self._now)

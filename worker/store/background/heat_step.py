@@ -134,9 +134,14 @@ def _changes(rows: Sequence[_Article], related: Sequence[_Related], rules: AllRu
     changes: list[tuple[object, ...]] = []
     for row in rows:
         computed = own_heat(
-            row.id, row.quality, related=sorted(listed[row.id]), peers=peers, count=row.related_count,
-            outranked_by=row.outranked_by, rules=rules.of(row.source),
-        )  # fmt: skip
+            row.id,
+            row.quality,
+            related=sorted(listed[row.id]),
+            peers=peers,
+            count=row.related_count,
+            outranked_by=row.outranked_by,
+            rules=rules.of(row.source),
+        )
         if computed is None:
             continue
         columns = computed[1]

@@ -13,10 +13,11 @@ from worker.enrichment.image_choice import image_hash
 from worker.heat_rules import AllRules
 from worker.store.apply import apply
 from worker.store.background.pending import UrlWork, advance, finish
-from worker.store.decide.article_writes import ArticleWrites, stored_children
+from worker.store.decide.article_writes import ArticleWrites
 from worker.store.decide.articles import ArticleChanges, ListedBefore
 from worker.store.decide.batch import Decision
 from worker.store.decide.change_set import PEERS, TARGET
+from worker.store.decide.child_rows import stored_children
 from worker.store.decide.documents import DocumentChanges
 from worker.store.decide.stored import ClaimantRow, DocumentKeys, NamerRow, StoredArticles, UrlKeys
 from worker.store.decide.urls import decide_urls
@@ -135,9 +136,13 @@ class _Step:
         return max(1, len(ids))
 
     def _decide(
-        self, loader: SqlLoader, next_article: int, namer: NamerRow | None, claimant: ClaimantRow | None,
+        self,
+        loader: SqlLoader,
+        next_article: int,
+        namer: NamerRow | None,
+        claimant: ClaimantRow | None,
         images: set[bytes],
-    ) -> int | None:  # fmt: skip
+    ) -> int | None:
         """Decide the URL as a batch does, but from the newest of all namers and claimants; returns its meaning."""
         subject = self._work.subject
         keys = UrlKeys({subject}, {subject}, (), (), (), (), {subject}, images, ())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 
 from worker.enrichment.heat import Heat, Peer
@@ -13,78 +12,34 @@ from worker.heat_rules import AllRules
 from worker.store.decide.article_rows import SHOWN, STUB, Key, Values, emptied_row, image_rows
 from worker.store.decide.articles import ArticleChanges, Published
 from worker.store.decide.change_set import IMAGE, NAMES, PEERS, TARGET, ChangeSet, Operation, Work
+from worker.store.decide.child_rows import CHILD_KEYS, CHILD_VALUES, Children, Difference
 from worker.store.decide.heat import own_heat
 from worker.store.decide.stored import (
     MOST_NAMERS,
     ArticleRow,
-    ImageRow,
     Row,
-    StoredArticles,
     StoredUrls,
     TargetRow,
 )
 from worker.store.decide.urls import StubChange, UrlChanges
 
-CHILD_KEYS: dict[str, tuple[str, ...]] = {
-    "article_urls": ("article_id", "claim", "url_hash"),
-    "images": ("article_id", "rank"),
-    "article_topics": ("article_id", "topic_id"),
-    "links": ("source_id", "kind", "target_hash"),
-}
-CHILD_VALUES: dict[str, tuple[str, ...]] = {
-    "article_urls": ("url",),
-    "images": ("url", "width", "height", "is_cached", "title", "url_hash", "is_placeholder"),
-    "article_topics": ("rank", "origin"),
-    "links": ("rank",),
-}
 _SEEN = ("named_by", "revision", "link_state", "changed_at")
 _CONTENT = tuple(name for name in STUB if name not in _SEEN)
 """What readers see of a stub."""
-
-Children = dict[str, dict[int, dict[Key, Values]]]
-"""Child rows by table, article and the rest of their key."""
-
-
-@dataclass(slots=True)
-class Difference:
-    """What changes in one child table. The rows hold the columns of the key, then the values."""
-
-    added: list[Values] = field(default_factory=list)
-    changed: list[Values] = field(default_factory=list)
-    removed: list[Values] = field(default_factory=list)
-
-    def compare(self, article_id: int, before: Mapping[Key, Values], wanted: Mapping[Key, Values]) -> None:
-        """Add the difference between the stored and the wanted child rows of one article."""
-        for key, values in wanted.items():
-            stored = before.get(key)
-            if stored is None:
-                self.added.append((article_id, *key, *values))
-            elif stored != values:
-                self.changed.append((article_id, *key, *values))
-        self.removed += [(article_id, *key) for key in before if key not in wanted]
-
-
-def stored_children(stored: StoredArticles, pictures: Iterable[ImageRow]) -> Children:
-    """Return the stored child rows. `pictures`: the images of stubs."""
-    children: Children = {name: defaultdict(dict) for name in CHILD_KEYS}
-    for claim in stored.claims:
-        children["article_urls"][claim.article_id][claim.claim, claim.url_hash] = (claim.url,)
-    for picture in (*stored.images, *pictures):
-        children["images"][picture.article_id][(picture.rank,)] = tuple(picture[2:])
-    for topic in stored.topics:
-        children["article_topics"][topic.article_id][(topic.topic_id,)] = (topic.rank, topic.origin)
-    for link in stored.links:
-        children["links"][link.source_id][link.kind, link.target_hash] = (link.rank,)
-    return children
 
 
 class ArticleWrites:
     """Collects the rows of articles and what belongs to them. `heats`: article id → heat of each published article."""
 
     def __init__(
-        self, articles: ArticleChanges, urls: UrlChanges, children: Children, stored: StoredUrls, rules: AllRules,
+        self,
+        articles: ArticleChanges,
+        urls: UrlChanges,
+        children: Children,
+        stored: StoredUrls,
+        rules: AllRules,
         now: datetime,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.articles, self.urls, self.stored, self.rules, self.now = articles, urls, stored, rules, now
         self._children = children
         self._differences = {name: Difference() for name in CHILD_KEYS}
@@ -132,13 +87,19 @@ class ArticleWrites:
         }
         targets = self.urls.targets
         related = sorted(
-            (rank, target) for (kind, h), rank in one.parts.links.items()
+            (rank, target)
+            for (kind, h), rank in one.parts.links.items()
             if kind == "related" and (target := targets[h]) is not None
-        )  # fmt: skip
+        )
         heat = own_heat(
-            one.id, copy.quality, related=related, peers=self._peers, count=copy.related_count,
-            outranked_by=copy.outranked_by, rules=self.rules.of(source.source),
-        )  # fmt: skip
+            one.id,
+            copy.quality,
+            related=related,
+            peers=self._peers,
+            count=copy.related_count,
+            outranked_by=copy.outranked_by,
+            rules=self.rules.of(source.source),
+        )
         if heat is not None:
             self.heats[one.id] = heat[0]
             row.update(heat[1])
@@ -164,10 +125,15 @@ class ArticleWrites:
         changes.insert("articles", new)
         changes.update("articles", [{name: row[name] for name in ("id", *SHOWN)} for row in rewritten], ("id",))
         self._write_stubs(changes, shown)
-        changes.update("articles", [
-            {"id": one.id, "revision": one.source.revision, "secured": one.source.secured}
-            for one in self.articles.moved.values() if one.row.revision != one.source.revision
-        ], ("id",))  # fmt: skip
+        changes.update(
+            "articles",
+            [
+                {"id": one.id, "revision": one.source.revision, "secured": one.source.secured}
+                for one in self.articles.moved.values()
+                if one.row.revision != one.source.revision
+            ],
+            ("id",),
+        )
 
     def _write_stubs(self, changes: ChangeSet, shown: list[StubChange]) -> None:
         new: list[Row] = [
@@ -227,8 +193,9 @@ class ArticleWrites:
                 changes.add(name, Operation.INSERT, names, key, difference.added)
             changes.add(name, Operation.UPDATE, names, key, difference.changed)
         names = ("target_hash", "target_id")
-        kept: list[Values] = [(h, kind, target) for h, target in sorted(self.urls.retargeted.items())
-                              for kind in ("related", "contains")]  # fmt: skip
+        kept: list[Values] = [
+            (h, kind, target) for h, target in sorted(self.urls.retargeted.items()) for kind in ("related", "contains")
+        ]
         changes.add("links", Operation.UPDATE, ("target_hash", "kind", "target_id"), ("target_hash", "kind"), kept)
 
     def _note_mention(self, row: ArticleRow | None, after: Row) -> None:
@@ -250,10 +217,16 @@ class ArticleWrites:
         listed = {target.target_id for target in others}
         changed = [(one.row, one.id) for one in self.articles.published.values()]
         changed += [(stub.row, stub.id) for stub in stubs]
-        self.work.add(PEERS, (
-            id_ for row, id_ in changed
-            if row is not None and id_ in listed and Peer(row.quality, row.published_at, row.title) != self._peers[id_]
-        ))  # fmt: skip
+        self.work.add(
+            PEERS,
+            (
+                id_
+                for row, id_ in changed
+                if row is not None
+                and id_ in listed
+                and Peer(row.quality, row.published_at, row.title) != self._peers[id_]
+            ),
+        )
         self.work.add_hashes(TARGET, self.urls.popular)
         retargeted = self.urls.retargeted
         self.work.add(PEERS, (retargeted.get(target.target_hash) for target in others))
@@ -279,10 +252,14 @@ class ArticleWrites:
         added = Counter(digest for (digest, _), number in self._titles.items() if number > 0)
         removed = {digest for (digest, _), number in self._titles.items() if number < 0}
         uses = self.stored.images
-        self.work.add_hashes(IMAGE, (
-            digest for digest, number in added.items()
-            if digest not in self._marked and (digest not in uses or uses[digest].uses + number >= SEVERAL_TITLES)
-        ))  # fmt: skip
+        self.work.add_hashes(
+            IMAGE,
+            (
+                digest
+                for digest, number in added.items()
+                if digest not in self._marked and (digest not in uses or uses[digest].uses + number >= SEVERAL_TITLES)
+            ),
+        )
         self.work.add_hashes(IMAGE, (digest for digest in removed if digest not in uses or uses[digest].is_marked))
 
 

@@ -12,16 +12,17 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from schemas.problem import Severity
 from schemas.receipt import Outcome
 from worker.enrichment.enriched_document import EnrichedDocument, changed_fields, document_from_json
 from worker.enrichment.reference_documents import ReferenceCopy, changed_reference_fields
 from worker.heat_rules import AllRules
 from worker.store.decide.article_rows import ArticleParts, Shared
-from worker.store.decide.article_writes import ArticleWrites, stored_children
+from worker.store.decide.article_writes import ArticleWrites
 from worker.store.decide.articles import ListedBefore, article_keys, decide_articles, url_keys
 from worker.store.decide.batch_item import BatchItem
-from worker.store.decide.change_set import RETRACT, ChangeSet, Operation, Values, Work
+from worker.store.decide.change_set import RETRACT, ChangeSet, Work
+from worker.store.decide.child_rows import stored_children
+from worker.store.decide.document_rows import write_documents
 from worker.store.decide.documents import (
     Content,
     DocumentChanges,
@@ -31,9 +32,9 @@ from worker.store.decide.documents import (
     decide_documents,
     doc_hash_of,
     retracted_urls,
-    write_documents,
 )
 from worker.store.decide.heat import Heat, differing_heat
+from worker.store.decide.outcome_rows import write_dead_letters, write_raw, write_receipts
 from worker.store.decide.references import decide_references
 from worker.store.decide.stored import DocumentKeys, Loader, StoredArticles, StoredDocuments
 from worker.store.decide.urls import decide_urls
@@ -130,16 +131,22 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Deci
     for item in accepted:
         _complete(item, decision.results[id(item)], documents, refreshed, context.rules)
     decision.work.write(decision.changes, context.now)
-    _write_raw(items, stored, decision, context.now)
-    _write_dead_letters(decision, stored.replays, context)
-    _write_receipts(decision, context)
+    outcomes = [(item, decision.results[id(item)]) for item in decision.fresh]
+    write_raw(items, stored, decision.changes, context.now)
+    write_dead_letters(decision.changes, outcomes, stored.replays, context.worker, context.now)
+    write_receipts(decision.changes, outcomes, context.worker, context.now, context.timings())
     return decision
 
 
 def refresh(
-    documents: DocumentChanges, stored: StoredArticles, next_article: int, loader: Loader, context: Context,
-    decision: Decision, rewritten: Collection[bytes] = (),
-) -> Refreshed:  # fmt: skip
+    documents: DocumentChanges,
+    stored: StoredArticles,
+    next_article: int,
+    loader: Loader,
+    context: Context,
+    decision: Decision,
+    rewritten: Collection[bytes] = (),
+) -> Refreshed:
     """Decide the articles that `documents` touch and all that depends on them; adds writes and work to `decision`.
 
     `rewritten`: articles that are written anew whatever their documents are. Raises NotPrepared.
@@ -226,72 +233,3 @@ def _complete(
     if heat is not None and item.copy is not None and is_new and rules.warns(item.source):
         warning = differing_heat(heat, item.copy.reported_heat, item.copy.reported_published)
         result.warnings += (warning,) if warning is not None else ()
-
-
-def _write_raw(items: Sequence[BatchItem], stored: StoredDocuments, decision: Decision, now: datetime) -> None:
-    """Store raw bytes again that maintenance deleted after they were prepared."""
-    rows: dict[bytes, Values] = {
-        item.sha256: (item.sha256, item.raw_size, item.raw, now)
-        for item in items
-        if item.sha256 is not None and item.sha256 not in stored.raw
-    }
-    names = ("sha256", "size", "bytes", "last_seen_at")
-    decision.changes.add("raw_documents", Operation.INSERT_MISSING, names, ("sha256",), (rows[d] for d in sorted(rows)))
-
-
-def problems_of(item: BatchItem, result: ItemResult | None = None) -> list[dict[str, object]]:
-    """Return an item's problems as JSON for the store."""
-    warnings = result.warnings if result is not None else ()
-    return [found.model_dump(mode="json") for found in (*item.problems, *warnings)]
-
-
-_DEAD_LETTER = ("lane", "receipt_id", "op", "source", "key", "revision", "raw_sha256", "code", "problems", "status",
-                "edits", "created_at")  # fmt: skip
-
-
-def _write_dead_letters(decision: Decision, replays: Collection[int], context: Context) -> None:
-    """Store rejected items as dead letters, and conclude replays.
-
-    An accepted replay closes its dead letter; a rejected one leaves it open with the new problems. A dead letter that
-    was replayed twice may be gone: the first replay closed it and maintenance deleted it.
-    """
-    letters, passed, failed, actions = list[Values](), list[Values](), list[Values](), list[Values]()
-    for item in decision.fresh:
-        result = decision.results[id(item)]
-        code = next((found.code for found in item.problems if found.severity is Severity.ERROR), None)
-        problems = problems_of(item, result)
-        if item.dead_letter is None:
-            if item.rejected:
-                letters.append((item.lane, item.id, item.op, item.source, item.key, item.revision, item.sha256, code,
-                                problems, "open", 0, context.now))  # fmt: skip
-            continue
-        if item.dead_letter not in replays:
-            continue
-        if item.rejected:
-            failed.append((item.dead_letter, "open", code, problems))
-        else:
-            passed.append((item.dead_letter, "replayed"))
-        action = "failed" if item.rejected else "passed"
-        actions.append((item.dead_letter, action, context.worker, context.now, str(result.outcome), item.sha256))
-    changes = decision.changes
-    changes.add("dead_letters", Operation.INSERT_MISSING, _DEAD_LETTER, ("lane", "receipt_id"), letters)
-    changes.add("dead_letters", Operation.UPDATE, ("id", "status", "code", "problems"), ("id",), failed)
-    changes.add("dead_letters", Operation.UPDATE, ("id", "status"), ("id",), passed)
-    names = ("dead_letter_id", "action", "who", "at", "reason", "raw_sha256")
-    changes.add("dead_letter_actions", Operation.INSERT, names, (), actions)
-
-
-_RECEIPT = ("lane", "id", "outcome", "op", "source", "key", "url", "article_id", "document_id", "raw_sha256", "problems",
-            "changed", "received_at", "settled_at", "worker", "attempts", "trace_id", "timings")  # fmt: skip
-
-
-def _write_receipts(decision: Decision, context: Context) -> None:
-    timings, rows = context.timings(), list[Values]()
-    for item in decision.fresh:
-        result = decision.results[id(item)]
-        rows.append((
-            item.lane, item.id, str(result.outcome), item.op, item.source, item.key, result.url, result.article_id,
-            result.document_id, item.sha256, problems_of(item, result), result.changed, item.received_at, context.now,
-            context.worker, item.attempts + 1, item.trace_id, timings,
-        ))  # fmt: skip
-    decision.changes.add("receipts", Operation.INSERT_MISSING, _RECEIPT, ("lane", "id"), rows)

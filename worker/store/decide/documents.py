@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from schemas.problem import Problem, problem
 from schemas.receipt import Outcome
@@ -13,9 +12,8 @@ from worker.enrichment.canonical_urls import document_hash, url_hash
 from worker.enrichment.reference_documents import ReferenceCopy
 from worker.store.decide.article_rows import PIPELINE_VERSION, ArticleParts
 from worker.store.decide.batch_item import BatchItem
-from worker.store.decide.change_set import ChangeSet
 from worker.store.decide.identity import DocumentChange, DocumentState, decide_outcome, retracted
-from worker.store.decide.stored import DocumentRow, Place, Row, StoredDocuments, Subject
+from worker.store.decide.stored import DocumentRow, Place, StoredDocuments, Subject
 
 Content = ArticleParts | ReferenceCopy
 """The content of a document: what an article shows of it, or a reference document."""
@@ -262,48 +260,3 @@ def _change(item: BatchItem) -> DocumentChange:
     if content is not None:
         return DocumentChange(item.revision, content.url_hash, content.content_hash)
     return DocumentChange(item.revision, *(item.recognised or ()))
-
-
-_CONTENTLESS: Mapping[str, None] = {"article_hash": None, "content_hash": None, "form": None, "secured": None}
-
-
-def write_documents(changes: DocumentChanges, writes: ChangeSet, now: datetime) -> None:
-    """Write the documents that are new, have new content, have a new revision alone, or are retracted by their URL."""
-    new, rewritten, moved, reached = list[Row](), list[Row](), list[Row](), list[Row]()
-    for doc_hash in sorted(changes.documents):
-        known = changes.documents[doc_hash]
-        retraction = max(
-            (known.row.url_retraction if known.row else None) or "", changes.url_retractions.get(doc_hash, "")
-        )
-        if not known.is_changed:
-            if doc_hash in changes.retracted:
-                reached.append({"id": known.id, "retracted": True, **_CONTENTLESS})
-            continue
-        row = {**_version_columns(known, now), "url_retraction": retraction or None}
-        if known.row is not None and known.content is None and not known.state.retracted:
-            moved.append(row)
-            continue
-        row |= {"form": known.content.form if known.content else None, "taxonomy": known.taxonomy}
-        if known.row is None:
-            new.append({**row, "doc_hash": doc_hash, "source": known.source, "key": known.key})
-        else:
-            rewritten.append(row)
-    writes.insert("documents", new)
-    for rows in (rewritten, moved, reached):
-        writes.update("documents", rows, ("id",))
-
-
-def _version_columns(known: KnownDocument, now: datetime) -> Row:
-    item = known.item
-    return {
-        "id": known.id,
-        "revision": known.state.revision,
-        "article_hash": known.state.article_hash,
-        "retracted": known.state.retracted,
-        "raw_sha256": item.sha256 if item else None,
-        "fingerprint": item.fingerprint if item else None,
-        "content_hash": known.state.content_hash,
-        "pipeline_version": known.pipeline_version,
-        "secured": known.secured,
-        "changed_at": now,
-    }

@@ -46,9 +46,14 @@ def own_heat(
 
 def differing_heat(heat: Heat, reported: int | None, is_published: bool | None) -> Problem | None:
     """Return the warning that a document reports another heat than the rules give; None if it does not."""
-    differing = [(name, value, computed) for name, value, computed in (
-        ("heat", reported, heat.heat), ("published", is_published, heat.is_published),
-    ) if value is not None and value != computed]  # fmt: skip
+    differing = [
+        (name, value, computed)
+        for name, value, computed in (
+            ("heat", reported, heat.heat),
+            ("published", is_published, heat.is_published),
+        )
+        if value is not None and value != computed
+    ]
     if not differing:
         return None
     stated = ", ".join(f"{name} {str(value).lower()}" for name, value, _ in differing)

@@ -48,9 +48,14 @@ class UrlChanges:
 
 class _Urls:
     def __init__(
-        self, articles: ArticleChanges, before: ListedBefore, stored: StoredUrls, touched: set[int], shared: Shared,
+        self,
+        articles: ArticleChanges,
+        before: ListedBefore,
+        stored: StoredUrls,
+        touched: set[int],
+        shared: Shared,
         now: datetime,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.articles, self.before, self.stored, self.now = articles, before, stored, now
         self.touched, self.shared = touched, shared
         self.changes = UrlChanges()
@@ -121,8 +126,14 @@ class _Urls:
             self.changes.renamed.append({"id": row.id, **renamed})
             return row.id
         mention, provider_id = self._mention(url_hash, reference)
-        columns = stub_row(mention, named_by=reference.article_id, revision=reference.revision,
-                           provider_id=provider_id, marked=(), now=self.now)  # fmt: skip
+        columns = stub_row(
+            mention,
+            named_by=reference.article_id,
+            revision=reference.revision,
+            provider_id=provider_id,
+            marked=(),
+            now=self.now,
+        )
         id_ = row.id if row is not None else next(self.articles.next_id)
         self.changes.stubs[url_hash] = StubChange(id_, url_hash, row, columns, mention)
         return id_
@@ -157,9 +168,14 @@ class _Urls:
 
 
 def decide_urls(
-    articles: ArticleChanges, before: ListedBefore, changes: DocumentChanges, stored: StoredUrls, keys: UrlKeys,
-    shared: Shared, now: datetime,
-) -> UrlChanges:  # fmt: skip
+    articles: ArticleChanges,
+    before: ListedBefore,
+    changes: DocumentChanges,
+    stored: StoredUrls,
+    keys: UrlKeys,
+    shared: Shared,
+    now: datetime,
+) -> UrlChanges:
     """Decide each of the URLs `keys.urls`. Raises NotPrepared."""
     urls = _Urls(articles, before, stored, set(keys.touched), shared, now)
     items = set(keys.items)

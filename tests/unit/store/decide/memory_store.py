@@ -22,7 +22,8 @@ from worker.store.decide.article_rows import NotPrepared, parts_of
 from worker.store.decide.articles import article_keys
 from worker.store.decide.batch import Context, Decision, StaleReferences, Unrecognised, decide, refresh
 from worker.store.decide.change_set import Operation
-from worker.store.decide.documents import DocumentChanges, KnownDocument, write_documents
+from worker.store.decide.document_rows import write_documents
+from worker.store.decide.documents import DocumentChanges, KnownDocument
 from worker.store.decide.identity import DocumentState, retracted
 
 LIMITS, RULES = Limits(), AllRules()
