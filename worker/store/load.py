@@ -77,13 +77,14 @@ class SqlLoader:
 
     def urls(self, keys: UrlKeys) -> StoredUrls:
         fetch, urls, touched = self._transaction.fetch, list(keys.urls), list(keys.touched)
-        unnamed = list(keys.unnamed)
+        unnamed, most = list(keys.unnamed), rows.MOST_NAMERS
         found = fetch(queries.ARTICLES, {"urls": urls})
         claimants = fetch(
-            queries.CLAIMANTS, {"claimable": list(keys.claimable), "left": list(keys.left), "touched": touched}
+            queries.CLAIMANTS,
+            {"claimable": list(keys.claimable), "left": list(keys.left), "touched": touched, "most": most},
         )
-        targets = fetch(queries.TARGETS, {"urls": urls})
-        namers = fetch(queries.NAMERS, {"unnamed": unnamed, "touched": touched})
+        targets = fetch(queries.TARGETS, {"urls": urls, "most": most})
+        namers = fetch(queries.NAMERS, {"unnamed": unnamed, "touched": touched, "most": most})
         forms = fetch(queries.MOVED_FORMS, {"moved": list(keys.moved), "unnamed": unnamed})
         items = fetch(queries.ITEMS, {"items": list(keys.items)})
         uses = fetch(queries.IMAGE_USES, {"images": list(keys.images)})

@@ -13,9 +13,6 @@ from sqlalchemy import Column
 
 from worker.enrichment.image_choice import SEVERAL_TITLES
 from worker.store.decide import stored as rows
-from worker.store.decide.stored import (
-    MOST_NAMERS,
-)
 from worker.store.sql.flights import Query
 from worker.store.tables import (
     article_topics,
@@ -169,9 +166,9 @@ CLAIMANTS = Query(
     "WITH k(url_hash) AS ({table claimable}), w AS (SELECT k.url_hash FROM k WHERE NOT EXISTS"
     " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {not in left}))"
     " SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title,"
-    f" (SELECT count(*) FROM (SELECT 1 FROM article_urls u WHERE u.url_hash = w.url_hash LIMIT {MOST_NAMERS}) q) FROM w"
+    " (SELECT count(*) FROM (SELECT 1 FROM article_urls u WHERE u.url_hash = w.url_hash LIMIT {value most}) q) FROM w"
     " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT u.article_id FROM article_urls u"
-    f" WHERE u.url_hash = w.url_hash AND u.article_id {{not in touched}} LIMIT {MOST_NAMERS}) c"
+    " WHERE u.url_hash = w.url_hash AND u.article_id {not in touched} LIMIT {value most}) c"
     " JOIN articles x ON x.id = c.article_id WHERE NOT x.is_stub ORDER BY x.revision DESC, x.id DESC LIMIT 1)",
     {"claimable": _HASH, "left": _ID, "touched": _ID},
     [None, None, None, None, articles.c.published_at, None, None],
@@ -180,7 +177,7 @@ TARGETS = Query(
     Target,
     "WITH w(url_hash) AS ({table urls}) SELECT w.url_hash,"
     " (SELECT count(*) FROM (SELECT 1 FROM links l WHERE l.target_hash = w.url_hash AND l.kind = 'related'"
-    f" LIMIT {MOST_NAMERS}) q), (SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash"
+    " LIMIT {value most}) q), (SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash"
     " AND l.kind IN ('related', 'contains') LIMIT 1) FROM w",
     {"urls": _HASH},
     [None] * 3,
@@ -189,7 +186,7 @@ NAMERS = Query(
     rows.NamerRow,
     "WITH w(url_hash) AS ({table unnamed}) SELECT w.url_hash, a.id, a.revision, d.form FROM w"
     " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT l.source_id FROM links l"
-    f" WHERE l.target_hash = w.url_hash AND l.kind = 'related' AND l.source_id {{not in touched}} LIMIT {MOST_NAMERS}) n"
+    " WHERE l.target_hash = w.url_hash AND l.kind = 'related' AND l.source_id {not in touched} LIMIT {value most}) n"
     " JOIN articles x ON x.id = n.source_id ORDER BY x.revision DESC, x.id DESC LIMIT 1) JOIN documents d ON d.id = a.document_id",
     {"unnamed": _HASH, "touched": _ID},
     [None] * 4,

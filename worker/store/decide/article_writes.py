@@ -9,13 +9,13 @@ from datetime import datetime
 from worker.enrichment.heat import Heat, Peer
 from worker.enrichment.image_choice import SEVERAL_TITLES, best_image, image_hash
 from worker.heat_rules import AllRules
+from worker.store.decide import stored as bounds
 from worker.store.decide.article_rows import SHOWN, STUB, Key, Values, emptied_row, image_rows
 from worker.store.decide.articles import ArticleChanges, Published
 from worker.store.decide.change_set import IMAGE, NAMES, PEERS, TARGET, ChangeSet, Operation, Work
 from worker.store.decide.child_rows import CHILD_KEYS, CHILD_VALUES, Children, Difference
 from worker.store.decide.heat import own_heat
 from worker.store.decide.stored import (
-    MOST_NAMERS,
     ArticleRow,
     Row,
     StoredUrls,
@@ -234,7 +234,7 @@ class ArticleWrites:
     def _is_named_by_others(self, target: TargetRow) -> bool:
         """Return whether an article names the URL whose heat this batch does not compute."""
         computed = self._named_before[target.target_hash]
-        return target.namers > computed or target.namers == MOST_NAMERS
+        return target.namers > computed or target.namers >= bounds.MOST_NAMERS
 
     def _note_titles(self, one: Published) -> None:
         if one.row is not None and not one.row.is_stub:

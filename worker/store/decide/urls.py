@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from worker.enrichment.enriched_document import EnrichedDocument, Mention, document_from_json
+from worker.store.decide import stored as bounds
 from worker.store.decide.article_rows import NotPrepared, Shared, orphan_row, stub_row
 from worker.store.decide.articles import ArticleChanges, ListedBefore, Moved, Published
 from worker.store.decide.documents import DocumentChanges
 from worker.store.decide.identity import AliasClaim, Reference, newest_mention, resolve_url
-from worker.store.decide.stored import MOST_NAMERS, ArticleRow, Row, StoredUrls, UrlKeys
+from worker.store.decide.stored import ArticleRow, Row, StoredUrls, UrlKeys
 
 
 @dataclass(slots=True)
@@ -200,10 +201,10 @@ def _article_of_item(
 def _retarget(stored: StoredUrls, changes: UrlChanges, unnamed: set[bytes]) -> None:
     """Set `retargeted` and `popular`."""
     for target in stored.targets.values():
-        url_hash, is_popular = target.target_hash, target.namers >= MOST_NAMERS
+        url_hash, is_popular = target.target_hash, target.namers >= bounds.MOST_NAMERS
         is_moved = target.target_id != changes.targets[url_hash]
         if is_popular and (is_moved or url_hash in unnamed):
             changes.popular.add(url_hash)
         elif is_moved:
             changes.retargeted[url_hash] = changes.targets[url_hash]
-    changes.popular |= {row.url_hash for row in stored.claimants.values() if row.claims >= MOST_NAMERS}
+    changes.popular |= {row.url_hash for row in stored.claimants.values() if row.claims >= bounds.MOST_NAMERS}
