@@ -84,7 +84,7 @@ class SqlLoader:
             {"claimable": list(keys.claimable), "left": list(keys.left), "touched": touched, "most": most},
         )
         targets = fetch(queries.TARGETS, {"urls": urls, "most": most})
-        namers = fetch(queries.NAMERS, {"unnamed": unnamed, "touched": touched, "most": most})
+        namers = fetch(queries.NAMERS, {"unnamed": unnamed, "left": list(keys.left), "touched": touched, "most": most})
         forms = fetch(queries.MOVED_FORMS, {"moved": list(keys.moved), "unnamed": unnamed})
         items = fetch(queries.ITEMS, {"items": list(keys.items)})
         uses = fetch(queries.IMAGE_USES, {"images": list(keys.images)})

@@ -184,11 +184,14 @@ TARGETS = Query(
 )
 NAMERS = Query(
     rows.NamerRow,
-    "WITH w(url_hash) AS ({table unnamed}) SELECT w.url_hash, a.id, a.revision, d.form FROM w"
+    # Only a URL without an article of its own has a stub.
+    "WITH k(url_hash) AS ({table unnamed}), w AS (SELECT k.url_hash FROM k WHERE NOT EXISTS"
+    " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {not in left}))"
+    " SELECT w.url_hash, a.id, a.revision, d.form FROM w"
     " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT l.source_id FROM links l"
     " WHERE l.target_hash = w.url_hash AND l.kind = 'related' AND l.source_id {not in touched} LIMIT {value most}) n"
     " JOIN articles x ON x.id = n.source_id ORDER BY x.revision DESC, x.id DESC LIMIT 1) JOIN documents d ON d.id = a.document_id",
-    {"unnamed": _HASH, "touched": _ID},
+    {"unnamed": _HASH, "left": _ID, "touched": _ID},
     [None] * 4,
 )
 MOVED_FORMS = Query(

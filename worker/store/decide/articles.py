@@ -226,7 +226,7 @@ def url_keys(articles: ArticleChanges, before: ListedBefore, changes: DocumentCh
         claimable=keys.urls - articles.published.keys() - articles.moved.keys(),
         touched=[row.id for row in articles.rows.values()],
         left=[row.id for row in articles.left.values()],
-        unnamed=keys.unnamed,
+        unnamed=keys.unnamed - articles.published.keys() - articles.moved.keys(),
         moved=[one.id for one in articles.moved.values()],
         items=keys.items,
         images=keys.images,

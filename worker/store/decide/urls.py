@@ -37,7 +37,7 @@ class UrlChanges:
     `targets`: url_hash → id of the article to which links to this URL point. `stubs`: stubs and orphans to write.
     `renamed`: stubs that show an equal entry of another article or revision. `retargeted`: URLs whose stored links
     point elsewhere. `popular`: URLs about which more articles decide than were read; they are decided again in the
-    background (`background/target_step.py`).
+    background (`background/target_step.py`). `mentioned`: URLs whose stub shows an entry that names them.
     """
 
     targets: dict[bytes, int | None] = field(default_factory=dict)
@@ -45,6 +45,7 @@ class UrlChanges:
     renamed: list[Row] = field(default_factory=list)
     retargeted: dict[bytes, int | None] = field(default_factory=dict)
     popular: set[bytes] = field(default_factory=set)
+    mentioned: set[bytes] = field(default_factory=set)
 
 
 class _Urls:
@@ -100,6 +101,7 @@ class _Urls:
         row = self.row_of(url_hash)
         reference = self._newest_mention(url_hash, row) if meaning is None else None
         if reference is not None:
+            self.changes.mentioned.add(url_hash)
             meaning = self._show(url_hash, row, reference)
         elif own is None and row is not None and (row.orphaned_at is None or not row.is_stub):
             self._empty(url_hash, row)
@@ -203,7 +205,7 @@ def _retarget(stored: StoredUrls, changes: UrlChanges, unnamed: set[bytes]) -> N
     for target in stored.targets.values():
         url_hash, is_popular = target.target_hash, target.namers >= bounds.MOST_NAMERS
         is_moved = target.target_id != changes.targets[url_hash]
-        if is_popular and (is_moved or url_hash in unnamed):
+        if is_popular and (is_moved or (url_hash in unnamed and url_hash in changes.mentioned)):
             changes.popular.add(url_hash)
         elif is_moved:
             changes.retargeted[url_hash] = changes.targets[url_hash]
