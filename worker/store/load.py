@@ -58,7 +58,7 @@ class SqlLoader:
         found = fetch(queries.ARTICLES, {"urls": touched})
         sources = fetch(queries.SOURCES, {"touched": touched, "known": list(keys.known)})
         forms = fetch(queries.FORMS, {"forms": list(keys.forms)})
-        linked = fetch(queries.LINKS, {"touched": touched})
+        linked = fetch(queries.LINKS, {"urls": touched})
         claims = fetch(queries.CLAIMS, {"urls": touched})
         pictures = fetch(queries.IMAGES, {"urls": rewritten})
         found_topics = fetch(queries.TOPICS, {"urls": rewritten})

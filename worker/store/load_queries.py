@@ -131,11 +131,13 @@ SOURCES = Query(
     [None] * 7,
 )
 FORMS = Query(rows.FormRow, "SELECT id, form FROM documents WHERE id {in forms}", {"forms": _ID}, [None, None])
+# Without the subquery the planner may read all links first, as long as it takes the table for a small one.
+_TOUCHED = "WITH t AS MATERIALIZED (SELECT a.id FROM articles a WHERE a.url_hash {{in urls}}{0})"
 LINKS = Query(
     rows.LinkRow,
-    f"SELECT {_named('l', rows.LinkRow._fields)} FROM articles a JOIN links l ON l.source_id = a.id"
-    " WHERE a.url_hash {in touched} AND l.kind IN ('related', 'contains')",
-    {"touched": _HASH},
+    f"{_TOUCHED.format('')} SELECT {_named('l', rows.LinkRow._fields)} FROM t JOIN links l ON l.source_id = t.id"
+    " WHERE l.kind IN ('related', 'contains')",
+    {"urls": _HASH},
     _columns(links, rows.LinkRow._fields),
 )
 KEYWORDS = Query(
@@ -149,8 +151,7 @@ KEYWORDS = Query(
 def _children(row: type[Any], table: Any, condition: str = "") -> Query[Any]:
     return Query(
         row,
-        f"SELECT {_named('c', row._fields)} FROM articles a JOIN {table.name} c ON c.article_id = a.id"
-        f" WHERE a.url_hash {{in urls}}{condition}",
+        f"{_TOUCHED.format(condition)} SELECT {_named('c', row._fields)} FROM t JOIN {table.name} c ON c.article_id = t.id",
         {"urls": _HASH},
         _columns(table, row._fields),
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from worker.enrichment.reference_documents import ReferenceCopy, reference_from_form
 
-MOST_NAMERS = 50
+MOST_NAMERS = 20
 """How many of the articles that name or claim a URL a batch reads. What more of them decide is background work."""
 Row = dict[str, object]
 Subject = tuple[str, str]
