@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from worker.cli.exits import print_message
-from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
+from worker.cli.local_stack import ServersNotStarted, open_store, quick_client, reader, require_servers, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
 from worker.monitoring.status import Snapshot, Unreachable, WorkStatus
@@ -32,7 +32,9 @@ def status(
     wait_drained: Annotated[
         bool,
         typer.Option(
-            "--wait-drained", help="wait until no worker holds a document and all lanes that are not paused are empty"
+            "--wait-drained",
+            help="wait until no worker holds a document, all lanes that are not paused are empty, and the store has no"
+            " work left",
         ),
     ] = False,
     timeout: Annotated[float, typer.Option(help="seconds that --wait-drained waits at most")] = 600,
@@ -120,9 +122,19 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
         )
 
 
+_SUMS = {
+    "peers": "the heat of the articles that list {:,} changed articles",
+    "image": "the titles under which {:,} images are shown",
+    "target": "the links to {:,} URLs that mean another article now",
+}
+"""What is computed from many articles after a batch, by the kind of work."""
+
+
 def _work(pending: WorkStatus) -> str:
     if pending.kind == "names":
         return f"enriching: the names of provider {pending.subject} are not counted yet"
+    if pending.kind in _SUMS:
+        return f"pending: {_SUMS[pending.kind].format(pending.total)}"
     if pending.kind == "retract":
         return f"retracting: more documents that show the URL of document {pending.subject}"
     subject = f"the articles of provider {pending.subject}" if pending.subject else "all articles"
@@ -172,6 +184,24 @@ def _live(out: TextConsole, poll: Callable[[], Snapshot], every: float) -> NoRet
                 snapshot, due, size = poll(), time.monotonic() + every, None
 
 
+def _is_work_left(config: Settings) -> bool:
+    """Return whether batches left work in the store that no worker has done yet; False: the store does not answer."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from worker.jobs.reenrichment import is_work_left
+
+    try:
+        engine = open_store(config)
+    except ServersNotStarted:
+        return False
+    try:
+        return is_work_left(engine)
+    except SQLAlchemyError:
+        return False
+    finally:
+        engine.dispose()
+
+
 def _wait_drained(config: Settings, timeout: float) -> int:
     deadline = time.monotonic() + timeout
     with reader(config) as client:
@@ -182,7 +212,7 @@ def _wait_drained(config: Settings, timeout: float) -> int:
         while True:
             queue = read_queue(config, client, cache)
             backlog = queue.sum.backlog
-            if queue.is_drained:
+            if queue.is_drained and not _is_work_left(config):
                 print_message(
                     f"Drained: nothing is in flight, {backlog:,} wait on paused lanes."
                     if backlog
