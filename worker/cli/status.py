@@ -186,18 +186,14 @@ def _live(out: TextConsole, poll: Callable[[], Snapshot], every: float) -> NoRet
 
 def _is_work_left(config: Settings) -> bool:
     """Return whether batches left work in the store that no worker has done yet; False: the store does not answer."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from worker.jobs.reenrichment import is_work_left
+    from worker.jobs.reenrichment import is_work_known
 
     try:
         engine = open_store(config)
     except ServersNotStarted:
         return False
     try:
-        return is_work_left(engine)
-    except SQLAlchemyError:
-        return False
+        return is_work_known(engine)
     finally:
         engine.dispose()
 
