@@ -35,7 +35,8 @@ _UNIT = 10.0
 _MAX_UNITS = 3.0
 _MAX_CONFLICTS = 3
 _MAX_PLACE_WORDS = 3  # a longer difference of two titles is another wording, not another name in the same place
-_TOKEN = re.compile(r"\w[\w.'’-]*")
+_TOKEN = re.compile(r"\w(?:[\w.'’-]*\w)?")
+_POSSESSIVE = re.compile(r"['’][sS]$")
 _SENTENCE = re.compile(r"(?<=[.!?:])\s+")
 _FIRST_CASELESS = 3  # the groups of `words.SCRIPTS` from here on have no capital letters
 
@@ -59,12 +60,12 @@ class Names:
         names: set[str] = set()
         for text in (title, excerpt):
             for sentence in _SENTENCE.split(text or ""):
-                for place, token in enumerate(_TOKEN.findall(sentence)):
+                for place, token in enumerate(_tokens(sentence)):
                     if token[0].isdigit() or (place and token[0].isupper()):
                         names.update(words(token))
         in_title = words(title)
         caseless = any(script_of(word) >= _FIRST_CASELESS for word in in_title)
-        return cls(_TOKEN.findall(title or ""), names, {*in_title, *words(excerpt)}, caseless)
+        return cls(_tokens(title or ""), names, {*in_title, *words(excerpt)}, caseless)
 
 
 @dataclass(slots=True)
@@ -129,6 +130,11 @@ def conflicts(one: list[str], other: list[str]) -> list[tuple[str, str]]:
         ):
             found.append((" ".join(mine), " ".join(theirs)))
     return found
+
+
+def _tokens(text: str) -> list[str]:
+    """Return the words of a text as they are written, without quotation marks and possessive endings."""
+    return [_POSSESSIVE.sub("", token) for token in _TOKEN.findall(text)]
 
 
 def _classes(words_: list[str]) -> set[str]:

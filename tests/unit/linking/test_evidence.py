@@ -56,6 +56,16 @@ def test_conflicts_are_what_stands_in_the_same_place(one, other, expected):
     assert conflicts(one.split(), other.split()) == expected
 
 
+@pytest.mark.parametrize(("one", "other"), [
+    ("‘Emberfall 2’ slips to autumn", "Emberfall 2 slips to autumn"),
+    ("Norda's pilots stop work", "Norda pilots stop work"),
+    ("NORDA’S PILOTS STOP WORK", "NORDA PILOTS STOP WORK"),
+    ("Plumb Inc. buys a rival", "Plumb Inc buys a rival"),
+])  # fmt: skip
+def test_quotation_marks_and_possessive_endings_are_no_conflict(one, other):
+    assert evidence((one, None), (other, None)).conflicts == []
+
+
 TEXT = st.one_of(
     st.none(), st.text(max_size=80), st.sampled_from(["Ferry Aurora near Naples", "Aurora: 12 dead", "宜兰6级"])
 )
