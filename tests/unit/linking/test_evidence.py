@@ -66,6 +66,21 @@ def test_quotation_marks_and_possessive_endings_are_no_conflict(one, other):
     assert evidence((one, None), (other, None)).conflicts == []
 
 
+def test_names_that_both_articles_contain_are_no_conflict():
+    one = ("Tessel boss Ana Alder steps down", "She led Tessel, which belongs to Marlow, for nine years.")
+    other = ("Marlow boss Ana Alder steps down", "Alder also led Tessel, a subsidiary of Marlow.")
+    assert evidence(one, other).conflicts == []
+
+
+def test_the_number_of_an_earlier_report_stays_a_conflict():
+    one = ("Tyrol: 187 new infections", "Doctors treat 39 people in hospitals.")
+    other = (
+        "Tyrol: 212 new infections",
+        "On Tuesday there were 187 new infections, in hospitals 41 people are treated.",
+    )
+    assert evidence(one, other).conflicts == [("187", "212")]
+
+
 TEXT = st.one_of(
     st.none(), st.text(max_size=80), st.sampled_from(["Ferry Aurora near Naples", "Aurora: 12 dead", "宜兰6级"])
 )
