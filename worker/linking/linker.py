@@ -236,10 +236,10 @@ class Linker:
             yield self._link([id_ for _, id_ in order[start : start + _BATCH]], mark=None)
         for start in range(0, len(order), _BATCH * 10):
             part = {id_: seen[id_][1] for _, id_ in order[start : start + _BATCH * 10]}
+            yield len(part)
             with writer(self._engine) as connection, connection.begin():
                 self._confirm(connection)
                 links.mark_linked(connection, links.unchanged(connection, part))
-            yield len(part)
 
     def _confirm(self, connection: Connection) -> None:
         enter_writer(connection)

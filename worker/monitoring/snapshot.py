@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from worker.activity import heartbeats
 from worker.activity.minute_counters import Minute, MinuteCounters
 from worker.jobs.lane_repair import fault, server_ms, vanished
+from worker.monitoring.linking_status import read_linking
 from worker.monitoring.rates import Flow, drain_seconds, flow
 from worker.monitoring.servers import database_status
 from worker.monitoring.status import (
@@ -100,8 +101,8 @@ def read_queue(settings: Settings, client: redis.Redis, cache: MinuteCache) -> Q
     )
 
 
-def read_store(engine: Engine) -> StoreStatus:
-    """Return the counts of the store. An error of the database is reported under `database`."""
+def read_store(engine: Engine, *, is_linking: bool) -> StoreStatus:
+    """Return the counts of the store. `is_linking`: the setting COPYDESK_LINK. An error of the database is reported under `database`."""
     database = database_status(engine)
     if database.ok:
         try:
@@ -112,6 +113,7 @@ def read_store(engine: Engine) -> StoreStatus:
                     behind=receipts.behind(connection),
                     enriching=tuple(WorkStatus(**work) for work in pending_work(connection)),
                     database=database,
+                    linking=read_linking(connection, is_linking=is_linking),
                 )
         except SQLAlchemyError as error:
             database = Unreachable(error=mask(str(driver_error(error))).strip())
