@@ -49,7 +49,7 @@ _BATCH = 300  # articles per transaction; 100 pay more for each statement, and 6
 _MAX_NEIGHBOURS = 300
 _DEFAULT_RULES = AllRules()
 _COUNTED_PAGES = 10
-"""Pages of the day's articles that a new leader counts before it links provisionally; all of them would take seconds."""
+"""Pages of the day's articles that are counted before the first are linked provisionally; all would take seconds."""
 
 
 class Linker:
@@ -169,10 +169,9 @@ class Linker:
         return self._link([row.id for row in rows], mark="linked")
 
     def _begin_bootstrap_day(self, basis: IdfBasis) -> BootstrapDay:
-        """Return the frequencies known so far: those of completed days and of today's articles that are not pending."""
-        linked = (*links.arrivals(basis.day, STORY_KINDS), ~links.IS_PENDING)
+        """Return the frequencies known so far: those of completed days, and of today's first arrivals."""
         today = Frequencies()
-        for page in islice(self._pages(linked), _COUNTED_PAGES):
+        for page in islice(self._pages(links.arrivals(basis.day, STORY_KINDS)), _COUNTED_PAGES):
             today.add(_features_of(page))
             self.renew_lease()
         day = BootstrapDay(basis.with_today(today))
