@@ -20,8 +20,6 @@ from worker.settings import Settings, settings
 from worker.telemetry.durations import duration_text
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from worker.cli.tables import TextConsole
 
 
@@ -192,14 +190,14 @@ def _wait_drained(config: Settings, timeout: float) -> int:
     deadline = time.monotonic() + timeout
     with reader(config) as client, _store(config):
         # After Redis has answered, see `_snapshot`.
-        from worker.monitoring.snapshot import MinuteCache, read_queue
+        from worker.monitoring.snapshot import MinuteCache, count_unlinked, read_queue
 
         cache = MinuteCache(client)
         engine = open_store(config)
         while True:
             queue = read_queue(config, client, cache)
             backlog = queue.sum.backlog
-            unlinked = _unlinked(engine) if config.link and queue.is_drained else 0
+            unlinked = count_unlinked(engine) if config.link and queue.is_drained else 0
             if queue.is_drained and not unlinked:
                 print_message(
                     f"Drained: nothing is in flight, {backlog:,} wait on paused lanes."
@@ -215,10 +213,3 @@ def _wait_drained(config: Settings, timeout: float) -> int:
                 )
                 return Exit.TIMED_OUT
             time.sleep(0.2)
-
-
-def _unlinked(engine: Engine) -> int:
-    from worker.store.links import pending_count
-
-    with engine.connect() as connection:
-        return pending_count(connection)

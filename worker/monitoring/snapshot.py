@@ -37,6 +37,7 @@ from worker.settings import INTERNAL_LANE, Settings
 from worker.store import receipts
 from worker.store.apply.work import pending_work
 from worker.store.engine import driver_error
+from worker.store.links import pending_count
 from worker.telemetry.logs import mask
 
 _DAY_MINUTES = 1440
@@ -118,6 +119,12 @@ def read_store(engine: Engine, *, is_linking: bool) -> StoreStatus:
         except SQLAlchemyError as error:
             database = Unreachable(error=mask(str(driver_error(error))).strip())
     return StoreStatus({}, {}, 0, (), database)
+
+
+def count_unlinked(engine: Engine) -> int:
+    """Return how many articles the linker has to link, or to link again. Raises SQLAlchemy's errors."""
+    with engine.connect() as connection:
+        return pending_count(connection)
 
 
 def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float, pause: Pause | None) -> LaneStatus:
