@@ -15,8 +15,9 @@ from worker.cli.exits import print_message
 from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
-from worker.monitoring.status import Snapshot, Unreachable, WorkStatus
+from worker.monitoring.status import LinkingStatus, Snapshot, Unreachable, WorkStatus
 from worker.settings import Settings, settings
+from worker.telemetry.durations import duration_text
 
 if TYPE_CHECKING:
     from worker.cli.tables import TextConsole
@@ -32,7 +33,9 @@ def status(
     wait_drained: Annotated[
         bool,
         typer.Option(
-            "--wait-drained", help="wait until no worker holds a document and all lanes that are not paused are empty"
+            "--wait-drained",
+            help="wait until no worker holds a document, all lanes that are not paused are empty, "
+            "and no article waits for the linker",
         ),
     ] = False,
     timeout: Annotated[float, typer.Option(help="seconds that --wait-drained waits at most")] = 600,
@@ -68,7 +71,7 @@ def _snapshot(config: Settings) -> Snapshot:
 
         engine, cache = open_store(config), MinuteCache(client)
         queue, began = read_queue(config, client, cache), time.monotonic()
-        store = read_store(engine)
+        store = read_store(engine, is_linking=config.link)
         engine.dispose()
         if queue.sum.backlog:
             # For a burst, the rates of the last second are more exact than those of minutes.
@@ -113,11 +116,22 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
         if store.behind:
             yield f"{store.behind:,} articles were written by an older pipeline: copydesk reprocess --behind"
         yield from map(_work, store.enriching)
+        if store.linking is not None:
+            yield from _linking(store.linking)
     if snapshot.queue is not None and (internal := snapshot.queue.internal).added:
         yield (
             f"Internal lane (replays, reprocessing, messages kept from Celery's queue): {internal.added:,} added, "
             f"{internal.settled:,} with an outcome, {internal.backlog:,} waiting"
         )
+
+
+def _linking(linking: LinkingStatus) -> Iterator[str]:
+    if linking.pending:
+        off = "" if linking.is_enabled else " (COPYDESK_LINK is off here)"
+        age = duration_text(linking.oldest_seconds or 0)
+        yield f"linking: {linking.pending:,} articles are not linked yet, the oldest waits {age}{off}"
+    if linking.provisional:
+        yield f"linking: {linking.provisional:,} articles are linked again when arrivals pause"
 
 
 def _work(pending: WorkStatus) -> str:
@@ -174,15 +188,17 @@ def _live(out: TextConsole, poll: Callable[[], Snapshot], every: float) -> NoRet
 
 def _wait_drained(config: Settings, timeout: float) -> int:
     deadline = time.monotonic() + timeout
-    with reader(config) as client:
+    with reader(config) as client, _store(config):
         # After Redis has answered, see `_snapshot`.
-        from worker.monitoring.snapshot import MinuteCache, read_queue
+        from worker.monitoring.snapshot import MinuteCache, count_unlinked, read_queue
 
         cache = MinuteCache(client)
+        engine = open_store(config)
         while True:
             queue = read_queue(config, client, cache)
             backlog = queue.sum.backlog
-            if queue.is_drained:
+            unlinked = count_unlinked(engine) if config.link and queue.is_drained else 0
+            if queue.is_drained and not unlinked:
                 print_message(
                     f"Drained: nothing is in flight, {backlog:,} wait on paused lanes."
                     if backlog
@@ -191,6 +207,9 @@ def _wait_drained(config: Settings, timeout: float) -> int:
                 return Exit.OK
             if time.monotonic() >= deadline:
                 pending = sum(lane.pending for lane in queue.lanes)
-                print_message(f"Not drained in {timeout:g} s: {pending:,} are in flight, {backlog:,} wait in all.")
+                linking = f", {unlinked:,} articles wait for the linker" if unlinked else ""
+                print_message(
+                    f"Not drained in {timeout:g} s: {pending:,} are in flight, {backlog:,} wait in all{linking}."
+                )
                 return Exit.TIMED_OUT
             time.sleep(0.2)

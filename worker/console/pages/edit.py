@@ -104,7 +104,8 @@ def _text(dead_letter: DeadLetter, context: RequestContext) -> bytes:
     # An equal text with an older version: it was stored before Redis or the connection failed, and is sent again.
     if context.form_value("version") != dead_letter.version and meant != raw:
         raise HttpError(
-            409, "Somebody else has edited it in the meantime, so yours was not sent. Apply your changes to the new text."
+            409,
+            "Somebody else has edited it in the meantime, so yours was not sent. Apply your changes to the new text.",
         )
     return meant
 
