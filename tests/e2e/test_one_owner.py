@@ -24,7 +24,7 @@ def test_a_writing_command_starts_valkey_and_the_last_user_stops_it(tmp_path):
     user = FileLock(tmp_path / ".copydesk" / USERS)
     assert user.acquire(shared=True)
     with Background("submit", VALID, cwd=tmp_path) as submit:
-        submit.says("Other commands use this Valkey")
+        submit.says("Waiting for other commands that use this Valkey")
         assert submit.process.poll() is None
         user.close()
         assert submit.process.wait(timeout=60) == 0, submit.text()

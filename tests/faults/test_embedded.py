@@ -142,7 +142,7 @@ class Trial:
                 ended = dict(zip(NEED_REDIS, at_once.map(self.run, NEED_REDIS), strict=True))
             for line, done in ended.items():
                 assert done.returncode == 3, line + done.stdout + done.stderr
-                assert f"running but not answering (pid {pid})" in done.stdout + done.stderr, line
+                assert f"running but does not answer (pid {pid})" in done.stdout + done.stderr, line
             for line in NEED_THE_STORE:
                 assert self.run(line).returncode == 0, line
             second = self.run("up")

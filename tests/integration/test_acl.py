@@ -218,7 +218,7 @@ def test_damage_by_a_crawler_to_its_lane_is_found_and_repaired(desk, crawler):
     assert "blocked" in found.stdout
     assert "copydesk lane repair documents" in found.stdout
     assert "blocked" in desk.copydesk("status").stdout
-    assert "would bring" in desk.copydesk("lane", "repair", "documents").stdout
+    assert "would give its entries current ids" in desk.copydesk("lane", "repair", "documents").stdout
     assert desk.copydesk("lane", "repair", "documents", "--yes").returncode == 0
     id_ = crawler.xadd(
         "documents", {"raw": DOCUMENT.replace("Ferry", "Ship"), "reply_to": "replies:crawler:after"}

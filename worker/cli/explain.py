@@ -126,6 +126,8 @@ def _of_article(article: ExplainedArticle) -> Iterator[str]:
         yield from _of_story(story, article)
     elif article["link_state"] == "pending":
         yield "  the linker has not processed it yet"
+    if article["link_state"] == "provisional":
+        yield "  linked provisionally: it is linked again when arrivals pause"
     for alias in article["aliases"]:
         yield f"  known as {alias['claim']}: {alias['url']}"
     for link in article["links_to"]:

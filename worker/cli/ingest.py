@@ -113,7 +113,7 @@ def _finish(config: Settings, engine: Engine) -> tuple[int, int]:
 def _next_steps(config: Settings, worker_log: Path, linked: tuple[int, int]) -> list[str]:
     stories, unlinked = linked
     query = "SELECT title, canonical_url FROM articles LIMIT 10"
-    later = f"; {unlinked:,} articles are not linked yet" if unlinked else ""
+    later = f"; {unlinked:,} articles are not linked yet, the next worker continues" if unlinked else ""
     return [
         "the articles        "
         + (query if config.database_url else f"sqlite3 {config.data_dir / 'copydesk.db'} '{query}'"),

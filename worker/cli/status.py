@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from worker.cli.exits import print_message
-from worker.cli.local_stack import ServersNotStarted, open_store, quick_client, reader, require_servers, why_no_answer
+from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
-from worker.monitoring.status import Snapshot, Unreachable, WorkStatus
+from worker.monitoring.status import LinkingStatus, Snapshot, Unreachable, WorkStatus
 from worker.settings import Settings, settings
+from worker.telemetry.durations import duration_text
 
 if TYPE_CHECKING:
     from worker.cli.tables import TextConsole
@@ -33,8 +34,8 @@ def status(
         bool,
         typer.Option(
             "--wait-drained",
-            help="wait until no worker holds a document, all lanes that are not paused are empty, and the store has no"
-            " work left",
+            help="wait until no worker holds a document, all lanes that are not paused are empty, the store has no "
+            "work left, and no article waits for the linker",
         ),
     ] = False,
     timeout: Annotated[float, typer.Option(help="seconds that --wait-drained waits at most")] = 600,
@@ -70,7 +71,7 @@ def _snapshot(config: Settings) -> Snapshot:
 
         engine, cache = open_store(config), MinuteCache(client)
         queue, began = read_queue(config, client, cache), time.monotonic()
-        store = read_store(engine)
+        store = read_store(engine, is_linking=config.link)
         engine.dispose()
         if queue.sum.backlog:
             # For a burst, the rates of the last second are more exact than those of minutes.
@@ -115,11 +116,22 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
         if store.behind:
             yield f"{store.behind:,} articles were written by an older pipeline: copydesk reprocess --behind"
         yield from map(_work, store.enriching)
+        if store.linking is not None:
+            yield from _linking(store.linking)
     if snapshot.queue is not None and (internal := snapshot.queue.internal).added:
         yield (
             f"Internal lane (replays, reprocessing, messages kept from Celery's queue): {internal.added:,} added, "
             f"{internal.settled:,} with an outcome, {internal.backlog:,} waiting"
         )
+
+
+def _linking(linking: LinkingStatus) -> Iterator[str]:
+    if linking.pending:
+        off = "" if linking.is_enabled else " (COPYDESK_LINK is off here)"
+        age = duration_text(linking.oldest_seconds or 0)
+        yield f"linking: {linking.pending:,} articles are not linked yet, the oldest waits {age}{off}"
+    if linking.provisional:
+        yield f"linking: {linking.provisional:,} articles are linked again when arrivals pause"
 
 
 _SUMS = {
@@ -184,31 +196,21 @@ def _live(out: TextConsole, poll: Callable[[], Snapshot], every: float) -> NoRet
                 snapshot, due, size = poll(), time.monotonic() + every, None
 
 
-def _is_work_left(config: Settings) -> bool:
-    """Return whether batches left work in the store that no worker has done yet; False: the store does not answer."""
-    from worker.jobs.reenrichment import is_work_known
-
-    try:
-        engine = open_store(config)
-    except ServersNotStarted:
-        return False
-    try:
-        return is_work_known(engine)
-    finally:
-        engine.dispose()
-
-
 def _wait_drained(config: Settings, timeout: float) -> int:
     deadline = time.monotonic() + timeout
-    with reader(config) as client:
+    with reader(config) as client, _store(config):
         # After Redis has answered, see `_snapshot`.
-        from worker.monitoring.snapshot import MinuteCache, read_queue
+        from worker.jobs.reenrichment import is_work_left
+        from worker.monitoring.snapshot import MinuteCache, count_unlinked, read_queue
 
         cache = MinuteCache(client)
+        engine = open_store(config)
         while True:
             queue = read_queue(config, client, cache)
             backlog = queue.sum.backlog
-            if queue.is_drained and not _is_work_left(config):
+            unlinked = count_unlinked(engine) if config.link and queue.is_drained else 0
+            is_stored = queue.is_drained and not is_work_left(engine)
+            if is_stored and not unlinked:
                 print_message(
                     f"Drained: nothing is in flight, {backlog:,} wait on paused lanes."
                     if backlog
@@ -217,6 +219,10 @@ def _wait_drained(config: Settings, timeout: float) -> int:
                 return Exit.OK
             if time.monotonic() >= deadline:
                 pending = sum(lane.pending for lane in queue.lanes)
-                print_message(f"Not drained in {timeout:g} s: {pending:,} are in flight, {backlog:,} wait in all.")
+                linking = f", {unlinked:,} articles wait for the linker" if unlinked else ""
+                work = ", the store has work left" if queue.is_drained and not is_stored else ""
+                print_message(
+                    f"Not drained in {timeout:g} s: {pending:,} are in flight, {backlog:,} wait in all{work}{linking}."
+                )
                 return Exit.TIMED_OUT
             time.sleep(0.2)

@@ -61,7 +61,7 @@ class ConsoleContext:
             self.poller.poll_redis, seconds=1.0, timeout=timeout
         )
         self.store_status: RefreshingCache[StoreStatus] = RefreshingCache(
-            lambda: read_store(self.engine), seconds=20.0, timeout=timeout
+            lambda: read_store(self.engine, is_linking=config.link), seconds=20.0, timeout=timeout
         )
         self.sources = {hours: self._source_stats(hours) for hours in SPANS}
 

@@ -44,14 +44,6 @@ def is_work_left(engine: Engine) -> bool:
         return pending.is_work_left(connection)
 
 
-def is_work_known(engine: Engine) -> bool:
-    """Return whether any work is pending; False also if the store cannot be used."""
-    try:
-        return is_work_left(engine)
-    except SQLAlchemyError:
-        return False
-
-
 def step_after_batch(engine: Engine, rules: AllRules) -> None:
     """Do one step of the work that a batch left, if no other process is at it.
 

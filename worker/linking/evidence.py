@@ -12,6 +12,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +29,16 @@ CASELESS_SCORE = 0.32
 _INTERCEPT = 0.88
 _SHARED, _UNSHARED, _CONFLICT, _DAY = 1.61, -0.54, -1.70, -0.31
 """Weights of a logistic regression (`python -m tests.benchmarks.evidence`) over 300 pairs of two collections and 80 of
-our own, all read by a person. Names count in units of 10 nats of idf."""
+our own, judged by reading them. Names count in units of 10 nats of idf."""
 _PROBABLE, _CERTAIN = 0.6, 0.82
 
 _UNIT = 10.0
 _MAX_UNITS = 3.0
 _MAX_CONFLICTS = 3
 _MAX_PLACE_WORDS = 3  # a longer difference of two titles is another wording, not another name in the same place
-_TOKEN = re.compile(r"\w[\w.'’-]*")
+_CACHED = 32_768  # names; articles of one time name the same people and places
+_TOKEN = re.compile(r"\w(?:[\w.'’-]*\w)?")
+_POSSESSIVE = re.compile(r"['’][sS]$")
 _SENTENCE = re.compile(r"(?<=[.!?:])\s+")
 _FIRST_CASELESS = 3  # the groups of `words.SCRIPTS` from here on have no capital letters
 
@@ -59,12 +62,12 @@ class Names:
         names: set[str] = set()
         for text in (title, excerpt):
             for sentence in _SENTENCE.split(text or ""):
-                for place, token in enumerate(_TOKEN.findall(sentence)):
+                for place, token in enumerate(_tokens(sentence)):
                     if token[0].isdigit() or (place and token[0].isupper()):
-                        names.update(words(token))
+                        names.update(_words_of(token))
         in_title = words(title)
         caseless = any(script_of(word) >= _FIRST_CASELESS for word in in_title)
-        return cls(_TOKEN.findall(title or ""), names, {*in_title, *words(excerpt)}, caseless)
+        return cls(_tokens(title or ""), names, {*in_title, *words(excerpt)}, caseless)
 
 
 @dataclass(slots=True)
@@ -72,7 +75,8 @@ class Evidence:
     """What speaks for and against one event. `days` lie between the two articles.
 
     `shared` and `unshared`: the names of either that the other contains, and those of the article with fewer of them
-    that the other does not, by their idf (natural logarithm). `conflicts`: what stands in the same place of the titles.
+    that the other does not, by their idf (natural logarithm). `conflicts`: what stands in the same place of the titles,
+    unless both articles contain both: "Google" and "Alphabet" are two names of one company to both.
     """
 
     days: float
@@ -94,9 +98,13 @@ class Evidence:
 
     def is_one_event(self, score: float) -> bool:
         """Whether two articles with this score are linked: the less similar they are, the surer it must be."""
-        if self.is_caseless:
-            return score >= CASELESS_SCORE and self.probability >= _PROBABLE
-        return score >= CANDIDATE_SCORE and self.probability >= (_PROBABLE if score >= STRONG_SCORE else _CERTAIN)
+        return self.probability >= self.least_probability(score)
+
+    def least_probability(self, score: float) -> float:
+        """Return the probability from which on two articles with this score are linked; above 1: never."""
+        if score >= (CASELESS_SCORE if self.is_caseless else STRONG_SCORE):
+            return _PROBABLE
+        return _CERTAIN if score >= CANDIDATE_SCORE and not self.is_caseless else math.inf
 
 
 def compare(one: Names, other: Names, *, days: float, weights: NDArray[np.float32]) -> Evidence:
@@ -109,7 +117,11 @@ def compare(one: Names, other: Names, *, days: float, weights: NDArray[np.float3
         days,
         {name: inverse[name] for name in shared},
         {name: inverse[name] for name in lesser},
-        conflicts(one.title, other.title),
+        [
+            (mine, theirs)
+            for mine, theirs in conflicts(one.title, other.title)
+            if not _named_in(mine) | _named_in(theirs) <= one.words & other.words
+        ],
         one.is_caseless or other.is_caseless,
     )
 
@@ -131,8 +143,21 @@ def conflicts(one: list[str], other: list[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _classes(words_: list[str]) -> set[str]:
-    return {"number" if word[0].isdigit() else "name" for word in words_ if word[0].isdigit() or word[0].isupper()}
+def _tokens(text: str) -> list[str]:
+    """Return the words of a text as they are written, without quotation marks and possessive endings."""
+    return [_POSSESSIVE.sub("", token) for token in _TOKEN.findall(text)]
+
+
+def _classes(tokens: list[str]) -> set[str]:
+    return {"number" if token[0].isdigit() else "name" for token in tokens if _is_name(token)}
+
+
+def _named_in(place: str) -> set[str]:
+    return {word for token in place.split() if _is_name(token) for word in words(token)}
+
+
+def _is_name(token: str) -> bool:
+    return token[0].isdigit() or token[0].isupper()
 
 
 def _units(names: dict[str, float]) -> float:
@@ -140,8 +165,15 @@ def _units(names: dict[str, float]) -> float:
 
 
 def _idf(names: set[str], weights: NDArray[np.float32]) -> dict[str, float]:
-    if not names:
-        return {}
-    ordered = sorted(names)
-    values = weights[buckets_of(ordered)].astype(np.float64) ** 2
-    return dict(zip(ordered, values.tolist(), strict=True))
+    roots = {name: float(weights[_bucket_of(name)]) for name in sorted(names)}
+    return {name: root * root for name, root in roots.items()}
+
+
+@lru_cache(_CACHED)
+def _words_of(token: str) -> tuple[str, ...]:
+    return tuple(words(token))
+
+
+@lru_cache(_CACHED)
+def _bucket_of(word: str) -> int:
+    return int(buckets_of([word])[0])

@@ -2,22 +2,31 @@
 
 One process at a time does this (`store.leader`). Every writing transaction checks that this process still leads. It is
 short, with at most `_BATCH` articles, because ingest waits for it. All state is in the store: a leader that crashes
-loses nothing, and the next one continues with the articles that are still `pending`. Transactions that only read commit
-too, because a rollback drops all prepared statements.
+loses nothing, and the next one continues with the articles that wait. Transactions that only read commit too, because a
+rollback drops all prepared statements.
+
+Pending articles are always linked first. On a bootstrap day (see `idf_basis.py`) they are linked *provisionally*, with
+the frequencies known so far, and wait in the state `provisional`. When arrivals pause or the day is over, all articles
+of the day are linked again with the frequencies of all its arrivals, in parts that pending articles interrupt. Only
+this last result does not depend on the order of arrival.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from itertools import islice
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql.elements import ColumnElement
 
 from worker.heat_rules import AllRules
+from worker.linking.bootstrap_day import BootstrapDay
 from worker.linking.evidence import CANDIDATE_SCORE
-from worker.linking.features import features_of_all
+from worker.linking.features import Features, features_of_all
 from worker.linking.frequencies import Frequencies
 from worker.linking.idf_basis import IdfBasis
 from worker.linking.link_writer import revise
@@ -39,8 +48,8 @@ _RENEW_SECONDS = 1.0
 _BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
 _MAX_NEIGHBOURS = 300
 _DEFAULT_RULES = AllRules()
-_QUIET_SECONDS = 0.5
-_PASS_SHARE = 20  # linking the articles of a bootstrap day again takes at most about 1/20 of the time
+_COUNTED_PAGES = 10
+"""Pages of the day's articles that are counted before the first are linked provisionally; all would take seconds."""
 
 
 class Linker:
@@ -55,46 +64,50 @@ class Linker:
         self._window = Window(window)
         self._rules = rules
         self._basis: IdfBasis | None = None
+        self._bootstrap_day: BootstrapDay | None = None
         self._has_completed_frequencies = False
         self._renewed = time.monotonic()
-        self._waiting: tuple[int, datetime | None] | None = None
-        self._waiting_since = self._waiting_began = 0.0
+        self._pass: Iterator[int] | None = None
         self._pass_seconds = 0.0
+        self._newest_day = date.min
         self._seen = date.min, 0, 0
         """(day, articles that had arrived on it, the newest article's id at that moment), for `_is_bootstrap`."""
 
     def step(self, *, force: bool = False) -> int:
-        """Link a bounded number of the pending articles; return how many were linked and are no longer pending.
+        """Link a bounded number of articles; return how many, or 0 if there is nothing to do now.
 
-        `force` does not wait for a pause of arrivals on a bootstrap day. Raises NoLongerLeader and SQLAlchemy's errors.
+        `force` links the articles of a bootstrap day at once as if arrivals had paused, however many they are. Raises
+        NoLongerLeader and SQLAlchemy's errors.
         """
         with self._engine.begin() as connection:
             rows = links.pending(connection, _BATCH)
-            if not rows:
-                self._waiting = None
-                self.renew_lease()
-                return 0
-            day = _day_of(rows[0])
-            if self._basis is not None:
-                day = max(day, self._basis.day)  # another machine's clock may be behind
-            basis = self._open(day)
-            bootstrap = self._is_bootstrap(connection, basis)
-            waiting = links.waiting(connection) if bootstrap else (0, None)
-        if not bootstrap:
-            return self._link_waiting(basis, [row for row in rows if _day_of(row) <= day])
-        if not force and not self._is_quiet(waiting):
+            again = links.pending(connection, _BATCH, links.IS_PROVISIONAL)
+        if not rows and not again:
             self.renew_lease()
             return 0
-        return self._link_day(basis)
+        self._newest_day = max(self._newest_day, *(_day_of(row) for row in (*rows, *again)))
+        basis = self._open(min(_day_of(part[0]) for part in (rows, again) if part))
+        is_known = self._bootstrap_day is not None and (bool(rows) or self._pass is not None) and not force
+        if not is_known and not self._is_bootstrap(basis):
+            return self._link_for_good(basis, _until(basis.day, rows) or _until(basis.day, again))
+        if self._bootstrap_day is None:
+            self._bootstrap_day = self._begin_bootstrap_day(basis)
+        if rows and not force:
+            return self._link_provisionally(basis, self._bootstrap_day, rows)
+        if force or self._pass is not None or self._newest_day > basis.day or self._bootstrap_day.is_due():
+            return self._link_again(basis, self._bootstrap_day, force=force)
+        self.renew_lease()
+        return 0
 
-    def _is_bootstrap(self, connection: Connection, basis: IdfBasis) -> bool:
+    def _is_bootstrap(self, basis: IdfBasis) -> bool:
         """Whether the day of `basis` is a bootstrap day. Counts arrivals only if new ones may change the answer."""
-        newest = links.newest_id(connection)
-        day, seen, until = self._seen
-        if day == basis.day and not basis.is_bootstrap(seen + newest - until):
-            return False
-        self._seen = basis.day, links.seen_first(connection, basis.day), newest
-        return basis.is_bootstrap(links.arrived(connection, basis.day, STORY_KINDS))
+        with self._engine.begin() as connection:
+            newest = links.newest_id(connection)
+            day, seen, until = self._seen
+            if day == basis.day and not basis.is_bootstrap(seen + newest - until):
+                return False
+            self._seen = basis.day, links.seen_first(connection, basis.day), newest
+            return basis.is_bootstrap(links.arrived(connection, basis.day, STORY_KINDS))
 
     def renew_lease(self) -> None:
         """Renew the leader's lease, at most once a second, while there is nothing to write. Raises NoLongerLeader."""
@@ -103,8 +116,11 @@ class Linker:
             self._renewed = time.monotonic()
 
     def _open(self, day: date) -> IdfBasis:
-        """Return the frequencies for a day. Count and store those of earlier days first where they are missing."""
-        if self._basis is not None and self._basis.day == day:
+        """Return the frequencies for a day. Count and store those of earlier days first where they are missing.
+
+        A day that was left is not opened again: the clock of another machine may be behind.
+        """
+        if self._basis is not None and self._basis.day >= day:
             return self._basis
         with self._engine.begin() as connection:
             stored = {row.day for row in links.completed_days(connection, day)}
@@ -118,92 +134,126 @@ class Linker:
                 if row.day >= basis.oldest_day():
                     basis.completed.merge(Frequencies.load(row.documents, row.counts))
         self._basis, self._has_completed_frequencies = basis, False
+        self._bootstrap_day = self._pass = None
         log.info("A day of arrival begins", day=str(day), completed_documents=basis.completed.documents)
         return basis
 
     def _count_day(self, day: date) -> Frequencies:
         counted = Frequencies()
-        with self._engine.begin() as connection:
-            for page in links.pages(connection, links.arrivals(day, STORY_KINDS)):
-                counted.add(features_of_all([(row.title, row.excerpt) for row in page]))
-                self.renew_lease()
+        for page in self._pages(links.arrivals(day, STORY_KINDS)):
+            counted.add(_features_of(page))
+            self.renew_lease()
         with writer(self._engine) as connection, connection.begin():
             leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
             links.keep_day(connection, day, counted.documents, counted.dump())
             links.forget_days(connection, day - timedelta(days=400))
         return counted
 
-    def _link_waiting(self, basis: IdfBasis, rows: Sequence[StoredVersion]) -> int:
+    def _pages(self, where: Sequence[ColumnElement[bool]]) -> Iterator[Sequence[StoredArticle]]:
+        """Yield the articles that match `where` in pages, each in a transaction of its own."""
+        after = 0
+        while True:
+            with self._engine.begin() as connection:
+                page: Sequence[Any] | None = next(links.pages(connection, where, after=after), None)
+            if page is None:
+                return
+            yield page
+            after = page[-1].id
+
+    def _link_for_good(self, basis: IdfBasis, rows: Sequence[StoredVersion]) -> int:
+        """Link articles with the frequencies of completed days."""
         if not self._has_completed_frequencies:
             self._window.set_frequencies(basis.completed)
             self._has_completed_frequencies = True
-        with self._engine.begin() as connection:
-            articles = links.compared(connection, [row.id for row in rows])
-        return self._link(list(articles.values()), mark=True)
+        self._bootstrap_day = self._pass = None
+        return self._link([row.id for row in rows], mark="linked")
 
-    def _is_quiet(self, waiting: tuple[int, datetime | None]) -> bool:
-        """Whether arrivals have paused, or the pending articles have waited long enough."""
-        now = time.monotonic()
-        if self._waiting is None:
-            self._waiting_began = now
-        if self._waiting != waiting:
-            self._waiting, self._waiting_since = waiting, now
-        quiet = now - self._waiting_since > _QUIET_SECONDS + 2 * self._pass_seconds
-        return quiet or now - self._waiting_began > 1 + _PASS_SHARE * self._pass_seconds
-
-    def _link_day(self, basis: IdfBasis) -> int:
-        """Count all arrivals of a bootstrap day, link the day's articles with these frequencies and mark them linked.
-
-        Returns how many were marked; articles that changed meanwhile stay pending.
-        """
-        began = time.monotonic()
+    def _begin_bootstrap_day(self, basis: IdfBasis) -> BootstrapDay:
+        """Return the frequencies known so far: those of completed days, and of today's first arrivals."""
         today = Frequencies()
-        with self._engine.begin() as connection:
-            seen: dict[int, tuple[float, datetime]] = {}
-            for page in links.pages(connection, links.arrivals(basis.day, STORY_KINDS)):
-                today.add(features_of_all([(row.title, row.excerpt) for row in page]))
-                self.renew_lease()
-            for page in links.pages(connection, links.changed_on(basis.day)):
-                seen.update({row.id: (time_of(row), row.changed_at) for row in page})
-                self.renew_lease()
-            for row in links.pending(connection, 1_000_000):
-                if _day_of(row) < basis.day and row.id not in seen:
-                    seen[row.id] = (0.0, row.changed_at)
-        self._window.set_frequencies(basis.with_today(today))
+        for page in islice(self._pages(links.arrivals(basis.day, STORY_KINDS)), _COUNTED_PAGES):
+            today.add(_features_of(page))
+            self.renew_lease()
+        day = BootstrapDay(basis.with_today(today))
+        self._set_frequencies(day)
+        return day
+
+    def _set_frequencies(self, day: BootstrapDay) -> None:
+        self._window.set_frequencies(day.frequencies)
         self._has_completed_frequencies = False
+
+    def _link_provisionally(self, basis: IdfBasis, day: BootstrapDay, rows: Sequence[StoredVersion]) -> int:
+        """Link pending articles with the frequencies known so far."""
+        if any(_day_of(row) <= basis.day for row in rows):
+            day.record_arrival()
+        return self._link([row.id for row in rows], mark="provisional")
+
+    def _link_again(self, basis: IdfBasis, day: BootstrapDay, *, force: bool) -> int:
+        """Do the next part of `_link_day`, or with `force` all of it; return how many articles that was.
+
+        An error ends the pass. The articles are still provisional then, so a new pass begins.
+        """
+        if self._pass is None or force:
+            self._pass, self._pass_seconds = self._link_day(basis, day), 0.0
+        parts, self._pass = self._pass, None
+        began, done = time.monotonic(), 0
+        for part in parts:
+            self.renew_lease()
+            done += part
+            if not force:
+                self._pass = parts
+                break
+        self._pass_seconds += time.monotonic() - began
+        if self._pass is None:
+            day.record_pass(self._pass_seconds)
+            log.info("The day's articles are linked", day=str(basis.day), seconds=round(self._pass_seconds, 2))
+        return done
+
+    def _link_day(self, basis: IdfBasis, day: BootstrapDay) -> Iterator[int]:
+        """Link the articles of a bootstrap day with the frequencies of all its arrivals, and mark them as linked.
+
+        Yields after each part how many articles it was. Articles that change meanwhile stay pending or provisional, so
+        that another pass follows: the versions are read before the frequencies are counted.
+        """
+        seen: dict[int, tuple[float, datetime]] = {}
+        for page in self._pages(links.changed_on(basis.day)):
+            seen.update({row.id: (time_of(row), row.changed_at) for row in page})
+            yield len(page)
+        with self._engine.begin() as connection:
+            for state in (links.IS_PENDING, links.IS_PROVISIONAL):
+                for row in links.pending(connection, 1_000_000, state):
+                    if _day_of(row) < basis.day:
+                        seen.setdefault(row.id, (0.0, row.changed_at))
+        today = Frequencies()
+        for page in self._pages(links.arrivals(basis.day, STORY_KINDS)):
+            today.add(_features_of(page))
+            yield len(page)
+        day.recount(basis.with_today(today))
+        self._set_frequencies(day)
         order = sorted((moment, id_) for id_, (moment, _) in seen.items())
         for start in range(0, len(order), _BATCH):
-            with self._engine.begin() as connection:
-                articles = links.compared(connection, [id_ for _, id_ in order[start : start + _BATCH]])
-            self._link(list(articles.values()), mark=False)
-        done = 0
+            yield self._link([id_ for _, id_ in order[start : start + _BATCH]], mark=None)
         for start in range(0, len(order), _BATCH * 10):
             part = {id_: seen[id_][1] for _, id_ in order[start : start + _BATCH * 10]}
+            yield len(part)
             with writer(self._engine) as connection, connection.begin():
                 self._confirm(connection)
-                same = links.unchanged(connection, part)
-                links.mark_linked(connection, same)
-                done += len(same)
-        self._waiting = None
-        self._pass_seconds = time.monotonic() - began
-        log.info(
-            "The day's articles are linked", day=str(basis.day), articles=done, seconds=round(self._pass_seconds, 2)
-        )
-        return done
+                links.mark_linked(connection, links.unchanged(connection, part))
 
     def _confirm(self, connection: Connection) -> None:
         enter_writer(connection)
         leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
         self._renewed = time.monotonic()
 
-    def _link(self, rows: Sequence[StoredArticle], *, mark: bool) -> int:
+    def _link(self, ids: Sequence[int], *, mark: str | None) -> int:
         """Find and write the links and stories of these articles, one part within reach of the window at a time.
 
-        `mark` also marks the articles as linked. Returns how many were still unchanged when they were written.
+        `mark`: the link state that they get. Returns how many articles were still unchanged when they were written.
         """
+        with self._engine.begin() as connection:
+            by_id = links.compared(connection, ids)
         done = 0
-        left = sorted((time_of(row), row.id) for row in rows)
-        by_id = {row.id: row for row in rows}
+        left = sorted((time_of(row), row.id) for row in by_id.values())
         while left:
             reach = len(left) if self._window.covers(left[0][0], left[-1][0]) else in_reach(left)
             part, left = left[:reach], left[reach:]
@@ -213,8 +263,11 @@ class Linker:
         self._window.trim()
         return done
 
-    def _link_part(self, rows: Sequence[StoredArticle], *, mark: bool) -> int:
+    def _link_part(self, rows: Sequence[StoredArticle], *, mark: str | None) -> int:
         visible, features = self._window.put(rows)
+        day = self._bootstrap_day
+        if mark == "provisional" and day is not None and day.add(features) and self._pass is None:
+            self._set_frequencies(day)
         near = self._window.index.neighbours(
             [row.id for row in visible],
             [time_of(row) for row in visible],
@@ -235,8 +288,8 @@ class Linker:
             self._confirm(connection)
             hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
             revise(connection, hashes, ties, store_time(connection), self._rules)
-            if mark:
-                links.mark_linked(connection, hashes)
+            if mark is not None:
+                links.mark_linked(connection, hashes, mark)
         return len(hashes)
 
 
@@ -256,6 +309,14 @@ def _ties(id_: int, similar: Sequence[tuple[int, float]], pairs: PairLinks, twin
 
 def _day_of(row: StoredVersion) -> date:
     return row.changed_at.date()
+
+
+def _until(day: date, rows: Sequence[StoredVersion]) -> list[StoredVersion]:
+    return [row for row in rows if _day_of(row) <= day]
+
+
+def _features_of(rows: Sequence[StoredArticle]) -> Features:
+    return features_of_all([(row.title, row.excerpt) for row in rows])
 
 
 __all__ = ["LEASE_SECONDS", "ROLE", "Linker"]

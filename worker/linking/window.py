@@ -51,16 +51,15 @@ class Window:
             return
         count = links.article_count(connection)
         where: tuple[ColumnElement[bool], ...] = ()
-        if count <= self._max_articles:
-            self._first, self._last = -math.inf, math.inf
-        else:
-            self._first = first - WINDOW_SECONDS
-            self._last = max(last, first + _AHEAD_SECONDS) + WINDOW_SECONDS
-            where = links.published_between(self._first, self._last)
-            if self._last >= time.time():
-                self._last = math.inf
-                where = links.published_between(self._first, _far_future())
+        low, high = -math.inf, math.inf
+        if count > self._max_articles:
+            low = first - WINDOW_SECONDS
+            high = max(last, first + _AHEAD_SECONDS) + WINDOW_SECONDS
+            if high >= time.time():
+                high = math.inf
+            where = links.published_between(low, min(high, _far_future()))
         began, read = time.monotonic(), 0
+        self._first, self._last = math.inf, -math.inf  # nothing is covered until all is read: reading may fail
         self.index = Index(self.index.weights)
         where = (*where, *links.tellable(STORY_KINDS))
         for page in links.pages(connection, where, columns=links.INDEXED):
@@ -69,6 +68,7 @@ class Window:
                 log.info("The window is being loaded", articles=read + len(page), of=count)
             read += len(page)
             renew_lease()
+        self._first, self._last = low, high
         log.info("The window is loaded", articles=len(self.index), seconds=round(time.monotonic() - began, 2))
 
     def put(self, rows: Sequence[_Article]) -> tuple[list[_Article], Features]:

@@ -35,6 +35,8 @@ def alarms(snapshot: Snapshot) -> list[str]:
             )
     if snapshot.queue is not None:
         sentences += [*_of_workers(snapshot.queue), *_of_lanes(snapshot.queue)]
+    if snapshot.store is not None and snapshot.store.linking is not None and snapshot.store.linking.fault:
+        sentences.append(snapshot.store.linking.fault)
     return sentences
 
 

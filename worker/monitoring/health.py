@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import SILENT_SECONDS, WorkerState, missing, workers
 from worker.monitoring.capacity import capacity
+from worker.monitoring.linking_status import read_linking
 from worker.queue import lane_pauses
 from worker.settings import Settings
 from worker.store.engine import driver_error
@@ -74,6 +75,7 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
     try:
         with engine.connect() as connection:
             connection.execute(select(lanes_table.c.name).limit(1))
+            linking = read_linking(connection, is_linking=settings.link)
     except (SQLAlchemyError, OSError) as error:
         fault = _schema_fault(engine)
         if fault:
@@ -81,6 +83,8 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
         else:
             text = " ".join(str(driver_error(error)).split())
             health.unreachable.append(f"the store cannot be used: {text}")
+    else:
+        health.remarks += [linking.fault] if linking.fault else []
     return health
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from worker.activity import heartbeats
 from worker.activity.minute_counters import Minute, MinuteCounters
 from worker.jobs.lane_repair import fault, server_ms, vanished
+from worker.monitoring.linking_status import read_linking
 from worker.monitoring.rates import Flow, drain_seconds, flow
 from worker.monitoring.servers import database_status
 from worker.monitoring.status import (
@@ -36,6 +37,7 @@ from worker.settings import INTERNAL_LANE, Settings
 from worker.store import receipts
 from worker.store.background.pending import pending_work
 from worker.store.engine import driver_error
+from worker.store.links import pending_count
 from worker.telemetry.logs import mask
 
 _DAY_MINUTES = 1440
@@ -100,8 +102,8 @@ def read_queue(settings: Settings, client: redis.Redis, cache: MinuteCache) -> Q
     )
 
 
-def read_store(engine: Engine) -> StoreStatus:
-    """Return the counts of the store. An error of the database is reported under `database`."""
+def read_store(engine: Engine, *, is_linking: bool) -> StoreStatus:
+    """Return the counts of the store. `is_linking`: the setting COPYDESK_LINK. An error of the database is reported under `database`."""
     database = database_status(engine)
     if database.ok:
         try:
@@ -112,10 +114,17 @@ def read_store(engine: Engine) -> StoreStatus:
                     behind=receipts.behind(connection),
                     enriching=tuple(WorkStatus(**work) for work in pending_work(connection)),
                     database=database,
+                    linking=read_linking(connection, is_linking=is_linking),
                 )
         except SQLAlchemyError as error:
             database = Unreachable(error=mask(str(driver_error(error))).strip())
     return StoreStatus({}, {}, 0, (), database)
+
+
+def count_unlinked(engine: Engine) -> int:
+    """Return how many articles the linker has to link, or to link again. Raises SQLAlchemy's errors."""
+    with engine.connect() as connection:
+        return pending_count(connection)
 
 
 def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float, pause: Pause | None) -> LaneStatus:

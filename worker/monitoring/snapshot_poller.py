@@ -51,7 +51,7 @@ class SnapshotPoller:
         """Return the snapshot. The counts of the store are up to 20 seconds old."""
         snapshot = self.poll_redis()
         if time.monotonic() >= self._next_store:
-            self._store = read_store(self._engine)
+            self._store = read_store(self._engine, is_linking=self._config.link)
             wait = _STORE_EVERY_SECONDS if self._store.database.ok else _RETRY_STORE_SECONDS
             self._next_store = time.monotonic() + wait
         return replace(snapshot, store=self._store)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from worker.monitoring.redis_info import RedisInfo
+from worker.telemetry.durations import duration_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,33 @@ class WorkStatus:
     total: int
 
 
+_LATE_LINK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkingStatus:
+    """What the linker has to do. `oldest_seconds`: the age of the oldest pending article.
+
+    `is_enabled`: the setting COPYDESK_LINK of this process.
+    """
+
+    is_enabled: bool
+    pending: int
+    oldest_seconds: float | None
+    provisional: int
+    """Articles that are linked, and are linked again when arrivals pause."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why somebody should look, or None."""
+        if not self.is_enabled or (self.oldest_seconds or 0) <= _LATE_LINK_SECONDS:
+            return None
+        return (
+            f"{self.pending:,} articles wait for the linker, the oldest for {duration_text(self.oldest_seconds or 0)}: "
+            "see the log of the worker beside which it runs"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
     """Everything that is read from the database; the counts are empty if it is unreachable."""
@@ -210,6 +238,8 @@ class StoreStatus:
     """Articles that were written by an older pipeline."""
     enriching: tuple[WorkStatus, ...]
     database: DatabaseStatus | Unreachable
+    linking: LinkingStatus | None = None
+    """None if the database is unreachable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +258,11 @@ class Snapshot:
 
     def to_json(self) -> dict[str, object]:
         """Return the object that `copydesk status --json` prints; parts that were not read are left out."""
+        store = asdict(self.store) if self.store else {}
+        if store.get("linking") is None:
+            store.pop("linking", None)
         return {
             **(asdict(self.queue) if self.queue else {}),
             **({"redis": self.redis.to_json()} if self.redis else {}),
-            **(asdict(self.store) if self.store else {}),
+            **store,
         }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -26,6 +26,10 @@ INDEXED = (
 """The columns of an article that others are compared with."""
 _IDENTITIES = (articles.c.url_hash, articles.c.id)
 _COMPARED = (*INDEXED, articles.c.url_hash, articles.c.provider_id)
+IS_PENDING = articles.c.link_state == literal_column("'pending'")
+"""The article's current version was not linked yet. A literal, so that the partial index serves prepared statements."""
+IS_PROVISIONAL = articles.c.link_state == literal_column("'provisional'")
+"""It was linked with the frequencies known then, and is linked again when arrivals pause (see `linking/linker.py`)."""
 
 
 Place = tuple[int, bytes, str]
@@ -53,24 +57,21 @@ def day_start(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def pending(connection: Connection, most: int) -> Sequence[Any]:
-    """Return (id, changed_at) of at most `most` articles that wait for the linker, oldest change first."""
-    columns = (articles.c.id, articles.c.changed_at)
-    waiting = select(*columns).where(articles.c.link_state == "pending")
+def pending(connection: Connection, most: int, state: ColumnElement[bool] = IS_PENDING) -> Sequence[Any]:
+    """Return (id, changed_at) of at most `most` articles that wait for the linker, oldest change first.
+
+    `state`: `IS_PENDING`, or `IS_PROVISIONAL` for articles that are linked again.
+    """
+    waiting = select(articles.c.id, articles.c.changed_at).where(state)
     return connection.execute(waiting.order_by(articles.c.changed_at, articles.c.id).limit(most)).all()
 
 
 def pending_count(connection: Connection) -> int:
-    """Return how many articles wait for the linker."""
-    query = select(func.count()).select_from(articles).where(articles.c.link_state == "pending")
-    return int(connection.scalar(query) or 0)
-
-
-def waiting(connection: Connection) -> tuple[int, datetime | None]:
-    """Return how many articles wait for the linker, and when the newest of them changed."""
-    query = select(func.count(), func.max(articles.c.changed_at)).where(articles.c.link_state == "pending")
-    count, newest = connection.execute(query).one()
-    return int(count), newest
+    """Return how many articles wait for the linker: those not linked yet, and those that it links again."""
+    return sum(
+        int(connection.scalar(select(func.count()).select_from(articles).where(state)) or 0)
+        for state in (IS_PENDING, IS_PROVISIONAL)
+    )
 
 
 def arrived(connection: Connection, day: date, kinds: Collection[str]) -> int:
@@ -116,10 +117,13 @@ def published_between(first: float, last: float) -> tuple[ColumnElement[bool], .
 
 
 def pages(
-    connection: Connection, where: Iterable[ColumnElement[bool]] = (), columns: Sequence[Any] = _COMPARED
+    connection: Connection,
+    where: Iterable[ColumnElement[bool]] = (),
+    columns: Sequence[Any] = _COMPARED,
+    *,
+    after: int = 0,
 ) -> Iterator[Sequence[Any]]:
-    """Yield pages of the articles that match `where`, in the order of their ids."""
-    after = 0
+    """Yield pages of the articles that match `where`, in the order of their ids, from the first id above `after`."""
     query = select(*columns).where(*where).order_by(articles.c.id).limit(_PAGE)
     while True:
         page = connection.execute(query.where(articles.c.id > after)).all()
@@ -240,13 +244,12 @@ def alive(connection: Connection, ids: Iterable[int]) -> dict[int, bytes]:
     return {row.id: row.url_hash for row in fetch(connection, columns, articles.c.id, ids) if row.orphaned_at is None}
 
 
-def mark_linked(connection: Connection, ids: Collection[int]) -> None:
-    """Mark the current version of these articles as processed by the linker."""
+def mark_linked(connection: Connection, ids: Collection[int], state: str = "linked") -> None:
+    """Set the link state of these articles to `linked`, or `provisional`, unless they are further already."""
+    waits = IS_PENDING if state == "provisional" else IS_PENDING | IS_PROVISIONAL
     if ids:
-        connection.execute(
-            update(articles).where(among(connection, articles.c.id, sorted(ids)), articles.c.link_state == "pending")
-            .values(link_state="linked")
-        )  # fmt: skip
+        of_ids = among(connection, articles.c.id, sorted(ids))
+        connection.execute(update(articles).where(of_ids, waits).values(link_state=state))
 
 
 def completed_days(connection: Connection, before: date) -> Sequence[Row[Any]]:

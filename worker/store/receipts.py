@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql.elements import ColumnElement
 
 from worker.store.decide.article_rows import PIPELINE_VERSION
+from worker.store.links import IS_PENDING, IS_PROVISIONAL
 from worker.store.sql.statements import fetch_where
 from worker.store.tables import articles, dead_letters, documents, lanes, links, providers, receipts, stories, topics
 
@@ -44,12 +46,20 @@ _MOST_COUNTED = 100_000
 
 
 def waiting_for_links(connection: Connection) -> tuple[int, datetime | None]:
-    """Return how many articles wait for the linker (counted up to 100,000), and when the oldest of them changed."""
-    pending = articles.c.link_state == "pending"
-    part = select(articles.c.id).where(pending).limit(_MOST_COUNTED).subquery()
-    count = int(connection.scalar(select(func.count()).select_from(part)) or 0)
-    oldest = select(articles.c.changed_at).where(pending).order_by(articles.c.changed_at).limit(1)
-    return count, connection.scalar(oldest)
+    """Return how many articles the linker has not linked yet (see `_count`), and when the oldest of them changed."""
+    oldest = select(articles.c.changed_at).where(IS_PENDING).order_by(articles.c.changed_at).limit(1)
+    return _count(connection, IS_PENDING), connection.scalar(oldest)
+
+
+def linked_provisionally(connection: Connection) -> int:
+    """Return how many articles the linker links again when arrivals pause (see `_count`)."""
+    return _count(connection, IS_PROVISIONAL)
+
+
+def _count(connection: Connection, state: ColumnElement[bool]) -> int:
+    """Return how many articles are in a link state, counted up to 100,000."""
+    part = select(articles.c.id).where(state).limit(_MOST_COUNTED).subquery()
+    return int(connection.scalar(select(func.count()).select_from(part)) or 0)
 
 
 def behind(connection: Connection) -> int:

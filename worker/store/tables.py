@@ -137,6 +137,12 @@ articles = Table(
         postgresql_where=text("link_state = 'pending'"),
         sqlite_where=text("link_state = 'pending'"),
     ),
+    Index(
+        "ix_articles_provisional",
+        "changed_at",
+        postgresql_where=text("link_state = 'provisional'"),
+        sqlite_where=text("link_state = 'provisional'"),
+    ),
     Index("ix_articles_starts_at", "starts_at"),
     Index(
         "ix_articles_orphaned_at",

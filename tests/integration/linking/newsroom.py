@@ -1,9 +1,10 @@
 """Synthetic articles: events that several sites report in different words, and the links and stories they become."""
 
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from tests.integration.store.store_driver import work
 from worker.linking.features import features_of_all
@@ -131,6 +132,33 @@ def finish(linker):
             if not linking.pending_count(connection):
                 return
         linker.step(force=True)
+
+
+def settle(linker, *, within=60):
+    """Link as the process does, without force, until nothing waits and nothing is provisional."""
+    deadline = time.monotonic() + within
+    while True:
+        with linker._engine.connect() as connection:
+            if not linking.pending_count(connection):
+                return
+        assert time.monotonic() < deadline, "the linker does not come to an end"
+        if not linker.step():
+            time.sleep(0.05)
+
+
+def in_state(engine, state):
+    with engine.connect() as connection:
+        query = select(func.count()).select_from(articles).where(articles.c.link_state == state)
+        return connection.scalar(query)
+
+
+def a_day_passes(engine):
+    """Date everything that was stored one day earlier."""
+    day = timedelta(days=1)
+    with engine.begin() as connection:
+        for row in connection.execute(select(articles.c.id, articles.c.changed_at, articles.c.first_seen_at)).all():
+            earlier = {"changed_at": row.changed_at - day, "first_seen_at": row.first_seen_at - day}
+            connection.execute(update(articles).where(articles.c.id == row.id).values(earlier))
 
 
 def begin_anew(engine):

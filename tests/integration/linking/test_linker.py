@@ -4,24 +4,29 @@ from random import Random
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from tests.integration.linking.newsroom import (
+    a_day_passes,
     begin_anew,
     entries,
     finish,
     found,
     fresh_store,
     history,
+    in_state,
     invent,
     keep_past,
     new_linker,
+    settle,
     store,
 )
 from tests.integration.store.store_driver import empty
 from worker.heat_rules import parse_rules
 from worker.linking.linker import ROLE
 from worker.store import leader
-from worker.store.tables import articles, links, stories
+from worker.store import links as linking
+from worker.store.tables import articles, document_frequencies, links, stories
 
 
 def _run(engine, random, claimed, *, past, restarts=False):
@@ -71,6 +76,112 @@ def test_incremental_changes_end_as_if_all_articles_were_new(store_url, tmp_path
         for part in anew:
             assert step_by_step[part] == anew[part], part
     engine.dispose()
+
+
+def test_articles_of_a_first_day_are_linked_at_once_and_again_when_arrivals_pause(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    claimed = entries(history(Random(8), invent(Random(8), 60)))
+    store(engine, claimed)
+    finish(new_linker(engine))
+    expected = found(engine)
+
+    empty(engine)
+    linker = new_linker(engine)
+    for start in range(0, len(claimed), 20):
+        store(engine, claimed[start : start + 20])
+        while in_state(engine, "pending"):
+            assert linker.step(), "something is pending, so the linker works"
+    assert found(engine)["links"]
+    assert in_state(engine, "provisional")
+    settle(linker)
+    assert not in_state(engine, "provisional")
+    again = found(engine)
+    for part in expected:
+        assert again[part] == expected[part], part
+    engine.dispose()
+
+
+def test_a_pass_over_the_day_that_is_interrupted_or_ends_with_its_linker_is_made_again(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    claimed = entries(invent(Random(6), 60))
+    store(engine, claimed)
+    finish(new_linker(engine))
+    expected = found(engine)
+
+    for parts in range(1, 5):
+        empty(engine)
+        linker = new_linker(engine)
+        store(engine, claimed[:50])
+        while linker._pass is None:
+            linker.step()
+        for _ in range(parts):
+            linker.step()
+        store(engine, claimed[50:])
+        linker.step()
+        assert not in_state(engine, "pending"), "a pass does not delay what arrives"
+        settle(linker if parts % 2 else new_linker(engine))
+        again = found(engine)
+        for part in expected:
+            assert again[part] == expected[part], (parts, part)
+    engine.dispose()
+
+
+def test_a_first_day_that_ends_before_arrivals_pause_is_linked_as_if_they_had(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    claimed = entries(invent(Random(3), 80))
+    results = []
+    for is_interrupted in (False, True):
+        empty(engine)
+        with engine.begin() as connection:
+            connection.execute(document_frequencies.delete())
+        linker = new_linker(engine)
+        store(engine, claimed[:60])
+        if is_interrupted:
+            while in_state(engine, "pending"):
+                linker.step()
+            assert in_state(engine, "provisional")
+        else:
+            finish(linker)
+        a_day_passes(engine)
+        linker = new_linker(engine)
+        store(engine, claimed[60:])
+        if is_interrupted:
+            linker.step()
+            assert not in_state(engine, "pending"), "today's articles do not wait for yesterday's"
+        settle(linker)
+        results.append(found(engine))
+    assert results[0] == results[1]
+    engine.dispose()
+
+
+def test_a_window_whose_reading_fails_is_read_again(store_url, tmp_path, monkeypatch):
+    engine = fresh_store(store_url, tmp_path)
+    keep_past(engine, Random(1))
+    store(engine, entries(invent(Random(3), 60)))
+    finish(new_linker(engine))
+    expected = found(engine)
+
+    begin_anew(engine)
+    linker, pages = new_linker(engine), linking.pages
+
+    def broken(connection, *arguments, **more):
+        yield next(pages(connection, *arguments, **more))[:20]
+        raise OperationalError("SELECT", {}, Exception("the connection is lost"))
+
+    with monkeypatch.context() as lost:
+        lost.setattr(linking, "pages", broken)
+        with pytest.raises(OperationalError):
+            linker.step()
+    linker.step()
+    finish(linker)
+    assert found(engine) == expected
+    assert len(linker._window.index) == len(_visible(engine))
+    engine.dispose()
+
+
+def _visible(engine):
+    with engine.connect() as connection:
+        return connection.scalars(select(articles.c.id).where(articles.c.orphaned_at.is_(None))).all()
 
 
 @pytest.mark.long

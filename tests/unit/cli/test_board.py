@@ -11,10 +11,10 @@ from tests.support import snapshots as parts
 from tests.support.snapshots import lane, queue, redis_info, silent, store, worker
 from worker.cli.board import age, board, share
 from worker.monitoring.alarms import alarms
-from worker.monitoring.status import PauseStatus, Snapshot, Unreachable
+from worker.monitoring.status import LinkingStatus, PauseStatus, Snapshot, Unreachable
 
 
-def snapshot(redis=None, database=None, dead_letters=None, sources=None, **fields):
+def snapshot(redis=None, database=None, dead_letters=None, sources=None, linking=None, **fields):
     """Return a snapshot with hostile names and more rows than fit; `fields` are those of the queue."""
     hostile = {f"crawler-{n}-{'x' * (n * 9 % 60)}\x1b[2J": {"stored": 1000 * n, "rejected": n} for n in range(30)}
     lanes = (lane(), lane("documents:" + "u" * 54), *(lane(f"bulk{n}") for n in range(6)))
@@ -23,7 +23,7 @@ def snapshot(redis=None, database=None, dead_letters=None, sources=None, **field
     return Snapshot(
         queue(hostile if sources is None else sources, **{"lanes": lanes, "workers": workers, **fields}),
         redis or redis_info(),
-        store(dead_letters=codes, store={}, database=database or parts.database()),
+        store(dead_letters=codes, store={}, database=database or parts.database(), linking=linking),
     )
 
 
@@ -79,6 +79,9 @@ def test_an_empty_snapshot_is_drawn():
     ({"lanes": (lane(missing=3),)}, ["3 entries vanished from lane documents"]),
     ({"lanes": (lane(paused=PauseStatus("me", "upgrade", "operator", 1.0)),)}, ["copydesk lane resume documents"]),
     ({"lanes": (lane(rate=0.0),)}, ["stands still"]),
+    ({"linking": LinkingStatus(True, 5474, 61.0, 0)}, ["5,474 articles wait for the linker, the oldest for 61 s"]),
+    ({"linking": LinkingStatus(True, 5474, 15.0, 900)}, []),
+    ({"linking": LinkingStatus(False, 5474, 1e6, 0)}, []),
 ])  # fmt: skip
 def test_problems_are_shown_with_what_to_do(changes, expected):
     shown = alarms(snapshot(**changes))

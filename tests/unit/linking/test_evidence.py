@@ -56,6 +56,31 @@ def test_conflicts_are_what_stands_in_the_same_place(one, other, expected):
     assert conflicts(one.split(), other.split()) == expected
 
 
+@pytest.mark.parametrize(("one", "other"), [
+    ("‘Emberfall 2’ slips to autumn", "Emberfall 2 slips to autumn"),
+    ("Norda's pilots stop work", "Norda pilots stop work"),
+    ("NORDA’S PILOTS STOP WORK", "NORDA PILOTS STOP WORK"),
+    ("Plumb Inc. buys a rival", "Plumb Inc buys a rival"),
+])  # fmt: skip
+def test_quotation_marks_and_possessive_endings_are_no_conflict(one, other):
+    assert evidence((one, None), (other, None)).conflicts == []
+
+
+def test_names_that_both_articles_contain_are_no_conflict():
+    one = ("Tessel boss Ana Alder steps down", "She led Tessel, which belongs to Marlow, for nine years.")
+    other = ("Marlow boss Ana Alder steps down", "Alder also led Tessel, a subsidiary of Marlow.")
+    assert evidence(one, other).conflicts == []
+
+
+def test_the_number_of_an_earlier_report_stays_a_conflict():
+    one = ("Tyrol: 187 new infections", "Doctors treat 39 people in hospitals.")
+    other = (
+        "Tyrol: 212 new infections",
+        "On Tuesday there were 187 new infections, in hospitals 41 people are treated.",
+    )
+    assert evidence(one, other).conflicts == [("187", "212")]
+
+
 TEXT = st.one_of(
     st.none(), st.text(max_size=80), st.sampled_from(["Ferry Aurora near Naples", "Aurora: 12 dead", "宜兰6级"])
 )

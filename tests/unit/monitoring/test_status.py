@@ -6,7 +6,7 @@ import json
 
 from tests.support.snapshots import lane, queue, redis_info, silent, store
 from worker.monitoring.snapshot import with_rates
-from worker.monitoring.status import PauseStatus, Snapshot, Unreachable, WorkStatus
+from worker.monitoring.status import LinkingStatus, PauseStatus, Snapshot, Unreachable, WorkStatus
 
 LANE = {
     "lane": str, "added": int, "settled": int, "backlog": int, "pending": int, "oldest_seconds": float,
@@ -45,6 +45,7 @@ FORM = {
     "behind": int,
     "enriching": [{"kind": str, "subject": None, "done": int, "total": int}],
     "database": {"ok": bool, "ms": float, "server": str, "schema": str, "needs_schema": str, "used_bytes": int},
+    "linking": {"is_enabled": bool, "pending": int, "oldest_seconds": float, "provisional": int},
 }  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def test_names_order_and_types_of_the_json_are_fixed():
     snapshot = Snapshot(
         queue(lanes=(paused,), missed=(silent(),)),
         redis_info(),
-        store(enriching=(WorkStatus("provider", None, 0, 5),)),
+        store(enriching=(WorkStatus("provider", None, 0, 5),), linking=LinkingStatus(True, 3, 1.5, 2)),
     )
     written = json.dumps(form(as_json(snapshot)), default=str)
     assert written == json.dumps(FORM, default=str)

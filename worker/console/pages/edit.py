@@ -74,7 +74,7 @@ def discard(console: ConsoleContext, context: RequestContext) -> Response:
         raise HttpError(409, f"It is {dead_letter.row.status} already.")
     with writing(console.engine) as connection:
         if not dead_letters.discard(connection, dead_letter.row.id, actor(console, context) or operator(), reason):
-            raise HttpError(409, "Somebody else has closed it meanwhile.")
+            raise HttpError(409, "Somebody else has closed it in the meantime.")
     console.store_status.forget()
     return redirect(path("dead", dead_letter.row.id))
 
@@ -104,7 +104,8 @@ def _text(dead_letter: DeadLetter, context: RequestContext) -> bytes:
     # An equal text with an older version: it was stored before Redis or the connection failed, and is sent again.
     if context.form_value("version") != dead_letter.version and meant != raw:
         raise HttpError(
-            409, "Somebody else has edited it meanwhile, so yours was not sent. Apply your changes to the new text."
+            409,
+            "Somebody else has edited it in the meantime, so yours was not sent. Apply your changes to the new text.",
         )
     return meant
 
