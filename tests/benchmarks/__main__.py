@@ -218,7 +218,7 @@ def _start(servers: Servers, documents: list[Document], warm: list[Document], op
 
 
 def _scaling(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
-    every = scaling.documents(1_200 if options.short else 5_240)
+    every = scaling.documents(min(options.documents, scaling.DOCUMENTS))
     return scaling.scaling(
         servers, every, processes=options.processes, delays=scaling.DELAYS_MS, runs=1 if options.short else options.runs
     )
