@@ -33,7 +33,7 @@ def _on_conflict(write: Write) -> str:
     if write.operation is Operation.INSERT_MISSING:
         return f"({keys}) DO NOTHING"
     if write.operation is Operation.RENEW:
-        return f'({keys}) DO UPDATE SET version = "{write.table}".version + 1'
+        return f"({keys}) DO UPDATE SET version = EXCLUDED.version"
     if write.operation is Operation.MERGE:
         sets = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in write.names if name not in write.key)
         return f"({keys}) DO UPDATE SET {sets}"

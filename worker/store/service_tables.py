@@ -24,8 +24,10 @@ enrichment_work = Table(
     Column("done", Integer, nullable=False),
     Column("total", Integer, nullable=False, comment="articles when it began"),
     Column("since", UtcDateTime, nullable=False),
-    Column("version", Integer, nullable=False, server_default="1", comment="higher when the same work is added again"),
-    Column("started", Integer, nullable=False, server_default="0", comment="the version when this pass began"),
+    Column(
+        "version", BigInteger, nullable=False, server_default="1", comment="random; another one when it is added again"
+    ),
+    Column("started", BigInteger, nullable=False, server_default="0", comment="the version when this pass began"),
 )
 
 url_work = Table(
@@ -34,8 +36,8 @@ url_work = Table(
     Column("kind", String(16), primary_key=True, comment="image: count its titles; target: point links to its meaning"),
     Column("url_hash", HASH, primary_key=True),
     Column("cursor", ID, nullable=False, comment="the last article that is done"),
-    Column("version", Integer, nullable=False, comment="higher when the same work is added again"),
-    Column("started", Integer, nullable=False, comment="the version when this pass began"),
+    Column("version", BigInteger, nullable=False, comment="random; another one when it is added again"),
+    Column("started", BigInteger, nullable=False, comment="the version when this pass began"),
     Column("since", UtcDateTime, nullable=False),
 )
 

@@ -14,7 +14,7 @@ from worker.enrichment.enriched_document import EnrichedDocument, document_from_
 from worker.enrichment.reference_documents import ReferenceCopy
 from worker.heat_rules import AllRules
 from worker.store.apply import apply
-from worker.store.background.pending import IdWork, advance, finish
+from worker.store.background.pending import IdWork, Progress
 from worker.store.decide.article_rows import ArticleParts, Key, NotPrepared, Values, parts_of
 from worker.store.decide.articles import article_keys
 from worker.store.decide.batch import Context, Decision, StaleReferences, refresh
@@ -33,6 +33,10 @@ from worker.store.tables import article_topics, articles, documents
 STEP_ARTICLES = 200
 """Articles that one step re-enriches. It takes about 0.1 s, which is how long a batch may have to wait for it."""
 _NOTHING = DocumentKeys((), (), {}, (), ())
+
+
+class _Id(NamedTuple):
+    id: int
 
 
 class _Article(NamedTuple):
@@ -59,14 +63,16 @@ class _Count(NamedTuple):
     articles: int
 
 
-_NEXT = (
+_NEXT = "SELECT id FROM articles WHERE id > {{value cursor}} AND NOT is_stub{0} ORDER BY id LIMIT {{value most}}"
+_ALL = Query(_Id, _NEXT.format(""), {}, [None])
+_OF_PROVIDER = Query(_Id, _NEXT.format(" AND provider_id = {value subject}"), {}, [None])
+_ARTICLES = Query(
+    _Article,
     "SELECT a.id, a.url_hash, a.title, a.changed_at, d.form, d.secured FROM articles a"
-    " JOIN documents d ON d.id = a.document_id"
-    " WHERE a.id > {{value cursor}} AND NOT a.is_stub{0} ORDER BY a.id LIMIT {{value most}}"
+    " JOIN documents d ON d.id = a.document_id WHERE a.id {in ids} AND NOT a.is_stub",
+    {"ids": (articles.c.id,)},
+    [None, None, None, articles.c.changed_at, None, None],
 )
-_ARTICLE_COLUMNS = [None, None, None, articles.c.changed_at, None, None]
-_ALL = Query(_Article, _NEXT.format(""), {}, _ARTICLE_COLUMNS)
-_OF_PROVIDER = Query(_Article, _NEXT.format(" AND a.provider_id = {value subject}"), {}, _ARTICLE_COLUMNS)
 _COUNT_ALL = Query(_Count, "SELECT count(*) AS articles FROM articles WHERE NOT is_stub", {}, [None])
 _COUNT_OF_PROVIDER = Query(
     _Count, "SELECT count(*) AS articles FROM articles WHERE NOT is_stub AND provider_id = {value subject}", {}, [None]
@@ -98,29 +104,49 @@ class ArticleStep:
         self._engine, self._rules, self._now, self._step = engine, rules, now, retraction_step
         self._dialect = engine.dialect.name
 
-    def reenrich(self, reading: Flights, work: IdWork) -> int:
+    def reenrich(self, reading: Flights, work: Sequence[IdWork]) -> int:
         """Update titles and topics of the next articles by the current reference documents; returns how many.
 
         It reads in `reading`, without the writer lock. An article that was written meanwhile is left alone: its batch
         used the current reference documents.
         """
-        values = {"cursor": work.cursor, "subject": work.subject, "most": STEP_ARTICLES}
-        page = reading.fetch(_OF_PROVIDER if work.subject else _ALL, values)
-        total = reading.fetch(_COUNT_OF_PROVIDER if work.subject else _COUNT_ALL, values) if work.cursor == 0 else None
+        pages = [
+            reading.fetch(
+                _OF_PROVIDER if row.subject else _ALL,
+                {"cursor": row.cursor, "subject": row.subject, "most": STEP_ARTICLES},
+            )
+            for row in work
+        ]
+        reading.send()
+        ids: set[int] = set()
+        last: tuple[IdWork, list[_Id]] | None = None
+        progress = Progress(self._now)
+        for row, page in zip(work, pages, strict=True):
+            if len(ids) >= STEP_ARTICLES:
+                break
+            ids.update(one.id for one in page.rows)
+            if len(page.rows) < STEP_ARTICLES:
+                progress.finish([row])
+            else:
+                last = row, page.rows
+        found = reading.fetch(_ARTICLES, {"ids": sorted(ids)})
+        is_first = last is not None and last[0].cursor == 0
+        counting = _COUNT_OF_PROVIDER if last is not None and last[0].subject else _COUNT_ALL
+        total = reading.fetch(counting, {"subject": last[0].subject}) if last is not None and is_first else None
         reading.commit()
-        copies = {row.id: document_from_json(row.form, row.secured) for row in page.rows}
+        if last is not None:
+            row, rows = last
+            count = total.rows[0].articles if total is not None else row.total
+            progress.advance(row, rows[-1].id, row.done + len(rows), count)
+        copies = {row.id: document_from_json(row.form, row.secured) for row in found.rows}
 
         def write(transaction: Flights, shared: SharedRows) -> None:
             parts = {id_: parts_of(copy, shared) for id_, copy in copies.items()}
-            self._write_page(transaction, shared, page.rows, parts)
-            if len(page.rows) < STEP_ARTICLES:
-                finish(transaction, self._dialect, [work])
-            else:
-                count = total.rows[0].articles if total is not None else work.total
-                advance(transaction, self._dialect, work, page.rows[-1].id, work.done + len(page.rows), count)
+            self._write_page(transaction, shared, found.rows, parts)
+            progress.write(transaction, self._dialect)
 
         self._under_lock(copies.values(), write)
-        return len(page.rows)
+        return len(copies)
 
     def _write_page(
         self, transaction: Flights, shared: SharedRows, page: Sequence[_Article], parts: dict[int, ArticleParts]
@@ -157,6 +183,7 @@ class ArticleStep:
         retracted_now: list[int] = []
 
         def write(transaction: Flights, shared: SharedRows) -> None:
+            progress = Progress(self._now)
             loader, loaded = self._begin(transaction, shared, DocumentKeys((), (), {place: row.url_retraction}, (), ()))
             changes, decision = DocumentChanges(), Decision()
             for one in loaded.reached[: self._step]:
@@ -167,7 +194,10 @@ class ArticleStep:
             write_documents(changes, decision.changes, self._now)
             self._refresh(transaction, changes, loader, loaded, shared, decision)
             if len(loaded.reached) <= self._step:
-                finish(transaction, self._dialect, [work])
+                progress.finish([work])
+            else:
+                progress.advance(work, 0, 0)
+            progress.write(transaction, self._dialect)
             retracted_now[:] = [one.id for one in loaded.reached[: self._step]]
 
         self._under_lock((), write)

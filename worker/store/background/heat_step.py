@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Engine
-
 from worker.enrichment.heat import Peer
 from worker.heat_rules import AllRules
-from worker.store.background.pending import IdWork, advance, finish
+from worker.store.background.pending import IdWork, Progress
 from worker.store.decide.heat import own_heat
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query, flights
+from worker.store.sql.flights import Flights, Query
 from worker.store.sql.statements import updating
 from worker.store.tables import articles
 
@@ -88,12 +86,12 @@ _RELATED = Query(
 )
 
 
-def heat_step(engine: Engine, transaction: Flights, work: Sequence[IdWork], rules: AllRules) -> int:
+def heat_step(transaction: Flights, dialect: str, work: Sequence[IdWork], rules: AllRules, progress: Progress) -> int:
     """Compute the heat of the articles that list the subjects of `work`; returns how many it computed.
 
-    It reads in `transaction`, without the writer lock, and writes in one flight under it. An article that was written
-    meanwhile keeps its heat: the batch that wrote it computed it. An article that changes after it was read here adds
-    its own work. Raises SQLAlchemy's errors.
+    Call it with the step lock. On PostgreSQL it reads without the writer lock and writes in one flight under it. An
+    article that was written meanwhile keeps its heat: the batch that wrote it computed it. A batch that changes an
+    article after it was read here adds work. Raises SQLAlchemy's errors.
     """
     listers = [
         transaction.fetch(_LISTERS, {"subject": row.subject, "cursor": row.cursor, "most": STEP_ARTICLES})
@@ -101,29 +99,22 @@ def heat_step(engine: Engine, transaction: Flights, work: Sequence[IdWork], rule
     ]
     transaction.send()
     ids: set[int] = set()
-    ended: list[IdWork] = []
-    begun: tuple[IdWork, int, int] | None = None
     for row, found in zip(work, listers, strict=True):
         if len(ids) >= STEP_ARTICLES:
             break
         ids.update(one.id for one in found.rows)
         if len(found.rows) < STEP_ARTICLES:
-            ended.append(row)
+            progress.finish([row])
         else:
-            begun = row, found.rows[-1].id, row.done + len(found.rows)
+            progress.advance(row, found.rows[-1].id, row.done + len(found.rows))
     rows = transaction.fetch(_ARTICLES, {"ids": list(ids)})
     related = transaction.fetch(_RELATED, {"ids": list(ids)})
-    transaction.commit()
+    transaction.send()
     changes = _changes(rows.rows, related.rows, rules)
-    dialect = engine.dialect.name
-    with flights(engine, locks=WRITER_LOCK) as writing:
-        if changes:
-            names = ("id", "changed_at", "heat", "is_published", "lead_id")
-            writing.execute(updating(dialect, articles, names, ("id", "changed_at"), changes))
-        finish(writing, dialect, ended)
-        if begun is not None:
-            advance(writing, dialect, *begun)
-        writing.commit()
+    transaction.lock(WRITER_LOCK)
+    if changes:
+        names = ("id", "changed_at", "heat", "is_published", "lead_id")
+        transaction.execute(updating(dialect, articles, names, ("id", "changed_at"), changes))
     return len(rows.rows)
 
 

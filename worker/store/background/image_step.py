@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from worker.enrichment.enriched_document import ImageRef
 from worker.enrichment.image_choice import MANY_TITLES, best_image, is_placeholder
-from worker.store.background.pending import UrlWork, finish
+from worker.store.background.pending import Progress, UrlWork
 from worker.store.decide.stored import ImageRow
+from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, Query
 from worker.store.sql.statements import insertion, removal, updating
 from worker.store.tables import articles, images, placeholder_images
@@ -61,11 +62,12 @@ _IMAGES = Query(
 )
 
 
-def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork]) -> int:
+def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork], progress: Progress) -> int:
     """Count the titles of images, mark or unmark them, and choose the best image of their articles again.
 
-    Call it under the writer lock. Returns how many articles got another mark.
+    It takes the writer lock before it counts. Returns how many articles got another mark.
     """
+    transaction.lock(WRITER_LOCK)
     counted = transaction.fetch(_TITLES, {"hashes": [row.subject for row in work], "most": MANY_TITLES})
     transaction.send()
     wanted = {row.url_hash: row.url is not None and is_placeholder(row.url, row.titles) for row in counted.rows}
@@ -80,7 +82,7 @@ def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork]) -> i
         marks = list(wanted.items())
         transaction.execute(updating(dialect, images, ("url_hash", "is_placeholder"), ("url_hash",), marks))
         transaction.execute(updating(dialect, articles, ("id", "image_url"), ("id",), _choices(shown.rows, wanted)))
-    finish(transaction, dialect, work)
+    progress.finish(work)
     return len(ids)
 
 

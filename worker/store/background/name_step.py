@@ -6,13 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Engine
-
 from worker.enrichment.providers import choose_name, other_names
 from worker.enrichment.reference_documents import reference_from_form
-from worker.store.background.pending import IdWork, finish
+from worker.store.background.pending import IdWork, Progress
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query, flights
+from worker.store.sql.flights import Flights, Query
 from worker.store.sql.statements import updating
 from worker.store.tables import providers
 
@@ -49,16 +47,16 @@ _MENTIONS = Query(
 )
 
 
-def name_step(engine: Engine, transaction: Flights, work: Sequence[IdWork]) -> int:
+def name_step(transaction: Flights, dialect: str, work: Sequence[IdWork], progress: Progress) -> int:
     """Set the name and the other names of providers, from the reference document or else from their articles.
 
-    It counts in `transaction`, without the writer lock: an article that changes meanwhile adds the work again. Returns
-    0, because it processes no articles. Raises SQLAlchemy's errors.
+    Call it with the step lock. On PostgreSQL it counts without the writer lock: a batch that changes what it counted
+    adds the work again. Returns 0, because it processes no articles. Raises SQLAlchemy's errors.
     """
     ids = [row.subject for row in work]
     rows = transaction.fetch(_PROVIDERS, {"ids": ids})
     counted = transaction.fetch(_MENTIONS, {"ids": ids})
-    transaction.commit()
+    transaction.send()
     mentions: dict[int, dict[str, int]] = defaultdict(dict)
     for one in sorted(counted.rows, key=lambda one: (-one.mentions, one.name)):
         if len(mentions[one.provider_id]) < _MOST_COUNTED:
@@ -70,10 +68,8 @@ def name_step(engine: Engine, transaction: Flights, work: Sequence[IdWork]) -> i
         others = other_names(name, mentions[row.id], reference.other_names if reference else [])
         if (row.name, row.other_names) != (name, others):
             changes.append((row.id, name, others))
-    with flights(engine, locks=WRITER_LOCK) as writing:
-        dialect = engine.dialect.name
-        if changes:
-            writing.execute(updating(dialect, providers, ("id", "name", "other_names"), ("id",), changes))
-        finish(writing, dialect, work)
-        writing.commit()
+    transaction.lock(WRITER_LOCK)
+    if changes:
+        transaction.execute(updating(dialect, providers, ("id", "name", "other_names"), ("id",), changes))
+    progress.finish(work)
     return 0

@@ -8,8 +8,15 @@ Kinds (`decide/change_set.py`):
 - `image`: count the titles under which an image is shown.
 - `target`: point links to what their URL means now.
 
-A pass over many articles continues after the cursor. Adding work that is pending raises its version: it is done once
-more after the pass that is under way.
+A pass over many articles continues after the cursor. Adding work that is pending gives it another version, which is
+random and never repeats: the work is done once more after the present pass. `since` orders the steps: each step puts its
+work behind all other work, so no subject keeps the others waiting.
+
+Two processes may do steps at once. What they write is right because of three rules:
+- A step of `names`, `peers` or `image` reads and writes while it holds the step lock. So between its reading and its
+  writing only batches write, and a batch adds work for whatever it changes.
+- The other steps decide under the writer lock from what is stored then, as a batch does. They only read in advance.
+- A pass deletes its work only if the version is that of the beginning of the pass.
 """
 
 from __future__ import annotations
@@ -21,7 +28,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select, union_all
 from sqlalchemy.engine import Connection
 
-from worker.store.decide.change_set import ARTICLES, NAMES, RETRACT
+from worker.store.decide.change_set import ARTICLES, NAMES, RETRACT, Values
 from worker.store.sql.flights import Flights, Query, Result
 from worker.store.sql.statements import removal, updating
 from worker.store.tables import enrichment_work, url_work
@@ -75,6 +82,14 @@ _BY_URL = Query(
 )
 
 
+_URL_ROW = Query(
+    UrlWork,
+    "SELECT kind, url_hash, cursor, version, started, since FROM url_work WHERE url_hash {in hash} AND kind {in kind}",
+    {"hash": (url_work.c.url_hash,), "kind": (url_work.c.kind,)},
+    [None] * 5 + [url_work.c.since],
+)
+
+
 class _Time(NamedTuple):
     now: datetime
 
@@ -94,7 +109,7 @@ _LOCK = {name: Query(_Lock, text, {}, [None]) for name, text in _STEP_LOCK.items
 class Oldest(NamedTuple):
     """The oldest work and more of its kind (none: no work is pending), and the database's time.
 
-    `is_free`: no other process does a step now; the lock is held until the transaction ends.
+    `is_free`: no other process holds the step lock. It is held until the transaction ends (SQLite: its write lock is).
     """
 
     work: Sequence[IdWork] | Sequence[UrlWork]
@@ -103,7 +118,7 @@ class Oldest(NamedTuple):
 
 
 def oldest(transaction: Flights, dialect: str) -> Oldest:
-    """Find the oldest work, and try to lock the steps."""
+    """Find the oldest work, and try to take the step lock."""
     lock = transaction.fetch(_LOCK[dialect], {})
     now = transaction.fetch(_NOW[dialect], {})
     by_id: Result[IdWork] = transaction.fetch(_BY_ID, {"most": MOST_SUBJECTS})
@@ -116,26 +131,47 @@ def oldest(transaction: Flights, dialect: str) -> Oldest:
     return Oldest(ids, now.rows[0].now, bool(lock.rows[0].is_free))
 
 
-def finish(transaction: Flights, dialect: str, work: Iterable[IdWork | UrlWork]) -> None:
-    """Queue the end of a pass: the work is deleted, or begins again if it was added meanwhile."""
-    for row in work:
-        table = enrichment_work if isinstance(row, IdWork) else url_work
-        key = "subject_id" if isinstance(row, IdWork) else "url_hash"
-        transaction.execute(
-            removal(dialect, table, ("kind", key, "version"), [(row.kind, row.subject, row.begun_with)])
-        )
-        advance(transaction, dialect, row, 0, 0)
+def fetch_url_work(transaction: Flights, row: UrlWork) -> Result[UrlWork]:
+    """Queue a query of the present state of a row; no rows: another process has finished it."""
+    return transaction.fetch(_URL_ROW, {"hash": [row.subject], "kind": [row.kind]})
 
 
-def advance(transaction: Flights, dialect: str, row: IdWork | UrlWork, cursor: int, done: int, total: int = 0) -> None:
-    """Queue the progress of a pass."""
-    if isinstance(row, IdWork):
-        names: tuple[str, ...] = ("kind", "subject_id", "cursor", "done", "total", "started")
-        values: tuple[object, ...] = (row.kind, row.subject, cursor, done, total, row.begun_with)
-        transaction.execute(updating(dialect, enrichment_work, names, ("kind", "subject_id"), [values]))
-    else:
-        names, values = ("kind", "url_hash", "cursor", "started"), (row.kind, row.subject, cursor, row.begun_with)
-        transaction.execute(updating(dialect, url_work, names, ("kind", "url_hash"), [values]))
+class Progress:
+    """What a step has done of its work."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._ended: list[IdWork | UrlWork] = []
+        self._ids: list[Values] = []
+        self._urls: list[Values] = []
+
+    def finish(self, work: Iterable[IdWork | UrlWork]) -> None:
+        """Note the end of a pass: the work is deleted, or begins again if it was added meanwhile."""
+        for row in work:
+            self._ended.append(row)
+            self.advance(row, 0, 0)
+
+    def advance(self, row: IdWork | UrlWork, cursor: int, done: int, total: int = 0) -> None:
+        """Note the progress of a pass."""
+        if isinstance(row, IdWork):
+            self._ids.append((row.kind, row.subject, cursor, done, total, row.begun_with, self._now))
+        else:
+            self._urls.append((row.kind, row.subject, cursor, row.begun_with, self._now))
+
+    def write(self, transaction: Flights, dialect: str) -> None:
+        """Queue the statements. Call it under the writer lock."""
+        for kind, table, key in ((IdWork, enrichment_work, "subject_id"), (UrlWork, url_work, "url_hash")):
+            ended: list[Values] = [
+                (row.kind, row.subject, row.begun_with) for row in self._ended if isinstance(row, kind)
+            ]
+            if ended:
+                transaction.execute(removal(dialect, table, ("kind", key, "version"), ended))
+        if self._ids:
+            names = ("kind", "subject_id", "cursor", "done", "total", "started", "since")
+            transaction.execute(updating(dialect, enrichment_work, names, ("kind", "subject_id"), self._ids))
+        if self._urls:
+            url_names = ("kind", "url_hash", "cursor", "started", "since")
+            transaction.execute(updating(dialect, url_work, url_names, ("kind", "url_hash"), self._urls))
 
 
 def is_work_left(connection: Connection) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import count
 from typing import NamedTuple
@@ -12,11 +13,12 @@ from worker.enrichment.enriched_document import document_from_json
 from worker.enrichment.image_choice import image_hash
 from worker.heat_rules import AllRules
 from worker.store.apply import apply
-from worker.store.background.pending import UrlWork, advance, finish
+from worker.store.background.pending import Progress, UrlWork, fetch_url_work
+from worker.store.decide import stored as bounds
 from worker.store.decide.article_writes import ArticleWrites
 from worker.store.decide.articles import ArticleChanges, ListedBefore
 from worker.store.decide.batch import Decision
-from worker.store.decide.change_set import PEERS, TARGET
+from worker.store.decide.change_set import PEERS, ChangeSet, Work
 from worker.store.decide.child_rows import stored_children
 from worker.store.decide.documents import DocumentChanges
 from worker.store.decide.stored import ClaimantRow, DocumentKeys, NamerRow, StoredArticles, UrlKeys
@@ -24,7 +26,7 @@ from worker.store.decide.urls import decide_urls
 from worker.store.engine import WRITER_LOCK
 from worker.store.load import SqlLoader
 from worker.store.prepare import SharedRows, prepare_shared
-from worker.store.sql.flights import Flights, Query, flights
+from worker.store.sql.flights import Flights, Query, Result, flights
 from worker.store.sql.statements import Statement
 from worker.store.tables import articles
 
@@ -34,6 +36,10 @@ STEP_LINKS = 1000
 
 class _Namer(NamedTuple):
     source_id: int
+
+
+class _Target(NamedTuple):
+    target_id: int | None
 
 
 _NEWEST_NAMER = Query(
@@ -74,6 +80,13 @@ _NEXT_NAMERS = Query(
     {"url": (articles.c.url_hash,)},
     [None],
 )
+_FIRST_TARGET = Query(
+    _Target,
+    "SELECT target_id FROM links WHERE target_hash {in url} AND kind IN ('related', 'contains')"
+    " AND source_id <= {value cursor} ORDER BY source_id LIMIT 1",
+    {"url": (articles.c.url_hash,)},
+    [None],
+)
 _RETARGET = (
     "UPDATE links SET target_id = {0} WHERE target_hash = {0} AND kind IN ('related', 'contains')"
     " AND source_id > {0} AND source_id <= {0}"
@@ -84,21 +97,29 @@ _LAST_ID = 2**62
 def target_step(engine: Engine, reading: Flights, work: UrlWork, rules: AllRules, now: datetime) -> int:
     """Decide what a URL means and what its stub shows, and point the next links to it; returns how many.
 
-    It finds the newest namer and claimant in `reading`, without the writer lock. If one of them changed meanwhile, the
-    step changes nothing and returns 0. Raises SQLAlchemy's errors.
+    The first step of a pass decides; the later ones point links where the first link points, because a batch that
+    changes what the URL means adds the work again. The newest namer and claimant are found in `reading`, without the
+    writer lock. If one of them changed meanwhile, the step changes nothing and returns 0. Raises SQLAlchemy's errors.
     """
-    url = {"url": [work.subject]}
-    namers, claimants = reading.fetch(_NEWEST_NAMER, url), reading.fetch(_NEWEST_CLAIMANT, url)
+    namer, claimant = _newest(reading, work) if work.cursor == 0 else (None, None)
     reading.commit()
-    namer = namers.rows[0] if namers.rows else None
-    claimant = claimants.rows[0] if claimants.rows else None
     document = document_from_json(namer.form, None) if namer else None
     shared = prepare_shared(engine, [document] if document else [])
     mentioned = [one for one in document.related if one.url_hash == work.subject] if document else []
     images = {image_hash(image.url) for one in mentioned for image in one.images}
     with flights(engine, locks=WRITER_LOCK) as transaction:
         step = _Step(engine.dialect.name, transaction, work, shared, rules, now)
-        return step.write(namer, claimant, images)
+        done = step.decide(namer, claimant, images) if work.cursor == 0 else step.proceed()
+        step.progress.write(transaction, engine.dialect.name)
+        transaction.commit()
+        return done
+
+
+def _newest(reading: Flights, work: UrlWork) -> tuple[NamerRow | None, ClaimantRow | None]:
+    url = {"url": [work.subject]}
+    namers, claimants = reading.fetch(_NEWEST_NAMER, url), reading.fetch(_NEWEST_CLAIMANT, url)
+    reading.send()
+    return namers.rows[0] if namers.rows else None, claimants.rows[0] if claimants.rows else None
 
 
 class _Step:
@@ -109,31 +130,59 @@ class _Step:
     ) -> None:
         self._dialect, self._transaction, self._work = dialect, transaction, work
         self._shared, self._rules, self._now = shared, rules, now
+        self.progress = Progress(now)
 
-    def write(self, namer: NamerRow | None, claimant: ClaimantRow | None, images: set[bytes]) -> int:
+    def decide(self, namer: NamerRow | None, claimant: ClaimantRow | None, images: set[bytes]) -> int:
+        """Do the first step of a pass."""
         transaction, work = self._transaction, self._work
         checks = [
             (row, transaction.fetch(query, {"url": [work.subject], "id": row.article_id, "revision": [row.revision]}))
             for row, query in ((namer, _STILL_NAMES), (claimant, _STILL_CLAIMS))
             if row is not None
         ]
-        page = transaction.fetch(_NEXT_NAMERS, {"url": [work.subject], "cursor": work.cursor, "most": STEP_LINKS})
+        present, page = fetch_url_work(transaction, work), self._fetch_page()
         loader = SqlLoader(transaction, self._dialect, step=0)
         next_article = loader.documents(DocumentKeys((), (), {}, (), ())).next_article
+        if not present.rows or present.rows[0].cursor != work.cursor:
+            return 0  # another process has done this step
         if not all(check.rows for _, check in checks):
+            self.progress.advance(work, 0, 0)
             return 0
         target = self._decide(loader, next_article, namer, claimant, images)
-        ids = [row.source_id for row in page.rows]
-        is_last = len(ids) < STEP_LINKS
+        return self._retarget(target, page.rows)
+
+    def proceed(self) -> int:
+        """Do a later step of a pass."""
+        work = self._work
+        first = self._transaction.fetch(_FIRST_TARGET, {"url": [work.subject], "cursor": work.cursor})
+        present, page = fetch_url_work(self._transaction, work), self._fetch_page()
+        self._transaction.send()
+        if not present.rows or present.rows[0].cursor != work.cursor:
+            return 0
+        if not first.rows:
+            self.progress.advance(work, 0, 0)  # the links that this pass had done are gone: begin again
+            return 0
+        return self._retarget(first.rows[0].target_id, page.rows)
+
+    def _fetch_page(self) -> Result[_Namer]:
+        values = {"url": [self._work.subject], "cursor": self._work.cursor, "most": STEP_LINKS}
+        return self._transaction.fetch(_NEXT_NAMERS, values)
+
+    def _retarget(self, target: int | None, page: Sequence[_Namer]) -> int:
+        """Point the links of a page to an article; after the last page, add the work on the heat of those who list it."""
+        work, is_last = self._work, len(page) < STEP_LINKS
         text = _RETARGET.format("%s" if self._dialect == "postgresql" else "?")
-        values = (target, work.subject, work.cursor, _LAST_ID if is_last else ids[-1])
-        transaction.execute(Statement(text, values))
+        values = (target, work.subject, work.cursor, _LAST_ID if is_last else page[-1].source_id)
+        self._transaction.execute(Statement(text, values))
         if is_last:
-            finish(transaction, self._dialect, [work])
+            added, changes = Work(), ChangeSet()
+            added.add(PEERS, [target])
+            added.write(changes, self._now)
+            apply(self._transaction, self._dialect, changes)
+            self.progress.finish([work])
         else:
-            advance(transaction, self._dialect, work, ids[-1], 0)
-        transaction.commit()
-        return max(1, len(ids))
+            self.progress.advance(work, page[-1].source_id, 0)
+        return max(1, len(page))
 
     def _decide(
         self,
@@ -143,12 +192,16 @@ class _Step:
         claimant: ClaimantRow | None,
         images: set[bytes],
     ) -> int | None:
-        """Decide the URL as a batch does, but from the newest of all namers and claimants; returns its meaning."""
+        """Decide the URL as a batch does, but from the newest of all namers and claimants; returns its meaning.
+
+        Claimants that are few are all loaded under the lock. A batch that changes one of many adds the work again.
+        """
         subject = self._work.subject
         keys = UrlKeys({subject}, {subject}, (), (), (), (), {subject}, images, ())
         loaded = loader.urls(keys)
         loaded.namers = {subject: namer} if namer else {}
-        loaded.claimants = {subject: claimant} if claimant else {}
+        if any(row.claims >= bounds.MOST_NAMERS for row in loaded.claimants.values()):
+            loaded.claimants = {subject: claimant} if claimant else {}
         changed = ArticleChanges(count(next_article))
         before = ListedBefore.of(StoredArticles())
         urls = decide_urls(changed, before, DocumentChanges(), loaded, keys, self._shared, self._now)
@@ -158,9 +211,6 @@ class _Step:
         children = stored_children(StoredArticles(), loaded.pictures)
         writes = ArticleWrites(changed, urls, children, loaded, self._rules, self._now)
         writes.write(decision.changes)
-        target = urls.targets[subject]
-        writes.work.add(PEERS, [target])
-        writes.work.hashes.pop(TARGET, None)
         writes.work.write(decision.changes, self._now)
         apply(self._transaction, self._dialect, decision.changes)
-        return target
+        return urls.targets[subject]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +17,7 @@ class Operation(Enum):
     INSERT = "insert"
     INSERT_MISSING = "insert unless a row has the key"
     MERGE = "insert, or update the row with the key"
-    RENEW = "insert, or increase the version of the row with the key"
+    RENEW = "insert, or set the version of the row with the key"
     UPDATE = "update the row with the key"
     DELETE = "delete the row with the key"
 
@@ -64,7 +65,7 @@ class ChangeSet:
             self.add(table, Operation.UPDATE, names, key, (tuple(row[name] for name in names) for row in rows))
 
 
-# The kinds of background work (see `worker/store/work.py`): the first four have ids as subjects, the others hashes.
+# The kinds of background work (see `store/background/pending.py`): the first four have ids as subjects, the others hashes.
 NAMES, ARTICLES, RETRACT, PEERS = "names", "articles", "retract", "peers"
 IMAGE, TARGET = "image", "target"
 _ID_WORK = ("kind", "subject_id", "cursor", "done", "total", "version", "started", "since")
@@ -73,10 +74,14 @@ _URL_WORK = ("kind", "url_hash", "cursor", "version", "started", "since")
 
 @dataclass(slots=True)
 class Work:
-    """The background work that a batch leaves: subjects by kind."""
+    """The background work that a batch leaves: subjects by kind.
+
+    `version`: it never repeats, so a step that finds another one than it read knows that the work was added again.
+    """
 
     ids: dict[str, set[int]] = field(default_factory=dict)
     hashes: dict[str, set[bytes]] = field(default_factory=dict)
+    version: int = field(default_factory=lambda: secrets.randbits(63))
 
     def add(self, kind: str, ids: Iterable[int | None]) -> None:
         """Add work of one kind for each id. Ids that are None are skipped."""
@@ -89,10 +94,10 @@ class Work:
     def write(self, changes: ChangeSet, now: datetime) -> None:
         """Add the rows to `changes`. Work that is pending already is done once more after its present pass."""
         ids: list[Values] = [
-            (kind, id_, 0, 0, 0, 1, 0, now) for kind in sorted(self.ids) for id_ in sorted(self.ids[kind])
+            (kind, id_, 0, 0, 0, self.version, 0, now) for kind in sorted(self.ids) for id_ in sorted(self.ids[kind])
         ]
         changes.add("enrichment_work", Operation.RENEW, _ID_WORK, ("kind", "subject_id"), ids)
         hashes: list[Values] = [
-            (kind, h, 0, 1, 0, now) for kind in sorted(self.hashes) for h in sorted(self.hashes[kind])
+            (kind, h, 0, self.version, 0, now) for kind in sorted(self.hashes) for h in sorted(self.hashes[kind])
         ]
         changes.add("url_work", Operation.RENEW, _URL_WORK, ("kind", "url_hash"), hashes)

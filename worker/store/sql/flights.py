@@ -108,6 +108,10 @@ class Flights(Protocol):
         """Queue a statement whose result is not needed."""
         ...
 
+    def lock(self, statement: str) -> None:
+        """Queue a statement that waits for a lock, on PostgreSQL. On SQLite a transaction that writes has the lock."""
+        ...
+
     def send(self) -> None:
         """Send what is queued and wait for the results. Raises SQLAlchemy's errors."""
         ...
@@ -136,6 +140,9 @@ class _Sqlite:
 
     def execute(self, statement: Statement) -> None:
         self._connection.exec_driver_sql(statement.text, statement.values)
+
+    def lock(self, statement: str) -> None:
+        return
 
     def send(self) -> None:
         return
@@ -174,6 +181,9 @@ class _Postgres:
 
     def execute(self, statement: Statement) -> None:
         self._queue.append((statement.text, statement.values, None, None))
+
+    def lock(self, statement: str) -> None:
+        self._queue.append((statement, None, None, None))
 
     def send(self) -> None:
         queue, self._queue = self._queue, []

@@ -212,7 +212,7 @@ class MemoryStore:
         elif not alike and write.operation is not Operation.UPDATE:
             self._insert(write.table, row)
         elif write.operation is Operation.RENEW:
-            table[alike[0]]["version"] += 1
+            table[alike[0]]["version"] = row["version"]
         elif write.operation is not Operation.INSERT_MISSING:
             for key in alike:
                 table[key].update(row)

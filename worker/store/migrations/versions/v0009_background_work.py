@@ -20,9 +20,9 @@ def upgrade() -> None:
     for name, table, _, columns in _INDEXES:
         op.drop_index(name, table)
         op.create_index(name, table, columns)
-    op.add_column("enrichment_work", sa.Column("version", sa.Integer(), nullable=False, server_default="1",
-                                               comment="higher when the same work is added again"))  # fmt: skip
-    op.add_column("enrichment_work", sa.Column("started", sa.Integer(), nullable=False, server_default="0",
+    op.add_column("enrichment_work", sa.Column("version", sa.BigInteger(), nullable=False, server_default="1",
+                                               comment="random; another one when it is added again"))  # fmt: skip
+    op.add_column("enrichment_work", sa.Column("started", sa.BigInteger(), nullable=False, server_default="0",
                                                comment="the version when this pass began"))  # fmt: skip
     op.create_table(
         "url_work",
@@ -30,8 +30,8 @@ def upgrade() -> None:
                   comment="image: count its titles; target: point links to its meaning"),
         sa.Column("url_hash", sa.LargeBinary(16), nullable=False),
         sa.Column("cursor", _ID, nullable=False, comment="the last article that is done"),
-        sa.Column("version", sa.Integer(), nullable=False, comment="higher when the same work is added again"),
-        sa.Column("started", sa.Integer(), nullable=False, comment="the version when this pass began"),
+        sa.Column("version", sa.BigInteger(), nullable=False, comment="random; another one when it is added again"),
+        sa.Column("started", sa.BigInteger(), nullable=False, comment="the version when this pass began"),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("kind", "url_hash", name=op.f("pk_url_work")),
     )  # fmt: skip
