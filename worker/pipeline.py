@@ -26,6 +26,7 @@ from worker.enrichment.enricher import enrich
 from worker.enrichment.reference_documents import edit_reference
 from worker.heat_rules import AllRules
 from worker.queue.clock import Clock, local_clock
+from worker.queue.crashes import sentence
 from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
 from worker.settings import INTERNAL_LANE
 from worker.store.batch import BatchWriter
@@ -54,7 +55,7 @@ class Batch:
     """Id → a sentence about the crashes of processes that were reading the entry."""
     timings: dict[str, float] = field(default_factory=dict)
     leaves_work: bool = False
-    """Set after the commit: the batch left background work (`worker/store/work.py`)."""
+    """Set after the commit: the batch left background work (`store/background/pending.py`)."""
     clock: Clock = local_clock
     """The Redis server's clock, which also makes ids. It gives stored times and decides which ids are in the future."""
 
@@ -151,7 +152,7 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     if batch.verdict is not None:
         version.problems = (*version.problems, batch.verdict)
     elif entry.attempts >= batch.max_attempts:
-        tried = batch.evidence.get(entry.id, f"Reading it ended {entry.attempts} processes. It is not tried again.")
+        tried = batch.evidence.get(entry.id) or sentence(entry.attempts, ())
         version.problems = (*version.problems, problem("poison", tried))
     return version
 

@@ -176,10 +176,13 @@ CLAIMANTS = Query(
 )
 TARGETS = Query(
     Target,
+    # The first link is the one that a pass of `background/target_step.py` moves first. So if it points to what the URL
+    # means, the others do too or a pass will move them. The order also makes PostgreSQL use the index that begins with
+    # target_hash: without it, it expects to find some row of any index soon.
     "WITH w(url_hash) AS ({table urls}) SELECT w.url_hash,"
     " (SELECT count(*) FROM (SELECT 1 FROM links l WHERE l.target_hash = w.url_hash AND l.kind = 'related'"
-    " LIMIT {value most}) q), (SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash"
-    " AND l.kind IN ('related', 'contains') LIMIT 1) FROM w",
+    " ORDER BY l.source_id LIMIT {value most}) q), (SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash"
+    " AND l.kind IN ('related', 'contains') ORDER BY l.source_id LIMIT 1) FROM w",
     {"urls": _HASH},
     [None] * 3,
 )
@@ -190,7 +193,8 @@ NAMERS = Query(
     " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {not in left}))"
     " SELECT w.url_hash, a.id, a.revision, d.form FROM w"
     " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT l.source_id FROM links l"
-    " WHERE l.target_hash = w.url_hash AND l.kind = 'related' AND l.source_id {not in touched} LIMIT {value most}) n"
+    " WHERE l.target_hash = w.url_hash AND l.kind = 'related' AND l.source_id {not in touched}"
+    " ORDER BY l.source_id LIMIT {value most}) n"
     " JOIN articles x ON x.id = n.source_id ORDER BY x.revision DESC, x.id DESC LIMIT 1) JOIN documents d ON d.id = a.document_id",
     {"unnamed": _HASH, "left": _ID, "touched": _ID},
     [None] * 4,

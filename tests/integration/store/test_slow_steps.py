@@ -19,7 +19,12 @@ from worker.store.migration import upgrade
 _PUT = Put("s", "k1", "https://site0.example/story", None, (), "A", "x", None, "AAAA", quality=30, provider="Paper")
 _SAME_PROVIDER = replace(_PUT, key="k2", url="https://site1.example/story")
 _LISTS = replace(
-    _PUT, key="k3", url="https://site2.example/story", related=("https://site0.example/story",), quality=60, provider=None
+    _PUT,
+    key="k3",
+    url="https://site2.example/story",
+    related=("https://site0.example/story",),
+    quality=60,
+    provider=None,
 )
 _LISTS_TWO = replace(_LISTS, related=("https://site0.example/story", "https://site1.example/story"))
 _PLAIN = replace(_PUT, provider=None)
@@ -28,7 +33,9 @@ _CLAIMS = replace(_OTHER, amp="https://site0.example/story")
 _ALSO_CLAIMS = replace(_CLAIMS, key="k4", url="https://site3.example/story")
 _NAMES = [replace(_LISTS, key=f"n{n}", url=f"https://site4.example/{n}", quality=None) for n in range(3)]
 _IMAGE = "https://site0.example/logo.jpg"
-_SHOWS = [replace(_PLAIN, key=f"i{n}", url=f"https://site3.example/{n}", image=_IMAGE, title=t) for n, t in enumerate("ABC")]
+_SHOWS = [
+    replace(_PLAIN, key=f"i{n}", url=f"https://site3.example/{n}", image=_IMAGE, title=t) for n, t in enumerate("ABC")
+]
 CASES = {
     "names": (
         (pending.Progress, "write"),

@@ -30,13 +30,19 @@ class _Holder(NamedTuple):
     article_id: int
 
 
+_FIRST_USES = 200
+"""Usually these use a logo under more than enough titles. Only if not, all uses of the image are read."""
+_COUNT = (
+    "SELECT count(DISTINCT u.title) AS titles FROM (SELECT coalesce(a.title, '') AS title FROM images i"
+    " JOIN articles a ON a.id = i.article_id WHERE i.url_hash = w.url_hash AND NOT a.is_stub{0}) u"
+)
 _TITLES = Query(
     _Titles,
     "WITH w(url_hash) AS ({table hashes}) SELECT w.url_hash,"
     " (SELECT i.url FROM images i WHERE i.url_hash = w.url_hash LIMIT 1),"
-    " (SELECT count(*) FROM (SELECT DISTINCT coalesce(a.title, '') AS title FROM images i"
-    " JOIN articles a ON a.id = i.article_id WHERE i.url_hash = w.url_hash AND NOT a.is_stub LIMIT {value most}) q),"
-    " EXISTS (SELECT 1 FROM placeholder_images p WHERE p.url_hash = w.url_hash) FROM w",
+    f" (SELECT CASE WHEN f.titles >= {MANY_TITLES} THEN f.titles ELSE ({_COUNT.format('')}) END"
+    f" FROM ({_COUNT.format(f' ORDER BY i.article_id LIMIT {_FIRST_USES}')}) f),"
+    " EXISTS (SELECT 1 FROM placeholder_images p WHERE p.url_hash = w.url_hash) FROM w",  # noqa: S608  constants
     {"hashes": (images.c.url_hash,)},
     [None, None, None, images.c.is_placeholder],
 )
@@ -68,7 +74,7 @@ def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork], prog
     It takes the writer lock before it counts. Returns how many articles got another mark.
     """
     transaction.lock(WRITER_LOCK)
-    counted = transaction.fetch(_TITLES, {"hashes": [row.subject for row in work], "most": MANY_TITLES})
+    counted = transaction.fetch(_TITLES, {"hashes": [row.subject for row in work]})
     transaction.send()
     wanted = {row.url_hash: row.url is not None and is_placeholder(row.url, row.titles) for row in counted.rows}
     _mark(transaction, dialect, counted.rows, wanted)
