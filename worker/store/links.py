@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, exists, func, insert, literal_column, select, union_all, update
+from sqlalchemy import Row, bindparam, delete, exists, func, insert, literal, literal_column, select, union_all, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -264,9 +264,11 @@ def uncounted_days(connection: Connection, first: date, before: date, stored: Co
     It looks for one article of each such day, instead of sorting the days of all articles.
     """
     days = [day for n in range((before - first).days) if (day := first + timedelta(days=n)) not in stored]
-    some = [exists(select(articles.c.id).where(*_within(articles.c.first_seen_at, day))) for day in days]
-    found = connection.execute(union_all(*map(select, some))).scalars().all() if some else []
-    return [day for day, is_there in zip(days, found, strict=True) if is_there]
+    some = [
+        select(literal(n)).where(exists(select(articles.c.id).where(*_within(articles.c.first_seen_at, day))))
+        for n, day in enumerate(days)
+    ]
+    return [days[n] for n in sorted(connection.scalars(union_all(*some)))] if some else []
 
 
 def keep_day(connection: Connection, day: date, documents: int, counts: bytes) -> None:

@@ -38,11 +38,11 @@ _COUNT = (
 )
 _TITLES = Query(
     _Titles,
-    "WITH w(url_hash) AS ({table hashes}) SELECT w.url_hash,"
+    "WITH w(url_hash) AS ({table hashes}) SELECT w.url_hash,"  # noqa: S608  constants
     " (SELECT i.url FROM images i WHERE i.url_hash = w.url_hash LIMIT 1),"
     f" (SELECT CASE WHEN f.titles >= {MANY_TITLES} THEN f.titles ELSE ({_COUNT.format('')}) END"
     f" FROM ({_COUNT.format(f' ORDER BY i.article_id LIMIT {_FIRST_USES}')}) f),"
-    " EXISTS (SELECT 1 FROM placeholder_images p WHERE p.url_hash = w.url_hash) FROM w",  # noqa: S608  constants
+    " EXISTS (SELECT 1 FROM placeholder_images p WHERE p.url_hash = w.url_hash) FROM w",
     {"hashes": (images.c.url_hash,)},
     [None, None, None, images.c.is_placeholder],
 )
