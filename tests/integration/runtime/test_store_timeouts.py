@@ -44,7 +44,7 @@ def queue(redis_client, valkey, tmp_path, monkeypatch):
 
 def push(queue, key):
     id_ = queue.client.xadd("documents", {"raw": article(1), "key": key}).decode()
-    queue.dispatch(most=10, pending_cap=10, most_bytes=1 << 20)
+    queue.dispatch(limit=10, pending_cap=10, max_bytes=1 << 20)
     return id_
 
 
