@@ -54,10 +54,11 @@ class BatchWriter:
         another document, `id_conflict` is set and nothing of the item is stored. Raises SQLAlchemy's errors.
         """
         more: list[EnrichedDocument | ReferenceCopy] = []
-        is_stale = False
+        known_raw, is_stale = self.known_raw, False
         while True:
             began = time.perf_counter()
-            shared = prepare(self.engine, items, self.now, known_raw=self.known_raw, more=more)
+            shared = prepare(self.engine, items, self.now, known_raw=known_raw, more=more)
+            known_raw = {item.sha256: self.now for item in items if item.sha256 is not None}  # not sent again
             failpoint("store.raw")
             began = self._took("prepare", began)
             try:

@@ -110,17 +110,25 @@ class ArticleStep:
         It reads in `reading`, without the writer lock. An article that was written meanwhile is left alone: its batch
         used the current reference documents.
         """
-        pages = [
-            reading.fetch(
-                _OF_PROVIDER if row.subject else _ALL,
-                {"cursor": row.cursor, "subject": row.subject, "most": STEP_ARTICLES},
-            )
-            for row in work
-        ]
+        progress = Progress(self._now)
+        found = self._read_page(reading, work, progress)
+        copies = {row.id: document_from_json(row.form, row.secured) for row in found}
+
+        def write(transaction: Flights, shared: SharedRows) -> None:
+            parts = {id_: parts_of(copy, shared) for id_, copy in copies.items()}
+            self._write_page(transaction, shared, found, parts)
+            progress.write(transaction, self._dialect)
+
+        self._under_lock(copies.values(), write)
+        return len(copies)
+
+    def _read_page(self, reading: Flights, work: Sequence[IdWork], progress: Progress) -> Sequence[_Article]:
+        """Return the next articles of as many subjects as one step takes, and note the progress."""
+        values = [{"cursor": row.cursor, "subject": row.subject, "most": STEP_ARTICLES} for row in work]
+        pages = [reading.fetch(_OF_PROVIDER if one["subject"] else _ALL, one) for one in values]
         reading.send()
         ids: set[int] = set()
-        last: tuple[IdWork, list[_Id]] | None = None
-        progress = Progress(self._now)
+        unfinished: list[tuple[IdWork, list[_Id]]] = []
         for row, page in zip(work, pages, strict=True):
             if len(ids) >= STEP_ARTICLES:
                 break
@@ -128,25 +136,18 @@ class ArticleStep:
             if len(page.rows) < STEP_ARTICLES:
                 progress.finish([row])
             else:
-                last = row, page.rows
+                unfinished.append((row, page.rows))
         found = reading.fetch(_ARTICLES, {"ids": sorted(ids)})
-        is_first = last is not None and last[0].cursor == 0
-        counting = _COUNT_OF_PROVIDER if last is not None and last[0].subject else _COUNT_ALL
-        total = reading.fetch(counting, {"subject": last[0].subject}) if last is not None and is_first else None
+        totals = [
+            reading.fetch(_COUNT_OF_PROVIDER if row.subject else _COUNT_ALL, {"subject": row.subject})
+            for row, _ in unfinished
+            if row.cursor == 0
+        ]
         reading.commit()
-        if last is not None:
-            row, rows = last
-            count = total.rows[0].articles if total is not None else row.total
-            progress.advance(row, rows[-1].id, row.done + len(rows), count)
-        copies = {row.id: document_from_json(row.form, row.secured) for row in found.rows}
-
-        def write(transaction: Flights, shared: SharedRows) -> None:
-            parts = {id_: parts_of(copy, shared) for id_, copy in copies.items()}
-            self._write_page(transaction, shared, found.rows, parts)
-            progress.write(transaction, self._dialect)
-
-        self._under_lock(copies.values(), write)
-        return len(copies)
+        for row, rows in unfinished:  # one at most
+            total = totals[0].rows[0].articles if totals else row.total
+            progress.advance(row, rows[-1].id, row.done + len(rows), total)
+        return found.rows
 
     def _write_page(
         self, transaction: Flights, shared: SharedRows, page: Sequence[_Article], parts: dict[int, ArticleParts]
