@@ -18,7 +18,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.benchmarks.contenders import LANE, Copydesk, Run, Setting, measured
@@ -27,6 +26,7 @@ from tests.benchmarks.machine import cpu_seconds
 from tests.benchmarks.setting import Servers
 from tests.support.servers import copydesk, until
 from tests.support.wire import delayed
+from worker.activity.minute_counters import MinuteCounters, total
 from worker.documents.limits import Limits
 from worker.heat_rules import AllRules
 from worker.jobs.reenrichment import complete, is_work_left
@@ -111,7 +111,9 @@ def _with_queue(setting: Setting, every: Sequence[Document], count: int) -> dict
         began = time.monotonic()
         engine = make_engine(_config(setting), pooled=False)
         until(lambda: not is_work_left(engine), seconds=desk.patience, what="the work is done", every=0.1)
-        return _result(setting, run, time.monotonic() - began)
+        minutes = total(MinuteCounters(desk.client).window(60))
+        lock_ms = minutes.stages_ms[LANE, "lock"] / minutes.batches[LANE]  # the mean: nearly all batches are full
+        return _result(run, time.monotonic() - began, lock_ms)
     finally:
         worker.stop()
 
@@ -145,12 +147,14 @@ def _without_queue(setting: Setting, every: Sequence[Document], count: int) -> d
         worker.join()
         assert worker.exitcode == 0
     seconds = time.perf_counter() - started
-    cpu = {"workers": sum(used.get() for _ in workers), "database": cpu_seconds(setting.database_pids) - database}
+    told = [used.get() for _ in workers]
+    cpu = {"workers": sum(seconds for seconds, _ in told), "database": cpu_seconds(setting.database_pids) - database}
     began = time.monotonic()
     engine = make_engine(_config(setting))
     assert complete(engine, AllRules(), seconds=_READY_SECONDS)
     engine.dispose()
-    return _result(setting, Run(len(entries) - WARM, seconds, cpu), time.monotonic() - began)
+    lock_ms = statistics.median(one for _, locks in told for one in locks)
+    return _result(Run(len(entries) - WARM, seconds, cpu), time.monotonic() - began, lock_ms)
 
 
 def _take_batches(config: Settings, entries: list[Claimed], place: Any, ready: Any, go: Any, used: Any) -> None:
@@ -159,19 +163,22 @@ def _take_batches(config: Settings, entries: list[Claimed], place: Any, ready: A
         connection.exec_driver_sql("SELECT 1")
     ready.release()
     go.wait()
-    began = time.process_time()
+    began, locks = time.process_time(), list[float]()
     while True:
         with place.get_lock():
             first = place.value
             place.value = first + BATCH
         if first >= len(entries):
             break
-        _store(engine, entries[first : first + BATCH])
-    used.put(time.process_time() - began)
+        locks.append(_store(engine, entries[first : first + BATCH])["lock"])
+    used.put((time.process_time() - began, locks))
 
 
-def _store(engine: Any, entries: list[Claimed]) -> None:
-    """Process a batch; again after an error of the store that passes, as the queue would deliver it again."""
+def _store(engine: Any, entries: list[Claimed]) -> dict[str, float]:
+    """Process a batch; again after an error of the store that passes, as the queue would deliver it again.
+
+    Returns the milliseconds of its stages.
+    """
     while True:
         batch = Batch(LANE, None, f"bench:{os.getpid()}", 3, Limits())
         try:
@@ -180,29 +187,22 @@ def _store(engine: Any, entries: list[Claimed]) -> None:
             if not (is_transient(error) or is_conflict(error)):
                 raise
         else:
-            return
+            return batch.timings
 
 
 def _config(setting: Setting) -> Settings:
     return Settings(database_url=setting.database_url, data_dir=setting.folder)
 
 
-_TIMINGS = """
-SELECT (timings::jsonb ->> coalesce(nullif(%s, ''), 'store'))::float FROM receipts
-GROUP BY worker, settled_at, timings::text, timings::jsonb HAVING count(*) >= %s
-"""
-
-
-def _result(setting: Setting, run: Run, work_seconds: float) -> dict[str, Any]:
-    with psycopg.connect(setting.database_url) as connection:
-        stages = {
-            row[0] for row in connection.execute("SELECT DISTINCT jsonb_object_keys(timings::jsonb) FROM receipts")
-        }
-        times = [row[0] for row in connection.execute(_TIMINGS, ("lock" if "lock" in stages else "store", BATCH // 2))]
+def _result(run: Run, work_seconds: float, lock_ms: float) -> dict[str, Any]:
+    """`lock_ms`: how long a batch held the writer lock."""
     return {
-        **asdict(run), "per_second": run.per_second, "cpu_micros": run.cpu_micros,
-        "lock_ms": statistics.median(times) if times else float("nan"), "work_seconds": work_seconds,
-    }  # fmt: skip
+        **asdict(run),
+        "per_second": run.per_second,
+        "cpu_micros": run.cpu_micros,
+        "lock_ms": lock_ms,
+        "work_seconds": work_seconds,
+    }
 
 
 def ratios(found: dict[str, Any]) -> dict[str, float]:
