@@ -193,7 +193,7 @@ IMPORTS_INSIDE = {
     "main": 3,
     "app": 2,
     "status": 11,
-    "audit": 3,
+    "audit": 4,
     "local_stack": 3,
     "worker": 5,
     "console": 1,
