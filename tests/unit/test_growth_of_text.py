@@ -21,8 +21,8 @@ from worker.enrichment.hosts import canonical_host, registrable_domain
 from worker.enrichment.language import language_of_text
 from worker.enrichment.titles import clean, strip_provider_suffix
 from worker.enrichment.topics import _ITEM_END, _SENTENCE_END, topic_slug
-from worker.linking.features import names_of
-from worker.linking.words import words
+from worker.linking.texts.features import names_of
+from worker.linking.texts.words import words
 from worker.telemetry.redaction import mask, mask_page, secret_spans
 from worker.telemetry.terminal import plain, printable
 
