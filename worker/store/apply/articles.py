@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from worker.enrichment.enriched_document import EnrichedDocument, document_from_json
+from worker.enrichment.document_json import document_from_json
+from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.topics import topic_slug
 from worker.heat_rules import AllRules
 from worker.store.apply.child_rows import ChildRows, differ, stored_parts, write_difference

@@ -14,14 +14,15 @@ from sqlalchemy.engine import Connection
 
 from schemas.problem import problem
 from schemas.receipt import Outcome
-from worker.enrichment.canonical_urls import document_hash, url_hash
-from worker.enrichment.enriched_document import EnrichedDocument, changed_fields, document_from_json, document_to_json
+from worker.enrichment.document_json import document_from_json, document_to_json
+from worker.enrichment.enriched_document import EnrichedDocument, changed_fields
 from worker.enrichment.reference_documents import (
     ReferenceCopy,
     changed_reference_fields,
     reference_from_form,
     reference_to_form,
 )
+from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 from worker.heat_rules import AllRules
 from worker.store.apply.articles import refresh
 from worker.store.apply.heat import compare_heat

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 
-from worker.enrichment.enriched_document import EnrichedDocument, document_from_json
+from worker.enrichment.document_json import document_from_json
+from worker.enrichment.enriched_document import EnrichedDocument
 from worker.heat_rules import AllRules
 from worker.store.apply.articles import refresh, topic_rows
 from worker.store.apply.provider_references import load_references

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from worker.enrichment.canonical_urls import url_hash
+from worker.enrichment.urls.canonical_urls import url_hash
 from worker.store.apply.work import add_work
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.identity import DocumentState, retracted

@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from worker.enrichment.enriched_document import EnrichedDocument, Mention, document_from_json
+from worker.enrichment.document_json import document_from_json
+from worker.enrichment.enriched_document import EnrichedDocument, Mention
 from worker.heat_rules import AllRules
 from worker.store.apply.child_rows import differ, stored_parts, write_difference
 from worker.store.apply.image_titles import placeholders_among
