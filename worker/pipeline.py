@@ -1,6 +1,6 @@
 """All steps of a batch: from claimed entries to committed outcomes.
 
-    open ─▶ [not counted] recognise ─▶ [counted] read (parse, validate) ─▶ enrich ─▶ [not counted] one transaction
+    open ─▶ [not counted] recognise ─▶ [counted] read (parse, validate) ─▶ enrich ─▶ [not counted] write
 
 An attempt counts while entries are opened, read and enriched, because a document can crash the process there. It is not
 counted while the store is used: if the store hangs until the process is killed, no document is at fault.
@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from schemas.envelope import parse_envelope
 from schemas.problem import Problem, problem
@@ -24,17 +23,16 @@ from worker.documents.limits import Limits
 from worker.documents.validation import read
 from worker.enrichment.enricher import enrich
 from worker.enrichment.reference_documents import edit_reference
-from worker.enrichment.urls.canonical_urls import canonicalise, document_hash, url_hash
+from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.heat_rules import AllRules
 from worker.queue.clock import Clock, local_clock
+from worker.queue.crashes import sentence
 from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
 from worker.settings import INTERNAL_LANE
-from worker.store.apply.batch import write_batch
+from worker.store.batch import BatchWriter
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.identity import revision
-from worker.store.engine import writer
-from worker.store.sql.statements import fetch
-from worker.store.tables import documents
+from worker.store.recognition import recognise
 from worker.telemetry.failpoints import failpoint
 from worker.telemetry.logs import get_logger
 
@@ -56,6 +54,8 @@ class Batch:
     evidence: Mapping[str, str] = field(default_factory=dict)
     """Id → a sentence about the crashes of processes that were reading the entry."""
     timings: dict[str, float] = field(default_factory=dict)
+    leaves_work: bool = False
+    """Set after the commit: the batch left background work (`store/background/pending.py`)."""
     clock: Clock = local_clock
     """The Redis server's clock, which also makes ids. It gives stored times and decides which ids are in the future."""
 
@@ -84,7 +84,10 @@ def process(
     puts = _fingerprinted(versions, batch.limits)
     at = batch.took("open", at)
     end_attempt()
-    _recognise(engine, puts)
+    known_raw = recognise(engine, versions, puts)
+    for version in puts:
+        if version.recognised is not None:
+            version.secured = _secured_of(version.raw)
     begin_attempt()
     at = batch.took("recognise", at)
     failpoint("ingest.recognised")
@@ -95,17 +98,16 @@ def process(
     failpoint("ingest.read")
     end_attempt()
     failpoint("ingest.kept")
-    with writer(engine) as connection, connection.begin():
-        failpoint("store.begun")
-        write_batch(
-            connection,
-            versions,
-            read=lambda version: read_version(version, batch.limits),
-            worker=batch.worker,
-            now=batch.clock(),
-            timings=batch.timings,
-            rules=batch.rules,
-        )
+    decided = BatchWriter(
+        engine,
+        lambda version: read_version(version, batch.limits),
+        batch.worker,
+        batch.clock(),
+        batch.rules,
+        batch.timings,
+        known_raw,
+    ).write(versions)
+    batch.leaves_work = decided.leaves_work
     batch.took("write", at)
     return versions
 
@@ -150,7 +152,7 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     if batch.verdict is not None:
         version.problems = (*version.problems, batch.verdict)
     elif entry.attempts >= batch.max_attempts:
-        tried = batch.evidence.get(entry.id, f"Reading it ended {entry.attempts} processes. It is not tried again.")
+        tried = batch.evidence.get(entry.id) or sentence(entry.attempts, ())
         version.problems = (*version.problems, problem("poison", tried))
     return version
 
@@ -204,32 +206,6 @@ def _fingerprinted(versions: Sequence[BatchItem], limits: Limits) -> list[BatchI
     for version in puts:
         version.fingerprint = fingerprint(version.raw, limits)
     return puts
-
-
-def _recognise(engine: Engine, puts: Sequence[BatchItem]) -> None:
-    """Mark the versions that equal a stored document except for `secured`, so that they are not parsed."""
-    columns = (documents.c.doc_hash, documents.c.source, documents.c.key, documents.c.article_hash,
-               documents.c.content_hash, documents.c.fingerprint, documents.c.retracted)  # fmt: skip
-    with engine.connect() as connection:
-        rows = fetch(connection, columns, documents.c.fingerprint, {version.fingerprint for version in puts})
-    known: dict[tuple[bytes, str], list[Row[Any]]] = {}
-    for row in rows:
-        if not row.retracted:
-            known.setdefault((row.fingerprint, row.source), []).append(row)
-    for version in puts:
-        for row in known.get((version.fingerprint or b"", version.source), ()):
-            if _is_same_document(version, row):
-                version.doc_key = row.key
-                version.recognised = (row.article_hash, row.content_hash)
-                version.secured = _secured_of(version.raw)
-                break
-
-
-def _is_same_document(version: BatchItem, row: Row[Any]) -> bool:
-    doc_hash, key, article_hash = row.doc_hash, row.key, row.article_hash
-    if version.doc_key is not None:
-        return bool(document_hash(version.source, version.doc_key) == doc_hash)
-    return bool(key.startswith(("http://", "https://")) and url_hash(key) == article_hash)
 
 
 def read_version(version: BatchItem, limits: Limits) -> None:

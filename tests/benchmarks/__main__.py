@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import sections
+from tests.benchmarks import popular, scaling, sections
 from tests.benchmarks.contenders import LIMITS, PEERS, Copydesk, Peer, Run, Servers, Setting, limit, throughput
 from tests.benchmarks.generator import Document, Generator
 from tests.benchmarks.goals import goals
@@ -30,7 +30,7 @@ from tests.benchmarks.plot import plot
 from tests.benchmarks.report import table
 from tests.benchmarks.stages import Bench
 
-SECTIONS = ("throughput", "sqlite", "stages", "latency", "growth", "backlog", "updates", "start")
+SECTIONS = ("throughput", "sqlite", "stages", "latency", "growth", "backlog", "updates", "start", "scaling", "popular")
 
 
 def main() -> int:
@@ -87,6 +87,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, help="interleaved runs of each")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--contenders", nargs="+", default=[*LIMITS, "copydesk", "copydesk_all", *PEERS])
+    parser.add_argument("--processes", nargs="+", type=int, default=scaling.PROCESSES, help="of the section scaling")
     parser.add_argument("--output", default="build/benchmarks")
     parser.add_argument("--plot", metavar="FILE", help="run nothing: draw the results in the output folder as a PNG")
     options = parser.parse_args()
@@ -216,9 +217,23 @@ def _start(servers: Servers, documents: list[Document], warm: list[Document], op
     return sections.start_up(3 if options.short else 10)
 
 
+def _scaling(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    every = scaling.documents(min(options.documents, scaling.DOCUMENTS))
+    return scaling.scaling(
+        servers, every, processes=options.processes, delays=scaling.DELAYS_MS, runs=1 if options.short else options.runs
+    )
+
+
+def _popular(servers: Servers, documents: list[Document], warm: list[Document], options: argparse.Namespace) -> Any:
+    most = 50_000 if options.short else 300_000
+    same = 10_000 if options.short else 60_000
+    copies = {name: same if case.same_bytes else most for name, case in popular.CASES.items()}
+    return popular.popular(servers, copies, runs=1 if options.short else options.runs)
+
+
 _SECTIONS: dict[str, Callable[..., Any]] = {
     "throughput": _throughput, "sqlite": _sqlite, "stages": _stages, "latency": _latency, "growth": _growth,
-    "backlog": _backlog, "updates": _updates, "start": _start,
+    "backlog": _backlog, "updates": _updates, "start": _start, "scaling": _scaling, "popular": _popular,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -146,6 +146,23 @@ class Generator:
             current[index] = Document(old.key, raw, url)
             yield current[index]
 
+    def references(self, count: int) -> Iterator[Document]:
+        """Return `count` reference documents: about the organisations and, one in six, the topics of the articles."""
+        draw = random.Random(self._seed + 3)
+        for number in range(count):
+            if number % 6 == 5:
+                topic = self._topics[number // 6 % len(self._topics)]
+                fields = [
+                    "taxonomy: topic",
+                    f"name: {topic}",
+                    f"keywords: [{self._pick(draw, 1)}, {self._pick(draw, 2)}]",
+                ]
+            else:
+                name, domain = self._papers[number % len(self._papers)]
+                fields = ["taxonomy: organization", f"name: {json.dumps(name)}", f"domain: {domain}",
+                          f"otherNames: [{json.dumps(self._pick(draw, 2).title())}]"]  # fmt: skip
+            yield Document(f"_terms/{self._seed}x{number:04}.md", "\n".join(["---", *fields, "---", ""]).encode(), "")
+
     def _pick(self, draw: random.Random, count: int) -> str:
         return " ".join(draw.choices(self._words, k=count))
 

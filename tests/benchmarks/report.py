@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.benchmarks.scaling import ratios
+
 NAMES = {
     "limit": "the limit: parse, validate, COPY; no queue",
     "limit_kept": "the limit, and what must be kept of each document: its raw bytes and a receipt",
@@ -41,6 +43,10 @@ def _table(name: str, found: dict[str, Any]) -> str:
         return _rows(
             ("", "p50 ms", "p99 ms"), [(key, f"{one['p50']:.1f}", f"{one['p99']:.1f}") for key, one in found.items()]
         )
+    if name == "scaling":
+        return _scaling(found)
+    if name == "popular":
+        return _popular(found)
     if name == "start":
         return _rows(("", "seconds"), [(key, f"{seconds:.2f}") for key, seconds in found.items()])
     limit = found.get("limit")
@@ -65,8 +71,43 @@ def _table(name: str, found: dict[str, Any]) -> str:
     )
 
 
+def _scaling(found: dict[str, Any]) -> str:
+    rows = [
+        (
+            key,
+            f"{run['per_second']:,.0f}",
+            f"{run['cpu_micros']:,.0f}",
+            f"{run['lock_ms']:.0f}",
+            f"{run['work_seconds']:.1f}",
+        )
+        for key, run in found.items()
+    ]
+    head = ("", "documents/s", "CPU µs a document", "median ms under the lock", "s of work after the last outcome")
+    shares = [(key, f"{ratio:.2f}") for key, ratio in ratios(found).items()]
+    return "\n\n".join([_rows(head, rows), _rows(("", "ratio"), shares)])
+
+
+def _popular(found: dict[str, Any]) -> str:
+    rows = [
+        (key, f"{one['few_ms']:.0f}", f"{one['many_ms']:.0f}", f"{one['ratio']:.1f}", f"{one['wall_ms']:.0f}",
+         f"{one['steps']}", f"{one['work_seconds']:.1f}", f"{one['longest_step_ms']:.0f}")
+        for key, one in found.items()
+    ]  # fmt: skip
+    head = (
+        "",
+        "CPU ms a batch, few rows",
+        "many",
+        "ratio",
+        "ms by the clock",
+        "steps after it",
+        "seconds",
+        "longest step, ms",
+    )
+    return _rows(head, rows)
+
+
 def _stages(found: dict[str, Any]) -> str:
-    names = ("read", "recognise", "parse", "validate", "enrich", "resolve", "write", "settle", "link")
+    names = ("read", "recognise", "parse", "validate", "enrich", "prepare", "load", "decide", "write", "settle", "link")
     columns = [name for name in names if any(name in one["micros"] for one in found.values())]
     rows = [
         (

@@ -25,7 +25,6 @@ from worker.linking.texts.frequencies import Frequencies
 from worker.linking.window import Window
 from worker.settings import Settings
 from worker.store import links
-from worker.store.decide.article_rows import blank
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 from worker.store.tables import articles
@@ -90,8 +89,9 @@ def _fill(url: str, folder: str, count: int) -> None:
     for number, (title, excerpt) in enumerate(texts(count)):
         at = now - timedelta(days=_DAYS * (count - number) / count)
         rows.append({
-            **blank(blake2b(str(number).encode(), digest_size=16).digest(), at), "kind": "article", "title": title,
-            "excerpt": excerpt, "published_at": at, "is_stub": False, "link_state": "linked",
+            "url_hash": blake2b(str(number).encode(), digest_size=16).digest(), "kind": "article", "title": title,
+            "excerpt": excerpt, "published_at": at, "is_stub": False, "link_state": "linked", "extra": {}, "revision": "",
+            "first_seen_at": at, "changed_at": at,
         })  # fmt: skip
     with engine.begin() as connection:
         for start in range(0, count, 5000):

@@ -26,47 +26,23 @@ from worker.queue.connection import connect
 from worker.queue.lease_queue import DISPATCHED, GROUP, LeaseQueue
 from worker.runtime import batch_report
 from worker.settings import Settings
-from worker.store import dead_letters, leader
-from worker.store.apply import (
-    articles,
-    child_rows,
-    heat,
-    image_titles,
-    provider_references,
-    shared_names,
-    url_resolution,
-)
-from worker.store.apply import batch as write
+from worker.store import batch as store_batch
+from worker.store import leader
+from worker.store.batch import BatchWriter
 from worker.store.engine import make_engine
+from worker.store.load import SqlLoader
 from worker.store.migration import upgrade
 
-_BULK = (
-    ("resolve", "fetch"),
-    *(("write", name) for name in ("merge", "merge_ids", "set_values", "remove", "remove_rows")),
-)
 DOORS: tuple[tuple[str, Any, str], ...] = (
     ("parse", validation, "split"),
     ("parse", validation, "parse_known"),
     ("validate", pipeline, "read"),
     ("enrich", pipeline, "enrich"),
-    ("recognise", pipeline, "_recognise"),
-    *(
-        (stage, module, name)
-        for module in (
-            articles,
-            dead_letters,
-            heat,
-            shared_names,
-            child_rows,
-            image_titles,
-            provider_references,
-            url_resolution,
-            write,
-        )
-        for stage, name in _BULK
-        if hasattr(module, name)
-    ),
-    ("resolve", pipeline, "write_batch"),  # the rest of the stage without its reads and writes: the decisions
+    ("recognise", pipeline, "recognise"),
+    ("prepare", store_batch, "prepare"),
+    *(("load", SqlLoader, name) for name in ("documents", "articles", "urls")),
+    ("decide", store_batch, "decide"),
+    ("write", BatchWriter, "write"),  # the rest: building the statements, the commit, what follows it
     ("read", LeaseQueue, "claim"),
     ("settle", LeaseQueue, "end_attempt"),
     ("settle", LeaseQueue, "begin_attempt"),

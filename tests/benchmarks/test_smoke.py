@@ -66,7 +66,7 @@ def test_every_way_of_storing_fills_the_same_rows(valkey, tmp_path, monkeypatch)
     assert counts["afternoon"]["articles"] >= 40
     for table in ("articles", "links", "article_topics", "providers", "topics"):
         assert len({count[table] for count in counts.values()}) == 1, (table, counts)
-    assert {"read", "parse", "validate", "enrich", "resolve", "write", "settle"} <= costs.micros.keys()
+    assert {"read", "parse", "validate", "enrich", "load", "decide", "write", "settle"} <= costs.micros.keys()
     assert costs.statements > 10
 
 
@@ -82,3 +82,31 @@ def test_the_report_names_every_contender(tmp_path):
     assert all(NAMES[name] in text for name in found)
     plot({"throughput": found, "sqlite": {"copydesk": run}}, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 1000
+
+
+def test_the_ratios_of_scaling_are_those_of_its_rates():
+    from tests.benchmarks.report import table
+    from tests.benchmarks.scaling import ratios
+
+    rates = {"1 process, 0 ms": 500, "2 processes, 0 ms": 900, "8 processes, 0 ms": 720, "1 process, 5 ms": 450,
+             "8 processes, 5 ms": 630, "2 processes, 5 ms": 700, "1 process, 0 ms, no queue": 600, "2 processes, 0 ms, no queue": 900}  # fmt: skip
+    found = {
+        name: {"per_second": rate, "cpu_micros": 1.0, "lock_ms": 2.0, "work_seconds": 3.0}
+        for name, rate in rates.items()
+    }
+    assert ratios(found) == {
+        "2 processes, of 1": 1.8,
+        "8 processes, of 2": 0.8,
+        "the best with the delay, of the best without": 700 / 900,
+        "8 processes with the delay, of the best": 0.9,
+        "2 processes, of 1, no queue": 1.5,
+    }
+    assert "| 2 processes, of 1 | 1.80 |" in table({"scaling": found})
+
+
+def test_generated_reference_documents_are_accepted():
+    from worker.documents.validation import read
+
+    references = list(Generator(3).references(12))
+    assert len({one.key for one in references}) == 12
+    assert {read(one.raw, has_key=True).reference.taxonomy for one in references} == {"organization", "topic"}

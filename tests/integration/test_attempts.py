@@ -1,5 +1,6 @@
 """A store that hangs is no document's fault: no attempt is counted while the store is used."""
 
+import psycopg
 from sqlalchemy import event
 
 from worker.documents.limits import Limits
@@ -12,12 +13,20 @@ from worker.store.migration import upgrade
 RAW = b"---\ntitle: One\nwebUrl: https://innocent.example/one\n---\n"
 
 
-def test_the_attempt_is_ended_before_the_store_is_used(store_url, tmp_path):
+def test_the_attempt_is_ended_before_the_store_is_used(store_url, tmp_path, monkeypatch):
     config = Settings(database_url=store_url, data_dir=tmp_path)
     upgrade(config)
     engine = make_engine(config)
-    happened = []
+    with engine.connect():
+        happened = []
     event.listen(engine, "before_cursor_execute", lambda *_: happened.append("store"))
+    execute = psycopg.Cursor.execute  # PostgreSQL's statements go through psycopg's pipeline
+
+    def note(*arguments, **options):
+        happened.append("store")
+        return execute(*arguments, **options)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", note)
     entry = Claimed("1-1", 0, len(RAW), {b"raw": RAW, b"source": b"s"}, truncated=False)
     process(engine, Batch("documents", None, "w", 3, Limits()), [entry], end_attempt=lambda: happened.append("innocent"),
             begin_attempt=lambda: happened.append("suspect"))  # fmt: skip

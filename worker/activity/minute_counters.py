@@ -23,6 +23,9 @@ OTHER = "(other)"
 WAIT_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 14_400)
 """Upper bounds of the histogram of waits, in seconds. Longer waits are counted in one more bucket after these."""
 
+LOCK_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
+"""Upper bounds of the histogram of times under the writer lock, in seconds."""
+
 _EXPIRE_SECONDS = 25 * 3600
 _MAX_FIELDS = 500
 _MAX_SOURCE = 64  # characters; longer names are cut
@@ -89,6 +92,10 @@ class Minute:
     waits: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(lane, index of the first bound in WAIT_BOUNDS that is not exceeded) → documents."""
     waited_ms: Counter[str] = field(default_factory=Counter)
+    locks: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """(lane, index of the first bound in LOCK_BOUNDS that is not exceeded) → batches. The sum of the times is the stage
+    `lock` of `stages_ms`.
+    """
     restarts: Counter[str] = field(default_factory=Counter)
     """Part of a worker → how often the watchdog restarted it."""
     added: dict[str, int] = field(default_factory=dict)
@@ -119,6 +126,9 @@ class MinuteCounters:
             rows.append((_field("t", lane), _field("t", lane), waited))
         for stage, spent in counts.stages_ms.items():
             rows.append((_field("s", lane, stage), _field("s", lane, stage), round(spent)))
+        if "lock" in counts.stages_ms:
+            place = str(bisect_left(LOCK_BOUNDS, counts.stages_ms["lock"] / 1000))
+            rows.append((_field("k", lane, place), _field("k", lane, place), 1))
         if rows:
             flat = [part for row in rows for part in row]
             self._eval(pipe, _ADD, _EXPIRE_SECONDS, _MAX_FIELDS, *flat)
@@ -193,6 +203,8 @@ def _minute(number: int, counts: dict[bytes, bytes]) -> Minute:
                 minute.stages_ms[lane, stage] = int(value)
             case "l", (lane, place) if place.isdecimal() and int(place) <= len(WAIT_BOUNDS):
                 minute.waits[lane, int(place)] = int(value)
+            case "k", (lane, place) if place.isdecimal() and int(place) <= len(LOCK_BOUNDS):
+                minute.locks[lane, int(place)] = int(value)
             case _, (lane,) if kind in by_lane:
                 by_lane[kind][lane] = int(value)
     return minute

@@ -23,13 +23,15 @@ def register(app: typer.Typer) -> None:
 def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> int:
     """Check that every entry has an outcome or still waits.
 
-    It counts all entries that were ever added to each lane, and checks that the store has the newest of them.
+    It counts all entries that were ever added to each lane, and checks that the store has the newest of them. It also
+    says whether the store has background work left.
     """
     config = settings()
     require_servers(config)
     with reader(config) as client:
         # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
         from worker.jobs.lane_repair import store_behind
+        from worker.jobs.reenrichment import is_work_left
         from worker.monitoring.snapshot import MinuteCache, read_queue
 
         if config.redis_url is not None:
@@ -45,19 +47,24 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
             is_whole = not lane.missing and not lane.aside
             ids = store_behind(client, engine, lane.lane) if is_whole else None
             audited.append((lane, _store_behind(*ids) if ids else None))
+        work_left = is_work_left(engine)
         engine.dispose()
     sound = all(lane.missing == lane.aside == 0 and lane.fault is None and behind is None for lane, behind in audited)
     if json_:
-        _print_json(sound, audited)
+        _print_json(sound, audited, work_left=work_left)
     else:
         for lane, behind in audited:
             _print_lane(lane, behind)
+        if work_left:
+            typer.echo(
+                "store: background work is left, so heat, images, names and links may still change: copydesk status"
+            )
     return Exit.OK if sound else Exit.UNSOUND
 
 
-def _print_json(sound: bool, audited: list[tuple[LaneStatus, StoreBehind | None]]) -> None:
+def _print_json(sound: bool, audited: list[tuple[LaneStatus, StoreBehind | None]], *, work_left: bool) -> None:
     lanes = [{**asdict(lane), "store_behind": asdict(behind) if behind else None} for lane, behind in audited]
-    print_json({"sound": sound, "lanes": lanes})
+    print_json({"sound": sound, "lanes": lanes, "work_left": work_left})
 
 
 def _print_lane(lane: LaneStatus, behind: StoreBehind | None) -> None:

@@ -34,8 +34,8 @@ def status(
         bool,
         typer.Option(
             "--wait-drained",
-            help="wait until no worker holds a document, all lanes that are not paused are empty, "
-            "and no article waits for the linker",
+            help="wait until no worker holds a document, all lanes that are not paused are empty, the store has no "
+            "work left, and no article waits for the linker",
         ),
     ] = False,
     timeout: Annotated[float, typer.Option(help="seconds that --wait-drained waits at most")] = 600,
@@ -134,9 +134,19 @@ def _linking(linking: LinkingStatus) -> Iterator[str]:
         yield f"linking: {linking.provisional:,} articles are linked again when arrivals pause"
 
 
+_SUMS = {
+    "peers": "the heat of the articles that list {:,} changed articles",
+    "image": "the titles under which {:,} images are shown",
+    "target": "the links to {:,} URLs that mean another article now",
+}
+"""What is computed from many articles after a batch, by the kind of work."""
+
+
 def _work(pending: WorkStatus) -> str:
     if pending.kind == "names":
         return f"enriching: the names of provider {pending.subject} are not counted yet"
+    if pending.kind in _SUMS:
+        return f"pending: {_SUMS[pending.kind].format(pending.total)}"
     if pending.kind == "retract":
         return f"retracting: more documents that show the URL of document {pending.subject}"
     subject = f"the articles of provider {pending.subject}" if pending.subject else "all articles"
@@ -190,6 +200,7 @@ def _wait_drained(config: Settings, timeout: float) -> int:
     deadline = time.monotonic() + timeout
     with reader(config) as client, _store(config):
         # After Redis has answered, see `_snapshot`.
+        from worker.jobs.reenrichment import is_work_left
         from worker.monitoring.snapshot import MinuteCache, count_unlinked, read_queue
 
         cache = MinuteCache(client)
@@ -198,7 +209,8 @@ def _wait_drained(config: Settings, timeout: float) -> int:
             queue = read_queue(config, client, cache)
             backlog = queue.sum.backlog
             unlinked = count_unlinked(engine) if config.link and queue.is_drained else 0
-            if queue.is_drained and not unlinked:
+            is_stored = queue.is_drained and not is_work_left(engine)
+            if is_stored and not unlinked:
                 print_message(
                     f"Drained: nothing is in flight, {backlog:,} wait on paused lanes."
                     if backlog
@@ -208,8 +220,9 @@ def _wait_drained(config: Settings, timeout: float) -> int:
             if time.monotonic() >= deadline:
                 pending = sum(lane.pending for lane in queue.lanes)
                 linking = f", {unlinked:,} articles wait for the linker" if unlinked else ""
+                work = ", the store has work left" if queue.is_drained and not is_stored else ""
                 print_message(
-                    f"Not drained in {timeout:g} s: {pending:,} are in flight, {backlog:,} wait in all{linking}."
+                    f"Not drained in {timeout:g} s: {pending:,} are in flight, {backlog:,} wait in all{work}{linking}."
                 )
                 return Exit.TIMED_OUT
             time.sleep(0.2)

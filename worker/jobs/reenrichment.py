@@ -1,4 +1,4 @@
-"""Re-enrich articles after reference documents changed, step by step beside live batches."""
+"""Do the work that batches leave, step by step beside live batches: heat, images, names, re-enrichment, retractions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import time
 from collections.abc import Callable
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from worker.heat_rules import AllRules
-from worker.store.apply.reenrichment_step import work_step
-from worker.store.apply.work import next_work
-from worker.store.clock import store_time
-from worker.store.engine import writer
+from worker.store.background import pending
+from worker.store.background.steps import work_step
+from worker.store.engine import driver_error
+from worker.telemetry.logs import get_logger
+
+log = get_logger("ingest")
+
+_PAUSE_SECONDS = 0.01
 
 
 def complete(
@@ -20,19 +25,31 @@ def complete(
     """Do pending work for about `seconds`; returns whether all is done.
 
     `advance` gets the count of articles of each step. Each step is a transaction of its own, so the work can stop at
-    any time and continue in another process. The step takes the writer lock. Raises SQLAlchemy's errors.
+    any time and continue in another process. Raises SQLAlchemy's errors.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        with writer(engine) as connection, connection.begin():
-            done = work_step(connection, store_time(connection), rules)
+        done = work_step(engine, rules)
         if done is None:
             return True
         advance(done)
+        if done == 0:
+            time.sleep(_PAUSE_SECONDS)  # another process does a step
     return False
 
 
 def is_work_left(engine: Engine) -> bool:
     """Return whether any work is pending."""
     with engine.connect() as connection:
-        return next_work(connection) is not None
+        return pending.is_work_left(connection)
+
+
+def step_after_batch(engine: Engine, rules: AllRules) -> None:
+    """Do one step of the work that a batch left, if no other process is at it.
+
+    What is left, also after an error of the store, is done by `complete`, which reports the error.
+    """
+    try:
+        work_step(engine, rules)
+    except SQLAlchemyError as error:
+        log.debug("A step of background work failed", error=str(driver_error(error)))

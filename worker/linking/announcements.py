@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from schemas.change import Change
 from worker.activity.change_feed import publish
-from worker.store.apply import stories
+from worker.store import stories
 from worker.store.engine import enter_writer, writer
 
 _PAGE = 500

@@ -22,7 +22,7 @@ from worker.linking.story_assignment import (
     lead_of,
 )
 from worker.store import links
-from worker.store.apply import stories as stored
+from worker.store import stories as stored
 from worker.store.links import Tie, time_of
 
 _DAY_SECONDS = 86_400

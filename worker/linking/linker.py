@@ -122,13 +122,12 @@ class Linker:
         """
         if self._basis is not None and self._basis.day >= day:
             return self._basis
+        basis = IdfBasis(day, Frequencies())
         with self._engine.begin() as connection:
             stored = {row.day for row in links.completed_days(connection, day)}
-            missing = links.uncounted_days(connection, day, stored)
-        basis = IdfBasis(day, Frequencies())
+            missing = links.uncounted_days(connection, basis.oldest_day(), day, stored)
         for one in missing:
-            if one >= basis.oldest_day():
-                self._count_day(one)
+            self._count_day(one)
         with self._engine.begin() as connection:
             for row in links.completed_days(connection, day):
                 if row.day >= basis.oldest_day():

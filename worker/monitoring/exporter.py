@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import workers
-from worker.activity.minute_counters import OTHER, WAIT_BOUNDS, Minute, MinuteCounters
+from worker.activity.minute_counters import LOCK_BOUNDS, OTHER, WAIT_BOUNDS, Minute, MinuteCounters
 from worker.queue import lane_pauses
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.settings import Settings
@@ -39,6 +39,8 @@ The rest is counted as `(other)`.
 """
 
 _SUM = "sum"
+_BOUNDS = {"copydesk_latency_seconds": WAIT_BOUNDS, "copydesk_lock_seconds": LOCK_BOUNDS}
+"""The bounds of each histogram."""
 _PARTS = (("dispatcher",), ("consumer",), ("process",))
 
 Series = dict[tuple[str, ...], float]
@@ -87,10 +89,14 @@ def _series_of(minute: Minute) -> Iterator[tuple[str, tuple[str, ...], float]]:
         yield "copydesk_latency_seconds", (lane, str(place)), count
     for lane, milliseconds in minute.waited_ms.items():
         yield "copydesk_latency_seconds", (lane, _SUM), milliseconds / 1000
+    for (lane, place), count in minute.locks.items():
+        yield "copydesk_lock_seconds", (lane, str(place)), count
     for part, count in minute.restarts.items():
         yield "copydesk_watchdog_restarts_total", (part,), count
     for (lane, stage), milliseconds in minute.stages_ms.items():
         yield "copydesk_stage_seconds_total", (lane, stage), milliseconds / 1000
+        if stage == "lock":
+            yield "copydesk_lock_seconds", (lane, _SUM), milliseconds / 1000
 
 
 class CopydeskCollector(Collector):
@@ -185,7 +191,7 @@ def _histogram(metric: Metric, series: Series) -> PrometheusMetric:
     family = HistogramMetricFamily(metric.name, metric.description, labels=metric.labels)
     for lane in sorted({lane for lane, _ in series}):
         total, buckets = 0.0, []
-        for place, bound in enumerate((*WAIT_BOUNDS, math.inf)):
+        for place, bound in enumerate((*_BOUNDS[metric.name], math.inf)):
             total += series.get((lane, str(place)), 0)
             buckets.append(("+Inf" if bound == math.inf else f"{float(bound)}", total))
         family.add_metric([lane], buckets, series.get((lane, _SUM), 0))

@@ -93,9 +93,8 @@ def _frequencies(connection: Connection) -> Frequencies:
     for day, row in stored.items():
         if day >= basis.oldest_day():
             basis.completed.merge(Frequencies.load(row.documents, row.counts))
-    for day in links.uncounted_days(connection, basis.day, stored):
-        if day >= basis.oldest_day():
-            basis.completed.merge(_counted(connection, day))
+    for day in links.uncounted_days(connection, basis.oldest_day(), basis.day, stored):
+        basis.completed.merge(_counted(connection, day))
     today = _counted(connection, basis.day)
     return basis.with_today(today) if basis.is_bootstrap(today.documents) else basis.completed
 

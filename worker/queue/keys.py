@@ -46,6 +46,11 @@ def crash_reports(lane: str) -> str:
     return f"copydesk:deaths:{lane}"
 
 
+def store_timeouts(lane: str) -> str:
+    """Hash: id of an entry whose storing timed out while it was alone → how often, and what was settled by then. Expires."""
+    return f"copydesk:store-timeouts:{lane}"
+
+
 def aside(lane: str) -> str:
     """Stream: entries that a repair of the lane must still add again; it exists only after an interrupted repair."""
     return f"copydesk:aside:{lane}"

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.problem import Problem, problem
 from worker.documents.limits import Limits
 from worker.heat_rules import AllRules
-from worker.jobs.reenrichment import complete
+from worker.jobs.reenrichment import complete, step_after_batch
 from worker.jobs.retention import prune
 from worker.pipeline import Batch, process
 from worker.producer.task_arguments import SUBMIT, bind_arguments, submission_of
@@ -27,6 +27,7 @@ from worker.queue import keys
 from worker.queue.connection import connect
 from worker.queue.crashes import CrashLog, sentence
 from worker.queue.lease_queue import Claimed, LeaseQueue
+from worker.queue.store_timeouts import StoreTimeouts
 from worker.runtime.batch_logging import log_batch
 from worker.runtime.batch_report import announce, count, receipt_of
 from worker.runtime.dispatch.request import OUT_OF_MEMORY, StoreUnusable
@@ -42,6 +43,8 @@ _CONFLICT_TRIES = 3
 MAINTAIN_EVERY_SECONDS = 3600
 _REDIS_UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
 _REDIS_RETRY_SECONDS = 0.5
+_COMPLETE_SECONDS = 2.0
+_MOST_TIMEOUTS = 3  # of the store, on one document
 _STORE_DELAY_SECONDS = 1.0  # until the dispatcher has received the failure and stops dispatching
 
 
@@ -130,7 +133,7 @@ def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) 
         try:
             _process_and_settle(queue, entries, worker)
         except SQLAlchemyError as error:
-            if is_transient(error):
+            if is_transient(error) and not _is_at_fault(queue, entries, error):
                 raise
             if is_conflict(error) and tries + 1 < _CONFLICT_TRIES:
                 continue
@@ -148,12 +151,25 @@ def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) 
             return
 
 
+def _is_at_fault(queue: LeaseQueue, entries: Sequence[Claimed], error: SQLAlchemyError) -> bool:
+    """Return whether the store times out on this document alone, again and again, and stores others meanwhile."""
+    if not is_timeout(error) or len(entries) != 1:
+        return False
+    timeouts = StoreTimeouts(queue, (lane.name for lane in settings().lane_list))
+    if timeouts.record(entries[0].id) < _MOST_TIMEOUTS:
+        return False
+    timeouts.forget(entries[0].id)
+    return True
+
+
 def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: Exception) -> None:
     """Halve the batch until the failing document is alone. It becomes a dead letter; the others are stored."""
     if len(entries) == 1:
         log.error("A document cannot be stored", id=entries[0].id, lane=queue.lane, error=repr(error),
                   next="it becomes a dead letter", exc_info=error)  # fmt: skip
-        state = problem("internal_error", f"The worker failed on it: {type(error).__name__}.")
+        tried = f"Storing it alone hit the time limit {_MOST_TIMEOUTS} times, while other documents were stored."
+        failed = f"The worker failed on it: {type(error).__name__}."
+        state = problem("internal_error", tried if is_timeout(error) else failed)
         _process_and_settle(queue, entries, worker, state=state)
         return
     half = len(entries) // 2
@@ -188,6 +204,8 @@ def _process_and_settle(
     CrashLog(queue).forget([id_ for id_ in tried if id_ in settled])
     count(_client(), batch, versions, work_ms=(time.perf_counter() - started) * 1000)
     log_batch(batch, versions)
+    if batch.leaves_work:
+        step_after_batch(_engine(), _rules())
 
 
 class _Attempt:
@@ -313,12 +331,13 @@ def maintain(resume: str | None = None) -> None:
 
 @shared_task(name="copydesk.complete", ignore_result=True)
 def complete_enrichment() -> None:
-    """Re-enrich articles whose reference documents changed, for a quarter of the task's time limit.
+    """Do the work that batches left (heat, images, names, re-enrichment, retractions) for some seconds.
 
-    The dispatcher sends this task again while work is left. Raises SQLAlchemyError for errors that are not transient.
+    A pool process is not occupied for longer: it may be the only one. The dispatcher sends this task again while work
+    is left. Raises SQLAlchemyError for errors that are not transient.
     """
     try:
-        done = complete(_engine(), _rules(), seconds=settings().task_seconds / 4)
+        done = complete(_engine(), _rules(), seconds=min(_COMPLETE_SECONDS, settings().task_seconds / 4))
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise

@@ -11,9 +11,7 @@ from typing import Any
 from sqlalchemy import Row, Select, Text, cast, false, func, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
-from schemas.problem import Severity
 from worker.store.clock import store_time
-from worker.store.decide.batch_item import BatchItem
 from worker.store.sql.statements import fetch, merge
 from worker.store.tables import dead_letter_actions, dead_letters, raw_documents
 
@@ -148,68 +146,3 @@ def keep_edit(connection: Connection, seen: Row[Any], raw: bytes, who: str) -> b
         return False
     record(connection, seen.id, "edited", who, sha256=sha256)
     return True
-
-
-def keep_dead(connection: Connection, versions: list[BatchItem], now: datetime) -> None:
-    """Store rejected versions as dead letters.
-
-    Replays of dead letters are skipped: `conclude_replays` updates those.
-    """
-    rows = [
-        {
-            "lane": version.lane,
-            "receipt_id": version.id,
-            "op": version.op,
-            "source": version.source,
-            "key": version.key,
-            "revision": version.revision,
-            "raw_sha256": version.sha256,
-            "code": _code(version),
-            "problems": problems_of(version),
-            "status": "open",
-            "edits": 0,
-            "created_at": now,
-        }
-        for version in versions
-        if version.dead_letter is None
-    ]
-    merge(connection, dead_letters, rows, ["lane", "receipt_id"])
-
-
-def conclude_replays(connection: Connection, versions: list[BatchItem], worker: str, now: datetime) -> None:
-    """Update the dead letters that `versions` replay.
-
-    Accepted ones are closed; rejected ones stay open with their new problems. Each result is recorded as an action of
-    `worker`.
-    """
-    replays = [version for version in versions if version.dead_letter is not None]
-    table = dead_letters
-    # A dead letter that was replayed twice may be closed by the first replay and deleted by retention before the
-    # second.
-    there = {row.id for row in fetch(connection, (table.c.id,), table.c.id, [v.dead_letter for v in replays])}
-    for version in replays:
-        if version.dead_letter not in there:
-            continue
-        dead_letter = update(dead_letters).where(dead_letters.c.id == version.dead_letter)
-        if version.rejected:
-            connection.execute(dead_letter.values(status="open", code=_code(version), problems=problems_of(version)))
-        else:
-            connection.execute(dead_letter.values(status="replayed"))
-        action = {
-            "action": "failed" if version.rejected else "passed",
-            "who": worker,
-            "at": now,
-            "reason": str(version.outcome),
-        }
-        connection.execute(
-            insert(dead_letter_actions).values(dead_letter_id=version.dead_letter, raw_sha256=version.sha256, **action)
-        )
-
-
-def _code(version: BatchItem) -> str:
-    return next(problem.code for problem in version.problems if problem.severity is Severity.ERROR)
-
-
-def problems_of(version: BatchItem) -> list[dict[str, Any]]:
-    """Return a version's problems as JSON for the store."""
-    return [problem.model_dump(mode="json") for problem in version.problems]

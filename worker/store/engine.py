@@ -12,9 +12,12 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.pool import NullPool
 
 from worker.settings import Settings
+from worker.store.sql.flights import BEGIN_OPTIONS
 
 # The key of the advisory lock of `enter_writer`. Any number is right that no other program uses in this database.
-_WRITER_LOCK = 0x636F7079
+_WRITER_LOCK_KEY = 0x636F7079
+WRITER_LOCK = f"SELECT pg_advisory_xact_lock({_WRITER_LOCK_KEY})"
+"""The statement that waits for the writer lock and holds it until the transaction ends, on PostgreSQL."""
 
 _TRANSIENT_CLASSES = ("08", "25", "26", "28", "3D", "40", "53", "55", "57", "58")
 """Classes of SQLSTATE: connection (08, also PgBouncer's own errors), transaction state (25), statement name (26),
@@ -41,7 +44,8 @@ def make_engine(
     `overflow`: how many more connections to PostgreSQL may be open at once.
     `small_cache`: SQLite caches 4 MB instead of 16 MB and maps no file, for a process that needs its memory itself.
     `repeats`: for a process that runs the same few statements for hours. PostgreSQL then uses an index wherever there
-    is one, even while a table looks small enough for a sequential scan.
+    is one, even while a table looks small enough for a sequential scan. Its connections are not tested before use (a
+    round trip each time): a flight tries again on a new connection (`sql/flights.py`).
     """
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":
@@ -62,11 +66,21 @@ def make_engine(
         "application_name": "copydesk",
     }
     pool: dict[str, Any] = (
-        {"pool_size": 2, "max_overflow": overflow, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+        {"pool_size": 2, "max_overflow": overflow, "pool_pre_ping": not repeats} if pooled else {"poolclass": NullPool}
     )
-    engine = create_engine(url, connect_args=arguments, **pool)
-    _prepare_postgresql(engine, _transaction_settings(settings, repeats=repeats))
+    values = _transaction_settings(settings, repeats=repeats)
+    # Flights find few rows by their keys. Before a growing table is analysed the planner reads all of it instead.
+    plans = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan"), "off")
+    flight_values = {**values, **plans}
+    begin = ["BEGIN", f"SELECT {', '.join(_set_config(name, value) for name, value in flight_values.items())}"]
+    engine = create_engine(url, connect_args=arguments, execution_options={BEGIN_OPTIONS: begin}, **pool)
+    _prepare_postgresql(engine, values)
     return engine
+
+
+def _set_config(name: str, value: str) -> str:
+    bare = value.strip("'")
+    return f"set_config('{name}', '{bare}', true)"
 
 
 def _transaction_settings(settings: Settings, *, repeats: bool) -> dict[str, str]:
@@ -140,7 +154,7 @@ def enter_writer(connection: Connection) -> None:
     Reading, parsing and enriching continue in parallel. SQLite has this lock by itself (`BEGIN IMMEDIATE`).
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
+        connection.execute(text(WRITER_LOCK))
 
 
 @contextlib.contextmanager

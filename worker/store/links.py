@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import Row, bindparam, delete, exists, func, insert, literal, literal_column, select, union_all, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -258,13 +258,17 @@ def completed_days(connection: Connection, before: date) -> Sequence[Row[Any]]:
     return connection.execute(stored.order_by(document_frequencies.c.day)).all()
 
 
-def uncounted_days(connection: Connection, before: date, stored: Collection[date]) -> list[date]:
-    """Return the days of arrival before a day that are not among `stored`. It scans all articles before that day."""
-    day_of = func.date(articles.c.first_seen_at) if connection.dialect.name == "sqlite" else func.date(
-        func.timezone("UTC", articles.c.first_seen_at))  # fmt: skip
-    found = connection.scalars(select(day_of).where(articles.c.first_seen_at < day_start(before)).distinct()).all()
-    days = {date.fromisoformat(one) if isinstance(one, str) else one for one in found}
-    return sorted(days - set(stored))
+def uncounted_days(connection: Connection, first: date, before: date, stored: Collection[date]) -> list[date]:
+    """Return the days of arrival from `first` until `before` (excluded) that are not among `stored`.
+
+    It looks for one article of each such day, instead of sorting the days of all articles.
+    """
+    days = [day for n in range((before - first).days) if (day := first + timedelta(days=n)) not in stored]
+    some = [
+        select(literal(n)).where(exists(select(articles.c.id).where(*_within(articles.c.first_seen_at, day))))
+        for n, day in enumerate(days)
+    ]
+    return [days[n] for n in sorted(connection.scalars(union_all(*some)))] if some else []
 
 
 def keep_day(connection: Connection, day: date, documents: int, counts: bytes) -> None:

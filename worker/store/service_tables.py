@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Date, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-from worker.store.columns import ID, JSON_, REVISION, UtcDateTime, metadata
+from worker.store.columns import HASH, ID, JSON_, REVISION, UtcDateTime, metadata
 
 reference_state = Table(
     "reference_state",
@@ -23,6 +23,21 @@ enrichment_work = Table(
     Column("cursor", ID, nullable=False, comment="the last article that is done"),
     Column("done", Integer, nullable=False),
     Column("total", Integer, nullable=False, comment="articles when it began"),
+    Column("since", UtcDateTime, nullable=False),
+    Column(
+        "version", BigInteger, nullable=False, server_default="1", comment="random; another one when it is added again"
+    ),
+    Column("started", BigInteger, nullable=False, server_default="0", comment="the version when this pass began"),
+)
+
+url_work = Table(
+    "url_work",
+    metadata,
+    Column("kind", String(16), primary_key=True, comment="image: count its titles; target: point links to its meaning"),
+    Column("url_hash", HASH, primary_key=True),
+    Column("cursor", ID, nullable=False, comment="the last article that is done"),
+    Column("version", BigInteger, nullable=False, comment="random; another one when it is added again"),
+    Column("started", BigInteger, nullable=False, comment="the version when this pass began"),
     Column("since", UtcDateTime, nullable=False),
 )
 

@@ -31,6 +31,7 @@ from worker.store.service_tables import (  # fmt: skip
     raw_documents,
     receipts,
     reference_state,
+    url_work,
 )
 
 providers = Table(
@@ -170,7 +171,7 @@ documents = Table(
     Column("secured", Text),
     Column("pipeline_version", Integer, comment="by which its form was made"),
     Column("changed_at", UtcDateTime, nullable=False),
-    Index("ix_documents_article_hash", "article_hash"),
+    Index("ix_documents_article_hash", "article_hash", "revision"),
     Index("ix_documents_key", "key", postgresql_using="hash"),
     Index("ix_documents_fingerprint", "fingerprint"),
     Index("ix_documents_raw_sha256", "raw_sha256", postgresql_using="hash"),
@@ -228,8 +229,8 @@ links = Table(
     Column("rank", Integer),
     Column("score", Float),
     Column("reason", Text),
-    Index("ix_links_target_hash", "target_hash"),
-    Index("ix_links_target_id", "target_id"),
+    Index("ix_links_target_hash", "target_hash", "source_id"),
+    Index("ix_links_target_id", "target_id", "source_id"),
 )
 
 __all__ = [
@@ -252,4 +253,5 @@ __all__ = [
     "reference_state",
     "stories",
     "topics",
+    "url_work",
 ]

@@ -36,6 +36,7 @@ METRICS = (
     Metric("copydesk_batches_total", "counter", ("lane",), "batches done", exact=False),
     Metric("copydesk_batch_seconds_total", "counter", ("lane",), "wall time of those batches", exact=False),
     Metric("copydesk_stage_seconds_total", "counter", ("lane", "stage"), "wall time of a stage in those batches", exact=False),
+    Metric("copydesk_lock_seconds", "histogram", ("lane",), "time for which a batch held the writer lock of the store", exact=False),
     Metric("copydesk_watchdog_restarts_total", "counter", ("part",), "restarts by watchdogs: dispatcher, consumer or process", exact=False),
     Metric("copydesk_dead_letters", "gauge", ("code",), "open dead letters, by their first error"),
     Metric("copydesk_unlinked_articles", "gauge", (), "articles whose current version the linker has not processed"),

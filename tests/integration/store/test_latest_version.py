@@ -10,7 +10,8 @@ from tests.integration.store.histories import batches_of, history
 from tests.integration.store.snapshot import snapshot
 from tests.integration.store.store_driver import Desk, alone, empty, settle
 from worker.settings import Settings
-from worker.store.apply import retractions
+from worker.store.background import target_step
+from worker.store.decide import batch, stored
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 
@@ -35,10 +36,13 @@ def _snapshot(engine):
 def _ends_as_the_latest_versions_alone(engines, seed, documents, length):
     random = Random(seed)
     events = history(random, documents=documents, length=length)
-    retractions.STEP_DOCUMENTS = random.choice((1, 2, 1000))
     empty(engines[0])
-    Desk(random, events, batches_of(random, events)).run(*engines)
-    found = _snapshot(engines[0])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(batch, "STEP_DOCUMENTS", random.choice((1, 2, 1000)))
+        patched.setattr(stored, "MOST_NAMERS", random.choice((1, 2, 50)))
+        patched.setattr(target_step, "STEP_LINKS", random.choice((1, 1000)))
+        Desk(random, events, batches_of(random, events)).run(*engines)
+        found = _snapshot(engines[0])
     empty(engines[0])
     alone(engines[0], events)
     assert found == _snapshot(engines[0])

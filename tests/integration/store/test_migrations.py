@@ -14,8 +14,8 @@ from tests.integration.store.store_driver import empty, settle, work
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store import migration, tables
-from worker.store.apply import retractions
 from worker.store.consistency import check
+from worker.store.decide import documents
 from worker.store.engine import is_transient, make_engine, writer
 
 
@@ -122,7 +122,7 @@ def test_a_migration_applies_old_retractions_to_documents_that_stayed_public(sto
     engine = make_engine(config)
     with monkeypatch.context() as before:
         before.setattr(
-            retractions, "_place", lambda version: None
+            documents, "place_of", lambda item: None
         )  # in 0007 a retraction applied only to the document of its key
         for entry in _all_cases():
             work(engine, "documents", [entry])

@@ -192,7 +192,7 @@ def test_a_misspelt_command_is_answered_with_the_nearest(words, meant):
 IMPORTS_INSIDE = {
     "main": 3,
     "app": 2,
-    "status": 10,
+    "status": 11,
     "audit": 3,
     "local_stack": 3,
     "worker": 5,

@@ -9,6 +9,7 @@ from schemas.problem import Problem, Severity
 from schemas.receipt import Outcome
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.reference_documents import ReferenceCopy
+from worker.store.decide.article_rows import ArticleParts
 
 
 @dataclass(slots=True)
@@ -36,6 +37,8 @@ class BatchItem:
     attempts: int = 0
     problems: tuple[Problem, ...] = ()
     copy: EnrichedDocument | None = None
+    parts: ArticleParts | None = None
+    """The rows of the article that shows `copy`, prepared before the writer lock is taken."""
     reference: ReferenceCopy | None = None
     recognised: tuple[bytes, bytes] | None = None
     """(article_hash, content_hash) of the stored version that this one equals, except in `secured`.

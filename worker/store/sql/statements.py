@@ -9,10 +9,10 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Column, Row, Select, Table, any_, bindparam, delete, select, text
-from sqlalchemy.engine import Connection, CursorResult
+from sqlalchemy import ARRAY, Column, Row, Select, Table, any_, bindparam, select, text
+from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.store.columns import UtcDateTime
@@ -22,6 +22,13 @@ _MAX_CACHED = 512  # statements; there are about a hundred
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row with any number of columns."""
+
+
+class Statement(NamedTuple):
+    """A statement in the driver's form; on SQLite `values` are those of each row."""
+
+    text: str
+    values: Any
 
 
 def among(connection: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
@@ -51,7 +58,7 @@ def fetch_from(connection: Connection, query: Select[Any], column: Any, values: 
         if _has_arrays(connection):
             found += connection.execute(_array_query(query, column), {"wanted": kind_of(column).array(part)}).all()
         else:
-            found += connection.execute(_list_query(query, column), {"wanted": _padded(part)}).all()
+            found += connection.execute(_list_query(query, column), {"wanted": padded(part)}).all()
     return found
 
 
@@ -68,39 +75,6 @@ def fetch_where(
     return found
 
 
-def remove(connection: Connection, table: Table, column: Any, values: Iterable[Any], *where: Any) -> None:
-    """Delete the rows whose `column` is among `values` and for which `where` holds."""
-    for part in _parts(list(dict.fromkeys(values))):
-        connection.execute(delete(table).where(among(connection, column, part), *where))
-
-
-def remove_rows(connection: Connection, table: Table, names: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> None:
-    """Delete the rows with these `keys`: tuples of the values of the columns `names`."""
-    if not keys:
-        return
-    if _has_arrays(connection):
-        arrays = tuple(
-            kind_of(table.c[n]).array(values) for n, values in zip(names, zip(*keys, strict=True), strict=True)
-        )
-        connection.exec_driver_sql(_postgres_remove(table, tuple(names)), arrays)
-    else:
-        connection.exec_driver_sql(_sqlite_remove(table, tuple(names)), list(keys))
-
-
-def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert `rows`, which all have the same columns. None of them may exist.
-
-    It costs the server half as much as `merge`.
-    """
-    if not rows:
-        return
-    names = tuple(rows[0])
-    if _has_arrays(connection):
-        _send_arrays(connection, _postgres_insert(table, names), table, names, rows)
-    else:
-        _send_rows(connection, _sqlite_insert(table, names), table, names, rows)
-
-
 def merge(
     connection: Connection,
     table: Table,
@@ -112,33 +86,11 @@ def merge(
 
     Without `updates` an existing row stays as it is.
     """
-    if not rows:
-        return
-    names = tuple(rows[0])
-    if _has_arrays(connection):
-        _send_arrays(connection, _postgres_merge(table, names, tuple(keys), tuple(updates)), table, names, rows)
-    else:
-        _send_rows(connection, _sqlite_merge(table, names, tuple(keys), tuple(updates)), table, names, rows)
-
-
-def merge_ids(
-    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str, updates: Sequence[str]
-) -> dict[Any, int]:
-    """Like `merge` with `updates`, which must not be empty; returns the key of each row → its id."""
-    if not rows:
-        return {}
-    names = tuple(rows[0])
-    if _has_arrays(connection):
-        statement = f'{_postgres_merge(table, names, (key,), tuple(updates))} RETURNING "{key}", id'
-        found = _send_arrays(connection, statement, table, names, rows)
-        return _pairs(found.all())
-    merge(connection, table, rows, [key], updates)
-    column = table.c[key]
-    return _pairs(fetch(connection, (column, table.c.id), column, [row[key] for row in rows]))
-
-
-def _pairs(rows: Iterable[Any]) -> dict[Any, int]:
-    return {key: id_ for key, id_ in rows}  # noqa: C416  dict() does not take rows of an unknown length
+    if rows:
+        sets = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in updates)
+        conflict = f"({_quoted(keys)}) {f'DO UPDATE SET {sets}' if sets else 'DO NOTHING'}"
+        names = tuple(rows[0])
+        execute(connection, insertion(connection.dialect.name, table, names, _tuples(rows, names), conflict))
 
 
 def set_values(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], key: str) -> None:
@@ -146,34 +98,96 @@ def set_values(connection: Connection, table: Table, rows: Sequence[dict[str, An
 
     All `rows` have the same columns.
     """
-    if not rows:
-        return
-    names = tuple(name for name in rows[0] if name != key)
-    if _has_arrays(connection):
-        _send_arrays(connection, _postgres_set(table, names, key), table, (key, *names), rows)
-    else:
-        _send_rows(connection, _sqlite_set(table, names, key), table, (*names, key), rows)
+    if rows:
+        names = tuple(rows[0])
+        execute(connection, updating(connection.dialect.name, table, names, (key,), _tuples(rows, names)))
+
+
+def execute(connection: Connection, statement: Statement) -> None:
+    """Execute a statement that was built here."""
+    connection.exec_driver_sql(statement.text, statement.values)
+
+
+def _tuples(rows: Sequence[dict[str, Any]], names: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in names) for row in rows]
 
 
 def _has_arrays(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
 
 
-def _send_arrays(
-    connection: Connection, statement: str, table: Table, names: Sequence[str], rows: Sequence[dict[str, Any]]
-) -> CursorResult[Any]:
-    arrays = tuple(kind_of(table.c[name]).array([row[name] for row in rows]) for name in names)
-    return connection.exec_driver_sql(statement, arrays)
+def insertion(
+    dialect: str, table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], conflict: str = ""
+) -> Statement:
+    """Return the statement that inserts `rows`. `conflict`: what follows `ON CONFLICT`."""
+    if dialect == "postgresql":
+        text = _postgres_insert(table, names)
+        return Statement(f"{text} ON CONFLICT {conflict}" if conflict else text, _arrays(table, names, rows))
+    text = _sqlite_insert(table, names)
+    return Statement(f"{text} ON CONFLICT {conflict}" if conflict else text, _converted(table, names, rows))
 
 
-def _send_rows(
-    connection: Connection, statement: str, table: Table, names: tuple[str, ...], rows: Sequence[dict[str, Any]]
-) -> None:
-    columns = [
-        [row[name] for row in rows] if change is None else [change(row[name]) for row in rows]
-        for name, change in zip(names, _changes(table, names), strict=True)
+def insertion_of_missing(
+    dialect: str, table: Table, names: tuple[str, ...], key: str, rows: Sequence[tuple[Any, ...]]
+) -> Statement:
+    """Return the statement that inserts those of `rows` whose `key` no row has.
+
+    On PostgreSQL rows that exist cost no number of the id's sequence, as they would by ON CONFLICT alone.
+    """
+    if dialect == "postgresql":
+        there = f'WHERE NOT EXISTS (SELECT 1 FROM "{table.name}" t WHERE t."{key}" = u."{key}")'  # noqa: S608  names come from the tables
+        text = f'{_postgres_insert(table, names)} {there} ON CONFLICT ("{key}") DO NOTHING'
+        return Statement(text, _arrays(table, names, rows))
+    return insertion(dialect, table, names, rows, f'("{key}") DO NOTHING')
+
+
+def updating(
+    dialect: str, table: Table, names: tuple[str, ...], keys: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> Statement:
+    """Return the statement that updates the rows which the columns `keys` identify with the other columns `names`."""
+    if dialect == "postgresql":
+        return Statement(_postgres_update(table, names, keys), _arrays(table, names, rows))
+    ordered = (*(name for name in names if name not in keys), *keys)
+    places = [names.index(name) for name in ordered]
+    turned = [tuple(row[place] for place in places) for row in rows]
+    return Statement(_sqlite_update(table, ordered, len(keys)), _converted(table, ordered, turned))
+
+
+def removal(dialect: str, table: Table, keys: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> Statement:
+    """Return the statement that deletes the rows with these keys."""
+    if dialect == "postgresql":
+        return Statement(_postgres_remove(table, keys), _arrays(table, keys, rows))
+    return Statement(_sqlite_remove(table, keys), list(rows))
+
+
+def _arrays(table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return tuple(
+        kind_of(table.c[name]).array(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)
+    )
+
+
+def _converted(table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    changes = _changes(table, names)
+    if not any(changes):
+        return list(rows)
+    return [
+        tuple(value if change is None else change(value) for change, value in zip(changes, row, strict=True))
+        for row in rows
     ]
-    connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+
+
+@functools.cache
+def _postgres_update(table: Table, names: tuple[str, ...], keys: tuple[str, ...]) -> str:
+    sets = ", ".join(f'"{name}" = u."{name}"' for name in names if name not in keys)
+    same = " AND ".join(f't."{name}" = u."{name}"' for name in keys)
+    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, names)} WHERE {same}'  # noqa: S608  names come from the tables
+
+
+@functools.cache
+def _sqlite_update(table: Table, ordered: tuple[str, ...], keys: int) -> str:
+    sets = ", ".join(f'"{name}" = ?' for name in ordered[:-keys])
+    same = " AND ".join(f'"{name}" = ?' for name in ordered[-keys:])
+    return f'UPDATE "{table.name}" SET {sets} WHERE {same}'  # noqa: S608  names come from the tables
 
 
 @functools.lru_cache(_MAX_CACHED)
@@ -192,17 +206,10 @@ def _list_query(query: Select[Any], column: Any) -> Select[Any]:
     return query.where(column.in_(bindparam("wanted", expanding=True)))
 
 
-def _padded(values: list[Any]) -> list[Any]:
+def padded(values: list[Any]) -> list[Any]:
     """Repeat the last value up to a power of two: SQLite prepares a statement for each length, so there are few."""
     size = 1 << (len(values) - 1).bit_length()
     return values + values[-1:] * (size - len(values))
-
-
-@functools.cache
-def _postgres_set(table: Table, names: tuple[str, ...], key: str) -> str:
-    sets = ", ".join(f'"{name}" = u."{name}"' for name in names)
-    columns = (key, *names)
-    return f'UPDATE "{table.name}" t SET {sets} FROM {_unnested(table, columns)} WHERE t."{key}" = u."{key}"'  # noqa: S608  names come from the tables
 
 
 @functools.cache
@@ -210,11 +217,6 @@ def _postgres_insert(table: Table, names: tuple[str, ...]) -> str:
     # Columns are listed, because the order of `names` is not that of the table.
     picks = ", ".join(f'u."{name}"' for name in names)
     return f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)}'  # noqa: S608  names come from the tables
-
-
-@functools.cache
-def _postgres_merge(table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: tuple[str, ...]) -> str:
-    return f"{_postgres_insert(table, names)} {_on_conflict(keys, update)}"
 
 
 def _unnested(table: Table, names: Sequence[str]) -> str:
@@ -235,25 +237,9 @@ def _sqlite_remove(table: Table, names: tuple[str, ...]) -> str:
 
 
 @functools.cache
-def _sqlite_set(table: Table, names: tuple[str, ...], key: str) -> str:
-    sets = ", ".join(f'"{name}" = ?' for name in names)
-    return f'UPDATE "{table.name}" SET {sets} WHERE "{key}" = ?'  # noqa: S608  names come from the tables
-
-
-@functools.cache
 def _sqlite_insert(table: Table, names: tuple[str, ...]) -> str:
     marks = ", ".join("?" * len(names))
     return f'INSERT INTO "{table.name}" ({_quoted(names)}) VALUES ({marks})'  # noqa: S608  names come from the tables
-
-
-@functools.cache
-def _sqlite_merge(table: Table, names: tuple[str, ...], keys: tuple[str, ...], update: tuple[str, ...]) -> str:
-    return f"{_sqlite_insert(table, names)} {_on_conflict(keys, update)}"
-
-
-def _on_conflict(keys: Sequence[str], update: Sequence[str]) -> str:
-    sets = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in update)
-    return f"ON CONFLICT ({_quoted(keys)}) {f'DO UPDATE SET {sets}' if sets else 'DO NOTHING'}"
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -11,8 +11,8 @@ from tests.integration.store.store_driver import empty, settle, work
 from worker.queries.explanation import explain
 from worker.queue.lease_queue import Claimed
 from worker.settings import INTERNAL_LANE, Settings
-from worker.store.apply import retractions
 from worker.store.consistency import check
+from worker.store.decide import batch
 from worker.store.decide.identity import revision
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
@@ -131,8 +131,8 @@ def test_any_order_of_arrival_gives_the_same_store(engine, together):
     events = [put(1, "k"), retract(3), put(2, "l", OTHER), put(4, "l")]
     for order in permutations(events):
         empty(engine)
-        for batch in [order] if together else [[entry] for entry in order]:
-            work(engine, "documents", batch)
+        for part in [order] if together else [[entry] for entry in order]:
+            work(engine, "documents", part)
         assert shown(engine) == {URL: "One"}, [entry.id for entry in order]
         with engine.connect() as connection:
             live = connection.scalars(select(documents.c.key).where(~documents.c.retracted)).all()
@@ -148,7 +148,7 @@ def test_a_recognised_version_after_a_retraction_in_its_batch_is_live(engine):
 
 
 def test_many_documents_of_one_url_are_retracted_step_by_step(engine, monkeypatch):
-    monkeypatch.setattr(retractions, "STEP_DOCUMENTS", 10)
+    monkeypatch.setattr(batch, "STEP_DOCUMENTS", 10)
     work(engine, "documents", [put(n, f"k{n}", title=f"T{n}") for n in range(35)])
     assert outcome(engine, retract(99)) == ("retracted", [])
     with engine.connect() as connection:

@@ -1,0 +1,225 @@
+"""How throughput grows with the number of processes, without and with a delay of 5 ms to the database.
+
+Each run goes twice through the same documents: with the real queue and Celery's pool, and without a queue, where each
+process takes the next batch by itself. The linker does not run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import statistics
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from tests.benchmarks.contenders import LANE, Copydesk, Run, Setting, measured
+from tests.benchmarks.generator import Document, Generator
+from tests.benchmarks.machine import cpu_seconds
+from tests.benchmarks.setting import Servers
+from tests.support.servers import copydesk, until
+from tests.support.wire import delayed
+from worker.documents.limits import Limits
+from worker.heat_rules import AllRules
+from worker.jobs.reenrichment import complete, is_work_left
+from worker.pipeline import Batch, process
+from worker.producer.input_files import read_paths
+from worker.queue.lease_queue import Claimed
+from worker.settings import Settings
+from worker.store.engine import is_conflict, is_transient, make_engine
+
+PROCESSES = (1, 2, 4, 8)
+DELAYS_MS = (0, 5)
+BATCH = 200
+WARM = 200
+DOCUMENTS = 5_240
+_COLLECTIONS = ("ai", "diablo4")  # together DOCUMENTS, 96 of them reference documents
+_REFERENCES = 96
+_READY_SECONDS = 120
+
+
+def documents(count: int) -> list[Document]:
+    """Return real documents, in the order of their paths, from the folder COPYDESK_TEST_CORPUS; else generated ones
+    with as many reference documents. The first `WARM` are for warming up.
+    """
+    folder = os.environ.get("COPYDESK_TEST_CORPUS")
+    if folder:
+        found = list(_collections(Path(folder)))
+        return found[:: max(1, len(found) // count)][:count]  # a smaller number has the same mix
+    generator = Generator(1)
+    found = generator.documents(count - _REFERENCES)
+    place = len(found) // 2
+    return [*found[:place], *generator.references(_REFERENCES), *found[place:]]
+
+
+def _collections(folder: Path) -> Iterator[Document]:
+    for name in _COLLECTIONS:
+        with tempfile.TemporaryDirectory() as unpacked:
+            with tarfile.open(folder / f"{name}.tar.gz") as archive:
+                archive.extractall(unpacked, filter="data")
+            for one in read_paths([unpacked], source="bench"):
+                yield Document(one.key or "", one.raw or b"", "")
+
+
+def scaling(
+    servers: Servers, every: Sequence[Document], *, processes: Sequence[int], delays: Sequence[int], runs: int
+) -> dict[str, Any]:
+    """Return the median run of each number of processes and delay, with the queue and without it."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for _ in range(runs):
+        for queue in (True, False):
+            for milliseconds in delays:
+                for count in processes:
+                    name = f"{count} {'process' if count == 1 else 'processes'}, {milliseconds} ms{'' if queue else ', no queue'}"
+                    with servers.fresh("postgresql") as setting, _network(setting, milliseconds):
+                        run = _with_queue(setting, every, count) if queue else _without_queue(setting, every, count)
+                    found.setdefault(name, []).append(run)
+                    print(f"  {name}: {run['per_second']:,.0f}/s, {run['lock_ms']:.0f} ms under the lock,"
+                          f" {run['work_seconds']:.1f} s of work after the last outcome", flush=True)  # fmt: skip
+    return {name: sorted(of, key=lambda run: run["per_second"])[len(of) // 2] for name, of in found.items()}
+
+
+@contextlib.contextmanager
+def _network(setting: Setting, milliseconds: int) -> Iterator[None]:
+    """Put the delay between the worker and the database of `setting`. Without one, too, the worker uses TCP."""
+    direct = setting.database_url
+    with delayed(direct, milliseconds=milliseconds) if milliseconds else contextlib.nullcontext(direct) as url:
+        setting.database_url = url
+        try:
+            yield
+        finally:
+            setting.database_url = direct
+
+
+def _with_queue(setting: Setting, every: Sequence[Document], count: int) -> dict[str, Any]:
+    cap = str(2 * max(count, 2) * BATCH)  # as PRODUCTION.md says
+    desk = Copydesk(setting, COPYDESK_CONCURRENCY=str(count), COPYDESK_PENDING_CAP=cap)
+    desk.prepare()
+    worker = desk.start()
+    try:
+        desk.publish(list(every[:WARM]))
+        until(lambda: desk.done() >= WARM, seconds=desk.patience, what="the first documents are stored")
+        run = measured(desk, worker, list(every[WARM:]))
+        began = time.monotonic()
+        engine = make_engine(_config(setting), pooled=False)
+        until(lambda: not is_work_left(engine), seconds=desk.patience, what="the work is done", every=0.1)
+        return _result(setting, run, time.monotonic() - began)
+    finally:
+        worker.stop()
+
+
+def _without_queue(setting: Setting, every: Sequence[Document], count: int) -> dict[str, Any]:
+    """Measure processes that each take the next batch; no Redis, no Celery."""
+    done = copydesk("db", "upgrade", cwd=setting.folder, COPYDESK_DATABASE_URL=setting.database_url)
+    assert done.returncode == 0, done.stderr
+    entries = [
+        Claimed(f"{1_700_000_000_000 + number}-0", 0, len(one.raw),
+                {b"raw": one.raw, b"source": b"bench", b"key": one.key.encode()}, truncated=False)
+        for number, one in enumerate(every)
+    ]  # fmt: skip
+    engine = make_engine(_config(setting))
+    _store(engine, entries[:WARM])
+    engine.dispose()
+    context = multiprocessing.get_context("fork")  # it hands the documents over without a copy
+    place, ready, go, used = context.Value("q", WARM), context.Semaphore(0), context.Event(), context.Queue()
+    workers = [
+        context.Process(target=_take_batches, args=(_config(setting), entries, place, ready, go, used))
+        for _ in range(count)
+    ]
+    for worker in workers:
+        worker.start()
+    for _ in workers:
+        assert ready.acquire(timeout=_READY_SECONDS), "a process did not start"
+    database = cpu_seconds(setting.database_pids)
+    started = time.perf_counter()
+    go.set()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    seconds = time.perf_counter() - started
+    cpu = {"workers": sum(used.get() for _ in workers), "database": cpu_seconds(setting.database_pids) - database}
+    began = time.monotonic()
+    engine = make_engine(_config(setting))
+    assert complete(engine, AllRules(), seconds=_READY_SECONDS)
+    engine.dispose()
+    return _result(setting, Run(len(entries) - WARM, seconds, cpu), time.monotonic() - began)
+
+
+def _take_batches(config: Settings, entries: list[Claimed], place: Any, ready: Any, go: Any, used: Any) -> None:
+    engine = make_engine(config, repeats=True)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    ready.release()
+    go.wait()
+    began = time.process_time()
+    while True:
+        with place.get_lock():
+            first = place.value
+            place.value = first + BATCH
+        if first >= len(entries):
+            break
+        _store(engine, entries[first : first + BATCH])
+    used.put(time.process_time() - began)
+
+
+def _store(engine: Any, entries: list[Claimed]) -> None:
+    """Process a batch; again after an error of the store that passes, as the queue would deliver it again."""
+    while True:
+        batch = Batch(LANE, None, f"bench:{os.getpid()}", 3, Limits())
+        try:
+            process(engine, batch, entries, end_attempt=lambda: None)
+        except SQLAlchemyError as error:
+            if not (is_transient(error) or is_conflict(error)):
+                raise
+        else:
+            return
+
+
+def _config(setting: Setting) -> Settings:
+    return Settings(database_url=setting.database_url, data_dir=setting.folder)
+
+
+_TIMINGS = """
+SELECT (timings::jsonb ->> coalesce(nullif(%s, ''), 'store'))::float FROM receipts
+GROUP BY worker, settled_at, timings::text, timings::jsonb HAVING count(*) >= %s
+"""
+
+
+def _result(setting: Setting, run: Run, work_seconds: float) -> dict[str, Any]:
+    with psycopg.connect(setting.database_url) as connection:
+        stages = {
+            row[0] for row in connection.execute("SELECT DISTINCT jsonb_object_keys(timings::jsonb) FROM receipts")
+        }
+        times = [row[0] for row in connection.execute(_TIMINGS, ("lock" if "lock" in stages else "store", BATCH // 2))]
+    return {
+        **asdict(run), "per_second": run.per_second, "cpu_micros": run.cpu_micros,
+        "lock_ms": statistics.median(times) if times else float("nan"), "work_seconds": work_seconds,
+    }  # fmt: skip
+
+
+def ratios(found: dict[str, Any]) -> dict[str, float]:
+    """Return what the figures say about scaling: name → ratio."""
+    result: dict[str, float] = {}
+    for suffix in ("", ", no queue"):
+        rates = {
+            (int(name.split()[0]), name.partition(", ")[2].removesuffix(suffix)): run["per_second"]
+            for name, run in found.items() if name.endswith(suffix) and name.endswith("queue") == bool(suffix)
+        }  # fmt: skip
+        for upper, lower in ((2, 1), (4, 2), (8, 2)):
+            if (upper, "0 ms") in rates and (lower, "0 ms") in rates:
+                result[f"{upper} processes, of {lower}{suffix}"] = rates[upper, "0 ms"] / rates[lower, "0 ms"]
+        near = max((rate for (_, delay), rate in rates.items() if delay == "0 ms"), default=0.0)
+        far = {count: rate for (count, delay), rate in rates.items() if delay == "5 ms"}
+        if near and far:
+            result[f"the best with the delay, of the best without{suffix}"] = max(far.values()) / near
+        if 8 in far:
+            result[f"8 processes with the delay, of the best{suffix}"] = far[8] / max(far.values())
+    return result

@@ -1,0 +1,91 @@
+"""A document on which the store times out again and again, while it stores others, becomes a dead letter that says so."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from tests.support.runtime_hooks import article
+from worker.queue.lease_queue import LeaseQueue
+from worker.queue.store_timeouts import StoreTimeouts
+from worker.runtime import tasks
+from worker.runtime.dispatch.request import StoreUnusable
+from worker.settings import Settings
+from worker.store.dead_letters import Filter, find
+from worker.store.migration import upgrade
+
+
+@pytest.fixture
+def queue(redis_client, valkey, tmp_path, monkeypatch):
+    """A lane, with this process as its worker; storing a document with the key `slow` times out."""
+    config = Settings(redis_url=valkey.url, database_url=f"sqlite:///{tmp_path}/store.db", data_dir=tmp_path)
+    upgrade(config)
+    caches = (tasks._engine, tasks._client, tasks._queue, tasks._rules)
+    for cache in caches:
+        cache.cache_clear()
+    monkeypatch.setattr(tasks, "settings", lambda: config)
+    original = tasks.process
+
+    def process(engine, batch, entries, **options):
+        if batch.verdict is None and any(entry.fields[b"key"] == b"slow" for entry in entries):
+            raise OperationalError("", None, psycopg.errors.QueryCanceled("as by statement_timeout"))
+        return original(engine, batch, entries, **options)
+
+    monkeypatch.setattr(tasks, "process", process)
+    queue = LeaseQueue(redis_client, "documents")
+    queue.ensure()
+    yield queue
+    tasks._engine().dispose()
+    tasks._client().close()
+    for cache in caches:
+        cache.cache_clear()
+
+
+def push(queue, key):
+    id_ = queue.client.xadd("documents", {"raw": article(1), "key": key}).decode()
+    queue.dispatch(limit=10, pending_cap=10, max_bytes=1 << 20)
+    return id_
+
+
+def try_to_store(queue, id_):
+    """Process one entry as a claim check asks for it, when its lease has ended."""
+    queue.reap(lease_seconds=0, whole=True)
+    tasks.ingest("documents", [id_])
+
+
+def dead_letters():
+    with tasks._engine().connect() as connection:
+        return find(connection, Filter())
+
+
+def test_it_is_tried_three_times_while_others_are_stored(queue):
+    slow = push(queue, "slow")
+    for tries in range(3):
+        assert dead_letters() == []
+        if tries < 2:
+            with pytest.raises(StoreUnusable):
+                try_to_store(queue, slow)
+            try_to_store(queue, push(queue, f"other {tries}"))
+        else:
+            try_to_store(queue, slow)
+    [dead_letter] = dead_letters()
+    assert dead_letter.receipt_id == slow
+    assert "time limit 3 times, while other documents were stored" in dead_letter.problems[0]["message"]
+    assert queue.state().outcomes == {"stored": 2, "rejected": 1}
+
+
+def test_while_nothing_is_stored_no_document_is_at_fault(queue):
+    slow = push(queue, "slow")
+    for _ in range(6):
+        with pytest.raises(StoreUnusable):
+            try_to_store(queue, slow)
+    assert dead_letters() == []
+
+
+def test_in_a_batch_of_several_it_does_not_count(queue):
+    ids = [push(queue, "slow"), push(queue, "other")]
+    for _ in range(4):
+        with pytest.raises(StoreUnusable):
+            tasks.ingest("documents", ids)
+    assert StoreTimeouts(queue, ()).record(ids[0]) == 1, "the first that counts"

@@ -1,0 +1,40 @@
+"""Apply a change set: one statement for each table and operation, all in the flight of the commit."""
+
+from __future__ import annotations
+
+from worker.store.columns import metadata
+from worker.store.decide.change_set import ChangeSet, Operation, Write
+from worker.store.sql.flights import Flights
+from worker.store.sql.statements import Statement, insertion, removal, updating
+
+
+def apply(transaction: Flights, dialect: str, changes: ChangeSet) -> None:
+    """Queue the statements of `changes`, in their order. The caller commits."""
+    for write in changes.writes:
+        transaction.execute(statement_of(dialect, write))
+    for table, last_id in changes.last_ids.items() if dialect == "postgresql" else ():
+        # The first of the new ids was drawn from the sequence. All who draw from it hold the writer lock.
+        text = f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), %s)"
+        transaction.execute(Statement(text, (last_id,)))
+
+
+def statement_of(dialect: str, write: Write) -> Statement:
+    """Return the statement of one write for a database."""
+    table = metadata.tables[write.table]
+    if write.operation is Operation.UPDATE:
+        return updating(dialect, table, write.names, write.key, write.rows)
+    if write.operation is Operation.DELETE:
+        return removal(dialect, table, write.key, write.rows)
+    return insertion(dialect, table, write.names, write.rows, _on_conflict(write))
+
+
+def _on_conflict(write: Write) -> str:
+    keys = ", ".join(f'"{name}"' for name in write.key)
+    if write.operation is Operation.INSERT_MISSING:
+        return f"({keys}) DO NOTHING"
+    if write.operation is Operation.RENEW:
+        return f"({keys}) DO UPDATE SET version = EXCLUDED.version"
+    if write.operation is Operation.MERGE:
+        sets = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in write.names if name not in write.key)
+        return f"({keys}) DO UPDATE SET {sets}"
+    return ""

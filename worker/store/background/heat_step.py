@@ -1,0 +1,145 @@
+"""Compute the heat of articles again whose related articles changed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from worker.enrichment.heat import Peer
+from worker.heat_rules import AllRules
+from worker.store.background.pending import IdWork, Progress
+from worker.store.decide.heat import own_heat
+from worker.store.engine import WRITER_LOCK
+from worker.store.sql.flights import Flights, Query
+from worker.store.sql.statements import updating
+from worker.store.tables import articles
+
+STEP_ARTICLES = 500
+"""Articles that one step computes."""
+
+
+class _Lister(NamedTuple):
+    id: int
+
+
+class _Article(NamedTuple):
+    id: int
+    quality: int | None
+    published_at: datetime | None
+    title: str | None
+    related_count: int | None
+    outranked_by: int | None
+    heat: int | None
+    is_published: bool | None
+    lead_id: int | None
+    changed_at: datetime
+    source: str
+    url_hash: bytes
+
+
+class _Related(NamedTuple):
+    source_id: int
+    rank: int
+    id: int
+    quality: int | None
+    published_at: datetime | None
+    title: str | None
+    url_hash: bytes
+
+
+_LISTERS = Query(
+    _Lister,
+    "SELECT source_id FROM links WHERE target_id = {value subject} AND kind = 'related' AND source_id > {value cursor}"
+    " ORDER BY source_id LIMIT {value most}",
+    {},
+    [None],
+)
+_ARTICLES = Query(
+    _Article,
+    "SELECT a.id, a.quality, a.published_at, a.title, a.related_count, a.outranked_by, a.heat, a.is_published,"
+    " a.lead_id, a.changed_at, d.source, a.url_hash FROM articles a JOIN documents d ON d.id = a.document_id"
+    " WHERE a.id {in ids} AND NOT a.is_stub AND a.quality IS NOT NULL",
+    {"ids": (articles.c.id,)},
+    [
+        None,
+        None,
+        articles.c.published_at,
+        None,
+        None,
+        None,
+        None,
+        articles.c.is_published,
+        None,
+        articles.c.changed_at,
+        None,
+        None,
+    ],
+)
+_RELATED = Query(
+    _Related,
+    "SELECT l.source_id, l.rank, p.id, p.quality, p.published_at, p.title, p.url_hash FROM links l"
+    " JOIN articles p ON p.id = l.target_id WHERE l.source_id {in ids} AND l.kind = 'related'",
+    {"ids": (articles.c.id,)},
+    [None, None, None, None, articles.c.published_at, None, None],
+)
+
+
+def heat_step(transaction: Flights, dialect: str, work: Sequence[IdWork], rules: AllRules, progress: Progress) -> int:
+    """Compute the heat of the articles that list the subjects of `work`; returns how many it computed.
+
+    Call it with the step lock. On PostgreSQL it reads without the writer lock and writes in one flight under it. An
+    article that was written meanwhile keeps its heat: the batch that wrote it computed it. A batch that changes an
+    article after it was read here adds work. Raises SQLAlchemy's errors.
+    """
+    listers = [
+        transaction.fetch(_LISTERS, {"subject": row.subject, "cursor": row.cursor, "most": STEP_ARTICLES})
+        for row in work
+    ]
+    transaction.send()
+    ids: set[int] = set()
+    for row, found in zip(work, listers, strict=True):
+        if len(ids) >= STEP_ARTICLES:
+            break
+        ids.update(one.id for one in found.rows)
+        if len(found.rows) < STEP_ARTICLES:
+            progress.finish([row])
+        else:
+            progress.advance(row, found.rows[-1].id, row.done + len(found.rows))
+    rows = transaction.fetch(_ARTICLES, {"ids": list(ids)})
+    related = transaction.fetch(_RELATED, {"ids": list(ids)})
+    transaction.send()
+    changes = _changes(rows.rows, related.rows, rules)
+    transaction.lock(WRITER_LOCK)
+    if changes:
+        names = ("id", "changed_at", "heat", "is_published", "lead_id")
+        transaction.execute(updating(dialect, articles, names, ("id", "changed_at"), changes))
+    return len(rows.rows)
+
+
+def _changes(rows: Sequence[_Article], related: Sequence[_Related], rules: AllRules) -> list[tuple[object, ...]]:
+    """Return (id, changed_at, heat, is_published, lead_id) of the articles whose heat differs from what is stored."""
+    peers = {one.id: Peer(one.quality, one.published_at, one.title, one.url_hash) for one in related}
+    peers |= {row.id: Peer(row.quality, row.published_at, row.title, row.url_hash) for row in rows}
+    listed: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for one in related:
+        listed[one.source_id].append((one.rank, one.id))
+    changes: list[tuple[object, ...]] = []
+    for row in rows:
+        computed = own_heat(
+            row.id,
+            row.quality,
+            related=sorted(listed[row.id]),
+            peers=peers,
+            count=row.related_count,
+            outranked_by=row.outranked_by,
+            rules=rules.of(row.source),
+        )
+        if computed is None:
+            continue
+        columns = computed[1]
+        wanted = (columns["heat"], columns["is_published"], columns["lead_id"])
+        if wanted != (row.heat, row.is_published, row.lead_id):
+            changes.append((row.id, row.changed_at, *wanted))
+    return changes

@@ -1,0 +1,54 @@
+"""One step of the pending work: a bounded number of subjects, written in one short transaction under the writer lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from worker.heat_rules import AllRules
+from worker.store.background.article_step import ArticleStep
+from worker.store.background.heat_step import heat_step
+from worker.store.background.image_step import image_step
+from worker.store.background.name_step import name_step
+from worker.store.background.pending import IdWork, Oldest, Progress, UrlWork, oldest
+from worker.store.background.target_step import target_step
+from worker.store.decide import batch
+from worker.store.decide.change_set import NAMES, PEERS, RETRACT, TARGET
+from worker.store.sql.flights import Flights, flights
+
+
+def work_step(engine: Engine, rules: AllRules) -> int | None:
+    """Do one step of the oldest work; returns how many articles it processed, or None when no work is left.
+
+    For a retraction it returns the number of documents instead, for names 0, and 0 also while another process does a
+    step. Raises SQLAlchemy's errors.
+    """
+    with flights(engine) as transaction:
+        found = oldest(transaction, engine.dialect.name)
+        if not found.work:
+            return None
+        if not found.is_free:
+            return 0
+        return _step(engine, transaction, found, rules)
+
+
+def _step(engine: Engine, transaction: Flights, found: Oldest, rules: AllRules) -> int:
+    dialect, progress = engine.dialect.name, Progress(found.now)
+    by_id: Sequence[IdWork] = [row for row in found.work if isinstance(row, IdWork)]
+    by_url: Sequence[UrlWork] = [row for row in found.work if isinstance(row, UrlWork)]
+    kind = found.work[0].kind
+    if kind == TARGET:
+        return target_step(engine, transaction, by_url[0], rules, found.now)
+    if by_id and kind not in (PEERS, NAMES):
+        step = ArticleStep(engine, rules, found.now, batch.STEP_DOCUMENTS)
+        return step.retract(transaction, by_id[0]) if kind == RETRACT else step.reenrich(transaction, by_id)
+    if kind == PEERS:
+        done = heat_step(transaction, dialect, by_id, rules, progress)
+    elif kind == NAMES:
+        done = name_step(transaction, dialect, by_id, progress)
+    else:
+        done = image_step(transaction, dialect, by_url, progress)
+    progress.write(transaction, dialect)
+    transaction.commit()
+    return done

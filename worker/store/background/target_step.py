@@ -1,0 +1,216 @@
+"""Decide again what a URL means that very many articles name or claim, and point their links to it, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import count
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from worker.enrichment.document_json import document_from_json
+from worker.enrichment.image_choice import image_hash
+from worker.heat_rules import AllRules
+from worker.store.apply import apply
+from worker.store.background.pending import Progress, UrlWork, fetch_url_work
+from worker.store.decide import stored as bounds
+from worker.store.decide.article_writes import ArticleWrites
+from worker.store.decide.articles import ArticleChanges, ListedBefore
+from worker.store.decide.batch import Decision
+from worker.store.decide.change_set import PEERS, ChangeSet, Work
+from worker.store.decide.child_rows import stored_children
+from worker.store.decide.documents import DocumentChanges
+from worker.store.decide.stored import ClaimantRow, DocumentKeys, NamerRow, StoredArticles, UrlKeys
+from worker.store.decide.urls import decide_urls
+from worker.store.engine import WRITER_LOCK
+from worker.store.load import SqlLoader
+from worker.store.prepare import SharedRows, prepare_shared
+from worker.store.sql.flights import Flights, Query, Result, flights
+from worker.store.sql.statements import Statement
+from worker.store.tables import articles
+
+STEP_LINKS = 1000
+"""Links that one step points elsewhere."""
+
+
+class _Namer(NamedTuple):
+    source_id: int
+
+
+class _Target(NamedTuple):
+    target_id: int | None
+
+
+_NEWEST_NAMER = Query(
+    NamerRow,
+    "WITH w(url_hash) AS ({table url}) SELECT w.url_hash, a.id, a.revision, d.form FROM w"
+    " JOIN articles a ON a.id = (SELECT x.id FROM links l JOIN articles x ON x.id = l.source_id"
+    " WHERE l.target_hash = w.url_hash AND l.kind = 'related' ORDER BY x.revision DESC, x.id DESC LIMIT 1)"
+    " JOIN documents d ON d.id = a.document_id",
+    {"url": (articles.c.url_hash,)},
+    [None] * 4,
+)
+_NEWEST_CLAIMANT = Query(
+    ClaimantRow,
+    "WITH w(url_hash) AS ({table url}) SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title, a.url_hash, 1 FROM w"
+    " JOIN articles a ON a.id = (SELECT x.id FROM article_urls u JOIN articles x ON x.id = u.article_id"
+    " WHERE u.url_hash = w.url_hash AND NOT x.is_stub ORDER BY x.revision DESC, x.id DESC LIMIT 1)",
+    {"url": (articles.c.url_hash,)},
+    [None, None, None, None, articles.c.published_at, None, None, None],
+)
+_STILL_NAMES = Query(
+    _Namer,
+    "SELECT l.source_id FROM links l JOIN articles x ON x.id = l.source_id WHERE l.target_hash {in url}"
+    " AND l.kind = 'related' AND x.id = {value id} AND x.revision {in revision}",
+    {"url": (articles.c.url_hash,), "revision": (articles.c.revision,)},
+    [None],
+)
+_STILL_CLAIMS = Query(
+    _Namer,
+    "SELECT u.article_id FROM article_urls u JOIN articles x ON x.id = u.article_id WHERE u.url_hash {in url}"
+    " AND NOT x.is_stub AND x.id = {value id} AND x.revision {in revision}",
+    {"url": (articles.c.url_hash,), "revision": (articles.c.revision,)},
+    [None],
+)
+_NEXT_NAMERS = Query(
+    _Namer,
+    "SELECT source_id FROM links WHERE target_hash {in url} AND kind = 'related' AND source_id > {value cursor}"
+    " ORDER BY source_id LIMIT {value most}",
+    {"url": (articles.c.url_hash,)},
+    [None],
+)
+_FIRST_TARGET = Query(
+    _Target,
+    "SELECT target_id FROM links WHERE target_hash {in url} AND kind IN ('related', 'contains')"
+    " AND source_id <= {value cursor} ORDER BY source_id LIMIT 1",
+    {"url": (articles.c.url_hash,)},
+    [None],
+)
+_RETARGET = (
+    "UPDATE links SET target_id = {0} WHERE target_hash = {0} AND kind IN ('related', 'contains')"
+    " AND source_id > {0} AND source_id <= {0}"
+)
+_LAST_ID = 2**62
+
+
+def target_step(engine: Engine, reading: Flights, work: UrlWork, rules: AllRules, now: datetime) -> int:
+    """Decide what a URL means and what its stub shows, and point the next links to it; returns how many.
+
+    The first step of a pass decides; the later ones point links where the first link points, because a batch that
+    changes what the URL means adds the work again. The newest namer and claimant are found in `reading`, without the
+    writer lock. If one of them changed meanwhile, the step changes nothing and returns 0. Raises SQLAlchemy's errors.
+    """
+    namer, claimant = _newest(reading, work) if work.cursor == 0 else (None, None)
+    reading.commit()
+    document = document_from_json(namer.form, None) if namer else None
+    shared = prepare_shared(engine, [document] if document else [])
+    mentioned = [one for one in document.related if one.url_hash == work.subject] if document else []
+    images = {image_hash(image.url) for one in mentioned for image in one.images}
+    with flights(engine, locks=WRITER_LOCK) as transaction:
+        step = _Step(engine.dialect.name, transaction, work, shared, rules, now)
+        done = step.decide(namer, claimant, images) if work.cursor == 0 else step.proceed()
+        step.progress.write(transaction, engine.dialect.name)
+        transaction.commit()
+        return done
+
+
+def _newest(reading: Flights, work: UrlWork) -> tuple[NamerRow | None, ClaimantRow | None]:
+    url = {"url": [work.subject]}
+    namers, claimants = reading.fetch(_NEWEST_NAMER, url), reading.fetch(_NEWEST_CLAIMANT, url)
+    reading.send()
+    return namers.rows[0] if namers.rows else None, claimants.rows[0] if claimants.rows else None
+
+
+class _Step:
+    """The part of the step under the writer lock."""
+
+    def __init__(
+        self, dialect: str, transaction: Flights, work: UrlWork, shared: SharedRows, rules: AllRules, now: datetime
+    ) -> None:
+        self._dialect, self._transaction, self._work = dialect, transaction, work
+        self._shared, self._rules, self._now = shared, rules, now
+        self.progress = Progress(now)
+
+    def decide(self, namer: NamerRow | None, claimant: ClaimantRow | None, images: set[bytes]) -> int:
+        """Do the first step of a pass."""
+        transaction, work = self._transaction, self._work
+        checks = [
+            (row, transaction.fetch(query, {"url": [work.subject], "id": row.article_id, "revision": [row.revision]}))
+            for row, query in ((namer, _STILL_NAMES), (claimant, _STILL_CLAIMS))
+            if row is not None
+        ]
+        present, page = fetch_url_work(transaction, work), self._fetch_page()
+        loader = SqlLoader(transaction, self._dialect, step=0)
+        next_article = loader.documents(DocumentKeys((), (), {}, (), ())).next_article
+        if not present.rows or present.rows[0].cursor != work.cursor:
+            return 0  # another process has done this step
+        if not all(check.rows for _, check in checks):
+            self.progress.advance(work, 0, 0)
+            return 0
+        target = self._decide(loader, next_article, namer, claimant, images)
+        return self._retarget(target, page.rows)
+
+    def proceed(self) -> int:
+        """Do a later step of a pass."""
+        work = self._work
+        first = self._transaction.fetch(_FIRST_TARGET, {"url": [work.subject], "cursor": work.cursor})
+        present, page = fetch_url_work(self._transaction, work), self._fetch_page()
+        self._transaction.send()
+        if not present.rows or present.rows[0].cursor != work.cursor:
+            return 0
+        if not first.rows:
+            self.progress.advance(work, 0, 0)  # the links that this pass had done are gone: begin again
+            return 0
+        return self._retarget(first.rows[0].target_id, page.rows)
+
+    def _fetch_page(self) -> Result[_Namer]:
+        values = {"url": [self._work.subject], "cursor": self._work.cursor, "most": STEP_LINKS}
+        return self._transaction.fetch(_NEXT_NAMERS, values)
+
+    def _retarget(self, target: int | None, page: Sequence[_Namer]) -> int:
+        """Point the links of a page to an article; after the last page, add the work on the heat of those who list it."""
+        work, is_last = self._work, len(page) < STEP_LINKS
+        text = _RETARGET.format("%s" if self._dialect == "postgresql" else "?")
+        values = (target, work.subject, work.cursor, _LAST_ID if is_last else page[-1].source_id)
+        self._transaction.execute(Statement(text, values))
+        if is_last:
+            added, changes = Work(), ChangeSet()
+            added.add(PEERS, [target])
+            added.write(changes, self._now)
+            apply(self._transaction, self._dialect, changes)
+            self.progress.finish([work])
+        else:
+            self.progress.advance(work, page[-1].source_id, 0)
+        return max(1, len(page))
+
+    def _decide(
+        self,
+        loader: SqlLoader,
+        next_article: int,
+        namer: NamerRow | None,
+        claimant: ClaimantRow | None,
+        images: set[bytes],
+    ) -> int | None:
+        """Decide the URL as a batch does, but from the newest of all namers and claimants; returns its meaning.
+
+        Claimants that are few are all loaded under the lock. A batch that changes one of many adds the work again.
+        """
+        subject = self._work.subject
+        keys = UrlKeys({subject}, {subject}, (), (), (), (), {subject}, images, ())
+        loaded = loader.urls(keys)
+        loaded.namers = {subject: namer} if namer else {}
+        if any(row.claims >= bounds.MOST_NAMERS for row in loaded.claimants.values()):
+            loaded.claimants = {subject: claimant} if claimant else {}
+        changed = ArticleChanges(count(next_article))
+        before = ListedBefore.of(StoredArticles())
+        urls = decide_urls(changed, before, DocumentChanges(), loaded, keys, self._shared, self._now)
+        urls.popular.clear()
+        urls.retargeted.clear()
+        decision = Decision()
+        children = stored_children(StoredArticles(), loaded.pictures)
+        writes = ArticleWrites(changed, urls, children, loaded, self._rules, self._now)
+        writes.write(decision.changes)
+        writes.work.write(decision.changes, self._now)
+        apply(self._transaction, self._dialect, decision.changes)
+        return urls.targets[subject]

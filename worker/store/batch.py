@@ -1,0 +1,146 @@
+"""Write one batch: prepare, then load, decide and apply under the writer lock, then what follows the commit."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from worker.enrichment.enriched_document import EnrichedDocument
+from worker.enrichment.reference_documents import ReferenceCopy
+from worker.heat_rules import AllRules
+from worker.store.apply import apply
+from worker.store.decide import batch as decision
+from worker.store.decide.article_rows import NotPrepared, parts_of
+from worker.store.decide.batch import Context, Decision, StaleReferences, Unrecognised, decide
+from worker.store.decide.batch_item import BatchItem
+from worker.store.decide.documents import ItemResult
+from worker.store.decide.identity import revision
+from worker.store.engine import WRITER_LOCK
+from worker.store.load import SqlLoader
+from worker.store.prepare import SharedRows, load_references, prepare
+from worker.store.sql.flights import flights
+from worker.store.sql.statements import insertion
+from worker.store.tables import lanes
+from worker.telemetry.failpoints import failpoint
+
+_FUTURE_SECONDS = 86_400
+
+
+@dataclass(slots=True)
+class BatchWriter:
+    """Writes batches to a store. `read` parses a recognised item whose stored document changed meanwhile.
+
+    `timings` gets the stages `prepare`, `turn` (waiting for the writer lock and the first load), `store` (deciding) and
+    `lock` (from holding the lock to the commit), in milliseconds.
+    """
+
+    engine: Engine
+    read: Callable[[BatchItem], None]
+    worker: str
+    now: datetime
+    rules: AllRules
+    timings: dict[str, float]
+    known_raw: Mapping[bytes, datetime] = field(default_factory=dict)
+
+    def write(self, items: Sequence[BatchItem]) -> Decision:
+        """Store `items` and set the outcome of each. All of it is committed, or nothing.
+
+        An item that already has a receipt (a redelivery) keeps the outcome of that receipt. If the receipt belongs to
+        another document, `id_conflict` is set and nothing of the item is stored. Raises SQLAlchemy's errors.
+        """
+        more: list[EnrichedDocument | ReferenceCopy] = []
+        known_raw, is_stale = self.known_raw, False
+        while True:
+            began = time.perf_counter()
+            shared = prepare(self.engine, items, self.now, known_raw=known_raw, more=more)
+            known_raw = {item.sha256: self.now for item in items if item.sha256 is not None}  # not sent again
+            failpoint("store.raw")
+            began = self._took("prepare", began)
+            try:
+                decided = self._transact(items, shared, began, read_again=is_stale)
+                break
+            except StaleReferences:
+                is_stale = True
+            except NotPrepared as missing:
+                more.append(missing.content)
+            except Unrecognised as changed:
+                for item in changed.items:
+                    item.recognised = None
+                    self.read(item)
+        for item in items:
+            _set_outcome(item, decided.results[id(item)])
+        _raise_highest(self.engine, decided.fresh, self.now)
+        return decided
+
+    def _transact(self, items: Sequence[BatchItem], shared: SharedRows, began: float, *, read_again: bool) -> Decision:
+        """Load, decide and apply under the writer lock. `read_again`: read the references under the lock too, because
+        they change so often that those which were read before it were never the present ones.
+        """
+        dialect = self.engine.dialect.name
+        with flights(self.engine, locks=WRITER_LOCK) as transaction:
+            failpoint("store.begun")
+            if read_again:
+                shared = replace(shared, references=load_references(transaction))
+                for item in items:
+                    item.parts = parts_of(item.copy, shared) if item.copy is not None else None
+            loader = SqlLoader(transaction, dialect, step=decision.STEP_DOCUMENTS)
+
+            def timings() -> dict[str, float]:
+                self.timings["turn"] = round((loader.held_since - began) * 1000, 2)
+                self._took("store", loader.held_since)
+                return self.timings
+
+            token = os.urandom(8).hex()
+            decided = decide(
+                items,
+                loader,
+                Context(
+                    shared, shared.references.token, token, self.rules, self.worker, self.now, timings, loader.step
+                ),
+            )
+            failpoint("store.decided")
+            apply(transaction, dialect, decided.changes)
+            failpoint("store.complete")
+            transaction.commit()
+            self._took("lock", loader.held_since)
+        return decided
+
+    def _took(self, stage: str, since: float) -> float:
+        now = time.perf_counter()
+        self.timings[stage] = round((now - since) * 1000, 2)
+        return now
+
+
+def _set_outcome(item: BatchItem, result: ItemResult) -> None:
+    item.outcome, item.url, item.article_id = result.outcome, result.url, result.article_id
+    item.document_id, item.changed, item.id_conflict = result.document_id, result.changed, result.id_conflict
+    item.problems = (*item.problems, *result.warnings)
+    if item.id_conflict:
+        item.outcome = item.url = item.article_id = None
+
+
+def _raise_highest(engine: Engine, items: Sequence[BatchItem], now: datetime) -> None:
+    """Store the highest id of each lane, in a transaction of its own: its row would hold up all other batches.
+
+    Ids over a day in the future do not count, because a producer may choose ids.
+    """
+    limit = revision(f"{int((now.timestamp() + _FUTURE_SECONDS) * 1000)}-0", "")
+    highest: dict[str, str] = {}
+    for item in items:
+        reached = revision(item.id, "")
+        if reached < limit:
+            highest[item.lane] = max(reached, highest.get(item.lane, ""))
+    if not highest:
+        return
+    dialect = engine.dialect.name
+    with flights(engine) as transaction:
+        transaction.execute(insertion(
+            dialect, lanes, ("name", "highest"), sorted(highest.items()),
+            "(name) DO UPDATE SET highest = EXCLUDED.highest WHERE lanes.highest < EXCLUDED.highest",
+        ))  # fmt: skip
+        transaction.commit()

@@ -1,0 +1,288 @@
+"""Prepare a batch before it takes the writer lock: raw bytes, rows that many articles share, and rows of articles.
+
+All of it is committed in one short transaction of its own. Nothing depends on it but the batch: bytes and names that no
+document needs in the end are harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from worker.enrichment.enriched_document import EnrichedDocument
+from worker.enrichment.providers import ProviderRef
+from worker.enrichment.reference_documents import ORGANIZATION, ReferenceCopy, reference_from_form
+from worker.enrichment.titles import strip_provider_suffix
+from worker.enrichment.topics import TopicFinder, better_spelling, topic_slug
+from worker.store.decide.article_rows import parts_of
+from worker.store.decide.batch_item import BatchItem
+from worker.store.decide.stored import KeywordsRow
+from worker.store.engine import WRITER_LOCK
+from worker.store.sql.flights import Flights, Query, flights
+from worker.store.sql.statements import insertion, insertion_of_missing, updating
+from worker.store.tables import providers, raw_documents, topics
+
+SEEN_AGAIN = timedelta(days=1)
+"""How old `raw_documents.last_seen_at` must be before it is set again."""
+
+
+class RawRow(NamedTuple):
+    sha256: bytes
+    last_seen_at: datetime
+
+
+class NamedRow(NamedTuple):
+    name: str
+    id: int
+
+
+class TopicName(NamedTuple):
+    slug: str
+    id: int
+    name: str
+    document_id: int | None
+
+
+class FormText(NamedTuple):
+    form: str
+
+
+class TokenRow(NamedTuple):
+    token: str
+
+
+KNOWN_RAW = Query(
+    RawRow,
+    "SELECT sha256, last_seen_at FROM raw_documents WHERE sha256 {in raw}",
+    {"raw": (raw_documents.c.sha256,)},
+    [None, raw_documents.c.last_seen_at],
+)
+_PROVIDERS = Query(
+    NamedRow,
+    "SELECT domain, id FROM providers WHERE domain {in domains}",
+    {"domains": (providers.c.domain,)},
+    [None] * 2,
+)
+_TOPICS = Query(
+    TopicName,
+    "SELECT slug, id, name, document_id FROM topics WHERE slug {in slugs}",
+    {"slugs": (topics.c.slug,)},
+    [None] * 4,
+)
+_TOKEN = Query(TokenRow, "SELECT token FROM reference_state WHERE name = 'references'", {}, [None])
+_ORGANIZATIONS = Query(FormText, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id", {}, [None])
+_KEYWORDS = Query(
+    KeywordsRow,
+    "SELECT id, slug, keywords FROM topics WHERE document_id IS NOT NULL",
+    {},
+    [None, None, topics.c.keywords],
+)
+
+
+@dataclass(slots=True)
+class References:
+    """The content of all reference documents, as the enrichment of an article needs it.
+
+    `names`: domain → its names. `topic_ids`: slug → id of the topics that have keywords.
+    """
+
+    token: str | None = None
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    finder: TopicFinder = field(default_factory=lambda: TopicFinder({}))
+    topic_ids: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRows:
+    """What articles take from rows that many articles share (`article_rows.Shared`)."""
+
+    references: References
+    providers: Mapping[str, int]
+    topics: Mapping[str, int]
+
+    def title(self, title: str | None, provider: ProviderRef | None) -> str | None:
+        """Return a title without its provider's name at the end; tries all names of the reference document."""
+        for name in self.references.names.get(provider.domain, ()) if title and provider else ():
+            title = strip_provider_suffix(title or "", name, None)
+        return title
+
+    def inferred_topics(self, title: str | None, excerpt: str | None) -> list[str]:
+        return self.references.finder.find(title, excerpt)
+
+    def provider_id(self, domain: str) -> int:
+        return self.providers[domain]
+
+    def topic_id(self, name: str) -> int:
+        slug = topic_slug(name)
+        found = self.references.topic_ids.get(slug)
+        return self.topics[slug] if found is None else found
+
+
+class _Recent:
+    """The names that this process used last. The documents to which an article falls back often use them too, and what
+    such a document needs is known only under the writer lock.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
+
+    def add(self, names: Iterable[str]) -> list[str]:
+        """Add names; return them and the recent ones."""
+        for name in names:
+            self._names.pop(name, None)
+            self._names[name] = None
+        wanted = list(self._names)
+        for name in wanted[:-_MOST_RECENT]:
+            del self._names[name]
+        return wanted
+
+
+_MOST_RECENT = 500
+_recent: dict[str, tuple[_Recent, _Recent]] = {}
+"""The domains of providers and the slugs of topics that this process used last, by store."""
+_cached: dict[str, References] = {}
+"""The references of each store that this process uses. They are read again when the token in the store is another."""
+
+
+def prepare(
+    engine: Engine,
+    items: Sequence[BatchItem],
+    now: datetime,
+    *,
+    known_raw: Mapping[bytes, datetime],
+    more: Collection[EnrichedDocument | ReferenceCopy] = (),
+) -> SharedRows:
+    """Store the raw bytes of `items`, create their providers and topics, and set `parts` of each.
+
+    `known_raw`: SHA-256 → `last_seen_at` of bytes that are stored. `more`: other contents whose providers and topics
+    are needed. Raises SQLAlchemy's errors.
+    """
+    contents = [content for item in items if (content := item.copy or item.reference) is not None]
+    shared = prepare_shared(engine, [*contents, *more], items=items, now=now, known_raw=known_raw)
+    for item in items:
+        if item.copy is not None:
+            item.parts = parts_of(item.copy, shared)
+    return shared
+
+
+def prepare_shared(
+    engine: Engine,
+    contents: Iterable[EnrichedDocument | ReferenceCopy],
+    *,
+    items: Sequence[BatchItem] = (),
+    now: datetime | None = None,
+    known_raw: Mapping[bytes, datetime] | None = None,
+) -> SharedRows:
+    """Return the ids of the providers and topics of `contents`, and the references; create rows that are missing."""
+    domains, names = _shared_names(contents)
+    with flights(engine) as transaction:
+        dialect = engine.dialect.name
+        if now is not None:
+            _keep_raw(transaction, dialect, items, now, known_raw or {})
+        if domains:
+            rows: list[tuple[object, ...]] = [(domain, []) for domain in sorted(domains)]
+            transaction.execute(insertion_of_missing(dialect, providers, ("domain", "other_names"), "domain", rows))
+        if names:
+            named = [(slug, names[slug]) for slug in sorted(names)]
+            transaction.execute(insertion_of_missing(dialect, topics, ("slug", "name"), "slug", named))
+        recent = _recent.setdefault(str(engine.url), (_Recent(), _Recent()))
+        provider_rows = transaction.fetch(_PROVIDERS, {"domains": recent[0].add(domains)})
+        topic_rows = transaction.fetch(_TOPICS, {"slugs": recent[1].add(names)})
+        token = transaction.fetch(_TOKEN, {})
+        transaction.commit()
+    if any(_is_better(row, names) for row in topic_rows.rows):
+        _improve_names(engine, names)
+    references = _references(engine, token.rows[0].token if token.rows else None)
+    return SharedRows(
+        references, {row.name: row.id for row in provider_rows.rows}, {row.slug: row.id for row in topic_rows.rows}
+    )
+
+
+def _is_better(row: TopicName, names: Mapping[str, str]) -> bool:
+    """Return whether `names` (slug → name) has a better spelling of a topic without a reference document."""
+    name = names.get(row.slug, row.name)
+    return row.document_id is None and better_spelling(name, row.name) != row.name
+
+
+def _improve_names(engine: Engine, names: Mapping[str, str]) -> None:
+    """Give topics the better spelling of their name. Under the writer lock, because two processes may know one each."""
+    with flights(engine, locks=WRITER_LOCK) as transaction:
+        rows = transaction.fetch(_TOPICS, {"slugs": sorted(names)})
+        transaction.send()
+        better = [(row.id, names[row.slug]) for row in rows.rows if _is_better(row, names)]
+        if better:
+            transaction.execute(updating(engine.dialect.name, topics, ("id", "name"), ("id",), better))
+        transaction.commit()
+
+
+def _shared_names(contents: Iterable[EnrichedDocument | ReferenceCopy]) -> tuple[set[str], dict[str, str]]:
+    """Return the domains of the providers that `contents` name, and the slug → name of their topics."""
+    domains: set[str] = set()
+    named: list[str] = []
+    for content in contents:
+        if isinstance(content, EnrichedDocument):
+            refs = (content.provider, *(mention.provider for mention in content.related))
+            domains.update(ref.domain for ref in refs if ref is not None)
+            named += content.topics
+        elif content.taxonomy == ORGANIZATION:
+            domains.add(content.subject)
+        else:
+            named += [content.name, *([content.parent] if content.parent else [])]
+    names: dict[str, str] = {}
+    for name in named:
+        slug = topic_slug(name)
+        names[slug] = better_spelling(name, names.get(slug, name))
+    return domains, names
+
+
+def _keep_raw(
+    transaction: Flights, dialect: str, items: Sequence[BatchItem], now: datetime, known: Mapping[bytes, datetime]
+) -> None:
+    rows = {item.sha256: (item.sha256, item.raw_size, item.raw, now) for item in items if item.sha256 is not None}
+    missing = [rows[digest] for digest in sorted(rows) if digest not in known]
+    if missing:
+        names = ("sha256", "size", "bytes", "last_seen_at")
+        transaction.execute(insertion(dialect, raw_documents, names, missing, "(sha256) DO NOTHING"))
+    seen = [(digest, now) for digest in sorted(rows) if digest in known and now - known[digest] > SEEN_AGAIN]
+    if seen:
+        transaction.execute(updating(dialect, raw_documents, ("sha256", "last_seen_at"), ("sha256",), seen))
+
+
+def _references(engine: Engine, token: str | None) -> References:
+    """Return the content of the reference documents; from this process's cache if the token is the same."""
+    if token is None:
+        return References()
+    store = str(engine.url)
+    known = _cached.get(store)
+    if known is None or known.token != token:
+        known = _cached[store] = _read_references(engine)
+    return known
+
+
+def _read_references(engine: Engine) -> References:
+    with flights(engine) as transaction:
+        references = load_references(transaction)
+        transaction.commit()
+    return references
+
+
+def load_references(transaction: Flights) -> References:
+    """Read the content of all reference documents, in one flight."""
+    token = transaction.fetch(_TOKEN, {})
+    forms = transaction.fetch(_ORGANIZATIONS, {})
+    words = transaction.fetch(_KEYWORDS, {})
+    transaction.send()
+    organizations = [reference_from_form(row.form) for row in forms.rows]
+    return References(
+        token.rows[0].token if token.rows else None,
+        {one.subject: (one.name, *one.other_names) for one in organizations},
+        TopicFinder({row.slug: row.keywords for row in words.rows}),
+        {row.slug: row.id for row in words.rows},
+    )
+
+
+__all__ = ["KNOWN_RAW", "References", "SharedRows", "load_references", "prepare", "prepare_shared"]

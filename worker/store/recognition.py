@@ -1,0 +1,85 @@
+"""Recognise documents that equal a stored one except for `secured`, by their fingerprint: they are not parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from worker.enrichment.urls.canonical_urls import document_hash, url_hash
+from worker.store.decide.batch_item import BatchItem
+from worker.store.decide.documents import changed_together
+from worker.store.prepare import KNOWN_RAW
+from worker.store.sql.flights import Query, flights
+from worker.store.tables import documents
+
+_MOST_ALIKE = 20
+"""Documents with equal bytes among which a document without a key is looked for. If it is not there, it is parsed."""
+
+
+class _KnownDocument(NamedTuple):
+    doc_hash: bytes
+    source: str
+    key: str
+    article_hash: bytes
+    content_hash: bytes
+    fingerprint: bytes
+
+
+_BY_DOC_HASH = Query(
+    _KnownDocument,
+    "WITH w(doc_hash, fingerprint) AS ({table keyed})"
+    f" SELECT {', '.join('d.' + name for name in _KnownDocument._fields)} FROM w"
+    " JOIN documents d ON d.doc_hash = w.doc_hash AND d.fingerprint = w.fingerprint WHERE NOT d.retracted",
+    {"keyed": (documents.c.doc_hash, documents.c.fingerprint)},
+    [None] * 6,
+)
+_BY_FINGERPRINT = Query(
+    _KnownDocument,
+    "WITH w(source, fingerprint) AS ({table keyless})"
+    f" SELECT {', '.join('d.' + name for name in _KnownDocument._fields)} FROM w"
+    " JOIN documents d ON d.id = (SELECT q.id FROM (SELECT x.id, x.source, x.key, x.retracted FROM documents x"
+    f" WHERE x.fingerprint = w.fingerprint LIMIT {_MOST_ALIKE}) q"
+    " WHERE q.source = w.source AND NOT q.retracted AND substr(q.key, 1, 4) = 'http' LIMIT 1)",
+    {"keyless": (documents.c.source, documents.c.fingerprint)},
+    [None] * 6,
+)
+
+
+def recognise(engine: Engine, items: Iterable[BatchItem], puts: Sequence[BatchItem]) -> dict[bytes, datetime]:
+    """Set `doc_key` and `recognised` of those of `puts` that equal a stored document except for `secured`.
+
+    Returns SHA-256 → `last_seen_at` of those raw bytes of `items` that are stored already. It looks up the keys that
+    the batch brings: any number of documents may have the same bytes under other keys. Raises SQLAlchemy's errors.
+    """
+    keyed = {(document_hash(item.source, item.doc_key), item.fingerprint) for item in puts if item.doc_key is not None}
+    keyless = {(item.source, item.fingerprint) for item in puts if item.doc_key is None}
+    with flights(engine, reads_only=True) as transaction:
+        by_doc_hash = transaction.fetch(_BY_DOC_HASH, {"keyed": list(keyed)})
+        by_fingerprint = transaction.fetch(_BY_FINGERPRINT, {"keyless": list(keyless)})
+        raw = transaction.fetch(KNOWN_RAW, {"raw": list({item.sha256 for item in items if item.sha256 is not None})})
+        transaction.commit()
+    known = {(row.doc_hash, row.fingerprint): row for row in by_doc_hash.rows}
+    alike = {(row.source, row.fingerprint): row for row in by_fingerprint.rows}
+    for item in puts:
+        row = _stored(item, known, alike)
+        if row is not None:
+            item.doc_key = row.key
+            item.recognised = (row.article_hash, row.content_hash)
+    for item in changed_together(list(items)):
+        item.recognised = None
+    return {row.sha256: row.last_seen_at for row in raw.rows}
+
+
+def _stored(
+    item: BatchItem,
+    known: Mapping[tuple[bytes, bytes], _KnownDocument],
+    alike: Mapping[tuple[str, bytes], _KnownDocument],
+) -> _KnownDocument | None:
+    """Return the stored document of which `item` is a version; without a key, the one whose key is its URL."""
+    if item.doc_key is not None:
+        return known.get((document_hash(item.source, item.doc_key), item.fingerprint or b""))
+    row = alike.get((item.source, item.fingerprint or b""))
+    return row if row is not None and url_hash(row.key) == row.article_hash else None

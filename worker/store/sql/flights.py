@@ -1,0 +1,266 @@
+"""A transaction whose statements travel together: one round trip to PostgreSQL for all that are queued.
+
+On PostgreSQL the statements go through psycopg's pipeline, BEGIN and COMMIT with their neighbours. SQLite has no round
+trips: each statement is executed when the flight is sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from sqlalchemy import Boolean, Column, Engine, LargeBinary
+from sqlalchemy.engine import Connection, Transaction
+from sqlalchemy.exc import DBAPIError
+
+from worker.store.columns import UtcDateTime
+from worker.store.sql.arrays import is_json, kind_of
+from worker.store.sql.statements import Statement, padded
+
+R = TypeVar("R", bound=NamedTuple)
+_MACRO = re.compile(r"\{(in|not in|table|value) (\w+)\}")
+BEGIN_OPTIONS = "copydesk_begin"
+"""The execution option of an engine that holds the statements which begin its transactions on PostgreSQL."""
+
+
+class Query(Generic[R]):
+    """A query written once for both databases. `row`: the class of its rows. `columns`: their columns, in its order.
+
+    In the text, `x {in keys}` means that x is one of the values of the list `keys`, `x {not in keys}` the opposite,
+    and `{table keys}` is a subquery with these values as rows. `lists`: the columns whose type the values of each list
+    have. `{value n}` is a number. `sqlite`: another text for SQLite, where it lacks what `text` needs.
+    """
+
+    def __init__(
+        self,
+        row: type[R],
+        text: str,
+        lists: Mapping[str, tuple[Column[Any], ...]],
+        columns: Sequence[Column[Any] | None],
+        *,
+        sqlite: str | None = None,
+    ) -> None:
+        self.row, self.lists = row, lists
+        self._text = sqlite or text
+        self.postgres = _MACRO.sub(self._postgres_macro, text)
+        self.changes = [_from_sqlite(column) for column in columns]
+        self.first = next(iter(lists), None)
+
+    def _postgres_macro(self, found: re.Match[str]) -> str:
+        macro, name = found[1], found[2]
+        if macro == "value":
+            return f"%({name})s::bigint"
+        if macro == "table":
+            arrays = ", ".join(f"%({name}{n})s" for n in range(len(self.lists[name])))
+            return f"SELECT * FROM unnest({arrays})"  # noqa: S608  names of parameters
+        return f"= ANY(%({name}0)s)" if macro == "in" else f"<> ALL(%({name}0)s)"
+
+    def postgres_values(self, values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, columns in self.lists.items():
+            rows = values[name]
+            lists: Iterable[Sequence[Any]] = (
+                [rows] if len(columns) == 1 else (zip(*rows, strict=True) if rows else [()] * 9)
+            )
+            for n, (column, each) in enumerate(zip(columns, lists, strict=False)):
+                found[f"{name}{n}"] = kind_of(column).array(list(each))
+        return found | {name: value for name, value in values.items() if name not in self.lists}
+
+    def sqlite(self, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        parameters: list[Any] = []
+
+        def expand(found: re.Match[str]) -> str:
+            macro, name = found[1], found[2]
+            if macro == "value":
+                parameters.append(values[name])
+                return "?"
+            rows = padded(list(values[name]))
+            width = len(self.lists[name])
+            parameters.extend(rows if width == 1 else (value for row in rows for value in row))
+            if macro == "table":
+                return "VALUES " + ", ".join([f"({', '.join('?' * width)})"] * len(rows))
+            return f"{'IN' if macro == 'in' else 'NOT IN'} ({', '.join('?' * len(rows))})"
+
+        return _MACRO.sub(expand, self._text), parameters
+
+
+class Result(Generic[R]):
+    """The rows of a query, once its flight has been sent."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self) -> None:
+        self.rows: list[R] = []
+
+
+class Flights(Protocol):
+    """A transaction. Statements are queued by `fetch`, `execute` and `call`; `send` and `commit` send them."""
+
+    def fetch(self, query: Query[R], values: Mapping[str, Any]) -> Result[R]:
+        """Queue a query; without values in its first list it is not sent and has no rows."""
+        ...
+
+    def execute(self, statement: Statement) -> None:
+        """Queue a statement whose result is not needed."""
+        ...
+
+    def lock(self, statement: str) -> None:
+        """Queue a statement that waits for a lock, on PostgreSQL. On SQLite a transaction that writes has the lock."""
+        ...
+
+    def send(self) -> None:
+        """Send what is queued and wait for the results. Raises SQLAlchemy's errors."""
+        ...
+
+    def commit(self) -> None:
+        """Send what is queued together with COMMIT. Raises SQLAlchemy's errors."""
+        ...
+
+
+class _Sqlite:
+    def __init__(self, connection: Connection, transaction: Transaction) -> None:
+        self._connection, self._transaction = connection, transaction
+
+    def fetch(self, query: Query[R], values: Mapping[str, Any]) -> Result[R]:
+        result = Result[R]()
+        if query.first is not None and not values[query.first]:
+            return result
+        rows = self._connection.exec_driver_sql(*_tupled(query.sqlite(values))).all()
+        result.rows = [
+            query.row(
+                *(value if change is None else change(value) for change, value in zip(query.changes, row, strict=True))
+            )
+            for row in rows
+        ]
+        return result
+
+    def execute(self, statement: Statement) -> None:
+        self._connection.exec_driver_sql(statement.text, statement.values)
+
+    def lock(self, statement: str) -> None:
+        return
+
+    def send(self) -> None:
+        return
+
+    def commit(self) -> None:
+        self._transaction.commit()
+
+
+def _tupled(found: tuple[str, list[Any]]) -> tuple[str, tuple[Any, ...]]:
+    return found[0], tuple(found[1])
+
+
+_MOST_TRIES = 4
+"""A pool keeps two connections and two more for a while; each of them may have been closed by the server meanwhile."""
+_Queued = tuple[str, Any, Result[Any] | None, Query[Any] | None]
+
+
+class _Postgres:
+    """`begin`: the statements that begin the transaction; they travel with the first flight.
+
+    If the connection turns out to be closed, the first flight is sent again on another one. Nothing of it was kept,
+    unless it held the commit too: flights that do so may be repeated.
+    """
+
+    def __init__(self, connection: Connection, begin: Sequence[str]) -> None:
+        self._connection = connection
+        self._raw: Any = connection.connection.driver_connection
+        self._queue: list[_Queued] = [(text, None, None, None) for text in begin]
+        self._is_first = True
+
+    def fetch(self, query: Query[R], values: Mapping[str, Any]) -> Result[R]:
+        result = Result[R]()
+        if query.first is None or values[query.first]:
+            self._queue.append((query.postgres, query.postgres_values(values), result, query))
+        return result
+
+    def execute(self, statement: Statement) -> None:
+        self._queue.append((statement.text, statement.values, None, None))
+
+    def lock(self, statement: str) -> None:
+        self._queue.append((statement, None, None, None))
+
+    def send(self) -> None:
+        queue, self._queue = self._queue, []
+        tries = _MOST_TRIES if self._is_first else 1
+        self._is_first = False
+        while queue:
+            tries -= 1
+            try:
+                self._send(queue)
+            except self._connection.dialect.loaded_dbapi.Error as error:
+                is_lost = bool(self._raw.closed)
+                if is_lost:
+                    self._connection.invalidate(error)
+                if not is_lost or tries == 0:
+                    raise self._wrapped(error, is_lost=is_lost) from error
+                self._raw = self._connection.connection.driver_connection
+            else:
+                return
+
+    def _send(self, queue: Sequence[_Queued]) -> None:
+        cursors = [self._raw.cursor() for _ in queue]
+        try:
+            with self._raw.pipeline():
+                for cursor, (text, values, _, _) in zip(cursors, queue, strict=True):
+                    cursor.execute(text, values)
+            for cursor, (_, _, result, query) in zip(cursors, queue, strict=True):
+                if result is not None and query is not None:
+                    result.rows = [query.row(*row) for row in cursor.fetchall()]
+        finally:
+            for cursor in cursors:
+                cursor.close()
+
+    def commit(self) -> None:
+        self._queue.append(("COMMIT", None, None, None))
+        self.send()
+
+    def _wrapped(self, error: Any, *, is_lost: bool) -> DBAPIError:
+        """Return psycopg's error as SQLAlchemy raises it, without statement and parameters."""
+        dialect = self._connection.dialect
+        wrapped: DBAPIError = DBAPIError.instance(
+            "", None, error, dialect.loaded_dbapi.Error, connection_invalidated=is_lost, dialect=dialect
+        )
+        return wrapped
+
+
+@contextlib.contextmanager
+def flights(engine: Engine, *, locks: str | None = None, reads_only: bool = False) -> Iterator[Flights]:
+    """Open a transaction whose statements travel together; without `commit` it is rolled back.
+
+    `locks`: a statement that takes a lock first, on PostgreSQL. On SQLite the transaction takes the write lock at its
+    beginning, unless it `reads_only`.
+    """
+    if engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(copydesk_writes=not reads_only) as connection:
+            transaction = connection.begin()
+            try:
+                yield _Sqlite(connection, transaction)
+            finally:
+                if transaction.is_active:
+                    transaction.rollback()
+        return
+    with engine.connect() as connection:
+        begin = [*engine.get_execution_options()[BEGIN_OPTIONS], *([locks] if locks else [])]
+        yield _Postgres(connection, begin)
+
+
+def _from_sqlite(column: Column[Any] | None) -> Callable[[Any], Any] | None:
+    """Return the conversion of a column's values from SQLite's driver; None: no conversion."""
+    if column is None or isinstance(column.type, LargeBinary):
+        return None
+    if is_json(column):
+        return lambda value: None if value is None else json.loads(value)
+    if isinstance(column.type, UtcDateTime):
+        return lambda value: None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    if isinstance(column.type, Boolean):
+        return lambda value: None if value is None else bool(value)
+    return None
+
+
+__all__ = ["BEGIN_OPTIONS", "Flights", "Query", "Result", "flights"]
