@@ -12,6 +12,7 @@ from typing import Annotated, NamedTuple
 from pydantic import PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from schemas.text.any_case import in_any_case
 from schemas.values import MAX_INTEGER, Assumption, Context
 
 _UNITS = {
@@ -45,22 +46,17 @@ _PART = re.compile(rf"{_NUMBER}\s*([a-z]+?)s?\.?{_SEPARATOR}")
 _MAX_TEXT = 64  # characters of a duration
 
 
-def _in_any_case(pattern: str) -> str:
-    """Return the pattern for its letters in either case, because JSON Schema has no flag for this."""
-    return re.sub(r"[A-Za-z]", lambda letter: f"[{letter[0].upper()}{letter[0].lower()}]", pattern)
-
-
 _AMOUNT_OF_TIME = r"[0-9]{1,6}(?:[.,][0-9]{1,3})?"
 _ANY_WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
 _ISO_DATE, _ISO_TIME = ("".join(f"(?:{_AMOUNT_OF_TIME}{unit})?" for unit in units) for units in ("YMWD", "HMS"))
 _ISO_FORM = f"P(?=[^0-9]*[0-9]){_ISO_DATE}(?:T{_ISO_TIME})?"
 _PARTS_FORM = (
-    _in_any_case(rf"(?:{_AMOUNT_OF_TIME}[ ]*(?:{_ANY_WORD})s?\.?(?:[ ]*(?:,|and)?[ ]+(?=[^ ])|(?=[0-9])|(?=[ ]*$)))+")
+    in_any_case(rf"(?:{_AMOUNT_OF_TIME}[ ]*(?:{_ANY_WORD})s?\.?(?:[ ]*(?:,|and)?[ ]+(?=[^ ])|(?=[0-9])|(?=[ ]*$)))+")
     .replace("[ ]", r"\s")
     .replace("[^ ]", r"\S")
 )
 DURATION_PATTERN = (
-    rf"^\s*(?=\S[\s\S]{{0,{_MAX_TEXT - 1}}}\s*$)(?:{_in_any_case(_ISO_FORM)}|(?:[0-9]{{1,3}}:)?[0-9]{{1,3}}:[0-9]{{1,2}}"
+    rf"^\s*(?=\S[\s\S]{{0,{_MAX_TEXT - 1}}}\s*$)(?:{in_any_case(_ISO_FORM)}|(?:[0-9]{{1,3}}:)?[0-9]{{1,3}}:[0-9]{{1,2}}"
     rf"|{_PARTS_FORM})\s*$"
 )
 """The durations that `seconds_of` reads, except that it also refuses those beyond 68 years."""

@@ -1,4 +1,4 @@
-"""The list of all problem codes: the meaning of each, and what the sender of the document should do."""
+"""The list of all problem codes: the message of each, and what the sender of the document should do."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A problem code, its meaning, and what the sender of the document should do."""
+    """A problem code, its message, and what the sender of the document should do."""
 
     name: str
     severity: Severity
-    meaning: str
+    message: str
     remedy: str
 
 
@@ -143,9 +143,9 @@ _WARNINGS = (
 )  # fmt: skip
 
 CODES: dict[str, Code] = {
-    name: Code(name, severity, meaning, remedy)
+    name: Code(name, severity, message, remedy)
     for severity, rows in ((Severity.ERROR, _ERRORS), (Severity.WARNING, _WARNINGS))
-    for name, meaning, remedy in rows
+    for name, message, remedy in rows
 }
 
 ENVELOPE_CODES = frozenset({

@@ -49,7 +49,7 @@ def code_table() -> str:
     """Return the table of problem codes in Markdown."""
     rows = ["| code | severity | meaning | what to do |", "|---|---|---|---|"]
     for code in CODES.values():
-        cells = (f"`{code.name}`", code.severity.value, code.meaning, code.remedy)
+        cells = (f"`{code.name}`", code.severity.value, code.message, code.remedy)
         rows.append("| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |")
     return "\n".join(rows)
 

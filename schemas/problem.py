@@ -55,7 +55,7 @@ def problem(
     return Problem(
         code=code,
         severity=listed.severity,
-        message=_printable(message) if message else listed.meaning,
+        message=_printable(message) if message else listed.message,
         field=None if field is None else _printable(field),
         line=line,
         column=column,

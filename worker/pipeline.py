@@ -21,9 +21,9 @@ from schemas.problem import Problem, problem
 from worker.documents.front_matter import fingerprint, secured_line
 from worker.documents.limits import Limits
 from worker.documents.validation import read
-from worker.enrichment.canonical_urls import canonicalise
 from worker.enrichment.enricher import enrich
 from worker.enrichment.reference_documents import edit_reference
+from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.heat_rules import AllRules
 from worker.queue.clock import Clock, local_clock
 from worker.queue.crashes import sentence

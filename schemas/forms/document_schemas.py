@@ -10,14 +10,24 @@ the names of the front matter (`schemas.codes.TEXT_CODES`), and the rules that `
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args
 
-from pydantic import AliasChoices, BaseModel
+from pydantic import BaseModel
 
 from schemas.article import PRIMARY_URLS, RELATED_URLS, Article, Image, Provider, RelatedArticle
+from schemas.forms.model_fields import (
+    TypeHint,
+    about_older,
+    descriptions_of,
+    docstring,
+    fields_of,
+    is_list,
+    is_required,
+    names_of,
+    names_of_all_documents,
+    without_none,
+)
 from schemas.forms.written_values import (
     ACCEPTED_URL,
     CONTROLS,
@@ -31,10 +41,10 @@ from schemas.forms.written_values import (
     VISIBLE_PATTERN,
     Schema,
     by_type,
-    in_any_case,
 )
 from schemas.kinds import KINDS
 from schemas.references import DOMAIN_PATTERN, Organization, Reference, Topic
+from schemas.text.any_case import in_any_case
 from schemas.text.invisible_characters import SHORT_TEXTS
 from schemas.values import MAX_TITLE
 
@@ -46,12 +56,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
 }
 """The schema of each kind of document. A kind without fields of its own uses the schema `article`."""
 
-TypeHint: TypeAlias = Any
-"""The annotation of a field; Python has no type for it."""
-
 _LISTS = ("topics", "images", "related")
 _DOCUMENT_LISTS = (*_LISTS, "levels", "items", "keywords", "hashtags", "otherNames")
-_OLDER = {("excerpt", "abstract"), ("ampWebUrl", "ampUrl"), ("cdnAmpWebUrl", "cdnAmpUrl"), ("domain", "id")}
 _BLANK: Schema = {"enum": [None, ""]}
 _FILLED: Schema = {"not": _BLANK}
 
@@ -63,7 +69,7 @@ def _ref(name: str) -> Schema:
 def accepted_schema(name: str) -> Schema:
     """Return the schema of the documents that a worker accepts. `name`: a key of `DOCUMENTS`."""
     model = DOCUMENTS[name]
-    return _document(model, {"type": "object", "properties": dict(_descriptions(model))}, {})
+    return _document(model, {"type": "object", "properties": dict(descriptions_of(model))}, {})
 
 
 def strict_schema(name: str) -> Schema:
@@ -77,7 +83,7 @@ def strict_schema(name: str) -> Schema:
     }
     rules = [
         _object(model, parts),
-        _known_names(_document_names() | {"sponsor"}),
+        _known_names(names_of_all_documents() | {"sponsor"}),
         _other_fields(model, _DOCUMENT_LISTS),
         _short_texts(),
         _ref("Clean"),
@@ -98,7 +104,7 @@ def strict_schema(name: str) -> Schema:
 
 def _document(model: type[BaseModel], body: Schema, parts: dict[str, Schema]) -> Schema:
     """Return the schema of a document: `body`, and what every accepted document needs."""
-    about: Schema = {"title": model.__name__, "description": _docstring(model)}
+    about: Schema = {"title": model.__name__, "description": docstring(model)}
     if issubclass(model, Reference):
         return {**about, "allOf": [body, *_reference_rules(model)], "$defs": dict(sorted(parts.items()))}
     parts = {
@@ -115,11 +121,6 @@ def _document(model: type[BaseModel], body: Schema, parts: dict[str, Schema]) ->
         },
     }
     return {**about, "allOf": [_ref("WithKey"), _ref("Identity")], "$defs": dict(sorted(parts.items()))}
-
-
-def _docstring(model: type[BaseModel]) -> str:
-    """Return the first paragraph of the class's docstring, in one line."""
-    return " ".join((model.__doc__ or "").partition("\n\n")[0].split())
 
 
 # What every accepted document needs.
@@ -187,22 +188,22 @@ def _object(model: type[BaseModel], parts: dict[str, Schema], base: type[BaseMod
 
     `base`: leave out the fields that this model has with the same names.
     """
-    known = {attribute: names for attribute, names, _, _ in _fields(base)} if base else {}
+    known = {attribute: names for attribute, names, _, _ in fields_of(base)} if base else {}
     properties: dict[str, Schema] = {}
     conditions: list[Schema] = []
     required = []
-    for attribute, names, hint, description in _fields(model):
+    for attribute, names, hint, description in fields_of(model):
         if known.get(attribute) == names:
             continue
         value = _value(hint, parts)
         first, *older = names
-        if _is_required(hint):
+        if is_required(hint):
             required.append(first)
         else:
             value = {"anyOf": [value, _BLANK]}
         properties[first] = {**value, **({"description": description} if description else {})}
         for place, name in enumerate(older, 1):
-            properties[name] = _about_older(first, name)
+            properties[name] = about_older(first, name)
             given: Schema = {"anyOf": [_given(one, _FILLED) for one in names[:place]]}
             conditions.append({"if": {"not": given}, "then": {"type": "object", "properties": {name: value}}})
     schema: Schema = {
@@ -216,15 +217,9 @@ def _object(model: type[BaseModel], parts: dict[str, Schema], base: type[BaseMod
     return schema
 
 
-def _about_older(first: str, name: str) -> Schema:
-    if (first, name) in _OLDER:
-        return {"deprecated": True, "description": f"The older name of {first}."}
-    return {"description": f"Another name of {first}."}
-
-
 def _value(hint: TypeHint, parts: dict[str, Schema]) -> Schema:
-    hint = _without_none(hint)
-    if _is_list(hint):
+    hint = without_none(hint)
+    if is_list(hint):
         (item,) = get_args(hint)
         value = _item(item, parts)
         return {"type": "array", "maxItems": MAX_ITEMS, "items": {"anyOf": [value, _BLANK]}}
@@ -236,7 +231,7 @@ def _value(hint: TypeHint, parts: dict[str, Schema]) -> Schema:
         return {}
     if hint.__name__ not in parts:
         parts[hint.__name__] = {}  # an entry of `related` holds images and a provider as the document does
-        parts[hint.__name__] = {"description": _docstring(hint), **_part(hint, parts)}
+        parts[hint.__name__] = {"description": docstring(hint), **_part(hint, parts)}
     return _ref(hint.__name__)
 
 
@@ -252,7 +247,7 @@ def _item(hint: TypeHint, parts: dict[str, Schema]) -> Schema:
 
 
 def _part(model: type[BaseModel], parts: dict[str, Schema]) -> Schema:
-    rules = [_object(model, parts), _known_names(_names(model))]
+    rules = [_object(model, parts), _known_names(names_of(model))]
     if model in (RelatedArticle, Provider, Image):
         rules.append(_short_texts())
     if model is RelatedArticle:
@@ -289,9 +284,9 @@ def _other_fields(model: type[BaseModel], lists: Iterable[str]) -> Schema:
 
     They are stored unchanged, but a list of one value is replaced by the value, and a single value of `lists` by a list.
     """
-    names = _document_names() - _names(model) - {*_DOCUMENT_LISTS, "secured", "taxonomy"}
+    names = names_of_all_documents() - names_of(model) - {*_DOCUMENT_LISTS, "secured", "taxonomy"}
     single = sorted(name for name in names if not name.endswith("Url"))
-    rules = {**dict.fromkeys(single, _ref("NoListOfOne")), **dict.fromkeys(set(lists) - _names(model), _ref("List"))}
+    rules = {**dict.fromkeys(single, _ref("NoListOfOne")), **dict.fromkeys(set(lists) - names_of(model), _ref("List"))}
     return {"type": "object", "properties": dict(sorted(rules.items()))}
 
 
@@ -317,57 +312,3 @@ def _clean() -> Schema:
             },
         ),
     }
-
-
-# What the models say.
-
-
-def _fields(model: type[BaseModel]) -> Iterator[tuple[str, list[str], TypeHint, str | None]]:
-    """Yield each field's attribute, its names in documents (the newest first), its type and its description."""
-    hints = get_type_hints(model, include_extras=True)
-    for attribute, field in model.model_fields.items():
-        alias = field.validation_alias
-        names = list(map(str, alias.choices)) if isinstance(alias, AliasChoices) else [str(alias or attribute)]
-        yield attribute, names, hints[attribute], field.description
-
-
-@lru_cache(maxsize=64)
-def _names(model: type[BaseModel]) -> frozenset[str]:
-    return frozenset(name for _, names, _, _ in _fields(model) for name in names)
-
-
-@lru_cache(maxsize=1)
-def _document_names() -> frozenset[str]:
-    return frozenset[str]().union(*map(_names, (Article, *KINDS.values(), Organization, Topic)))
-
-
-def _descriptions(model: type[BaseModel]) -> Iterator[tuple[str, Schema]]:
-    """Yield each name of a field with a schema that only describes it."""
-    for _, (first, *older), hint, description in _fields(model):
-        yield first, {"description": description or _description(hint)}
-        for name in older:
-            yield name, _about_older(first, name)
-
-
-def _description(hint: TypeHint) -> str:
-    hint = _without_none(hint)
-    if _is_list(hint):
-        return f"A list. Each entry: {_description(get_args(hint)[0])}"
-    described = next((schema.get("description") for type_, _, schema in VALUES if hint == type_), None)
-    return str(described) if described else _docstring(hint)
-
-
-def _is_required(hint: TypeHint) -> bool:
-    return _without_none(hint) is hint and not _is_list(hint)
-
-
-def _is_list(hint: TypeHint) -> bool:
-    origin: object = get_origin(hint)
-    return origin is list
-
-
-def _without_none(hint: TypeHint) -> TypeHint:
-    origin: object = get_origin(hint)
-    if origin is Union or origin is types.UnionType:
-        return next(one for one in get_args(hint) if one is not type(None))
-    return hint

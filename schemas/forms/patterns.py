@@ -8,6 +8,8 @@ second is at 23:59:60 UTC.
 
 from __future__ import annotations
 
+from schemas.text.any_case import in_any_case
+
 _YEAR = r"(?:19[0-9]{2}|20[0-9]{2}|2100)"
 _LEAP_YEAR = r"(?:(?:19|20)(?:0[48]|[2468][048]|[13579][26])|2000)"
 _DAY_31 = r"(?:0?[1-9]|[12][0-9]|3[01])"
@@ -34,17 +36,12 @@ _BASIC_CLOCK = (
 _BASIC = rf"{_BASIC_DATE}[Tt]{_BASIC_CLOCK}{_ZONE}"
 
 
-def _in_any_case(names: str) -> str:
-    """Return a pattern for the names, which `|` separates. JSON Schema has no flag for this."""
-    return "|".join("".join(f"[{letter.upper()}{letter.lower()}]" for letter in name) for name in names.split("|"))
-
-
 _GAP = r"[ \t]+"
 _SHORT_YEAR = rf"(?:{_YEAR}|[0-9]{{2}})"
-_MONTH_31, _MONTH_30, _FEBRUARY = map(_in_any_case, ("Jan|Mar|May|Jul|Aug|Oct|Dec", "Apr|Jun|Sep|Nov", "Feb"))
-_MAIL_ZONE = _ZONE.replace("UTC|GMT|UT", _in_any_case("UTC|GMT|UT"))
+_MONTH_31, _MONTH_30, _FEBRUARY = map(in_any_case, ("Jan|Mar|May|Jul|Aug|Oct|Dec", "Apr|Jun|Sep|Nov", "Feb"))
+_MAIL_ZONE = _ZONE.replace("UTC|GMT|UT", in_any_case("UTC|GMT|UT"))
 _MAIL = (
-    rf"(?:(?:{_in_any_case('Mon|Tue|Wed|Thu|Fri|Sat|Sun')}),?{_GAP})?"
+    rf"(?:(?:{in_any_case('Mon|Tue|Wed|Thu|Fri|Sat|Sun')}),?{_GAP})?"
     rf"(?:(?:{_DAY_31}{_GAP}(?:{_MONTH_31})|{_DAY_30}{_GAP}(?:{_MONTH_30})|{_DAY_28}{_GAP}{_FEBRUARY}){_GAP}{_SHORT_YEAR}"
     rf"|29{_GAP}{_FEBRUARY}{_GAP}(?:{_LEAP_YEAR}|[02468][048]|[13579][26])){_GAP}{_CLOCK}{_MAIL_ZONE}"
 )

@@ -204,11 +204,6 @@ VALUES: tuple[tuple[object, str, Schema], ...] = (
 """The types of values: (type, its name in the published schemas, its schema)."""
 
 
-def in_any_case(words: str) -> str:
-    """Return a pattern for words that `|` separates in any case, because JSON Schema has no flag for this."""
-    return "".join(f"[{letter.upper()}{letter.lower()}]" if letter.isalpha() else letter for letter in words)
-
-
 __all__ = [
     "ACCEPTED_URL",
     "CONTROLS",
@@ -222,5 +217,4 @@ __all__ = [
     "VISIBLE_PATTERN",
     "Schema",
     "by_type",
-    "in_any_case",
 ]

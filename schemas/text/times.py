@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import NamedTuple
 
 _DAYS = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
@@ -29,7 +30,7 @@ _FORMS = (
         re.ASCII | re.IGNORECASE,
     ),
 )
-_REFUSED = (
+_UNSUPPORTED = (
     (re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?"), "digits alone could be a date or a number of seconds"),
     (
         re.compile(r"[0-9]{1,2}([/.-])[0-9]{1,2}\1[0-9]{2,4}\b.*"),
@@ -64,23 +65,20 @@ def parse_time(text: str, years: range) -> Time:
     if year not in years:
         raise OverflowError
     month = int(part["month"]) if part["month"].isdigit() else MONTHS.index(part["month"].title()) + 1
+    return Time(_moment(date(year, month, int(part["day"])), part), part["zone"] is not None)
+
+
+def _moment(day: date, part: dict[str, str]) -> datetime:
+    """Return the time on `day` that the clock and the zone in `part` state, in UTC. 24:00 is the end of the day."""
     hour, minute, second = (int(part[name] or 0) for name in ("hour", "minute", "second"))
     fraction = int((part["fraction"] or "0")[:6].ljust(6, "0"))
-    is_midnight = hour == 24 and not (minute or second or fraction)  # the end of the day
+    is_midnight = hour == 24 and not (minute or second or fraction)
     is_leap = second == 60
-    moment = datetime(
-        year,
-        month,
-        int(part["day"]),
-        0 if is_midnight else hour,
-        minute,
-        59 if is_leap else second,
-        fraction,
-        _zone(part),
-    ).astimezone(UTC)
+    clock = time(0 if is_midnight else hour, minute, 59 if is_leap else second, fraction, _zone(part))
+    moment = datetime.combine(day, clock).astimezone(UTC)
     if is_leap and (moment.hour, moment.minute) != (23, 59):
         raise ValueError("a leap second is at 23:59:60 UTC")
-    return Time(moment + timedelta(days=is_midnight, seconds=is_leap), part["zone"] is not None)
+    return moment + timedelta(days=is_midnight, seconds=is_leap)
 
 
 def _year(digits: str) -> int:
@@ -89,7 +87,7 @@ def _year(digits: str) -> int:
     return year if len(digits) == 4 else year + (2000 if year < 50 else 1900)
 
 
-def _zone(part: dict[str, str | None]) -> timezone:
+def _zone(part: Mapping[str, str | None]) -> timezone:
     if part["sign"] is None:
         return UTC
     offset = timedelta(hours=int(part["off_hour"] or 0), minutes=int(part["off_minute"] or 0))
@@ -99,7 +97,7 @@ def _zone(part: dict[str, str | None]) -> timezone:
 
 
 def _cause(text: str) -> str:
-    for form, cause in _REFUSED:
+    for form, cause in _UNSUPPORTED:
         if (match := form.fullmatch(text)) is not None:
             return cause.format(**match.groupdict())
     return "it is neither ISO 8601 nor RFC 2822"

@@ -18,12 +18,12 @@ from worker.documents.validation import read
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.enricher import enrich
 from worker.linking.evidence import CANDIDATE_SCORE
-from worker.linking.features import features_of_all
-from worker.linking.frequencies import Frequencies
-from worker.linking.idf_basis import IdfBasis
 from worker.linking.index import Index
 from worker.linking.similar_links import STORY_KINDS, PairLinks, Text
 from worker.linking.story_assignment import Neighbour, Node, assign_stories
+from worker.linking.texts.features import features_of_all
+from worker.linking.texts.frequencies import Frequencies
+from worker.linking.texts.idf_basis import IdfBasis
 
 
 @dataclass(slots=True)

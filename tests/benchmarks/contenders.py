@@ -25,8 +25,8 @@ from tests.benchmarks.machine import cpu_by_process, cpu_seconds, own_megabytes,
 from tests.benchmarks.setting import Servers, Setting
 from tests.support.servers import ROOT, command, copydesk, environment, until
 from worker.documents.validation import read
-from worker.linking.features import features_of_all
-from worker.linking.frequencies import Frequencies
+from worker.linking.texts.features import features_of_all
+from worker.linking.texts.frequencies import Frequencies
 from worker.producer.client import Submission, submit_many
 from worker.store.links import keep_day
 

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from tests.benchmarks.collection import Item, arrive, load
 from worker.linking import evidence
 from worker.linking.evidence import Evidence, Names, compare
-from worker.linking.features import features_of_all
-from worker.linking.frequencies import Frequencies
+from worker.linking.texts.features import features_of_all
+from worker.linking.texts.frequencies import Frequencies
 
 RIGHT = ("same", "follow-up")
 JUDGEMENTS = Path(__file__).parent / "judgements"

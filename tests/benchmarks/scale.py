@@ -19,9 +19,9 @@ import numpy as np
 from sqlalchemy import insert
 
 from worker.linking.evidence import CANDIDATE_SCORE
-from worker.linking.features import features_of_all
-from worker.linking.frequencies import Frequencies
 from worker.linking.index import Index
+from worker.linking.texts.features import features_of_all
+from worker.linking.texts.frequencies import Frequencies
 from worker.linking.window import Window
 from worker.settings import Settings
 from worker.store import links

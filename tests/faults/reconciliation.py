@@ -16,7 +16,7 @@ import redis
 from sqlalchemy import Engine, select
 
 from tests.faults.manifest import Reader, Sent
-from worker.enrichment.canonical_urls import canonicalise, url_hash
+from worker.enrichment.urls.canonical_urls import canonicalise, url_hash
 from worker.queue.lease_queue import GROUP, LeaseQueue
 from worker.store import tables
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from worker.cli.terminal import OUTCOMES
-from worker.monitoring.redis_info import RedisInfo
+from worker.monitoring.servers.redis_info import RedisInfo
 from worker.monitoring.status import (
     DatabaseStatus,
     LaneStatus,

@@ -16,13 +16,13 @@ from worker.documents.characters import clean_text
 from worker.documents.limits import Limits
 from worker.documents.problem_display import render
 from worker.documents.validation import read
-from worker.enrichment.canonical_urls import canonicalise
-from worker.enrichment.hosts import canonical_host, registrable_domain
 from worker.enrichment.language import language_of_text
 from worker.enrichment.titles import clean, strip_provider_suffix
 from worker.enrichment.topics import _ITEM_END, _SENTENCE_END, topic_slug
-from worker.linking.features import names_of
-from worker.linking.words import words
+from worker.enrichment.urls.canonical_urls import canonicalise
+from worker.enrichment.urls.hosts import canonical_host, registrable_domain
+from worker.linking.texts.features import names_of
+from worker.linking.texts.words import words
 from worker.telemetry.redaction import mask, mask_page, secret_spans
 from worker.telemetry.terminal import plain, printable
 

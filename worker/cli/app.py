@@ -13,7 +13,7 @@ from worker import interrupts
 from worker.cli.exits import print_message
 from worker.cli.groups import Entry, LazyGroup
 from worker.errors import Exit
-from worker.telemetry.terminal import guard_output
+from worker.telemetry.terminal import escape_output
 
 _CRAWLERS, _OPERATORS, _READERS, _SERVERS = "For crawlers", "For operators", "For readers", "Servers and the store"
 COMMANDS = (
@@ -89,7 +89,7 @@ def _name_unknown_settings(arguments: list[str]) -> None:
 
 def run(arguments: list[str] | None = None) -> NoReturn:
     """Run a command. Raises SystemExit with one of `Exit`."""
-    guard_output()
+    escape_output()
     if any("\0" in argument for argument in (sys.argv[1:] if arguments is None else arguments)):
         print_message("copydesk: an argument has a NUL character; remove it")
         sys.exit(Exit.USAGE)

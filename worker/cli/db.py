@@ -14,7 +14,7 @@ from worker.cli.tables import console
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.jobs import retention
-from worker.monitoring.server_checks import ServerUnfit, schema_fault
+from worker.monitoring.servers.server_checks import ServerUnfit, schema_fault
 from worker.settings import settings
 from worker.store import migration
 from worker.store.consistency import check as findings_of

@@ -142,7 +142,7 @@ def _of_schema() -> str | None:
     """Return what is wrong with the schema and what to do; None if nothing is, or if the store cannot be reached."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from worker.monitoring.server_checks import schema_fault
+    from worker.monitoring.servers.server_checks import schema_fault
     from worker.store.engine import make_engine
 
     config = _settings()

@@ -15,7 +15,7 @@ from worker.cli.local_stack import open_store
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.monitoring.rejection_stats import SourceStats, source_stats
+from worker.monitoring.sources.rejection_stats import SourceStats, source_stats
 from worker.queries.rows import iso
 from worker.settings import settings
 

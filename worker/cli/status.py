@@ -66,7 +66,7 @@ def status(
 def _snapshot(config: Settings) -> Snapshot:
     with reader(config) as client, _store(config):
         # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
-        from worker.monitoring.servers import redis_status
+        from worker.monitoring.servers.server_state import redis_status
         from worker.monitoring.snapshot import MinuteCache, read_queue, read_store, with_rates
 
         engine, cache = open_store(config), MinuteCache(client)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.terminal import OUTCOMES
-from worker.telemetry.terminal import plain, printable, unguarded
+from worker.telemetry.terminal import plain, printable, underlying
 
 _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded": "yellow", "retracted": "yellow"}
 
@@ -45,7 +45,7 @@ def data_console() -> TextConsole:
 
 
 def _console(stream: TextIO) -> TextConsole:
-    return TextConsole(unguarded(stream))
+    return TextConsole(underlying(stream))
 
 
 def outcome_table(outcomes: Mapping[str, int]) -> Table:

@@ -63,7 +63,7 @@ def worker(
 
 
 def _check_servers(config: Settings, *, strict: bool) -> None:
-    from worker.monitoring.server_checks import enforce
+    from worker.monitoring.servers.server_checks import enforce
     from worker.queue.connection import connect
     from worker.store.engine import make_engine
 

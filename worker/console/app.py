@@ -36,7 +36,7 @@ from worker.console.rendering import compile_all, message, path, redirect
 from worker.console.request_context import FORM_BYTES, HttpError, RequestContext, body_of, form_of
 from worker.console.sessions import COOKIE
 from worker.console.web_security import WebSecurity
-from worker.monitoring.servers import database_status
+from worker.monitoring.servers.server_state import database_status
 from worker.monitoring.status import DatabaseStatus
 from worker.store.engine import driver_error, is_locked, is_transient
 from worker.telemetry.logs import get_logger, mask

@@ -14,9 +14,9 @@ from worker.console.background_jobs import Jobs
 from worker.console.refreshing_cache import RefreshingCache
 from worker.console.sessions import Sessions
 from worker.documents.limits import Limits
-from worker.monitoring.rejection_stats import SourceStats, source_stats
 from worker.monitoring.snapshot import read_store
 from worker.monitoring.snapshot_poller import SnapshotPoller
+from worker.monitoring.sources.rejection_stats import SourceStats, source_stats
 from worker.monitoring.status import Snapshot, StoreStatus
 from worker.queue.connection import connect
 from worker.settings import Settings

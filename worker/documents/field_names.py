@@ -16,7 +16,7 @@ from schemas.known_names import DOCUMENT_NAMES, KNOWN_NAMES, PARTS, names_of
 from worker.documents.normalisation import Note, mappings
 from worker.documents.yaml.nodes import MappingNode, Path
 
-_NOT_LETTER = re.compile(r"[\W_]+")
+_NOT_WORD = re.compile(r"[\W_]+")
 _SHORTEST_MISSPELT = 5  # letters; shorter names differ from each other by one letter too often
 _OTHER_WORDS = dict.fromkeys(("url", "link", "permalink", "canonicalUrl"), "webUrl")
 _OTHER_WORDS |= dict.fromkeys(("date", "pubDate", "published_at", "datePublished", "publishDate"), "publishedDateTime")
@@ -87,27 +87,25 @@ def suggest(name: str, known: frozenset[str]) -> Suggestion | None:
     if name in known or name[:1].isspace():  # a space in front was meant as indentation: the field belongs elsewhere
         return None
     visible = "".join(filter(str.isprintable, name)).strip().casefold()
-    letters = _NOT_LETTER.sub("", visible)
+    plain = _NOT_WORD.sub("", visible)
     by_case = {one.casefold(): one for one in sorted(known)}
     if visible in by_case:
         return Suggestion(by_case[visible], True)
-    by_letters = {_NOT_LETTER.sub("", one): one for one in by_case}
-    if letters in by_letters:
-        return Suggestion(by_case[by_letters[letters]], False)
-    other = next(
-        (right for word, right in _OTHER_WORDS.items() if _NOT_LETTER.sub("", word.casefold()) == letters), None
-    )
+    by_plain = {_NOT_WORD.sub("", one): one for one in by_case}
+    if plain in by_plain:
+        return Suggestion(by_case[by_plain[plain]], False)
+    other = next((right for word, right in _OTHER_WORDS.items() if _NOT_WORD.sub("", word.casefold()) == plain), None)
     if other is not None:
         return Suggestion(other, False) if other in known else None
-    near = _nearest(letters, by_letters)
-    return Suggestion(by_case[by_letters[near]], False) if near else None
+    near = _nearest(plain, by_plain)
+    return Suggestion(by_case[by_plain[near]], False) if near else None
 
 
-def _nearest(letters: str, names: dict[str, str]) -> str | None:
-    """Return the name of which `letters` is a misspelling, or None."""
-    if len(letters) < _SHORTEST_MISSPELT:
+def _nearest(plain: str, names: dict[str, str]) -> str | None:
+    """Return the name of which `plain` is a misspelling, or None."""
+    if len(plain) < _SHORTEST_MISSPELT:
         return None
-    return next((one for one in names if len(one) >= _SHORTEST_MISSPELT and _is_misspelt(letters, one)), None)
+    return next((one for one in names if len(one) >= _SHORTEST_MISSPELT and _is_misspelt(plain, one)), None)
 
 
 def _is_misspelt(written: str, right: str) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from schemas.amounts import price_of
 from schemas.article import Article
 from schemas.kinds import Kind
-from worker.enrichment.canonical_urls import canonicalise, document_hash, url_hash
 from worker.enrichment.enriched_document import JsonObject
 from worker.enrichment.titles import clean
+from worker.enrichment.urls.canonical_urls import canonicalise, document_hash, url_hash
 
 
 def details_of(article: Article) -> JsonObject:

@@ -12,24 +12,16 @@ from schemas.amounts import seconds_of
 from schemas.article import Article, Image, Provider, RelatedArticle
 from schemas.kinds import kind_of
 from worker.documents.caches import IdentityCache
-from worker.enrichment.canonical_urls import article_hash_for_key, canonicalise, url_hash
 from worker.enrichment.details import details_of, item_hashes
-from worker.enrichment.enriched_document import (
-    CLAIM_NAMES,
-    Claim,
-    EnrichedDocument,
-    ImageRef,
-    JsonObject,
-    Mention,
-    document_to_json,
-    hash_of_document_json,
-)
+from worker.enrichment.document_json import document_to_json, hash_of_document_json
+from worker.enrichment.enriched_document import CLAIM_NAMES, Claim, EnrichedDocument, ImageRef, JsonObject, Mention
 from worker.enrichment.heat import NEVER_OUTRANKED, Peer, lead_of
 from worker.enrichment.image_choice import absolute
 from worker.enrichment.language import language_of, language_of_text
 from worker.enrichment.providers import ProviderRef, provider_of
 from worker.enrichment.titles import clean_or_none, strip_provider_suffix
 from worker.enrichment.topics import stated_topics
+from worker.enrichment.urls.canonical_urls import article_hash_for_key, canonicalise, url_hash
 
 Extra = JsonObject
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from worker.enrichment.canonical_urls import hash_of
 from worker.enrichment.enriched_document import ImageRef
+from worker.enrichment.urls.canonical_urls import hash_of
 
 SEVERAL_TITLES, MANY_TITLES = 3, 10
 """Numbers of different article titles with the same image. With `MANY_TITLES` the image is a logo or a placeholder,

@@ -68,7 +68,7 @@ def language_of_text(text: str) -> str | None:
     if _is_plain_english(words):
         return "en"
     candidates = _latin_candidates(words)
-    foreign = 0 if text.isascii() else _foreign_letters(words)
+    foreign = 0 if text.isascii() else _non_latin_characters(words)
     dense = foreign >= _LEAST_DENSE and foreign * 2 > alphabetic
     if not dense and (alphabetic < _LEAST or not candidates):
         return None  # no result of the classifier would be accepted
@@ -88,7 +88,7 @@ def _latin_candidates(words: list[str]) -> list[str]:
     return [name for name, own in _COMMON.items() if len(common & own) >= _LEAST_COMMON]
 
 
-def _foreign_letters(words: list[str]) -> int:
+def _non_latin_characters(words: list[str]) -> int:
     """Return the number of letters in words that are not in Latin script."""
     return sum(len(word) for word in words if word[0] > "\u036f")
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.article import Provider
-from worker.enrichment.hosts import registrable_domain
 from worker.enrichment.titles import clean_or_none
+from worker.enrichment.urls.hosts import registrable_domain
 
 MOST_NAMES = 100
 """Maximum number of other names of a provider. A hostile crawler could send a new one with every document."""
@@ -69,11 +69,11 @@ def choose_name(domain: str, mentions: Mapping[str, int]) -> str | None:
             return mentions[name]
         return sum(count for other, count in mentions.items() if plain[other].startswith(plain[name]))
 
-    candidates = [name for name in mentions if _shares_words(name, plain[name], label) or agreed(name) >= enough]
+    candidates = [name for name in mentions if _names_alike(name, plain[name], label) or agreed(name) >= enough]
     return min(candidates, key=merit, default=None)
 
 
-def _shares_words(name: str, plain: str, label: str) -> bool:
+def _names_alike(name: str, plain: str, label: str) -> bool:
     if bool(plain) and (plain in label or label in plain):
         return True
     return "".join(word[0] for word in _NOT_WORD.split(name.casefold()) if word) == label

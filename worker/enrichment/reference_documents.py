@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass, field, fields
 
 from schemas.references import Organization, Topic
-from worker.enrichment.canonical_urls import reference_hash
-from worker.enrichment.enriched_document import JsonObject, hash_of_document_json
-from worker.enrichment.hosts import registrable_domain
+from worker.enrichment.document_json import hash_of_document_json
+from worker.enrichment.enriched_document import JsonObject
 from worker.enrichment.titles import clean, clean_or_none
 from worker.enrichment.topics import stated_topics, topic_slug
+from worker.enrichment.urls.canonical_urls import reference_hash
+from worker.enrichment.urls.hosts import registrable_domain
 
 ORGANIZATION, TOPIC = "organization", "topic"
 

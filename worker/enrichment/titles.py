@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 
 from worker.documents.characters import clean_text
-from worker.enrichment.hosts import registrable_domain
+from worker.enrichment.urls.hosts import registrable_domain
 
 _ENTITY = re.compile(r"&(?:amp;(?!lt;|gt;))?(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 """A character reference. The semicolon is required, because otherwise `AT&T` and `?a=1&copy=2` would be changed.

@@ -21,10 +21,11 @@ from schemas.problem import Severity
 from worker.dead_letters.dry_run import DryRun
 from worker.documents.limits import Limits
 from worker.documents.validation import read
-from worker.enrichment.canonical_urls import canonicalise, url_hash
-from worker.enrichment.enriched_document import changed_fields, document_from_json
+from worker.enrichment.document_json import document_from_json
+from worker.enrichment.enriched_document import changed_fields
 from worker.enrichment.enricher import enrich
 from worker.enrichment.reference_documents import changed_reference_fields, edit_reference, reference_from_form
+from worker.enrichment.urls.canonical_urls import canonicalise, url_hash
 from worker.errors import CopydeskError, Exit
 from worker.queue.lease_queue import LeaseQueue
 from worker.settings import INTERNAL_LANE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from worker.linking.features import Features
-from worker.linking.frequencies import Frequencies
+from worker.linking.texts.features import Features
+from worker.linking.texts.frequencies import Frequencies
 
 _QUIET_SECONDS = 0.5
 _MAX_QUIET_SECONDS = 15.0

@@ -17,8 +17,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.features import buckets_of
-from worker.linking.words import script_of, words
+from worker.linking.texts.features import buckets_of
+from worker.linking.texts.words import script_of, words
 
 CANDIDATE_SCORE = 0.20
 """The smallest score (cosine) at which two articles are compared."""

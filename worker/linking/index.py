@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.features import Features
-from worker.linking.frequencies import Frequencies
 from worker.linking.segment import MAX_ARTICLES, WINDOW_SECONDS, Query, Segment, Weights, merged, segment_of
+from worker.linking.texts.features import Features
+from worker.linking.texts.frequencies import Frequencies
 
 _SMALL = 32  # articles; smaller segments are always merged, which limits the number of segments
 _QUERIES_PER_PASS = 32  # texts; a search holds this many sums for each article of a segment

@@ -26,12 +26,12 @@ from sqlalchemy.sql.elements import ColumnElement
 from worker.heat_rules import AllRules
 from worker.linking.bootstrap_day import BootstrapDay
 from worker.linking.evidence import CANDIDATE_SCORE
-from worker.linking.features import Features, features_of_all
-from worker.linking.frequencies import Frequencies
-from worker.linking.idf_basis import IdfBasis
 from worker.linking.link_writer import revise
 from worker.linking.similar_links import STORY_KINDS, PairLinks, Text
 from worker.linking.stored_rows import StoredArticle, StoredVersion
+from worker.linking.texts.features import Features, features_of_all
+from worker.linking.texts.frequencies import Frequencies
+from worker.linking.texts.idf_basis import IdfBasis
 from worker.linking.window import Window, in_reach
 from worker.store import leader, links
 from worker.store.clock import store_time

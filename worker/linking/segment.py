@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.features import Features, gathered
-from worker.linking.frequencies import Frequencies
+from worker.linking.texts.features import Features, gathered
+from worker.linking.texts.frequencies import Frequencies
 
 WINDOW_SECONDS = 14 * 86_400.0
 """Two articles can be one story only if their times are at most this far apart."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.linking.evidence import STRONG_SCORE, Evidence, Names, compare
-from worker.linking.features import FUNCTION_WORDS, features_of, names_of
-from worker.linking.words import words
+from worker.linking.texts.features import FUNCTION_WORDS, features_of, names_of
+from worker.linking.texts.words import words
 
 STORY_KINDS = frozenset({"article", "video", "news", "blog", "press", "podcast", "opinion", "review"})
 """The kinds of document that can be part of a story. Similar courses, people or tools are not one story."""

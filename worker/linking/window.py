@@ -11,11 +11,11 @@ import numpy as np
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from worker.linking.features import Features, features_of_all
-from worker.linking.frequencies import Frequencies
 from worker.linking.index import WINDOW_SECONDS, Index
 from worker.linking.similar_links import STORY_KINDS
 from worker.linking.stored_rows import StoredArticle
+from worker.linking.texts.features import Features, features_of_all
+from worker.linking.texts.frequencies import Frequencies
 from worker.store import links
 from worker.telemetry.logs import get_logger
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from worker.monitoring.health import FELL_SILENT
 from worker.monitoring.lane_faults import lane_faults
-from worker.monitoring.redis_info import RedisInfo
+from worker.monitoring.servers.redis_info import RedisInfo
 from worker.monitoring.status import DatabaseStatus, QueueStatus, Snapshot, Unreachable
 from worker.telemetry.durations import duration_text
 

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import SILENT_SECONDS, WorkerState, missing, workers
-from worker.monitoring.capacity import capacity
 from worker.monitoring.linking_status import read_linking
+from worker.monitoring.servers.capacity import capacity
 from worker.queue import lane_pauses
 from worker.settings import Settings
 from worker.store.engine import driver_error
@@ -90,7 +90,7 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
 
 def _schema_fault(engine: Engine) -> str | None:
     """Called only after a failure: a container's health check must not load the migrations each time."""
-    from worker.monitoring.server_checks import schema_fault
+    from worker.monitoring.servers.server_checks import schema_fault
 
     try:
         with engine.connect() as connection:

@@ -15,7 +15,7 @@ from worker.activity.minute_counters import Minute, MinuteCounters
 from worker.jobs.lane_repair import fault, server_ms, vanished
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.rates import Flow, drain_seconds, flow
-from worker.monitoring.servers import database_status
+from worker.monitoring.servers.server_state import database_status
 from worker.monitoring.status import (
     LaneStatus,
     LaneSums,

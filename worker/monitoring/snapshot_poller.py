@@ -11,7 +11,7 @@ import redis
 from sqlalchemy import Engine
 
 from worker.activity.minute_counters import Minute
-from worker.monitoring.servers import redis_status
+from worker.monitoring.servers.server_state import redis_status
 from worker.monitoring.snapshot import MinuteCache, read_queue, read_store, with_rates
 from worker.monitoring.status import QueueStatus, Snapshot, StoreStatus, Unreachable
 from worker.queue.connection import connect

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from worker.monitoring.redis_info import RedisInfo
+from worker.monitoring.servers.redis_info import RedisInfo
 from worker.telemetry.durations import duration_text
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, FromClause, Select, func, select
 from sqlalchemy.engine import Connection
 
-from worker.enrichment.canonical_urls import canonicalise, url_hash
+from worker.enrichment.urls.canonical_urls import canonicalise, url_hash
 from worker.queries.rows import MAX_ROWS, AnyRow, count, rows
 from worker.queries.stories import story
 from worker.store.links import KINDS

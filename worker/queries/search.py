@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.engine import Connection
 
-from worker.enrichment.canonical_urls import canonicalise, url_hash
+from worker.enrichment.urls.canonical_urls import canonicalise, url_hash
 from worker.pipeline import normal_key
 from worker.queries.rows import MAX_ROWS, RowDict, rows
 from worker.queue.lease_queue import is_entry_id

@@ -14,10 +14,10 @@ from typing import TypedDict
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
-from worker.linking.features import features_of_all
-from worker.linking.frequencies import Frequencies
-from worker.linking.idf_basis import IdfBasis
 from worker.linking.similar_links import STORY_KINDS
+from worker.linking.texts.features import features_of_all
+from worker.linking.texts.frequencies import Frequencies
+from worker.linking.texts.idf_basis import IdfBasis
 from worker.linking.window import Window
 from worker.queries.articles import article_at
 from worker.queries.rows import AnyRow

@@ -165,12 +165,12 @@ def check(connection: Connection) -> Iterator[Finding]:
     yield Finding("schema", "the tables are those of this version", len(differences),
                   tuple(str(part)[:200] for part in differences[:_EXAMPLES]))  # fmt: skip
     if connection.dialect.name == "sqlite":
-        for pragma, meaning in (
+        for pragma, description in (
             ("integrity_check", "the file is intact"),
             ("foreign_key_check", "every reference holds"),
         ):
             rows = [str(tuple(row)) for row in connection.exec_driver_sql(f"PRAGMA {pragma}") if tuple(row) != ("ok",)]
-            yield Finding(pragma, meaning, len(rows), tuple(rows[:_EXAMPLES]))
+            yield Finding(pragma, description, len(rows), tuple(rows[:_EXAMPLES]))
     for one in _checks():
         count = int(connection.scalar(select(func.count()).select_from(one.wrong.subquery())) or 0)
         found = connection.scalars(one.wrong.limit(_EXAMPLES)) if count else ()

@@ -18,7 +18,7 @@ from structlog.typing import EventDict, Processor
 
 from worker.settings import Settings, parse_levels, unknown_settings
 from worker.telemetry.redaction import mask, mask_value, remember
-from worker.telemetry.terminal import plain, printable, unguarded
+from worker.telemetry.terminal import plain, printable, underlying
 from worker.telemetry.throttling import MinuteThrottle
 
 AREAS: dict[str, str] = {
@@ -109,7 +109,7 @@ def configure(*, form: str = "auto", level: str = "info", stream: TextIO | None 
     `form`: `auto`, `console` or `json`. `level`: the level of all areas, then of single areas or loggers, such as
     `info,ingest=debug,celery=info`. Raises ValueError if it cannot be parsed.
     """
-    stream = stream or unguarded(sys.stderr)  # the guard would remove the escape sequences of colours
+    stream = stream or underlying(sys.stderr)  # `PrintableStream` would remove the escape sequences of colours
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(),
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(form, stream)],

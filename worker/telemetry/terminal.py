@@ -1,6 +1,6 @@
 """Make untrusted text safe for a terminal: no control or format character is written.
 
-Documents, sources, reasons and arguments come from outside. `guard_output` covers every line that a command writes,
+Documents, sources, reasons and arguments come from outside. `escape_output` covers every line that a command writes,
 also the lines of libraries.
 """
 
@@ -42,17 +42,17 @@ def _replaced(character: str) -> str:
     return " " if character.isspace() and character > "\x9f" and character not in "\u2028\u2029" else _REPLACEMENT
 
 
-class GuardedStream:
+class PrintableStream:
     """A text stream that applies `printable` to all text. It has no `buffer`, so no code can bypass it."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.unguarded = stream
+        self.stream = stream
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # characters that the terminal's encoding lacks are written as \xNN
             reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        self.unguarded.write(printable(text))
+        self.stream.write(printable(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -62,17 +62,17 @@ class GuardedStream:
     def __getattr__(self, name: str) -> Any:
         if name == "buffer":
             raise AttributeError(name)
-        return getattr(self.unguarded, name)
+        return getattr(self.stream, name)
 
 
-def guard_output() -> None:
-    """Replace standard output and standard error of this process by `GuardedStream`."""
+def escape_output() -> None:
+    """Replace standard output and standard error of this process by `PrintableStream`."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is not None and not isinstance(stream, GuardedStream):
-            setattr(sys, name, GuardedStream(stream))
+        if stream is not None and not isinstance(stream, PrintableStream):
+            setattr(sys, name, PrintableStream(stream))
 
 
-def unguarded(stream: TextIO | GuardedStream) -> TextIO:
-    """Return the stream behind a `GuardedStream`, for code that cleans texts itself and writes escape sequences."""
-    return stream.unguarded if isinstance(stream, GuardedStream) else stream
+def underlying(stream: TextIO | PrintableStream) -> TextIO:
+    """Return the stream behind a `PrintableStream`, for code that cleans texts itself and writes escape sequences."""
+    return stream.stream if isinstance(stream, PrintableStream) else stream

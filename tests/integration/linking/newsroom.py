@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, func, select, update
 
 from tests.integration.store.store_driver import work
-from worker.linking.features import features_of_all
-from worker.linking.frequencies import Frequencies
 from worker.linking.linker import LEASE_SECONDS, ROLE, Linker
+from worker.linking.texts.features import features_of_all
+from worker.linking.texts.frequencies import Frequencies
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store import leader

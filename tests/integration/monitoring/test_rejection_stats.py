@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, text
 
-from worker.monitoring.rejection_stats import source_stats
+from worker.monitoring.sources.rejection_stats import source_stats
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import migration
 from worker.store.engine import make_engine

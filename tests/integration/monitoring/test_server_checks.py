@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from tests.support.servers import Valkey, copydesk
-from worker.monitoring import server_checks
-from worker.monitoring.server_checks import Findings, ServerUnfit, check_redis, check_store, enforce
+from worker.monitoring.servers import server_checks
+from worker.monitoring.servers.server_checks import Findings, ServerUnfit, check_redis, check_store, enforce
 from worker.settings import Settings
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade

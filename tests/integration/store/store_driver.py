@@ -11,7 +11,7 @@ from schemas.receipt import Outcome
 from tests.integration.store.histories import Broken, Retract
 from worker.dead_letters.replay import replay
 from worker.documents.limits import Limits
-from worker.enrichment.canonical_urls import document_hash
+from worker.enrichment.urls.canonical_urls import document_hash
 from worker.heat_rules import AllRules
 from worker.jobs.reenrichment import complete
 from worker.pipeline import Batch, normal_key, process

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from tests.integration.store.snapshot import snapshot
 from tests.support.any_documents import ANY_DOCUMENT, at_length
 from worker.documents.limits import Limits
-from worker.enrichment.enriched_document import document_from_json, document_to_json
+from worker.enrichment.document_json import document_from_json, document_to_json
 from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from tests.integration.store.store_driver import settle
 from worker.documents.limits import Limits
-from worker.enrichment.canonical_urls import url_hash
+from worker.enrichment.urls.canonical_urls import url_hash
 from worker.heat_rules import AllRules, HeatRules
 from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed

@@ -18,7 +18,7 @@ from worker.documents.characters import clean_text
 from worker.documents.front_matter import fingerprint
 from worker.documents.problem_display import render
 from worker.documents.validation import read
-from worker.enrichment.enriched_document import document_from_json, document_to_json
+from worker.enrichment.document_json import document_from_json, document_to_json
 from worker.enrichment.enricher import enrich
 
 

@@ -7,9 +7,9 @@ import yaml
 from pydantic import ValidationError
 
 from schemas.article import Article
-from worker.enrichment.canonical_urls import canonicalise
-from worker.enrichment.enriched_document import document_from_json, document_to_json
+from worker.enrichment.document_json import document_from_json, document_to_json
 from worker.enrichment.enricher import enrich
+from worker.enrichment.urls.canonical_urls import canonicalise
 
 
 def documents(folder):

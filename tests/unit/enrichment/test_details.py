@@ -3,9 +3,9 @@
 import pytest
 
 from schemas.kinds import model_of
-from worker.enrichment.canonical_urls import document_hash, url_hash
 from worker.enrichment.details import details_of, item_hashes, item_key
 from worker.enrichment.enricher import enrich
+from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 
 
 def read(**fields):

@@ -6,15 +6,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.enrichment.enriched_document import (
-    Claim,
-    EnrichedDocument,
-    ImageRef,
-    Mention,
-    document_from_json,
-    document_to_json,
-    hash_of_document_json,
-)
+from worker.enrichment.document_json import document_from_json, document_to_json, hash_of_document_json
+from worker.enrichment.enriched_document import Claim, EnrichedDocument, ImageRef, Mention
 from worker.enrichment.providers import ProviderRef
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from schemas.article import Article
-from worker.enrichment.canonical_urls import article_hash_for_key, canonicalise, url_hash
-from worker.enrichment.enriched_document import changed_fields, document_from_json, document_to_json
+from worker.enrichment.document_json import document_from_json, document_to_json
+from worker.enrichment.enriched_document import changed_fields
 from worker.enrichment.enricher import enrich
 from worker.enrichment.heat import NEVER_OUTRANKED
+from worker.enrichment.urls.canonical_urls import article_hash_for_key, canonicalise, url_hash
 
 
 def copy_of(document, body="Text.\n", source="crawler", key="stories/1.md"):

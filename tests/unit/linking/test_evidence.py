@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.linking.evidence import Names, compare, conflicts
-from worker.linking.features import FEATURE_BITS
+from worker.linking.texts.features import FEATURE_BITS
 
 EVEN = np.full(1 << FEATURE_BITS, np.float32(2.4))
 """Weights under which each word is in about 20 of 6,000 documents."""

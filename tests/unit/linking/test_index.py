@@ -6,10 +6,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from worker.linking.features import features_of, features_of_all, names_of
-from worker.linking.frequencies import Frequencies
 from worker.linking.index import WINDOW_SECONDS, Index
 from worker.linking.segment import FADING_SECONDS
+from worker.linking.texts.features import features_of, features_of_all, names_of
+from worker.linking.texts.frequencies import Frequencies
 
 _WORDS = [f"w{number}" for number in range(60)]
 _DAY = 86_400.0
@@ -58,7 +58,7 @@ def _plain(texts, weights, asked):
 @pytest.mark.parametrize("floor", [0.05, 0.4])
 @pytest.mark.parametrize("frequent", [0, 60, 10_000])
 def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch, floor, frequent):
-    monkeypatch.setattr("worker.linking.frequencies._MIN_FREQUENT", frequent)
+    monkeypatch.setattr("worker.linking.texts.frequencies._MIN_FREQUENT", frequent)
     monkeypatch.setattr("worker.linking.index._SMALL", 16)
     monkeypatch.setattr("worker.linking.index.MAX_ARTICLES", 128)
     random = Random(1)

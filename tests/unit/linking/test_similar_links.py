@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.linking.frequencies import Frequencies
 from worker.linking.similar_links import Text, is_copy, may_be_linked, reason_of
+from worker.linking.texts.frequencies import Frequencies
 
 _LONG = "The ferry company takes down the cameras that scanned the faces of passengers at its gates after a week of protest."
 

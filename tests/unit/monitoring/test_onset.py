@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.monitoring.rejection_stats import onset
+from worker.monitoring.sources.rejection_stats import onset
 
 
 @pytest.mark.parametrize(("pieces", "expected"), [

@@ -104,7 +104,7 @@ def _build(text: str, state: ParserState) -> SequenceNode:
     """
     get_event = CParser(text).get_event
     max_nodes = state.limits.max_nodes
-    strict, is_plain = state.suspect, PLAIN_TEXT.fullmatch  # if `strict` is False, every value is clean
+    strict, is_plain = state.needs_check, PLAIN_TEXT.fullmatch  # if `strict` is False, every value is clean
     root = SequenceNode()
     node: Any = root  # the innermost open mapping or list
     marks: Any = root.marks  # the marks of `node`

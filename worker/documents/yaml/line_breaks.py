@@ -6,18 +6,18 @@ into the values. U+0085 stays replaced: it is a control character, and `clean_te
 
 from __future__ import annotations
 
-_HIDDEN = {"\x85": "\ufdd0", "\u2028": "\ufdd1", "\u2029": "\ufdd2"}
-_HIDE = str.maketrans(_HIDDEN)
-_SHOW = str.maketrans({"\ufdd1": "\u2028", "\ufdd2": "\u2029"})
+_STAND_INS = {"\x85": "\ufdd0", "\u2028": "\ufdd1", "\u2029": "\ufdd2"}
+_REPLACE = str.maketrans(_STAND_INS)
+_RESTORE = str.maketrans({"\ufdd1": "\u2028", "\ufdd2": "\u2029"})
 
 
 def hide_other_breaks(text: str) -> str:
     """Return the text, of the same length, without the line breaks that only YAML 1.1 knows."""
     if text.isascii() or not ("\x85" in text or "\u2028" in text or "\u2029" in text):
         return text
-    return text.translate(_HIDE)
+    return text.translate(_REPLACE)
 
 
 def show_other_breaks(text: str) -> str:
     """Return the value with the characters that `hide_other_breaks` replaced."""
-    return text.translate(_SHOW) if "\ufdd1" in text or "\ufdd2" in text else text
+    return text.translate(_RESTORE) if "\ufdd1" in text or "\ufdd2" in text else text

@@ -77,7 +77,7 @@ class ParserState:
         self.nodes = 0  # set when the whole block is parsed
         self.secured_mark: Mark | None = None
         # Without escapes and without characters beyond ASCII, no value needs cleaning.
-        self.suspect = "\\" in text or not text.isascii()
+        self.needs_check = "\\" in text or not text.isascii()
         self.unknown_names: set[str] = set()
         """Names of fields that no model has."""
         self.stack: list[tuple[Node, Key, Mark, str | None]] = []
@@ -138,7 +138,7 @@ class ParserState:
             self._check_tag(tag, mark)
         if not event.style and value in NULL_WORDS and tag not in _FORCES_TEXT:
             value = None
-        elif value and self.suspect and not PLAIN_TEXT.fullmatch(value):
+        elif value and self.needs_check and not PLAIN_TEXT.fullmatch(value):
             value = self._clean(value, mark, key)
         if not value:
             self.has_blanks = True
@@ -234,7 +234,7 @@ class ParserState:
         if len(name) > self.limits.max_key_length:
             self.note("key_too_long", mark, expected=f"at most {self.limits.max_key_length} characters", value=name)
             return LOST_KEY
-        if self.suspect:
+        if self.needs_check:
             name = self._clean(name, mark, name)
         if not name:
             self.note("yaml_key", mark, "A field has no name.")

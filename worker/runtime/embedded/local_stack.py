@@ -10,7 +10,7 @@ import threading
 from types import TracebackType
 
 from worker.interrupts import deferred
-from worker.monitoring.server_checks import enforce
+from worker.monitoring.servers.server_checks import enforce
 from worker.queue.connection import connect
 from worker.queue.lease_queue import LeaseQueue
 from worker.runtime.embedded.shared import SharedValkey

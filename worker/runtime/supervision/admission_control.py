@@ -7,7 +7,7 @@ import time
 import redis
 
 from worker.activity.minute_counters import MinuteCounters
-from worker.monitoring.capacity import Capacity, capacity
+from worker.monitoring.servers.capacity import Capacity, capacity
 from worker.queue import lane_pauses
 from worker.queue.lane_pauses import Pause
 from worker.queue.lease_queue import LeaseQueue

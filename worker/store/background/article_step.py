@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from worker.enrichment.canonical_urls import url_hash
-from worker.enrichment.enriched_document import EnrichedDocument, document_from_json
+from worker.enrichment.document_json import document_from_json
+from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.reference_documents import ReferenceCopy
+from worker.enrichment.urls.canonical_urls import url_hash
 from worker.heat_rules import AllRules
 from worker.store.apply import apply
 from worker.store.background.pending import IdWork, Progress

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from worker.enrichment.enriched_document import document_from_json
+from worker.enrichment.document_json import document_from_json
 from worker.enrichment.image_choice import image_hash
 from worker.heat_rules import AllRules
 from worker.store.apply import apply

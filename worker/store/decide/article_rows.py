@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from worker.enrichment.enriched_document import EnrichedDocument, ImageRef, Mention, ProviderRef, document_to_json
+from worker.enrichment.document_json import document_to_json
+from worker.enrichment.enriched_document import EnrichedDocument, ImageRef, Mention, ProviderRef
 from worker.enrichment.image_choice import best_image, image_hash
 from worker.enrichment.reference_documents import ReferenceCopy
 from worker.store.decide.stored import Row

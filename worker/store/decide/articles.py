@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from worker.enrichment.enriched_document import document_from_json
+from worker.enrichment.document_json import document_from_json
 from worker.enrichment.image_choice import image_hash
 from worker.store.decide.article_rows import ArticleParts, Shared, parts_of
 from worker.store.decide.documents import DocumentChanges, KnownDocument

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from schemas.receipt import Outcome
-from worker.enrichment.enriched_document import EnrichedDocument, changed_fields, document_from_json
+from worker.enrichment.document_json import document_from_json
+from worker.enrichment.enriched_document import EnrichedDocument, changed_fields
 from worker.enrichment.reference_documents import ReferenceCopy, changed_reference_fields
 from worker.heat_rules import AllRules
 from worker.store.decide.article_rows import ArticleParts, Shared

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from schemas.problem import Problem, problem
 from schemas.receipt import Outcome
-from worker.enrichment.canonical_urls import document_hash, url_hash
 from worker.enrichment.reference_documents import ReferenceCopy
+from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 from worker.store.decide.article_rows import PIPELINE_VERSION, ArticleParts
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.identity import DocumentChange, DocumentState, decide_outcome, retracted

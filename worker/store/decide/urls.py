@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from worker.enrichment.enriched_document import EnrichedDocument, Mention, document_from_json
+from worker.enrichment.document_json import document_from_json
+from worker.enrichment.enriched_document import EnrichedDocument, Mention
 from worker.store.decide import stored as bounds
 from worker.store.decide.article_rows import NotPrepared, Shared, orphan_row, stub_row
 from worker.store.decide.articles import ArticleChanges, ListedBefore, Moved, Published

@@ -6,7 +6,6 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from worker.documents.limits import Limits
-from worker.enrichment.canonical_urls import document_hash, url_hash
 from worker.enrichment.enriched_document import EnrichedDocument, ImageRef
 from worker.enrichment.heat import Peer
 from worker.enrichment.image_choice import best_image, is_placeholder
@@ -14,6 +13,7 @@ from worker.enrichment.providers import choose_name, other_names
 from worker.enrichment.reference_documents import ORGANIZATION, reference_from_form
 from worker.enrichment.titles import strip_provider_suffix
 from worker.enrichment.topics import TopicFinder, topic_slug
+from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 from worker.heat_rules import AllRules
 from worker.pipeline import Batch, open_entry, read_version
 from worker.store.columns import metadata

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.enrichment.canonical_urls import (
+from worker.enrichment.urls.canonical_urls import (
     RULES,
     article_hash_for_key,
     canonicalise,
@@ -12,7 +12,7 @@ from worker.enrichment.canonical_urls import (
     registrable_domain,
     url_hash,
 )
-from worker.enrichment.tracking_parameters import ALONE, PREFIXES, TRACKING, is_tracking
+from worker.enrichment.urls.tracking_parameters import ALONE, PREFIXES, TRACKING, is_tracking
 
 NEVER_STRIPPED = ("id", "p", "v", "q", "s", "t", "page", "ref", "source", "partner", "cid", "amp", "edition", "lang")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.linking.words import MAX_WORDS, SCRIPTS, script_of, words, words_of
+from worker.linking.texts.words import MAX_WORDS, SCRIPTS, script_of, words, words_of
 
 
 @pytest.mark.parametrize(("text", "expected"), [

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from worker.linking.frequencies import Frequencies
+from worker.linking.texts.frequencies import Frequencies
 
 MIN_DOCUMENTS = 1000
 """The smallest number of completed documents that shows how common a word is."""

@@ -12,8 +12,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from worker.enrichment.hosts import canonical_host, registrable_domain
-from worker.enrichment.tracking_parameters import is_tracking, is_tracking_alone
+from worker.enrichment.urls.hosts import canonical_host, registrable_domain
+from worker.enrichment.urls.tracking_parameters import is_tracking, is_tracking_alone
 
 
 class Rule(NamedTuple):

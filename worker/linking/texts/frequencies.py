@@ -7,8 +7,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.features import FEATURE_BITS, FUNCTION_BUCKETS, Features, script_range, scripts_in
-from worker.linking.words import SCRIPTS
+from worker.linking.texts.features import FEATURE_BITS, FUNCTION_BUCKETS, Features, script_range, scripts_in
+from worker.linking.texts.words import SCRIPTS
 
 COMMON_SHARE = 0.10
 """A feature in more than this share of the documents says nothing about a story. Its weight is 0."""

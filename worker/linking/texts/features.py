@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.words import SCRIPTS, Words, scripts_of, words_of
+from worker.linking.texts.words import SCRIPTS, Words, scripts_of, words_of
 
 FEATURE_BITS = 22
 _LATIN_BITS = 21

@@ -8,7 +8,7 @@ import redis
 from sqlalchemy import Connection, Engine
 
 from worker.errors import CopydeskError, Exit
-from worker.monitoring.redis_info import RedisInfo, read_info
+from worker.monitoring.servers.redis_info import RedisInfo, read_info
 from worker.store import migration
 
 OLDEST_REDIS = (7, 0)

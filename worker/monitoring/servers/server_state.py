@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker.monitoring.redis_info import RedisInfo, read_info
+from worker.monitoring.servers.redis_info import RedisInfo, read_info
 from worker.monitoring.status import DatabaseStatus, Unreachable
 from worker.store import migration
 from worker.store.engine import driver_error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import redis
 
-from worker.monitoring.redis_info import read_info
+from worker.monitoring.servers.redis_info import read_info
 from worker.settings import Settings
 from worker.telemetry.sizes import size_text
 

@@ -1,0 +1,1 @@
+"""Title and excerpt of an article as weighted features: words, buckets, document frequencies (IDF)."""

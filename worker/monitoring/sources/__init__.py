@@ -1,0 +1,1 @@
+"""What each source sends: its rejected share, and its rhythm."""
