@@ -13,7 +13,15 @@ from worker.errors import CopydeskError, Exit
 
 SOURCE = Path(worker.__file__).parent
 # These are caught where they are raised or in the calling module: no user sees their message.
-INTERNAL = {"NoLongerLeader", "Stop", "HttpError", "UnreadableMessage"}
+INTERNAL = {
+    "NoLongerLeader",
+    "Stop",
+    "HttpError",
+    "UnreadableMessage",
+    "StaleReferences",
+    "Unrecognised",
+    "NotPrepared",
+}
 CODES = {
     "AlreadyRunning": Exit.USAGE,
     "Busy": Exit.USAGE,
