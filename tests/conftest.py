@@ -21,6 +21,8 @@ def pytest_configure(config):
     leftovers.mark_run(config)
     # With the default of 3 ms a worker that waits uses up to a quarter of a core, and several wait at once.
     SETTINGS["COPYDESK_POLL_SECONDS"] = "0.05"
+    # A linker takes a second of CPU to start. Tests that look at it, or at what it must not leave behind, switch it on.
+    SETTINGS["COPYDESK_LINK"] = "false"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

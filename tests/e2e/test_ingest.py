@@ -141,7 +141,9 @@ def test_the_seed_is_stored_with_its_exact_values(store, tmp_path, request):
 def test_a_stopped_ingest_leaves_no_process_and_loses_no_document(moment, number, tmp_path):
     count = 400 if moment == "working" else 50
     folder = write_documents(tmp_path / "in", count)
-    settings = environment(COPYDESK_BATCH_DOCUMENTS="20")  # so that many batches are left after the first one
+    settings = environment(
+        COPYDESK_LINK="true", COPYDESK_BATCH_DOCUMENTS="20"
+    )  # so that many batches are left after the first one
     process = subprocess.Popen(command("ingest", folder), cwd=tmp_path, env=settings, start_new_session=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     if moment == "starting":
