@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import os
 import shutil
 import subprocess
@@ -21,6 +23,8 @@ def pytest_configure(config):
     leftovers.mark_run(config)
     # With the default of 3 ms a worker that waits uses up to a quarter of a core, and several wait at once.
     SETTINGS["COPYDESK_POLL_SECONDS"] = "0.05"
+    # A linker takes a second of CPU to start. Tests that look at it, or at what it must not leave behind, switch it on.
+    SETTINGS["COPYDESK_LINK"] = "false"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -31,10 +35,17 @@ def pytest_sessionfinish(session):
     return ended
 
 
-_FIRST = ("e2e/test_readme.py", "faults/test_faults.py", "e2e/test_ingest.py", "faults/test_crashes.py",
-          "integration/store/test_latest_version.py", "e2e/test_console.py", "integration/runtime/test_supervisor_killed.py",
+_FIRST = ("e2e/test_readme.py", "faults/test_faults.py", "faults/test_crashes.py", "e2e/test_ingest.py",
+          "faults/test_controls.py", "integration/runtime/test_supervisor_killed.py", "integration/linking/test_linker.py",
+          "integration/cli/test_hostile_text.py", "unit/schemas/test_agreement.py",
           "faults/", "e2e/", "integration/test_", "integration/runtime/", "benchmarks/", "integration/")  # fmt: skip
 """Files and folders with slow tests, the slowest first: if it began last, one file would run alone at the end."""
+
+
+def pytest_collection_finish():
+    # What was collected stays until the end of the run; each full collection of garbage would look at it again.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):
@@ -105,11 +116,12 @@ def postgres_url(postgres):
         yield url
 
 
-def _store_url(request, folder: Path):
+def _store_url(request, folder: Path, *, migrated: bool = False):
     if request.param == "sqlite":
         yield f"sqlite:///{folder / 'store.db'}"
     else:
-        with request.getfixturevalue("postgres").database() as url:
+        postgres = request.getfixturevalue("postgres")
+        with postgres.migrated_database() if migrated else postgres.database() as url:
             yield url
 
 
@@ -117,6 +129,12 @@ def _store_url(request, folder: Path):
 def store_url(request, tmp_path):
     """A fresh store of each kind."""
     yield from _store_url(request, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_store_url(request, tmp_path):
+    """Like `store_url`; a PostgreSQL database has the current schema already, so `upgrade` has nothing to do."""
+    yield from _store_url(request, tmp_path, migrated=True)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -127,21 +145,26 @@ def module_store_url(request, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory):
-    """A folder for packages from npm: COPYDESK_TEST_NODE, else a new one. Needs Node.js 20 and npm."""
-    folder = Path(os.environ.get("COPYDESK_TEST_NODE") or tmp_path_factory.mktemp("node"))
+    """A folder for packages from npm: COPYDESK_TEST_NODE, else a new one for the run. Needs Node.js 20 and npm."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = Path(os.environ.get("COPYDESK_TEST_NODE") or shared / "node")
+    folder.mkdir(parents=True, exist_ok=True)
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("Node.js or npm is not installed")
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     if int(version.lstrip("v").partition(".")[0]) < 20:
         pytest.skip(f"Node.js {version.strip()} is older than 20")
     packages = ("redis", "ioredis", "ajv", "ajv-formats", "@asyncapi/parser")
-    wanted = [name for name in packages if not (folder / "node_modules" / name).exists()]
-    if wanted:
-        command = ["npm", "install", "--no-audit", "--no-fund", *wanted]
-        try:
-            subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=True)
-        except subprocess.SubprocessError as error:
-            pytest.skip(f"npm cannot install {', '.join(wanted)}: {str(getattr(error, 'stderr', error))[-300:]}")
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of pytest-xdist share the folder
+        wanted = [name for name in packages if not (folder / "node_modules" / name).exists()]
+        if wanted:
+            command = ["npm", "install", "--no-audit", "--no-fund", *wanted]
+            try:
+                subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=True)
+            except subprocess.SubprocessError as error:
+                pytest.skip(f"npm cannot install {', '.join(wanted)}: {str(getattr(error, 'stderr', error))[-300:]}")
     return folder
 
 

@@ -58,7 +58,7 @@ class Trial:
         with (folder / f"{mark}.log").open("wb+") as log:
             process = subprocess.Popen(
                 command(*arguments), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env=environment(TRIAL=mark, EDITOR="sh -c 'sleep 60'", TMPDIR=str(temporary), **settings),
+                env=environment(COPYDESK_LINK="true", TRIAL=mark, EDITOR="sh -c 'sleep 60'", TMPDIR=str(temporary), **settings),
             )  # fmt: skip
             until(
                 lambda: process.poll() is not None or _handles_signals(process.pid),

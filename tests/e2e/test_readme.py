@@ -13,10 +13,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.support.servers import ROOT, environment, processes_naming
 
@@ -145,10 +147,44 @@ for row in sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True).execute(sys.
 """
 
 
+def _link_dependencies(clone: Path) -> str:
+    """Link what `pip install .` installs, and nothing of the extras, from the environment of the tests; return the
+    folder.
+    """
+    folder = clone / "dependencies"
+    folder.mkdir()
+    waiting, known = [Requirement("copydesk")], set()
+    while waiting:
+        wanted = waiting.pop()
+        found = distribution(wanted.name)
+        extras = ("", *wanted.extras)
+        for requirement in map(Requirement, found.requires or ()):
+            marker = requirement.marker
+            if str(requirement) not in known and (marker is None or any(marker.evaluate({"extra": e}) for e in extras)):
+                known.add(str(requirement))
+                waiting.append(requirement)
+        if wanted.name != "copydesk":
+            for name in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+                if not (folder / name).exists():
+                    (folder / name).symlink_to(str(found.locate_file(name)))
+            for script in found.entry_points.select(group="console_scripts"):
+                program = clone / "bin" / script.name
+                program.write_text(
+                    f"#!{clone / 'clone/.venv/bin/python'}\n"
+                    f"import sys\nfrom {script.module} import {script.attr}\nsys.exit({script.attr}())\n"
+                )
+                program.chmod(0o755)
+    return str(folder)
+
+
 @pytest.mark.timeout(400)
-def test_the_commands_of_the_readme_work_from_top_to_bottom(clone):
+@pytest.mark.parametrize("dependencies", ["linked", pytest.param("downloaded", marks=pytest.mark.long)])
+def test_the_commands_of_the_readme_work_from_top_to_bottom(dependencies, clone):
+    """`linked`: pip finds the dependencies, and no others, instead of installing them, which takes a minute of CPU."""
     settings = environment(PATH=f"{clone / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    del settings["PYTHONPATH"]
+    del settings["PYTHONPATH"], settings["COPYDESK_LINK"]
+    if dependencies == "linked":
+        settings["PYTHONPATH"] = _link_dependencies(clone)
     settings["EDITOR"] = f"cp {clone / 'clone/schemas/examples/valid/market-hall-with-body.md'}"
     settings.pop("VIRTUAL_ENV", None)
     settings["PIP_COMPILE"] = "0"  # compiling every module of every dependency takes longer than the commands

@@ -74,7 +74,7 @@ def desk(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("night")
     # The circuit breaker would pause a lane on which 500 documents are rejected; another section of the runbook covers
     # that.
-    with Background("up", cwd=folder, COPYDESK_BREAKER_SHARE="1") as up:
+    with Background("up", cwd=folder, COPYDESK_BREAKER_SHARE="1", COPYDESK_LINK="true") as up:
         up.says("serves the lanes documents")
         with redis.Redis.from_url(embedded_redis_url(folder / ".copydesk")) as client:
             send = client.pipeline(transaction=False)

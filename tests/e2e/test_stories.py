@@ -30,21 +30,23 @@ def _write(folder):
 @pytest.mark.timeout(300)
 def test_the_story_of_one_ingest_is_shown_everywhere(tmp_path):
     folder = _write(tmp_path / "in")
-    run = copydesk("ingest", folder, cwd=tmp_path)
+    run = copydesk("ingest", folder, cwd=tmp_path, COPYDESK_LINK="true")
     assert run.returncode == 0, run.stderr
     assert "copydesk stories (1 of them)" in run.stderr
 
-    shown = copydesk("stories", "--json", cwd=tmp_path)
+    shown = copydesk("stories", "--json", cwd=tmp_path, COPYDESK_LINK="true")
     assert shown.returncode == 0, shown.stderr
     [story] = [json.loads(line) for line in shown.stdout.splitlines()]
     assert story["size"] == len(story["articles"]) == 2
     assert story["lead"]["url"] == "https://harbour-courier.example/a.md"
     assert story["heat"] == 61 + 20
-    table = copydesk("stories", "--since", "2020-05-29", "--topic", "ferries", cwd=tmp_path).stdout
+    table = copydesk(
+        "stories", "--since", "2020-05-29", "--topic", "ferries", cwd=tmp_path, COPYDESK_LINK="true"
+    ).stdout
     assert "Harbour ferry drops" in table
-    assert copydesk("stories", "--json", "--topic", "Farms", cwd=tmp_path).stdout == ""
+    assert copydesk("stories", "--json", "--topic", "Farms", cwd=tmp_path, COPYDESK_LINK="true").stdout == ""
 
-    explained = copydesk("explain", "https://valley-gazette.example/b.md", cwd=tmp_path).stdout
+    explained = copydesk("explain", "https://valley-gazette.example/b.md", cwd=tmp_path, COPYDESK_LINK="true").stdout
     assert f"in story {story['id']} of 2 articles, led by another, heat 81" in explained
     assert "face scans" in explained.partition("similar")[2]
     with sqlite3.connect(tmp_path / ".copydesk" / "copydesk.db") as store:

@@ -23,7 +23,7 @@ from worker.store import tables
 def desk(tmp_path_factory):
     """The folder in which a `copydesk up` runs."""
     folder = tmp_path_factory.mktemp("up")
-    with Background("up", cwd=folder) as up:
+    with Background("up", cwd=folder, COPYDESK_LINK="true") as up:
         up.says("serves the lanes documents")
         yield folder
         assert up.process.poll() is None, up.text()

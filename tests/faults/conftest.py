@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from tests.faults.scenario import Scenario
@@ -11,16 +13,14 @@ from tests.faults.stores import PostgresStore, SqliteStore
 @pytest.fixture(scope="module")
 def scenario_on():
     """`scenario_on("postgresql")`: a running scenario on that store, one for all tests of a module that ask for it."""
-    scenarios, stores = {}, {}
+    scenarios: dict[str, Scenario] = {}
+    with contextlib.ExitStack() as stack:
 
-    def running(kind: str) -> Scenario:
-        if kind not in scenarios:
-            stores[kind] = PostgresStore() if kind == "postgresql" else SqliteStore()
-            scenarios[kind] = Scenario(stores[kind]).__enter__()
-        return scenarios[kind]
+        def running(kind: str) -> Scenario:
+            if kind not in scenarios:
+                store = PostgresStore() if kind == "postgresql" else SqliteStore()
+                stack.callback(store.stop)
+                scenarios[kind] = stack.enter_context(Scenario(store))
+            return scenarios[kind]
 
-    yield running
-    for scenario in scenarios.values():
-        scenario.__exit__()
-    for store in stores.values():
-        store.stop()
+        yield running

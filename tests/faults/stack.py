@@ -18,7 +18,7 @@ from typing import NamedTuple
 import redis
 
 from tests.faults.traffic import LANES
-from tests.support.servers import environment, until
+from tests.support.servers import environment, processes_naming, until
 from worker.queue.lease_queue import GROUP
 
 PROCESSES = 2
@@ -52,13 +52,13 @@ class Workers:
     """
 
     def __init__(self, folder: Path, settings: dict[str, str], client: redis.Redis, *, patch: str | None = None,
-                 quick: bool = False) -> None:  # fmt: skip
+                 quick: bool = False, instances: int = 2) -> None:  # fmt: skip
         self._folder = folder
         self._client = client
         self._module = ["tests.faults.patched", patch] if patch else ["worker.cli.main"]
         self._quick = quick
         self._settings = settings
-        self._names = [f"worker{number}@%h" for number in range(1 if quick else 2)]
+        self._names = [f"worker{number}@%h" for number in range(1 if quick else instances)]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._restart_what_ended, daemon=True, name="restarter")
@@ -96,7 +96,7 @@ class Workers:
 
     def until_whole(self) -> None:
         """Wait until each instance has its main process and its pool."""
-        until(lambda: len(self.mains()) == len(self._names) and len(self.pool()) >= (1 if self._quick else PROCESSES * 2),
+        until(lambda: len(self.mains()) == len(self._names) and len(self.pool()) >= (1 if self._quick else PROCESSES * len(self._names)),
               seconds=120, what="all workers are there")  # fmt: skip
 
     def mains(self) -> dict[int, int]:
@@ -163,6 +163,18 @@ class Workers:
             except subprocess.TimeoutExpired:
                 kill_group(process.pid)
                 process.wait()
+        self._end_workers_without_supervisor()
+
+    def _end_workers_without_supervisor(self) -> None:
+        """A worker whose supervisor was killed leads a session of its own. It ends by itself within seconds, but a
+        fault may have stopped its clock.
+        """
+        mark = str(self._folder)
+        with contextlib.suppress(AssertionError):
+            until(lambda: not processes_naming(mark), seconds=10, every=0.1)
+        for pid in processes_naming(mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def kill_group(leader: int, number: int = signal.SIGKILL) -> None:

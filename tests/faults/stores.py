@@ -121,6 +121,7 @@ class PostgresStore:
         time.sleep(down_seconds)
         socket_folder = self.url.partition("host=")[2]
         self._pg_ctl("start", "-o", f'-h "" -k {socket_folder}', "-l", str(self._server.log))
+        self._server.ensure_postgres_running()  # it would stop the process that it knows, which has ended
 
     def _pg_ctl(self, *arguments: str) -> None:
         command = [str(self._server.bin_path / "pg_ctl"), "-w", "-D", str(self._server.pgdata), *arguments]

@@ -8,9 +8,9 @@ from worker.store.migration import upgrade
 
 
 @pytest.fixture
-def engine(store_url, tmp_path):
+def engine(migrated_store_url, tmp_path):
     """An engine on a fresh store of each kind, migrated."""
-    config = Settings(database_url=store_url, data_dir=tmp_path)
+    config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     upgrade(config)
     engine = make_engine(config)
     yield engine

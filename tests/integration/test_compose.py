@@ -208,7 +208,7 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
     assert program == "copydesk"
     documents = sorted(VALID.glob("*.md"))
     assert documents
-    with Background(*arguments, cwd=tmp_path, **settings) as worker:
+    with Background(*arguments, cwd=tmp_path, COPYDESK_LINK="true", **settings) as worker:
         submitted = copydesk("submit", "--wait", "--json", VALID, cwd=tmp_path, **settings)
         assert submitted.returncode == 0, submitted.stderr + worker.text()
         well = copydesk(*SERVICES["worker"]["healthcheck"]["test"][2:], cwd=tmp_path, **settings)

@@ -68,7 +68,7 @@ def test_no_planted_secret_is_in_the_log(settings, tmp_path):
         "--concurrency=1",
     ]
     with (tmp_path / "log").open("wb") as log, server.client() as client:
-        worker = subprocess.Popen(command, cwd=tmp_path, env=environment(**settings), stdout=log, stderr=log,
+        worker = subprocess.Popen(command, cwd=tmp_path, env=environment(COPYDESK_LINK="true", **settings), stdout=log, stderr=log,
                                   stdin=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
         try:
             sent = {

@@ -46,7 +46,8 @@ class GuardedSystem:
         self.server.start()
         migrated = self.copydesk("db", "upgrade")
         assert migrated.returncode == 0, migrated.stderr
-        self.worker = Background("worker", cwd=self.folder, COPYDESK_REDIS_URL=self.url("worker"), **self.settings)
+        self.worker = Background("worker", cwd=self.folder, COPYDESK_REDIS_URL=self.url("worker"),
+                                 **{"COPYDESK_LINK": "true", **self.settings})  # fmt: skip
         with self.client("operator") as client:
             until(lambda: client.exists("copydesk:slow-down"), seconds=90, what="the worker is at work")
         return self

@@ -27,8 +27,8 @@ CHANGE = replacing("call it: ", "call it ")
 
 
 @pytest.fixture
-def engine(store_url, tmp_path):
-    settings = Settings(database_url=store_url, data_dir=tmp_path)
+def engine(migrated_store_url, tmp_path):
+    settings = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     migration.upgrade(settings)
     engine = make_engine(settings)
     yield engine

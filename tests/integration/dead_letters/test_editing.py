@@ -93,7 +93,7 @@ def test_a_bulk_edit_skips_a_dead_letter_that_another_edited(engine, redis_clien
 
 @pytest.mark.parametrize("meanwhile", ["mended", "closed"])
 def test_the_command_line_reports_an_edit_by_another_while_its_editor_was_open(
-    engine, redis_client, valkey, store_url, letter, tmp_path, meanwhile
+    engine, redis_client, valkey, migrated_store_url, letter, tmp_path, meanwhile
 ):
     editor = tmp_path / "editor.py"
     editor.write_text(f"""import sys, sqlalchemy
@@ -103,13 +103,13 @@ from worker.store import dead_letters as dead
 path = sys.argv[1]
 text = open(path).read()
 open(path, "w").write(text.replace("Plans:", "Mine"))
-with make_engine(Settings(database_url={store_url!r})).begin() as connection:
+with make_engine(Settings(database_url={migrated_store_url!r})).begin() as connection:
     if {meanwhile == "closed"}:
         dead.discard(connection, 1, "another", "why")
     else:
         dead.keep_edit(connection, dead.find(connection, dead.Filter())[0], {GOOD.encode()!r}, "another")
 """)
-    done = copydesk("dead", "edit", "1", cwd=tmp_path, COPYDESK_DATABASE_URL=store_url, COPYDESK_REDIS_URL=valkey.url,
+    done = copydesk("dead", "edit", "1", cwd=tmp_path, COPYDESK_DATABASE_URL=migrated_store_url, COPYDESK_REDIS_URL=valkey.url,
                     EDITOR=f"{sys.executable} {editor}", TMPDIR=str(tmp_path))  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert "Replayed" not in done.stderr

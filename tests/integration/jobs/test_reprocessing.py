@@ -32,8 +32,8 @@ EVENTS = [
 
 
 @pytest.fixture
-def engine(store_url, tmp_path):
-    config = Settings(database_url=store_url, data_dir=tmp_path)
+def engine(migrated_store_url, tmp_path):
+    config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     upgrade(config)
     engine = make_engine(config)
     work(engine, "documents", [entry(n, event) for n, event in enumerate(EVENTS)])

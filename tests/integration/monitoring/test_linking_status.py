@@ -62,7 +62,8 @@ def test_status_shows_what_the_linker_has_to_do_and_drained_waits_for_it(tmp_pat
     _put_late(engine)
 
     def run(*arguments, **more):
-        return copydesk(*arguments, cwd=tmp_path, COPYDESK_DATABASE_URL=url, COPYDESK_REDIS_URL=valkey.url, **more)
+        settings = {"COPYDESK_DATABASE_URL": url, "COPYDESK_REDIS_URL": valkey.url, "COPYDESK_LINK": "true", **more}
+        return copydesk(*arguments, cwd=tmp_path, **settings)
 
     assert json.loads(run("status", "--json").stdout)["linking"]["pending"] == 1
     assert "1 articles are not linked yet, the oldest waits" in run("status").stdout

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -80,8 +81,15 @@ def test_a_folder_is_read_in_the_order_of_the_paths(tmp_path):
     assert [item.label for item in read(tmp_path)] == [str(path) for path in expected]
 
 
-def test_deep_folders_and_links_to_files_are_read(tmp_path):
-    folder = tmp_path
+@pytest.fixture
+def deep_path(tmp_path):
+    """A folder that may become deeper than Python's limit of recursion; pytest could not remove it."""
+    yield tmp_path
+    subprocess.run(["rm", "-r", tmp_path], check=True)
+
+
+def test_deep_folders_and_links_to_files_are_read(deep_path):
+    tmp_path = folder = deep_path
     for _ in range(1100):  # deeper than Python's limit of recursion
         folder = folder / "d"
         folder.mkdir()

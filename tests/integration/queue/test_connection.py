@@ -45,7 +45,11 @@ def test_commands_and_worker_use_tls(certificate):
 @pytest.mark.parametrize("by_tls", [True, pytest.param(False, marks=pytest.mark.long)], ids=["tls", "plain"])
 def test_a_producer_and_a_worker_follow_a_failover(by_tls, request, tmp_path):
     with Watched(request.getfixturevalue("certificate") if by_tls else None) as watched:
-        settings = {"COPYDESK_REDIS_URL": watched.url, "COPYDESK_DATABASE_URL": f"sqlite:///{tmp_path / 'store.db'}"}
+        settings = {
+            "COPYDESK_REDIS_URL": watched.url,
+            "COPYDESK_DATABASE_URL": f"sqlite:///{tmp_path / 'store.db'}",
+            "COPYDESK_LINK": "true",
+        }
         assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
         with Background("worker", cwd=tmp_path, **settings) as worker, Producer(watched.url, timeout=60) as producer:
             assert producer.wait(producer.submit(DOCUMENT), timeout=120).outcome == "stored", worker.text()

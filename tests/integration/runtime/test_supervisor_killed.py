@@ -29,7 +29,7 @@ def server():
 @pytest.fixture
 def start(server, tmp_path):
     """`start()`: a supervised worker, and the mark that its processes have in their environment."""
-    settings = {"COPYDESK_REDIS_URL": server.url, "COPYDESK_DATA_DIR": str(tmp_path)}
+    settings = {"COPYDESK_REDIS_URL": server.url, "COPYDESK_DATA_DIR": str(tmp_path), "COPYDESK_LINK": "true"}
     assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
     running = []
 

@@ -31,10 +31,12 @@ _BROADCAST_SECONDS = 1.0
 
 
 class _SubscriptionWithTimeout:
-    """A subscription whose reads time out.
+    """A subscription that does not wait for a message that has not arrived.
 
-    Kombu reads without a time-out. After a lost connection it waits forever and blocks the main process, although the
-    new connection works (both workers of a pair hung after a network loss, in a fault test).
+    Kombu waits without a time-out. After a lost connection it waits forever and blocks the main process, although the
+    new connection works (both workers of a pair hung after a network loss, in a fault test). Nor may it wait for a
+    second: while it was called again and again without a message, a worker took one claim check a second, and 1,300
+    of them waited.
     """
 
     def __init__(self, subscription: Any) -> None:
@@ -44,6 +46,9 @@ class _SubscriptionWithTimeout:
         return getattr(self._subscription, name)
 
     def parse_response(self) -> Any:
+        connection = self._subscription.connection
+        if connection is not None and not connection.can_read(timeout=0):
+            return None
         return self._subscription.parse_response(block=False, timeout=_BROADCAST_SECONDS)
 
 

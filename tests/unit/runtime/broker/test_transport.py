@@ -49,8 +49,9 @@ def test_a_silent_subscription_does_not_block_the_main_process(redis_client):
         subscription.subscribe("copydesk.pidbox")
         assert subscription.parse_response()[0] == b"subscribe"
         started = time.monotonic()
-        assert Channel._receive_one(object.__new__(Channel), subscription) is None
-        assert time.monotonic() - started < 5
+        for _ in range(20):
+            assert Channel._receive_one(object.__new__(Channel), subscription) is None
+        assert time.monotonic() - started < 2, "each claim check would wait for it"
 
 
 def test_unacknowledged_messages_are_restored_in_few_round_trips_without_garbage(valkey, redis_client, monkeypatch):
