@@ -13,7 +13,15 @@ from worker.errors import CopydeskError, Exit
 
 SOURCE = Path(worker.__file__).parent
 # These are caught where they are raised or in the calling module: no user sees their message.
-INTERNAL = {"NoLongerLeader", "Stop", "HttpError", "UnreadableMessage"}
+INTERNAL = {
+    "HttpError",
+    "NoLongerLeader",
+    "NotPrepared",
+    "StaleReferences",
+    "Stop",
+    "UnreadableMessage",
+    "Unrecognised",
+}
 CODES = {
     "AlreadyRunning": Exit.USAGE,
     "Busy": Exit.USAGE,
