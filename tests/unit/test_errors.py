@@ -14,13 +14,13 @@ from worker.errors import CopydeskError, Exit
 SOURCE = Path(worker.__file__).parent
 # These are caught where they are raised or in the calling module: no user sees their message.
 INTERNAL = {
-    "NoLongerLeader",
-    "Stop",
     "HttpError",
-    "UnreadableMessage",
-    "StaleReferences",
-    "Unrecognised",
+    "NoLongerLeader",
     "NotPrepared",
+    "StaleReferences",
+    "Stop",
+    "UnreadableMessage",
+    "Unrecognised",
 }
 CODES = {
     "AlreadyRunning": Exit.USAGE,
