@@ -29,10 +29,10 @@ from worker.queue.clock import Clock, local_clock
 from worker.queue.crashes import sentence
 from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
 from worker.settings import INTERNAL_LANE
-from worker.store.batch import BatchWriter
+from worker.store.batches.recognition import recognise
+from worker.store.batches.writer import BatchWriter
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.identity import revision
-from worker.store.recognition import recognise
 from worker.telemetry.failpoints import failpoint
 from worker.telemetry.logs import get_logger
 
@@ -55,7 +55,7 @@ class Batch:
     """Id → a sentence about the crashes of processes that were reading the entry."""
     timings: dict[str, float] = field(default_factory=dict)
     leaves_work: bool = False
-    """Set after the commit: the batch left background work (`store/background/pending.py`)."""
+    """Set after the commit: the batch left background work (`store/background/work_rows.py`)."""
     clock: Clock = local_clock
     """The Redis server's clock, which also makes ids. It gives stored times and decides which ids are in the future."""
 

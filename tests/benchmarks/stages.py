@@ -26,11 +26,11 @@ from worker.queue.connection import connect
 from worker.queue.lease_queue import DISPATCHED, GROUP, LeaseQueue
 from worker.runtime import batch_report
 from worker.settings import Settings
-from worker.store import batch as store_batch
 from worker.store import leader
-from worker.store.batch import BatchWriter
+from worker.store.batches import writer as store_batch
+from worker.store.batches.load import SqlLoader
+from worker.store.batches.writer import BatchWriter
 from worker.store.engine import make_engine
-from worker.store.load import SqlLoader
 from worker.store.migration import upgrade
 
 DOORS: tuple[tuple[str, Any, str], ...] = (

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.heat_rules import AllRules
-from worker.store.background import pending
+from worker.store.background import work_rows
 from worker.store.background.steps import work_step
 from worker.store.engine import driver_error
 from worker.telemetry.logs import get_logger
@@ -41,7 +41,7 @@ def complete(
 def is_work_left(engine: Engine) -> bool:
     """Return whether any work is pending."""
     with engine.connect() as connection:
-        return pending.is_work_left(connection)
+        return work_rows.is_work_left(connection)
 
 
 def step_after_batch(engine: Engine, rules: AllRules) -> None:

@@ -35,7 +35,7 @@ from worker.queue.lane_pauses import Pause, paused
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import receipts
-from worker.store.background.pending import pending_work
+from worker.store.background.work_rows import pending_work
 from worker.store.engine import driver_error
 from worker.store.links import pending_count
 from worker.telemetry.logs import mask

@@ -11,8 +11,8 @@ from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.background import article_step
-from worker.store.background.pending import pending_work
 from worker.store.background.steps import work_step
+from worker.store.background.work_rows import pending_work
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 from worker.store.tables import article_topics, articles, enrichment_work, images, links, providers, topics

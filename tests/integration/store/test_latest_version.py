@@ -11,7 +11,7 @@ from tests.integration.store.snapshot import snapshot
 from tests.integration.store.store_driver import Desk, alone, empty, settle
 from worker.settings import Settings
 from worker.store.background import target_step
-from worker.store.decide import batch, stored
+from worker.store.decide import decision, stored
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 
@@ -38,7 +38,7 @@ def _ends_as_the_latest_versions_alone(engines, seed, documents, length):
     events = history(random, documents=documents, length=length)
     empty(engines[0])
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(batch, "STEP_DOCUMENTS", random.choice((1, 2, 1000)))
+        patched.setattr(decision, "STEP_DOCUMENTS", random.choice((1, 2, 1000)))
         patched.setattr(stored, "MOST_NAMERS", random.choice((1, 2, 50)))
         patched.setattr(target_step, "STEP_LINKS", random.choice((1, 1000)))
         Desk(random, events, batches_of(random, events)).run(*engines)

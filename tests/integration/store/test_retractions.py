@@ -12,7 +12,7 @@ from worker.queries.explanation import explain
 from worker.queue.lease_queue import Claimed
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store.consistency import check
-from worker.store.decide import batch
+from worker.store.decide import decision
 from worker.store.decide.identity import revision
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
@@ -148,7 +148,7 @@ def test_a_recognised_version_after_a_retraction_in_its_batch_is_live(engine):
 
 
 def test_many_documents_of_one_url_are_retracted_step_by_step(engine, monkeypatch):
-    monkeypatch.setattr(batch, "STEP_DOCUMENTS", 10)
+    monkeypatch.setattr(decision, "STEP_DOCUMENTS", 10)
     work(engine, "documents", [put(n, f"k{n}", title=f"T{n}") for n in range(35)])
     assert outcome(engine, retract(99)) == ("retracted", [])
     with engine.connect() as connection:

@@ -10,7 +10,7 @@ from tests.integration.store.snapshot import snapshot
 from tests.integration.store.store_driver import empty, entry, settle, work
 from worker.heat_rules import AllRules
 from worker.settings import Settings
-from worker.store.background import article_step, pending, target_step
+from worker.store.background import article_step, target_step, work_rows
 from worker.store.background.steps import work_step
 from worker.store.decide import stored
 from worker.store.engine import make_engine
@@ -38,27 +38,27 @@ _SHOWS = [
 ]
 CASES = {
     "names": (
-        (pending.Progress, "write"),
+        (work_rows.Progress, "write"),
         [_PUT],
         [replace(_PUT, provider="Daily"), replace(_PUT, provider="Other")],
     ),
     "names of two articles": (
-        (pending.Progress, "write"),
+        (work_rows.Progress, "write"),
         [_PUT, _SAME_PROVIDER],
         [replace(_SAME_PROVIDER, provider="Daily"), replace(_PUT, provider="Daily")],
     ),
     "heat": (
-        (pending.Progress, "write"),
+        (work_rows.Progress, "write"),
         [_PUT, _LISTS, replace(_PUT, quality=90)],
         [_PUT, replace(_PUT, quality=60, day=2)],
     ),
     # The slow step computes the heat of an article because of one related article, while another one changes.
     "heat of two related articles": (
-        (pending.Progress, "write"),
+        (work_rows.Progress, "write"),
         [_PUT, _OTHER, _LISTS_TWO, replace(_PUT, quality=90)],
         [replace(_OTHER, quality=95), replace(_OTHER, quality=20)],
     ),
-    "images": ((pending.Progress, "write"), _SHOWS, [replace(_SHOWS[2], title="A"), replace(_SHOWS[1], title="A")]),
+    "images": ((work_rows.Progress, "write"), _SHOWS, [replace(_SHOWS[2], title="A"), replace(_SHOWS[1], title="A")]),
     # With the least bounds, a URL that three articles name is decided in steps.
     "links": (
         (target_step, "prepare_shared"),

@@ -14,20 +14,20 @@ from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.reference_documents import ReferenceCopy
 from worker.enrichment.urls.canonical_urls import url_hash
 from worker.heat_rules import AllRules
-from worker.store.apply import apply
-from worker.store.background.pending import IdWork, Progress
-from worker.store.decide.article_rows import ArticleParts, Key, NotPrepared, Values, parts_of
-from worker.store.decide.articles import article_keys
-from worker.store.decide.batch import Context, Decision, StaleReferences, refresh
+from worker.store.background.work_rows import IdWork, Progress
+from worker.store.batches.apply import apply
+from worker.store.batches.load import SqlLoader
+from worker.store.batches.prepare import SharedRows, prepare_shared
+from worker.store.decide.article_sources import article_keys
 from worker.store.decide.change_set import Operation
-from worker.store.decide.child_rows import CHILD_KEYS, CHILD_VALUES, Difference
-from worker.store.decide.document_rows import write_documents
+from worker.store.decide.decision import Context, Decision, StaleReferences, refresh
 from worker.store.decide.documents import DocumentChanges, KnownDocument
 from worker.store.decide.identity import DocumentState, retracted
+from worker.store.decide.rows.article_rows import ArticleParts, Key, NotPrepared, Values, parts_of
+from worker.store.decide.rows.child_rows import CHILD_KEYS, CHILD_VALUES, Difference
+from worker.store.decide.rows.document_rows import write_documents
 from worker.store.decide.stored import DocumentKeys, StoredArticles, StoredDocuments, TopicRow
 from worker.store.engine import WRITER_LOCK
-from worker.store.load import SqlLoader
-from worker.store.prepare import SharedRows, prepare_shared
 from worker.store.sql.flights import Flights, Query, flights
 from worker.store.tables import article_topics, articles, documents
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from worker.enrichment.heat import Peer
 from worker.heat_rules import AllRules
-from worker.store.background.pending import IdWork, Progress
-from worker.store.decide.heat import own_heat
+from worker.store.background.work_rows import IdWork, Progress
+from worker.store.decide.article_heat import own_heat
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, Query
 from worker.store.sql.statements import updating

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from worker.enrichment.enriched_document import ImageRef
 from worker.enrichment.image_choice import MANY_TITLES, best_image, is_placeholder
-from worker.store.background.pending import Progress, UrlWork
+from worker.store.background.work_rows import Progress, UrlWork
 from worker.store.decide.stored import ImageRow
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, Query

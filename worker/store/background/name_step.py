@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from worker.enrichment.providers import choose_name, other_names
 from worker.enrichment.reference_documents import reference_from_form
-from worker.store.background.pending import IdWork, Progress
+from worker.store.background.work_rows import IdWork, Progress
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, Query
 from worker.store.sql.statements import updating

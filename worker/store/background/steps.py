@@ -11,9 +11,9 @@ from worker.store.background.article_step import ArticleStep
 from worker.store.background.heat_step import heat_step
 from worker.store.background.image_step import image_step
 from worker.store.background.name_step import name_step
-from worker.store.background.pending import IdWork, Oldest, Progress, UrlWork, oldest
 from worker.store.background.target_step import target_step
-from worker.store.decide import batch
+from worker.store.background.work_rows import IdWork, Oldest, Progress, UrlWork, oldest
+from worker.store.decide import decision
 from worker.store.decide.change_set import NAMES, PEERS, RETRACT, TARGET
 from worker.store.sql.flights import Flights, flights
 
@@ -41,7 +41,7 @@ def _step(engine: Engine, transaction: Flights, found: Oldest, rules: AllRules) 
     if kind == TARGET:
         return target_step(engine, transaction, by_url[0], rules, found.now)
     if by_id and kind not in (PEERS, NAMES):
-        step = ArticleStep(engine, rules, found.now, batch.STEP_DOCUMENTS)
+        step = ArticleStep(engine, rules, found.now, decision.STEP_DOCUMENTS)
         return step.retract(transaction, by_id[0]) if kind == RETRACT else step.reenrich(transaction, by_id)
     if kind == PEERS:
         done = heat_step(transaction, dialect, by_id, rules, progress)

@@ -12,20 +12,20 @@ from sqlalchemy import Engine
 from worker.enrichment.document_json import document_from_json
 from worker.enrichment.image_choice import image_hash
 from worker.heat_rules import AllRules
-from worker.store.apply import apply
-from worker.store.background.pending import Progress, UrlWork, fetch_url_work
+from worker.store.background.work_rows import Progress, UrlWork, fetch_url_work
+from worker.store.batches.apply import apply
+from worker.store.batches.load import SqlLoader
+from worker.store.batches.prepare import SharedRows, prepare_shared
 from worker.store.decide import stored as bounds
+from worker.store.decide.article_sources import ArticleChanges, ListedBefore
 from worker.store.decide.article_writes import ArticleWrites
-from worker.store.decide.articles import ArticleChanges, ListedBefore
-from worker.store.decide.batch import Decision
 from worker.store.decide.change_set import PEERS, ChangeSet, Work
-from worker.store.decide.child_rows import stored_children
+from worker.store.decide.decision import Decision
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.stored import ClaimantRow, DocumentKeys, NamerRow, StoredArticles, UrlKeys
-from worker.store.decide.urls import decide_urls
+from worker.store.decide.rows.child_rows import stored_children
+from worker.store.decide.stored import AliasClaimRow, DocumentKeys, NamerRow, StoredArticles, UrlKeys
+from worker.store.decide.url_resolution import decide_urls
 from worker.store.engine import WRITER_LOCK
-from worker.store.load import SqlLoader
-from worker.store.prepare import SharedRows, prepare_shared
 from worker.store.sql.flights import Flights, Query, Result, flights
 from worker.store.sql.statements import Statement
 from worker.store.tables import articles
@@ -51,8 +51,8 @@ _NEWEST_NAMER = Query(
     {"url": (articles.c.url_hash,)},
     [None] * 4,
 )
-_NEWEST_CLAIMANT = Query(
-    ClaimantRow,
+_NEWEST_ALIAS_CLAIM = Query(
+    AliasClaimRow,
     "WITH w(url_hash) AS ({table url}) SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title, a.url_hash, 1 FROM w"
     " JOIN articles a ON a.id = (SELECT x.id FROM article_urls u JOIN articles x ON x.id = u.article_id"
     " WHERE u.url_hash = w.url_hash AND NOT x.is_stub ORDER BY x.revision DESC, x.id DESC LIMIT 1)",
@@ -98,10 +98,10 @@ def target_step(engine: Engine, reading: Flights, work: UrlWork, rules: AllRules
     """Decide what a URL means and what its stub shows, and point the next links to it; returns how many.
 
     The first step of a pass decides; the later ones point links where the first link points, because a batch that
-    changes what the URL means adds the work again. The newest namer and claimant are found in `reading`, without the
+    changes what the URL means adds the work again. The newest namer and alias_claim are found in `reading`, without the
     writer lock. If one of them changed meanwhile, the step changes nothing and returns 0. Raises SQLAlchemy's errors.
     """
-    namer, claimant = _newest(reading, work) if work.cursor == 0 else (None, None)
+    namer, alias_claim = _newest(reading, work) if work.cursor == 0 else (None, None)
     reading.commit()
     document = document_from_json(namer.form, None) if namer else None
     shared = prepare_shared(engine, [document] if document else [])
@@ -109,17 +109,17 @@ def target_step(engine: Engine, reading: Flights, work: UrlWork, rules: AllRules
     images = {image_hash(image.url) for one in mentioned for image in one.images}
     with flights(engine, locks=WRITER_LOCK) as transaction:
         step = _Step(engine.dialect.name, transaction, work, shared, rules, now)
-        done = step.decide(namer, claimant, images) if work.cursor == 0 else step.proceed()
+        done = step.decide(namer, alias_claim, images) if work.cursor == 0 else step.proceed()
         step.progress.write(transaction, engine.dialect.name)
         transaction.commit()
         return done
 
 
-def _newest(reading: Flights, work: UrlWork) -> tuple[NamerRow | None, ClaimantRow | None]:
+def _newest(reading: Flights, work: UrlWork) -> tuple[NamerRow | None, AliasClaimRow | None]:
     url = {"url": [work.subject]}
-    namers, claimants = reading.fetch(_NEWEST_NAMER, url), reading.fetch(_NEWEST_CLAIMANT, url)
+    namers, alias_claims = reading.fetch(_NEWEST_NAMER, url), reading.fetch(_NEWEST_ALIAS_CLAIM, url)
     reading.send()
-    return namers.rows[0] if namers.rows else None, claimants.rows[0] if claimants.rows else None
+    return namers.rows[0] if namers.rows else None, alias_claims.rows[0] if alias_claims.rows else None
 
 
 class _Step:
@@ -132,12 +132,12 @@ class _Step:
         self._shared, self._rules, self._now = shared, rules, now
         self.progress = Progress(now)
 
-    def decide(self, namer: NamerRow | None, claimant: ClaimantRow | None, images: set[bytes]) -> int:
+    def decide(self, namer: NamerRow | None, alias_claim: AliasClaimRow | None, images: set[bytes]) -> int:
         """Do the first step of a pass."""
         transaction, work = self._transaction, self._work
         checks = [
             (row, transaction.fetch(query, {"url": [work.subject], "id": row.article_id, "revision": [row.revision]}))
-            for row, query in ((namer, _STILL_NAMES), (claimant, _STILL_CLAIMS))
+            for row, query in ((namer, _STILL_NAMES), (alias_claim, _STILL_CLAIMS))
             if row is not None
         ]
         present, page = fetch_url_work(transaction, work), self._fetch_page()
@@ -148,7 +148,7 @@ class _Step:
         if not all(check.rows for _, check in checks):
             self.progress.advance(work, 0, 0)
             return 0
-        target = self._decide(loader, next_article, namer, claimant, images)
+        target = self._decide(loader, next_article, namer, alias_claim, images)
         return self._retarget(target, page.rows)
 
     def proceed(self) -> int:
@@ -189,10 +189,10 @@ class _Step:
         loader: SqlLoader,
         next_article: int,
         namer: NamerRow | None,
-        claimant: ClaimantRow | None,
+        alias_claim: AliasClaimRow | None,
         images: set[bytes],
     ) -> int | None:
-        """Decide the URL as a batch does, but from the newest of all namers and claimants; returns its meaning.
+        """Decide the URL as a batch does, but from the newest of all namers and alias_claims; returns its meaning.
 
         Claimants that are few are all loaded under the lock. A batch that changes one of many adds the work again.
         """
@@ -200,15 +200,15 @@ class _Step:
         keys = UrlKeys({subject}, {subject}, (), (), (), (), {subject}, images, ())
         loaded = loader.urls(keys)
         loaded.namers = {subject: namer} if namer else {}
-        if any(row.claims >= bounds.MOST_NAMERS for row in loaded.claimants.values()):
-            loaded.claimants = {subject: claimant} if claimant else {}
+        if any(row.claims >= bounds.MOST_NAMERS for row in loaded.alias_claims.values()):
+            loaded.alias_claims = {subject: alias_claim} if alias_claim else {}
         changed = ArticleChanges(count(next_article))
         before = ListedBefore.of(StoredArticles())
         urls = decide_urls(changed, before, DocumentChanges(), loaded, keys, self._shared, self._now)
         urls.popular.clear()
         urls.retargeted.clear()
         decision = Decision()
-        children = stored_children(StoredArticles(), loaded.pictures)
+        children = stored_children(StoredArticles(), loaded.stub_images)
         writes = ArticleWrites(changed, urls, children, loaded, self._rules, self._now)
         writes.write(decision.changes)
         writes.work.write(decision.changes, self._now)

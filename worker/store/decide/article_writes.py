@@ -10,18 +10,18 @@ from worker.enrichment.heat import Heat, Peer
 from worker.enrichment.image_choice import SEVERAL_TITLES, best_image, image_hash
 from worker.heat_rules import AllRules
 from worker.store.decide import stored as bounds
-from worker.store.decide.article_rows import SHOWN, STUB, Key, Values, emptied_row, image_rows
-from worker.store.decide.articles import ArticleChanges, Published
+from worker.store.decide.article_heat import own_heat
+from worker.store.decide.article_sources import ArticleChanges, Published
 from worker.store.decide.change_set import IMAGE, NAMES, PEERS, TARGET, ChangeSet, Operation, Work
-from worker.store.decide.child_rows import CHILD_KEYS, CHILD_VALUES, Children, Difference
-from worker.store.decide.heat import own_heat
+from worker.store.decide.rows.article_rows import SHOWN, STUB, Key, Values, emptied_row, image_rows
+from worker.store.decide.rows.child_rows import CHILD_KEYS, CHILD_VALUES, Children, Difference
 from worker.store.decide.stored import (
     ArticleRow,
     Row,
     StoredUrls,
     TargetRow,
 )
-from worker.store.decide.urls import StubChange, UrlChanges
+from worker.store.decide.url_resolution import StubChange, UrlChanges
 
 _SEEN = ("named_by", "revision", "link_state", "changed_at")
 _CONTENT = tuple(name for name in STUB if name not in _SEEN)
@@ -67,9 +67,9 @@ class ArticleWrites:
             self._named_before.update(h for kind, h in links if kind == "related" and isinstance(h, bytes))
         for row in (*self.articles.rows.values(), *self.stored.articles.values()):
             self._peers[row.id] = Peer(row.quality, row.published_at, row.title, row.url_hash)
-        for claimant in self.stored.claimants.values():
-            peer = Peer(claimant.quality, claimant.published_at, claimant.title, claimant.article_hash)
-            self._peers.setdefault(claimant.article_id, peer)
+        for alias_claim in self.stored.alias_claims.values():
+            peer = Peer(alias_claim.quality, alias_claim.published_at, alias_claim.title, alias_claim.article_hash)
+            self._peers.setdefault(alias_claim.article_id, peer)
         for stub in self.urls.stubs.values():
             self._peers[stub.id] = _peer(stub.columns, stub.url_hash)
         for one in self.articles.published.values():
@@ -157,7 +157,7 @@ class ArticleWrites:
         for stub in stubs:
             is_drawn = self._draw(stub)
             is_stub = stub.row is not None and stub.row.is_stub
-            if stub.row is not None and is_stub and not is_drawn and _looks_same(stub.row, stub.columns):
+            if stub.row is not None and is_stub and not is_drawn and _is_equal(stub.row, stub.columns):
                 columns = {name: stub.columns[name] for name in ("named_by", "revision")}
                 self.urls.renamed.append({"id": stub.id, **columns})
             else:
@@ -268,5 +268,5 @@ def _peer(row: Row, url_hash: bytes) -> Peer:
     return Peer(row["quality"], row["published_at"], row["title"], url_hash)  # type: ignore[arg-type]  # of these columns
 
 
-def _looks_same(row: ArticleRow, columns: Row) -> bool:
+def _is_equal(row: ArticleRow, columns: Row) -> bool:
     return all(getattr(row, name) == columns[name] for name in _CONTENT)

@@ -9,7 +9,7 @@ from schemas.problem import Problem, Severity
 from schemas.receipt import Outcome
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.reference_documents import ReferenceCopy
-from worker.store.decide.article_rows import ArticleParts
+from worker.store.decide.rows.article_rows import ArticleParts
 
 
 @dataclass(slots=True)

@@ -65,7 +65,7 @@ class ChangeSet:
             self.add(table, Operation.UPDATE, names, key, (tuple(row[name] for name in names) for row in rows))
 
 
-# The kinds of background work (see `store/background/pending.py`): the first four have ids as subjects, the others hashes.
+# The kinds of background work (see `store/background/work_rows.py`): the first four have ids as subjects, the others hashes.
 NAMES, ARTICLES, RETRACT, PEERS = "names", "articles", "retract", "peers"
 IMAGE, TARGET = "image", "target"
 _ID_WORK = ("kind", "subject_id", "cursor", "done", "total", "version", "started", "since")

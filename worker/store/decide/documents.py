@@ -10,9 +10,9 @@ from schemas.problem import Problem, problem
 from schemas.receipt import Outcome
 from worker.enrichment.reference_documents import ReferenceCopy
 from worker.enrichment.urls.canonical_urls import document_hash, url_hash
-from worker.store.decide.article_rows import PIPELINE_VERSION, ArticleParts
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.identity import DocumentChange, DocumentState, decide_outcome, retracted
+from worker.store.decide.rows.article_rows import PIPELINE_VERSION, ArticleParts
 from worker.store.decide.stored import DocumentRow, Place, StoredDocuments, Subject
 
 Content = ArticleParts | ReferenceCopy

@@ -139,7 +139,7 @@ class KeywordsRow(NamedTuple):
     keywords: list[str]
 
 
-class ClaimantRow(NamedTuple):
+class AliasClaimRow(NamedTuple):
     """The newest live article that claims a URL, among those that a batch does not touch.
 
     `claims`: how many articles claim it, at most `MOST_NAMERS`; the newest is one of these.
@@ -270,13 +270,13 @@ class UrlKeys:
 @dataclass(slots=True)
 class StoredUrls:
     articles: dict[bytes, ArticleRow] = field(default_factory=dict)
-    claimants: dict[bytes, ClaimantRow] = field(default_factory=dict)
+    alias_claims: dict[bytes, AliasClaimRow] = field(default_factory=dict)
     targets: dict[bytes, TargetRow] = field(default_factory=dict)
     namers: dict[bytes, NamerRow] = field(default_factory=dict)
     forms: dict[int, str] = field(default_factory=dict)
     items: dict[bytes, int | None] = field(default_factory=dict)
     images: dict[bytes, ImageUse] = field(default_factory=dict)
-    pictures: list[ImageRow] = field(default_factory=list)
+    stub_images: list[ImageRow] = field(default_factory=list)
     providers: dict[int, str | None] = field(default_factory=dict)
 
 

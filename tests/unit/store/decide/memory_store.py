@@ -18,13 +18,13 @@ from worker.heat_rules import AllRules
 from worker.pipeline import Batch, open_entry, read_version
 from worker.store.columns import metadata
 from worker.store.decide import stored as rows
-from worker.store.decide.article_rows import NotPrepared, parts_of
-from worker.store.decide.articles import article_keys
-from worker.store.decide.batch import Context, Decision, StaleReferences, Unrecognised, decide, refresh
+from worker.store.decide.article_sources import article_keys
 from worker.store.decide.change_set import Operation
-from worker.store.decide.document_rows import write_documents
+from worker.store.decide.decision import Context, Decision, StaleReferences, Unrecognised, decide, refresh
 from worker.store.decide.documents import DocumentChanges, KnownDocument
 from worker.store.decide.identity import DocumentState, retracted
+from worker.store.decide.rows.article_rows import NotPrepared, parts_of
+from worker.store.decide.rows.document_rows import write_documents
 
 LIMITS, RULES = Limits(), AllRules()
 _EMPTY = rows.DocumentKeys((), (), {}, (), ())
@@ -46,7 +46,7 @@ class MemoryStore:
     def rows(self, table):
         return self.tables[table].values()
 
-    # Shared rows, as `store/prepare.py` creates them
+    # Shared rows, as `store/batches/prepare.py` creates them
 
     def create_shared(self, content):
         if isinstance(content, EnrichedDocument):
@@ -140,16 +140,16 @@ class MemoryStore:
         known = self._with_hash(keys.urls)
         loaded = rows.StoredUrls(
             articles={row["url_hash"]: self._article(row) for row in known.values()},
-            pictures=self._children("images", rows.ImageRow, {id_ for id_, row in known.items() if row["is_stub"]}),
+            stub_images=self._children("images", rows.ImageRow, {id_ for id_, row in known.items() if row["is_stub"]}),
             providers={row["id"]: row["name"] for row in self.rows("providers") if row["id"] in keys.providers},
         )
         for claim in self.rows("article_urls"):
             row, h = by_id[claim["article_id"]], claim["url_hash"]
             if h in keys.claimable and not row["is_stub"] and row["id"] not in keys.touched:
-                newest = loaded.claimants.get(h)
+                newest = loaded.alias_claims.get(h)
                 if newest is None or (newest.revision, newest.article_id) < (row["revision"], row["id"]):
                     values = (row["quality"], row["published_at"], row["title"], row["url_hash"])
-                    loaded.claimants[h] = rows.ClaimantRow(h, row["id"], row["revision"], *values)
+                    loaded.alias_claims[h] = rows.AliasClaimRow(h, row["id"], row["revision"], *values)
         for link in self.rows("links"):
             row, h, is_related = by_id[link["source_id"]], link["target_hash"], link["kind"] == "related"
             if h in keys.urls:
@@ -340,7 +340,7 @@ class MemoryStore:
 
     def heat(self, id_):
         """Return the columns of heat of an article, by the rules as they are written."""
-        from worker.store.decide.heat import own_heat
+        from worker.store.decide.article_heat import own_heat
 
         row = self.tables["articles"][id_,]
         related = sorted((one["rank"], one["target_id"]) for one in self.rows("links")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from worker.store.decide.article_rows import Key, Values
+from worker.store.decide.rows.article_rows import Key, Values
 from worker.store.decide.stored import ImageRow, StoredArticles
 
 CHILD_KEYS: dict[str, tuple[str, ...]] = {
@@ -44,12 +44,12 @@ class Difference:
         self.removed += [(article_id, *key) for key in before if key not in wanted]
 
 
-def stored_children(stored: StoredArticles, pictures: Iterable[ImageRow]) -> Children:
-    """Return the stored child rows. `pictures`: the images of stubs."""
+def stored_children(stored: StoredArticles, stub_images: Iterable[ImageRow]) -> Children:
+    """Return the stored child rows. `stub_images`: the images of stubs."""
     children: Children = {name: defaultdict(dict) for name in CHILD_KEYS}
     for claim in stored.claims:
         children["article_urls"][claim.article_id][claim.claim, claim.url_hash] = (claim.url,)
-    for picture in (*stored.images, *pictures):
+    for picture in (*stored.images, *stub_images):
         children["images"][picture.article_id][(picture.rank,)] = tuple(picture[2:])
     for topic in stored.topics:
         children["article_topics"][topic.article_id][(topic.topic_id,)] = (topic.rank, topic.origin)

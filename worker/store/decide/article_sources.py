@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from worker.enrichment.document_json import document_from_json
 from worker.enrichment.image_choice import image_hash
-from worker.store.decide.article_rows import ArticleParts, Shared, parts_of
 from worker.store.decide.documents import DocumentChanges, KnownDocument
+from worker.store.decide.rows.article_rows import ArticleParts, Shared, parts_of
 from worker.store.decide.stored import ArticleKeys, ArticleRow, SourceRow, StoredArticles, UrlKeys
 
 

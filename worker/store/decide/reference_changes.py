@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from worker.enrichment.reference_documents import ORGANIZATION, ReferenceCopy, reference_from_form
-from worker.store.decide.article_rows import NotPrepared, Shared
 from worker.store.decide.change_set import ARTICLES, NAMES, ChangeSet, Operation, Work
 from worker.store.decide.documents import DocumentChanges, KnownDocument
+from worker.store.decide.rows.article_rows import NotPrepared, Shared
 from worker.store.decide.stored import Row, SourceRow, StoredArticles
 
 

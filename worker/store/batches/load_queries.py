@@ -160,9 +160,9 @@ def _children(row: type[Any], table: Any, condition: str = "") -> Query[Any]:
 CLAIMS: Query[rows.ClaimRow] = _children(rows.ClaimRow, article_urls)
 IMAGES: Query[rows.ImageRow] = _children(rows.ImageRow, images)
 TOPICS: Query[rows.TopicRow] = _children(rows.TopicRow, article_topics)
-PICTURES: Query[rows.ImageRow] = _children(rows.ImageRow, images, " AND a.is_stub")
-CLAIMANTS = Query(
-    rows.ClaimantRow,
+STUB_IMAGES: Query[rows.ImageRow] = _children(rows.ImageRow, images, " AND a.is_stub")
+ALIAS_CLAIMS = Query(
+    rows.AliasClaimRow,
     # Claims count only for URLs without an article of their own.
     "WITH k(url_hash) AS ({table claimable}), w AS (SELECT k.url_hash FROM k WHERE NOT EXISTS"
     " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {not in left}))"

@@ -13,10 +13,10 @@ from datetime import datetime
 from worker.enrichment.document_json import document_from_json
 from worker.enrichment.enriched_document import EnrichedDocument, Mention
 from worker.store.decide import stored as bounds
-from worker.store.decide.article_rows import NotPrepared, Shared, orphan_row, stub_row
-from worker.store.decide.articles import ArticleChanges, ListedBefore, Moved, Published
+from worker.store.decide.article_sources import ArticleChanges, ListedBefore, Moved, Published
 from worker.store.decide.documents import DocumentChanges
 from worker.store.decide.identity import AliasClaim, Reference, newest_mention, resolve_url
+from worker.store.decide.rows.article_rows import NotPrepared, Shared, orphan_row, stub_row
 from worker.store.decide.stored import ArticleRow, Row, StoredUrls, UrlKeys
 
 
@@ -69,7 +69,7 @@ class _Urls:
         self.documents: dict[int, EnrichedDocument] = {}
         for one in self.live.values():
             self._note(one)
-        for row in stored.claimants.values():
+        for row in stored.alias_claims.values():
             self.claims[row.url_hash].append(AliasClaim(row.article_id, row.revision))
 
     def _note(self, one: Published | Moved) -> None:
@@ -210,4 +210,4 @@ def _retarget(stored: StoredUrls, changes: UrlChanges, unnamed: set[bytes]) -> N
             changes.popular.add(url_hash)
         elif is_moved:
             changes.retargeted[url_hash] = changes.targets[url_hash]
-    changes.popular |= {row.url_hash for row in stored.claimants.values() if row.claims >= bounds.MOST_NAMERS}
+    changes.popular |= {row.url_hash for row in stored.alias_claims.values() if row.claims >= bounds.MOST_NAMERS}

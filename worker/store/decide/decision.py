@@ -17,13 +17,11 @@ from worker.enrichment.document_json import document_from_json
 from worker.enrichment.enriched_document import EnrichedDocument, changed_fields
 from worker.enrichment.reference_documents import ReferenceCopy, changed_reference_fields
 from worker.heat_rules import AllRules
-from worker.store.decide.article_rows import ArticleParts, Shared
+from worker.store.decide.article_heat import Heat, differing_heat
+from worker.store.decide.article_sources import ListedBefore, article_keys, decide_articles, url_keys
 from worker.store.decide.article_writes import ArticleWrites
-from worker.store.decide.articles import ListedBefore, article_keys, decide_articles, url_keys
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.change_set import RETRACT, ChangeSet, Work
-from worker.store.decide.child_rows import stored_children
-from worker.store.decide.document_rows import write_documents
 from worker.store.decide.documents import (
     Content,
     DocumentChanges,
@@ -34,11 +32,13 @@ from worker.store.decide.documents import (
     doc_hash_of,
     retracted_urls,
 )
-from worker.store.decide.heat import Heat, differing_heat
-from worker.store.decide.outcome_rows import write_dead_letters, write_raw, write_receipts
-from worker.store.decide.references import decide_references
+from worker.store.decide.reference_changes import decide_references
+from worker.store.decide.rows.article_rows import ArticleParts, Shared
+from worker.store.decide.rows.child_rows import stored_children
+from worker.store.decide.rows.document_rows import write_documents
+from worker.store.decide.rows.outcome_rows import write_dead_letters, write_raw, write_receipts
 from worker.store.decide.stored import DocumentKeys, Loader, StoredArticles, StoredDocuments
-from worker.store.decide.urls import decide_urls
+from worker.store.decide.url_resolution import decide_urls
 
 STEP_DOCUMENTS = 50
 """Documents of one URL that a transaction retracts at most. The rest is background work."""
@@ -159,7 +159,9 @@ def refresh(
     keys = url_keys(articles, before, documents)
     loaded = loader.urls(keys)
     urls = decide_urls(articles, before, documents, loaded, keys, context.shared, context.now)
-    writes = ArticleWrites(articles, urls, stored_children(stored, loaded.pictures), loaded, context.rules, context.now)
+    writes = ArticleWrites(
+        articles, urls, stored_children(stored, loaded.stub_images), loaded, context.rules, context.now
+    )
     writes.work = decision.work
     writes.write(decision.changes)
     live = list(articles.live())

@@ -18,8 +18,8 @@ from worker.enrichment.providers import ProviderRef
 from worker.enrichment.reference_documents import ORGANIZATION, ReferenceCopy, reference_from_form
 from worker.enrichment.titles import strip_provider_suffix
 from worker.enrichment.topics import TopicFinder, better_spelling, topic_slug
-from worker.store.decide.article_rows import parts_of
 from worker.store.decide.batch_item import BatchItem
+from worker.store.decide.rows.article_rows import parts_of
 from worker.store.decide.stored import KeywordsRow
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, Query, flights

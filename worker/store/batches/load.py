@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from worker.store import load_queries as queries
+from worker.store.batches import load_queries as queries
 from worker.store.decide import stored as rows
 from worker.store.decide.stored import (
     ArticleKeys,
@@ -60,7 +60,7 @@ class SqlLoader:
         forms = fetch(queries.FORMS, {"forms": list(keys.forms)})
         linked = fetch(queries.LINKS, {"urls": touched})
         claims = fetch(queries.CLAIMS, {"urls": touched})
-        pictures = fetch(queries.IMAGES, {"urls": rewritten})
+        stub_images = fetch(queries.IMAGES, {"urls": rewritten})
         found_topics = fetch(queries.TOPICS, {"urls": rewritten})
         keywords = fetch(queries.KEYWORDS, {"topics": list(keys.topics)})
         self._transaction.send()
@@ -70,7 +70,7 @@ class SqlLoader:
             forms={row.id: row.form for row in forms.rows},
             links=linked.rows,
             claims=claims.rows,
-            images=pictures.rows,
+            images=stub_images.rows,
             topics=found_topics.rows,
             keywords={row.slug: row for row in keywords.rows},
         )
@@ -79,8 +79,8 @@ class SqlLoader:
         fetch, urls, touched = self._transaction.fetch, list(keys.urls), list(keys.touched)
         unnamed, most = list(keys.unnamed), rows.MOST_NAMERS
         found = fetch(queries.ARTICLES, {"urls": urls})
-        claimants = fetch(
-            queries.CLAIMANTS,
+        alias_claims = fetch(
+            queries.ALIAS_CLAIMS,
             {"claimable": list(keys.claimable), "left": list(keys.left), "touched": touched, "most": most},
         )
         targets = fetch(queries.TARGETS, {"urls": urls, "most": most})
@@ -88,18 +88,18 @@ class SqlLoader:
         forms = fetch(queries.MOVED_FORMS, {"moved": list(keys.moved), "unnamed": unnamed})
         items = fetch(queries.ITEMS, {"items": list(keys.items)})
         uses = fetch(queries.IMAGE_USES, {"images": list(keys.images)})
-        pictures = fetch(queries.PICTURES, {"urls": urls})
+        stub_images = fetch(queries.STUB_IMAGES, {"urls": urls})
         names = fetch(queries.PROVIDERS, {"providers": list(keys.providers)})
         self._transaction.send()
         return StoredUrls(
             articles={row.url_hash: row for row in found.rows},
-            claimants={row.url_hash: row for row in claimants.rows},
+            alias_claims={row.url_hash: row for row in alias_claims.rows},
             targets={row.target_hash: target for row in targets.rows if (target := _target(row)) is not None},
             namers={row.url_hash: row for row in namers.rows},
             forms={row.id: row.form for row in forms.rows},
             items={row.doc_hash: row.article_id for row in items.rows},
             images={row.url_hash: row for row in uses.rows},
-            pictures=pictures.rows,
+            stub_images=stub_images.rows,
             providers={row.id: row.name for row in names.rows},
         )
 

@@ -13,16 +13,16 @@ from sqlalchemy import Engine
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.reference_documents import ReferenceCopy
 from worker.heat_rules import AllRules
-from worker.store.apply import apply
-from worker.store.decide import batch as decision
-from worker.store.decide.article_rows import NotPrepared, parts_of
-from worker.store.decide.batch import Context, Decision, StaleReferences, Unrecognised, decide
+from worker.store.batches.apply import apply
+from worker.store.batches.load import SqlLoader
+from worker.store.batches.prepare import SharedRows, load_references, prepare
+from worker.store.decide import decision
 from worker.store.decide.batch_item import BatchItem
+from worker.store.decide.decision import Context, Decision, StaleReferences, Unrecognised, decide
 from worker.store.decide.documents import ItemResult
 from worker.store.decide.identity import revision
+from worker.store.decide.rows.article_rows import NotPrepared, parts_of
 from worker.store.engine import WRITER_LOCK
-from worker.store.load import SqlLoader
-from worker.store.prepare import SharedRows, load_references, prepare
 from worker.store.sql.flights import flights
 from worker.store.sql.statements import insertion
 from worker.store.tables import lanes

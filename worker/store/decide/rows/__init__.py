@@ -1,0 +1,1 @@
+"""Rows of the tables, made from what was decided."""
