@@ -1,9 +1,10 @@
 """Links and stories are a function of the articles; neither the order of arrival nor restarts change them."""
 
+from datetime import UTC, date, datetime
 from random import Random
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
 from tests.integration.linking.newsroom import (
@@ -260,3 +261,34 @@ def test_one_linker_leads_until_its_lock_expires(store_url, tmp_path):
         leader.renew(engine, ROLE, first, seconds=60)
     leader.renew(engine, ROLE, second, seconds=60)
     engine.dispose()
+
+
+def test_the_days_of_arrival_are_found_one_by_one(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    store(engine, entries(invent(Random(5), 60)))
+    with engine.begin() as connection:
+        ids = sorted(connection.scalars(select(articles.c.id)))
+        today = date(2020, 5, 20)
+        for number, id_ in enumerate(ids):
+            seen = datetime(2020, 5, (3, 3, 9, 20, 21)[number % 5], number % 24, tzinfo=UTC)
+            connection.execute(update(articles).where(articles.c.id == id_).values(first_seen_at=seen))
+        statements = []
+        event.listen(connection, "before_cursor_execute", lambda *call: statements.append(call[2]))
+        assert linking.uncounted_days(connection, today, set()) == [date(2020, 5, 3), date(2020, 5, 9)]
+        assert len(statements) == 3, "one for each day, and one that finds no earlier one"
+        assert linking.uncounted_days(connection, today, {date(2020, 5, 9)}) == [date(2020, 5, 3)]
+        assert linking.uncounted_days(connection, date(2020, 5, 3), set()) == []
+
+
+def test_articles_that_wait_in_large_numbers_end_with_the_same_links(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    store(engine, entries(invent(Random(9), 700)))
+    linker = new_linker(engine)
+    assert linker.step() == 300
+    assert in_state(engine, "provisional") == 300
+    settle(linker)
+    waited = found(engine)
+    begin_anew(engine)
+    finish(new_linker(engine))
+    assert waited == found(engine)
+    assert len(waited["links"]) > 100

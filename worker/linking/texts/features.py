@@ -150,7 +150,8 @@ def buckets_of(terms: Sequence[str]) -> NDArray[np.int32]:
     singles, pairs, _ = _buckets([*chain.from_iterable(words), ""], np.ones(sum(map(len, words)) + 1, np.bool_))
     sizes = np.fromiter(map(len, words), np.int64, len(words))
     first = np.cumsum(sizes) - sizes
-    return np.where(sizes == 2, pairs[first], singles[first]).astype(np.int32)
+    buckets: NDArray[np.uint64] = np.where(sizes == 2, pairs[first], singles[first])
+    return buckets.astype(np.int32)
 
 
 FUNCTION_BUCKETS: NDArray[np.int32] = np.unique(buckets_of(sorted(FUNCTION_WORDS)))
