@@ -20,9 +20,10 @@ import cProfile
 import multiprocessing
 import pstats
 import resource
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -48,7 +49,7 @@ from worker.store.tables import article_urls, articles, providers
 from worker.store.tables import links as links_table
 
 _SITES = 300
-_RARE = 20  # a word in fewer articles of the folder is another word in each copy
+_RARE = 100  # a word in fewer articles of the folder is another word in each copy
 _DAYS = 14
 _DOCUMENTS_OF_THE_PAST = 2_000
 
@@ -67,7 +68,7 @@ def made_up(seed: int = 1) -> Iterator[Text]:
     while True:
         names = [f"N{number}" for number in random.zipf(1.3, 5).clip(max=10**6).tolist()]
         event = [*names, *draw(14), str(random.integers(2, 400))]
-        for _ in range(int(random.choice([1, 1, 1, 2, random.integers(3, 13)]))):
+        for _ in range((1, 1, 1, 2, int(random.integers(3, 13)))[int(random.integers(5))]):
             told = [event[place] for place in random.permutation(len(event))[:14]]
             yield " ".join([*told[:5], *draw(4)]), " ".join([*told[5:], *draw(22)])
 
@@ -99,13 +100,24 @@ class Result:
     megabytes: float
 
 
-def measure(setting: Setting, texts: list[Text], *, first_day: bool, profile: bool) -> Result:
-    config = Settings(database_url=SecretStr(setting.database_url), data_dir=setting.folder / "desk")
+def fill(url: str, folder: Path | None, count: int, first_day: bool) -> None:
+    """Put pending articles into a new store."""
+    config = Settings(database_url=SecretStr(url))
     upgrade(config, only_if_empty=False)
-    engine = make_engine(config, small_cache=True, repeats=True)
+    texts = list(islice(of_folder(folder) if folder else made_up(), count))
+    engine = make_engine(config)
     _fill(engine, texts)
     if not first_day:
         _give_a_past(engine, texts)
+    engine.dispose()
+
+
+def measure(setting: Setting, count: int, *, profile: bool) -> Result:
+    """Link the pending articles of a store."""
+    import worker.linking.process  # noqa: F401  what the linker's process holds beside the window counts too
+
+    config = Settings(database_url=SecretStr(setting.database_url), data_dir=setting.folder / "desk")
+    engine = make_engine(config, small_cache=True, repeats=True)
     token = leader.acquire(engine, ROLE, "bench", seconds=LEASE_SECONDS)
     assert token is not None
     linker = Linker(engine, token=token, window=config.link_window_articles)
@@ -132,7 +144,7 @@ def measure(setting: Setting, texts: list[Text], *, first_day: bool, profile: bo
     with engine.connect() as connection:
         stored = connection.scalar(select(func.count()).select_from(links_table)) or 0
     engine.dispose()
-    each = 1000 / len(texts)
+    each = 1000 / count
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     database = cpu_seconds(setting.database_pids) - database
     return Result(linked, linked_cpu * each, final, final_cpu * each, database * each, stored // 2, peak)
@@ -173,18 +185,26 @@ def _give_a_past(engine: Engine, texts: list[Text]) -> None:
 
 
 def _run(database: str, first_day: bool, options: argparse.Namespace) -> None:
-    source = of_folder(options.folder) if options.folder else made_up()
-    texts = list(islice(source, options.articles))
     servers = Servers(postgres=database == "postgresql")
     try:
         with servers.fresh(database) as setting:
-            got = measure(setting, texts, first_day=first_day, profile=options.profile)
+            # In a process of its own, so that its memory does not count.
+            _in_process(fill, setting.database_url, options.folder, options.articles, first_day)
+            got = measure(setting, options.articles, profile=options.profile)
     finally:
         servers.stop()
     day = "first day" if first_day else "later day"
-    print(f"{database}, {day}: {len(texts):,} pending, the longest wait {got.linked:.1f} s ({got.linked_cpu:.2f} ms of "
+    print(f"{database}, {day}: {options.articles:,} pending, the longest wait {got.linked:.1f} s ({got.linked_cpu:.2f} ms of "
           f"CPU each); final after {got.final:.1f} s ({got.final_cpu:.2f} ms, the database {got.database_cpu:.2f} ms); "
           f"{got.links:,} links; {got.megabytes:.0f} MB at most", flush=True)  # fmt: skip
+
+
+def _in_process(target: Callable[..., None], *arguments: object) -> None:
+    child = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+    child.start()
+    child.join()
+    if child.exitcode:
+        sys.exit(child.exitcode)
 
 
 def main() -> None:
@@ -197,10 +217,7 @@ def main() -> None:
     options = parser.parse_args()
     for database in options.databases:
         for day in options.days:
-            # Each in a process of its own, so that only its memory is counted.
-            child = multiprocessing.get_context("spawn").Process(target=_run, args=(database, day == "first", options))
-            child.start()
-            child.join()
+            _in_process(_run, database, day == "first", options)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from worker.queue.connection import connect
 from worker.queue.lease_queue import DISPATCHED, GROUP, LeaseQueue
 from worker.runtime import batch_report
 from worker.settings import Settings
-from worker.store import dead_letters, leader
+from worker.store import dead_letters, leader, links
 from worker.store.apply import (
     articles,
     child_rows,
@@ -181,8 +181,13 @@ class Bench:
 
     def link(self) -> None:
         """Link the stored articles, as the linker process does beside the pool."""
-        while self.linker.step():
-            pass
+        while True:
+            if self.linker.step():
+                continue
+            with self.engine.begin() as connection:
+                if not links.pending_count(connection):
+                    return
+            time.sleep(0.05)  # articles of a first day are linked again when no more have arrived for a moment
 
     def _database(self) -> float:
         return cpu_seconds(self.setting.database_pids)
