@@ -132,6 +132,7 @@ def measure(setting: Setting, count: int, *, profile: bool) -> Result:
         with engine.begin() as connection:
             if not linked and not links.pending(connection, 1):
                 linked, linked_cpu = time.monotonic() - began, time.process_time() - cpu
+                print(f"  every article was linked once after {linked:.1f} s", flush=True)
             if not done and not links.pending_count(connection):
                 break
         if not done:
