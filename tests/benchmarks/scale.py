@@ -24,8 +24,8 @@ from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.window import Window
 from worker.settings import Settings
-from worker.store import links
 from worker.store.engine import make_engine
+from worker.store.linking import links
 from worker.store.migration import upgrade
 from worker.store.tables import articles
 

@@ -26,11 +26,11 @@ from worker.queue.connection import connect
 from worker.queue.lease_queue import DISPATCHED, GROUP, LeaseQueue
 from worker.runtime import batch_report
 from worker.settings import Settings
-from worker.store import leader
 from worker.store.batches import writer as store_batch
 from worker.store.batches.load import SqlLoader
 from worker.store.batches.writer import BatchWriter
 from worker.store.engine import make_engine
+from worker.store.linking import leader, links
 from worker.store.migration import upgrade
 
 DOORS: tuple[tuple[str, Any, str], ...] = (
@@ -157,8 +157,13 @@ class Bench:
 
     def link(self) -> None:
         """Link the stored articles, as the linker process does beside the pool."""
-        while self.linker.step():
-            pass
+        while True:
+            if self.linker.step():
+                continue
+            with self.engine.begin() as connection:
+                if not links.pending_count(connection):
+                    return
+            time.sleep(0.05)  # articles of a first day are linked again when no more have arrived for a moment
 
     def _database(self) -> float:
         return cpu_seconds(self.setting.database_pids)

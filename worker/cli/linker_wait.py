@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import Engine, func, select
 
-from worker.store.links import pending_count
+from worker.store.linking.links import pending_count
 from worker.store.tables import stories
 
 LONGEST_SECONDS = 60.0

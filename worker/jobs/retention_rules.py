@@ -18,7 +18,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from worker.settings import Settings
 from worker.store.clock import store_time
-from worker.store.links import KINDS
+from worker.store.linking.links import KINDS
 from worker.store.tables import (
     article_topics,
     articles,

@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 
 from schemas.change import Change
 from worker.activity.change_feed import publish
-from worker.store import stories
 from worker.store.engine import enter_writer, writer
+from worker.store.linking import stories
 
 _PAGE = 500
 

@@ -21,9 +21,9 @@ from worker.linking.story_assignment import (
     keep_ids,
     lead_of,
 )
-from worker.store import links
-from worker.store import stories as stored
-from worker.store.links import Tie, time_of
+from worker.store.linking import links
+from worker.store.linking import stories as stored
+from worker.store.linking.links import Tie, time_of
 
 _DAY_SECONDS = 86_400
 

@@ -22,8 +22,8 @@ from worker.linking.announcements import announce
 from worker.linking.linker import LEASE_SECONDS, ROLE, Linker
 from worker.queue.connection import connect
 from worker.settings import Settings, settings
-from worker.store import leader
 from worker.store.engine import driver_error, is_conflict, is_transient, make_engine
+from worker.store.linking import leader
 from worker.telemetry import logs
 from worker.telemetry.logs import get_logger
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.evidence import STRONG_SCORE, Evidence, Names, compare
-from worker.linking.texts.features import FUNCTION_WORDS, features_of, names_of
-from worker.linking.texts.words import words
+from worker.linking.evidence import STRONG_SCORE, Evidence, Names, compare_names, conflicts_of
+from worker.linking.texts.features import FUNCTION_WORDS, TITLE_WEIGHT, buckets_of
+from worker.linking.texts.words import Words, words_of
 
 STORY_KINDS = frozenset({"article", "video", "news", "blog", "press", "podcast", "opinion", "review"})
 """The kinds of document that can be part of a story. Similar courses, people or tools are not one story."""
@@ -21,17 +23,54 @@ _MIN_PAIRS = 10
 _REASON_TERMS = 6
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(frozen=True)
 class Text:
     """The compared fields of an article. `site` is equal for articles of one provider, and None if it is not known.
 
-    `time`: of publication, in seconds since 1970.
+    `time`: of publication, in seconds since 1970. What follows from the fields is computed once, when it is needed.
     """
 
     title: str | None
     excerpt: str | None
     site: object
     time: float = 0.0
+
+    @cached_property
+    def title_words(self) -> Words:
+        """The words of the title."""
+        return words_of(self.title)
+
+    @cached_property
+    def excerpt_words(self) -> Words:
+        """The words of the excerpt."""
+        return words_of(self.excerpt)
+
+    @cached_property
+    def title_pairs(self) -> set[tuple[str, str]]:
+        """The pairs of neighbouring words of the title."""
+        return set(pairwise(self.title_words.texts))
+
+    @cached_property
+    def excerpt_pairs(self) -> set[tuple[str, str]]:
+        """The pairs of neighbouring words of the excerpt."""
+        return set(pairwise(self.excerpt_words.texts))
+
+    @cached_property
+    def names(self) -> Names:
+        """The names and numbers."""
+        return Names.of_words(self.title, self.excerpt, self.title_words.texts, self.excerpt_words.texts)
+
+    @cached_property
+    def terms(self) -> dict[str, int]:
+        """Each word, and each pair of words with a space between them, with its count (see `texts/features.py`)."""
+        counts: dict[str, int] = defaultdict(int)
+        for part, weight in ((self.title_words, TITLE_WEIGHT), (self.excerpt_words, 1)):
+            for word in part.texts:
+                counts[word] += weight
+            for (word, is_spaced), (following, also_spaced) in pairwise(zip(part.texts, part.spaced, strict=True)):
+                if is_spaced and also_spaced:
+                    counts[f"{word} {following}"] += weight
+        return counts
 
 
 class PairLinks:
@@ -43,7 +82,6 @@ class PairLinks:
     def __init__(self, texts: Mapping[int, Text], weights: NDArray[np.float32]) -> None:
         self._texts = texts
         self._weights = weights
-        self._names: dict[int, Names] = {}
         self._decided: dict[tuple[int, int], tuple[str, str] | None] = {}
 
     def decide(self, id_: int, other: int, score: float) -> tuple[str, str] | None:
@@ -58,16 +96,18 @@ class PairLinks:
         if one is None or other is None or not may_be_linked(one, other):
             return None
         days = abs(one.time - other.time) / 86_400
-        evidence = compare(self._names_of(id_), self._names_of(other_id), days=days, weights=self._weights)
+        evidence = compare_names(one.names, other.names, days=days, weights=self._weights)
+        may_be_one_event = evidence.is_one_event(score)
+        # Most candidates are no event by their names alone, and need no further comparison.
+        if not may_be_one_event and score < STRONG_SCORE:
+            return None
         is_duplicate = is_copy(one, other)
+        if not may_be_one_event and not is_duplicate:
+            return None
+        evidence.conflicts = conflicts_of(one.names, other.names)
         if not (evidence.is_one_event(score) or (is_duplicate and score >= STRONG_SCORE)):
             return None
         return "duplicate" if is_duplicate else "similar", reason_of(one, other, self._weights, evidence)
-
-    def _names_of(self, id_: int) -> Names:
-        if id_ not in self._names:
-            self._names[id_] = Names.of(self._texts[id_].title, self._texts[id_].excerpt)
-        return self._names[id_]
 
 
 def may_be_linked(one: Text, other: Text) -> bool:
@@ -77,7 +117,7 @@ def may_be_linked(one: Text, other: Text) -> bool:
     reports). Documents list 4 % (diablo4) and 38 % (ai) of such pairs as related, and 83 % and 58 % of pairs of two
     sites.
     """
-    return one.site is None or one.site != other.site or words(one.title) == words(other.title)
+    return one.site is None or one.site != other.site or one.title_words.texts == other.title_words.texts
 
 
 def is_copy(one: Text, other: Text) -> bool:
@@ -87,16 +127,12 @@ def is_copy(one: Text, other: Text) -> bool:
     one text at different lengths, so the share is taken of the shorter one (containment, Broder 1997). If an excerpt
     has fewer than 10 pairs, an equal title with at least 5 pairs decides.
     """
-    titles = _pairs(one.title), _pairs(other.title)
-    same_title = bool(titles[0]) and words(one.title) == words(other.title)
-    excerpts = _pairs(one.excerpt), _pairs(other.excerpt)
+    titles = one.title_pairs, other.title_pairs
+    same_title = bool(titles[0]) and one.title_words.texts == other.title_words.texts
+    excerpts = one.excerpt_pairs, other.excerpt_pairs
     if min(map(len, excerpts)) < _MIN_PAIRS:
         return same_title and len(titles[0]) >= _MIN_PAIRS // 2
     return _containment(*excerpts) >= _COPIED_SHARE and (same_title or _containment(*titles) >= 1 / 3)
-
-
-def _pairs(text: str | None) -> set[tuple[str, str]]:
-    return set(pairwise(words(text)))
 
 
 def _containment(one: set[tuple[str, str]], other: set[tuple[str, str]]) -> float:
@@ -109,22 +145,18 @@ def reason_of(one: Text, other: Text, weights: NDArray[np.float32], evidence: Ev
 
     With `evidence`, what stands in the same place of the titles and differs follows as "against: …".
     """
-    mine, theirs = features_of(one.title, one.excerpt), features_of(other.title, other.excerpt)
-    names = names_of(one.title, one.excerpt)
-    shared, at, other_at = np.intersect1d(mine.buckets, theirs.buckets, assume_unique=True, return_indices=True)
-    products = weights[shared].astype(np.float64) ** 2 * mine.counts[at] * theirs.counts[other_at]
+    shared = sorted(one.terms.keys() & other.terms.keys())
+    squares = weights[buckets_of(shared)].astype(np.float64) ** 2
     ranked = sorted(
-        (-round(product, 6), names[bucket])
-        for bucket, product in zip(shared.tolist(), products.tolist(), strict=True)
-        if product
+        (-round(square * one.terms[name] * other.terms[name], 6), name)
+        for name, square in zip(shared, squares.tolist(), strict=True)
+        if square
     )
     terms: list[str] = []
     for _, name in ranked:
-        if (
-            FUNCTION_WORDS.isdisjoint(name.split())
-            and len(terms) < _REASON_TERMS
-            and not any(f" {name} " in f" {term} " for term in terms)
-        ):
+        if FUNCTION_WORDS.isdisjoint(name.split()) and not any(f" {name} " in f" {term} " for term in terms):
             terms = [term for term in terms if f" {term} " not in f" {name} "] + [name]
+            if len(terms) == _REASON_TERMS:
+                break
     against = ", ".join(f"{left} / {right}" for left, right in (evidence.conflicts if evidence else ()))
     return ", ".join(terms) + (f"; against: {against}" if against else "")

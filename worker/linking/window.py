@@ -16,7 +16,7 @@ from worker.linking.similar_links import STORY_KINDS
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_all
 from worker.linking.texts.frequencies import Frequencies
-from worker.store import links
+from worker.store.linking import links
 from worker.telemetry.logs import get_logger
 
 log = get_logger("link")

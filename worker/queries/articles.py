@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from worker.enrichment.urls.canonical_urls import canonicalise, url_hash
 from worker.queries.rows import MAX_ROWS, AnyRow, count, rows
 from worker.queries.stories import story
-from worker.store.links import KINDS
+from worker.store.linking.links import KINDS
 from worker.store.tables import (
     article_topics,
     article_urls,

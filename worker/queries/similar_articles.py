@@ -21,7 +21,7 @@ from worker.linking.texts.idf_basis import IdfBasis
 from worker.linking.window import Window
 from worker.queries.articles import article_at
 from worker.queries.rows import AnyRow
-from worker.store import links
+from worker.store.linking import links
 from worker.store.sql.statements import fetch
 from worker.store.tables import articles
 

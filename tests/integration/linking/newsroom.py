@@ -12,9 +12,9 @@ from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
-from worker.store import leader
-from worker.store import links as linking
 from worker.store.engine import make_engine
+from worker.store.linking import leader
+from worker.store.linking import links as linking
 from worker.store.migration import upgrade
 from worker.store.tables import articles, leaders, links, stories
 

@@ -1,9 +1,10 @@
 """Links and stories are a function of the articles; neither the order of arrival nor restarts change them."""
 
+from datetime import UTC, date, datetime
 from random import Random
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from tests.integration.linking.newsroom import (
@@ -24,8 +25,8 @@ from tests.integration.linking.newsroom import (
 from tests.integration.store.store_driver import empty
 from worker.heat_rules import parse_rules
 from worker.linking.linker import ROLE
-from worker.store import leader
-from worker.store import links as linking
+from worker.store.linking import leader
+from worker.store.linking import links as linking
 from worker.store.tables import articles, document_frequencies, links, stories
 
 
@@ -260,3 +261,33 @@ def test_one_linker_leads_until_its_lock_expires(store_url, tmp_path):
         leader.renew(engine, ROLE, first, seconds=60)
     leader.renew(engine, ROLE, second, seconds=60)
     engine.dispose()
+
+
+def test_days_whose_arrivals_are_not_counted_are_found(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    store(engine, entries(invent(Random(5), 60)))
+    with engine.begin() as connection:
+        ids = sorted(connection.scalars(select(articles.c.id)))
+        today = date(2020, 5, 20)
+        for number, id_ in enumerate(ids):
+            seen = datetime(2020, 5, (3, 3, 9, 20, 21)[number % 5], number % 24, tzinfo=UTC)
+            connection.execute(update(articles).where(articles.c.id == id_).values(first_seen_at=seen))
+        first = date(2020, 5, 1)
+        assert linking.uncounted_days(connection, first, today, set()) == [date(2020, 5, 3), date(2020, 5, 9)]
+        assert linking.uncounted_days(connection, first, today, {date(2020, 5, 9)}) == [date(2020, 5, 3)]
+        assert linking.uncounted_days(connection, date(2020, 5, 4), today, set()) == [date(2020, 5, 9)]
+        assert linking.uncounted_days(connection, first, date(2020, 5, 3), set()) == []
+
+
+def test_articles_that_wait_in_large_numbers_end_with_the_same_links(store_url, tmp_path):
+    engine = fresh_store(store_url, tmp_path)
+    store(engine, entries(invent(Random(9), 700)))
+    linker = new_linker(engine)
+    assert linker.step() == 300
+    assert in_state(engine, "provisional") == 300
+    settle(linker)
+    waited = found(engine)
+    begin_anew(engine)
+    finish(new_linker(engine))
+    assert waited == found(engine)
+    assert len(waited["links"]) > 100

@@ -30,7 +30,7 @@ from tests.support.servers import ROOT, environment, until
 from worker.linking.process import LinkLoop
 from worker.queue.keys import CHANGE_FEED as FEED
 from worker.settings import Settings
-from worker.store import links
+from worker.store.linking import links
 from worker.store.tables import articles, leaders, stories
 
 

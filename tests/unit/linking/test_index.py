@@ -8,7 +8,7 @@ import pytest
 
 from worker.linking.index import WINDOW_SECONDS, Index
 from worker.linking.segment import FADING_SECONDS
-from worker.linking.texts.features import features_of, features_of_all, names_of
+from worker.linking.texts.features import buckets_of, features_of, features_of_all
 from worker.linking.texts.frequencies import Frequencies
 
 _WORDS = [f"w{number}" for number in range(60)]
@@ -137,7 +137,8 @@ def test_rare_words_weigh_more_and_common_words_nothing():
     frequencies = Frequencies()
     for number in range(1000):
         frequencies.add(features_of("city" if number % 2 else f"ferry{number % 50}", None))
-    bucket = {name: bucket for bucket, name in names_of("city ferry2 unseen", None).items()}
+    terms = ["city", "ferry2", "unseen", "city ferry2"]
+    bucket = dict(zip(terms, buckets_of(terms).tolist(), strict=True))
     weights = frequencies.weights()
     assert weights[bucket["city"]] == 0
     assert weights[bucket["ferry2"]] == pytest.approx(sqrt(log(1100 / 20.5)), rel=1e-5)
@@ -146,6 +147,6 @@ def test_rare_words_weigh_more_and_common_words_nothing():
 
 
 def test_in_an_empty_store_function_words_weigh_nothing():
-    bucket = {name: bucket for bucket, name in names_of("the ferry", None).items()}
+    bucket = dict(zip(["the", "ferry"], buckets_of(["the", "ferry"]).tolist(), strict=True))
     weights = Frequencies().weights()
     assert weights[bucket["the"]] == 0 < weights[bucket["ferry"]]

@@ -3,6 +3,7 @@
 import pytest
 
 from worker.linking.similar_links import Text, is_copy, may_be_linked, reason_of
+from worker.linking.texts.features import buckets_of, features_of
 from worker.linking.texts.frequencies import Frequencies
 
 _LONG = "The ferry company takes down the cameras that scanned the faces of passengers at its gates after a week of protest."
@@ -39,3 +40,13 @@ def test_the_reason_names_the_weightiest_words_without_repeats():
     terms = reason_of(one, other, Frequencies().weights()).split(", ")
     assert set(terms) >= {"harbour ferry", "face scans"}
     assert not {"harbour", "ferry", "face", "scans", "it", "the"} & set(terms)
+
+
+@pytest.mark.parametrize(
+    "title", ["Harbour ferry drops scans of the ferry", "宜兰近海 ferry 6.1级地震", "Паром сел на мель у Ischia", ""]
+)
+def test_the_terms_of_a_text_are_its_features_with_their_counts(title):
+    terms, features = Text(title, _LONG, 1).terms, features_of(title, _LONG)
+    assert dict(zip(buckets_of(list(terms)).tolist(), terms.values(), strict=True)) == dict(
+        zip(features.buckets.tolist(), features.counts.tolist(), strict=True)
+    )

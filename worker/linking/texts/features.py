@@ -6,13 +6,13 @@ The functions take many texts at once, so that numpy does the loops over their w
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.texts.words import SCRIPTS, Words, scripts_of, words_of
+from worker.linking.texts.words import SCRIPTS, scripts_of, words_of
 
 FEATURE_BITS = 22
 _LATIN_BITS = 21
@@ -22,7 +22,7 @@ them. So the frequencies of one script do not depend on how many documents anoth
 about 1.2 million different features. Nearly all features that share a bucket are pairs of words that occur once.
 (Measured: the quality is the same as without hashing.)"""
 
-_TITLE_WEIGHT = 3
+TITLE_WEIGHT = 3
 """How often a word of the title counts, because a title names the story. (Measured in two collections: weights 3 to 5
 are within .006 MAP of each other; 2 is .013 and 1 is .07 behind.)"""
 
@@ -39,7 +39,7 @@ to two under up us use was we were what when where which while who why will with
 class Features:
     """The features of several articles. Those of article i are at `starts[i]:starts[i + 1]`, by ascending bucket.
 
-    `counts` is how often each feature occurs, at most 255; each occurrence in a title counts `_TITLE_WEIGHT` times.
+    `counts` is how often each feature occurs, at most 255; each occurrence in a title counts `TITLE_WEIGHT` times.
     """
 
     __slots__ = ("buckets", "counts", "starts")
@@ -97,7 +97,7 @@ def features_of_all(texts: Iterable[tuple[str | None, str | None]]) -> Features:
     # Sort by article and bucket. The lowest bit marks features of the title.
     keys = keys << 1 | (1 - (np.concatenate([part, part[1:][neighbours]]) & 1))
     keys.sort()
-    of_title = np.where(keys & 1, _TITLE_WEIGHT, 1)
+    of_title = np.where(keys & 1, TITLE_WEIGHT, 1)
     keys >>= 1
     first = np.flatnonzero(np.diff(keys, prepend=~keys[:1])) if len(keys) else np.zeros(0, np.int64)
     counts = np.add.reduceat(of_title, first) if len(first) else np.zeros(0, np.int64)
@@ -143,23 +143,15 @@ def scripts_in(features: Features) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return np.divmod(np.unique(features.rows()[other] * SCRIPTS + scripts), SCRIPTS)
 
 
-def names_of(title: str | None, excerpt: str | None) -> dict[int, str]:
-    """Return bucket → its word or pair of words in this article, to show why two articles are linked."""
-    names: dict[int, str] = {}
-    for text in (title, excerpt):
-        found: Words = words_of(text)
-        singles, pairs, _ = _buckets(found.texts, np.array(found.spaced, np.bool_))
-        for bucket, name in (
-            *zip(singles.tolist(), found.texts, strict=True),
-            *zip(pairs.tolist(), map(" ".join, pairwise(found.texts)), strict=True),
-        ):
-            names.setdefault(bucket, name)
-    return names
-
-
-def buckets_of(words: Sequence[str]) -> NDArray[np.int32]:
-    """Return the bucket of each word."""
-    return _buckets(words, np.ones(len(words), np.bool_))[0].astype(np.int32)
+def buckets_of(terms: Sequence[str]) -> NDArray[np.int32]:
+    """Return the bucket of each term: a word, or two words with a space between them."""
+    words = [term.split(" ") for term in terms]
+    # A pair of words has the bucket of its first word and the next. The last word needs a next one too.
+    singles, pairs, _ = _buckets([*chain.from_iterable(words), ""], np.ones(sum(map(len, words)) + 1, np.bool_))
+    sizes = np.fromiter(map(len, words), np.int64, len(words))
+    first = np.cumsum(sizes) - sizes
+    buckets: NDArray[np.uint64] = np.where(sizes == 2, pairs[first], singles[first])
+    return buckets.astype(np.int32)
 
 
 FUNCTION_BUCKETS: NDArray[np.int32] = np.unique(buckets_of(sorted(FUNCTION_WORDS)))

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from worker.store.clock import store_time
-from worker.store.links import KINDS
+from worker.store.linking.links import KINDS
 from worker.store.sql.statements import among, fetch, fetch_from, set_values
 from worker.store.tables import articles, documents, links, stories
 

@@ -1,0 +1,106 @@
+"""Finds the links of a batch of articles, and writes them with the stories that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Engine
+
+from worker.heat_rules import AllRules
+from worker.linking.evidence import CANDIDATE_SCORE
+from worker.linking.lease import Lease
+from worker.linking.link_writer import revise
+from worker.linking.similar_links import PairLinks, Text
+from worker.linking.stored_rows import StoredArticle
+from worker.linking.texts.features import Features
+from worker.linking.window import Window, in_reach
+from worker.store.clock import store_time
+from worker.store.engine import writer
+from worker.store.linking import links
+from worker.store.linking.links import Tie, time_of
+
+BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
+_MAX_NEIGHBOURS = 300
+
+
+class BatchLinking:
+    """Links articles with the frequencies that `window` has. `rules` are those for the heat of stories."""
+
+    def __init__(self, engine: Engine, lease: Lease, window: Window, rules: AllRules) -> None:
+        self._engine = engine
+        self._lease = lease
+        self._window = window
+        self._rules = rules
+
+    def link(
+        self,
+        ids: Sequence[int],
+        *,
+        mark: str | None,
+        floor: float = CANDIDATE_SCORE,
+        on_features: Callable[[Features], None] = lambda _: None,
+    ) -> int:
+        """Find and write the links and stories of these articles, one part within reach of the window at a time.
+
+        `mark`: the link state that they get. `floor`: the smallest score of a candidate. `on_features` gets the
+        features of each part before its links are searched.
+        Returns how many articles were still unchanged when they were written.
+        """
+        with self._engine.begin() as connection:
+            by_id = links.compared(connection, ids)
+        done = 0
+        left = sorted((time_of(row), row.id) for row in by_id.values())
+        while left:
+            reach = len(left) if self._window.covers(left[0][0], left[-1][0]) else in_reach(left)
+            part, left = left[:reach], left[reach:]
+            with self._engine.begin() as connection:
+                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew)
+            done += self._link_part([by_id[id_] for _, id_ in part], mark, floor, on_features)
+        self._window.trim()
+        return done
+
+    def _link_part(
+        self, rows: Sequence[StoredArticle], mark: str | None, floor: float, on_features: Callable[[Features], None]
+    ) -> int:
+        visible, features = self._window.put(rows)
+        on_features(features)
+        near = self._window.index.neighbours(
+            [row.id for row in visible],
+            [time_of(row) for row in visible],
+            features,
+            floor=floor,
+            limit=_MAX_NEIGHBOURS,
+        )
+        similar = {row.id: scores for row, scores in zip(visible, near, strict=True)}
+        known = {row.id for row in rows}
+        with self._engine.begin() as connection:
+            others = links.compared(
+                connection, {other for scores in similar.values() for other, _ in scores if other not in known}
+            )
+            twins = links.twins(connection, {row.url_hash: row.id for row in visible})
+        texts = {
+            row.id: Text(row.title, row.excerpt, row.provider_id, time_of(row)) for row in (*others.values(), *rows)
+        }
+        pairs = PairLinks(texts, self._window.index.weights.each)
+        ties = {id_: _ties(id_, scores, pairs, twins) for id_, scores in similar.items()}
+        with writer(self._engine) as connection, connection.begin():
+            self._lease.confirm(connection)
+            hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
+            revise(connection, hashes, ties, store_time(connection), self._rules)
+            if mark is not None:
+                links.mark_linked(connection, hashes, mark)
+        return len(hashes)
+
+
+def _ties(id_: int, similar: Sequence[tuple[int, float]], pairs: PairLinks, twins: set[tuple[int, int]]) -> list[Tie]:
+    """Return the links of an article.
+
+    `similar` are its (id, score) from the index. `twins` are pairs of ids of the same article.
+    """
+    same = {other for pair in twins if id_ in pair for other in pair} - {id_}
+    ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]
+    for other, score in similar:
+        decided = None if other in same else pairs.decide(id_, other, score)
+        if decided is not None:
+            ties.append(Tie(other, decided[0], score, decided[1]))
+    return ties

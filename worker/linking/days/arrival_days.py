@@ -1,0 +1,71 @@
+"""Reads the articles of a day of arrival in pages, and counts the frequencies of their features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.sql.elements import ColumnElement
+
+from worker.linking.lease import Lease
+from worker.linking.similar_links import STORY_KINDS
+from worker.linking.stored_rows import StoredArticle
+from worker.linking.texts.features import Features, features_of_all
+from worker.linking.texts.frequencies import Frequencies
+from worker.linking.texts.idf_basis import IdfBasis
+from worker.store.engine import writer
+from worker.store.linking import links
+
+_KEPT_DAYS = 400
+
+
+def pages(engine: Engine, where: Sequence[ColumnElement[bool]]) -> Iterator[Sequence[StoredArticle]]:
+    """Yield the articles that match `where` in pages, each in a transaction of its own."""
+    after = 0
+    while True:
+        with engine.begin() as connection:
+            page: Sequence[Any] | None = next(links.pages(connection, where, after=after), None)
+        if page is None:
+            return
+        yield page
+        after = page[-1].id
+
+
+def count_arrivals(engine: Engine, lease: Lease, day: date, *, max_pages: int | None = None) -> Frequencies:
+    """Return the frequencies of a day's arrivals, or only of the first `max_pages` pages of them."""
+    counted = Frequencies()
+    for page in islice(pages(engine, links.arrivals(day, STORY_KINDS)), max_pages):
+        counted.add(features_of_page(page))
+        lease.renew()
+    return counted
+
+
+def open_day(engine: Engine, lease: Lease, day: date) -> IdfBasis:
+    """Return the frequencies for a day. Count and store those of earlier days first where they are missing."""
+    basis = IdfBasis(day, Frequencies())
+    with engine.begin() as connection:
+        stored = {row.day for row in links.completed_days(connection, day)}
+        missing = links.uncounted_days(connection, basis.oldest_day(), day, stored)
+    for one in missing:
+        _complete(engine, lease, one)
+    with engine.begin() as connection:
+        for row in links.completed_days(connection, day):
+            if row.day >= basis.oldest_day():
+                basis.completed.merge(Frequencies.load(row.documents, row.counts))
+    return basis
+
+
+def features_of_page(rows: Sequence[StoredArticle]) -> Features:
+    """Return the features of stored articles."""
+    return features_of_all([(row.title, row.excerpt) for row in rows])
+
+
+def _complete(engine: Engine, lease: Lease, day: date) -> None:
+    counted = count_arrivals(engine, lease, day)
+    with writer(engine) as connection, connection.begin():
+        lease.confirm(connection)
+        links.keep_day(connection, day, counted.documents, counted.dump())
+        links.forget_days(connection, day - timedelta(days=_KEPT_DAYS))

@@ -1,0 +1,1 @@
+"""What the linker reads and writes: the lease of the leader, links, stories."""
