@@ -31,6 +31,10 @@ from worker.store.service_tables import (  # fmt: skip
     raw_documents,
     receipts,
     reference_state,
+    roll_ups,
+    source_alarms,
+    source_hours,
+    source_rhythms,
 )
 
 providers = Table(
@@ -250,6 +254,10 @@ __all__ = [
     "raw_documents",
     "receipts",
     "reference_state",
+    "roll_ups",
+    "source_alarms",
+    "source_hours",
+    "source_rhythms",
     "stories",
     "topics",
 ]
