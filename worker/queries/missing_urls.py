@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from worker.enrichment.canonical_urls import canonicalise, url_hash
 from worker.store.sql.statements import fetch
-from worker.store.tables import article_urls, articles, dead_letters, documents, raw_documents, receipts
+from worker.store.tables import article_urls, articles, dead_letters, raw_documents, receipts
 
 State = Literal["known", "retracted", "rejected", "missing"]
 _READ_BYTES = 1 << 16
@@ -41,10 +41,7 @@ def states_of(connection: Connection, urls: Sequence[str]) -> list[UrlState]:
     It reads all dead letters if a URL is not known. Raises SQLAlchemy's errors.
     """
     hashes = {url: url_hash(canonicalise(url)) for url in urls}
-    known, stubs = _articles(connection, list(hashes.values()))
-    columns = (documents.c.article_hash, documents.c.retracted)
-    told = fetch(connection, columns, documents.c.article_hash, hashes.values())
-    retracted = {bytes(row.article_hash) for row in told if row.retracted}
+    known, stubs, retracted = _articles(connection, list(hashes.values()))
     open_ = {hash_ for hash_ in hashes.values() if hash_ not in known}
     rejected = dict(_rejected(connection, open_)) if open_ else {}
     return [_state(url, hash_, known, stubs, retracted, rejected) for url, hash_ in hashes.items()]
@@ -66,16 +63,23 @@ def _state(
     return UrlState(url, "retracted" if hash_ in retracted else "missing", is_named=hash_ in stubs)
 
 
-def _articles(connection: Connection, hashes: Sequence[bytes]) -> tuple[dict[bytes, int], set[bytes]]:
-    """Return hash → article for URLs that an article has or claims, and the hashes of stubs."""
-    columns = (articles.c.url_hash, articles.c.id, articles.c.is_stub, articles.c.document_id)
+def _articles(connection: Connection, hashes: Sequence[bytes]) -> tuple[dict[bytes, int], set[bytes], set[bytes]]:
+    """Return hash → article for URLs that an article has or claims, the hashes that others name, and the retracted ones."""
+    columns = (articles.c.url_hash, articles.c.id, articles.c.is_stub, articles.c.document_id, articles.c.orphaned_at)
     rows = fetch(connection, columns, articles.c.url_hash, hashes)
-    stubs = {bytes(row.url_hash) for row in rows if row.is_stub}
+    empty = {row.id: bytes(row.url_hash) for row in rows if row.is_stub or row.document_id is None}
+    stubs = {bytes(row.url_hash) for row in rows if row.is_stub and row.orphaned_at is None}
+    receipt = (receipts.c.article_id, receipts.c.outcome)
+    retracted = {
+        empty[row.article_id]
+        for row in fetch(connection, receipt, receipts.c.article_id, empty)
+        if row.outcome == "retracted"
+    }
     known = {bytes(row.url_hash): row.id for row in rows if not row.is_stub and row.document_id is not None}
     aliases = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, hashes)
     for row in aliases:
         known.setdefault(bytes(row.url_hash), row.article_id)
-    return known, stubs - set(known)
+    return known, stubs - set(known), retracted
 
 
 def _rejected(connection: Connection, hashes: set[bytes]) -> Iterator[tuple[bytes, tuple[str, int]]]:

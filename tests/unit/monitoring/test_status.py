@@ -45,8 +45,8 @@ FORM = {
     "behind": int,
     "enriching": [{"kind": str, "subject": None, "done": int, "total": int}],
     "database": {"ok": bool, "ms": float, "server": str, "schema": str, "needs_schema": str, "used_bytes": int},
-    "source_alarms": [],
     "linking": {"is_enabled": bool, "pending": int, "oldest_seconds": float, "provisional": int},
+    "source_alarms": [],
 }  # fmt: skip
 
 
