@@ -11,8 +11,8 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.engine import Connection
 
 from worker.enrichment.canonical_urls import canonicalise, url_hash
-from worker.store.sql.statements import fetch
-from worker.store.tables import article_urls, articles, dead_letters, raw_documents, receipts
+from worker.store.sql.statements import fetch, fetch_where
+from worker.store.tables import article_urls, articles, dead_letters, documents, raw_documents, receipts
 
 State = Literal["known", "retracted", "rejected", "missing"]
 _READ_BYTES = 1 << 16
@@ -69,12 +69,11 @@ def _articles(connection: Connection, hashes: Sequence[bytes]) -> tuple[dict[byt
     rows = fetch(connection, columns, articles.c.url_hash, hashes)
     empty = {row.id: bytes(row.url_hash) for row in rows if row.is_stub or row.document_id is None}
     stubs = {bytes(row.url_hash) for row in rows if row.is_stub and row.orphaned_at is None}
-    receipt = (receipts.c.article_id, receipts.c.outcome)
-    retracted = {
-        empty[row.article_id]
-        for row in fetch(connection, receipt, receipts.c.article_id, empty)
-        if row.outcome == "retracted"
-    }
+    # An article that no document describes any more knows its former documents by their receipts only.
+    of_article = fetch(connection, (receipts.c.article_id, receipts.c.document_id), receipts.c.article_id, empty)
+    before = {row.document_id: empty[row.article_id] for row in of_article if row.document_id is not None}
+    tombstones = fetch_where(connection, (documents.c.id,), documents.c.id, before, documents.c.retracted)
+    retracted = {before[row.id] for row in tombstones}
     known = {bytes(row.url_hash): row.id for row in rows if not row.is_stub and row.document_id is not None}
     aliases = fetch(connection, (article_urls.c.url_hash, article_urls.c.article_id), article_urls.c.url_hash, hashes)
     for row in aliases:
