@@ -28,6 +28,7 @@ COMMANDS = (
     Entry(_OPERATORS, "explain", "Show what became of a document, and what to do next."),
     Entry(_OPERATORS, "sources", "Show what each source sends, and what is missing or rejected."),
     Entry(_OPERATORS, "missing", "Show which URLs of a list never came or were rejected."),
+    Entry(_OPERATORS, "losses", "Show where the documents of each site went."),
     Entry(_OPERATORS, "dead", "List, edit, replay and discard dead letters."),
     Entry(_OPERATORS, "lane", "List, pause, resume and repair lanes."),
     Entry(_OPERATORS, "reprocess", "Run stored documents through the current pipeline."),

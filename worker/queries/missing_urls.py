@@ -87,7 +87,7 @@ def _rejected(connection: Connection, hashes: set[bytes]) -> Iterator[tuple[byte
     while rows := connection.execute(_dead_letters(after)).all():
         after = rows[-1].id
         for row in rows:
-            for url in _urls_of(row):
+            for url in urls_of(row):
                 hash_ = url_hash(canonicalise(url))
                 if hash_ in hashes:
                     yield hash_, (row.code, row.id)
@@ -103,7 +103,7 @@ def _dead_letters(after: int) -> Select[Any]:
     return select(*columns).select_from(joined).where(*where).order_by(table.id).limit(_PAGE)
 
 
-def _urls_of(row: Row[Any]) -> Iterator[str]:
+def urls_of(row: Row[Any]) -> Iterator[str]:
     """Yield the URLs of a rejected document: of its receipt, its key, or the text, which may not be readable as YAML."""
     if row.url:
         yield row.url
@@ -113,4 +113,4 @@ def _urls_of(row: Row[Any]) -> Iterator[str]:
         yield match[1].decode("utf-8", "replace")
 
 
-__all__ = ["State", "UrlState", "states_of"]
+__all__ = ["State", "UrlState", "states_of", "urls_of"]
