@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from worker.activity.heartbeats import workers
 from worker.activity.minute_counters import OTHER, WAIT_BOUNDS, Minute, MinuteCounters
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
-from worker.monitoring.sources.source_alarms import read_source_alarms
+from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.queue import lane_pauses
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.settings import Settings

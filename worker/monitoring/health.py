@@ -15,7 +15,7 @@ from worker.monitoring.linking_status import read_linking
 from worker.monitoring.servers.capacity import capacity
 from worker.monitoring.sources.alarm import SourceAlarm, merged, source_sentences
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
-from worker.monitoring.sources.source_alarms import read_source_alarms
+from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.queue import lane_pauses
 from worker.settings import Settings
 from worker.store.engine import driver_error

@@ -17,7 +17,7 @@ from worker.monitoring.linking_status import read_linking
 from worker.monitoring.rates import Flow, drain_seconds, flow
 from worker.monitoring.servers.server_state import database_status
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
-from worker.monitoring.sources.source_alarms import read_source_alarms
+from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.monitoring.status import (
     LaneStatus,
     LaneSums,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from worker.monitoring.sources.roll_up import roll_up_sources
-from worker.monitoring.sources.source_alarms import read_source_alarms
+from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import source_hours
 from worker.store.source_alarms import read_rhythms

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, Row
 
 from worker.monitoring.sources.alarm import SourceAlarm
-from worker.monitoring.sources.source_alarms import expected, read_source_alarms
+from worker.monitoring.sources.stored_alarms import expected, read_source_alarms
 from worker.store import source_alarms, source_hours
 
 _MOST = 1000
