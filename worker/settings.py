@@ -110,6 +110,13 @@ class Settings(BaseSettings):
         description="crashed pool processes from which a lane is paused, if their share of batches is above breaker_share",
     )
 
+    rejected_share: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="share of rejected documents above which a source is a warning; 1: only what is unusual",
+    )
+
     link: bool = Field(True, description="whether this worker starts a linker process; one of all linkers is active")
     link_window_articles: int = Field(
         100_000, ge=1000, description="articles that the linker holds in memory, about 1.7 kB each"

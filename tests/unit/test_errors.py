@@ -33,6 +33,7 @@ CODES = {
     "ReprocessStalled": Exit.TIMED_OUT,
     "ServerUnfit": Exit.UNSOUND,
     "SubmissionUnsure": Exit.UNREACHABLE,
+    "UnreadableList": Exit.USAGE,
     "UnreadablePath": Exit.USAGE,
     "UnsafeConsole": Exit.USAGE,
     "UnsafeFolder": Exit.USAGE,

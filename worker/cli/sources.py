@@ -1,11 +1,12 @@
-"""`copydesk sources`: show the share of rejected documents of each source."""
+"""`copydesk sources`: show what each source sends, what is missing and what is rejected."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -15,9 +16,11 @@ from worker.cli.local_stack import open_store
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
+from worker.monitoring.sources.overview import SourceOverview, overview
 from worker.monitoring.sources.rejection_stats import SourceStats, source_stats
 from worker.queries.rows import iso
 from worker.settings import settings
+from worker.telemetry.durations import duration_text
 
 _SHOWN_CAUSES = 5
 
@@ -27,27 +30,47 @@ def register(app: typer.Typer) -> None:
 
 
 def sources(
-    hours: Annotated[float, typer.Option(min=0.1, max=24 * 366, help="how far to look back")] = 24,
+    hours: Annotated[float, typer.Option(min=0.1, max=24 * 366, help="how far to look back for rejections")] = 24,
+    source: Annotated[str | None, typer.Option(help="only this source, with each of its sites")] = None,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a source")] = False,
 ) -> int:
-    """Show which sources send rejected documents, and why.
+    """Show what each source sends, and what is missing or rejected.
 
-    For each source: the share of rejected documents, since when it is so, and the causes with an example of each.
+    For each source: when it was last heard, its usual gap, the documents of today (UTC) and how many were expected, and
+    its alarms. Then the share of rejected documents, since when it is so, and the causes with an example of each.
     """
     engine = open_store(settings())
-    stats = source_stats(engine, hours=hours)
+    heard = overview(engine, source=source)
+    stats = [one for one in source_stats(engine, hours=hours) if source in (None, one.source)]
     engine.dispose()
     if not json_:
+        _print_overview(heard)
         _print(stats, hours)
         return Exit.OK
-    for source in stats:
-        print_json(_as_json(source))
+    by_source = {one.source: one for one in heard if not one.site}
+    for one in (*stats, *(SourceStats(name) for name in by_source if name not in {known.source for known in stats})):
+        sites = [_rhythm(site) for site in heard if source is not None and site.site]
+        print_json(_as_json(one, by_source.get(one.source)) | ({"sites": sites} if source is not None else {}))
     return Exit.OK
 
 
-def _as_json(source: SourceStats) -> dict[str, object]:
+def _rhythm(one: SourceOverview | None) -> dict[str, object]:
+    if one is None:  # it is not rolled up yet
+        return {"last_at": None, "usual_gap": None, "received_today": None, "expected_today": None, "alarms": []}
+    return {
+        **({"site": one.site} if one.site else {}),
+        "last_at": iso(one.last_at),
+        "usual_gap": one.usual_gap,
+        "received_today": one.received_today,
+        "expected_today": one.expected_today,
+        "alarms": [alarm.to_json() for alarm in one.alarms],
+    }
+
+
+def _as_json(source: SourceStats, one: SourceOverview | None) -> dict[str, object]:
     return {
         "source": source.source,
+        **_rhythm(one),
         "documents": source.documents,
         "rejected": source.rejected,
         "share": source.share,
@@ -59,20 +82,44 @@ def _as_json(source: SourceStats) -> dict[str, object]:
     }
 
 
+def _print_overview(heard: list[SourceOverview]) -> None:
+    if not heard:
+        return
+    now = time.time()
+    for alarm in (alarm for one in heard for alarm in one.alarms):
+        data_console().print(Text(f"! {plain(alarm.sentence(now))}", style="bold red"), soft_wrap=True)
+    names = ("SOURCE", "last heard", "usual gap", "today", "expected", "rejected", "alarm")
+    table = _table(names, left=(0, 6))
+    for one in heard:
+        share = "-" if one.recent_share is None else f"{one.recent_share:.0%}"
+        table.add_row(
+            plain(f"  {one.site}" if one.site else one.source or "(none)"),
+            duration_text(max(0.0, now - one.last_at.timestamp())),
+            "-" if one.usual_gap is None else duration_text(one.usual_gap),
+            f"{one.received_today:,}",
+            "-" if one.expected_today is None else f"{one.expected_today:,}",
+            share,
+            Text(", ".join(alarm.kind for alarm in one.alarms) or "-", style="bold red" if one.alarms else "dim"),
+        )
+    data_console().print(table)
+    data_console().print()
+
+
+def _table(names: tuple[str, ...], *, left: tuple[int, ...]) -> Table:
+    table = Table(box=None, expand=True, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 1, 0, 0))
+    for number, name in enumerate(names):
+        # The name takes the remaining width.
+        justify: Literal["left", "right"] = "left" if number in left else "right"
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", ratio=None if number else 1)
+    return table
+
+
 def _print(stats: list[SourceStats], hours: float) -> None:
     if not stats:
         typer.echo(f"No document got an outcome in the last {hours:g} hours.")
         return
-    table = Table(box=None, expand=True, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 1, 0, 0))
-    for name in ("SOURCE", "documents", "rejected", "share", "since (UTC)", "before", "example"):
-        # The name takes the remaining width.
-        table.add_column(
-            name,
-            justify="left" if name in ("SOURCE", "since (UTC)") else "right",
-            no_wrap=True,
-            overflow="ellipsis",
-            ratio=1 if name == "SOURCE" else None,
-        )
+    names = ("SOURCE", "documents", "rejected", "share", "since (UTC)", "before", "example")
+    table = _table(names, left=(0, 4))
     for source in stats:
         for row in _rows(source):
             table.add_row(*row)

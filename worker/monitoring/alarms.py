@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from worker.monitoring.health import FELL_SILENT
 from worker.monitoring.lane_faults import lane_faults
 from worker.monitoring.servers.redis_info import RedisInfo
+from worker.monitoring.sources.alarm import source_sentences
 from worker.monitoring.status import DatabaseStatus, QueueStatus, Snapshot, Unreachable
 from worker.telemetry.durations import duration_text
 
@@ -35,6 +36,7 @@ def alarms(snapshot: Snapshot) -> list[str]:
             )
     if snapshot.queue is not None:
         sentences += [*_of_workers(snapshot.queue), *_of_lanes(snapshot.queue)]
+    sentences += source_sentences(snapshot.source_alarms)
     if snapshot.store is not None and snapshot.store.linking is not None and snapshot.store.linking.fault:
         sentences.append(snapshot.store.linking.fault)
     return sentences

@@ -20,11 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import workers
 from worker.activity.minute_counters import LOCK_BOUNDS, OTHER, WAIT_BOUNDS, Minute, MinuteCounters
+from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
+from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.queue import lane_pauses
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.receipts import dead_letter_codes, waiting_for_links
+from worker.store.source_alarms import read_rhythms
 from worker.telemetry.logs import get_logger
 from worker.telemetry.metrics import METRICS, Metric
 
@@ -153,10 +156,13 @@ class CopydeskCollector(Collector):
             series["copydesk_added_total"][label] = state.added
             for outcome, count in state.outcomes.items():
                 series["copydesk_outcomes_total"][lane.name, outcome] = count
+        minutes = MinuteCounters(self._client).window(_WINDOW_MINUTES)
+        for alarm in rejection_alarms(minutes[-RECENT_MINUTES:], self._config.rejected_share):
+            series["copydesk_source_alarm"][alarm.kind, alarm.source, alarm.site] = 1
         pauses = lane_pauses.paused(self._client)
         for lane in self._config.lane_list:
             series["copydesk_lane_paused"][lane.name,] = int(lane.name in pauses)
-        self._growth.take(MinuteCounters(self._client).window(_WINDOW_MINUTES))
+        self._growth.take(minutes)
         states: Counter[str] = Counter()
         pool: Counter[str] = Counter({"busy": 0, "idle": 0})
         for worker in workers(self._client):
@@ -171,6 +177,11 @@ class CopydeskCollector(Collector):
         with self._engine.connect() as connection:
             for code, count in dead_letter_codes(connection).items():
                 series["copydesk_dead_letters"][code,] = count
+            for alarm in read_source_alarms(connection):
+                series["copydesk_source_alarm"][alarm.kind, alarm.source, alarm.site] = 1
+            for row in read_rhythms(connection, limit=_MAX_SERIES):
+                age = time.time() - row.last_at.timestamp()
+                series["copydesk_source_last_document_seconds"][row.source,] = max(0.0, age)
             count, since = waiting_for_links(connection)
             series["copydesk_unlinked_articles"][()] = count
             series["copydesk_link_lag_seconds"][()] = max(0.0, time.time() - since.timestamp()) if since else 0.0

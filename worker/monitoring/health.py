@@ -10,8 +10,12 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import SILENT_SECONDS, WorkerState, missing, workers
+from worker.activity.minute_counters import MinuteCounters
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.servers.capacity import capacity
+from worker.monitoring.sources.alarm import SourceAlarm, merged, source_sentences
+from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
+from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.queue import lane_pauses
 from worker.settings import Settings
 from worker.store.engine import driver_error
@@ -53,13 +57,14 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
 
     `host`: only the workers of this machine count, as a container's health check needs.
     """
-    health = Health()
+    health, rejecting, raised = Health(), list[SourceAlarm](), tuple[SourceAlarm, ...]()
     try:
         alive = workers(client)
         counted = [worker for worker in alive if host is None or worker.host == host]
         silent_workers = [] if host is not None else missing(client, alive)
         pauses = lane_pauses.paused(client)
         shortage = capacity(settings, client)
+        minutes = MinuteCounters(client).window(RECENT_MINUTES)
     except (redis.RedisError, OSError) as error:
         health.unreachable.append(f"Redis cannot be used: {error}")
     else:
@@ -72,10 +77,12 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(pause.at))
             health.remarks.append(f"lane {lane} is paused by {pause.who} since {since}: {pause.why}")
         health.remarks += [sentence for sentence in (shortage.full, shortage.low) if sentence]
+        rejecting = rejection_alarms(minutes, settings.rejected_share)
     try:
         with engine.connect() as connection:
             connection.execute(select(lanes_table.c.name).limit(1))
             linking = read_linking(connection, is_linking=settings.link)
+            raised = read_source_alarms(connection)
     except (SQLAlchemyError, OSError) as error:
         fault = _schema_fault(engine)
         if fault:
@@ -85,6 +92,8 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
             health.unreachable.append(f"the store cannot be used: {text}")
     else:
         health.remarks += [linking.fault] if linking.fault else []
+    if host is None:
+        health.remarks += source_sentences(merged(raised, rejecting))
     return health
 
 

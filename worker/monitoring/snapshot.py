@@ -16,6 +16,8 @@ from worker.jobs.lane_repair import fault, server_ms, vanished
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.rates import Flow, drain_seconds, flow
 from worker.monitoring.servers.server_state import database_status
+from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
+from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.monitoring.status import (
     LaneStatus,
     LaneSums,
@@ -99,6 +101,7 @@ def read_queue(settings: Settings, client: redis.Redis, cache: MinuteCache) -> Q
             hour=_period(_flow(minutes, 60, 3600)),
             day=_period(_flow(minutes, _DAY_MINUTES, 86_400)),
         ),
+        rejecting=tuple(rejection_alarms(minutes[-RECENT_MINUTES:], settings.rejected_share)),
     )
 
 
@@ -115,6 +118,8 @@ def read_store(engine: Engine, *, is_linking: bool) -> StoreStatus:
                     enriching=tuple(WorkStatus(**work) for work in pending_work(connection)),
                     database=database,
                     linking=read_linking(connection, is_linking=is_linking),
+                    # A store that is not upgraded yet has no alarms of sources.
+                    source_alarms=read_source_alarms(connection) if database.has_needed_schema else (),
                 )
         except SQLAlchemyError as error:
             database = Unreachable(error=mask(str(driver_error(error))).strip())

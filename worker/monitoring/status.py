@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from worker.monitoring.servers.redis_info import RedisInfo
+from worker.monitoring.sources.alarm import SourceAlarm, merged
 from worker.telemetry.durations import duration_text
 
 
@@ -142,6 +143,8 @@ class QueueStatus:
     workers: tuple[WorkerStatus, ...]
     missed: tuple[SilentWorker, ...]
     recent: RecentCounts
+    rejecting: tuple[SourceAlarm, ...] = ()
+    """Sources of whose newest documents too many are rejected, by the counters of the last minutes."""
 
     @property
     def outcomes_by_period(self) -> list[tuple[str, Mapping[str, int]]]:
@@ -240,6 +243,8 @@ class StoreStatus:
     database: DatabaseStatus | Unreachable
     linking: LinkingStatus | None = None
     """None if the database is unreachable."""
+    source_alarms: tuple[SourceAlarm, ...] = ()
+    """Sources that are silent, send far less than they should, or send too much that is rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,13 +261,21 @@ class Snapshot:
         servers = {"redis": self.redis, "database": self.store.database if self.store else None}
         return {name: server for name, server in servers.items() if server is not None}
 
+    @property
+    def source_alarms(self) -> list[SourceAlarm]:
+        """The alarms of sources, from the store and from the last minutes."""
+        return merged(self.store.source_alarms if self.store else (), self.queue.rejecting if self.queue else ())
+
     def to_json(self) -> dict[str, object]:
         """Return the object that `copydesk status --json` prints; parts that were not read are left out."""
         store = asdict(self.store) if self.store else {}
         if store.get("linking") is None:
             store.pop("linking", None)
+        queue = asdict(self.queue) if self.queue else {}
+        queue.pop("rejecting", None)
         return {
-            **(asdict(self.queue) if self.queue else {}),
+            **queue,
             **({"redis": self.redis.to_json()} if self.redis else {}),
             **store,
+            "source_alarms": [alarm.to_json() for alarm in self.source_alarms],
         }

@@ -156,6 +156,7 @@ _CLAIM_CHECKS: dict[str, Callable[[Sequence[Json]], bool]] = {
     "copydesk.ingest": _is_ingest,
     "copydesk.maintain": _is_maintain,
     "copydesk.complete": lambda args: not args,
+    "copydesk.roll_up": lambda args: not args,
 }
 
 

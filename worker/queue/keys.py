@@ -21,6 +21,8 @@ STORE_TROUBLE = "copydesk:store-trouble"
 """String: set while a worker cannot use the store. Expires."""
 MAINTAINED = "copydesk:maintained"
 """String: the worker that ran maintenance last. Expires when the next run is due."""
+ROLLED_UP = "copydesk:rolled-up"
+"""String: the worker that rolled the receipts up last. Expires when the next roll-up is due."""
 TOKEN_CURSOR = "copydesk:tokens:cursor"  # noqa: S105  a cursor of SCAN, not a password
 """String: the SCAN cursor at which the removal of tokens without an expiry continues."""
 MINUTES = "copydesk:tally:"

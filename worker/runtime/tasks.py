@@ -20,13 +20,14 @@ from worker.documents.limits import Limits
 from worker.heat_rules import AllRules
 from worker.jobs.reenrichment import complete, step_after_batch
 from worker.jobs.retention import prune
+from worker.monitoring.sources.roll_up import roll_up_sources
 from worker.pipeline import Batch, process
 from worker.producer.task_arguments import SUBMIT, bind_arguments, submission_of
 from worker.producer.tokens import remove_lasting_tokens
 from worker.queue import keys
 from worker.queue.connection import connect
 from worker.queue.crashes import CrashLog, sentence
-from worker.queue.lease_queue import Claimed, LeaseQueue
+from worker.queue.lease_queue import Claimed, LeaseQueue, id_key
 from worker.queue.store_timeouts import StoreTimeouts
 from worker.runtime.batch_logging import log_batch
 from worker.runtime.batch_report import announce, count, receipt_of
@@ -41,6 +42,7 @@ log = get_logger("ingest")
 
 _CONFLICT_TRIES = 3
 MAINTAIN_EVERY_SECONDS = 3600
+_ROLL_UP_PAUSE_SECONDS = 20
 _REDIS_UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
 _REDIS_RETRY_SECONDS = 0.5
 _COMPLETE_SECONDS = 2.0
@@ -350,6 +352,29 @@ def complete_enrichment() -> None:
     log.info("Enrichment is complete" if done else "Enrichment continues", worker=worker_name())
 
 
+@shared_task(name="copydesk.roll_up", ignore_result=True)
+def roll_up() -> None:
+    """Count receipts by source and hour and judge the sources, in one worker of all, for a quarter of the task's time limit.
+
+    A lost message delays it until the next one. Raises SQLAlchemyError for errors that are not transient.
+    """
+    config = settings()
+    if not _client().set(keys.ROLLED_UP, worker_name(), nx=True, ex=_ROLL_UP_PAUSE_SECONDS):
+        return
+    oldest = {lane.name: _queue(lane.name).counts().oldest_id for lane in config.lane_list}
+    waiting = {lane: id_key(id_)[0] / 1000 for lane, id_ in oldest.items() if id_}
+    try:
+        roll_up_sources(_engine(), config, waiting, seconds=config.task_seconds / 4)
+    except SQLAlchemyError as error:
+        if not is_transient(error):
+            raise
+        log.warning(
+            "The store cannot be used, the counts of sources wait",
+            error=str(driver_error(error)),
+            next="they continue where they stopped",
+        )
+
+
 @shared_task(name=SUBMIT, ignore_result=True)
 def submit(*args: str | None, **arguments: str | None) -> None:
     """Put a document on its lane. This is the Celery entry point for producers.
@@ -362,4 +387,4 @@ def submit(*args: str | None, **arguments: str | None) -> None:
     _client().xadd(given["lane"] if given.get("lane") in lanes else lanes[0], submission_of(given).fields())
 
 
-__all__ = ["complete_enrichment", "ingest", "maintain", "receipt_of", "submit", "worker_name"]
+__all__ = ["complete_enrichment", "ingest", "maintain", "receipt_of", "roll_up", "submit", "worker_name"]

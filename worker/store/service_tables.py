@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Date, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Column, Date, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
 from worker.store.columns import HASH, ID, JSON_, REVISION, UtcDateTime, metadata
 
@@ -136,4 +136,57 @@ dead_letter_actions = Table(
     Column("reason", Text),
     Column("raw_sha256", LargeBinary(32), comment="of the text that was sent"),
     Index("ix_dead_letter_actions_dead_letter_id", "dead_letter_id"),
+)
+
+source_hours = Table(
+    "source_hours",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("site", Text, primary_key=True, comment="a provider's domain; empty: all documents of the source"),
+    Column("at", UtcDateTime, primary_key=True, comment="when the hour begins in which the documents arrived"),
+    Column("documents", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("first_at", UtcDateTime, nullable=False, comment="arrival of the first"),
+    Column("last_at", UtcDateTime, nullable=False),
+    Index("ix_source_hours_at", "at"),
+)
+
+source_rhythms = Table(
+    "source_rhythms",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("site", Text, primary_key=True, comment="as in source_hours"),
+    Column("lane", Text, nullable=False, comment="of its newest document"),
+    Column("last_at", UtcDateTime, nullable=False, comment="arrival of its newest document"),
+    Column("last_hour", UtcDateTime, nullable=False, comment="the newest of its source_hours"),
+    Column("learnt_hour", UtcDateTime, comment="the newest hour from which the columns below were learnt"),
+    Column("gaps", Integer, nullable=False, comment="from which it was learnt; 0: too few"),
+    Column("usual_gap", Float, comment="seconds; the median"),
+    Column("long_gap", Float, comment="seconds; the 95th percentile"),
+    Column("longest_gap", Float, comment="seconds"),
+    Column("silent_at", UtcDateTime, comment="when its silence becomes an alarm"),
+    Column(
+        "weekly", JSON_, nullable=False, comment="documents expected in each hour of the week, from Thursday 00:00 UTC"
+    ),
+    Column("usual_share", Float, comment="rejected share before the last day; null: too few documents"),
+    Column("recent_documents", Float, nullable=False, comment="its newest documents, about 50 or one roll-up"),
+    Column("recent_rejected", Float, nullable=False, comment="how many of them were rejected"),
+)
+
+source_alarms = Table(
+    "source_alarms",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("site", Text, primary_key=True, comment="as in source_hours"),
+    Column("kind", String(16), primary_key=True, comment="silent, low or rejected"),
+    Column("since", UtcDateTime, nullable=False),
+    Column("raised_at", UtcDateTime, nullable=False),
+    Column("facts", JSON_, nullable=False, comment="what was expected and what came"),
+)
+
+roll_ups = Table(
+    "roll_ups",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("until", UtcDateTime, nullable=False, comment="receipts settled before this time are counted"),
 )

@@ -31,6 +31,10 @@ from worker.store.service_tables import (  # fmt: skip
     raw_documents,
     receipts,
     reference_state,
+    roll_ups,
+    source_alarms,
+    source_hours,
+    source_rhythms,
     url_work,
 )
 
@@ -251,6 +255,10 @@ __all__ = [
     "raw_documents",
     "receipts",
     "reference_state",
+    "roll_ups",
+    "source_alarms",
+    "source_hours",
+    "source_rhythms",
     "stories",
     "topics",
     "url_work",

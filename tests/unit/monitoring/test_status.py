@@ -46,6 +46,7 @@ FORM = {
     "enriching": [{"kind": str, "subject": None, "done": int, "total": int}],
     "database": {"ok": bool, "ms": float, "server": str, "schema": str, "needs_schema": str, "used_bytes": int},
     "linking": {"is_enabled": bool, "pending": int, "oldest_seconds": float, "provisional": int},
+    "source_alarms": [],
 }  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def test_unreachable_servers_leave_only_their_error():
     written = as_json(without_redis)
     assert written["redis"] == {"ok": False, "error": "refused"}
     assert written["database"] == {"ok": False, "error": "gone"}
-    assert list(written) == ["redis", "dead_letters", "store", "behind", "enriching", "database"]
+    assert list(written) == ["redis", "dead_letters", "store", "behind", "enriching", "database", "source_alarms"]
 
 
 def test_a_lane_that_waits_keeps_the_queue_from_being_drained_unless_it_is_paused():

@@ -1,19 +1,54 @@
-"""The share of rejected documents of each source, since when, and why."""
+"""What each source sends, and the share of it that is rejected, since when, and why; a page for each source."""
 
 from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
 
 from starlette.responses import Response
 
 from worker.console.context import SPANS, ConsoleContext
 from worker.console.rendering import render
-from worker.console.request_context import RequestContext
+from worker.console.request_context import HttpError, RequestContext
+from worker.console.source_trend import trend_bars
+from worker.monitoring.sources.overview import overview
+from worker.queries.source_activity import source_activity
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """Show the sources of the last day or week.
+    """Show the sources of the last day or week, and those that are silent.
 
-    They are counted in the background, and at most half a minute old if counting is quick.
+    Rejections are counted in the background, and at most half a minute old if counting is quick.
     """
     hours = next((span for span in SPANS if str(span) == context.query("hours")), SPANS[0])
     stats, seconds = console.sources[hours].get()
-    return render(context, "sources.html", {"sources": stats, "hours": hours, "spans": SPANS, "age": seconds})
+    values = {
+        "sources": stats,
+        "heard": overview(console.engine),
+        "now": time.time(),
+        "hours": hours,
+        "spans": SPANS,
+        "age": seconds,
+    }
+    return render(context, "sources.html", values)
+
+
+def one(console: ConsoleContext, context: RequestContext) -> Response:
+    """Show one source: its trend, its sites, its slowest documents and its newest rejected ones. Raises HttpError."""
+    source = context.query("source")
+    heard = overview(console.engine, source=source)
+    if not heard:
+        raise HttpError(
+            404, "Nothing of this source is counted. A new source appears about a minute after its first document."
+        )
+    with console.engine.connect() as connection:
+        activity = source_activity(connection, source, now=datetime.now(UTC))
+    values = {
+        "source": source,
+        "heard": heard,
+        "now": time.time(),
+        "activity": activity,
+        "bars": trend_bars(activity.pieces),
+        "most": max(piece.documents for piece in activity.pieces),
+    }
+    return render(context, "source.html", values)

@@ -14,6 +14,7 @@ from worker.jobs.reenrichment import is_work_left
 
 _MAINTAIN_EVERY_SECONDS = 300.0  # how often the task is sent; one worker of all runs it, once an hour
 _REENRICH_EVERY_SECONDS = 5.0
+_ROLL_UP_EVERY_SECONDS = 30.0  # the same: one worker of all runs it
 
 
 class ClaimCheckSender:
@@ -43,7 +44,9 @@ class BackgroundTasks:
 
     def __init__(self, app: Celery, engine: Engine) -> None:
         self._maintain, self._reenrich = app.tasks["copydesk.maintain"], app.tasks["copydesk.complete"]
+        self._roll_up = app.tasks["copydesk.roll_up"]
         self._engine = engine
+        self._next_roll_up = time.monotonic() + _ROLL_UP_EVERY_SECONDS / 2
         self._next_maintenance = time.monotonic() + _MAINTAIN_EVERY_SECONDS
         self._next_reenrichment = time.monotonic() + _REENRICH_EVERY_SECONDS
 
@@ -52,6 +55,9 @@ class BackgroundTasks:
         if now >= self._next_maintenance:
             self._next_maintenance = now + _MAINTAIN_EVERY_SECONDS
             self._maintain.apply_async(retry=False)
+        if now >= self._next_roll_up:
+            self._next_roll_up = now + _ROLL_UP_EVERY_SECONDS
+            self._roll_up.apply_async(retry=False, expires=_ROLL_UP_EVERY_SECONDS)
         if now >= self._next_reenrichment:
             self._next_reenrichment = now + _REENRICH_EVERY_SECONDS
             self._send_reenrichment()

@@ -1,0 +1,49 @@
+"""The page of a source shows its rhythm, its alarms, its trend, and its slowest and its rejected documents."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import insert
+
+from tests.integration.console.conftest import HOSTILE
+from worker.monitoring.sources.roll_up import roll_up_sources
+from worker.settings import Settings
+from worker.store.tables import dead_letters, receipts
+
+END = datetime.now(UTC) - timedelta(hours=9)
+
+
+def fill(store, source):
+    rows = [
+        {
+            "lane": "documents", "id": f"{n}-{abs(hash(source)) % 10_000}", "outcome": "rejected" if n % 50 == 0 else "stored",
+            "op": "put", "source": source, "key": f"key-{n}", "problems": [], "changed": [], "received_at": at,
+            "settled_at": at + timedelta(seconds=1 + (n == 3) * 900), "worker": "w", "attempts": 1, "timings": {},
+        }
+        for n, at in enumerate(END - timedelta(minutes=20) * n for n in range(900))
+    ]  # fmt: skip
+    letter = {
+        "lane": "documents", "receipt_id": rows[0]["id"], "op": "put", "source": source, "key": "<i>worst</i>", "revision": "r",
+        "code": "no_title", "problems": [], "status": "open", "edits": 0, "created_at": END,
+    }  # fmt: skip
+    with store.begin() as connection:
+        connection.execute(insert(receipts), rows)
+        connection.execute(insert(dead_letters), [letter])
+    assert roll_up_sources(store, Settings(), seconds=60)
+
+
+def test_a_source_that_fell_silent_is_shown_with_all_that_is_known_and_nothing_of_it_is_markup(store, browser):
+    fill(store, HOSTILE)
+    listed = browser.page("/sources")
+    assert "/sources/of?source=%3Cscript%3E" in listed
+    page = browser.get("/sources/of", params={"source": HOSTILE}).text
+    for shown in (listed, page):
+        assert "<script>alert" not in shown
+        assert ">silent<" in shown
+    assert "is silent since" in page
+    assert "15\u202fmin" in page, "the slowest"
+    assert "&lt;i&gt;worst&lt;/i&gt;" in page
+    assert page.count("<rect") > 50
+
+
+def test_a_source_of_which_nothing_is_known_is_not_found(browser):
+    assert browser.get("/sources/of", params={"source": "nobody"}).status_code == 404

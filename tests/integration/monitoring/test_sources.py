@@ -1,0 +1,234 @@
+"""Receipts are rolled up by source, site and hour; silent, poor and failing sources raise alarms that end by themselves."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from worker.monitoring.sources.roll_up import roll_up_sources
+from worker.monitoring.sources.stored_alarms import read_source_alarms
+from worker.settings import INTERNAL_LANE, Settings
+from worker.store import source_hours
+from worker.store.source_alarms import read_rhythms
+from worker.store.tables import articles, providers, receipts, source_alarms, source_rhythms
+from worker.store.tables import source_hours as hours_table
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+AGO = timedelta(minutes=10)
+_SERIAL = iter(range(1_000_000))
+
+
+def receipt(at, source="crawler", outcome="stored", *, article=None, lane="documents", settled=None):
+    return {
+        "lane": lane, "id": f"{next(_SERIAL)}-0", "outcome": outcome, "op": "put", "source": source, "problems": [], "changed": [],
+        "received_at": at, "settled_at": settled or at, "worker": "w", "attempts": 1, "timings": {}, "article_id": article,
+    }  # fmt: skip
+
+
+def add(engine, rows):
+    with engine.begin() as connection:
+        connection.execute(insert(receipts), list(rows))
+
+
+def site(engine, number, domain):
+    """Store an article of a provider; return its id."""
+    with engine.begin() as connection:
+        connection.execute(insert(providers).values(id=number, domain=domain, other_names=[]))
+        connection.execute(insert(articles).values(
+            id=number, url_hash=number.to_bytes(16, "big"), provider_id=number, is_stub=False, extra={}, revision="1",
+            link_state="linked", first_seen_at=NOW, changed_at=NOW,
+        ))  # fmt: skip
+    return number
+
+
+def every(gap, days, *, end=NOW - AGO, **fields):
+    count = int(timedelta(days=days) / gap)
+    return [receipt(end - gap * n, **fields) for n in range(count)]
+
+
+def later(engine):
+    """Return a time that the next roll-up counts."""
+    with engine.connect() as connection:
+        return source_hours.rolled_up_until(connection) + timedelta(microseconds=1)
+
+
+def alarms(engine):
+    with engine.connect() as connection:
+        return {(alarm.kind, alarm.source, alarm.site): alarm for alarm in read_source_alarms(connection)}
+
+
+def roll_up(engine, waiting=None, **values):
+    assert roll_up_sources(engine, Settings(**values), waiting, seconds=60)
+
+
+def counted(engine, source="crawler", site=""):
+    with engine.connect() as connection:
+        rows = source_hours.hours_of(connection, (source, site), limit=10_000)
+    return sum(row.documents for row in rows), sum(row.rejected for row in rows)
+
+
+def test_every_receipt_counts_once_however_often_it_is_rolled_up(engine, monkeypatch):
+    monkeypatch.setattr(source_hours, "_MOST_RECEIPTS", 70)
+    chance = random.Random(1)
+    rows = [receipt(NOW - AGO - timedelta(seconds=chance.randrange(400_000)), outcome=chance.choice(["stored", "rejected"]))
+            for _ in range(500)]  # fmt: skip
+    add(engine, rows)
+    add(engine, [receipt(NOW - AGO, lane=INTERNAL_LANE)])
+    for _ in range(3):
+        roll_up(engine)
+        add(engine, [receipt(NOW, settled=later(engine))])
+    roll_up(engine)
+    bad = sum(row["outcome"] == "rejected" for row in rows)
+    assert counted(engine) == (503, bad)
+
+
+def test_a_document_counts_in_the_hour_of_its_arrival(engine):
+    arrived = NOW.replace(minute=30, second=0) - timedelta(hours=30)
+    add(engine, [receipt(arrived, settled=NOW - AGO), receipt(NOW + timedelta(days=9), settled=NOW - AGO)])
+    roll_up(engine)
+    with engine.connect() as connection:
+        first, last = source_hours.hours_of(connection, ("crawler", ""), limit=9)
+    assert (first.at, first.first_at, first.last_at) == (arrived.replace(minute=0), arrived, arrived)
+    assert last.last_at == NOW - AGO, "a producer cannot send from the future"
+
+
+def test_receipts_count_for_the_source_and_for_the_site_of_their_article(engine):
+    one, other = site(engine, 1, "one.example"), site(engine, 2, "other.example")
+    add(engine, [receipt(NOW - AGO, article=one) for _ in range(3)])
+    add(engine, [receipt(NOW - AGO, article=other), receipt(NOW - AGO, outcome="rejected")])
+    roll_up(engine)
+    assert counted(engine) == (5, 1)
+    assert counted(engine, site="one.example") == (3, 0)
+    assert counted(engine, site="other.example") == (1, 0)
+
+
+def test_a_silent_source_is_an_alarm_until_it_is_back(engine):
+    silent_since = NOW - timedelta(hours=9)
+    add(engine, every(timedelta(minutes=30), 20, end=silent_since))
+    add(engine, every(timedelta(minutes=30), 20, source="other"))
+    roll_up(engine)
+    (alarm,) = alarms(engine).values()
+    assert (alarm.kind, alarm.source, alarm.since) == ("silent", "crawler", silent_since.timestamp())
+    assert alarm.documents == pytest.approx(18, abs=4)
+    sentence = alarm.sentence(NOW.timestamp())
+    assert sentence.startswith(f"Source crawler is silent since {silent_since:%Y-%m-%d %H:%M} UTC (9.0 h")
+    assert sentence.endswith("copydesk sources --source crawler")
+
+    add(engine, [receipt(NOW, settled=later(engine))])
+    roll_up(engine)
+    assert alarms(engine) == {}
+
+
+def test_a_source_with_fewer_than_thirty_gaps_raises_nothing(engine):
+    add(engine, every(timedelta(hours=1), 1, end=NOW - timedelta(days=20)))
+    roll_up(engine)
+    assert alarms(engine) == {}
+
+
+def test_a_source_is_not_silent_while_its_documents_wait_on_the_lane(engine):
+    add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=9)))
+    roll_up(engine, {"documents": (NOW - timedelta(hours=8)).timestamp()})
+    assert alarms(engine) == {}
+    roll_up(engine, {"another": (NOW - timedelta(hours=8)).timestamp()})
+    assert len(alarms(engine)) == 1
+
+
+def test_a_site_that_stopped_is_an_alarm_although_its_source_goes_on(engine):
+    one, other = site(engine, 1, "one.example"), site(engine, 2, "other.example")
+    add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=9), article=one))
+    add(engine, every(timedelta(minutes=30), 20, article=other))
+    roll_up(engine)
+    assert list(alarms(engine)) == [("silent", "crawler", "one.example")]
+
+
+def test_a_silent_source_is_one_alarm_and_not_one_for_each_site(engine):
+    for number in range(1, 4):
+        article = site(engine, number, f"s{number}.example")
+        add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=9), article=article))
+    roll_up(engine)
+    assert list(alarms(engine)) == [("silent", "crawler", "")]
+
+
+def test_a_source_that_sends_far_less_is_an_alarm_until_it_sends_more(engine):
+    add(engine, every(timedelta(minutes=20), 22, end=NOW - timedelta(days=1)))
+    add(engine, every(timedelta(hours=2), 1, end=NOW - timedelta(hours=1)))
+    roll_up(engine)
+    (alarm,) = alarms(engine).values()
+    assert alarm.kind == "low"
+    assert alarm.expected == pytest.approx(72, abs=4)
+    assert alarm.documents < 20
+    assert "sends far less than it should" in alarm.sentence(NOW.timestamp())
+
+    settled = later(engine)
+    add(engine, [receipt(NOW - timedelta(minutes=10 * n), settled=settled) for n in range(120)])
+    roll_up(engine)
+    with engine.begin() as connection:  # as if an hour had passed
+        connection.execute(update(source_rhythms).values(learnt_hour=None))
+    roll_up(engine)
+    assert alarms(engine) == {}
+
+
+def test_one_of_eleven_sources_with_all_documents_rejected_is_an_alarm_until_it_is_good_again(engine):
+    for number in range(10):
+        add(engine, every(timedelta(seconds=5), 0.02, source=f"good{number}"))
+    add(
+        engine,
+        every(timedelta(seconds=1), 2000 / 86_400, source="bad", outcome="rejected", end=NOW - timedelta(hours=5)),
+    )
+    roll_up(engine)
+    (alarm,) = alarms(engine).values()
+    assert (alarm.kind, alarm.source, alarm.documents, alarm.rejected) == ("rejected", "bad", 2000, 2000)
+
+    settled = later(engine)
+    add(engine, [receipt(settled, source="bad") for _ in range(60)])
+    roll_up(engine)
+    assert alarms(engine) == {}
+
+
+def test_a_share_below_the_setting_is_an_alarm_where_it_is_unusual(engine):
+    add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=2)))
+    recent = NOW - timedelta(hours=1)
+    add(engine, [receipt(recent, outcome="rejected" if n % 8 == 0 else "stored") for n in range(400)])
+    roll_up(engine)  # learns the usual share
+    add(engine, [receipt(recent, outcome="rejected" if n % 8 == 0 else "stored",
+                         settled=later(engine)) for n in range(400)])  # fmt: skip
+    roll_up(engine)
+    (alarm,) = alarms(engine).values()
+    assert (alarm.kind, alarm.rejected, alarm.usual_share) == ("rejected", 50, 0.0)
+
+
+def test_a_source_that_never_comes_back_is_forgotten_after_a_month(engine):
+    add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(days=40)))
+    roll_up(engine)
+    assert len(alarms(engine)) == 1
+    with engine.begin() as connection:
+        connection.execute(update(source_alarms).values(raised_at=NOW - timedelta(days=31)))
+    roll_up(engine)
+    roll_up(engine)
+    assert alarms(engine) == {}
+
+    settled = later(engine)
+    add(engine, [receipt(settled)])
+    roll_up(engine)
+    with engine.connect() as connection:
+        (rhythm,) = read_rhythms(connection)
+    assert rhythm.silent_at is not None, "it is expected again"
+
+
+def test_old_hours_are_deleted(engine):
+    add(engine, every(timedelta(hours=1), 2, end=NOW - timedelta(days=500)))
+    roll_up(engine)
+    for _ in range(3):
+        roll_up(engine)
+    with engine.connect() as connection:
+        assert connection.execute(select(hours_table)).all() == []
+        assert connection.execute(select(source_rhythms)).all() == []
+
+
+def test_an_empty_store_has_no_alarms(engine):
+    roll_up(engine)
+    assert alarms(engine) == {}
+    with engine.begin() as connection:
+        connection.execute(delete(receipts))
+    roll_up(engine)

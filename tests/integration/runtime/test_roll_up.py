@@ -1,0 +1,57 @@
+"""The task that rolls receipts up: one worker of all runs it, and a store that is away is logged without a traceback."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.exc import OperationalError
+
+from worker.queue.lease_queue import LeaseQueue
+from worker.runtime import tasks
+from worker.settings import Settings
+from worker.store.tables import receipts, source_hours
+
+
+@pytest.fixture
+def store(engine, redis_client, monkeypatch):
+    LeaseQueue(redis_client, "documents").ensure()
+    at = datetime.now(UTC) - timedelta(minutes=5)
+    row = {
+        "lane": "documents", "id": "1-0", "outcome": "stored", "op": "put", "source": "s", "problems": [], "changed": [],
+        "received_at": at, "settled_at": at, "worker": "w", "attempts": 1, "timings": {},
+    }  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(insert(receipts), [row])
+    monkeypatch.setattr(tasks, "_engine", lambda: engine)
+    monkeypatch.setattr(tasks, "_client", lambda: redis_client)
+    monkeypatch.setattr(tasks, "_queue", lambda lane: LeaseQueue(redis_client, lane))
+    monkeypatch.setattr(tasks, "settings", Settings)
+    return engine
+
+
+def counted(engine):
+    with engine.connect() as connection:
+        return connection.execute(select(source_hours.c.source, source_hours.c.documents)).all()
+
+
+def test_receipts_are_counted(store):
+    tasks.roll_up()
+    assert counted(store) == [("s", 1)]
+
+
+def test_only_one_worker_of_all_counts_at_a_time(store, redis_client):
+    redis_client.set("copydesk:rolled-up", "another")
+    tasks.roll_up()
+    assert counted(store) == []
+
+
+def test_an_unreachable_store_raises_nothing(store, monkeypatch):
+    class Away(Exception):
+        sqlstate = "08006"
+
+    def away(*_args, **_options):
+        raise OperationalError("SELECT", {}, Away("the server closed the connection"))
+
+    monkeypatch.setattr(tasks, "roll_up_sources", away)
+    tasks.roll_up()
+    assert counted(store) == []

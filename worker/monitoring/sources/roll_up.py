@@ -1,0 +1,169 @@
+"""Rolls receipts up into counts by source and hour, learns the rhythms, and raises and ends alarms.
+
+One process of all does it, about twice a minute, in small transactions beside the live batches.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, Row
+from sqlalchemy.engine import Connection
+
+from worker.monitoring.sources.rejections import is_alarming
+from worker.monitoring.sources.rhythm import HOUR, Hour, learn
+from worker.monitoring.sources.volume import volume
+from worker.settings import Settings
+from worker.store import source_alarms, source_hours
+from worker.store.clock import store_time
+from worker.store.engine import writing
+from worker.store.source_alarms import LOW, REJECTED, SILENT
+from worker.store.source_hours import Pair
+
+_KEPT_HOURS = 1500
+"""Hours with documents that are kept of each source and site: two months of a source that sends in every hour."""
+_KEPT_DAYS = 400
+_ALARM_DAYS = 30
+"""After so long an alarm of silence ends: the source is not expected back."""
+_LEARNT_AT_ONCE = 100
+_DELAY_SECONDS = 10.0
+_MIN_USUAL_DOCUMENTS = 100
+
+Learnt = tuple[Pair, Row[Any], list[Row[Any]], dict[str, Any]]
+
+
+def roll_up_sources(
+    engine: Engine, config: Settings, waiting: Mapping[str, float] | None = None, *, seconds: float = 5.0
+) -> bool:
+    """Do what is due, for about `seconds`; return whether all is done. Raises SQLAlchemy's errors.
+
+    `waiting`: lane → when its oldest entry arrived that has no outcome, in seconds since 1970. What arrived on that lane
+    later is not known yet, so no source of it is silent because of that.
+    """
+    end = time.monotonic() + seconds
+    is_done = False
+    while not is_done:
+        with writing(engine) as connection:
+            done = source_hours.roll_up(connection, delay_seconds=config.task_seconds + _DELAY_SECONDS)
+            _judge_rejections(connection, done, config)
+        is_done = done.is_done
+        if time.monotonic() > end:
+            return False
+    while _learn_some(engine):
+        if time.monotonic() > end:
+            return False
+    _judge_silence(engine, done.until, waiting or {})
+    with writing(engine) as connection:
+        now = store_time(connection)
+        source_alarms.forget(
+            connection,
+            alarms_before=now - timedelta(days=_ALARM_DAYS),
+            hours_before=now - timedelta(days=_KEPT_DAYS),
+            limit=_LEARNT_AT_ONCE,
+        )
+    return True
+
+
+def _judge_rejections(connection: Connection, done: source_hours.RolledUp, config: Settings) -> None:
+    now = store_time(connection)
+    sources = {source for source, _ in done.pairs}
+    for row in source_alarms.rhythms_of(connection, sources):
+        pair = row.source, row.site
+        documents, rejected, usual = row.recent_documents, row.recent_rejected, row.usual_share
+        if is_alarming(documents, rejected, setting=config.rejected_share, usual=usual):
+            facts = {"documents": round(documents), "rejected": round(rejected), "usual_share": usual}
+            source_alarms.raise_alarm(connection, pair, REJECTED, row.last_at, now, facts)
+        elif row.is_rejected:
+            source_alarms.end_alarm(connection, pair, REJECTED)
+
+
+def _learn_some(engine: Engine) -> bool:
+    """Learn the rhythms of some sources and sites; return whether others are due."""
+    with engine.connect() as connection:
+        due = source_alarms.to_learn(connection, _LEARNT_AT_ONCE)
+        learnt = [_learn(connection, row) for row in due]
+    if learnt:
+        with writing(engine) as connection:
+            for one in learnt:
+                _save(connection, *one)
+    return len(due) == _LEARNT_AT_ONCE
+
+
+def _learn(connection: Connection, row: Row[Any]) -> Learnt:
+    """Read the hours of a source and a site; return the new values of its rhythm."""
+    pair = row.source, row.site
+    rows = source_hours.hours_of(connection, pair, limit=_KEPT_HOURS)
+    rhythm = learn(_hours(rows))
+    values: dict[str, Any] = {"learnt_hour": row.last_hour, "usual_share": _usual_share(rows, row.last_at)}
+    if rhythm is None:
+        values |= {"gaps": 0, "silent_at": None, "weekly": []}
+    else:
+        values |= {
+            "gaps": rhythm.gaps,
+            "usual_gap": rhythm.usual_gap,
+            "long_gap": rhythm.long_gap,
+            "longest_gap": rhythm.longest_gap,
+            "silent_at": _moment(rhythm.silent_at(row.last_at.timestamp())),
+            "weekly": [round(amount, 3) for amount in rhythm.documents],
+        }
+    return pair, row, rows, values
+
+
+def _save(connection: Connection, pair: Pair, row: Row[Any], rows: list[Row[Any]], values: dict[str, Any]) -> None:
+    source_alarms.save_rhythm(connection, pair, values)
+    if len(rows) == _KEPT_HOURS:
+        source_hours.delete_hours(connection, pair, rows[0].at)
+    now = store_time(connection)
+    sent = volume(_hours(rows), min(now.timestamp(), row.last_at.timestamp() + HOUR))
+    if sent.is_low:
+        facts = {"documents": sent.received, "expected": sent.poorest}
+        source_alarms.raise_alarm(connection, pair, LOW, row.last_at - timedelta(days=1), now, facts)
+    else:
+        source_alarms.end_alarm(connection, pair, LOW)
+
+
+def _judge_silence(engine: Engine, until: datetime, waiting: Mapping[str, float]) -> None:
+    """Raise and end the alarms of silence."""
+    with engine.connect() as connection:
+        overdue = source_alarms.overdue(connection, until, _LEARNT_AT_ONCE)
+        checked = [(row, _learn(connection, row)) for row in overdue if _is_known(row, until, waiting)]
+    silent: set[str] = set()
+    with writing(engine) as connection:
+        source_alarms.end_silences(connection)
+        now = store_time(connection)
+        for row, (pair, _, _, values) in checked:
+            # Documents came since it was learnt, in the same hour.
+            source_alarms.save_rhythm(connection, pair, values)
+            silent_at = values["silent_at"]
+            # Whole sources come first, and their alarm covers their sites.
+            if silent_at is not None and row.source not in silent and _is_known(row, until, waiting, silent_at):
+                source_alarms.raise_alarm(connection, pair, SILENT, row.last_at, now, {})
+                if not row.site:
+                    silent.add(row.source)
+
+
+def _is_known(row: Row[Any], until: datetime, waiting: Mapping[str, float], silent_at: datetime | None = None) -> bool:
+    """Return whether all that arrived on its lane up to the alarm has its outcome."""
+    known_until = min(until.timestamp(), waiting.get(row.lane, until.timestamp()))
+    return bool((silent_at or row.silent_at).timestamp() <= known_until)
+
+
+def _hours(rows: list[Row[Any]]) -> list[Hour]:
+    return [
+        Hour(int(row.at.timestamp()), row.documents, row.first_at.timestamp(), row.last_at.timestamp()) for row in rows
+    ]
+
+
+def _usual_share(rows: list[Row[Any]], last: datetime) -> float | None:
+    """Return the rejected share of the documents before the last day; None: they are too few."""
+    before = [row for row in rows if row.at < last - timedelta(days=1)]
+    documents = sum(row.documents for row in before)
+    return sum(row.rejected for row in before) / documents if documents >= _MIN_USUAL_DOCUMENTS else None
+
+
+def _moment(at: float) -> datetime | None:
+    """Return a time, or None for one that is too far in the future to be stored."""
+    return datetime.fromtimestamp(at, UTC) if at < 32_503_680_000 else None

@@ -1,0 +1,49 @@
+"""Whether a source sends far less than it should, by the same hours of the four weeks before. Pure: no I/O."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from worker.monitoring.sources.rhythm import HOUR, Hour
+
+_DAY = 24 * HOUR
+_DAYS = 28
+_MIN_DAYS = 14
+_MIN_DOCUMENTS = 20
+"""A source whose poorest day had fewer documents raises nothing: small numbers vary too much."""
+_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The documents of the last 24 hours, and of the poorest of the days before that end at the same hour."""
+
+    received: int
+    poorest: int
+    days: int
+
+    @property
+    def is_low(self) -> bool:
+        """Whether the source sends far less than ever before: less than half of its poorest day of four weeks.
+
+        The order statistic needs no assumption about bursts, weekends or trends within the four weeks.
+        """
+        return self.days >= _MIN_DAYS and self.poorest >= _MIN_DOCUMENTS and self.received < _SHARE * self.poorest
+
+
+def volume(hours: Sequence[Hour], now: float) -> Volume:
+    """Return the volume at the last full hour before `now` (seconds since 1970). `hours`: oldest first."""
+    end = int(now // HOUR) * HOUR
+    starts = [hour.at for hour in hours]
+    sums = [0, *accumulate(hour.documents for hour in hours)]
+
+    def between(since: int, until: int) -> int:
+        return sums[bisect_left(starts, until)] - sums[bisect_left(starts, since)]
+
+    first = hours[0].at if hours else end
+    days = min(_DAYS, max(0, (end - _DAY - first) // _DAY))
+    before = [between(end - (day + 1) * _DAY, end - day * _DAY) for day in range(1, days + 1)]
+    return Volume(between(end - _DAY, end), min(before, default=0), days)

@@ -1,0 +1,117 @@
+"""Rhythms and alarms of sources: what the roll-up writes, and what status, health, metrics and the console read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, delete, exists, or_, select, update
+from sqlalchemy.engine import Connection
+
+from worker.store.source_hours import ALL_SITES, Pair
+from worker.store.sql.statements import merge
+from worker.store.tables import source_alarms, source_hours, source_rhythms
+
+SILENT, LOW, REJECTED = "silent", "low", "rejected"
+_NAMES = 500
+_RHYTHM = source_rhythms.c
+_ALARM = source_alarms.c
+_SAME_PAIR = (_ALARM.source == _RHYTHM.source) & (_ALARM.site == _RHYTHM.site)
+
+
+def to_learn(connection: Connection, limit: int) -> list[Row[Any]]:
+    """Return the rhythms (source, site, last_at) with an hour that they were not learnt from, whole sources first."""
+    is_due = _RHYTHM.learnt_hour.is_(None) | (_RHYTHM.learnt_hour < _RHYTHM.last_hour)
+    order = (_RHYTHM.site != ALL_SITES, _RHYTHM.last_hour)
+    columns = (_RHYTHM.source, _RHYTHM.site, _RHYTHM.last_at, _RHYTHM.last_hour)
+    return list(connection.execute(select(*columns).where(is_due).order_by(*order).limit(limit)))
+
+
+def rhythms_of(connection: Connection, sources: Iterable[str]) -> list[Row[Any]]:
+    """Return the rhythms of whole sources, and whether the alarm of their rejected share is raised (`is_rejected`)."""
+    is_raised = exists().where(_SAME_PAIR, _ALARM.kind == REJECTED).label("is_rejected")
+    recent = (_RHYTHM.recent_documents, _RHYTHM.recent_rejected, _RHYTHM.usual_share)
+    columns = (_RHYTHM.source, _RHYTHM.site, _RHYTHM.last_at, *recent, is_raised)
+    names, found = sorted(sources), list[Row[Any]]()
+    for start in range(0, len(names), _NAMES):
+        part = _RHYTHM.source.in_(names[start : start + _NAMES])
+        found += connection.execute(select(*columns).where(_RHYTHM.site == ALL_SITES, part))
+    return found
+
+
+def save_rhythm(connection: Connection, pair: Pair, values: dict[str, Any]) -> None:
+    """Update the row of a source and a site."""
+    connection.execute(update(source_rhythms).where(_is(source_rhythms, pair)).values(values))
+
+
+def overdue(connection: Connection, until: datetime, limit: int) -> list[Row[Any]]:
+    """Return the rhythms whose silence is an alarm at `until` and has none yet, whole sources first.
+
+    A site of a silent source is left out: the alarm of the source covers it.
+    """
+    of_source = (_ALARM.source == _RHYTHM.source) & (_ALARM.kind == SILENT)
+    covered = exists().where(of_source, or_(_ALARM.site == _RHYTHM.site, _ALARM.site == ALL_SITES))
+    query = select(source_rhythms).where(_RHYTHM.silent_at < until, ~covered)
+    return list(connection.execute(query.order_by(_RHYTHM.site != ALL_SITES, _RHYTHM.silent_at).limit(limit)))
+
+
+def raise_alarm(
+    connection: Connection, pair: Pair, kind: str, since: datetime, now: datetime, facts: dict[str, Any]
+) -> None:
+    """Store an alarm; one that is raised already keeps its times and gets the new facts."""
+    row = {"source": pair[0], "site": pair[1], "kind": kind, "since": since, "raised_at": now, "facts": facts}
+    merge(connection, source_alarms, [row], ["source", "site", "kind"], ["facts"])
+    if kind == SILENT and pair[1] == ALL_SITES:
+        of_sites = (_ALARM.source == pair[0], _ALARM.site != ALL_SITES, _ALARM.kind == SILENT)
+        connection.execute(delete(source_alarms).where(*of_sites))
+
+
+def end_alarm(connection: Connection, pair: Pair, kind: str) -> None:
+    """Delete an alarm, if it is raised."""
+    connection.execute(delete(source_alarms).where(_is(source_alarms, pair), _ALARM.kind == kind))
+
+
+def end_silences(connection: Connection) -> None:
+    """Delete the alarms of the sources and sites that sent a document since."""
+    is_back = exists().where(_SAME_PAIR, _RHYTHM.last_at > _ALARM.since)
+    connection.execute(delete(source_alarms).where(_ALARM.kind == SILENT, is_back))
+
+
+def forget(connection: Connection, *, alarms_before: datetime, hours_before: datetime, limit: int) -> int:
+    """Forget sources that are silent for long, and old hours; returns how many of `limit` rows of each kind were deleted.
+
+    `alarms_before`: alarms of silence raised before it end, and are not raised again until the source is back.
+    """
+    is_old = and_(_ALARM.kind == SILENT, _ALARM.raised_at < alarms_before)
+    ended = connection.execute(select(_ALARM.source, _ALARM.site).where(is_old).limit(limit)).all()
+    for pair in ended:
+        save_rhythm(connection, (pair[0], pair[1]), {"silent_at": None})
+        end_alarm(connection, (pair[0], pair[1]), SILENT)
+    hours, rhythms = source_hours.c, source_rhythms.c
+    old = connection.execute(
+        select(hours.source, hours.site, hours.at).where(hours.at < hours_before).order_by(hours.at).limit(limit)
+    ).all()
+    for source, site, at in old:
+        own = (hours.source == source, hours.site == site, hours.at == at)
+        connection.execute(delete(source_hours).where(*own))
+    gone = delete(source_rhythms).where(rhythms.last_at < hours_before)
+    return len(ended) + len(old) + connection.execute(gone).rowcount
+
+
+def read_alarms(connection: Connection, limit: int) -> list[Row[Any]]:
+    """Return the alarms with the rhythm of their source and site, whole sources first, the oldest first."""
+    learnt = (_RHYTHM.gaps, _RHYTHM.usual_gap, _RHYTHM.long_gap, _RHYTHM.longest_gap, _RHYTHM.weekly, _RHYTHM.lane)
+    query = select(source_alarms, *learnt).join(source_rhythms, _SAME_PAIR)
+    return list(connection.execute(query.order_by(_ALARM.site != ALL_SITES, _ALARM.since).limit(limit)))
+
+
+def read_rhythms(connection: Connection, *, source: str | None = None, limit: int = 1000) -> Sequence[Row[Any]]:
+    """Return the rhythms of all sources, or of one source and its sites; the ones heard last come first."""
+    where = _RHYTHM.site == ALL_SITES if source is None else _RHYTHM.source == source
+    query = select(source_rhythms).where(where).order_by(_RHYTHM.site != ALL_SITES, _RHYTHM.last_at.desc())
+    return connection.execute(query.limit(limit)).all()
+
+
+def _is(table: Any, pair: Pair) -> ColumnElement[bool]:
+    return and_(table.c.source == pair[0], table.c.site == pair[1])
