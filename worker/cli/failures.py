@@ -17,8 +17,6 @@ from worker.telemetry.redaction import mask
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-_PASSWORD_MISSING = ("NOAUTH", "HELLO must be called with the client already authenticated", "Authentication required")
-_PASSWORD_WRONG = ("WRONGPASS", "invalid username-password pair", "invalid password")
 _OF_REDIS = ("redis.exceptions:RedisError", "redis.exceptions:RedisClusterException")
 _NO_ANSWER = ("redis.exceptions:ConnectionError", "redis.exceptions:TimeoutError")
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -103,24 +101,18 @@ def _of_settings(error: Exception) -> list[str]:
 
 
 def _of_redis(error: Exception) -> list[str]:
-    text = str(error)
     config = _settings()
-    if any(part in text for part in _PASSWORD_MISSING):
-        return ["Redis asks for a password.", "Add it to COPYDESK_REDIS_URL: redis://user:password@host:6379/0"]
-    if any(part in text for part in _PASSWORD_WRONG):
-        return ["Redis does not know the user or password of COPYDESK_REDIS_URL."]
-    if _is_of(error, "redis.exceptions:NoPermissionError"):
-        return [f"Redis does not permit this user to do it: {text}", "worker/deploy has the ACL of each role."]
     is_login_error = _is_of(error, "redis.exceptions:AuthenticationError", "redis.exceptions:AuthorizationError")
-    if isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_login_error):
-        if config is not None and config.redis_url is None:
-            from worker.cli.local_stack import (
-                why_no_answer,  # imported here, so that a wrong option is reported without loading redis
-            )
+    is_silent = isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_login_error)
+    # Imported here, so that a wrong option is reported without loading redis.
+    if config is not None and config.redis_url is None and is_silent:
+        from worker.cli.local_stack import why_no_answer
 
-            return why_no_answer(config, error)
-        return [f"Redis cannot be reached: {text}", "Check that it is running and that COPYDESK_REDIS_URL is right."]
-    return [f"Redis cannot be used: {text}", "Check COPYDESK_REDIS_URL and the server's own log."]
+        return why_no_answer(config, error)
+    from worker.queue.connection_faults import connection_fault
+
+    fault = connection_fault(config.redis if config is not None else "", error)
+    return [f"{fault.cause}.", fault.remedy]
 
 
 def _of_store(error: Exception) -> tuple[Exit, list[str]]:

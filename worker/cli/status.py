@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import queue
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from redis import RedisError
 
 from worker.cli.exits import print_message
-from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
+from worker.cli.local_stack import ServersNotStarted, open_store, quick_client, reader, require_servers, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
-from worker.monitoring.status import LinkingStatus, Snapshot, Unreachable, WorkStatus
+from worker.monitoring.status import LinkingStatus, Snapshot, StoreStatus, Unreachable, WorkStatus
+from worker.queue.connection_faults import connection_fault
 from worker.settings import Settings, settings
 from worker.telemetry.durations import duration_text
+from worker.telemetry.redaction import mask
 
 if TYPE_CHECKING:
     from worker.cli.tables import TextConsole
+
+_STORE_SECONDS = 1.0
+"""How long to wait for the store while Redis does not answer."""
 
 
 def register(app: typer.Typer) -> None:
@@ -51,11 +60,11 @@ def status(
         return _wait_drained(config, timeout)
     if watch:
         return _watch(config, every, as_json=json_)
-    snapshot = _snapshot(config)
-    if json_:
-        print_json(snapshot.to_json())
-    else:
-        _print(snapshot)
+    try:
+        snapshot = _snapshot(config)
+    except (RedisError, OSError) as error:
+        return _report_outage(config, error, as_json=json_)
+    _show(snapshot, as_json=json_)
     database = snapshot.servers["database"]
     if not database.ok:
         print_message(f"copydesk: the database cannot be used: {database.error}")
@@ -63,22 +72,77 @@ def status(
     return Exit.OK
 
 
+def _show(snapshot: Snapshot, *, as_json: bool) -> None:
+    if as_json:
+        print_json(snapshot.to_json())
+    else:
+        _print(snapshot)
+
+
 def _snapshot(config: Settings) -> Snapshot:
-    with reader(config) as client, _store(config):
-        # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
+    # While Redis is asked: this import takes half a second, and an outage is reported within 3 seconds.
+    threading.Thread(target=import_module, args=("worker.monitoring.snapshot",), daemon=True).start()
+    with reader(config), quick_client(config) as client, _store(config):
         from worker.monitoring.servers.server_state import redis_status
         from worker.monitoring.snapshot import MinuteCache, read_queue, read_store, with_rates
 
         engine, cache = open_store(config), MinuteCache(client)
-        queue, began = read_queue(config, client, cache), time.monotonic()
+        lanes, began = read_queue(config, client, cache), time.monotonic()
         store = read_store(engine, is_linking=config.link)
         engine.dispose()
-        if queue.sum.backlog:
+        if lanes.sum.backlog:
             # For a burst, the rates of the last second are more exact than those of minutes.
             time.sleep(max(0.0, began + 1 - time.monotonic()))
             later = read_queue(config, client, cache)
-            queue = with_rates(later, queue, time.monotonic() - began)
-        return Snapshot(queue, redis_status(client), store)
+            lanes = with_rates(later, lanes, time.monotonic() - began)
+        return Snapshot(lanes, redis_status(client, config.redis), store)
+
+
+def _report_outage(config: Settings, error: Exception, *, as_json: bool) -> int:
+    """Show what the store knows while Redis cannot be used, and say on stderr what to do."""
+    from worker.monitoring.alarms import redis_outage
+
+    outage, store = _outage(config, error), _read_store(config)
+    snapshot = Snapshot(redis=outage, store=store)
+    _show(snapshot, as_json=as_json)
+    explanation = why_no_answer(config, error) if config.redis_url is None else _remedy(config, error)
+    print_message(f"copydesk: {mask(redis_outage(outage, store))}")
+    for line in explanation[1:]:
+        print_message(f"          {mask(line)}")
+    return Exit.UNREACHABLE
+
+
+def _outage(config: Settings, error: Exception) -> Unreachable:
+    from worker.monitoring.servers.server_state import unreachable_redis
+
+    outage = unreachable_redis(config.redis, error)
+    return (
+        outage if config.redis_url is not None else replace(outage, error=why_no_answer(config, error)[0].rstrip("."))
+    )
+
+
+def _remedy(config: Settings, error: Exception) -> list[str]:
+    fault = connection_fault(config.redis, error)
+    return [fault.cause, fault.remedy]
+
+
+def _read_store(config: Settings) -> StoreStatus:
+    """Read the store within a second: it may hang too."""
+    from worker.monitoring.snapshot import read_store
+
+    results: queue.SimpleQueue[StoreStatus] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            results.put(read_store(open_store(config), is_linking=config.link))
+        except ServersNotStarted as missing:
+            results.put(StoreStatus({}, {}, 0, (), Unreachable(error=str(missing).splitlines()[0])))
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        return results.get(timeout=_STORE_SECONDS)
+    except queue.Empty:
+        return StoreStatus({}, {}, 0, (), Unreachable(error=f"no answer within {_STORE_SECONDS:g} s"))
 
 
 @contextmanager
@@ -147,13 +211,13 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
     from worker.cli import board, tables
     from worker.monitoring.snapshot_poller import SnapshotPoller
 
-    poller = SnapshotPoller(config, quick_client(config) if config.redis_url is None else None)
+    poller = SnapshotPoller(config, quick_client(config))
     out = tables.data_console()
 
     def poll() -> Snapshot:
         snapshot = poller.poll()
         if config.redis_url is None and isinstance(snapshot.redis, Unreachable):
-            return replace(snapshot, redis=Unreachable(error=" ".join(why_no_answer(config))))
+            return replace(snapshot, redis=replace(snapshot.redis, error=" ".join(why_no_answer(config))))
         return snapshot
 
     if out.is_terminal and not as_json:

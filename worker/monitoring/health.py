@@ -13,6 +13,7 @@ from worker.activity.heartbeats import SILENT_SECONDS, WorkerState, missing, wor
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.servers.capacity import capacity
 from worker.queue import lane_pauses
+from worker.queue.connection_faults import connection_fault
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.tables import lanes as lanes_table
@@ -48,10 +49,10 @@ class Health:
         return "unhealthy" if self.unreachable or self.wrong else "degraded" if self.remarks else "healthy"
 
 
-def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str | None = None) -> Health:
+def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, host: str | None = None) -> Health:
     """Check workers, lanes, capacity and the store. Never raises for a server that does not answer.
 
-    `host`: only the workers of this machine count, as a container's health check needs.
+    `engine` None: there is no store. `host`: only the workers of this machine count, as a container's health check needs.
     """
     health = Health()
     try:
@@ -61,7 +62,8 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
         pauses = lane_pauses.paused(client)
         shortage = capacity(settings, client)
     except (redis.RedisError, OSError) as error:
-        health.unreachable.append(f"Redis cannot be used: {error}")
+        fault = connection_fault(settings.redis, error)
+        health.unreachable.append(f"{fault.cause}. {fault.remedy}")
     else:
         health.workers = counted
         _check_workers(health, counted, settings)
@@ -72,10 +74,16 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(pause.at))
             health.remarks.append(f"lane {lane} is paused by {pause.who} since {since}: {pause.why}")
         health.remarks += [sentence for sentence in (shortage.full, shortage.low) if sentence]
+    if engine is not None:
+        _check_store(health, engine, is_linking=settings.link)
+    return health
+
+
+def _check_store(health: Health, engine: Engine, *, is_linking: bool) -> None:
     try:
         with engine.connect() as connection:
             connection.execute(select(lanes_table.c.name).limit(1))
-            linking = read_linking(connection, is_linking=settings.link)
+            linking = read_linking(connection, is_linking=is_linking)
     except (SQLAlchemyError, OSError) as error:
         fault = _schema_fault(engine)
         if fault:
@@ -85,7 +93,6 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
             health.unreachable.append(f"the store cannot be used: {text}")
     else:
         health.remarks += [linking.fault] if linking.fault else []
-    return health
 
 
 def _schema_fault(engine: Engine) -> str | None:

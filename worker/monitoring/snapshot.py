@@ -115,6 +115,7 @@ def read_store(engine: Engine, *, is_linking: bool) -> StoreStatus:
                     enriching=tuple(WorkStatus(**work) for work in pending_work(connection)),
                     database=database,
                     linking=read_linking(connection, is_linking=is_linking),
+                    last_receipt_at=receipts.last_settled_at(connection),
                 )
         except SQLAlchemyError as error:
             database = Unreachable(error=mask(str(driver_error(error))).strip())

@@ -11,7 +11,7 @@ from tests.support import snapshots as parts
 from tests.support.snapshots import lane, queue, redis_info, silent, store, worker
 from worker.cli.board import age, board, share
 from worker.monitoring.alarms import alarms
-from worker.monitoring.status import LinkingStatus, PauseStatus, Snapshot, Unreachable
+from worker.monitoring.status import LinkingStatus, PauseStatus, Silent, Snapshot, Unreachable
 
 
 def snapshot(redis=None, database=None, dead_letters=None, sources=None, linking=None, **fields):
@@ -66,7 +66,8 @@ def test_an_empty_snapshot_is_drawn():
 
 @pytest.mark.parametrize(("changes", "expected"), [
     ({}, []),
-    ({"redis": Unreachable(error="refused")}, ["Redis cannot be reached: refused"]),
+    ({"redis": Unreachable(error="Redis is not running at a:1")}, ["Redis is not running at a:1; there is no receipt yet"]),
+    ({"redis": Silent(error="Redis at a:1 does not answer")}, ["nothing is taken from it"]),
     ({"database": Unreachable(error="refused")}, ["The database cannot be reached"]),
     ({"redis": redis_info(policy="allkeys-lru")}, ["maxmemory-policy is allkeys-lru"]),
     ({"redis": redis_info(append_only=False)}, ["no append-only file"]),
