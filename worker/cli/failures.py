@@ -105,12 +105,11 @@ def _of_redis(error: Exception) -> list[str]:
     is_login_error = _is_of(error, "redis.exceptions:AuthenticationError", "redis.exceptions:AuthorizationError")
     is_silent = isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_login_error)
     # Imported here, so that a wrong option is reported without loading redis.
-    if config is not None and config.redis_url is None and is_silent:
-        from worker.cli.local_stack import why_no_answer
-
-        return why_no_answer(config, error)
+    from worker.cli.local_stack import why_no_answer
     from worker.queue.connection_faults import connection_fault
 
+    if config is not None and config.redis_url is None and is_silent:
+        return why_no_answer(config, error)
     fault = connection_fault(config.redis if config is not None else "", error)
     return [f"{fault.cause}.", fault.remedy]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import sys
 import threading
 import time
@@ -16,20 +15,15 @@ import typer
 from redis import RedisError
 
 from worker.cli.exits import print_message
-from worker.cli.local_stack import ServersNotStarted, open_store, quick_client, reader, require_servers, why_no_answer
+from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
-from worker.monitoring.status import LinkingStatus, Snapshot, StoreStatus, Unreachable, WorkStatus
-from worker.queue.connection_faults import connection_fault
+from worker.monitoring.status import LinkingStatus, Snapshot, Unreachable, WorkStatus
 from worker.settings import Settings, settings
 from worker.telemetry.durations import duration_text
-from worker.telemetry.redaction import mask
 
 if TYPE_CHECKING:
     from worker.cli.tables import TextConsole
-
-_STORE_SECONDS = 1.0
-"""How long to wait for the store while Redis does not answer."""
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +57,12 @@ def status(
     try:
         snapshot = _snapshot(config)
     except (RedisError, OSError) as error:
-        return _report_outage(config, error, as_json=json_)
+        from worker.cli.outage import print_remedy, snapshot_without_redis
+
+        snapshot = snapshot_without_redis(config, error)
+        _show(snapshot, as_json=json_)
+        print_remedy(config, error, snapshot)
+        return Exit.UNREACHABLE
     _show(snapshot, as_json=json_)
     database = snapshot.servers["database"]
     if not database.ok:
@@ -96,53 +95,6 @@ def _snapshot(config: Settings) -> Snapshot:
             later = read_queue(config, client, cache)
             lanes = with_rates(later, lanes, time.monotonic() - began)
         return Snapshot(lanes, redis_status(client, config.redis), store)
-
-
-def _report_outage(config: Settings, error: Exception, *, as_json: bool) -> int:
-    """Show what the store knows while Redis cannot be used, and say on stderr what to do."""
-    from worker.monitoring.alarms import redis_outage
-
-    outage, store = _outage(config, error), _read_store(config)
-    snapshot = Snapshot(redis=outage, store=store)
-    _show(snapshot, as_json=as_json)
-    explanation = why_no_answer(config, error) if config.redis_url is None else _remedy(config, error)
-    print_message(f"copydesk: {mask(redis_outage(outage, store))}")
-    for line in explanation[1:]:
-        print_message(f"          {mask(line)}")
-    return Exit.UNREACHABLE
-
-
-def _outage(config: Settings, error: Exception) -> Unreachable:
-    from worker.monitoring.servers.server_state import unreachable_redis
-
-    outage = unreachable_redis(config.redis, error)
-    return (
-        outage if config.redis_url is not None else replace(outage, error=why_no_answer(config, error)[0].rstrip("."))
-    )
-
-
-def _remedy(config: Settings, error: Exception) -> list[str]:
-    fault = connection_fault(config.redis, error)
-    return [fault.cause, fault.remedy]
-
-
-def _read_store(config: Settings) -> StoreStatus:
-    """Read the store within a second: it may hang too."""
-    from worker.monitoring.snapshot import read_store
-
-    results: queue.SimpleQueue[StoreStatus] = queue.SimpleQueue()
-
-    def read() -> None:
-        try:
-            results.put(read_store(open_store(config), is_linking=config.link))
-        except ServersNotStarted as missing:
-            results.put(StoreStatus({}, {}, 0, (), Unreachable(error=str(missing).splitlines()[0])))
-
-    threading.Thread(target=read, daemon=True).start()
-    try:
-        return results.get(timeout=_STORE_SECONDS)
-    except queue.Empty:
-        return StoreStatus({}, {}, 0, (), Unreachable(error=f"no answer within {_STORE_SECONDS:g} s"))
 
 
 @contextmanager

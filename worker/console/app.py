@@ -136,8 +136,8 @@ def _route(address: str, handler: Handler, form: int | None = None, *, editor: b
             if form is not None:
                 async with contextlib.nullcontext() if context.session.is_open else _anonymous():
                     body = await body_of(request, form)
-                    sent = await anyio.to_thread.run_sync(form_of, body, limiter=threads())
-                context = replace(context, form=sent)
+                    sent, ticked = await anyio.to_thread.run_sync(form_of, body, limiter=threads())
+                context = replace(context, form=sent, ticked=ticked)
                 context = await _admitted(console, context)
             response = await anyio.to_thread.run_sync(_answer, handler, console, context, limiter=threads())
         except HttpError as error:

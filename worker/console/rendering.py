@@ -37,6 +37,11 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
+def counted(count: float, noun: str, plural: str = "") -> str:
+    """Format a number with its noun: `1 document`, `2,000 documents`."""
+    return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
+
+
 def share(part: float) -> str:
     """Format a share as `12.5 %`."""
     return f"{part:.1%}".replace("%", f"{_NARROW_SPACE}%")
@@ -117,6 +122,7 @@ environment = Environment(
 )
 _FILTERS: dict[str, Callable[..., object]] = {
     "number": number,
+    "counted": counted,
     "share": share,
     "age": age,
     "size": size,
