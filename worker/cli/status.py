@@ -23,6 +23,8 @@ from worker.settings import Settings, settings
 from worker.telemetry.durations import duration_text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from worker.cli.tables import TextConsole
 
 
@@ -173,7 +175,7 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
         return snapshot
 
     if out.is_terminal and not as_json:
-        _live(out, poll, every)
+        _live(out, poll, every, board.board)
     while True:
         snapshot = poll()
         if as_json:
@@ -185,17 +187,17 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
         time.sleep(every)
 
 
-def _live(out: TextConsole, poll: Callable[[], Snapshot], every: float) -> NoReturn:
+def _live(
+    out: TextConsole, poll: Callable[[], Snapshot], every: float, draw: Callable[..., RenderableType]
+) -> NoReturn:
     from rich.live import Live
-
-    from worker.cli.board import board
 
     with Live(console=out, screen=True, auto_refresh=False) as live:
         snapshot, due, size = poll(), time.monotonic() + every, None
         while True:
             if size != out.size:
                 size = out.size
-                live.update(board(snapshot, width=out.width, height=out.height), refresh=True)
+                live.update(draw(snapshot, width=out.width, height=out.height), refresh=True)
             # Short sleeps between two polls, so that a resized terminal is redrawn at once.
             time.sleep(max(0.0, min(0.1, due - time.monotonic())))
             if time.monotonic() >= due:
