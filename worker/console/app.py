@@ -31,6 +31,7 @@ from worker.console.pages import (
     sources,
     stories,
     tail,
+    times,
 )
 from worker.console.rendering import compile_all, message, path, redirect
 from worker.console.request_context import FORM_BYTES, HttpError, RequestContext, body_of, form_of
@@ -93,6 +94,7 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         _route("/dead/{number:number}/check", edit.check, document, editor=True),
         _route("/dead/{number:number}/replay", edit.replay, document, editor=True),
         _route("/dead/{number:number}/discard", edit.discard, form),
+        _route("/times", times.page),
         _route("/lanes", lanes.page),
         _route("/lanes/{lane}/pause", lanes.pause, form),
         _route("/lanes/{lane}/resume", lanes.resume, form),

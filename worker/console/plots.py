@@ -1,30 +1,57 @@
-"""The overview's plots as coordinates for SVG: bars of settled documents, a line of the backlog. No I/O."""
+"""Plots as coordinates for SVG: bars and lines over time. No I/O.
+
+An interval shows the maximum of its minutes, so that a peak is as high at every zoom.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol, TypeVar
 
 from worker.monitoring.rates import Interval
+from worker.monitoring.stage_times import Slice
+
+
+class Span(Protocol):
+    """An interval of time: its start in seconds since 1970, and its length in seconds."""
+
+    @property
+    def at(self) -> int: ...
+    @property
+    def seconds(self) -> int: ...
+
+
+Part = TypeVar("Part", bound=Span)
 
 WIDTH, HEIGHT = 640, 180
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 6, 10, 24
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 24
 _TICKS = 4
 _GAP = 0.25  # share of the space of a bar
+_ROUND_SECONDS = (300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+_MAX_TIMES = 7
+_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The bar of one interval: accepted documents below, rejected ones above. All in SVG units."""
+    """The bar of one interval, in SVG units."""
 
     x: float
     width: float
-    good_y: float
-    good_height: float
-    bad_y: float
-    bad_height: float
+    y: float
+    height: float
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line: its name, and SVG paths of the line and of the area below it (empty: none)."""
+
+    name: str
+    path: str
+    area: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +64,10 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A drawing of WIDTH by HEIGHT. `line` and `area` are SVG paths, empty in a plot of bars."""
+    """A drawing of WIDTH by HEIGHT. `summary`: what it shows, as a sentence."""
 
     bars: tuple[Bar, ...]
-    line: str
-    area: str
+    lines: tuple[Line, ...]
     ys: tuple[Tick, ...]
     xs: tuple[Tick, ...]
     summary: str
@@ -51,62 +77,103 @@ class Plot:
 
 
 def throughput(intervals: Sequence[Interval]) -> Plot:
-    """Plot the documents a minute that got an outcome, in each interval."""
-    rates = [
-        (60 * interval.settled / interval.seconds, 60 * interval.outcomes.get("rejected", 0) / interval.seconds)
-        for interval in intervals
-    ]
-    top, step = scale(max((rate for rate, _ in rates), default=0.0))
-    place = (WIDTH - _LEFT - _RIGHT) / max(1, len(intervals))
-    bars = []
-    for number, (interval, (rate, rejected)) in enumerate(zip(intervals, rates, strict=True)):
-        high, bad = _height(rate, top), _height(rejected, top)
-        if rejected and bad < 1.5:  # one rejected among thousands must be visible
-            bad = min(1.5, high)
-        y = HEIGHT - _BOTTOM - high
-        label = (
-            f"{_time(interval.at)}: {interval.settled:,} documents, {interval.outcomes.get('rejected', 0):,} rejected"
-        )
-        bars.append(
-            Bar(
-                x=round(_LEFT + place * (number + _GAP / 2), 2),
-                width=round(place * (1 - _GAP), 2),
-                good_y=round(y + bad, 2),
-                good_height=round(high - bad, 2),
-                bad_y=round(y, 2),
-                bad_height=round(bad, 2),
-                label=label,
-            )
-        )
-    settled = sum(interval.settled for interval in intervals)
-    rejected_all = sum(interval.outcomes.get("rejected", 0) for interval in intervals)
-    summary = (
-        f"{settled:,} documents got an outcome, {rejected_all:,} of them were rejected; "
-        f"at most {max((rate for rate, _ in rates), default=0):,.0f} a minute."
-    )
-    return Plot(tuple(bars), "", "", _ys(top, step), _xs(intervals), summary)
+    """Plot the documents that got an outcome in the busiest minute of each interval."""
+    settled = sum(one.settled for one in intervals)
+    highest = max((one.busiest for one in intervals), default=0)
+    summary = f"{_counted(settled)} got an outcome; at most {highest:,} a minute."
+    return _bars(intervals, [one.busiest for one in intervals], summary, _busiest)
+
+
+def _busiest(one: Interval) -> str:
+    return f"{_counted(one.settled)}, at most {one.busiest:,} a minute"
+
+
+def rejected(intervals: Sequence[Interval]) -> Plot:
+    """Plot the documents that were rejected in the worst minute of each interval."""
+    count = sum(one.outcomes.get("rejected", 0) for one in intervals)
+    settled = sum(one.settled for one in intervals)
+    highest = max((one.most_rejected for one in intervals), default=0)
+    share = f", {count / settled:.1%} of all" if settled and count else ""
+    summary = f"{_counted(count)} rejected{share}; at most {highest:,} a minute."
+    return _bars(intervals, [one.most_rejected for one in intervals], summary, _rejected)
+
+
+def _rejected(one: Interval) -> str:
+    return f"{one.outcomes.get('rejected', 0):,} rejected, at most {one.most_rejected:,} a minute"
 
 
 def backlog(intervals: Sequence[Interval]) -> Plot:
-    """Plot the documents that waited at the end of each interval."""
-    highest = max((interval.backlog for interval in intervals), default=0)
-    top, step = scale(float(highest))
-    place = (WIDTH - _LEFT - _RIGHT) / max(1, len(intervals))
-    points = [
-        (round(_LEFT + place * (number + 0.5), 2), round(HEIGHT - _BOTTOM - _height(interval.backlog, top), 2))
-        for number, interval in enumerate(intervals)
+    """Plot the most documents that waited at one time in each interval."""
+    values = [float(one.longest) for one in intervals]
+    highest, now = max(values, default=0.0), intervals[-1].backlog if intervals else 0
+    summary = f"{_counted(now)} wait{'s' if now == 1 else ''} now; at most {highest:,.0f} waited in this time."
+    return _lines(intervals, [("waiting", values)], summary, has_area=True)
+
+
+def latency(slices: Sequence[Slice]) -> Plot:
+    """Plot the seconds from arrival to outcome: of half of the documents, and of 99 of 100."""
+    known = [one.waits for one in slices if one.waits is not None]
+    worst = max((slow for _, slow in known), default=0.0)
+    summary = f"99 of 100 documents took at most {worst:,.2g} s in the worst interval." if known else "No document yet."
+    series = [
+        ("half of the documents", [one.waits[0] if one.waits else None for one in slices]),
+        ("99 of 100", [one.waits[1] if one.waits else None for one in slices]),
     ]
-    line = "M" + " L".join(f"{x} {y}" for x, y in points) if points else ""
-    area = f"{line} L{points[-1][0]} {HEIGHT - _BOTTOM} L{points[0][0]} {HEIGHT - _BOTTOM} Z" if points else ""
-    now = intervals[-1].backlog if intervals else 0
-    return Plot(
-        (),
-        line,
-        area,
-        _ys(top, step),
-        _xs(intervals),
-        f"{now:,} documents wait now; at most {highest:,} waited in this time.",
-    )
+    return _lines(slices, series, summary)
+
+
+def stage(slices: Sequence[Slice], name: str) -> Plot:
+    """Plot the milliseconds that a stage took of a batch, in the slowest minute of each interval."""
+    values = [one.stages.get(name) for one in slices]
+    highest = max((value for value in values if value is not None), default=0.0)
+    return _bars(
+        slices, [value or 0.0 for value in values], f"At most {highest:,.1f} ms a batch.",
+        lambda one: f"{one.stages.get(name, 0.0):,.1f} ms a batch, {one.batches:,} batches",
+    )  # fmt: skip
+
+
+def _bars(parts: Sequence[Part], values: Sequence[float], summary: str, words: Callable[[Part], str]) -> Plot:
+    top, step = scale(max(values, default=0.0))
+    bars = []
+    for number, (part, value) in enumerate(zip(parts, values, strict=True)):
+        # One rejected among thousands must be visible.
+        height = max(1.5, _height(value, top)) if value else 0.0
+        begin, end = _x(parts, number), _x(parts, number + 1)
+        gap = (end - begin) * _GAP
+        bars.append(
+            Bar(
+                x=round(begin + gap / 2, 2),
+                width=round(end - begin - gap, 2),
+                y=round(HEIGHT - _BOTTOM - height, 2),
+                height=round(height, 2),
+                label=f"{_span(part)}: {words(part)}",
+            )
+        )
+    return Plot(tuple(bars), (), _ys(top, step), time_ticks(parts), summary)
+
+
+def _lines(
+    parts: Sequence[Span], series: Sequence[tuple[str, Sequence[float | None]]], summary: str, *, has_area: bool = False
+) -> Plot:
+    top, step = scale(max((value for _, every in series for value in every if value is not None), default=0.0))
+    lines = []
+    for name, values in series:
+        path, area = "", ""
+        run: list[tuple[float, float]] = []
+        for number, value in enumerate([*values, None]):
+            if value is not None:
+                middle = (_x(parts, number) + _x(parts, number + 1)) / 2
+                run.append((round(middle, 2), round(HEIGHT - _BOTTOM - _height(value, top), 2)))
+            elif run:
+                # A lone point is drawn as a short stroke, or nobody would see it.
+                points = run if len(run) > 1 else [(run[0][0] - 2, run[0][1]), (run[0][0] + 2, run[0][1])]
+                drawn = "M" + " L".join(f"{x} {y}" for x, y in points)
+                base = HEIGHT - _BOTTOM
+                path += drawn
+                area += f"{drawn} L{points[-1][0]} {base} L{points[0][0]} {base} Z" if has_area else ""
+                run = []
+        lines.append(Line(name, path, area))
+    return Plot((), tuple(lines), _ys(top, step), time_ticks(parts), summary)
 
 
 def scale(highest: float) -> tuple[float, float]:
@@ -114,11 +181,35 @@ def scale(highest: float) -> tuple[float, float]:
     steps.
     """
     step, factors, number = 1.0, (2.0, 2.5, 2.0), 0
+    if 0 < highest < 1:
+        while step * _TICKS > highest * 10:
+            step /= 10
     while step * _TICKS < highest:
         step *= factors[number % 3]
         number += 1
     steps = max(1, -(-highest // step))
     return step * steps, step
+
+
+def time_ticks(parts: Sequence[Span]) -> tuple[Tick, ...]:
+    """Return at most seven round times (UTC): whole hours, quarters, days."""
+    if not parts:
+        return ()
+    begin, end = parts[0].at, parts[-1].at + parts[-1].seconds
+    step = next((step for step in _ROUND_SECONDS if (end - begin) / step <= _MAX_TIMES), 7 * _DAY)
+    first = -(-begin // step) * step
+    width = WIDTH - _LEFT - _RIGHT
+    return tuple(
+        Tick(round(_LEFT + width * (at - begin) / max(1, end - begin), 2), _time(at, is_day=step >= _DAY))
+        for at in range(first, end + 1, step)
+    )
+
+
+def _x(parts: Sequence[Span], number: int) -> float:
+    """Return where the interval of this number begins. The first one may be shorter than the others."""
+    begin, end = parts[0].at, parts[-1].at + parts[-1].seconds
+    at = end if number >= len(parts) else parts[number].at
+    return _LEFT + (WIDTH - _LEFT - _RIGHT) * (at - begin) / max(1, end - begin)
 
 
 def _height(value: float, top: float) -> float:
@@ -130,19 +221,16 @@ def _ys(top: float, step: float) -> tuple[Tick, ...]:
     return tuple(Tick(round(HEIGHT - _BOTTOM - _height(step * n, top), 2), _short(step * n)) for n in range(count + 1))
 
 
-def _xs(intervals: Sequence[Interval]) -> tuple[Tick, ...]:
-    """Return about six times along the width."""
-    every = max(1, -(-len(intervals) // 6))
-    place = (WIDTH - _LEFT - _RIGHT) / max(1, len(intervals))
-    return tuple(
-        Tick(round(_LEFT + place * (number + 0.5), 2), _time(interval.at))
-        for number, interval in enumerate(intervals)
-        if number % every == every // 2
-    )
+def _span(part: Span) -> str:
+    return _time(part.at) if part.seconds <= 60 else f"{_time(part.at)} to {_time(part.at + part.seconds)}"
 
 
-def _time(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M")
+def _time(at: int, *, is_day: bool = False) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%a %d" if is_day else "%H:%M")
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} document{'' if count == 1 else 's'}"
 
 
 def _short(value: float) -> str:

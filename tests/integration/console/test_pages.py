@@ -32,8 +32,9 @@ def test_the_overview_shows_backlog_outcomes_alarms_and_servers(browser, busy, l
 
     assert "No worker is alive: start one with copydesk up" in page
     assert 'class="plot bars"' in page
-    assert "100 documents got an outcome, 10 of them were rejected" in page
-    assert "1 documents wait now" in page
+    assert "100 documents got an outcome" in page
+    assert "10 documents rejected, 10.0% of all" in page
+    assert "1 document waits now" in page
     assert "&lt;i&gt;crawler&lt;/i&gt;" in page
     assert "<i>crawler" not in page
     assert "valkey" in page
@@ -44,7 +45,7 @@ def test_the_overview_shows_backlog_outcomes_alarms_and_servers(browser, busy, l
 def test_the_plots_have_their_figures_as_a_table(browser, busy):
     page = browser.page("/?span=day")
 
-    assert page.count('role="img"') == 2
+    assert page.count('role="img"') == 3
     assert "by the quarter of an hour" in page
 
 
