@@ -21,9 +21,6 @@ from worker.console import assets
 from worker.console.context import ConsoleContext
 from worker.console.pages import (
     articles,
-    bulk,
-    dead_letters,
-    edit,
     lanes,
     login,
     overview,
@@ -32,7 +29,10 @@ from worker.console.pages import (
     stories,
     tail,
     times,
+    waiting,
+    workers,
 )
+from worker.console.pages.dead import bulk, edit, lists
 from worker.console.rendering import compile_all, message, path, redirect
 from worker.console.request_context import FORM_BYTES, HttpError, RequestContext, body_of, form_of
 from worker.console.sessions import COOKIE
@@ -84,8 +84,8 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         _route("/articles/{number:number}", articles.page),
         _route("/stories", stories.page),
         _route("/stories/{number:number}", stories.one),
-        _route("/dead", dead_letters.causes),
-        _route("/dead/letters", dead_letters.list_dead_letters),
+        _route("/dead", lists.causes),
+        _route("/dead/letters", lists.list_dead_letters),
         _route("/dead/jobs", bulk.start, form),
         _route("/dead/jobs/{job}", bulk.page),
         _route("/dead/jobs/{job}/stop", bulk.stop, form),
@@ -96,6 +96,9 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         _route("/dead/{number:number}/discard", edit.discard, form),
         _route("/times", times.page),
         _route("/lanes", lanes.page),
+        _route("/lanes/{lane}/entries", waiting.page),
+        _route("/lanes/{lane}/entries/{entry}", waiting.one),
+        _route("/workers", workers.page),
         _route("/lanes/{lane}/pause", lanes.pause, form),
         _route("/lanes/{lane}/resume", lanes.resume, form),
         _route("/sources", sources.page),

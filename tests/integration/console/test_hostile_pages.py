@@ -27,7 +27,7 @@ from worker.activity.heartbeats import send as beat
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.console import app as console
 from worker.console.context import ConsoleContext
-from worker.console.pages.dead_letters import NAMES
+from worker.console.pages.dead.lists import NAMES
 from worker.console.rendering import environment
 from worker.console.sessions import COOKIE
 from worker.queue import lane_pauses

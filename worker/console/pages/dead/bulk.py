@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from worker.console.background_jobs import Busy, Job, TextEdit
 from worker.console.context import ConsoleContext
-from worker.console.pages.dead_letters import filter_of, filter_values
+from worker.console.pages.dead.lists import filter_of, filter_values
 from worker.console.pages.login import actor
 from worker.console.rendering import path, redirect, render
 from worker.console.request_context import HttpError, RequestContext, clean
