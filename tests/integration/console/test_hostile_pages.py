@@ -57,7 +57,7 @@ def parameters():
     """Return the names of all parameters that pages read or forms send."""
     sources = [
         file.read_text("utf-8")
-        for pattern in ("*.py", "pages/*.py", "templates/*")
+        for pattern in ("*.py", "pages/**/*.py", "templates/*")
         for file in (ROOT / "worker/console").glob(pattern)
     ]
     found = {name for source in sources for pair in _PARAMETER.findall(source) for name in pair if name}
