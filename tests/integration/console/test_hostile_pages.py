@@ -259,6 +259,7 @@ class Site:
                 "number": str(article),
                 "letter": str(letters[-1].id),
                 "lane": "documents",
+                "entry": "18446744073709551000-1",
                 "name": "console.css",
                 "rest": "nowhere",
             }

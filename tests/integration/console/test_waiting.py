@@ -58,7 +58,7 @@ def test_the_page_shows_states_and_leads_to_one_document(browser, redis_client, 
     page = browser.page("/lanes/documents/entries")
     assert entries[0] in page
     assert page.count(">dispatched<") == 10
-    assert "0.md" in browser.page("/lanes/documents/entries?source=odd&order=newest")
+    assert ">110.md<" in browser.page("/lanes/documents/entries?source=odd&order=newest")
     assert "document 7" in browser.page(f"/lanes/documents/entries/{entries[7]}")
 
 
