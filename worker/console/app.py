@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from worker.console import assets
 from worker.console.context import ConsoleContext
+from worker.console.csv_tables import csv_of
 from worker.console.pages import (
     articles,
     lanes,
@@ -184,7 +185,8 @@ async def _admitted(console: ConsoleContext, context: RequestContext) -> Request
 def _answer(handler: Handler, console: ConsoleContext, context: RequestContext) -> Response:
     """Return the handler's response, or a page that names the server that cannot be reached."""
     try:
-        return handler(console, context)
+        response = handler(console, context)
+        return _as_csv(context, response) if context.query("csv") and response.status_code == 200 else response
     except (redis.RedisError, OSError) as error:
         return _unreachable(context, "Redis", mask(str(error)), "COPYDESK_REDIS_URL; without it: copydesk up")
     except SQLAlchemyError as error:
@@ -194,6 +196,14 @@ def _answer(handler: Handler, console: ConsoleContext, context: RequestContext) 
     except Exception:
         log.exception("A page failed", page=context.path)
         return message(context, _BUG, "This page failed. The console's log has the error.", status=500)
+
+
+def _as_csv(context: RequestContext, response: Response) -> Response:
+    name = context.path.strip("/").replace("/", "-") or "overview"
+    kept = "".join(character for character in name if character.isalnum() or character in "-_")
+    disposition = f'attachment; filename="copydesk-{kept.encode("ascii", "ignore").decode()}.csv"'
+    text = csv_of(bytes(response.body).decode("utf-8"))
+    return Response(text, media_type="text/csv; charset=utf-8", headers={"content-disposition": disposition})
 
 
 def _store_failed(console: ConsoleContext, context: RequestContext, error: SQLAlchemyError) -> Response:

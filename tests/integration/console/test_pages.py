@@ -196,3 +196,20 @@ def test_a_snapshot_without_redis_reports_it(tmp_path):
 ])  # fmt: skip
 def test_no_address_makes_a_page_fail(browser, letter, path):
     assert browser.get(path).status_code < 500
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/dead", "/dead/letters?code=yaml_unquoted_colon", "/tail", "/lanes/documents/entries"]
+)
+def test_every_page_with_tables_gives_them_as_csv_without_secrets(browser, letter, busy, path):
+    told(browser.app.app.state.console.client, ("1-0", "a", "stored", "x.md", "https://a.example/x", []))
+    page = browser.page(path)
+    assert "The tables as CSV" in page
+
+    answer = browser.get(path + ("&" if "?" in path else "?") + "csv=1")
+
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith("attachment; filename=")
+    assert answer.text.count("\n") >= 2
+    assert SECRET not in answer.text
+    assert "<" not in answer.text.replace("<i>", "").replace("</i>", "")

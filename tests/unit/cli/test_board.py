@@ -117,3 +117,11 @@ def test_a_small_terminal_shows_whole_words_and_no_table_without_rows():
 
 def test_rows_cut_in_a_small_terminal_appear_in_a_larger_one():
     assert "OPEN DEAD LETTERS" in "\n".join(drawn(snapshot(), 80, 50))
+
+
+def test_neither_half_of_a_wide_terminal_is_empty():
+    few = snapshot(workers=(worker(),), lanes=(lane(),))
+    lines = drawn(few, 200, 40)
+    left = sum(bool(line[:95].strip()) for line in lines)
+    right = sum(bool(line[100:].strip()) for line in lines)
+    assert min(left, right) > max(left, right) // 3
