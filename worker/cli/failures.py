@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
+import pwd
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import typer
@@ -61,10 +64,31 @@ def _explanation(error: Exception) -> tuple[Exit, list[str]]:
         return Exit.UNREACHABLE, [f"Celery's broker cannot be used: {error}", "Check COPYDESK_REDIS_URL."]
     if isinstance(error, UnicodeEncodeError) or (isinstance(error, ValueError) and "null byte" in str(error).lower()):
         return Exit.USAGE, [f"a text that is not valid Unicode, or has a NUL, cannot be used here: {error}"]
+    if isinstance(error, PermissionError) and error.filename:
+        return Exit.USAGE, _of_permission(Path(str(error.filename)).absolute())
     if isinstance(error, OSError) and error.strerror:
         file = f"{error.filename}: " if error.filename else ""
         return Exit.UNREACHABLE if error.errno in _DISK_ERRORS else Exit.USAGE, [f"{file}{error.strerror}"]
     return Exit.REJECTED, []
+
+
+def _of_permission(path: Path) -> list[str]:
+    """Return whose the file or folder is, who this process is, and what to do."""
+    first = next((part for part in (path, *path.parents) if os.access(part.parent, os.X_OK) and part.exists()), path)
+    owner = f" It belongs to {_name_of(first.stat().st_uid)}." if first.exists() else ""
+    is_ours = settings().data_dir.absolute() in (path, *path.parents)
+    elsewhere = ", or set COPYDESK_DATA_DIR to a folder of yours" if is_ours else ""
+    return [
+        f"{path}: permission denied for {_name_of(os.geteuid())}.{owner}",
+        f"Run the command as its owner, or give this user access with chown or chmod{elsewhere}.",
+    ]
+
+
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
 
 
 def _is_of(error: Exception, *classes: str) -> bool:
