@@ -135,6 +135,27 @@ def tab_to(page, wanted, *, most=60):
     raise AssertionError(f"the keyboard does not reach {wanted}")
 
 
+def test_keys_search_choose_tick_open_and_help(console, page):
+    watch = Watch(page, console)
+    page.goto("/dead/letters")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    assert page.locator("input[name=id]:checked").count() == 1
+    assert page.locator(".chosen").text_content().strip() == "(1)"
+    assert page.locator("input[value=ticked]").is_checked()
+    page.keyboard.press("?")
+    assert page.locator("dialog#keys").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/dead/1")
+    page.goto("/tail")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "f-source"
+    page.keyboard.type("x?j/")
+    assert page.locator("#f-source").input_value() == "x?j/"
+    watch.assert_quiet()
+
+
 def test_the_keyboard_alone_mends_a_dead_letter(console, page):
     watch = Watch(page, console)
     page.goto("/?hold=1")
@@ -198,7 +219,11 @@ def test_no_page_scrolls_sideways_on_a_phone_and_all_are_readable_without_script
         "/stories",
         "/dead",
         "/dead/1",
+        "/dead/letters?mark=1",
+        "/times",
         "/lanes",
+        "/lanes/documents/entries",
+        "/workers",
         "/sources",
     ):
         assert page.goto(path).status == 200

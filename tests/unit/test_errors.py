@@ -30,6 +30,7 @@ CODES = {
     "EmbeddedServerError": Exit.UNREACHABLE,
     "ForeignDatabase": Exit.UNSOUND,
     "ServersNotStarted": Exit.UNREACHABLE,
+    "PortTaken": Exit.USAGE,
     "ReprocessStalled": Exit.TIMED_OUT,
     "ServerUnfit": Exit.UNSOUND,
     "SubmissionUnsure": Exit.UNREACHABLE,

@@ -2,15 +2,17 @@
 
 They are approximate on purpose: a worker that crashes after it settled a batch and before it counted it leaves a gap
 here, never in the outcomes. Each minute has one hash, `copydesk:tally:<minute since 1970>`. The number of its fields is
-limited, whatever source names crawlers invent.
+limited, whatever source names crawlers invent. Each hour has one, `copydesk:hours:<hour since 1970>`, with the times of
+stages and of documents, but without sources: it is kept for eight days.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 
 import redis
 from redis.client import Pipeline
@@ -27,6 +29,7 @@ LOCK_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
 """Upper bounds of the histogram of times under the writer lock, in seconds."""
 
 _EXPIRE_SECONDS = 25 * 3600
+_EXPIRE_HOUR_SECONDS = 8 * 86_400
 _MAX_FIELDS = 500
 _MAX_SOURCE = 64  # characters; longer names are cut
 _SEPARATOR = "\x1f"
@@ -35,9 +38,12 @@ _SEPARATOR = "\x1f"
 _MINUTE = """
 local key = KEYS[1] .. string.format('%d', math.floor(redis.call('TIME')[1] / 60))
 """
-# KEYS: the prefix of a minute's hash. ARGV: expiry in seconds, limit of fields, then field, replacement field if the
-# hash is full, number, …
-_ADD = f"""{_MINUTE}
+_HOUR = """
+local key = KEYS[1] .. string.format('%d', math.floor(redis.call('TIME')[1] / 3600))
+"""
+# KEYS: the prefix of the hashes. ARGV: expiry in seconds, limit of fields, then field, replacement field if the hash is
+# full, number, …
+_ADD = """
 for i = 3, #ARGV, 3 do
   local name = ARGV[i]
   if redis.call('HEXISTS', key, name) == 0 and redis.call('HLEN', key) >= tonumber(ARGV[2]) then
@@ -47,9 +53,14 @@ for i = 3, #ARGV, 3 do
 end
 redis.call('EXPIRE', key, ARGV[1])
 """
-# KEYS: the same. ARGV: expiry in seconds, then field, number, …
+_ADD_TO_MINUTE, _ADD_TO_HOUR = _MINUTE + _ADD, _HOUR + _ADD
+# KEYS: the same. ARGV: expiry in seconds, then field, number, 1 if the largest number of the minute is kept, …
 _SAMPLE = f"""{_MINUTE}
-redis.call('HSET', key, unpack(ARGV, 2))
+for i = 2, #ARGV, 3 do
+  if ARGV[i + 2] == '0' or tonumber(ARGV[i + 1]) > tonumber(redis.call('HGET', key, ARGV[i]) or -1) then
+    redis.call('HSET', key, ARGV[i], ARGV[i + 1])
+  end
+end
 redis.call('EXPIRE', key, ARGV[1])
 """
 
@@ -100,6 +111,8 @@ class Minute:
     """Part of a worker → how often the watchdog restarted it."""
     added: dict[str, int] = field(default_factory=dict)
     """Entries ever added to the lane, last sampled in this minute. The difference of two minutes is the intake."""
+    peaks: dict[str, int] = field(default_factory=dict)
+    """Entries that waited on the lane, the most of all samples of this minute."""
 
     def documents(self, lane: str | None = None) -> int:
         """Return how many documents got an outcome, on one lane or on all."""
@@ -118,34 +131,38 @@ class MinuteCounters:
         for kind, by_source in (("o", counts.outcomes), ("c", counts.codes)):
             for (source, name), count in by_source.items():
                 rows.append((_field(kind, lane, _short(source), name), _field(kind, lane, OTHER, name), count))
-        single = (("b", int(bool(counts.outcomes))), ("w", round(counts.work_ms)), ("d", counts.deaths))
-        rows += [(_field(kind, lane), _field(kind, lane), count) for kind, count in single if count]
-        waits = Counter(bisect_left(WAIT_BOUNDS, waited) for waited in counts.waits)
-        rows += [(_field("l", lane, str(place)),) * 2 + (count,) for place, count in waits.items()]
-        if waited := round(sum(counts.waits) * 1000):
-            rows.append((_field("t", lane), _field("t", lane), waited))
-        for stage, spent in counts.stages_ms.items():
-            rows.append((_field("s", lane, stage), _field("s", lane, stage), round(spent)))
-        if "lock" in counts.stages_ms:
-            place = str(bisect_left(LOCK_BOUNDS, counts.stages_ms["lock"] / 1000))
-            rows.append((_field("k", lane, place), _field("k", lane, place), 1))
-        if rows:
-            flat = [part for row in rows for part in row]
-            self._eval(pipe, _ADD, _EXPIRE_SECONDS, _MAX_FIELDS, *flat)
+        if counts.deaths:
+            rows.append((_field("d", lane),) * 2 + (counts.deaths,))
+        times = _times(counts)
+        if rows or times:
+            self._eval(pipe, _ADD_TO_MINUTE, keys.MINUTES, _EXPIRE_SECONDS, _MAX_FIELDS, *_flat([*rows, *times]))
+        if times:
+            by_outcome = Counter[str]()
+            for (_, outcome), count in counts.outcomes.items():
+                by_outcome[outcome] += count
+            times += [(_field("o", lane, "", outcome),) * 2 + (count,) for outcome, count in by_outcome.items()]
+            self._eval(pipe, _ADD_TO_HOUR, keys.HOURS, _EXPIRE_HOUR_SECONDS, _MAX_FIELDS, *_flat(times))
 
     def restarted(self, part: str) -> None:
         """Count a restart of a part of a worker by the watchdog. An error of Redis is ignored."""
         name = _field("r", part)
-        self._eval(None, _ADD, _EXPIRE_SECONDS, _MAX_FIELDS, name, name, 1)
+        self._eval(None, _ADD_TO_MINUTE, keys.MINUTES, _EXPIRE_SECONDS, _MAX_FIELDS, name, name, 1)
 
-    def sample(self, added: dict[str, int], pipe: Pipeline | None = None) -> None:
-        """Store how many entries were ever added to each lane. Call it every few seconds.
+    def sample(
+        self,
+        added: Mapping[str, int],
+        pipe: Pipeline | None = None,
+        *,
+        waiting: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Store how many entries were ever added to each lane, and how many wait. Call it every few seconds.
 
         If `pipe` is given, its owner executes the command. Otherwise an error of Redis is ignored.
         """
         if added:
-            flat = [part for lane, count in added.items() for part in (_field("a", lane), count)]
-            self._eval(pipe, _SAMPLE, _EXPIRE_SECONDS, *flat)
+            rows = [(_field("a", lane), count, 0) for lane, count in added.items()]
+            rows += [(_field("p", lane), count, 1) for lane, count in waiting.items()]
+            self._eval(pipe, _SAMPLE, keys.MINUTES, _EXPIRE_SECONDS, *(part for row in rows for part in row))
 
     def window(self, minutes: int, *, now: float | None = None) -> list[Minute]:
         """Return the last `minutes`, including the current one, oldest first. A minute without work has empty counters.
@@ -157,14 +174,26 @@ class MinuteCounters:
         with self._client.pipeline(transaction=False) as pipe:
             for minute in numbers:
                 pipe.hgetall(keys.minute(minute))
-            return [_minute(number, counts) for number, counts in zip(numbers, pipe.execute(), strict=True)]
+            return [_parsed(60 * number, counts) for number, counts in zip(numbers, pipe.execute(), strict=True)]
 
-    def _eval(self, pipe: Pipeline | None, script: str, *args: str | int) -> None:
+    def hours(self, count: int) -> list[Minute]:
+        """Return the last `count` hours, including the current one, oldest first: their times and outcomes, without sources.
+
+        Raises redis.RedisError.
+        """
+        last = int(self._client.time()[0] // 3600)
+        numbers = range(last - count + 1, last + 1)
+        with self._client.pipeline(transaction=False) as pipe:
+            for hour in numbers:
+                pipe.hgetall(keys.hour(hour))
+            return [_parsed(3600 * number, counts) for number, counts in zip(numbers, pipe.execute(), strict=True)]
+
+    def _eval(self, pipe: Pipeline | None, script: str, key: str, *args: str | int) -> None:
         if pipe is not None:
-            pipe.eval(script, 1, keys.MINUTES, *args)
+            pipe.eval(script, 1, key, *args)
             return
         try:
-            self._client.eval(script, 1, keys.MINUTES, *args)
+            self._client.eval(script, 1, key, *args)
         except redis.RedisError:
             return  # a gap in the counters; the code that depends on Redis reports the error
 
@@ -180,16 +209,37 @@ def total(minutes: Iterable[Minute]) -> Minute:
     return sums
 
 
-_SUMMED = tuple(one.name for one in fields(Minute) if one.name not in ("at", "added"))
+_SUMMED = tuple(one.name for one in fields(Minute) if one.name not in ("at", "added", "peaks"))
 
 
-def _minute(number: int, counts: dict[bytes, bytes]) -> Minute:
-    minute = Minute(number * 60)
+def _times(counts: Counts) -> list[tuple[str, str, int]]:
+    """Return the rows (field, the same, number) of a batch's times."""
+    lane = counts.lane
+    numbers = {
+        _field("b", lane): int(bool(counts.outcomes)),
+        _field("w", lane): round(counts.work_ms),
+        _field("t", lane): round(sum(counts.waits) * 1000),
+        **{_field("s", lane, stage): round(spent) for stage, spent in counts.stages_ms.items()},
+    }
+    for place, count in Counter(bisect_left(WAIT_BOUNDS, waited) for waited in counts.waits).items():
+        numbers[_field("l", lane, str(place))] = count
+    if "lock" in counts.stages_ms:
+        numbers[_field("k", lane, str(bisect_left(LOCK_BOUNDS, counts.stages_ms["lock"] / 1000)))] = 1
+    return [(name, name, number) for name, number in numbers.items() if number]
+
+
+def _flat(rows: Iterable[tuple[str, str, int]]) -> list[str | int]:
+    return [part for row in rows for part in row]
+
+
+def _parsed(at: int, counts: dict[bytes, bytes]) -> Minute:
+    minute = Minute(at)
     by_lane: dict[str, dict[str, int]] = {
         "b": minute.batches,
         "w": minute.work_ms,
         "d": minute.deaths,
         "a": minute.added,
+        "p": minute.peaks,
         "t": minute.waited_ms,
         "r": minute.restarts,
     }

@@ -84,8 +84,11 @@ def board(snapshot: Snapshot, *, width: int, height: int | None = None) -> Rende
     left, right = list[Section](), list[Section]()
     if snapshot.queue is not None:
         left = [_lanes(snapshot.queue), _workers(snapshot.queue)]
-        right = [_outcomes(snapshot.queue, width if width < _WIDE else half), _sources(snapshot.queue)]
-    right.append(_dead_letters(snapshot))
+        right = [_outcomes(snapshot.queue, width if width < _WIDE else half)]
+    lists = [*([_sources(snapshot.queue)] if snapshot.queue is not None else []), _dead_letters(snapshot)]
+    for section in lists:
+        # The shorter column gets the next table, so that neither half of a wide terminal is empty.
+        (left if width >= _WIDE and _height_of(left) < _height_of(right) else right).append(section)
     sums = _sums(snapshot.queue.sum, width) if snapshot.queue is not None else None
     lines = None if height is None else height - len(head) - 1
     if width >= _WIDE:
@@ -95,6 +98,10 @@ def board(snapshot: Snapshot, *, width: int, height: int | None = None) -> Rende
         columns.add_row(_stack(left, half, None if lines is None else lines - 1, sums), _stack(right, half, lines))
         return Group(*head, Text(), columns)
     return Group(*head, Text(), _stack([*left, *right], width, lines, sums))
+
+
+def _height_of(sections: Sequence[Section]) -> int:
+    return sum(2 + len(section.rows) for section in sections if section.rows)
 
 
 def _stack(sections: Sequence[Section], width: int, lines: int | None, sums: Text | None = None) -> Group:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from itertools import islice
 from typing import Annotated
 
 import typer
@@ -13,7 +11,7 @@ from worker.cli.dead_filter import Code, Ids, Since, Source, Text, Yes, dead_fil
 from worker.cli.local_stack import writer
 from worker.cli.terminal import plain, print_json
 from worker.dead_letters import bulk_edit as operations
-from worker.dead_letters.bulk_edit import Change, filtering, replacing, substituting
+from worker.dead_letters.bulk_edit import Change, changed_lines, filtering, replacing, substituting
 from worker.dead_letters.dry_run import DryRun
 from worker.documents.limits import Limits
 from worker.errors import Exit
@@ -88,11 +86,7 @@ def _print(plan: DryRun, sent: int | None) -> None:
     if plan.example is not None:
         id_, before, after = plan.example
         typer.echo(f"For example dead letter {id_}:")
-        was, now = (text.decode("utf-8", "replace").splitlines() for text in (before, after))
-        changed = (
-            line for line in difflib.unified_diff(was, now, n=0, lineterm="") if line[:3] not in ("---", "+++", "@@ ")
-        )
-        for line in islice(changed, 10):
+        for line in changed_lines(before, after):
             typer.echo(f"  {plain(line)[:200]}")
     if sent is None:
         typer.echo("A dry run: nothing was changed. Add --yes to edit and replay those that pass.", err=True)

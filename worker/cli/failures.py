@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
+import pwd
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import typer
@@ -17,8 +20,6 @@ from worker.telemetry.redaction import mask
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-_PASSWORD_MISSING = ("NOAUTH", "HELLO must be called with the client already authenticated", "Authentication required")
-_PASSWORD_WRONG = ("WRONGPASS", "invalid username-password pair", "invalid password")
 _OF_REDIS = ("redis.exceptions:RedisError", "redis.exceptions:RedisClusterException")
 _NO_ANSWER = ("redis.exceptions:ConnectionError", "redis.exceptions:TimeoutError")
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -63,10 +64,31 @@ def _explanation(error: Exception) -> tuple[Exit, list[str]]:
         return Exit.UNREACHABLE, [f"Celery's broker cannot be used: {error}", "Check COPYDESK_REDIS_URL."]
     if isinstance(error, UnicodeEncodeError) or (isinstance(error, ValueError) and "null byte" in str(error).lower()):
         return Exit.USAGE, [f"a text that is not valid Unicode, or has a NUL, cannot be used here: {error}"]
+    if isinstance(error, PermissionError) and error.filename:
+        return Exit.USAGE, _of_permission(Path(str(error.filename)).absolute())
     if isinstance(error, OSError) and error.strerror:
         file = f"{error.filename}: " if error.filename else ""
         return Exit.UNREACHABLE if error.errno in _DISK_ERRORS else Exit.USAGE, [f"{file}{error.strerror}"]
     return Exit.REJECTED, []
+
+
+def _of_permission(path: Path) -> list[str]:
+    """Return whose the file or folder is, who this process is, and what to do."""
+    first = next((part for part in (path, *path.parents) if os.access(part.parent, os.X_OK) and part.exists()), path)
+    owner = f" It belongs to {_name_of(first.stat().st_uid)}." if first.exists() else ""
+    is_ours = settings().data_dir.absolute() in (path, *path.parents)
+    elsewhere = ", or set COPYDESK_DATA_DIR to a folder of yours" if is_ours else ""
+    return [
+        f"{path}: permission denied for {_name_of(os.geteuid())}.{owner}",
+        f"Run the command as its owner, or give this user access with chown or chmod{elsewhere}.",
+    ]
+
+
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
 
 
 def _is_of(error: Exception, *classes: str) -> bool:
@@ -103,24 +125,17 @@ def _of_settings(error: Exception) -> list[str]:
 
 
 def _of_redis(error: Exception) -> list[str]:
-    text = str(error)
     config = _settings()
-    if any(part in text for part in _PASSWORD_MISSING):
-        return ["Redis asks for a password.", "Add it to COPYDESK_REDIS_URL: redis://user:password@host:6379/0"]
-    if any(part in text for part in _PASSWORD_WRONG):
-        return ["Redis does not know the user or password of COPYDESK_REDIS_URL."]
-    if _is_of(error, "redis.exceptions:NoPermissionError"):
-        return [f"Redis does not permit this user to do it: {text}", "worker/deploy has the ACL of each role."]
     is_login_error = _is_of(error, "redis.exceptions:AuthenticationError", "redis.exceptions:AuthorizationError")
-    if isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_login_error):
-        if config is not None and config.redis_url is None:
-            from worker.cli.local_stack import (
-                why_no_answer,  # imported here, so that a wrong option is reported without loading redis
-            )
+    is_silent = isinstance(error, OSError) or (_is_of(error, *_NO_ANSWER) and not is_login_error)
+    # Imported here, so that a wrong option is reported without loading redis.
+    from worker.cli.local_stack import why_no_answer
+    from worker.queue.connection_faults import connection_fault
 
-            return why_no_answer(config, error)
-        return [f"Redis cannot be reached: {text}", "Check that it is running and that COPYDESK_REDIS_URL is right."]
-    return [f"Redis cannot be used: {text}", "Check COPYDESK_REDIS_URL and the server's own log."]
+    if config is not None and config.redis_url is None and is_silent:
+        return why_no_answer(config, error)
+    fault = connection_fault(config.redis if config is not None else "", error)
+    return [f"{fault.cause}.", fault.remedy]
 
 
 def _of_store(error: Exception) -> tuple[Exit, list[str]]:

@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 from redis import RedisError
-from sqlalchemy import Engine
 
 from worker.cli.local_stack import ServersNotStarted, open_store, quick_client, why_no_answer
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.monitoring.health import Health, as_json, check
-from worker.queue.connection import connect
 from worker.settings import Settings, settings
 from worker.telemetry.logs import mask
 
@@ -34,13 +32,7 @@ def health(
     memory is low: a restart would not help); 3: Redis or the store cannot be used; 4: no worker is consuming.
     """
     config = settings()
-    try:
-        engine = open_store(config)
-    except ServersNotStarted as error:
-        result = Health(unreachable=str(error).splitlines())
-    else:
-        result = _check(config, engine, socket.gethostname() if here else None)
-        engine.dispose()
+    result = _check(config, socket.gethostname() if here else None)
     if json_:
         print_json(as_json(result))
     else:
@@ -52,9 +44,15 @@ def health(
     return Exit.UNSOUND if result.wrong else Exit.OK
 
 
-def _check(config: Settings, engine: Engine, host: str | None) -> Health:
-    quick = {"retries": 0, "socket_timeout": 2, "socket_connect_timeout": 2}
-    with connect(config.redis, **quick) if config.redis_url else quick_client(config) as client:
+def _check(config: Settings, host: str | None) -> Health:
+    engine, missing_store = None, list[str]()
+    try:
+        engine = open_store(config)
+    except ServersNotStarted as error:
+        missing_store = str(error).splitlines()
+        if config.redis_url is None:
+            return Health(unreachable=missing_store)
+    with quick_client(config) as client:
         result = check(config, client, engine, host=host)
         if config.redis_url is None and result.unreachable:
             try:
@@ -62,4 +60,7 @@ def _check(config: Settings, engine: Engine, host: str | None) -> Health:
             except (RedisError, OSError) as error:
                 of_store = [reason for reason in result.unreachable if not reason.startswith("Redis ")]
                 result.unreachable = [*why_no_answer(config, error), *of_store]
-        return result
+    if engine is not None:
+        engine.dispose()
+    result.unreachable += missing_store
+    return result

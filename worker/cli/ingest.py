@@ -120,6 +120,7 @@ def _next_steps(config: Settings, worker_log: Path, linked: tuple[int, int]) -> 
         f"the worker's log    {worker_log}",
         f"stories             copydesk stories ({stories:,} of them{later})",
         "figures             copydesk status",
+        "the console         copydesk console",
     ]
 
 

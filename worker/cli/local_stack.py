@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _ELSEWHERE = "Change to the folder where copydesk up or ingest ran, or set COPYDESK_DATA_DIR to its .copydesk."
-_ANSWER_SECONDS = 1.2
-"""How long to wait for an embedded Valkey: a command that reads reports within 3 seconds that it does not answer."""
+_ANSWER_SECONDS = 1.0
+"""How long to wait for an answer of Redis: a command that reads reports within 3 seconds that it does not answer."""
 
 
 class ServersNotStarted(CopydeskError):
@@ -67,20 +67,22 @@ def require_folder(config: Settings) -> None:
 def reader(config: Settings) -> redis.Redis:
     """Return a client for a command that only reads.
 
-    It starts nothing; an embedded Valkey must answer within 3 seconds.
+    It starts nothing. The server must answer within 3 seconds: with retries, a server that hangs is reported after two
+    minutes.
 
-    Raises ServersNotStarted, or redis.RedisError when the embedded Valkey does not answer.
+    Raises ServersNotStarted, or redis.RedisError when the server does not answer.
     """
-    if config.redis_url is not None:
-        return connect(config.redis)
-    require_folder(config)
+    if config.redis_url is None:
+        require_folder(config)
     with quick_client(config) as probe:
         probe.ping()
-    return connect(config.redis, retries=0, socket_timeout=2.0)
+    return (
+        connect(config.redis) if config.redis_url is not None else connect(config.redis, retries=0, socket_timeout=2.0)
+    )
 
 
 def quick_client(config: Settings) -> redis.Redis:
-    """Return a client of the embedded Valkey with a short time-out and no retries."""
+    """Return a client with a short time-out and no retries."""
     return connect(config.redis, retries=0, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from redis import RedisError
 
 from worker.cli.exits import print_message
 from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
@@ -20,6 +23,8 @@ from worker.settings import Settings, settings
 from worker.telemetry.durations import duration_text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from worker.cli.tables import TextConsole
 
 
@@ -51,11 +56,16 @@ def status(
         return _wait_drained(config, timeout)
     if watch:
         return _watch(config, every, as_json=json_)
-    snapshot = _snapshot(config)
-    if json_:
-        print_json(snapshot.to_json())
-    else:
-        _print(snapshot)
+    try:
+        snapshot = _snapshot(config)
+    except (RedisError, OSError) as error:
+        from worker.cli.outage import print_remedy, snapshot_without_redis
+
+        snapshot = snapshot_without_redis(config, error)
+        _show(snapshot, as_json=json_)
+        print_remedy(config, error, snapshot)
+        return Exit.UNREACHABLE
+    _show(snapshot, as_json=json_)
     database = snapshot.servers["database"]
     if not database.ok:
         print_message(f"copydesk: the database cannot be used: {database.error}")
@@ -63,22 +73,30 @@ def status(
     return Exit.OK
 
 
+def _show(snapshot: Snapshot, *, as_json: bool) -> None:
+    if as_json:
+        print_json(snapshot.to_json())
+    else:
+        _print(snapshot)
+
+
 def _snapshot(config: Settings) -> Snapshot:
-    with reader(config) as client, _store(config):
-        # Imported after Redis has answered: it takes half a second, and an unreachable server is reported within 3 s.
+    # While Redis is asked: this import takes half a second, and an outage is reported within 3 seconds.
+    threading.Thread(target=import_module, args=("worker.monitoring.snapshot",), daemon=True).start()
+    with reader(config), quick_client(config) as client, _store(config):
         from worker.monitoring.servers.server_state import redis_status
         from worker.monitoring.snapshot import MinuteCache, read_queue, read_store, with_rates
 
         engine, cache = open_store(config), MinuteCache(client)
-        queue, began = read_queue(config, client, cache), time.monotonic()
+        lanes, began = read_queue(config, client, cache), time.monotonic()
         store = read_store(engine, is_linking=config.link)
         engine.dispose()
-        if queue.sum.backlog:
+        if lanes.sum.backlog:
             # For a burst, the rates of the last second are more exact than those of minutes.
             time.sleep(max(0.0, began + 1 - time.monotonic()))
             later = read_queue(config, client, cache)
-            queue = with_rates(later, queue, time.monotonic() - began)
-        return Snapshot(queue, redis_status(client), store)
+            lanes = with_rates(later, lanes, time.monotonic() - began)
+        return Snapshot(lanes, redis_status(client, config.redis), store)
 
 
 @contextmanager
@@ -157,17 +175,17 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
     from worker.cli import board, tables
     from worker.monitoring.snapshot_poller import SnapshotPoller
 
-    poller = SnapshotPoller(config, quick_client(config) if config.redis_url is None else None)
+    poller = SnapshotPoller(config, quick_client(config))
     out = tables.data_console()
 
     def poll() -> Snapshot:
         snapshot = poller.poll()
         if config.redis_url is None and isinstance(snapshot.redis, Unreachable):
-            return replace(snapshot, redis=Unreachable(error=" ".join(why_no_answer(config))))
+            return replace(snapshot, redis=replace(snapshot.redis, error=" ".join(why_no_answer(config))))
         return snapshot
 
     if out.is_terminal and not as_json:
-        _live(out, poll, every)
+        _live(out, poll, every, board.board)
     while True:
         snapshot = poll()
         if as_json:
@@ -179,17 +197,17 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
         time.sleep(every)
 
 
-def _live(out: TextConsole, poll: Callable[[], Snapshot], every: float) -> NoReturn:
+def _live(
+    out: TextConsole, poll: Callable[[], Snapshot], every: float, draw: Callable[..., RenderableType]
+) -> NoReturn:
     from rich.live import Live
-
-    from worker.cli.board import board
 
     with Live(console=out, screen=True, auto_refresh=False) as live:
         snapshot, due, size = poll(), time.monotonic() + every, None
         while True:
             if size != out.size:
                 size = out.size
-                live.update(board(snapshot, width=out.width, height=out.height), refresh=True)
+                live.update(draw(snapshot, width=out.width, height=out.height), refresh=True)
             # Short sleeps between two polls, so that a resized terminal is redrawn at once.
             time.sleep(max(0.0, min(0.1, due - time.monotonic())))
             if time.monotonic() >= due:

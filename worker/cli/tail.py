@@ -55,7 +55,10 @@ def tail(
     with connect(config.redis) as client:
         # Filter earlier outcomes too, so that the last ten of a source are found among many others.
         earlier, position = recent(client, _EARLIER_OUTCOMES)
-        show(selected.of(earlier)[-last:] if last else [])
+        matching = selected.of(earlier)
+        show(matching[-last:] if last else [])
+        if last and not matching and selected.is_set:
+            print_message(_where_older_ones_are(len(earlier), outcomes))
         ends = time.monotonic() + seconds if seconds is not None else float("inf")
         for records in _follow(client, position, ends):
             show(selected.of(records))
@@ -71,6 +74,10 @@ class _Filter:
     code: str | None
     url: str | None
 
+    @property
+    def is_set(self) -> bool:
+        return bool(self.source or self.outcomes or self.code or self.url)
+
     def of(self, records: list[OutcomeRecord]) -> list[OutcomeRecord]:
         return [record for record in records if self._matches(record)]
 
@@ -81,6 +88,13 @@ class _Filter:
             and (self.code is None or self.code in record.codes)
             and (not self.url or self.url in (record.url or "") or self.url in (record.key or ""))
         )
+
+
+def _where_older_ones_are(count: int, outcomes: set[str]) -> str:
+    older = "copydesk dead list" if outcomes == {"rejected"} else "copydesk explain KEY, URL or receipt id"
+    return (
+        f"None of the last {count:,} outcomes matches. The feed holds no older ones; the store has all of them: {older}"
+    )
 
 
 def _follow(client: redis.Redis, position: str, ends: float) -> Iterator[list[OutcomeRecord]]:

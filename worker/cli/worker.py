@@ -18,6 +18,9 @@ from worker.runtime.supervision.restarter import SUPERVISOR, Restarter, end_with
 from worker.settings import Settings, settings
 from worker.telemetry import logs
 
+_REDIS_SECONDS = 5.0
+"""How long to wait for Redis before the worker ends with the reason; a Redis that saves a large file may pause."""
+
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: copydesk worker --concurrency 4")(worker)
@@ -68,7 +71,8 @@ def _check_servers(config: Settings, *, strict: bool) -> None:
     from worker.store.engine import make_engine
 
     engine = make_engine(config, pooled=False)
-    with connect(config.redis) as client:
+    # Without retries: with them, a Redis that hangs is reported after two minutes.
+    with connect(config.redis, retries=0, socket_timeout=_REDIS_SECONDS) as client:
         warnings = enforce(client, engine, strict=strict)
     engine.dispose()
     for warning in warnings:

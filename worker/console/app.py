@@ -19,11 +19,9 @@ from starlette.routing import Route
 
 from worker.console import assets
 from worker.console.context import ConsoleContext
+from worker.console.csv_tables import csv_of
 from worker.console.pages import (
     articles,
-    bulk,
-    dead_letters,
-    edit,
     lanes,
     login,
     overview,
@@ -31,7 +29,11 @@ from worker.console.pages import (
     sources,
     stories,
     tail,
+    times,
+    waiting,
+    workers,
 )
+from worker.console.pages.dead import bulk, edit, lists
 from worker.console.rendering import compile_all, message, path, redirect
 from worker.console.request_context import FORM_BYTES, HttpError, RequestContext, body_of, form_of
 from worker.console.sessions import COOKIE
@@ -83,8 +85,8 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         _route("/articles/{number:number}", articles.page),
         _route("/stories", stories.page),
         _route("/stories/{number:number}", stories.one),
-        _route("/dead", dead_letters.causes),
-        _route("/dead/letters", dead_letters.list_dead_letters),
+        _route("/dead", lists.causes),
+        _route("/dead/letters", lists.list_dead_letters),
         _route("/dead/jobs", bulk.start, form),
         _route("/dead/jobs/{job}", bulk.page),
         _route("/dead/jobs/{job}/stop", bulk.stop, form),
@@ -93,7 +95,11 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         _route("/dead/{number:number}/check", edit.check, document, editor=True),
         _route("/dead/{number:number}/replay", edit.replay, document, editor=True),
         _route("/dead/{number:number}/discard", edit.discard, form),
+        _route("/times", times.page),
         _route("/lanes", lanes.page),
+        _route("/lanes/{lane}/entries", waiting.page),
+        _route("/lanes/{lane}/entries/{entry}", waiting.one),
+        _route("/workers", workers.page),
         _route("/lanes/{lane}/pause", lanes.pause, form),
         _route("/lanes/{lane}/resume", lanes.resume, form),
         _route("/sources", sources.page),
@@ -137,8 +143,8 @@ def _route(address: str, handler: Handler, form: int | None = None, *, editor: b
             if form is not None:
                 async with contextlib.nullcontext() if context.session.is_open else _anonymous():
                     body = await body_of(request, form)
-                    sent = await anyio.to_thread.run_sync(form_of, body, limiter=threads())
-                context = replace(context, form=sent)
+                    sent, ticked = await anyio.to_thread.run_sync(form_of, body, limiter=threads())
+                context = replace(context, form=sent, ticked=ticked)
                 context = await _admitted(console, context)
             response = await anyio.to_thread.run_sync(_answer, handler, console, context, limiter=threads())
         except HttpError as error:
@@ -180,7 +186,8 @@ async def _admitted(console: ConsoleContext, context: RequestContext) -> Request
 def _answer(handler: Handler, console: ConsoleContext, context: RequestContext) -> Response:
     """Return the handler's response, or a page that names the server that cannot be reached."""
     try:
-        return handler(console, context)
+        response = handler(console, context)
+        return _as_csv(context, response) if context.query("csv") and response.status_code == 200 else response
     except (redis.RedisError, OSError) as error:
         return _unreachable(context, "Redis", mask(str(error)), "COPYDESK_REDIS_URL; without it: copydesk up")
     except SQLAlchemyError as error:
@@ -190,6 +197,14 @@ def _answer(handler: Handler, console: ConsoleContext, context: RequestContext) 
     except Exception:
         log.exception("A page failed", page=context.path)
         return message(context, _BUG, "This page failed. The console's log has the error.", status=500)
+
+
+def _as_csv(context: RequestContext, response: Response) -> Response:
+    name = context.path.strip("/").replace("/", "-") or "overview"
+    kept = "".join(character for character in name if character.isalnum() or character in "-_")
+    disposition = f'attachment; filename="copydesk-{kept.encode("ascii", "ignore").decode()}.csv"'
+    text = csv_of(bytes(response.body).decode("utf-8"))
+    return Response(text, media_type="text/csv; charset=utf-8", headers={"content-disposition": disposition})
 
 
 def _store_failed(console: ConsoleContext, context: RequestContext, error: SQLAlchemyError) -> Response:

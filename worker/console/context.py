@@ -9,6 +9,7 @@ from functools import cached_property
 import redis
 from sqlalchemy import Engine
 
+from worker.activity.minute_counters import Minute, MinuteCounters
 from worker.activity.outcome_feed import OutcomeRecord, after, recent
 from worker.console.background_jobs import Jobs
 from worker.console.refreshing_cache import RefreshingCache
@@ -28,6 +29,7 @@ _CONNECTIONS = 40
 
 With fewer, a few pages that wait for a locked table would block all others. Two are kept open, others open when needed.
 """
+_WEEK_HOURS = 7 * 24
 SPANS = (24, 24 * 7)
 """Hours that the page of sources can look back."""
 
@@ -62,6 +64,9 @@ class ConsoleContext:
         )
         self.store_status: RefreshingCache[StoreStatus] = RefreshingCache(
             lambda: read_store(self.engine, is_linking=config.link), seconds=20.0, timeout=timeout
+        )
+        self.hours: RefreshingCache[list[Minute]] = RefreshingCache(
+            lambda: MinuteCounters(self.client).hours(_WEEK_HOURS), seconds=30.0, timeout=max(timeout, 0.5)
         )
         self.sources = {hours: self._source_stats(hours) for hours in SPANS}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode, urlsplit
@@ -21,6 +22,8 @@ from worker.telemetry.sizes import size_text
 THEMES = ("auto", "light", "dark")
 _THEME_COOKIE = "copydesk_theme"
 _NARROW_SPACE = "\u202f"
+_LONG_WORD = re.compile(r"(\S{25,})")  # shorter ones have room in a cell of a table
+_RUN = re.compile(r"[^/_.,:;?&=@\-\s]{24}|[^/_.,:;?&=@\-\s]*(?:[/_.,:;?&=@\-\s]+|\Z)")
 _CONTROL = dict.fromkeys([*range(0x20), 0x7F, *range(0x80, 0xA0)], " ")
 """Control characters, which no browser shows."""
 
@@ -35,6 +38,11 @@ def _redacted(value: object) -> object:
 def number(value: float | None) -> str:
     """Format a number as `12,345`; a dash for None."""
     return "–" if value is None else f"{value:,}"
+
+
+def counted(count: float, noun: str, plural: str = "") -> str:
+    """Format a number with its noun: `1 document`, `2,000 documents`."""
+    return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
 
 
 def share(part: float) -> str:
@@ -69,6 +77,17 @@ def clip(text: str | None, limit: int) -> str:
     """Return at most the first `limit` characters, without control characters."""
     text = (text or "").translate(_CONTROL)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def breakable(text: str | None) -> Markup:
+    """Return `text` with places where a line may break in long words: after punctuation, and after 24 characters.
+
+    A browser that may break anywhere breaks words in the middle, and one that may not makes tables too wide.
+    """
+    parts = _LONG_WORD.split(mask_page(text or ""))
+    return Markup("").join(
+        Markup("<wbr>").join(_RUN.findall(part)) if number % 2 else part for number, part in enumerate(parts)
+    )
 
 
 def link_url(url: str | None) -> str | None:
@@ -117,11 +136,13 @@ environment = Environment(
 )
 _FILTERS: dict[str, Callable[..., object]] = {
     "number": number,
+    "counted": counted,
     "share": share,
     "age": age,
     "size": size,
     "when": when,
     "clip": clip,
+    "breakable": breakable,
     "link_url": link_url,
     "remedy": _remedy,
     "as_text": as_text,

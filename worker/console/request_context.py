@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from worker.console.sessions import Session
 
 FORM_BYTES = 64 << 10
-_MAX_FIELDS = 50
+_MAX_FIELDS = 150
 _MAX_VALUE = 2000  # characters of a field other than a document
 _FORM_SECONDS = 60.0
 _TOO_LARGE = "This is larger than a form of this page may be."
@@ -34,6 +34,8 @@ class RequestContext:
     request: Request
     session: Session
     form: Mapping[str, str] = field(default_factory=dict)
+    ticked: tuple[int, ...] = ()
+    """The numbers of the check boxes that are ticked: the values of the form's fields `id`."""
     from_editor: bool = False
 
     @property
@@ -49,11 +51,11 @@ class RequestContext:
 
     def query(self, name: str) -> str:
         """Return a query parameter, trimmed; empty if it is missing."""
-        return _clean(self.request.query_params.get(name, ""))
+        return clean(self.request.query_params.get(name, "")).strip()
 
     def form_value(self, name: str) -> str:
         """Return a field of the form, trimmed; empty if it is missing."""
-        return _clean(self.form.get(name, ""))
+        return clean(self.form.get(name, "")).strip()
 
     def number(self, name: str) -> int:
         """Return a number of the path. Raises HttpError (404) if the store cannot hold it."""
@@ -76,9 +78,9 @@ def number_of(text: str) -> int | None:
     return value if value <= _MAX_NUMBER else None
 
 
-def _clean(value: str) -> str:
-    """Remove what PostgreSQL accepts in no text: U+0000 and lone surrogates."""
-    return value.strip()[:_MAX_VALUE].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+def clean(value: str) -> str:
+    """Return at most 2,000 characters, without what PostgreSQL accepts in no text: U+0000 and lone surrogates."""
+    return value[:_MAX_VALUE].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 async def body_of(request: Request, limit: int) -> bytes:
@@ -103,10 +105,11 @@ async def body_of(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def form_of(body: bytes) -> dict[str, str]:
-    """Return the fields of a form, the last value of each name. Raises HttpError."""
+def form_of(body: bytes) -> tuple[dict[str, str], tuple[int, ...]]:
+    """Return the fields of a form (the last value of each name), and the numbers of the fields `id`. Raises HttpError."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="replace")
     except ValueError as error:
         raise HttpError(400, "The form cannot be read.") from error
-    return dict(pairs)
+    numbers = (number_of(value) for name, value in pairs if name == "id")
+    return dict(pairs), tuple(number for number in numbers if number is not None)

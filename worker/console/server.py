@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
@@ -10,7 +13,7 @@ import uvicorn
 from worker.console.app import build
 from worker.console.context import ConsoleContext
 from worker.console.web_security import host_name
-from worker.errors import CopydeskError
+from worker.errors import CopydeskError, Exit
 from worker.settings import Settings
 
 SHORTEST_TOKEN = 16  # characters
@@ -18,6 +21,12 @@ SHORTEST_TOKEN = 16  # characters
 
 class UnsafeConsole(CopydeskError):
     """Raised when the console would be open to others without a token; the message says what to set."""
+
+
+class PortTaken(CopydeskError):
+    """Raised when no connection can be accepted at the address; the message says why and what to do."""
+
+    exit_code = Exit.USAGE
 
 
 def is_loopback(host: str) -> bool:
@@ -44,21 +53,20 @@ def serve(
     *,
     host: str,
     port: int,
+    announce: Callable[[], None],
     public: tuple[str, ...] = (),
     certificate: Path | None = None,
     key: Path | None = None,
 ) -> None:
-    """Serve until stopped.
+    """Serve until stopped. `announce` is called when connections are accepted.
 
-    Raises UnsafeConsole. If the port is taken, uvicorn ends the process with its own message.
+    Raises UnsafeConsole; PortTaken if nothing can be served at this address; OSError if the certificate is not usable.
     """
     token = settings.console_token.get_secret_value() if settings.console_token else None
     names = names_for(host, public, token)
     app = build(ConsoleContext(settings, token=token), names=names, secure=certificate is not None)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=host.strip("[]"),
-        port=port,
         log_config=None,  # logged by us; addresses may contain what somebody searched for
         access_log=False,
         server_header=False,
@@ -69,3 +77,19 @@ def serve(
         timeout_graceful_shutdown=3,
         ws="none",
     )
+    config.load()  # reads the certificate
+    with bind(host.strip("[]"), port) as listening:
+        announce()
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that accepts connections. Raises PortTaken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise PortTaken(
+            f"the console cannot use port {port} of {host}: {why[:1].lower()}{why[1:]}. Choose another one with --port"
+        ) from error

@@ -38,12 +38,16 @@ def source_lines(shown: RedactedText, problems: Sequence[Problem]) -> list[Line]
     last = 0
     for number in numbers:
         if number != last + 1:
-            lines.append(Line(0, f"{number - last - 1:,} lines"))
+            lines.append(Line(0, _left_out(number - last - 1)))
         lines.append(_line(number, rows[number - 1], by_line.get(number, [])))
         last = number
     if last < len(rows):
-        lines.append(Line(0, f"{len(rows) - last:,} lines"))
+        lines.append(Line(0, _left_out(len(rows) - last)))
     return lines
+
+
+def _left_out(count: int) -> str:
+    return f"{count:,} line{'' if count == 1 else 's'}"
 
 
 def _around(by_line: dict[int, list[Problem]], count: int) -> list[int]:

@@ -5,13 +5,14 @@ The runbook has a heading for each.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from worker.monitoring.health import FELL_SILENT
 from worker.monitoring.lane_faults import lane_faults
 from worker.monitoring.servers.redis_info import RedisInfo
 from worker.monitoring.sources.alarm import source_sentences
-from worker.monitoring.status import DatabaseStatus, QueueStatus, Snapshot, Unreachable
+from worker.monitoring.status import DatabaseStatus, QueueStatus, Silent, Snapshot, StoreStatus, Unreachable
 from worker.telemetry.durations import duration_text
 
 _OLD_SECONDS = 60.0
@@ -22,11 +23,11 @@ _ALARMING_STATES = ("stuck", "full", "waiting-for-store", "waiting-for-redis")
 def alarms(snapshot: Snapshot) -> list[str]:
     """Return the alarms of a snapshot, the worst first; empty when all is well."""
     servers = snapshot.servers
-    sentences = [
-        f"{label} cannot be reached: {server.error}"
-        for name, label in (("redis", "Redis"), ("database", "The database"))
-        if isinstance(server := servers.get(name), Unreachable)
-    ]
+    sentences = []
+    if isinstance(server := servers.get("redis"), Unreachable):
+        sentences.append(redis_outage(server, snapshot.store))
+    if isinstance(server := servers.get("database"), Unreachable):
+        sentences.append(f"The database cannot be reached: {server.error}")
     for server in servers.values():
         if isinstance(server, RedisInfo):
             sentences += _of_redis(server)
@@ -40,6 +41,22 @@ def alarms(snapshot: Snapshot) -> list[str]:
     if snapshot.store is not None and snapshot.store.linking is not None and snapshot.store.linking.fault:
         sentences.append(snapshot.store.linking.fault)
     return sentences
+
+
+def redis_outage(server: Unreachable, store: StoreStatus | None) -> str:
+    """Return why Redis cannot be used, when the store last got a document, and what that means for documents."""
+    parts = [server.error]
+    if store is not None and store.database.ok:
+        last = store.last_receipt_at
+        ago = "there is no receipt yet" if last is None else f"the last receipt is {_age(last)} old"
+        parts.append(ago)
+    if isinstance(server, Silent):
+        parts.append("documents wait in Redis, nothing is taken from it")
+    return "; ".join(parts)
+
+
+def _age(moment: float) -> str:
+    return duration_text(max(0.0, time.time() - moment))
 
 
 def _of_redis(server: RedisInfo) -> Iterator[str]:

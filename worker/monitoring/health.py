@@ -17,6 +17,7 @@ from worker.monitoring.sources.alarm import SourceAlarm, merged, source_sentence
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.queue import lane_pauses
+from worker.queue.connection_faults import connection_fault
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.tables import lanes as lanes_table
@@ -52,12 +53,12 @@ class Health:
         return "unhealthy" if self.unreachable or self.wrong else "degraded" if self.remarks else "healthy"
 
 
-def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str | None = None) -> Health:
+def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, host: str | None = None) -> Health:
     """Check workers, lanes, capacity and the store. Never raises for a server that does not answer.
 
-    `host`: only the workers of this machine count, as a container's health check needs.
+    `engine` None: there is no store. `host`: only the workers of this machine count, as a container's health check needs.
     """
-    health, rejecting, raised = Health(), list[SourceAlarm](), tuple[SourceAlarm, ...]()
+    health, rejecting = Health(), list[SourceAlarm]()
     try:
         alive = workers(client)
         counted = [worker for worker in alive if host is None or worker.host == host]
@@ -66,7 +67,8 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
         shortage = capacity(settings, client)
         minutes = MinuteCounters(client).window(RECENT_MINUTES)
     except (redis.RedisError, OSError) as error:
-        health.unreachable.append(f"Redis cannot be used: {error}")
+        fault = connection_fault(settings.redis, error)
+        health.unreachable.append(f"{fault.cause}. {fault.remedy}")
     else:
         health.workers = counted
         _check_workers(health, counted, settings)
@@ -78,10 +80,18 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
             health.remarks.append(f"lane {lane} is paused by {pause.who} since {since}: {pause.why}")
         health.remarks += [sentence for sentence in (shortage.full, shortage.low) if sentence]
         rejecting = rejection_alarms(minutes, settings.rejected_share)
+    raised = _check_store(health, engine, is_linking=settings.link) if engine is not None else ()
+    if host is None:
+        health.remarks += source_sentences(merged(raised, rejecting))
+    return health
+
+
+def _check_store(health: Health, engine: Engine, *, is_linking: bool) -> tuple[SourceAlarm, ...]:
+    """Check the store; returns the alarms of sources in it."""
     try:
         with engine.connect() as connection:
             connection.execute(select(lanes_table.c.name).limit(1))
-            linking = read_linking(connection, is_linking=settings.link)
+            linking = read_linking(connection, is_linking=is_linking)
             raised = read_source_alarms(connection)
     except (SQLAlchemyError, OSError) as error:
         fault = _schema_fault(engine)
@@ -90,11 +100,9 @@ def check(settings: Settings, client: redis.Redis, engine: Engine, *, host: str 
         else:
             text = " ".join(str(driver_error(error)).split())
             health.unreachable.append(f"the store cannot be used: {text}")
-    else:
-        health.remarks += [linking.fault] if linking.fault else []
-    if host is None:
-        health.remarks += source_sentences(merged(raised, rejecting))
-    return health
+        return ()
+    health.remarks += [linking.fault] if linking.fault else []
+    return raised
 
 
 def _schema_fault(engine: Engine) -> str | None:

@@ -65,13 +65,21 @@ def top(counts: Mapping[tuple[str, str], int], limit: int) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """One interval of a plot. `at`: its start in seconds since 1970; `backlog`: documents that waited at its end."""
+    """One interval of a plot. `at`: its start in seconds since 1970; `backlog`: documents that waited at its end.
+
+    The maxima are those of its minutes, so that a peak is as high at every zoom.
+    """
 
     at: int
     seconds: int
     added: int
     outcomes: Mapping[str, int]
     backlog: int
+    busiest: int = 0
+    """Documents that got an outcome in the busiest minute; `most_rejected`: that were rejected in the worst one."""
+    most_rejected: int = 0
+    longest: int = 0
+    """Most documents that waited at one time."""
 
     @property
     def settled(self) -> int:
@@ -81,29 +89,41 @@ class Interval:
 def intervals(minutes: Sequence[Minute], *, width: int, count: int, backlog: int) -> list[Interval]:
     """Return the last `count` intervals of `width` minutes, of all lanes for producers, oldest first.
 
-    The backlog of each is computed backwards from the current one by what was added and settled. It is approximate, as
-    the minute counters are, and never negative.
+    The backlog of each minute is computed backwards from the current one by what was added and settled. It is
+    approximate, as the minute counters are, and never negative.
     """
     plotted: list[Interval] = []
     for end in range(len(minutes), 0, -width)[:count]:
         start = max(0, end - width)
         part = minutes[start:end]
-        outcomes = _outcomes(part)
-        settled = sum(outcomes.values())
-        last = {name: number for minute in part for name, number in minute.added.items()}
-        added = _growth(last, _last_sample(minutes[:start]), settled)
-        plotted.append(Interval(part[0].at, 60 * len(part), added, outcomes, max(0, backlog)))
-        backlog += settled - added
+        by_minute = [_outcomes(minute) for minute in part]
+        settled, at_end, longest, added = [sum(one.values()) for one in by_minute], backlog, 0, 0
+        for place in range(end - 1, start - 1, -1):
+            minute, done = minutes[place], settled[place - start]
+            longest = max(longest, backlog, _waited(minute))
+            came = _growth(minute.added, _last_sample(minutes, place), done)
+            added += came
+            backlog += done - came
+        sums = Counter[str]()
+        for one in by_minute:
+            sums.update(one)
+        rejected = max(one.get("rejected", 0) for one in by_minute)
+        plotted.append(
+            Interval(part[0].at, 60 * len(part), added, dict(sums), max(0, at_end), max(settled), rejected, longest)
+        )
     return plotted[::-1]
 
 
-def _outcomes(minutes: Sequence[Minute]) -> dict[str, int]:
+def _waited(minute: Minute) -> int:
+    return sum(count for lane, count in minute.peaks.items() if lane != INTERNAL_LANE)
+
+
+def _outcomes(minute: Minute) -> dict[str, int]:
     """Return outcome → documents. It reads only `outcomes`: a day has a hundred thousand counts."""
     counts: dict[str, int] = {}
-    for minute in minutes:
-        for (lane, _, outcome), count in minute.outcomes.items():
-            if lane != INTERNAL_LANE:
-                counts[outcome] = counts.get(outcome, 0) + count
+    for (lane, _, outcome), count in minute.outcomes.items():
+        if lane != INTERNAL_LANE:
+            counts[outcome] = counts.get(outcome, 0) + count
     return counts
 
 
@@ -117,6 +137,9 @@ def _growth(last: Mapping[str, int], first: Mapping[str, int], settled: int) -> 
     return sum(max(0, last[name] - first[name]) for name in names)
 
 
-def _last_sample(minutes: Sequence[Minute]) -> Mapping[str, int]:
-    """Return the counters of the last minute with samples. There are none while no worker is alive."""
-    return next((minute.added for minute in reversed(minutes) if minute.added), {})
+def _last_sample(minutes: Sequence[Minute], end: int) -> Mapping[str, int]:
+    """Return the counters of the last minute with samples before `end`. There are none while no worker is alive."""
+    for place in range(end - 1, -1, -1):
+        if minutes[place].added:
+            return minutes[place].added
+    return {}

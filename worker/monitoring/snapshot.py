@@ -120,6 +120,7 @@ def read_store(engine: Engine, *, is_linking: bool) -> StoreStatus:
                     linking=read_linking(connection, is_linking=is_linking),
                     # A store that is not upgraded yet has no alarms of sources.
                     source_alarms=read_source_alarms(connection) if database.has_needed_schema else (),
+                    last_receipt_at=receipts.last_settled_at(connection),
                 )
         except SQLAlchemyError as error:
             database = Unreachable(error=mask(str(driver_error(error))).strip())

@@ -11,13 +11,12 @@ import redis
 from sqlalchemy import Engine
 
 from worker.activity.minute_counters import Minute
-from worker.monitoring.servers.server_state import redis_status
+from worker.monitoring.servers.server_state import redis_status, unreachable_redis
 from worker.monitoring.snapshot import MinuteCache, read_queue, read_store, with_rates
-from worker.monitoring.status import QueueStatus, Snapshot, StoreStatus, Unreachable
+from worker.monitoring.status import QueueStatus, Snapshot, StoreStatus
 from worker.queue.connection import connect
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.telemetry.logs import mask
 
 _STORE_EVERY_SECONDS = 20.0
 """Interval of the store's row counts; Redis is read at each poll."""
@@ -61,8 +60,8 @@ class SnapshotPoller:
         try:
             queue = read_queue(self._config, self._client, self._cache)
         except (redis.RedisError, OSError) as error:
-            return Snapshot(redis=Unreachable(error=mask(str(error))))
-        return Snapshot(self._with_rates(queue), redis_status(self._client))
+            return Snapshot(redis=unreachable_redis(self._config.redis, error))
+        return Snapshot(self._with_rates(queue), redis_status(self._client, self._config.redis))
 
     def _with_rates(self, queue: QueueStatus) -> QueueStatus:
         now = time.monotonic()

@@ -177,6 +177,11 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silent(Unreachable):
+    """A server that accepts what is sent and gives no answer: it hangs, or the network is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseStatus:
     """The database server. `ms`: how long connecting took, in milliseconds."""
 
@@ -245,6 +250,8 @@ class StoreStatus:
     """None if the database is unreachable."""
     source_alarms: tuple[SourceAlarm, ...] = ()
     """Sources that are silent, send far less than they should, or send too much that is rejected."""
+    last_receipt_at: float | None = None
+    """When the last document got its outcome, in seconds since 1970; None if none has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,10 +276,11 @@ class Snapshot:
     def to_json(self) -> dict[str, object]:
         """Return the object that `copydesk status --json` prints; parts that were not read are left out."""
         store = asdict(self.store) if self.store else {}
-        if store.get("linking") is None:
-            store.pop("linking", None)
         queue = asdict(self.queue) if self.queue else {}
         queue.pop("rejecting", None)
+        for name in ("linking", "last_receipt_at"):
+            if store.get(name) is None:
+                store.pop(name, None)
         return {
             **queue,
             **({"redis": self.redis.to_json()} if self.redis else {}),

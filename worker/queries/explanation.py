@@ -224,7 +224,7 @@ def _document(row: AnyRow, article: AnyRow | None) -> ExplainedDocument:
 def _receipt(row: AnyRow) -> RowDict:
     """Return a receipt's columns, `took_seconds` from arrival to outcome, and `waited_seconds` before its batch began."""
     # `settled_at` is the time when the transaction began. The time after that is in the timings.
-    within = sum(row.timings.get(stage, 0) for stage in ("turn", "store")) / 1000
+    within = sum(row.timings.get(stage, 0) for stage in ("prepare", "turn", "store")) / 1000
     took = round(max(0.0, (row.settled_at - row.received_at).total_seconds() + within), 3)
     waited = round(max(0.0, took - sum(row.timings.values()) / 1000), 3)
     columns = {name: getattr(row, name) for name in _RECEIPT_FIELDS}

@@ -27,6 +27,8 @@ TOKEN_CURSOR = "copydesk:tokens:cursor"  # noqa: S105  a cursor of SCAN, not a p
 """String: the SCAN cursor at which the removal of tokens without an expiry continues."""
 MINUTES = "copydesk:tally:"
 """Prefix of the hashes of counters; the minute since 1970 follows, by the server's clock."""
+HOURS = "copydesk:hours:"
+"""Prefix of the hashes of what took how long; the hour since 1970 follows, by the server's clock."""
 TOKENS = "once:"
 """Prefix of the idempotency tokens. Crawlers may write them."""
 PROBE_GROUP = "copydesk:probe"
@@ -81,6 +83,11 @@ def worker(name: str) -> str:
 def minute(since_1970: int) -> str:
     """Hash: the counters of one minute. Expires."""
     return f"{MINUTES}{since_1970}"
+
+
+def hour(since_1970: int) -> str:
+    """Hash: how long batches and documents of one hour took. Expires."""
+    return f"{HOURS}{since_1970}"
 
 
 def summary(since_1970: int) -> str:

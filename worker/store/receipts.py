@@ -62,6 +62,12 @@ def _count(connection: Connection, state: ColumnElement[bool]) -> int:
     return int(connection.scalar(select(func.count()).select_from(part)) or 0)
 
 
+def last_settled_at(connection: Connection) -> float | None:
+    """Return when the newest receipt was written, in seconds since 1970; None if there is none."""
+    moment = connection.scalar(select(receipts.c.settled_at).order_by(receipts.c.settled_at.desc()).limit(1))
+    return None if moment is None else moment.timestamp()
+
+
 def behind(connection: Connection) -> int:
     """Return how many articles were written by an older pipeline version than this code's."""
     older = articles.c.pipeline_version.is_(None) | (articles.c.pipeline_version < PIPELINE_VERSION)

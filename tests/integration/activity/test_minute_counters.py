@@ -73,3 +73,23 @@ def test_the_minute_is_that_of_the_servers_clock(redis_client, monkeypatch):
     (key,) = redis_client.keys("copydesk:tally:*")
     assert int(key.rpartition(b":")[2]) in (minute - 1, minute)
     assert total(tally.window(2)).documents() == 3
+
+
+def test_an_hour_has_the_times_of_its_batches_and_no_sources(redis_client):
+    counters = MinuteCounters(redis_client)
+    counts = Counts(
+        "documents", Counter({("a", "stored"): 3, ("b", "rejected"): 1}), stages_ms={"read": 12.0}, waits=[0.2] * 4
+    )
+    counters.add(counts)
+    counters.add(counts)
+    *before, hour = counters.hours(3)
+    assert hour.outcomes == {("documents", "", "stored"): 6, ("documents", "", "rejected"): 2}
+    assert (hour.batches["documents"], hour.stages_ms["documents", "read"], hour.waits["documents", 1]) == (2, 24, 8)
+    assert [one.documents() for one in before] == [0, 0]
+
+
+def test_the_highest_sample_of_a_minute_is_kept(redis_client):
+    counters = MinuteCounters(redis_client)
+    for waiting in (5, 1832, 0):
+        counters.sample({"documents": 10}, waiting={"documents": waiting})
+    assert max(minute.peaks.get("documents", 0) for minute in counters.window(2)) == 1832

@@ -27,7 +27,7 @@ from worker.activity.heartbeats import send as beat
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.console import app as console
 from worker.console.context import ConsoleContext
-from worker.console.pages.dead_letters import NAMES
+from worker.console.pages.dead.lists import NAMES
 from worker.console.rendering import environment
 from worker.console.sessions import COOKIE
 from worker.queue import lane_pauses
@@ -57,7 +57,7 @@ def parameters():
     """Return the names of all parameters that pages read or forms send."""
     sources = [
         file.read_text("utf-8")
-        for pattern in ("*.py", "pages/*.py", "templates/*")
+        for pattern in ("*.py", "pages/**/*.py", "templates/*")
         for file in (ROOT / "worker/console").glob(pattern)
     ]
     found = {name for source in sources for pair in _PARAMETER.findall(source) for name in pair if name}
@@ -259,6 +259,7 @@ class Site:
                 "number": str(article),
                 "letter": str(letters[-1].id),
                 "lane": "documents",
+                "entry": "18446744073709551000-1",
                 "name": "console.css",
                 "rest": "nowhere",
             }

@@ -32,8 +32,9 @@ def test_the_overview_shows_backlog_outcomes_alarms_and_servers(browser, busy, l
 
     assert "No worker is alive: start one with copydesk up" in page
     assert 'class="plot bars"' in page
-    assert "100 documents got an outcome, 10 of them were rejected" in page
-    assert "1 documents wait now" in page
+    assert "100 documents got an outcome" in page
+    assert "10 documents rejected, 10.0% of all" in page
+    assert "1 document waits now" in page
     assert "&lt;i&gt;crawler&lt;/i&gt;" in page
     assert "<i>crawler" not in page
     assert "valkey" in page
@@ -44,7 +45,7 @@ def test_the_overview_shows_backlog_outcomes_alarms_and_servers(browser, busy, l
 def test_the_plots_have_their_figures_as_a_table(browser, busy):
     page = browser.page("/?span=day")
 
-    assert page.count('role="img"') == 2
+    assert page.count('role="img"') == 3
     assert "by the quarter of an hour" in page
 
 
@@ -195,3 +196,20 @@ def test_a_snapshot_without_redis_reports_it(tmp_path):
 ])  # fmt: skip
 def test_no_address_makes_a_page_fail(browser, letter, path):
     assert browser.get(path).status_code < 500
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/dead", "/dead/letters?code=yaml_unquoted_colon", "/tail", "/lanes/documents/entries"]
+)
+def test_every_page_with_tables_gives_them_as_csv_without_secrets(browser, letter, busy, path):
+    told(browser.app.app.state.console.client, ("1-0", "a", "stored", "x.md", "https://a.example/x", []))
+    page = browser.page(path)
+    assert "The tables as CSV" in page
+
+    answer = browser.get(path + ("&" if "?" in path else "?") + "csv=1")
+
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith("attachment; filename=")
+    assert answer.text.count("\n") >= 2
+    assert SECRET not in answer.text
+    assert "<" not in answer.text.replace("<i>", "").replace("</i>", "")

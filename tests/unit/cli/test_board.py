@@ -11,7 +11,7 @@ from tests.support import snapshots as parts
 from tests.support.snapshots import lane, queue, redis_info, silent, store, worker
 from worker.cli.board import age, board, share
 from worker.monitoring.alarms import alarms
-from worker.monitoring.status import LinkingStatus, PauseStatus, Snapshot, Unreachable
+from worker.monitoring.status import LinkingStatus, PauseStatus, Silent, Snapshot, Unreachable
 
 
 def snapshot(redis=None, database=None, dead_letters=None, sources=None, linking=None, **fields):
@@ -66,7 +66,8 @@ def test_an_empty_snapshot_is_drawn():
 
 @pytest.mark.parametrize(("changes", "expected"), [
     ({}, []),
-    ({"redis": Unreachable(error="refused")}, ["Redis cannot be reached: refused"]),
+    ({"redis": Unreachable(error="Redis is not running at a:1")}, ["Redis is not running at a:1; there is no receipt yet"]),
+    ({"redis": Silent(error="Redis at a:1 does not answer")}, ["nothing is taken from it"]),
     ({"database": Unreachable(error="refused")}, ["The database cannot be reached"]),
     ({"redis": redis_info(policy="allkeys-lru")}, ["maxmemory-policy is allkeys-lru"]),
     ({"redis": redis_info(append_only=False)}, ["no append-only file"]),
@@ -116,3 +117,11 @@ def test_a_small_terminal_shows_whole_words_and_no_table_without_rows():
 
 def test_rows_cut_in_a_small_terminal_appear_in_a_larger_one():
     assert "OPEN DEAD LETTERS" in "\n".join(drawn(snapshot(), 80, 50))
+
+
+def test_neither_half_of_a_wide_terminal_is_empty():
+    few = snapshot(workers=(worker(),), lanes=(lane(),))
+    lines = drawn(few, 200, 40)
+    left = sum(bool(line[:95].strip()) for line in lines)
+    right = sum(bool(line[100:].strip()) for line in lines)
+    assert min(left, right) > max(left, right) // 3

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import shlex
 import sqlite3
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from tests.support.servers import Valkey
 from worker.cli import app as main
+from worker.cli import failures
 from worker.errors import Exit
 from worker.settings import settings
 
@@ -100,7 +106,7 @@ def test_nothing_is_submitted_or_created_if_a_path_or_a_line_cannot_be_read(ends
 
 def test_an_unreachable_redis_is_distinguished_from_the_database(ends):
     told = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=NOWHERE)
-    assert "Redis cannot be reached" in told
+    assert "Redis is not running at 127.0.0.1:1." in told
     assert "COPYDESK_REDIS_URL" in told
     assert "DATABASE" not in told
 
@@ -142,7 +148,7 @@ def test_a_folder_that_cannot_be_created_is_named(ends, tmp_path):
 
 def test_a_missing_password_is_reported(ends, valkey_with_password):
     told = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=valkey_with_password)
-    assert "Redis asks for a password" in told
+    assert "asks for a password" in told
 
 
 def test_a_wrong_password_is_reported(ends, valkey_with_password):
@@ -168,3 +174,21 @@ def test_a_misspelt_setting_is_named_in_the_log_of_a_server_command(ends, monkey
                 DATABASE_URL=f"sqlite:///{tmp_path}/x.db")  # fmt: skip
     assert said.count("COPYDESK_CONCURENCY is no setting") == 1
     assert '"level": "warning"' in said
+
+
+def test_a_folder_of_another_user_is_named_with_its_owner_and_what_to_do(tmp_path, capfd):
+    """The whole path, also of the default folder, which is relative."""
+    child = os.fork()
+    if child == 0:
+        folder = Path(tempfile.mkdtemp())
+        (folder / ".copydesk").mkdir(mode=0o000)
+        folder.chmod(0o755)
+        os.chdir(folder)
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        failures.explain_failure(PermissionError(errno.EACCES, "Permission denied", ".copydesk/owner.lock"))
+        os._exit(0)
+    os.waitpid(child, 0)
+    said = capfd.readouterr().err
+    assert re.search(r"copydesk: /\S+/\.copydesk/owner\.lock: permission denied for \w+\. It belongs to \w+\.", said)
+    assert "or set COPYDESK_DATA_DIR to a folder of yours" in said

@@ -197,7 +197,7 @@ IMPORTS_INSIDE = {
     "local_stack": 3,
     "worker": 5,
     "console": 1,
-    "failures": 4,
+    "failures": 5,
     "submit": 1,
 }
 

@@ -10,7 +10,7 @@ import pytest
 
 import worker.console
 from schemas.problem import problem
-from worker.console import plots
+from worker.console.charts import plots
 from worker.console.refreshing_cache import RefreshingCache
 from worker.console.server import UnsafeConsole, is_loopback, names_for
 from worker.console.sessions import Sessions
@@ -30,22 +30,40 @@ def test_an_axis_ends_at_a_round_number_above_all(most, top, step):
     assert plots.scale(most) == (top, step)
 
 
-def test_one_rejected_among_thousands_is_visible():
-    intervals = [Interval(n * 60, 60, 0, {"stored": 5000, "rejected": int(n == 3)}, 0) for n in range(10)]
+def interval(at, *, seconds=60, settled=0, rejected=0, **maxima):
+    return Interval(at, seconds, 0, {"stored": settled - rejected, "rejected": rejected}, 0, **maxima)
 
-    bars = plots.throughput(intervals).bars
 
-    assert [bar.bad_height > 1 for bar in bars] == [n == 3 for n in range(10)]
-    assert all(bar.good_height >= 0 for bar in bars)
+def test_one_rejected_among_thousands_has_a_plot_of_its_own_and_is_visible():
+    intervals = [interval(n * 60, settled=5000, rejected=int(n == 3), most_rejected=int(n == 3)) for n in range(10)]
+
+    bars = plots.rejected(intervals).bars
+
+    assert [bar.height > 1 for bar in bars] == [n == 3 for n in range(10)]
 
 
 def test_a_line_stays_within_the_drawing():
-    intervals = [Interval(n * 60, 60, 0, {}, n * 1000) for n in range(60)]
+    intervals = [interval(n * 60, longest=n * 1000) for n in range(60)]
 
-    points = [tuple(map(float, point.split())) for point in plots.backlog(intervals).line.removeprefix("M").split(" L")]
+    (line,) = plots.backlog(intervals).lines
+    points = [tuple(map(float, point.split())) for point in line.path.removeprefix("M").split(" L")]
 
     assert all(0 <= x <= plots.WIDTH and 0 <= y <= plots.HEIGHT for x, y in points)
     assert len(points) == 60
+
+
+@pytest.mark.parametrize(("minutes", "width", "expected"), [
+    (60, 1, ["12:10", "12:20", "12:30", "12:40", "12:50", "13:00"]),
+    (1440, 15, ["18:00", "00:00", "06:00", "12:00"]),
+    (7 * 1440, 120, ["Fri 02", "Sat 03", "Sun 04", "Mon 05", "Tue 06", "Wed 07", "Thu 08"]),
+])  # fmt: skip
+def test_the_ticks_stand_at_round_times(minutes, width, expected):
+    begin = 12 * 3600 + 3 * 60
+    intervals = [interval(begin + 60 * n, seconds=60 * width) for n in range(0, minutes, width)]
+
+    ticks = plots.throughput(intervals).xs
+
+    assert [tick.label for tick in ticks] == expected
 
 
 def lines_of(text, *problems):

@@ -1,14 +1,29 @@
 """Pages escape and redact everything they show; formatting of figures and times."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 
 import worker.console
-from worker.console.rendering import age, clip, environment, link_url, local_path, number, path, share, size, when
+from worker.console.rendering import (
+    age,
+    breakable,
+    clip,
+    counted,
+    environment,
+    link_url,
+    local_path,
+    number,
+    path,
+    share,
+    size,
+    when,
+)
 
 TEMPLATES = Path(worker.console.__file__).parent / "templates"
 
@@ -96,3 +111,33 @@ def test_figures_are_formatted():
 )
 def test_times_are_shown_in_utc(moment):
     assert when(moment) == '<time datetime="2026-01-02T03:04:00+00:00">2026-01-02 03:04</time>'
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("Reuters.md", "Reuters.md"),
+    ("stories/front_matter_not_closed.md", "stories/<wbr>front_<wbr>matter_<wbr>not_<wbr>closed.<wbr>md"),
+    ("x" * 50, "x" * 24 + "<wbr>" + "x" * 24 + "<wbr>xx"),
+    ("<b>" * 9, "&lt;b&gt;" * 8 + "<wbr>" + "&lt;b&gt;"),
+    ("", ""), (None, ""),
+])  # fmt: skip
+def test_a_long_text_breaks_after_punctuation_and_never_in_a_word(text, expected):
+    shown = str(breakable(text))
+    assert shown.removesuffix("<wbr>") == expected
+    assert shown.replace("<wbr>", "") == escape(text or "")
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, "0 entries"), (1, "1 entry"), (2000, "2,000 entries")])
+def test_a_count_agrees_with_its_noun(count, expected):
+    assert counted(count, "entry", "entries") == expected
+
+
+def test_no_template_prints_a_number_before_a_plural_noun():
+    """`1 documents`: the filter `counted` is for that."""
+    nouns = "documents|articles|entries|processes|errors|warnings|times|causes|batches"
+    found = [
+        (file.name, match[0])
+        for file in TEMPLATES.glob("*.html")
+        for match in re.finditer(rf"\{{\{{[^{{}}]*\}}\}} (?:{nouns})\b", file.read_text("utf-8"))
+        if "counted" not in match[0]
+    ]
+    assert found == [], found

@@ -85,3 +85,27 @@ def test_a_missing_sample_counts_no_submissions_and_lost_data_subtracts_none():
     minutes = [minute(0, {"documents": 900}), minute(60), minute(120, {"documents": 3}, stored=2)]
     found = intervals(minutes, width=1, count=2, backlog=0)
     assert [(piece.added, piece.backlog) for piece in found] == [(0, 2), (0, 0)]
+
+
+@pytest.mark.parametrize("width", [1, 5, 15, 60])
+def test_a_peak_is_as_high_at_every_zoom(width):
+    minutes = [minute(60 * n, {"documents": 100}, stored=5) for n in range(120)]
+    minutes[70].outcomes["documents", "crawler", "stored"] = 2999
+    minutes[80].outcomes["documents", "crawler", "rejected"] = 40
+    minutes[90].peaks["documents"] = 1832
+
+    shown = intervals(minutes, width=width, count=120, backlog=0)
+
+    assert max(one.busiest for one in shown) == 2999
+    assert max(one.most_rejected for one in shown) == 40
+    assert max(one.longest for one in shown) >= 1832
+
+
+def test_the_backlog_between_the_ends_of_an_interval_is_seen():
+    added = [0, 0, 500, 500, 500]
+    minutes = [minute(60 * n, {"documents": 100 + count}) for n, count in enumerate(added)]
+    minutes[4].outcomes["documents", "crawler", "stored"] = 500
+
+    (one,) = intervals(minutes[1:], width=4, count=1, backlog=0)
+
+    assert (one.backlog, one.longest) == (0, 500)

@@ -47,6 +47,7 @@ FORM = {
     "database": {"ok": bool, "ms": float, "server": str, "schema": str, "needs_schema": str, "used_bytes": int},
     "linking": {"is_enabled": bool, "pending": int, "oldest_seconds": float, "provisional": int},
     "source_alarms": [],
+    "last_receipt_at": float,
 }  # fmt: skip
 
 
@@ -68,7 +69,9 @@ def test_names_order_and_types_of_the_json_are_fixed():
     snapshot = Snapshot(
         queue(lanes=(paused,), missed=(silent(),)),
         redis_info(),
-        store(enriching=(WorkStatus("provider", None, 0, 5),), linking=LinkingStatus(True, 3, 1.5, 2)),
+        store(
+            enriching=(WorkStatus("provider", None, 0, 5),), linking=LinkingStatus(True, 3, 1.5, 2), last_receipt_at=1.5
+        ),
     )
     written = json.dumps(form(as_json(snapshot)), default=str)
     assert written == json.dumps(FORM, default=str)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from worker.console import plots
+from worker.console.charts import plots
 from worker.console.context import ConsoleContext
 from worker.console.rendering import render
 from worker.console.request_context import RequestContext
@@ -36,6 +36,7 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
         "span_words": _SPANS[span][0],
         "intervals": plotted,
         "throughput": plots.throughput(plotted) if plotted else None,
+        "rejected": plots.rejected(plotted) if plotted else None,
         "backlog": plots.backlog(plotted) if plotted else None,
         "sources": queue.recent.day.ranked_sources[:_MAX_SOURCES] if queue else [],
         "codes": list(dead_letters.items())[:_MAX_CODES],

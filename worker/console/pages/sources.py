@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from starlette.responses import Response
 
+from worker.console.charts.source_trend import trend_bars
 from worker.console.context import SPANS, ConsoleContext
 from worker.console.rendering import render
 from worker.console.request_context import HttpError, RequestContext
-from worker.console.source_trend import trend_bars
 from worker.monitoring.sources.overview import overview
 from worker.queries.source_activity import source_activity
 

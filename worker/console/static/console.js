@@ -1,4 +1,4 @@
-// Line numbers beside the editor, and "go to line" from a problem. All else works without a script.
+// Line numbers beside the editor, "go to line" from a problem, keys, and copying an id. All else works without a script.
 (function () {
   "use strict";
 
@@ -42,5 +42,75 @@
       if (button) go(editor, Number(button.dataset.line), Number(button.dataset.column));
     });
     document.body.addEventListener("htmx:afterSwap", function () { show(check); });
+  });
+})();
+
+// Keys: / search, j and k rows, Enter opens, x ticks, c copies, ? help.
+(function () {
+  "use strict";
+  var current = null;  // the address of the chosen row: a live update replaces the row itself
+
+  function rows() { return Array.from(document.querySelectorAll("main tbody tr, main .headlines > li")).filter(function (row) { return row.querySelector("a") && row.offsetParent !== null; }); }
+  function address(row) { var link = row.querySelector("th a, h2 a, h3 a") || row.querySelector("a"); return link.getAttribute("href"); }
+
+  function mark() {
+    rows().forEach(function (row) { row.classList.toggle("chosen-row", current !== null && address(row) === current); });
+  }
+
+  function move(step) {
+    var all = rows(), at = all.findIndex(function (row) { return address(row) === current; });
+    var next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + step))];
+    if (!next) return;
+    current = address(next);
+    mark();
+    next.scrollIntoView({ block: "nearest" });
+  }
+
+  function chosen() { return rows().find(function (row) { return address(row) === current; }); }
+
+  function copy(text) {
+    if (navigator.clipboard) navigator.clipboard.writeText(text);
+  }
+
+  function identity(row) {
+    var id = row.querySelector("[data-copy]");
+    return id ? id.dataset.copy : (row.querySelector(".code") || row.querySelector("a")).textContent.trim();
+  }
+
+  function count() {
+    var shown = document.querySelector(".many .chosen");
+    if (!shown) return;
+    var ticked = document.querySelectorAll(".many input[name=id]:checked").length;
+    shown.hidden = !ticked;
+    shown.textContent = " (" + ticked + ")";
+    if (ticked) document.querySelector(".many input[value=ticked]").checked = true;
+  }
+
+  document.addEventListener("keydown", function (event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select, dialog[open]")) return;
+    var row = chosen(), box = row && row.querySelector("input[type=checkbox]");
+    if (event.key === "/") {
+      var field = document.querySelector("main [role=search] input:not([type=hidden])");
+      if (field) field.focus(); else location.href = "/search";
+    } else if (event.key === "j" || event.key === "k") move(event.key === "j" ? 1 : -1);
+    else if (event.key === "x" && box) { box.checked = !box.checked; count(); }
+    else if (event.key === "c" && row) copy(identity(row));
+    else if (event.key === "Enter" && row && !event.target.closest("a, button, summary, input")) location.href = current;
+    else if (event.key === "?") document.getElementById("keys").showModal();
+    else return;
+    event.preventDefault();
+  });
+
+  document.addEventListener("change", function (event) { if (event.target.name === "id") count(); });
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("button.copy");
+    if (button) { copy(button.dataset.copy); button.textContent = "copied"; }
+  });
+  document.addEventListener("DOMContentLoaded", function () {
+    document.getElementById("keys-hint").hidden = false;
+    document.querySelectorAll("button.copy").forEach(function (button) { button.hidden = false; });
+    document.body.addEventListener("htmx:afterSwap", mark);
+    count();
   });
 })();

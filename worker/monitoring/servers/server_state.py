@@ -10,18 +10,25 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.monitoring.servers.redis_info import RedisInfo, read_info
-from worker.monitoring.status import DatabaseStatus, Unreachable
+from worker.monitoring.status import DatabaseStatus, Silent, Unreachable
+from worker.queue.connection_faults import connection_fault
 from worker.store import migration
 from worker.store.engine import driver_error
 from worker.telemetry.logs import mask
 
 
-def redis_status(client: redis.Redis) -> RedisInfo | Unreachable:
-    """Return the state of Redis, or why it cannot be read."""
+def redis_status(client: redis.Redis, url: str) -> RedisInfo | Unreachable:
+    """Return the state of Redis at `url`, or why it cannot be read."""
     try:
         return read_info(client)
     except (redis.RedisError, OSError) as error:
-        return Unreachable(error=mask(str(error)))
+        return unreachable_redis(url, error)
+
+
+def unreachable_redis(url: str, error: Exception) -> Unreachable:
+    """Return why Redis at `url` cannot be used. A client of it raised `error`."""
+    fault = connection_fault(url, error)
+    return (Silent if fault.is_silent else Unreachable)(error=mask(fault.cause))
 
 
 def database_status(engine: Engine) -> DatabaseStatus | Unreachable:

@@ -209,13 +209,14 @@ class SupervisionLoop(threading.Thread):
         self._last_pool = worker.pool or self._last_pool  # keep the last known pool: a cold stop removes it first
 
     def _send_heartbeat(self) -> None:
-        added = {}
+        added, waiting = {}, {}
         for queue in self._queues:
             with contextlib.suppress(redis.ResponseError):  # the lane does not exist yet
-                added[queue.lane] = queue.counts().added
+                counts = queue.counts()
+                added[queue.lane], waiting[queue.lane] = counts.added, counts.backlog
         with self._client.pipeline(transaction=False) as pipe:
             heartbeats.send(self._client, self._worker, pipe)
-            self._counters.sample(added, pipe)
+            self._counters.sample(added, pipe, waiting=waiting)
             heartbeat, *_ = pipe.execute(raise_on_error=False)
             if isinstance(heartbeat, Exception):
                 raise heartbeat

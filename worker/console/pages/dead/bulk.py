@@ -1,18 +1,19 @@
-"""Actions on all dead letters of a cause: a dry run, then a replay of those that would pass; or discarding them."""
+"""Actions on many dead letters, ticked ones or all of a cause: a dry run with or without an edit, a replay, a discard."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from starlette.responses import Response
 
-from worker.console.background_jobs import Busy, Job
+from worker.console.background_jobs import Busy, Job, TextEdit
 from worker.console.context import ConsoleContext
-from worker.console.pages.dead_letters import filter_of, filter_values
+from worker.console.pages.dead.lists import filter_of, filter_values
 from worker.console.pages.login import actor
 from worker.console.rendering import path, redirect, render
-from worker.console.request_context import HttpError, RequestContext
-from worker.dead_letters import bulk_actions
+from worker.console.request_context import HttpError, RequestContext, clean
+from worker.dead_letters import bulk_actions, bulk_edit
 from worker.store import dead_letters
 
 _MAX_DISCARDED = 5000
@@ -25,21 +26,50 @@ def start(console: ConsoleContext, context: RequestContext) -> Response:
     if before is not None:
         if before.state != "done" or before.doing != "try":
             raise HttpError(409, "That dry run has not finished.")
-        selected, client = before.filter, console.client
+        selected, edit, client = before.filter, before.edit, console.client
     else:
-        selected, client = filter_of(filter_values(context, sent=True)), None
+        selected, edit, client = _selected(context), _edit(context), None
         if context.form_value("do") == "replay":
             raise HttpError(409, "A replay needs a dry run first.")
     with console.engine.connect() as connection:
         # Dead letters that arrive later are not included.
         selected = replace(selected, upto=selected.upto or dead_letters.highest(connection, selected))
         total = dead_letters.count(connection, selected)
-    steps = bulk_actions.steps(console.engine, selected, console.limits, client, actor(console, context))
+    who = actor(console, context)
+    if edit is None:
+        steps = bulk_actions.steps(console.engine, selected, console.limits, client, who)
+    else:
+        steps = bulk_edit.steps(console.engine, selected, edit.change(), console.limits, client, who)
     try:
-        job = console.jobs.start("replay" if client else "try", selected, total, steps)
+        job = console.jobs.start("replay" if client else "try", selected, total, steps, edit)
     except Busy as busy:
         raise HttpError(409, str(busy)) from None
     return redirect(path("dead", "jobs", job.id))
+
+
+def _selected(context: RequestContext) -> dead_letters.Filter:
+    """Return the ticked dead letters, or with `scope=all` all that match the page's filter. Raises HttpError."""
+    selected = filter_of(filter_values(context, sent=True))
+    if context.form_value("scope") != "ticked":
+        return selected
+    if not context.ticked:
+        raise HttpError(422, "Nothing is ticked. Tick dead letters, or choose all that match.")
+    return replace(selected, ids=context.ticked)
+
+
+def _edit(context: RequestContext) -> TextEdit | None:
+    """Return the edit of the form; None if the form asks for none. Raises HttpError."""
+    if context.form_value("do") != "edit":
+        return None
+    old, new = (clean(context.form.get(name, "")) for name in ("old", "new"))
+    edit = TextEdit(old, new, is_pattern=bool(context.form_value("pattern")))
+    if not old:
+        raise HttpError(422, "Enter the text to replace.")
+    try:
+        edit.change()
+    except (re.error, IndexError) as error:
+        raise HttpError(422, f"This is not a regular expression: {error}.") from None
+    return edit
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
@@ -62,16 +92,19 @@ def _job(console: ConsoleContext, context: RequestContext) -> Job:
 
 
 def discard(console: ConsoleContext, context: RequestContext) -> Response:
-    """Discard all open dead letters of a cause, if their number is still the one on the page. Raises HttpError."""
+    """Discard the ticked dead letters, or all that match if their number is still the one on the page.
+
+    Raises HttpError.
+    """
     reason, values = context.form_value("reason"), filter_values(context, sent=True)
     if not reason:
         raise HttpError(422, "Give a reason.")
-    if not values["code"]:
+    selected = _selected(context)
+    if not selected.ids and not values["code"]:
         raise HttpError(422, "Select a cause: only the command line can discard all dead letters at once.")
-    selected = filter_of(values)
     with console.engine.connect() as connection:
         count = dead_letters.count(connection, selected)
-        if context.form_value("count") != str(count):
+        if not selected.ids and context.form_value("count") != str(count):
             raise HttpError(409, f"Meanwhile there are {count:,} of them. Load the page again.")
         if count > _MAX_DISCARDED:
             raise HttpError(422, f"More than {_MAX_DISCARDED:,} at once: copydesk dead discard does that.")

@@ -46,4 +46,5 @@ def list_dead_letters(console: ConsoleContext, context: RequestContext) -> Respo
         total = dead_letters.count(connection, filter_of(values))
     last = page[_PAGE - 1].id if len(page) > _PAGE else None
     shown = {"dead_letters": page[:_PAGE], "next": last, "after": after, "total": total}
+    shown["marked"] = bool(context.query("mark"))
     return render(context, "dead_letters.html", {**shown, "filters": values})

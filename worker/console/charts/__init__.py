@@ -1,0 +1,1 @@
+"""Charts as SVG: points, ticks and bars. No I/O."""

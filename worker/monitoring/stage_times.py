@@ -1,0 +1,155 @@
+"""Where time goes: how long each stage of a batch takes, how long documents wait, and which stage became slow, and when.
+
+Computed from the counters by minute and by hour. No I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from worker.activity.minute_counters import WAIT_BOUNDS, Minute
+
+STAGES = {
+    "open": "Open the entries: their fields and size limits",
+    "recognise": "Look up which documents are known in the store",
+    "read": "Read the documents: parse, validate, enrich",
+    "prepare": "Store raw documents, and names that are new, before the writer lock",
+    "turn": "Wait for the writer lock, while another batch writes",
+    "store": "Decide what changes, with the writer lock",
+    "commit": "Write the changes and commit, with the writer lock",
+}
+"""Stage → what happens in it, in the order of a batch."""
+
+_SLOW_FACTOR = 2.0
+_SLOW_MS = 5.0
+"""A stage is slow if a batch takes twice as long as usual, and so does a document: batches differ in size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One interval. `stages`: stage → milliseconds a batch in its slowest minute; `waits`: seconds of (half of, 99 of 100)
+    documents from arrival to outcome; None without documents.
+    """
+
+    at: int
+    seconds: int
+    batches: int
+    documents: int
+    stages: dict[str, float]
+    per_document: dict[str, float]
+    waits: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlowPeriod:
+    """The time in which a stage was slow: from `begin` to `end` in seconds since 1970, `peak` in milliseconds a batch."""
+
+    begin: int
+    end: int
+    peak: float
+    is_now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """The times of a stage, in milliseconds a batch: usual (the median), of the last interval with work, the longest."""
+
+    stage: str
+    words: str
+    usual: float
+    last: float
+    longest: float
+    slow: SlowPeriod | None
+
+
+def slices(parts: Sequence[Minute], *, width: int, seconds: int) -> list[Slice]:
+    """Return intervals of `width` parts, oldest first. `seconds`: the length of a part, which is a minute or an hour."""
+    first = len(parts) % width
+    starts = [*([0] if first else []), *range(first, len(parts), width)]
+    ends = [*starts[1:], len(parts)]
+    return [_slice(parts[start:end], seconds) for start, end in zip(starts, ends, strict=True)]
+
+
+def _slice(parts: Sequence[Minute], seconds: int) -> Slice:
+    per_batch: dict[str, float] = {}
+    per_document: dict[str, float] = {}
+    counts = [0] * (len(WAIT_BOUNDS) + 1)
+    batches = documents = 0
+    for part in parts:
+        number, count = sum(part.batches.values()), part.documents()
+        batches, documents = batches + number, documents + count
+        for (_, place), waited in part.waits.items():
+            counts[place] += waited
+        if number and count:
+            for stage, spent in _stages(part).items():
+                per_batch[stage] = max(per_batch.get(stage, 0.0), spent / number)
+                per_document[stage] = max(per_document.get(stage, 0.0), spent / count)
+    waits = (quantile(counts, 0.5), quantile(counts, 0.99)) if sum(counts) else None
+    return Slice(parts[0].at, seconds * len(parts), batches, documents, per_batch, per_document, waits)
+
+
+def _stages(part: Minute) -> dict[str, float]:
+    """Return stage → milliseconds. The stage `write` of the counters contains all from `prepare` on."""
+    sums: dict[str, float] = {}
+    for (_, stage), spent in part.stages_ms.items():
+        sums[stage] = sums.get(stage, 0.0) + spent
+    written = sums.pop("write", 0.0)
+    sums["commit"] = max(0.0, written - sum(sums.get(stage, 0.0) for stage in ("prepare", "turn", "store")))
+    return {stage: sums.get(stage, 0.0) for stage in STAGES}
+
+
+def quantile(counts: Sequence[int], share: float) -> float:
+    """Return the wait in seconds that `share` of the documents do not exceed, from counts of WAIT_BOUNDS.
+
+    It is interpolated within its bucket, as Prometheus does; beyond the last bound it is that bound.
+    """
+    target, before = share * sum(counts), 0
+    for place, count in enumerate(counts):
+        if count and before + count >= target:
+            if place == len(WAIT_BOUNDS):
+                return WAIT_BOUNDS[-1]
+            low = WAIT_BOUNDS[place - 1] if place else 0.0
+            return low + (WAIT_BOUNDS[place] - low) * (target - before) / count
+        before += count
+    return 0.0
+
+
+def stage_times(intervals: Sequence[Slice]) -> list[StageTimes]:
+    """Return the times of each stage, those that became slow first, then the longest."""
+    worked = [one for one in intervals if one.stages]
+    if not worked:
+        return []
+    found = []
+    for stage, words in STAGES.items():
+        values = [one.stages[stage] for one in worked]
+        found.append(StageTimes(stage, words, median(values), values[-1], max(values), _slow_period(stage, worked)))
+    return sorted(found, key=lambda one: (one.slow is None, -one.usual))
+
+
+def _slow_period(stage: str, worked: Sequence[Slice]) -> SlowPeriod | None:
+    """Return the period in which a stage lost most time; None if it was never slow."""
+    batch_limit = _limit([one.stages[stage] for one in worked], _SLOW_MS)
+    document_limit = _limit([one.per_document[stage] for one in worked], 0.0)
+    periods: list[list[Slice]] = []
+    is_open = False
+    for one in worked:
+        is_slow = one.stages[stage] > batch_limit and one.per_document[stage] > document_limit
+        if is_slow and is_open:
+            periods[-1].append(one)
+        elif is_slow:
+            periods.append([one])
+        is_open = is_slow
+    if not periods:
+        return None
+    worst = max(periods, key=lambda period: sum(one.stages[stage] * one.batches for one in period))
+    last = worst[-1]
+    return SlowPeriod(worst[0].at, last.at + last.seconds, max(one.stages[stage] for one in worst), last is worked[-1])
+
+
+def _limit(values: Sequence[float], floor: float) -> float:
+    """Return the value above which a stage is slow: twice the lower quartile, for a stage may be slow half of the time."""
+    ordered = sorted(values)
+    usual = ordered[len(ordered) // 4]
+    return max(_SLOW_FACTOR * usual, usual + floor)

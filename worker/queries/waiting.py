@@ -1,0 +1,118 @@
+"""The entries that wait on a lane: the newest or oldest, of one source, and one of them with its document."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from worker.queries.pending import PendingEntry, pending
+from worker.queue.lease_queue import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key
+from worker.queue.oversized import EntryPrefix, read_prefix
+
+_MAX_SCANNED = 5000
+_MAX_BYTES = 16 << 20
+_TEXT = 300  # bytes of a key or source
+
+# KEYS: the lane. ARGV: `newest` or `oldest`, source or empty, limit of entries, of scanned ones, of scanned bytes, bytes of
+# a text, first id or empty. Documents stay in the server: it returns their sizes. One entry is read at a time, so that the
+# memory of this script is bounded by the largest one.
+_LIST = """#!lua flags=no-writes
+local newest, source, limit = ARGV[1] == 'newest', ARGV[2], tonumber(ARGV[3])
+local found, scanned, bytes, at = {}, 0, 0, ARGV[7]
+while #found < limit and scanned < tonumber(ARGV[4]) and bytes < tonumber(ARGV[5]) do
+  local reply
+  if newest then
+    reply = redis.call('XREVRANGE', KEYS[1], at == '' and '+' or '(' .. at, '-', 'COUNT', 1)
+  else
+    reply = redis.call('XRANGE', KEYS[1], at == '' and '-' or '(' .. at, '+', 'COUNT', 1)
+  end
+  if #reply == 0 then
+    return {found, scanned, ''}
+  end
+  at, scanned = reply[1][1], scanned + 1
+  local fields, entry = reply[1][2], {reply[1][1], '', '', '', 0}
+  local places = {source = 2, key = 3, op = 4}
+  for i = 1, #fields, 2 do
+    bytes = bytes + #fields[i + 1]
+    if fields[i] == 'raw' then
+      entry[5] = #fields[i + 1]
+    elseif places[fields[i]] then
+      entry[places[fields[i]]] = string.sub(fields[i + 1], 1, tonumber(ARGV[6]))
+    end
+  end
+  if source == '' or entry[2] == source then
+    found[#found + 1] = entry
+  end
+end
+return {found, scanned, at}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEntry:
+    """An entry that has no outcome. `state`: `waiting`, `dispatched` or `processing`; `size`: bytes of its document."""
+
+    id: str
+    source: str
+    key: str
+    op: str
+    size: int
+    state: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEntries:
+    """Entries, how many were looked at, and after which id the next ones come; empty if there are no others."""
+
+    entries: tuple[WaitingEntry, ...]
+    scanned: int
+    after: str
+
+
+def waiting_entries(
+    client: redis.Redis, lane: str, *, newest: bool = False, source: str = "", after: str = "", limit: int = 50
+) -> WaitingEntries:
+    """Return at most `limit` entries of a lane, in the order of arrival or with the newest first. Raises redis.RedisError.
+
+    `source`: only its entries, among the next 5,000 (or 16 MiB). `after`: only those beyond this id.
+    """
+    reply: Any = client.eval(
+        _LIST, 1, lane, "newest" if newest else "oldest", source, limit, _MAX_SCANNED, _MAX_BYTES, _TEXT, after
+    )
+    rows, scanned, last = reply
+    holders = _holders(client, lane, [row[0] for row in rows])
+    now = time.time()
+    entries = tuple(
+        WaitingEntry(
+            _text(row[0]), _text(row[1]), _text(row[2]), _text(row[3]) or "put", int(row[4]), state,
+            round(max(0.0, now - id_key(_text(row[0]))[0] / 1000), 1),
+        )
+        for row, state in zip(rows, holders, strict=True)
+    )  # fmt: skip
+    return WaitingEntries(entries, int(scanned), _text(last))
+
+
+def _holders(client: redis.Redis, lane: str, ids: list[bytes]) -> list[str]:
+    LeaseQueue(client, lane).ensure()
+    with client.pipeline(transaction=False) as pipe:
+        for id_ in ids:
+            pipe.xpending_range(lane, GROUP, id_.decode(), id_.decode(), 1)
+        leases = pipe.execute()
+    states = {RETURNED: "waiting", DISPATCHED: "dispatched"}
+    return [states.get(lease[0]["consumer"].decode(), "processing") if lease else "waiting" for lease in leases]
+
+
+def waiting_entry(client: redis.Redis, lane: str, id_: str) -> tuple[PendingEntry, EntryPrefix] | None:
+    """Return an entry and the first 64 KiB of its document; None if it has an outcome. Raises redis.RedisError."""
+    entry = next(iter(pending(client, [lane], id_)), None)
+    if entry is None:
+        return None
+    return entry, read_prefix(client, lane, id_, fields=frozenset({b"source", b"key", b"op"}), whole=False)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
