@@ -64,12 +64,16 @@ def _explanation(error: Exception) -> tuple[Exit, list[str]]:
         return Exit.UNREACHABLE, [f"Celery's broker cannot be used: {error}", "Check COPYDESK_REDIS_URL."]
     if isinstance(error, UnicodeEncodeError) or (isinstance(error, ValueError) and "null byte" in str(error).lower()):
         return Exit.USAGE, [f"a text that is not valid Unicode, or has a NUL, cannot be used here: {error}"]
+    if isinstance(error, OSError) and error.strerror:
+        return _of_file(error)
+    return Exit.REJECTED, []
+
+
+def _of_file(error: OSError) -> tuple[Exit, list[str]]:
     if isinstance(error, PermissionError) and error.filename:
         return Exit.USAGE, _of_permission(Path(str(error.filename)).absolute())
-    if isinstance(error, OSError) and error.strerror:
-        file = f"{error.filename}: " if error.filename else ""
-        return Exit.UNREACHABLE if error.errno in _DISK_ERRORS else Exit.USAGE, [f"{file}{error.strerror}"]
-    return Exit.REJECTED, []
+    file = f"{error.filename}: " if error.filename else ""
+    return Exit.UNREACHABLE if error.errno in _DISK_ERRORS else Exit.USAGE, [f"{file}{error.strerror}"]
 
 
 def _of_permission(path: Path) -> list[str]:

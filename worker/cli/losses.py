@@ -14,8 +14,8 @@ from worker.cli.local_stack import open_store
 from worker.cli.tables import data_console
 from worker.cli.terminal import OUTCOMES, plain, print_json
 from worker.errors import Exit
-from worker.queries.losses import SiteLosses
-from worker.queries.losses import losses as read_losses
+from worker.queries.sources.losses import SiteLosses
+from worker.queries.sources.losses import losses as read_losses
 from worker.settings import settings
 
 _SHOWN_CODES = 3

@@ -14,8 +14,8 @@ from worker.cli.exits import print_message
 from worker.cli.local_stack import open_store
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.queries.missing_urls import UrlState, states_of
-from worker.queries.url_lists import MAX_BYTES, UnreadableList, read_urls
+from worker.queries.sources.missing_urls import UrlState, states_of
+from worker.queries.sources.url_lists import MAX_BYTES, UnreadableList, read_urls
 from worker.settings import settings
 
 

@@ -201,8 +201,8 @@ def _answer(handler: Handler, console: ConsoleContext, context: RequestContext) 
 
 def _as_csv(context: RequestContext, response: Response) -> Response:
     name = context.path.strip("/").replace("/", "-") or "overview"
-    kept = "".join(character for character in name if character.isalnum() or character in "-_")
-    disposition = f'attachment; filename="copydesk-{kept.encode("ascii", "ignore").decode()}.csv"'
+    plain = "".join(character for character in name if character.isalnum() or character in "-_")
+    disposition = f'attachment; filename="copydesk-{plain.encode("ascii", "ignore").decode()}.csv"'
     text = csv_of(bytes(response.body).decode("utf-8"))
     return Response(text, media_type="text/csv; charset=utf-8", headers={"content-disposition": disposition})
 

@@ -121,11 +121,11 @@ def _sums(connection: Connection, since: datetime, until: datetime) -> dict[tupl
         .group_by(*columns)
     )
     sums: dict[tuple[str, str, int], _Sum] = {}
-    for source, domain, lane, at, documents, refused, first_at, last_at in connection.execute(query):
+    for source, domain, lane, at, documents, rejected_count, first_at, last_at in connection.execute(query):
         for site in (ALL_SITES, domain) if domain else (ALL_SITES,):
             of_hour = sums.setdefault((source, site, int(at) * 3600), _Sum(lane, first_at, last_at))
             of_hour.documents += documents
-            of_hour.rejected += refused
+            of_hour.rejected += rejected_count
             of_hour.first_at = min(of_hour.first_at, first_at)
             if last_at >= of_hour.last_at:
                 of_hour.lane, of_hour.last_at = lane, last_at
@@ -175,7 +175,7 @@ def _add_rhythms(connection: Connection, sums: dict[tuple[str, str, int], _Sum])
     before = _rhythms(connection, {source for source, _ in newest})
     rows = []
     for pair, (at, of) in newest.items():
-        recent, refused = _recent(*counts[pair], before.get(pair), of.last_at)
+        recent, rejected_count = _recent(*counts[pair], before.get(pair), of.last_at)
         rows.append(
             {
                 **dict(zip(("source", "site"), pair, strict=True)),
@@ -185,7 +185,7 @@ def _add_rhythms(connection: Connection, sums: dict[tuple[str, str, int], _Sum])
                 "gaps": 0,
                 "weekly": [],
                 "recent_documents": recent,
-                "recent_rejected": refused,
+                "recent_rejected": rejected_count,
             }
         )
     changed, greatest = {"lane", "recent_documents", "recent_rejected"}, {"last_at", "last_hour"}
@@ -196,8 +196,8 @@ def _recent(documents: int, rejected: int, known: Row[Any] | None, at: datetime)
     """Return the newest documents and how many of them were rejected: the new ones, and older ones up to 50 in all."""
     if known is None or not known.recent_documents or at - known.last_at > _RECENT_FOR:
         return documents, rejected
-    kept = min(1.0, max(0.0, RECENT_DOCUMENTS - documents) / known.recent_documents)
-    return documents + kept * known.recent_documents, rejected + kept * known.recent_rejected
+    share = min(1.0, max(0.0, RECENT_DOCUMENTS - documents) / known.recent_documents)
+    return documents + share * known.recent_documents, rejected + share * known.recent_rejected
 
 
 def _rhythms(connection: Connection, sources: Iterable[str]) -> dict[Pair, Row[Any]]:

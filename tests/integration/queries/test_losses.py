@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.integration.queries.test_missing_urls import document, put
 from tests.integration.store.store_driver import work
-from worker.queries.losses import losses
+from worker.queries.sources.losses import losses
 
 
 def test_each_document_counts_for_its_site_also_if_its_text_cannot_be_read(engine):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.store.store_driver import work
 from worker.cli import app as main
-from worker.queries.missing_urls import states_of
+from worker.queries.sources.missing_urls import states_of
 from worker.queue.lease_queue import Claimed
 from worker.settings import settings
 

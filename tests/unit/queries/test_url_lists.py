@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.queries.url_lists import UnreadableList, read_urls
+from worker.queries.sources.url_lists import UnreadableList, read_urls
 
 A, B = "https://paper.example/a?x=1&y=2", "https://paper.example/b"
 ESCAPED = A.replace("&", "&amp;")

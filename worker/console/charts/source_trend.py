@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worker.queries.source_activity import Piece
+from worker.queries.sources.source_activity import Piece
 
 WIDTH, HEIGHT = 640, 140
 _BASE = 120

@@ -12,7 +12,7 @@ from worker.console.context import SPANS, ConsoleContext
 from worker.console.rendering import render
 from worker.console.request_context import HttpError, RequestContext
 from worker.monitoring.sources.overview import overview
-from worker.queries.source_activity import source_activity
+from worker.queries.sources.source_activity import source_activity
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:

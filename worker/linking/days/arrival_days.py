@@ -19,7 +19,7 @@ from worker.linking.texts.idf_basis import IdfBasis
 from worker.store.engine import writer
 from worker.store.linking import links
 
-_KEPT_DAYS = 400
+_MAX_AGE_DAYS = 400
 
 
 def pages(engine: Engine, where: Sequence[ColumnElement[bool]]) -> Iterator[Sequence[StoredArticle]]:
@@ -68,4 +68,4 @@ def _complete(engine: Engine, lease: Lease, day: date) -> None:
     with writer(engine) as connection, connection.begin():
         lease.confirm(connection)
         links.keep_day(connection, day, counted.documents, counted.dump())
-        links.forget_days(connection, day - timedelta(days=_KEPT_DAYS))
+        links.forget_days(connection, day - timedelta(days=_MAX_AGE_DAYS))

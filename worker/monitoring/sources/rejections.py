@@ -65,10 +65,10 @@ def rejection_alarms(minutes: Sequence[Minute], setting: float) -> list[SourceAl
             before, bad = counts.get(source, (0, 0))
             if before >= _NEWEST:
                 continue
-            counts[source] = all_, refused = before + documents, bad + rejected
-            if is_alarming(all_, refused, setting=setting, usual=None):
+            counts[source] = all_, rejected_in_all = before + documents, bad + rejected
+            if is_alarming(all_, rejected_in_all, setting=setting, usual=None):
                 alarms[source] = SourceAlarm(
-                    kind="rejected", source=source, since=minute.at, documents=all_, rejected=refused
+                    kind="rejected", source=source, since=minute.at, documents=all_, rejected=rejected_in_all
                 )
     return [alarms[source] for source in sorted(alarms)]
 

@@ -23,9 +23,9 @@ from worker.store.engine import writing
 from worker.store.source_alarms import LOW, REJECTED, SILENT
 from worker.store.source_hours import Pair
 
-_KEPT_HOURS = 1500
+_MAX_AGE_HOURS = 1500
 """Hours with documents that are kept of each source and site: two months of a source that sends in every hour."""
-_KEPT_DAYS = 400
+_MAX_AGE_DAYS = 400
 _ALARM_DAYS = 30
 """After so long an alarm of silence ends: the source is not expected back."""
 _LEARNT_AT_ONCE = 100
@@ -48,26 +48,26 @@ def roll_up_sources(
     while not is_done:
         with writing(engine) as connection:
             done = source_hours.roll_up(connection, delay_seconds=config.task_seconds + _DELAY_SECONDS)
-            _judge_rejections(connection, done, config)
+            _update_rejection_alarms(connection, done, config)
         is_done = done.is_done
         if time.monotonic() > end:
             return False
     while _learn_some(engine):
         if time.monotonic() > end:
             return False
-    _judge_silence(engine, done.until, waiting or {})
+    _update_silence_alarms(engine, done.until, waiting or {})
     with writing(engine) as connection:
         now = store_time(connection)
         source_alarms.forget(
             connection,
             alarms_before=now - timedelta(days=_ALARM_DAYS),
-            hours_before=now - timedelta(days=_KEPT_DAYS),
+            hours_before=now - timedelta(days=_MAX_AGE_DAYS),
             limit=_LEARNT_AT_ONCE,
         )
     return True
 
 
-def _judge_rejections(connection: Connection, done: source_hours.RolledUp, config: Settings) -> None:
+def _update_rejection_alarms(connection: Connection, done: source_hours.RolledUp, config: Settings) -> None:
     now = store_time(connection)
     sources = {source for source, _ in done.pairs}
     for row in source_alarms.rhythms_of(connection, sources):
@@ -95,7 +95,7 @@ def _learn_some(engine: Engine) -> bool:
 def _learn(connection: Connection, row: Row[Any]) -> Learnt:
     """Read the hours of a source and a site; return the new values of its rhythm."""
     pair = row.source, row.site
-    rows = source_hours.hours_of(connection, pair, limit=_KEPT_HOURS)
+    rows = source_hours.hours_of(connection, pair, limit=_MAX_AGE_HOURS)
     rhythm = learn(_hours(rows))
     values: dict[str, Any] = {"learnt_hour": row.last_hour, "usual_share": _usual_share(rows, row.last_at)}
     if rhythm is None:
@@ -114,7 +114,7 @@ def _learn(connection: Connection, row: Row[Any]) -> Learnt:
 
 def _save(connection: Connection, pair: Pair, row: Row[Any], rows: list[Row[Any]], values: dict[str, Any]) -> None:
     source_alarms.save_rhythm(connection, pair, values)
-    if len(rows) == _KEPT_HOURS:
+    if len(rows) == _MAX_AGE_HOURS:
         source_hours.delete_hours(connection, pair, rows[0].at)
     now = store_time(connection)
     sent = volume(_hours(rows), min(now.timestamp(), row.last_at.timestamp() + HOUR))
@@ -125,7 +125,7 @@ def _save(connection: Connection, pair: Pair, row: Row[Any], rows: list[Row[Any]
         source_alarms.end_alarm(connection, pair, LOW)
 
 
-def _judge_silence(engine: Engine, until: datetime, waiting: Mapping[str, float]) -> None:
+def _update_silence_alarms(engine: Engine, until: datetime, waiting: Mapping[str, float]) -> None:
     """Raise and end the alarms of silence."""
     with engine.connect() as connection:
         overdue = source_alarms.overdue(connection, until, _LEARNT_AT_ONCE)

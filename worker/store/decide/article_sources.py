@@ -112,13 +112,13 @@ def _may_be_shown_again(known: KnownDocument) -> bool:
 
 def _unchanged(changes: DocumentChanges) -> set[bytes]:
     """Return the articles of which only one document changed, in its revision alone, and which show that document."""
-    kept = set()
+    unchanged = set()
     for h, documents in changes.by_article().items():
         if len(documents) == 1 and documents[0].content is None and documents[0].row is not None:
             row = documents[0].row
             if row.article_hash == h and row.shown_by == row.id and documents[0].is_changed:
-                kept.add(h)
-    return kept - {
+                unchanged.add(h)
+    return unchanged - {
         known.row.article_hash
         for known in changes.documents.values()
         if known.row is not None and known.row.article_hash not in (None, known.state.article_hash)

@@ -194,10 +194,12 @@ class ArticleWrites:
                 changes.add(name, Operation.INSERT, names, key, difference.added)
             changes.add(name, Operation.UPDATE, names, key, difference.changed)
         names = ("target_hash", "target_id")
-        kept: list[Values] = [
+        retargeted: list[Values] = [
             (h, kind, target) for h, target in sorted(self.urls.retargeted.items()) for kind in ("related", "contains")
         ]
-        changes.add("links", Operation.UPDATE, ("target_hash", "kind", "target_id"), ("target_hash", "kind"), kept)
+        changes.add(
+            "links", Operation.UPDATE, ("target_hash", "kind", "target_id"), ("target_hash", "kind"), retargeted
+        )
 
     def _note_mention(self, row: ArticleRow | None, after: Row) -> None:
         """Add the work of counting a provider's names if an article mentions it by another name than before.

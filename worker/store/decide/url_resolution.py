@@ -96,17 +96,17 @@ class _Urls:
     def decide(self, url_hash: bytes, item: int | None) -> None:
         """Decide one URL. `item`: the article that the document with this identity describes."""
         own = self.article_of(url_hash)
-        meaning = resolve_url(url_hash, {url_hash: own} if own is not None else {}, self.claims)
+        target = resolve_url(url_hash, {url_hash: own} if own is not None else {}, self.claims)
         if item is not None:
-            meaning = item
+            target = item
         row = self.row_of(url_hash)
-        reference = self._newest_mention(url_hash, row) if meaning is None else None
+        reference = self._newest_mention(url_hash, row) if target is None else None
         if reference is not None:
             self.changes.mentioned.add(url_hash)
-            meaning = self._show(url_hash, row, reference)
+            target = self._show(url_hash, row, reference)
         elif own is None and row is not None and (row.orphaned_at is None or not row.is_stub):
             self._empty(url_hash, row)
-        self.changes.targets[url_hash] = meaning
+        self.changes.targets[url_hash] = target
 
     def _newest_mention(self, url_hash: bytes, row: ArticleRow | None) -> Reference | None:
         namers = list(self.namers.get(url_hash, ()))

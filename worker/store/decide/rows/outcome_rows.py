@@ -55,13 +55,13 @@ def write_dead_letters(
     An accepted replay closes its dead letter; a rejected one leaves it open with the new problems. A dead letter that
     was replayed twice may be gone: the first replay closed it and maintenance deleted it.
     """
-    letters, passed, failed, actions = list[Values](), list[Values](), list[Values](), list[Values]()
+    added, passed, failed, actions = list[Values](), list[Values](), list[Values](), list[Values]()
     for item, result in outcomes:
         code = next((found.code for found in item.problems if found.severity is Severity.ERROR), None)
         problems = problems_of(item, result)
         if item.dead_letter is None:
             if item.rejected:
-                letters.append(
+                added.append(
                     (
                         item.lane,
                         item.id,
@@ -86,7 +86,7 @@ def write_dead_letters(
             passed.append((item.dead_letter, "replayed"))
         action = "failed" if item.rejected else "passed"
         actions.append((item.dead_letter, action, worker, now, str(result.outcome), item.sha256))
-    changes.add("dead_letters", Operation.INSERT_MISSING, _DEAD_LETTER, ("lane", "receipt_id"), letters)
+    changes.add("dead_letters", Operation.INSERT_MISSING, _DEAD_LETTER, ("lane", "receipt_id"), added)
     changes.add("dead_letters", Operation.UPDATE, ("id", "status", "code", "problems"), ("id",), failed)
     changes.add("dead_letters", Operation.UPDATE, ("id", "status"), ("id",), passed)
     names = ("dead_letter_id", "action", "who", "at", "reason", "raw_sha256")

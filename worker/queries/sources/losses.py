@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, case, func, select
 from sqlalchemy.engine import Connection
 
 from worker.enrichment.urls.hosts import registrable_domain
-from worker.queries.missing_urls import urls_of
+from worker.queries.sources.missing_urls import urls_of
 from worker.settings import INTERNAL_LANE
 from worker.store.tables import articles, dead_letters, providers, raw_documents, receipts
 
