@@ -59,7 +59,8 @@ class Unrecognised(Exception):
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a decision needs besides rows. `token`: of the reference documents that `shared` knows. `new_token`: to set
-    when one of them changes. `timings`: called when the rows of the receipts are made.
+    when one of them changes. `timings`: called when the rows of the receipts are made. `loaded`: called after the last
+    load with the writes of the documents, so that the database can work on them while the articles are decided.
     """
 
     shared: Shared
@@ -70,6 +71,7 @@ class Context:
     now: datetime
     timings: Callable[[], dict[str, float]] = dict
     step: int = STEP_DOCUMENTS
+    loaded: Callable[[ChangeSet], None] = lambda changes: None
 
 
 @dataclass(slots=True)
@@ -158,6 +160,7 @@ def refresh(
     before = ListedBefore.of(stored)
     keys = url_keys(articles, before, documents)
     loaded = loader.urls(keys)
+    context.loaded(decision.changes)
     urls = decide_urls(articles, before, documents, loaded, keys, context.shared, context.now)
     writes = ArticleWrites(
         articles, urls, stored_children(stored, loaded.stub_images), loaded, context.rules, context.now
