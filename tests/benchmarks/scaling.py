@@ -7,6 +7,7 @@ process takes the next batch by itself. The linker does not run.
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import statistics
@@ -158,6 +159,8 @@ def _without_queue(setting: Setting, every: Sequence[Document], count: int) -> d
 
 
 def _take_batches(config: Settings, entries: list[Claimed], place: Any, ready: Any, go: Any, used: Any) -> None:
+    gc.freeze()  # as pool processes do (worker/runtime/app.py)
+    gc.set_threshold(20_000, 20, 20)
     engine = make_engine(config, repeats=True)
     with engine.connect() as connection:
         connection.exec_driver_sql("SELECT 1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from worker.enrichment.enriched_document import ImageRef
 from worker.enrichment.urls.canonical_urls import hash_of
@@ -46,6 +47,7 @@ def _worth(image: ImageRef) -> tuple[bool, int]:
     return not (oblong and width and height), min(width * height, _ENOUGH)
 
 
+@lru_cache(maxsize=4_096)  # a batch asks several times for each, also under the writer lock
 def image_hash(url: str) -> bytes:
     """Return the identity of an image: a hash of its URL as written, because any part of the URL can select a size."""
     return hash_of(url)

@@ -152,3 +152,30 @@ def test_a_later_flight_is_not_sent_again(server, postgres_url):
     with pytest.raises(SQLAlchemyError):
         write()
     assert stored(server) == {}
+
+
+def _send_without_waiting(engine, *rows, error=None):
+    with flights(engine, locks=WRITER_LOCK) as transaction:
+        transaction.fetch(LANES, {"names": ["a"]})
+        transaction.send()
+        for row in rows:
+            transaction.execute(insertion(engine.dialect.name, lanes, NAMES, [row]))
+        if error is not None:
+            raise error
+        transaction.commit()
+
+
+def test_the_error_of_a_statement_that_nobody_waited_for_is_raised_by_the_commit_or_before(engine):
+    put(engine, ("a", "1"))
+    with pytest.raises(SQLAlchemyError) as raised:
+        _send_without_waiting(engine, ("a", "2"), ("b", "2"))
+    assert engine.dialect.name == "sqlite" or is_conflict(raised.value)
+    put(engine, ("c", "1"))
+    assert stored(engine) == {"a": "1", "c": "1"}
+
+
+def test_leaving_without_a_commit_rolls_back_what_nobody_waited_for(engine):
+    with pytest.raises(LookupError):
+        _send_without_waiting(engine, ("a", "1"), error=LookupError())
+    put(engine, ("b", "1"))
+    assert stored(engine) == {"b": "1"}

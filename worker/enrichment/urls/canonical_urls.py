@@ -169,6 +169,7 @@ def hash_of(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
+@lru_cache(maxsize=1_024)  # a batch asks several times for each, also under the writer lock
 def document_hash(source: str, key: str) -> bytes:
     """Return the identity of a document: a hash of its source and its key."""
     return _named("document", source, key)

@@ -1,6 +1,8 @@
-"""Apply a change set: one statement for each table and operation, all in the flight of the commit."""
+"""Apply a change set: one statement for each table and operation. Nobody waits for them before the commit."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from worker.store.columns import metadata
 from worker.store.decide.change_set import ChangeSet, Operation, Write
@@ -9,13 +11,17 @@ from worker.store.sql.statements import Statement, insertion, removal, updating
 
 
 def apply(transaction: Flights, dialect: str, changes: ChangeSet) -> None:
-    """Queue the statements of `changes`, in their order. The caller commits."""
-    for write in changes.writes:
-        transaction.execute(statement_of(dialect, write))
+    """Send the statements of `changes`, in their order. The caller commits."""
+    apply_writes(transaction, dialect, changes.take())
     for table, last_id in changes.last_ids.items() if dialect == "postgresql" else ():
         # The first of the new ids was drawn from the sequence. All who draw from it hold the writer lock.
         text = f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), %s)"
         transaction.execute(Statement(text, (last_id,)))
+
+
+def apply_writes(transaction: Flights, dialect: str, writes: Sequence[Write]) -> None:
+    for write in writes:
+        transaction.execute(statement_of(dialect, write))
 
 
 def statement_of(dialect: str, write: Write) -> Statement:

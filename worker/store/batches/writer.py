@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.reference_documents import ReferenceCopy
 from worker.heat_rules import AllRules
-from worker.store.batches.apply import apply
+from worker.store.batches.apply import apply, apply_writes
 from worker.store.batches.load import SqlLoader
 from worker.store.batches.prepare import SharedRows, load_references, prepare
 from worker.store.decide import decision
@@ -100,7 +100,15 @@ class BatchWriter:
                 items,
                 loader,
                 Context(
-                    shared, shared.references.token, token, self.rules, self.worker, self.now, timings, loader.step
+                    shared,
+                    shared.references.token,
+                    token,
+                    self.rules,
+                    self.worker,
+                    self.now,
+                    timings,
+                    loader.step,
+                    lambda changes: apply_writes(transaction, dialect, changes.take()),
                 ),
             )
             failpoint("store.decided")

@@ -49,6 +49,11 @@ class ChangeSet:
         if values:
             self.writes.append(Write(table, operation, tuple(names), tuple(key), values))
 
+    def take(self) -> list[Write]:
+        """Remove and return the writes so far."""
+        writes, self.writes = self.writes, []
+        return writes
+
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Insert rows that have the same columns. None of them may exist."""
         if rows:

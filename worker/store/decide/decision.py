@@ -59,7 +59,9 @@ class Unrecognised(Exception):
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a decision needs besides rows. `token`: of the reference documents that `shared` knows. `new_token`: to set
-    when one of them changes. `timings`: called when the rows of the receipts are made.
+    when one of them changes. `timings`: called when the rows of the receipts are made. `ready`: called with
+    the writes that are decided so far, so that the database can work on them meanwhile: after the last load those of
+    the documents, then those of the articles.
     """
 
     shared: Shared
@@ -70,6 +72,7 @@ class Context:
     now: datetime
     timings: Callable[[], dict[str, float]] = dict
     step: int = STEP_DOCUMENTS
+    ready: Callable[[ChangeSet], None] = lambda changes: None
 
 
 @dataclass(slots=True)
@@ -158,12 +161,14 @@ def refresh(
     before = ListedBefore.of(stored)
     keys = url_keys(articles, before, documents)
     loaded = loader.urls(keys)
+    context.ready(decision.changes)
     urls = decide_urls(articles, before, documents, loaded, keys, context.shared, context.now)
     writes = ArticleWrites(
         articles, urls, stored_children(stored, loaded.stub_images), loaded, context.rules, context.now
     )
     writes.work = decision.work
     writes.write(decision.changes)
+    context.ready(decision.changes)
     live = list(articles.live())
     shown = {one.id: one.row.canonical_url if one.row else None for _, one in live}
     shown |= {one.id: one.parts.copy.canonical_url for one in articles.published.values()}

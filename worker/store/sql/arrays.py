@@ -120,7 +120,7 @@ class Kind:
         """Return the parameter for `values`, which may contain None. Raises UnicodeEncodeError on lone surrogates."""
         if not values:
             return self.parameter(_head(0, 0, self._oid))
-        missing = sum(value is None for value in values)
+        missing = values.count(None)
         if missing == 0:
             data = self._encode_all(values)
         elif missing == len(values):

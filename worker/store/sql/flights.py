@@ -105,7 +105,7 @@ class Flights(Protocol):
         ...
 
     def execute(self, statement: Statement) -> None:
-        """Queue a statement whose result is not needed."""
+        """Queue or send a statement whose result is not needed. Its error may be raised by a later call."""
         ...
 
     def lock(self, statement: str) -> None:
@@ -164,7 +164,8 @@ class _Postgres:
     """`begin`: the statements that begin the transaction; they travel with the first flight.
 
     If the connection turns out to be closed, the first flight is sent again on another one. Nothing of it was kept,
-    unless it held the commit too: flights that do so may be repeated.
+    unless it held the commit too: flights that do so may be repeated. After the first flight `execute` sends its
+    statement at once and does not wait: the database works on it while the next one is decided or encoded.
     """
 
     def __init__(self, connection: Connection, begin: Sequence[str]) -> None:
@@ -172,6 +173,8 @@ class _Postgres:
         self._raw: Any = connection.connection.driver_connection
         self._queue: list[_Queued] = [(text, None, None, None) for text in begin]
         self._is_first = True
+        self._pipeline = contextlib.ExitStack()
+        self._sent: list[tuple[Any, Result[Any] | None, Query[Any] | None]] = []
 
     def fetch(self, query: Query[R], values: Mapping[str, Any]) -> Result[R]:
         result = Result[R]()
@@ -181,6 +184,12 @@ class _Postgres:
 
     def execute(self, statement: Statement) -> None:
         self._queue.append((statement.text, statement.values, None, None))
+        if not self._is_first:
+            queue, self._queue = self._queue, []
+            try:
+                self._start(queue)
+            except self._connection.dialect.loaded_dbapi.Error as error:
+                raise self._wrapped(error, is_lost=self._abandon(error)) from error
 
     def lock(self, statement: str) -> None:
         self._queue.append((statement, None, None, None))
@@ -189,32 +198,52 @@ class _Postgres:
         queue, self._queue = self._queue, []
         tries = _MOST_TRIES if self._is_first else 1
         self._is_first = False
-        while queue:
+        while queue or self._sent:
             tries -= 1
             try:
-                self._send(queue)
+                self._start(queue)
+                self._finish()
             except self._connection.dialect.loaded_dbapi.Error as error:
-                is_lost = bool(self._raw.closed)
-                if is_lost:
-                    self._connection.invalidate(error)
+                is_lost = self._abandon(error)
                 if not is_lost or tries == 0:
                     raise self._wrapped(error, is_lost=is_lost) from error
                 self._raw = self._connection.connection.driver_connection
             else:
                 return
 
-    def _send(self, queue: Sequence[_Queued]) -> None:
-        cursors = [self._raw.cursor() for _ in queue]
-        try:
-            with self._raw.pipeline():
-                for cursor, (text, values, _, _) in zip(cursors, queue, strict=True):
-                    cursor.execute(text, values)
-            for cursor, (_, _, result, query) in zip(cursors, queue, strict=True):
-                if result is not None and query is not None:
-                    result.rows = [query.row(*row) for row in cursor.fetchall()]
-        finally:
-            for cursor in cursors:
-                cursor.close()
+    def _start(self, queue: Sequence[_Queued]) -> None:
+        """Send statements without waiting for their results."""
+        if not self._sent:
+            self._pipeline.enter_context(self._raw.pipeline())
+        for text, values, result, query in queue:
+            cursor = self._raw.cursor()
+            self._sent.append((cursor, result, query))
+            cursor.execute(text, values)
+
+    def _finish(self) -> None:
+        """Wait for the results of all that was sent."""
+        self._pipeline.close()
+        for cursor, result, query in self._sent:
+            if result is not None and query is not None:
+                result.rows = [query.row(*row) for row in cursor.fetchall()]
+            cursor.close()
+        self._sent.clear()
+
+    def _abandon(self, error: Exception) -> bool:
+        """End the pipeline after an error; returns whether the connection is lost."""
+        self.close()
+        is_lost = bool(self._raw.closed)
+        if is_lost:
+            self._connection.invalidate(error)
+        return is_lost
+
+    def close(self) -> None:
+        """Wait for what was sent, whatever becomes of it. The transaction stays open."""
+        with contextlib.suppress(self._connection.dialect.loaded_dbapi.Error):
+            self._pipeline.close()
+        for cursor, _, _ in self._sent:
+            cursor.close()
+        self._sent.clear()
 
     def commit(self) -> None:
         self._queue.append(("COMMIT", None, None, None))
@@ -247,7 +276,11 @@ def flights(engine: Engine, *, locks: str | None = None, reads_only: bool = Fals
         return
     with engine.connect() as connection:
         begin = [*engine.get_execution_options()[BEGIN_OPTIONS], *([locks] if locks else [])]
-        yield _Postgres(connection, begin)
+        flight = _Postgres(connection, begin)
+        try:
+            yield flight
+        finally:
+            flight.close()
 
 
 def _from_sqlite(column: Column[Any] | None) -> Callable[[Any], Any] | None:
