@@ -51,14 +51,15 @@ def losses(
 def _table(found: list[SiteLosses]) -> Table:
     table = Table(box=None, expand=True, show_edge=False, pad_edge=False, header_style="bold dim", padding=(0, 1, 0, 0))
     table.add_column("SITE", no_wrap=True, overflow="ellipsis", ratio=1)
-    for name in ("received", *OUTCOMES, "unlinked"):
+    outcomes = [name for name in OUTCOMES if name == "rejected" or any(one.outcomes[name] for one in found)]
+    for name in ("received", *outcomes, "unlinked"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in found:
-        counts = [f"{one.outcomes[name]:,}" if one.outcomes[name] else "-" for name in OUTCOMES]
+        counts = [f"{one.outcomes[name]:,}" if one.outcomes[name] else "-" for name in outcomes]
         table.add_row(
             plain(one.site or "(no URL)"), f"{one.received:,}", *counts, f"{one.unlinked:,}" if one.unlinked else "-"
         )
         for code, count in one.codes.most_common(_SHOWN_CODES):
-            cells = [Text(f"{count:,}", style="red") if name == "rejected" else "" for name in OUTCOMES]
+            cells = [Text(f"{count:,}", style="red") if name == "rejected" else "" for name in outcomes]
             table.add_row(Text(f"  {code}", style="dim"), "", *cells, "")
     return table
