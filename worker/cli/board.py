@@ -79,7 +79,9 @@ def board(snapshot: Snapshot, *, width: int, height: int | None = None) -> Rende
     head: list[RenderableType] = [_head(snapshot, width)]
     overflow: Literal["ellipsis", "fold"] = "ellipsis" if height else "fold"
     shown = alarms(snapshot)[: _MAX_ALARMS if height else None]
-    head += [Text(f"! {plain(alarm)}", style="bold red", no_wrap=bool(height), overflow=overflow) for alarm in shown]
+    head += [
+        Text(f"! {plain(alarm.sentence)}", style="bold red", no_wrap=bool(height), overflow=overflow) for alarm in shown
+    ]
     half = (width - 4) // 2
     left, right = list[Section](), list[Section]()
     if snapshot.queue is not None:

@@ -1,4 +1,4 @@
-"""Derives alarms from a snapshot: sentences that name the problem and the action.
+"""Derives alarms from a snapshot: what each is about, and a sentence that names the problem and the action.
 
 The runbook has a heading for each.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from enum import StrEnum
+from typing import NamedTuple
 
 from worker.monitoring.health import FELL_SILENT
 from worker.monitoring.lane_faults import lane_faults
 from worker.monitoring.servers.redis_info import RedisInfo
-from worker.monitoring.sources.alarm import source_sentences
+from worker.monitoring.sources.alarm import MAX_SENTENCES, source_sentences
 from worker.monitoring.status import DatabaseStatus, QueueStatus, Silent, Snapshot, StoreStatus, Unreachable
 from worker.telemetry.durations import duration_text
 
@@ -20,27 +22,51 @@ _FULL_SHARE = 0.9
 _ALARMING_STATES = ("stuck", "full", "waiting-for-store", "waiting-for-redis")
 
 
-def alarms(snapshot: Snapshot) -> list[str]:
+class About(StrEnum):
+    """What an alarm is about."""
+
+    SERVER = "server"
+    WORKER = "worker"
+    LANE = "lane"
+    SOURCE = "source"
+    LINKER = "linker"
+
+
+class Alarm(NamedTuple):
+    """An alarm. `name`: of the source; empty for all others, and for many sources together."""
+
+    about: About
+    sentence: str
+    name: str = ""
+
+
+def alarms(snapshot: Snapshot) -> list[Alarm]:
     """Return the alarms of a snapshot, the worst first; empty when all is well."""
+    found = [Alarm(About.SERVER, sentence) for sentence in _of_servers(snapshot)]
+    if snapshot.queue is not None:
+        found += [Alarm(About.WORKER, sentence) for sentence in _of_workers(snapshot.queue)]
+        found += [Alarm(About.LANE, sentence) for sentence in _of_lanes(snapshot.queue)]
+    raised = snapshot.source_alarms
+    names = [*(one.source for one in raised[:MAX_SENTENCES]), ""]  # the last sentence counts the others
+    found += [
+        Alarm(About.SOURCE, sentence, name) for sentence, name in zip(source_sentences(raised), names, strict=False)
+    ]
+    if snapshot.store is not None and snapshot.store.linking is not None and snapshot.store.linking.fault:
+        found.append(Alarm(About.LINKER, snapshot.store.linking.fault))
+    return found
+
+
+def _of_servers(snapshot: Snapshot) -> Iterator[str]:
     servers = snapshot.servers
-    sentences = []
     if isinstance(server := servers.get("redis"), Unreachable):
-        sentences.append(redis_outage(server, snapshot.store))
+        yield redis_outage(server, snapshot.store)
     if isinstance(server := servers.get("database"), Unreachable):
-        sentences.append(f"The database cannot be reached: {server.error}")
+        yield f"The database cannot be reached: {server.error}"
     for server in servers.values():
         if isinstance(server, RedisInfo):
-            sentences += _of_redis(server)
+            yield from _of_redis(server)
         elif isinstance(server, DatabaseStatus) and not server.has_needed_schema:
-            sentences.append(
-                f"The schema is {server.schema or 'empty'}, {server.needs_schema} is needed: copydesk db upgrade"
-            )
-    if snapshot.queue is not None:
-        sentences += [*_of_workers(snapshot.queue), *_of_lanes(snapshot.queue)]
-    sentences += source_sentences(snapshot.source_alarms)
-    if snapshot.store is not None and snapshot.store.linking is not None and snapshot.store.linking.fault:
-        sentences.append(snapshot.store.linking.fault)
-    return sentences
+            yield f"The schema is {server.schema or 'empty'}, {server.needs_schema} is needed: copydesk db upgrade"
 
 
 def redis_outage(server: Unreachable, store: StoreStatus | None) -> str:

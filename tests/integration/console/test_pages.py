@@ -30,7 +30,7 @@ def busy(redis_client):
 def test_the_overview_shows_backlog_outcomes_alarms_and_servers(browser, busy, letter):
     page = browser.page("/")
 
-    assert "No worker is alive: start one with copydesk up" in page
+    assert 'start one with copydesk up or copydesk worker <a href="/workers">Open</a>' in page
     assert 'class="plot bars"' in page
     assert "100 documents got an outcome" in page
     assert "10 documents rejected, 10.0% of all" in page

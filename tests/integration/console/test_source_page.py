@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import insert
 
 from tests.integration.console.conftest import HOSTILE
+from tests.support.servers import until
 from worker.monitoring.sources.roll_up import roll_up_sources
 from worker.settings import Settings
 from worker.store.tables import dead_letters, receipts
@@ -43,6 +44,8 @@ def test_a_source_that_fell_silent_is_shown_with_all_that_is_known_and_nothing_o
     assert "15\u202fmin" in page, "the slowest"
     assert "&lt;i&gt;worst&lt;/i&gt;" in page
     assert page.count("<rect") > 50
+    until(lambda: "is silent since" in browser.page("/"), seconds=10, what="the overview has read the alarm")
+    assert '<a href="/sources/of?source=%3Cscript%3E' in browser.page("/"), "the alarm leads to the page of its source"
 
 
 def test_a_source_of_which_nothing_is_known_is_not_found(browser):

@@ -45,7 +45,7 @@ def test_the_check_of_a_container_does_not_mention_sources(bad, redis_client, en
 def test_status_names_it_with_the_command_to_type(bad, redis_client, engine):
     queue = read_queue(Settings(), redis_client, MinuteCache(redis_client))
     snapshot = Snapshot(queue, None, read_store(engine, is_linking=False))
-    (sentence,) = named(alarms(snapshot))
+    (sentence,) = named(alarm.sentence for alarm in alarms(snapshot))
     assert "copydesk sources --source " in sentence
     assert "--source bad;" not in sentence, "a name is one argument of the shell"
     (alarm,) = snapshot.to_json()["source_alarms"]
@@ -70,4 +70,6 @@ def test_a_store_of_the_schema_before_is_reported_as_such(redis_client, engine):
         connection.execute(text("UPDATE alembic_version SET version_num = '0010'"))
     store = read_store(engine, is_linking=False)
     assert store.database.ok
-    assert "The schema is 0010, 0011 is needed: copydesk db upgrade" in alarms(Snapshot(None, None, store))
+    assert "The schema is 0010, 0011 is needed: copydesk db upgrade" in [
+        alarm.sentence for alarm in alarms(Snapshot(None, None, store))
+    ]

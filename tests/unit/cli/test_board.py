@@ -87,7 +87,7 @@ def test_an_empty_snapshot_is_drawn():
 def test_problems_are_shown_with_what_to_do(changes, expected):
     shown = alarms(snapshot(**changes))
     assert len(shown) == len(expected)
-    assert all(part in sentence for part, sentence in zip(expected, shown, strict=True))
+    assert all(part in alarm.sentence for part, alarm in zip(expected, shown, strict=True))
 
 
 @pytest.mark.parametrize(("wanted", "room", "expected"), [

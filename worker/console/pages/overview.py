@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -10,13 +11,14 @@ from worker.console.charts import plots
 from worker.console.context import ConsoleContext
 from worker.console.rendering import render
 from worker.console.request_context import RequestContext
-from worker.monitoring.alarms import alarms
+from worker.monitoring.alarms import About, Alarm, alarms
 from worker.monitoring.rates import Interval, intervals
 from worker.monitoring.status import Snapshot
 
 _MAX_SOURCES = 12
 _MAX_CODES = 12
 _SPANS = {"hour": ("the last hour, by the minute", 1, 60), "day": ("the last day, by the quarter of an hour", 15, 96)}
+_PAGES = {About.WORKER: "/workers", About.LANE: "/lanes", About.SOURCE: "/sources"}
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
@@ -31,7 +33,7 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
         "queue": queue,
         "store": store,
         "servers": snapshot.servers,
-        "alarms": alarms(snapshot),
+        "alarms": [(alarm.sentence, _page_of(alarm)) for alarm in alarms(snapshot)],
         "span": span,
         "span_words": _SPANS[span][0],
         "intervals": plotted,
@@ -48,6 +50,13 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
     # A server that has not been read yet does not count as unreachable.
     is_well = all(server.ok for server in snapshot.servers.values())
     return render(context, "overview.html", values, status=200 if is_well else 503)
+
+
+def _page_of(alarm: Alarm) -> str | None:
+    """Return the address of the page on which an operator continues, or None."""
+    if alarm.about is About.SOURCE and alarm.name:
+        return f"/sources/of?{urlencode({'source': alarm.name})}"
+    return _PAGES.get(alarm.about)
 
 
 def _intervals(console: ConsoleContext, snapshot: Snapshot, span: str) -> list[Interval]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from worker.telemetry.durations import duration_text
 
-_MAX_SENTENCES = 10
+MAX_SENTENCES = 10
 Kind = Literal["silent", "low", "rejected"]
 
 
@@ -93,7 +93,7 @@ def merged(stored: Iterable[SourceAlarm], fresh: Iterable[SourceAlarm]) -> list[
 def source_sentences(raised: Sequence[SourceAlarm]) -> list[str]:
     """Return a sentence for each of the first alarms of sources, and one that counts the others."""
     now = time.time()
-    sentences = [alarm.sentence(now) for alarm in raised[:_MAX_SENTENCES]]
-    if len(raised) > _MAX_SENTENCES:
-        sentences.append(f"{len(raised) - _MAX_SENTENCES:,} more sources and sites raise an alarm: copydesk sources")
+    sentences = [alarm.sentence(now) for alarm in raised[:MAX_SENTENCES]]
+    if len(raised) > MAX_SENTENCES:
+        sentences.append(f"{len(raised) - MAX_SENTENCES:,} more sources and sites raise an alarm: copydesk sources")
     return sentences
