@@ -17,8 +17,8 @@ STAGES = {
     "read": "Read the documents: parse, validate, enrich",
     "prepare": "Store raw documents, and names that are new, before the writer lock",
     "turn": "Wait for the writer lock, while another batch writes",
-    "store": "Decide what changes, with the writer lock",
-    "commit": "Write the changes and commit, with the writer lock",
+    "store": "Load, decide and send the first changes, with the writer lock",
+    "commit": "Write the other changes and commit",
 }
 """Stage → what happens in it, in the order of a batch."""
 

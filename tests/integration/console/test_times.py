@@ -25,7 +25,7 @@ def test_the_page_shows_each_stage_in_plain_words_for_every_span(browser, redis_
 
     page = browser.page(f"/times?span={span}")
 
-    assert "Write the changes and commit" in page
+    assert "Write the other changes and commit" in page
     assert "No stage became slow" in page
     assert page.count("<svg") == 8
     assert "At most 25.0 ms a batch." in page

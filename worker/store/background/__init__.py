@@ -1,1 +1,1 @@
-"""Work that a batch leaves in the store, and its steps. Begin reading in `steps.py`; it imports from `store` alone."""
+"""Work that a batch leaves in the store, and its steps. Begin reading in `steps.py`; it uses neither Redis nor Celery."""

@@ -1,4 +1,4 @@
-"""One step of the pending work: a bounded number of subjects, written in one short transaction under the writer lock."""
+"""One step of the pending work: a bounded number of subjects, read before the writer lock where possible."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from worker.store.sql.flights import Flights, flights
 def work_step(engine: Engine, rules: AllRules) -> int | None:
     """Do one step of the oldest work; returns how many articles it processed, or None when no work is left.
 
-    For a retraction it returns the number of documents instead, for names 0, and 0 also while another process does a
-    step. Raises SQLAlchemy's errors.
+    It counts documents for a retraction and links for a moved URL. 0: the step was for names, the URL changed meanwhile,
+    or another process holds the step lock. Raises SQLAlchemy's errors.
     """
     with flights(engine) as transaction:
         found = oldest(transaction, engine.dialect.name)
         if not found.work:
             return None
-        if not found.is_free:
+        if not found.has_lock:
             return 0
         return _step(engine, transaction, found, rules)
 

@@ -99,7 +99,7 @@ _NOW = {name: Query(_Time, text, {}, [enrichment_work.c.since]) for name, text i
 
 
 class _Lock(NamedTuple):
-    is_free: bool
+    has_lock: bool
 
 
 _STEP_LOCK = {"postgresql": "SELECT pg_try_advisory_xact_lock(1668247929)", "sqlite": "SELECT 1"}
@@ -109,12 +109,12 @@ _LOCK = {name: Query(_Lock, text, {}, [None]) for name, text in _STEP_LOCK.items
 class Oldest(NamedTuple):
     """The oldest work and more of its kind (none: no work is pending), and the database's time.
 
-    `is_free`: no other process holds the step lock. It is held until the transaction ends (SQLite: its write lock is).
+    `has_lock`: no other process holds the step lock. It is held until the transaction ends (SQLite: its write lock is).
     """
 
     work: Sequence[IdWork] | Sequence[UrlWork]
     now: datetime
-    is_free: bool
+    has_lock: bool
 
 
 def oldest(transaction: Flights, dialect: str) -> Oldest:
@@ -126,9 +126,9 @@ def oldest(transaction: Flights, dialect: str) -> Oldest:
     transaction.send()
     if by_url.rows and (not by_id.rows or by_url.rows[0].since < by_id.rows[0].since):
         urls = [row for row in by_url.rows if row.kind == by_url.rows[0].kind]
-        return Oldest(urls, now.rows[0].now, bool(lock.rows[0].is_free))
+        return Oldest(urls, now.rows[0].now, bool(lock.rows[0].has_lock))
     ids = [row for row in by_id.rows if row.kind == by_id.rows[0].kind]
-    return Oldest(ids, now.rows[0].now, bool(lock.rows[0].is_free))
+    return Oldest(ids, now.rows[0].now, bool(lock.rows[0].has_lock))
 
 
 def fetch_url_work(transaction: Flights, row: UrlWork) -> Result[UrlWork]:
@@ -184,9 +184,10 @@ _SHOWN_ALONE = (NAMES, ARTICLES, RETRACT)
 
 
 def pending_work(connection: Connection) -> list[dict[str, Any]]:
-    """Return all pending work, oldest first, with its progress: kind, subject, done and total.
+    """Return all pending work with its progress: kind, subject, done and total.
 
-    Work of a kind that usually ends within seconds is one element, whose total is the count of its subjects.
+    First names, re-enrichments and retractions, the oldest first. Then one element for each other kind, because these
+    usually end within seconds; its total is the count of its subjects.
     """
     table = enrichment_work.c
     alone = select(enrichment_work).where(table.kind.in_(_SHOWN_ALONE)).order_by(table.since)

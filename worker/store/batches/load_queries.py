@@ -1,7 +1,7 @@
 """The queries of the loads (`load.py`).
 
 No query reads all that a URL or some bytes ever had: it reads the keys that the batch brings, the newest row, or a
-count up to a limit.
+count up to a limit. (Except `REACHED` on SQLite, which reads all older documents of a retracted URL.)
 """
 
 from __future__ import annotations

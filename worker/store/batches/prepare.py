@@ -1,7 +1,8 @@
 """Prepare a batch before it takes the writer lock: raw bytes, rows that many articles share, and rows of articles.
 
-All of it is committed in one short transaction of its own. Nothing depends on it but the batch: bytes and names that no
-document needs in the end are harmless.
+Raw bytes and new rows are committed in one short transaction. A better spelling of a topic is written in a second one,
+under the writer lock. Nothing depends on them but the batch: bytes and names that no document needs in the end are
+harmless.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ _FUTURE_SECONDS = 86_400
 class BatchWriter:
     """Writes batches to a store. `read` parses a recognised item whose stored document changed meanwhile.
 
-    `timings` gets the stages `prepare`, `turn` (waiting for the writer lock and the first load), `store` (deciding) and
-    `lock` (from holding the lock to the commit), in milliseconds.
+    `timings` gets the stages `prepare`, `turn` (until the writer lock is held), `store` (the loads, deciding, and
+    sending the first writes) and `lock` (from holding the lock to the commit), in milliseconds.
     """
 
     engine: Engine
@@ -78,8 +78,8 @@ class BatchWriter:
         return decided
 
     def _transact(self, items: Sequence[BatchItem], shared: SharedRows, began: float, *, read_again: bool) -> Decision:
-        """Load, decide and apply under the writer lock. `read_again`: read the references under the lock too, because
-        they change so often that those which were read before it were never the present ones.
+        """Load, decide and apply under the writer lock. `read_again`: read the references under the lock too, after
+        a try that failed because they had changed.
         """
         dialect = self.engine.dialect.name
         with flights(self.engine, locks=WRITER_LOCK) as transaction:

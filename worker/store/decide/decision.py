@@ -1,4 +1,4 @@
-"""The decision of a batch: from what is stored and the items that came to a change set. Pure but for the loads.
+"""The decision of a batch: from what is stored and the items that came to a change set. No I/O of its own.
 
     receipts ─▶ documents ─▶ articles ─▶ URLs and stubs ─▶ rows
 
@@ -77,7 +77,10 @@ class Context:
 
 @dataclass(slots=True)
 class Decision:
-    """The writes of a batch, and what became of each item, by `id(item)`."""
+    """`changes`: the writes that `Context.ready` has not taken. `results`: what became of each item, by `id(item)`.
+
+    `work`: background work to add. `fresh`: the items that had no receipt.
+    """
 
     changes: ChangeSet = field(default_factory=ChangeSet)
     results: dict[int, ItemResult] = field(default_factory=dict)
@@ -118,7 +121,7 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Deci
     if stored.token != context.token:
         raise StaleReferences
     decision = Decision()
-    _settle_duplicates(items, stored, decision)
+    _repeat_outcomes(items, stored, decision)
     _confirm_recognised(decision.fresh, stored)
     accepted = [item for item in decision.fresh if not item.rejected]
     documents = decide_documents(accepted, stored, context.step)
@@ -175,7 +178,7 @@ def refresh(
     return Refreshed({url_hash: one.id for url_hash, one in live}, shown, writes.heats)
 
 
-def _settle_duplicates(items: Sequence[BatchItem], stored: StoredDocuments, decision: Decision) -> None:
+def _repeat_outcomes(items: Sequence[BatchItem], stored: StoredDocuments, decision: Decision) -> None:
     """Give items that have a receipt its outcome; the others are fresh."""
     for item in items:
         row = stored.receipts.get((item.lane, item.id))
@@ -217,7 +220,7 @@ def _changed(old: EnrichedDocument | ReferenceCopy | None, new: Content) -> list
 
 
 def _write_url_retractions(documents: DocumentChanges, decision: Decision) -> None:
-    """Keep the newest retraction of each URL also where its document did not change, and go on with the unfinished."""
+    """Keep the newest retraction of each URL also where its document did not change, and add work for what one step does not reach."""
     rows = []
     for doc_hash, revision in sorted(documents.url_retractions.items()):
         known = documents.documents.get(doc_hash)

@@ -80,8 +80,8 @@ class DocumentChanges:
 
     `touched`: url_hash of each article (and identity of each reference's subject) that a changed document described
     before or describes now. `moved`: doc_hash of each document that began or ceased to describe an article.
-    `retracted`: those of the documents that a retraction of their URL reached. `updated`: (index of the item, doc_hash)
-    of each update, whose changed fields are named when the old form is loaded.
+    `retracted`: those of the documents that a retraction of their URL reached. `updated`: (`id(item)`, doc_hash, content
+    before, content after) of each update, whose changed fields are named when the old form is loaded.
     """
 
     documents: dict[bytes, KnownDocument] = field(default_factory=dict)

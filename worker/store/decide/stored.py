@@ -34,8 +34,8 @@ class ReceiptRow(NamedTuple):
 
 
 class DocumentRow(NamedTuple):
-    """A stored document. `reference_form`: its form, if it is a reference document. `shown_by`: the document that the
-    article shows which it describes.
+    """A stored document. `reference_form`: its form, if it is a reference document. `shown_by`: id of the source document
+    of this document's article.
     """
 
     id: int
