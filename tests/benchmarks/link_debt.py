@@ -27,13 +27,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from itertools import count as counting
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from pydantic import SecretStr
 from sqlalchemy import Engine, func, insert, select
-from worker.store.decide.article_rows import blank
 
 from tests.benchmarks.collection import load
 from tests.benchmarks.machine import cpu_seconds
@@ -42,6 +42,7 @@ from worker.linking.linker import LEASE_SECONDS, ROLE, Linker
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.settings import Settings
+from worker.store.decide.rows.article_rows import emptied_row
 from worker.store.engine import make_engine
 from worker.store.linking import leader, links
 from worker.store.migration import upgrade
@@ -77,14 +78,13 @@ def of_folder(folder: Path) -> Iterator[Text]:
     """Yield (title, excerpt) of a collection's articles again and again, with other rare words each time."""
     texts = [((item.title or "").split(), (item.excerpt or "").split()) for item in load(folder)]
     seen = Counter(word for title, excerpt in texts for word in {*title, *excerpt})
-    turn = 0
-    while True:
+
+    def varied(words: list[str], repetition: int) -> str:
+        return " ".join(word if seen[word] >= _RARE else word + "x" * repetition for word in words)
+
+    for repetition in counting():
         for title, excerpt in texts:
-            yield tuple(  # type: ignore[misc]  # two parts
-                " ".join(word if not turn or seen[word] >= _RARE else f"{word}{'x' * turn}" for word in part)
-                for part in (title, excerpt)
-            )
-        turn += 1
+            yield varied(title, repetition), varied(excerpt, repetition)
 
 
 @dataclass(slots=True)
@@ -166,7 +166,7 @@ def _fill(engine: Engine, texts: list[Text]) -> None:
                 url_hash = blake2b(str(number).encode(), digest_size=16).digest()
                 at = now - timedelta(days=_DAYS * (len(texts) - number) / len(texts), hours=hours[number])
                 rows.append({
-                    **blank(url_hash, now), "kind": "article", "title": title, "excerpt": excerpt, "published_at": at,
+                    **emptied_row({"url_hash": url_hash, "first_seen_at": now, "changed_at": now, "extra": {}, "revision": ""}), "kind": "article", "title": title, "excerpt": excerpt, "published_at": at,
                     "is_stub": False, "link_state": "pending", "provider_id": sites[number],
                 })  # fmt: skip
                 url = f"https://site{sites[number]}.example/{number}"
