@@ -33,6 +33,11 @@ _TRANSIENT_NAMES = ("OperationalError", "ConnectionTimeout", "InterfaceError", "
 """psycopg errors without an SQLSTATE: a connection failed, broke, or sent an invalid answer."""
 _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
                                sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})  # fmt: skip
+_SQLITE_CONFLICTS = (
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+)
 
 
 def make_engine(
@@ -210,8 +215,13 @@ def is_locked(error: BaseException) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Return whether it is a unique or foreign-key violation of PostgreSQL: another writer was faster, so retry."""
+    """Return whether it is a violation of a unique or foreign key: another writer was faster, so retry.
+
+    An example is a provider that a batch inserted and that retention deleted before the batch had the writer lock.
+    """
     original = driver_error(error)
+    if isinstance(original, sqlite3.Error):
+        return getattr(original, "sqlite_errorcode", None) in _SQLITE_CONFLICTS
     return getattr(original, "sqlstate", None) in ("23505", "23503")
 
 

@@ -5,11 +5,14 @@ from random import Random
 
 import pytest
 
+from schemas.receipt import Outcome
 from tests.integration.store.histories import batches_of, history
 from tests.integration.store.snapshot import snapshot
-from tests.integration.store.store_driver import Desk, alone, empty, settle
+from tests.integration.store.store_driver import Desk, alone, empty, settle, work
 from worker.jobs.retention import prune
+from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
+from worker.store.batches import writer
 from worker.store.consistency import check
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
@@ -80,6 +83,28 @@ def test_a_history_ends_as_without_maintenance(engines):
     removed = [_maintenance_changes_nothing(engines, seed, workers=1 + seed % 2) for seed in range(4)]
 
     assert all(removed), "each history left something behind that went"
+
+
+def test_a_provider_deleted_before_the_batch_has_the_lock_is_a_conflict_and_the_next_try_stores_it(
+    engines, monkeypatch
+):
+    worker, operator = engines[0], engines[2]
+    empty(worker)
+    removed = []
+
+    def delete_once(point):
+        if point == "store.raw" and not removed:
+            removed.append(prune(operator, AT_ONCE).rows)
+
+    monkeypatch.setattr(writer, "failpoint", delete_once)
+    document = "---\ntitle: A\nwebUrl: https://a.example/1\nprovider: {domain: paper.example}\ntopics: [B]\n---\n"
+    claimed = Claimed("1700000000000-0", 0, 100, {b"source": b"s", b"raw": document.encode()}, truncated=False)
+
+    (version,) = work(worker, "documents", [claimed])
+
+    assert removed == [3], "the provider, the topic and the raw bytes"
+    assert version.outcome is Outcome.CREATED
+    assert _state(worker)[1] == set()
 
 
 @pytest.mark.long

@@ -99,6 +99,17 @@ def test_conflicts_are_retried_and_batches_that_took_too_long_are_divided(state,
     assert (is_conflict(error), is_timeout(error)) == (conflict, timeout)
 
 
+@pytest.mark.parametrize(
+    ("code", "conflict"), [(sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY, True), (sqlite3.SQLITE_CONSTRAINT_UNIQUE, True),
+                           (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, True), (sqlite3.SQLITE_CONSTRAINT_CHECK, False),
+                           (sqlite3.SQLITE_CONSTRAINT_NOTNULL, False), (sqlite3.SQLITE_BUSY, False)]
+)  # fmt: skip
+def test_sqlites_violations_of_keys_are_conflicts_too(code, conflict):
+    error = sqlite3.IntegrityError("on purpose")
+    error.sqlite_errorcode = code
+    assert is_conflict(wrapped(error)) is conflict
+
+
 def test_the_drivers_error_comes_without_the_statement():
     original = of_state("23505")
     assert driver_error(wrapped(original)) is original
