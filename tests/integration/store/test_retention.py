@@ -103,7 +103,7 @@ def test_a_provider_deleted_before_the_batch_has_the_lock_is_a_conflict_and_the_
     (version,) = work(worker, "documents", [claimed])
 
     assert removed == [3], "the provider, the topic and the raw bytes"
-    assert version.outcome is Outcome.CREATED
+    assert version.outcome is Outcome.STORED
     assert _state(worker)[1] == set()
 
 
