@@ -97,7 +97,7 @@ def _clocked() -> Iterator[_Clock]:
 
 
 class Bench:
-    """A store and a lane; this process handles the batches as `runtime.tasks` does."""
+    """A store and a lane; this process handles the batches as `runtime.ingestion` does."""
 
     def __init__(self, setting: Setting, batch: int = 200) -> None:
         self.config = Settings(database_url=SecretStr(setting.database_url), data_dir=setting.folder / "desk")

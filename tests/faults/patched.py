@@ -10,15 +10,15 @@ from typing import Any
 
 def settle_first() -> None:
     """The negative control: entries are settled before the store has committed. The reconciliation must find it."""
-    from worker.runtime import tasks
+    from worker.runtime import connections, ingestion
 
-    process = tasks.process
+    process = ingestion.process
 
     def early(engine: Any, batch: Any, entries: Any, *, end_attempt: Any, begin_attempt: Any) -> Any:
-        tasks._queue(batch.lane).settle((entry.id, "stored") for entry in entries)
+        connections.queue(batch.lane).settle((entry.id, "stored") for entry in entries)
         return process(engine, batch, entries, end_attempt=end_attempt, begin_attempt=begin_attempt)
 
-    tasks.process = early  # type: ignore[assignment]  # the patch is the point
+    ingestion.process = early  # type: ignore[assignment]  # the patch is the point
 
 
 def poison() -> None:

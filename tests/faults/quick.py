@@ -22,9 +22,9 @@ from worker.queue.connection import connect
 from worker.queue.crashes import CrashLog, CrashReport
 from worker.queue.lease_queue import GROUP, LeaseQueue
 from worker.runtime.app import QUEUE, app
+from worker.runtime.connections import worker_name
 from worker.runtime.dispatch.dispatcher import DispatchLoop
 from worker.runtime.dispatch.request import StoreUnusable, Trouble, troubles
-from worker.runtime.tasks import worker_name
 from worker.settings import INTERNAL_LANE, settings
 from worker.telemetry import logs
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import OperationalError
 
-from worker.runtime import tasks
+from worker.runtime import connections, tasks
 from worker.settings import Settings
 from worker.store.tables import raw_documents
 
@@ -23,8 +23,8 @@ def sent(engine, redis_client, monkeypatch):
     with engine.begin() as connection:
         connection.execute(insert(raw_documents), rows)
     found = []
-    monkeypatch.setattr(tasks, "_engine", lambda: engine)
-    monkeypatch.setattr(tasks, "_client", lambda: redis_client)
+    monkeypatch.setattr(connections, "engine", lambda: engine)
+    monkeypatch.setattr(connections, "client", lambda: redis_client)
     monkeypatch.setattr(
         tasks, "settings", lambda: Settings(statement_seconds=1e-9, idle_transaction_seconds=1e-9, task_seconds=1e-9)
     )

@@ -7,7 +7,7 @@ import redis
 
 from tests.support.runtime_hooks import article
 from worker.queue.lease_queue import LeaseQueue
-from worker.runtime import tasks
+from worker.runtime import connections, ingestion, tasks
 from worker.settings import Settings
 from worker.store.migration import upgrade
 
@@ -17,15 +17,16 @@ def queue(redis_client, valkey, tmp_path, monkeypatch):
     """A lane, with this process as its worker."""
     config = Settings(redis_url=valkey.url, database_url=f"sqlite:///{tmp_path}/store.db", data_dir=tmp_path)
     upgrade(config)
-    caches = (tasks._engine, tasks._client, tasks._queue, tasks._rules)
+    caches = (connections.engine, connections.client, connections.queue, connections.rules)
     for cache in caches:
         cache.cache_clear()
-    monkeypatch.setattr(tasks, "settings", lambda: config)
+    for module in (connections, ingestion, tasks):
+        monkeypatch.setattr(module, "settings", lambda: config)
     queue = LeaseQueue(redis_client, "documents")
     queue.ensure()
     yield queue
-    tasks._engine().dispose()
-    tasks._client().close()
+    connections.engine().dispose()
+    connections.client().close()
     for cache in caches:
         cache.cache_clear()
 

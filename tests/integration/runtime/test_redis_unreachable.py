@@ -8,11 +8,11 @@ import logging
 
 import pytest
 
-from worker.runtime import tasks
+from worker.runtime import connections, tasks
 from worker.settings import settings
 from worker.telemetry import logs
 
-CACHES = (settings, tasks._engine, tasks._client, tasks._queue)
+CACHES = (settings, connections.engine, connections.client, connections.queue)
 
 
 @pytest.fixture

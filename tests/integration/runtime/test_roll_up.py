@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import OperationalError
 
 from worker.queue.lease_queue import LeaseQueue
-from worker.runtime import tasks
+from worker.runtime import connections, tasks
 from worker.settings import Settings
 from worker.store.tables import receipts, source_hours
 
@@ -22,9 +22,9 @@ def store(engine, redis_client, monkeypatch):
     }  # fmt: skip
     with engine.begin() as connection:
         connection.execute(insert(receipts), [row])
-    monkeypatch.setattr(tasks, "_engine", lambda: engine)
-    monkeypatch.setattr(tasks, "_client", lambda: redis_client)
-    monkeypatch.setattr(tasks, "_queue", lambda lane: LeaseQueue(redis_client, lane))
+    monkeypatch.setattr(connections, "engine", lambda: engine)
+    monkeypatch.setattr(connections, "client", lambda: redis_client)
+    monkeypatch.setattr(connections, "queue", lambda lane: LeaseQueue(redis_client, lane))
     monkeypatch.setattr(tasks, "settings", Settings)
     return engine
 

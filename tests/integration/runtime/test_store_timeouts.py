@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from tests.support.runtime_hooks import article
 from worker.queue.lease_queue import LeaseQueue
 from worker.queue.store_timeouts import StoreTimeouts
-from worker.runtime import tasks
+from worker.runtime import connections, ingestion, tasks
 from worker.runtime.dispatch.request import StoreUnusable
 from worker.settings import Settings
 from worker.store.dead_letters import Filter, find
@@ -21,23 +21,24 @@ def queue(redis_client, valkey, tmp_path, monkeypatch):
     """A lane, with this process as its worker; storing a document with the key `slow` times out."""
     config = Settings(redis_url=valkey.url, database_url=f"sqlite:///{tmp_path}/store.db", data_dir=tmp_path)
     upgrade(config)
-    caches = (tasks._engine, tasks._client, tasks._queue, tasks._rules)
+    caches = (connections.engine, connections.client, connections.queue, connections.rules)
     for cache in caches:
         cache.cache_clear()
-    monkeypatch.setattr(tasks, "settings", lambda: config)
-    original = tasks.process
+    for module in (connections, ingestion, tasks):
+        monkeypatch.setattr(module, "settings", lambda: config)
+    original = ingestion.process
 
     def process(engine, batch, entries, **options):
         if batch.verdict is None and any(entry.fields[b"key"] == b"slow" for entry in entries):
             raise OperationalError("", None, psycopg.errors.QueryCanceled("as by statement_timeout"))
         return original(engine, batch, entries, **options)
 
-    monkeypatch.setattr(tasks, "process", process)
+    monkeypatch.setattr(ingestion, "process", process)
     queue = LeaseQueue(redis_client, "documents")
     queue.ensure()
     yield queue
-    tasks._engine().dispose()
-    tasks._client().close()
+    connections.engine().dispose()
+    connections.client().close()
     for cache in caches:
         cache.cache_clear()
 
@@ -55,7 +56,7 @@ def try_to_store(queue, id_):
 
 
 def dead_letters():
-    with tasks._engine().connect() as connection:
+    with connections.engine().connect() as connection:
         return find(connection, Filter())
 
 

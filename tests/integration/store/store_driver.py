@@ -67,7 +67,7 @@ def settle(engine):
 
 
 def work(engine, lane, entries):
-    """Process a batch as `runtime.tasks` does; again if the store reports a conflict with another batch."""
+    """Process a batch as `runtime.ingestion` does; again if the store reports a conflict with another batch."""
     while True:
         batch = Batch(lane, None, "test", MAX_ATTEMPTS, Limits())
         try:
