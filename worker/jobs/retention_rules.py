@@ -7,18 +7,20 @@ article names.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Table, delete, exists, select, true, tuple_, update
+from sqlalchemy import Column, Table, delete, exists, insert, select, true, tuple_, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.settings import Settings
 from worker.store.clock import store_time
 from worker.store.linking.links import KINDS
+from worker.store.service_tables import DELETIONS, reference_state
 from worker.store.tables import (
     article_topics,
     articles,
@@ -83,6 +85,16 @@ def _among(table: Table, rows: Sequence[Key]) -> ColumnElement[bool]:
 
 def _delete(connection: Connection, table: Table, rows: Sequence[Key]) -> None:
     connection.execute(delete(table).where(_among(table, rows)))
+
+
+def _delete_shared(connection: Connection, table: Table, rows: Sequence[Key]) -> None:
+    """Delete providers or topics, and renew the token from which a batch sees that it prepared with deleted ones."""
+    _delete(connection, table, rows)
+    token = {"token": os.urandom(8).hex()}
+    if not connection.execute(
+        update(reference_state).where(reference_state.c.name == DELETIONS).values(token)
+    ).rowcount:
+        connection.execute(insert(reference_state).values(name=DELETIONS, **token))
 
 
 def _end_stories(connection: Connection, _: Table, rows: Sequence[Key]) -> None:
@@ -150,9 +162,9 @@ RETENTION_RULES = (
     RetentionRule("orphans", "articles that no document describes and no article names any more", articles,
           lambda config: config.orphan_days, articles.c.orphaned_at, _unused_orphans, _delete),
     RetentionRule("providers", "providers that no article and no reference document names any more", providers,
-          lambda config: config.orphan_days, None, _unused_providers, _delete),
+          lambda config: config.orphan_days, None, _unused_providers, _delete_shared),
     RetentionRule("topics", "topics that no article, no reference document and no other topic names any more", topics,
-          lambda config: config.orphan_days, None, _unused_topics, _delete),
+          lambda config: config.orphan_days, None, _unused_topics, _delete_shared),
     RetentionRule("stories", "stories whose newest article is old; their articles stay", stories,
           lambda config: config.story_days, stories.c.last_at, _unused_stories, _end_stories, batch=50),
 )  # fmt: skip

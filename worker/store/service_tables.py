@@ -12,6 +12,8 @@ reference_state = Table(
     Column("name", String(16), primary_key=True),
     Column("token", String(32), nullable=False, comment="another after each change of a reference document"),
 )
+DELETIONS = "deletions"
+"""The row of `reference_state` whose token is another after each deletion of providers or topics."""
 
 enrichment_work = Table(
     "enrichment_work",

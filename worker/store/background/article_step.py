@@ -226,7 +226,7 @@ class ArticleStep:
     ) -> tuple[SqlLoader, StoredDocuments]:
         loader = SqlLoader(transaction, self._dialect, step=self._step)
         loaded = loader.documents(keys)
-        if loaded.token != shared.references.token:
+        if (loaded.token, loaded.deletions) != (shared.references.token, shared.deletions):
             raise StaleReferences
         return loader, loaded
 

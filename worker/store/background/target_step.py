@@ -142,13 +142,13 @@ class _Step:
         ]
         present, page = fetch_url_work(transaction, work), self._fetch_page()
         loader = SqlLoader(transaction, self._dialect, step=0)
-        next_article = loader.documents(DocumentKeys((), (), {}, (), ())).next_article
+        loaded = loader.documents(DocumentKeys((), (), {}, (), ()))
         if not present.rows or present.rows[0].cursor != work.cursor:
             return 0  # another process has done this step
-        if not all(check.rows for _, check in checks):
+        if loaded.deletions != self._shared.deletions or not all(check.rows for _, check in checks):
             self.progress.advance(work, 0, 0)
             return 0
-        target = self._decide(loader, next_article, namer, alias_claim, images)
+        target = self._decide(loader, loaded.next_article, namer, alias_claim, images)
         return self._retarget(target, page.rows)
 
     def proceed(self) -> int:

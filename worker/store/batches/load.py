@@ -36,10 +36,11 @@ class SqlLoader:
         reached = fetch(queries.REACHED, {"places": places, "step": self.step + 1})
         raw = fetch(queries.RAW, {"raw": list(keys.raw)})
         replays = fetch(queries.REPLAYS, {"replays": list(keys.replays)})
-        token = fetch(queries.TOKEN_QUERY, {})
+        tokens = fetch(queries.TOKENS, {})
         next_ids = fetch(queries.NEXT[self._dialect], {})
         loaded = fetch(queries.CLOCK[self._dialect], {})
         self._transaction.send()
+        token, deletions = queries.tokens_of(tokens.rows)
         self.held_since = time.perf_counter() - (loaded.rows[0].seconds - locked.rows[0].seconds)
         failpoint("store.turn")
         return StoredDocuments(
@@ -48,7 +49,8 @@ class SqlLoader:
             reached=reached.rows,
             raw={row.key for row in raw.rows},
             replays={row.id for row in replays.rows},
-            token=token.rows[0].token if token.rows else None,
+            token=token,
+            deletions=deletions,
             next_document=next_ids.rows[0].document,
             next_article=next_ids.rows[0].article,
         )

@@ -13,6 +13,7 @@ from sqlalchemy import Column
 
 from worker.enrichment.image_choice import SEVERAL_TITLES
 from worker.store.decide import stored as rows
+from worker.store.service_tables import DELETIONS
 from worker.store.sql.flights import Query
 from worker.store.tables import (
     article_topics,
@@ -41,7 +42,8 @@ class _Id(NamedTuple):
     id: int
 
 
-class _Token(NamedTuple):
+class TokenRow(NamedTuple):
+    name: str
     token: str
 
 
@@ -58,6 +60,12 @@ class Target(NamedTuple):
     target_hash: bytes
     namers: int
     target_id: int | None
+
+
+def tokens_of(found: Sequence[TokenRow]) -> tuple[str | None, str | None]:
+    """Return the tokens of the reference documents and of the deletions of providers and topics."""
+    tokens = {row.name: row.token for row in found}
+    return tokens.get("references"), tokens.get(DELETIONS)
 
 
 def _columns(table: Any, names: Sequence[str]) -> list[Column[Any] | None]:
@@ -102,7 +110,7 @@ REACHED = Query(
 )
 RAW = Query(_Key, "SELECT sha256 FROM raw_documents WHERE sha256 {in raw}", {"raw": (raw_documents.c.sha256,)}, [None])
 REPLAYS = Query(_Id, "SELECT id FROM dead_letters WHERE id {in replays}", {"replays": (dead_letters.c.id,)}, [None])
-TOKEN_QUERY = Query(_Token, "SELECT token FROM reference_state WHERE name = 'references'", {}, [None])
+TOKENS = Query(TokenRow, "SELECT name, token FROM reference_state", {}, [None, None])
 _NEXT_IDS = {
     "postgresql": "SELECT nextval(pg_get_serial_sequence('documents', 'id')), nextval(pg_get_serial_sequence('articles', 'id'))",
     "sqlite": "SELECT coalesce((SELECT max(id) FROM documents), 0) + 1, coalesce((SELECT max(id) FROM articles), 0) + 1",

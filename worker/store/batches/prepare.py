@@ -19,6 +19,7 @@ from worker.enrichment.providers import ProviderRef
 from worker.enrichment.reference_documents import ORGANIZATION, ReferenceCopy, reference_from_form
 from worker.enrichment.titles import strip_provider_suffix
 from worker.enrichment.topics import TopicFinder, better_spelling, topic_slug
+from worker.store.batches.load_queries import TOKENS, tokens_of
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.rows.article_rows import parts_of
 from worker.store.decide.stored import KeywordsRow
@@ -52,10 +53,6 @@ class FormText(NamedTuple):
     form: str
 
 
-class TokenRow(NamedTuple):
-    token: str
-
-
 KNOWN_RAW = Query(
     RawRow,
     "SELECT sha256, last_seen_at FROM raw_documents WHERE sha256 {in raw}",
@@ -74,7 +71,6 @@ _TOPICS = Query(
     {"slugs": (topics.c.slug,)},
     [None] * 4,
 )
-_TOKEN = Query(TokenRow, "SELECT token FROM reference_state WHERE name = 'references'", {}, [None])
 _ORGANIZATIONS = Query(FormText, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id", {}, [None])
 _KEYWORDS = Query(
     KeywordsRow,
@@ -99,11 +95,15 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class SharedRows:
-    """What articles take from rows that many articles share (`article_rows.Shared`)."""
+    """What articles take from rows that many articles share (`article_rows.Shared`).
+
+    `deletions`: the token of the deletions of such rows before these were read.
+    """
 
     references: References
     providers: Mapping[str, int]
     topics: Mapping[str, int]
+    deletions: str | None = None
 
     def title(self, title: str | None, provider: ProviderRef | None) -> str | None:
         """Return a title without its provider's name at the end; tries all names of the reference document."""
@@ -182,6 +182,7 @@ def prepare_shared(
     domains, names = _shared_names(contents)
     with flights(engine) as transaction:
         dialect = engine.dialect.name
+        tokens = transaction.fetch(TOKENS, {})  # first: what is deleted afterwards has another token
         if now is not None:
             _keep_raw(transaction, dialect, items, now, known_raw or {})
         if domains:
@@ -193,13 +194,15 @@ def prepare_shared(
         recent = _recent.setdefault(str(engine.url), (_Recent(), _Recent()))
         provider_rows = transaction.fetch(_PROVIDERS, {"domains": recent[0].add(domains)})
         topic_rows = transaction.fetch(_TOPICS, {"slugs": recent[1].add(names)})
-        token = transaction.fetch(_TOKEN, {})
         transaction.commit()
     if any(_is_better(row, names) for row in topic_rows.rows):
         _improve_names(engine, names)
-    references = _references(engine, token.rows[0].token if token.rows else None)
+    token, deletions = tokens_of(tokens.rows)
     return SharedRows(
-        references, {row.name: row.id for row in provider_rows.rows}, {row.slug: row.id for row in topic_rows.rows}
+        _references(engine, token),
+        {row.name: row.id for row in provider_rows.rows},
+        {row.slug: row.id for row in topic_rows.rows},
+        deletions,
     )
 
 
@@ -273,13 +276,13 @@ def _read_references(engine: Engine) -> References:
 
 def load_references(transaction: Flights) -> References:
     """Read the content of all reference documents, in one flight."""
-    token = transaction.fetch(_TOKEN, {})
+    tokens = transaction.fetch(TOKENS, {})
     forms = transaction.fetch(_ORGANIZATIONS, {})
     words = transaction.fetch(_KEYWORDS, {})
     transaction.send()
     organizations = [reference_from_form(row.form) for row in forms.rows]
     return References(
-        token.rows[0].token if token.rows else None,
+        tokens_of(tokens.rows)[0],
         {one.subject: (one.name, *one.other_names) for one in organizations},
         TopicFinder({row.slug: row.keywords for row in words.rows}),
         {row.slug: row.id for row in words.rows},

@@ -109,6 +109,7 @@ class BatchWriter:
                     timings,
                     loader.step,
                     lambda changes: apply_writes(transaction, dialect, changes.take()),
+                    shared.deletions,
                 ),
             )
             failpoint("store.decided")

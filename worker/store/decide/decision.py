@@ -45,7 +45,9 @@ STEP_DOCUMENTS = 50
 
 
 class StaleReferences(Exception):
-    """Raised when a reference document changed after the items were prepared: prepare them again."""
+    """Raised when a reference document changed, or providers or topics were deleted, after the items were prepared:
+    prepare them again.
+    """
 
 
 class Unrecognised(Exception):
@@ -58,10 +60,12 @@ class Unrecognised(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a decision needs besides rows. `token`: of the reference documents that `shared` knows. `new_token`: to set
-    when one of them changes. `timings`: called when the rows of the receipts are made. `ready`: called with
-    the writes that are decided so far, so that the database can work on them meanwhile: after the last load those of
-    the documents, then those of the articles.
+    """What a decision needs besides rows.
+
+    `token`: of the reference documents that `shared` knows. `new_token`: to set when one of them changes. `timings`:
+    called when the rows of the receipts are made. `ready`: called with the writes that are decided so far, so that the
+    database can work on them meanwhile: after the last load those of the documents, then those of the articles.
+    `deletions`: of the deletions of providers and topics before `shared` was read.
     """
 
     shared: Shared
@@ -73,6 +77,7 @@ class Context:
     timings: Callable[[], dict[str, float]] = dict
     step: int = STEP_DOCUMENTS
     ready: Callable[[ChangeSet], None] = lambda changes: None
+    deletions: str | None = None
 
 
 @dataclass(slots=True)
@@ -118,7 +123,7 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Deci
     do what they ask for, and decide again.
     """
     stored = loader.documents(document_keys(items))
-    if stored.token != context.token:
+    if (stored.token, stored.deletions) != (context.token, context.deletions):
         raise StaleReferences
     decision = Decision()
     _repeat_outcomes(items, stored, decision)

@@ -210,6 +210,7 @@ class DocumentKeys:
 class StoredDocuments:
     """`reached`: live documents that a retraction of the batch reaches, newest first, for each place up to the limit
     of a step and one more. `raw`: those of the wanted bytes that are stored. `token`: of the reference documents.
+    `deletions`: of the deletions of providers and topics.
     """
 
     receipts: dict[tuple[str, str], ReceiptRow] = field(default_factory=dict)
@@ -218,6 +219,7 @@ class StoredDocuments:
     raw: set[bytes] = field(default_factory=set)
     replays: set[int] = field(default_factory=set)
     token: str | None = None
+    deletions: str | None = None
     next_document: int = 1
     next_article: int = 1
 
