@@ -115,6 +115,8 @@ class Desk:
         self._random = Random(random.random())
         self._todo = [("documents", [entry(n, event) for n, event in batch.items()]) for batch in batches]
         self._turn = threading.Lock()
+        self.mending = threading.Lock()
+        """Held while an operator edits and replays a dead letter, which retention may delete after the first replay."""
         self._mended = set()
         self._replays = 0
         self.outcomes = []
@@ -146,7 +148,8 @@ class Desk:
             if number in self._mended:
                 return
             self._mended.add(number)
-        sent = mend(engine, number, self.events[number])
+        with self.mending:
+            sent = mend(engine, number, self.events[number])
         with self._turn:
             for fields in sent:
                 self._replays += 1

@@ -1,6 +1,7 @@
 """Deleting old rows at any time does not change the result of later documents."""
 
 import threading
+import time
 from random import Random
 
 import pytest
@@ -14,6 +15,7 @@ from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.batches import writer
 from worker.store.consistency import check
+from worker.store.decide.rows.article_rows import NotPrepared
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 
@@ -40,9 +42,9 @@ def _state(engine):
 class Sweeper(threading.Thread):
     """Deletes old rows without a pause until it is stopped."""
 
-    def __init__(self, engine):
+    def __init__(self, engine, turn):
         super().__init__(daemon=True)
-        self._engine = engine
+        self._engine, self._turn = engine, turn
         self._ended = threading.Event()
         self.removed = 0
         self.trouble = None
@@ -50,7 +52,9 @@ class Sweeper(threading.Thread):
     def run(self):
         try:
             while not self._ended.is_set():
-                self.removed += prune(self._engine, AT_ONCE).rows
+                with self._turn:
+                    self.removed += prune(self._engine, AT_ONCE).rows
+                time.sleep(0.001)  # a lock is not fair: others must get their turn
         except Exception as error:
             self.trouble = error
 
@@ -66,9 +70,10 @@ def _maintenance_changes_nothing(engines, seed, *, workers):
     events = history(random, documents=random.randint(2, 6), length=random.randint(6, 16))
     batches = batches_of(random, events)
     empty(engines[0])
-    sweeper = Sweeper(engines[2])
+    desk = Desk(random, events, batches)
+    sweeper = Sweeper(engines[2], desk.mending)
     sweeper.start()
-    Desk(random, events, batches).run(*engines[:workers])
+    desk.run(*engines[:workers])
     removed = sweeper.stop() + prune(engines[2], AT_ONCE).rows
     found, broken = _state(engines[0])
     empty(engines[0])
@@ -116,6 +121,26 @@ def test_providers_and_topics_deleted_before_the_batch_has_the_lock_are_created_
     assert version.outcome is Outcome.STORED
     assert _state(worker) == expected
     assert expected[1] == set()
+
+
+def test_a_provider_deleted_while_the_batch_prepares_is_created_again(engines, monkeypatch):
+    """Between the two statements that create and read it, which no test can reach from outside."""
+    claimed = Claimed(
+        "1700000000000-0", 0, 100, {b"source": b"s", b"raw": f"---\n{ARTICLE}\n---\n".encode()}, truncated=False
+    )
+    empty(engines[0])
+    original, tries = writer.prepare, []
+
+    def prepare(engine, items, now, **options):
+        tries.append([content.title for content in options["more"]])
+        if len(tries) == 1:
+            raise NotPrepared(items[0].copy)
+        return original(engine, items, now, **options)
+
+    monkeypatch.setattr(writer, "prepare", prepare)
+
+    assert work(engines[0], "documents", [claimed])[0].outcome is Outcome.STORED
+    assert tries == [[], ["A"]]
 
 
 @pytest.mark.long

@@ -57,11 +57,11 @@ class BatchWriter:
         known_raw, is_stale = self.known_raw, False
         while True:
             began = time.perf_counter()
-            shared = prepare(self.engine, items, self.now, known_raw=known_raw, more=more)
-            known_raw = {item.sha256: self.now for item in items if item.sha256 is not None}  # not sent again
-            failpoint("store.raw")
-            began = self._took("prepare", began)
             try:
+                shared = prepare(self.engine, items, self.now, known_raw=known_raw, more=more)
+                known_raw = {item.sha256: self.now for item in items if item.sha256 is not None}  # not sent again
+                failpoint("store.raw")
+                began = self._took("prepare", began)
                 decided = self._transact(items, shared, began, read_again=is_stale)
                 break
             except StaleReferences:
