@@ -178,17 +178,23 @@ ALIAS_CLAIMS = Query(
     {"claimable": _HASH, "left": _ID, "touched": _ID},
     [None, None, None, None, articles.c.published_at, None, None, None],
 )
+_LISTED_LINKS = (
+    "SELECT {0} FROM links l WHERE l.target_hash = w.url_hash AND l.kind IN ('related', 'contains')"
+    " ORDER BY l.source_id LIMIT {1}"
+)
+_MOST_LISTED = _LISTED_LINKS.format("coalesce(l.target_id, -1) AS target", "{value most}")
+_FIRST_LISTED = _LISTED_LINKS.format("coalesce(l.target_id, -1)", 1)
 TARGETS = Query(
     Target,
     # The first link is the one that a pass of `background/target_step.py` moves first. So if it points to what the URL
     # means, the others do too or a pass will move them. The order also makes PostgreSQL use the index that begins with
     # target_hash: without it, it expects to find some row of any index soon.
-    "WITH w(url_hash) AS ({table urls}) SELECT w.url_hash,"
-    " (SELECT count(*) FROM (SELECT 1 FROM links l WHERE l.target_hash = w.url_hash AND l.kind = 'related'"
-    " ORDER BY l.source_id LIMIT {value most}) q), (SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash"
-    " AND l.kind IN ('related', 'contains') ORDER BY l.source_id LIMIT 1) FROM w",
+    "WITH w(url_hash) AS ({table urls}) SELECT w.url_hash, q.namers, q.target FROM w CROSS JOIN LATERAL"
+    f" (SELECT count(*) AS namers, (array_agg(x.target))[1] AS target FROM ({_MOST_LISTED}) x) q",
     {"urls": _HASH},
     [None] * 3,
+    sqlite="WITH w(url_hash) AS ({table urls})"
+    f" SELECT w.url_hash, (SELECT count(*) FROM ({_MOST_LISTED}) x), ({_FIRST_LISTED}) FROM w",
 )
 NAMERS = Query(
     rows.NamerRow,

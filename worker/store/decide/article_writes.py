@@ -64,7 +64,7 @@ class ArticleWrites:
         rewritten = [one.id for one in self.articles.published.values()]
         for id_ in (*rewritten, *(row.id for row in self.articles.left.values())):
             links = self._children["links"].get(id_, {})
-            self._named_before.update(h for kind, h in links if kind == "related" and isinstance(h, bytes))
+            self._named_before.update(h for _, h in links if isinstance(h, bytes))
         for row in (*self.articles.rows.values(), *self.stored.articles.values()):
             self._peers[row.id] = Peer(row.quality, row.published_at, row.title, row.url_hash)
         for alias_claim in self.stored.alias_claims.values():
