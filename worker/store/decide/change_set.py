@@ -58,10 +58,14 @@ class ChangeSet:
         """Insert rows that have the same columns. None of them may exist."""
         if rows:
             names = tuple(rows[0])
-            ids = [id_ for row in rows if isinstance(id_ := row.get("id"), int)]
-            if ids:
-                self.last_ids[table] = max(*ids, self.last_ids.get(table, 0))
-            self.add(table, Operation.INSERT, names, (), (tuple(row[name] for name in names) for row in rows))
+            self.insert_values(table, names, [tuple(row[name] for name in names) for row in rows])
+
+    def insert_values(self, table: str, names: Sequence[str], rows: Sequence[Values]) -> None:
+        """Insert rows with these columns, the id first. None of them may exist."""
+        if rows:
+            ids = [id_ for row in rows if isinstance(id_ := row[0], int)]
+            self.last_ids[table] = max(*ids, self.last_ids.get(table, 0))
+            self.add(table, Operation.INSERT, names, (), rows)
 
     def update(self, table: str, rows: Sequence[Row], key: Sequence[str]) -> None:
         """Update the rows that `key` identifies with the other values of `rows`, which have the same columns."""
