@@ -1,7 +1,7 @@
 """The queries of the loads (`load.py`).
 
 No query reads all that a URL or some bytes ever had: it reads the keys that the batch brings, the newest row, or a
-count up to a limit. (Except `REACHED` on SQLite, which reads all older documents of a retracted URL.)
+count up to a limit.
 """
 
 from __future__ import annotations
@@ -94,11 +94,11 @@ REACHED = Query(
     " LEFT JOIN articles a ON a.url_hash = d.article_hash ORDER BY d.revision DESC",
     {"places": (documents.c.source, documents.c.article_hash, documents.c.revision)},
     _DOCUMENT_COLUMNS,
-    sqlite=f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM"
-    " (SELECT x.*, row_number() OVER (PARTITION BY x.article_hash, x.source ORDER BY x.revision DESC) AS place FROM w"
-    " JOIN documents x ON x.article_hash = w.url_hash AND x.source = w.source AND x.revision < w.before"
-    " WHERE NOT x.retracted) d LEFT JOIN articles a ON a.url_hash = d.article_hash"
-    " WHERE d.place <= {value step} ORDER BY d.revision DESC",
+    sqlite=f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM w JOIN documents d"
+    " ON d.article_hash = w.url_hash AND d.source = w.source AND d.revision < w.before AND d.revision >= coalesce("
+    "(SELECT x.revision FROM documents x WHERE x.article_hash = w.url_hash AND x.source = w.source"
+    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT 1 OFFSET {value step} - 1), '')"
+    " LEFT JOIN articles a ON a.url_hash = d.article_hash WHERE NOT d.retracted ORDER BY d.revision DESC",
 )
 RAW = Query(_Key, "SELECT sha256 FROM raw_documents WHERE sha256 {in raw}", {"raw": (raw_documents.c.sha256,)}, [None])
 REPLAYS = Query(_Id, "SELECT id FROM dead_letters WHERE id {in replays}", {"replays": (dead_letters.c.id,)}, [None])
