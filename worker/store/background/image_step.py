@@ -92,20 +92,22 @@ def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork], prog
     marks = transaction.fetch(_MARKS, {"hashes": [row.subject for row in work if row.cursor > 0]})
     uses = transaction.fetch(_USES, {"places": [(row.subject, row.cursor) for row in work], "most": most})
     transaction.send()
-    marked = {row.url_hash for row in marks.rows}
-    wanted = {row.subject: row.subject in marked for row in work}
+    wanted = dict.fromkeys([row.subject for row in work], False) | dict.fromkeys(
+        [row.url_hash for row in marks.rows], True
+    )
     wanted |= {row.url_hash: row.url is not None and is_placeholder(row.url, row.titles) for row in counted.rows}
     _mark(transaction, dialect, counted.rows, wanted)
-    wrong = [use for use in uses.rows if use.is_placeholder != wanted[use.url_hash]]
-    shown = transaction.fetch(_IMAGES, {"ids": list({use.article_id for use in wrong})})
+    wrong = {(use.article_id, use.url_hash) for use in uses.rows if use.is_placeholder != wanted[use.url_hash]}
+    ids = {article_id for article_id, _ in wrong}
+    shown = transaction.fetch(_IMAGES, {"ids": list(ids)})
     transaction.send()
     if wrong:
         key = ("article_id", "url_hash")
-        values: list[Values] = [(*one, wanted[one[1]]) for one in {(use.article_id, use.url_hash) for use in wrong}]
+        values: list[Values] = [(*use, wanted[use[1]]) for use in wrong]
         transaction.execute(updating(dialect, images, (*key, "is_placeholder"), key, values))
         transaction.execute(updating(dialect, articles, ("id", "image_url"), ("id",), _choices(shown.rows, wanted)))
     _proceed(work, uses.rows, most, progress)
-    return len({use.article_id for use in wrong})
+    return len(ids)
 
 
 def _proceed(work: Sequence[UrlWork], uses: Sequence[_Use], most: int, progress: Progress) -> None:

@@ -115,7 +115,7 @@ class ArticleWrites:
             if stub.row is not None and not stub.row.is_stub:
                 row = emptied_row(stub.columns)
                 rewritten.append((stub.id, *(row[name] for name in _PUBLISHED)))
-        changes.insert_values("articles", ("id", "url_hash", "first_seen_at", *_PUBLISHED), new)
+        changes.insert("articles", ("id", "url_hash", "first_seen_at", *_PUBLISHED), new)
         changes.add("articles", Operation.UPDATE, ("id", *_PUBLISHED), ("id",), rewritten)
         self._write_stubs(changes, shown)
         changes.update(
@@ -129,12 +129,12 @@ class ArticleWrites:
         )
 
     def _write_stubs(self, changes: ChangeSet, shown: list[StubChange]) -> None:
-        new: list[Row] = [
-            {"id": stub.id, "url_hash": stub.url_hash, "first_seen_at": self.now, "is_stub": True, **stub.columns}
+        new: list[Values] = [
+            (stub.id, stub.url_hash, self.now, True, *(stub.columns[name] for name in STUB))
             for stub in shown
             if stub.row is None
         ]
-        changes.insert("articles", new)
+        changes.insert("articles", ("id", "url_hash", "first_seen_at", "is_stub", *STUB), new)
         changed: list[Row] = [{"id": stub.id, **stub.columns} for stub in shown if stub.row and stub.row.is_stub]
         changes.update("articles", changed, ("id",))
         changes.update("articles", self.urls.renamed, ("id",))

@@ -132,22 +132,15 @@ def parts_of(copy: EnrichedDocument, shared: Shared) -> ArticleParts:
         stub_providers = {domain: shared.provider_id(domain) for domain in domains}
     except KeyError:
         raise NotPrepared(copy) from None
-    claims: dict[Key, Values] = {}
-    for claim in copy.claims:
-        claims.setdefault((claim.claim, claim.url_hash), (claim.url,))
-    links: dict[Key, Values] = {}
-    for kind, targets in (("related", [one.url_hash for one in copy.related]), ("contains", copy.contains)):
-        for rank, target_hash in enumerate(targets):
-            links.setdefault((kind, target_hash), (rank,))
     row = _published_row(copy, title, provider_id)
-    image_hashes = {image_hash(image.url) for image in copy.images}
+    image_hashes = _image_hashes(copy.images)
     return ArticleParts(
         copy,
         title,
         provider_id,
         tuple([row.get(name) for name in OF_DOCUMENT]),
         best_image(copy.images, ()),
-        {"article_urls": claims, "images": image_rows(copy.images, ()), "article_topics": topics, "links": links},
+        {**_listed_rows(copy), "images": image_rows(copy.images, ()), "article_topics": topics},
         {claim.url_hash for claim in copy.claims},
         [
             (rank, mention.url_hash)
@@ -158,8 +151,24 @@ def parts_of(copy: EnrichedDocument, shared: Shared) -> ArticleParts:
         set(copy.contains),
         stub_providers,
         image_hashes,
-        image_hashes | {image_hash(image.url) for mention in mentions.values() for image in mention.images},
+        image_hashes.union(*(_image_hashes(mention.images) for mention in mentions.values())),
     )
+
+
+def _listed_rows(copy: EnrichedDocument) -> dict[str, dict[Key, Values]]:
+    """Return the rows of the URLs that an article claims, and of its links. The first entry of several for a URL counts."""
+    claims: dict[Key, Values] = {}
+    for claim in copy.claims:
+        claims.setdefault((claim.claim, claim.url_hash), (claim.url,))
+    links: dict[Key, Values] = {}
+    for kind, targets in (("related", [one.url_hash for one in copy.related]), ("contains", copy.contains)):
+        for rank, target_hash in enumerate(targets):
+            links.setdefault((kind, target_hash), (rank,))
+    return {"article_urls": claims, "links": links}
+
+
+def _image_hashes(images: Sequence[ImageRef]) -> set[bytes]:
+    return {image_hash(image.url) for image in images}
 
 
 def _topics(copy: EnrichedDocument, title: str | None, shared: Shared) -> dict[Key, Values]:
