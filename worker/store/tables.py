@@ -203,7 +203,7 @@ images = Table(
     Column("title", Text),
     Column("url_hash", HASH),
     Column("is_placeholder", Boolean, nullable=False, server_default=false(), comment="one image under several titles"),
-    Index("ix_images_url_hash", "url_hash"),
+    Index("ix_images_url_hash", "url_hash", "article_id"),
 )
 
 placeholder_images = Table(

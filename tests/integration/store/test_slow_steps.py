@@ -10,7 +10,7 @@ from tests.integration.store.snapshot import snapshot
 from tests.integration.store.store_driver import empty, entry, settle, work
 from worker.heat_rules import AllRules
 from worker.settings import Settings
-from worker.store.background import article_step, target_step, work_rows
+from worker.store.background import article_step, image_step, target_step, work_rows
 from worker.store.background.steps import work_step
 from worker.store.decide import stored
 from worker.store.engine import make_engine
@@ -87,6 +87,8 @@ CASES = {
 def engine(store_url, tmp_path, monkeypatch):
     monkeypatch.setattr(stored, "MOST_NAMERS", 2)
     monkeypatch.setattr(target_step, "STEP_LINKS", 1)
+    monkeypatch.setattr(image_step, "STEP_USES", 1)
+    monkeypatch.setattr(image_step, "_FEWEST_USES", 1)
     monkeypatch.setattr(article_step, "STEP_ARTICLES", 1)
     config = Settings(database_url=store_url, data_dir=tmp_path)
     upgrade(config)

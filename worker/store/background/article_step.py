@@ -165,8 +165,7 @@ class ArticleStep:
         difference, decision = Difference(), Decision()
         for row in rows:
             if row.url_hash not in retitled:
-                wanted: dict[Key, Values] = {(id_,): values for id_, values in parts[row.id].topics.items()}
-                difference.compare(row.id, before[row.id], wanted)
+                difference.compare(row.id, before[row.id], parts[row.id].children["article_topics"])
         key, names = CHILD_KEYS["article_topics"], (*CHILD_KEYS["article_topics"], *CHILD_VALUES["article_topics"])
         for operation, columns, changes in (
             (Operation.DELETE, key, difference.removed),

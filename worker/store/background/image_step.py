@@ -12,6 +12,7 @@ from typing import NamedTuple
 from worker.enrichment.enriched_document import ImageRef
 from worker.enrichment.image_choice import MANY_TITLES, best_image, is_placeholder
 from worker.store.background.work_rows import Progress, UrlWork
+from worker.store.decide.change_set import Values
 from worker.store.decide.stored import ImageRow
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, Query
@@ -26,10 +27,19 @@ class _Titles(NamedTuple):
     is_marked: bool
 
 
-class _Holder(NamedTuple):
+class _Use(NamedTuple):
+    url_hash: bytes
     article_id: int
+    is_placeholder: bool
 
 
+class _Mark(NamedTuple):
+    url_hash: bytes
+
+
+STEP_USES = 500
+"""Uses of images that one step looks at, if it has one image; of several images a share of them each."""
+_FEWEST_USES = 10
 _FIRST_USES = 200
 """Usually these use a logo under more than enough titles. Only if not, all uses of the image are read."""
 _COUNT = (
@@ -46,18 +56,20 @@ _TITLES = Query(
     {"hashes": (images.c.url_hash,)},
     [None, None, None, images.c.is_placeholder],
 )
-_WRONG = Query(
-    _Holder,
-    "SELECT DISTINCT i.article_id FROM images i JOIN placeholder_images p ON p.url_hash = i.url_hash"
-    " WHERE i.url_hash {in marked} AND NOT i.is_placeholder",
-    {"marked": (images.c.url_hash,)},
+_MARKS = Query(
+    _Mark,
+    "SELECT url_hash FROM placeholder_images WHERE url_hash {in hashes}",
+    {"hashes": (images.c.url_hash,)},
     [None],
 )
-_RIGHT = Query(
-    _Holder,
-    "SELECT DISTINCT i.article_id FROM images i WHERE i.url_hash {in plain} AND i.is_placeholder",
-    {"plain": (images.c.url_hash,)},
-    [None],
+_USES = Query(
+    _Use,
+    "WITH w(url_hash, last) AS ({table places}) SELECT i.url_hash, i.article_id, i.is_placeholder FROM w"  # noqa: S608  constants
+    " JOIN images i ON i.url_hash = w.url_hash AND i.article_id > w.last AND i.article_id <= coalesce("
+    "(SELECT x.article_id FROM images x WHERE x.url_hash = w.url_hash AND x.article_id > w.last ORDER BY x.article_id"
+    f" LIMIT 1 OFFSET {{value most}}), {2**62}) ORDER BY i.article_id",
+    {"places": (images.c.url_hash, images.c.article_id)},
+    [None, None, images.c.is_placeholder],
 )
 _IMAGES = Query(
     ImageRow,
@@ -71,25 +83,44 @@ _IMAGES = Query(
 def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork], progress: Progress) -> int:
     """Count the titles of images, mark or unmark them, and choose the best image of their articles again.
 
-    It takes the writer lock before it counts. Returns how many articles got another mark.
+    The first step of a pass counts, under the writer lock; all steps write the mark into the next uses of the image. A
+    batch that changes the count adds the work again. Returns how many articles got another mark.
     """
+    most = max(_FEWEST_USES, STEP_USES // len(work))
     transaction.lock(WRITER_LOCK)
-    counted = transaction.fetch(_TITLES, {"hashes": [row.subject for row in work]})
+    counted = transaction.fetch(_TITLES, {"hashes": [row.subject for row in work if row.cursor == 0]})
+    marks = transaction.fetch(_MARKS, {"hashes": [row.subject for row in work if row.cursor > 0]})
+    uses = transaction.fetch(_USES, {"places": [(row.subject, row.cursor) for row in work], "most": most})
     transaction.send()
-    wanted = {row.url_hash: row.url is not None and is_placeholder(row.url, row.titles) for row in counted.rows}
+    wanted = dict.fromkeys([row.subject for row in work], False) | dict.fromkeys(
+        [row.url_hash for row in marks.rows], True
+    )
+    wanted |= {row.url_hash: row.url is not None and is_placeholder(row.url, row.titles) for row in counted.rows}
     _mark(transaction, dialect, counted.rows, wanted)
-    unmarked = transaction.fetch(_WRONG, {"marked": [h for h, is_wanted in wanted.items() if is_wanted]})
-    marked = transaction.fetch(_RIGHT, {"plain": [h for h, is_wanted in wanted.items() if not is_wanted]})
-    transaction.send()
-    ids = {row.article_id for row in (*unmarked.rows, *marked.rows)}
+    wrong = {(use.article_id, use.url_hash) for use in uses.rows if use.is_placeholder != wanted[use.url_hash]}
+    ids = {article_id for article_id, _ in wrong}
     shown = transaction.fetch(_IMAGES, {"ids": list(ids)})
     transaction.send()
-    if ids:
-        marks = list(wanted.items())
-        transaction.execute(updating(dialect, images, ("url_hash", "is_placeholder"), ("url_hash",), marks))
+    if wrong:
+        key = ("article_id", "url_hash")
+        values: list[Values] = [(*use, wanted[use[1]]) for use in wrong]
+        transaction.execute(updating(dialect, images, (*key, "is_placeholder"), key, values))
         transaction.execute(updating(dialect, articles, ("id", "image_url"), ("id",), _choices(shown.rows, wanted)))
-    progress.finish(work)
+    _proceed(work, uses.rows, most, progress)
     return len(ids)
+
+
+def _proceed(work: Sequence[UrlWork], uses: Sequence[_Use], most: int, progress: Progress) -> None:
+    """End the pass of each image of which all uses were looked at; the others continue after the last one."""
+    pages: dict[bytes, list[int]] = defaultdict(list)
+    for use in uses:
+        pages[use.url_hash].append(use.article_id)
+    for row in work:
+        page = pages[row.subject]
+        if len(page) > most:
+            progress.advance(row, page[-1], 0)
+        else:
+            progress.finish([row])
 
 
 def _mark(transaction: Flights, dialect: str, counted: Sequence[_Titles], wanted: dict[bytes, bool]) -> None:

@@ -75,7 +75,7 @@ _STILL_CLAIMS = Query(
 )
 _NEXT_NAMERS = Query(
     _Namer,
-    "SELECT source_id FROM links WHERE target_hash {in url} AND kind = 'related' AND source_id > {value cursor}"
+    "SELECT source_id FROM links WHERE target_hash {in url} AND kind IN ('related', 'contains') AND source_id > {value cursor}"
     " ORDER BY source_id LIMIT {value most}",
     {"url": (articles.c.url_hash,)},
     [None],

@@ -1,7 +1,7 @@
 """The queries of the loads (`load.py`).
 
 No query reads all that a URL or some bytes ever had: it reads the keys that the batch brings, the newest row, or a
-count up to a limit. (Except `REACHED` on SQLite, which reads all older documents of a retracted URL.)
+count up to a limit.
 """
 
 from __future__ import annotations
@@ -102,11 +102,11 @@ REACHED = Query(
     " LEFT JOIN articles a ON a.url_hash = d.article_hash ORDER BY d.revision DESC",
     {"places": (documents.c.source, documents.c.article_hash, documents.c.revision)},
     _DOCUMENT_COLUMNS,
-    sqlite=f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM"
-    " (SELECT x.*, row_number() OVER (PARTITION BY x.article_hash, x.source ORDER BY x.revision DESC) AS place FROM w"
-    " JOIN documents x ON x.article_hash = w.url_hash AND x.source = w.source AND x.revision < w.before"
-    " WHERE NOT x.retracted) d LEFT JOIN articles a ON a.url_hash = d.article_hash"
-    " WHERE d.place <= {value step} ORDER BY d.revision DESC",
+    sqlite=f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM w JOIN documents d"
+    " ON d.article_hash = w.url_hash AND d.source = w.source AND d.revision < w.before AND d.revision >= coalesce("
+    "(SELECT x.revision FROM documents x WHERE x.article_hash = w.url_hash AND x.source = w.source"
+    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT 1 OFFSET {value step} - 1), '')"
+    " LEFT JOIN articles a ON a.url_hash = d.article_hash WHERE NOT d.retracted ORDER BY d.revision DESC",
 )
 RAW = Query(_Key, "SELECT sha256 FROM raw_documents WHERE sha256 {in raw}", {"raw": (raw_documents.c.sha256,)}, [None])
 REPLAYS = Query(_Id, "SELECT id FROM dead_letters WHERE id {in replays}", {"replays": (dead_letters.c.id,)}, [None])
@@ -186,17 +186,23 @@ ALIAS_CLAIMS = Query(
     {"claimable": _HASH, "left": _ID, "touched": _ID},
     [None, None, None, None, articles.c.published_at, None, None, None],
 )
+_LISTED_LINKS = (
+    "SELECT {0} FROM links l WHERE l.target_hash = w.url_hash AND l.kind IN ('related', 'contains')"
+    " ORDER BY l.source_id LIMIT {1}"
+)
+_MOST_LISTED = _LISTED_LINKS.format("coalesce(l.target_id, -1) AS target", "{value most}")
+_FIRST_LISTED = _LISTED_LINKS.format("coalesce(l.target_id, -1)", 1)
 TARGETS = Query(
     Target,
     # The first link is the one that a pass of `background/target_step.py` moves first. So if it points to what the URL
     # means, the others do too or a pass will move them. The order also makes PostgreSQL use the index that begins with
     # target_hash: without it, it expects to find some row of any index soon.
-    "WITH w(url_hash) AS ({table urls}) SELECT w.url_hash,"
-    " (SELECT count(*) FROM (SELECT 1 FROM links l WHERE l.target_hash = w.url_hash AND l.kind = 'related'"
-    " ORDER BY l.source_id LIMIT {value most}) q), (SELECT coalesce(l.target_id, -1) FROM links l WHERE l.target_hash = w.url_hash"
-    " AND l.kind IN ('related', 'contains') ORDER BY l.source_id LIMIT 1) FROM w",
+    "WITH w(url_hash) AS ({table urls}) SELECT w.url_hash, q.namers, q.target FROM w CROSS JOIN LATERAL"
+    f" (SELECT count(*) AS namers, (array_agg(x.target))[1] AS target FROM ({_MOST_LISTED}) x) q",
     {"urls": _HASH},
     [None] * 3,
+    sqlite="WITH w(url_hash) AS ({table urls})"
+    f" SELECT w.url_hash, (SELECT count(*) FROM ({_MOST_LISTED}) x), ({_FIRST_LISTED}) FROM w",
 )
 NAMERS = Query(
     rows.NamerRow,

@@ -180,7 +180,8 @@ def prepare_shared(
 ) -> SharedRows:
     """Return the ids of the providers and topics of `contents`, and the references; create rows that are missing."""
     domains, names = _shared_names(contents)
-    with flights(engine) as transaction:
+    # Who needs these rows commits after them, and what is committed later is durable later.
+    with flights(engine, durable=False) as transaction:
         dialect = engine.dialect.name
         tokens = transaction.fetch(TOKENS, {})  # first: what is deleted afterwards has another token
         if now is not None:

@@ -54,6 +54,7 @@ class BatchWriter:
         another document, `id_conflict` is set and nothing of the item is stored. Raises SQLAlchemy's errors.
         """
         more: list[EnrichedDocument | ReferenceCopy] = []
+        highest = _highest(items, self.now)
         known_raw, is_stale = self.known_raw, False
         while True:
             began = time.perf_counter()
@@ -62,7 +63,7 @@ class BatchWriter:
                 known_raw = {item.sha256: self.now for item in items if item.sha256 is not None}  # not sent again
                 failpoint("store.raw")
                 began = self._took("prepare", began)
-                decided = self._transact(items, shared, began, read_again=is_stale)
+                decided = self._transact(items, shared, began, read_again=is_stale, durable=not highest)
                 break
             except StaleReferences:
                 is_stale = True
@@ -74,15 +75,18 @@ class BatchWriter:
                     self.read(item)
         for item in items:
             _set_outcome(item, decided.results[id(item)])
-        _raise_highest(self.engine, decided.fresh, self.now)
+        if highest:
+            _raise_highest(self.engine, highest)
         return decided
 
-    def _transact(self, items: Sequence[BatchItem], shared: SharedRows, began: float, *, read_again: bool) -> Decision:
+    def _transact(
+        self, items: Sequence[BatchItem], shared: SharedRows, began: float, *, read_again: bool, durable: bool
+    ) -> Decision:
         """Load, decide and apply under the writer lock. `read_again`: read the references under the lock too, after
-        a try that failed because they had changed.
+        a try that failed because they had changed. `durable`: wait for the disk, too, before the lock is released.
         """
         dialect = self.engine.dialect.name
-        with flights(self.engine, locks=WRITER_LOCK) as transaction:
+        with flights(self.engine, locks=WRITER_LOCK, durable=durable) as transaction:
             failpoint("store.begun")
             if read_again:
                 shared = replace(shared, references=load_references(transaction))
@@ -133,23 +137,26 @@ def _set_outcome(item: BatchItem, result: ItemResult) -> None:
         item.outcome = item.url = item.article_id = None
 
 
-def _raise_highest(engine: Engine, items: Sequence[BatchItem], now: datetime) -> None:
-    """Store the highest id of each lane, in a transaction of its own: its row would hold up all other batches.
-
-    Ids over a day in the future do not count, because a producer may choose ids.
-    """
+def _highest(items: Sequence[BatchItem], now: datetime) -> dict[str, str]:
+    """Return the highest id of each lane. Ids over a day in the future do not count, because a producer may choose ids."""
     limit = revision(f"{int((now.timestamp() + _FUTURE_SECONDS) * 1000)}-0", "")
     highest: dict[str, str] = {}
     for item in items:
         reached = revision(item.id, "")
         if reached < limit:
             highest[item.lane] = max(reached, highest.get(item.lane, ""))
-    if not highest:
-        return
-    dialect = engine.dialect.name
+    return highest
+
+
+def _raise_highest(engine: Engine, highest: Mapping[str, str]) -> None:
+    """Store the highest id of each lane, in a transaction of its own: its row would hold up all other batches.
+
+    This transaction also makes the batch durable. PostgreSQL writes its log in order, so when this COMMIT returns, all
+    that was committed before is on disk; and it waits for the disk even if no id is raised, because it locks the rows.
+    """
     with flights(engine) as transaction:
         transaction.execute(insertion(
-            dialect, lanes, ("name", "highest"), sorted(highest.items()),
+            engine.dialect.name, lanes, ("name", "highest"), sorted(highest.items()),
             "(name) DO UPDATE SET highest = EXCLUDED.highest WHERE lanes.highest < EXCLUDED.highest",
         ))  # fmt: skip
         transaction.commit()

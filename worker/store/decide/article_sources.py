@@ -9,7 +9,6 @@ from itertools import count
 from typing import NamedTuple
 
 from worker.enrichment.document_json import document_from_json
-from worker.enrichment.image_choice import image_hash
 from worker.store.decide.documents import DocumentChanges, KnownDocument
 from worker.store.decide.rows.article_rows import ArticleParts, Shared, parts_of
 from worker.store.decide.stored import ArticleKeys, ArticleRow, SourceRow, StoredArticles, UrlKeys
@@ -199,16 +198,16 @@ class _Keys:
 
     def add_published(self, one: Published) -> None:
         parts = one.parts
-        claims = {h for _, h in parts.claims}
-        self.urls |= {one.url_hash} | claims | {h for _, h in parts.links}
-        self.items |= {h for kind, h in parts.links if kind == "contains"}
-        self.images.update(parts.image_hashes)
-        self.images |= {image_hash(image.url) for mention in parts.mentions.values() for image in mention.images}
-        self.providers |= {parts.row["provider_id"], *parts.stub_providers.values()}
+        self.urls.add(one.url_hash)
+        self.urls.update(parts.claimed, parts.mentions, parts.items)
+        self.items |= parts.items
+        self.images |= parts.all_images
+        self.providers.add(parts.provider_id)
+        self.providers.update(parts.stub_providers.values())
         if one.row is not None:
             named = self._before.named(one.id, items=False)
             is_older = one.source.revision < one.row.revision
-            self.unnamed |= self._before.claimed(one.id) - claims
+            self.unnamed |= self._before.claimed(one.id) - parts.claimed
             self.unnamed |= named if is_older else named - parts.mentions.keys()
 
 

@@ -13,7 +13,7 @@ from worker.store.decide import stored as bounds
 from worker.store.decide.article_heat import own_heat
 from worker.store.decide.article_sources import ArticleChanges, Published
 from worker.store.decide.change_set import IMAGE, NAMES, PEERS, TARGET, ChangeSet, Operation, Work
-from worker.store.decide.rows.article_rows import SHOWN, STUB, Key, Values, emptied_row, image_rows
+from worker.store.decide.rows.article_rows import DECIDED, OF_DOCUMENT, STUB, Key, Values, emptied_row, image_rows
 from worker.store.decide.rows.child_rows import CHILD_KEYS, CHILD_VALUES, Children, Difference
 from worker.store.decide.stored import (
     ArticleRow,
@@ -23,6 +23,7 @@ from worker.store.decide.stored import (
 )
 from worker.store.decide.url_resolution import StubChange, UrlChanges
 
+_PUBLISHED = (*OF_DOCUMENT, *DECIDED)
 _SEEN = ("named_by", "revision", "link_state", "changed_at")
 _CONTENT = tuple(name for name in STUB if name not in _SEEN)
 """What readers see of a stub."""
@@ -54,8 +55,7 @@ class ArticleWrites:
         """Add all writes of articles, child rows and links to `changes`."""
         self._load_peers()
         stubs = list(self.urls.stubs.values())
-        new = [self._published_row(one) for one in self.articles.published.values()]
-        self._write_articles(changes, new, stubs)
+        self._write_articles(changes, stubs)
         self._write_children(changes)
         self._note_peers(stubs)
         self._note_images()
@@ -64,7 +64,7 @@ class ArticleWrites:
         rewritten = [one.id for one in self.articles.published.values()]
         for id_ in (*rewritten, *(row.id for row in self.articles.left.values())):
             links = self._children["links"].get(id_, {})
-            self._named_before.update(h for kind, h in links if kind == "related" and isinstance(h, bytes))
+            self._named_before.update(h for _, h in links if isinstance(h, bytes))
         for row in (*self.articles.rows.values(), *self.stored.articles.values()):
             self._peers[row.id] = Peer(row.quality, row.published_at, row.title, row.url_hash)
         for alias_claim in self.stored.alias_claims.values():
@@ -73,25 +73,13 @@ class ArticleWrites:
         for stub in self.urls.stubs.values():
             self._peers[stub.id] = _peer(stub.columns, stub.url_hash)
         for one in self.articles.published.values():
-            self._peers[one.id] = _peer(one.parts.row, one.url_hash)
+            copy = one.parts.copy
+            self._peers[one.id] = Peer(copy.quality, copy.published_at, one.parts.title, one.url_hash)
 
-    def _published_row(self, one: Published) -> tuple[Published, Row]:
-        copy, source = one.parts.copy, one.source
-        row: Row = {
-            **one.parts.row,
-            "image_url": best_image(copy.images, self._marked) if copy.images else None,
-            "secured": source.secured,
-            "document_id": source.document_id,
-            "revision": source.revision,
-            "pipeline_version": source.pipeline_version,
-            "changed_at": self.now,
-        }
-        targets = self.urls.targets
-        related = sorted(
-            (rank, target)
-            for (kind, h), rank in one.parts.links.items()
-            if kind == "related" and (target := targets[h]) is not None
-        )
+    def _decided_columns(self, one: Published) -> Values:
+        """Return the values of `DECIDED` of an article."""
+        copy, source, targets = one.parts.copy, one.source, self.urls.targets
+        related = [(rank, target) for rank, h in one.parts.related if (target := targets[h]) is not None]
         heat = own_heat(
             one.id,
             copy.quality,
@@ -103,28 +91,32 @@ class ArticleWrites:
         )
         if heat is not None:
             self.heats[one.id] = heat[0]
-            row.update(heat[1])
-        return one, row
+        row: Row = {"heat": copy.reported_heat, "is_published": copy.reported_published, "lead_id": None}
+        row |= heat[1] if heat is not None else {}
+        row["image_url"] = one.parts.best_image(self._marked)
+        row["secured"], row["changed_at"] = source.secured, self.now
+        row["document_id"], row["revision"] = source.document_id, source.revision
+        row["pipeline_version"] = source.pipeline_version
+        return tuple([row[name] for name in DECIDED])
 
-    def _write_articles(
-        self, changes: ChangeSet, published: list[tuple[Published, Row]], stubs: list[StubChange]
-    ) -> None:
-        for one, _ in published:
+    def _write_articles(self, changes: ChangeSet, stubs: list[StubChange]) -> None:
+        new, rewritten = list[Values](), list[Values]()
+        for one in self.articles.published.values():
+            columns = (*one.parts.columns, *self._decided_columns(one))
+            if one.row is None:
+                new.append((one.id, one.url_hash, self.now, *columns))
+            else:
+                rewritten.append((one.id, *columns))
             self._compare(one.id, one.parts.child_rows(self._marked))
             self._note_titles(one)
-            self._note_mention(one.row, one.parts.row)
+            self._note_mention(one.row, one.parts.mention)
         shown = self._shown_stubs(stubs)
-        new: list[Row] = []
-        rewritten: list[Row] = []
-        for one, row in published:
-            if one.row is None:
-                new.append({"id": one.id, "url_hash": one.url_hash, "first_seen_at": self.now, **row})
-            else:
-                rewritten.append({"id": one.id, **row})
-        emptied = [stub for stub in shown if stub.row is not None and not stub.row.is_stub]
-        rewritten += [{"id": stub.id, **emptied_row(stub.columns)} for stub in emptied]
-        changes.insert("articles", new)
-        changes.update("articles", [{name: row[name] for name in ("id", *SHOWN)} for row in rewritten], ("id",))
+        for stub in shown:
+            if stub.row is not None and not stub.row.is_stub:
+                row = emptied_row(stub.columns)
+                rewritten.append((stub.id, *(row[name] for name in _PUBLISHED)))
+        changes.insert("articles", ("id", "url_hash", "first_seen_at", *_PUBLISHED), new)
+        changes.add("articles", Operation.UPDATE, ("id", *_PUBLISHED), ("id",), rewritten)
         self._write_stubs(changes, shown)
         changes.update(
             "articles",
@@ -137,12 +129,12 @@ class ArticleWrites:
         )
 
     def _write_stubs(self, changes: ChangeSet, shown: list[StubChange]) -> None:
-        new: list[Row] = [
-            {"id": stub.id, "url_hash": stub.url_hash, "first_seen_at": self.now, "is_stub": True, **stub.columns}
+        new: list[Values] = [
+            (stub.id, stub.url_hash, self.now, True, *(stub.columns[name] for name in STUB))
             for stub in shown
             if stub.row is None
         ]
-        changes.insert("articles", new)
+        changes.insert("articles", ("id", "url_hash", "first_seen_at", "is_stub", *STUB), new)
         changed: list[Row] = [{"id": stub.id, **stub.columns} for stub in shown if stub.row and stub.row.is_stub]
         changes.update("articles", changed, ("id",))
         changes.update("articles", self.urls.renamed, ("id",))
@@ -162,7 +154,7 @@ class ArticleWrites:
                 self.urls.renamed.append({"id": stub.id, **columns})
             else:
                 shown.append(stub)
-                self._note_mention(stub.row, stub.columns)
+                self._note_mention(stub.row, (stub.columns["provider_id"], stub.columns["provider_name"]))
         return shown
 
     def _draw(self, stub: StubChange) -> bool:
@@ -201,13 +193,12 @@ class ArticleWrites:
             "links", Operation.UPDATE, ("target_hash", "kind", "target_id"), ("target_hash", "kind"), retargeted
         )
 
-    def _note_mention(self, row: ArticleRow | None, after: Row) -> None:
+    def _note_mention(self, row: ArticleRow | None, now: tuple[object, object]) -> None:
         """Add the work of counting a provider's names if an article mentions it by another name than before.
 
         Most articles repeat the provider's current name; these are skipped.
         """
         before = (row.provider_id, row.provider_name) if row is not None else (None, None)
-        now = (after["provider_id"], after["provider_name"])
         if before == now:
             return
         self.work.add(NAMES, [before[0]] if before[1] else [])
@@ -242,7 +233,7 @@ class ArticleWrites:
     def _note_titles(self, one: Published) -> None:
         if one.row is not None and not one.row.is_stub:
             self._note_titles_of(one.id, one.row.title, -1)
-        for digest in set(one.parts.image_hashes):
+        for digest in one.parts.image_hashes:
             self._titles[digest, one.parts.title or ""] += 1
 
     def _note_titles_of(self, article_id: int, title: str | None, sign: int) -> None:

@@ -54,20 +54,22 @@ class ChangeSet:
         writes, self.writes = self.writes, []
         return writes
 
-    def insert(self, table: str, rows: Sequence[Row]) -> None:
-        """Insert rows that have the same columns. None of them may exist."""
+    def add_rows(self, table: str, operation: Operation, rows: Sequence[Row], key: Sequence[str] = ()) -> None:
+        """Add a write of rows that have the same columns."""
         if rows:
             names = tuple(rows[0])
-            ids = [id_ for row in rows if isinstance(id_ := row.get("id"), int)]
-            if ids:
-                self.last_ids[table] = max(*ids, self.last_ids.get(table, 0))
-            self.add(table, Operation.INSERT, names, (), (tuple(row[name] for name in names) for row in rows))
+            self.add(table, operation, names, key, [tuple([row[name] for name in names]) for row in rows])
+
+    def insert(self, table: str, names: Sequence[str], rows: Sequence[Values]) -> None:
+        """Insert rows with an id that was chosen, the first of these columns. None of them may exist."""
+        if rows:
+            ids = [id_ for row in rows if isinstance(id_ := row[0], int)]
+            self.last_ids[table] = max(*ids, self.last_ids.get(table, 0))
+            self.add(table, Operation.INSERT, names, (), rows)
 
     def update(self, table: str, rows: Sequence[Row], key: Sequence[str]) -> None:
         """Update the rows that `key` identifies with the other values of `rows`, which have the same columns."""
-        if rows:
-            names = tuple(rows[0])
-            self.add(table, Operation.UPDATE, names, key, (tuple(row[name] for name in names) for row in rows))
+        self.add_rows(table, Operation.UPDATE, rows, key)
 
 
 # The kinds of background work (see `store/background/work_rows.py`): the first four have ids as subjects, the others hashes.

@@ -167,6 +167,8 @@ class _Documents:
         reached = []
         for row in stored.reached:
             place = row.source, row.article_hash or b""
+            if place not in self._reachable:
+                continue  # the retraction has a receipt; background work reaches the rest
             if len(self._reachable[place]) < step:
                 self._reachable[place].append(row.doc_hash)
                 reached.append(row)

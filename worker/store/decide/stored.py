@@ -168,7 +168,9 @@ class NamerRow(NamedTuple):
 
 
 class TargetRow(NamedTuple):
-    """Where the listed links to a URL point. `namers`: articles whose `related` names it, at most `MOST_NAMERS`."""
+    """Where the listed links to a URL point. `namers`: how many there are (`related` and `contains`), at most
+    `MOST_NAMERS`.
+    """
 
     target_hash: bytes
     target_id: int | None

@@ -74,7 +74,7 @@ class _Urls:
 
     def _note(self, one: Published | Moved) -> None:
         self.by_id[one.id] = one
-        claimed = {h for _, h in one.parts.claims} if isinstance(one, Published) else self.before.claimed(one.id)
+        claimed = one.parts.claimed if isinstance(one, Published) else self.before.claimed(one.id)
         named = one.parts.mentions.keys() if isinstance(one, Published) else self.before.named(one.id, items=False)
         for url_hash in claimed:
             self.claims[url_hash].append(AliasClaim(one.id, one.source.revision))

@@ -120,11 +120,10 @@ class Kind:
         """Return the parameter for `values`, which may contain None. Raises UnicodeEncodeError on lone surrogates."""
         if not values:
             return self.parameter(_head(0, 0, self._oid))
-        missing = values.count(None)
-        if missing == 0:
+        if values[0] is values[-1] and len(set(map(id, values))) == 1:  # as times of a batch
+            data = (_NULL if values[0] is None else self._encode(values[0])) * len(values)
+        elif None not in values:
             data = self._encode_all(values)
-        elif missing == len(values):
-            data = _NULL * missing
         else:
             data = b"".join([_NULL if value is None else self._encode(value) for value in values])
         return self.parameter(_head(1, 1, self._oid) + _size(len(values), 1) + data)

@@ -259,11 +259,14 @@ class _Postgres:
 
 
 @contextlib.contextmanager
-def flights(engine: Engine, *, locks: str | None = None, reads_only: bool = False) -> Iterator[Flights]:
+def flights(
+    engine: Engine, *, locks: str | None = None, reads_only: bool = False, durable: bool = True
+) -> Iterator[Flights]:
     """Open a transaction whose statements travel together; without `commit` it is rolled back.
 
     `locks`: a statement that takes a lock first, on PostgreSQL. On SQLite the transaction takes the write lock at its
-    beginning, unless it `reads_only`.
+    beginning, unless it `reads_only`. Without `durable`, PostgreSQL's COMMIT does not wait for the disk: a crash of the
+    server may lose the transaction until a durable one that wrote something was committed after it.
     """
     if engine.dialect.name == "sqlite":
         with engine.connect().execution_options(copydesk_writes=not reads_only) as connection:
@@ -275,7 +278,11 @@ def flights(engine: Engine, *, locks: str | None = None, reads_only: bool = Fals
                     transaction.rollback()
         return
     with engine.connect() as connection:
-        begin = [*engine.get_execution_options()[BEGIN_OPTIONS], *([locks] if locks else [])]
+        begin = list(engine.get_execution_options()[BEGIN_OPTIONS])
+        if not durable:
+            begin.append("SET LOCAL synchronous_commit = off")
+        if locks:
+            begin.append(locks)
         flight = _Postgres(connection, begin)
         try:
             yield flight

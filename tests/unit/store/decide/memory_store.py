@@ -154,7 +154,9 @@ class MemoryStore:
             row, h, is_related = by_id[link["source_id"]], link["target_hash"], link["kind"] == "related"
             if h in keys.urls:
                 namers = loaded.targets[h].namers if h in loaded.targets else 0
-                loaded.targets[h] = rows.TargetRow(h, link["target_id"], namers + is_related)
+                loaded.targets[h] = rows.TargetRow(
+                    h, link["target_id"], namers + (link["kind"] in ("related", "contains"))
+                )
             if h in keys.unnamed and is_related and row["id"] not in keys.touched:
                 newest = loaded.namers.get(h)
                 if newest is None or (newest.revision, newest.article_id) < (row["revision"], row["id"]):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.store.histories import batches_of, history
+from tests.integration.store.histories import KEYS, SITES, Put, Retract, batches_of, history
 from tests.integration.store.store_driver import entry, versions_of
 from tests.unit.store.decide.memory_store import MemoryStore
 
@@ -134,3 +134,17 @@ def test_an_entry_that_comes_again_keeps_its_outcome():
     rows = {name: {key: dict(row) for key, row in table.items()} for name, table in store.tables.items()}
     assert store.work(events) == first
     assert store.tables == rows
+
+
+def test_a_retraction_that_comes_again_before_it_reached_all_documents_keeps_its_outcome():
+    """Found by the long form: the documents that it reached were loaded, and no item of the batch asked for them."""
+    url = SITES[0]
+    documents = [Put("s", key, url, None, (), "A", "x", None, "AAAA") for key in KEYS]
+    store = MemoryStore(step=1)
+    for number, event in enumerate(documents):
+        store.work([entry(number, event)])
+    retraction = entry(2, Retract("s", url))
+    assert store.work([retraction]) == ["retracted"]
+    assert store.work([retraction, entry(3, documents[1])]) == ["retracted", "stored"]
+    store.settle()
+    assert [row["retracted"] for row in store.rows("documents") if row["key"] == KEYS[0]] == [True]

@@ -26,6 +26,13 @@ SHOWN = (
 )  # fmt: skip
 """The columns that are written when an article shows another document or version. The others keep their values."""
 
+DECIDED = (
+    "image_url", "heat", "is_published", "lead_id", "secured", "document_id", "revision", "pipeline_version", "changed_at",
+)  # fmt: skip
+"""Those of the columns `SHOWN` that other rows decide too."""
+
+OF_DOCUMENT = tuple(name for name in SHOWN if name not in DECIDED)
+"""Those of the columns `SHOWN` that the document of an article decides alone."""
 
 STUB = (
     "canonical_url", "kind", "title", "excerpt", "published_at", "provider_id", "provider_name", "image_url", "quality",
@@ -56,21 +63,27 @@ class Shared(Protocol):
 
 @dataclass(slots=True)
 class ArticleParts:
-    """The rows of an article that depend on its document alone, without ids and without what images decide.
+    """What an article shows of its document alone, without ids. It is made before the writer lock is taken.
 
-    `claims`: (claim, url_hash) → URL. `topics`: topic id → (rank, origin). `links`: (kind, target_hash) → rank.
-    `stub_providers`: provider ids of the entries of `related`, by domain.
+    `columns`: the values of `OF_DOCUMENT`. `image_url`: the best image if none is a placeholder. `children`: the rows of
+    the child tables, links without their target, images as if none were a placeholder. `mentions`: the entries of
+    `related` by the URL that they name, `items`: the hashes that it contains. `stub_providers`: provider ids of the
+    entries of `related`, by domain. `image_hashes`: of its own images, `all_images`: with those of its entries.
     """
 
     copy: EnrichedDocument
     title: str | None
-    row: Row
-    claims: dict[tuple[str, bytes], str]
-    topics: dict[int, tuple[int, str]]
-    links: dict[tuple[str, bytes], int]
+    provider_id: int | None
+    columns: Values
+    image_url: str | None
+    children: dict[str, dict[Key, Values]]
+    claimed: set[bytes]
+    related: list[tuple[int, bytes]]
     mentions: dict[bytes, Mention]
+    items: set[bytes]
     stub_providers: dict[str, int]
-    image_hashes: list[bytes]
+    image_hashes: set[bytes]
+    all_images: set[bytes]
 
     @property
     def url_hash(self) -> bytes:
@@ -84,14 +97,22 @@ class ArticleParts:
     def form(self) -> str:
         return self.copy.form or document_to_json(self.copy)
 
+    @property
+    def mention(self) -> tuple[int | None, str | None]:
+        """The provider's id and its name in the document."""
+        return self.provider_id, provider_name(self.copy.provider, self.copy.extra)
+
     def child_rows(self, marked: Collection[bytes]) -> dict[str, dict[Key, Values]]:
         """Return the wanted child rows by table and key, links without their target. `marked`: placeholder images."""
-        return {
-            "article_urls": {key: (url,) for key, url in self.claims.items()},
-            "images": image_rows(self.copy.images, marked),
-            "article_topics": {(id_,): values for id_, values in self.topics.items()},
-            "links": {key: (rank,) for key, rank in self.links.items()},
-        }
+        if self.image_hashes.isdisjoint(marked):
+            return self.children
+        return {**self.children, "images": image_rows(self.copy.images, marked)}
+
+    def best_image(self, marked: Collection[bytes]) -> str | None:
+        """Return the URL of the best image. `marked`: placeholder images."""
+        if self.image_hashes.isdisjoint(marked):
+            return self.image_url
+        return best_image(self.copy.images, marked)
 
 
 Key = tuple[object, ...]
@@ -99,7 +120,7 @@ Values = tuple[object, ...]
 
 
 def parts_of(copy: EnrichedDocument, shared: Shared) -> ArticleParts:
-    """Return the rows of an article that shows `copy`. Raises NotPrepared."""
+    """Return what an article that shows `copy` has of it. Raises NotPrepared."""
     title = shared.title(copy.title, copy.provider)
     mentions: dict[bytes, Mention] = {}
     for mention in copy.related:
@@ -111,30 +132,57 @@ def parts_of(copy: EnrichedDocument, shared: Shared) -> ArticleParts:
         stub_providers = {domain: shared.provider_id(domain) for domain in domains}
     except KeyError:
         raise NotPrepared(copy) from None
-    claims: dict[tuple[str, bytes], str] = {}
+    row = _published_row(copy, title, provider_id)
+    image_hashes = _image_hashes(copy.images)
+    return ArticleParts(
+        copy,
+        title,
+        provider_id,
+        tuple([row.get(name) for name in OF_DOCUMENT]),
+        best_image(copy.images, ()),
+        {**_listed_rows(copy), "images": image_rows(copy.images, ()), "article_topics": topics},
+        {claim.url_hash for claim in copy.claims},
+        [
+            (rank, mention.url_hash)
+            for rank, mention in enumerate(copy.related)
+            if mentions[mention.url_hash] is mention
+        ],
+        mentions,
+        set(copy.contains),
+        stub_providers,
+        image_hashes,
+        image_hashes.union(*(_image_hashes(mention.images) for mention in mentions.values())),
+    )
+
+
+def _listed_rows(copy: EnrichedDocument) -> dict[str, dict[Key, Values]]:
+    """Return the rows of the URLs that an article claims, and of its links. The first entry of several for a URL counts."""
+    claims: dict[Key, Values] = {}
     for claim in copy.claims:
-        claims.setdefault((claim.claim, claim.url_hash), claim.url)
-    links: dict[tuple[str, bytes], int] = {}
+        claims.setdefault((claim.claim, claim.url_hash), (claim.url,))
+    links: dict[Key, Values] = {}
     for kind, targets in (("related", [one.url_hash for one in copy.related]), ("contains", copy.contains)):
         for rank, target_hash in enumerate(targets):
-            links.setdefault((kind, target_hash), rank)
-    hashes = [image_hash(image.url) for image in copy.images]
-    row = _published_row(copy, title, provider_id)
-    return ArticleParts(copy, title, row, claims, topics, links, mentions, stub_providers, hashes)
+            links.setdefault((kind, target_hash), (rank,))
+    return {"article_urls": claims, "links": links}
 
 
-def _topics(copy: EnrichedDocument, title: str | None, shared: Shared) -> dict[int, tuple[int, str]]:
+def _image_hashes(images: Sequence[ImageRef]) -> set[bytes]:
+    return {image_hash(image.url) for image in images}
+
+
+def _topics(copy: EnrichedDocument, title: str | None, shared: Shared) -> dict[Key, Values]:
     """Return the topics of an article: those that the document states, then those found in its text."""
-    topics: dict[int, tuple[int, str]] = {}
+    topics: dict[Key, Values] = {}
     for origin, names in (("stated", copy.topics), ("inferred", shared.inferred_topics(title, copy.excerpt))):
         for rank, name in enumerate(names):
-            topics.setdefault(shared.topic_id(name), (rank, origin))
+            topics.setdefault((shared.topic_id(name),), (rank, origin))
     return topics
 
 
 def _published_row(copy: EnrichedDocument, title: str | None, provider_id: int | None) -> Row:
+    """Return the columns of an article that its document decides alone; the others of `OF_DOCUMENT` are null."""
     return {
-        **dict.fromkeys(SHOWN),
         "canonical_url": copy.canonical_url,
         "kind": copy.kind,
         "category": copy.category,
@@ -152,9 +200,7 @@ def _published_row(copy: EnrichedDocument, title: str | None, provider_id: int |
         "details": copy.details,
         "quality": copy.quality,
         "reported_heat": copy.reported_heat,
-        "heat": copy.reported_heat,
         "reported_published": copy.reported_published,
-        "is_published": copy.reported_published,
         "related_count": copy.related_count,
         "outranked_by": copy.outranked_by,
         "is_stub": False,

@@ -35,6 +35,9 @@ class Difference:
 
     def compare(self, article_id: int, before: Mapping[Key, Values], wanted: Mapping[Key, Values]) -> None:
         """Add the difference between the stored and the wanted child rows of one article."""
+        if not before:
+            self.added += [(article_id, *key, *values) for key, values in wanted.items()]
+            return
         for key, values in wanted.items():
             stored = before.get(key)
             if stored is None:

@@ -33,7 +33,8 @@ def write_documents(changes: DocumentChanges, writes: ChangeSet, now: datetime) 
             new.append({**row, "doc_hash": doc_hash, "source": known.source, "key": known.key})
         else:
             rewritten.append(row)
-    writes.insert("documents", new)
+    if new:
+        writes.insert("documents", tuple(new[0]), [tuple(row.values()) for row in new])
     for rows in (rewritten, moved, reached):
         writes.update("documents", rows, ("id",))
 

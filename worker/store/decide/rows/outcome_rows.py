@@ -9,7 +9,7 @@ from schemas.problem import Severity
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.change_set import ChangeSet, Operation, Values
 from worker.store.decide.documents import ItemResult
-from worker.store.decide.stored import StoredDocuments
+from worker.store.decide.stored import Row, StoredDocuments
 
 Outcomes = tuple[BatchItem, ItemResult]
 
@@ -31,22 +31,6 @@ def problems_of(item: BatchItem, result: ItemResult | None = None) -> list[dict[
     return [found.model_dump(mode="json") for found in (*item.problems, *warnings)]
 
 
-_DEAD_LETTER = (
-    "lane",
-    "receipt_id",
-    "op",
-    "source",
-    "key",
-    "revision",
-    "raw_sha256",
-    "code",
-    "problems",
-    "status",
-    "edits",
-    "created_at",
-)
-
-
 def write_dead_letters(
     changes: ChangeSet, outcomes: Sequence[Outcomes], replays: Collection[int], worker: str, now: datetime
 ) -> None:
@@ -55,91 +39,45 @@ def write_dead_letters(
     An accepted replay closes its dead letter; a rejected one leaves it open with the new problems. A dead letter that
     was replayed twice may be gone: the first replay closed it and maintenance deleted it.
     """
-    added, passed, failed, actions = list[Values](), list[Values](), list[Values](), list[Values]()
+    added, passed, failed, actions = list[Row](), list[Row](), list[Row](), list[Row]()
     for item, result in outcomes:
         code = next((found.code for found in item.problems if found.severity is Severity.ERROR), None)
         problems = problems_of(item, result)
         if item.dead_letter is None:
             if item.rejected:
-                added.append(
-                    (
-                        item.lane,
-                        item.id,
-                        item.op,
-                        item.source,
-                        item.key,
-                        item.revision,
-                        item.sha256,
-                        code,
-                        problems,
-                        "open",
-                        0,
-                        now,
-                    )
-                )
+                added.append({
+                    "lane": item.lane, "receipt_id": item.id, "op": item.op, "source": item.source, "key": item.key,
+                    "revision": item.revision, "raw_sha256": item.sha256, "code": code, "problems": problems,
+                    "status": "open", "edits": 0, "created_at": now,
+                })  # fmt: skip
             continue
         if item.dead_letter not in replays:
             continue
         if item.rejected:
-            failed.append((item.dead_letter, "open", code, problems))
+            failed.append({"id": item.dead_letter, "status": "open", "code": code, "problems": problems})
         else:
-            passed.append((item.dead_letter, "replayed"))
-        action = "failed" if item.rejected else "passed"
-        actions.append((item.dead_letter, action, worker, now, str(result.outcome), item.sha256))
-    changes.add("dead_letters", Operation.INSERT_MISSING, _DEAD_LETTER, ("lane", "receipt_id"), added)
-    changes.add("dead_letters", Operation.UPDATE, ("id", "status", "code", "problems"), ("id",), failed)
-    changes.add("dead_letters", Operation.UPDATE, ("id", "status"), ("id",), passed)
-    names = ("dead_letter_id", "action", "who", "at", "reason", "raw_sha256")
-    changes.add("dead_letter_actions", Operation.INSERT, names, (), actions)
-
-
-_RECEIPT = (
-    "lane",
-    "id",
-    "outcome",
-    "op",
-    "source",
-    "key",
-    "url",
-    "article_id",
-    "document_id",
-    "raw_sha256",
-    "problems",
-    "changed",
-    "received_at",
-    "settled_at",
-    "worker",
-    "attempts",
-    "trace_id",
-    "timings",
-)
+            passed.append({"id": item.dead_letter, "status": "replayed"})
+        actions.append({
+            "dead_letter_id": item.dead_letter, "action": "failed" if item.rejected else "passed", "who": worker,
+            "at": now, "reason": str(result.outcome), "raw_sha256": item.sha256,
+        })  # fmt: skip
+    changes.add_rows("dead_letters", Operation.INSERT_MISSING, added, ("lane", "receipt_id"))
+    changes.update("dead_letters", failed, ("id",))
+    changes.update("dead_letters", passed, ("id",))
+    changes.add_rows("dead_letter_actions", Operation.INSERT, actions)
 
 
 def write_receipts(
     changes: ChangeSet, outcomes: Sequence[Outcomes], worker: str, now: datetime, timings: dict[str, float]
 ) -> None:
-    rows = list[Values]()
-    for item, result in outcomes:
-        rows.append(
-            (
-                item.lane,
-                item.id,
-                str(result.outcome),
-                item.op,
-                item.source,
-                item.key,
-                result.url,
-                result.article_id,
-                result.document_id,
-                item.sha256,
-                problems_of(item, result),
-                result.changed,
-                item.received_at,
-                now,
-                worker,
-                item.attempts + 1,
-                item.trace_id,
-                timings,
-            )
-        )
-    changes.add("receipts", Operation.INSERT_MISSING, _RECEIPT, ("lane", "id"), rows)
+    rows: list[Row] = [
+        {
+            "lane": item.lane, "id": item.id, "outcome": str(result.outcome), "op": item.op, "source": item.source,
+            "key": item.key, "url": result.url, "article_id": result.article_id, "document_id": result.document_id,
+            "raw_sha256": item.sha256, "problems": problems_of(item, result), "changed": result.changed,
+            "received_at": item.received_at, "settled_at": now, "worker": worker, "attempts": item.attempts + 1,
+            "trace_id": item.trace_id, "timings": timings,
+        }
+        for item, result in outcomes
+    ]  # fmt: skip
+    changes.add_rows("receipts", Operation.INSERT_MISSING, rows, ("lane", "id"))

@@ -1,0 +1,107 @@
+"""A step of background work writes a bounded number of rows, however many it concerns."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import func, select
+
+from tests.integration.store.histories import Put, Retract
+from tests.integration.store.store_driver import entry, settle, work
+from worker.heat_rules import AllRules
+from worker.settings import Settings
+from worker.store.background import image_step
+from worker.store.background.steps import work_step
+from worker.store.decide import decision
+from worker.store.engine import make_engine
+from worker.store.migration import upgrade
+from worker.store.tables import articles, documents, images, placeholder_images
+
+_LOGO = "https://site3.example/logo.jpg"
+_PUT = Put("s", "k", "https://site3.example/0", None, (), "A", "x", _LOGO, "AAAA")
+_ARTICLES = 12
+_MOST = 5
+
+
+@pytest.fixture
+def engine(store_url, tmp_path):
+    config = Settings(database_url=store_url, data_dir=tmp_path)
+    upgrade(config)
+    engine = make_engine(config)
+    yield engine
+    engine.dispose()
+
+
+def _count(engine, query):
+    with engine.connect() as connection:
+        return connection.scalar(query)
+
+
+def _marked(engine):
+    return _count(engine, select(func.count()).select_from(images).where(images.c.is_placeholder))
+
+
+def _with_best_image(engine):
+    return _count(engine, select(func.count(articles.c.image_url)))
+
+
+def _steps(engine):
+    """Do all steps; yields the number of marked uses after each."""
+    while work_step(engine, AllRules()) is not None:
+        yield _marked(engine)
+
+
+def test_an_image_that_becomes_a_placeholder_is_marked_a_few_uses_a_step(engine, monkeypatch):
+    monkeypatch.setattr(image_step, "STEP_USES", _MOST)
+    monkeypatch.setattr(image_step, "_FEWEST_USES", 1)
+    shows = [replace(_PUT, key=f"k{n}", url=f"https://site3.example/{n}") for n in range(_ARTICLES)]
+    work(engine, "documents", [entry(n, one) for n, one in enumerate(shows)])
+    settle(engine)
+    assert (_marked(engine), _with_best_image(engine)) == (0, _ARTICLES)
+
+    work(
+        engine,
+        "documents",
+        [entry(20 + n, replace(one, title=t)) for n, (one, t) in enumerate(zip(shows[:2], "BC", strict=True))],
+    )
+    counts = [0, *_steps(engine)]
+    assert max(after - before for before, after in pairwise(counts)) <= _MOST + 1
+    assert (_marked(engine), _with_best_image(engine)) == (_ARTICLES, 0)
+
+    work(engine, "documents", [entry(30 + n, one) for n, one in enumerate(shows[:2])])
+    counts = [_ARTICLES, *_steps(engine)]
+    assert max(before - after for before, after in pairwise(counts)) <= _MOST + 1
+    assert (_marked(engine), _with_best_image(engine)) == (0, _ARTICLES)
+    assert _count(engine, select(func.count()).select_from(placeholder_images)) == 0
+
+
+def test_a_title_that_comes_in_the_middle_of_a_pass_is_counted(engine, monkeypatch):
+    monkeypatch.setattr(image_step, "STEP_USES", 1)
+    monkeypatch.setattr(image_step, "_FEWEST_USES", 1)
+    shows = [replace(_PUT, key=f"k{n}", url=f"https://site3.example/{n}", title="ABC"[n % 3]) for n in range(6)]
+    work(engine, "documents", [entry(n, one) for n, one in enumerate(shows)])
+    while _marked(engine) == 0:
+        assert work_step(engine, AllRules()) is not None
+
+    only_two = [replace(one, title="B") for one in shows if one.title == "C"]
+    work(engine, "documents", [entry(10 + n, one) for n, one in enumerate(only_two)])
+    settle(engine)
+
+    assert (_marked(engine), _with_best_image(engine)) == (0, 6)
+
+
+def test_a_retraction_of_a_url_reaches_the_newest_documents_first_and_a_few_a_step(engine, monkeypatch):
+    monkeypatch.setattr(decision, "STEP_DOCUMENTS", _MOST)
+    describe = [replace(_PUT, key=f"k{n}", image=None) for n in range(_ARTICLES)]
+    others = [replace(one, source="t") for one in describe[:3]]
+    for n, one in enumerate([*describe, *others]):
+        work(engine, "documents", [entry(n, one)])
+    live = select(documents.c.source, documents.c.key).where(~documents.c.retracted).order_by(documents.c.revision)
+    work(engine, "documents", [entry(50, Retract("s", _PUT.url))])
+    with engine.connect() as connection:
+        left = [one.key for one in connection.execute(live) if one.source == "s"]
+    assert left == [f"k{n}" for n in range(_ARTICLES - _MOST)]
+
+    settle(engine)
+    with engine.connect() as connection:
+        assert {one.source for one in connection.execute(live)} == {"t"}
