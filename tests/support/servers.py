@@ -297,6 +297,16 @@ def processes_naming(text: str) -> list[int]:
     return found
 
 
+def main_processes(folder: Path) -> list[int]:
+    """Return the ids of the main processes of workers that run in `folder`: they lead their session, and run Python."""
+    found = []
+    for pid in processes_naming(str(folder)):
+        with contextlib.suppress(OSError):
+            if os.getsid(pid) == pid and b"valkey" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
 def results(output: str) -> tuple[list[dict], dict[str, int]]:
     """Return the objects of `ingest --json`, and the counts of its summary."""
     *documents, last = [json.loads(line) for line in output.splitlines()]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.support.servers import Background, Valkey, copydesk, processes_naming, until
+from tests.support.servers import Background, Valkey, copydesk, main_processes, processes_naming, until
 from worker.activity.heartbeats import workers
 
 SECONDS = 30
@@ -121,20 +120,4 @@ def test_a_killed_all_in_one_leaves_no_worker(tmp_path):
 
 
 def _workers(run: Background) -> list[int]:
-    """Return the main processes of workers: children of the supervisor that lead their session, and run Python."""
-    return [pid for pid in processes_naming(str(run.log.parent)) if _parent(pid) == run.process.pid and os.getsid(pid) == pid
-            and b"valkey" not in _command(pid)]  # fmt: skip
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    return [pid for pid in main_processes(run.log.parent) if pid != run.process.pid]
