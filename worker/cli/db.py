@@ -16,8 +16,9 @@ from worker.errors import Exit
 from worker.jobs import retention
 from worker.monitoring.servers.server_checks import ServerUnfit, schema_fault
 from worker.settings import settings
-from worker.store import migration, schema_version
+from worker.store import migration
 from worker.store.consistency import check as findings_of
+from worker.store.migrations import schema_version
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from worker.errors import CopydeskError, Exit
 from worker.settings import Settings
 from worker.store.engine import enter_writer, make_engine, without_statement_timeout, writer
-from worker.store.schema_version import current, head, is_known
+from worker.store.migrations.schema_version import current, head, is_known
 
 
 class ForeignDatabase(CopydeskError):

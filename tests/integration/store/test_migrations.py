@@ -16,10 +16,11 @@ from tests.integration.store.store_driver import empty, settle, work
 from tests.support.servers import ROOT, environment
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
-from worker.store import migration, schema_version, tables
+from worker.store import migration, tables
 from worker.store.consistency import check
 from worker.store.decide import documents
 from worker.store.engine import is_transient, make_engine, writer
+from worker.store.migrations import schema_version
 
 
 def _upgrade(engine, revision):

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from worker.errors import CopydeskError, Exit
 from worker.monitoring.servers.redis_info import RedisInfo, read_info
-from worker.store import schema_version
+from worker.store.migrations import schema_version
 
 OLDEST_REDIS = (7, 0)
 """The first with script flags (`allow-oom`), `entries-added` and the present XAUTOCLAIM reply. Valkey began at 7.2."""

@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from worker.monitoring.servers.redis_info import RedisInfo, read_info
 from worker.monitoring.status import DatabaseStatus, Silent, Unreachable
 from worker.queue.connection_faults import connection_fault
-from worker.store import schema_version
 from worker.store.engine import driver_error
+from worker.store.migrations import schema_version
 from worker.telemetry.logs import mask
 
 

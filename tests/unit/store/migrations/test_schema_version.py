@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic.script import ScriptDirectory
 
-from worker.store import migration, schema_version
+from worker.store import migration
+from worker.store.migrations import schema_version
 
 
 def test_the_names_of_the_files_tell_the_revisions_of_alembic():

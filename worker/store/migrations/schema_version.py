@@ -1,6 +1,6 @@
 """The version of the store's schema: what this code needs, and what a database has.
 
-It reads no more than the names of the migrations and one row. Alembic, which `migration` loads, takes 11 MB and a
+It reads no more than the names of the migrations and one row. Alembic, which `store/migration.py` loads, takes 11 MB and a
 third of a second, and every worker, `status` and `health` ask for the version.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
-_VERSIONS = Path(__file__).parent / "migrations" / "versions"
+_VERSIONS = Path(__file__).parent / "versions"
 """Each migration is a file `vREVISION_words.py`; a revision sorts after the one that it follows."""
 
 
