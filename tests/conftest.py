@@ -16,7 +16,8 @@ import structlog
 from tests.support import leftovers
 from tests.support.commands import COMMANDS
 from tests.support.servers import SETTINGS, Postgres, Valkey, missing
-from worker.settings import settings
+from worker.settings import Settings, settings
+from worker.store.migration import upgrade
 
 
 def pytest_configure(config):
@@ -116,8 +117,18 @@ def postgres_url(postgres):
         yield url
 
 
-def _store_url(request, folder: Path, *, migrated: bool = False):
+@pytest.fixture(scope="session")
+def _migrated_sqlite(tmp_path_factory):
+    """The file of a SQLite store with the current schema, to be copied."""
+    folder = tmp_path_factory.mktemp("migrated")
+    upgrade(Settings(database_url=f"sqlite:///{folder / 'store.db'}", data_dir=folder))
+    return folder / "store.db"
+
+
+def _store_url(request, folder: Path, *, migrated: bool):
     if request.param == "sqlite":
+        if migrated:
+            shutil.copy(request.getfixturevalue("_migrated_sqlite"), folder / "store.db")
         yield f"sqlite:///{folder / 'store.db'}"
     else:
         postgres = request.getfixturevalue("postgres")
@@ -127,25 +138,25 @@ def _store_url(request, folder: Path, *, migrated: bool = False):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request, tmp_path):
-    """A fresh store of each kind."""
-    yield from _store_url(request, tmp_path)
+    """An empty database of each kind, for tests of migrations."""
+    yield from _store_url(request, tmp_path, migrated=False)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def migrated_store_url(request, tmp_path):
-    """Like `store_url`; a PostgreSQL database has the current schema already, so `upgrade` has nothing to do."""
+    """A fresh store of each kind. It has the current schema already, so `upgrade` has nothing to do."""
     yield from _store_url(request, tmp_path, migrated=True)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def module_store_url(request, tmp_path_factory):
-    """Like `store_url`, one store for all tests of a module."""
-    yield from _store_url(request, tmp_path_factory.mktemp("store"))
+    """Like `migrated_store_url`, one store for all tests of a module."""
+    yield from _store_url(request, tmp_path_factory.mktemp("store"), migrated=True)
 
 
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory):
-    """A folder for packages from npm: COPYDESK_TEST_NODE, else a new one for the run. Needs Node.js 20 and npm."""
+    """A folder with packages from npm: COPYDESK_TEST_NODE, else a new one for the run. Needs Node.js 20 and npm."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = Path(os.environ.get("COPYDESK_TEST_NODE") or shared / "node")
@@ -155,7 +166,18 @@ def node_folder(tmp_path_factory):
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     if int(version.lstrip("v").partition(".")[0]) < 20:
         pytest.skip(f"Node.js {version.strip()} is older than 20")
-    packages = ("redis", "ioredis", "ajv", "ajv-formats", "@asyncapi/parser")
+    _install(folder, "redis", "ioredis", "ajv", "ajv-formats")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def asyncapi_folder(node_folder):
+    """`node_folder` with AsyncAPI's parser, which depends on hundreds of packages."""
+    _install(node_folder, "@asyncapi/parser")
+    return node_folder
+
+
+def _install(folder: Path, *packages: str) -> None:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of pytest-xdist share the folder
         wanted = [name for name in packages if not (folder / "node_modules" / name).exists()]
@@ -165,7 +187,6 @@ def node_folder(tmp_path_factory):
                 subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=True)
             except subprocess.SubprocessError as error:
                 pytest.skip(f"npm cannot install {', '.join(wanted)}: {str(getattr(error, 'stderr', error))[-300:]}")
-    return folder
 
 
 @pytest.fixture(scope="session")

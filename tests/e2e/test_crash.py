@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
 
 from tests.e2e.documents import write_documents
 from tests.e2e.stored import stored
-from tests.support.servers import command, copydesk, environment, processes_naming, results, until
+from tests.support.servers import copydesk, main_processes, processes_naming, results, until
 from worker.settings import embedded_redis_url
 
 COUNT = 400  # in 20 batches; two kills happen during it
@@ -25,17 +24,6 @@ SHORT = {"COPYDESK_STATEMENT_SECONDS": "2", "COPYDESK_IDLE_TRANSACTION_SECONDS":
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory):
     return write_documents(tmp_path_factory.mktemp("documents") / "in", COUNT)
-
-
-def workers_main_process(data_dir: Path) -> int | None:
-    """Return the worker's main process: the leader of its session."""
-    for pid in processes_naming(str(data_dir)):
-        try:
-            if b"worker.cli.main\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes() and os.getsid(pid) == pid:
-                return pid
-        except (OSError, ProcessLookupError):
-            continue
-    return None
 
 
 @pytest.mark.parametrize("store", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
@@ -59,20 +47,20 @@ def compare_runs(documents, quiet, rough, urls, settings):
     _, summary = results(undisturbed.stdout)
     assert summary["submitted"] == COUNT == sum(summary.values()) - COUNT, undisturbed.stderr
 
-    process = subprocess.Popen(command("ingest", documents, "--json"), cwd=rough, env=environment(**SHORT, **settings[rough]),
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
     client = redis.Redis.from_url(embedded_redis_url(rough / ".copydesk"))
     in_flight = []
-    for settled in (40, 200):
-        until(lambda: _settled(client) >= settled, what=f"{settled} are settled", every=0.002)
-        main = until(lambda: workers_main_process(rough / ".copydesk"), what="a worker is there")
-        os.killpg(main, signal.SIGKILL)
-        in_flight.append(client.xpending("documents", "copydesk")["pending"])
-    client.close()
-    output, talk = process.communicate(timeout=120)
+    with ThreadPoolExecutor(1) as thread:
+        disturbed = thread.submit(copydesk, "ingest", documents, "--json", cwd=rough, **SHORT, **settings[rough])
+        for settled in (40, 200):
+            until(lambda: _settled(client) >= settled, what=f"{settled} are settled", every=0.005)
+            (main,) = until(lambda: main_processes(rough), what="a worker is there")
+            os.killpg(main, signal.SIGKILL)
+            in_flight.append(client.xpending("documents", "copydesk")["pending"])
+        client.close()
+        ended = disturbed.result()
     assert min(in_flight) > 0, "each kill met entries in flight"
-    stored_as, summary = results(output)
-    assert len(stored_as) == COUNT == sum(summary.values()) - COUNT, talk
+    stored_as, summary = results(ended.stdout)
+    assert len(stored_as) == COUNT == sum(summary.values()) - COUNT, ended.stderr
     assert stored(urls[rough]) == stored(urls[quiet])
     assert processes_naming(str(rough)) == []
 

@@ -34,7 +34,7 @@ def test_oversized_entries_are_rejected_in_little_memory_and_delay_no_other(coun
     assert copydesk("db", "upgrade", cwd=tmp_path).returncode == 0
     with (
         valkey.client(socket_timeout=120) as client,
-        Background("worker", cwd=tmp_path, COPYDESK_REDIS_URL=valkey.url) as worker,
+        Background("worker", cwd=tmp_path, is_fresh=True, COPYDESK_REDIS_URL=valkey.url) as worker,
     ):
         wanted = {}
         for number in range(count):

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -182,13 +183,9 @@ def test_two_ingests_in_one_folder_share_the_embedded_servers(tmp_path):
     running.
     """
     one, two = write_documents(tmp_path / "one", 100), write_documents(tmp_path / "two", 40)
-    started = [
-        subprocess.Popen(command("ingest", folder, "--json"), cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for folder in (one, two)
-    ]  # fmt: skip
-    ended = [process.communicate(timeout=120) for process in started]
-    for (output, talk), count in zip(ended, (100, 40), strict=True):
-        assert output, talk
-        assert Counter(document["outcome"] for document in results(output)[0]).total() == count, talk
+    with ThreadPoolExecutor(2) as threads:
+        ended = list(threads.map(lambda folder: copydesk("ingest", folder, "--json", cwd=tmp_path), (one, two)))
+    for run, count in zip(ended, (100, 40), strict=True):
+        assert run.stdout, run.stderr
+        assert Counter(document["outcome"] for document in results(run.stdout)[0]).total() == count, run.stderr
     assert processes_naming(str(tmp_path)) == []

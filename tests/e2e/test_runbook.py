@@ -169,11 +169,9 @@ def test_a_hanging_worker_and_its_waiting_entries_are_reported(copydesk, desk):
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
-        until(
-            lambda: not json.loads(copydesk("copydesk status --json"))["workers"],
-            what="it is missed",
-            every=1,
-        )
+        with redis.Redis.from_url(embedded_redis_url(desk / ".copydesk")) as client:
+            until(lambda: not workers(client), what="it is missed", every=0.2)
+        assert not json.loads(copydesk("copydesk status --json"))["workers"]
         assert "no worker has sent a heartbeat" in copydesk("copydesk health", Exit.UNSOUND)
         shown = copydesk("copydesk status")
         assert "No worker is alive" in shown

@@ -1,4 +1,4 @@
-"""`copydesk` with a changed function: `python -m tests.faults.patched CHANGE worker …`. Tests only."""
+"""`copydesk` with a changed function: the module of a worker, with the arguments `CHANGE worker …`. Tests only."""
 
 from __future__ import annotations
 
@@ -50,8 +50,10 @@ def _exhaust_memory() -> None:
 
 CHANGES = {"settle_first": settle_first, "poison": poison}
 
-if __name__ == "__main__":
-    CHANGES[sys.argv.pop(1)]()
-    from worker.cli.main import main
 
-    main()
+def main() -> None:
+    """Change the function that the first argument names, then run the command."""
+    CHANGES[sys.argv.pop(1)]()
+    from worker.cli.main import main as run
+
+    run()

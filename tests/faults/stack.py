@@ -18,6 +18,7 @@ from typing import NamedTuple
 import redis
 
 from tests.faults.traffic import LANES
+from tests.support.commands import COMMAND, COMMANDS, ForkedProcess
 from tests.support.servers import environment, processes_naming, until
 from worker.queue.lease_queue import GROUP
 
@@ -55,11 +56,11 @@ class Workers:
                  quick: bool = False, instances: int = 2) -> None:  # fmt: skip
         self._folder = folder
         self._client = client
-        self._module = ["tests.faults.patched", patch] if patch else ["worker.cli.main"]
+        self._patch = patch
         self._quick = quick
         self._settings = settings
         self._names = [f"worker{number}@%h" for number in range(1 if quick else instances)]
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, subprocess.Popen[bytes] | ForkedProcess] = {}
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._restart_what_ended, daemon=True, name="restarter")
         self.restarts = 0
@@ -77,13 +78,19 @@ class Workers:
         self.until_whole()
         return self
 
-    def _spawn(self, name: str) -> subprocess.Popen[bytes]:
-        # Copydesk's own supervisor would start the unchanged code.
-        bare = ["--no-supervised"] if len(self._module) > 1 else []
-        arguments = [*self._module, "worker", "--concurrency", str(PROCESSES), "--name", name, *bare]
-        command = [sys.executable, "-m", *(["tests.faults.quick"] if self._quick else arguments)]
+    def _spawn(self, name: str) -> subprocess.Popen[bytes] | ForkedProcess:
+        arguments = ["worker", "--concurrency", str(PROCESSES), "--name", name]
+        module = COMMAND
+        if self._quick:
+            module, arguments = "tests.faults.quick", []
+        elif self._patch:  # Copydesk's own supervisor would start the unchanged code
+            module, arguments = "tests.faults.patched", [self._patch, *arguments, "--no-supervised"]
+        env = environment(**{"COPYDESK_LINK": "false", **self._settings, **self.environment})
         with self.log.open("ab") as log:
-            return subprocess.Popen(command, cwd=self._folder, env=environment(**{"COPYDESK_LINK": "false", **self._settings, **self.environment}), stdin=subprocess.DEVNULL,
+            if "LD_PRELOAD" not in env:
+                return COMMANDS.start(arguments, cwd=self._folder, env=env, out=log.fileno(), err=log.fileno(), session=True,
+                                      module=module)  # fmt: skip
+            return subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=self._folder, env=env, stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_the_tests)  # fmt: skip
 
     def _restart_what_ended(self) -> None:

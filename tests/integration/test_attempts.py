@@ -13,8 +13,8 @@ from worker.store.migration import upgrade
 RAW = b"---\ntitle: One\nwebUrl: https://innocent.example/one\n---\n"
 
 
-def test_the_attempt_is_ended_before_the_store_is_used(store_url, tmp_path, monkeypatch):
-    config = Settings(database_url=store_url, data_dir=tmp_path)
+def test_the_attempt_is_ended_before_the_store_is_used(migrated_store_url, tmp_path, monkeypatch):
+    config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     upgrade(config)
     engine = make_engine(config)
     with engine.connect():

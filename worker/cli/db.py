@@ -18,6 +18,7 @@ from worker.monitoring.servers.server_checks import ServerUnfit, schema_fault
 from worker.settings import settings
 from worker.store import migration
 from worker.store.consistency import check as findings_of
+from worker.store.migrations import schema_version
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 
@@ -41,7 +42,7 @@ def upgrade() -> int:
     It is safe to run it again, and from several processes at once.
     """
     before = migration.upgrade(settings())
-    typer.echo(f"{before or 'empty'} -> {migration.head()}")
+    typer.echo(f"{before or 'empty'} -> {schema_version.head()}")
     return Exit.OK
 
 
@@ -49,13 +50,13 @@ def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object"
     """Show the schema version of the store, and the one that is needed."""
     engine = _engine()
     with engine.connect() as connection:
-        version = migration.current(connection)
+        version = schema_version.current(connection)
     engine.dispose()
     if json_:
-        print_json({"has": version, "needs": migration.head()})
+        print_json({"has": version, "needs": schema_version.head()})
     else:
-        typer.echo(f"has {version or 'nothing'}, needs {migration.head()}")
-    return Exit.OK if version == migration.head() else Exit.UNSOUND
+        typer.echo(f"has {version or 'nothing'}, needs {schema_version.head()}")
+    return Exit.OK if version == schema_version.head() else Exit.UNSOUND
 
 
 def check(json_: Json = False) -> int:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import os
-import signal
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from worker.cli.exits import leave
-from worker.interrupts import deferred
 from worker.runtime.supervision.restarter import SUPERVISOR, Restarter, end_with_supervisor
 from worker.settings import Settings, settings
 from worker.telemetry import logs
@@ -41,27 +35,21 @@ def worker(
     """
     config = settings()
     logs.configure_for(config)
-    if not supervised:
-        end_with_supervisor()
     if supervised or SUPERVISOR not in os.environ:
         logs.name_unknown_settings()
-    checked = _begin_in_a_child(lambda: _check_servers(config, strict=strict))
     if supervised:
-        if code := checked():
-            return code
         options = ["--name", name, *(["--concurrency", str(concurrency)] if concurrency else [])]
-        # The checks are repeated at each start: the server may have been replaced.
         strictly = ["--strict"] if strict else []
         command = [sys.executable, "-m", "worker.cli.main", "worker", "--no-supervised", *strictly, *options]
         return Restarter(command).run()
 
+    end_with_supervisor()
     from worker.enrichment import language
 
     language.load()  # loaded first: it needs 20 MB for a moment, which then stay below the later peak
+    _check_servers(config, strict=strict)  # at each start: the server may have been replaced
     from worker.runtime.celery_worker import serve
 
-    if code := checked():
-        return code
     return serve(name, concurrency or config.concurrency)
 
 
@@ -77,29 +65,3 @@ def _check_servers(config: Settings, *, strict: bool) -> None:
     engine.dispose()
     for warning in warnings:
         logs.get_logger("worker").warning("A server is not as safe as it could be", error=warning)
-
-
-def _begin_in_a_child(check: Callable[[], None]) -> Callable[[], int]:
-    """Start `check` in a forked process; return a function that waits for it and returns its exit code.
-
-    What the checks import (11 MB, mostly Alembic) would otherwise be in every pool process.
-    """
-    with deferred():
-        child = os.fork()
-        if child:
-
-            def end() -> None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
-
-            atexit.register(end)  # for an interrupt before it is done
-
-    def wait() -> int:
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        atexit.unregister(end)
-        return code
-
-    if child:
-        return wait
-    check()
-    leave(0)

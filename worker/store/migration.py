@@ -6,14 +6,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 
 from worker.errors import CopydeskError, Exit
 from worker.settings import Settings
 from worker.store.engine import enter_writer, make_engine, without_statement_timeout, writer
+from worker.store.migrations.schema_version import current, head, is_known
 
 
 class ForeignDatabase(CopydeskError):
@@ -30,21 +29,6 @@ def _config(connection: Connection | None = None) -> Config:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     return config
-
-
-def head() -> str:
-    """Return the schema revision that this code needs."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
-
-
-def current(connection: Connection) -> str | None:
-    """Return the schema revision of the store; None: it has none."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def is_known(revision: str) -> bool:
-    """Return whether this code can upgrade from `revision`; False: a later version made it."""
-    return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def upgrade(settings: Settings, *, only_if_empty: bool = False) -> str | None:

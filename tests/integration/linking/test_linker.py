@@ -53,8 +53,8 @@ def past(request):
     return request.param != "cold day"
 
 
-def test_order_and_restarts_change_nothing(store_url, tmp_path, past):
-    engine = fresh_store(store_url, tmp_path)
+def test_order_and_restarts_change_nothing(migrated_store_url, tmp_path, past):
+    engine = fresh_store(migrated_store_url, tmp_path)
     claimed = entries(history(Random(7), invent(Random(7), 80)))
     expected = _run(engine, Random(0), claimed, past=past)
     assert len(expected["links"]) > 20
@@ -66,8 +66,8 @@ def test_order_and_restarts_change_nothing(store_url, tmp_path, past):
     engine.dispose()
 
 
-def test_incremental_changes_end_as_if_all_articles_were_new(store_url, tmp_path, past):
-    engine = fresh_store(store_url, tmp_path)
+def test_incremental_changes_end_as_if_all_articles_were_new(migrated_store_url, tmp_path, past):
+    engine = fresh_store(migrated_store_url, tmp_path)
     for seed in range(2):
         told = invent(Random(seed), 60)
         step_by_step = _run(engine, Random(seed), entries(history(Random(seed), told)), past=past)
@@ -79,8 +79,8 @@ def test_incremental_changes_end_as_if_all_articles_were_new(store_url, tmp_path
     engine.dispose()
 
 
-def test_articles_of_a_first_day_are_linked_at_once_and_again_when_arrivals_pause(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_articles_of_a_first_day_are_linked_at_once_and_again_when_arrivals_pause(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     claimed = entries(history(Random(8), invent(Random(8), 60)))
     store(engine, claimed)
     finish(new_linker(engine))
@@ -102,8 +102,8 @@ def test_articles_of_a_first_day_are_linked_at_once_and_again_when_arrivals_paus
     engine.dispose()
 
 
-def test_a_pass_over_the_day_that_is_interrupted_or_ends_with_its_linker_is_made_again(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_a_pass_over_the_day_that_is_interrupted_or_ends_with_its_linker_is_made_again(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     claimed = entries(invent(Random(6), 60))
     store(engine, claimed)
     finish(new_linker(engine))
@@ -127,8 +127,8 @@ def test_a_pass_over_the_day_that_is_interrupted_or_ends_with_its_linker_is_made
     engine.dispose()
 
 
-def test_a_first_day_that_ends_before_arrivals_pause_is_linked_as_if_they_had(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_a_first_day_that_ends_before_arrivals_pause_is_linked_as_if_they_had(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     claimed = entries(invent(Random(3), 80))
     results = []
     for is_interrupted in (False, True):
@@ -155,8 +155,8 @@ def test_a_first_day_that_ends_before_arrivals_pause_is_linked_as_if_they_had(st
     engine.dispose()
 
 
-def test_a_window_whose_reading_fails_is_read_again(store_url, tmp_path, monkeypatch):
-    engine = fresh_store(store_url, tmp_path)
+def test_a_window_whose_reading_fails_is_read_again(migrated_store_url, tmp_path, monkeypatch):
+    engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
     store(engine, entries(invent(Random(3), 60)))
     finish(new_linker(engine))
@@ -186,8 +186,8 @@ def _visible(engine):
 
 
 @pytest.mark.long
-def test_a_small_window_over_a_long_time_gives_the_same_links(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_a_small_window_over_a_long_time_gives_the_same_links(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
     store(engine, entries(invent(Random(3), 120)))
     finish(new_linker(engine))
@@ -198,8 +198,8 @@ def test_a_small_window_over_a_long_time_gives_the_same_links(store_url, tmp_pat
     engine.dispose()
 
 
-def test_a_retracted_article_leaves_its_story_and_ids_stay(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_a_retracted_article_leaves_its_story_and_ids_stay(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
     told = [one for one in invent(Random(5), 60) if not one.related]
     claimed = entries(told)
@@ -225,8 +225,8 @@ def test_a_retracted_article_leaves_its_story_and_ids_stay(store_url, tmp_path):
     engine.dispose()
 
 
-def test_the_heat_of_a_story_follows_the_rules_of_the_source_of_its_lead(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_the_heat_of_a_story_follows_the_rules_of_the_source_of_its_lead(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     store(engine, entries(one for one in invent(Random(5), 30) if not one.related))
     finish(new_linker(engine, rules=parse_rules("20/50/70,test=7/0/70")))
     with engine.connect() as connection:
@@ -237,8 +237,8 @@ def test_the_heat_of_a_story_follows_the_rules_of_the_source_of_its_lead(store_u
     engine.dispose()
 
 
-def test_a_replaced_leader_writes_nothing(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_a_replaced_leader_writes_nothing(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
     store(engine, entries(invent(Random(2), 30)))
     old = new_linker(engine)
@@ -249,8 +249,8 @@ def test_a_replaced_leader_writes_nothing(store_url, tmp_path):
     engine.dispose()
 
 
-def test_one_linker_leads_until_its_lock_expires(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_one_linker_leads_until_its_lock_expires(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     first = leader.acquire(engine, ROLE, "one", seconds=60)
     assert first == 1
     assert leader.acquire(engine, ROLE, "two", seconds=60) is None
@@ -263,8 +263,8 @@ def test_one_linker_leads_until_its_lock_expires(store_url, tmp_path):
     engine.dispose()
 
 
-def test_days_whose_arrivals_are_not_counted_are_found(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_days_whose_arrivals_are_not_counted_are_found(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     store(engine, entries(invent(Random(5), 60)))
     with engine.begin() as connection:
         ids = sorted(connection.scalars(select(articles.c.id)))
@@ -279,8 +279,8 @@ def test_days_whose_arrivals_are_not_counted_are_found(store_url, tmp_path):
         assert linking.uncounted_days(connection, first, date(2020, 5, 3), set()) == []
 
 
-def test_articles_that_wait_in_large_numbers_end_with_the_same_links(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_articles_that_wait_in_large_numbers_end_with_the_same_links(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     store(engine, entries(invent(Random(9), 700)))
     linker = new_linker(engine)
     assert linker.step() == 300

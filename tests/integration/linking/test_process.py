@@ -36,7 +36,7 @@ from worker.store.tables import articles, leaders, stories
 
 @pytest.fixture
 def process(tmp_path, valkey):
-    """`process(store_url)` starts a linker; all are stopped at the end."""
+    """`process(migrated_store_url)` starts a linker; all are stopped at the end."""
     started = []
 
     def start(url):
@@ -65,8 +65,8 @@ def _holder(engine):
         return connection.execute(select(leaders)).first()
 
 
-def test_a_killed_leader_is_replaced_within_seconds_without_a_difference(store_url, tmp_path, process):
-    engine = fresh_store(store_url, tmp_path)
+def test_a_killed_leader_is_replaced_within_seconds_without_a_difference(migrated_store_url, tmp_path, process):
+    engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
     claimed = entries(history(Random(9), invent(Random(9), 150)))
     store(engine, claimed)
@@ -76,7 +76,7 @@ def test_a_killed_leader_is_replaced_within_seconds_without_a_difference(store_u
     begin_anew(engine)
     nobody_leads(engine)
     whole = _waiting(engine)
-    first, second = process(store_url), process(store_url)
+    first, second = process(migrated_store_url), process(migrated_store_url)
     until(lambda: _waiting(engine) < whole, what="some are linked", every=0.002)
     led_by = _holder(engine)
     victim = first if led_by.holder.endswith(f":{first.pid}") else second
@@ -91,10 +91,12 @@ def test_a_killed_leader_is_replaced_within_seconds_without_a_difference(store_u
     engine.dispose()
 
 
-def test_a_stopped_leader_releases_its_lock_and_the_feed_has_its_stories(store_url, tmp_path, process, redis_client):
-    engine = fresh_store(store_url, tmp_path)
+def test_a_stopped_leader_releases_its_lock_and_the_feed_has_its_stories(
+    migrated_store_url, tmp_path, process, redis_client
+):
+    engine = fresh_store(migrated_store_url, tmp_path)
     store(engine, entries(invent(Random(4), 40)))
-    leader = process(store_url)
+    leader = process(migrated_store_url)
     until(lambda: not _waiting(engine), what="all are linked")
     with engine.connect() as connection:
         told = set(connection.scalars(select(stories.c.id).where(stories.c.size > 0)))
@@ -110,7 +112,7 @@ def test_a_stopped_leader_releases_its_lock_and_the_feed_has_its_stories(store_u
     leader.send_signal(signal.SIGTERM)
     assert leader.wait(timeout=120) == 0
     assert _holder(engine).expires_at <= datetime.now(UTC), "given back, not left to run out"
-    follower = process(store_url)
+    follower = process(migrated_store_url)
     until(lambda: _holder(engine).holder.endswith(f":{follower.pid}"), what="another leads")
     engine.dispose()
 

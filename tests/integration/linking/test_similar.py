@@ -13,8 +13,8 @@ from worker.queries.similar_articles import similar
 from worker.store.tables import articles, links
 
 
-def test_the_ranking_begins_with_the_stored_links(store_url, tmp_path):
-    engine = fresh_store(store_url, tmp_path)
+def test_the_ranking_begins_with_the_stored_links(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
     store(engine, entries(invent(Random(3), 60)))
     finish(new_linker(engine))
     with engine.connect() as connection:

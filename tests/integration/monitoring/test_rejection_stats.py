@@ -19,8 +19,8 @@ BROKE = NOW - timedelta(hours=3, minutes=17, seconds=5)
 
 
 @pytest.fixture
-def engine(store_url, tmp_path):
-    settings = Settings(database_url=store_url, data_dir=tmp_path)
+def engine(migrated_store_url, tmp_path):
+    settings = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     migration.upgrade(settings)
     engine = make_engine(settings)
     rows = [_receipt(n, source, NOW - timedelta(minutes=n), lane) for n in range(1, 1200)
@@ -81,9 +81,9 @@ def test_an_index_is_used(engine):
     assert "ix_receipts_settled_at" in str(plan)
 
 
-def test_the_moment_is_found_within_the_first_quarter_of_an_hour(store_url, tmp_path):
+def test_the_moment_is_found_within_the_first_quarter_of_an_hour(migrated_store_url, tmp_path):
     """A system that started minutes ago has only one interval."""
-    settings = Settings(database_url=store_url, data_dir=tmp_path)
+    settings = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     migration.upgrade(settings)
     engine, broke = make_engine(settings), NOW - timedelta(minutes=4)
     rows = [
@@ -96,8 +96,8 @@ def test_the_moment_is_found_within_the_first_quarter_of_an_hour(store_url, tmp_
     engine.dispose()
 
 
-def test_a_few_random_rejections_are_no_onset(store_url, tmp_path):
-    settings = Settings(database_url=store_url, data_dir=tmp_path)
+def test_a_few_random_rejections_are_no_onset(migrated_store_url, tmp_path):
+    settings = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     migration.upgrade(settings)
     engine = make_engine(settings)
     rows = [_row(n, NOW - timedelta(seconds=2 * n), rejected=n % 17 == 5) for n in range(1, 200)]

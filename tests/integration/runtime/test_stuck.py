@@ -41,15 +41,17 @@ dispatcher.DispatchLoop._step = end
 
 @pytest.fixture
 def start(settings, redis_client, tmp_path):
-    """`start()`: a worker that consumes, and its main process."""
-    (tmp_path / "hook").mkdir()
-    (tmp_path / "hook" / "sitecustomize.py").write_text(_HANG)
-    settings = {**settings, "PYTHONPATH": f"{tmp_path}/hook:{ROOT}", "COPYDESK_WATCHDOG_SECONDS": "3",
-                "COPYDESK_LOG_FORMAT": "json"}  # fmt: skip
+    """`start()`: a worker that consumes, and its main process. `hook`: code that it runs before all else."""
+    settings = {**settings, "COPYDESK_WATCHDOG_SECONDS": "3", "COPYDESK_LOG_FORMAT": "json"}
     with contextlib.ExitStack() as stack:
 
-        def go():
-            run = stack.enter_context(Background("worker", "--concurrency", "1", cwd=tmp_path, **settings))
+        def go(*, hook=""):
+            hooked = {}
+            if hook:
+                (tmp_path / "hook").mkdir()
+                (tmp_path / "hook" / "sitecustomize.py").write_text(hook)
+                hooked = {"PYTHONPATH": f"{tmp_path}/hook:{ROOT}"}
+            run = stack.enter_context(Background("worker", "--concurrency", "1", cwd=tmp_path, **settings, **hooked))
             (state,) = until(lambda: [w for w in workers(redis_client) if w.is_consuming], what="it consumes")
             return run, state
 
@@ -65,7 +67,7 @@ def flows(redis_client, receipts, number, *, seconds=120):
 @pytest.mark.long
 @pytest.mark.parametrize("how", ["hang", "end"])
 def test_a_dispatcher_that_hangs_or_ends_is_replaced(how, start, redis_client, receipts):
-    run, state = start()
+    run, state = start(hook=_HANG)
     flows(redis_client, receipts, 1)
     redis_client.set(f"test:{how}", 1)
     time.sleep(1)

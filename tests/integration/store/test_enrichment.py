@@ -21,8 +21,8 @@ _numbers = iter(range(10_000))
 
 
 @pytest.fixture
-def engine(store_url, tmp_path):
-    config = Settings(database_url=store_url, data_dir=tmp_path)
+def engine(migrated_store_url, tmp_path):
+    config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     upgrade(config)
     engine = make_engine(config)
     yield engine

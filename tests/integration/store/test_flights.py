@@ -39,8 +39,8 @@ OTHERS = Query(
 
 
 @pytest.fixture
-def engine(store_url, tmp_path):
-    config = Settings(database_url=store_url, data_dir=tmp_path, statement_seconds=1)
+def engine(migrated_store_url, tmp_path):
+    config = Settings(database_url=migrated_store_url, data_dir=tmp_path, statement_seconds=1)
     upgrade(config)
     engine = make_engine(config, repeats=True)
     yield engine

@@ -87,8 +87,8 @@ def _snapshot(engine):
         return snapshot(connection)
 
 
-def _ends_as_its_last_versions_alone(store_url, folder, entries, workers):
-    config = Settings(database_url=store_url, data_dir=folder)
+def _ends_as_its_last_versions_alone(migrated_store_url, folder, entries, workers):
+    config = Settings(database_url=migrated_store_url, data_dir=folder)
     upgrade(config)
     engines = [make_engine(config) for _ in range(workers)]
     began = time.perf_counter()
@@ -112,14 +112,14 @@ def _ends_as_its_last_versions_alone(store_url, folder, entries, workers):
     assert len(expected["articles"]) > 100
 
 
-def test_the_first_thousand_versions_end_as_the_last_version_of_each_document(store_url, tmp_path, lines):
-    _ends_as_its_last_versions_alone(store_url, tmp_path, lines(1000), 1)
+def test_the_first_thousand_versions_end_as_the_last_version_of_each_document(migrated_store_url, tmp_path, lines):
+    _ends_as_its_last_versions_alone(migrated_store_url, tmp_path, lines(1000), 1)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_first_twenty_thousand_versions_end_as_the_last_version_of_each_document(
-    store_url, tmp_path, lines, workers
+    migrated_store_url, tmp_path, lines, workers
 ):
-    _ends_as_its_last_versions_alone(store_url, tmp_path, lines(20_000), workers)
+    _ends_as_its_last_versions_alone(migrated_store_url, tmp_path, lines(20_000), workers)

@@ -1,5 +1,7 @@
 """Migrations and table definitions agree, and rows of older stores survive the migrations."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -11,12 +13,14 @@ from sqlalchemy.exc import ProgrammingError
 
 from tests.integration.store.snapshot import snapshot
 from tests.integration.store.store_driver import empty, settle, work
+from tests.support.servers import ROOT, environment
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store import migration, tables
 from worker.store.consistency import check
 from worker.store.decide import documents
 from worker.store.engine import is_transient, make_engine, writer
+from worker.store.migrations import schema_version
 
 
 def _upgrade(engine, revision):
@@ -151,3 +155,21 @@ def _state(engine):
         columns = (tables.documents.c.source, tables.documents.c.key, tables.documents.c.url_retraction)
         kept = connection.execute(select(*columns).where(columns[2].is_not(None))).all()
         return {**snapshot(connection), "url retractions": sorted(map(tuple, kept))}
+
+
+def test_the_version_of_a_store_is_read_without_alembic(store_url, tmp_path):
+    config = Settings(database_url=store_url, data_dir=tmp_path)
+    engine = make_engine(config)
+    with engine.connect() as connection:
+        assert schema_version.current(connection) is None
+    migration.upgrade(config)
+    with engine.connect() as connection:
+        assert schema_version.current(connection) == schema_version.head()
+    engine.dispose()
+
+
+def test_a_worker_does_not_load_alembic(tmp_path):
+    code = (
+        "import sys, worker.runtime.tasks, worker.monitoring.servers.server_checks; sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=False).returncode == 0

@@ -84,13 +84,13 @@ CASES = {
 
 
 @pytest.fixture
-def engine(store_url, tmp_path, monkeypatch):
+def engine(migrated_store_url, tmp_path, monkeypatch):
     monkeypatch.setattr(stored, "MOST_NAMERS", 2)
     monkeypatch.setattr(target_step, "STEP_LINKS", 1)
     monkeypatch.setattr(image_step, "STEP_USES", 1)
     monkeypatch.setattr(image_step, "_FEWEST_USES", 1)
     monkeypatch.setattr(article_step, "STEP_ARTICLES", 1)
-    config = Settings(database_url=store_url, data_dir=tmp_path)
+    config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     upgrade(config)
     engine = make_engine(config)
     yield engine

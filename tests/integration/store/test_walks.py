@@ -24,8 +24,8 @@ def _put(n, key="k1"):
 
 
 @pytest.fixture
-def engine(store_url, tmp_path):
-    config = Settings(database_url=store_url, data_dir=tmp_path)
+def engine(migrated_store_url, tmp_path):
+    config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     upgrade(config)
     engine = make_engine(config)
     yield engine

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from tests.support import servers
 from tests.support.servers import ROOT
 from worker.cli.app import COMMANDS as ENTRIES
 from worker.cli.app import app
@@ -80,25 +81,25 @@ def test_acting_commands_exist():
     assert set(COMMANDS) >= ACTING
 
 
-def copydesk(*arguments, then="", **settings):
-    """Run `copydesk` in a new interpreter, which prints the value of `then` at its end."""
+def copydesk(*arguments, **settings):
+    return servers.copydesk(*arguments, cwd=ROOT, **{"COLUMNS": "80", **settings})
+
+
+def copydesk_and_modules(*arguments, **settings):
+    """Run `copydesk` in a new interpreter; returns the run, and the modules of commands that it loaded."""
     script = (
         "import atexit, sys; sys.argv = ['copydesk', *sys.argv[1:]]; "
-        f"atexit.register(lambda: {then or None}); from worker.cli.main import main; main()"
+        f"atexit.register(lambda: {_PRINT_LOADED}); from worker.cli.main import main; main()"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **settings}
-    return subprocess.run([sys.executable, "-c", script, *arguments], env=environment, capture_output=True, text=True,
-                          check=False, timeout=120)  # fmt: skip
-
-
-LOADED = "print('LOADED', *[name for name in sys.modules if name.startswith('worker.')], file=sys.stderr)"
-CHEAP = {"main", "app", "exits", "groups"}
-
-
-def loaded(run):
-    """Return the modules of commands that were loaded."""
+    run = subprocess.run([sys.executable, "-c", script, *arguments], env=environment, capture_output=True, text=True,
+                         check=False, timeout=120)  # fmt: skip
     (line,) = [line for line in run.stderr.splitlines() if line.startswith("LOADED")]
-    return {name.split(".")[2] for name in line.split() if name.startswith("worker.cli.")} - CHEAP
+    return run, {name.split(".")[2] for name in line.split() if name.startswith("worker.cli.")} - CHEAP
+
+
+_PRINT_LOADED = "print('LOADED', *[name for name in sys.modules if name.startswith('worker.')], file=sys.stderr)"
+CHEAP = {"main", "app", "exits", "groups"}
 
 
 def completion(words):
@@ -110,9 +111,9 @@ def completion(words):
 
 
 def test_completion_names_the_commands_and_loads_none():
-    run = copydesk(then=LOADED, **completion("s"))
+    run, loaded = copydesk_and_modules(**completion("s"))
     assert set(run.stdout.split()) == {"status", "sources", "submit", "stories", "similar", "schema"}, run.stderr
-    assert loaded(run) == set()
+    assert loaded == set()
 
 
 def test_completion_names_the_options_of_the_program():
@@ -127,7 +128,7 @@ def test_completion_knows_the_options_and_commands_of_a_command(words, expected)
 
 
 def test_the_help_shows_each_command_with_its_whole_summary_in_80_columns_and_loads_none():
-    run = copydesk("--help", then=LOADED)
+    run, loaded = copydesk_and_modules("--help")
     assert run.returncode == 0, run.stderr
     lines = [line.split(maxsplit=1) for line in run.stdout.splitlines()]
     for entry in ENTRIES:
@@ -136,7 +137,7 @@ def test_the_help_shows_each_command_with_its_whole_summary_in_80_columns_and_lo
     assert max(map(len, run.stdout.splitlines())) <= 80
     assert "…" not in run.stdout
     assert "..." not in run.stdout.replace("[ARGS]...", "")
-    assert loaded(run) == set()
+    assert loaded == set()
 
 
 def test_a_narrow_terminal_wraps_the_summaries_and_cuts_none():
@@ -154,9 +155,9 @@ def test_the_help_of_a_group_shows_the_whole_first_sentence_of_its_commands(grou
 
 
 def test_only_the_command_that_is_called_is_loaded():
-    run = copydesk("check", "--help", then=LOADED)
+    run, loaded = copydesk_and_modules("check", "--help")
     assert run.returncode == 0, run.stderr
-    assert loaded(run) == {"check", "options", "terminal"}
+    assert loaded == {"check", "options", "terminal"}
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)

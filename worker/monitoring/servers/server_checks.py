@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from worker.errors import CopydeskError, Exit
 from worker.monitoring.servers.redis_info import RedisInfo, read_info
-from worker.store import migration
+from worker.store.migrations import schema_version
 
 OLDEST_REDIS = (7, 0)
 """The first with script flags (`allow-oom`), `entries-added` and the present XAUTOCLAIM reply. Valkey began at 7.2."""
@@ -80,10 +80,10 @@ def check_store(engine: Engine, findings: Findings) -> None:
 
 def schema_fault(connection: Connection) -> str | None:
     """Return what is wrong with the store's schema, and what to do; None if it is what this code needs."""
-    current, needed = migration.current(connection), migration.head()
+    current, needed = schema_version.current(connection), schema_version.head()
     if current == needed:
         return None
-    known = current is None or migration.is_known(current)
+    known = current is None or schema_version.is_known(current)
     return f"the store's schema is {current or 'empty'}, this code needs {needed}: " + (
         "run copydesk db upgrade" if known else "it is of a later version, run that one"
     )

