@@ -20,12 +20,11 @@ CASELESS_SCORE = 0.30
 STRONG_SCORE = 0.40
 """The smallest score at which a copied text is linked whatever else speaks against it."""
 
-_INTERCEPT = 3.09
-_SCORE, _SHARED, _DAYS, _CONFLICT, _REFERENCE = 1.82, 1.02, -1.58, -4.82, -3.52
-"""Weights of a logistic regression (`python -m tests.benchmarks.evidence`) over 850 pairs of two collections and 140 of
-our own, judged by reading them."""
-_LEAST_LOG_ODDS = 2.2
-"""From here on two articles are linked; it is a probability of 0.9."""
+WEIGHTS = (2.68, 1.76, 1.08, -1.61, -4.63, -3.40)
+"""The intercept, and the weights of score, shared words, days, conflict and text of reference: of a logistic regression
+(`python -m tests.benchmarks.evidence`) over 950 pairs of two collections and 140 of our own, judged by reading them."""
+_LEAST_LOG_ODDS = 2.0
+"""From here on two articles are linked; it is a probability of 0.88."""
 
 
 @dataclass(slots=True)
@@ -46,13 +45,14 @@ class Evidence:
     @property
     def log_odds(self) -> float:
         """The logarithm of the odds that both articles report one event."""
+        intercept, score, shared, days, conflict, reference = WEIGHTS
         return (
-            _INTERCEPT
-            + _SCORE * math.log(max(self.score, CANDIDATE_SCORE))
-            + _SHARED * math.log1p(self.shared)
-            + _DAYS * math.log1p(self.days)
-            + _CONFLICT * bool(self.conflicts)
-            + _REFERENCE * self.has_reference
+            intercept
+            + score * math.log(max(self.score, CANDIDATE_SCORE))
+            + shared * math.log1p(self.shared)
+            + days * math.log1p(self.days)
+            + conflict * bool(self.conflicts)
+            + reference * self.has_reference
         )
 
     @property

@@ -81,10 +81,26 @@ class Text:
         for part, weight in ((self.title_words, TITLE_WEIGHT), (self.excerpt_words, 1)):
             for word in part.texts:
                 counts[word] += weight
-            for (word, is_spaced), (following, also_spaced) in pairwise(zip(part.texts, part.spaced, strict=True)):
-                if is_spaced and also_spaced:
-                    counts[f"{word} {following}"] += weight
+            for place in _pairs(part):
+                counts[f"{part.texts[place]} {part.texts[place + 1]}"] += weight
         return counts
+
+    @cached_property
+    def forms(self) -> dict[str, str]:
+        """Each term as the text has it first."""
+        forms: dict[str, str] = {}
+        for part in (self.title_words, self.excerpt_words):
+            for word, form in zip(part.texts, part.forms, strict=True):
+                forms.setdefault(word, form)
+            for place in _pairs(part):
+                term = f"{part.texts[place]} {part.texts[place + 1]}"
+                forms.setdefault(term, f"{part.forms[place]} {part.forms[place + 1]}")
+        return forms
+
+
+def _pairs(part: Words) -> list[int]:
+    """Return the places of the words that make a pair with the next one: both are written with spaces."""
+    return [place for place, spaced in enumerate(pairwise(part.spaced)) if all(spaced)]
 
 
 class PairLinks:
@@ -191,4 +207,5 @@ def reason_of(one: Text, other: Text, weights: NDArray[np.float32], evidence: Ev
             if len(terms) == _REASON_TERMS:
                 break
     against = ", ".join(evidence.against if evidence else ())
-    return ", ".join(terms) + (f"; against: {against}" if against else "")
+    forms = [one.forms[term] for term in terms]
+    return ", ".join(forms) + (f"; against: {against}" if against else "")
