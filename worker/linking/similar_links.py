@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +12,16 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.evidence import STRONG_SCORE, Evidence, Names, compare_names, conflicts_of
+from worker.linking.conflicts import TitleNames, conflicts_of
+from worker.linking.evidence import STRONG_SCORE, Evidence
 from worker.linking.texts.features import FUNCTION_WORDS, TITLE_WEIGHT, buckets_of
-from worker.linking.texts.words import Words, words_of
+from worker.linking.texts.genres import is_reference
+from worker.linking.texts.words import Words, script_of, words_of
 
 STORY_KINDS = frozenset({"article", "video", "news", "blog", "press", "podcast", "opinion", "review"})
 """The kinds of document that can be part of a story. Similar courses, people or tools are not one story."""
 
+_FIRST_CASELESS = 3  # the groups of `words.SCRIPTS` from here on have no capital letters
 _COPIED_SHARE = 0.8
 _MIN_PAIRS = 10
 _REASON_TERMS = 6
@@ -56,9 +60,19 @@ class Text:
         return set(pairwise(self.excerpt_words.texts))
 
     @cached_property
-    def names(self) -> Names:
-        """The names and numbers."""
-        return Names.of_words(self.title, self.excerpt, self.title_words.texts, self.excerpt_words.texts)
+    def title_names(self) -> TitleNames:
+        """The names and numbers of the title."""
+        return TitleNames.of_words(self.title, self.excerpt, self.title_words.texts, self.excerpt_words.texts)
+
+    @cached_property
+    def is_reference(self) -> bool:
+        """Whether the title announces a guide or a report on a market."""
+        return is_reference(self.title)
+
+    @cached_property
+    def is_caseless(self) -> bool:
+        """Whether the title is in a script without capital letters."""
+        return any(script_of(word) >= _FIRST_CASELESS for word in self.title_words.texts)
 
     @cached_property
     def terms(self) -> dict[str, int]:
@@ -67,21 +81,38 @@ class Text:
         for part, weight in ((self.title_words, TITLE_WEIGHT), (self.excerpt_words, 1)):
             for word in part.texts:
                 counts[word] += weight
-            for (word, is_spaced), (following, also_spaced) in pairwise(zip(part.texts, part.spaced, strict=True)):
-                if is_spaced and also_spaced:
-                    counts[f"{word} {following}"] += weight
+            for place in _pairs(part):
+                counts[f"{part.texts[place]} {part.texts[place + 1]}"] += weight
         return counts
+
+    @cached_property
+    def forms(self) -> dict[str, str]:
+        """Each term as the text has it first."""
+        forms: dict[str, str] = {}
+        for part in (self.title_words, self.excerpt_words):
+            for word, form in zip(part.texts, part.forms, strict=True):
+                forms.setdefault(word, form)
+            for place in _pairs(part):
+                term = f"{part.texts[place]} {part.texts[place + 1]}"
+                forms.setdefault(term, f"{part.forms[place]} {part.forms[place + 1]}")
+        return forms
+
+
+def _pairs(part: Words) -> list[int]:
+    """Return the places of the words that make a pair with the next one: both are written with spaces."""
+    return [place for place, spaced in enumerate(pairwise(part.spaced)) if all(spaced)]
 
 
 class PairLinks:
     """Decides which pairs of articles are linked, each pair once: both ends of a link must agree.
 
-    `texts`: id → the compared fields. `weights`: the weight of each feature.
+    `texts`: id → the compared fields. `weights`: the weight of each feature (the square root of its idf).
     """
 
     def __init__(self, texts: Mapping[int, Text], weights: NDArray[np.float32]) -> None:
         self._texts = texts
         self._weights = weights
+        self._idf_of: dict[int, dict[str, float]] = {}
         self._decided: dict[tuple[int, int], tuple[str, str] | None] = {}
 
     def decide(self, id_: int, other: int, score: float) -> tuple[str, str] | None:
@@ -91,23 +122,40 @@ class PairLinks:
             self._decided[pair] = self._decide(*pair, score)
         return self._decided[pair]
 
+    def evidence(self, id_: int, other_id: int, score: float) -> Evidence:
+        """Return what speaks for and against one event, without the conflicts of the titles."""
+        one, other = self._texts[id_], self._texts[other_id]
+        idf, other_words = self._idf(id_), self._idf(other_id)
+        shared = math.fsum(idf[word] for word in idf.keys() & other_words.keys())
+        days = abs(one.time - other.time) / 86_400
+        has_reference = one.is_reference or other.is_reference
+        return Evidence(score, shared, days, has_reference, is_caseless=one.is_caseless or other.is_caseless)
+
     def _decide(self, id_: int, other_id: int, score: float) -> tuple[str, str] | None:
         one, other = self._texts.get(id_), self._texts.get(other_id)
         if one is None or other is None or not may_be_linked(one, other):
             return None
-        days = abs(one.time - other.time) / 86_400
-        evidence = compare_names(one.names, other.names, days=days, weights=self._weights)
-        may_be_one_event = evidence.is_one_event(score)
-        # Most candidates are no event by their names alone, and need no further comparison.
-        if not may_be_one_event and score < STRONG_SCORE:
+        evidence = self.evidence(id_, other_id, score)
+        # Conflicts are only evidence against one event, so most candidates need no comparison of their titles.
+        if not evidence.is_one_event and score < STRONG_SCORE:
             return None
         is_duplicate = is_copy(one, other)
-        if not may_be_one_event and not is_duplicate:
+        if not evidence.is_one_event and not is_duplicate:
             return None
-        evidence.conflicts = conflicts_of(one.names, other.names)
-        if not (evidence.is_one_event(score) or (is_duplicate and score >= STRONG_SCORE)):
+        evidence.conflicts = conflicts_of(one.title_names, other.title_names)
+        if not (evidence.is_one_event or (is_duplicate and score >= STRONG_SCORE)):
             return None
         return "duplicate" if is_duplicate else "similar", reason_of(one, other, self._weights, evidence)
+
+    def _idf(self, id_: int) -> dict[str, float]:
+        """Return the idf of each word of an article."""
+        idf = self._idf_of.get(id_)
+        if idf is None:
+            text = self._texts[id_]
+            words = list({*text.title_words.texts, *text.excerpt_words.texts})
+            roots = self._weights[buckets_of(words)].astype(np.float64)
+            idf = self._idf_of[id_] = dict(zip(words, (roots * roots).tolist(), strict=True))
+        return idf
 
 
 def may_be_linked(one: Text, other: Text) -> bool:
@@ -143,7 +191,7 @@ def _containment(one: set[tuple[str, str]], other: set[tuple[str, str]]) -> floa
 def reason_of(one: Text, other: Text, weights: NDArray[np.float32], evidence: Evidence | None = None) -> str:
     """Return up to 6 words or pairs of words that two articles share, by descending part of the score.
 
-    With `evidence`, what stands in the same place of the titles and differs follows as "against: …".
+    With `evidence`, what speaks against one event follows as "against: …".
     """
     shared = sorted(one.terms.keys() & other.terms.keys())
     squares = weights[buckets_of(shared)].astype(np.float64) ** 2
@@ -158,5 +206,6 @@ def reason_of(one: Text, other: Text, weights: NDArray[np.float32], evidence: Ev
             terms = [term for term in terms if f" {term} " not in f" {name} "] + [name]
             if len(terms) == _REASON_TERMS:
                 break
-    against = ", ".join(f"{left} / {right}" for left, right in (evidence.conflicts if evidence else ()))
-    return ", ".join(terms) + (f"; against: {against}" if against else "")
+    against = ", ".join(evidence.against if evidence else ())
+    forms = [one.forms[term] for term in terms]
+    return ", ".join(forms) + (f"; against: {against}" if against else "")

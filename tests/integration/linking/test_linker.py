@@ -1,6 +1,7 @@
 """Links and stories are a function of the articles; neither the order of arrival nor restarts change them."""
 
-from datetime import UTC, date, datetime
+import zlib
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 import pytest
@@ -24,7 +25,9 @@ from tests.integration.linking.newsroom import (
 )
 from tests.integration.store.store_driver import empty
 from worker.heat_rules import parse_rules
-from worker.linking.linker import ROLE
+from worker.linking.days.arrival_days import open_day
+from worker.linking.lease import Lease
+from worker.linking.linker import LEASE_SECONDS, ROLE
 from worker.store.linking import leader
 from worker.store.linking import links as linking
 from worker.store.tables import articles, document_frequencies, links, stories
@@ -277,6 +280,26 @@ def test_days_whose_arrivals_are_not_counted_are_found(migrated_store_url, tmp_p
         assert linking.uncounted_days(connection, first, today, {date(2020, 5, 9)}) == [date(2020, 5, 3)]
         assert linking.uncounted_days(connection, date(2020, 5, 4), today, set()) == [date(2020, 5, 9)]
         assert linking.uncounted_days(connection, first, date(2020, 5, 3), set()) == []
+
+
+def test_days_that_were_counted_with_other_words_are_counted_again(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    store(engine, entries(invent(Random(7), 30)))
+    today = datetime.now(UTC).date()
+    lease = Lease(engine, leader.acquire(engine, ROLE, "test", seconds=LEASE_SECONDS))
+    with engine.begin() as connection:
+        connection.execute(articles.update().values(first_seen_at=datetime.now(UTC) - timedelta(days=1)))
+        connection.execute(
+            document_frequencies.insert().values(day=today - timedelta(days=1), documents=1, counts=zlib.compress(b""))
+        )
+        connection.execute(
+            document_frequencies.insert().values(day=today - timedelta(days=2), documents=1, counts=zlib.compress(b""))
+        )
+    basis = open_day(engine, lease, today)
+    assert basis.completed.documents == 30, "a day without arrivals counts nothing"
+    again = open_day(engine, lease, today)
+    assert (again.completed.counts == basis.completed.counts).all()
+    engine.dispose()
 
 
 def test_articles_that_wait_in_large_numbers_end_with_the_same_links(migrated_store_url, tmp_path):

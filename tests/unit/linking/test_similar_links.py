@@ -1,11 +1,13 @@
 """Which similar articles are linked, with which kind, and by which words."""
 
+import numpy as np
 import pytest
 
-from worker.linking.similar_links import Text, is_copy, may_be_linked, reason_of
-from worker.linking.texts.features import buckets_of, features_of
+from worker.linking.similar_links import PairLinks, Text, is_copy, may_be_linked, reason_of
+from worker.linking.texts.features import FEATURE_BITS, buckets_of, features_of
 from worker.linking.texts.frequencies import Frequencies
 
+_WEIGHTS = np.full(1 << FEATURE_BITS, np.float32(2.2))  # as if each word were in about 25 of 6,000 documents
 _LONG = "The ferry company takes down the cameras that scanned the faces of passengers at its gates after a week of protest."
 
 
@@ -38,7 +40,7 @@ def test_the_reason_names_the_weightiest_words_without_repeats():
     one = Text("Harbour ferry drops face scans", "It was in the news.", 1)
     other = Text("Face scans are gone from the harbour ferry", "It was in the news.", 2)
     terms = reason_of(one, other, Frequencies().weights()).split(", ")
-    assert set(terms) >= {"harbour ferry", "face scans"}
+    assert set(terms) >= {"harbour ferry", "face scans"}, "as the first article has them, not cut"
     assert not {"harbour", "ferry", "face", "scans", "it", "the"} & set(terms)
 
 
@@ -50,3 +52,30 @@ def test_the_terms_of_a_text_are_its_features_with_their_counts(title):
     assert dict(zip(buckets_of(list(terms)).tolist(), terms.values(), strict=True)) == dict(
         zip(features.buckets.tolist(), features.counts.tolist(), strict=True)
     )
+
+
+_STRIKE = Text(
+    "Ferry crews in Oslo stop work", "The strike of Norda's crews began at dawn; 900 passengers waited.", 1, 0.0
+)
+
+
+@pytest.mark.parametrize(("other", "linked"), [
+    (Text("900 passengers wait as crews of Oslo ferry strike", "Norda says its crews stopped work at dawn.", 2, 3_600.0), True),
+    (Text("900 passengers wait as crews of Oslo ferry strike", "Norda says its crews stopped work at dawn.", 1, 3_600.0), False),
+    (Text("900 passengers wait as crews of Oslo ferry strike", "Norda says its crews stopped work at dawn.", 2, 9 * 86_400.0), False),
+    (Text("Ferry crews in Bergen stop work", "The strike of Norda's crews began at dawn; 80 passengers waited.", 2, 3_600.0), False),
+    (Text("How to travel while crews of Oslo ferry strike", "Norda says its crews stopped work at dawn.", 2, 3_600.0), False),
+])  # fmt: skip
+def test_only_two_reports_of_one_event_on_two_sites_are_linked(other, linked):
+    links = PairLinks({1: _STRIKE, 2: other}, _WEIGHTS)
+    assert (links.decide(1, 2, 0.3) is not None) is linked
+    assert links.decide(2, 1, 0.3) == links.decide(1, 2, 0.3), "both ends agree"
+
+
+def test_a_copied_text_is_linked_in_spite_of_a_conflict_and_the_reason_says_it():
+    one = Text("Ferry drops scans in Oslo this week", _LONG, 1)
+    other = Text("Ferry drops scans in Bergen this week", _LONG, 2)
+    kind, reason = PairLinks({1: one, 2: other}, _WEIGHTS).decide(1, 2, 0.9)
+    assert kind == "duplicate"
+    assert reason.endswith("; against: Oslo / Bergen")
+    assert PairLinks({1: one, 2: other}, _WEIGHTS).decide(1, 2, 0.39) is None

@@ -44,16 +44,20 @@ def count_arrivals(engine: Engine, lease: Lease, day: date, *, max_pages: int | 
 
 
 def open_day(engine: Engine, lease: Lease, day: date) -> IdfBasis:
-    """Return the frequencies for a day. Count and store those of earlier days first where they are missing."""
+    """Return the frequencies for a day.
+
+    Those of earlier days are counted and stored first where they are missing, or were stored by a version of Copydesk
+    that cut texts into other words.
+    """
     basis = IdfBasis(day, Frequencies())
     with engine.begin() as connection:
-        stored = {row.day for row in links.completed_days(connection, day)}
+        stored = {row.day for row in links.completed_days(connection, day) if Frequencies.is_current(row.counts)}
         missing = links.uncounted_days(connection, basis.oldest_day(), day, stored)
     for one in missing:
         _complete(engine, lease, one)
     with engine.begin() as connection:
         for row in links.completed_days(connection, day):
-            if row.day >= basis.oldest_day():
+            if row.day >= basis.oldest_day() and Frequencies.is_current(row.counts):
                 basis.completed.merge(Frequencies.load(row.documents, row.counts))
     return basis
 

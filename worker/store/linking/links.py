@@ -272,7 +272,8 @@ def uncounted_days(connection: Connection, first: date, before: date, stored: Co
 
 
 def keep_day(connection: Connection, day: date, documents: int, counts: bytes) -> None:
-    """Store the frequencies of a completed day. They never change afterwards."""
+    """Store the frequencies of a completed day, in place of those that an earlier version of Copydesk counted."""
+    connection.execute(delete(document_frequencies).where(document_frequencies.c.day == day))
     connection.execute(insert(document_frequencies).values(day=day, documents=documents, counts=counts))
 
 

@@ -4,12 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.linking.texts.features import FUNCTION_WORDS
 from worker.linking.texts.words import MAX_WORDS, SCRIPTS, script_of, words, words_of
 
 
 @pytest.mark.parametrize(("text", "expected"), [
-    ("The harbour ferry's new scanners: 24 of them", ["the", "harbour", "ferry", "s", "new", "scanners", "24", "of", "them"]),
-    ("Straße und Weg", ["strasse", "und", "weg"]),
+    ("The harbour ferry's new scanners: 24 of them", ["the", "harbour", "ferry", "s", "new", "scanner", "24", "of", "them"]),
+    ("Maße und Weg", ["masse", "und", "weg"]),
+    ("delays delayed delay", ["delay"] * 3),
+    ("banned banning", ["ban"] * 2),
+    ("Announces announced ANNOUNCING", ["announc"] * 3),
+    ("companies company", ["company"] * 2),
+    ("class virus analysis news Texas", ["class", "virus", "analysis", "news", "texa"]),
+    ("used king 2020s", ["used", "king", "2020s"]),
     ("Wahl\u00adergebnis", ["wahlergebnis"]),
     ("cafe\u0301 caf\u00e9", ["caf\u00e9", "caf\u00e9"]),
     ("ＦＥＲＲＹ ｶﾅ", ["ferry", "カナ"]),
@@ -43,6 +50,16 @@ def test_only_words_with_spaces_are_marked_as_such():
     found = words_of("Apple 발표 today")
     assert found.texts == ["apple", "발표", "today"]
     assert found.spaced == [True, False, True]
+
+
+def test_forms_are_the_words_as_the_text_has_them():
+    found = words_of("Delays of ferries in Москве 台北")
+    assert found.texts == ["delay", "of", "ferry", "in", "москв", "台北"]
+    assert found.forms == ["delays", "of", "ferries", "in", "москве", "台北"]
+
+
+def test_function_words_keep_their_endings():
+    assert [words(word) for word in sorted(FUNCTION_WORDS)] == [[word] for word in sorted(FUNCTION_WORDS)]
 
 
 def test_a_thai_excerpt_is_not_cut_where_an_english_one_is():
