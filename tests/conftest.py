@@ -26,6 +26,8 @@ def pytest_configure(config):
     SETTINGS["COPYDESK_POLL_SECONDS"] = "0.05"
     # A linker takes a second of CPU to start. Tests that look at it, or at what it must not leave behind, switch it on.
     SETTINGS["COPYDESK_LINK"] = "false"
+    if (getattr(config.option, "numprocesses", None) or 1) > 1:
+        COMMANDS.share()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

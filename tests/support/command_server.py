@@ -60,11 +60,11 @@ def _load() -> None:
 def _serve(folder: str) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{folder}/socket")
-    listener.listen(16)
+    listener.listen(64)
+    sys.stdout.write("listens\n")
+    sys.stdout.flush()
     _load()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in ready:  # the tests have ended

@@ -22,13 +22,22 @@ from typing import Any
 COMMAND = "worker.cli.main"
 
 
+_SHARED = "TESTS_COMMANDS"
+"""Environment variable with the folder of the process that all workers of pytest-xdist use."""
+
+
 class Commands:
-    """The process from which the commands are forked; it starts with the first command."""
+    """The process from which the commands are forked. It starts with the first command, or by `share`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._folder = ""
+        self._folder = os.environ.get(_SHARED, "")
         self._process: subprocess.Popen[bytes] | None = None
+
+    def share(self) -> None:
+        """Start the process, for this process and those that it starts from now on."""
+        self._start()
+        os.environ[_SHARED] = self._folder
 
     def run(
         self, arguments: list[str], *, cwd: Path, env: dict[str, str], timeout: float
@@ -52,7 +61,7 @@ class Commands:
         process ends. `session`: in a session of its own.
         """
         with self._lock:
-            if self._process is None or self._process.poll() is not None:
+            if not self._folder:
                 self._start()
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(f"{self._folder}/socket")
@@ -69,15 +78,15 @@ class Commands:
         self._process = subprocess.Popen([sys.executable, "-m", "tests.support.command_server", self._folder], cwd=root, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
         assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"ready\n"
+        assert self._process.stdout.readline() == b"listens\n"  # commands wait until it has loaded everything
         atexit.register(self.stop)
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process = None
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._process, self._folder = None, ""
 
 
 class ForkedProcess:
