@@ -135,6 +135,7 @@ articles = Table(
     Index("ix_articles_provider_id", "provider_id"),
     Index("ix_articles_story_id", "story_id"),
     Index("ix_articles_first_seen_at", "first_seen_at"),
+    Index("ix_articles_changed_at", "changed_at", "id"),
     Index(
         "ix_articles_pending",
         "changed_at",

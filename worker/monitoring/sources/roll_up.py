@@ -29,7 +29,6 @@ _MAX_AGE_DAYS = 400
 _ALARM_DAYS = 30
 """After so long an alarm of silence ends: the source is not expected back."""
 _LEARNT_AT_ONCE = 100
-_DELAY_SECONDS = 10.0
 _MIN_USUAL_DOCUMENTS = 100
 
 Learnt = tuple[Pair, Row[Any], list[Row[Any]], dict[str, Any]]
@@ -47,7 +46,7 @@ def roll_up_sources(
     is_done = False
     while not is_done:
         with writing(engine) as connection:
-            done = source_hours.roll_up(connection, delay_seconds=config.task_seconds + _DELAY_SECONDS)
+            done = source_hours.roll_up(connection, delay_seconds=config.commit_seconds)
             _update_rejection_alarms(connection, done, config)
         is_done = done.is_done
         if time.monotonic() > end:
