@@ -122,7 +122,8 @@ class Settings(BaseSettings):
         100_000, ge=1000, description="articles that the linker holds in memory, about 1.7 kB each"
     )
     search: bool = Field(
-        True, description="whether this worker indexes the words of titles and excerpts for the search, behind the ingest"
+        True,
+        description="whether this worker indexes the words of titles and excerpts for the search, behind the ingest",
     )
     heat: str = Field(
         "",

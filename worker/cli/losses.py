@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.local_stack import open_store
+from worker.cli.progress import progress
 from worker.cli.tables import data_console
 from worker.cli.terminal import OUTCOMES, plain, print_json
 from worker.errors import Exit
@@ -35,7 +36,7 @@ def losses(
     For each site: the documents received, by outcome; the rejected ones by code; and the articles that wait for the linker.
     """
     engine = open_store(settings())
-    with engine.connect() as connection:
+    with engine.connect() as connection, progress(None, "counting"):
         found = read_losses(connection, datetime.now(UTC) - timedelta(hours=hours), site=site)
     engine.dispose()
     if json_:

@@ -44,9 +44,7 @@ class Position(NamedTuple):
 BEGINNING = Position(datetime(1970, 1, 1, tzinfo=UTC), 0)
 
 
-def fill(
-    engine: Engine, config: Settings, *, seconds: float, advance: Callable[[int], None] = lambda _: None
-) -> bool:
+def fill(engine: Engine, config: Settings, *, seconds: float, advance: Callable[[int], None] = lambda _: None) -> bool:
     """Index the articles that changed, for about `seconds`; return whether none is left.
 
     The changes of the last half minute are left for the next call, because older ones may still be committed. `advance`

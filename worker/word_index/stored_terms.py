@@ -61,6 +61,4 @@ _INSERT = text("INSERT INTO article_words (rowid, words) VALUES (:id, :words)")
 _MATCH_TSVECTOR = text(
     "SELECT article_id FROM article_words WHERE words @@ CAST(:query AS tsquery) ORDER BY article_id DESC LIMIT :limit"
 )
-_MATCH_FTS5 = text(
-    "SELECT rowid FROM article_words WHERE article_words MATCH :query ORDER BY rowid DESC LIMIT :limit"
-)
+_MATCH_FTS5 = text("SELECT rowid FROM article_words WHERE article_words MATCH :query ORDER BY rowid DESC LIMIT :limit")

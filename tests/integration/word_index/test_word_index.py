@@ -63,7 +63,9 @@ def test_every_script_is_found(engine, title, query):
     assert indexed(engine, query) == found(engine, query) == [title]
 
 
-@pytest.mark.parametrize("query", ["'", '"', "a' OR 'b", "NOT ferry", 'x" OR "y', "ferry:*", "ferry & !x", "\\", "()", "*", "-", "\ufffd"])
+@pytest.mark.parametrize(
+    "query", ["'", '"', "a' OR 'b", "NOT ferry", 'x" OR "y', "ferry:*", "ferry & !x", "\\", "()", "*", "-", "\ufffd"]
+)
 def test_a_query_is_never_an_expression(engine, query):
     add(engine, "A ferry")
     fill(engine)
@@ -77,7 +79,11 @@ def test_an_article_that_changed_is_found_by_its_new_words_only(engine):
         changed = {"title": "A bicycle", "changed_at": LONG_AGO + timedelta(hours=1)}
         connection.execute(update(articles).where(articles.c.title == "A ferry").values(changed))
     fill(engine)
-    assert (indexed(engine, "ferry"), indexed(engine, "bicycle"), indexed(engine, "tram")) == ([], ["A bicycle"], ["A tram"])
+    assert (indexed(engine, "ferry"), indexed(engine, "bicycle"), indexed(engine, "tram")) == (
+        [],
+        ["A bicycle"],
+        ["A tram"],
+    )
 
 
 def test_an_article_is_found_before_it_is_indexed(engine):

@@ -39,14 +39,20 @@ def test_a_title_of_any_script_is_found_by_a_part_of_it(query, title):
 
 @pytest.mark.parametrize(
     ("query", "title"),
-    [("tram", "New ferries"), ("fe", "New ferries"), ("停渡", "海港渡轮停运"), ("ferry tram", "A ferry"), ("...", "...")],
+    [
+        ("tram", "New ferries"),
+        ("fe", "New ferries"),
+        ("停渡", "海港渡轮停运"),
+        ("ferry tram", "A ferry"),
+        ("...", "..."),
+    ],
 )
 def test_other_words_find_nothing(query, title):
     assert not finds(query, title)
 
 
 def test_terms_hold_letters_digits_and_marks_only():
-    text = "a'b \"c\" d:* e|f (g) NOT h\\i \0 j-k *"
+    text = 'a\'b "c" d:* e|f (g) NOT h\\i \0 j-k *'
     assert set("".join(terms_of(text, None).split())) <= set("abcdefghijknot")
     assert all(one.text.isalnum() for one in query_terms(text))
 
