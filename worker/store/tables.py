@@ -35,6 +35,7 @@ from worker.store.service_tables import (  # fmt: skip
     source_alarms,
     source_hours,
     source_rhythms,
+    standstills,
     url_work,
 )
 
@@ -260,6 +261,7 @@ __all__ = [
     "source_alarms",
     "source_hours",
     "source_rhythms",
+    "standstills",
     "stories",
     "topics",
     "url_work",

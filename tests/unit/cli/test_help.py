@@ -26,6 +26,7 @@ ACTING = {
     "dead edit",
     "dead discard",
     "db upgrade",
+    "db index",
     "db prune",
     "lane repair",
     "metrics",

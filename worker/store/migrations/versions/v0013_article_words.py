@@ -1,7 +1,9 @@
-"""An index of the words of titles and excerpts, which is filled behind the ingest"""
+"""An index of the words of titles and excerpts, which is filled behind the ingest; when Copydesk stood still"""
 
 import sqlalchemy as sa
 from alembic import op
+
+from worker.store.columns import UtcDateTime
 
 revision = "0013"
 down_revision = "0011"
@@ -20,6 +22,11 @@ def upgrade() -> None:
     op.create_index("ix_articles_changed_at", "articles", ["changed_at", "id"])
     comment = "of words: articles changed at until, up to it"
     op.add_column("roll_ups", sa.Column("after_id", _ID, nullable=False, server_default="0", comment=comment))
+    op.create_table(
+        "standstills",
+        sa.Column("began", UtcDateTime, primary_key=True, comment="the last sign of a working worker before it"),
+        sa.Column("ended", UtcDateTime, nullable=False),
+    )
     connection = op.get_bind()
     if connection.dialect.name == "postgresql":
         op.execute("CREATE TABLE article_words (article_id bigint PRIMARY KEY, words tsvector NOT NULL)")
@@ -29,7 +36,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("standstills")
     op.execute("DROP TABLE IF EXISTS article_words")
-    op.execute("DELETE FROM roll_ups WHERE name = 'words'")
+    op.execute("DELETE FROM roll_ups WHERE name IN ('words', 'worked')")
     op.drop_column("roll_ups", "after_id")
     op.drop_index("ix_articles_changed_at", "articles")
