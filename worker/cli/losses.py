@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def losses(
     site: Annotated[str | None, typer.Option(help="only this site (a provider's domain)")] = None,
+    source: Annotated[str | None, typer.Option(help="only documents of this source")] = None,
     hours: Annotated[float, typer.Option(min=0.1, max=24 * 366, help="how far to look back")] = 24,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a site")] = False,
 ) -> int:
@@ -37,7 +38,7 @@ def losses(
     """
     engine = open_store(settings())
     with engine.connect() as connection, progress(None, "counting"):
-        found = read_losses(connection, datetime.now(UTC) - timedelta(hours=hours), site=site)
+        found = read_losses(connection, datetime.now(UTC) - timedelta(hours=hours), site=site, source=source)
     engine.dispose()
     if json_:
         for one in found:

@@ -48,5 +48,29 @@ def test_a_source_that_fell_silent_is_shown_with_all_that_is_known_and_nothing_o
     assert '<a href="/sources/of?source=%3Cscript%3E' in browser.page("/"), "the alarm leads to the page of its source"
 
 
+def test_losses_are_shown_by_site_for_all_sources_and_for_one(store, browser):
+    source = f"{HOSTILE} two"
+    fill(store, source)
+    page = browser.get("/sources/of", params={"source": source}).text
+    assert '<a href="/losses?source=%3Cscript%3E' in page
+    assert '<a href="/losses?hours=24">' in browser.page("/sources")
+    for query in ({}, {"source": source}, {"hours": 168, "source": source}):
+        page = counted(browser, query)
+        assert "<script>alert" not in page
+        assert "(no URL)" in page, "no document of this test has a site"
+        assert "<code>no_title</code></a>" in page
+    assert "<code>no_title</code></a> 1</div>" in page
+    assert "No document got an outcome" in counted(browser, {"source": "nobody"})
+    table = browser.get("/losses", params={"source": source, "csv": "1"})
+    assert table.headers["content-type"].startswith("text/csv")
+    assert table.text.startswith("site,received,")
+
+
+def counted(browser, query):
+    """Return the page of losses when it is counted."""
+    until(lambda: "Counting" not in browser.get("/losses", params=query).text, what="the losses are counted")
+    return browser.get("/losses", params=query).text
+
+
 def test_a_source_of_which_nothing_is_known_is_not_found(browser):
     assert browser.get("/sources/of", params={"source": "nobody"}).status_code == 404
