@@ -26,6 +26,7 @@ COMMANDS = (
     Entry(_OPERATORS, "health", "Say whether documents are processed, and if not, why."),
     Entry(_OPERATORS, "tail", "Follow the outcomes of documents as they happen."),
     Entry(_OPERATORS, "explain", "Show what became of a document, and what to do next."),
+    Entry(_OPERATORS, "times", "Show where time goes, and which stage became slow, and when."),
     Entry(_OPERATORS, "find", "Find documents by words, a URL, a key or a receipt id."),
     Entry(_OPERATORS, "sources", "Show what each source sends, and what is missing or rejected."),
     Entry(_OPERATORS, "missing", "Show which URLs of a list never came or were rejected."),

@@ -60,7 +60,7 @@ def _plain_values(row: RowDict) -> RowDict:
 def _print(result: SearchResult) -> None:
     for article in result.articles:
         kind = " (named only)" if article["is_stub"] else ""
-        typer.echo(f"{moment(iso(article['published_at']))}  {plain(article['title'] or '(no title)')}{kind}")
+        typer.echo(f"{_day(article['published_at'])}  {plain(article['title'] or '(no title)')}{kind}")
         typer.echo(f"    {plain(article['canonical_url'] or '(no URL)')}")
     for letter in result.dead_letters:
         typer.echo(f"dead letter {letter['id']}: {letter['code']}, {letter['status']}, from {plain(letter['source'])}")
@@ -73,3 +73,7 @@ def _print(result: SearchResult) -> None:
             f"Only the newest {NEWEST:,} of the articles that are not indexed were searched: copydesk db index",
             err=True,
         )
+
+
+def _day(moment_: datetime | None) -> str:
+    return f"{moment_:%Y-%m-%d}" if moment_ else "(no date) "

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from tests.integration.console.conftest import HOSTILE
 from tests.support.servers import until
@@ -27,6 +27,8 @@ def fill(store, source):
         "code": "no_title", "problems": [], "status": "open", "edits": 0, "created_at": END,
     }  # fmt: skip
     with store.begin() as connection:
+        if connection.scalar(select(receipts.c.id).where(receipts.c.id == rows[0]["id"])):
+            return  # another test of this module has filled the store
         connection.execute(insert(receipts), rows)
         connection.execute(insert(dead_letters), [letter])
     assert roll_up_sources(store, Settings(), seconds=60)
@@ -49,7 +51,7 @@ def test_a_source_that_fell_silent_is_shown_with_all_that_is_known_and_nothing_o
 
 
 def test_losses_are_shown_by_site_for_all_sources_and_for_one(store, browser):
-    source = f"{HOSTILE} two"
+    source = HOSTILE
     fill(store, source)
     page = browser.get("/sources/of", params={"source": source}).text
     assert '<a href="/losses?source=%3Cscript%3E' in page
@@ -63,7 +65,7 @@ def test_losses_are_shown_by_site_for_all_sources_and_for_one(store, browser):
     assert "No document got an outcome" in counted(browser, {"source": "nobody"})
     table = browser.get("/losses", params={"source": source, "csv": "1"})
     assert table.headers["content-type"].startswith("text/csv")
-    assert table.text.startswith("site,received,")
+    assert table.text.splitlines()[1].startswith("site,received,")
 
 
 def counted(browser, query):
