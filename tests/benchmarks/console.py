@@ -138,7 +138,7 @@ def pages(count: int) -> dict[str, str]:
         "search by key": f"/search?q=stories/{some}.md", "search by words": "/search?q=council+977", "search, nothing": "/search?q=nowhere+to+be+found",
         "article": f"/articles/{some}", "article in a story": f"/articles/{some // 50 * 50}", "stories": "/stories", "story": "/stories/7", "dead letters": "/dead", "of a cause": "/dead/letters?code=no_title",
         "dead, by text": "/dead/letters?text=stories/100", "one dead letter": "/dead/7", "lanes": "/lanes", "sources": "/sources", "sources, week": "/sources?hours=168",
-        "one source": "/sources/of?source=crawler-7", "losses": "/losses", "losses of a source": "/losses?source=crawler-7",
+        "one source": "/sources/of?source=crawler-7", "losses": "/sources/losses", "losses of a source": "/sources/losses?source=crawler-7",
         "search by rare words": f"/search?q={some}+harbour", "times": "/times", "workers": "/workers",
     }  # fmt: skip
 

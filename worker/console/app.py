@@ -105,7 +105,7 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         _route("/lanes/{lane}/resume", lanes.resume, form),
         _route("/sources", sources.page),
         _route("/sources/of", sources.one),
-        _route("/losses", losses.page),
+        _route("/sources/losses", losses.page),
         _route("/login", login.page),
         _route("/login", login.log_in, form),
         _route("/logout", login.log_out, form),

@@ -39,7 +39,7 @@ PATHS = [
     "/lanes",
     "/sources",
     "/sources/of",
-    "/losses",
+    "/sources/losses",
     "/nowhere",
     "/static/console.css",
 ]
@@ -198,7 +198,7 @@ def test_an_unreachable_store_is_answered_with_503_and_no_secret(valkey, tmp_pat
     away = Settings(database_url="postgresql://me:hunter22@127.0.0.1:1/none", redis_url=valkey.url, data_dir=tmp_path)
     browser = Browser(build(ConsoleContext(away, timeout=20), names=frozenset({"localhost"})), base_url=BASE)
 
-    for path in ("/", "/dead", "/search?q=x", "/articles/1", "/stories", "/sources", "/losses"):
+    for path in ("/", "/dead", "/search?q=x", "/articles/1", "/stories", "/sources", "/sources/losses"):
         page = browser.page(path, 503)
         assert "hunter22" not in page
         assert "Traceback" not in page

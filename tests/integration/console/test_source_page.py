@@ -54,8 +54,8 @@ def test_losses_are_shown_by_site_for_all_sources_and_for_one(store, browser):
     source = HOSTILE
     fill(store, source)
     page = browser.get("/sources/of", params={"source": source}).text
-    assert '<a href="/losses?source=%3Cscript%3E' in page
-    assert '<a href="/losses?hours=24">' in browser.page("/sources")
+    assert '<a href="/sources/losses?source=%3Cscript%3E' in page
+    assert '<a href="/sources/losses?hours=24">' in browser.page("/sources")
     for query in ({}, {"source": source}, {"hours": 168, "source": source}):
         page = counted(browser, query)
         assert "<script>alert" not in page
@@ -63,15 +63,15 @@ def test_losses_are_shown_by_site_for_all_sources_and_for_one(store, browser):
         assert "<code>no_title</code></a>" in page
     assert "<code>no_title</code></a> 1</div>" in page
     assert "No document got an outcome" in counted(browser, {"source": "nobody"})
-    table = browser.get("/losses", params={"source": source, "csv": "1"})
+    table = browser.get("/sources/losses", params={"source": source, "csv": "1"})
     assert table.headers["content-type"].startswith("text/csv")
     assert table.text.splitlines()[1].startswith("site,received,")
 
 
 def counted(browser, query):
     """Return the page of losses when it is counted."""
-    until(lambda: "Counting" not in browser.get("/losses", params=query).text, what="the losses are counted")
-    return browser.get("/losses", params=query).text
+    until(lambda: "Counting" not in browser.get("/sources/losses", params=query).text, what="the losses are counted")
+    return browser.get("/sources/losses", params=query).text
 
 
 def test_a_source_of_which_nothing_is_known_is_not_found(browser):

@@ -199,6 +199,7 @@ IMPORTS_INSIDE = {
     "worker": 5,
     "console": 1,
     "failures": 5,
+    "progress": 2,
     "submit": 1,
 }
 
