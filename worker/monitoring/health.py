@@ -81,6 +81,8 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
         health.remarks += [sentence for sentence in (shortage.full, shortage.low) if sentence]
         rejecting = rejection_alarms(minutes, settings.rejected_share)
     raised = _check_store(health, engine, is_linking=settings.link) if engine is not None else ()
+    if engine is not None and not health.workers and host is None and (fault := _schema_fault(engine)):
+        health.wrong.append(fault)  # a worker that is started refuses it
     if host is None:
         health.remarks += source_sentences(merged(raised, rejecting))
     return health
@@ -106,7 +108,7 @@ def _check_store(health: Health, engine: Engine, *, is_linking: bool) -> tuple[S
 
 
 def _schema_fault(engine: Engine) -> str | None:
-    """Called only after a failure: a container's health check must not load the migrations each time."""
+    """Called only after a failure or without workers: a container's health check must not load the migrations each time."""
     from worker.monitoring.servers.server_checks import schema_fault
 
     try:

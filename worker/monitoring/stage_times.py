@@ -136,7 +136,7 @@ def quantile(counts: Sequence[int], share: float) -> float:
 
 
 def stage_times(intervals: Sequence[Slice]) -> list[StageTimes]:
-    """Return the times of each stage, those that became slow first, then the longest."""
+    """Return the times of each stage: first those that are slow now, then those that were, by the time lost; then the longest."""
     worked = [one for one in intervals if one.stages]
     if not worked:
         return []
@@ -144,7 +144,13 @@ def stage_times(intervals: Sequence[Slice]) -> list[StageTimes]:
     for stage, words in STAGES.items():
         values = [one.stages[stage] for one in worked]
         found.append(StageTimes(stage, words, median(values), values[-1], max(values), _slow_period(stage, worked)))
-    return sorted(found, key=lambda one: (one.slow is None, -one.usual))
+    return sorted(found, key=_order)
+
+
+def _order(one: StageTimes) -> tuple[bool, bool, float]:
+    if one.slow is None:
+        return True, True, -one.usual
+    return False, not one.slow.is_now, one.usual - one.slow.peak
 
 
 def _slow_period(stage: str, worked: Sequence[Slice]) -> SlowPeriod | None:
