@@ -81,8 +81,6 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
         health.remarks += [sentence for sentence in (shortage.full, shortage.low) if sentence]
         rejecting = rejection_alarms(minutes, settings.rejected_share)
     raised = _check_store(health, engine, is_linking=settings.link) if engine is not None else ()
-    if engine is not None and not health.workers and host is None and (fault := _schema_fault(engine)):
-        health.wrong.append(fault)  # a worker that is started refuses it
     if host is None:
         health.remarks += source_sentences(merged(raised, rejecting))
     return health
@@ -104,6 +102,8 @@ def _check_store(health: Health, engine: Engine, *, is_linking: bool) -> tuple[S
             health.unreachable.append(f"the store cannot be used: {text}")
         return ()
     health.remarks += [linking.fault] if linking.fault else []
+    if not health.workers and (fault := _schema_fault(engine)):
+        health.wrong.append(fault)  # a worker that is started refuses it
     return raised
 
 

@@ -127,14 +127,14 @@ def _not_indexed(connection: Connection, query: str, position: Position) -> tupl
     """Search the articles after `position`; return them, and whether there are more than are searched."""
     columns = (*_SHOWN, articles.c.excerpt)
     order = (articles.c.changed_at.desc(), articles.c.id.desc())
-    newest = select(*columns).where(position.is_passed).order_by(*order).limit(NEWEST).subquery()
+    newest = select(*columns).where(position.is_later).order_by(*order).limit(NEWEST).subquery()
     has_word = (
         or_(newest.c.title.icontains(word, autoescape=True), newest.c.excerpt.icontains(word, autoescape=True))
         for word in query.split()[:10]
     )
     shown = [newest.c[name] for name in _FIELDS.split()]
     found = rows(connection, select(*shown).where(*has_word).order_by(newest.c.id.desc()).limit(MAX_ROWS))
-    beyond = select(articles.c.id).where(position.is_passed).order_by(*order).offset(NEWEST).limit(1)
+    beyond = select(articles.c.id).where(position.is_later).order_by(*order).offset(NEWEST).limit(1)
     return found, connection.scalar(beyond) is not None
 
 

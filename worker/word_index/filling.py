@@ -34,8 +34,8 @@ class Position(NamedTuple):
     after_id: int
 
     @property
-    def is_passed(self) -> ColumnElement[bool]:
-        """The condition for the articles that are not indexed yet. `ix_articles_changed_at` has this order."""
+    def is_later(self) -> ColumnElement[bool]:
+        """The condition for the articles that changed later, which are not indexed yet. `ix_articles_changed_at` has this order."""
         return tuple_(articles.c.changed_at, articles.c.id) > tuple_(
             literal(self.until, articles.c.changed_at.type), literal(self.after_id)
         )
@@ -69,7 +69,7 @@ def read_position(connection: Connection) -> Position | None:
 
 def count_waiting(connection: Connection, position: Position) -> int:
     """Return how many articles changed since the index was filled."""
-    return int(connection.scalar(select(func.count()).select_from(articles).where(position.is_passed)) or 0)
+    return int(connection.scalar(select(func.count()).select_from(articles).where(position.is_later)) or 0)
 
 
 def _fill_page(engine: Engine, delay_seconds: float) -> int:
@@ -80,7 +80,7 @@ def _fill_page(engine: Engine, delay_seconds: float) -> int:
             return 0
         until = store_time(connection) - timedelta(seconds=delay_seconds)
         columns = (articles.c.id, articles.c.changed_at, articles.c.title, articles.c.excerpt)
-        changed = select(*columns).where(position.is_passed, articles.c.changed_at < until)
+        changed = select(*columns).where(position.is_later, articles.c.changed_at < until)
         rows = connection.execute(changed.order_by(articles.c.changed_at, articles.c.id).limit(_PAGE)).all()
     if not rows:
         return 0

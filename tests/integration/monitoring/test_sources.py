@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from worker.monitoring.sources.roll_up import roll_up_sources
+from worker.monitoring.sources.standstills import note_work, read_standstills
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import source_hours
 from worker.store.source_alarms import read_rhythms
-from worker.store.standstills import note_work, read_standstills
 from worker.store.tables import articles, providers, receipts, source_alarms, source_rhythms, standstills
 from worker.store.tables import source_hours as hours_table
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from worker.store.standstills import Period
+from worker.monitoring.sources.standstills import Period
 
 HOUR = 3600
 _WEEK = 168

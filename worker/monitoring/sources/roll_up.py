@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from worker.monitoring.sources.rejections import is_alarming
 from worker.monitoring.sources.rhythm import HOUR, Hour, learn
+from worker.monitoring.sources.standstills import Period, note_work, read_standstills
 from worker.monitoring.sources.volume import volume
 from worker.settings import Settings
 from worker.store import source_alarms, source_hours
@@ -22,7 +23,6 @@ from worker.store.clock import store_time
 from worker.store.engine import writing
 from worker.store.source_alarms import LOW, REJECTED, SILENT
 from worker.store.source_hours import Pair
-from worker.store.standstills import Period, note_work, read_standstills
 
 _MAX_AGE_HOURS = 1500
 """Hours with documents that are kept of each source and site: two months of a source that sends in every hour."""

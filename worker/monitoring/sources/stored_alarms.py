@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection
 
 from worker.monitoring.sources.alarm import SourceAlarm
 from worker.monitoring.sources.rhythm import OperationalClock
+from worker.monitoring.sources.standstills import Period, read_standstills
 from worker.store import source_alarms
-from worker.store.standstills import Period, read_standstills
 
 _MOST = 200
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from worker.monitoring.sources.rhythm import HOUR, Hour
-from worker.store.standstills import Period
+from worker.monitoring.sources.standstills import Period
 
 _DAY = 24 * HOUR
 _DAYS = 28
