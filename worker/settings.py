@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     link_window_articles: int = Field(
         100_000, ge=1000, description="articles that the linker holds in memory, about 1.7 kB each"
     )
+    search: bool = Field(
+        True,
+        description="whether this worker indexes the words of titles and excerpts for the search, behind the ingest",
+    )
     heat: str = Field(
         "",
         description="heat rules: bonus/floor/threshold (20/50/70), and for a source: name=10/50/60,…; unset: no warnings",
@@ -184,6 +188,11 @@ class Settings(BaseSettings):
                 "must hold: statement_seconds <= idle_transaction_seconds <= task_seconds <= lease_seconds"
             )
         return lease
+
+    @property
+    def commit_seconds(self) -> float:
+        """The age in seconds from which on no task can commit a row any more: its time limit, and a margin."""
+        return self.task_seconds + 10
 
     @property
     def lane_list(self) -> tuple[Lane, ...]:

@@ -26,10 +26,12 @@ from worker.activity.minute_counters import _SEPARATOR as SEPARATOR
 from worker.activity.outcome_feed import publish
 from worker.console.app import build
 from worker.console.context import ConsoleContext
+from worker.monitoring.sources.roll_up import roll_up_sources
 from worker.queue.lease_queue import LeaseQueue
 from worker.settings import Settings
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
+from worker.word_index.filling import fill as fill_word_index
 
 _LETTERS_EVERY = 50
 """One document in this many is rejected."""
@@ -136,6 +138,8 @@ def pages(count: int) -> dict[str, str]:
         "search by key": f"/search?q=stories/{some}.md", "search by words": "/search?q=council+977", "search, nothing": "/search?q=nowhere+to+be+found",
         "article": f"/articles/{some}", "article in a story": f"/articles/{some // 50 * 50}", "stories": "/stories", "story": "/stories/7", "dead letters": "/dead", "of a cause": "/dead/letters?code=no_title",
         "dead, by text": "/dead/letters?text=stories/100", "one dead letter": "/dead/7", "lanes": "/lanes", "sources": "/sources", "sources, week": "/sources?hours=168",
+        "one source": "/sources/of?source=crawler-7", "losses": "/sources/losses", "losses of a source": "/sources/losses?source=crawler-7",
+        "search by rare words": f"/search?q={some}+harbour", "times": "/times", "workers": "/workers",
     }  # fmt: skip
 
 
@@ -198,6 +202,8 @@ def _one(
     engine = make_engine(config)
     began = time.perf_counter()
     fill(engine, count)
+    assert roll_up_sources(engine, config, seconds=600)
+    assert fill_word_index(engine, config, seconds=600)
     engine.dispose()
     with valkey.client() as client:
         busy(client)

@@ -225,6 +225,7 @@ def test_no_page_scrolls_sideways_on_a_phone_and_all_are_readable_without_script
         "/lanes/documents/entries",
         "/workers",
         "/sources",
+        "/sources/losses",
     ):
         assert page.goto(path).status == 200
         assert page.locator("h1").count() == 1

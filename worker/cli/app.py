@@ -26,6 +26,8 @@ COMMANDS = (
     Entry(_OPERATORS, "health", "Say whether documents are processed, and if not, why."),
     Entry(_OPERATORS, "tail", "Follow the outcomes of documents as they happen."),
     Entry(_OPERATORS, "explain", "Show what became of a document, and what to do next."),
+    Entry(_OPERATORS, "times", "Show where time goes, and which stage became slow, and when."),
+    Entry(_OPERATORS, "find", "Find documents by words, a URL, a key or a receipt id."),
     Entry(_OPERATORS, "sources", "Show what each source sends, and what is missing or rejected."),
     Entry(_OPERATORS, "missing", "Show which URLs of a list never came or were rejected."),
     Entry(_OPERATORS, "losses", "Show where the documents of each site went."),
@@ -39,7 +41,7 @@ COMMANDS = (
     Entry(_SERVERS, "worker", "Serve the lanes in production, one worker on each host."),
     Entry(_SERVERS, "console", "Serve the web console for operators."),
     Entry(_SERVERS, "metrics", "Serve the metrics of all workers to Prometheus."),
-    Entry(_SERVERS, "db", "Upgrade, check and prune the store."),
+    Entry(_SERVERS, "db", "Upgrade, check, index and prune the store."),
 )
 """All commands as `copydesk --help` shows them.
 

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from worker.cli.local_stack import open_store, reader, require_servers
-from worker.cli.terminal import print_json
+from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.monitoring.lane_faults import StoreBehind, lane_faults
 from worker.monitoring.status import LaneStatus
+from worker.monitoring.unserved_streams import UnservedStream, unserved_streams
 from worker.settings import settings
 
 
@@ -24,7 +25,7 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
     """Check that every entry has an outcome or still waits.
 
     It counts all entries that were ever added to each lane, and checks that the store has the newest of them. It also
-    says whether the store has background work left.
+    says whether the store has background work left, and names streams with documents that no lane serves.
     """
     config = settings()
     require_servers(config)
@@ -48,10 +49,11 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
             ids = store_behind(client, engine, lane.lane) if is_whole else None
             audited.append((lane, _store_behind(*ids) if ids else None))
         work_left = is_work_left(engine)
+        unserved = unserved_streams(client, [lane.name for lane in config.lane_list])
         engine.dispose()
     sound = all(lane.missing == lane.aside == 0 and lane.fault is None and behind is None for lane, behind in audited)
     if json_:
-        _print_json(sound, audited, work_left=work_left)
+        _print_json(sound, audited, unserved, work_left=work_left)
     else:
         for lane, behind in audited:
             _print_lane(lane, behind)
@@ -59,12 +61,21 @@ def audit(json_: Annotated[bool, typer.Option("--json", help="one JSON object")]
             typer.echo(
                 "store: background work is left, so heat, images, names and links may still change: copydesk status"
             )
+        for stream in unserved:
+            typer.echo(plain(stream.sentence))
     return Exit.OK if sound else Exit.UNSOUND
 
 
-def _print_json(sound: bool, audited: list[tuple[LaneStatus, StoreBehind | None]], *, work_left: bool) -> None:
+def _print_json(
+    sound: bool,
+    audited: list[tuple[LaneStatus, StoreBehind | None]],
+    unserved: list[UnservedStream],
+    *,
+    work_left: bool,
+) -> None:
     lanes = [{**asdict(lane), "store_behind": asdict(behind) if behind else None} for lane, behind in audited]
-    print_json({"sound": sound, "lanes": lanes, "work_left": work_left})
+    streams = [asdict(stream) for stream in unserved]
+    print_json({"sound": sound, "lanes": lanes, "work_left": work_left, "unserved": streams})
 
 
 def _print_lane(lane: LaneStatus, behind: StoreBehind | None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.dead_filter import Code, Ids, Since, Source, Text, Yes, dead_filter, dead_store
+from worker.cli.dead_filter import Code, Ids, Since, Source, Text, Yes, dead_filter, dead_progress, dead_store
 from worker.cli.local_stack import writer
 from worker.cli.terminal import plain, print_json
 from worker.dead_letters import bulk_edit as operations
@@ -49,11 +49,12 @@ def bulk_edit(
     config, engine = settings(), dead_store()
     selection, limits = dead_filter(ids, source, code, since, text), Limits(max_bytes=config.max_document_bytes)
     sent = 0
-    if yes:
-        with writer(config) as client:
-            plan, sent = operations.bulk_edit(engine, client, selection, change, limits)
-    else:
-        plan = operations.plan_for(engine, selection, change, limits)
+    with dead_progress(engine, selection) as advance:
+        if yes:
+            with writer(config) as client:
+                plan, sent = operations.bulk_edit(engine, client, selection, change, limits, advance)
+        else:
+            plan = operations.plan_for(engine, selection, change, limits, advance)
     if json_:
         print_json(
             {"passing": plan.passing, "failing": dict(plan.failing), "untouched": plan.untouched, "replayed": sent}

@@ -1,7 +1,8 @@
-"""`copydesk db`: upgrade the store's schema, check its rows, delete what has expired."""
+"""`copydesk db`: upgrade the store's schema, check its rows, index words, delete what has expired."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from sqlalchemy import Engine
 
 from worker.cli.groups import Group
 from worker.cli.local_stack import open_store
-from worker.cli.tables import console
+from worker.cli.progress import progress
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.jobs import retention
@@ -19,15 +20,17 @@ from worker.settings import settings
 from worker.store import migration
 from worker.store.consistency import check as findings_of
 from worker.store.migrations import schema_version
+from worker.word_index import filling
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(cls=Group, help="Upgrade, check and prune the store.", no_args_is_help=True)
+    group = typer.Typer(cls=Group, help="Upgrade, check, index and prune the store.", no_args_is_help=True)
     group.command(epilog="Example: copydesk db upgrade")(upgrade)
     group.command(epilog="Example: copydesk db current")(current)
     group.command(epilog="Example: copydesk db check")(check)
+    group.command(epilog="Example: copydesk db index")(index)
     group.command(epilog="Example: copydesk db prune --yes")(prune)
     app.add_typer(group, name="db")
 
@@ -41,7 +44,8 @@ def upgrade() -> int:
 
     It is safe to run it again, and from several processes at once.
     """
-    before = migration.upgrade(settings())
+    with progress(None, "upgrading"):
+        before = migration.upgrade(settings())
     typer.echo(f"{before or 'empty'} -> {schema_version.head()}")
     return Exit.OK
 
@@ -67,8 +71,13 @@ def check(json_: Json = False) -> int:
     """
     engine, sound = _engine(), True
     _require_schema(engine)
-    with engine.connect().execution_options(isolation_level=_isolation(engine)) as connection, connection.begin():
-        for finding in findings_of(connection):
+    with (
+        engine.connect().execution_options(isolation_level=_isolation(engine)) as connection,
+        connection.begin(),
+        progress(None, "checks", prints=True) as advance,
+    ):
+        for done, finding in enumerate(findings_of(connection), 1):
+            advance(done)
             sound &= finding.count == 0
             if json_:
                 finding_json = {"check": finding.check, "meaning": finding.description, "broken": finding.count}
@@ -94,6 +103,33 @@ def _isolation(engine: Engine) -> str:
     return "REPEATABLE READ" if engine.dialect.name == "postgresql" else "SERIALIZABLE"
 
 
+def index() -> int:
+    """Index the words of all titles and excerpts now.
+
+    The workers do the same in the background, unless COPYDESK_SEARCH is false. You can interrupt it at any time.
+    """
+    engine, config = _engine(), settings()
+    _require_schema(engine)
+    with engine.connect() as connection:
+        position = filling.read_position(connection)
+        waiting = filling.count_waiting(connection, position) if position else 0
+    if position is None:
+        typer.echo("This SQLite has no full-text search (FTS5), so words are not indexed.", err=True)
+        return Exit.UNSOUND
+    with progress(waiting, "articles") as advance:
+        done = 0
+
+        def count(indexed: int) -> None:
+            nonlocal done
+            done += indexed
+            advance(done)
+
+        filling.fill(engine, config, seconds=math.inf, advance=count)
+    engine.dispose()
+    typer.echo(f"{done:,} articles were indexed. Changes of the last {config.commit_seconds:.0f} seconds follow later.")
+    return Exit.OK
+
+
 def prune(
     yes: Annotated[
         bool, typer.Option("--yes", help="do it; without, only show how many rows would be removed")
@@ -106,16 +142,17 @@ def prune(
     COPYDESK_RAW_DAYS, COPYDESK_ORPHAN_DAYS, COPYDESK_STORY_DAYS (not set: forever). You can interrupt it at any time.
     """
     engine, config = _engine(), settings()
-    expired = retention.count_expired(engine, config)
+    with progress(None, "counting"):
+        expired = retention.count_expired(engine, config)
     removed: Counter[str] = Counter()
     if yes:
-        with console().status("") as display:
+        with progress(sum(expired.values()), "rows") as advance:
 
-            def progress(rule: str, rows: int) -> None:
+            def count(rule: str, rows: int) -> None:
                 removed[rule] += rows
-                display.update(f"{rule}: {removed[rule]:,} of {expired[rule]:,} removed")
+                advance(removed.total())
 
-            retention.prune(engine, config, progress=progress)
+            retention.prune(engine, config, progress=count)
     engine.dispose()
     rows = {name: removed[name] if yes else count for name, count in expired.items()}
     if json_:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from schemas.codes import CELERY_CODES
 from schemas.problem import Severity
 from worker.cli.bulk_edit import bulk_edit
-from worker.cli.dead_filter import Code, Ids, Json, Since, Source, Text, Yes, dead_filter, dead_store
+from worker.cli.dead_filter import Code, Ids, Json, Since, Source, Text, Yes, dead_filter, dead_progress, dead_store
 from worker.cli.groups import Group
 from worker.cli.local_stack import writer
 from worker.cli.tables import data_console
@@ -216,10 +216,11 @@ def replay(
     Without --yes: show how many would pass now, and how many would fail.
     """
     config, engine, selection = settings(), dead_store(), dead_filter(ids, source, code, since, text)
-    plan = bulk_actions.dry_run(engine, selection, Limits(max_bytes=config.max_document_bytes))
+    with dead_progress(engine, selection) as advance:
+        plan = bulk_actions.dry_run(engine, selection, Limits(max_bytes=config.max_document_bytes), advance)
     if yes:
-        with writer(config) as client:
-            sent = replay_all(engine, client, selection)
+        with writer(config) as client, dead_progress(engine, selection) as advance:
+            sent = replay_all(engine, client, selection, advance=advance)
     if json_:
         print_json({"passing": plan.passing, "failing": dict(plan.failing), "replayed": sent if yes else 0})
         return Exit.OK
@@ -247,7 +248,8 @@ def discard(
         raise typer.BadParameter("--reason is required")
     engine, selection = dead_store(), dead_filter(ids, source, code, since, text)
     if yes:
-        count = bulk_actions.discard(engine, selection, reason)
+        with dead_progress(engine, selection) as advance:
+            count = bulk_actions.discard(engine, selection, reason, advance=advance)
     else:
         with engine.connect() as connection:
             count = dead_letters.count(connection, selection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -9,8 +10,9 @@ import typer
 from sqlalchemy import Engine
 
 from worker.cli.local_stack import open_store
+from worker.cli.progress import Advance, progress
 from worker.settings import settings
-from worker.store.dead_letters import Filter
+from worker.store.dead_letters import Filter, count
 from worker.telemetry.durations import parse_time
 
 Ids = Annotated[list[int] | None, typer.Argument(help="dead letters by number; none: all that match")]
@@ -39,3 +41,9 @@ def _time(text: str | None) -> datetime | None:
         return parse_time(text, datetime.now(UTC))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def dead_progress(engine: Engine, selection: Filter) -> AbstractContextManager[Advance]:
+    """Show a progress bar for an action on the dead letters that match."""
+    with engine.connect() as connection:
+        return progress(count(connection, selection), "dead letters")

@@ -65,10 +65,10 @@ def ingest(
     def keep_waiting(seconds_without_outcome: float) -> bool:
         return seconds_without_outcome < timeout and stack.failed_starts < _MAX_FAILED_STARTS
 
-    with LocalStack(config, worker_log=str(worker_log)) as stack, progress(count) as advance:
+    with LocalStack(config, worker_log=str(worker_log)) as stack:
         engine = make_engine(config, pooled=False)
-        window = SubmissionWindow(_poll(engine, target, advance), keep_waiting)
-        with connect(config.redis) as client:
+        with connect(config.redis) as client, progress(count) as advance:
+            window = SubmissionWindow(_poll(engine, target, advance), keep_waiting)
             for document in window.run(submit_many(client, target, read_paths(paths, source=source))):
                 if document.outcome is not None:
                     results.add(document)
@@ -106,7 +106,8 @@ def _poll(
 
 def _finish(config: Settings, engine: Engine) -> tuple[int, int]:
     """Do the remaining enrichment and wait for the linker; return (stories, articles that still wait for the linker)."""
-    complete(engine, config.heat_rules, seconds=600)
+    with progress(None, "heat and images"):
+        complete(engine, config.heat_rules, seconds=600)
     return wait_until_linked(engine) if config.link else (0, 0)
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.local_stack import open_store
+from worker.cli.progress import progress
 from worker.cli.tables import data_console
 from worker.cli.terminal import OUTCOMES, plain, print_json
 from worker.errors import Exit
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def losses(
     site: Annotated[str | None, typer.Option(help="only this site (a provider's domain)")] = None,
+    source: Annotated[str | None, typer.Option(help="only documents of this source")] = None,
     hours: Annotated[float, typer.Option(min=0.1, max=24 * 366, help="how far to look back")] = 24,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a site")] = False,
 ) -> int:
@@ -35,8 +37,8 @@ def losses(
     For each site: the documents received, by outcome; the rejected ones by code; and the articles that wait for the linker.
     """
     engine = open_store(settings())
-    with engine.connect() as connection:
-        found = read_losses(connection, datetime.now(UTC) - timedelta(hours=hours), site=site)
+    with engine.connect() as connection, progress(None, "counting"):
+        found = read_losses(connection, datetime.now(UTC) - timedelta(hours=hours), site=site, source=source)
     engine.dispose()
     if json_:
         for one in found:

@@ -12,6 +12,7 @@ import typer
 
 from worker.cli.exits import print_message
 from worker.cli.local_stack import open_store
+from worker.cli.progress import progress
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.queries.sources.missing_urls import UrlState, states_of
@@ -38,7 +39,7 @@ def missing(
     """
     urls = _read(list_)
     engine = open_store(settings())
-    with engine.connect() as connection:
+    with engine.connect() as connection, progress(None, f"{len(urls):,} URLs"):
         states = states_of(connection, urls)
     engine.dispose()
     for state in states:

@@ -1,26 +1,42 @@
-"""A progress bar for slow commands."""
+"""A progress bar with the remaining time, for commands that may take longer than two seconds."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from worker.telemetry.terminal import underlying
 
-from worker.cli.tables import console
+Advance = Callable[[int], None]
+"""Takes how many are done so far."""
 
 
 @contextlib.contextmanager
-def progress(total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal, and nothing elsewhere. Yields a function that takes how many documents are done.
+def progress(total: int | None, unit: str = "documents", *, prints: bool = False) -> Iterator[Advance]:
+    """Show a bar on a terminal, and nothing elsewhere.
 
-    `total` None: it is not known how many there are.
+    `total` None: it is not known how many there are, so the bar shows the elapsed time. `prints`: the command prints
+    results to stdout meanwhile; on a terminal these show the progress.
     """
-    out = console()
-    if not out.is_terminal:
+    if not underlying(sys.stderr).isatty() or (prints and sys.stdout.isatty()):
         yield lambda _: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task("documents", total=total)
+    # Imported here, because rich takes a tenth of a second.
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from worker.cli.tables import console
+
+    seconds = TimeElapsedColumn() if total is None else TimeRemainingColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), seconds)
+    # Rich would redirect stdout to this console, which writes to stderr.
+    with Progress(*columns, console=console(), transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task(unit, total=total)
         yield lambda done: bar.update(task, completed=done)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.local_stack import open_store
+from worker.cli.progress import progress
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.queries import similar_articles
@@ -39,9 +40,10 @@ def similar(
     engine = open_store(config, small_cache=True)
     shown = 0
     try:
-        with engine.connect() as connection:
+        with engine.connect() as connection, progress(None, "articles", prints=True) as advance:
             for article in similar_articles.similar(connection, urls or None, limit=limit):
                 shown += 1
+                advance(shown)
                 if json_:
                     print_json(article)
                 else:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.local_stack import open_store
+from worker.cli.progress import progress
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
@@ -40,8 +41,9 @@ def sources(
     its alarms. Then the share of rejected documents, since when it is so, and the causes with an example of each.
     """
     engine = open_store(settings())
-    heard = overview(engine, source=source)
-    stats = [one for one in source_stats(engine, hours=hours) if source in (None, one.source)]
+    with progress(None, "counting"):
+        heard = overview(engine, source=source)
+        stats = [one for one in source_stats(engine, hours=hours) if source in (None, one.source)]
     engine.dispose()
     if not json_:
         _print_overview(heard)

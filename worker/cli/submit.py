@@ -12,6 +12,7 @@ import typer
 
 from worker.cli.local_stack import require_folder, writer
 from worker.cli.options import AsJson, LaneName, Paths, Source
+from worker.cli.progress import Advance, progress
 from worker.cli.results import Results
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
@@ -50,10 +51,17 @@ def submit(
         for submission in read_paths(paths, source=source)
     )
     target = lane or config.lane_list[0].name
-    with _redis(config, wait=wait), Producer(config.redis, lane=target, source=source, receipts=wait) as producer:
+    with (
+        _redis(config, wait=wait),
+        Producer(config.redis, lane=target, source=source, receipts=wait) as producer,
+        progress(count, prints=True) as advance,
+    ):
         if wait:
-            return _print_outcomes(producer, submissions, timeout, Results(target, "json" if json_ else "text"))
-        for submission, id_ in producer.submit_many(submissions):
+            return _print_outcomes(
+                producer, submissions, timeout, Results(target, "json" if json_ else "text"), advance
+            )
+        for done, (submission, id_) in enumerate(producer.submit_many(submissions), 1):
+            advance(done)
             if json_:
                 print_json({"id": id_, "lane": target, "path": submission.label})
             else:
@@ -61,7 +69,9 @@ def submit(
     return Exit.OK
 
 
-def _print_outcomes(producer: Producer, submissions: Iterator[Submission], timeout: float, results: Results) -> int:
+def _print_outcomes(
+    producer: Producer, submissions: Iterator[Submission], timeout: float, results: Results, advance: Advance
+) -> int:
     all_submitted: list[float] = []
 
     def submitted() -> Iterator[tuple[Submission, str]]:
@@ -81,8 +91,9 @@ def _print_outcomes(producer: Producer, submissions: Iterator[Submission], timeo
         }
 
     window = SubmissionWindow(poll, keep_waiting)
-    for document in window.run(submitted()):
+    for done, document in enumerate(window.run(submitted()), 1):
         results.add(document)
+        advance(done)
     results.print(window.submitted)
     return results.exit_code(window.submitted)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from functools import cached_property
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
 
 import redis
 from sqlalchemy import Engine
@@ -19,6 +20,7 @@ from worker.monitoring.snapshot import read_store
 from worker.monitoring.snapshot_poller import SnapshotPoller
 from worker.monitoring.sources.rejection_stats import SourceStats, source_stats
 from worker.monitoring.status import Snapshot, StoreStatus
+from worker.queries.sources.losses import SiteLosses, losses
 from worker.queue.connection import connect
 from worker.settings import Settings
 from worker.store.engine import make_engine
@@ -31,7 +33,9 @@ With fewer, a few pages that wait for a locked table would block all others. Two
 """
 _WEEK_HOURS = 7 * 24
 SPANS = (24, 24 * 7)
-"""Hours that the page of sources can look back."""
+"""Hours that the pages of sources and of losses can look back."""
+_MOST_LOSSES = 50
+"""Sources and spans whose losses are kept in memory."""
 
 
 class ConsoleContext:
@@ -68,10 +72,19 @@ class ConsoleContext:
         self.hours: RefreshingCache[list[Minute]] = RefreshingCache(
             lambda: MinuteCounters(self.client).hours(_WEEK_HOURS), seconds=30.0, timeout=max(timeout, 0.5)
         )
+        self.losses = lru_cache(maxsize=_MOST_LOSSES)(self._losses)
+        """Returns the cached losses for hours and a source, or None for all sources."""
         self.sources = {hours: self._source_stats(hours) for hours in SPANS}
 
     def _source_stats(self, hours: int) -> RefreshingCache[list[SourceStats]]:
         return RefreshingCache(lambda: source_stats(self.engine, hours=hours), seconds=30.0, timeout=self._timeout)
+
+    def _losses(self, hours: int, source: str | None) -> RefreshingCache[list[SiteLosses]]:
+        def count() -> list[SiteLosses]:
+            with self.engine.connect() as connection:
+                return losses(connection, datetime.now(UTC) - timedelta(hours=hours), source=source)
+
+        return RefreshingCache(count, seconds=30.0, timeout=self._timeout)
 
     @cached_property
     def tail(self) -> Tail:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import redis
 from sqlalchemy import Engine
 
-from worker.dead_letters.dry_run import DryRun
+from worker.dead_letters.dry_run import Advance, DryRun, last_of
 from worker.dead_letters.replay import matching_dead_letters, operator, problems_now, replay
 from worker.documents.limits import Limits
 from worker.store import dead_letters
@@ -16,10 +16,11 @@ from worker.store.engine import writing
 _STEP = 50
 
 
-def dry_run(engine: Engine, selection: dead_letters.Filter, limits: Limits) -> DryRun:
+def dry_run(
+    engine: Engine, selection: dead_letters.Filter, limits: Limits, advance: Advance = lambda _: None
+) -> DryRun:
     """Count what would happen if the dead letters were replayed now. Nothing is sent."""
-    *_, done = steps(engine, selection, limits)
-    return done
+    return last_of(steps(engine, selection, limits), advance)
 
 
 def steps(
@@ -57,10 +58,17 @@ def _send(engine: Engine, client: redis.Redis | None, ids: list[int], who: str |
     return sent
 
 
-def discard(engine: Engine, selection: dead_letters.Filter, reason: str, who: str | None = None) -> int:
+def discard(
+    engine: Engine,
+    selection: dead_letters.Filter,
+    reason: str,
+    who: str | None = None,
+    advance: Advance = lambda _: None,
+) -> int:
     """Close dead letters permanently; returns how many."""
     count, who = 0, who or operator()
-    for dead_letter, _ in matching_dead_letters(engine, selection):
+    for seen, (dead_letter, _) in enumerate(matching_dead_letters(engine, selection), 1):
         with writing(engine) as connection:
             count += dead_letters.discard(connection, dead_letter.id, who, reason)
+        advance(seen)
     return count

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from schemas.codes import WORKER_CODES
 from schemas.problem import Severity
-from worker.dead_letters.dry_run import DryRun
+from worker.dead_letters.dry_run import Advance, DryRun, last_of
 from worker.dead_letters.replay import can_be_replayed, matching_dead_letters, operator, replay
 from worker.documents.limits import Limits
 from worker.documents.validation import read
@@ -133,20 +133,26 @@ def _accepted_after(
         yield dead_letter, raw, text
 
 
-def plan_for(engine: Engine, selection: dead_letters.Filter, change: Change, limits: Limits) -> DryRun:
+def plan_for(
+    engine: Engine, selection: dead_letters.Filter, change: Change, limits: Limits, advance: Advance = lambda _: None
+) -> DryRun:
     """Do a dry run: count what the change would do. Nothing is changed or sent."""
-    *_, plan = steps(engine, selection, change, limits)
-    return plan
+    return last_of(steps(engine, selection, change, limits), advance)
 
 
 def bulk_edit(
-    engine: Engine, client: redis.Redis, selection: dead_letters.Filter, change: Change, limits: Limits
+    engine: Engine,
+    client: redis.Redis,
+    selection: dead_letters.Filter,
+    change: Change,
+    limits: Limits,
+    advance: Advance = lambda _: None,
 ) -> tuple[DryRun, int]:
     """Store the change of the dead letters that are valid after it, and replay them; the others stay as they are.
 
     Returns the counts, and how many were sent. Raises redis.RedisError and SQLAlchemy's errors.
     """
-    *_, plan = steps(engine, selection, change, limits, client)
+    plan = last_of(steps(engine, selection, change, limits, client), advance)
     return plan, plan.sent
 
 

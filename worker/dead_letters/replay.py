@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.codes import ENVELOPE_CODES, WORKER_CODES
 from schemas.problem import Problem, Severity
+from worker.dead_letters.dry_run import Advance
 from worker.documents.limits import Limits
 from worker.documents.validation import read
 from worker.producer.task_message import document_in
@@ -80,13 +81,21 @@ def problems_now(dead_letter: AnyRow, raw: bytes | None, limits: Limits) -> list
     return [problem for problem in reading.problems if problem.severity is Severity.ERROR]
 
 
-def replay(engine: Engine, client: redis.Redis, selection: dead_letters.Filter, *, who: str | None = None) -> int:
+def replay(
+    engine: Engine,
+    client: redis.Redis,
+    selection: dead_letters.Filter,
+    *,
+    who: str | None = None,
+    advance: Advance = lambda _: None,
+) -> int:
     """Send the dead letters to the internal lane; returns how many were sent. `who`: the operator, for the record.
 
     Each replay is recorded before it is sent. Raises redis.RedisError and SQLAlchemy's errors.
     """
     sent, who = 0, who or operator()
-    for dead_letter, raw in matching_dead_letters(engine, selection):
+    for seen, (dead_letter, raw) in enumerate(matching_dead_letters(engine, selection), 1):
+        advance(seen)
         if raw is None or not can_be_replayed(dead_letter, raw):
             continue
         fields: dict[FieldT, EncodableT] = {

@@ -34,6 +34,7 @@ from worker.store.tables import (
     stories,
     topics,
 )
+from worker.word_index import stored_terms
 
 Key = tuple[str | int | bytes, ...]
 """The primary key of a row."""
@@ -95,6 +96,12 @@ def _delete_shared(connection: Connection, table: Table, rows: Sequence[Key]) ->
         update(reference_state).where(reference_state.c.name == DELETIONS).values(token)
     ).rowcount:
         connection.execute(insert(reference_state).values(name=DELETIONS, **token))
+
+
+def _delete_articles(connection: Connection, table: Table, rows: Sequence[Key]) -> None:
+    if stored_terms.exists(connection):
+        stored_terms.delete_terms(connection, [int(row[0]) for row in rows])
+    _delete(connection, table, rows)
 
 
 def _end_stories(connection: Connection, _: Table, rows: Sequence[Key]) -> None:
@@ -160,7 +167,7 @@ RETENTION_RULES = (
     RetentionRule("raw documents", "raw bytes that no live document and no open dead letter needs", raw_documents,
           lambda config: config.raw_days, raw_documents.c.last_seen_at, _unused_raw, _delete),
     RetentionRule("orphans", "articles that no document describes and no article names any more", articles,
-          lambda config: config.orphan_days, articles.c.orphaned_at, _unused_orphans, _delete),
+          lambda config: config.orphan_days, articles.c.orphaned_at, _unused_orphans, _delete_articles),
     RetentionRule("providers", "providers that no article and no reference document names any more", providers,
           lambda config: config.orphan_days, None, _unused_providers, _delete_shared),
     RetentionRule("topics", "topics that no article, no reference document and no other topic names any more", topics,

@@ -102,11 +102,13 @@ def _check_store(health: Health, engine: Engine, *, is_linking: bool) -> tuple[S
             health.unreachable.append(f"the store cannot be used: {text}")
         return ()
     health.remarks += [linking.fault] if linking.fault else []
+    if not health.workers and (fault := _schema_fault(engine)):
+        health.wrong.append(fault)  # a worker that is started refuses it
     return raised
 
 
 def _schema_fault(engine: Engine) -> str | None:
-    """Called only after a failure: a container's health check must not load the migrations each time."""
+    """Called only after a failure or without workers: a container's health check must not load the migrations each time."""
     from worker.monitoring.servers.server_checks import schema_fault
 
     try:

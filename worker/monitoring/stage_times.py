@@ -22,6 +22,9 @@ STAGES = {
 }
 """Stage → what happens in it, in the order of a batch."""
 
+SPANS = {"hour": (60, 1), "day": (1440, 15), "week": (168, 2)}
+"""Span → how many minutes (for the week: hours), and how many of them are one interval."""
+
 _SLOW_FACTOR = 2.0
 _SLOW_MS = 5.0
 """A stage is slow if a batch takes twice as long as usual, and so does a document: batches differ in size."""
@@ -62,6 +65,22 @@ class StageTimes:
     last: float
     longest: float
     slow: SlowPeriod | None
+
+
+def of_lane(part: Minute, lane: str) -> Minute:
+    """Return the counters of one lane that the times are computed from."""
+    one = Minute(part.at)
+    one.batches[lane] = part.batches[lane]
+    one.outcomes.update({key: count for key, count in part.outcomes.items() if key[0] == lane})
+    one.stages_ms.update({key: spent for key, spent in part.stages_ms.items() if key[0] == lane})
+    one.waits.update({key: count for key, count in part.waits.items() if key[0] == lane})
+    return one
+
+
+def intervals_of(span: str, parts: Sequence[Minute], lane: str | None = None) -> list[Slice]:
+    """Return the intervals of a span of `SPANS`, of all lanes or one. `parts`: its minutes, or the hours of a week."""
+    own = [of_lane(part, lane) for part in parts] if lane else parts
+    return slices(own, width=SPANS[span][1], seconds=3600 if span == "week" else 60)
 
 
 def slices(parts: Sequence[Minute], *, width: int, seconds: int) -> list[Slice]:
@@ -117,7 +136,7 @@ def quantile(counts: Sequence[int], share: float) -> float:
 
 
 def stage_times(intervals: Sequence[Slice]) -> list[StageTimes]:
-    """Return the times of each stage, those that became slow first, then the longest."""
+    """Return the times of each stage: first those that are slow now, then those that were, by the time lost; then the longest."""
     worked = [one for one in intervals if one.stages]
     if not worked:
         return []
@@ -125,7 +144,13 @@ def stage_times(intervals: Sequence[Slice]) -> list[StageTimes]:
     for stage, words in STAGES.items():
         values = [one.stages[stage] for one in worked]
         found.append(StageTimes(stage, words, median(values), values[-1], max(values), _slow_period(stage, worked)))
-    return sorted(found, key=lambda one: (one.slow is None, -one.usual))
+    return sorted(found, key=_order)
+
+
+def _order(one: StageTimes) -> tuple[bool, bool, float]:
+    if one.slow is None:
+        return True, True, -one.usual
+    return False, not one.slow.is_now, one.usual - one.slow.peak
 
 
 def _slow_period(stage: str, worked: Sequence[Slice]) -> SlowPeriod | None:

@@ -22,11 +22,13 @@ from worker.settings import settings
 from worker.store.engine import driver_error, is_transient
 from worker.telemetry.failpoints import failpoint
 from worker.telemetry.logs import get_logger
+from worker.word_index.filling import fill as fill_word_index
 
 log = get_logger("ingest")
 
 MAINTAIN_EVERY_SECONDS = 3600
 _ROLL_UP_PAUSE_SECONDS = 20
+_INDEX_SECONDS_IF_BUSY = 1.0
 _REDIS_UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
 _COMPLETE_SECONDS = 2.0
 
@@ -132,9 +134,11 @@ def complete_enrichment() -> None:
 
 @shared_task(name="copydesk.roll_up", ignore_result=True)
 def roll_up() -> None:
-    """Count receipts by source and hour and judge the sources, in one worker of all, for a quarter of the task's time limit.
+    """Count receipts by source and hour, judge the sources, and index words, in one worker of all.
 
-    A lost message delays it until the next one. Raises SQLAlchemyError for errors that are not transient.
+    Each takes a quarter of the task's time limit at most. While documents wait, words are indexed for a second: less than
+    2 % of two pool processes. A lost message delays it until the next one. Raises SQLAlchemyError for errors that are not
+    transient.
     """
     config = settings()
     if not connections.client().set(keys.ROLLED_UP, worker_name(), nx=True, ex=_ROLL_UP_PAUSE_SECONDS):
@@ -143,6 +147,9 @@ def roll_up() -> None:
     waiting = {lane: id_key(id_)[0] / 1000 for lane, id_ in oldest.items() if id_}
     try:
         roll_up_sources(connections.engine(), config, waiting, seconds=config.task_seconds / 4)
+        if config.search:
+            seconds = _INDEX_SECONDS_IF_BUSY if waiting else config.task_seconds / 4
+            fill_word_index(connections.engine(), config, seconds=seconds)
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise

@@ -191,4 +191,12 @@ roll_ups = Table(
     metadata,
     Column("name", String(16), primary_key=True),
     Column("until", UtcDateTime, nullable=False, comment="receipts settled before this time are counted"),
+    Column("after_id", ID, nullable=False, server_default="0", comment="of words: articles changed at until, up to it"),
+)
+
+standstills = Table(
+    "standstills",
+    metadata,
+    Column("began", UtcDateTime, primary_key=True, comment="the last sign of a working worker before it"),
+    Column("ended", UtcDateTime, nullable=False),
 )

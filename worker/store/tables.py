@@ -35,6 +35,7 @@ from worker.store.service_tables import (  # fmt: skip
     source_alarms,
     source_hours,
     source_rhythms,
+    standstills,
     url_work,
 )
 
@@ -135,6 +136,7 @@ articles = Table(
     Index("ix_articles_provider_id", "provider_id"),
     Index("ix_articles_story_id", "story_id"),
     Index("ix_articles_first_seen_at", "first_seen_at"),
+    Index("ix_articles_changed_at", "changed_at", "id"),
     Index(
         "ix_articles_pending",
         "changed_at",
@@ -259,6 +261,7 @@ __all__ = [
     "source_alarms",
     "source_hours",
     "source_rhythms",
+    "standstills",
     "stories",
     "topics",
     "url_work",

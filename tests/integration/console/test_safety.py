@@ -30,7 +30,19 @@ def guarded(config, store, redis_client):
     desk.close()
 
 
-PATHS = ["/", "/tail", "/search", "/stories", "/dead", "/lanes", "/sources", "/nowhere", "/static/console.css"]
+PATHS = [
+    "/",
+    "/tail",
+    "/search",
+    "/stories",
+    "/dead",
+    "/lanes",
+    "/sources",
+    "/sources/of",
+    "/sources/losses",
+    "/nowhere",
+    "/static/console.css",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -186,7 +198,7 @@ def test_an_unreachable_store_is_answered_with_503_and_no_secret(valkey, tmp_pat
     away = Settings(database_url="postgresql://me:hunter22@127.0.0.1:1/none", redis_url=valkey.url, data_dir=tmp_path)
     browser = Browser(build(ConsoleContext(away, timeout=20), names=frozenset({"localhost"})), base_url=BASE)
 
-    for path in ("/", "/dead", "/search?q=x", "/articles/1", "/stories", "/sources"):
+    for path in ("/", "/dead", "/search?q=x", "/articles/1", "/stories", "/sources", "/sources/losses"):
         page = browser.page(path, 503)
         assert "hunter22" not in page
         assert "Traceback" not in page

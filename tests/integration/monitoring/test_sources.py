@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from worker.monitoring.sources.roll_up import roll_up_sources
+from worker.monitoring.sources.standstills import note_work, read_standstills
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import source_hours
 from worker.store.source_alarms import read_rhythms
-from worker.store.tables import articles, providers, receipts, source_alarms, source_rhythms
+from worker.store.tables import articles, providers, receipts, source_alarms, source_rhythms, standstills
 from worker.store.tables import source_hours as hours_table
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -232,3 +233,44 @@ def test_an_empty_store_has_no_alarms(engine):
     with engine.begin() as connection:
         connection.execute(delete(receipts))
     roll_up(engine)
+
+
+def stood_still(engine, began, ended):
+    """Note that workers worked until `began`, and again from `ended` on."""
+    with engine.begin() as connection:
+        note_work(connection, began)
+        note_work(connection, ended)
+
+
+def test_no_source_is_silent_because_copydesk_stood_still(engine):
+    began = NOW - timedelta(hours=9)
+    add(engine, every(timedelta(minutes=30), 20, end=began))
+    add(engine, every(timedelta(minutes=30), 20, source="really silent", end=began - timedelta(hours=9)))
+    with engine.begin() as connection:
+        note_work(connection, began)
+    roll_up(engine)
+    assert {key[1] for key in alarms(engine)} == {"really silent"}, "this roll-up is the first work after nine hours"
+    with engine.connect() as connection:
+        ((since, until),) = read_standstills(connection)
+    assert since == began.timestamp()
+    assert until == pytest.approx(datetime.now(UTC).timestamp(), abs=60)
+
+
+def test_a_source_that_stays_silent_after_a_standstill_is_an_alarm_after_its_usual_time(engine):
+    add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=30)))
+    stood_still(engine, NOW - timedelta(hours=30), NOW - timedelta(hours=9))
+    with engine.begin() as connection:
+        note_work(connection, NOW)
+        connection.execute(delete(standstills).where(standstills.c.ended == NOW))  # since then it worked
+    roll_up(engine)
+    (alarm,) = alarms(engine).values()
+    assert (alarm.kind, alarm.documents) == ("silent", pytest.approx(18, abs=4)), "expected in the nine hours of work"
+
+
+def test_roll_ups_that_follow_each_other_are_no_standstill(engine):
+    with engine.begin() as connection:
+        for minutes in (30, 21, 12, 3):
+            note_work(connection, NOW - timedelta(minutes=minutes))
+    roll_up(engine)
+    with engine.connect() as connection:
+        assert read_standstills(connection) == []

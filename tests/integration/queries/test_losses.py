@@ -31,3 +31,22 @@ def test_each_document_counts_for_its_site_also_if_its_text_cannot_be_read(engin
     assert (found["other.example"].received, found["other.example"].outcomes) == (1, {"stored": 1})
     assert found[""].outcomes["rejected"] == 1, "no URL can be read"
     assert sum(one.received for one in found.values()) == 9
+
+
+def test_the_losses_of_one_source_are_those_of_its_documents_alone(engine):
+    work(engine, "documents", [put(1, document("a")), put(2, document("b", title="title: one: two"))])
+    work(
+        engine,
+        "documents",
+        [put(3, document("c"), source="other"), put(4, document("d", title="excerpt: no title"), source="other")],
+    )
+    with engine.connect() as connection:
+        (other,) = losses(connection, datetime.now(UTC) - timedelta(hours=1), source="other")
+        assert losses(connection, datetime.now(UTC) - timedelta(hours=1), source="nobody") == []
+    assert (other.site, other.received, other.outcomes, other.codes) == (
+        "paper.example",
+        2,
+        {"stored": 1, "rejected": 1},
+        {"no_title": 1},
+    )
+    assert other.unlinked == 1

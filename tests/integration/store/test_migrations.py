@@ -17,7 +17,7 @@ from tests.support.servers import ROOT, environment
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store import migration, tables
-from worker.store.consistency import check
+from worker.store.consistency import COMPARED, check
 from worker.store.decide import documents
 from worker.store.engine import is_transient, make_engine, writer
 from worker.store.migrations import schema_version
@@ -33,7 +33,7 @@ def test_migrations_create_the_defined_tables(store_url, tmp_path):
     migration.upgrade(config)
     engine = make_engine(config)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        context = MigrationContext.configure(connection, opts=COMPARED)
         assert compare_metadata(context, tables.articles.metadata) == []
     engine.dispose()
 

@@ -27,6 +27,7 @@ ACTING = {
     "dead edit",
     "dead discard",
     "db upgrade",
+    "db index",
     "db prune",
     "lane repair",
     "metrics",
@@ -199,6 +200,7 @@ IMPORTS_INSIDE = {
     "worker": 5,
     "console": 1,
     "failures": 5,
+    "progress": 2,
     "submit": 1,
 }
 

@@ -73,3 +73,11 @@ def test_quantiles_are_interpolated_and_bounded():
     assert WAIT_BOUNDS[2] < quantile(counts, 0.5) < WAIT_BOUNDS[3]
     counts[-1] = 100
     assert quantile(counts, 0.99) == WAIT_BOUNDS[-1]
+
+
+def test_the_stage_that_is_slow_now_and_lost_most_comes_first():
+    minutes = [minute(n) for n in range(60)]
+    minutes[5] = minute(5, read=900.0)
+    minutes[58:] = [minute(n, prepare=400.0, commit=300.0) for n in (58, 59)]
+    slow = [one.stage for one in stage_times(slices(minutes, width=1, seconds=60)) if one.slow]
+    assert slow == ["prepare", "commit", "read"]

@@ -26,6 +26,6 @@ def test_the_old_names_of_a_repetition_are_passed_on_and_warn(monkeypatch):
 
 
 @pytest.mark.parametrize("client", [Producer, AsyncProducer])
-def test_the_old_name_of_the_time_limit_is_passed_on_and_warns(client):
+def test_the_old_name_of_the_time_limit_is_later_on_and_warns(client):
     with pytest.warns(DeprecationWarning, match="timeout="), pytest.raises(ValueError, match="timeout is between"):
         client("redis://localhost", patience=1000)

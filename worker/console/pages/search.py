@@ -1,4 +1,4 @@
-"""Search by words of a title, a URL, a key or a receipt id."""
+"""Search by words of a title or excerpt, a URL, a key or a receipt id."""
 
 from __future__ import annotations
 

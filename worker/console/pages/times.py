@@ -11,26 +11,19 @@ from worker.console.charts import plots
 from worker.console.context import ConsoleContext
 from worker.console.rendering import render
 from worker.console.request_context import HttpError, RequestContext
-from worker.monitoring.stage_times import slices, stage_times
-
-_SPANS = {"hour": (60, 1), "day": (1440, 15), "week": (168, 2)}
-"""Span → how many minutes (for the week: hours), and how many of them are one interval."""
+from worker.monitoring.stage_times import SPANS, intervals_of, stage_times
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
     """Show the times of the last hour, day or week. Raises HttpError."""
-    span = context.query("span") if context.query("span") in _SPANS else "hour"
+    span = context.query("span") if context.query("span") in SPANS else "hour"
     lanes = [lane.name for lane in console.config.lane_list]
     lane = context.query("lane") if context.query("lane") in lanes else ""
-    count, width = _SPANS[span]
-    parts = _parts(console, span, count)
-    if lane:
-        parts = [_of_lane(part, lane) for part in parts]
-    intervals = slices(parts, width=width, seconds=3600 if span == "week" else 60)
+    intervals = intervals_of(span, _parts(console, span, SPANS[span][0]), lane)
     stages = stage_times(intervals)
     values = {
         "span": span,
-        "spans": list(_SPANS),
+        "spans": list(SPANS),
         "lane": lane,
         "lanes": lanes,
         "latency": plots.latency(intervals),
@@ -48,13 +41,3 @@ def _parts(console: ConsoleContext, span: str, count: int) -> Sequence[Minute]:
     if snapshot is None or snapshot.queue is None:
         raise HttpError(503, "Redis does not answer yet. Load the page again.")
     return console.poller.minutes[-count:]
-
-
-def _of_lane(part: Minute, lane: str) -> Minute:
-    """Return the counters of one lane that the times are computed from."""
-    one = Minute(part.at)
-    one.batches[lane] = part.batches[lane]
-    one.outcomes.update({key: count for key, count in part.outcomes.items() if key[0] == lane})
-    one.stages_ms.update({key: spent for key, spent in part.stages_ms.items() if key[0] == lane})
-    one.waits.update({key: count for key, count in part.waits.items() if key[0] == lane})
-    return one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, Row
 
 from worker.monitoring.sources.alarm import SourceAlarm
+from worker.monitoring.sources.standstills import Period, read_standstills
 from worker.monitoring.sources.stored_alarms import expected, read_source_alarms
 from worker.store import source_alarms, source_hours
 
@@ -43,19 +45,32 @@ def overview(engine: Engine, *, source: str | None = None) -> list[SourceOvervie
         until = source_hours.rolled_up_until(connection) or datetime.now(UTC)
         midnight = until.replace(hour=0, minute=0, second=0, microsecond=0)
         rows = source_alarms.read_rhythms(connection, source=source, limit=_MOST)
+        standstills = read_standstills(connection)
         today = source_hours.received_since(connection, midnight, source=source)
         alarms: dict[tuple[str, str], list[SourceAlarm]] = {}
         for alarm in read_source_alarms(connection):
             alarms.setdefault((alarm.source, alarm.site), []).append(alarm)
     found = [
-        _overview(row, today.get((row.source, row.site), 0), alarms.get((row.source, row.site), []), midnight, until)
+        _overview(
+            row,
+            today.get((row.source, row.site), 0),
+            alarms.get((row.source, row.site), []),
+            midnight,
+            until,
+            standstills,
+        )
         for row in rows
     ]
     return sorted(found, key=lambda one: (one.site != "", not one.alarms))
 
 
 def _overview(
-    row: Row[Any], received: int, alarms: list[SourceAlarm], midnight: datetime, until: datetime
+    row: Row[Any],
+    received: int,
+    alarms: list[SourceAlarm],
+    midnight: datetime,
+    until: datetime,
+    standstills: Sequence[Period],
 ) -> SourceOverview:
     return SourceOverview(
         source=row.source,
@@ -64,7 +79,7 @@ def _overview(
         last_at=row.last_at,
         usual_gap=row.usual_gap if row.gaps else None,
         received_today=received,
-        expected_today=expected(row.weekly, midnight.timestamp(), until.timestamp()),
+        expected_today=expected(row.weekly, midnight.timestamp(), until.timestamp(), standstills),
         recent_share=None if row.site or not row.recent_documents else row.recent_rejected / row.recent_documents,
         alarms=alarms,
     )

@@ -9,6 +9,8 @@ than about three times the 95th percentile of the gaps seen so far. Two correcti
   process with a weekly rhythm into one without (Brown et al., Neural Computation 14, 2002).
 - A source that has never been silent for long is an alarm earlier, at one and a half times its longest gap.
 
+While Copydesk stood still nothing was expected of any source: such periods are part of no gap and of no silence.
+
 Documents within one hour count as gaps of zero, so a burst cannot lengthen a gap, and arrivals are stored by the hour.
 """
 
@@ -19,6 +21,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+
+from worker.monitoring.sources.standstills import Period
 
 HOUR = 3600
 _WEEK = 168
@@ -38,6 +42,8 @@ _QUICK_AFTER = 28 * 24 * HOUR
 _WEEKLY_WINDOW = 56 * 24 * HOUR
 _PRIOR_WEEKS = 4
 _LEAST_WEIGHT = 0.01
+_PLAIN = (float(HOUR),) * _WEEK
+"""The weights of a clock that counts seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +76,29 @@ class Rhythm:
     raised: float | None = None
     quick: float | None = None
 
-    def silent_at(self, last: float) -> float:
+    def silent_at(self, last: float, standstills: Sequence[Period] = ()) -> float:
         """Return when a silence that began at `last` becomes an alarm."""
-        clock = OperationalClock(self.weights)
-        alarm = last + self.limit
+        clock = OperationalClock(self.weights, standstills)
+        plain = OperationalClock(_PLAIN, standstills)
+        alarm = plain.after(last, self.limit)
         if self.raised is not None:
             return max(alarm, clock.after(last, self.raised))
         if self.quick is not None:
-            return min(alarm, max(last + _QUICK_SECONDS, clock.after(last, self.quick)))
+            return min(alarm, max(plain.after(last, _QUICK_SECONDS), clock.after(last, self.quick)))
         return alarm
 
     def expected(self, since: float, until: float) -> float:
         """Return how many documents are expected in a period."""
-        clock = OperationalClock(self.documents)
-        return max(0.0, clock.at(until) - clock.at(since))
+        return max(0.0, OperationalClock(self.documents).between(since, until))
 
 
 class OperationalClock:
-    """Time in which each hour of the week counts by a weight."""
+    """Time in which each hour of the week counts by a weight, and standstills (oldest first) do not count."""
 
-    def __init__(self, weights: Sequence[float]) -> None:
+    def __init__(self, weights: Sequence[float], standstills: Sequence[Period] = ()) -> None:
         self._weights = weights
+        self._standstills = standstills
+        self._ends = [ended for _, ended in standstills]
         self._sums = [0.0, *accumulate(weights)]
 
     def at(self, time: float) -> float:
@@ -99,17 +107,36 @@ class OperationalClock:
         number = min(int(hours), _WEEK - 1)
         return weeks * self._sums[-1] + self._sums[number] + (hours - number) * self._weights[number]
 
+    def between(self, since: float, until: float) -> float:
+        """Return the sum of the weights in a period, without those of standstills."""
+        amount = self.at(until) - self.at(since)
+        for began, ended in self._standstills[bisect_right(self._ends, since) :]:
+            if began >= until:
+                break
+            amount -= self.at(min(until, ended)) - self.at(max(since, began))
+        return amount
+
     def after(self, time: float, amount: float) -> float:
         """Return when `amount` has passed since `time`. No weight may be zero."""
+        end = self._after(time, amount)
+        for began, ended in self._standstills[bisect_right(self._ends, time) :]:
+            if began >= end:
+                break
+            amount += self.at(ended) - self.at(max(time, began))
+            end = self._after(time, amount)
+        return end
+
+    def _after(self, time: float, amount: float) -> float:
         weeks, rest = divmod(self.at(time) + amount, self._sums[-1])
         number = min(bisect_right(self._sums, rest) - 1, _WEEK - 1)
         return (weeks * _WEEK + number + (rest - self._sums[number]) / self._weights[number]) * HOUR
 
 
-def learn(hours: Sequence[Hour]) -> Rhythm | None:
+def learn(hours: Sequence[Hour], standstills: Sequence[Period] = ()) -> Rhythm | None:
     """Return the rhythm of a source whose documents arrived in `hours`, oldest first; None: there are too few gaps."""
     pairs = list(pairwise(hours))
-    between = [max(0.0, later.first - earlier.last) for earlier, later in pairs]
+    plain = OperationalClock(_PLAIN, standstills)
+    between = [max(0.0, plain.between(earlier.last, later.first)) for earlier, later in pairs]
     within = sum(hour.documents - 1 for hour in hours)
     if not pairs or len(between) + within < MIN_GAPS:
         return None
@@ -117,8 +144,8 @@ def learn(hours: Sequence[Hour]) -> Rhythm | None:
     long_gap = _quantile(ranked, within, 0.95)
     limit = max(_SHORTEST_LIMIT, _LIMIT_GAPS * long_gap)
     weights = _weekly(hours, [1.0] * len(hours), most=1.0)
-    clock = OperationalClock(weights)
-    spans = [clock.at(later.first) - clock.at(earlier.last) for earlier, later in pairs]
+    clock = OperationalClock(weights, standstills)
+    spans = [clock.between(earlier.last, later.first) for earlier, later in pairs]
     history = hours[-1].last - hours[0].first
     return Rhythm(
         gaps=len(between) + within,

@@ -6,7 +6,7 @@ One process of all does it, about twice a minute, in small transactions beside t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from worker.monitoring.sources.rejections import is_alarming
 from worker.monitoring.sources.rhythm import HOUR, Hour, learn
+from worker.monitoring.sources.standstills import Period, note_work, read_standstills
 from worker.monitoring.sources.volume import volume
 from worker.settings import Settings
 from worker.store import source_alarms, source_hours
@@ -29,7 +30,6 @@ _MAX_AGE_DAYS = 400
 _ALARM_DAYS = 30
 """After so long an alarm of silence ends: the source is not expected back."""
 _LEARNT_AT_ONCE = 100
-_DELAY_SECONDS = 10.0
 _MIN_USUAL_DOCUMENTS = 100
 
 Learnt = tuple[Pair, Row[Any], list[Row[Any]], dict[str, Any]]
@@ -44,10 +44,12 @@ def roll_up_sources(
     later is not known yet, so no source of it is silent because of that.
     """
     end = time.monotonic() + seconds
+    with writing(engine) as connection:
+        note_work(connection, store_time(connection))
     is_done = False
     while not is_done:
         with writing(engine) as connection:
-            done = source_hours.roll_up(connection, delay_seconds=config.task_seconds + _DELAY_SECONDS)
+            done = source_hours.roll_up(connection, delay_seconds=config.commit_seconds)
             _update_rejection_alarms(connection, done, config)
         is_done = done.is_done
         if time.monotonic() > end:
@@ -84,19 +86,20 @@ def _learn_some(engine: Engine) -> bool:
     """Learn the rhythms of some sources and sites; return whether others are due."""
     with engine.connect() as connection:
         due = source_alarms.to_learn(connection, _LEARNT_AT_ONCE)
-        learnt = [_learn(connection, row) for row in due]
+        standstills = read_standstills(connection)
+        learnt = [_learn(connection, row, standstills) for row in due]
     if learnt:
         with writing(engine) as connection:
             for one in learnt:
-                _save(connection, *one)
+                _save(connection, standstills, *one)
     return len(due) == _LEARNT_AT_ONCE
 
 
-def _learn(connection: Connection, row: Row[Any]) -> Learnt:
+def _learn(connection: Connection, row: Row[Any], standstills: Sequence[Period]) -> Learnt:
     """Read the hours of a source and a site; return the new values of its rhythm."""
     pair = row.source, row.site
     rows = source_hours.hours_of(connection, pair, limit=_MAX_AGE_HOURS)
-    rhythm = learn(_hours(rows))
+    rhythm = learn(_hours(rows), standstills)
     values: dict[str, Any] = {"learnt_hour": row.last_hour, "usual_share": _usual_share(rows, row.last_at)}
     if rhythm is None:
         values |= {"gaps": 0, "silent_at": None, "weekly": []}
@@ -106,18 +109,25 @@ def _learn(connection: Connection, row: Row[Any]) -> Learnt:
             "usual_gap": rhythm.usual_gap,
             "long_gap": rhythm.long_gap,
             "longest_gap": rhythm.longest_gap,
-            "silent_at": _moment(rhythm.silent_at(row.last_at.timestamp())),
+            "silent_at": _moment(rhythm.silent_at(row.last_at.timestamp(), standstills)),
             "weekly": [round(amount, 3) for amount in rhythm.documents],
         }
     return pair, row, rows, values
 
 
-def _save(connection: Connection, pair: Pair, row: Row[Any], rows: list[Row[Any]], values: dict[str, Any]) -> None:
+def _save(
+    connection: Connection,
+    standstills: Sequence[Period],
+    pair: Pair,
+    row: Row[Any],
+    rows: list[Row[Any]],
+    values: dict[str, Any],
+) -> None:
     source_alarms.save_rhythm(connection, pair, values)
     if len(rows) == _MAX_AGE_HOURS:
         source_hours.delete_hours(connection, pair, rows[0].at)
     now = store_time(connection)
-    sent = volume(_hours(rows), min(now.timestamp(), row.last_at.timestamp() + HOUR))
+    sent = volume(_hours(rows), min(now.timestamp(), row.last_at.timestamp() + HOUR), standstills)
     if sent.is_low:
         facts = {"documents": sent.received, "expected": sent.poorest}
         source_alarms.raise_alarm(connection, pair, LOW, row.last_at - timedelta(days=1), now, facts)
@@ -129,7 +139,8 @@ def _update_silence_alarms(engine: Engine, until: datetime, waiting: Mapping[str
     """Raise and end the alarms of silence."""
     with engine.connect() as connection:
         overdue = source_alarms.overdue(connection, until, _LEARNT_AT_ONCE)
-        checked = [(row, _learn(connection, row)) for row in overdue if _is_known(row, until, waiting)]
+        standstills = read_standstills(connection)
+        checked = [(row, _learn(connection, row, standstills)) for row in overdue if _is_known(row, until, waiting)]
     silent: set[str] = set()
     with writing(engine) as connection:
         source_alarms.end_silences(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -10,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from worker.monitoring.sources.alarm import SourceAlarm
 from worker.monitoring.sources.rhythm import OperationalClock
+from worker.monitoring.sources.standstills import Period, read_standstills
 from worker.store import source_alarms
 
 _MOST = 200
@@ -17,11 +19,11 @@ _MOST = 200
 
 def read_source_alarms(connection: Connection) -> tuple[SourceAlarm, ...]:
     """Return the alarms, at most 200. Raises SQLAlchemy's errors."""
-    now = time.time()
-    return tuple(_alarm(row, now) for row in source_alarms.read_alarms(connection, _MOST))
+    now, standstills = time.time(), read_standstills(connection)
+    return tuple(_alarm(row, now, standstills) for row in source_alarms.read_alarms(connection, _MOST))
 
 
-def _alarm(row: Row[Any], now: float) -> SourceAlarm:
+def _alarm(row: Row[Any], now: float, standstills: Sequence[Period]) -> SourceAlarm:
     since = row.since.timestamp()
     if row.kind != source_alarms.SILENT:
         return SourceAlarm(kind=row.kind, source=row.source, site=row.site, since=since, **row.facts)
@@ -30,7 +32,7 @@ def _alarm(row: Row[Any], now: float) -> SourceAlarm:
         source=row.source,
         site=row.site,
         since=since,
-        documents=expected(row.weekly, since, now),
+        documents=expected(row.weekly, since, now, standstills),
         usual_gap=row.usual_gap,
         long_gap=row.long_gap,
         longest_gap=row.longest_gap,
@@ -38,9 +40,8 @@ def _alarm(row: Row[Any], now: float) -> SourceAlarm:
     )
 
 
-def expected(weekly: list[float], since: float, until: float) -> int | None:
+def expected(weekly: list[float], since: float, until: float, standstills: Sequence[Period]) -> int | None:
     """Return the documents that are expected in a period; None: too little is known."""
     if not weekly:
         return None
-    clock = OperationalClock(weekly)
-    return max(0, round(clock.at(until) - clock.at(since)))
+    return max(0, round(OperationalClock(weekly, standstills).between(since, until)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from worker.monitoring.sources.rhythm import HOUR, Hour
+from worker.monitoring.sources.standstills import Period
 
 _DAY = 24 * HOUR
 _DAYS = 28
@@ -34,8 +35,11 @@ class Volume:
         return self.days >= _MIN_DAYS and self.poorest >= _MIN_DOCUMENTS and self.received < _SHARE * self.poorest
 
 
-def volume(hours: Sequence[Hour], now: float) -> Volume:
-    """Return the volume at the last full hour before `now` (seconds since 1970). `hours`: oldest first."""
+def volume(hours: Sequence[Hour], now: float, standstills: Sequence[Period] = ()) -> Volume:
+    """Return the volume at the last full hour before `now` (seconds since 1970). `hours`: oldest first.
+
+    A day in which Copydesk stood still is not compared. If the last one is such a day, nothing is (`days` is 0).
+    """
     end = int(now // HOUR) * HOUR
     starts = [hour.at for hour in hours]
     sums = [0, *accumulate(hour.documents for hour in hours)]
@@ -43,7 +47,11 @@ def volume(hours: Sequence[Hour], now: float) -> Volume:
     def between(since: int, until: int) -> int:
         return sums[bisect_left(starts, until)] - sums[bisect_left(starts, since)]
 
+    def is_whole(until: int) -> bool:
+        return not any(began < until and ended > until - _DAY for began, ended in standstills)
+
     first = hours[0].at if hours else end
-    days = min(_DAYS, max(0, (end - _DAY - first) // _DAY))
-    before = [between(end - (day + 1) * _DAY, end - day * _DAY) for day in range(1, days + 1)]
-    return Volume(between(end - _DAY, end), min(before, default=0), days)
+    days = min(_DAYS, max(0, (end - _DAY - first) // _DAY)) if is_whole(end) else 0
+    ends = [end - day * _DAY for day in range(1, days + 1)]
+    before = [between(until - _DAY, until) for until in ends if is_whole(until)]
+    return Volume(between(end - _DAY, end), min(before, default=0), len(before))

@@ -102,3 +102,32 @@ def test_the_operational_clock_returns_to_where_it_came_from():
     for _ in range(200):
         at, amount = MONDAY + chance.uniform(0, 30 * DAY), chance.uniform(0, 300)
         assert clock.at(clock.after(at, amount)) - clock.at(at) == pytest.approx(amount, abs=1e-6)
+
+
+NIGHT = (MONDAY + 20 * DAY, MONDAY + 20 * DAY + 10 * HOUR)
+
+
+@pytest.mark.parametrize("gap", [1800, 3 * HOUR, 20 * HOUR])
+def test_a_standstill_of_copydesk_is_part_of_no_silence(gap):
+    times = every(gap, 60)
+    rhythm = learn(hours(times))
+    last = NIGHT[0] - gap / 2
+    usual = rhythm.silent_at(last) - last
+    assert rhythm.silent_at(last, [NIGHT]) - last == pytest.approx(usual + 10 * HOUR, abs=3 * HOUR)
+    assert rhythm.silent_at(NIGHT[0] - 99 * DAY, [NIGHT]) == rhythm.silent_at(NIGHT[0] - 99 * DAY), "long before it"
+    assert rhythm.silent_at(NIGHT[1], [NIGHT]) == rhythm.silent_at(NIGHT[1]), "after it"
+
+
+def test_a_standstill_of_copydesk_is_part_of_no_gap():
+    times = [at for at in every(1800, 40) if not NIGHT[0] < at < NIGHT[1]]
+    rhythm = learn(hours(times), [NIGHT])
+    assert rhythm.longest_gap <= 1800
+    assert learn(hours(times)).longest_gap > 9 * HOUR
+
+
+def test_nothing_is_expected_while_copydesk_stands_still():
+    clock = OperationalClock([1.0] * 168, [(10 * HOUR, 12 * HOUR), (20 * HOUR, 21 * HOUR)])
+    assert clock.between(0, 30 * HOUR) == pytest.approx(27)
+    assert clock.between(11 * HOUR, 20.5 * HOUR) == pytest.approx(8)
+    assert clock.between(13 * HOUR, 19 * HOUR) == pytest.approx(6)
+    assert clock.after(11 * HOUR, 9) == pytest.approx(22 * HOUR)

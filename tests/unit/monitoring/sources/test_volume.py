@@ -37,3 +37,14 @@ def test_small_numbers_and_short_histories_raise_nothing():
 
 def test_a_burst_does_not_make_the_following_days_low():
     assert not volume(days([24 * 10] * 20 + [24 * 1000] * 3 + [24 * 10]), NOW).is_low
+
+
+def test_a_day_in_which_copydesk_stood_still_is_not_compared():
+    counts = [24 * 10] * 29 + [24]
+    still = [(NOW - 20 * HOUR, NOW - 5 * HOUR)]
+    assert volume(days(counts), NOW).is_low
+    assert not volume(days(counts), NOW, still).is_low
+    counts[20] = 24
+    earlier = NOW - 9 * DAY
+    assert not volume(days(counts), NOW).is_low
+    assert volume(days(counts), NOW, [(earlier - 20 * HOUR, earlier - HOUR)]).is_low

@@ -19,7 +19,7 @@ TASK = {
 }
 
 
-def test_a_valid_task_is_passed_on():
+def test_a_valid_task_is_later_on():
     assert _fault(TASK) is None
 
 

@@ -1,0 +1,94 @@
+"""Slow commands show a progress bar with the remaining time on a terminal, and nothing elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.store.store_driver import work
+from tests.support.servers import ROOT
+from worker.queue.lease_queue import Claimed
+from worker.settings import Settings
+from worker.store import migration
+from worker.store.engine import make_engine
+from worker.store.tables import articles
+
+DOCUMENT = "---\ntitle: A ferry\nwebUrl: https://a.example/ferry\n---\n"
+BAD = "---\ntitle: A: ferry\n---\n"
+
+
+@pytest.fixture
+def run(valkey, redis_client, tmp_path):
+    """`run(…)`: (what was printed to stdout, what a terminal at stderr showed) of a command, on a store with 300 dead
+    letters and 300 articles.
+    """
+    config = Settings(redis_url=valkey.url, data_dir=tmp_path)
+    migration.upgrade(config)
+    engine = make_engine(config)
+    first = 1_700_000_000_000
+    raw = [BAD.encode()] * 300 + [DOCUMENT.replace("ferry\n-", f"ferry{n}\n-").encode() for n in range(300)]
+    for start in range(0, 600, 200):
+        entries = [Claimed(f"{first + n}-0", 0, 100, {b"raw": raw[n], b"source": b"s", b"key": f"{n}.md".encode()}, truncated=False)
+                   for n in range(start, start + 200)]  # fmt: skip
+        work(engine, "documents", entries)
+    with engine.begin() as connection:
+        connection.execute(articles.update().values(changed_at=datetime.now(UTC) - timedelta(days=1)))
+    engine.dispose()
+    environment = {**os.environ, "COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(tmp_path), "COLUMNS": "100", "TERM": "xterm"}  # fmt: skip
+
+    def run_command(*arguments, terminal=True):
+        above, below = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker.cli.main", *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=below if terminal else subprocess.PIPE,
+        )  # fmt: skip
+        os.close(below)
+        shown = bytearray()
+        with contextlib.suppress(OSError):  # Linux: the last program has closed the terminal
+            while terminal and (part := os.read(above, 65536)):
+                shown += part
+        out, err = process.communicate(timeout=60)
+        os.close(above)
+        assert process.returncode in (0, 1), out + shown
+        return out.decode(), shown.decode() if terminal else err.decode()
+
+    return run_command
+
+
+COMMANDS = [
+    ("dead letters", "300/300", ["dead", "replay"]),
+    ("dead letters", "300/300", ["dead", "mend", "--replace", "A: ferry", "A ferry"]),
+    ("dead letters", "300/300", ["dead", "discard", "--reason", "x", "--yes"]),
+    ("documents", "600/600", ["reprocess"]),
+    ("articles", "300/300", ["db", "index"]),
+    ("rows", "0/", ["db", "prune", "--yes"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("unit", "amount", "command"), COMMANDS, ids=lambda value: value[-1] if isinstance(value, list) else None
+)
+def test_a_slow_command_shows_a_bar_on_a_terminal_only(run, unit, amount, command):
+    out, shown = run(*command)
+    assert unit in shown
+    assert re.search(r"━", shown)
+    assert "━" not in out
+    if command != ["reprocess"]:
+        assert amount in shown
+    out, err = run(*command, terminal=False)
+    assert "━" not in out + err
+
+
+def test_results_reach_standard_output_beside_the_bar(run, tmp_path):
+    for number in range(20):
+        (tmp_path / f"{number}.md").write_text(DOCUMENT)
+    out, shown = run("submit", str(tmp_path))
+    assert len(out.splitlines()) == 20
+    assert "20/20" in shown
