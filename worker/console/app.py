@@ -102,6 +102,8 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         _route("/workers", workers.page),
         _route("/lanes/{lane}/pause", lanes.pause, form),
         _route("/lanes/{lane}/resume", lanes.resume, form),
+        _route("/lanes/{lane}/sources/pause", lanes.pause_one_source, form),
+        _route("/lanes/{lane}/sources/resume", lanes.resume_one_source, form),
         _route("/sources", sources.page),
         _route("/sources/of", sources.one),
         _route("/login", login.page),

@@ -125,8 +125,9 @@ class LeaseQueue:
     def claim(self, worker: str, ids: Sequence[str], *, lease_seconds: float, max_bytes: int) -> list[Claimed]:
         """Start the lease of `ids` for the consumer `worker`, count an attempt for each, and return their content.
 
-        Entries that are settled, that another worker holds under a valid lease, or whose source was paused, are left out. Of an entry larger
-        than `max_bytes` only the beginning is returned. Sets `clock` to the server's time. Raises redis.RedisError.
+        Entries that are settled, that another worker holds under a valid lease, or whose source was paused, are left
+        out. Of an entry larger than `max_bytes` only the beginning is returned. Sets `clock` to the server's time. Raises
+        redis.RedisError.
         """
         if not ids:
             return []

@@ -27,7 +27,8 @@ _CONSUMER = "paused: "
 def is_source(name: str) -> bool:
     """Whether a document can have this source."""
     return bool(name) and not any(
-        problem.code == "bad_source" for problem in parse_envelope({b"raw": b"", b"source": name.encode()})[1]
+        problem.code == "bad_source"
+        for problem in parse_envelope({b"raw": b"", b"source": name.encode("utf-8", "surrogatepass")})[1]
     )
 
 

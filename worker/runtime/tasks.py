@@ -28,6 +28,7 @@ from worker.queue import keys
 from worker.queue.connection import connect
 from worker.queue.crashes import CrashLog, sentence
 from worker.queue.lease_queue import Claimed, LeaseQueue, id_key
+from worker.queue.source_pauses import paused_sources
 from worker.queue.store_timeouts import StoreTimeouts
 from worker.runtime.batch_logging import log_batch
 from worker.runtime.batch_report import announce, count, receipt_of
@@ -363,8 +364,13 @@ def roll_up() -> None:
         return
     oldest = {lane.name: _queue(lane.name).counts().oldest_id for lane in config.lane_list}
     waiting = {lane: id_key(id_)[0] / 1000 for lane, id_ in oldest.items() if id_}
+    paused = {
+        (lane.name, source): pause.at
+        for lane in config.lane_list
+        for source, pause in paused_sources(_client(), lane.name).items()
+    }
     try:
-        roll_up_sources(_engine(), config, waiting, seconds=config.task_seconds / 4)
+        roll_up_sources(_engine(), config, waiting, paused=paused, seconds=config.task_seconds / 4)
     except SQLAlchemyError as error:
         if not is_transient(error):
             raise

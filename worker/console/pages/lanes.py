@@ -1,4 +1,4 @@
-"""The lanes, with pause and resume."""
+"""The lanes, with pause and resume of lanes and of their sources."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from worker.console.request_context import HttpError, RequestContext
 from worker.dead_letters.replay import operator
 from worker.monitoring.lane_faults import lane_faults
 from worker.queue import lane_pauses
+from worker.queue.source_pauses import is_source, pause_source, resume_source
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
@@ -32,14 +33,8 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
 
 def pause(console: ConsoleContext, context: RequestContext) -> Response:
     """Pause a lane. Raises HttpError."""
-    name, reason = context.request.path_params["lane"], context.form_value("reason")
-    if name not in {lane.name for lane in console.config.lane_list}:
-        raise HttpError(404, "There is no such lane.")
-    if not reason:
-        raise HttpError(422, "Give a reason, for those who find the lane paused.")
-    lane_pauses.pause(
-        console.client, name, lane_pauses.Pause(actor(console, context) or operator(), time.time(), reason)
-    )
+    name, why = _configured(console, context), _reason(console, context)
+    lane_pauses.pause(console.client, name, why)
     console.redis_snapshot.forget()
     return redirect("/lanes")
 
@@ -52,3 +47,38 @@ def resume(console: ConsoleContext, context: RequestContext) -> Response:
     lane_pauses.resume(console.client, name)
     console.redis_snapshot.forget()
     return redirect("/lanes")
+
+
+def pause_one_source(console: ConsoleContext, context: RequestContext) -> Response:
+    """Pause a source of a lane. Raises HttpError."""
+    name, source, why = _configured(console, context), context.form.get("source", ""), _reason(console, context)
+    if not is_source(source):
+        raise HttpError(422, "No document can have that source.")
+    if any(lane.name == name and lane.source is not None for lane in console.config.lane_list):
+        raise HttpError(422, "All documents of that lane have one source. Pause the lane.")
+    pause_source(console.client, name, source, why)
+    console.redis_snapshot.forget()
+    return redirect("/lanes")
+
+
+def resume_one_source(console: ConsoleContext, context: RequestContext) -> Response:
+    """Resume a source of a lane. Raises HttpError."""
+    name, source = str(context.request.path_params["lane"]), context.form.get("source", "")
+    if not resume_source(console.client, name, source):
+        raise HttpError(409, "That source is not paused.")
+    console.redis_snapshot.forget()
+    return redirect("/lanes")
+
+
+def _configured(console: ConsoleContext, context: RequestContext) -> str:
+    name = str(context.request.path_params["lane"])
+    if name not in {lane.name for lane in console.config.lane_list}:
+        raise HttpError(404, "There is no such lane.")
+    return name
+
+
+def _reason(console: ConsoleContext, context: RequestContext) -> lane_pauses.Pause:
+    reason = context.form_value("reason")
+    if not reason:
+        raise HttpError(422, "Give a reason, for those who find it paused.")
+    return lane_pauses.Pause(actor(console, context) or operator(), time.time(), reason)
