@@ -190,3 +190,16 @@ roll_ups = Table(
     Column("name", String(16), primary_key=True),
     Column("until", UtcDateTime, nullable=False, comment="receipts settled before this time are counted"),
 )
+
+operator_actions = Table(
+    "operator_actions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("via", String(16), nullable=False, comment="console or command"),
+    Column("action", String(40), nullable=False, comment="in the words of the commands, like lane pause"),
+    Column("subject", Text, nullable=False, comment="to what"),
+    Column("reason", Text, nullable=False),
+    Index("ix_operator_actions_at", "at"),
+)
