@@ -131,7 +131,9 @@ class Settings(BaseSettings):
     )
 
     raw_days: float = Field(30, gt=0, description="days until raw bytes that no live document needs are deleted")
-    receipt_days: float = Field(90, gt=0, description="days until receipts, closed dead letters and the log of actions are deleted")
+    receipt_days: float = Field(
+        90, gt=0, description="days until receipts, closed dead letters and the log of actions are deleted"
+    )
     orphan_days: float = Field(
         7, gt=0, description="days until articles that no document describes or names any more are deleted"
     )

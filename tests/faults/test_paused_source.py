@@ -14,7 +14,10 @@ from worker.queue.lease_queue import LeaseQueue
 from worker.queue.source_pauses import pause_source, resume_source
 
 LANE, SOURCE = "documents", "north"
-SHORT, LONG = ("dispatch.read", "ingest.claimed"), ("dispatch.sent", "ingest.received", "ingest.kept", "ingest.committed")
+SHORT, LONG = (
+    ("dispatch.read", "ingest.claimed"),
+    ("dispatch.sent", "ingest.received", "ingest.kept", "ingest.committed"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import typer
 
 from worker.cli.dead_filter import Code, Ids, Since, Source, Text, Yes, dead_filter, dead_store
 from worker.cli.local_stack import writer
+from worker.cli.recording import record_action
 from worker.cli.terminal import plain, print_json
 from worker.dead_letters import bulk_edit as operations
 from worker.dead_letters.bulk_edit import Change, changed_lines, filtering, replacing, substituting
@@ -52,6 +53,7 @@ def bulk_edit(
     if yes:
         with writer(config) as client:
             plan, sent = operations.bulk_edit(engine, client, selection, change, limits)
+        record_action("dead mend", selection.described(sent))
     else:
         plan = operations.plan_for(engine, selection, change, limits)
     if json_:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from worker.cli.groups import Group
 from worker.cli.local_stack import open_store
+from worker.cli.recording import record_action
 from worker.cli.tables import console
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
@@ -115,6 +116,7 @@ def prune(
                 display.update(f"{rule}: {removed[rule]:,} of {expired[rule]:,} removed")
 
             retention.prune(engine, config, progress=progress)
+        record_action("db prune", f"{removed.total():,} rows")
     engine.dispose()
     rows = {name: removed[name] if yes else count for name, count in expired.items()}
     if json_:

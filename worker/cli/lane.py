@@ -13,6 +13,7 @@ from rich.table import Table
 from worker.cli.groups import Group
 from worker.cli.local_stack import reader, writer
 from worker.cli.options import require_lane
+from worker.cli.recording import record_action
 from worker.cli.repair import repair
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
@@ -135,6 +136,8 @@ def pause(
     with writer(settings()) as client:
         why = lane_pauses.Pause(operator(), time.time(), reason)
         is_changed = lane_pauses.pause(client, name, why) if source is None else pause_source(client, name, source, why)
+    if is_changed:
+        record_action("lane pause", _subject(name, source), reason)
     sentence = f"{_subject(name, source)} is {'' if is_changed else 'already '}paused"
     return _print_change(name, source, is_changed, sentence, as_json=json_)
 
@@ -151,6 +154,8 @@ def resume(name: Name, source: Source = None, json_: Json = False) -> int:
             others = sorted(paused_sources(client, name))
         else:
             is_changed, others = resume_source(client, name, source), []
+    if is_changed:
+        record_action("lane resume", _subject(name, source))
     sentence = f"{_subject(name, source)} {'is resumed' if is_changed else 'was not paused'}"
     if others:
         sentence += f"; {len(others):,} of its sources are still paused: {resume_command(name, others[0])}"

@@ -188,7 +188,9 @@ async def _admitted(console: ConsoleContext, context: RequestContext) -> Request
         if not context.session.is_open and not is_open_to_all:
             raise HttpError(401, login.LOGIN_FAILED)
     if not context.session.may_act and context.path not in _OPEN_TO_ALL_ROLES:
-        raise HttpError(403, f"{context.session.user} may look at everything but not act: the role is viewer. Nothing was changed.")
+        raise HttpError(
+            403, f"{context.session.user} may look at everything but not act: the role is viewer. Nothing was changed."
+        )
     return context
 
 

@@ -84,7 +84,7 @@ class Sessions:
             return self._file.read() if self._file is not None else {}
         except UsersError as error:
             self._is_guarded = True
-            log.error("The file of the console's users cannot be used", error=str(error), next="no user can log in")
+            log.warning("The file of the console's users cannot be used", error=str(error), next="no user can log in")
             return {}
 
     def of(self, id_: str | None) -> Session | None:

@@ -90,6 +90,11 @@ def worker(name: str) -> str:
     return f"copydesk:worker:{name}"
 
 
+def stop_request(worker: str) -> str:
+    """String: who asked the worker to stop after its running batches. Expires."""
+    return f"copydesk:stop:{worker}"
+
+
 def minute(since_1970: int) -> str:
     """Hash: the counters of one minute. Expires."""
     return f"{MINUTES}{since_1970}"

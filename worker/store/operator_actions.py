@@ -26,7 +26,9 @@ def add_action(connection: Connection, who: str, via: str, action: str, subject:
     connection.execute(insert(operator_actions).values(**row))
 
 
-def read_actions(connection: Connection, *, who: str = "", before: int | None = None, limit: int = 50) -> Sequence[Row[Any]]:
+def read_actions(
+    connection: Connection, *, who: str = "", before: int | None = None, limit: int = 50
+) -> Sequence[Row[Any]]:
     """Return the newest actions first: of one person, and those with a smaller id than `before`."""
     columns = operator_actions.c
     query = select(operator_actions).order_by(columns.id.desc()).limit(limit)

@@ -216,7 +216,9 @@ class Site:
         waiting = client.xadd("documents", {"raw": "x", "source": as_bytes(source)})
         client.xreadgroup("copydesk", b"paused: " + as_bytes(source), {"documents": ">"}, count=1)
         assert waiting
-        client.hset(paused_sources("documents"), as_bytes(source)[:5000], json.dumps({"who": title, "at": 1e300, "why": reason}))
+        client.hset(
+            paused_sources("documents"), as_bytes(source)[:5000], json.dumps({"who": title, "at": 1e300, "why": reason})
+        )
         client.hset(PAUSED_LANES, "odd", json.dumps({"who": 5, "at": "zqxvzqxv", "why": None}))
         codes = [text[:40]]
         with client.pipeline(transaction=False) as pipe:

@@ -70,6 +70,6 @@ def test_a_store_of_the_schema_before_is_reported_as_such(redis_client, engine):
         connection.execute(text("UPDATE alembic_version SET version_num = '0010'"))
     store = read_store(engine, is_linking=False)
     assert store.database.ok
-    assert "The schema is 0010, 0011 is needed: copydesk db upgrade" in [
+    assert "The schema is 0010, 0012 is needed: copydesk db upgrade" in [
         alarm.sentence for alarm in alarms(Snapshot(None, None, store))
     ]

@@ -28,6 +28,7 @@ ACTING = {
     "db upgrade",
     "db prune",
     "lane repair",
+    "user remove",
     "metrics",
     "console",
     "schema export",
