@@ -102,7 +102,7 @@ class UserFile:
     def _changing(self) -> Iterator[dict[str, User]]:
         """Yield the users, and write them when the block ends. One process at a time."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self.path.with_name(f"{self.path.name}.lock").open("ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 users = dict(self.read())

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from worker.jobs.lane_repair import repair
 from worker.queue.crashes import CrashLog, CrashReport
 from worker.queue.lane_pauses import Pause
 from worker.queue.lease_queue import LeaseQueue, id_key
@@ -263,3 +264,17 @@ def test_a_pause_is_kept_once_and_its_end_is_known(queue):
                                               ("", False), ("x" * 201, False), ("a\nb", False), ("a\x85", False)])  # fmt: skip
 def test_only_a_name_that_a_document_can_have_is_a_source(name, is_one):
     assert is_source(name) is is_one
+
+
+def test_a_repair_of_the_lane_keeps_them_paused(queue):
+    pause_source(queue.client, "documents", "mad", WHY)
+    add(queue, "mad", 3)
+    dispatch(queue)
+    queue.client.execute_command("XADD", "documents", "9999999999999-1", "raw", "x", "source", "good")
+    assert repair(queue).readded == 4
+    assert len(dispatch_all(queue)) == 1
+    assert queue.counts().paused == {"mad": 3}
+    resume_source(queue.client, "documents", "mad")
+    assert len(dispatch_all(queue)) == 3
+    state = queue.state()
+    assert state.added == state.settled + state.backlog
