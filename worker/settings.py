@@ -59,6 +59,10 @@ class Settings(BaseSettings):
         None, description="token that opens the console; required if other machines can reach it; 16 characters or more"
     )
 
+    console_users: Path | None = Field(
+        None, description="file of the console's users (copydesk user); unset: console-users.json in data_dir"
+    )
+
     concurrency: int = Field(2, ge=1, description="pool processes of a worker")
     batch_documents: int = Field(
         200, ge=1, le=2000, description="most documents of a batch; larger batches are not faster"
@@ -131,7 +135,9 @@ class Settings(BaseSettings):
     )
 
     raw_days: float = Field(30, gt=0, description="days until raw bytes that no live document needs are deleted")
-    receipt_days: float = Field(90, gt=0, description="days until receipts and closed dead letters are deleted")
+    receipt_days: float = Field(
+        90, gt=0, description="days until receipts, closed dead letters and the log of actions are deleted"
+    )
     orphan_days: float = Field(
         7, gt=0, description="days until articles that no document describes or names any more are deleted"
     )

@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 from tests.support.browser import OPTIONS, chromium
 
 PAGES = ("/", "/?span=day", "/tail", "/search?q=the", "/stories", "/stories/1", "/articles/1", "/dead", "/dead/letters", "/dead/letters?code=no_title&mark=1",
-         "/dead/1", "/times", "/times?span=week", "/workers", "/lanes/documents/entries", "/lanes", "/sources", "/sources/of?source=submit", "/sources/losses", "/sources/losses?source=submit", "/search?q=harbour", "/nothing")  # fmt: skip
+         "/dead/1", "/times", "/times?span=week", "/workers", "/lanes/documents/entries", "/lanes", "/sources", "/sources/of?source=submit", "/sources/losses", "/sources/losses?source=submit", "/search?q=harbour", "/actions", "/login", "/nothing")  # fmt: skip
 WIDTHS = {"wide": (1280, 900), "phone": (390, 844)}
 
 

@@ -130,7 +130,7 @@ class MinuteCounters:
         lane, rows = counts.lane, list[tuple[str, str, int]]()
         for kind, by_source in (("o", counts.outcomes), ("c", counts.codes)):
             for (source, name), count in by_source.items():
-                rows.append((_field(kind, lane, _short(source), name), _field(kind, lane, OTHER, name), count))
+                rows.append((_field(kind, lane, short_source(source), name), _field(kind, lane, OTHER, name), count))
         if counts.deaths:
             rows.append((_field("d", lane),) * 2 + (counts.deaths,))
         times = _times(counts)
@@ -264,6 +264,12 @@ def _field(*parts: str) -> str:
     return _SEPARATOR.join(parts)
 
 
-def _short(source: str) -> str:
+def short_source(source: str) -> str:
+    """Return the name by which the counters know a source: long names are cut."""
     source = source.replace(_SEPARATOR, " ")
     return source if len(source) <= _MAX_SOURCE else source[: _MAX_SOURCE - 1] + "…"
+
+
+def is_whole_name(source: str) -> bool:
+    """Whether a name in the counters is a source's whole name: not cut, and not that of all others together."""
+    return source != OTHER and not (len(source) == _MAX_SOURCE and source.endswith("…"))

@@ -181,8 +181,8 @@ def _lanes(queue: QueueStatus) -> Section:
 
 
 def _drained_in(lane: LaneStatus) -> Text | str:
-    if not lane.backlog:
-        return Text("-", style="dim")
+    if not lane.waiting:
+        return Text("source paused" if lane.backlog else "-", style="yellow" if lane.backlog else "dim")
     if lane.paused:
         return Text("paused", style="yellow")
     if lane.drain_seconds is not None:

@@ -9,6 +9,7 @@ import typer
 
 from worker.cli.dead_filter import Code, Ids, Since, Source, Text, Yes, dead_filter, dead_progress, dead_store
 from worker.cli.local_stack import writer
+from worker.cli.recording import record_action
 from worker.cli.terminal import plain, print_json
 from worker.dead_letters import bulk_edit as operations
 from worker.dead_letters.bulk_edit import Change, changed_lines, filtering, replacing, substituting
@@ -55,6 +56,8 @@ def bulk_edit(
                 plan, sent = operations.bulk_edit(engine, client, selection, change, limits, advance)
         else:
             plan = operations.plan_for(engine, selection, change, limits, advance)
+    if yes:
+        record_action("dead mend", selection.described(sent))
     if json_:
         print_json(
             {"passing": plan.passing, "failing": dict(plan.failing), "untouched": plan.untouched, "replayed": sent}

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from worker.cli.groups import Group
 from worker.cli.local_stack import open_store
 from worker.cli.progress import progress
+from worker.cli.recording import record_action
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.jobs import retention
@@ -153,6 +154,7 @@ def prune(
                 advance(removed.total())
 
             retention.prune(engine, config, progress=count)
+        record_action("db prune", f"{removed.total():,} rows")
     engine.dispose()
     rows = {name: removed[name] if yes else count for name, count in expired.items()}
     if json_:

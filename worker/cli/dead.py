@@ -20,6 +20,7 @@ from worker.cli.bulk_edit import bulk_edit
 from worker.cli.dead_filter import Code, Ids, Json, Since, Source, Text, Yes, dead_filter, dead_progress, dead_store
 from worker.cli.groups import Group
 from worker.cli.local_stack import writer
+from worker.cli.recording import record_action
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
 from worker.dead_letters import bulk_actions, editing
@@ -158,6 +159,7 @@ def edit(
         raise
     if not is_edit:
         typer.echo("The text is unchanged; replaying it as it is.", err=True)
+    record_action("dead edit" if is_edit else "dead replay", f"dead letter {id_}")
     typer.echo(f"Replayed. What became of it:  copydesk dead show {id_}", err=True)
     return Exit.OK
 
@@ -221,6 +223,7 @@ def replay(
     if yes:
         with writer(config) as client, dead_progress(engine, selection) as advance:
             sent = replay_all(engine, client, selection, advance=advance)
+        record_action("dead replay", selection.described(sent))
     if json_:
         print_json({"passing": plan.passing, "failing": dict(plan.failing), "replayed": sent if yes else 0})
         return Exit.OK
@@ -250,6 +253,7 @@ def discard(
     if yes:
         with dead_progress(engine, selection) as advance:
             count = bulk_actions.discard(engine, selection, reason, advance=advance)
+        record_action("dead discard", selection.described(count), reason)
     else:
         with engine.connect() as connection:
             count = dead_letters.count(connection, selection)

@@ -8,6 +8,7 @@ import typer
 
 from worker.cli.local_stack import writer
 from worker.cli.options import require_lane
+from worker.cli.recording import record_action
 from worker.errors import Exit
 from worker.jobs import lane_repair
 from worker.queue.lease_queue import LeaseQueue
@@ -45,5 +46,6 @@ def repair(
             typer.echo("A dry run: nothing was changed. Add --yes to repair the lane.", err=True)
             return Exit.OK
         done = lane_repair.repair(queue)
+    record_action("lane repair", name)
     typer.echo(f"{name}: {done.readded:,} entries have new ids, {done.vanished:,} are counted as vanished")
     return Exit.OK

@@ -9,6 +9,7 @@ import typer
 
 from worker.cli.local_stack import open_store
 from worker.cli.progress import progress
+from worker.cli.recording import record_action
 from worker.cli.tables import data_console, outcome_table
 from worker.cli.terminal import plain, print_json
 from worker.dead_letters.dry_run import DryRun
@@ -62,6 +63,7 @@ def reprocess(
         progress(reprocessing.count(engine, selection)) as advance,
     ):
         outcomes = reprocessing.reprocess(engine, client, selection, advance)
+        record_action("reprocess", f"{outcomes.total():,} documents")
     if json_:
         print_json({"reprocessed": outcomes.total(), "outcomes": dict(outcomes)})
     else:

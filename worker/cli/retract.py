@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from worker.cli.local_stack import open_store, writer
 from worker.cli.options import require_lane
+from worker.cli.recording import record_action
 from worker.cli.terminal import plain
 from worker.errors import Exit
 from worker.pipeline import normal_key
@@ -55,6 +56,7 @@ def retract(
             id_ = submit_entry(client, target, None, source=document.source, key=document.key, op="retract")
             failpoint("retract.sent")
             typer.echo(f"{id_}\t{document.label}")
+    record_action("retract", "; ".join(document.label for _, document in retractions))
     return Exit.OK
 
 

@@ -230,7 +230,7 @@ def _wait_drained(config: Settings, timeout: float) -> int:
             is_stored = queue.is_drained and not is_work_left(engine)
             if is_stored and not unlinked:
                 print_message(
-                    f"Drained: nothing is in flight, {backlog:,} wait on paused lanes."
+                    f"Drained: nothing is in flight, {backlog:,} wait on paused lanes or of paused sources."
                     if backlog
                     else "Drained: nothing waits."
                 )

@@ -21,6 +21,7 @@ from worker.console import assets
 from worker.console.context import ConsoleContext
 from worker.console.csv_tables import csv_of
 from worker.console.pages import (
+    actions,
     articles,
     lanes,
     login,
@@ -51,6 +52,7 @@ Handler = Callable[[ConsoleContext, RequestContext], Response]
 _THREADS_OF_A_PAGE = 2
 _MAX_ANONYMOUS = 8
 _OPEN_TO_ALL = ("/login", "/theme")
+_OPEN_TO_ALL_ROLES = (*_OPEN_TO_ALL, "/logout")
 _BUG = "A bug in Copydesk"
 
 
@@ -101,8 +103,13 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
         _route("/lanes/{lane}/entries", waiting.page),
         _route("/lanes/{lane}/entries/{entry}", waiting.one),
         _route("/workers", workers.page),
+        _route("/workers/stop", workers.confirm_stop),
+        _route("/workers/stop", workers.stop, form),
+        _route("/actions", actions.page),
         _route("/lanes/{lane}/pause", lanes.pause, form),
         _route("/lanes/{lane}/resume", lanes.resume, form),
+        _route("/lanes/{lane}/sources/pause", lanes.pause_one_source, form),
+        _route("/lanes/{lane}/sources/resume", lanes.resume_one_source, form),
         _route("/sources", sources.page),
         _route("/sources/of", sources.one),
         _route("/sources/losses", losses.page),
@@ -166,7 +173,7 @@ def _anonymous() -> anyio.CapacityLimiter:
 
 
 async def _admitted(console: ConsoleContext, context: RequestContext) -> RequestContext:
-    """Return the context of a request that may be answered: it has an open session, or the token in its form.
+    """Return the context of a form that may be answered: of an open session, or with a token in it, by an operator.
 
     Raises HttpError.
     """
@@ -182,6 +189,10 @@ async def _admitted(console: ConsoleContext, context: RequestContext) -> Request
         context = await login.with_token(console, context)
         if not context.session.is_open and not is_open_to_all:
             raise HttpError(401, login.LOGIN_FAILED)
+    if not context.session.may_act and context.path not in _OPEN_TO_ALL_ROLES:
+        raise HttpError(
+            403, f"{context.session.user} may look at everything but not act: the role is viewer. Nothing was changed."
+        )
     return context
 
 

@@ -15,6 +15,7 @@ from worker.activity.outcome_feed import OutcomeRecord, after, recent
 from worker.console.background_jobs import Jobs
 from worker.console.refreshing_cache import RefreshingCache
 from worker.console.sessions import Sessions
+from worker.console.users import user_file
 from worker.documents.limits import Limits
 from worker.monitoring.snapshot import read_store
 from worker.monitoring.snapshot_poller import SnapshotPoller
@@ -59,7 +60,7 @@ class ConsoleContext:
         self._timeout = timeout
         self.client = client or connect(config.redis, retries=0)
         self.engine = engine or make_engine(config, overflow=_CONNECTIONS - 2)
-        self.sessions = Sessions(token)
+        self.sessions = Sessions(token, user_file(config))
         self.jobs = Jobs()
         self.limits = Limits(max_bytes=config.max_document_bytes)
         self.poller = SnapshotPoller(config, self.client, self.engine)

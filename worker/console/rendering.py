@@ -179,6 +179,8 @@ def render(
         address=context.address,
         csrf=context.session.csrf,
         is_open=context.session.is_open,
+        may_act=context.session.may_act,
+        user=context.session.user,
         theme=theme_of(context),
         can_log_out=context.request.app.state.console.sessions.needs_token and context.session.is_open,
         **(values or {}),

@@ -37,10 +37,14 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def names_for(host: str, public: tuple[str, ...], token: str | None) -> frozenset[str] | None:
+def names_for(
+    host: str, public: tuple[str, ...], token: str | None, *, has_users: bool = False
+) -> frozenset[str] | None:
     """Return the host names that the console answers to (None: all). Raises UnsafeConsole."""
-    if (not is_loopback(host) or public) and token is None:
-        raise UnsafeConsole("beyond this machine the console demands a token: set COPYDESK_CONSOLE_TOKEN")
+    if (not is_loopback(host) or public) and token is None and not has_users:
+        raise UnsafeConsole(
+            "beyond this machine the console demands a token: add users with copydesk user add, or set COPYDESK_CONSOLE_TOKEN"
+        )
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise UnsafeConsole(f"COPYDESK_CONSOLE_TOKEN is too short: at least {SHORTEST_TOKEN} characters")
     if not is_loopback(host):
@@ -63,8 +67,9 @@ def serve(
     Raises UnsafeConsole; PortTaken if nothing can be served at this address; OSError if the certificate is not usable.
     """
     token = settings.console_token.get_secret_value() if settings.console_token else None
-    names = names_for(host, public, token)
-    app = build(ConsoleContext(settings, token=token), names=names, secure=certificate is not None)
+    console = ConsoleContext(settings, token=token)
+    names = names_for(host, public, token, has_users=console.sessions.needs_token)
+    app = build(console, names=names, secure=certificate is not None)
     config = uvicorn.Config(
         app,
         log_config=None,  # logged by us; addresses may contain what somebody searched for

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from worker.monitoring.health import FELL_SILENT
 from worker.monitoring.lane_faults import lane_faults
 from worker.monitoring.servers.redis_info import RedisInfo
+from worker.monitoring.source_pauses import source_pause_sentences
 from worker.monitoring.sources.alarm import MAX_SENTENCES, source_sentences
 from worker.monitoring.status import DatabaseStatus, QueueStatus, Silent, Snapshot, StoreStatus, Unreachable
 from worker.telemetry.durations import duration_text
@@ -51,6 +52,12 @@ def alarms(snapshot: Snapshot) -> list[Alarm]:
     found += [
         Alarm(About.SOURCE, sentence, name) for sentence, name in zip(source_sentences(raised), names, strict=False)
     ]
+    if snapshot.queue is not None:
+        found += [
+            Alarm(About.SOURCE, sentence, source)
+            for lane in snapshot.queue.lanes
+            for source, sentence in source_pause_sentences(lane.lane, lane.paused_sources)
+        ]
     if snapshot.store is not None and snapshot.store.linking is not None and snapshot.store.linking.fault:
         found.append(Alarm(About.LINKER, snapshot.store.linking.fault))
     return found
@@ -113,4 +120,4 @@ def _of_lanes(queue: QueueStatus) -> Iterator[str]:
             pause = lane.paused
             yield f"Lane {lane.lane} is paused by {pause.who} ({pause.why}): copydesk lane resume {lane.lane}"
         elif queue.workers and not lane.rate and (lane.oldest_seconds or 0) > _OLD_SECONDS:
-            yield f"Lane {lane.lane} stands still: {lane.backlog:,} wait and none gets an outcome, see the log"
+            yield f"Lane {lane.lane} stands still: {lane.waiting:,} wait and none gets an outcome, see the log"

@@ -24,6 +24,7 @@ from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarm
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.queue import lane_pauses
 from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.queue.source_pauses import paused_sources
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.receipts import dead_letter_codes, waiting_for_links
@@ -154,6 +155,8 @@ class CopydeskCollector(Collector):
             series["copydesk_oldest_seconds"][label] = _age(state.oldest_id)
             series["copydesk_vanished_documents"][label] = state.added - state.settled - state.backlog
             series["copydesk_added_total"][label] = state.added
+            for source in list(paused_sources(self._client, lane.name))[:_MAX_SERIES]:
+                series["copydesk_source_paused_documents"][lane.name, source] = state.paused.get(source, 0)
             for outcome, count in state.outcomes.items():
                 series["copydesk_outcomes_total"][lane.name, outcome] = count
         minutes = MinuteCounters(self._client).window(_WINDOW_MINUTES)

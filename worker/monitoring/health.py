@@ -13,11 +13,13 @@ from worker.activity.heartbeats import SILENT_SECONDS, WorkerState, missing, wor
 from worker.activity.minute_counters import MinuteCounters
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.servers.capacity import capacity
+from worker.monitoring.source_pauses import read_source_pauses, source_pause_sentences
 from worker.monitoring.sources.alarm import SourceAlarm, merged, source_sentences
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.queue import lane_pauses
 from worker.queue.connection_faults import connection_fault
+from worker.queue.lease_queue import LeaseQueue
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.tables import lanes as lanes_table
@@ -66,6 +68,7 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
         pauses = lane_pauses.paused(client)
         shortage = capacity(settings, client)
         minutes = MinuteCounters(client).window(RECENT_MINUTES)
+        paused_sources = _paused_sources(settings, client)
     except (redis.RedisError, OSError) as error:
         fault = connection_fault(settings.redis, error)
         health.unreachable.append(f"{fault.cause}. {fault.remedy}")
@@ -78,12 +81,24 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
         for lane, pause in pauses.items():
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(pause.at))
             health.remarks.append(f"lane {lane} is paused by {pause.who} since {since}: {pause.why}")
+        health.remarks += paused_sources
         health.remarks += [sentence for sentence in (shortage.full, shortage.low) if sentence]
         rejecting = rejection_alarms(minutes, settings.rejected_share)
     raised = _check_store(health, engine, is_linking=settings.link) if engine is not None else ()
     if host is None:
         health.remarks += source_sentences(merged(raised, rejecting))
     return health
+
+
+def _paused_sources(settings: Settings, client: redis.Redis) -> list[str]:
+    sentences = list[str]()
+    for lane in settings.lane_list:
+        queue = LeaseQueue(client, lane.name)
+        if client.hlen(queue.paused_sources):  # otherwise the lane is not read
+            queue.ensure()
+            pauses = read_source_pauses(client, lane.name, queue.counts().paused, time.time())
+            sentences += [sentence for _, sentence in source_pause_sentences(lane.name, pauses)]
+    return sentences
 
 
 def _check_store(health: Health, engine: Engine, *, is_linking: bool) -> tuple[SourceAlarm, ...]:

@@ -16,6 +16,7 @@ from worker.jobs.lane_repair import fault, server_ms, vanished
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.rates import Flow, drain_seconds, flow
 from worker.monitoring.servers.server_state import database_status
+from worker.monitoring.source_pauses import read_source_pauses
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.monitoring.status import (
@@ -139,7 +140,7 @@ def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float,
     state = queue.state()
     lately = _flow(minutes, 2, 60 + now % 60, lane=name)
     rate, in_rate = lately.rate, round(lately.added / lately.seconds, 1)
-    return LaneStatus(
+    status = LaneStatus(
         lane=name,
         added=state.added,
         settled=state.settled,
@@ -152,9 +153,11 @@ def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float,
         fault=fault(state, server_ms(client)),
         rate=rate,
         in_rate=in_rate,
-        drain_seconds=drain_seconds(state.backlog, rate - in_rate),
+        drain_seconds=None,
         paused=PauseStatus(pause.who, pause.why, pause.by, _age(pause.at, now)) if pause else None,
+        paused_sources=read_source_pauses(client, name, state.paused, now),
     )
+    return replace(status, drain_seconds=drain_seconds(status.waiting, rate - in_rate))
 
 
 def with_rates(queue: QueueStatus, before: QueueStatus, seconds: float) -> QueueStatus:
@@ -169,7 +172,7 @@ def with_rates(queue: QueueStatus, before: QueueStatus, seconds: float) -> Queue
 def _with_rates(lane: LaneStatus, before: LaneStatus, seconds: float) -> LaneStatus:
     rate = round(max(0, lane.settled - before.settled) / seconds, 1)
     in_rate = round(max(0, lane.added - before.added) / seconds, 1)
-    return replace(lane, rate=rate, in_rate=in_rate, drain_seconds=drain_seconds(lane.backlog, rate - in_rate))
+    return replace(lane, rate=rate, in_rate=in_rate, drain_seconds=drain_seconds(lane.waiting, rate - in_rate))
 
 
 def _flow(minutes: Sequence[Minute], count: int, seconds: float, *, lane: str | None = None) -> Flow:

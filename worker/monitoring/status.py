@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from worker.monitoring.servers.redis_info import RedisInfo
+from worker.monitoring.source_pauses import SourcePauseStatus
 from worker.monitoring.sources.alarm import SourceAlarm, merged
 from worker.telemetry.durations import duration_text
 
@@ -36,6 +37,7 @@ class LaneStatus:
     pending: int
     """Entries of the backlog that are dispatched or being processed."""
     oldest_seconds: float | None
+    """The age of the oldest entry that is not of a paused source."""
     outcomes: Mapping[str, int]
     missing: int
     """Entries that others trimmed or deleted; negative after the lane was lost or restored."""
@@ -47,8 +49,14 @@ class LaneStatus:
     """Documents a second that got an outcome lately; `in_rate`: that were added."""
     in_rate: float
     drain_seconds: float | None
-    """When the backlog is empty at these rates; None if it does not shrink."""
+    """When the backlog, without the entries of paused sources, is empty at these rates; None if it does not shrink."""
     paused: PauseStatus | None
+    paused_sources: tuple[SourcePauseStatus, ...] = ()
+
+    @property
+    def waiting(self) -> int:
+        """The backlog without the entries of paused sources."""
+        return max(0, self.backlog - sum(one.documents for one in self.paused_sources))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +167,9 @@ class QueueStatus:
 
     @property
     def is_drained(self) -> bool:
-        """Whether no entry is pending, and none waits on a lane that is not paused."""
+        """Whether no entry is pending, and none waits but on paused lanes and of paused sources."""
         return not self.internal.pending and all(
-            not lane.pending and (lane.paused is not None or not lane.backlog) for lane in self.lanes
+            not lane.pending and (lane.paused is not None or not lane.waiting) for lane in self.lanes
         )
 
 

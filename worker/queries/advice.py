@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from worker.monitoring.source_pauses import resume_command
 from worker.queries.explanation import Explanation
 from worker.queries.pending import PendingEntry
 from worker.queries.rows import RowDict
@@ -45,6 +46,9 @@ def _of_dead_letter(dead_letter: RowDict) -> list[str]:
 def _of_waiting(entry: PendingEntry) -> str:
     if entry["state"] == "set aside":
         return f"A repair of its lane was interrupted. Run it again: copydesk lane repair {entry['lane']} --yes."
+    if entry["state"] == "paused":
+        source = entry["source"] or entry["lane"]
+        return f"Its source is paused. To process its documents: {resume_command(entry['lane'], source)}."
     if entry["state"] == "processing":
         return f"{entry['holder']} is processing it. If that takes longer than a minute, see the log of that worker."
     if entry["attempts"] > 1:

@@ -11,12 +11,16 @@ import redis
 from worker.queue import keys
 from worker.queue.lease_queue import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, is_entry_id
 from worker.queue.oversized import read_prefix
+from worker.queue.source_pauses import source_kept_by
 
 _SHOWN_CHARACTERS = 300
 
 
 class PendingEntry(TypedDict):
-    """An entry without an outcome. `state`: `waiting`, `dispatched`, `processing` or `set aside` (by a repair)."""
+    """An entry without an outcome.
+
+    `state`: `waiting`, `dispatched`, `processing`, `paused` (its source was when it was read) or `set aside` (by a repair).
+    """
 
     id: str
     lane: str
@@ -53,7 +57,7 @@ def _on_lane(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None:
     holder, attempts = None, 0
     if fields := _fields(client, lane, id_):
         holder, attempts = _lease(client, lane, id_)
-        state = {None: "waiting", RETURNED: "waiting", DISPATCHED: "dispatched"}.get(holder, "processing")
+        state = state_of(holder)
     elif fields := _fields(client, queue.aside, id_):
         state = "set aside"
     else:
@@ -69,6 +73,13 @@ def _on_lane(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None:
         attempts=attempts,
         waited_seconds=round(max(0.0, time.time() - id_key(id_)[0] / 1000), 1),
     )
+
+
+def state_of(holder: str | None) -> str:
+    """Return the state of an entry that is pending for the consumer `holder`; None: for nobody."""
+    if holder is not None and source_kept_by(holder) is not None:
+        return "paused"
+    return {None: "waiting", RETURNED: "waiting", DISPATCHED: "dispatched"}.get(holder, "processing")
 
 
 def _lease(client: redis.Redis, lane: str, id_: str) -> tuple[str | None, int]:

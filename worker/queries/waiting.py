@@ -8,8 +8,8 @@ from typing import Any
 
 import redis
 
-from worker.queries.pending import PendingEntry, pending
-from worker.queue.lease_queue import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key
+from worker.queries.pending import PendingEntry, pending, state_of
+from worker.queue.lease_queue import GROUP, LeaseQueue, id_key
 from worker.queue.oversized import EntryPrefix, read_prefix
 
 _MAX_SCANNED = 5000
@@ -53,7 +53,7 @@ return {found, scanned, at}
 
 @dataclass(frozen=True, slots=True)
 class WaitingEntry:
-    """An entry that has no outcome. `state`: `waiting`, `dispatched` or `processing`; `size`: bytes of its document."""
+    """An entry that has no outcome. `state`: see `pending.PendingEntry`; `size`: bytes of its document."""
 
     id: str
     source: str
@@ -102,8 +102,7 @@ def _holders(client: redis.Redis, lane: str, ids: list[bytes]) -> list[str]:
         for id_ in ids:
             pipe.xpending_range(lane, GROUP, id_.decode(), id_.decode(), 1)
         leases = pipe.execute()
-    states = {RETURNED: "waiting", DISPATCHED: "dispatched"}
-    return [states.get(lease[0]["consumer"].decode(), "processing") if lease else "waiting" for lease in leases]
+    return [state_of(_text(lease[0]["consumer"]) if lease else None) for lease in leases]
 
 
 def waiting_entry(client: redis.Redis, lane: str, id_: str) -> tuple[PendingEntry, EntryPrefix] | None:

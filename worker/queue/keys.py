@@ -55,6 +55,16 @@ def store_timeouts(lane: str) -> str:
     return f"copydesk:store-timeouts:{lane}"
 
 
+def paused_sources(lane: str) -> str:
+    """Hash: paused source of the lane → who paused it, when and why, as JSON."""
+    return f"copydesk:sources:paused:{lane}"
+
+
+def resumed_sources(lane: str) -> str:
+    """Hash: source of the lane → when it was last resumed, in seconds since 1970. Expires."""
+    return f"copydesk:sources:resumed:{lane}"
+
+
 def aside(lane: str) -> str:
     """Stream: entries that a repair of the lane must still add again; it exists only after an interrupted repair."""
     return f"copydesk:aside:{lane}"
@@ -78,6 +88,11 @@ def slow_down(lane: str) -> str:
 def worker(name: str) -> str:
     """Hash: the fields of a worker's last heartbeat. Expires."""
     return f"copydesk:worker:{name}"
+
+
+def stop_request(worker: str) -> str:
+    """String: who asked the worker to stop after its running batches. Expires."""
+    return f"copydesk:stop:{worker}"
 
 
 def minute(since_1970: int) -> str:

@@ -19,7 +19,7 @@ from worker.queue.replies import text
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Why a lane is not served. `at` is in seconds since 1970; `by` is `operator` or `breaker`."""
+    """Why a lane, or one of its sources, is not served. `at` is in seconds since 1970; `by` is `operator` or `breaker`."""
 
     who: str
     at: float
@@ -29,13 +29,18 @@ class Pause:
 
 def paused(client: redis.Redis) -> dict[str, Pause]:
     """Return lane → its pause. An unreadable value gives a pause by `unknown`. Raises redis.RedisError."""
+    return read_pauses(client, PAUSED_LANES)
+
+
+def read_pauses(client: redis.Redis, key: str) -> dict[str, Pause]:
+    """Return the pauses in a hash by the names of its fields. Raises redis.RedisError."""
     pauses = {}
-    for lane, value in client.hgetall(PAUSED_LANES).items():
+    for name, value in client.hgetall(key).items():
         try:
             pause_ = _pause(**json.loads(value))
         except (ValueError, TypeError, RecursionError):
             pause_ = Pause("unknown", 0.0, "an entry that cannot be read")
-        pauses[text(lane, "replace")] = pause_
+        pauses[text(name, "replace")] = pause_
     return pauses
 
 

@@ -8,7 +8,7 @@
 Each arrow except XADD is one Lua script: it is atomic and takes one round trip. The scripts on the way to settlement
 run even when the server is out of memory (`allow-oom`), because only settling frees memory. A pending entry belongs to
 the consumer `dispatched` while its claim check is in Celery's queue, and to a worker's own consumer while it is
-processed.
+processed. An entry of a paused source belongs to the consumer of that source (see `source_pauses.py`).
 """
 
 from __future__ import annotations
@@ -88,6 +88,8 @@ class LeaseQueue:
         self.lane = lane
         self.counters = keys.outcomes(lane)
         self.oversized = keys.oversized(lane)
+        self.paused_sources = keys.paused_sources(lane)
+        """The hash of the lane's paused sources; see `worker.queue.source_pauses`."""
         self.crash_reports = keys.crash_reports(lane)
         """The hash of crash reports; see `worker.queue.crashes`."""
         self.clock: Clock = local_clock
@@ -112,23 +114,26 @@ class LeaseQueue:
         The call also stops after `max_bytes`. `wait_for` avoids small batches. With `half` or `full`, nothing is
         dispatched if the pending cap leaves capacity for less than half of a batch while more entries wait. With
         `full`, nothing less than a full batch is dispatched while an earlier claim check still waits for a worker. A
-        full batch is the smaller of `limit` and `pending_cap`.
+        full batch is the smaller of `limit` and `pending_cap`. Entries of paused sources are passed over.
         """
-        names = [self.lane, self.oversized]
-        reply = self._run("dispatch", GROUP, DISPATCHED, limit, pending_cap, max_bytes, wait_for, keys=names)
+        names = [self.lane, self.oversized, self.paused_sources]
+        arguments = (GROUP, DISPATCHED, limit, pending_cap, max_bytes, wait_for, RETURNED)
+        reply = self._run("dispatch", *arguments, keys=names)
         entries = tuple((text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
         return Dispatched(int(reply[0]), int(reply[1]), entries)
 
     def claim(self, worker: str, ids: Sequence[str], *, lease_seconds: float, max_bytes: int) -> list[Claimed]:
         """Start the lease of `ids` for the consumer `worker`, count an attempt for each, and return their content.
 
-        Entries that are settled, or that another worker holds under a valid lease, are left out. Of an entry larger
-        than `max_bytes` only the beginning is returned. Sets `clock` to the server's time. Raises redis.RedisError.
+        Entries that are settled, that another worker holds under a valid lease, or whose source was paused, are left
+        out. Of an entry larger than `max_bytes` only the beginning is returned. Sets `clock` to the server's time. Raises
+        redis.RedisError.
         """
         if not ids:
             return []
         lease = int(lease_seconds * 1000)
-        reply = self._run("claim", GROUP, worker, DISPATCHED, lease, max_bytes, *ids, keys=[self.lane, self.oversized])
+        names = [self.lane, self.oversized, self.paused_sources]
+        reply = self._run("claim", GROUP, worker, DISPATCHED, lease, max_bytes, *ids, keys=names)
         self.clock = server_clock(int(reply[0]))
         claimed = []
         for n in range(1, len(reply), 4):
@@ -221,8 +226,8 @@ class LeaseQueue:
 
         Use it for commands, not in a loop: an oversized first or last entry makes the server take a second.
         """
-        names = [self.lane, self.counters, self.aside]
-        added, backlog, pending, last, oldest, flat, aside = self._run("state", GROUP, keys=names)
+        names = [self.lane, self.counters, self.aside, self.paused_sources]
+        added, backlog, pending, last, oldest, flat, aside, paused = self._run("state", GROUP, keys=names)
         return LaneState(
             name=self.lane,
             added=int(added),
@@ -230,14 +235,16 @@ class LeaseQueue:
             pending=int(pending),
             oldest_id=text(oldest) if oldest else None,
             last_id=text(last),
-            outcomes={text(name): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)},
+            outcomes=_counted(flat),
             aside=int(aside),
+            paused=_counted(paused),
         )
 
     def counts(self) -> LaneCounts:
         """Return the counts of `state` without the last id and the outcomes. Cheap even with oversized entries."""
-        added, backlog, pending, oldest = self._run("counts", GROUP, keys=[self.lane, self.oversized])
-        return LaneCounts(int(added), int(backlog), int(pending), text(oldest) if oldest else None)
+        names = [self.lane, self.oversized, self.paused_sources]
+        added, backlog, pending, oldest, paused = self._run("counts", GROUP, keys=names)
+        return LaneCounts(int(added), int(backlog), int(pending), text(oldest) if oldest else None, _counted(paused))
 
     def advance(self, id_: str) -> bool:
         """Raise the stream's last id to `id_`, so that a server that lost data does not use old ids again.
@@ -260,6 +267,11 @@ class LeaseQueue:
 
     def _run(self, script: str, *args: str | int, keys: list[str] | None = None) -> Any:
         return self._scripts[script](keys=keys or [self.lane], args=args)
+
+
+def _counted(flat: Sequence[bytes | int]) -> dict[str, int]:
+    """Return the counts in a flat list of names and numbers."""
+    return {text(name, "replace"): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)}  # type: ignore[arg-type]
 
 
 def script(name: str) -> str:

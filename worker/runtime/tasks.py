@@ -15,6 +15,7 @@ from worker.producer.task_arguments import SUBMIT, bind_arguments, submission_of
 from worker.producer.tokens import remove_lasting_tokens
 from worker.queue import keys
 from worker.queue.lease_queue import id_key
+from worker.queue.source_pauses import paused_sources
 from worker.runtime import connections
 from worker.runtime.connections import worker_name
 from worker.runtime.ingestion import ingest_claimed, log_redis_outage
@@ -145,8 +146,13 @@ def roll_up() -> None:
         return
     oldest = {lane.name: connections.queue(lane.name).counts().oldest_id for lane in config.lane_list}
     waiting = {lane: id_key(id_)[0] / 1000 for lane, id_ in oldest.items() if id_}
+    paused = {
+        (lane.name, source): pause.at
+        for lane in config.lane_list
+        for source, pause in paused_sources(connections.client(), lane.name).items()
+    }
     try:
-        roll_up_sources(connections.engine(), config, waiting, seconds=config.task_seconds / 4)
+        roll_up_sources(connections.engine(), config, waiting, paused=paused, seconds=config.task_seconds / 4)
         if config.search:
             seconds = _INDEX_SECONDS_IF_BUSY if waiting else config.task_seconds / 4
             fill_word_index(connections.engine(), config, seconds=seconds)

@@ -36,6 +36,12 @@ class Filter:
     status: str | None = "open"
     upto: int | None = None
 
+    def described(self, count: int) -> str:
+        """Return how many dead letters and which ones, for the log of actions."""
+        named = [f"{name} {value}" for name, value in (("source", self.source), ("code", self.code)) if value]
+        numbers = ", ".join(map(str, self.ids[:10])) + (", …" if len(self.ids) > 10 else "")
+        return "; ".join([f"{count:,} dead letters", *([f"numbers {numbers}"] if self.ids else []), *named])
+
     def where(self, query: Select[Any]) -> Select[Any]:
         table = dead_letters.c
         if self.ids:

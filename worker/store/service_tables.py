@@ -200,3 +200,16 @@ standstills = Table(
     Column("began", UtcDateTime, primary_key=True, comment="the last sign of a working worker before it"),
     Column("ended", UtcDateTime, nullable=False),
 )
+
+operator_actions = Table(
+    "operator_actions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("via", String(16), nullable=False, comment="console or command"),
+    Column("action", String(40), nullable=False, comment="in the words of the commands, like lane pause"),
+    Column("subject", Text, nullable=False, comment="to what"),
+    Column("reason", Text, nullable=False),
+    Index("ix_operator_actions_at", "at"),
+)

@@ -76,8 +76,10 @@ FIELDS: dict[str, str] = {
     "file": "the append-only file that was repaired",
     "folder": "the data directory of the embedded servers",
     "copy": "the copy of the file before the repair",
+    "who": "the person who acted: a user of the console, an address, or user@host",
+    "action": "what the person did, in the words of the commands",
+    "subject": "to what",
     "page": "the path of a page of the console",
-    "action": "the action of an operator in the console",
     "client": "the IP address of the client",
     "next": "what Copydesk does next, or what to do",
 }

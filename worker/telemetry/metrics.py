@@ -27,6 +27,7 @@ METRICS = (
     Metric("copydesk_oldest_seconds", "gauge", ("lane",), "age of the oldest entry without an outcome; 0: there is none"),
     Metric("copydesk_vanished_documents", "gauge", ("lane",), "entries that left the lane without an outcome: trimmed or deleted"),
     Metric("copydesk_lane_paused", "gauge", ("lane",), "1: the lane is paused, by an operator or by the circuit breaker"),
+    Metric("copydesk_source_paused_documents", "gauge", ("lane", "source"), "entries of a paused source, which wait"),
     Metric("copydesk_added_total", "counter", ("lane",), "entries ever added to the lane"),
     Metric("copydesk_outcomes_total", "counter", ("lane", "outcome"), "documents ever settled, by outcome"),
     Metric("copydesk_documents_total", "counter", ("lane", "source", "outcome"), "documents settled, by source", exact=False),

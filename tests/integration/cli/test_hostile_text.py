@@ -16,7 +16,7 @@ from tests.integration.store.store_driver import work
 from worker.activity import outcome_feed
 from worker.cli import app
 from worker.errors import Exit
-from worker.queue.keys import PAUSED_LANES
+from worker.queue.keys import PAUSED_LANES, paused_sources
 from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import dead_letters
@@ -101,6 +101,7 @@ def plant(desk, client, texts):
                 connection, letter.id, "failed", who.replace("\0", "")[:100], reason=reason.replace("\0", "")
             )
     client.hset(PAUSED_LANES, lane, json.dumps({"who": who, "at": 1.0, "why": reason, "by": "operator"}))
+    client.hset(paused_sources(lane), source, json.dumps({"who": who, "at": 1.0, "why": reason, "by": "operator"}))
     row = ("1-0", source, "rejected", key, title, [title])
     outcome_feed.publish(client, lane=lane, worker=who, rows=[row])
     engine.dispose()

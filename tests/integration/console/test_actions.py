@@ -10,6 +10,7 @@ from tests.integration.store.store_driver import work
 from tests.support.servers import until
 from worker.queue.lane_pauses import paused
 from worker.queue.lease_queue import Claimed
+from worker.queue.source_pauses import paused_sources
 from worker.settings import INTERNAL_LANE
 from worker.store import dead_letters as dead
 from worker.store.tables import articles, dead_letters
@@ -202,3 +203,21 @@ def test_a_form_larger_than_any_document_is_refused(browser, letter, path):
     answer = browser.submit(path.format(letter), text="x" * (4 << 20), version=version)
 
     assert answer.status_code == 413
+
+
+def test_a_source_is_paused_on_one_lane_and_resumed(browser, redis_client):
+    browser.page("/lanes")
+    assert browser.submit("/lanes/documents/sources/pause", source="mad", reason="").status_code == 422
+    assert browser.submit("/lanes/documents/sources/pause", source="a\x01b", reason="x").status_code == 422
+    assert browser.submit("/lanes/nothing/sources/pause", source="mad", reason="x").status_code == 404
+    hostile = "<i>mad</i> & 'co'"
+    assert browser.submit("/lanes/documents/sources/pause", source=hostile, reason="<b>nonsense</b>").status_code == 303
+    assert paused_sources(redis_client, "documents")[hostile].why == "<b>nonsense</b>"
+    assert paused(redis_client) == {}
+    page = browser.page("/lanes")
+    assert "&lt;i&gt;mad" in page
+    assert "<i>mad" not in page
+    assert "&lt;b&gt;nonsense" in page
+    assert browser.submit("/lanes/documents/sources/resume", source=hostile).status_code == 303
+    assert paused_sources(redis_client, "documents") == {}
+    assert browser.submit("/lanes/documents/sources/resume", source=hostile).status_code == 409

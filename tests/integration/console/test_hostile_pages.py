@@ -31,7 +31,7 @@ from worker.console.pages.dead.lists import NAMES
 from worker.console.rendering import environment
 from worker.console.sessions import COOKIE
 from worker.queue import lane_pauses
-from worker.queue.keys import OUTCOME_FEED, PAUSED_LANES
+from worker.queue.keys import OUTCOME_FEED, PAUSED_LANES, paused_sources
 from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.settings import Settings
 from worker.store import dead_letters, tables
@@ -212,6 +212,12 @@ class Site:
             PAUSED_LANES,
             as_bytes(key)[:5000],
             json.dumps({"who": title, "at": 1e300, "why": reason, "by": "operator"}),
+        )
+        waiting = client.xadd("documents", {"raw": "x", "source": as_bytes(source)})
+        client.xreadgroup("copydesk", b"paused: " + as_bytes(source), {"documents": ">"}, count=1)
+        assert waiting
+        client.hset(
+            paused_sources("documents"), as_bytes(source)[:5000], json.dumps({"who": title, "at": 1e300, "why": reason})
         )
         client.hset(PAUSED_LANES, "odd", json.dumps({"who": 5, "at": "zqxvzqxv", "why": None}))
         codes = [text[:40]]

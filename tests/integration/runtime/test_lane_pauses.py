@@ -1,16 +1,18 @@
-"""Lanes paused by an operator and by the circuit breaker; health reports them."""
+"""Lanes and sources paused by an operator and by the circuit breaker; health reports them."""
 
 from __future__ import annotations
 
 import json
 import time
 
+import pytest
 import redis
 
 from tests.support.runtime_hooks import article
 from tests.support.servers import Background, copydesk, until
 from worker.activity.heartbeats import workers
 from worker.queue.lane_pauses import Pause, pause, paused, resume
+from worker.queue.source_pauses import paused_sources
 
 
 def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
@@ -49,15 +51,54 @@ def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
         assert "was not paused" in lane("resume", "bulk").stdout
         assert lane("pause", "nonsense").returncode == 2
 
-        for number in range(150):
-            redis_client.xadd("documents", {"raw": "no front matter", "source": "mad", "key": str(number)})
-        held = until(lambda: paused(redis_client).get("documents"), what="the breaker pauses it")
+        flood(redis_client, "mad")
+        held = until(lambda: paused_sources(redis_client, "documents").get("mad"), what="the breaker pauses it")
         assert held.by == "breaker"
         assert "no_front_matter" in held.why
         assert "most from mad" in held.why
-        assert "bulk" not in paused(redis_client)
-        late = redis_client.xadd("bulk", {"raw": article(3), "key": "3"}).decode()
-        until(lambda: late in receipts(), what="the other lane goes on")
+        assert paused(redis_client) == {}
+        silent = redis_client.xadd("documents", {"raw": article(5), "source": "mad", "key": "5"}).decode()
+        good = redis_client.xadd("documents", {"raw": article(3), "source": "good", "key": "3"}).decode()
+        elsewhere = redis_client.xadd("bulk", {"raw": article(5), "source": "mad", "key": "5"}).decode()
+        until(lambda: {good, elsewhere} <= receipts().keys(), what="other sources, and its name on another lane, go on")
+        assert silent not in receipts()
+        (shown,) = (json.loads(line) for line in lane("list", "--json").stdout.splitlines() if '"bulk"' not in line)
+        assert [(one["source"], one["documents"]) for one in shown["paused_sources"]] == [("mad", 1)]
+        assert (shown["backlog"], shown["pending"]) == (1, 0)
+        health = copydesk("health", "--json", cwd=tmp_path, **settings)
+        (reason,) = (one for one in json.loads(health.stdout)["reasons"] if "is paused" in one)
+        assert reason.endswith("1 of its documents wait: copydesk lane resume documents --source mad")
+        drained = copydesk("status", "--wait-drained", "--timeout", "20", cwd=tmp_path, **settings)
+        assert "1 wait on paused lanes or of paused sources" in drained.stderr
+        assert "source mad of lane documents is resumed" in lane("resume", "documents", "--source", "mad").stdout
+        until(lambda: silent in receipts(), what="it is served again")
+        assert receipts()[silent].outcome == "superseded", (
+            "it keeps the revision of its arrival, and the newer one is stored"
+        )
+
+
+def flood(client, source):
+    for number in range(150):
+        client.xadd("documents", {"raw": "no front matter", "source": source, "key": str(number)})
+
+
+@pytest.mark.parametrize("words", [
+    ("--source", "x" * 201), ("--source", ""), ("--source", "a\nb"),
+], ids=["long", "empty", "a control character"])  # fmt: skip
+def test_a_name_that_no_source_can_have_is_refused(settings, tmp_path, words):
+    refused = copydesk("lane", "pause", "documents", *words, cwd=tmp_path, **settings)
+    assert (refused.returncode, "1 to 200 characters" in refused.stderr) == (2, True), refused.stderr
+
+
+def test_a_lane_with_one_source_is_paused_as_a_whole(settings, redis_client, tmp_path):
+    settings = {**settings, "COPYDESK_LANES": "documents=4,own@agency", "COPYDESK_BREAKER_DOCUMENTS": "100"}
+    refused = copydesk("lane", "pause", "own", "--source", "agency", cwd=tmp_path, **settings)
+    assert (refused.returncode, "pause the lane" in refused.stderr) == (2, True)
+    with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings):
+        for number in range(150):
+            redis_client.xadd("own", {"raw": "no front matter", "source": "somebody", "key": str(number)})
+        until(lambda: paused(redis_client).get("own"), what="the breaker pauses the lane")
+    assert paused_sources(redis_client, "own") == {}
 
 
 def test_a_full_redis_is_drained_and_accepts_documents_again(settings, redis_client, receipts, tmp_path):

@@ -30,6 +30,7 @@ ACTING = {
     "db index",
     "db prune",
     "lane repair",
+    "user remove",
     "metrics",
     "console",
     "schema export",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 
 from tests.support.snapshots import lane, queue, redis_info, silent, store
+from worker.monitoring.alarms import About, alarms
 from worker.monitoring.snapshot import with_rates
+from worker.monitoring.source_pauses import SourcePauseStatus
 from worker.monitoring.status import LinkingStatus, PauseStatus, Snapshot, Unreachable, WorkStatus
 
 LANE = {
     "lane": str, "added": int, "settled": int, "backlog": int, "pending": int, "oldest_seconds": float,
     "outcomes": {"stored": int}, "missing": int, "aside": int, "fault": None, "rate": float, "in_rate": float,
-    "drain_seconds": float, "paused": None,
+    "drain_seconds": float, "paused": None, "paused_sources": [],
 }  # fmt: skip
 PERIOD = {
     "seconds": int, "added": int, "settled": int, "rate": float,
@@ -20,7 +22,12 @@ PERIOD = {
     "rejected": [{"code": str, "source": str, "documents": int}],
 }  # fmt: skip
 FORM = {
-    "lanes": [{**LANE, "paused": {"who": str, "why": str, "by": str, "seconds": float}}],
+    "lanes": [
+        {
+            **LANE, "paused": {"who": str, "why": str, "by": str, "seconds": float},
+            "paused_sources": [{"source": str, "documents": int, "who": str, "why": str, "by": str, "seconds": float}],
+        }
+    ],
     "internal": LANE,
     "sum": {"added": int, "settled": int, "backlog": int, "missing": int},
     "outcomes": {"stored": int},
@@ -65,7 +72,8 @@ def as_json(snapshot):
 
 
 def test_names_order_and_types_of_the_json_are_fixed():
-    paused = lane(paused=PauseStatus("me", "upgrade", "operator", 1.0))
+    sources = (SourcePauseStatus("mad", 7, "me", "nonsense", "operator", 1.0),)
+    paused = lane(paused=PauseStatus("me", "upgrade", "operator", 1.0), paused_sources=sources)
     snapshot = Snapshot(
         queue(lanes=(paused,), missed=(silent(),)),
         redis_info(),
@@ -93,6 +101,33 @@ def test_a_lane_that_waits_keeps_the_queue_from_being_drained_unless_it_is_pause
     assert not queue(lanes=(empty, waiting), internal=idle).is_drained
     assert not queue(lanes=(empty,), internal=lane("copydesk:internal", pending=1)).is_drained
     assert not queue(lanes=(lane(pending=1, backlog=1, paused=paused.paused),), internal=idle).is_drained
+
+
+def paused_source(documents, name="mad"):
+    return SourcePauseStatus(name, documents, "me", "nonsense", "operator", 1.0)
+
+
+def test_documents_of_paused_sources_do_not_keep_a_lane_from_being_drained():
+    idle = lane("copydesk:internal", pending=0, backlog=0)
+    of_paused = {"pending": 0, "paused_sources": (paused_source(5), paused_source(2, "other"))}
+    assert queue(lanes=(lane(backlog=7, **of_paused),), internal=idle).is_drained
+    assert not queue(lanes=(lane(backlog=8, **of_paused),), internal=idle).is_drained
+    before, now = (
+        queue(lanes=(lane(added=100, settled=50),)),
+        queue(lanes=(lane(added=100, settled=60, backlog=17, **of_paused),)),
+    )
+    assert with_rates(now, before, seconds=1.0).lanes[0].drain_seconds == 1.0
+
+
+def test_a_paused_source_is_an_alarm_of_the_source_with_the_command_that_resumes_it():
+    sources = tuple(paused_source(9, f"crawler {number}") for number in range(12))
+    found = [one for one in alarms(Snapshot(queue(lanes=(lane(paused_sources=sources),)))) if one.about is About.SOURCE]
+    assert (len(found), found[0].name, found[-1].name) == (11, "crawler 0", "")
+    assert found[0].sentence == (
+        "Source crawler 0 of lane documents is paused by me (nonsense), 9 of its documents wait: "
+        "copydesk lane resume documents --source 'crawler 0'"
+    )
+    assert found[-1].sentence == "2 more sources of lane documents are paused: copydesk lane list"
 
 
 def test_rates_are_those_since_the_earlier_snapshot():

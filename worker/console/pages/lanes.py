@@ -1,4 +1,4 @@
-"""The lanes, with pause and resume."""
+"""The lanes, with pause and resume of lanes and of their sources."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 from starlette.responses import Response
 
 from worker.console.context import ConsoleContext
-from worker.console.pages.login import actor
+from worker.console.recording import actor, record
 from worker.console.rendering import redirect, render
 from worker.console.request_context import HttpError, RequestContext
-from worker.dead_letters.replay import operator
 from worker.monitoring.lane_faults import lane_faults
 from worker.queue import lane_pauses
+from worker.queue.source_pauses import is_source, pause_source, resume_source
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
@@ -32,14 +32,9 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
 
 def pause(console: ConsoleContext, context: RequestContext) -> Response:
     """Pause a lane. Raises HttpError."""
-    name, reason = context.request.path_params["lane"], context.form_value("reason")
-    if name not in {lane.name for lane in console.config.lane_list}:
-        raise HttpError(404, "There is no such lane.")
-    if not reason:
-        raise HttpError(422, "Give a reason, for those who find the lane paused.")
-    lane_pauses.pause(
-        console.client, name, lane_pauses.Pause(actor(console, context) or operator(), time.time(), reason)
-    )
+    name, why = _configured(console, context), _reason(console, context)
+    lane_pauses.pause(console.client, name, why)
+    record(console, context, "lane pause", name, why.why)
     console.redis_snapshot.forget()
     return redirect("/lanes")
 
@@ -50,5 +45,43 @@ def resume(console: ConsoleContext, context: RequestContext) -> Response:
     if name not in lane_pauses.paused(console.client):
         raise HttpError(409, "That lane is not paused.")
     lane_pauses.resume(console.client, name)
+    record(console, context, "lane resume", name)
     console.redis_snapshot.forget()
     return redirect("/lanes")
+
+
+def pause_one_source(console: ConsoleContext, context: RequestContext) -> Response:
+    """Pause a source of a lane. Raises HttpError."""
+    name, source, why = _configured(console, context), context.form.get("source", ""), _reason(console, context)
+    if not is_source(source):
+        raise HttpError(422, "No document can have that source.")
+    if any(lane.name == name and lane.source is not None for lane in console.config.lane_list):
+        raise HttpError(422, "All documents of that lane have one source. Pause the lane.")
+    pause_source(console.client, name, source, why)
+    record(console, context, "lane pause", f"source {source} of lane {name}", why.why)
+    console.redis_snapshot.forget()
+    return redirect("/lanes")
+
+
+def resume_one_source(console: ConsoleContext, context: RequestContext) -> Response:
+    """Resume a source of a lane. Raises HttpError."""
+    name, source = str(context.request.path_params["lane"]), context.form.get("source", "")
+    if not resume_source(console.client, name, source):
+        raise HttpError(409, "That source is not paused.")
+    record(console, context, "lane resume", f"source {source} of lane {name}")
+    console.redis_snapshot.forget()
+    return redirect("/lanes")
+
+
+def _configured(console: ConsoleContext, context: RequestContext) -> str:
+    name = str(context.request.path_params["lane"])
+    if name not in {lane.name for lane in console.config.lane_list}:
+        raise HttpError(404, "There is no such lane.")
+    return name
+
+
+def _reason(console: ConsoleContext, context: RequestContext) -> lane_pauses.Pause:
+    reason = context.form_value("reason")
+    if not reason:
+        raise HttpError(422, "Give a reason, for those who find it paused.")
+    return lane_pauses.Pause(actor(console, context), time.time(), reason)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import anyio.to_thread
 from starlette.responses import Response
 
 from worker.console.context import ConsoleContext
+from worker.console.recording import record
 from worker.console.rendering import THEMES, local_path, redirect, render, set_theme_cookie
 from worker.console.request_context import HttpError, RequestContext
 from worker.console.sessions import COOKIE, HOURS
@@ -14,7 +16,7 @@ from worker.telemetry.logs import get_logger
 
 log = get_logger("console")
 
-LOGIN_FAILED = "That is not the token."
+LOGIN_FAILED = "That is not a token of this console."
 
 
 def is_secure(context: RequestContext) -> bool:
@@ -40,7 +42,9 @@ async def with_token(console: ConsoleContext, context: RequestContext) -> Reques
     offered = context.form_value("token")
     opened = await console.sessions.login(offered)
     if opened is not None:
-        return replace(context, session=opened)
+        context = replace(context, session=opened)
+        await anyio.to_thread.run_sync(record, console, context, "log in", "console")
+        return context
     if offered:
         client = context.request.client
         log.warning("A wrong token at the console", client=client.host if client else "unknown")
@@ -74,9 +78,3 @@ def theme(_: ConsoleContext, context: RequestContext) -> Response:
     response = redirect(local_path(context.form_value("next")))
     set_theme_cookie(response, chosen, secure=is_secure(context))
     return response
-
-
-def actor(console: ConsoleContext, context: RequestContext) -> str | None:
-    """Return who is recorded for an action: None for the user that runs the console, else the client's address."""
-    client = context.request.client
-    return f"console, from {client.host if client else 'unknown'}" if console.sessions.needs_token else None

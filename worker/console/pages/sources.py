@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import redis
 from starlette.responses import Response
 
 from worker.console.charts.source_trend import trend_bars
@@ -13,6 +15,8 @@ from worker.console.rendering import render
 from worker.console.request_context import HttpError, RequestContext
 from worker.monitoring.sources.overview import overview
 from worker.queries.sources.source_activity import source_activity
+from worker.queue.lane_pauses import Pause
+from worker.queue.source_pauses import is_source, paused_sources
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
@@ -45,6 +49,7 @@ def one(console: ConsoleContext, context: RequestContext) -> Response:
         activity = source_activity(connection, source, now=datetime.now(UTC))
     values = {
         "source": source,
+        "pauses": _pauses(console, source),
         "heard": heard,
         "now": time.time(),
         "activity": activity,
@@ -52,3 +57,14 @@ def one(console: ConsoleContext, context: RequestContext) -> Response:
         "most": max(piece.documents for piece in activity.pieces),
     }
     return render(context, "source.html", values)
+
+
+def _pauses(console: ConsoleContext, source: str) -> Mapping[str, Pause | None] | None:
+    """Return lane → the pause of the source there, or None; the lanes on which it can be paused. None without Redis."""
+    lanes = [lane.name for lane in console.config.lane_list if lane.source is None]
+    if not is_source(source):
+        return {}
+    try:
+        return {lane: paused_sources(console.client, lane).get(source) for lane in lanes}
+    except (redis.RedisError, OSError):
+        return None

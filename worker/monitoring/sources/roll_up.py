@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Engine, Row
@@ -36,12 +37,18 @@ Learnt = tuple[Pair, Row[Any], list[Row[Any]], dict[str, Any]]
 
 
 def roll_up_sources(
-    engine: Engine, config: Settings, waiting: Mapping[str, float] | None = None, *, seconds: float = 5.0
+    engine: Engine,
+    config: Settings,
+    waiting: Mapping[str, float] | None = None,
+    *,
+    paused: Mapping[tuple[str, str], float] = MappingProxyType({}),
+    seconds: float = 5.0,
 ) -> bool:
     """Do what is due, for about `seconds`; return whether all is done. Raises SQLAlchemy's errors.
 
     `waiting`: lane → when its oldest entry arrived that has no outcome, in seconds since 1970. What arrived on that lane
-    later is not known yet, so no source of it is silent because of that.
+    later is not known yet, so no source of it is silent because of that. `paused`: (lane, paused source) → since when; a
+    source whose documents wait is not silent.
     """
     end = time.monotonic() + seconds
     with writing(engine) as connection:
@@ -57,7 +64,7 @@ def roll_up_sources(
     while _learn_some(engine):
         if time.monotonic() > end:
             return False
-    _update_silence_alarms(engine, done.until, waiting or {})
+    _update_silence_alarms(engine, done.until, waiting or {}, paused)
     with writing(engine) as connection:
         now = store_time(connection)
         source_alarms.forget(
@@ -135,12 +142,20 @@ def _save(
         source_alarms.end_alarm(connection, pair, LOW)
 
 
-def _update_silence_alarms(engine: Engine, until: datetime, waiting: Mapping[str, float]) -> None:
+def _update_silence_alarms(
+    engine: Engine, until: datetime, waiting: Mapping[str, float], paused: Mapping[tuple[str, str], float]
+) -> None:
     """Raise and end the alarms of silence."""
+
+    def is_known(row: Row[Any], silent_at: datetime) -> bool:
+        """Whether all that arrived from the source on its lane up to the alarm has its outcome."""
+        since = (waiting.get(row.lane), paused.get((row.lane, row.source)))
+        return silent_at.timestamp() <= min([until.timestamp(), *(at for at in since if at is not None)])
+
     with engine.connect() as connection:
         overdue = source_alarms.overdue(connection, until, _LEARNT_AT_ONCE)
         standstills = read_standstills(connection)
-        checked = [(row, _learn(connection, row, standstills)) for row in overdue if _is_known(row, until, waiting)]
+        checked = [(row, _learn(connection, row, standstills)) for row in overdue if is_known(row, row.silent_at)]
     silent: set[str] = set()
     with writing(engine) as connection:
         source_alarms.end_silences(connection)
@@ -150,16 +165,10 @@ def _update_silence_alarms(engine: Engine, until: datetime, waiting: Mapping[str
             source_alarms.save_rhythm(connection, pair, values)
             silent_at = values["silent_at"]
             # Whole sources come first, and their alarm covers their sites.
-            if silent_at is not None and row.source not in silent and _is_known(row, until, waiting, silent_at):
+            if silent_at is not None and row.source not in silent and is_known(row, silent_at):
                 source_alarms.raise_alarm(connection, pair, SILENT, row.last_at, now, {})
                 if not row.site:
                     silent.add(row.source)
-
-
-def _is_known(row: Row[Any], until: datetime, waiting: Mapping[str, float], silent_at: datetime | None = None) -> bool:
-    """Return whether all that arrived on its lane up to the alarm has its outcome."""
-    known_until = min(until.timestamp(), waiting.get(row.lane, until.timestamp()))
-    return bool((silent_at or row.silent_at).timestamp() <= known_until)
 
 
 def _hours(rows: list[Row[Any]]) -> list[Hour]:

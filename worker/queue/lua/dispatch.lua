@@ -1,11 +1,16 @@
 #!lua flags=allow-oom
--- Dispatches new entries of a lane without their payload: the dispatcher needs ids and sizes, never 500 MB of text.
--- KEYS: stream, sizes of its oversized entries (hash).
--- ARGV: group, consumer, limit of entries, limit of pending entries, limit of bytes, and the smallest batch that is
--- worth waiting for: '' (any), "half" of a batch, or a "full" batch because the pool is busy.
--- Returns {backlog, pending, id, bytes, id, bytes, …}.
-local summary = redis.call('XPENDING', KEYS[1], ARGV[1])
-local pending, backlog = summary[1], redis.call('XLEN', KEYS[1])
+-- Dispatches entries of a lane without their payload: the dispatcher needs ids and sizes, never 500 MB of text.
+-- New entries of a paused source are given to the consumer of that source instead. When the source is resumed, they are
+-- dispatched beside new entries, each half of the batch, so that neither waits for all of the others.
+-- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash).
+-- ARGV: group, consumer, limit of entries, limit of pending entries, limit of bytes, the smallest batch that is worth
+-- waiting for: '' (any), "half" of a batch, or a "full" batch because the pool is busy; and the consumer of returned
+-- entries, which the reaper sends.
+-- Returns {backlog, pending, id, bytes, id, bytes, …}. Neither count contains the entries of paused sources that were
+-- read before this call.
+local lane, group = KEYS[1], ARGV[1]
+local found = pending_of(lane, group, KEYS[3])
+local pending, backlog = found.held, math.max(0, redis.call('XLEN', lane) - found.kept)
 local capacity = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]) - pending)
 local out = {backlog, pending}
 -- A batch of a few entries costs nearly as much as a full one. So wait for half a batch when more entries wait than the
@@ -14,27 +19,79 @@ local out = {backlog, pending}
 local full, minimum = math.min(tonumber(ARGV[3]), tonumber(ARGV[4])), 1
 if ARGV[6] ~= '' and pending > 0 and backlog - pending > capacity then minimum = math.ceil(full / 2) end
 if ARGV[6] == 'full' then
-  for _, holder in ipairs(summary[4] or {}) do
-    if holder[1] == ARGV[2] then minimum = full end
+  for _, consumer in ipairs(found.others) do
+    if consumer == ARGV[2] then minimum = full end
   end
 end
 if minimum > 1 and math.min(capacity, backlog - pending) < minimum then return out end
+
 local bytes, max_bytes = 0, tonumber(ARGV[5])
-while capacity > 0 and bytes < max_bytes do
-  -- Read one entry at a time: an oversized entry then ends the batch, and several do not fill the server's memory.
-  local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', 1, 'STREAMS', KEYS[1], '>')
-  if not reply then break end
-  local id, fields, size = reply[1][2][1][1], reply[1][2][1][2] or {}, 0
+local function add(id, size)
+  bytes = bytes + size
+  capacity = capacity - 1
+  out[#out + 1] = id
+  out[#out + 1] = size
+end
+
+local function bytes_of(fields)
+  local size = 0
   for _, part in ipairs(fields) do size = size + #part end
+  return size
+end
+
+-- Entries that need no place in the batch, and their bytes: they are limited too, so that this script ends soon.
+local skipped, skipped_bytes = 0, 0
+local function has_time() return skipped < 500 and skipped_bytes < max_bytes end
+
+-- Dispatches entries of resumed sources, until the batch has capacity for only `rest` others.
+local function add_resumed(rest)
+  for _, consumer in ipairs(found.resumed) do
+    while capacity > rest and bytes < max_bytes and has_time() do
+      local held = redis.call('XPENDING', lane, group, '-', '+', 1, consumer)[1]
+      if not held then break end
+      local id, count = held[1], held[4]
+      local known_size = redis.call('HGET', KEYS[2], id)
+      local claim = {'XCLAIM', lane, group, ARGV[2], 0, id, 'RETRYCOUNT', count}
+      if count > 1 then
+        -- A process crashed while it was reading this entry. The reaper sends such entries alone.
+        claim[4] = ARGV[7]
+        claim[#claim + 1] = 'IDLE'
+        claim[#claim + 1] = 1000000000
+      end
+      if known_size or count > 1 then claim[#claim + 1] = 'JUSTID' end
+      local claimed = redis.call(unpack(claim))[1]
+      if claimed and count == 1 then
+        add(id, known_size and tonumber(known_size) or bytes_of(claimed[2]))
+      else
+        if not claimed then redis.call('XACK', lane, group, id) end
+        skipped = skipped + 1
+      end
+    end
+  end
+end
+
+local has_pauses = redis.call('HLEN', KEYS[3]) > 0
+if capacity > 0 then add_resumed(math.floor(capacity / 2)) end
+while capacity > 0 and bytes < max_bytes and has_time() do
+  -- Read one entry at a time: an oversized entry then ends the batch, and several do not fill the server's memory.
+  local reply = redis.call('XREADGROUP', 'GROUP', group, ARGV[2], 'COUNT', 1, 'STREAMS', lane, '>')
+  if not reply then break end
+  local id, fields = reply[1][2][1][1], reply[1][2][1][2] or {}
+  local size = bytes_of(fields)
+  local source = has_pauses and source_of(lane, fields)
   if size >= max_bytes then
     -- No command returns an entry's size without copying the entry into this script. So store the size after one copy.
     redis.call('HSET', KEYS[2], id, size)
     reply, fields = nil, nil
     collectgarbage()
   end
-  bytes = bytes + size
-  out[#out + 1] = id
-  out[#out + 1] = size
-  capacity = capacity - 1
+  if source and redis.call('HGET', KEYS[3], source) then
+    keep_paused(lane, group, source, id, 1)
+    skipped = skipped + 1
+    skipped_bytes = skipped_bytes + size
+  else
+    add(id, size)
+  end
 end
+add_resumed(0)
 return out

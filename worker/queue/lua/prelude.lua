@@ -31,6 +31,14 @@ local function fitting(fields)
   return chosen
 end
 
+-- Whether an id is smaller than another one. Compares texts: ids may be larger than the integers that numbers hold exactly.
+local function is_before(id, other)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  local other_ms, other_seq = string.match(other, '^(%d+)-(%d+)$')
+  if ms == other_ms then ms, other_ms = seq, other_seq end
+  return #ms < #other_ms or (#ms == #other_ms and ms < other_ms)
+end
+
 -- Calls `visit` with each pending entry {id, consumer, idle, deliveries} of a group, or of one consumer, 1,000 at a time.
 local function for_each_pending(stream, group, consumer, visit)
   local first = '-'
@@ -51,4 +59,65 @@ local function add_crash_report(reports, id, report, limit, expiry)
     redis.call('HSET', reports, id, known and string.sub(known, -4000) .. '\n' .. report or report)
     redis.call('EXPIRE', reports, expiry)
   end
+end
+
+-- Entries of a paused source stay on the stream. They are pending for a consumer of the source: 'paused: ' and its name.
+-- No worker's consumer (host:pid) has such a name, because a host name has no blank.
+local PAUSED = 'paused: '
+
+-- Returns the source whose entries a consumer keeps while the source is paused; nil for any other consumer.
+local function source_kept_by(consumer)
+  if string.sub(consumer, 1, #PAUSED) == PAUSED then return string.sub(consumer, #PAUSED + 1) end
+end
+
+-- Returns the source of an entry: its last field `source`, or the lane's name. One that is not valid is returned as it is.
+local function source_of(lane, fields)
+  local source = ''
+  for n = 1, #fields, 2 do
+    if fields[n] == 'source' then source = fields[n + 1] end
+  end
+  return source ~= '' and source or lane
+end
+
+-- Gives an entry to the consumer of its source, which is paused. `count` is its delivery count.
+local function keep_paused(lane, group, source, id, count)
+  redis.call('XCLAIM', lane, group, PAUSED .. source, 0, id, 'RETRYCOUNT', count, 'JUSTID')
+end
+
+-- Returns the pending entries of a group, counted by what holds them. `pauses`: the paused sources (hash).
+-- held: dispatched or processed; kept: of paused sources; sources: {source, entries, …} of these; resumed: the consumers
+-- of sources that are not paused any more; others: all other consumers; oldest: the oldest id but for `kept`, or nil.
+local function pending_of(lane, group, pauses)
+  local summary = redis.call('XPENDING', lane, group)
+  local found = {held = summary[1], kept = 0, sources = {}, resumed = {}, others = {}, oldest = summary[2] or nil}
+  for _, holder in ipairs(summary[4] or {}) do
+    local source = source_kept_by(holder[1])
+    if source and redis.call('HGET', pauses, source) then
+      found.kept = found.kept + holder[2]
+      found.sources[#found.sources + 1] = source
+      found.sources[#found.sources + 1] = tonumber(holder[2])
+    else
+      local list = source and found.resumed or found.others
+      list[#list + 1] = holder[1]
+    end
+    if source then found.held = found.held - holder[2] end
+  end
+  if found.kept > 0 then
+    found.oldest = nil
+    for _, list in ipairs({found.resumed, found.others}) do
+      for _, consumer in ipairs(list) do
+        local first = redis.call('XPENDING', lane, group, '-', '+', 1, consumer)[1]
+        if first and (not found.oldest or is_before(first[1], found.oldest)) then found.oldest = first[1] end
+      end
+    end
+  end
+  return found
+end
+
+-- Returns the id of the first entry after `last_read`, or nil. The user of the exporter may not read entries; to it, the
+-- time of the last one that was read is the best that is known.
+local function first_unread(lane, last_read)
+  local reply = redis.pcall('XRANGE', lane, '(' .. last_read, '+', 'COUNT', 1)
+  if reply.err then return last_read ~= '0-0' and last_read or nil end
+  return reply[1] and reply[1][1]
 end

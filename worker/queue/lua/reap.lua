@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
--- Takes entries whose lease has expired, to dispatch them again. That counts no attempt.
+-- Takes entries whose lease has expired, to dispatch them again. That counts no attempt. Entries of paused sources have
+-- no lease; dispatch.lua takes them when the source is resumed.
 -- An entry that a process was reading when its lease expired gets a crash report (see record_crash.lua).
 -- KEYS: stream, crash reports (hash).
 -- ARGV: group, "dispatched" consumer, lease in ms, limit of entries, the time, limit of ids in the hash, the hash's
 -- expiry in seconds, and optionally the only consumer whose entries are taken.
 -- Returns {id, attempts, …}.
-local out = {}
-local command = {'XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4]}
-if ARGV[8] then command[#command + 1] = ARGV[8] end
-for _, held in ipairs(redis.call(unpack(command))) do
+local out, limit = {}, tonumber(ARGV[4])
+
+local function take(held)
   local taken = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], held[1], 'RETRYCOUNT', held[4], 'JUSTID')
   if taken[1] then
     out[#out + 1] = held[1]
@@ -20,5 +20,25 @@ for _, held in ipairs(redis.call(unpack(command))) do
   else
     redis.call('XACK', KEYS[1], ARGV[1], held[1])
   end
+  limit = limit - 1
+end
+
+local function take_from(consumer)
+  if limit <= 0 then return end
+  local command = {'XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', limit, consumer}
+  for _, held in ipairs(redis.call(unpack(command))) do take(held) end
+end
+
+local holders, is_any_paused = {}, false
+for _, holder in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1])[4] or {}) do
+  if source_kept_by(holder[1]) then is_any_paused = true else holders[#holders + 1] = holder[1] end
+end
+if ARGV[8] then
+  take_from(ARGV[8])
+elseif is_any_paused then
+  -- By consumer: without one, Redis would look at all entries of paused sources first.
+  for _, consumer in ipairs(holders) do take_from(consumer) end
+else
+  take_from(nil)
 end
 return out

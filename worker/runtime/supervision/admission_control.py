@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 
 import redis
 
-from worker.activity.minute_counters import MinuteCounters
+from worker.activity.minute_counters import Minute, MinuteCounters, short_source
 from worker.monitoring.servers.capacity import Capacity, capacity
 from worker.queue import lane_pauses
 from worker.queue.lane_pauses import Pause
 from worker.queue.lease_queue import LeaseQueue
-from worker.runtime.supervision.circuit_breaker import trip_reason
+from worker.queue.source_pauses import pause_source, paused_sources, resumed_sources
+from worker.runtime.supervision.circuit_breaker import Trip, trip
 from worker.runtime.supervision.slowdown import SlowDown
-from worker.settings import Settings
+from worker.settings import Lane, Settings
 from worker.telemetry.logs import get_logger
 
 log = get_logger("worker")
@@ -21,6 +23,10 @@ log = get_logger("worker")
 _CAPACITY_EVERY_SECONDS = 5.0
 _BREAKER_EVERY_SECONDS = 10.0
 _LOG_EVERY_SECONDS = 60.0
+_IN_FLIGHT_SECONDS = 60.0
+"""Until then documents of a source that was paused are still counted: they were being processed."""
+_MAX_PAUSED_SOURCES = 20
+"""A producer may change its name. So many paused sources of a lane pause the lane the next time."""
 
 
 class _LastingCondition:
@@ -67,7 +73,7 @@ class AdmissionControl:
             self._log_capacity(self.capacity.full, self.capacity.low)
         if now >= self._next_breaker:
             self._next_breaker = now + _BREAKER_EVERY_SECONDS
-            self._pause_failing_lanes()
+            self._pause_what_fails()
         self._slow_down.update(self._queues, trouble=not consuming or self.capacity != Capacity())
 
     def _log_capacity(self, full: str, low: str) -> None:
@@ -83,15 +89,44 @@ class AdmissionControl:
             else:
                 log.warning("Capacity is no longer low", next="producers are not slowed down any more")
 
-    def _pause_failing_lanes(self) -> None:
+    def _pause_what_fails(self) -> None:
         minutes = self._counters.window(self._config.breaker_minutes)
         resumed = lane_pauses.resumed(self._client)
         for lane in self._config.lane_list:
-            why = trip_reason(minutes, lane.name, self._config, resumed=resumed.get(lane.name, -1))
-            if why and lane_pauses.pause(self._client, lane.name, Pause(self._name, time.time(), why, by="breaker")):
-                log.error(
-                    "The circuit breaker pauses a lane",
-                    lane=lane.name,
-                    error=why,
-                    next=f"its documents wait; when the cause is gone: copydesk lane resume {lane.name}",
-                )
+            self._pause_failing(lane, minutes, resumed.get(lane.name, -1))
+
+    def _pause_failing(self, lane: Lane, minutes: list[Minute], resumed: float) -> None:
+        paused = paused_sources(self._client, lane.name)
+        ended = {source: pause.at + _IN_FLIGHT_SECONDS for source, pause in paused.items()}
+        ignored = {
+            short_source(source): at for source, at in (resumed_sources(self._client, lane.name) | ended).items()
+        }
+        found = trip(minutes, lane.name, self._config, resumed=resumed, ignored=ignored)
+        if found is None:
+            return
+        # Rejections under the name of a paused source can only be of documents whose source is not valid.
+        sources = [source for source in found.sources if source not in paused]
+        if lane.source is None and sources and len(paused) + len(sources) <= _MAX_PAUSED_SOURCES:
+            for source in sources:
+                self._pause_source(lane.name, source, found)
+        elif lane_pauses.pause(self._client, lane.name, self._pause(found)):
+            log.error(
+                "The circuit breaker pauses a lane",
+                lane=lane.name,
+                error=found.why,
+                next=f"its documents wait; when the cause is gone: copydesk lane resume {lane.name}",
+            )
+
+    def _pause_source(self, lane: str, source: str, found: Trip) -> None:
+        if pause_source(self._client, lane, source, self._pause(found)):
+            log.error(
+                "The circuit breaker pauses a source",
+                lane=lane,
+                source=source,
+                error=found.why,
+                next="its documents wait, others are processed; when the cause is gone: "
+                f"copydesk lane resume {lane} --source {shlex.quote(source)}",
+            )
+
+    def _pause(self, found: Trip) -> Pause:
+        return Pause(self._name, self._client.time()[0], found.why, by="breaker")

@@ -115,6 +115,12 @@ def end_with_supervisor() -> None:
         threading.Thread(target=_watch_parent, args=(int(supervisor),), name="copydesk-supervisor", daemon=True).start()
 
 
+def stop_worker() -> None:
+    """Stop this worker as SIGTERM does. Its supervisor stops with it: otherwise it would start the worker again."""
+    supervisor = int(os.environ.get(SUPERVISOR, 0))
+    os.kill(supervisor if supervisor == os.getppid() else os.getpid(), signal.SIGTERM)
+
+
 def _watch_parent(supervisor: int) -> None:
     while os.getppid() == supervisor:
         time.sleep(_PARENT_POLL_SECONDS)

@@ -46,7 +46,7 @@ class SlowDown:
         for queue, before in zip(lanes, earlier, strict=True):
             state = queue.counts()
             oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else 0.0
-            load = Load(state.backlog, max(oldest, 0.0), trouble=store_trouble is not None)
+            load = Load(state.waiting, max(oldest, 0.0), trouble=store_trouble is not None)
             waits.append(slow_down(load, float(before or 0), self._limits))
         with self._client.pipeline(transaction=True) as pipe:
             for key, wait in zip((*by_lane, keys.SLOW_DOWN), (*waits, max(waits, default=0.0)), strict=True):

@@ -21,6 +21,7 @@ from celery.worker import state as celery_state
 from worker.activity import heartbeats
 from worker.activity.heartbeats import HEARTBEAT_SECONDS, PoolProcess, WorkerState
 from worker.activity.minute_counters import Counts, MinuteCounters
+from worker.activity.stop_requests import take_stop_request
 from worker.queue.connection import connect
 from worker.queue.crashes import CrashLog, CrashReport
 from worker.queue.lease_queue import LeaseQueue
@@ -29,6 +30,7 @@ from worker.runtime.dispatch.dispatcher import Dispatcher
 from worker.runtime.dispatch.request import Loss, losses, wait_for_end
 from worker.runtime.supervision.admission_control import AdmissionControl
 from worker.runtime.supervision.recovery import StuckChildren, give_back, restart_consumer, restart_process
+from worker.runtime.supervision.restarter import stop_worker
 from worker.runtime.supervision.watchdog import Observation, Remedy, Watchdog
 from worker.settings import Settings, settings
 from worker.telemetry.logs import get_logger
@@ -115,6 +117,7 @@ class SupervisionLoop(threading.Thread):
             try:
                 self._update_state()
                 self._send_heartbeat()
+                self._stop_if_asked()
                 self._restart_what_hangs()
             except redis.RedisError:
                 pass  # the dispatcher logs the outage; other workers see the missing heartbeats
@@ -125,6 +128,13 @@ class SupervisionLoop(threading.Thread):
             heartbeats.leave(self._client, self._worker.name)
         except redis.RedisError:
             return
+
+    def _stop_if_asked(self) -> None:
+        """Stop this worker after its running batches if an operator asked for it."""
+        who = take_stop_request(self._client, self._worker.name)
+        if who is not None:
+            log.warning("The worker is asked to stop", who=who, next="it finishes its running batches and ends")
+            stop_worker()
 
     def _restart_what_hangs(self) -> None:
         """Restart what hangs. Called only while Redis answers; otherwise the outage is the cause."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from worker.console.background_jobs import Busy, Job, TextEdit
 from worker.console.context import ConsoleContext
 from worker.console.pages.dead.lists import filter_of, filter_values
-from worker.console.pages.login import actor
+from worker.console.recording import actor, record
 from worker.console.rendering import path, redirect, render
 from worker.console.request_context import HttpError, RequestContext, clean
 from worker.dead_letters import bulk_actions, bulk_edit
@@ -44,6 +44,8 @@ def start(console: ConsoleContext, context: RequestContext) -> Response:
         job = console.jobs.start("replay" if client else "try", selected, total, steps, edit)
     except Busy as busy:
         raise HttpError(409, str(busy)) from None
+    if client is not None:
+        record(console, context, "dead mend" if edit else "dead replay", selected.described(total))
     return redirect(path("dead", "jobs", job.id))
 
 
@@ -81,6 +83,7 @@ def stop(console: ConsoleContext, context: RequestContext) -> Response:
     """Stop a job after its present step; what was replayed stays replayed."""
     job = _job(console, context)
     job.stop.set()
+    record(console, context, "stop job", job.filter.described(job.total))
     return redirect(path("dead", "jobs", job.id))
 
 
@@ -110,5 +113,6 @@ def discard(console: ConsoleContext, context: RequestContext) -> Response:
             raise HttpError(422, f"More than {_MAX_DISCARDED:,} at once: copydesk dead discard does that.")
         upto = dead_letters.highest(connection, selected)
     bulk_actions.discard(console.engine, replace(selected, upto=upto), reason, actor(console, context))
+    record(console, context, "dead discard", selected.described(count), reason)
     console.store_status.forget()
     return redirect("/dead")

@@ -12,13 +12,12 @@ from starlette.responses import Response
 from schemas.codes import WORKER_CODES
 from schemas.problem import Problem, Severity
 from worker.console.context import ConsoleContext
-from worker.console.pages.login import actor
+from worker.console.recording import actor, record
 from worker.console.rendering import message, path, redirect, render
 from worker.console.request_context import HttpError, RequestContext
 from worker.console.source_lines import source_lines
 from worker.dead_letters import editing
 from worker.dead_letters.editing import DeadLetter, DeadLetterChanged
-from worker.dead_letters.replay import operator
 from worker.store import dead_letters
 from worker.store.engine import writing
 from worker.telemetry.logs import mask
@@ -48,9 +47,7 @@ def replay(console: ConsoleContext, context: RequestContext) -> Response:
     if checked["errors"]:
         return _page(console, context, dead_letter, text=context.form.get("text", ""), checked=checked, status=422)
     try:
-        editing.edit_and_replay(
-            console.engine, console.client, dead_letter, text, actor(console, context) or operator()
-        )
+        editing.edit_and_replay(console.engine, console.client, dead_letter, text, actor(console, context))
     except DeadLetterChanged as changed:
         raise HttpError(409, f"Nothing was sent: {changed}.") from None
     except redis.RedisError as error:
@@ -60,6 +57,7 @@ def replay(console: ConsoleContext, context: RequestContext) -> Response:
         # The text was stored before Redis failed. Its marks for hidden values are new ones now.
         context = replace(context, form={**context.form, "text": stored.shown.text, "version": stored.version})
         return message(context, "Redis cannot be used", mask(str(error))[:500], status=503)
+    record(console, context, "dead edit", f"dead letter {dead_letter.row.id}")
     console.store_status.forget()
     return redirect(path("dead", dead_letter.row.id))
 
@@ -73,8 +71,9 @@ def discard(console: ConsoleContext, context: RequestContext) -> Response:
     if dead_letter.row.status != "open":
         raise HttpError(409, f"It is {dead_letter.row.status} already.")
     with writing(console.engine) as connection:
-        if not dead_letters.discard(connection, dead_letter.row.id, actor(console, context) or operator(), reason):
+        if not dead_letters.discard(connection, dead_letter.row.id, actor(console, context), reason):
             raise HttpError(409, "Somebody else has closed it in the meantime.")
+    record(console, context, "dead discard", f"dead letter {dead_letter.row.id}", reason)
     console.store_status.forget()
     return redirect(path("dead", dead_letter.row.id))
 
