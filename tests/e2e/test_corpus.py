@@ -14,7 +14,7 @@ from tests.support.servers import copydesk, results
 
 REJECTED = {"diablo4": (4, 3), "ai": (1, 5), "microsoft-power-apps": (0, 3)}
 """Files with broken YAML, and files without a header."""
-WARNINGS = {"related_without_url", "url_with_space"}
+WARNINGS = {"related_without_url", "text_cleaned", "url_with_space"}
 """Warnings that real documents cause: each names a part that was dropped or corrected."""
 
 

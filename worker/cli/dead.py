@@ -157,11 +157,15 @@ def edit(
     except Exception:
         _keep_text(text, dead_letter.raw, file)
         raise
+    _report_replay(id_, is_edit=is_edit)
+    return Exit.OK
+
+
+def _report_replay(id_: int, *, is_edit: bool) -> None:
     if not is_edit:
         typer.echo("The text is unchanged; replaying it as it is.", err=True)
     record_action("dead edit" if is_edit else "dead replay", f"dead letter {id_}")
     typer.echo(f"Replayed. What became of it:  copydesk dead show {id_}", err=True)
-    return Exit.OK
 
 
 def _in_editor(raw: bytes) -> bytes:

@@ -10,7 +10,7 @@ from worker.cli.exits import print_message
 from worker.cli.groups import Group
 from worker.cli.recording import record_action
 from worker.cli.terminal import plain, print_json
-from worker.console.users import Role, user_file
+from worker.console.access.users import Role, user_file
 from worker.errors import Exit
 from worker.settings import settings
 

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from worker.console import assets
+from worker.console.access.sessions import COOKIE
 from worker.console.context import ConsoleContext
 from worker.console.csv_tables import csv_of
 from worker.console.pages import (
@@ -38,7 +39,6 @@ from worker.console.pages import (
 from worker.console.pages.dead import bulk, edit, lists
 from worker.console.rendering import compile_all, message, path, redirect
 from worker.console.request_context import FORM_BYTES, HttpError, RequestContext, body_of, form_of
-from worker.console.sessions import COOKIE
 from worker.console.web_security import WebSecurity
 from worker.monitoring.servers.server_state import database_status
 from worker.monitoring.status import DatabaseStatus

@@ -12,10 +12,10 @@ from sqlalchemy import Engine
 
 from worker.activity.minute_counters import Minute, MinuteCounters
 from worker.activity.outcome_feed import OutcomeRecord, after, recent
+from worker.console.access.sessions import Sessions
+from worker.console.access.users import user_file
 from worker.console.background_jobs import Jobs
 from worker.console.refreshing_cache import RefreshingCache
-from worker.console.sessions import Sessions
-from worker.console.users import user_file
 from worker.documents.limits import Limits
 from worker.monitoring.snapshot import read_store
 from worker.monitoring.snapshot_poller import SnapshotPoller

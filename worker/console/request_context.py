@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import anyio
 from starlette.requests import ClientDisconnect, Request
 
-from worker.console.sessions import Session
+from worker.console.access.sessions import Session
 
 FORM_BYTES = 64 << 10
 _MAX_FIELDS = 150

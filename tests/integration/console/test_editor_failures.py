@@ -13,9 +13,9 @@ from sqlalchemy import create_engine
 from tests.integration.console.conftest import BASE, Browser, broken
 from tests.integration.console.test_actions import MENDED, at_the_editor, row_of, sent
 from tests.integration.store.store_driver import work
+from worker.console.access.sessions import COOKIE
 from worker.console.app import build
 from worker.console.context import ConsoleContext
-from worker.console.sessions import COOKIE
 from worker.dead_letters import bulk_actions, bulk_edit, replay
 from worker.settings import Settings
 from worker.store import dead_letters

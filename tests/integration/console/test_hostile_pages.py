@@ -26,10 +26,10 @@ from worker.activity.heartbeats import WorkerState
 from worker.activity.heartbeats import send as beat
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.console import app as console
+from worker.console.access.sessions import COOKIE
 from worker.console.context import ConsoleContext
 from worker.console.pages.dead.lists import NAMES
 from worker.console.rendering import environment
-from worker.console.sessions import COOKIE
 from worker.queue import lane_pauses
 from worker.queue.keys import OUTCOME_FEED, PAUSED_LANES, paused_sources
 from worker.queue.lease_queue import Claimed, LeaseQueue

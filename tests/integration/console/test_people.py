@@ -11,9 +11,9 @@ from tests.integration.console.conftest import BASE, Browser
 from worker.activity import heartbeats
 from worker.activity.heartbeats import WorkerState
 from worker.activity.stop_requests import take_stop_request
+from worker.console.access.users import Role, user_file
 from worker.console.app import build
 from worker.console.context import ConsoleContext
-from worker.console.users import Role, user_file
 from worker.queue.lane_pauses import paused
 from worker.queue.source_pauses import paused_sources
 from worker.store.operator_actions import read_actions

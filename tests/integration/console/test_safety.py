@@ -7,9 +7,9 @@ import re
 import pytest
 
 from tests.integration.console.conftest import BASE, Browser
+from worker.console.access.sessions import COOKIE
 from worker.console.app import build
 from worker.console.context import ConsoleContext
-from worker.console.sessions import COOKIE
 from worker.queue.lane_pauses import paused
 from worker.settings import Settings
 

@@ -10,10 +10,10 @@ import pytest
 
 import worker.console
 from schemas.problem import problem
+from worker.console.access.sessions import Sessions
 from worker.console.charts import plots
 from worker.console.refreshing_cache import RefreshingCache
 from worker.console.server import UnsafeConsole, is_loopback, names_for
-from worker.console.sessions import Sessions
 from worker.console.source_lines import source_lines
 from worker.console.web_security import host_name
 from worker.dead_letters.redacted_text import redact

@@ -7,11 +7,11 @@ from dataclasses import replace
 import anyio.to_thread
 from starlette.responses import Response
 
+from worker.console.access.sessions import COOKIE, HOURS
 from worker.console.context import ConsoleContext
 from worker.console.recording import record
 from worker.console.rendering import THEMES, local_path, redirect, render, set_theme_cookie
 from worker.console.request_context import HttpError, RequestContext
-from worker.console.sessions import COOKIE, HOURS
 from worker.telemetry.logs import get_logger
 
 log = get_logger("console")

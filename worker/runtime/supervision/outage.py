@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker.store.engine import driver_error
-from worker.store.probe import probe
+from worker.store.engine import driver_error, enter_writer, writer
+from worker.store.tables import lanes
 from worker.telemetry.logs import get_logger
 
 log = get_logger("dispatch")
@@ -122,3 +122,13 @@ class StoreWatch:
             self._pause = min(self._pause * 2, _LONGEST_PROBE_SECONDS)
         else:
             self._waits, self._trial_since = False, self._clock()
+
+
+def probe(engine: Engine) -> None:
+    """Take the writer lock and update rows to their own values. Raises SQLAlchemy's errors.
+
+    `SELECT 1` is not enough: it succeeds on a store that is read-only, locked or of the wrong schema.
+    """
+    with writer(engine) as connection, connection.begin():
+        enter_writer(connection)
+        connection.execute(update(lanes).values(highest=lanes.c.highest))

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from worker.console.access.sessions import Sessions
+from worker.console.access.users import Role, UserFile, UsersError
 from worker.console.server import UnsafeConsole, names_for
-from worker.console.sessions import Sessions
-from worker.console.users import Role, UserFile, UsersError
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from worker.console.users import Role, User, UserFile, UsersError
+from worker.console.access.users import Role, User, UserFile, UsersError
 from worker.telemetry.logs import get_logger
 
 log = get_logger("console")
