@@ -13,7 +13,6 @@ from worker.settings import INTERNAL_LANE
 
 _MOST_STREAMS = 1000
 """Streams that are looked at, so that a Redis that others use too is not read for long."""
-_OWN = ("copydesk:", "replies:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def unserved_streams(client: redis.Redis, lanes: Collection[str]) -> list[Unserv
         others = (
             name
             for name in names
-            if name not in (*lanes, INTERNAL_LANE, keys.CHANGE_FEED) and not name.startswith(_OWN)
+            if name not in (*lanes, INTERNAL_LANE, keys.CHANGE_FEED) and not name.startswith(keys.OWN_PREFIXES)
         )
         found = [_unserved(client, name) for name in itertools.islice(others, _MOST_STREAMS)]
     except redis.exceptions.NoPermissionError:

@@ -31,6 +31,8 @@ HOURS = "copydesk:hours:"
 """Prefix of the hashes of what took how long; the hour since 1970 follows, by the server's clock."""
 TOKENS = "once:"
 """Prefix of the idempotency tokens. Crawlers may write them."""
+OWN_PREFIXES = ("copydesk:", "replies:")
+"""What the names of all keys begin with that are not a lane or the change feed."""
 PROBE_GROUP = "copydesk:probe"
 """A consumer group that exists only while `last_id.lua` reads a lane's last id."""
 
