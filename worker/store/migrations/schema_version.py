@@ -24,7 +24,8 @@ def current(connection: Connection) -> str | None:
     """Return the schema revision of the store; None: it has none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def is_known(revision: str) -> bool:
