@@ -38,10 +38,11 @@ def pytest_sessionfinish(session):
     return ended
 
 
-_FIRST = ("e2e/test_readme.py", "faults/test_faults.py", "faults/test_crashes.py", "e2e/test_ingest.py",
-          "faults/test_controls.py", "integration/runtime/test_supervisor_killed.py", "integration/linking/test_linker.py",
-          "integration/cli/test_hostile_text.py", "unit/schemas/test_agreement.py",
-          "faults/", "e2e/", "integration/test_", "integration/runtime/", "benchmarks/", "integration/")  # fmt: skip
+_FIRST = ("e2e/test_readme.py", "faults/test_faults.py", "faults/test_crashes.py", "integration/linking/test_linker.py",
+          "e2e/test_ingest.py", "e2e/test_console.py", "faults/test_controls.py", "faults/test_pooler.py",
+          "integration/runtime/test_supervisor_killed.py", "integration/cli/test_hostile_text.py",
+          "unit/schemas/test_agreement.py", "faults/", "e2e/", "integration/test_", "integration/runtime/", "benchmarks/",
+          "integration/")  # fmt: skip
 """Files and folders with slow tests, the slowest first: if it began last, one file would run alone at the end."""
 
 
