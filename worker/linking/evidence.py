@@ -61,9 +61,7 @@ class Evidence:
     @property
     def is_one_event(self) -> bool:
         """Whether two articles are linked."""
-        return (
-            self.score >= (CASELESS_SCORE if self.is_caseless else CANDIDATE_SCORE) and self.log_odds >= _LEAST_LOG_ODDS
-        )
+        return self.score >= self.least_score and self.log_odds >= _LEAST_LOG_ODDS
 
     @property
     def against(self) -> list[str]:
