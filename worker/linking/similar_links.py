@@ -149,6 +149,8 @@ class PairLinks:
         is_duplicate = is_copy(one, other)
         if not evidence.is_one_event and not is_duplicate:
             return None
+        # Ids depend on the order of arrival; conflicts and the reason must not.
+        one, other = sorted((one, other), key=lambda text: (text.title or "", text.excerpt or ""))
         evidence.conflicts = conflicts_of(one.title_names, other.title_names)
         if not (evidence.is_one_event or (is_duplicate and score >= STRONG_SCORE)):
             return None
