@@ -20,6 +20,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,8 @@ def fit(pairs: list[Pair], ridge: float = 1.0) -> Weights:
         likely = 1 / (1 + np.exp(-rows @ found))
         slope = rows.T @ (counts * (likely - right)) + shrink @ found
         found -= np.linalg.solve((rows * (counts * likely * (1 - likely))[:, None]).T @ rows + shrink, slope)
-    return found / scale
+    weights: Weights = found / scale
+    return weights
 
 
 def main() -> None:
@@ -159,10 +161,8 @@ def main() -> None:
         print_rule("the rule", pairs, lambda pair: pair.evidence.is_one_event and not pair.same_site)
         for label, weights in (("fitted on all", together), ("fitted without it", alone)):
             for threshold in THRESHOLDS:
-                print_rule(
-                    f"{label}, from {threshold} on", pairs,
-                    lambda pair, weights=weights, threshold=threshold: pair.is_linked(weights, threshold),
-                )  # fmt: skip
+                linked = partial(Pair.is_linked, weights=weights, threshold=threshold)
+                print_rule(f"{label}, from {threshold} on", pairs, linked)
     for verdict in ("same", "none"):
         of = [pair for pair in own if pair.verdict == verdict]
         print(f"our own pairs, {verdict}: of {len(of)} are linked {sum(pair.evidence.is_one_event for pair in of)}; fitted on "

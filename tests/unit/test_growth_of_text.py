@@ -23,6 +23,7 @@ from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.enrichment.urls.hosts import canonical_host, registrable_domain
 from worker.linking.similar_links import Text, reason_of
 from worker.linking.texts.frequencies import Frequencies
+from worker.linking.texts.genres import is_reference
 from worker.linking.texts.words import words
 from worker.telemetry.redaction import mask, mask_page, secret_spans
 from worker.telemetry.terminal import plain, printable
@@ -59,6 +60,7 @@ FUNCTIONS = {
     "canonicalise host": lambda text: canonicalise.__wrapped__("https://" + text), "url_fault": lambda text: url_fault("https://" + text),
     "spaces": escape_spaces, "host": lambda text: canonical_host.__wrapped__(text), "domain": registrable_domain, "seconds": seconds_of,
     "price": price_of, "words": words, "reason": lambda text: reason_of(Text(text, text, 1), Text(text, text, 2), Frequencies().weights()),
+    "reference": is_reference,
 }  # fmt: skip
 
 

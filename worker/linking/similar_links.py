@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.linking.conflicts import TitleNames, conflicts_of
-from worker.linking.evidence import STRONG_SCORE, Evidence
+from worker.linking.evidence import CANDIDATE_SCORE, CASELESS_SCORE, FOREIGN_SCORE, STRONG_SCORE, Evidence
 from worker.linking.texts.features import FUNCTION_WORDS, TITLE_WEIGHT, buckets_of
 from worker.linking.texts.genres import is_reference
 from worker.linking.texts.words import Words, script_of, words_of
@@ -60,6 +60,11 @@ class Text:
         return set(pairwise(self.excerpt_words.texts))
 
     @cached_property
+    def words(self) -> frozenset[str]:
+        """All words."""
+        return frozenset(self.title_words.texts).union(self.excerpt_words.texts)
+
+    @cached_property
     def title_names(self) -> TitleNames:
         """The names and numbers of the title."""
         return TitleNames.of_words(self.title, self.excerpt, self.title_words.texts, self.excerpt_words.texts)
@@ -70,9 +75,12 @@ class Text:
         return is_reference(self.title)
 
     @cached_property
-    def is_caseless(self) -> bool:
-        """Whether the title is in a script without capital letters."""
-        return any(script_of(word) >= _FIRST_CASELESS for word in self.title_words.texts)
+    def least_score(self) -> float:
+        """The smallest score of a link, by the script of the title."""
+        script = max(map(script_of, self.title_words.texts), default=0)
+        if script >= _FIRST_CASELESS:
+            return CASELESS_SCORE
+        return FOREIGN_SCORE if script else CANDIDATE_SCORE
 
     @cached_property
     def terms(self) -> dict[str, int]:
@@ -112,7 +120,6 @@ class PairLinks:
     def __init__(self, texts: Mapping[int, Text], weights: NDArray[np.float32]) -> None:
         self._texts = texts
         self._weights = weights
-        self._idf_of: dict[int, dict[str, float]] = {}
         self._decided: dict[tuple[int, int], tuple[str, str] | None] = {}
 
     def decide(self, id_: int, other: int, score: float) -> tuple[str, str] | None:
@@ -125,11 +132,11 @@ class PairLinks:
     def evidence(self, id_: int, other_id: int, score: float) -> Evidence:
         """Return what speaks for and against one event, without the conflicts of the titles."""
         one, other = self._texts[id_], self._texts[other_id]
-        idf, other_words = self._idf(id_), self._idf(other_id)
-        shared = math.fsum(idf[word] for word in idf.keys() & other_words.keys())
+        shared = math.fsum(self._idf[word] for word in one.words & other.words)
         days = abs(one.time - other.time) / 86_400
         has_reference = one.is_reference or other.is_reference
-        return Evidence(score, shared, days, has_reference, is_caseless=one.is_caseless or other.is_caseless)
+        least_score = max(one.least_score, other.least_score)
+        return Evidence(score, shared, days, has_reference, least_score=least_score)
 
     def _decide(self, id_: int, other_id: int, score: float) -> tuple[str, str] | None:
         one, other = self._texts.get(id_), self._texts.get(other_id)
@@ -142,20 +149,19 @@ class PairLinks:
         is_duplicate = is_copy(one, other)
         if not evidence.is_one_event and not is_duplicate:
             return None
+        # Ids depend on the order of arrival; conflicts and the reason must not.
+        one, other = sorted((one, other), key=lambda text: (text.title or "", text.excerpt or ""))
         evidence.conflicts = conflicts_of(one.title_names, other.title_names)
         if not (evidence.is_one_event or (is_duplicate and score >= STRONG_SCORE)):
             return None
         return "duplicate" if is_duplicate else "similar", reason_of(one, other, self._weights, evidence)
 
-    def _idf(self, id_: int) -> dict[str, float]:
-        """Return the idf of each word of an article."""
-        idf = self._idf_of.get(id_)
-        if idf is None:
-            text = self._texts[id_]
-            words = list({*text.title_words.texts, *text.excerpt_words.texts})
-            roots = self._weights[buckets_of(words)].astype(np.float64)
-            idf = self._idf_of[id_] = dict(zip(words, (roots * roots).tolist(), strict=True))
-        return idf
+    @cached_property
+    def _idf(self) -> dict[str, float]:
+        """The idf of each word of all articles."""
+        words = sorted(set[str]().union(*(text.words for text in self._texts.values())))
+        roots = self._weights[buckets_of(words)].astype(np.float64)
+        return dict(zip(words, (roots * roots).tolist(), strict=True))
 
 
 def may_be_linked(one: Text, other: Text) -> bool:

@@ -22,7 +22,7 @@ def test_similar_articles_of_one_day_with_many_rare_words_in_common_are_one_even
     {"score": 0.20, "days": 9.0},
     {"conflicts": [("627", "832")]},
     {"has_reference": True},
-    {"is_caseless": True, "score": 0.29},
+    {"least_score": 0.36},
 ])  # fmt: skip
 def test_what_speaks_against_one_event_prevents_a_link(change):
     assert not replace(LIKELY, **change).is_one_event

@@ -79,3 +79,22 @@ def test_a_copied_text_is_linked_in_spite_of_a_conflict_and_the_reason_says_it()
     assert kind == "duplicate"
     assert reason.endswith("; against: Oslo / Bergen")
     assert PairLinks({1: one, 2: other}, _WEIGHTS).decide(1, 2, 0.39) is None
+
+
+@pytest.mark.parametrize(("title", "least"), [
+    ("Ferry strike in Oslo", 0.15), ("Паром сел на мель", 0.20), ("宜兰外海发生地震", 0.30), ("Ferry 宜兰", 0.30), (None, 0.15),
+])  # fmt: skip
+def test_articles_in_other_scripts_need_a_higher_score(title, least):
+    assert (
+        PairLinks({1: Text(title, None, 1), 2: Text("Strike", None, 2)}, _WEIGHTS).evidence(1, 2, 0.5).least_score
+        == least
+    )
+
+
+def test_ids_which_depend_on_the_order_of_arrival_change_neither_link_nor_reason():
+    one = Text("Ferry drops scans in Oslo this week", _LONG, 1)
+    other = Text("Ferries dropped the scan in Bergen this week", _LONG, 2)
+    assert PairLinks({1: one, 2: other}, _WEIGHTS).decide(1, 2, 0.9) is not None
+    assert PairLinks({1: one, 2: other}, _WEIGHTS).decide(1, 2, 0.9) == PairLinks({1: other, 2: one}, _WEIGHTS).decide(
+        1, 2, 0.9
+    )

@@ -31,6 +31,7 @@ _MARKET_WORD = re.compile(
     r"|segment(?:s|ation)|demand|20[1-3]\d|global)\b",
     re.IGNORECASE,
 )
+_MAX_CHARACTERS = 300  # the patterns take time that grows with the square of a title's length
 _MIN_MARKET_WORDS = 2  # "Job market growth slows" is news
 
 
@@ -38,6 +39,7 @@ def is_reference(title: str | None) -> bool:
     """Whether a title announces a text of reference."""
     if not title:
         return False
+    title = title[:_MAX_CHARACTERS]
     if _REFERENCE.search(title):
         return True
     return bool(_MARKET.search(title)) and len(set(_MARKET_WORD.findall(title.casefold()))) >= _MIN_MARKET_WORDS
