@@ -38,6 +38,7 @@ CODES = {
     "UnreadablePath": Exit.USAGE,
     "UnsafeConsole": Exit.USAGE,
     "UnsafeFolder": Exit.USAGE,
+    "UsersError": Exit.USAGE,
 }
 
 
