@@ -140,6 +140,7 @@ def test_a_dry_run_counts_what_is_then_deleted(engine, put, two_days_pass):
     two_days_pass()
 
     assert count_expired(engine, CONFIG) == {
+        "actions": 0,
         "receipts": 2,
         "dead letters": 0,
         "raw documents": 1,
@@ -248,6 +249,7 @@ def test_pruning_resumes_where_its_time_ran_out(engine, put, two_days_pass, monk
     two_days_pass()
     waiting = count_expired(engine, CONFIG)
     assert waiting == {
+        "actions": 0,
         "receipts": 12,
         "dead letters": 0,
         "raw documents": 10,
