@@ -20,14 +20,14 @@ _HANG = """
 import time
 from worker.runtime.dispatch import dispatcher
 
-step, hung = dispatcher.DispatchLoop._step, []
+_step, hung = dispatcher.DispatchLoop._step, []
 
 def hang(self):
     if not hung and self._client.get("test:hang"):
         hung.append(self)
         while True:
             time.sleep(1)
-    return step(self)
+    return _step(self)
 
 def end(self):
     if not hung and self._client.get("test:end"):
@@ -96,7 +96,7 @@ def test_a_stopped_pool_process_is_replaced(start, redis_client, receipts):
     run, state = start()
     os.kill(state.pool[0].pid, signal.SIGSTOP)
     flows(redis_client, receipts, 1)
-    assert "does not accept its batch" in run.text()
+    assert "A pool process does not accept its batch" in run.text()
 
 
 @pytest.mark.long
