@@ -59,6 +59,7 @@ def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
         assert paused(redis_client) == {}
         silent = redis_client.xadd("documents", {"raw": article(5), "source": "mad", "key": "5"}).decode()
         good = redis_client.xadd("documents", {"raw": article(3), "source": "good", "key": "3"}).decode()
+        time.sleep(0.01)  # otherwise two streams may give the same id
         elsewhere = redis_client.xadd("bulk", {"raw": article(5), "source": "mad", "key": "5"}).decode()
         until(lambda: {good, elsewhere} <= receipts().keys(), what="other sources, and its name on another lane, go on")
         assert silent not in receipts()
