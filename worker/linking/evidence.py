@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from worker.linking.conflicts import Conflict
+from worker.linking.texts.conflicts import Conflict
 
 CANDIDATE_SCORE = 0.15
 """The smallest score (cosine) at which two articles are compared."""
