@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 
 from tests.benchmarks.collection import Item, arrive, load
 from worker.linking import evidence
-from worker.linking.conflicts import conflicts_of
 from worker.linking.evidence import CANDIDATE_SCORE, Evidence
 from worker.linking.similar_links import PairLinks, Text, may_be_linked
+from worker.linking.texts.conflicts import conflicts_of
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.conflicts import TitleNames, conflicts_of
 from worker.linking.evidence import CANDIDATE_SCORE, CASELESS_SCORE, FOREIGN_SCORE, STRONG_SCORE, Evidence
+from worker.linking.texts.conflicts import TitleNames, conflicts_of
 from worker.linking.texts.features import FUNCTION_WORDS, TITLE_WEIGHT, buckets_of
 from worker.linking.texts.genres import is_reference
 from worker.linking.texts.words import Words, script_of, words_of

@@ -65,7 +65,7 @@ def invent(random, count):
             words = [word if random.random() < 0.8 else random.choice(_WORDS) for word in event]
             told.append(Story(
                 f"n{len(told)}", site, " ".join(words[:5]), " ".join([*words[3:], *random.sample(_WORDS, 2)]),
-                _BEGIN + timedelta(days=day, hours=random.randint(0, 60)), random.randint(10, 90),
+                _BEGIN + timedelta(days=day, hours=random.randint(0, 24)), random.randint(10, 90),
                 related=tuple(random.sample(told, min(len(told), random.choice((0, 0, 2))))),
             ))  # fmt: skip
     return told[:count]

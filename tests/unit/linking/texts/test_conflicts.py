@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.linking.conflicts import TitleNames, conflicts_of
+from worker.linking.texts.conflicts import TitleNames, conflicts_of
 
 
 def conflicts(one, other):
