@@ -167,7 +167,7 @@ def test_the_text_is_kept_behind_a_token_when_the_session_has_ended(config, stor
     assert_kept(answer, 401, "Your session has ended", mended)
     guarded.last = answer.text
     answer = guarded.submit(f"/dead/{letter}/replay", text=mended, version=version, token="wrong")
-    assert_kept(answer, 401, "That is not the token", mended)
+    assert_kept(answer, 401, "That is not a token of this console", mended)
     assert sent(redis_client) == []
     guarded.last = answer.text
     answer = guarded.submit(f"/dead/{letter}/replay", text=mended, version=version, token=TOKEN)

@@ -202,7 +202,7 @@ IMPORTS_INSIDE = {
     "console": 1,
     "failures": 5,
     "progress": 2,
-    "recording": 4,
+    "recording": 1,
     "submit": 1,
 }
 
