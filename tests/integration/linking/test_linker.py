@@ -61,7 +61,7 @@ def test_order_and_restarts_change_nothing(migrated_store_url, tmp_path, past):
     claimed = entries(history(Random(7), invent(Random(7), 80)))
     expected = _run(engine, Random(0), claimed, past=past)
     assert len(expected["links"]) > 15
-    assert {size for _, _, _, size, *_ in expected["stories"]} >= {2, 3}
+    assert max(size for _, _, _, size, *_ in expected["stories"]) > 2
     for seed in (1, 2):
         again = _run(engine, Random(seed), claimed, past=past, restarts=True)
         for part in expected:
