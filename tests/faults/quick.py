@@ -13,11 +13,13 @@ import os
 import signal
 import sys
 import time
+import traceback
 from queue import Empty
 
 import redis
 from kombu.simple import SimpleQueue
 
+import worker.runtime.tasks  # noqa: F401  registers the tasks
 from worker.queue.connection import connect
 from worker.queue.crashes import CrashLog, CrashReport
 from worker.queue.lease_queue import GROUP, LeaseQueue
@@ -81,6 +83,8 @@ def main() -> None:
                     work()
                 except redis.RedisError as error:
                     print(f"Redis: {error}", flush=True)
+                except Exception:
+                    traceback.print_exc()
                 finally:
                     os._exit(1)
             name = worker_name().replace(str(os.getpid()), str(child))
