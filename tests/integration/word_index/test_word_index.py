@@ -46,7 +46,8 @@ def test_words_of_titles_and_excerpts_are_found_the_newest_article_first(engine)
     add(engine, "Ferries cross the harbour", "A new ferry", "Trams")
     add(engine, "Nothing in the title", excerpt="The ferry is late.")
     fill(engine)
-    assert found(engine, "ferry") == ["Nothing in the title", "A new ferry"]
+    assert found(engine, "new ferry") == ["A new ferry"]
+    assert found(engine, "ferry") == ["Nothing in the title", "A new ferry", "Ferries cross the harbour"], "plurals too"
     assert found(engine, "ferr") == ["Nothing in the title", "A new ferry", "Ferries cross the harbour"]
     assert found(engine, "HARBOUR ferries") == ["Ferries cross the harbour"]
     assert found(engine, "harbour tram") == []
