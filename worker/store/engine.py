@@ -215,10 +215,7 @@ def is_locked(error: BaseException) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Return whether it is a violation of a unique or foreign key: another writer was faster, so retry.
-
-    An example is a provider that a batch inserted and that retention deleted before the batch had the writer lock.
-    """
+    """Return whether it is a violation of a unique or foreign key: another writer was faster, so retry."""
     original = driver_error(error)
     if isinstance(original, sqlite3.Error):
         return getattr(original, "sqlite_errorcode", None) in _SQLITE_CONFLICTS
