@@ -1,9 +1,8 @@
 """Behind PgBouncer, where each transaction may run in another session: nothing is lost, doubled, stale or wrongly
 rejected.
 
-Two workers under load, while pool processes, sessions of the server and the pooler itself are killed in random order,
-and a
-reconciliation of every document at the end.
+Two workers under load, while pool processes, sessions of the server and the pooler itself are killed in random order
+(in the long form the server too), and a reconciliation of every document at the end.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable, Sequence
 
 import pytest
 from sqlalchemy import text
@@ -20,6 +20,8 @@ from tests.faults.pooler import PooledStore
 from tests.faults.scenario import Scenario
 from worker.settings import Settings
 from worker.store.engine import make_engine
+
+Kill = Callable[[Scenario, PooledStore], None]
 
 
 def kill_a_pool_process(scenario: Scenario, store: PooledStore) -> None:
@@ -34,28 +36,36 @@ def restart_the_pooler(scenario: Scenario, store: PooledStore) -> None:
     store.pooler.restart()
 
 
+def crash_the_server(scenario: Scenario, store: PooledStore) -> None:
+    """The pooler keeps the connections of workers that are between two transactions."""
+    store.restart(crash=True, down_seconds=0)
+
+
 KILLS = (kill_a_pool_process, end_the_sessions, restart_the_pooler)
 
 
-def kill_repeatedly(scenario: Scenario, store: PooledStore, *, seconds: float, pause: float, seed: int) -> int:
+def kill_repeatedly(
+    scenario: Scenario, store: PooledStore, *, seconds: float, pause: float, seed: int, kills: Sequence[Kill] = KILLS
+) -> int:
     """Inject every kind of kill at least once, then random ones for `seconds`; returns the largest number of entries in
     flight.
     """
     draw, ends, met = random.Random(seed), time.monotonic() + seconds, 0
-    upcoming = list(KILLS)
+    upcoming = list(kills)
     while upcoming or time.monotonic() < ends:
         met = max(met, scenario.until_busy())
-        (upcoming.pop() if upcoming else draw.choice(KILLS))(scenario, store)
+        (upcoming.pop() if upcoming else draw.choice(kills))(scenario, store)
         time.sleep(pause)
     return met
 
 
-def result_of(mode: str, *, seconds: float, pause: float, seed: int = 0):
+def result_of(mode: str, *, seconds: float, pause: float, seed: int = 0, kills: Sequence[Kill] = KILLS):
     store = PooledStore(mode)
     try:
         with Scenario(store, seed=seed) as scenario:
             return scenario.inject(
-                lambda _: kill_repeatedly(scenario, store, seconds=seconds, pause=pause, seed=seed), f"{mode} mode"
+                lambda _: kill_repeatedly(scenario, store, seconds=seconds, pause=pause, seed=seed, kills=kills),
+                f"{mode} mode",
             )
     finally:
         store.stop()
@@ -73,7 +83,8 @@ def test_every_document_has_its_outcome_after_kills_behind_a_pooler(mode):
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 def test_every_document_has_its_outcome_after_five_minutes_of_kills_behind_a_pooler(mode):
-    result = result_of(mode, seconds=300, pause=3, seed=random.randrange(10_000)).check()
+    kills = (*KILLS, crash_the_server)
+    result = result_of(mode, seconds=300, pause=3, seed=random.randrange(10_000), kills=kills).check()
     print(result)
 
 

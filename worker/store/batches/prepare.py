@@ -131,6 +131,9 @@ class _Recent:
     def __init__(self) -> None:
         self._names: dict[str, None] = {}
 
+    def has(self, names: Iterable[str]) -> bool:
+        return self._names.keys() >= set(names)
+
     def add(self, names: Iterable[str]) -> list[str]:
         """Add names; return them and the recent ones."""
         for name in names:
@@ -180,8 +183,12 @@ def prepare_shared(
 ) -> SharedRows:
     """Return the ids of the providers and topics of `contents`, and the references; create rows that are missing."""
     domains, names = _shared_names(contents)
-    # Who needs these rows commits after them, and what is committed later is durable later.
-    with flights(engine, durable=False) as transaction:
+    # A failed transaction forgets the recent names, so those are on disk.
+    recent = _recent.pop(str(engine.url), None) or (_Recent(), _Recent())
+    # Rows that this transaction may create are durable before their ids are used: after a crash of the database an id
+    # could be given to another name. The rest is durable with the batch, which commits later.
+    is_known = recent[0].has(domains) and recent[1].has(names)
+    with flights(engine, durable=not is_known) as transaction:
         dialect = engine.dialect.name
         tokens = transaction.fetch(TOKENS, {})  # first: what is deleted afterwards has another token
         if now is not None:
@@ -192,10 +199,10 @@ def prepare_shared(
         if names:
             named = [(slug, names[slug]) for slug in sorted(names)]
             transaction.execute(insertion_of_missing(dialect, topics, ("slug", "name"), "slug", named))
-        recent = _recent.setdefault(str(engine.url), (_Recent(), _Recent()))
         provider_rows = transaction.fetch(_PROVIDERS, {"domains": recent[0].add(domains)})
         topic_rows = transaction.fetch(_TOPICS, {"slugs": recent[1].add(names)})
         transaction.commit()
+    _recent[str(engine.url)] = recent
     if any(_is_better(row, names) for row in topic_rows.rows):
         _improve_names(engine, names)
     token, deletions = tokens_of(tokens.rows)

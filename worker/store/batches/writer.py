@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.reference_documents import ReferenceCopy
 from worker.heat_rules import AllRules
 from worker.store.batches.apply import apply, apply_writes
 from worker.store.batches.load import SqlLoader
+from worker.store.batches.load_queries import RECEIPTS
 from worker.store.batches.prepare import SharedRows, load_references, prepare
 from worker.store.decide import decision
 from worker.store.decide.batch_item import BatchItem
@@ -76,7 +78,9 @@ class BatchWriter:
         for item in items:
             _set_outcome(item, decided.results[id(item)])
         if highest:
-            _raise_highest(self.engine, highest)
+            fresh = {id(item) for item in decided.fresh}
+            committed = [*decided.fresh[:1], *(item for item in items if id(item) not in fresh)]
+            _raise_highest(self.engine, highest, [(item.lane, item.id) for item in committed])
         return decided
 
     def _transact(
@@ -148,15 +152,24 @@ def _highest(items: Sequence[BatchItem], now: datetime) -> dict[str, str]:
     return highest
 
 
-def _raise_highest(engine: Engine, highest: Mapping[str, str]) -> None:
+def _raise_highest(engine: Engine, highest: Mapping[str, str], committed: Sequence[tuple[str, str]]) -> None:
     """Store the highest id of each lane, in a transaction of its own: its row would hold up all other batches.
 
     This transaction also makes the batch durable. PostgreSQL writes its log in order, so when this COMMIT returns, all
     that was committed before is on disk; and it waits for the disk even if no id is raised, because it locks the rows.
+
+    `committed`: (lane, id) of receipts of the batch, one of each transaction that wrote them. If PostgreSQL crashed
+    after that commit, they are gone, although this process may not notice the crash: behind a pooler its connection
+    survives. Raises OperationalError (08007) then.
     """
     with flights(engine) as transaction:
+        found = transaction.fetch(RECEIPTS, {"receipts": list(committed)})
         transaction.execute(insertion(
             engine.dialect.name, lanes, ("name", "highest"), sorted(highest.items()),
             "(name) DO UPDATE SET highest = EXCLUDED.highest WHERE lanes.highest < EXCLUDED.highest",
         ))  # fmt: skip
         transaction.commit()
+    if len(found.rows) < len(committed):
+        from psycopg.errors import TransactionResolutionUnknown
+
+        raise OperationalError("", None, TransactionResolutionUnknown("the database crashed and lost the last commit"))
