@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import redis
 from celery import Task, shared_task
@@ -152,7 +153,9 @@ def roll_up() -> None:
         for source, pause in paused_sources(connections.client(), lane.name).items()
     }
     try:
-        roll_up_sources(connections.engine(), config, waiting, paused=paused, seconds=config.task_seconds / 4)
+        now = datetime.fromtimestamp(connections.client().time()[0], UTC)
+        seconds = config.task_seconds / 4
+        roll_up_sources(connections.engine(), config, waiting, paused=paused, redis_time=now, seconds=seconds)
         if config.search:
             seconds = _INDEX_SECONDS_IF_BUSY if waiting else config.task_seconds / 4
             fill_word_index(connections.engine(), config, seconds=seconds)

@@ -84,6 +84,16 @@ def test_every_receipt_counts_once_however_often_it_is_rolled_up(engine, monkeyp
     assert counted(engine) == (503, bad)
 
 
+def test_every_receipt_counts_once_although_the_clock_of_redis_is_behind(engine):
+    behind = timedelta(seconds=100)
+    for _ in range(2):
+        now = datetime.now(UTC)
+        add(engine, [receipt(now - behind)])  # settled now
+        assert roll_up_sources(engine, Settings(), redis_time=now - behind, seconds=60)
+    roll_up(engine)
+    assert counted(engine) == (2, 0)
+
+
 def test_a_document_counts_in_the_hour_of_its_arrival(engine):
     arrived = NOW.replace(minute=30, second=0) - timedelta(hours=30)
     add(engine, [receipt(arrived, settled=NOW - AGO), receipt(NOW + timedelta(days=9), settled=NOW - AGO)])

@@ -42,21 +42,25 @@ def roll_up_sources(
     waiting: Mapping[str, float] | None = None,
     *,
     paused: Mapping[tuple[str, str], float] = MappingProxyType({}),
+    redis_time: datetime | None = None,
     seconds: float = 5.0,
 ) -> bool:
     """Do what is due, for about `seconds`; return whether all is done. Raises SQLAlchemy's errors.
 
     `waiting`: lane → when its oldest entry arrived that has no outcome, in seconds since 1970. What arrived on that lane
     later is not known yet, so no source of it is silent because of that. `paused`: (lane, paused source) → since when; a
-    source whose documents wait is not silent.
+    source whose documents wait is not silent. `redis_time`: receipts have Redis's time. Where that clock is behind the
+    store's, newer receipts are waited for as much longer.
     """
     end = time.monotonic() + seconds
     with writing(engine) as connection:
-        note_work(connection, store_time(connection))
+        now = store_time(connection)
+        note_work(connection, now)
+    lag = max(0.0, (now - redis_time).total_seconds()) if redis_time is not None else 0.0
     is_done = False
     while not is_done:
         with writing(engine) as connection:
-            done = source_hours.roll_up(connection, delay_seconds=config.commit_seconds)
+            done = source_hours.roll_up(connection, delay_seconds=config.commit_seconds + lag)
             _update_rejection_alarms(connection, done, config)
         is_done = done.is_done
         if time.monotonic() > end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from worker.store.batches import load_queries as queries
 from worker.store.decide import stored as rows
@@ -44,6 +45,7 @@ class SqlLoader:
         self.held_since = time.perf_counter() - (loaded.rows[0].seconds - locked.rows[0].seconds)
         failpoint("store.turn")
         return StoredDocuments(
+            now=datetime.fromtimestamp(loaded.rows[0].seconds, UTC),
             receipts={(row.lane, row.id): row for row in settled.rows},
             documents={row.doc_hash: row for row in found.rows},
             reached=reached.rows,

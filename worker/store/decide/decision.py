@@ -65,7 +65,9 @@ class Context:
     `token`: of the reference documents that `shared` knows. `new_token`: to set when one of them changes. `timings`:
     called when the rows of the receipts are made. `ready`: called with the writes that are decided so far, so that the
     database can work on them meanwhile: after the last load those of the documents, then those of the articles.
-    `deletions`: of the deletions of providers and topics before `shared` was read.
+    `deletions`: of the deletions of providers and topics before `shared` was read. `now`: the time of the receipts by
+    Redis's clock, like the arrival in their ids. What `decide` writes else has the store's (`StoredDocuments.now`):
+    readers of changed articles continue where they were, so no later batch may write an earlier time.
     """
 
     shared: Shared
@@ -125,6 +127,7 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Deci
     stored = loader.documents(document_keys(items))
     if (stored.token, stored.deletions) != (context.token, context.deletions):
         raise StaleReferences
+    settled_at, context = context.now, replace(context, now=stored.now)
     decision = Decision()
     _repeat_outcomes(items, stored, decision)
     _confirm_recognised(decision.fresh, stored)
@@ -146,7 +149,7 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Deci
     outcomes = [(item, decision.results[id(item)]) for item in decision.fresh]
     write_raw(items, stored, decision.changes, context.now)
     write_dead_letters(decision.changes, outcomes, stored.replays, context.worker, context.now)
-    write_receipts(decision.changes, outcomes, context.worker, context.now, context.timings())
+    write_receipts(decision.changes, outcomes, context.worker, settled_at, context.timings())
     return decision
 
 

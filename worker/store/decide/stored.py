@@ -212,9 +212,10 @@ class DocumentKeys:
 class StoredDocuments:
     """`reached`: live documents that a retraction of the batch reaches, newest first, for each place up to the limit
     of a step and one more. `raw`: those of the wanted bytes that are stored. `token`: of the reference documents.
-    `deletions`: of the deletions of providers and topics.
+    `deletions`: of the deletions of providers and topics. `now`: the store's time, read under the writer lock.
     """
 
+    now: datetime
     receipts: dict[tuple[str, str], ReceiptRow] = field(default_factory=dict)
     documents: dict[bytes, DocumentRow] = field(default_factory=dict)
     reached: list[DocumentRow] = field(default_factory=list)

@@ -92,6 +92,7 @@ class MemoryStore:
         ]  # fmt: skip
         references = self.tables["reference_state"].get(("references",))
         return rows.StoredDocuments(
+            now=datetime.fromtimestamp(2_000_000_000 + self.ticks, UTC),
             receipts={
                 key: rows.ReceiptRow(**{name: row[name] for name in rows.ReceiptRow._fields})
                 for key, row in self.tables["receipts"].items() if key in keys.receipts
