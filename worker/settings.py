@@ -145,7 +145,7 @@ class Settings(BaseSettings):
         None, gt=14, description="days after its newest article until a story is deleted; unset: never"
     )
 
-    # The order of these time-outs is a guarantee (decision 3 in worker/README.md): a transaction ends before its task
+    # The order of these time-outs is a guarantee (decision 3 in worker/DECISIONS.md): a transaction ends before its task
     # is killed, and the task is dead before another process can hold its lease.
     statement_seconds: float = Field(
         10, gt=0, description="seconds; statement_timeout of the store, and nine tenths of it are its lock_timeout"

@@ -1,6 +1,6 @@
 """Check the store's invariant: it is a function of the latest version of each document.
 
-See decision 9 in `worker/README.md`. Each check is one query for rows that must not exist. The checks scan
+See decision 9 in `worker/DECISIONS.md`. Each check is one query for rows that must not exist. The checks scan
 whole tables: minutes with millions of articles.
 """
 

@@ -1,7 +1,7 @@
 """Identity: which version of a document counts, which document an article shows, which article a URL resolves to.
 Pure.
 
-The main rule (decision 9 in `worker/README.md`): the store is a function of the latest accepted version of each
+The main rule (decision 9 in `worker/DECISIONS.md`): the store is a function of the latest accepted version of each
 document alone. So nothing here depends on the order of processing. `revision` orders versions. Two versions cannot
 have the same revision, because a revision contains the entry id and the lane.
 
