@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Engine
 
 from worker.heat_rules import AllRules
-from worker.linking.evidence import CANDIDATE_SCORE
+from worker.linking.evidence import CANDIDATE_SCORE, Evidence
+from worker.linking.index import Neighbour
 from worker.linking.lease import Lease
 from worker.linking.link_writer import revise
 from worker.linking.similar_links import PairLinks, Text
 from worker.linking.stored_rows import StoredArticle
-from worker.linking.texts.features import Features
-from worker.linking.window import Window, in_reach
+from worker.linking.texts.features import Features, features_of_parts
+from worker.linking.window import Window, in_reach, linkable
 from worker.store.clock import store_time
 from worker.store.engine import writer
 from worker.store.linking import links
@@ -54,7 +55,8 @@ class BatchLinking:
             reach = len(left) if self._window.covers(left[0][0], left[-1][0]) else in_reach(left)
             part, left = left[:reach], left[reach:]
             with self._engine.begin() as connection:
-                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew)
+                # An article that was never linked comes later, and then finds those that were: each pair is found once.
+                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, links.WAS_SEEN)
             done += self._link_part([by_id[id_] for _, id_ in part], mark, floor, on_features)
         self._window.trim()
         return done
@@ -62,7 +64,10 @@ class BatchLinking:
     def _link_part(
         self, rows: Sequence[StoredArticle], mark: str | None, floor: float, on_features: Callable[[Features], None]
     ) -> int:
-        visible, features = self._window.put(rows)
+        visible = linkable(rows)
+        texts = {row.id: _text_of(row) for row in visible}
+        features = features_of_parts([part for text in texts.values() for part in text.parts])
+        self._window.put(rows, features)
         on_features(features)
         near = self._window.index.neighbours(
             [row.id for row in visible],
@@ -71,18 +76,16 @@ class BatchLinking:
             floor=floor,
             limit=_MAX_NEIGHBOURS,
         )
-        similar = {row.id: scores for row, scores in zip(visible, near, strict=True)}
-        known = {row.id for row in rows}
+        possible = {
+            row.id: [one for one in found if _is_possible(one)] for row, found in zip(visible, near, strict=True)
+        }
         with self._engine.begin() as connection:
             others = links.compared(
-                connection, {other for scores in similar.values() for other, _ in scores if other not in known}
+                connection, {other.id for found in possible.values() for other in found if other.id not in texts}
             )
             twins = links.twins(connection, {row.url_hash: row.id for row in visible})
-        texts = {
-            row.id: Text(row.title, row.excerpt, row.provider_id, time_of(row)) for row in (*others.values(), *rows)
-        }
-        pairs = PairLinks(texts, self._window.index.weights.each)
-        ties = {id_: _ties(id_, scores, pairs, twins) for id_, scores in similar.items()}
+        texts.update({row.id: _text_of(row) for row in others.values()})
+        ties = _ties(possible, PairLinks(texts, self._window.index.weights.each), twins)
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)
             hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
@@ -92,15 +95,32 @@ class BatchLinking:
         return len(hashes)
 
 
-def _ties(id_: int, similar: Sequence[tuple[int, float]], pairs: PairLinks, twins: set[tuple[int, int]]) -> list[Tie]:
-    """Return the links of an article.
+def _text_of(row: StoredArticle) -> Text:
+    return Text(row.title, row.excerpt, row.provider_id, time_of(row))
 
-    `similar` are its (id, score) from the index. `twins` are pairs of ids of the same article.
-    """
-    same = {other for pair in twins if id_ in pair for other in pair} - {id_}
-    ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]
-    for other, score in similar:
-        decided = None if other in same else pairs.decide(id_, other, score)
-        if decided is not None:
-            ties.append(Tie(other, decided[0], score, decided[1]))
+
+def _is_possible(candidate: Neighbour) -> bool:
+    """Whether a candidate may be linked. Most are not, and their texts need not be read."""
+    return Evidence(candidate.score, candidate.shared, candidate.days).is_possible
+
+
+def _ties(
+    similar: Mapping[int, Sequence[Neighbour]], pairs: PairLinks, twins: set[tuple[int, int]]
+) -> dict[int, list[Tie]]:
+    """Return the links of each article: with its similar ones, and with its `twins` (pairs of ids of one article)."""
+    ties: dict[int, list[Tie]] = {id_: [] for id_ in similar}
+    same = {*twins, *((other, one) for one, other in twins)}
+    for id_, twin in sorted(same):
+        if id_ in ties:
+            ties[id_].append(Tie(twin, "duplicate", 1.0, "the same article at another address"))
+    linked = [
+        (id_, other, link)
+        for id_, found in similar.items()
+        for other in found
+        if (id_, other.id) not in same and (link := pairs.decide(id_, other.id, other.score)) is not None
+    ]
+    reasons = pairs.reasons()
+    for id_, other, link in linked:
+        reason = reasons[min(id_, other.id), max(id_, other.id)]
+        ties[id_].append(Tie(other.id, link.kind, other.score, reason))
     return ties

@@ -42,8 +42,15 @@ class Window:
         """Whether the index holds every article that can be linked to one between these times (seconds since 1970)."""
         return self._first <= first - WINDOW_SECONDS and last + WINDOW_SECONDS <= self._last
 
-    def cover(self, connection: Connection, first: float, last: float, renew_lease: Callable[[], None]) -> None:
-        """Load articles unless `covers` is true already; the old index is dropped then.
+    def cover(
+        self,
+        connection: Connection,
+        first: float,
+        last: float,
+        renew_lease: Callable[[], None],
+        *conditions: ColumnElement[bool],
+    ) -> None:
+        """Load articles that match `conditions` unless `covers` is true already; the old index is dropped then.
 
         `renew_lease` is called after each page.
         """
@@ -61,7 +68,7 @@ class Window:
         began, read = time.monotonic(), 0
         self._first, self._last = math.inf, -math.inf  # nothing is covered until all is read: reading may fail
         self.index = Index(self.index.weights)
-        where = (*where, *links.tellable(STORY_KINDS))
+        where = (*where, *conditions, *links.tellable(STORY_KINDS))
         for page in links.pages(connection, where, columns=links.INDEXED):
             self.put(page)
             if (read + len(page)) // _LOG_EVERY > read // _LOG_EVERY:
@@ -71,17 +78,17 @@ class Window:
         self._first, self._last = low, high
         log.info("The window is loaded", articles=len(self.index), seconds=round(time.monotonic() - began, 2))
 
-    def put(self, rows: Sequence[_Article]) -> tuple[list[_Article], Features]:
+    def put(self, rows: Sequence[_Article], features: Features | None = None) -> tuple[list[_Article], Features]:
         """Add articles in their current version, and remove those that cannot be linked (any more).
 
-        Returns the rows that can be linked, with their features. Versions that are in the index already are not added
-        again.
+        Returns the rows that can be linked, with their features (`features` if they are known). Versions that are in the
+        index already are not added again.
         """
-        visible = [row for row in rows if row.orphaned_at is None and row.kind in STORY_KINDS]
+        visible = linkable(rows)
         if len(visible) < len(rows):
             stored = {row.id for row in visible}
             self.index.remove([row.id for row in rows if row.id not in stored])
-        features = features_of_all([(row.title, row.excerpt) for row in visible])
+        features = features or features_of_all([(row.title, row.excerpt) for row in visible])
         versions = np.array([row.changed_at.timestamp() for row in visible])
         ids = [row.id for row in visible]
         new = np.flatnonzero(self.index.versions_of(ids) != versions)
@@ -112,6 +119,11 @@ class Window:
         self._first = max(self._first, cut)
 
 
+def linkable(rows: Sequence[_Article]) -> list[_Article]:
+    """Return the articles that can be linked."""
+    return [row for row in rows if row.orphaned_at is None and row.kind in STORY_KINDS]
+
+
 def in_reach(rows: Sequence[tuple[float, int]]) -> int:
     """Return how many of `rows`, (time, id) in order of time, are within `WINDOW_SECONDS` of the first."""
     return sum(1 for moment, _ in rows if moment <= rows[0][0] + WINDOW_SECONDS)
@@ -121,4 +133,4 @@ def _far_future() -> float:
     return 4_102_444_800.0 + 86_400.0  # a day after the start of 2100, where the schema's times end
 
 
-__all__ = ["Window", "in_reach"]
+__all__ = ["Window", "in_reach", "linkable"]

@@ -1,10 +1,15 @@
 """Which similar articles are linked, with which kind, and by which words."""
 
+from random import Random
+
 import numpy as np
 import pytest
 
-from worker.linking.similar_links import PairLinks, Text, is_copy, may_be_linked, reason_of
-from worker.linking.texts.features import FEATURE_BITS, buckets_of, features_of
+from worker.linking.evidence import Evidence
+from worker.linking.index import Index
+from worker.linking.segment import Weights
+from worker.linking.similar_links import Link, PairLinks, Text, is_copy, may_be_linked, reasons_of
+from worker.linking.texts.features import FEATURE_BITS, buckets_of, features_of, features_of_all
 from worker.linking.texts.frequencies import Frequencies
 
 _WEIGHTS = np.full(1 << FEATURE_BITS, np.float32(2.2))  # as if each word were in about 25 of 6,000 documents
@@ -39,7 +44,8 @@ def test_a_copy_has_the_same_text_under_a_similar_title(one, other, copied):
 def test_the_reason_names_the_weightiest_words_without_repeats():
     one = Text("Harbour ferry drops face scans", "It was in the news.", 1)
     other = Text("Face scans are gone from the harbour ferry", "It was in the news.", 2)
-    terms = reason_of(one, other, Frequencies().weights()).split(", ")
+    [reason] = reasons_of([Link("similar", one, other, Evidence(0.5, 9.0, 0.0))], Frequencies().weights())
+    terms = reason.split(", ")
     assert set(terms) >= {"harbour ferry", "face scans"}, "as the first article has them, not cut"
     assert not {"harbour", "ferry", "face", "scans", "it", "the"} & set(terms)
 
@@ -75,9 +81,9 @@ def test_only_two_reports_of_one_event_on_two_sites_are_linked(other, linked):
 def test_a_copied_text_is_linked_in_spite_of_a_conflict_and_the_reason_says_it():
     one = Text("Ferry drops scans in Oslo this week", _LONG, 1)
     other = Text("Ferry drops scans in Bergen this week", _LONG, 2)
-    kind, reason = PairLinks({1: one, 2: other}, _WEIGHTS).decide(1, 2, 0.9)
-    assert kind == "duplicate"
-    assert reason.endswith("; against: Bergen / Oslo"), "in the order of the titles"
+    pairs = PairLinks({1: one, 2: other}, _WEIGHTS)
+    assert pairs.decide(1, 2, 0.9).kind == "duplicate"
+    assert pairs.reasons()[1, 2].endswith("; against: Bergen / Oslo"), "in the order of the titles"
     assert PairLinks({1: one, 2: other}, _WEIGHTS).decide(1, 2, 0.39) is None
 
 
@@ -94,7 +100,35 @@ def test_articles_in_other_scripts_need_a_higher_score(title, least):
 def test_ids_which_depend_on_the_order_of_arrival_change_neither_link_nor_reason():
     one = Text("Ferry drops scans in Oslo this week", _LONG, 1)
     other = Text("Ferries dropped the scan in Bergen this week", _LONG, 2)
-    assert PairLinks({1: one, 2: other}, _WEIGHTS).decide(1, 2, 0.9) is not None
-    assert PairLinks({1: one, 2: other}, _WEIGHTS).decide(1, 2, 0.9) == PairLinks({1: other, 2: one}, _WEIGHTS).decide(
-        1, 2, 0.9
-    )
+    pairs, turned = PairLinks({1: one, 2: other}, _WEIGHTS), PairLinks({1: other, 2: one}, _WEIGHTS)
+    assert pairs.decide(1, 2, 0.9).kind == turned.decide(1, 2, 0.9).kind
+    assert pairs.reasons() == turned.reasons()
+    assert pairs.reasons()[1, 2]
+
+
+def test_each_of_many_reasons_names_the_words_of_its_own_link():
+    titles = ("Harbour ferry drops face scans", "Old bridge of Norda closes", "", "Parade of lanterns in Oslo")
+    links = [Link("similar", Text(title, None, 1), Text(title, None, 2), Evidence(0.5, 9.0, 0.0)) for title in titles]
+    alone = [reasons_of([link], _WEIGHTS)[0] for link in links]
+    assert reasons_of(links, _WEIGHTS) == alone
+    assert reasons_of([], _WEIGHTS) == []
+    assert len(set(alone)) == len(titles)
+
+
+def test_the_words_in_common_that_the_index_counts_are_those_of_the_texts():
+    random = Random(3)
+    names = [f"name{number}" for number in range(200)]
+    texts = {n: Text(" ".join(random.choices(names, k=6)), " ".join(random.choices(names, k=20)), n) for n in range(90)}
+    features = features_of_all([(text.title, text.excerpt) for text in texts.values()])
+    frequencies = Frequencies()
+    frequencies.add(features)
+    index = Index(Weights(frequencies))
+    assert 5 < len(set(index.weights.frequent) & set(features.buckets)) < len(set(features.buckets)) - 20
+    index.add(list(texts), [0.0] * len(texts), features)
+    pairs = PairLinks(texts, index.weights.each)
+    compared = 0
+    for id_, found in enumerate(index.neighbours(list(texts), [0.0] * len(texts), features, floor=0.1, limit=99)):
+        for other in found:
+            assert other.shared == pytest.approx(pairs.evidence(id_, other.id, other.score).shared)
+            compared += 1
+    assert compared > 500

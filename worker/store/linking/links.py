@@ -30,6 +30,8 @@ IS_PENDING = articles.c.link_state == literal_column("'pending'")
 """The article's current version was not linked yet. A literal, so that the partial index serves prepared statements."""
 IS_PROVISIONAL = articles.c.link_state == literal_column("'provisional'")
 """It was linked with the frequencies known then, and is linked again when arrivals pause (see `linking/linker.py`)."""
+WAS_SEEN = ~(IS_PENDING & (articles.c.changed_at == articles.c.first_seen_at))
+"""An earlier version of the article may have been linked, or this one was. The others come to the linker for the first time."""
 
 
 Place = tuple[int, bytes, str]
