@@ -78,13 +78,18 @@ def _story_of(id_: int, earlier: Collection[tuple[int, Neighbour]]) -> int:
 
     Of equal stories that with the best link wins, and of equal links that to the earliest article.
     """
-    ranked = sorted(earlier, key=lambda one: (-one[1].score, one[1].order))
-    for first, other in ranked:
-        if first == other.id:
-            return first
-    counts = Counter(first for first, _ in ranked)
-    most, links = max(counts.items(), key=lambda one: one[1], default=(id_, 0))  # of equal counts the first in `ranked`
-    return most if links >= MIN_LINKS else id_
+    to_firsts = [other for first, other in earlier if first == other.id]
+    if to_firsts:
+        return min(to_firsts, key=_by_score).id
+    if len(earlier) < MIN_LINKS:
+        return id_
+    ranked = sorted(earlier, key=lambda one: _by_score(one[1]))
+    first, links = Counter(first for first, _ in ranked).most_common(1)[0]  # of equal counts the first in `ranked`
+    return first if links >= MIN_LINKS else id_
+
+
+def _by_score(other: Neighbour) -> tuple[float, Order]:
+    return -other.score, other.order
 
 
 def keep_ids(groups: Mapping[int, Collection[int]], old: Mapping[int, int]) -> tuple[dict[int, int], set[int]]:
