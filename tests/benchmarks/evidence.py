@@ -4,7 +4,7 @@ A folder is a collection with judged pairs (see `judged.py`). Printed are how fa
 sample of all pairs that `related` lists, by score; the weights of a logistic regression, fitted on everything and on
 everything but one collection; precision and recall of the rule over the whole collection; and the highest recall that such a
 regression reaches at a given precision, when it is fitted on the collection itself (an upper bound), on all, and on the
-others.
+others. `--missed` prints the pairs of that sample that are one event and neither linked nor in one story.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.benchmarks.judged import LOWEST_SCORE, Collection, Pair, judged_lines, own_pairs
+from tests.benchmarks.judged import LOWEST_SCORE, Collection, Pair, judged_lines, own_pairs, shown
 from worker.linking import evidence
 from worker.linking.evidence import CANDIDATE_SCORE
 
@@ -94,7 +94,13 @@ def _total(pairs: Iterable[Pair], verdicts: tuple[str, ...]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
-    collections = [Collection(folder) for folder in parser.parse_args().folders]
+    parser.add_argument("--missed", action="store_true")
+    options = parser.parse_args()
+    collections = [Collection(folder) for folder in options.folders]
+    if options.missed:
+        for one in collections:
+            print_missed(one)
+        return
     print(agreement([line for one in collections for line in judged_lines(one.name)]))
     judged = {one.name: one.judged() for one in collections}
     own = own_pairs(collections[0].items)
@@ -145,6 +151,18 @@ def print_sample(collection: Collection) -> None:
             f"  of {len(drawn):3d} listed pairs with a score of {low:.2f} to {high:.2f} {len(same):3d} are one event, "
             f"{linked:2d} linked, {together:2d} linked or in one story"
         )
+
+
+def print_missed(collection: Collection) -> None:
+    """Print the missed pairs of the sample with the evidence for them, by descending score."""
+    same = [pair for pair, verdict in collection.verdicts("listed").items() if verdict == "same"]
+    for pair in sorted(same, key=lambda pair: -collection.evidence[pair].score):
+        found = collection.evidence[pair]
+        if not collection.is_together(pair):
+            facts = f"score {found.score:.2f}, shared {found.shared:.0f}, days {found.days:.1f}, log odds {found.log_odds:.1f}"
+            print(f"{collection.name}: {facts}", *(f"against: {one}" for one in found.against), sep=", ")
+            for number in pair:
+                print("   ", shown(collection.item(number)))
 
 
 def print_limits(model: Model, judged: dict[str, list[Pair]], own: list[Pair], name: str) -> None:

@@ -2,7 +2,7 @@
 
 `judgements/candidates-NAME.jsonl` holds the verdicts on pairs of the collection NAME: one event (`same`), a `follow-up` of it, two
 `guide`s about one subject, or nothing in common (`none`). `first` and `second` are what two readers (or one reader
-twice, in another order) found; `verdict` is what counts. `sample` names the sample (see `sample.py`) of the newer pairs. The
+twice, in another order) found, and `third` a later one; `verdict` is what counts. `sample` names the sample (see `sample.py`) of the newer pairs. The
 pairs of our own (`judgements/near_misses.yaml`) are one event in other words, or follow one pattern; they were written
 for conflicts.
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,13 @@ def judged_lines(name: str) -> list[dict[str, Any]]:
     """Return the judgements on the collection `name`."""
     text = (JUDGEMENTS / f"candidates-{name}.jsonl").read_text("utf-8")
     return [json.loads(line) for line in text.splitlines()]
+
+
+def shown(item: Item) -> str:
+    """Return an article as one line for a reader."""
+    title, excerpt = (" ".join((text or "").split()) for text in (item.title, item.excerpt))
+    moment = datetime.fromtimestamp(item.time, UTC)
+    return f"{moment:%Y-%m-%d %H} {item.site} | {title[:160]} | {excerpt[:230]}"
 
 
 def own_pairs(background: list[Item]) -> list[Pair]:

@@ -19,13 +19,11 @@ import argparse
 import json
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from random import Random
 
-from tests.benchmarks.collection import Item
-from tests.benchmarks.judged import JUDGEMENTS, Collection, Key, judged_lines
+from tests.benchmarks.judged import JUDGEMENTS, Collection, Key, judged_lines, shown
 
 VERDICTS = {"s": "same", "n": "none", "f": "follow-up", "g": "guide"}
 SAMPLES = ("listed", "near", "stored", "lowest", "story")
@@ -88,12 +86,6 @@ def shuffled(drawn: list[Drawn], reading: int) -> list[Drawn]:
     order = list(drawn)
     Random(reading).shuffle(order)
     return order
-
-
-def shown(item: Item) -> str:
-    title, excerpt = (" ".join((text or "").split()) for text in (item.title, item.excerpt))
-    moment = datetime.fromtimestamp(item.time, UTC)
-    return f"{moment:%Y-%m-%d %H} {item.site} | {title[:160]} | {excerpt[:230]}"
 
 
 def read(path: Path, order: list[Drawn]) -> dict[tuple[str, Key], str]:
