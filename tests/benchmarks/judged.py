@@ -25,7 +25,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from tests.benchmarks.collection import Item, arrive, load, told_stories
+from tests.benchmarks.collection import Item, arrive, load, stored_links, told_stories
 from worker.linking.evidence import Evidence
 from worker.linking.similar_links import PairLinks, Text, may_be_linked
 from worker.linking.texts.conflicts import conflicts_of
@@ -87,8 +87,7 @@ class Collection:
     @cached_property
     def links(self) -> dict[Key, tuple[str, float]]:
         """The pairs that the rule links, each with its kind and score."""
-        decided = {pair: self._links.decide(*pair, score) for pair, score in self.scores.items()}
-        return {pair: (link[0], self.scores[pair]) for pair, link in decided.items() if link is not None}
+        return stored_links(self.items, self.scores)
 
     @cached_property
     def stories(self) -> list[list[int]]:
