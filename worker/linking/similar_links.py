@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, compress, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +15,16 @@ from numpy.typing import NDArray
 
 from worker.linking.evidence import CANDIDATE_SCORE, CASELESS_SCORE, FOREIGN_SCORE, STRONG_SCORE, Evidence
 from worker.linking.texts.conflicts import TitleNames, conflicts_of
-from worker.linking.texts.features import FUNCTION_WORDS, TITLE_WEIGHT, buckets_of, buckets_of_words
+from worker.linking.texts.features import (
+    FUNCTION_WORDS,
+    TITLE_WEIGHT,
+    buckets_of,
+    buckets_of_words,
+    script_of_buckets,
+    script_range,
+)
 from worker.linking.texts.genres import is_reference
-from worker.linking.texts.words import Words, script_of, words_of
+from worker.linking.texts.words import SCRIPTS, Words, script_of, words_of
 
 STORY_KINDS = frozenset({"article", "video", "news", "blog", "press", "podcast", "opinion", "review"})
 """The kinds of document that can be part of a story. Similar courses, people or tools are not one story."""
@@ -26,6 +33,10 @@ _FIRST_CASELESS = 3  # the groups of `words.SCRIPTS` from here on have no capita
 _COPIED_SHARE = 0.8
 _MIN_PAIRS = 10
 _REASON_TERMS = 6
+_MOST_UNSEEN = 0.5
+"""If more of an article's words were never counted, it is in a language that is new to the store. Its function words
+look rare then, so its links need the score of a copy. (Measured: in two collections, with 1,000 counted documents, only
+one of 1,492 and one of 938 articles have more, in Turkish and in Russian.)"""
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ class PairLinks:
         shared = math.fsum(map(self._idf.__getitem__, one.words & other.words))
         days = abs(one.time - other.time) / 86_400
         has_reference = one.is_reference or other.is_reference
-        least_score = max(one.least_score, other.least_score)
+        least_score = max(self._least_score(id_), self._least_score(other_id))
         return Evidence(score, shared, days, has_reference, least_score=least_score)
 
     def reasons(self) -> dict[tuple[int, int], str]:
@@ -171,12 +182,31 @@ class PairLinks:
             return None
         return Link("duplicate" if is_duplicate else "similar", one, other, evidence)
 
+    def _least_score(self, id_: int) -> float:
+        """Return the smallest score at which an article is linked."""
+        text = self._texts[id_]
+        if len(text.words & self._unseen) > _MOST_UNSEEN * len(text.words):
+            return STRONG_SCORE
+        return text.least_score
+
+    @cached_property
+    def _words(self) -> list[str]:
+        """The words of all articles."""
+        return list(set[str]().union(*(text.words for text in self._texts.values())))
+
     @cached_property
     def _idf(self) -> dict[str, float]:
-        """The idf of each word of all articles."""
-        words = list(set[str]().union(*(text.words for text in self._texts.values())))
-        roots = self._weights[buckets_of_words(words)].astype(np.float64)
-        return dict(zip(words, (roots * roots).tolist(), strict=True))
+        """The idf of each word."""
+        roots = self._weights[buckets_of_words(self._words)].astype(np.float64)
+        return dict(zip(self._words, (roots * roots).tolist(), strict=True))
+
+    @cached_property
+    def _unseen(self) -> frozenset[str]:
+        """The words that no counted document contains: they have the largest weight of their script."""
+        largest = np.array([self._weights[slice(*script_range(script))].max() for script in range(SCRIPTS)])
+        buckets = buckets_of_words(self._words)
+        is_unseen = self._weights[buckets] >= largest[script_of_buckets(buckets)]
+        return frozenset(compress(self._words, is_unseen.tolist()))
 
 
 def may_be_linked(one: Text, other: Text) -> bool:

@@ -9,10 +9,12 @@ from worker.linking.evidence import Evidence
 from worker.linking.index import Index
 from worker.linking.segment import Weights
 from worker.linking.similar_links import Link, PairLinks, Text, is_copy, may_be_linked, reasons_of
-from worker.linking.texts.features import FEATURE_BITS, buckets_of, features_of, features_of_all
+from worker.linking.texts.features import FEATURE_BITS, buckets_of, features_of, features_of_all, script_range
 from worker.linking.texts.frequencies import Frequencies
+from worker.linking.texts.words import SCRIPTS
 
 _WEIGHTS = np.full(1 << FEATURE_BITS, np.float32(2.2))  # as if each word were in about 25 of 6,000 documents
+_WEIGHTS[[script_range(script)[0] for script in range(SCRIPTS)]] = 3  # and words that none of them contains
 _LONG = "The ferry company takes down the cameras that scanned the faces of passengers at its gates after a week of protest."
 
 
@@ -95,6 +97,33 @@ def test_articles_in_other_scripts_need_a_higher_score(title, least):
         PairLinks({1: Text(title, None, 1), 2: Text("Strike", None, 2)}, _WEIGHTS).evidence(1, 2, 0.5).least_score
         == least
     )
+
+
+_DUTCH = (
+    ("Veerboot vaart niet door harde wind", "De boot naar het eiland blijft vandaag in de haven omdat de wind te hard is voor de overtocht."),
+    ("Museum krijgt nieuwe zaal", "Het museum aan het plein opent in het voorjaar een zaal voor de schilderijen van de stad."),
+    ("Brug over de rivier gesloten", "Volgens de gemeente kan het verkeer tot en met vrijdag niet over de brug omdat die wordt geschilderd."),
+    ("Bakker wint prijs voor brood", "De bakker van het dorp kreeg voor de derde keer de prijs voor het lekkerste brood van het land."),
+)  # fmt: skip
+
+
+def test_the_function_words_of_a_language_that_is_new_to_the_store_link_nothing():
+    english = Frequencies()
+    english.add(features_of_all([(f"The ferry {n} is late for the island", _LONG) for n in range(1000)]))
+    texts = {n: Text(title, excerpt, n) for n, (title, excerpt) in enumerate(_DUTCH)}
+    texts[9] = Text("Harde wind: veerboot vaart niet", "Omdat de wind te hard is voor de overtocht blijft de boot in de haven.", 9)
+    index = Index(Weights(english))
+    index.add(list(texts), [0.0] * len(texts), features_of_all([(text.title, text.excerpt) for text in texts.values()]))
+    features = features_of_all([(text.title, text.excerpt) for text in texts.values()])
+    near = index.neighbours(list(texts), [0.0] * len(texts), features, floor=0.15, limit=9)
+    pairs = PairLinks(texts, index.weights.each)
+    compared = {
+        (id_, other.id): pairs.decide(id_, other.id, other.score)
+        for id_, found in zip(texts, near, strict=True)
+        for other in found
+    }
+    assert len(compared) > 9, "they are alike, as far as English tells"
+    assert {frozenset(pair) for pair, link in compared.items() if link} == {frozenset((0, 9))}
 
 
 def test_ids_which_depend_on_the_order_of_arrival_change_neither_link_nor_reason():

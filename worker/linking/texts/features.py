@@ -138,12 +138,17 @@ def script_range(script: int) -> tuple[int, int]:
     return first, first + (1 << _SCRIPT_BITS) - 1
 
 
+def script_of_buckets(buckets: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the group of scripts to which each bucket belongs."""
+    return np.maximum((buckets.astype(np.int64) - (1 << _LATIN_BITS) >> _SCRIPT_BITS) + 1, 0)
+
+
 def scripts_in(features: Features) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return (index of the article, group of scripts) once for each group but Latin that an article contains."""
     other = np.flatnonzero(features.buckets >= 1 << _LATIN_BITS)
     if not len(other):
         return other, other
-    scripts = (features.buckets[other].astype(np.int64) - (1 << _LATIN_BITS) >> _SCRIPT_BITS) + 1
+    scripts = script_of_buckets(features.buckets[other])
     return np.divmod(np.unique(features.rows()[other] * SCRIPTS + scripts), SCRIPTS)
 
 
