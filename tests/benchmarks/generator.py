@@ -192,7 +192,10 @@ class Generator:
             number=number,
             url=f"https://www.{path}",
             amp_url=f"https://amp.{path}" if draw.random() < _AMP else None,
-            title=self._text(draw, 40) + " " + " ".join(draw.sample(event, 4)) + (f" | {self._papers[paper][0]}" if draw.random() < 0.004 else ""),
+            title=self._text(draw, 40)
+            + " "
+            + " ".join(draw.sample(event, 4))
+            + (f" | {self._papers[paper][0]}" if draw.random() < 0.004 else ""),
             excerpt=self._text(draw, min(310, max(20, int(draw.gauss(170, 80))))) + " " + " ".join(event) + ".",
             published_at=published.strftime("%Y-%m-%dT%H:%M:%SZ"),
             paper=paper,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 
@@ -10,6 +10,7 @@ from worker.heat_rules import AllRules
 from worker.linking.evidence import CANDIDATE_SCORE, Evidence
 from worker.linking.index import Neighbour
 from worker.linking.lease import Lease
+from worker.linking.link_choices import choose_links
 from worker.linking.link_writer import revise
 from worker.linking.similar_links import PairLinks, Text
 from worker.linking.stored_rows import StoredArticle
@@ -18,7 +19,7 @@ from worker.linking.window import Window, in_reach, linkable
 from worker.store.clock import store_time
 from worker.store.engine import writer
 from worker.store.linking import links
-from worker.store.linking.links import Tie, time_of
+from worker.store.linking.links import time_of
 
 BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
 _MAX_NEIGHBOURS = 300
@@ -84,8 +85,11 @@ class BatchLinking:
                 connection, {other.id for found in possible.values() for other in found if other.id not in texts}
             )
             twins = links.twins(connection, {row.url_hash: row.id for row in visible})
+            chosen = links.chosen_by_others(connection, possible)
         texts.update({row.id: _text_of(row) for row in others.values()})
-        ties = _ties(possible, PairLinks(texts, self._window.index.weights.each), twins)
+        hash_of = {row.id: row.url_hash for row in (*visible, *others.values())}
+        pairs = PairLinks(texts, self._window.index.weights.each)
+        ties = choose_links(possible, pairs, twins, chosen, hash_of)
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)
             hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
@@ -102,25 +106,3 @@ def _text_of(row: StoredArticle) -> Text:
 def _is_possible(candidate: Neighbour) -> bool:
     """Whether a candidate may be linked. Most are not, and their texts need not be read."""
     return Evidence(candidate.score, candidate.shared, candidate.days).is_possible
-
-
-def _ties(
-    similar: Mapping[int, Sequence[Neighbour]], pairs: PairLinks, twins: set[tuple[int, int]]
-) -> dict[int, list[Tie]]:
-    """Return the links of each article: with its similar ones, and with its `twins` (pairs of ids of one article)."""
-    ties: dict[int, list[Tie]] = {id_: [] for id_ in similar}
-    same = {*twins, *((other, one) for one, other in twins)}
-    for id_, twin in sorted(same):
-        if id_ in ties:
-            ties[id_].append(Tie(twin, "duplicate", 1.0, "the same article at another address"))
-    linked = [
-        (id_, other, link)
-        for id_, found in similar.items()
-        for other in found
-        if (id_, other.id) not in same and (link := pairs.decide(id_, other.id, other.score)) is not None
-    ]
-    reasons = pairs.reasons()
-    for id_, other, link in linked:
-        reason = reasons[min(id_, other.id), max(id_, other.id)]
-        ties[id_].append(Tie(other.id, link.kind, other.score, reason))
-    return ties

@@ -111,7 +111,9 @@ def test_the_function_words_of_a_language_that_is_new_to_the_store_link_nothing(
     english = Frequencies()
     english.add(features_of_all([(f"The ferry {n} is late for the island", _LONG) for n in range(1000)]))
     texts = {n: Text(title, excerpt, n) for n, (title, excerpt) in enumerate(_DUTCH)}
-    texts[9] = Text("Harde wind: veerboot vaart niet", "Omdat de wind te hard is voor de overtocht blijft de boot in de haven.", 9)
+    texts[9] = Text(
+        "Harde wind: veerboot vaart niet", "Omdat de wind te hard is voor de overtocht blijft de boot in de haven.", 9
+    )
     index = Index(Weights(english))
     index.add(list(texts), [0.0] * len(texts), features_of_all([(text.title, text.excerpt) for text in texts.values()]))
     features = features_of_all([(text.title, text.excerpt) for text in texts.values()])
