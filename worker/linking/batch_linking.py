@@ -11,6 +11,7 @@ from worker.linking.evidence import CANDIDATE_SCORE, Evidence
 from worker.linking.index import Neighbour
 from worker.linking.lease import Lease
 from worker.linking.link_writer import revise
+from worker.linking.segment import Weights
 from worker.linking.similar_links import PairLinks, Text
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_parts
@@ -25,13 +26,22 @@ _MAX_NEIGHBOURS = 300
 
 
 class BatchLinking:
-    """Links articles with the frequencies that `window` has. `rules` are those for the heat of stories."""
+    """Links articles with the frequencies that `window` has. `rules` are those for the heat of stories.
+
+    `follower`: another window that gets the articles which are linked here, so that it holds their new versions.
+    """
 
     def __init__(self, engine: Engine, lease: Lease, window: Window, rules: AllRules) -> None:
         self._engine = engine
         self._lease = lease
         self._window = window
         self._rules = rules
+        self.follower: Window | None = None
+
+    @property
+    def weights(self) -> Weights:
+        """The weights of the features."""
+        return self._window.index.weights
 
     def link(
         self,
@@ -68,6 +78,8 @@ class BatchLinking:
         texts = {row.id: _text_of(row) for row in visible}
         features = features_of_parts([part for text in texts.values() for part in text.parts])
         self._window.put(rows, features)
+        if self.follower is not None:
+            self.follower.put(rows, features)
         on_features(features)
         near = self._window.index.neighbours(
             [row.id for row in visible],
@@ -85,7 +97,7 @@ class BatchLinking:
             )
             twins = links.twins(connection, {row.url_hash: row.id for row in visible})
         texts.update({row.id: _text_of(row) for row in others.values()})
-        ties = _ties(possible, PairLinks(texts, self._window.index.weights.each), twins)
+        ties = _ties(possible, PairLinks(texts, self.weights.each), twins)
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)
             hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
