@@ -12,6 +12,7 @@ from worker.linking.index import Neighbour
 from worker.linking.lease import Lease
 from worker.linking.link_choices import choose_links
 from worker.linking.link_writer import revise
+from worker.linking.segment import Weights
 from worker.linking.similar_links import PairLinks, Text
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_parts
@@ -26,13 +27,22 @@ _MAX_NEIGHBOURS = 300
 
 
 class BatchLinking:
-    """Links articles with the frequencies that `window` has. `rules` are those for the heat of stories."""
+    """Links articles with the frequencies that `window` has. `rules` are those for the heat of stories.
+
+    `follower`: another window that gets the articles which are linked here, so that it holds their new versions.
+    """
 
     def __init__(self, engine: Engine, lease: Lease, window: Window, rules: AllRules) -> None:
         self._engine = engine
         self._lease = lease
         self._window = window
         self._rules = rules
+        self.follower: Window | None = None
+
+    @property
+    def weights(self) -> Weights:
+        """The weights of the features."""
+        return self._window.index.weights
 
     def link(
         self,
@@ -69,6 +79,8 @@ class BatchLinking:
         texts = {row.id: _text_of(row) for row in visible}
         features = features_of_parts([part for text in texts.values() for part in text.parts])
         self._window.put(rows, features)
+        if self.follower is not None:
+            self.follower.put(rows, features)
         on_features(features)
         near = self._window.index.neighbours(
             [row.id for row in visible],
@@ -88,7 +100,7 @@ class BatchLinking:
             chosen = links.chosen_by_others(connection, possible)
         texts.update({row.id: _text_of(row) for row in others.values()})
         hash_of = {row.id: row.url_hash for row in (*visible, *others.values())}
-        pairs = PairLinks(texts, self._window.index.weights.each)
+        pairs = PairLinks(texts, self.weights.each)
         ties = choose_links(possible, pairs, twins, chosen, hash_of)
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)

@@ -30,6 +30,9 @@ IS_PENDING = articles.c.link_state == literal_column("'pending'")
 """The article's current version was not linked yet. A literal, so that the partial index serves prepared statements."""
 IS_PROVISIONAL = articles.c.link_state == literal_column("'provisional'")
 """It was linked with the frequencies known then, and is linked again when arrivals pause (see `linking/linker.py`)."""
+IS_OUTDATED = articles.c.link_state == literal_column("'outdated'")
+"""Its links are of an older rule. It is linked again when nothing else waits (see `outdated.py`)."""
+IS_LINKED = articles.c.link_state == literal_column("'linked'")
 WAS_SEEN = ~(IS_PENDING & (articles.c.changed_at == articles.c.first_seen_at))
 """An earlier version of the article may have been linked, or this one was. The others come to the linker for the first time."""
 
@@ -269,7 +272,7 @@ def alive(connection: Connection, ids: Iterable[int]) -> dict[int, bytes]:
 
 def mark_linked(connection: Connection, ids: Collection[int], state: str = "linked") -> None:
     """Set the link state of these articles to `linked`, or `provisional`, unless they are further already."""
-    waits = IS_PENDING if state == "provisional" else IS_PENDING | IS_PROVISIONAL
+    waits = IS_PENDING if state == "provisional" else ~IS_LINKED
     if ids:
         of_ids = among(connection, articles.c.id, sorted(ids))
         connection.execute(update(articles).where(of_ids, waits).values(link_state=state))
