@@ -44,9 +44,9 @@ def choose_links(
             if link is not None:
                 linked[pair] = (rank if is_choice else None, link, other.score)
                 rank += 1
-    for (id_, other), (rank, link, score) in list(linked.items()):
-        if rank is not None and other in similar:
-            linked.setdefault((other, id_), (None, link, score))
+    for (one, end), (place, link, score) in list(linked.items()):
+        if place is not None and end in similar:
+            linked.setdefault((end, one), (None, link, score))
     return _ties(similar, linked, same, pairs.reasons())
 
 

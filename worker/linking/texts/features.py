@@ -140,7 +140,8 @@ def script_range(script: int) -> tuple[int, int]:
 
 def script_of_buckets(buckets: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return the group of scripts to which each bucket belongs."""
-    return np.maximum((buckets.astype(np.int64) - (1 << _LATIN_BITS) >> _SCRIPT_BITS) + 1, 0)
+    others = (buckets.astype(np.int64) - (1 << _LATIN_BITS) >> _SCRIPT_BITS) + 1
+    return others.clip(min=0)
 
 
 def scripts_in(features: Features) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
