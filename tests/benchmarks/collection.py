@@ -100,7 +100,7 @@ def arrive(items: list[Item], *, at_once: bool, floor: float, most: int) -> tupl
         index.add(numbers, times, features)
         near = index.neighbours(numbers, times, features, floor=floor, limit=most)
         for number, found in zip(numbers, near, strict=True):
-            pairs.update({(min(other, number), max(other, number)): score for other, score in found})
+            pairs.update({(min(one.id, number), max(one.id, number)): one.score for one in found})
         completed.merge(today)
     return pairs, time.process_time() - began
 

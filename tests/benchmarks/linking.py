@@ -5,9 +5,8 @@ then compares. Without a folder it uses the small set of `small.py`.
 
 - MAP and recall@k are measured on the *ranking*: all articles within 14 days by falling cosine, down to 0.02, against the
   `related` lists (made symmetric) of the articles that have one.
-- Links, stories and precision are measured on what is *stored*: cosine of 0.40 and more, and not two of one site under
-  differing titles. Precision is that of hand-read pairs in `judgements/` (see `sample.py`), not of `related`, which misses
-  half of the true links.
+- Links and stories are what is *stored*. Precision is that of hand-read pairs in `judgements/`, without follow-ups, not of
+  `related`, which misses half of the true links. The pairs are no random sample: see `evidence.py` for figures that are weighted.
 - CPU is that of one core for features and query, without the database.
 """
 

@@ -1,65 +1,113 @@
-"""Print a seeded sample of stored links for people to judge: `python -m tests.benchmarks.sample FOLDER [--count 100]
-[--seed 1]`.
+"""Draw pairs of articles to be read, and record the verdicts: `python -m tests.benchmarks.sample FOLDER… --listed 200`.
 
-Each pair without a judgement is printed with its number. `--different 3,17` writes judgements to `judgements/`, by id
-alone:
-of the new pairs these numbers belong to different stories, the others to the same one. Earlier judgements are kept,
-also those
-of pairs that are no longer linked or drawn.
+The pairs of all folders and samples are printed in one shuffled list, without scores and without the name of the sample:
+
+- `listed`: of all pairs of two sites that `related` lists, whatever their score;
+- `near`: of the pairs that the rule rejects by a small margin;
+- `stored`: of the pairs that it links;
+- `lowest`: of the tenth of these with the lowest scores;
+- `story`: of the pairs that are in one story without a link.
+
+`--reading 2` prints them in another order. Verdicts are written into a text file, each as the number of the pair and a letter:
+`1s 2n 3f 4g` (`same`, `none`, `follow-up`, `guide`; see `judged.py`). `--record FIRST SECOND` adds the verdicts of one or
+two such files to `judgements/`, by hash alone. The second reading counts. Pairs with earlier verdicts keep them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+from collections.abc import Iterable
+from itertools import combinations
 from pathlib import Path
 from random import Random
 
-from tests.benchmarks.collection import arrive, load, stored_links
-from tests.benchmarks.linking import JUDGEMENTS
-from worker.linking.evidence import CANDIDATE_SCORE
+from tests.benchmarks.judged import JUDGEMENTS, Collection, Key, judged_lines, shown
+
+VERDICTS = {"s": "same", "n": "none", "f": "follow-up", "g": "guide"}
+SAMPLES = ("listed", "near", "stored", "lowest", "story")
+_NEAR_ODDS = 1.0
+
+Drawn = tuple[Collection, Key, list[str]]
+"""A pair of a collection, and the samples that it was drawn for."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("folders", nargs="+", type=Path)
+    for name in SAMPLES:
+        parser.add_argument(f"--{name}", type=int, default=0, metavar="COUNT")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--different", help="numbers of the pairs that tell different stories; writes the verdicts")
+    parser.add_argument("--reading", type=int, default=1)
+    parser.add_argument("--record", nargs="+", type=Path, metavar="FILE")
     options = parser.parse_args()
-    items = load(options.folder)
-    pairs, _ = arrive(items, at_once=True, floor=CANDIDATE_SCORE, most=300)
-    links = stored_links(items, pairs)
-    by_number = {item.number: item for item in items}
-    keys = sorted(links, key=lambda pair: (by_number[pair[0]].url_hash, by_number[pair[1]].url_hash))
-    chosen = Random(options.seed).sample(keys, min(options.count, len(keys)))
-    path = JUDGEMENTS / f"{options.folder.name}.jsonl"
-    known = read_verdicts(path)
-    ids = {pair: tuple(by_number[number].url_hash.hex() for number in pair) for pair in chosen}
-    new = {number: pair for number, pair in enumerate(chosen, 1) if frozenset(ids[pair]) not in known}
-    if options.different is None:
-        for number, (a, b) in new.items():
-            kind, score = links[a, b]
-            print(f"\n{number}. {kind} {score:.2f}")
-            for item in (by_number[a], by_number[b]):
-                print(f"   {item.title} | {' '.join((item.excerpt or '').split())[:200]}")
+    counts = {name: getattr(options, name) for name in SAMPLES}
+    drawn = [one for folder in options.folders for one in draw(Collection(folder), counts, options.seed)]
+    if options.record:
+        readings = [read(path, shuffled(drawn, number)) for number, path in enumerate(options.record, 1)]
+        for collection in {one[0] for one in drawn}:
+            print(collection.name, record(collection, drawn, readings), "new verdicts")
         return
-    different = {int(number) for number in options.different.split(",") if number}
-    with path.open("a", encoding="utf-8") as file:
-        for number, pair in new.items():
-            one = {"a": ids[pair][0], "b": ids[pair][1], "same": number not in different}
-            file.write(json.dumps(one) + "\n")
-    known = read_verdicts(path)
-    right = sum(known[frozenset(one)] for one in ids.values())
-    print(f"{len(new)} new verdicts in {path}; of the {len(chosen)} drawn {right} tell the same story")
+    for number, (collection, pair, _) in enumerate(shuffled(drawn, options.reading), 1):
+        print(number)
+        for one in sorted(pair, reverse=number % 2 == options.reading % 2):
+            print("  ", shown(collection.item(one)))
 
 
-def read_verdicts(path: Path) -> dict[frozenset[str], bool]:
-    """Return pair of ids → whether they belong to the same story."""
-    if not path.exists():
-        return {}
-    found = map(json.loads, path.read_text("utf-8").splitlines())
-    return {frozenset((one["a"], one["b"])): one["same"] for one in found}
+def draw(collection: Collection, counts: dict[str, int], seed: int) -> list[Drawn]:
+    """Return seeded samples of a collection's pairs, each pair once."""
+    links = [pair for pair in collection.links if pair in collection.evidence]
+    pools: dict[str, Iterable[Key]] = {
+        "listed": (pair for pair in collection.evidence if pair in collection.listed),
+        "near": (
+            pair
+            for pair, found in collection.evidence.items()
+            if pair not in collection.links and found.score >= 0.10 and found.log_odds >= _NEAR_ODDS
+        ),
+        "stored": links,
+        "lowest": sorted(links, key=lambda pair: (collection.scores[pair], collection.hashes(pair)))[
+            : len(links) // 10
+        ],
+    }
+    within = (pair for story in collection.stories for pair in combinations(sorted(story), 2))
+    pools["story"] = (pair for pair in within if pair not in collection.links)
+    chosen: dict[Key, list[str]] = {}
+    for place, name in enumerate(SAMPLES):
+        pool = sorted(pools[name], key=collection.hashes)
+        for pair in Random(seed + place).sample(pool, min(counts[name], len(pool))):
+            chosen.setdefault(pair, []).append(name)
+    return [
+        (collection, pair, names) for pair, names in sorted(chosen.items(), key=lambda one: collection.hashes(one[0]))
+    ]
+
+
+def shuffled(drawn: list[Drawn], reading: int) -> list[Drawn]:
+    order = list(drawn)
+    Random(reading).shuffle(order)
+    return order
+
+
+def read(path: Path, order: list[Drawn]) -> dict[tuple[str, Key], str]:
+    """Return the verdicts of a file."""
+    found = re.findall(r"(\d+)\s*([snfg])", path.read_text("utf-8"))
+    return {(order[int(number) - 1][0].name, order[int(number) - 1][1]): VERDICTS[letter] for number, letter in found}
+
+
+def record(collection: Collection, drawn: list[Drawn], readings: list[dict[tuple[str, Key], str]]) -> int:
+    """Add the verdicts on pairs without one to the judgements of a collection; return how many."""
+    known = {tuple(sorted((line["a"], line["b"]))) for line in judged_lines(collection.name)}
+    lines = []
+    for one, pair, names in drawn:
+        found = [reading[one.name, pair] for reading in readings if (one.name, pair) in reading]
+        a, b = collection.hashes(pair) if one is collection else ("", "")
+        if one is collection and found and (a, b) not in known:
+            verdicts = dict(zip(("first", "second"), found, strict=False))
+            facts = {"same_site": False, "listed": pair in collection.listed, "sample": names}
+            lines.append({"a": a, "b": b, "same": found[-1] == "same", **verdicts, "verdict": found[-1], **facts})
+    with (JUDGEMENTS / f"candidates-{collection.name}.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    return len(lines)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ COMMANDS = (
     Entry(_OPERATORS, "dead", "List, edit, replay and discard dead letters."),
     Entry(_OPERATORS, "lane", "List, pause, resume and repair lanes."),
     Entry(_OPERATORS, "reprocess", "Run stored documents through the current pipeline."),
+    Entry(_OPERATORS, "relink", "Compute the links and stories of articles again."),
     Entry(_OPERATORS, "actions", "Show who paused, replayed, discarded or stopped what, and why."),
     Entry(_OPERATORS, "user", "Say who may use the console, and who may act in it."),
     Entry(_OPERATORS, "audit", "Check that every entry has an outcome or still waits."),

@@ -7,30 +7,42 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Engine
 
 from worker.heat_rules import AllRules
-from worker.linking.evidence import CANDIDATE_SCORE
+from worker.linking.evidence import CANDIDATE_SCORE, Evidence
+from worker.linking.index import Neighbour
 from worker.linking.lease import Lease
+from worker.linking.link_choices import choose_links
 from worker.linking.link_writer import revise
+from worker.linking.segment import Weights
 from worker.linking.similar_links import PairLinks, Text
 from worker.linking.stored_rows import StoredArticle
-from worker.linking.texts.features import Features
-from worker.linking.window import Window, in_reach
+from worker.linking.texts.features import Features, features_of_parts
+from worker.linking.window import Window, in_reach, linkable
 from worker.store.clock import store_time
 from worker.store.engine import writer
 from worker.store.linking import links
-from worker.store.linking.links import Tie, time_of
+from worker.store.linking.links import time_of
 
 BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
 _MAX_NEIGHBOURS = 300
 
 
 class BatchLinking:
-    """Links articles with the frequencies that `window` has. `rules` are those for the heat of stories."""
+    """Links articles with the frequencies that `window` has. `rules` are those for the heat of stories.
+
+    `follower`: another window that gets the articles which are linked here, so that it holds their new versions.
+    """
 
     def __init__(self, engine: Engine, lease: Lease, window: Window, rules: AllRules) -> None:
         self._engine = engine
         self._lease = lease
         self._window = window
         self._rules = rules
+        self.follower: Window | None = None
+
+    @property
+    def weights(self) -> Weights:
+        """The weights of the features."""
+        return self._window.index.weights
 
     def link(
         self,
@@ -54,7 +66,8 @@ class BatchLinking:
             reach = len(left) if self._window.covers(left[0][0], left[-1][0]) else in_reach(left)
             part, left = left[:reach], left[reach:]
             with self._engine.begin() as connection:
-                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew)
+                # An article that was never linked comes later, and then finds those that were: each pair is found once.
+                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, links.WAS_SEEN)
             done += self._link_part([by_id[id_] for _, id_ in part], mark, floor, on_features)
         self._window.trim()
         return done
@@ -62,7 +75,12 @@ class BatchLinking:
     def _link_part(
         self, rows: Sequence[StoredArticle], mark: str | None, floor: float, on_features: Callable[[Features], None]
     ) -> int:
-        visible, features = self._window.put(rows)
+        visible = linkable(rows)
+        texts = {row.id: _text_of(row) for row in visible}
+        features = features_of_parts([part for text in texts.values() for part in text.parts])
+        self._window.put(rows, features)
+        if self.follower is not None:
+            self.follower.put(rows, features)
         on_features(features)
         near = self._window.index.neighbours(
             [row.id for row in visible],
@@ -71,18 +89,19 @@ class BatchLinking:
             floor=floor,
             limit=_MAX_NEIGHBOURS,
         )
-        similar = {row.id: scores for row, scores in zip(visible, near, strict=True)}
-        known = {row.id for row in rows}
+        possible = {
+            row.id: [one for one in found if _is_possible(one)] for row, found in zip(visible, near, strict=True)
+        }
         with self._engine.begin() as connection:
             others = links.compared(
-                connection, {other for scores in similar.values() for other, _ in scores if other not in known}
+                connection, {other.id for found in possible.values() for other in found if other.id not in texts}
             )
             twins = links.twins(connection, {row.url_hash: row.id for row in visible})
-        texts = {
-            row.id: Text(row.title, row.excerpt, row.provider_id, time_of(row)) for row in (*others.values(), *rows)
-        }
-        pairs = PairLinks(texts, self._window.index.weights.each)
-        ties = {id_: _ties(id_, scores, pairs, twins) for id_, scores in similar.items()}
+            chosen = links.chosen_by_others(connection, possible)
+        texts.update({row.id: _text_of(row) for row in others.values()})
+        hash_of = {row.id: row.url_hash for row in (*visible, *others.values())}
+        pairs = PairLinks(texts, self.weights.each)
+        ties = choose_links(possible, pairs, twins, chosen, hash_of)
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)
             hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
@@ -92,15 +111,10 @@ class BatchLinking:
         return len(hashes)
 
 
-def _ties(id_: int, similar: Sequence[tuple[int, float]], pairs: PairLinks, twins: set[tuple[int, int]]) -> list[Tie]:
-    """Return the links of an article.
+def _text_of(row: StoredArticle) -> Text:
+    return Text(row.title, row.excerpt, row.provider_id, time_of(row))
 
-    `similar` are its (id, score) from the index. `twins` are pairs of ids of the same article.
-    """
-    same = {other for pair in twins if id_ in pair for other in pair} - {id_}
-    ties = [Tie(other, "duplicate", 1.0, "the same article at another address") for other in sorted(same)]
-    for other, score in similar:
-        decided = None if other in same else pairs.decide(id_, other, score)
-        if decided is not None:
-            ties.append(Tie(other, decided[0], score, decided[1]))
-    return ties
+
+def _is_possible(candidate: Neighbour) -> bool:
+    """Whether a candidate may be linked. Most are not, and their texts need not be read."""
+    return Evidence(candidate.score, candidate.shared, candidate.days).is_possible

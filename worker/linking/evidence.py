@@ -64,6 +64,11 @@ class Evidence:
         return self.score >= self.least_score and self.log_odds >= _LEAST_LOG_ODDS
 
     @property
+    def is_possible(self) -> bool:
+        """Whether two articles may be linked, as far as the titles do not speak against it."""
+        return self.is_one_event or self.score >= STRONG_SCORE
+
+    @property
     def against(self) -> list[str]:
         """What speaks against one event, as text."""
         return [

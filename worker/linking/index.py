@@ -9,6 +9,7 @@ MB. Calls with many articles at once are the fastest.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,16 @@ from worker.linking.texts.features import Features
 from worker.linking.texts.frequencies import Frequencies
 
 _SMALL = 32  # articles; smaller segments are always merged, which limits the number of segments
-_QUERIES_PER_PASS = 32  # texts; a search holds this many sums for each article of a segment
+_QUERIES_PER_PASS = 128  # texts; a search holds this many sums for each article of a segment, at most 8 MB
+
+
+class Neighbour(NamedTuple):
+    """A similar article: its id and score, the idf of the words that both contain, and the days between them."""
+
+    id: int
+    score: float
+    shared: float
+    days: float
 
 
 class Index:
@@ -106,21 +116,21 @@ class Index:
 
     def neighbours(
         self, ids: Sequence[int], times: Sequence[float], features: Features, *, floor: float, limit: int
-    ) -> list[list[tuple[int, float]]]:
-        """Return for each text the (id, score) of the `limit` most similar articles, with a score of at least `floor`.
+    ) -> list[list[Neighbour]]:
+        """Return for each text the `limit` most similar articles with a score of at least `floor`.
 
         Only articles within `WINDOW_SECONDS` of the text's time count. The best is first; equal scores are ordered by
         id. The text's own id is left out.
         """
-        similar: list[list[tuple[int, float]]] = [[] for _ in ids]
+        similar: list[list[Neighbour]] = [[] for _ in ids]
         for start in range(0, len(ids), _QUERIES_PER_PASS):
             rows = np.arange(start, min(start + _QUERIES_PER_PASS, len(ids)))
             query = Query(np.asarray(times, np.float64)[rows], features.take(rows), self._weights)
             for segment in self._segments:
-                for row, other, score in zip(*(one.tolist() for one in segment.search(query, floor)), strict=True):
-                    if other != ids[start + row]:
-                        similar[start + row].append((other, score))
-        return [sorted(one, key=lambda pair: (-pair[1], pair[0]))[:limit] for one in similar]
+                for row, *found in zip(*(one.tolist() for one in segment.search(query, floor)), strict=True):
+                    if found[0] != ids[start + row]:
+                        similar[start + row].append(Neighbour(*found))
+        return [sorted(one, key=lambda found: (-found.score, found.id))[:limit] for one in similar]
 
     def _merge(self) -> None:
         """Merge the last segments while the one before is at most twice as large; rebuild segments half empty."""
@@ -134,4 +144,4 @@ class Index:
                 self._segments[place] = merged([segment], self._weights)
 
 
-__all__ = ["WINDOW_SECONDS", "Index"]
+__all__ = ["WINDOW_SECONDS", "Index", "Neighbour"]

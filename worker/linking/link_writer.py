@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
@@ -28,8 +28,7 @@ from worker.store.linking.links import Tie, time_of
 _DAY_SECONDS = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class _StoryValues:
+class _StoryValues(NamedTuple):
     """The columns of a story that follow from its articles."""
 
     first_id: int
@@ -87,12 +86,12 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
     story_ids, ended = keep_ids(groups, story_of)
     values_of = _values_of(connection, groups, members, rules)
     changes = [
-        {"id": story, **asdict(values_of[first]), "changed_at": now, "announced_at": None}
+        {"id": story, **values_of[first]._asdict(), "changed_at": now, "announced_at": None}
         for first, story in story_ids.items()
         if _differs(before[story], values_of[first]) or _ids_in(story, story_of) != set(groups[first])
     ]
     new = [first for first in groups if first not in story_ids]
-    created = stored.create(connection, [{**asdict(values_of[first]), "changed_at": now} for first in new])
+    created = stored.create(connection, [{**values_of[first]._asdict(), "changed_at": now} for first in new])
     _assign(connection, groups, {**story_ids, **dict(zip(new, created, strict=True))}, story_of)
     ends = [{"id": story, **_ENDED, "changed_at": now} for story in sorted(ended)]
     stored.change(connection, [*changes, *ends])
@@ -135,7 +134,7 @@ def _values(first: int, lead: int, rows: Sequence[StoredMember], rules: HeatRule
 
 
 def _differs(row: object, values: _StoryValues) -> bool:
-    return any(getattr(row, name) != value for name, value in asdict(values).items())
+    return any(getattr(row, name) != value for name, value in values._asdict().items())
 
 
 __all__ = ["revise"]

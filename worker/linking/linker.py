@@ -9,6 +9,8 @@ Pending articles are always linked first. On a bootstrap day (see `idf_basis.py`
 the frequencies known so far, and wait in the state `provisional`. When arrivals pause or the day is over, all articles
 of the day are linked again with the frequencies of all its arrivals, in parts that pending articles interrupt. Only
 this last result does not depend on the order of arrival.
+
+When nothing else waits, articles that `copydesk relink` marked as `outdated` are linked again.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from worker.linking.stored_rows import StoredVersion
 from worker.linking.texts.features import Features
 from worker.linking.texts.idf_basis import IdfBasis
 from worker.linking.window import Window
-from worker.store.linking import links
+from worker.store.linking import links, outdated
+from worker.store.linking.links import time_of
 from worker.telemetry.logs import get_logger
 
 log = get_logger("link")
@@ -49,7 +52,10 @@ class Linker:
     def __init__(self, engine: Engine, *, token: int, window: int, rules: AllRules = _DEFAULT_RULES) -> None:
         self._engine = engine
         self._lease = Lease(engine, token)
+        self._max_articles = window
+        self._rules = rules
         self._window = Window(window)
+        self._past: BatchLinking | None = None
         self._linking = BatchLinking(engine, self._lease, self._window, rules)
         self._basis: IdfBasis | None = None
         self._bootstrap_day: BootstrapDay | None = None
@@ -69,8 +75,7 @@ class Linker:
             rows = links.pending(connection, BATCH)
             again = links.pending(connection, BATCH, links.IS_PROVISIONAL)
         if not rows and not again:
-            self._lease.renew()
-            return 0
+            return self._link_outdated()
         self._newest_day = max(self._newest_day, *(_day_of(row) for row in (*rows, *again)))
         basis = self._open(min(_day_of(part[0]) for part in (rows, again) if part))
         is_known = self._bootstrap_day is not None and (bool(rows) or self._pass is not None) and not force
@@ -115,18 +120,51 @@ class Linker:
 
     def _link_for_good(self, basis: IdfBasis, rows: Sequence[StoredVersion]) -> int:
         """Link articles with the frequencies of completed days."""
-        if not self._has_completed_frequencies:
-            self._window.set_frequencies(basis.completed)
-            self._has_completed_frequencies = True
+        self._set_completed_frequencies(basis)
         self._bootstrap_day = self._pass = None
         return self._linking.link([row.id for row in rows], mark="linked")
 
-    def _begin_bootstrap_day(self, basis: IdfBasis) -> BootstrapDay:
-        """Return the frequencies known so far: those of completed days, and of today's first arrivals."""
-        today = count_arrivals(self._engine, self._lease, basis.day, max_pages=_COUNTED_PAGES)
+    def _link_outdated(self) -> int:
+        """Link a batch of articles again whose links are of an older rule, with the frequencies of today."""
+        with self._engine.begin() as connection:
+            rows = outdated.oldest(connection, BATCH)
+            newest = outdated.newest_day(connection) if rows and self._basis is None else None
+        if not rows:
+            self._past = self._linking.follower = None
+            self._lease.renew()
+            return 0
+        basis = self._basis or self._open(newest or date.min)
+        if not self._is_bootstrap(basis):
+            self._set_completed_frequencies(basis)
+        elif self._bootstrap_day is None:
+            self._bootstrap_day = self._begin_bootstrap_day(basis, max_pages=None)
+        times = [time_of(row) for row in rows]
+        return self._linking_of(min(times), max(times)).link([row.id for row in rows], mark="linked")
+
+    def _linking_of(self, first: float, last: float) -> BatchLinking:
+        """Return the linking for articles of a time. Older ones than the window holds get another window.
+
+        So the window need not be loaded again for each article that arrives meanwhile.
+        """
+        if self._window.is_empty or self._window.covers(first, last):
+            return self._linking
+        if self._past is None or self._past.weights is not self._linking.weights:
+            window = Window(self._max_articles // 2, self._linking.weights)
+            self._past = BatchLinking(self._engine, self._lease, window, self._rules)
+            self._linking.follower = window
+        return self._past
+
+    def _begin_bootstrap_day(self, basis: IdfBasis, *, max_pages: int | None = _COUNTED_PAGES) -> BootstrapDay:
+        """Return the frequencies known so far: those of completed days, and of today's arrivals on the first pages."""
+        today = count_arrivals(self._engine, self._lease, basis.day, max_pages=max_pages)
         day = BootstrapDay(basis.with_today(today))
         self._set_frequencies(day)
         return day
+
+    def _set_completed_frequencies(self, basis: IdfBasis) -> None:
+        if not self._has_completed_frequencies:
+            self._window.set_frequencies(basis.completed)
+            self._has_completed_frequencies = True
 
     def _set_frequencies(self, day: BootstrapDay) -> None:
         self._window.set_frequencies(day.frequencies)

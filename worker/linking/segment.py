@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,16 @@ from numpy.typing import NDArray
 from worker.linking.texts.features import Features, gathered
 from worker.linking.texts.frequencies import Frequencies
 
-WINDOW_SECONDS = 14 * 86_400.0
+_DAY_SECONDS = 86_400.0
+WINDOW_DAYS = 14
+WINDOW_SECONDS = WINDOW_DAYS * _DAY_SECONDS
 """Two articles can be one story only if their times are at most this far apart."""
-FADING_SECONDS = 28 * 86_400.0
+FADING_DAYS = 28
 """The cosine is multiplied by e^(-1/28) for each day between two articles, because a later one is less likely the same
 story. (Measured in two collections: MAP +.009 and +.014; half of it, 14 days, gives another +.001 and +.002.)"""
 MAX_ARTICLES = 8_192  # in a segment; a place has two bytes, and merging needs memory for two segments
 _COUNT_BITS, _BUCKET_SHIFT, _PLACE_MASK = 8, 24, 0xFFFF  # the layout of `Keys`
+_TINY = 1e-300  # less than any product of two weights
 _SPARE = 1e-6  # tolerance for rounding, so that a bound is never too tight
 _DIGITS = 6  # decimals of a score, so that it is the same whichever of the two articles is the query
 
@@ -45,6 +49,11 @@ class Weights:
         self.frequent = frequencies.frequent()
         self.number: NDArray[np.uint16] = np.full(len(self.each), self.none, np.uint16)
         self.number[self.frequent] = np.arange(len(self.frequent))
+        self.idf_of_frequent = self.idf_of_words(self.frequent)
+
+    def idf_of_words(self, buckets: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the idf of each word, and 0 for a pair of words (an odd bucket)."""
+        return np.where(buckets & 1, 0.0, self.each[buckets].astype(np.float64) ** 2)
 
 
 class Query:
@@ -68,6 +77,45 @@ class Query:
         rare = np.flatnonzero(~frequent & (values > 0))
         rare = rare[np.argsort(features.buckets[rare], kind="stable")]
         self.buckets, self.rows, self.values = features.buckets[rare], rows[rare], values[rare]
+        self.idf = weights.idf_of_words(self.buckets)
+
+
+class Found(NamedTuple):
+    """Pairs of a text and an article, as arrays: the text's index, the article's id, and the score.
+
+    `shared`: the sum of the idf of the words that both contain, by their buckets. `days` are between them.
+    """
+
+    rows: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    shared: NDArray[np.float64]
+    days: NDArray[np.float64]
+
+
+class _Postings(NamedTuple):
+    """The postings of the rare features of some texts, in a table of `size` cells: texts × articles of a segment.
+
+    `products` are their parts of the cosines. The postings of feature i are at `starts[i]:starts[i + 1]`. `idf` is that
+    of the feature, 0 for a pair of words.
+    """
+
+    cells: NDArray[np.int64]
+    products: NDArray[np.float64]
+    starts: NDArray[np.int64]
+    idf: NDArray[np.float64]
+    size: int
+
+    def idf_in(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the sum of the idf of the postings in each of some distinct cells."""
+        if not len(cells):
+            return np.zeros(0)
+        number = np.zeros(self.size, np.int32)
+        number[cells] = np.arange(1, len(cells) + 1)
+        found = number[self.cells]
+        inside = np.flatnonzero(found)
+        features = np.searchsorted(self.starts, inside, "right") - 1
+        return np.bincount(found[inside] - 1, self.idf[features], len(cells)).astype(np.float64, copy=False)
 
 
 @dataclass(slots=True)
@@ -75,15 +123,15 @@ class Segment:
     """Articles by ascending id. The postings of `buckets[i]` are at `starts[i]:starts[i + 1]` of `places` and `counts`.
 
     The frequent features of article i are at `own_starts[i]:own_starts[i + 1]` of `own_numbers` and `own_counts`.
-    `norms` is the length of its vector, and `share` is the length of its frequent part divided by that. `versions` are
-    the caller's numbers. `alive` is False for removed articles; no other array changes.
+    `scale` is 1 divided by the length of its vector (0 if that is 0), and `share` is the length of its frequent part
+    times that. `versions` are the caller's numbers. `alive` is False for removed articles; no other array changes.
     """
 
     ids: NDArray[np.int64]
     times: NDArray[np.float64]
     versions: NDArray[np.float64]
     alive: NDArray[np.bool_]
-    norms: NDArray[np.float64]
+    scale: NDArray[np.float64]
     share: NDArray[np.float64]
     buckets: NDArray[np.int32]
     starts: NDArray[np.int32]
@@ -110,61 +158,59 @@ class Segment:
         rare = _packed(np.repeat(self.buckets, np.diff(self.starts)), self.places, self.counts)
         return np.concatenate([rare, _packed(self.weights.frequent[self.own_numbers], owners, self.own_counts)])
 
-    def search(self, query: Query, floor: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Return the pairs with a score of at least `floor` as three arrays: index of the text, article id, score."""
-        rows, places, dots = self._candidates(query, floor)
-        if not len(rows):
-            return rows, self.ids[:0], dots
-        apart = np.abs(self.times[places] - query.times[rows])
-        faded = np.exp(-apart / FADING_SECONDS)
+    def search(self, query: Query, floor: float) -> Found:
+        """Return the pairs with a score of at least `floor`."""
+        postings = self._postings(query)
+        rows, places, parts = self._candidates(query, floor, postings)
+        days = np.abs(self.times[places] - query.times[rows]) / _DAY_SECONDS
+        faded = np.exp(-days / FADING_DAYS)
         # The bound of `_candidates` again, with the time between the two articles: it leaves a third of the pairs.
-        norms = self.norms[places]
-        highest = (dots + query.share[rows] * self.share[places] * norms) * faded
-        near = (apart <= WINDOW_SECONDS) & self.alive[places] & (norms > 0) & (highest >= (floor - _SPARE) * norms)
-        rows, places, dots, faded = rows[near], places[near], dots[near], faded[near]
+        highest = (parts + query.share[rows] * self.share[places]) * faded
+        near = (days <= WINDOW_DAYS) & self.alive[places] & (self.scale[places] > 0) & (highest >= floor - _SPARE)
+        rows, places, parts, days, faded = rows[near], places[near], parts[near], days[near], faded[near]
         at, starts = gathered(self.own_starts, places)
         sizes = np.diff(starts)
-        pairs = np.repeat(np.arange(len(rows)), sizes)
+        pairs, numbers = np.repeat(np.arange(len(rows)), sizes), self.own_numbers[at]
         # One index into the flat array: two indexes take twice as long.
-        cells = np.repeat(rows * query.frequent.shape[1], sizes) + self.own_numbers[at]
-        products = query.frequent.ravel().take(cells) * self.own_counts[at]
-        dots = dots + np.bincount(pairs, products, len(rows))
-        scores = np.round(dots / self.norms[places] * faded, _DIGITS)
-        reached = (scores >= floor) & (dots > 0)
-        return rows[reached], self.ids[places[reached]], scores[reached]
+        values = query.frequent.ravel().take(np.repeat(rows * query.frequent.shape[1], sizes) + numbers)
+        parts = parts + np.bincount(pairs, values * self.own_counts[at], len(rows)) * self.scale[places]
+        scores = np.round(parts * faded, _DIGITS)
+        reached = (scores >= floor) & (parts > 0)
+        shared = np.bincount(pairs, (values > 0) * self.weights.idf_of_frequent[numbers], len(rows))[reached]
+        rows, places = rows[reached], places[reached]
+        shared = shared + postings.idf_in(rows * len(self) + places)
+        return Found(rows, self.ids[places], scores[reached], shared, days[reached])
 
     def _candidates(
-        self, query: Query, floor: float
+        self, query: Query, floor: float, postings: _Postings
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Return the pairs that can reach `floor` as arrays: index of the text, place, dot product of rare features."""
-        dots = self._rare_dots(query)
+        """Return the pairs that can reach `floor` as arrays: index of the text, place, rare part of the cosine."""
+        parts = np.bincount(postings.cells, postings.products, postings.size).astype(np.float64, copy=False)
         minimum = floor - _SPARE
-        touched = np.flatnonzero(dots)
-        rows, places = np.divmod(touched, len(self))
-        can = dots[touched] >= (minimum - query.share[rows] * self.share[places]) * self.norms[places]
-        every_row, every_place = [rows[can]], [places[can]]
-        highest = float(self.share.max(initial=0.0))
-        for row in np.flatnonzero(query.share * highest >= minimum).tolist():
+        lowest = minimum - query.share * self.share.max(initial=0.0)
+        # One comparison of all cells costs less than any arithmetic with those that are not zero.
+        can = np.flatnonzero(parts.reshape(-1, len(self)) >= np.maximum(lowest, _TINY)[:, None])
+        rows, places = np.divmod(can, len(self))
+        can = can[parts[can] >= minimum - query.share[rows] * self.share[places]]
+        every = [can]
+        for row in np.flatnonzero(lowest <= 0).tolist():
             # Articles that share no rare feature with the text can still reach the floor by frequent ones alone.
-            others = np.flatnonzero(query.share[row] * self.share >= minimum)
-            others = others[dots[row * len(self) + others] == 0]
-            every_row.append(np.full(len(others), row))
-            every_place.append(others)
-        rows, places = np.concatenate(every_row), np.concatenate(every_place)
-        return rows, places, dots[rows * len(self) + places]
+            others = row * len(self) + np.flatnonzero(query.share[row] * self.share >= minimum)
+            every.append(others[parts[others] == 0])
+        can = np.concatenate(every)
+        rows, places = np.divmod(can, len(self))
+        return rows, places, parts[can]
 
-    def _rare_dots(self, query: Query) -> NDArray[np.float64]:
-        """Return the dot product of the rare features of each text with each article, flattened row by row."""
+    def _postings(self, query: Query) -> _Postings:
         at = np.searchsorted(self.buckets, query.buckets)
         at[at == len(self.buckets)] = 0
-        hit = np.flatnonzero(self.buckets[at] == query.buckets) if len(self.buckets) else at[:0]
-        if not len(hit):
-            return np.zeros(len(query.times) * len(self))
-        postings, starts = gathered(self.starts, at[hit])
+        hits = np.flatnonzero(self.buckets[at] == query.buckets) if len(self.buckets) else at[:0]
+        postings, starts = gathered(self.starts, at[hits])
         sizes = np.diff(starts)
-        cells = np.repeat(query.rows[hit] * len(self), sizes) + self.places[postings]
-        products = np.repeat(query.values[hit], sizes) * self.counts[postings]
-        return np.bincount(cells, products, len(query.times) * len(self)).astype(np.float64, copy=False)
+        places = self.places[postings]
+        cells = np.repeat(query.rows[hits] * len(self), sizes) + places
+        products = np.repeat(query.values[hits], sizes) * self.counts[postings] * self.scale[places]
+        return _Postings(cells, products, starts, query.idf[hits], len(query.times) * len(self))
 
 
 def segment_of(
@@ -237,7 +283,7 @@ def _built(
         times,
         versions,
         np.ones(len(ids), np.bool_),
-        np.sqrt(squares),
+        np.sqrt(np.divide(1.0, squares, out=np.zeros(len(ids)), where=squares > 0)),
         np.sqrt(np.divide(parts, squares, out=np.zeros(len(ids)), where=squares > 0)),
         buckets[first].astype(np.int32),
         np.append(first, len(buckets)).astype(np.int32),

@@ -1,10 +1,11 @@
-"""Assigns articles to stories by their links, with the first-article rule. No I/O.
+"""Assigns articles to stories by their links. No I/O.
 
-Articles are taken in the order of (day, hash). Each one joins the story whose *first* article it has the best link to,
-or begins a new story. So every article of a story is similar to the first one, and chains of links do not build huge
-stories (leader clustering, Hartigan 1975; connected components reach 2,291 articles where this reaches 18). A decision
-depends only on earlier articles. So after a change only linked articles later in the order are decided again, and the
-result of `assign_stories` equals that of deciding all articles from the beginning.
+Articles are taken in the order of (day, hash). Each one joins the story whose *first* article it has the best link to
+(leader clustering, Hartigan 1975). An article without such a link joins the story in which it has the most links, if
+these are at least `MIN_LINKS`; otherwise it begins a new story. So chains of links do not build huge stories: the
+largest connected component of a collection has 99 articles, and its largest story 35. A decision depends only on the
+stories of earlier articles. So after a change only linked articles later in the order are decided again, and the result
+of `assign_stories` equals that of deciding all articles from the beginning.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from dataclasses import dataclass
 
 from worker.enrichment.heat import bonus_of
 from worker.heat_rules import HeatRules
+
+MIN_LINKS = 3
+"""So many links to articles of a story make an article part of it, also without a link to its first article. (Measured
+in two collections: of the pairs about one event that documents list as related, .85 and .56 are linked or in one story,
+.76 and .52 without this rule. The precision of such pairs is the same. 2 links lower it by .034, and 4 find less.)"""
 
 Order = tuple[int, bytes]
 """The article's day, as days since 1970, and the hash of its identity."""
@@ -58,18 +64,32 @@ def assign_stories(touched: Iterable[int], load: Callable[[set[int]], Mapping[in
         if id_ not in nodes:
             nodes.update(load({other for _, other in waiting if other not in nodes} | {id_}))
         node = nodes[id_]
-        best: tuple[float, Order, int] | None = None
-        for other in node.links:
-            if other.order < order and first.get(other.id, other.first) == other.id:
-                # The best score wins; of equal scores the earliest article.
-                candidate = (-other.score, other.order, other.id)
-                best = candidate if best is None else min(best, candidate)
-        first[id_] = best[2] if best else id_
-        if (first[id_] == id_) != (node.first == id_):
+        earlier = [(first.get(other.id, other.first), other) for other in node.links if other.order < order]
+        first[id_] = _story_of(id_, earlier)
+        if first[id_] != node.first:
             for other in node.links:
                 if other.order > order:
                     heapq.heappush(waiting, (other.order, other.id))
     return first
+
+
+def _story_of(id_: int, earlier: Collection[tuple[int, Neighbour]]) -> int:
+    """Return the first article of an article's story. `earlier`: (first article of its story, neighbour) of each link.
+
+    Of equal stories that with the best link wins, and of equal links that to the earliest article.
+    """
+    to_firsts = [other for first, other in earlier if first == other.id]
+    if to_firsts:
+        return min(to_firsts, key=_by_score).id
+    if len(earlier) < MIN_LINKS:
+        return id_
+    ranked = sorted(earlier, key=lambda one: _by_score(one[1]))
+    first, links = Counter(first for first, _ in ranked).most_common(1)[0]  # of equal counts the first in `ranked`
+    return first if links >= MIN_LINKS else id_
+
+
+def _by_score(other: Neighbour) -> tuple[float, Order]:
+    return -other.score, other.order
 
 
 def keep_ids(groups: Mapping[int, Collection[int]], old: Mapping[int, int]) -> tuple[dict[int, int], set[int]]:

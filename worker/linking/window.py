@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import numpy as np
@@ -12,38 +13,53 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.linking.index import WINDOW_SECONDS, Index
+from worker.linking.segment import Weights
 from worker.linking.similar_links import STORY_KINDS
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.store.linking import links
+from worker.store.linking.publication_times import count_after, time_after, time_before
 from worker.telemetry.logs import get_logger
 
 log = get_logger("link")
 
-_AHEAD_SECONDS = 60 * 86_400.0  # after an old time, so many seconds of later articles are loaded with it
+_FAR_PAST = datetime.min.replace(tzinfo=UTC).timestamp()
+_FAR_FUTURE = 4_102_444_800.0 + 86_400.0  # a day after the start of 2100, where the schema's times end
 _LOG_EVERY = 20_000  # articles
 _Article = TypeVar("_Article", bound=StoredArticle)
 
 
 class Window:
-    """An index of at most about `max_articles` articles, and the period of which it holds all articles."""
+    """An index of at most about `max_articles` articles, and the period whose articles can be linked with it."""
 
-    def __init__(self, max_articles: int) -> None:
+    def __init__(self, max_articles: int, weights: Weights | None = None) -> None:
         self._max_articles = max_articles
-        self.index = Index()
+        self.index = Index(weights)
         self._first, self._last = math.inf, -math.inf
 
     def set_frequencies(self, frequencies: Frequencies) -> None:
         """Set the weights of the features from `frequencies`."""
         self.index.set_frequencies(frequencies)
 
-    def covers(self, first: float, last: float) -> bool:
-        """Whether the index holds every article that can be linked to one between these times (seconds since 1970)."""
-        return self._first <= first - WINDOW_SECONDS and last + WINDOW_SECONDS <= self._last
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was loaded yet."""
+        return self._first == math.inf
 
-    def cover(self, connection: Connection, first: float, last: float, renew_lease: Callable[[], None]) -> None:
-        """Load articles unless `covers` is true already; the old index is dropped then.
+    def covers(self, first: float, last: float) -> bool:
+        """Whether articles between these times (seconds since 1970) can be linked with what the index holds."""
+        return self._first <= first and last <= self._last
+
+    def cover(
+        self,
+        connection: Connection,
+        first: float,
+        last: float,
+        renew_lease: Callable[[], None],
+        *conditions: ColumnElement[bool],
+    ) -> None:
+        """Load articles that match `conditions` unless `covers` is true already; the old index is dropped then.
 
         `renew_lease` is called after each page.
         """
@@ -53,35 +69,45 @@ class Window:
         where: tuple[ColumnElement[bool], ...] = ()
         low, high = -math.inf, math.inf
         if count > self._max_articles:
-            low = first - WINDOW_SECONDS
-            high = max(last, first + _AHEAD_SECONDS) + WINDOW_SECONDS
-            if high >= time.time():
-                high = math.inf
-            where = links.published_between(low, min(high, _far_future()))
+            low, high = self._bounds(connection, first, last)
+            where = links.published_between(max(low, _FAR_PAST), min(high, _FAR_FUTURE))
         began, read = time.monotonic(), 0
         self._first, self._last = math.inf, -math.inf  # nothing is covered until all is read: reading may fail
         self.index = Index(self.index.weights)
-        where = (*where, *links.tellable(STORY_KINDS))
+        where = (*where, *conditions, *links.tellable(STORY_KINDS))
         for page in links.pages(connection, where, columns=links.INDEXED):
             self.put(page)
             if (read + len(page)) // _LOG_EVERY > read // _LOG_EVERY:
                 log.info("The window is being loaded", articles=read + len(page), of=count)
             read += len(page)
             renew_lease()
-        self._first, self._last = low, high
+        self._first = _first_covered(low, first)
+        self._last = max(last, high - WINDOW_SECONDS)
         log.info("The window is loaded", articles=len(self.index), seconds=round(time.monotonic() - began, 2))
 
-    def put(self, rows: Sequence[_Article]) -> tuple[list[_Article], Features]:
+    def _bounds(self, connection: Connection, first: float, last: float) -> tuple[float, float]:
+        """Return the times between which articles are loaded, to link those between `first` and `last`.
+
+        These are at most two windows before and after, and no more articles on a side than half of the limit; before,
+        all that the limit leaves if few come after.
+        """
+        half = self._max_articles // 2
+        high = time_after(connection, last, half)
+        before = half if high < math.inf else self._max_articles - count_after(connection, last)
+        low = time_before(connection, first, before)
+        return max(low, first - 2 * WINDOW_SECONDS), high if high == math.inf else min(high, last + 2 * WINDOW_SECONDS)
+
+    def put(self, rows: Sequence[_Article], features: Features | None = None) -> tuple[list[_Article], Features]:
         """Add articles in their current version, and remove those that cannot be linked (any more).
 
-        Returns the rows that can be linked, with their features. Versions that are in the index already are not added
-        again.
+        Returns the rows that can be linked, with their features (`features` if they are known). Versions that are in the
+        index already are not added again.
         """
-        visible = [row for row in rows if row.orphaned_at is None and row.kind in STORY_KINDS]
+        visible = linkable(rows)
         if len(visible) < len(rows):
             stored = {row.id for row in visible}
             self.index.remove([row.id for row in rows if row.id not in stored])
-        features = features_of_all([(row.title, row.excerpt) for row in visible])
+        features = features or features_of_all([(row.title, row.excerpt) for row in visible])
         versions = np.array([row.changed_at.timestamp() for row in visible])
         ids = [row.id for row in visible]
         new = np.flatnonzero(self.index.versions_of(ids) != versions)
@@ -109,7 +135,12 @@ class Window:
                 next="raise COPYDESK_LINK_WINDOW_ARTICLES to hold more",
             )
         self.index.forget_before(cut)
-        self._first = max(self._first, cut)
+        self._first = max(self._first, _first_covered(cut, time.time()))
+
+
+def linkable(rows: Sequence[_Article]) -> list[_Article]:
+    """Return the articles that can be linked."""
+    return [row for row in rows if row.orphaned_at is None and row.kind in STORY_KINDS]
 
 
 def in_reach(rows: Sequence[tuple[float, int]]) -> int:
@@ -117,8 +148,14 @@ def in_reach(rows: Sequence[tuple[float, int]]) -> int:
     return sum(1 for moment, _ in rows if moment <= rows[0][0] + WINDOW_SECONDS)
 
 
-def _far_future() -> float:
-    return 4_102_444_800.0 + 86_400.0  # a day after the start of 2100, where the schema's times end
+def _first_covered(low: float, moment: float) -> float:
+    """Return from when on articles can be linked, if the index holds those from `low` on and new ones are of `moment`.
+
+    To compare with all of 14 days, that is `low` and 14 days. If so many do not fit, an article is linked with what there
+    is: to load others for each article that comes some days late would take seconds each time.
+    """
+    strict = low + WINDOW_SECONDS
+    return strict if strict <= moment - WINDOW_SECONDS / 2 else low
 
 
-__all__ = ["Window", "in_reach"]
+__all__ = ["Window", "in_reach", "linkable"]

@@ -73,13 +73,13 @@ def _ranked(
     published, features = window.put(rows)
     times = [links.time_of(row) for row in published]
     scores = window.index.neighbours([row.id for row in published], times, features, floor=floor, limit=limit)
-    ids = {row.id for row in published} | {other for near in scores for other, _ in near}
+    ids = {row.id for row in published} | {other.id for near in scores for other in near}
     named = {
         row.id: NamedArticle(id=row.id, url=row.canonical_url, title=row.title)
         for row in fetch(connection, (articles.c.id, articles.c.canonical_url, articles.c.title), articles.c.id, ids)
     }
     for row, near in zip(published, scores, strict=True):
-        neighbours = [Neighbour(**named[other], score=score) for other, score in near if other in named]
+        neighbours = [Neighbour(**named[other.id], score=other.score) for other in near if other.id in named]
         yield RankedArticle(**named[row.id], similar=neighbours)
 
 

@@ -150,6 +150,12 @@ articles = Table(
         postgresql_where=text("link_state = 'provisional'"),
         sqlite_where=text("link_state = 'provisional'"),
     ),
+    Index(
+        "ix_articles_outdated",
+        "published_at",
+        postgresql_where=text("link_state = 'outdated'"),
+        sqlite_where=text("link_state = 'outdated'"),
+    ),
     Index("ix_articles_starts_at", "starts_at"),
     Index(
         "ix_articles_orphaned_at",

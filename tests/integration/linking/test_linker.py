@@ -1,6 +1,7 @@
 """Links and stories are a function of the articles; neither the order of arrival nor restarts change them."""
 
 import zlib
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
@@ -166,6 +167,8 @@ def test_a_window_whose_reading_fails_is_read_again(migrated_store_url, tmp_path
     expected = found(engine)
 
     begin_anew(engine)
+    with engine.begin() as connection:  # later versions: the window does not wait for them
+        connection.execute(update(articles).values(changed_at=datetime.now(UTC)))
     linker, pages = new_linker(engine), linking.pages
 
     def broken(connection, *arguments, **more):
@@ -192,12 +195,40 @@ def _visible(engine):
 def test_a_small_window_over_a_long_time_gives_the_same_links(migrated_store_url, tmp_path):
     engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
-    store(engine, entries(invent(Random(3), 120)))
+    store(engine, entries(invent(Random(3), 400)))
     finish(new_linker(engine))
     expected = found(engine)
     begin_anew(engine)
-    finish(new_linker(engine, window=30))
+    finish(new_linker(engine, window=350))
     assert found(engine) == expected
+    engine.dispose()
+
+
+def test_a_window_that_cannot_hold_14_days_is_loaded_once_and_not_for_each_batch(
+    migrated_store_url, tmp_path, monkeypatch
+):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    keep_past(engine, Random(1))
+    hour, now = timedelta(hours=1), datetime.now(UTC)
+    told = [replace(one, at=now - (240 - number) * hour) for number, one in enumerate(invent(Random(3), 240))]
+    store(engine, entries(told[:150]))
+    finish(new_linker(engine))
+    loads, pages = [], linking.pages
+
+    def counted(connection, where, **more):
+        loads.append(None)
+        return pages(connection, where, **more)
+
+    linker = new_linker(engine, window=100)
+    monkeypatch.setattr(linking, "pages", counted)
+    for start in range(150, 240, 15):
+        store(engine, entries(told)[start : start + 15])
+        linker.step()
+        assert len(linker._window.index) <= 110
+    late = replace(told[0], key="late", at=now - 60 * hour)
+    store(engine, entries([*told, late])[240:])
+    linker.step()
+    assert len(loads) == 1, "articles that come some days late are linked with what there is"
     engine.dispose()
 
 

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -26,33 +24,12 @@ from tests.integration.linking.newsroom import (
     nobody_leads,
     store,
 )
-from tests.support.servers import ROOT, environment, until
+from tests.support.servers import until
 from worker.linking.process import LinkLoop
 from worker.queue.keys import CHANGE_FEED as FEED
 from worker.settings import Settings
 from worker.store.linking import links
 from worker.store.tables import articles, leaders, stories
-
-
-@pytest.fixture
-def process(tmp_path, valkey):
-    """`process(migrated_store_url)` starts a linker; all are stopped at the end."""
-    started = []
-
-    def start(url):
-        settings = environment(
-            COPYDESK_DATABASE_URL=url, COPYDESK_REDIS_URL=valkey.url, COPYDESK_DATA_DIR=str(tmp_path)
-        )
-        with (tmp_path / f"linker{len(started)}.log").open("wb") as log:
-            started.append(
-                subprocess.Popen([sys.executable, "-m", "worker.linking.process"], env=settings, cwd=ROOT, stderr=log)
-            )
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.kill()
-        one.wait()
 
 
 def _waiting(engine):
@@ -65,7 +42,7 @@ def _holder(engine):
         return connection.execute(select(leaders)).first()
 
 
-def test_a_killed_leader_is_replaced_within_seconds_without_a_difference(migrated_store_url, tmp_path, process):
+def test_a_killed_leader_is_replaced_within_seconds_without_a_difference(migrated_store_url, tmp_path, linker_process):
     engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
     claimed = entries(history(Random(9), invent(Random(9), 150)))
@@ -76,7 +53,7 @@ def test_a_killed_leader_is_replaced_within_seconds_without_a_difference(migrate
     begin_anew(engine)
     nobody_leads(engine)
     whole = _waiting(engine)
-    first, second = process(migrated_store_url), process(migrated_store_url)
+    first, second = linker_process(migrated_store_url), linker_process(migrated_store_url)
     until(lambda: _waiting(engine) < whole, what="some are linked", every=0.002)
     led_by = _holder(engine)
     victim = first if led_by.holder.endswith(f":{first.pid}") else second
@@ -92,11 +69,11 @@ def test_a_killed_leader_is_replaced_within_seconds_without_a_difference(migrate
 
 
 def test_a_stopped_leader_releases_its_lock_and_the_feed_has_its_stories(
-    migrated_store_url, tmp_path, process, redis_client
+    migrated_store_url, tmp_path, linker_process, redis_client
 ):
     engine = fresh_store(migrated_store_url, tmp_path)
     store(engine, entries(invent(Random(4), 40)))
-    leader = process(migrated_store_url)
+    leader = linker_process(migrated_store_url)
     until(lambda: not _waiting(engine), what="all are linked")
     with engine.connect() as connection:
         told = set(connection.scalars(select(stories.c.id).where(stories.c.size > 0)))
@@ -112,7 +89,7 @@ def test_a_stopped_leader_releases_its_lock_and_the_feed_has_its_stories(
     leader.send_signal(signal.SIGTERM)
     assert leader.wait(timeout=120) == 0
     assert _holder(engine).expires_at <= datetime.now(UTC), "given back, not left to run out"
-    follower = process(migrated_store_url)
+    follower = linker_process(migrated_store_url)
     until(lambda: _holder(engine).holder.endswith(f":{follower.pid}"), what="another leads")
     engine.dispose()
 

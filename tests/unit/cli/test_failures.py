@@ -74,7 +74,7 @@ def test_every_form_of_a_redis_url_is_parsed(ends, url):
 @pytest.mark.parametrize("line", [
     "status", "status --watch", "status --wait-drained", "audit", "health", "tail --seconds 1", "sources", "explain x", "dead list",
     "dead show 1", "dead replay --yes", "dead discard --reason x --yes", "stories", "lane list", "lane pause documents",
-    "lane repair documents", "retract x", "reprocess", "db current", "db check", "db prune", "submit -",
+    "lane repair documents", "retract x", "reprocess", "relink", "db current", "db check", "db prune", "submit -",
 ])  # fmt: skip
 def test_a_command_in_a_folder_without_data_says_where_to_go_and_creates_none(ends, tmp_path, monkeypatch, line):
     monkeypatch.setattr("sys.stdin", (tmp_path / "empty").open("w+"))

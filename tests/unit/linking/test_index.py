@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from worker.linking.index import WINDOW_SECONDS, Index
-from worker.linking.segment import FADING_SECONDS
+from worker.linking.segment import FADING_DAYS
 from worker.linking.texts.features import buckets_of, features_of, features_of_all
 from worker.linking.texts.frequencies import Frequencies
 
@@ -34,7 +34,8 @@ def _add(index, texts, numbers):
 def _near(index, texts, numbers, floor):
     features = features_of_all([texts[number][:2] for number in numbers])
     times = [texts[number][2] for number in numbers]
-    return dict(zip(numbers, index.neighbours(numbers, times, features, floor=floor, limit=1000), strict=True))
+    found = index.neighbours(numbers, times, features, floor=floor, limit=1000)
+    return {number: [(one.id, one.score) for one in near] for number, near in zip(numbers, found, strict=True)}
 
 
 def _plain(texts, weights, asked):
@@ -51,7 +52,7 @@ def _plain(texts, weights, asked):
         norms = sqrt(sum(x * x for x in mine.values())) * sqrt(sum(x * x for x in theirs.values()))
         apart = abs(time - texts[asked][2])
         if number != asked and dot and apart <= WINDOW_SECONDS:
-            found[number] = dot / norms * exp(-apart / FADING_SECONDS)
+            found[number] = dot / norms * exp(-apart / _DAY / FADING_DAYS)
     return found
 
 
@@ -112,7 +113,7 @@ def test_articles_older_than_the_window_are_removed():
     index.forget_before(340 * _DAY)
     assert len(index) == 61
     [found] = index.neighbours([-1], [350 * _DAY], features_of("harbour ferry", None), floor=0.1, limit=1000)
-    assert {number for number, _ in found} == set(range(340, 365))
+    assert {number for number, *_ in found} == set(range(340, 365))
     assert index.time_of_newest(1) == 400 * _DAY
     assert index.count_before(342 * _DAY) == 2
 

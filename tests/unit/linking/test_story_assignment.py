@@ -1,4 +1,4 @@
-"""The first-article rule: compared with a full recomputation, and on small examples."""
+"""The rule of stories: compared with a full recomputation, and on small examples."""
 
 from random import Random
 
@@ -6,6 +6,7 @@ import pytest
 
 from worker.heat_rules import HeatRules
 from worker.linking.story_assignment import (
+    MIN_LINKS,
     Member,
     Neighbour,
     Node,
@@ -54,15 +55,15 @@ class Graph:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_an_incremental_update_equals_a_full_recomputation(seed):
-    random, graph = Random(seed), Graph(40)
-    for _ in range(120):
-        one, other = random.sample(range(40), 2)
+    random, graph = Random(seed), Graph(30)
+    for _ in range(200):
+        one, other = random.sample(range(30), 2)
         if random.random() < 0.7:
             graph.tie(one, other, random.choice((0.4, 0.5, 0.5, 0.9)))
         else:
             graph.part(one, other)
         graph.update({one, other})
-    assert graph.firsts == graph.anew()
+        assert graph.firsts == graph.anew()
 
 
 def test_a_chain_does_not_become_one_large_story():
@@ -80,6 +81,41 @@ def test_an_article_joins_the_first_article_it_is_most_like_and_of_equals_the_ea
     graph.tie(3, 2, 0.6)
     graph.update(range(4))
     assert graph.firsts == {0: 0, 1: 1, 2: 2, 3: 1}
+
+
+@pytest.mark.parametrize("links", [MIN_LINKS - 1, MIN_LINKS])
+def test_an_article_with_several_links_to_a_story_joins_it_without_a_link_to_its_first_article(links):
+    graph = Graph(10)
+    for one in range(1, 6):
+        graph.tie(0, one, 0.5)
+    for one in range(1, 1 + links):
+        graph.tie(one, 9, 0.4)
+    graph.update(range(10))
+    assert (graph.firsts[9] == 0) is (links >= MIN_LINKS)
+
+
+def test_an_article_joins_the_story_with_the_most_links_and_of_equals_that_with_the_best_link():
+    graph = Graph(20)
+    for first, members in ((0, (5, 6, 7)), (1, (10, 11, 12)), (2, (15, 16, 17, 18))):
+        for member in members:
+            graph.tie(first, member, 0.9)
+            graph.tie(member, 19, 0.3)
+    graph.update(range(20))
+    assert graph.firsts[19] == 2
+    graph.part(18, 19)
+    graph.tie(11, 19, 0.4)
+    graph.update({11, 18, 19})
+    assert graph.firsts[19] == 1
+
+
+def test_a_link_to_a_first_article_counts_more_than_several_links_to_another_story():
+    graph = Graph(10)
+    for member in (5, 6, 7):
+        graph.tie(0, member, 0.9)
+        graph.tie(member, 9, 0.9)
+    graph.tie(1, 9, 0.2)
+    graph.update(range(10))
+    assert graph.firsts[9] == 1
 
 
 def test_a_story_that_splits_leaves_its_id_to_the_larger_part():

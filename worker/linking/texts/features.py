@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.texts.words import SCRIPTS, scripts_of, words_of
+from worker.linking.texts.words import SCRIPTS, Words, scripts_of, words_of
 
 FEATURE_BITS = 22
 _LATIN_BITS = 21
@@ -84,7 +84,11 @@ def features_of_all(texts: Iterable[tuple[str | None, str | None]]) -> Features:
 
     Pairs of characters (see `words.py`) make no further pairs.
     """
-    parts = [words_of(part) for text in texts for part in text]
+    return features_of_parts([words_of(part) for text in texts for part in text])
+
+
+def features_of_parts(parts: Sequence[Words]) -> Features:
+    """Return the features of articles whose titles and excerpts were cut into words: title, excerpt, title, …"""
     sizes = np.fromiter((len(part.texts) for part in parts), np.int64, len(parts))
     singles, pairs, are_neighbours = _buckets(
         list(chain.from_iterable(part.texts for part in parts)),
@@ -134,13 +138,24 @@ def script_range(script: int) -> tuple[int, int]:
     return first, first + (1 << _SCRIPT_BITS) - 1
 
 
+def script_of_buckets(buckets: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the group of scripts to which each bucket belongs."""
+    others = (buckets.astype(np.int64) - (1 << _LATIN_BITS) >> _SCRIPT_BITS) + 1
+    return others.clip(min=0)
+
+
 def scripts_in(features: Features) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return (index of the article, group of scripts) once for each group but Latin that an article contains."""
     other = np.flatnonzero(features.buckets >= 1 << _LATIN_BITS)
     if not len(other):
         return other, other
-    scripts = (features.buckets[other].astype(np.int64) - (1 << _LATIN_BITS) >> _SCRIPT_BITS) + 1
+    scripts = script_of_buckets(features.buckets[other])
     return np.divmod(np.unique(features.rows()[other] * SCRIPTS + scripts), SCRIPTS)
+
+
+def buckets_of_words(words: Sequence[str]) -> NDArray[np.int32]:
+    """Return the bucket of each word."""
+    return _buckets(words, np.ones(len(words), np.bool_))[0].astype(np.int32)
 
 
 def buckets_of(terms: Sequence[str]) -> NDArray[np.int32]:

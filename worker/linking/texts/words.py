@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -105,9 +105,13 @@ def script_of(word: str) -> int:
     return max(_BLOCKS[bisect_right(_STARTS, ord(character)) - 1][1] for character in word[:2])
 
 
-def scripts_of(texts: Iterable[str]) -> list[int]:
+def scripts_of(texts: Sequence[str]) -> list[int]:
     """Return `script_of` of each word."""
-    return [0 if word.isascii() else script_of(word) for word in texts]
+    scripts = [0] * len(texts)
+    for place, is_latin in enumerate(map(str.isascii, texts)):
+        if not is_latin:
+            scripts[place] = script_of(texts[place])
+    return scripts
 
 
 def _spaced(texts: list[str]) -> Words:

@@ -6,7 +6,7 @@ Such a link is stored from both ends, so that `source_id` alone finds all links 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import Row, bindparam, delete, exists, func, insert, literal, li
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from worker.store.sql.statements import among, fetch, merge
+from worker.store.sql.statements import among, fetch, fetch_from, merge
 from worker.store.tables import article_urls, articles, document_frequencies, links
 
 KINDS = ("duplicate", "similar")
@@ -30,6 +30,11 @@ IS_PENDING = articles.c.link_state == literal_column("'pending'")
 """The article's current version was not linked yet. A literal, so that the partial index serves prepared statements."""
 IS_PROVISIONAL = articles.c.link_state == literal_column("'provisional'")
 """It was linked with the frequencies known then, and is linked again when arrivals pause (see `linking/linker.py`)."""
+IS_OUTDATED = articles.c.link_state == literal_column("'outdated'")
+"""Its links are of an older rule. It is linked again when nothing else waits (see `outdated.py`)."""
+IS_LINKED = articles.c.link_state == literal_column("'linked'")
+WAS_SEEN = ~(IS_PENDING & (articles.c.changed_at == articles.c.first_seen_at))
+"""An earlier version of the article may have been linked, or this one was. The others come to the linker for the first time."""
 
 
 Place = tuple[int, bytes, str]
@@ -38,12 +43,16 @@ Place = tuple[int, bytes, str]
 
 @dataclass(slots=True, frozen=True)
 class Tie:
-    """A link to store, seen from one end. `other` is the id of the article at the other end."""
+    """A link to store, seen from one end. `other` is the id of the article at the other end.
+
+    `rank`: its place among the links that the article chose, from 0; None if only the other end chose it.
+    """
 
     other: int
     kind: str
     score: float
     reason: str
+    rank: int | None = None
 
 
 def time_of(row: Any) -> float:
@@ -161,6 +170,17 @@ def twins(connection: Connection, hashes: Mapping[bytes, int]) -> set[tuple[int,
     return {(claim, published[url_hash]) for claim, url_hash in others if claim in claimants}
 
 
+_LINKED = select(links.c.source_id, links.c.target_id).where(links.c.kind.in_(KINDS))
+_CHOSEN = _LINKED.where(links.c.rank.is_not(None))
+
+
+def chosen_by_others(connection: Connection, ids: Collection[int]) -> set[tuple[int, int]]:
+    """Return (article of `ids`, the one at the other end) of the links that the other end chose."""
+    ends = {row.target_id for row in fetch_from(connection, _LINKED, links.c.source_id, ids)}
+    chosen = fetch_from(connection, _CHOSEN, links.c.source_id, ends - {None})
+    return {(row.target_id, row.source_id) for row in chosen if row.target_id in ids}
+
+
 def write_links(
     connection: Connection, hashes: Mapping[int, bytes], ties: Mapping[int, Sequence[Tie]], others: Mapping[int, bytes]
 ) -> set[int]:
@@ -176,37 +196,43 @@ def write_links(
     targets = {hash_ for _, hash_, _ in stored}
     ids = {row.url_hash: row.id for row in fetch(connection, _IDENTITIES, articles.c.url_hash, targets)}
     _delete(connection, _both_ends(stored.keys() - wanted.keys(), hashes, ids))
-    rows = [row for place, tie in wanted.items() if _is_other(stored.get(place), tie)
-            for row in _both_rows(place, tie, hashes)]  # fmt: skip
-    # An article and its target may both be among `hashes`: write each link once, in the order of its key.
-    ordered = {(row["source_id"], row["kind"], row["target_hash"]): row for row in rows}
-    merge(
-        connection, links, [ordered[key] for key in sorted(ordered)],
-        ["source_id", "kind", "target_hash"], ["score", "reason", "target_id"],
-    )  # fmt: skip
+    changed = {place: tie for place, tie in wanted.items() if _is_other(stored.get(place), tie)}
+    _merge(connection, [_row(place, tie.other, tie) for place, tie in changed.items()], ["rank"])
+    # The other end's own choice stays as it is.
+    others_rows = [
+        _row((tie.other, hashes[place[0]], tie.kind), place[0], replace(tie, rank=None))
+        for place, tie in changed.items()
+        if tie.other not in hashes
+    ]
+    _merge(connection, others_rows, [])
     ends = {**ids, **{others[tie.other]: tie.other for tie in wanted.values()}}
     return {ends[hash_] for _, hash_, _ in (*stored, *wanted) if hash_ in ends}
 
 
 def _stored_links(connection: Connection, sources: Iterable[int]) -> dict[Place, Row[Any]]:
     """Return the linker's links of these articles."""
-    columns = (links.c.source_id, links.c.target_hash, links.c.kind, links.c.score, links.c.reason)
+    columns = (links.c.source_id, links.c.target_hash, links.c.kind, links.c.score, links.c.reason, links.c.rank)
     found = fetch(connection, columns, links.c.source_id, sources)
     return {(row.source_id, row.target_hash, row.kind): row for row in found if row.kind in KINDS}
 
 
 def _is_other(old: Row[Any] | None, tie: Tie) -> bool:
-    return old is None or (old.score, old.reason) != (tie.score, tie.reason)
+    return old is None or (old.score, old.reason, old.rank) != (tie.score, tie.reason, tie.rank)
 
 
-def _both_rows(place: Place, tie: Tie, hashes: Mapping[int, bytes]) -> Iterator[dict[str, Any]]:
-    """Yield the two rows of a link, one from each end."""
-    id_, hash_, kind = place
-    for source, target, target_hash in ((id_, tie.other, hash_), (tie.other, id_, hashes[id_])):
-        yield {
-            "source_id": source, "kind": kind, "target_hash": target_hash, "target_id": target, "rank": None,
-            "score": tie.score, "reason": tie.reason,
-        }  # fmt: skip
+def _row(place: Place, target: int, tie: Tie) -> dict[str, Any]:
+    """Return the row of a link from one end."""
+    source, hash_, kind = place
+    return {
+        "source_id": source, "kind": kind, "target_hash": hash_, "target_id": target, "rank": tie.rank,
+        "score": tie.score, "reason": tie.reason,
+    }  # fmt: skip
+
+
+def _merge(connection: Connection, rows: Iterable[dict[str, Any]], more: Sequence[str]) -> None:
+    """Write rows in the order of their keys; of those that exist score, reason, target and the columns `more`."""
+    ordered = sorted(rows, key=lambda row: (row["source_id"], row["kind"], row["target_hash"]))
+    merge(connection, links, ordered, ["source_id", "kind", "target_hash"], ["score", "reason", "target_id", *more])
 
 
 def _both_ends(
@@ -246,7 +272,7 @@ def alive(connection: Connection, ids: Iterable[int]) -> dict[int, bytes]:
 
 def mark_linked(connection: Connection, ids: Collection[int], state: str = "linked") -> None:
     """Set the link state of these articles to `linked`, or `provisional`, unless they are further already."""
-    waits = IS_PENDING if state == "provisional" else IS_PENDING | IS_PROVISIONAL
+    waits = IS_PENDING if state == "provisional" else ~IS_LINKED
     if ids:
         of_ids = among(connection, articles.c.id, sorted(ids))
         connection.execute(update(articles).where(of_ids, waits).values(link_state=state))

@@ -1,5 +1,7 @@
 """What stands in the same place of two titles and differs."""
 
+from unittest import mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,3 +72,16 @@ TEXT = st.one_of(
 def test_any_texts_can_be_compared_and_equal_titles_have_no_conflict(title, excerpt, other_title, other_excerpt):
     conflicts((title, excerpt), (other_title, other_excerpt))
     assert conflicts((title, excerpt), (title, other_excerpt)) == []
+
+
+_TITLE = st.lists(
+    st.sampled_from(["Italy", "Spain", "reports", "7", "8", "x2", "the", "Cases", "iPad"]), max_size=8
+).map(" ".join)
+
+
+@given(_TITLE, _TITLE, _TITLE, _TITLE)
+def test_titles_that_are_not_compared_place_by_place_have_no_conflict(one, other, excerpt, other_excerpt):
+    names = TitleNames.of(one, excerpt), TitleNames.of(other, other_excerpt)
+    found = conflicts_of(*names)
+    with mock.patch("worker.linking.texts.conflicts._may_conflict", return_value=True):
+        assert conflicts_of(*names) == found

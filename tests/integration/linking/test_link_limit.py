@@ -1,0 +1,88 @@
+"""An event that very many sites report: the number of links stays bounded, and each link is stored from both ends."""
+
+from datetime import timedelta
+from random import Random
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.integration.linking.newsroom import (
+    _BEGIN,
+    Story,
+    entries,
+    finish,
+    fresh_store,
+    keep_past,
+    new_linker,
+    store,
+)
+from tests.integration.store.store_driver import empty
+from worker.linking.link_choices import MAX_LINKS
+from worker.store.tables import articles, links
+
+_REPORTS = 70
+
+
+def _reports(random):
+    words = ["dawn", "quay", "union", "night", "island", "wages", "talks", "harbour", "tourists", "fog"]
+    return [
+        Story(f"n{n}", f"site{n}.example", f"Norda crews strike in Oslo {random.choice(words)}",
+              f"Ferry crews of Norda stopped work, {' '.join(random.sample(words, 3))}", _BEGIN + timedelta(minutes=n), 50)
+        for n in range(_REPORTS)
+    ]  # fmt: skip
+
+
+def _links(engine):
+    with engine.connect() as connection:
+        hash_of = dict(connection.execute(select(articles.c.id, articles.c.url_hash)).all())
+        rows = connection.execute(select(links.c.source_id, links.c.target_hash, links.c.score, links.c.rank)).all()
+    return {(hash_of[row.source_id], row.target_hash): (row.score, row.rank) for row in rows}
+
+
+@pytest.fixture
+def engine(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    yield engine
+    engine.dispose()
+
+
+def test_an_article_draws_a_bounded_number_of_links(engine):
+    keep_past(engine, Random(1))
+    linker = new_linker(engine)
+    claimed = entries(_reports(Random(2)))
+    for start in range(0, _REPORTS, 20):
+        store(engine, claimed[start : start + 20])
+        finish(linker)
+    found = _links(engine)
+    assert len(found) > 20 * _REPORTS, "they report one event"
+    assert len([rank for _, rank in found.values() if rank is not None]) <= MAX_LINKS * _REPORTS
+    assert {(target, source): score for (source, target), (score, _) in found.items()} == {
+        pair: score for pair, (score, _) in found.items()
+    }, "each link is stored from both ends, with one score"
+
+
+def test_linking_an_article_again_changes_no_link(engine):
+    keep_past(engine, Random(1))
+    linker = new_linker(engine)
+    store(engine, entries(_reports(Random(2))))
+    finish(linker)
+    before = _links(engine)
+    for one in (1, _REPORTS // 2, _REPORTS):
+        with engine.begin() as connection:
+            connection.execute(update(articles).where(articles.c.id == one).values(link_state="pending"))
+        finish(linker)
+        assert _links(engine) == before
+
+
+def test_the_order_of_arrival_on_a_first_day_changes_no_link(engine):
+    claimed, results = entries(_reports(Random(2))), []
+    for seed in range(2):
+        empty(engine)
+        order = Random(seed).sample(claimed, _REPORTS)
+        for start in range(0, _REPORTS, 30):
+            store(engine, order[start : start + 30])
+            new_linker(engine).step()
+        finish(new_linker(engine))
+        results.append(_links(engine))
+    assert results[0] == results[1]
+    assert results[0]
