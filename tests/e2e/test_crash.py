@@ -34,7 +34,7 @@ def test_killing_a_worker_in_the_middle_does_not_change_the_result(store, docume
     with contextlib.ExitStack() as stack:
         if store == "postgresql":
             postgres = request.getfixturevalue("postgres")
-            urls = {folder: stack.enter_context(postgres.database()) for folder in (quiet, rough)}
+            urls = {folder: stack.enter_context(postgres.migrated_database()) for folder in (quiet, rough)}
             settings = {folder: {"COPYDESK_DATABASE_URL": url} for folder, url in urls.items()}
         else:
             urls = {folder: f"sqlite:///{folder}/.copydesk/copydesk.db" for folder in (quiet, rough)}

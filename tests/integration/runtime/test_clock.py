@@ -40,16 +40,16 @@ def off_by(tmp_path):
 
 
 @pytest.fixture
-def settings(valkey, redis_client, postgres_url, tmp_path):
-    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": postgres_url, "COPYDESK_DATA_DIR": str(tmp_path),
+def settings(valkey, redis_client, migrated_postgres_url, tmp_path):
+    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": migrated_postgres_url, "COPYDESK_DATA_DIR": str(tmp_path),
                 **SHORT, "COPYDESK_LINK": "false"}  # fmt: skip
     assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
     return settings
 
 
 @pytest.fixture
-def engine(settings, postgres_url, tmp_path):
-    engine = make_engine(Settings(database_url=postgres_url, data_dir=tmp_path), pooled=False)
+def engine(settings, migrated_postgres_url, tmp_path):
+    engine = make_engine(Settings(database_url=migrated_postgres_url, data_dir=tmp_path), pooled=False)
     yield engine
     engine.dispose()
 
