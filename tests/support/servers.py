@@ -130,7 +130,7 @@ def environment(**extra: str) -> dict[str, str]:
     return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **SETTINGS, **extra}
 
 
-_READ_AT_THE_START = {"LD_PRELOAD", "PYTHONPATH"}
+_READ_AT_THE_START = {"LD_PRELOAD"}
 """Variables that only a new program reads, not the fork of one."""
 
 

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -26,6 +24,7 @@ from tests.integration.linking.newsroom import (
     nobody_leads,
     store,
 )
+from tests.support.commands import COMMANDS
 from tests.support.servers import ROOT, environment, until
 from worker.linking.process import LinkLoop
 from worker.queue.keys import CHANGE_FEED as FEED
@@ -45,8 +44,9 @@ def process(tmp_path, valkey):
         )
         with (tmp_path / f"linker{len(started)}.log").open("wb") as log:
             started.append(
-                subprocess.Popen([sys.executable, "-m", "worker.linking.process"], env=settings, cwd=ROOT, stderr=log)
-            )
+                COMMANDS.start([], cwd=ROOT, env=settings, out=log.fileno(), err=log.fileno(),
+                               module="worker.linking.process")
+            )  # fmt: skip
         return started[-1]
 
     yield start

@@ -78,7 +78,7 @@ def test_versions_are_ordered_and_rows_stamped_as_if_its_clock_were_right(
     work(queue, engine)
     second = redis_client.xadd("documents", {"raw": article(2), "key": "one"}).decode()
     chosen = f"{int((time.time() + 36 * 3600) * 1000)}-0"  # set by the producer
-    with Background("worker", cwd=tmp_path, **settings, **off_by(days)):
+    with Background("worker", "--no-supervised", cwd=tmp_path, **settings, **off_by(days)):
         found = until(lambda: receipt(engine, second), what="the second version has its outcome")
         assert found.outcome == "updated"
         assert abs(found.settled_at - datetime.now(UTC)) < _NEAR
