@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -15,7 +16,8 @@ import structlog
 
 from tests.support import leftovers
 from tests.support.commands import COMMANDS
-from tests.support.servers import SETTINGS, Postgres, Valkey, missing
+from tests.support.postgres import Postgres
+from tests.support.servers import SETTINGS, Valkey, missing
 from worker.settings import Settings, settings
 from worker.store.migration import upgrade
 
@@ -28,6 +30,9 @@ def pytest_configure(config):
     SETTINGS["COPYDESK_LINK"] = "false"
     if (getattr(config.option, "numprocesses", None) or 1) > 1:
         COMMANDS.share()
+        servers = contextlib.ExitStack()
+        servers.enter_context(Postgres.shared())
+        config.add_cleanup(servers.close)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -104,7 +109,7 @@ def redis_client(valkey):
 
 @pytest.fixture(scope="session")
 def postgres():
-    """A real PostgreSQL for the whole run."""
+    """A real PostgreSQL, one for the whole run."""
     try:
         server = Postgres()
     except Exception as error:
@@ -115,8 +120,15 @@ def postgres():
 
 @pytest.fixture
 def postgres_url(postgres):
-    """A fresh PostgreSQL database."""
+    """An empty PostgreSQL database, for tests of migrations and of plans."""
     with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres):
+    """A fresh store in PostgreSQL. It has the current schema already, so `upgrade` has nothing to do."""
+    with postgres.migrated_database() as url:
         yield url
 
 

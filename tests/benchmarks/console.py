@@ -21,7 +21,8 @@ import psutil
 from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
-from tests.support.servers import Postgres, Valkey
+from tests.support.postgres import Postgres
+from tests.support.servers import Valkey
 from worker.activity.minute_counters import _SEPARATOR as SEPARATOR
 from worker.activity.outcome_feed import publish
 from worker.console.app import build
@@ -179,7 +180,7 @@ def measure(
 def run(store: str, count: int, rounds: int) -> None:
     valkey = Valkey().start()
     with tempfile.TemporaryDirectory() as folder:
-        postgres = Postgres() if store == "postgresql" else None
+        postgres = Postgres({"fsync": "off"}) if store == "postgresql" else None
         try:
             if postgres is None:
                 url = f"sqlite:///{folder}/store.db"

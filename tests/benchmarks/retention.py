@@ -18,7 +18,8 @@ import psutil
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine, event, text
 
-from tests.support.servers import Postgres, Valkey
+from tests.support.postgres import Postgres
+from tests.support.servers import Valkey
 from worker.jobs.retention import RETENTION_RULES, prune
 from worker.monitoring.exporter import CopydeskCollector
 from worker.settings import Settings
@@ -47,7 +48,7 @@ FROM generate_series(1, :rows / 5) n
 
 
 def main(rows: int) -> None:
-    server = Postgres()
+    server = Postgres({"fsync": "off"})
     try:
         with server.database() as url:
             config = Settings(database_url=url, data_dir=Path("/nonexistent"))

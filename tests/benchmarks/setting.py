@@ -11,20 +11,19 @@ from pathlib import Path
 import psycopg
 
 from tests.benchmarks.machine import cpu_seconds
-from tests.support.servers import Postgres, Valkey
+from tests.support.postgres import Postgres
+from tests.support.servers import Valkey
+
+_SETTINGS = {"max_wal_size": "4GB", "shared_buffers": "1GB"}
+"""Default settings, except those that every guide raises first."""
 
 
 class Servers:
     """A Valkey for each run, and one PostgreSQL with a database for each run."""
 
     def __init__(self, *, postgres: bool = True) -> None:
-        self.postgres = Postgres() if postgres else None
+        self.postgres = Postgres(_SETTINGS) if postgres else None
         if self.postgres is not None:
-            with psycopg.connect(self.postgres.url, autocommit=True) as connection:
-                # Default settings, except those that every guide raises first.
-                connection.execute("ALTER SYSTEM RESET fsync")
-                connection.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
-                connection.execute("ALTER SYSTEM SET shared_buffers = '1GB'")
             self.postgres.restart()
 
     def stop(self) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import redis
 from sqlalchemy import text
 
-from tests.support.servers import Postgres, Valkey
+from tests.support.postgres import Postgres
+from tests.support.servers import Valkey
 from worker.documents.limits import Limits
 from worker.pipeline import Batch, process
 from worker.producer.input_files import read_paths
@@ -54,7 +55,7 @@ def main(folder: str) -> None:
     sent = sum(len(one.raw or b"") for one in documents)
     print(f"{len(documents):,} documents of {sent / len(documents):,.0f} bytes")
     _of_redis(documents)
-    server = Postgres()
+    server = Postgres({"fsync": "off"})
     try:
         with server.database() as url:
             _of_postgresql(url, documents)

@@ -12,13 +12,14 @@ import redis
 
 from tests.e2e.documents import write_documents
 from tests.e2e.stored import stored
+from tests.support.commands import RESERVES
 from tests.support.servers import copydesk, main_processes, processes_naming, results, until
 from worker.settings import embedded_redis_url
 
 COUNT = 400  # in 20 batches; two kills happen during it
 # The shortest lease that the order of time-outs allows: entries of a killed process come back after it.
 SHORT = {"COPYDESK_STATEMENT_SECONDS": "2", "COPYDESK_IDLE_TRANSACTION_SECONDS": "2.5", "COPYDESK_TASK_SECONDS": "3",
-         "COPYDESK_LEASE_SECONDS": "4", "COPYDESK_LINK": "false", "COPYDESK_BATCH_DOCUMENTS": "20"}  # fmt: skip
+         "COPYDESK_LEASE_SECONDS": "4", "COPYDESK_LINK": "false", "COPYDESK_BATCH_DOCUMENTS": "20", RESERVES: "3"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_killing_a_worker_in_the_middle_does_not_change_the_result(store, docume
     with contextlib.ExitStack() as stack:
         if store == "postgresql":
             postgres = request.getfixturevalue("postgres")
-            urls = {folder: stack.enter_context(postgres.database()) for folder in (quiet, rough)}
+            urls = {folder: stack.enter_context(postgres.migrated_database()) for folder in (quiet, rough)}
             settings = {folder: {"COPYDESK_DATABASE_URL": url} for folder, url in urls.items()}
         else:
             urls = {folder: f"sqlite:///{folder}/.copydesk/copydesk.db" for folder in (quiet, rough)}

@@ -46,14 +46,14 @@ def test_without_json_messages_go_to_stderr_and_show_the_next_command(tmp_path):
 
 @pytest.mark.parametrize("given", [pytest.param(("redis",), marks=pytest.mark.long), pytest.param(("database",), marks=pytest.mark.long),
                                    ("redis", "database")], ids="+".join)  # fmt: skip
-def test_configured_servers_are_used_each_alone_too(given, tmp_path, valkey, postgres_url):
+def test_configured_servers_are_used_each_alone_too(given, tmp_path, valkey, migrated_postgres_url):
     settings = {}
     with valkey.client() as client:
         client.flushall()
         if "redis" in given:
             settings["COPYDESK_REDIS_URL"] = valkey.url
         if "database" in given:
-            settings["COPYDESK_DATABASE_URL"] = postgres_url
+            settings["COPYDESK_DATABASE_URL"] = migrated_postgres_url
         for expected in ({"stored", "updated"}, {"unchanged"}):
             run = copydesk("ingest", VALID, "--json", cwd=tmp_path, **settings)
             assert run.returncode == 0, run.stderr
@@ -63,7 +63,7 @@ def test_configured_servers_are_used_each_alone_too(given, tmp_path, valkey, pos
     assert (tmp_path / ".copydesk" / "copydesk.db").exists() == ("database" not in given)
     assert (tmp_path / ".copydesk" / "valkey").exists() == ("redis" not in given)
     if "database" in given:
-        engine = create_engine(normal_database_url(postgres_url))
+        engine = create_engine(normal_database_url(migrated_postgres_url))
         with engine.connect() as connection:
             assert connection.scalar(select(func.count()).select_from(tables.receipts)) == 2 * len(documents)
         engine.dispose()
@@ -76,7 +76,7 @@ def test_the_seed_is_stored_with_its_exact_values(store, tmp_path, request):
     (folder / "seed.txt").write_text(SEED_SHAPED, "utf-8")
     settings, url = {}, f"sqlite:///{tmp_path}/.copydesk/copydesk.db"
     if store == "postgresql":
-        url = request.getfixturevalue("postgres_url")
+        url = request.getfixturevalue("migrated_postgres_url")
         settings["COPYDESK_DATABASE_URL"] = url
     run = copydesk("ingest", folder, "--json", cwd=tmp_path, **settings)
     assert run.returncode == 0, run.stderr

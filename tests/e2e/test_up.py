@@ -159,8 +159,8 @@ def test_celerys_own_commands_work_on_the_worker(desk):
     assert {"copydesk.ingest", "copydesk.submit"} <= set(next(iter(json.loads(run.stdout).values())))
 
 
-def test_the_worker_runs_as_celery_users_start_it(tmp_path, valkey, redis_client, postgres_url):
-    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": postgres_url}
+def test_the_worker_runs_as_celery_users_start_it(tmp_path, valkey, redis_client, migrated_postgres_url):
+    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": migrated_postgres_url}
     assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(celery(tmp_path, "worker", "--concurrency=1"), cwd=tmp_path, env=environment(**settings),

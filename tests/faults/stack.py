@@ -18,7 +18,7 @@ from typing import NamedTuple
 import redis
 
 from tests.faults.traffic import LANES
-from tests.support.commands import COMMAND, COMMANDS, ForkedProcess
+from tests.support.commands import COMMAND, COMMANDS, RESERVE, RESERVES, ForkedProcess
 from tests.support.servers import environment, processes_naming, until
 from worker.queue.lease_queue import GROUP
 
@@ -85,7 +85,7 @@ class Workers:
             module, arguments = "tests.faults.quick", []
         elif self._patch:  # Copydesk's own supervisor would start the unchanged code
             module, arguments = "tests.faults.patched", [self._patch, *arguments, "--no-supervised"]
-        env = environment(**{"COPYDESK_LINK": "false", **self._settings, **self.environment})
+        env = environment(**{"COPYDESK_LINK": "false", RESERVES: "4", **self._settings, **self.environment})
         with self.log.open("ab") as log:
             if "LD_PRELOAD" not in env:
                 return COMMANDS.start(arguments, cwd=self._folder, env=env, out=log.fileno(), err=log.fileno(), session=True,
@@ -190,16 +190,17 @@ def kill_group(leader: int, number: int = signal.SIGKILL) -> None:
 
 
 def descendants(pid: int) -> dict[int, int]:
-    """Return process id → its parent's id, of all living processes below `pid`."""
+    """Return process id → its parent's id, of all living processes below `pid` that do something."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         try:
-            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            about, _, more = (folder / "stat").read_text().rpartition(")")
         except OSError:
             continue
-        if state != "Z":
+        state, parent = more.split()[:2]
+        if state != "Z" and not about.endswith(f"({RESERVE}"):
             children.setdefault(int(parent), []).append(int(folder.name))
     found: dict[int, int] = {}
     waiting = [pid]

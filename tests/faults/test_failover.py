@@ -58,15 +58,15 @@ class Crawler(Traffic):
 
 
 @pytest.fixture
-def scenario(tmp_path, postgres_url):
-    config = Settings(database_url=postgres_url, data_dir=tmp_path)
+def scenario(tmp_path, migrated_postgres_url):
+    config = Settings(database_url=migrated_postgres_url, data_dir=tmp_path)
     upgrade(config)
     engine = make_engine(config, pooled=False)
     with Watched() as watched:
         client = connect(watched.url, retries=10)
         for lane in (*ALL_LANES, INTERNAL_LANE):
             LeaseQueue(client, lane).ensure()
-        settings = {"COPYDESK_REDIS_URL": watched.url, "COPYDESK_DATABASE_URL": postgres_url, "COPYDESK_POLL_SECONDS": "0.1",
+        settings = {"COPYDESK_REDIS_URL": watched.url, "COPYDESK_DATABASE_URL": migrated_postgres_url, "COPYDESK_POLL_SECONDS": "0.1",
                     "COPYDESK_LANES": "documents=4,documents:urgent=8,documents:bulk=1,documents:again=1", **SHORT_TIMES}  # fmt: skip
         workers = Workers(tmp_path, settings, client, instances=1)
         try:

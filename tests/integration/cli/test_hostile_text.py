@@ -54,7 +54,7 @@ def desk(request, valkey, tmp_path_factory):
     with contextlib.ExitStack() as stack:
         url = f"sqlite:///{folder / 'store.db'}"
         if request.param == "postgresql":
-            url = stack.enter_context(request.getfixturevalue("postgres").database())
+            url = stack.enter_context(request.getfixturevalue("postgres").migrated_database())
         upgrade(Settings(database_url=url, data_dir=folder))
         yield {"COPYDESK_DATABASE_URL": url, "COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(folder)}
 

@@ -6,13 +6,13 @@ import contextlib
 import os
 import pty
 import re
-import subprocess
-import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.integration.store.store_driver import work
+from tests.support.commands import COMMANDS
 from tests.support.servers import ROOT
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
@@ -45,24 +45,24 @@ def run(valkey, redis_client, tmp_path):
 
     def run_command(*arguments, terminal=True):
         above, below = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "worker.cli.main", *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=below if terminal else subprocess.PIPE,
-        )  # fmt: skip
-        os.close(below)
-        shown = bytearray()
-        with contextlib.suppress(OSError):  # Linux: the last program has closed the terminal
-            while terminal and (part := os.read(above, 65536)):
-                shown += part
-        out, err = process.communicate(timeout=60)
-        os.close(above)
-        assert process.returncode in (0, 1), out + shown
-        return out.decode(), shown.decode() if terminal else err.decode()
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = COMMANDS.start(list(arguments), cwd=ROOT, env=environment, out=out.fileno(),
+                                     err=below if terminal else err.fileno())  # fmt: skip
+            os.close(below)
+            shown = bytearray()
+            with contextlib.suppress(OSError):  # Linux: the last program has closed the terminal
+                while terminal and (part := os.read(above, 65536)):
+                    shown += part
+            code = process.wait(timeout=60)
+            os.close(above)
+            printed, complained = ((file.seek(0), file.read())[1].decode() for file in (out, err))
+        assert code in (0, 1), printed + shown.decode()
+        return printed, shown.decode() if terminal else complained
 
     return run_command
 
 
-COMMANDS = [
+SLOW = [
     ("dead letters", "300/300", ["dead", "replay"]),
     ("dead letters", "300/300", ["dead", "mend", "--replace", "A: ferry", "A ferry"]),
     ("dead letters", "300/300", ["dead", "discard", "--reason", "x", "--yes"]),
@@ -73,7 +73,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(
-    ("unit", "amount", "command"), COMMANDS, ids=lambda value: value[-1] if isinstance(value, list) else None
+    ("unit", "amount", "command"), SLOW, ids=lambda value: value[-1] if isinstance(value, list) else None
 )
 def test_a_slow_command_shows_a_bar_on_a_terminal_only(run, unit, amount, command):
     out, shown = run(*command)

@@ -330,7 +330,7 @@ def site(request, valkey, tmp_path_factory):
     with contextlib.ExitStack() as stack:
         url = f"sqlite:///{folder / 'store.db'}"
         if request.param == "postgresql":
-            url = stack.enter_context(request.getfixturevalue("postgres").database())
+            url = stack.enter_context(request.getfixturevalue("postgres").migrated_database())
         site = Site(url, valkey, folder)
         stack.callback(site.close)
         yield site

@@ -30,7 +30,7 @@ MANY_LINES = "---\ntitle: Plans: the wall\n---\n" + "x: <b>\n" * 100_000
 @pytest.fixture(scope="module")
 def module_store_url(postgres):
     """PostgreSQL, where a table can be locked against readers."""
-    with postgres.database() as url:
+    with postgres.migrated_database() as url:
         yield url
 
 

@@ -1,10 +1,8 @@
 """Linkers as processes."""
 
-import subprocess
-import sys
-
 import pytest
 
+from tests.support.commands import COMMANDS
 from tests.support.servers import ROOT, environment
 
 
@@ -19,8 +17,9 @@ def linker_process(tmp_path, valkey):
         )
         with (tmp_path / f"linker{len(started)}.log").open("wb") as log:
             started.append(
-                subprocess.Popen([sys.executable, "-m", "worker.linking.process"], env=settings, cwd=ROOT, stderr=log)
-            )
+                COMMANDS.start([], cwd=ROOT, env=settings, out=log.fileno(), err=log.fileno(),
+                               module="worker.linking.process")
+            )  # fmt: skip
         return started[-1]
 
     yield start

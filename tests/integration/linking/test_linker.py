@@ -52,11 +52,14 @@ def _run(engine, random, claimed, *, past, restarts=False):
     return found(engine)
 
 
-@pytest.fixture(params=["cold day", "after other days"])
-def past(request):
-    return request.param != "cold day"
+_PAST = pytest.mark.parametrize(("migrated_store_url", "past"), [
+    ("sqlite", True), ("postgresql", False), pytest.param("sqlite", False, marks=pytest.mark.long),
+    pytest.param("postgresql", True, marks=pytest.mark.long),
+], indirect=["migrated_store_url"])  # fmt: skip
+"""`past`: whether the store has completed days. The default suite tries each on one database."""
 
 
+@_PAST
 def test_order_and_restarts_change_nothing(migrated_store_url, tmp_path, past):
     engine = fresh_store(migrated_store_url, tmp_path)
     claimed = entries(history(Random(7), invent(Random(7), 80)))
@@ -70,6 +73,7 @@ def test_order_and_restarts_change_nothing(migrated_store_url, tmp_path, past):
     engine.dispose()
 
 
+@_PAST
 def test_incremental_changes_end_as_if_all_articles_were_new(migrated_store_url, tmp_path, past):
     engine = fresh_store(migrated_store_url, tmp_path)
     for seed in range(2):

@@ -96,7 +96,7 @@ def test_a_stopped_leader_releases_its_lock_and_the_feed_has_its_stories(
 
 @pytest.mark.long
 def test_an_outage_of_the_store_only_delays_linking(postgres, tmp_path, valkey):
-    with postgres.database() as url:
+    with postgres.migrated_database() as url:
         engine = fresh_store(url, tmp_path)
         store(engine, entries(invent(Random(4), 20)))
         ended = threading.Event()

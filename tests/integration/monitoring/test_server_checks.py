@@ -82,12 +82,12 @@ def test_a_cluster_is_refused(tmp_path):
     assert "cluster" in refused
 
 
-def test_an_old_server_is_refused(redis_client, postgres_url, monkeypatch):
+def test_an_old_server_is_refused(redis_client, migrated_postgres_url, monkeypatch):
     monkeypatch.setattr(server_checks, "OLDEST_REDIS", (99, 0))
     monkeypatch.setattr(server_checks, "OLDEST_POSTGRESQL", (99, 0))
     assert "too old" in findings(redis_client).refusals[0]
     found = Findings()
-    check_store(make_engine(Settings(database_url=postgres_url)), found)
+    check_store(make_engine(Settings(database_url=migrated_postgres_url)), found)
     assert "too old" in found.refusals[0]
 
 

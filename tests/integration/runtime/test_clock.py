@@ -40,16 +40,16 @@ def off_by(tmp_path):
 
 
 @pytest.fixture
-def settings(valkey, redis_client, postgres_url, tmp_path):
-    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": postgres_url, "COPYDESK_DATA_DIR": str(tmp_path),
+def settings(valkey, redis_client, migrated_postgres_url, tmp_path):
+    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": migrated_postgres_url, "COPYDESK_DATA_DIR": str(tmp_path),
                 **SHORT, "COPYDESK_LINK": "false"}  # fmt: skip
     assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
     return settings
 
 
 @pytest.fixture
-def engine(settings, postgres_url, tmp_path):
-    engine = make_engine(Settings(database_url=postgres_url, data_dir=tmp_path), pooled=False)
+def engine(settings, migrated_postgres_url, tmp_path):
+    engine = make_engine(Settings(database_url=migrated_postgres_url, data_dir=tmp_path), pooled=False)
     yield engine
     engine.dispose()
 
@@ -78,7 +78,7 @@ def test_versions_are_ordered_and_rows_stamped_as_if_its_clock_were_right(
     work(queue, engine)
     second = redis_client.xadd("documents", {"raw": article(2), "key": "one"}).decode()
     chosen = f"{int((time.time() + 36 * 3600) * 1000)}-0"  # set by the producer
-    with Background("worker", cwd=tmp_path, **settings, **off_by(days)):
+    with Background("worker", "--no-supervised", cwd=tmp_path, **settings, **off_by(days)):
         found = until(lambda: receipt(engine, second), what="the second version has its outcome")
         assert found.outcome == "updated"
         assert abs(found.settled_at - datetime.now(UTC)) < _NEAR

@@ -42,7 +42,11 @@ def closed(postgres, url):
 def test_documents_wait_without_an_attempt_and_are_stored_within_seconds(
     store, valkey, redis_client, tmp_path, request
 ):
-    url = request.getfixturevalue("postgres_url") if store == "postgresql" else f"sqlite:///{tmp_path}/copydesk.db"
+    url = (
+        request.getfixturevalue("migrated_postgres_url")
+        if store == "postgresql"
+        else f"sqlite:///{tmp_path}/copydesk.db"
+    )
     settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": url, **SHORT, "COPYDESK_LEASE_SECONDS": "10",
                 "COPYDESK_LOG_FORMAT": "json"}  # fmt: skip
     assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0

@@ -26,7 +26,7 @@ LONG = "".join(f"{n * 2654435761 % 2**32:x}" for n in range(1000))  # 8 kB that 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory, postgres):
     folder = tmp_path_factory.mktemp("any")
-    with postgres.database() as url:
+    with postgres.migrated_database() as url:
         stores = [Settings(database_url=one, data_dir=folder) for one in (f"sqlite:///{folder / 'store.db'}", url)]
         for config in stores:
             upgrade(config)

@@ -102,9 +102,9 @@ def test_the_error_of_a_flight_shows_no_values(engine):
 
 
 @pytest.fixture
-def server(postgres_url, tmp_path):
+def server(migrated_postgres_url, tmp_path):
     """An engine on PostgreSQL."""
-    config = Settings(database_url=postgres_url, data_dir=tmp_path, statement_seconds=1)
+    config = Settings(database_url=migrated_postgres_url, data_dir=tmp_path, statement_seconds=1)
     upgrade(config)
     engine = make_engine(config, repeats=True)
     yield engine
@@ -130,21 +130,21 @@ def _end_connections(url):
         )
 
 
-def test_a_first_flight_on_a_connection_that_the_server_closed_is_sent_again(server, postgres_url):
+def test_a_first_flight_on_a_connection_that_the_server_closed_is_sent_again(server, migrated_postgres_url):
     with flights(server), flights(server), flights(server):
         pass  # the pool has connections now
     put(server, ("a", "1"))
-    _end_connections(postgres_url)
+    _end_connections(migrated_postgres_url)
     put(server, ("b", "1"))
     assert stored(server) == {"a": "1", "b": "1"}
 
 
-def test_a_later_flight_is_not_sent_again(server, postgres_url):
+def test_a_later_flight_is_not_sent_again(server, migrated_postgres_url):
     def write():
         with flights(server, locks=WRITER_LOCK) as transaction:
             transaction.execute(insertion("postgresql", lanes, NAMES, [("a", "1")]))
             transaction.send()
-            _end_connections(postgres_url)
+            _end_connections(migrated_postgres_url)
             transaction.execute(insertion("postgresql", lanes, NAMES, [("b", "1")]))
             transaction.commit()
 

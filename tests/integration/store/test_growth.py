@@ -24,7 +24,7 @@ def _rows_read(url):
     """Return how many rows all ended connections have read so far, once their counts have arrived."""
     with psycopg.connect(url, autocommit=True) as connection:
         while connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'copydesk'"
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'copydesk' AND datname = current_database()"
         ).fetchone()[0]:
             time.sleep(0.01)
         connection.execute("SELECT pg_stat_clear_snapshot()")
@@ -34,7 +34,7 @@ def _rows_read(url):
 def _costs(postgres, folder, case, copies):
     """Return batch → rows read; the store must be consistent at the end."""
     folder.mkdir()
-    with postgres.database() as url:
+    with postgres.migrated_database() as url:
         store = Store(url, folder, case, copies)
         found = {}
         for name, documents in case.batches(copies).items():

@@ -41,9 +41,9 @@ class _Store:
 
 
 @pytest.fixture
-def store(postgres_url, tmp_path):
-    upgrade(Settings(database_url=postgres_url, data_dir=tmp_path))
-    with Wire(postgres_url) as wire:
+def store(migrated_postgres_url, tmp_path):
+    upgrade(Settings(database_url=migrated_postgres_url, data_dir=tmp_path))
+    with Wire(migrated_postgres_url) as wire:
         engine = make_engine(Settings(database_url=wire.url, data_dir=tmp_path), repeats=True)
         store = _Store(wire, engine)
         store.store(_entries(Generator(2).documents(_BATCH)))

@@ -133,8 +133,10 @@ class _Others:
         self._thread.join()
 
 
-@pytest.mark.parametrize("finishes", [True, False], ids=["another process does steps", "nobody else does steps"])
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(("times", "finishes"), [
+    pytest.param(1, True, id="one change, another process does steps"), pytest.param(2, False, id="two changes, nobody else does steps"),
+    pytest.param(1, False, marks=pytest.mark.long), pytest.param(2, True, marks=pytest.mark.long),
+])  # fmt: skip
 @pytest.mark.parametrize("kind", CASES)
 def test_a_slow_step_does_not_undo_a_change(engine, monkeypatch, kind, times, finishes):
     (place, name), before, after = CASES[kind]
