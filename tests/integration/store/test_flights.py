@@ -30,11 +30,10 @@ LANES = Query(
     _Lane,
     "SELECT name, highest FROM lanes WHERE name {in names} ORDER BY name",
     {"names": (lanes.c.name,)},
-    [None, None],
 )
 OTHERS = Query(
     _Lane, "WITH w(name) AS ({table names}) SELECT w.name, l.highest FROM w JOIN lanes l ON l.name {not in names}"
-    " ORDER BY w.name LIMIT {value most}", {"names": (lanes.c.name,)}, [None, None],
+    " ORDER BY w.name LIMIT {value most}", {"names": (lanes.c.name,)},
 )  # fmt: skip
 
 

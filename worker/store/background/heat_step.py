@@ -53,8 +53,6 @@ _LISTERS = Query(
     _Lister,
     "SELECT source_id FROM links WHERE target_id = {value subject} AND kind = 'related' AND source_id > {value cursor}"
     " ORDER BY source_id LIMIT {value most}",
-    {},
-    [None],
 )
 _ARTICLES = Query(
     _Article,
@@ -62,27 +60,14 @@ _ARTICLES = Query(
     " a.lead_id, a.changed_at, d.source, a.url_hash FROM articles a JOIN documents d ON d.id = a.document_id"
     " WHERE a.id {in ids} AND NOT a.is_stub AND a.quality IS NOT NULL",
     {"ids": (articles.c.id,)},
-    [
-        None,
-        None,
-        articles.c.published_at,
-        None,
-        None,
-        None,
-        None,
-        articles.c.is_published,
-        None,
-        articles.c.changed_at,
-        None,
-        None,
-    ],
+    articles,
 )
 _RELATED = Query(
     _Related,
     "SELECT l.source_id, l.rank, p.id, p.quality, p.published_at, p.title, p.url_hash FROM links l"
     " JOIN articles p ON p.id = l.target_id WHERE l.source_id {in ids} AND l.kind = 'related'",
     {"ids": (articles.c.id,)},
-    [None, None, None, None, articles.c.published_at, None, None],
+    articles,
 )
 
 

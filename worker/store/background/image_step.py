@@ -12,8 +12,7 @@ from typing import NamedTuple
 from worker.enrichment.enriched_document import ImageRef
 from worker.enrichment.image_choice import MANY_TITLES, best_image, is_placeholder
 from worker.store.background.work_rows import Progress, UrlWork
-from worker.store.decide.change_set import Values
-from worker.store.decide.stored import ImageRow
+from worker.store.decide.stored import Values
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, Query
 from worker.store.sql.statements import insertion, removal, updating
@@ -37,6 +36,18 @@ class _Mark(NamedTuple):
     url_hash: bytes
 
 
+class _Image(NamedTuple):
+    article_id: int
+    rank: int
+    url: str
+    width: int | None
+    height: int | None
+    is_cached: bool | None
+    title: str | None
+    url_hash: bytes | None
+    is_placeholder: bool
+
+
 STEP_USES = 500
 """Uses of images that one step looks at, if it has one image; of several images a share of them each."""
 _FEWEST_USES = 10
@@ -54,13 +65,9 @@ _TITLES = Query(
     f" FROM ({_COUNT.format(f' ORDER BY i.article_id LIMIT {_FIRST_USES}')}) f),"
     " EXISTS (SELECT 1 FROM placeholder_images p WHERE p.url_hash = w.url_hash) FROM w",
     {"hashes": (images.c.url_hash,)},
-    [None, None, None, images.c.is_placeholder],
 )
 _MARKS = Query(
-    _Mark,
-    "SELECT url_hash FROM placeholder_images WHERE url_hash {in hashes}",
-    {"hashes": (images.c.url_hash,)},
-    [None],
+    _Mark, "SELECT url_hash FROM placeholder_images WHERE url_hash {in hashes}", {"hashes": (images.c.url_hash,)}
 )
 _USES = Query(
     _Use,
@@ -69,14 +76,14 @@ _USES = Query(
     "(SELECT x.article_id FROM images x WHERE x.url_hash = w.url_hash AND x.article_id > w.last ORDER BY x.article_id"
     f" LIMIT 1 OFFSET {{value most}}), {2**62}) ORDER BY i.article_id",
     {"places": (images.c.url_hash, images.c.article_id)},
-    [None, None, images.c.is_placeholder],
+    images,
 )
 _IMAGES = Query(
-    ImageRow,
+    _Image,
     "SELECT article_id, rank, url, width, height, is_cached, title, url_hash, is_placeholder FROM images"
     " WHERE article_id {in ids}",
     {"ids": (articles.c.id,)},
-    [images.c[name] for name in ImageRow._fields],
+    images,
 )
 
 
@@ -132,7 +139,7 @@ def _mark(transaction: Flights, dialect: str, counted: Sequence[_Titles], wanted
         transaction.execute(removal(dialect, placeholder_images, ("url_hash",), old))
 
 
-def _choices(rows: Sequence[ImageRow], wanted: dict[bytes, bool]) -> list[tuple[object, ...]]:
+def _choices(rows: Sequence[_Image], wanted: dict[bytes, bool]) -> list[tuple[object, ...]]:
     """Return (article id, URL of its best image)."""
     refs: dict[int, list[ImageRef]] = defaultdict(list)
     marked = {row.url_hash for row in rows if row.url_hash is not None and row.is_placeholder}

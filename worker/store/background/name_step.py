@@ -36,14 +36,13 @@ _PROVIDERS = Query(
     "SELECT p.id, p.domain, p.name, p.other_names, d.form FROM providers p"
     " LEFT JOIN documents d ON d.id = p.document_id WHERE p.id {in ids}",
     {"ids": (providers.c.id,)},
-    [None, None, None, providers.c.other_names, None],
+    providers,
 )
 _MENTIONS = Query(
     _Mention,
     "SELECT provider_id, provider_name, count(*) AS mentions FROM articles"
     " WHERE provider_id {in ids} AND provider_name IS NOT NULL GROUP BY provider_id, provider_name",
     {"ids": (providers.c.id,)},
-    [None, None, None],
 )
 
 

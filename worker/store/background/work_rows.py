@@ -28,7 +28,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select, union_all
 from sqlalchemy.engine import Connection
 
-from worker.store.decide.change_set import ARTICLES, NAMES, RETRACT, Values
+from worker.store.decide.change_set import ARTICLES, NAMES, RETRACT
+from worker.store.decide.stored import Values
 from worker.store.sql.flights import Flights, Query, Result
 from worker.store.sql.statements import removal, updating
 from worker.store.tables import enrichment_work, url_work
@@ -70,15 +71,13 @@ _BY_ID = Query(
     IdWork,
     "SELECT kind, subject_id, cursor, done, total, version, started, since FROM enrichment_work"
     " ORDER BY since, kind, subject_id LIMIT {value most}",
-    {},
-    [None] * 7 + [enrichment_work.c.since],
+    table=enrichment_work,
 )
 _BY_URL = Query(
     UrlWork,
     "SELECT kind, url_hash, cursor, version, started, since FROM url_work ORDER BY since, kind, url_hash"
     " LIMIT {value most}",
-    {},
-    [None] * 5 + [url_work.c.since],
+    table=url_work,
 )
 
 
@@ -86,16 +85,16 @@ _URL_ROW = Query(
     UrlWork,
     "SELECT kind, url_hash, cursor, version, started, since FROM url_work WHERE url_hash {in hash} AND kind {in kind}",
     {"hash": (url_work.c.url_hash,), "kind": (url_work.c.kind,)},
-    [None] * 5 + [url_work.c.since],
+    url_work,
 )
 
 
 class _Time(NamedTuple):
-    now: datetime
+    since: datetime
 
 
 _TIMES = {"postgresql": "SELECT clock_timestamp()", "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"}
-_NOW = {name: Query(_Time, text, {}, [enrichment_work.c.since]) for name, text in _TIMES.items()}
+_NOW = {name: Query(_Time, text, table=enrichment_work) for name, text in _TIMES.items()}
 
 
 class _Lock(NamedTuple):
@@ -103,7 +102,7 @@ class _Lock(NamedTuple):
 
 
 _STEP_LOCK = {"postgresql": "SELECT pg_try_advisory_xact_lock(1668247929)", "sqlite": "SELECT 1"}
-_LOCK = {name: Query(_Lock, text, {}, [None]) for name, text in _STEP_LOCK.items()}
+_LOCK = {name: Query(_Lock, text) for name, text in _STEP_LOCK.items()}
 
 
 class Oldest(NamedTuple):
@@ -126,9 +125,9 @@ def oldest(transaction: Flights, dialect: str) -> Oldest:
     transaction.send()
     if by_url.rows and (not by_id.rows or by_url.rows[0].since < by_id.rows[0].since):
         urls = [row for row in by_url.rows if row.kind == by_url.rows[0].kind]
-        return Oldest(urls, now.rows[0].now, bool(lock.rows[0].has_lock))
+        return Oldest(urls, now.rows[0].since, bool(lock.rows[0].has_lock))
     ids = [row for row in by_id.rows if row.kind == by_id.rows[0].kind]
-    return Oldest(ids, now.rows[0].now, bool(lock.rows[0].has_lock))
+    return Oldest(ids, now.rows[0].since, bool(lock.rows[0].has_lock))
 
 
 def fetch_url_work(transaction: Flights, row: UrlWork) -> Result[UrlWork]:

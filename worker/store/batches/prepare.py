@@ -19,11 +19,11 @@ from worker.enrichment.providers import ProviderRef
 from worker.enrichment.reference_documents import ORGANIZATION, ReferenceCopy, reference_from_form
 from worker.enrichment.titles import strip_provider_suffix
 from worker.enrichment.topics import TopicFinder, better_spelling, topic_slug
-from worker.store.batches.load_queries import TOKENS, tokens_of
+from worker.store.batches.load_queries import TOKENS
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.rows.article_rows import parts_of
-from worker.store.decide.stored import KeywordsRow
 from worker.store.engine import WRITER_LOCK
+from worker.store.service_tables import DELETIONS
 from worker.store.sql.flights import Flights, Query, flights
 from worker.store.sql.statements import insertion, insertion_of_missing, updating
 from worker.store.tables import providers, raw_documents, topics
@@ -37,47 +37,42 @@ class RawRow(NamedTuple):
     last_seen_at: datetime
 
 
-class NamedRow(NamedTuple):
-    name: str
+class _Provider(NamedTuple):
+    domain: str
     id: int
 
 
-class TopicName(NamedTuple):
+class _Topic(NamedTuple):
     slug: str
     id: int
     name: str
     document_id: int | None
 
 
-class FormText(NamedTuple):
+class _Form(NamedTuple):
     form: str
+
+
+class _Keywords(NamedTuple):
+    id: int
+    slug: str
+    keywords: list[str]
 
 
 KNOWN_RAW = Query(
     RawRow,
     "SELECT sha256, last_seen_at FROM raw_documents WHERE sha256 {in raw}",
     {"raw": (raw_documents.c.sha256,)},
-    [None, raw_documents.c.last_seen_at],
+    raw_documents,
 )
 _PROVIDERS = Query(
-    NamedRow,
-    "SELECT domain, id FROM providers WHERE domain {in domains}",
-    {"domains": (providers.c.domain,)},
-    [None] * 2,
+    _Provider, "SELECT domain, id FROM providers WHERE domain {in domains}", {"domains": (providers.c.domain,)}
 )
 _TOPICS = Query(
-    TopicName,
-    "SELECT slug, id, name, document_id FROM topics WHERE slug {in slugs}",
-    {"slugs": (topics.c.slug,)},
-    [None] * 4,
+    _Topic, "SELECT slug, id, name, document_id FROM topics WHERE slug {in slugs}", {"slugs": (topics.c.slug,)}
 )
-_ORGANIZATIONS = Query(FormText, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id", {}, [None])
-_KEYWORDS = Query(
-    KeywordsRow,
-    "SELECT id, slug, keywords FROM topics WHERE document_id IS NOT NULL",
-    {},
-    [None, None, topics.c.keywords],
-)
+_ORGANIZATIONS = Query(_Form, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id")
+_KEYWORDS = Query(_Keywords, "SELECT id, slug, keywords FROM topics WHERE document_id IS NOT NULL", table=topics)
 
 
 @dataclass(slots=True)
@@ -104,6 +99,11 @@ class SharedRows:
     providers: Mapping[str, int]
     topics: Mapping[str, int]
     deletions: str | None = None
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        tokens = {"references": self.references.token, DELETIONS: self.deletions}
+        return {name: token for name, token in tokens.items() if token is not None}
 
     def title(self, title: str | None, provider: ProviderRef | None) -> str | None:
         """Return a title without its provider's name at the end; tries all names of the reference document."""
@@ -198,16 +198,16 @@ def prepare_shared(
         transaction.commit()
     if any(_is_better(row, names) for row in topic_rows.rows):
         _improve_names(engine, names)
-    token, deletions = tokens_of(tokens.rows)
+    known = dict(tokens.rows)
     return SharedRows(
-        _references(engine, token),
-        {row.name: row.id for row in provider_rows.rows},
+        _references(engine, known.get("references")),
+        dict(provider_rows.rows),
         {row.slug: row.id for row in topic_rows.rows},
-        deletions,
+        known.get(DELETIONS),
     )
 
 
-def _is_better(row: TopicName, names: Mapping[str, str]) -> bool:
+def _is_better(row: _Topic, names: Mapping[str, str]) -> bool:
     """Return whether `names` (slug → name) has a better spelling of a topic without a reference document."""
     name = names.get(row.slug, row.name)
     return row.document_id is None and better_spelling(name, row.name) != row.name
@@ -262,17 +262,11 @@ def _references(engine: Engine, token: str | None) -> References:
     if token is None:
         return References()
     store = str(engine.url)
-    known = _cached.get(store)
-    if known is None or known.token != token:
-        known = _cached[store] = _read_references(engine)
-    return known
-
-
-def _read_references(engine: Engine) -> References:
-    with flights(engine) as transaction:
-        references = load_references(transaction)
-        transaction.commit()
-    return references
+    if store not in _cached or _cached[store].token != token:
+        with flights(engine) as transaction:
+            _cached[store] = load_references(transaction)
+            transaction.commit()
+    return _cached[store]
 
 
 def load_references(transaction: Flights) -> References:
@@ -283,11 +277,8 @@ def load_references(transaction: Flights) -> References:
     transaction.send()
     organizations = [reference_from_form(row.form) for row in forms.rows]
     return References(
-        tokens_of(tokens.rows)[0],
+        dict(tokens.rows).get("references"),
         {one.subject: (one.name, *one.other_names) for one in organizations},
         TopicFinder({row.slug: row.keywords for row in words.rows}),
         {row.slug: row.id for row in words.rows},
     )
-
-
-__all__ = ["KNOWN_RAW", "References", "SharedRows", "load_references", "prepare", "prepare_shared"]

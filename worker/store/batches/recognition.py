@@ -34,7 +34,6 @@ _BY_DOC_HASH = Query(
     f" SELECT {', '.join('d.' + name for name in _KnownDocument._fields)} FROM w"
     " JOIN documents d ON d.doc_hash = w.doc_hash AND d.fingerprint = w.fingerprint WHERE NOT d.retracted",
     {"keyed": (documents.c.doc_hash, documents.c.fingerprint)},
-    [None] * 6,
 )
 _BY_FINGERPRINT = Query(
     _KnownDocument,
@@ -44,7 +43,6 @@ _BY_FINGERPRINT = Query(
     f" WHERE x.fingerprint = w.fingerprint LIMIT {_MOST_ALIKE}) q"
     " WHERE q.source = w.source AND NOT q.retracted AND substr(q.key, 1, 4) = 'http' LIMIT 1)",
     {"keyless": (documents.c.source, documents.c.fingerprint)},
-    [None] * 6,
 )
 
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from worker.store.decide.stored import Row
-
-Values = tuple[object, ...]
+from worker.store.decide.stored import Row, Values
 
 
 class Operation(Enum):
@@ -67,9 +65,9 @@ class ChangeSet:
             self.last_ids[table] = max(*ids, self.last_ids.get(table, 0))
             self.add(table, Operation.INSERT, names, (), rows)
 
-    def update(self, table: str, rows: Sequence[Row], key: Sequence[str]) -> None:
-        """Update the rows that `key` identifies with the other values of `rows`, which have the same columns."""
-        self.add_rows(table, Operation.UPDATE, rows, key)
+    def update(self, table: str, names: Sequence[str], rows: Iterable[Values]) -> None:
+        """Update the rows with an id, the first of these columns."""
+        self.add(table, Operation.UPDATE, names, ("id",), rows)
 
 
 # The kinds of background work (see `store/background/work_rows.py`): the first four have ids as subjects, the others hashes.

@@ -11,9 +11,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import Boolean, Column, Engine, LargeBinary
+from sqlalchemy import Boolean, Column, Engine, LargeBinary, Table
 from sqlalchemy.engine import Connection, Transaction
 from sqlalchemy.exc import DBAPIError
 
@@ -21,34 +22,37 @@ from worker.store.columns import UtcDateTime
 from worker.store.sql.arrays import is_json, kind_of
 from worker.store.sql.statements import Statement, padded
 
-R = TypeVar("R", bound=NamedTuple)
+R = TypeVar("R", bound=tuple[Any, ...])
 _MACRO = re.compile(r"\{(in|not in|table|value) (\w+)\}")
 BEGIN_OPTIONS = "copydesk_begin"
 """The execution option of an engine that holds the statements which begin its transactions on PostgreSQL."""
 
 
 class Query(Generic[R]):
-    """A query written once for both databases. `row`: the class of its rows. `columns`: their columns, in its order.
+    """A query written once for both databases. `row`: makes a row of the values; `names`: theirs, default its fields.
 
     In the text, `x {in keys}` means that x is one of the values of the list `keys`, `x {not in keys}` the opposite,
     and `{table keys}` is a subquery with these values as rows. `lists`: the columns whose type the values of each list
-    have. `{value n}` is a number. `sqlite`: another text for SQLite, where it lacks what `text` needs.
+    have. `{value n}` is a number. Values that are named like a column of `table` are converted as its values. `sqlite`:
+    another text for SQLite, where it lacks what `text` needs.
     """
 
     def __init__(
         self,
-        row: type[R],
+        row: Callable[..., R],
         text: str,
-        lists: Mapping[str, tuple[Column[Any], ...]],
-        columns: Sequence[Column[Any] | None],
+        lists: Mapping[str, tuple[Column[Any], ...]] = MappingProxyType({}),
+        table: Table | None = None,
         *,
+        names: Sequence[str] = (),
         sqlite: str | None = None,
     ) -> None:
         self.row, self.lists = row, lists
         self._text = sqlite or text
         self.postgres = _MACRO.sub(self._postgres_macro, text)
-        self.changes = [_from_sqlite(column) for column in columns]
         self.first = next(iter(lists), None)
+        names = names or getattr(row, "_fields", ())
+        self.changes = [_from_sqlite(table.c.get(name) if table is not None else None) for name in names]
 
     def _postgres_macro(self, found: re.Match[str]) -> str:
         macro, name = found[1], found[2]
