@@ -17,7 +17,8 @@ from worker.store.background.work_rows import IdWork, Progress
 from worker.store.batches.apply import apply
 from worker.store.batches.load import SqlLoader
 from worker.store.batches.prepare import SharedRows, prepare_shared
-from worker.store.decide.decision import Context, Decision, StaleReferences, refresh
+from worker.store.decide.change_set import ChangeSet
+from worker.store.decide.decision import Context, StaleReferences, refresh
 from worker.store.decide.documents import DocumentChanges
 from worker.store.decide.rows.article_rows import ArticleParts, NotPrepared, parts_of
 from worker.store.decide.rows.child_rows import Difference
@@ -146,13 +147,13 @@ class ArticleStep:
         before.add("article_topics", stored.rows)
         rows = [row for row in page if times.get(row.id) == row.changed_at]
         retitled = {row.url_hash for row in rows if row.title != parts[row.id].title}
-        difference, decision = Difference("article_topics"), Decision()
+        difference, changes = Difference("article_topics"), ChangeSet()
         for row in rows:
             if row.url_hash not in retitled:
                 topics = before.of("article_topics", row.id)
                 difference.compare(row.id, topics, parts[row.id].children["article_topics"])
-        difference.write(decision.changes, {})
-        self._refresh(transaction, DocumentChanges(), loader, loaded, shared, decision, retitled)
+        difference.write(changes, {})
+        self._refresh(transaction, DocumentChanges(), loader, loaded, shared, changes, retitled)
 
     def retract(self, reading: Flights, work: IdWork) -> int:
         """Continue the retraction of the URL that is the key of a document; returns how many documents it retracted."""
@@ -165,11 +166,11 @@ class ArticleStep:
         def write(transaction: Flights, shared: SharedRows) -> None:
             progress = Progress(self._now)
             loader, loaded = self._begin(transaction, shared, keys)
-            changes = DocumentChanges()
+            documents = DocumentChanges()
             for one in loaded.reached[: self._step]:
-                changes.add_stored(one)
-                changes.retract(one.doc_hash)
-            self._refresh(transaction, changes, loader, loaded, shared, Decision())
+                documents.add_stored(one)
+                documents.retract(one.doc_hash)
+            self._refresh(transaction, documents, loader, loaded, shared, ChangeSet())
             if len(loaded.reached) <= self._step:
                 progress.finish([work])
             else:
@@ -206,15 +207,15 @@ class ArticleStep:
     def _refresh(
         self,
         transaction: Flights,
-        changes: DocumentChanges,
+        documents: DocumentChanges,
         loader: SqlLoader,
         loaded: StoredDocuments,
         shared: SharedRows,
-        decision: Decision,
+        changes: ChangeSet,
         rewritten: Collection[bytes] = (),
     ) -> None:
-        touched = changes.touched or rewritten
-        stored = loader.articles(article_keys(changes, rewritten)) if touched else StoredArticles()
+        touched = documents.touched or rewritten
+        stored = loader.articles(article_keys(documents, rewritten)) if touched else StoredArticles()
         context = Context(shared, self._rules, "", self._now)
-        refresh(changes, stored, loaded.next_article, loader, context, decision, rewritten)
-        apply(transaction, self._dialect, decision.changes)
+        refresh(documents, stored, loaded.next_article, loader, context, changes, rewritten)
+        apply(transaction, self._dialect, changes)

@@ -19,7 +19,7 @@ from worker.store.batches.load_queries import ALIAS_CLAIMS, NAMERS
 from worker.store.batches.prepare import SharedRows, prepare_shared
 from worker.store.decide import stored as bounds
 from worker.store.decide.article_writes import ArticleWrites
-from worker.store.decide.change_set import PEERS, ChangeSet, Work
+from worker.store.decide.change_set import PEERS, ChangeSet
 from worker.store.decide.documents import DocumentChanges
 from worker.store.decide.stored import AliasClaimRow, DocumentKeys, NamerRow, UrlKeys
 from worker.store.decide.touched_articles import ArticleChanges
@@ -145,9 +145,9 @@ class _Step:
         values = (target, work.subject, work.cursor, _LAST_ID if is_last else page[-1].source_id)
         self._transaction.execute(Statement(text, values))
         if is_last:
-            added, changes = Work(), ChangeSet()
-            added.add(PEERS, [target])
-            added.write(changes, self._now)
+            changes = ChangeSet()
+            changes.add_work(PEERS, [target])
+            changes.write_work(self._now)
             apply(self._transaction, self._dialect, changes)
             self.progress.finish([work])
         else:
@@ -177,8 +177,8 @@ class _Step:
         urls = Urls(articles, DocumentChanges(), keys, loaded, self._shared, self._now)
         urls.popular.clear()
         urls.retargeted.clear()
-        changes, work = ChangeSet(), Work()
-        ArticleWrites(articles, urls, loaded, self._rules, work, self._now).write(changes)
-        work.write(changes, self._now)
+        changes = ChangeSet()
+        ArticleWrites(articles, urls, loaded, self._rules, self._now).write(changes)
+        changes.write_work(self._now)
         apply(self._transaction, self._dialect, changes)
         return urls.targets[subject]

@@ -37,9 +37,6 @@ def _on_conflict(write: Write) -> str:
     keys = ", ".join(f'"{name}"' for name in write.key)
     if write.operation is Operation.INSERT_MISSING:
         return f"({keys}) DO NOTHING"
-    if write.operation is Operation.RENEW:
-        return f"({keys}) DO UPDATE SET version = EXCLUDED.version"
     if write.operation is Operation.MERGE:
-        sets = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in write.names if name not in write.key)
-        return f"({keys}) DO UPDATE SET {sets}"
+        return f'({keys}) DO UPDATE SET "{write.names[-1]}" = EXCLUDED."{write.names[-1]}"'
     return ""

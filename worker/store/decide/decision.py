@@ -20,7 +20,7 @@ from worker.heat_rules import AllRules
 from worker.store.decide.article_heat import differing_heat
 from worker.store.decide.article_writes import ArticleWrites
 from worker.store.decide.batch_item import BatchItem
-from worker.store.decide.change_set import RETRACT, ChangeSet, Work
+from worker.store.decide.change_set import RETRACT, ChangeSet
 from worker.store.decide.documents import (
     DocumentChanges,
     ItemResult,
@@ -76,18 +76,10 @@ class Context:
 
 @dataclass(slots=True)
 class Decision:
-    """`changes`: the writes that `Context.ready` has not taken. `results`: what became of each item, by `id(item)`.
-
-    `work`: background work to add.
-    """
+    """`changes`: the writes that `Context.ready` has not taken. `results`: what became of each item, by `id(item)`."""
 
     changes: ChangeSet = field(default_factory=ChangeSet)
     results: dict[int, ItemResult] = field(default_factory=dict)
-    work: Work = field(default_factory=Work)
-
-    @property
-    def leaves_work(self) -> bool:
-        return any(self.work.ids.values()) or any(self.work.hashes.values())
 
 
 def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Decision:
@@ -106,9 +98,9 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Deci
         decision.results[id(item)] = documents.results.get(id(item)) or ItemResult(Outcome.REJECTED)
     articles = loader.articles(article_keys(documents)) if documents.touched else StoredArticles()
     _name_changed_fields(documents, articles)
-    decision.work.add(RETRACT, (documents.documents[doc_hash].row.id for doc_hash in documents.unfinished))
-    decide_references(documents, articles, context.shared, decision.changes, decision.work, context.new_token)
-    live = refresh(documents, articles, stored.next_article, loader, context, decision)
+    decision.changes.add_work(RETRACT, (documents.documents[doc_hash].row.id for doc_hash in documents.unfinished))
+    decide_references(documents, articles, context.shared, decision.changes, context.new_token)
+    live = refresh(documents, articles, stored.next_article, loader, context, decision.changes)
     for item in accepted:
         article = live.get(documents.documents[doc_hash_of(item)].row.article_hash or b"")
         if article is not None:
@@ -126,7 +118,7 @@ def refresh(
     next_article: int,
     loader: Loader,
     context: Context,
-    decision: Decision,
+    changes: ChangeSet,
     rewritten: Collection[bytes] = (),
 ) -> dict[bytes, Article]:
     """Write `documents`, the articles that they touch, all that depends on these, and the work that this causes.
@@ -134,7 +126,6 @@ def refresh(
     `rewritten`: articles that are written anew whatever their documents are. Returns the touched articles with a live
     document, by url_hash. Raises NotPrepared.
     """
-    changes = decision.changes
     write_documents(documents, changes, context.now)
     articles = decide_articles(documents, stored, context.shared, next_article, rewritten)
     if articles.live or articles.left or documents.moved():
@@ -143,9 +134,9 @@ def refresh(
         context.ready(changes)
         articles.children.add("images", loaded.stub_images)
         urls = Urls(articles, documents, keys, loaded, context.shared, context.now)
-        ArticleWrites(articles, urls, loaded, context.rules, decision.work, context.now).write(changes)
+        ArticleWrites(articles, urls, loaded, context.rules, context.now).write(changes)
         context.ready(changes)
-    decision.work.write(changes, context.now)
+    changes.write_work(context.now)
     return articles.live
 
 

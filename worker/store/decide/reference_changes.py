@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.enrichment.reference_documents import ORGANIZATION, TOPIC, ReferenceCopy, reference_from_form
-from worker.store.decide.change_set import ARTICLES, NAMES, ChangeSet, Operation, Work
+from worker.store.decide.change_set import ARTICLES, NAMES, ChangeSet, Operation
 from worker.store.decide.documents import Document, DocumentChanges, newest_document
 from worker.store.decide.rows.article_rows import NotPrepared, Shared
 from worker.store.decide.stored import Row, StoredArticles
@@ -15,7 +15,7 @@ _FIELDS = {
 
 
 def decide_references(
-    changes: DocumentChanges, stored: StoredArticles, shared: Shared, writes: ChangeSet, work: Work, token: str
+    changes: DocumentChanges, stored: StoredArticles, shared: Shared, writes: ChangeSet, token: str
 ) -> None:
     """Write the provider or topic of each touched subject from its newest live document, if any. Raises NotPrepared.
 
@@ -36,12 +36,12 @@ def decide_references(
         row["document_id"] = document.row.id if document is not None else None
         if taxonomy == ORGANIZATION:
             providers.append(row)
-            work.add(NAMES, [id_])
-            work.add(ARTICLES, [id_])
+            writes.add_work(NAMES, [id_])
+            writes.add_work(ARTICLES, [id_])
         else:
             (topics if copy is not None else bare_topics).append(row)
             if stored.keywords.get(subject, []) != row["keywords"]:
-                work.add(ARTICLES, [0])
+                writes.add_work(ARTICLES, [0])
     writes.add_rows("providers", Operation.UPDATE, providers, ("id",))
     writes.add_rows("topics", Operation.UPDATE, topics, ("id",))
     writes.add_rows("topics", Operation.UPDATE, bare_topics, ("id",))

@@ -146,9 +146,7 @@ class Urls:
             provider_id = self._shared.provider_id(mention.provider.domain) if mention.provider else None
         except KeyError:
             raise NotPrepared(document) from None
-        columns = stub_row(
-            mention, named_by=article_id, revision=revision, provider_id=provider_id, marked=(), now=self._now
-        )
+        columns = stub_row(mention, named_by=article_id, revision=revision, provider_id=provider_id, now=self._now)
         id_ = row.id if row is not None else next(self._articles.next_id)
         self.stubs[url_hash] = StubChange(id_, url_hash, row, columns, mention)
         return id_

@@ -18,8 +18,8 @@ from worker.heat_rules import AllRules
 from worker.pipeline import Batch, open_entry, read_version
 from worker.store.columns import metadata
 from worker.store.decide import stored as rows
-from worker.store.decide.change_set import Operation
-from worker.store.decide.decision import Context, Decision, StaleReferences, Unrecognised, decide, refresh
+from worker.store.decide.change_set import ChangeSet, Operation
+from worker.store.decide.decision import Context, StaleReferences, Unrecognised, decide, refresh
 from worker.store.decide.documents import DocumentChanges
 from worker.store.decide.rows.article_rows import NotPrepared, parts_of
 from worker.store.decide.touched_articles import article_keys
@@ -213,8 +213,8 @@ class MemoryStore:
                 del table[key]
         elif not alike and write.operation is not Operation.UPDATE:
             self._insert(write.table, row)
-        elif write.operation is Operation.RENEW:
-            table[alike[0]]["version"] = row["version"]
+        elif write.operation is Operation.MERGE:
+            table[alike[0]][write.names[-1]] = row[write.names[-1]]
         elif write.operation is not Operation.INSERT_MISSING:
             for key in alike:
                 table[key].update(row)
@@ -291,14 +291,14 @@ class MemoryStore:
 
     def _refresh(self, changes, rewritten=()):
         while True:
-            stored, decision, context = self.documents(rows.DocumentKeys()), Decision(), self.context()
+            stored, writes, context = self.documents(rows.DocumentKeys()), ChangeSet(), self.context()
             try:
                 loaded = self.articles(article_keys(changes, rewritten))
-                refresh(changes, loaded, stored.next_article, self, context, decision, rewritten)
+                refresh(changes, loaded, stored.next_article, self, context, writes, rewritten)
                 break
             except NotPrepared as missing:
                 self.create_shared(missing.content)
-        self.apply(decision.changes)
+        self.apply(writes)
 
     def _articles(self, subject):
         self._refresh(DocumentChanges(), {

@@ -137,59 +137,36 @@ def _topics(copy: EnrichedDocument, title: str | None, shared: Shared) -> dict[K
     return topics
 
 
+_OF_DOCUMENT = tuple(name for name in SHOWN if name in EnrichedDocument.__dataclass_fields__)
+"""The columns that hold the field of the document which has their name."""
+_OF_MENTION = ("kind", "title", "excerpt", "published_at", "quality", "extra")
 _BLANK: Row = {**dict.fromkeys(SHOWN), "details": {}, "is_stub": False, "link_state": "pending"}
 
 
 def _published_row(copy: EnrichedDocument, title: str | None, provider_id: int | None) -> Row:
     return {
         **_BLANK,
-        "canonical_url": copy.canonical_url,
-        "kind": copy.kind,
-        "category": copy.category,
+        **{name: getattr(copy, name) for name in _OF_DOCUMENT},
         "title": title,
-        "excerpt": copy.excerpt,
-        "body": copy.body,
-        "published_at": copy.published_at,
-        "updated_at": copy.updated_at,
         "provider_id": provider_id,
         "provider_name": provider_name(copy.provider, copy.extra),
-        "language": copy.language,
-        "duration_seconds": copy.duration_seconds,
-        "starts_at": copy.starts_at,
-        "ends_at": copy.ends_at,
-        "details": copy.details,
         "image_url": best_image(copy.images, ()),
-        "quality": copy.quality,
-        "reported_heat": copy.reported_heat,
         "heat": copy.reported_heat,
-        "reported_published": copy.reported_published,
         "is_published": copy.reported_published,
-        "related_count": copy.related_count,
-        "outranked_by": copy.outranked_by,
-        "extra": copy.extra,
-        "content_hash": copy.content_hash,
     }
 
 
-def stub_row(
-    mention: Mention, *, named_by: int, revision: str, provider_id: int | None, marked: Collection[bytes], now: datetime
-) -> Row:
-    """Return the columns `SHOWN` of an article that is known only because others name it.
+def stub_row(mention: Mention, *, named_by: int, revision: str, provider_id: int | None, now: datetime) -> Row:
+    """Return the columns `SHOWN` of an article that is known only because others name it, without its image.
 
-    `named_by`: the article whose entry it shows. `marked`: images that are placeholders.
+    `named_by`: the article whose entry it shows.
     """
     return emptied_row(
         {
+            **{name: getattr(mention, name) for name in _OF_MENTION},
             "canonical_url": mention.url,
-            "kind": mention.kind,
-            "title": mention.title,
-            "excerpt": mention.excerpt,
-            "published_at": mention.published_at,
             "provider_id": provider_id,
             "provider_name": provider_name(mention.provider, mention.extra),
-            "image_url": best_image(mention.images, marked) if mention.images else None,
-            "quality": mention.quality,
-            "extra": mention.extra,
             "named_by": named_by,
             "revision": revision,
             "changed_at": now,
@@ -202,9 +179,9 @@ def orphan_row(canonical_url: str | None, now: datetime) -> Row:
 
     The linker removes its links.
     """
-    return emptied_row({
-        "canonical_url": canonical_url, "extra": {}, "revision": "", "orphaned_at": now, "changed_at": now,
-    })  # fmt: skip
+    return emptied_row(
+        {"canonical_url": canonical_url, "extra": {}, "revision": "", "orphaned_at": now, "changed_at": now}
+    )
 
 
 def emptied_row(stub: Row) -> Row:
