@@ -16,6 +16,7 @@ from worker.heat_rules import AllRules
 from worker.store.background.work_rows import IdWork, Progress
 from worker.store.batches.apply import apply
 from worker.store.batches.load import SqlLoader
+from worker.store.batches.load_queries import TOPICS
 from worker.store.batches.prepare import SharedRows, prepare_shared
 from worker.store.decide.change_set import ChangeSet
 from worker.store.decide.decision import Context, StaleReferences, refresh
@@ -25,15 +26,11 @@ from worker.store.decide.rows.child_rows import Difference
 from worker.store.decide.stored import Children, DocumentKeys, StoredArticles, StoredDocuments
 from worker.store.decide.touched_articles import article_keys
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query, flights
+from worker.store.sql.flights import Flights, One, Pair, Query, flights
 from worker.store.tables import articles, documents
 
 STEP_ARTICLES = 200
 """Articles that one step re-enriches. It takes about 0.1 s, which is how long a batch may have to wait for it."""
-
-
-class _Id(NamedTuple):
-    id: int
 
 
 class _Article(NamedTuple):
@@ -45,34 +42,23 @@ class _Article(NamedTuple):
     secured: str | None
 
 
-class _Change(NamedTuple):
-    id: int
-    changed_at: datetime
-
-
-class _Topic(NamedTuple):
-    article_id: int
-    topic_id: int
-    rank: int
-    origin: str
-
-
 class _Retraction(NamedTuple):
     source: str
     key: str
     url_retraction: str
 
 
-class _Count(NamedTuple):
-    articles: int
-
-
 _IDS = {"ids": (articles.c.id,)}
 _PAGE = " AND id > {value cursor} ORDER BY id LIMIT {value most}"
 _ALL = "FROM articles WHERE NOT is_stub"
-_OF_PROVIDER = f"{_ALL} AND provider_id = {{value subject}}"
-_NEXT = {is_all: Query(_Id, f"SELECT id {those}{_PAGE}") for is_all, those in ((True, _ALL), (False, _OF_PROVIDER))}
-_COUNT = {is_all: Query(_Count, f"SELECT count(*) {those}") for is_all, those in ((True, _ALL), (False, _OF_PROVIDER))}
+_SUBJECTS = {True: f"{_ALL} AND provider_id = {{value subject}}", False: _ALL}
+"""The articles of a provider, and all articles (subject 0)."""
+_NEXT: dict[bool, Query[One[int]]] = {
+    which: Query(One, f"SELECT id {those}{_PAGE}") for which, those in _SUBJECTS.items()
+}
+_COUNT: dict[bool, Query[One[int]]] = {
+    which: Query(One, f"SELECT count(*) {those}") for which, those in _SUBJECTS.items()
+}
 _ARTICLES = Query(
     _Article,
     "SELECT a.id, a.url_hash, a.title, a.changed_at, d.form, d.secured FROM articles a"
@@ -80,8 +66,9 @@ _ARTICLES = Query(
     _IDS,
     articles,
 )
-_CHANGED = Query(_Change, "SELECT id, changed_at FROM articles WHERE id {in ids}", _IDS, articles)
-_TOPICS = Query(_Topic, "SELECT article_id, topic_id, rank, origin FROM article_topics WHERE article_id {in ids}", _IDS)
+_CHANGED: Query[Pair[int, datetime]] = Query(
+    Pair, "SELECT id, changed_at FROM articles WHERE id {in ids}", _IDS, articles, names=("id", "changed_at")
+)
 _RETRACTION = Query(
     _Retraction, "SELECT source, key, url_retraction FROM documents WHERE id {in ids}", {"ids": (documents.c.id,)}
 )
@@ -115,35 +102,37 @@ class ArticleStep:
     def _read_page(self, reading: Flights, work: Sequence[IdWork], progress: Progress) -> Sequence[_Article]:
         """Return the next articles of as many subjects as one step takes, and note the progress."""
         values = [{"cursor": row.cursor, "subject": row.subject, "most": STEP_ARTICLES} for row in work]
-        pages = [reading.fetch(_NEXT[not one["subject"]], one) for one in values]
+        pages = [reading.fetch(_NEXT[bool(one["subject"])], one) for one in values]
         reading.send()
         ids: set[int] = set()
-        unfinished: list[tuple[IdWork, list[_Id]]] = []
+        unfinished: list[tuple[IdWork, list[One[int]]]] = []
         for row, page in zip(work, pages, strict=True):
             if len(ids) >= STEP_ARTICLES:
                 break
-            ids.update(one.id for one in page.rows)
+            ids.update(one.value for one in page.rows)
             if len(page.rows) < STEP_ARTICLES:
                 progress.finish([row])
             else:
                 unfinished.append((row, page.rows))
         found = reading.fetch(_ARTICLES, {"ids": sorted(ids)})
         totals = [
-            reading.fetch(_COUNT[not row.subject], {"subject": row.subject}) for row, _ in unfinished if row.cursor == 0
+            reading.fetch(_COUNT[bool(row.subject)], {"subject": row.subject})
+            for row, _ in unfinished
+            if row.cursor == 0
         ]
         reading.commit()
         for row, rows in unfinished:  # one at most
-            total = totals[0].rows[0].articles if totals else row.total
-            progress.advance(row, rows[-1].id, row.done + len(rows), total)
+            total = totals[0].rows[0].value if totals else row.total
+            progress.advance(row, rows[-1].value, row.done + len(rows), total)
         return found.rows
 
     def _write_page(
         self, transaction: Flights, shared: SharedRows, page: Sequence[_Article], parts: dict[int, ArticleParts]
     ) -> None:
         changed = transaction.fetch(_CHANGED, {"ids": list(parts)})
-        stored = transaction.fetch(_TOPICS, {"ids": list(parts)})
+        stored = transaction.fetch(TOPICS, {"urls": [row.url_hash for row in page]})
         loader, loaded = self._begin(transaction, shared, DocumentKeys())
-        times, before = {row.id: row.changed_at for row in changed.rows}, Children()
+        times, before = dict(changed.rows), Children()
         before.add("article_topics", stored.rows)
         rows = [row for row in page if times.get(row.id) == row.changed_at]
         retitled = {row.url_hash for row in rows if row.title != parts[row.id].title}

@@ -12,16 +12,12 @@ from worker.heat_rules import AllRules
 from worker.store.background.work_rows import IdWork, Progress
 from worker.store.decide.article_heat import own_heat
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query
+from worker.store.sql.flights import Flights, One, Query
 from worker.store.sql.statements import updating
 from worker.store.tables import articles
 
 STEP_ARTICLES = 500
 """Articles that one step computes."""
-
-
-class _Lister(NamedTuple):
-    id: int
 
 
 class _Article(NamedTuple):
@@ -49,8 +45,8 @@ class _Related(NamedTuple):
     url_hash: bytes
 
 
-_LISTERS = Query(
-    _Lister,
+_LISTERS: Query[One[int]] = Query(
+    One,
     "SELECT source_id FROM links WHERE target_id = {value subject} AND kind = 'related' AND source_id > {value cursor}"
     " ORDER BY source_id LIMIT {value most}",
 )
@@ -87,11 +83,11 @@ def heat_step(transaction: Flights, dialect: str, work: Sequence[IdWork], rules:
     for row, found in zip(work, listers, strict=True):
         if len(ids) >= STEP_ARTICLES:
             break
-        ids.update(one.id for one in found.rows)
+        ids.update(one.value for one in found.rows)
         if len(found.rows) < STEP_ARTICLES:
             progress.finish([row])
         else:
-            progress.advance(row, found.rows[-1].id, row.done + len(found.rows))
+            progress.advance(row, found.rows[-1].value, row.done + len(found.rows))
     rows = transaction.fetch(_ARTICLES, {"ids": list(ids)})
     related = transaction.fetch(_RELATED, {"ids": list(ids)})
     transaction.send()

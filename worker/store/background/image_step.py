@@ -14,7 +14,7 @@ from worker.enrichment.image_choice import MANY_TITLES, best_image, is_placehold
 from worker.store.background.work_rows import Progress, UrlWork
 from worker.store.decide.stored import Values
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query
+from worker.store.sql.flights import Flights, One, Query
 from worker.store.sql.statements import insertion, removal, updating
 from worker.store.tables import articles, images, placeholder_images
 
@@ -30,10 +30,6 @@ class _Use(NamedTuple):
     url_hash: bytes
     article_id: int
     is_placeholder: bool
-
-
-class _Mark(NamedTuple):
-    url_hash: bytes
 
 
 class _Image(NamedTuple):
@@ -66,8 +62,8 @@ _TITLES = Query(
     " EXISTS (SELECT 1 FROM placeholder_images p WHERE p.url_hash = w.url_hash) FROM w",
     {"hashes": (images.c.url_hash,)},
 )
-_MARKS = Query(
-    _Mark, "SELECT url_hash FROM placeholder_images WHERE url_hash {in hashes}", {"hashes": (images.c.url_hash,)}
+_MARKS: Query[One[bytes]] = Query(
+    One, "SELECT url_hash FROM placeholder_images WHERE url_hash {in hashes}", {"hashes": (images.c.url_hash,)}
 )
 _USES = Query(
     _Use,
@@ -100,7 +96,7 @@ def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork], prog
     uses = transaction.fetch(_USES, {"places": [(row.subject, row.cursor) for row in work], "most": most})
     transaction.send()
     wanted = dict.fromkeys([row.subject for row in work], False) | dict.fromkeys(
-        [row.url_hash for row in marks.rows], True
+        [row.value for row in marks.rows], True
     )
     wanted |= {row.url_hash: row.url is not None and is_placeholder(row.url, row.titles) for row in counted.rows}
     _mark(transaction, dialect, counted.rows, wanted)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import count
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -25,7 +24,7 @@ from worker.store.decide.stored import AliasClaimRow, DocumentKeys, NamerRow, Ur
 from worker.store.decide.touched_articles import ArticleChanges
 from worker.store.decide.url_resolution import Urls
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query, Result, flights
+from worker.store.sql.flights import Flights, One, Pair, Query, Result, flights
 from worker.store.sql.statements import Statement
 from worker.store.tables import articles
 
@@ -33,29 +32,18 @@ STEP_LINKS = 1000
 """Links that one step points elsewhere."""
 
 
-class _Namer(NamedTuple):
-    source_id: int
-
-
-class _Target(NamedTuple):
-    target_id: int | None
-
-
-class _Shown(NamedTuple):
-    id: int
-    revision: str
-
-
 _URL = {"url": (articles.c.url_hash,)}
-_SHOWN = Query(_Shown, "SELECT id, revision FROM articles WHERE id {in ids} AND NOT is_stub", {"ids": (articles.c.id,)})
-_NEXT_NAMERS = Query(
-    _Namer,
+_SHOWN: Query[Pair[int, str]] = Query(
+    Pair, "SELECT id, revision FROM articles WHERE id {in ids} AND NOT is_stub", {"ids": (articles.c.id,)}
+)
+_NEXT_NAMERS: Query[One[int]] = Query(
+    One,
     "SELECT source_id FROM links WHERE target_hash {in url} AND kind IN ('related', 'contains') AND source_id > {value cursor}"
     " ORDER BY source_id LIMIT {value most}",
     _URL,
 )
-_FIRST_TARGET = Query(
-    _Target,
+_FIRST_TARGET: Query[One[int | None]] = Query(
+    One,
     "SELECT target_id FROM links WHERE target_hash {in url} AND kind IN ('related', 'contains')"
     " AND source_id <= {value cursor} ORDER BY source_id LIMIT 1",
     _URL,
@@ -132,17 +120,17 @@ class _Step:
         if not first.rows:
             self.progress.advance(work, 0, 0)  # the links that this pass had done are gone: begin again
             return 0
-        return self._retarget(first.rows[0].target_id, page.rows)
+        return self._retarget(first.rows[0].value, page.rows)
 
-    def _fetch_page(self) -> Result[_Namer]:
+    def _fetch_page(self) -> Result[One[int]]:
         values = {"url": [self._work.subject], "cursor": self._work.cursor, "most": STEP_LINKS}
         return self._transaction.fetch(_NEXT_NAMERS, values)
 
-    def _retarget(self, target: int | None, page: Sequence[_Namer]) -> int:
+    def _retarget(self, target: int | None, page: Sequence[One[int]]) -> int:
         """Point the links of a page to an article; after the last page, add the work on the heat of those who list it."""
         work, is_last = self._work, len(page) < STEP_LINKS
         text = _RETARGET.format("%s" if self._dialect == "postgresql" else "?")
-        values = (target, work.subject, work.cursor, _LAST_ID if is_last else page[-1].source_id)
+        values = (target, work.subject, work.cursor, _LAST_ID if is_last else page[-1].value)
         self._transaction.execute(Statement(text, values))
         if is_last:
             changes = ChangeSet()
@@ -151,7 +139,7 @@ class _Step:
             apply(self._transaction, self._dialect, changes)
             self.progress.finish([work])
         else:
-            self.progress.advance(work, page[-1].source_id, 0)
+            self.progress.advance(work, page[-1].value, 0)
         return max(1, len(page))
 
     def _decide(

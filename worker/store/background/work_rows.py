@@ -30,7 +30,7 @@ from sqlalchemy.engine import Connection
 
 from worker.store.decide.change_set import ARTICLES, NAMES, RETRACT
 from worker.store.decide.stored import Values
-from worker.store.sql.flights import Flights, Query, Result
+from worker.store.sql.flights import Flights, One, Query, Result
 from worker.store.sql.statements import removal, updating
 from worker.store.tables import enrichment_work, url_work
 
@@ -87,22 +87,12 @@ _URL_ROW = Query(
     {"hash": (url_work.c.url_hash,), "kind": (url_work.c.kind,)},
     url_work,
 )
-
-
-class _Time(NamedTuple):
-    since: datetime
-
-
 _TIMES = {"postgresql": "SELECT clock_timestamp()", "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"}
-_NOW = {name: Query(_Time, text, table=enrichment_work) for name, text in _TIMES.items()}
-
-
-class _Lock(NamedTuple):
-    has_lock: bool
-
-
+_NOW: dict[str, Query[One[datetime]]] = {
+    name: Query(One, text, table=enrichment_work, names=("since",)) for name, text in _TIMES.items()
+}
 _STEP_LOCK = {"postgresql": "SELECT pg_try_advisory_xact_lock(1668247929)", "sqlite": "SELECT 1"}
-_LOCK = {name: Query(_Lock, text) for name, text in _STEP_LOCK.items()}
+_LOCK: dict[str, Query[One[bool]]] = {name: Query(One, text) for name, text in _STEP_LOCK.items()}
 
 
 class Oldest(NamedTuple):
@@ -125,9 +115,9 @@ def oldest(transaction: Flights, dialect: str) -> Oldest:
     transaction.send()
     if by_url.rows and (not by_id.rows or by_url.rows[0].since < by_id.rows[0].since):
         urls = [row for row in by_url.rows if row.kind == by_url.rows[0].kind]
-        return Oldest(urls, now.rows[0].since, bool(lock.rows[0].has_lock))
+        return Oldest(urls, now.rows[0].value, bool(lock.rows[0].value))
     ids = [row for row in by_id.rows if row.kind == by_id.rows[0].kind]
-    return Oldest(ids, now.rows[0].since, bool(lock.rows[0].has_lock))
+    return Oldest(ids, now.rows[0].value, bool(lock.rows[0].value))
 
 
 def fetch_url_work(transaction: Flights, row: UrlWork) -> Result[UrlWork]:

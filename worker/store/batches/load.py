@@ -40,14 +40,14 @@ class SqlLoader:
         next_ids = fetch(queries.NEXT[self._dialect], {})
         loaded = fetch(queries.CLOCK[self._dialect], {})
         self._transaction.send()
-        self.held_since = time.perf_counter() - (loaded.rows[0].seconds - locked.rows[0].seconds)
+        self.held_since = time.perf_counter() - (loaded.rows[0].value - locked.rows[0].value)
         failpoint("store.turn")
         return StoredDocuments(
             receipts={(row.lane, row.id): row for row in receipts.rows},
             documents={row.doc_hash: row for row in documents.rows},
             reached=reached.rows,
-            raw={row.key for row in raw.rows},
-            replays={row.id for row in replays.rows},
+            raw={row.value for row in raw.rows},
+            replays={row.value for row in replays.rows},
             tokens=dict(tokens.rows),
             next_document=next_ids.rows[0].document,
             next_article=next_ids.rows[0].article,

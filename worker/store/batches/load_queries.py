@@ -13,7 +13,7 @@ from worker.enrichment.image_choice import SEVERAL_TITLES
 from worker.store.columns import metadata
 from worker.store.decide import stored as rows
 from worker.store.decide.stored import CHILD_KEYS, CHILD_VALUES, ChildRow
-from worker.store.sql.flights import Query
+from worker.store.sql.flights import One, Pair, Query
 from worker.store.tables import (
     articles,
     dead_letters,
@@ -29,46 +29,9 @@ _ID = (articles.c.id,)
 _DOC_HASH = (documents.c.doc_hash,)
 
 
-class _Key(NamedTuple):
-    key: bytes
-
-
-class _Id(NamedTuple):
-    id: int
-
-
-class _Token(NamedTuple):
-    name: str
-    token: str
-
-
-class _Seconds(NamedTuple):
-    seconds: float
-
-
 class _NextIds(NamedTuple):
     document: int
     article: int
-
-
-class _Form(NamedTuple):
-    id: int
-    form: str
-
-
-class _Keywords(NamedTuple):
-    slug: str
-    keywords: list[str]
-
-
-class _Item(NamedTuple):
-    doc_hash: bytes
-    article_id: int | None
-
-
-class _ProviderName(NamedTuple):
-    id: int
-    name: str | None
 
 
 def _named(alias: str, names: Sequence[str]) -> str:
@@ -105,9 +68,13 @@ REACHED = Query(
     " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT 1 OFFSET {value step} - 1), '')"
     " LEFT JOIN articles a ON a.url_hash = d.article_hash WHERE NOT d.retracted ORDER BY d.revision DESC",
 )
-RAW = Query(_Key, "SELECT sha256 FROM raw_documents WHERE sha256 {in raw}", {"raw": (raw_documents.c.sha256,)})
-REPLAYS = Query(_Id, "SELECT id FROM dead_letters WHERE id {in replays}", {"replays": (dead_letters.c.id,)})
-TOKENS = Query(_Token, "SELECT name, token FROM reference_state")
+RAW: Query[One[bytes]] = Query(
+    One, "SELECT sha256 FROM raw_documents WHERE sha256 {in raw}", {"raw": (raw_documents.c.sha256,)}
+)
+REPLAYS: Query[One[int]] = Query(
+    One, "SELECT id FROM dead_letters WHERE id {in replays}", {"replays": (dead_letters.c.id,)}
+)
+TOKENS: Query[Pair[str, str]] = Query(Pair, "SELECT name, token FROM reference_state")
 _NEXT_IDS = {
     "postgresql": "SELECT nextval(pg_get_serial_sequence('documents', 'id')), nextval(pg_get_serial_sequence('articles', 'id'))",
     "sqlite": "SELECT coalesce((SELECT max(id) FROM documents), 0) + 1, coalesce((SELECT max(id) FROM articles), 0) + 1",
@@ -117,7 +84,7 @@ _SECONDS = {
     "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8",
     "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
 }
-CLOCK = {name: Query(_Seconds, text) for name, text in _SECONDS.items()}
+CLOCK: dict[str, Query[One[float]]] = {name: Query(One, text) for name, text in _SECONDS.items()}
 
 ARTICLES = Query(
     rows.ArticleRow,
@@ -133,9 +100,13 @@ SOURCES = Query(
     {"touched": _HASH, "known": _DOC_HASH},
     documents,
 )
-FORMS = Query(_Form, "SELECT id, form FROM documents WHERE id {in forms}", {"forms": _ID})
-KEYWORDS = Query(
-    _Keywords, "SELECT slug, keywords FROM topics WHERE slug {in topics}", {"topics": (topics.c.slug,)}, topics
+FORMS: Query[Pair[int, str]] = Query(Pair, "SELECT id, form FROM documents WHERE id {in forms}", {"forms": _ID})
+KEYWORDS: Query[Pair[str, list[str]]] = Query(
+    Pair,
+    "SELECT slug, keywords FROM topics WHERE slug {in topics}",
+    {"topics": (topics.c.slug,)},
+    topics,
+    names=("slug", "keywords"),
 )
 
 
@@ -214,8 +185,8 @@ TARGETS = Query(
     sqlite="WITH w(url_hash) AS ({table urls}) SELECT * FROM"
     f" (SELECT w.url_hash, (SELECT count(*) FROM ({_MOST_LISTED}) x) AS namers, ({_FIRST_LISTED}) FROM w) WHERE namers > 0",
 )
-MOVED_FORMS = Query(
-    _Form,
+MOVED_FORMS: Query[Pair[int, str]] = Query(
+    Pair,
     # The form is needed where a stub may show an entry of this article which it does not show now.
     "SELECT x.id, d.form FROM articles x JOIN documents d ON d.id = x.document_id WHERE x.id {in moved} AND EXISTS"
     " (SELECT 1 FROM links l LEFT JOIN articles s ON s.url_hash = l.target_hash WHERE l.source_id = x.id"
@@ -223,8 +194,8 @@ MOVED_FORMS = Query(
     " OR l.target_hash {in unnamed}))",
     {"moved": _ID, "unnamed": _HASH},
 )
-ITEMS = Query(
-    _Item,
+ITEMS: Query[Pair[bytes, int | None]] = Query(
+    Pair,
     "SELECT d.doc_hash, a.id FROM documents d LEFT JOIN articles a ON a.url_hash = d.article_hash AND NOT a.is_stub"
     " WHERE d.doc_hash {in items} AND NOT d.retracted AND d.taxonomy IS NULL",
     {"items": _DOC_HASH},
@@ -236,8 +207,8 @@ IMAGE_USES = Query(
     f" (SELECT count(*) FROM (SELECT 1 FROM images i WHERE i.url_hash = w.url_hash LIMIT {SEVERAL_TITLES}) q) FROM w",
     {"images": _HASH},
 )
-PROVIDERS = Query(
-    _ProviderName,
+PROVIDERS: Query[Pair[int, str | None]] = Query(
+    Pair,
     # A name that is being counted again is not known: the count may have missed what this batch adds.
     "SELECT p.id, CASE WHEN EXISTS (SELECT 1 FROM enrichment_work e WHERE e.kind = 'names' AND e.subject_id = p.id)"
     " THEN NULL ELSE p.name END FROM providers p WHERE p.id {in providers}",

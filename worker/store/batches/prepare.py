@@ -24,22 +24,12 @@ from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.rows.article_rows import parts_of
 from worker.store.engine import WRITER_LOCK
 from worker.store.service_tables import DELETIONS
-from worker.store.sql.flights import Flights, Query, flights
+from worker.store.sql.flights import Flights, One, Pair, Query, flights
 from worker.store.sql.statements import insertion, insertion_of_missing, updating
 from worker.store.tables import providers, raw_documents, topics
 
 SEEN_AGAIN = timedelta(days=1)
 """How old `raw_documents.last_seen_at` must be before it is set again."""
-
-
-class RawRow(NamedTuple):
-    sha256: bytes
-    last_seen_at: datetime
-
-
-class _Provider(NamedTuple):
-    domain: str
-    id: int
 
 
 class _Topic(NamedTuple):
@@ -49,29 +39,26 @@ class _Topic(NamedTuple):
     document_id: int | None
 
 
-class _Form(NamedTuple):
-    form: str
-
-
 class _Keywords(NamedTuple):
     id: int
     slug: str
     keywords: list[str]
 
 
-KNOWN_RAW = Query(
-    RawRow,
+KNOWN_RAW: Query[Pair[bytes, datetime]] = Query(
+    Pair,
     "SELECT sha256, last_seen_at FROM raw_documents WHERE sha256 {in raw}",
     {"raw": (raw_documents.c.sha256,)},
     raw_documents,
+    names=("sha256", "last_seen_at"),
 )
-_PROVIDERS = Query(
-    _Provider, "SELECT domain, id FROM providers WHERE domain {in domains}", {"domains": (providers.c.domain,)}
+_PROVIDERS: Query[Pair[str, int]] = Query(
+    Pair, "SELECT domain, id FROM providers WHERE domain {in domains}", {"domains": (providers.c.domain,)}
 )
 _TOPICS = Query(
     _Topic, "SELECT slug, id, name, document_id FROM topics WHERE slug {in slugs}", {"slugs": (topics.c.slug,)}
 )
-_ORGANIZATIONS = Query(_Form, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id")
+_ORGANIZATIONS: Query[One[str]] = Query(One, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id")
 _KEYWORDS = Query(_Keywords, "SELECT id, slug, keywords FROM topics WHERE document_id IS NOT NULL", table=topics)
 
 
@@ -275,7 +262,7 @@ def load_references(transaction: Flights) -> References:
     forms = transaction.fetch(_ORGANIZATIONS, {})
     words = transaction.fetch(_KEYWORDS, {})
     transaction.send()
-    organizations = [reference_from_form(row.form) for row in forms.rows]
+    organizations = [reference_from_form(row.value) for row in forms.rows]
     return References(
         dict(tokens.rows).get("references"),
         {one.subject: (one.name, *one.other_names) for one in organizations},

@@ -68,7 +68,7 @@ def recognise(engine: Engine, items: Iterable[BatchItem], puts: Sequence[BatchIt
             item.recognised = (row.article_hash, row.content_hash)
     for item in changed_together(list(items)):
         item.recognised = None
-    return {row.sha256: row.last_seen_at for row in raw.rows}
+    return dict(raw.rows)
 
 
 def _stored(

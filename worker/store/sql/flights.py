@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Boolean, Column, Engine, LargeBinary, Table
 from sqlalchemy.engine import Connection, Transaction
@@ -23,9 +23,24 @@ from worker.store.sql.arrays import is_json, kind_of
 from worker.store.sql.statements import Statement, padded
 
 R = TypeVar("R", bound=tuple[Any, ...])
+K = TypeVar("K")
+V = TypeVar("V")
 _MACRO = re.compile(r"\{(in|not in|table|value) (\w+)\}")
 BEGIN_OPTIONS = "copydesk_begin"
 """The execution option of an engine that holds the statements which begin its transactions on PostgreSQL."""
+
+
+class One(NamedTuple, Generic[K]):
+    """The row of a query for one column."""
+
+    value: K
+
+
+class Pair(NamedTuple, Generic[K, V]):
+    """The row of a query for two columns, so `dict` makes a mapping of the rows."""
+
+    key: K
+    value: V
 
 
 class Query(Generic[R]):
@@ -305,6 +320,3 @@ def _from_sqlite(column: Column[Any] | None) -> Callable[[Any], Any] | None:
     if isinstance(column.type, Boolean):
         return lambda value: None if value is None else bool(value)
     return None
-
-
-__all__ = ["BEGIN_OPTIONS", "Flights", "Query", "Result", "flights"]
