@@ -48,17 +48,20 @@ STEP_USES = 500
 """Uses of images that one step looks at, if it has one image; of several images a share of them each."""
 _FEWEST_USES = 10
 _FIRST_USES = 200
-"""Usually these use a logo under more than enough titles. Only if not, all uses of the image are read."""
+"""Usually these use a logo under more than enough titles. Only if not, more uses of the image are read."""
+MOST_USES = 5_000
+"""Uses among which the titles are counted at most, because this is done under the writer lock."""
 _COUNT = (
-    "SELECT count(DISTINCT u.title) AS titles FROM (SELECT coalesce(a.title, '') AS title FROM images i"
-    " JOIN articles a ON a.id = i.article_id WHERE i.url_hash = w.url_hash AND NOT a.is_stub{0}) u"
+    "SELECT count(DISTINCT coalesce(a.title, '')) AS titles FROM (SELECT i.article_id FROM images i"
+    " WHERE i.url_hash = w.url_hash ORDER BY i.article_id LIMIT {0}) u JOIN articles a ON a.id = u.article_id"
+    " WHERE NOT a.is_stub"
 )
 _TITLES = Query(
     _Titles,
     "WITH w(url_hash) AS ({table hashes}) SELECT w.url_hash,"  # noqa: S608  constants
     " (SELECT i.url FROM images i WHERE i.url_hash = w.url_hash LIMIT 1),"
-    f" (SELECT CASE WHEN f.titles >= {MANY_TITLES} THEN f.titles ELSE ({_COUNT.format('')}) END"
-    f" FROM ({_COUNT.format(f' ORDER BY i.article_id LIMIT {_FIRST_USES}')}) f),"
+    f" (SELECT CASE WHEN f.titles >= {MANY_TITLES} THEN f.titles ELSE ({_COUNT.format('{value most}')}) END"
+    f" FROM ({_COUNT.format(_FIRST_USES)}) f),"
     " EXISTS (SELECT 1 FROM placeholder_images p WHERE p.url_hash = w.url_hash) FROM w",
     {"hashes": (images.c.url_hash,)},
 )
@@ -91,7 +94,8 @@ def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork], prog
     """
     most = max(_FEWEST_USES, STEP_USES // len(work))
     transaction.lock(WRITER_LOCK)
-    counted = transaction.fetch(_TITLES, {"hashes": [row.subject for row in work if row.cursor == 0]})
+    new = [row.subject for row in work if row.cursor == 0]
+    counted = transaction.fetch(_TITLES, {"hashes": new, "most": MOST_USES})
     marks = transaction.fetch(_MARKS, {"hashes": [row.subject for row in work if row.cursor > 0]})
     uses = transaction.fetch(_USES, {"places": [(row.subject, row.cursor) for row in work], "most": most})
     transaction.send()

@@ -110,28 +110,21 @@ class SharedRows:
         return self.topics[slug] if found is None else found
 
 
-class _Recent:
-    """The names that this process used last. The documents to which an article falls back often use them too, and what
-    such a document needs is known only under the writer lock.
-    """
-
-    def __init__(self) -> None:
-        self._names: dict[str, None] = {}
-
-    def add(self, names: Iterable[str]) -> list[str]:
-        """Add names; return them and the recent ones."""
-        for name in names:
-            self._names.pop(name, None)
-            self._names[name] = None
-        wanted = list(self._names)
-        for name in wanted[:-_MOST_RECENT]:
-            del self._names[name]
-        return wanted
-
-
 _MOST_RECENT = 500
-_recent: dict[str, tuple[_Recent, _Recent]] = {}
-"""The domains of providers and the slugs of topics that this process used last, by store."""
+_recent: dict[tuple[str, str], list[str]] = {}
+
+
+def _with_recent(store: str, table: str, names: Iterable[str]) -> list[str]:
+    """Return names, and those of this table that this process used last.
+
+    The documents to which an article falls back often use them too, and what such a document needs is known only under
+    the writer lock.
+    """
+    found = list(dict.fromkeys([*names, *_recent.get((store, table), ())]))
+    _recent[store, table] = found[:_MOST_RECENT]
+    return found
+
+
 _cached: dict[str, References] = {}
 """The references of each store that this process uses. They are read again when the token in the store is another."""
 
@@ -179,9 +172,9 @@ def prepare_shared(
         if names:
             named = [(slug, names[slug]) for slug in sorted(names)]
             transaction.execute(insertion_of_missing(dialect, topics, ("slug", "name"), "slug", named))
-        recent = _recent.setdefault(str(engine.url), (_Recent(), _Recent()))
-        provider_rows = transaction.fetch(_PROVIDERS, {"domains": recent[0].add(domains)})
-        topic_rows = transaction.fetch(_TOPICS, {"slugs": recent[1].add(names)})
+        store = str(engine.url)
+        provider_rows = transaction.fetch(_PROVIDERS, {"domains": _with_recent(store, "providers", domains)})
+        topic_rows = transaction.fetch(_TOPICS, {"slugs": _with_recent(store, "topics", names)})
         transaction.commit()
     if any(_is_better(row, names) for row in topic_rows.rows):
         _improve_names(engine, names)

@@ -26,7 +26,6 @@ from worker.store.decide.documents import (
     ItemResult,
     changed_together,
     decide_documents,
-    doc_hash_of,
     document_keys,
 )
 from worker.store.decide.reference_changes import decide_references
@@ -102,7 +101,7 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Deci
     decide_references(documents, articles, context.shared, decision.changes, context.new_token)
     live = refresh(documents, articles, stored.next_article, loader, context, decision.changes)
     for item in accepted:
-        article = live.get(documents.documents[doc_hash_of(item)].row.article_hash or b"")
+        article = live.get(documents.documents[item.doc_hash].row.article_hash or b"")
         if article is not None:
             _complete(item, decision.results[id(item)], article, context.rules)
     outcomes = [(item, decision.results[id(item)]) for item in fresh]
@@ -158,7 +157,7 @@ def _confirm_recognised(fresh: Sequence[BatchItem], stored: StoredDocuments) -> 
     """Raise Unrecognised if a recognised item's document changed meanwhile, or if this batch may change it."""
     changed = changed_together(fresh)
     for item in fresh:
-        row = stored.documents.get(doc_hash_of(item)) if item.recognised is not None else None
+        row = stored.documents.get(item.doc_hash) if item.recognised is not None else None
         if item.recognised is not None and (row is None or (row.article_hash, row.content_hash) != item.recognised):
             changed.append(item)
     if changed:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from schemas.problem import Problem, problem
 from schemas.receipt import Outcome
@@ -46,67 +47,15 @@ class Document:
         return self.stored.article_hash if self.stored is not None else None
 
     @property
-    def may_rewrite(self) -> bool:
-        """Whether more of its article may change than the revision."""
-        is_shown = self.stored is not None and self.stored.shown_by == self.row.id
-        return not is_shown or self.content is not None or self.left != self.row.article_hash
-
-
-@dataclass(slots=True)
-class DocumentChanges:
-    """The documents of a batch after it, by doc_hash.
-
-    `touched`: url_hash of each article (and identity of each reference's subject) that a changed document described
-    before or describes now. `subjects`: of reference documents, identity → taxonomy, and domain (organization) or slug
-    (topic). `unfinished`: documents whose retraction of a URL reaches more than one step retracts. `updated`: of each
-    update the result, the document, and its content before and after; the names of the fields that changed are set when
-    the old form is loaded.
-    """
-
-    documents: dict[bytes, Document] = field(default_factory=dict)
-    results: dict[int, ItemResult] = field(default_factory=dict)
-    touched: set[bytes] = field(default_factory=set)
-    subjects: dict[bytes, tuple[str, str]] = field(default_factory=dict)
-    unfinished: set[bytes] = field(default_factory=set)
-    updated: list[tuple[ItemResult, Document, Content | None, Content]] = field(default_factory=list)
-
-    def add_stored(self, row: DocumentRow) -> None:
-        self.documents[row.doc_hash] = Document(row, row)
-        if row.form is not None and row.article_hash is not None:
-            reference = reference_from_form(row.form)
-            self.subjects[row.article_hash] = reference.taxonomy, reference.subject
-
-    def retract(self, doc_hash: bytes) -> None:
-        """Retract a document by its URL."""
-        document = self.documents[doc_hash]
-        self.touch(document.row)
-        document.row, document.content = retracted(document.row), None
-
-    def touch(self, *rows: DocumentRow) -> None:
-        self.touched.update(row.article_hash for row in rows if row.article_hash is not None)
-
-    def moved(self) -> set[bytes]:
-        """Return the documents that began or ceased to describe an article."""
-        return {h for h, one in self.documents.items() if one.left != one.row.article_hash}
-
-    def by_article(self) -> dict[bytes, list[Document]]:
-        """Return the live documents of the batch by what they describe."""
-        live: dict[bytes, list[Document]] = {}
-        for one in self.documents.values():
-            if one.row.article_hash is not None:
-                live.setdefault(one.row.article_hash, []).append(one)
-        return live
+    def is_shown(self) -> bool:
+        """Whether its article showed it before the batch."""
+        return self.stored is not None and self.stored.shown_by == self.row.id
 
 
 def newest_document(documents: Iterable[Document], other: DocumentRow | None) -> Document | None:
     """Return the document that an article or a subject shows. `other`: the newest that the batch does not know."""
     candidates = [*documents, *([Document(other, other)] if other is not None else [])]
     return max(candidates, key=lambda one: one.row.revision, default=None)
-
-
-def doc_hash_of(item: BatchItem) -> bytes:
-    """Return the identity of the document of which `item` is a version."""
-    return document_hash(item.source, item.doc_key or "")
 
 
 def place_of(item: BatchItem) -> Place | None:
@@ -117,25 +66,20 @@ def place_of(item: BatchItem) -> Place | None:
     return item.source, url_hash(key)
 
 
-def retracted_urls(items: Iterable[BatchItem]) -> dict[Place, str]:
-    """Return the newest revision at which `items` retract each URL of a source."""
-    newest: dict[Place, str] = {}
-    for item in items:
-        place = place_of(item)
-        if place is not None:
-            newest[place] = max(newest.get(place, ""), item.revision)
-    return newest
+def _retractions(items: Iterable[BatchItem]) -> dict[Place, BatchItem]:
+    """Return the newest of `items` that retracts each URL of a source."""
+    ordered = sorted(items, key=lambda item: item.revision)
+    return {place: item for item in ordered if (place := place_of(item)) is not None}
 
 
 def changed_together(items: Sequence[BatchItem]) -> list[BatchItem]:
     """Return the recognised items whose document another item of the batch may change: they must be read."""
-    together = Counter(doc_hash_of(item) for item in items if item.doc_key)
-    retractions = retracted_urls(items)
+    together = Counter(item.doc_hash for item in items if item.doc_key)
+    places = _retractions(items)
     return [
         item
         for item in items
-        if item.recognised is not None
-        and (together[doc_hash_of(item)] > 1 or (item.source, item.recognised[0]) in retractions)
+        if item.recognised is not None and (together[item.doc_hash] > 1 or (item.source, item.recognised[0]) in places)
     ]
 
 
@@ -144,8 +88,8 @@ def document_keys(items: Sequence[BatchItem], step: int) -> DocumentKeys:
     accepted = [item for item in items if not item.rejected]
     return DocumentKeys(
         receipts=[(item.lane, item.id) for item in items],
-        doc_hashes={doc_hash_of(item) for item in accepted} | {h for item in accepted if (h := _by_url(item))},
-        retractions=retracted_urls(accepted),
+        doc_hashes={item.doc_hash for item in accepted} | {h for item in accepted if (h := _by_url(item))},
+        retractions={place: item.revision for place, item in _retractions(accepted).items()},
         step=step,
         raw={item.sha256 for item in items if item.sha256 is not None},
         replays={item.dead_letter for item in items if item.dead_letter is not None},
@@ -162,45 +106,60 @@ def _by_url(item: BatchItem) -> bytes | None:
     return document_hash(item.source, item.copy.canonical_url)
 
 
-def decide_documents(items: Sequence[BatchItem], stored: StoredDocuments, step: int) -> DocumentChanges:
-    """Decide the outcome of each item in the order of their revisions; the results are by `id(item)`.
+@dataclass(slots=True)
+class DocumentChanges:
+    """The documents of a batch after it, by doc_hash.
 
-    `items` are not rejected. `step`: how many documents of each URL one transaction retracts.
+    `results`: by `id(item)`. `touched`: url_hash of each article (and identity of each reference's subject) that a
+    changed document described before or describes now. `subjects`: of reference documents, identity → taxonomy, and
+    domain (organization) or slug (topic). `reachable`: the documents that a retraction of each URL reaches in this batch:
+    a step of the stored ones, and all new ones. `unfinished`: documents whose retraction reaches more. `updated`: of each
+    update the result, the document, and its content before and after; the names of the fields that changed are set when
+    the old form is loaded.
     """
-    batch = _Documents(items, stored, step)
-    for item in sorted(items, key=lambda item: item.revision):
-        batch.changes.results[id(item)] = batch.apply(item)
-    return batch.changes
 
+    next_id: Iterator[int] = field(default_factory=count)
+    documents: dict[bytes, Document] = field(default_factory=dict)
+    results: dict[int, ItemResult] = field(default_factory=dict)
+    touched: set[bytes] = field(default_factory=set)
+    subjects: dict[bytes, tuple[str, str]] = field(default_factory=dict)
+    reachable: dict[Place, list[bytes]] = field(default_factory=dict)
+    unfinished: set[bytes] = field(default_factory=set)
+    updated: list[tuple[ItemResult, Document, Content | None, Content]] = field(default_factory=list)
 
-class _Documents:
-    def __init__(self, items: Sequence[BatchItem], stored: StoredDocuments, step: int) -> None:
-        self._next = stored.next_document
-        self.changes = DocumentChanges()
-        for row in stored.documents.values():
-            self.changes.add_stored(row)
-        tombstones = {place: doc_hash_of(item) for item in items if (place := place_of(item)) is not None}
-        self._reachable: dict[Place, list[bytes]] = {place: [] for place in tombstones}
-        """The documents that a retraction of each URL reaches in this batch: `step` of the stored ones, all new ones."""
-        for row in stored.reached:
-            place = row.source, row.article_hash or b""
-            if place not in self._reachable:
-                continue  # the retraction has a receipt; background work reaches the rest
-            if len(self._reachable[place]) < step:
-                self._reachable[place].append(row.doc_hash)
-                self.changes.add_stored(row)
-            else:
-                self.changes.unfinished.add(tombstones[place])
+    def moved(self) -> set[bytes]:
+        """Return the documents that began or ceased to describe an article."""
+        return {h for h, one in self.documents.items() if one.left != one.row.article_hash}
 
-    def apply(self, item: BatchItem) -> ItemResult:
-        documents = self.changes.documents
-        doc_hash = doc_hash_of(item)
-        at_url = documents.get(_by_url(item) or b"")
-        document = documents.get(doc_hash)
+    def by_article(self) -> dict[bytes, list[Document]]:
+        """Return the live documents of the batch by what they describe."""
+        live: dict[bytes, list[Document]] = {}
+        for one in self.documents.values():
+            if one.row.article_hash is not None:
+                live.setdefault(one.row.article_hash, []).append(one)
+        return live
+
+    def add_stored(self, row: DocumentRow) -> None:
+        self.documents[row.doc_hash] = Document(row, row)
+        if row.form is not None and row.article_hash is not None:
+            reference = reference_from_form(row.form)
+            self.subjects[row.article_hash] = reference.taxonomy, reference.subject
+
+    def retract(self, doc_hash: bytes) -> None:
+        """Retract a document by its URL."""
+        document = self.documents[doc_hash]
+        self._touch(document.row)
+        document.row, document.content = retracted(document.row), None
+
+    def apply(self, item: BatchItem) -> None:
+        """Apply a version. Those of one document come in the order of their revisions."""
+        at_url = self.documents.get(_by_url(item) or b"")
+        document = self.documents.get(item.doc_hash)
         if document is None:
-            row = DocumentRow(self._next, doc_hash, item.source, item.doc_key or "", pipeline_version=PIPELINE_VERSION)
-            document = documents[doc_hash] = Document(row, None)
-            self._next += 1
+            row = DocumentRow(
+                next(self.next_id), item.doc_hash, item.source, item.doc_key or "", pipeline_version=PIPELINE_VERSION
+            )
+            document = self.documents[item.doc_hash] = Document(row, None)
         before, content = document.row, item.copy or item.reference
         hashes: tuple[bytes | None, bytes | None] = item.recognised or (None, None)
         if content is not None:
@@ -208,21 +167,24 @@ class _Documents:
         limit = (at_url.row.url_retraction if at_url is not None else None) or ""
         outcome, document.row = decide_outcome(before, item.revision, *hashes, limit)
         url = item.copy.canonical_url if item.copy is not None else None
-        result = ItemResult(outcome, url, document_id=before.id)
+        result = self.results[id(item)] = ItemResult(outcome, url, document_id=before.id)
         if document.row is not before:
             self._accept(item, document, before, result)
-        if item.op == "retract":
-            self._retract_url(item, document, result, was_live=before.is_live)
-        return result
+        reaches_others = item.op == "retract" and self._retract_url(item, document, result)
+        if result.outcome is Outcome.RETRACTED and not before.is_live and not reaches_others:
+            result.warnings += (problem("nothing_to_retract", field="key", value=item.doc_key),)
+
+    def _touch(self, *rows: DocumentRow) -> None:
+        self.touched.update(row.article_hash for row in rows if row.article_hash is not None)
 
     def _accept(self, item: BatchItem, document: Document, before: DocumentRow, result: ItemResult) -> None:
         content: Content | None = item.parts or item.reference
         row = document.row._replace(raw_sha256=item.sha256, fingerprint=item.fingerprint)
         if item.reference is not None:
-            self.changes.subjects[item.reference.url_hash] = item.reference.taxonomy, item.reference.subject
+            self.subjects[item.reference.url_hash] = item.reference.taxonomy, item.reference.subject
         if result.outcome is Outcome.UPDATED and content is not None:
-            self.changes.updated.append((result, document, document.content, content))
-        self.changes.touch(before, row)
+            self.updated.append((result, document, document.content, content))
+        self._touch(before, row)
         if row.retracted:
             document.content = None
         else:
@@ -233,29 +195,54 @@ class _Documents:
                     pipeline_version=PIPELINE_VERSION, taxonomy=item.reference.taxonomy if item.reference else None
                 )
         document.row = row
-        reachable = self._reachable.get((item.source, row.article_hash or b""))
+        reachable = self.reachable.get((item.source, row.article_hash or b""))
         if reachable is not None and row.doc_hash not in reachable:
             reachable.append(row.doc_hash)
 
-    def _retract_url(self, item: BatchItem, document: Document, result: ItemResult, *, was_live: bool) -> None:
-        """Retract the older documents of the source that show the URL, and keep the revision at which that was."""
+    def _retract_url(self, item: BatchItem, document: Document, result: ItemResult) -> bool:
+        """Retract the older documents of the source that show the URL, and keep the revision at which that was.
+
+        Returns whether there are any.
+        """
         place = place_of(item)
-        reached = []
-        if place is not None:
-            document.row = document.row._replace(url_retraction=max(document.row.url_retraction or "", item.revision))
-            for doc_hash in self._reachable[place]:
-                row = self.changes.documents[doc_hash].row
-                if row.is_live and row.article_hash == place[1] and row.revision < item.revision:
-                    reached.append(doc_hash)
+        if place is None:
+            return False
+        document.row = document.row._replace(url_retraction=max(document.row.url_retraction or "", item.revision))
+        reached = [
+            one.doc_hash
+            for one in (self.documents[doc_hash].row for doc_hash in self.reachable[place])
+            if one.article_hash == place[1] and one.revision < item.revision
+        ]
         for doc_hash in reached:
-            self.changes.retract(doc_hash)
-        if reached:
+            self.retract(doc_hash)
             result.outcome = Outcome.RETRACTED
-        elif result.outcome is Outcome.RETRACTED and not was_live:
-            result.warnings += (problem("nothing_to_retract", field="key", value=item.doc_key),)
+        return bool(reached)
 
 
 def _secured(item: BatchItem, before: DocumentRow) -> str | None:
     if item.copy is not None:
         return item.copy.secured
     return (item.secured or before.secured) if item.recognised is not None else None
+
+
+def decide_documents(items: Sequence[BatchItem], stored: StoredDocuments, step: int) -> DocumentChanges:
+    """Decide the outcome of each item in the order of their revisions.
+
+    `items` are not rejected. `step`: how many documents of each URL one transaction retracts.
+    """
+    retractions = _retractions(items)
+    changes = DocumentChanges(count(stored.next_document), reachable={place: [] for place in retractions})
+    for row in stored.documents.values():
+        changes.add_stored(row)
+    for row in stored.reached:
+        place = row.source, row.article_hash or b""
+        if place not in retractions:
+            continue  # the retraction has a receipt; background work reaches the rest
+        if len(changes.reachable[place]) < step:
+            changes.reachable[place].append(row.doc_hash)
+            changes.add_stored(row)
+        else:
+            changes.unfinished.add(retractions[place].doc_hash)
+    for item in sorted(items, key=lambda item: item.revision):
+        changes.apply(item)
+    return changes

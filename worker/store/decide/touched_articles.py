@@ -64,13 +64,19 @@ def article_keys(changes: DocumentChanges, rewritten: Collection[bytes] = ()) ->
     forms = {
         one.row.id
         for one in documents
-        if one.stored is not None and one.stored.shown_by != one.row.id and one.content is None and one.row.is_live
+        if one.stored is not None and not one.is_shown and one.content is None and one.row.is_live
     }
     forms |= {one.row.id for _, one, before, _ in changes.updated if one.stored is not None and before is None}
-    anew = {h for one in documents if one.may_rewrite for h in (one.left, one.row.article_hash) if h is not None}
+    anew = {  # else only the revision of the article changes
+        h
+        for one in documents
+        if not one.is_shown or one.content is not None or one.left != one.row.article_hash
+        for h in (one.left, one.row.article_hash)
+        if h in changes.touched and h not in changes.subjects
+    }
     return ArticleKeys(
         touched=changes.touched | set(rewritten),
-        rewritten=(anew & changes.touched) - changes.subjects.keys() | set(rewritten),
+        rewritten=anew | set(rewritten),
         known=changes.documents.keys(),
         forms=forms,
         topics={subject for taxonomy, subject in changes.subjects.values() if taxonomy == "topic"},
