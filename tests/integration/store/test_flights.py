@@ -10,7 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from worker.settings import Settings
 from worker.store.engine import WRITER_LOCK, is_conflict, is_timeout, make_engine
 from worker.store.migration import upgrade
-from worker.store.sql.flights import Query, flights
+from worker.store.sql.flights import flights
+from worker.store.sql.query import Query
 from worker.store.sql.statements import Statement, insertion, removal, updating
 from worker.store.tables import lanes
 

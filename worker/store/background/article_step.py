@@ -26,7 +26,8 @@ from worker.store.decide.rows.child_rows import Difference
 from worker.store.decide.stored import Children, DocumentKeys, StoredArticles, StoredDocuments
 from worker.store.decide.touched_articles import article_keys
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, One, Pair, Query, flights
+from worker.store.sql.flights import Flights, flights
+from worker.store.sql.query import One, Pair, Query
 from worker.store.tables import articles, documents
 
 STEP_ARTICLES = 200

@@ -12,7 +12,8 @@ from worker.heat_rules import AllRules
 from worker.store.background.work_rows import IdWork, Progress
 from worker.store.decide.article_heat import own_heat
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, One, Query
+from worker.store.sql.flights import Flights
+from worker.store.sql.query import One, Query
 from worker.store.sql.statements import updating
 from worker.store.tables import articles
 

@@ -14,7 +14,8 @@ from worker.enrichment.image_choice import MANY_TITLES, best_image, is_placehold
 from worker.store.background.work_rows import Progress, UrlWork
 from worker.store.decide.stored import Values
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, One, Query
+from worker.store.sql.flights import Flights
+from worker.store.sql.query import One, Query
 from worker.store.sql.statements import insertion, removal, updating
 from worker.store.tables import articles, images, placeholder_images
 

@@ -9,7 +9,8 @@ from worker.enrichment.providers import choose_name, other_names
 from worker.enrichment.reference_documents import reference_from_form
 from worker.store.background.work_rows import IdWork, Progress
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Pair, Query
+from worker.store.sql.flights import Flights
+from worker.store.sql.query import Pair, Query
 from worker.store.sql.statements import updating
 from worker.store.tables import providers
 

@@ -24,7 +24,8 @@ from worker.store.decide.stored import AliasClaimRow, DocumentKeys, NamerRow, Ur
 from worker.store.decide.touched_articles import ArticleChanges
 from worker.store.decide.url_resolution import Urls
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, One, Pair, Query, Result, flights
+from worker.store.sql.flights import Flights, Result, flights
+from worker.store.sql.query import One, Pair, Query
 from worker.store.sql.statements import Statement
 from worker.store.tables import articles
 

@@ -30,7 +30,8 @@ from sqlalchemy.engine import Connection
 
 from worker.store.decide.change_set import ARTICLES, NAMES, RETRACT
 from worker.store.decide.stored import Values
-from worker.store.sql.flights import Flights, One, Query, Result
+from worker.store.sql.flights import Flights, Result
+from worker.store.sql.query import One, Query
 from worker.store.sql.statements import removal, updating
 from worker.store.tables import enrichment_work, url_work
 

@@ -13,7 +13,7 @@ from worker.enrichment.image_choice import SEVERAL_TITLES
 from worker.store.columns import metadata
 from worker.store.decide import stored as rows
 from worker.store.decide.stored import CHILD_KEYS, CHILD_VALUES, ChildRow
-from worker.store.sql.flights import One, Pair, Query
+from worker.store.sql.query import One, Pair, Query
 from worker.store.tables import (
     articles,
     dead_letters,

@@ -24,7 +24,8 @@ from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.rows.article_rows import parts_of
 from worker.store.engine import WRITER_LOCK
 from worker.store.service_tables import DELETIONS
-from worker.store.sql.flights import Flights, One, Pair, Query, flights
+from worker.store.sql.flights import Flights, flights
+from worker.store.sql.query import One, Pair, Query
 from worker.store.sql.statements import insertion, insertion_of_missing, updating
 from worker.store.tables import providers, raw_documents, topics
 

@@ -12,7 +12,8 @@ from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 from worker.store.batches.prepare import KNOWN_RAW
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.documents import changed_together
-from worker.store.sql.flights import Query, flights
+from worker.store.sql.flights import flights
+from worker.store.sql.query import Query
 from worker.store.tables import documents
 
 _MOST_ALIKE = 20
