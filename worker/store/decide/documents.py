@@ -47,9 +47,19 @@ class Document:
         return self.stored.article_hash if self.stored is not None else None
 
     @property
+    def is_moved(self) -> bool:
+        """Whether it began or ceased to describe an article."""
+        return self.left != self.row.article_hash
+
+    @property
     def is_shown(self) -> bool:
         """Whether its article showed it before the batch."""
         return self.stored is not None and self.stored.shown_by == self.row.id
+
+    @property
+    def is_shown_again(self) -> bool:
+        """Whether its article may have to be written from its stored form."""
+        return self.stored is not None and not self.is_shown and self.content is None and self.row.is_live
 
 
 def newest_document(documents: Iterable[Document], other: DocumentRow | None) -> Document | None:
@@ -128,8 +138,7 @@ class DocumentChanges:
     updated: list[tuple[ItemResult, Document, Content | None, Content]] = field(default_factory=list)
 
     def moved(self) -> set[bytes]:
-        """Return the documents that began or ceased to describe an article."""
-        return {h for h, one in self.documents.items() if one.left != one.row.article_hash}
+        return {h for h, one in self.documents.items() if one.is_moved}
 
     def by_article(self) -> dict[bytes, list[Document]]:
         """Return the live documents of the batch by what they describe."""

@@ -61,22 +61,14 @@ def article_keys(changes: DocumentChanges, rewritten: Collection[bytes] = ()) ->
     `rewritten`: articles that are written anew whatever their documents are.
     """
     documents = changes.documents.values()
-    forms = {
-        one.row.id
-        for one in documents
-        if one.stored is not None and not one.is_shown and one.content is None and one.row.is_live
-    }
+    forms = {one.row.id for one in documents if one.is_shown_again}
     forms |= {one.row.id for _, one, before, _ in changes.updated if one.stored is not None and before is None}
-    anew = {  # else only the revision of the article changes
-        h
-        for one in documents
-        if not one.is_shown or one.content is not None or one.left != one.row.article_hash
-        for h in (one.left, one.row.article_hash)
-        if h in changes.touched and h not in changes.subjects
-    }
+    # Of the others only the revision changes.
+    changing = [one for one in documents if one.is_moved or one.content is not None or not one.is_shown]
+    anew = changes.touched & {h for one in changing for h in (one.left, one.row.article_hash)}
     return ArticleKeys(
         touched=changes.touched | set(rewritten),
-        rewritten=anew | set(rewritten),
+        rewritten=anew - changes.subjects.keys() | set(rewritten),
         known=changes.documents.keys(),
         forms=forms,
         topics={subject for taxonomy, subject in changes.subjects.values() if taxonomy == "topic"},

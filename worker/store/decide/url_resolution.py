@@ -56,13 +56,9 @@ class Urls:
         self.renamed: list[Values] = []
         self.retargeted: dict[bytes, int | None] = {}
         self.popular: set[bytes] = set()
-        self._articles, self._documents, self._stored, self._shared, self._now = (
-            articles,
-            documents,
-            stored,
-            shared,
-            now,
-        )
+        self._articles, self._documents, self._stored = articles, documents, stored
+        self._shared, self._now = shared, now
+        self._rows = {**stored.articles, **articles.rows}
         self._touched, self._items = set(keys.touched), set(keys.items)
         self._by_id: dict[int, Article] = {}
         self._claims: dict[bytes, list[_Namer]] = defaultdict(list)
@@ -71,9 +67,6 @@ class Urls:
         self._collect()
         mentioned = {url_hash for url_hash in sorted(keys.urls) if self._decide(url_hash)}
         self._retarget(mentioned.intersection(keys.unnamed))
-
-    def row_of(self, url_hash: bytes) -> ArticleRow | None:
-        return self._articles.rows.get(url_hash) or self._stored.articles.get(url_hash)
 
     def _collect(self) -> None:
         """Collect who claims and names each URL."""
@@ -93,7 +86,7 @@ class Urls:
 
     def _decide(self, url_hash: bytes) -> bool:
         """Decide one URL; returns whether it means a stub."""
-        row = self.row_of(url_hash)
+        row = self._rows.get(url_hash)
         own = self._known_by(url_hash, row)
         target = self._item(url_hash) if url_hash in self._items else None
         if target is None:
