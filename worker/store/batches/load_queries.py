@@ -114,31 +114,26 @@ def _child_row(*values: object) -> ChildRow:
     return values  # type: ignore[return-value]  # the first is the id of an article
 
 
-def _children(table: str, condition: str = "", sources: str = "") -> Query[ChildRow]:
-    """Return the query of the rows of a child table for articles. `sources`: what is joined instead of the table."""
-    names = (*CHILD_KEYS[table], *CHILD_VALUES[table])
-    # Without the subquery the planner may read all rows first, as long as it takes the table for a small one.
+def _children(table: str, condition: str = "") -> Query[ChildRow]:
+    """Return the query of the rows of a child table for articles."""
+    key = CHILD_KEYS[table]
+    names = (*key, *CHILD_VALUES[table])
+    of_article = f"x.{key[0]} = t.id" + (" AND x.kind IN ('related', 'contains')" if table == "links" else "")
+    # Without the first subquery the planner may read all rows first, as long as it takes the table for a small one. The
+    # order makes PostgreSQL use the primary key. Without it, it may read all of another index for each article.
     touched = f"WITH t AS MATERIALIZED (SELECT a.id FROM articles a WHERE a.url_hash {{in urls}}{condition})"
-    plain = f"JOIN {table} c ON c.{names[0]} = t.id"
-    ofs = " AND c.kind IN ('related', 'contains')" if table == "links" else ""
-    text = f"{touched} SELECT {_named('c', names)} FROM t "
+    rows_of = f"CROSS JOIN LATERAL (SELECT * FROM {table} x WHERE {of_article} ORDER BY {_named('x', key)} OFFSET 0) x"
     return Query(
         _child_row,
-        text + (sources or plain + ofs),
+        f"{touched} SELECT {_named('x', names)} FROM t {rows_of}",
         {"urls": _HASH},
         metadata.tables[table],
         names=names,
-        sqlite=text + plain + ofs,
+        sqlite=f"{touched} SELECT {_named('x', names)} FROM t JOIN {table} x ON {of_article}",
     )
 
 
-# The order makes PostgreSQL use the primary key. Without it, it may read all of another index for each article.
-LINKS = _children(
-    "links",
-    sources="CROSS JOIN LATERAL (SELECT * FROM links x WHERE x.source_id = t.id AND x.kind IN ('related', 'contains')"
-    " ORDER BY x.source_id, x.kind, x.target_hash OFFSET 0) c",
-)
-CLAIMS, IMAGES, TOPICS = _children("article_urls"), _children("images"), _children("article_topics")
+LINKS, CLAIMS, IMAGES, TOPICS = (_children(name) for name in ("links", "article_urls", "images", "article_topics"))
 STUB_IMAGES = _children("images", " AND a.is_stub")
 
 # Claims count only for a URL without an article of its own, and only such a URL has a stub.
