@@ -107,7 +107,7 @@ def process(
         batch.timings,
         known_raw,
     ).write(versions)
-    batch.leaves_work = decided.leaves_work
+    batch.leaves_work = bool(decided.changes.work)
     batch.took("write", at)
     return versions
 

@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.integration.store.histories import Put, Retract
-from tests.integration.store.store_driver import entry, settle, work
+from tests.integration.store.store_driver import empty, entry, settle, work
 from worker.heat_rules import AllRules
 from worker.settings import Settings
-from worker.store.background import image_step
+from worker.store.background import image_step, name_step
 from worker.store.background.steps import work_step
 from worker.store.decide import decision
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
-from worker.store.tables import articles, documents, images, placeholder_images
+from worker.store.tables import articles, documents, images, placeholder_images, providers
 
 _LOGO = "https://site3.example/logo.jpg"
 _PUT = Put("s", "k", "https://site3.example/0", None, (), "A", "x", _LOGO, "AAAA")
@@ -73,6 +73,35 @@ def test_an_image_that_becomes_a_placeholder_is_marked_a_few_uses_a_step(engine,
     assert max(before - after for before, after in pairwise(counts)) <= _MOST + 1
     assert (_marked(engine), _with_best_image(engine)) == (0, _ARTICLES)
     assert _count(engine, select(func.count()).select_from(placeholder_images)) == 0
+
+
+def test_the_titles_of_an_image_are_counted_among_a_bounded_number_of_uses(engine, monkeypatch):
+    shows = [replace(_PUT, key=f"k{n}", url=f"https://site3.example/{n}", title="AABC"[n]) for n in range(4)]
+
+    def marked(most):
+        monkeypatch.setattr(image_step, "MOST_USES", most)
+        empty(engine)
+        for n, one in enumerate(shows):
+            work(engine, "documents", [entry(n, one)])
+        settle(engine)
+        return _marked(engine)
+
+    assert (marked(4), marked(3)) == (4, 0)
+
+
+def test_the_names_of_a_provider_are_counted_in_a_bounded_number_of_articles(engine, monkeypatch):
+    named = [replace(_PUT, key=f"k{n}", url=f"https://site3.example/{n}", provider=f"Paper {n}") for n in range(3)]
+
+    def names(most):
+        monkeypatch.setattr(name_step, "MOST_ARTICLES", most)
+        empty(engine)
+        work(engine, "documents", [entry(n, one) for n, one in enumerate(named)])
+        settle(engine)
+        with engine.connect() as connection:
+            [row] = connection.execute(select(providers).where(providers.c.domain == "paper.example"))
+        return {row.name, *row.other_names} - {None}
+
+    assert (len(names(3)), len(names(2))) == (3, 2)
 
 
 def test_a_title_that_comes_in_the_middle_of_a_pass_is_counted(engine, monkeypatch):

@@ -10,7 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from worker.settings import Settings
 from worker.store.engine import WRITER_LOCK, is_conflict, is_timeout, make_engine
 from worker.store.migration import upgrade
-from worker.store.sql.flights import Query, flights
+from worker.store.sql.flights import flights
+from worker.store.sql.query import Query
 from worker.store.sql.statements import Statement, insertion, removal, updating
 from worker.store.tables import lanes
 
@@ -30,11 +31,10 @@ LANES = Query(
     _Lane,
     "SELECT name, highest FROM lanes WHERE name {in names} ORDER BY name",
     {"names": (lanes.c.name,)},
-    [None, None],
 )
 OTHERS = Query(
     _Lane, "WITH w(name) AS ({table names}) SELECT w.name, l.highest FROM w JOIN lanes l ON l.name {not in names}"
-    " ORDER BY w.name LIMIT {value most}", {"names": (lanes.c.name,)}, [None, None],
+    " ORDER BY w.name LIMIT {value most}", {"names": (lanes.c.name,)},
 )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -17,27 +16,22 @@ from worker.heat_rules import AllRules
 from worker.store.background.work_rows import IdWork, Progress
 from worker.store.batches.apply import apply
 from worker.store.batches.load import SqlLoader
+from worker.store.batches.load_queries import TOPICS
 from worker.store.batches.prepare import SharedRows, prepare_shared
-from worker.store.decide.article_sources import article_keys
-from worker.store.decide.change_set import Operation
-from worker.store.decide.decision import Context, Decision, StaleReferences, refresh
-from worker.store.decide.documents import DocumentChanges, KnownDocument
-from worker.store.decide.identity import DocumentState, retracted
-from worker.store.decide.rows.article_rows import ArticleParts, Key, NotPrepared, Values, parts_of
-from worker.store.decide.rows.child_rows import CHILD_KEYS, CHILD_VALUES, Difference
-from worker.store.decide.rows.document_rows import write_documents
-from worker.store.decide.stored import DocumentKeys, StoredArticles, StoredDocuments, TopicRow
+from worker.store.decide.change_set import ChangeSet
+from worker.store.decide.decision import Context, StaleReferences, refresh
+from worker.store.decide.documents import DocumentChanges
+from worker.store.decide.rows.article_rows import ArticleParts, NotPrepared, parts_of
+from worker.store.decide.rows.child_rows import Difference
+from worker.store.decide.stored import Children, DocumentKeys, StoredArticles, StoredDocuments
+from worker.store.decide.touched_articles import article_keys
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query, flights
-from worker.store.tables import article_topics, articles, documents
+from worker.store.sql.flights import Flights, flights
+from worker.store.sql.query import One, Pair, Query
+from worker.store.tables import articles, documents
 
 STEP_ARTICLES = 200
 """Articles that one step re-enriches. It takes about 0.1 s, which is how long a batch may have to wait for it."""
-_NOTHING = DocumentKeys((), (), {}, (), ())
-
-
-class _Id(NamedTuple):
-    id: int
 
 
 class _Article(NamedTuple):
@@ -49,52 +43,35 @@ class _Article(NamedTuple):
     secured: str | None
 
 
-class _Change(NamedTuple):
-    id: int
-    changed_at: datetime
-
-
 class _Retraction(NamedTuple):
     source: str
     key: str
     url_retraction: str
 
 
-class _Count(NamedTuple):
-    articles: int
-
-
-_NEXT = "SELECT id FROM articles WHERE id > {{value cursor}} AND NOT is_stub{0} ORDER BY id LIMIT {{value most}}"
-_ALL = Query(_Id, _NEXT.format(""), {}, [None])
-_OF_PROVIDER = Query(_Id, _NEXT.format(" AND provider_id = {value subject}"), {}, [None])
+_IDS = {"ids": (articles.c.id,)}
+_PAGE = " AND id > {value cursor} ORDER BY id LIMIT {value most}"
+_ALL = "FROM articles WHERE NOT is_stub"
+_SUBJECTS = {True: f"{_ALL} AND provider_id = {{value subject}}", False: _ALL}
+"""The articles of a provider, and all articles (subject 0)."""
+_NEXT: dict[bool, Query[One[int]]] = {
+    which: Query(One, f"SELECT id {those}{_PAGE}") for which, those in _SUBJECTS.items()
+}
+_COUNT: dict[bool, Query[One[int]]] = {
+    which: Query(One, f"SELECT count(*) {those}") for which, those in _SUBJECTS.items()
+}
 _ARTICLES = Query(
     _Article,
     "SELECT a.id, a.url_hash, a.title, a.changed_at, d.form, d.secured FROM articles a"
     " JOIN documents d ON d.id = a.document_id WHERE a.id {in ids} AND NOT a.is_stub",
-    {"ids": (articles.c.id,)},
-    [None, None, None, articles.c.changed_at, None, None],
+    _IDS,
+    articles,
 )
-_COUNT_ALL = Query(_Count, "SELECT count(*) AS articles FROM articles WHERE NOT is_stub", {}, [None])
-_COUNT_OF_PROVIDER = Query(
-    _Count, "SELECT count(*) AS articles FROM articles WHERE NOT is_stub AND provider_id = {value subject}", {}, [None]
-)
-_CHANGED = Query(
-    _Change,
-    "SELECT id, changed_at FROM articles WHERE id {in ids}",
-    {"ids": (articles.c.id,)},
-    [None, articles.c.changed_at],
-)
-_TOPICS = Query(
-    TopicRow,
-    "SELECT article_id, topic_id, rank, origin FROM article_topics WHERE article_id {in ids}",
-    {"ids": (articles.c.id,)},
-    [article_topics.c[name] for name in TopicRow._fields],
+_CHANGED: Query[Pair[int, datetime]] = Query(
+    Pair, "SELECT id, changed_at FROM articles WHERE id {in ids}", _IDS, articles, names=("id", "changed_at")
 )
 _RETRACTION = Query(
-    _Retraction,
-    "SELECT source, key, url_retraction FROM documents WHERE id {in ids}",
-    {"ids": (documents.c.id,)},
-    [None, None, None],
+    _Retraction, "SELECT source, key, url_retraction FROM documents WHERE id {in ids}", {"ids": (documents.c.id,)}
 )
 
 
@@ -126,74 +103,64 @@ class ArticleStep:
     def _read_page(self, reading: Flights, work: Sequence[IdWork], progress: Progress) -> Sequence[_Article]:
         """Return the next articles of as many subjects as one step takes, and note the progress."""
         values = [{"cursor": row.cursor, "subject": row.subject, "most": STEP_ARTICLES} for row in work]
-        pages = [reading.fetch(_OF_PROVIDER if one["subject"] else _ALL, one) for one in values]
+        pages = [reading.fetch(_NEXT[bool(one["subject"])], one) for one in values]
         reading.send()
         ids: set[int] = set()
-        unfinished: list[tuple[IdWork, list[_Id]]] = []
+        unfinished: list[tuple[IdWork, list[One[int]]]] = []
         for row, page in zip(work, pages, strict=True):
             if len(ids) >= STEP_ARTICLES:
                 break
-            ids.update(one.id for one in page.rows)
+            ids.update(one.value for one in page.rows)
             if len(page.rows) < STEP_ARTICLES:
                 progress.finish([row])
             else:
                 unfinished.append((row, page.rows))
         found = reading.fetch(_ARTICLES, {"ids": sorted(ids)})
         totals = [
-            reading.fetch(_COUNT_OF_PROVIDER if row.subject else _COUNT_ALL, {"subject": row.subject})
+            reading.fetch(_COUNT[bool(row.subject)], {"subject": row.subject})
             for row, _ in unfinished
             if row.cursor == 0
         ]
         reading.commit()
         for row, rows in unfinished:  # one at most
-            total = totals[0].rows[0].articles if totals else row.total
-            progress.advance(row, rows[-1].id, row.done + len(rows), total)
+            total = totals[0].rows[0].value if totals else row.total
+            progress.advance(row, rows[-1].value, row.done + len(rows), total)
         return found.rows
 
     def _write_page(
         self, transaction: Flights, shared: SharedRows, page: Sequence[_Article], parts: dict[int, ArticleParts]
     ) -> None:
         changed = transaction.fetch(_CHANGED, {"ids": list(parts)})
-        stored = transaction.fetch(_TOPICS, {"ids": list(parts)})
-        loader, loaded = self._begin(transaction, shared)
-        times = {row.id: row.changed_at for row in changed.rows}
+        stored = transaction.fetch(TOPICS, {"urls": [row.url_hash for row in page]})
+        loader, loaded = self._begin(transaction, shared, DocumentKeys())
+        times, before = dict(changed.rows), Children()
+        before.add("article_topics", stored.rows)
         rows = [row for row in page if times.get(row.id) == row.changed_at]
-        before: dict[int, dict[Key, Values]] = defaultdict(dict)
-        for topic in stored.rows:
-            before[topic.article_id][(topic.topic_id,)] = (topic.rank, topic.origin)
         retitled = {row.url_hash for row in rows if row.title != parts[row.id].title}
-        difference, decision = Difference(), Decision()
+        difference, changes = Difference("article_topics"), ChangeSet()
         for row in rows:
             if row.url_hash not in retitled:
-                difference.compare(row.id, before[row.id], parts[row.id].children["article_topics"])
-        key, names = CHILD_KEYS["article_topics"], (*CHILD_KEYS["article_topics"], *CHILD_VALUES["article_topics"])
-        for operation, columns, changes in (
-            (Operation.DELETE, key, difference.removed),
-            (Operation.INSERT, names, difference.added),
-            (Operation.UPDATE, names, difference.changed),
-        ):
-            decision.changes.add("article_topics", operation, columns, key, changes)
-        self._refresh(transaction, DocumentChanges(), loader, loaded, shared, decision, retitled)
+                topics = before.of("article_topics", row.id)
+                difference.compare(row.id, topics, parts[row.id].children["article_topics"])
+        difference.write(changes, {})
+        self._refresh(transaction, DocumentChanges(), loader, loaded, shared, changes, retitled)
 
     def retract(self, reading: Flights, work: IdWork) -> int:
         """Continue the retraction of the URL that is the key of a document; returns how many documents it retracted."""
         found = reading.fetch(_RETRACTION, {"ids": [work.subject]})
         reading.commit()
         row = found.rows[0]
-        place = row.source, url_hash(row.key)
+        keys = DocumentKeys(retractions={(row.source, url_hash(row.key)): row.url_retraction}, step=self._step)
         retracted_now: list[int] = []
 
         def write(transaction: Flights, shared: SharedRows) -> None:
             progress = Progress(self._now)
-            loader, loaded = self._begin(transaction, shared, DocumentKeys((), (), {place: row.url_retraction}, (), ()))
-            changes, decision = DocumentChanges(), Decision()
+            loader, loaded = self._begin(transaction, shared, keys)
+            documents = DocumentChanges()
             for one in loaded.reached[: self._step]:
-                state = retracted(DocumentState(one.revision, one.article_hash, one.content_hash, one.retracted))
-                changes.documents[one.doc_hash] = KnownDocument(one.id, one.source, one.key, state, one)
-            changes.retracted = changes.moved = set(changes.documents)
-            changes.touched = {place[1]}
-            write_documents(changes, decision.changes, self._now)
-            self._refresh(transaction, changes, loader, loaded, shared, decision)
+                documents.add_stored(one)
+                documents.retract(one.doc_hash)
+            self._refresh(transaction, documents, loader, loaded, shared, ChangeSet())
             if len(loaded.reached) <= self._step:
                 progress.finish([work])
             else:
@@ -220,28 +187,25 @@ class ArticleStep:
             else:
                 return
 
-    def _begin(
-        self, transaction: Flights, shared: SharedRows, keys: DocumentKeys = _NOTHING
-    ) -> tuple[SqlLoader, StoredDocuments]:
-        loader = SqlLoader(transaction, self._dialect, step=self._step)
+    def _begin(self, transaction: Flights, shared: SharedRows, keys: DocumentKeys) -> tuple[SqlLoader, StoredDocuments]:
+        loader = SqlLoader(transaction, self._dialect)
         loaded = loader.documents(keys)
-        if (loaded.token, loaded.deletions) != (shared.references.token, shared.deletions):
+        if loaded.tokens != shared.tokens:
             raise StaleReferences
         return loader, loaded
 
     def _refresh(
         self,
         transaction: Flights,
-        changes: DocumentChanges,
+        documents: DocumentChanges,
         loader: SqlLoader,
         loaded: StoredDocuments,
         shared: SharedRows,
-        decision: Decision,
+        changes: ChangeSet,
         rewritten: Collection[bytes] = (),
     ) -> None:
-        touched = changes.touched or rewritten
-        stored = loader.articles(article_keys(changes, rewritten)) if touched else StoredArticles()
-        context = Context(shared, shared.references.token, "", self._rules, "", self._now)
-        refresh(changes, stored, loaded.next_article, loader, context, decision, rewritten)
-        decision.work.write(decision.changes, self._now)
-        apply(transaction, self._dialect, decision.changes)
+        touched = documents.touched or rewritten
+        stored = loader.articles(article_keys(documents, rewritten)) if touched else StoredArticles()
+        context = Context(shared, self._rules, "", self._now)
+        refresh(documents, stored, loaded.next_article, loader, context, changes, rewritten)
+        apply(transaction, self._dialect, changes)

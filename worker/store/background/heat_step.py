@@ -12,16 +12,13 @@ from worker.heat_rules import AllRules
 from worker.store.background.work_rows import IdWork, Progress
 from worker.store.decide.article_heat import own_heat
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query
+from worker.store.sql.flights import Flights
+from worker.store.sql.query import One, Query
 from worker.store.sql.statements import updating
 from worker.store.tables import articles
 
 STEP_ARTICLES = 500
 """Articles that one step computes."""
-
-
-class _Lister(NamedTuple):
-    id: int
 
 
 class _Article(NamedTuple):
@@ -49,12 +46,10 @@ class _Related(NamedTuple):
     url_hash: bytes
 
 
-_LISTERS = Query(
-    _Lister,
+_LISTERS: Query[One[int]] = Query(
+    One,
     "SELECT source_id FROM links WHERE target_id = {value subject} AND kind = 'related' AND source_id > {value cursor}"
     " ORDER BY source_id LIMIT {value most}",
-    {},
-    [None],
 )
 _ARTICLES = Query(
     _Article,
@@ -62,27 +57,14 @@ _ARTICLES = Query(
     " a.lead_id, a.changed_at, d.source, a.url_hash FROM articles a JOIN documents d ON d.id = a.document_id"
     " WHERE a.id {in ids} AND NOT a.is_stub AND a.quality IS NOT NULL",
     {"ids": (articles.c.id,)},
-    [
-        None,
-        None,
-        articles.c.published_at,
-        None,
-        None,
-        None,
-        None,
-        articles.c.is_published,
-        None,
-        articles.c.changed_at,
-        None,
-        None,
-    ],
+    articles,
 )
 _RELATED = Query(
     _Related,
     "SELECT l.source_id, l.rank, p.id, p.quality, p.published_at, p.title, p.url_hash FROM links l"
     " JOIN articles p ON p.id = l.target_id WHERE l.source_id {in ids} AND l.kind = 'related'",
     {"ids": (articles.c.id,)},
-    [None, None, None, None, articles.c.published_at, None, None],
+    articles,
 )
 
 
@@ -102,11 +84,11 @@ def heat_step(transaction: Flights, dialect: str, work: Sequence[IdWork], rules:
     for row, found in zip(work, listers, strict=True):
         if len(ids) >= STEP_ARTICLES:
             break
-        ids.update(one.id for one in found.rows)
+        ids.update(one.value for one in found.rows)
         if len(found.rows) < STEP_ARTICLES:
             progress.finish([row])
         else:
-            progress.advance(row, found.rows[-1].id, row.done + len(found.rows))
+            progress.advance(row, found.rows[-1].value, row.done + len(found.rows))
     rows = transaction.fetch(_ARTICLES, {"ids": list(ids)})
     related = transaction.fetch(_RELATED, {"ids": list(ids)})
     transaction.send()

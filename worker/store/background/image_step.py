@@ -12,10 +12,10 @@ from typing import NamedTuple
 from worker.enrichment.enriched_document import ImageRef
 from worker.enrichment.image_choice import MANY_TITLES, best_image, is_placeholder
 from worker.store.background.work_rows import Progress, UrlWork
-from worker.store.decide.change_set import Values
-from worker.store.decide.stored import ImageRow
+from worker.store.decide.stored import Values
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query
+from worker.store.sql.flights import Flights
+from worker.store.sql.query import One, Query
 from worker.store.sql.statements import insertion, removal, updating
 from worker.store.tables import articles, images, placeholder_images
 
@@ -33,34 +33,41 @@ class _Use(NamedTuple):
     is_placeholder: bool
 
 
-class _Mark(NamedTuple):
-    url_hash: bytes
+class _Image(NamedTuple):
+    article_id: int
+    rank: int
+    url: str
+    width: int | None
+    height: int | None
+    is_cached: bool | None
+    title: str | None
+    url_hash: bytes | None
+    is_placeholder: bool
 
 
 STEP_USES = 500
 """Uses of images that one step looks at, if it has one image; of several images a share of them each."""
 _FEWEST_USES = 10
 _FIRST_USES = 200
-"""Usually these use a logo under more than enough titles. Only if not, all uses of the image are read."""
+"""Usually these use a logo under more than enough titles. Only if not, more uses of the image are read."""
+MOST_USES = 5_000
+"""Uses among which the titles are counted at most, because this is done under the writer lock."""
 _COUNT = (
-    "SELECT count(DISTINCT u.title) AS titles FROM (SELECT coalesce(a.title, '') AS title FROM images i"
-    " JOIN articles a ON a.id = i.article_id WHERE i.url_hash = w.url_hash AND NOT a.is_stub{0}) u"
+    "SELECT count(DISTINCT coalesce(a.title, '')) AS titles FROM (SELECT i.article_id FROM images i"
+    " WHERE i.url_hash = w.url_hash ORDER BY i.article_id LIMIT {0}) u JOIN articles a ON a.id = u.article_id"
+    " WHERE NOT a.is_stub"
 )
 _TITLES = Query(
     _Titles,
     "WITH w(url_hash) AS ({table hashes}) SELECT w.url_hash,"  # noqa: S608  constants
     " (SELECT i.url FROM images i WHERE i.url_hash = w.url_hash LIMIT 1),"
-    f" (SELECT CASE WHEN f.titles >= {MANY_TITLES} THEN f.titles ELSE ({_COUNT.format('')}) END"
-    f" FROM ({_COUNT.format(f' ORDER BY i.article_id LIMIT {_FIRST_USES}')}) f),"
+    f" (SELECT CASE WHEN f.titles >= {MANY_TITLES} THEN f.titles ELSE ({_COUNT.format('{value most}')}) END"
+    f" FROM ({_COUNT.format(_FIRST_USES)}) f),"
     " EXISTS (SELECT 1 FROM placeholder_images p WHERE p.url_hash = w.url_hash) FROM w",
     {"hashes": (images.c.url_hash,)},
-    [None, None, None, images.c.is_placeholder],
 )
-_MARKS = Query(
-    _Mark,
-    "SELECT url_hash FROM placeholder_images WHERE url_hash {in hashes}",
-    {"hashes": (images.c.url_hash,)},
-    [None],
+_MARKS: Query[One[bytes]] = Query(
+    One, "SELECT url_hash FROM placeholder_images WHERE url_hash {in hashes}", {"hashes": (images.c.url_hash,)}
 )
 _USES = Query(
     _Use,
@@ -69,14 +76,14 @@ _USES = Query(
     "(SELECT x.article_id FROM images x WHERE x.url_hash = w.url_hash AND x.article_id > w.last ORDER BY x.article_id"
     f" LIMIT 1 OFFSET {{value most}}), {2**62}) ORDER BY i.article_id",
     {"places": (images.c.url_hash, images.c.article_id)},
-    [None, None, images.c.is_placeholder],
+    images,
 )
 _IMAGES = Query(
-    ImageRow,
+    _Image,
     "SELECT article_id, rank, url, width, height, is_cached, title, url_hash, is_placeholder FROM images"
     " WHERE article_id {in ids}",
     {"ids": (articles.c.id,)},
-    [images.c[name] for name in ImageRow._fields],
+    images,
 )
 
 
@@ -88,12 +95,13 @@ def image_step(transaction: Flights, dialect: str, work: Sequence[UrlWork], prog
     """
     most = max(_FEWEST_USES, STEP_USES // len(work))
     transaction.lock(WRITER_LOCK)
-    counted = transaction.fetch(_TITLES, {"hashes": [row.subject for row in work if row.cursor == 0]})
+    new = [row.subject for row in work if row.cursor == 0]
+    counted = transaction.fetch(_TITLES, {"hashes": new, "most": MOST_USES})
     marks = transaction.fetch(_MARKS, {"hashes": [row.subject for row in work if row.cursor > 0]})
     uses = transaction.fetch(_USES, {"places": [(row.subject, row.cursor) for row in work], "most": most})
     transaction.send()
     wanted = dict.fromkeys([row.subject for row in work], False) | dict.fromkeys(
-        [row.url_hash for row in marks.rows], True
+        [row.value for row in marks.rows], True
     )
     wanted |= {row.url_hash: row.url is not None and is_placeholder(row.url, row.titles) for row in counted.rows}
     _mark(transaction, dialect, counted.rows, wanted)
@@ -132,7 +140,7 @@ def _mark(transaction: Flights, dialect: str, counted: Sequence[_Titles], wanted
         transaction.execute(removal(dialect, placeholder_images, ("url_hash",), old))
 
 
-def _choices(rows: Sequence[ImageRow], wanted: dict[bytes, bool]) -> list[tuple[object, ...]]:
+def _choices(rows: Sequence[_Image], wanted: dict[bytes, bool]) -> list[tuple[object, ...]]:
     """Return (article id, URL of its best image)."""
     refs: dict[int, list[ImageRef]] = defaultdict(list)
     marked = {row.url_hash for row in rows if row.url_hash is not None and row.is_placeholder}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy import Engine
 
 from worker.heat_rules import AllRules
@@ -12,7 +10,7 @@ from worker.store.background.heat_step import heat_step
 from worker.store.background.image_step import image_step
 from worker.store.background.name_step import name_step
 from worker.store.background.target_step import target_step
-from worker.store.background.work_rows import IdWork, Oldest, Progress, UrlWork, oldest
+from worker.store.background.work_rows import Oldest, Progress, oldest
 from worker.store.decide import decision
 from worker.store.decide.change_set import NAMES, PEERS, RETRACT, TARGET
 from worker.store.sql.flights import Flights, flights
@@ -26,7 +24,7 @@ def work_step(engine: Engine, rules: AllRules) -> int | None:
     """
     with flights(engine) as transaction:
         found = oldest(transaction, engine.dialect.name)
-        if not found.work:
+        if not (found.by_id or found.by_url):
             return None
         if not found.has_lock:
             return 0
@@ -35,9 +33,8 @@ def work_step(engine: Engine, rules: AllRules) -> int | None:
 
 def _step(engine: Engine, transaction: Flights, found: Oldest, rules: AllRules) -> int:
     dialect, progress = engine.dialect.name, Progress(found.now)
-    by_id: Sequence[IdWork] = [row for row in found.work if isinstance(row, IdWork)]
-    by_url: Sequence[UrlWork] = [row for row in found.work if isinstance(row, UrlWork)]
-    kind = found.work[0].kind
+    by_id, by_url = found.by_id, found.by_url
+    kind = (by_id or by_url)[0].kind
     if kind == TARGET:
         return target_step(engine, transaction, by_url[0], rules, found.now)
     if by_id and kind not in (PEERS, NAMES):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import count
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -15,18 +14,18 @@ from worker.heat_rules import AllRules
 from worker.store.background.work_rows import Progress, UrlWork, fetch_url_work
 from worker.store.batches.apply import apply
 from worker.store.batches.load import SqlLoader
+from worker.store.batches.load_queries import ALIAS_CLAIMS, NAMERS
 from worker.store.batches.prepare import SharedRows, prepare_shared
 from worker.store.decide import stored as bounds
-from worker.store.decide.article_sources import ArticleChanges, ListedBefore
 from worker.store.decide.article_writes import ArticleWrites
-from worker.store.decide.change_set import PEERS, ChangeSet, Work
-from worker.store.decide.decision import Decision
+from worker.store.decide.change_set import PEERS, ChangeSet
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.rows.child_rows import stored_children
-from worker.store.decide.stored import AliasClaimRow, DocumentKeys, NamerRow, StoredArticles, UrlKeys
-from worker.store.decide.url_resolution import decide_urls
+from worker.store.decide.stored import AliasClaimRow, DocumentKeys, NamerRow, UrlKeys
+from worker.store.decide.touched_articles import ArticleChanges
+from worker.store.decide.url_resolution import Urls
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query, Result, flights
+from worker.store.sql.flights import Flights, Result, flights
+from worker.store.sql.query import One, Pair, Query
 from worker.store.sql.statements import Statement
 from worker.store.tables import articles
 
@@ -34,58 +33,21 @@ STEP_LINKS = 1000
 """Links that one step points elsewhere."""
 
 
-class _Namer(NamedTuple):
-    source_id: int
-
-
-class _Target(NamedTuple):
-    target_id: int | None
-
-
-_NEWEST_NAMER = Query(
-    NamerRow,
-    "WITH w(url_hash) AS ({table url}) SELECT w.url_hash, a.id, a.revision, d.form FROM w"
-    " JOIN articles a ON a.id = (SELECT x.id FROM links l JOIN articles x ON x.id = l.source_id"
-    " WHERE l.target_hash = w.url_hash AND l.kind = 'related' ORDER BY x.revision DESC, x.id DESC LIMIT 1)"
-    " JOIN documents d ON d.id = a.document_id",
-    {"url": (articles.c.url_hash,)},
-    [None] * 4,
+_URL = {"url": (articles.c.url_hash,)}
+_SHOWN: Query[Pair[int, str]] = Query(
+    Pair, "SELECT id, revision FROM articles WHERE id {in ids} AND NOT is_stub", {"ids": (articles.c.id,)}
 )
-_NEWEST_ALIAS_CLAIM = Query(
-    AliasClaimRow,
-    "WITH w(url_hash) AS ({table url}) SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title, a.url_hash, 1 FROM w"
-    " JOIN articles a ON a.id = (SELECT x.id FROM article_urls u JOIN articles x ON x.id = u.article_id"
-    " WHERE u.url_hash = w.url_hash AND NOT x.is_stub ORDER BY x.revision DESC, x.id DESC LIMIT 1)",
-    {"url": (articles.c.url_hash,)},
-    [None, None, None, None, articles.c.published_at, None, None, None],
-)
-_STILL_NAMES = Query(
-    _Namer,
-    "SELECT l.source_id FROM links l JOIN articles x ON x.id = l.source_id WHERE l.target_hash {in url}"
-    " AND l.kind = 'related' AND x.id = {value id} AND x.revision {in revision}",
-    {"url": (articles.c.url_hash,), "revision": (articles.c.revision,)},
-    [None],
-)
-_STILL_CLAIMS = Query(
-    _Namer,
-    "SELECT u.article_id FROM article_urls u JOIN articles x ON x.id = u.article_id WHERE u.url_hash {in url}"
-    " AND NOT x.is_stub AND x.id = {value id} AND x.revision {in revision}",
-    {"url": (articles.c.url_hash,), "revision": (articles.c.revision,)},
-    [None],
-)
-_NEXT_NAMERS = Query(
-    _Namer,
+_NEXT_NAMERS: Query[One[int]] = Query(
+    One,
     "SELECT source_id FROM links WHERE target_hash {in url} AND kind IN ('related', 'contains') AND source_id > {value cursor}"
     " ORDER BY source_id LIMIT {value most}",
-    {"url": (articles.c.url_hash,)},
-    [None],
+    _URL,
 )
-_FIRST_TARGET = Query(
-    _Target,
+_FIRST_TARGET: Query[One[int | None]] = Query(
+    One,
     "SELECT target_id FROM links WHERE target_hash {in url} AND kind IN ('related', 'contains')"
     " AND source_id <= {value cursor} ORDER BY source_id LIMIT 1",
-    {"url": (articles.c.url_hash,)},
-    [None],
+    _URL,
 )
 _RETARGET = (
     "UPDATE links SET target_id = {0} WHERE target_hash = {0} AND kind IN ('related', 'contains')"
@@ -116,8 +78,8 @@ def target_step(engine: Engine, reading: Flights, work: UrlWork, rules: AllRules
 
 
 def _newest(reading: Flights, work: UrlWork) -> tuple[NamerRow | None, AliasClaimRow | None]:
-    url = {"url": [work.subject]}
-    namers, alias_claims = reading.fetch(_NEWEST_NAMER, url), reading.fetch(_NEWEST_ALIAS_CLAIM, url)
+    all_ = {"urls": [work.subject], "left": [], "touched": [], "most": _LAST_ID}
+    namers, alias_claims = reading.fetch(NAMERS, all_), reading.fetch(ALIAS_CLAIMS, all_)
     reading.send()
     return namers.rows[0] if namers.rows else None, alias_claims.rows[0] if alias_claims.rows else None
 
@@ -135,17 +97,14 @@ class _Step:
     def decide(self, namer: NamerRow | None, alias_claim: AliasClaimRow | None, images: set[bytes]) -> int:
         """Do the first step of a pass."""
         transaction, work = self._transaction, self._work
-        checks = [
-            (row, transaction.fetch(query, {"url": [work.subject], "id": row.article_id, "revision": [row.revision]}))
-            for row, query in ((namer, _STILL_NAMES), (alias_claim, _STILL_CLAIMS))
-            if row is not None
-        ]
+        newest = {(row.article_id, row.revision) for row in (namer, alias_claim) if row is not None}
+        shown = transaction.fetch(_SHOWN, {"ids": [id_ for id_, _ in newest]})
         present, page = fetch_url_work(transaction, work), self._fetch_page()
-        loader = SqlLoader(transaction, self._dialect, step=0)
-        loaded = loader.documents(DocumentKeys((), (), {}, (), ()))
+        loader = SqlLoader(transaction, self._dialect)
+        loaded = loader.documents(DocumentKeys())
         if not present.rows or present.rows[0].cursor != work.cursor:
             return 0  # another process has done this step
-        if loaded.deletions != self._shared.deletions or not all(check.rows for _, check in checks):
+        if loaded.tokens != self._shared.tokens or newest != set(shown.rows):
             self.progress.advance(work, 0, 0)
             return 0
         target = self._decide(loader, loaded.next_article, namer, alias_claim, images)
@@ -162,26 +121,26 @@ class _Step:
         if not first.rows:
             self.progress.advance(work, 0, 0)  # the links that this pass had done are gone: begin again
             return 0
-        return self._retarget(first.rows[0].target_id, page.rows)
+        return self._retarget(first.rows[0].value, page.rows)
 
-    def _fetch_page(self) -> Result[_Namer]:
+    def _fetch_page(self) -> Result[One[int]]:
         values = {"url": [self._work.subject], "cursor": self._work.cursor, "most": STEP_LINKS}
         return self._transaction.fetch(_NEXT_NAMERS, values)
 
-    def _retarget(self, target: int | None, page: Sequence[_Namer]) -> int:
+    def _retarget(self, target: int | None, page: Sequence[One[int]]) -> int:
         """Point the links of a page to an article; after the last page, add the work on the heat of those who list it."""
         work, is_last = self._work, len(page) < STEP_LINKS
         text = _RETARGET.format("%s" if self._dialect == "postgresql" else "?")
-        values = (target, work.subject, work.cursor, _LAST_ID if is_last else page[-1].source_id)
+        values = (target, work.subject, work.cursor, _LAST_ID if is_last else page[-1].value)
         self._transaction.execute(Statement(text, values))
         if is_last:
-            added, changes = Work(), ChangeSet()
-            added.add(PEERS, [target])
-            added.write(changes, self._now)
+            changes = ChangeSet()
+            changes.add_work(PEERS, [target])
+            changes.write_work(self._now)
             apply(self._transaction, self._dialect, changes)
             self.progress.finish([work])
         else:
-            self.progress.advance(work, page[-1].source_id, 0)
+            self.progress.advance(work, page[-1].value, 0)
         return max(1, len(page))
 
     def _decide(
@@ -197,20 +156,18 @@ class _Step:
         Claimants that are few are all loaded under the lock. A batch that changes one of many adds the work again.
         """
         subject = self._work.subject
-        keys = UrlKeys({subject}, {subject}, (), (), (), (), {subject}, images, ())
+        keys = UrlKeys({subject}, items={subject}, images=images)
         loaded = loader.urls(keys)
         loaded.namers = {subject: namer} if namer else {}
         if any(row.claims >= bounds.MOST_NAMERS for row in loaded.alias_claims.values()):
             loaded.alias_claims = {subject: alias_claim} if alias_claim else {}
-        changed = ArticleChanges(count(next_article))
-        before = ListedBefore.of(StoredArticles())
-        urls = decide_urls(changed, before, DocumentChanges(), loaded, keys, self._shared, self._now)
+        articles = ArticleChanges(count(next_article))
+        articles.children.add("images", loaded.stub_images)
+        urls = Urls(articles, DocumentChanges(), keys, loaded, self._shared, self._now)
         urls.popular.clear()
         urls.retargeted.clear()
-        decision = Decision()
-        children = stored_children(StoredArticles(), loaded.stub_images)
-        writes = ArticleWrites(changed, urls, children, loaded, self._rules, self._now)
-        writes.write(decision.changes)
-        writes.work.write(decision.changes, self._now)
-        apply(self._transaction, self._dialect, decision.changes)
+        changes = ChangeSet()
+        ArticleWrites(articles, urls, loaded, self._rules, self._now).write(changes)
+        changes.write_work(self._now)
+        apply(self._transaction, self._dialect, changes)
         return urls.targets[subject]

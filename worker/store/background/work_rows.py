@@ -21,15 +21,17 @@ Two processes may do steps at once. What they write is right because of three ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import func, select, union_all
 from sqlalchemy.engine import Connection
 
-from worker.store.decide.change_set import ARTICLES, NAMES, RETRACT, Values
-from worker.store.sql.flights import Flights, Query, Result
+from worker.store.decide.change_set import ARTICLES, NAMES, RETRACT
+from worker.store.decide.stored import Values
+from worker.store.sql.flights import Flights, Result
+from worker.store.sql.query import One, Query
 from worker.store.sql.statements import removal, updating
 from worker.store.tables import enrichment_work, url_work
 
@@ -37,15 +39,20 @@ MOST_SUBJECTS = 200
 """Subjects that one step takes at most."""
 
 
-class IdWork(NamedTuple):
+S = TypeVar("S", int, bytes)
+
+
+class Work(NamedTuple, Generic[S]):
+    """A row of `enrichment_work`, whose subject is an id, or of `url_work`, whose subject is a hash."""
+
     kind: str
-    subject: int
+    subject: S
     cursor: int
-    done: int
-    total: int
     version: int
     started: int
     since: datetime
+    done: int
+    total: int
 
     @property
     def begun_with(self) -> int:
@@ -53,66 +60,41 @@ class IdWork(NamedTuple):
         return self.version if self.cursor == 0 else self.started
 
 
-class UrlWork(NamedTuple):
-    kind: str
-    subject: bytes
-    cursor: int
-    version: int
-    started: int
-    since: datetime
+IdWork: TypeAlias = Work[int]
+UrlWork: TypeAlias = Work[bytes]
 
-    @property
-    def begun_with(self) -> int:
-        return self.version if self.cursor == 0 else self.started
-
-
-_BY_ID = Query(
-    IdWork,
-    "SELECT kind, subject_id, cursor, done, total, version, started, since FROM enrichment_work"
+_BY_ID: Query[IdWork] = Query(
+    Work,
+    "SELECT kind, subject_id, cursor, version, started, since, done, total FROM enrichment_work"
     " ORDER BY since, kind, subject_id LIMIT {value most}",
-    {},
-    [None] * 7 + [enrichment_work.c.since],
+    table=enrichment_work,
 )
-_BY_URL = Query(
-    UrlWork,
-    "SELECT kind, url_hash, cursor, version, started, since FROM url_work ORDER BY since, kind, url_hash"
-    " LIMIT {value most}",
-    {},
-    [None] * 5 + [url_work.c.since],
+_URL_WORK = "SELECT kind, url_hash, cursor, version, started, since, 0, 0 FROM url_work"
+_BY_URL: Query[UrlWork] = Query(
+    Work, f"{_URL_WORK} ORDER BY since, kind, url_hash LIMIT {{value most}}", table=url_work
 )
-
-
-_URL_ROW = Query(
-    UrlWork,
-    "SELECT kind, url_hash, cursor, version, started, since FROM url_work WHERE url_hash {in hash} AND kind {in kind}",
+_URL_ROW: Query[UrlWork] = Query(
+    Work,
+    f"{_URL_WORK} WHERE url_hash {{in hash}} AND kind {{in kind}}",
     {"hash": (url_work.c.url_hash,), "kind": (url_work.c.kind,)},
-    [None] * 5 + [url_work.c.since],
+    url_work,
 )
-
-
-class _Time(NamedTuple):
-    now: datetime
-
-
 _TIMES = {"postgresql": "SELECT clock_timestamp()", "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"}
-_NOW = {name: Query(_Time, text, {}, [enrichment_work.c.since]) for name, text in _TIMES.items()}
-
-
-class _Lock(NamedTuple):
-    has_lock: bool
-
-
+_NOW: dict[str, Query[One[datetime]]] = {
+    name: Query(One, text, table=enrichment_work, names=("since",)) for name, text in _TIMES.items()
+}
 _STEP_LOCK = {"postgresql": "SELECT pg_try_advisory_xact_lock(1668247929)", "sqlite": "SELECT 1"}
-_LOCK = {name: Query(_Lock, text, {}, [None]) for name, text in _STEP_LOCK.items()}
+_LOCK: dict[str, Query[One[bool]]] = {name: Query(One, text) for name, text in _STEP_LOCK.items()}
 
 
 class Oldest(NamedTuple):
-    """The oldest work and more of its kind (none: no work is pending), and the database's time.
+    """The oldest work and more of its kind, by id or by URL (both empty: no work is pending), and the database's time.
 
     `has_lock`: no other process holds the step lock. It is held until the transaction ends (SQLite: its write lock is).
     """
 
-    work: Sequence[IdWork] | Sequence[UrlWork]
+    by_id: list[IdWork]
+    by_url: list[UrlWork]
     now: datetime
     has_lock: bool
 
@@ -121,14 +103,17 @@ def oldest(transaction: Flights, dialect: str) -> Oldest:
     """Find the oldest work, and try to take the step lock."""
     lock = transaction.fetch(_LOCK[dialect], {})
     now = transaction.fetch(_NOW[dialect], {})
-    by_id: Result[IdWork] = transaction.fetch(_BY_ID, {"most": MOST_SUBJECTS})
-    by_url: Result[UrlWork] = transaction.fetch(_BY_URL, {"most": MOST_SUBJECTS})
+    by_id = transaction.fetch(_BY_ID, {"most": MOST_SUBJECTS})
+    by_url = transaction.fetch(_BY_URL, {"most": MOST_SUBJECTS})
     transaction.send()
-    if by_url.rows and (not by_id.rows or by_url.rows[0].since < by_id.rows[0].since):
-        urls = [row for row in by_url.rows if row.kind == by_url.rows[0].kind]
-        return Oldest(urls, now.rows[0].now, bool(lock.rows[0].has_lock))
-    ids = [row for row in by_id.rows if row.kind == by_id.rows[0].kind]
-    return Oldest(ids, now.rows[0].now, bool(lock.rows[0].has_lock))
+    starts = [(row.since, row.kind) for row in by_id.rows[:1]] + [(row.since, row.kind) for row in by_url.rows[:1]]
+    kind = min(starts)[1] if starts else ""
+    return Oldest(
+        [row for row in by_id.rows if row.kind == kind],
+        [row for row in by_url.rows if row.kind == kind],
+        now.rows[0].value,
+        bool(lock.rows[0].value),
+    )
 
 
 def fetch_url_work(transaction: Flights, row: UrlWork) -> Result[UrlWork]:
@@ -141,37 +126,29 @@ class Progress:
 
     def __init__(self, now: datetime) -> None:
         self._now = now
-        self._ended: list[IdWork | UrlWork] = []
-        self._ids: list[Values] = []
-        self._urls: list[Values] = []
+        self._ended: list[Values] = []
+        self._rows: list[Values] = []
 
     def finish(self, work: Iterable[IdWork | UrlWork]) -> None:
         """Note the end of a pass: the work is deleted, or begins again if it was added meanwhile."""
         for row in work:
-            self._ended.append(row)
+            self._ended.append((row.kind, row.subject, row.begun_with))
             self.advance(row, 0, 0)
 
     def advance(self, row: IdWork | UrlWork, cursor: int, done: int, total: int = 0) -> None:
         """Note the progress of a pass."""
-        if isinstance(row, IdWork):
-            self._ids.append((row.kind, row.subject, cursor, done, total, row.begun_with, self._now))
-        else:
-            self._urls.append((row.kind, row.subject, cursor, row.begun_with, self._now))
+        self._rows.append((row.kind, row.subject, cursor, row.begun_with, self._now, done, total))
 
     def write(self, transaction: Flights, dialect: str) -> None:
         """Queue the statements. Call it under the writer lock."""
-        for kind, table, key in ((IdWork, enrichment_work, "subject_id"), (UrlWork, url_work, "url_hash")):
-            ended: list[Values] = [
-                (row.kind, row.subject, row.begun_with) for row in self._ended if isinstance(row, kind)
-            ]
+        columns = ("cursor", "started", "since", "done", "total")
+        for table, key, of, width in ((enrichment_work, "subject_id", int, 7), (url_work, "url_hash", bytes, 5)):
+            ended = [row for row in self._ended if isinstance(row[1], of)]
+            rows = [row[:width] for row in self._rows if isinstance(row[1], of)]
             if ended:
                 transaction.execute(removal(dialect, table, ("kind", key, "version"), ended))
-        if self._ids:
-            names = ("kind", "subject_id", "cursor", "done", "total", "started", "since")
-            transaction.execute(updating(dialect, enrichment_work, names, ("kind", "subject_id"), self._ids))
-        if self._urls:
-            url_names = ("kind", "url_hash", "cursor", "started", "since")
-            transaction.execute(updating(dialect, url_work, url_names, ("kind", "url_hash"), self._urls))
+            if rows:
+                transaction.execute(updating(dialect, table, ("kind", key, *columns)[:width], ("kind", key), rows))
 
 
 def is_work_left(connection: Connection) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from worker.store.columns import metadata
 from worker.store.decide.change_set import ChangeSet, Operation, Write
 from worker.store.sql.flights import Flights
@@ -12,15 +10,16 @@ from worker.store.sql.statements import Statement, insertion, removal, updating
 
 def apply(transaction: Flights, dialect: str, changes: ChangeSet) -> None:
     """Send the statements of `changes`, in their order. The caller commits."""
-    apply_writes(transaction, dialect, changes.take())
+    apply_writes(transaction, dialect, changes)
     for table, last_id in changes.last_ids.items() if dialect == "postgresql" else ():
         # The first of the new ids was drawn from the sequence. All who draw from it hold the writer lock.
         text = f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), %s)"
         transaction.execute(Statement(text, (last_id,)))
 
 
-def apply_writes(transaction: Flights, dialect: str, writes: Sequence[Write]) -> None:
-    for write in writes:
+def apply_writes(transaction: Flights, dialect: str, changes: ChangeSet) -> None:
+    """Send the statements so far."""
+    for write in changes.take():
         transaction.execute(statement_of(dialect, write))
 
 
@@ -38,9 +37,6 @@ def _on_conflict(write: Write) -> str:
     keys = ", ".join(f'"{name}"' for name in write.key)
     if write.operation is Operation.INSERT_MISSING:
         return f"({keys}) DO NOTHING"
-    if write.operation is Operation.RENEW:
-        return f"({keys}) DO UPDATE SET version = EXCLUDED.version"
     if write.operation is Operation.MERGE:
-        sets = ", ".join(f'"{name}" = EXCLUDED."{name}"' for name in write.names if name not in write.key)
-        return f"({keys}) DO UPDATE SET {sets}"
+        return f'({keys}) DO UPDATE SET "{write.names[-1]}" = EXCLUDED."{write.names[-1]}"'
     return ""

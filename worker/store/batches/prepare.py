@@ -19,12 +19,13 @@ from worker.enrichment.providers import ProviderRef
 from worker.enrichment.reference_documents import ORGANIZATION, ReferenceCopy, reference_from_form
 from worker.enrichment.titles import strip_provider_suffix
 from worker.enrichment.topics import TopicFinder, better_spelling, topic_slug
-from worker.store.batches.load_queries import TOKENS, tokens_of
+from worker.store.batches.load_queries import TOKENS
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.rows.article_rows import parts_of
-from worker.store.decide.stored import KeywordsRow
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights, Query, flights
+from worker.store.service_tables import DELETIONS
+from worker.store.sql.flights import Flights, flights
+from worker.store.sql.query import One, Pair, Query
 from worker.store.sql.statements import insertion, insertion_of_missing, updating
 from worker.store.tables import providers, raw_documents, topics
 
@@ -32,52 +33,34 @@ SEEN_AGAIN = timedelta(days=1)
 """How old `raw_documents.last_seen_at` must be before it is set again."""
 
 
-class RawRow(NamedTuple):
-    sha256: bytes
-    last_seen_at: datetime
-
-
-class NamedRow(NamedTuple):
-    name: str
-    id: int
-
-
-class TopicName(NamedTuple):
+class _Topic(NamedTuple):
     slug: str
     id: int
     name: str
     document_id: int | None
 
 
-class FormText(NamedTuple):
-    form: str
+class _Keywords(NamedTuple):
+    id: int
+    slug: str
+    keywords: list[str]
 
 
-KNOWN_RAW = Query(
-    RawRow,
+KNOWN_RAW: Query[Pair[bytes, datetime]] = Query(
+    Pair,
     "SELECT sha256, last_seen_at FROM raw_documents WHERE sha256 {in raw}",
     {"raw": (raw_documents.c.sha256,)},
-    [None, raw_documents.c.last_seen_at],
+    raw_documents,
+    names=("sha256", "last_seen_at"),
 )
-_PROVIDERS = Query(
-    NamedRow,
-    "SELECT domain, id FROM providers WHERE domain {in domains}",
-    {"domains": (providers.c.domain,)},
-    [None] * 2,
+_PROVIDERS: Query[Pair[str, int]] = Query(
+    Pair, "SELECT domain, id FROM providers WHERE domain {in domains}", {"domains": (providers.c.domain,)}
 )
 _TOPICS = Query(
-    TopicName,
-    "SELECT slug, id, name, document_id FROM topics WHERE slug {in slugs}",
-    {"slugs": (topics.c.slug,)},
-    [None] * 4,
+    _Topic, "SELECT slug, id, name, document_id FROM topics WHERE slug {in slugs}", {"slugs": (topics.c.slug,)}
 )
-_ORGANIZATIONS = Query(FormText, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id", {}, [None])
-_KEYWORDS = Query(
-    KeywordsRow,
-    "SELECT id, slug, keywords FROM topics WHERE document_id IS NOT NULL",
-    {},
-    [None, None, topics.c.keywords],
-)
+_ORGANIZATIONS: Query[One[str]] = Query(One, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id")
+_KEYWORDS = Query(_Keywords, "SELECT id, slug, keywords FROM topics WHERE document_id IS NOT NULL", table=topics)
 
 
 @dataclass(slots=True)
@@ -105,6 +88,11 @@ class SharedRows:
     topics: Mapping[str, int]
     deletions: str | None = None
 
+    @property
+    def tokens(self) -> dict[str, str]:
+        tokens = {"references": self.references.token, DELETIONS: self.deletions}
+        return {name: token for name, token in tokens.items() if token is not None}
+
     def title(self, title: str | None, provider: ProviderRef | None) -> str | None:
         """Return a title without its provider's name at the end; tries all names of the reference document."""
         for name in self.references.names.get(provider.domain, ()) if title and provider else ():
@@ -123,31 +111,10 @@ class SharedRows:
         return self.topics[slug] if found is None else found
 
 
-class _Recent:
-    """The names that this process used last. The documents to which an article falls back often use them too, and what
-    such a document needs is known only under the writer lock.
-    """
-
-    def __init__(self) -> None:
-        self._names: dict[str, None] = {}
-
-    def has(self, names: Iterable[str]) -> bool:
-        return self._names.keys() >= set(names)
-
-    def add(self, names: Iterable[str]) -> list[str]:
-        """Add names; return them and the recent ones."""
-        for name in names:
-            self._names.pop(name, None)
-            self._names[name] = None
-        wanted = list(self._names)
-        for name in wanted[:-_MOST_RECENT]:
-            del self._names[name]
-        return wanted
-
-
 _MOST_RECENT = 500
-_recent: dict[str, tuple[_Recent, _Recent]] = {}
-"""The domains of providers and the slugs of topics that this process used last, by store."""
+_recent: dict[str, dict[str, list[str]]] = {}
+"""The names that this process used last, by store and table. The documents to which an article falls back often use
+them too, and what such a document needs is known only under the writer lock."""
 _cached: dict[str, References] = {}
 """The references of each store that this process uses. They are read again when the token in the store is another."""
 
@@ -183,11 +150,15 @@ def prepare_shared(
 ) -> SharedRows:
     """Return the ids of the providers and topics of `contents`, and the references; create rows that are missing."""
     domains, names = _shared_names(contents)
-    # A failed transaction forgets the recent names, so those are on disk.
-    recent = _recent.pop(str(engine.url), None) or (_Recent(), _Recent())
+    store = str(engine.url)
+    recent = _recent.pop(store, {})  # a failed transaction forgets them, so the recent ones are on disk
+    wanted = {
+        table: list(dict.fromkeys([*of_table, *recent.get(table, ())]))
+        for table, of_table in (("providers", domains), ("topics", names))
+    }
     # Rows that this transaction may create are durable before their ids are used: after a crash of the database an id
     # could be given to another name. The rest is durable with the batch, which commits later.
-    is_known = recent[0].has(domains) and recent[1].has(names)
+    is_known = all(len(of_table) == len(recent.get(table, ())) for table, of_table in wanted.items())
     with flights(engine, durable=not is_known) as transaction:
         dialect = engine.dialect.name
         tokens = transaction.fetch(TOKENS, {})  # first: what is deleted afterwards has another token
@@ -199,22 +170,22 @@ def prepare_shared(
         if names:
             named = [(slug, names[slug]) for slug in sorted(names)]
             transaction.execute(insertion_of_missing(dialect, topics, ("slug", "name"), "slug", named))
-        provider_rows = transaction.fetch(_PROVIDERS, {"domains": recent[0].add(domains)})
-        topic_rows = transaction.fetch(_TOPICS, {"slugs": recent[1].add(names)})
+        provider_rows = transaction.fetch(_PROVIDERS, {"domains": wanted["providers"]})
+        topic_rows = transaction.fetch(_TOPICS, {"slugs": wanted["topics"]})
         transaction.commit()
-    _recent[str(engine.url)] = recent
+    _recent[store] = {table: of_table[:_MOST_RECENT] for table, of_table in wanted.items()}
     if any(_is_better(row, names) for row in topic_rows.rows):
         _improve_names(engine, names)
-    token, deletions = tokens_of(tokens.rows)
+    known = dict(tokens.rows)
     return SharedRows(
-        _references(engine, token),
-        {row.name: row.id for row in provider_rows.rows},
+        _references(engine, known.get("references")),
+        dict(provider_rows.rows),
         {row.slug: row.id for row in topic_rows.rows},
-        deletions,
+        known.get(DELETIONS),
     )
 
 
-def _is_better(row: TopicName, names: Mapping[str, str]) -> bool:
+def _is_better(row: _Topic, names: Mapping[str, str]) -> bool:
     """Return whether `names` (slug → name) has a better spelling of a topic without a reference document."""
     name = names.get(row.slug, row.name)
     return row.document_id is None and better_spelling(name, row.name) != row.name
@@ -269,17 +240,11 @@ def _references(engine: Engine, token: str | None) -> References:
     if token is None:
         return References()
     store = str(engine.url)
-    known = _cached.get(store)
-    if known is None or known.token != token:
-        known = _cached[store] = _read_references(engine)
-    return known
-
-
-def _read_references(engine: Engine) -> References:
-    with flights(engine) as transaction:
-        references = load_references(transaction)
-        transaction.commit()
-    return references
+    if store not in _cached or _cached[store].token != token:
+        with flights(engine) as transaction:
+            _cached[store] = load_references(transaction)
+            transaction.commit()
+    return _cached[store]
 
 
 def load_references(transaction: Flights) -> References:
@@ -288,13 +253,10 @@ def load_references(transaction: Flights) -> References:
     forms = transaction.fetch(_ORGANIZATIONS, {})
     words = transaction.fetch(_KEYWORDS, {})
     transaction.send()
-    organizations = [reference_from_form(row.form) for row in forms.rows]
+    organizations = [reference_from_form(row.value) for row in forms.rows]
     return References(
-        tokens_of(tokens.rows)[0],
+        dict(tokens.rows).get("references"),
         {one.subject: (one.name, *one.other_names) for one in organizations},
         TopicFinder({row.slug: row.keywords for row in words.rows}),
         {row.slug: row.id for row in words.rows},
     )
-
-
-__all__ = ["KNOWN_RAW", "References", "SharedRows", "load_references", "prepare", "prepare_shared"]

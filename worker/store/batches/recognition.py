@@ -12,7 +12,8 @@ from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 from worker.store.batches.prepare import KNOWN_RAW
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.documents import changed_together
-from worker.store.sql.flights import Query, flights
+from worker.store.sql.flights import flights
+from worker.store.sql.query import Query
 from worker.store.tables import documents
 
 _MOST_ALIKE = 20
@@ -34,7 +35,6 @@ _BY_DOC_HASH = Query(
     f" SELECT {', '.join('d.' + name for name in _KnownDocument._fields)} FROM w"
     " JOIN documents d ON d.doc_hash = w.doc_hash AND d.fingerprint = w.fingerprint WHERE NOT d.retracted",
     {"keyed": (documents.c.doc_hash, documents.c.fingerprint)},
-    [None] * 6,
 )
 _BY_FINGERPRINT = Query(
     _KnownDocument,
@@ -44,7 +44,6 @@ _BY_FINGERPRINT = Query(
     f" WHERE x.fingerprint = w.fingerprint LIMIT {_MOST_ALIKE}) q"
     " WHERE q.source = w.source AND NOT q.retracted AND substr(q.key, 1, 4) = 'http' LIMIT 1)",
     {"keyless": (documents.c.source, documents.c.fingerprint)},
-    [None] * 6,
 )
 
 
@@ -70,7 +69,7 @@ def recognise(engine: Engine, items: Iterable[BatchItem], puts: Sequence[BatchIt
             item.recognised = (row.article_hash, row.content_hash)
     for item in changed_together(list(items)):
         item.recognised = None
-    return {row.sha256: row.last_seen_at for row in raw.rows}
+    return dict(raw.rows)
 
 
 def _stored(

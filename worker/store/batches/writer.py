@@ -78,9 +78,10 @@ class BatchWriter:
         for item in items:
             _set_outcome(item, decided.results[id(item)])
         if highest:
-            fresh = {id(item) for item in decided.fresh}
-            committed = [*decided.fresh[:1], *(item for item in items if id(item) not in fresh)]
-            _raise_highest(self.engine, highest, [(item.lane, item.id) for item in committed])
+            before = {id(item) for item in decided.repeated}
+            first = [item for item in items if id(item) not in before][:1]
+            committed = [(item.lane, item.id) for item in (*first, *decided.repeated)]
+            _raise_highest(self.engine, highest, committed)
         return decided
 
     def _transact(
@@ -96,28 +97,25 @@ class BatchWriter:
                 shared = replace(shared, references=load_references(transaction))
                 for item in items:
                     item.parts = parts_of(item.copy, shared) if item.copy is not None else None
-            loader = SqlLoader(transaction, dialect, step=decision.STEP_DOCUMENTS)
+            loader = SqlLoader(transaction, dialect)
 
             def timings() -> dict[str, float]:
                 self.timings["turn"] = round((loader.held_since - began) * 1000, 2)
                 self._took("store", loader.held_since)
                 return self.timings
 
-            token = os.urandom(8).hex()
             decided = decide(
                 items,
                 loader,
                 Context(
                     shared,
-                    shared.references.token,
-                    token,
                     self.rules,
                     self.worker,
                     self.now,
+                    os.urandom(8).hex(),
                     timings,
-                    loader.step,
-                    lambda changes: apply_writes(transaction, dialect, changes.take()),
-                    shared.deletions,
+                    decision.STEP_DOCUMENTS,
+                    lambda changes: apply_writes(transaction, dialect, changes),
                 ),
             )
             failpoint("store.decided")

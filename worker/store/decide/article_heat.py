@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from schemas.problem import Problem, problem
 from worker.enrichment.heat import NEVER_OUTRANKED, Heat, Peer, heat_of
-from worker.heat_rules import AllRules, HeatRules
+from worker.heat_rules import HeatRules
 from worker.store.decide.stored import Row
 
 
@@ -60,6 +60,3 @@ def differing_heat(heat: Heat, reported: int | None, is_published: bool | None) 
     computed = ", ".join(f"{name} {str(value).lower()}" for name, _, value in differing)
     message = f"Reported is {stated}; by the rules it is {computed}."
     return problem("heat_differs", message, field=differing[0][0], expected=computed)
-
-
-__all__ = ["AllRules", "Heat", "Peer", "differing_heat", "own_heat"]

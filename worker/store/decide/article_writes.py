@@ -6,80 +6,98 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
-from worker.enrichment.heat import Heat, Peer
+from worker.enrichment.heat import Peer
 from worker.enrichment.image_choice import SEVERAL_TITLES, best_image, image_hash
 from worker.heat_rules import AllRules
-from worker.store.decide import stored as bounds
 from worker.store.decide.article_heat import own_heat
-from worker.store.decide.article_sources import ArticleChanges, Published
-from worker.store.decide.change_set import IMAGE, NAMES, PEERS, TARGET, ChangeSet, Operation, Work
-from worker.store.decide.rows.article_rows import DECIDED, OF_DOCUMENT, STUB, Key, Values, emptied_row, image_rows
-from worker.store.decide.rows.child_rows import CHILD_KEYS, CHILD_VALUES, Children, Difference
-from worker.store.decide.stored import (
-    ArticleRow,
-    Row,
-    StoredUrls,
-    TargetRow,
-)
-from worker.store.decide.url_resolution import StubChange, UrlChanges
+from worker.store.decide.change_set import IMAGE, NAMES, PEERS, TARGET, ChangeSet, Operation
+from worker.store.decide.rows.article_rows import SHOWN, ArticleParts, image_rows
+from worker.store.decide.rows.child_rows import Difference
+from worker.store.decide.stored import CHILD_KEYS, ArticleRow, Key, Row, StoredUrls, Values
+from worker.store.decide.touched_articles import Article, ArticleChanges
+from worker.store.decide.url_resolution import StubChange, Urls
 
-_PUBLISHED = (*OF_DOCUMENT, *DECIDED)
-_SEEN = ("named_by", "revision", "link_state", "changed_at")
-_CONTENT = tuple(name for name in STUB if name not in _SEEN)
+_NAMES = ("id", *SHOWN)
+_NEW_NAMES = ("id", "url_hash", "first_seen_at", *SHOWN)
+_VISIBLE = (
+    "canonical_url", "kind", "title", "excerpt", "published_at", "provider_id", "provider_name", "image_url", "quality",
+    "extra", "orphaned_at",
+)  # fmt: skip
 """What readers see of a stub."""
 
 
 class ArticleWrites:
-    """Collects the rows of articles and what belongs to them. `heats`: article id → heat of each published article."""
+    """Collects the rows of articles and what belongs to them, and the background work that they cause."""
 
     def __init__(
-        self,
-        articles: ArticleChanges,
-        urls: UrlChanges,
-        children: Children,
-        stored: StoredUrls,
-        rules: AllRules,
-        now: datetime,
+        self, articles: ArticleChanges, urls: Urls, stored: StoredUrls, rules: AllRules, now: datetime
     ) -> None:
-        self.articles, self.urls, self.stored, self.rules, self.now = articles, urls, stored, rules, now
-        self._children = children
-        self._differences = {name: Difference() for name in CHILD_KEYS}
+        self._articles, self._urls, self._stored, self._rules, self._now = articles, urls, stored, rules, now
+        self._differences = [Difference(name) for name in CHILD_KEYS]
         self._marked = {use.url_hash for use in stored.images.values() if use.is_marked}
-        self.heats: dict[int, Heat] = {}
-        self.work = Work()
+        self._listed = {target.target_id for target in stored.targets.values()}
+        self._new: list[Values] = []
+        self._rewritten: list[Values] = []
+        self._titles_before: set[tuple[bytes, str]] = set()
+        self._titles: set[tuple[bytes, str]] = set()
         self._peers: dict[int, Peer] = {}
-        self._titles: Counter[tuple[bytes, str]] = Counter()
-        self._named_before: Counter[bytes] = Counter()
 
     def write(self, changes: ChangeSet) -> None:
-        """Add all writes of articles, child rows and links to `changes`."""
+        """Add all writes of articles, child rows, links and work to `changes`. Sets the heat of the published articles."""
+        urls = self._urls
         self._load_peers()
-        stubs = list(self.urls.stubs.values())
-        self._write_articles(changes, stubs)
-        self._write_children(changes)
-        self._note_peers(stubs)
-        self._note_images()
+        for one, parts in self._articles.published():
+            self._write_published(one, parts, changes)
+        for stub in urls.stubs.values():
+            self._write_stub(stub, changes)
+        moved = [
+            (one.id, one.source.revision, one.source.secured)
+            for one in self._articles.live.values()
+            if one.parts is None and one.row is not None and one.row.revision != one.source.revision
+        ]
+        changes.insert("articles", _NEW_NAMES, self._new)
+        changes.update("articles", _NAMES, self._rewritten)
+        changes.update("articles", ("id", "revision", "named_by"), urls.renamed)
+        changes.update("articles", ("id", "revision", "secured"), moved)
+        for difference in self._differences:
+            difference.write(changes, urls.targets)
+        names = ("target_hash", "kind", "target_id")
+        retargeted = [(h, kind, id_) for h, id_ in sorted(urls.retargeted.items()) for kind in ("related", "contains")]
+        changes.add("links", Operation.UPDATE, names, names[:2], retargeted)
+        changes.add_work(PEERS, urls.retargeted.values())
+        changes.add_work(TARGET, urls.popular)
+        self._add_work_on_images(changes)
 
     def _load_peers(self) -> None:
-        rewritten = [one.id for one in self.articles.published.values()]
-        for id_ in (*rewritten, *(row.id for row in self.articles.left.values())):
-            links = self._children["links"].get(id_, {})
-            self._named_before.update(h for _, h in links if isinstance(h, bytes))
-        for row in (*self.articles.rows.values(), *self.stored.articles.values()):
-            self._peers[row.id] = Peer(row.quality, row.published_at, row.title, row.url_hash)
-        for alias_claim in self.stored.alias_claims.values():
-            peer = Peer(alias_claim.quality, alias_claim.published_at, alias_claim.title, alias_claim.article_hash)
-            self._peers.setdefault(alias_claim.article_id, peer)
-        for stub in self.urls.stubs.values():
+        for row in (*self._articles.rows.values(), *self._stored.articles.values()):
+            self._peers[row.id] = _stored_peer(row)
+        for claim in self._stored.alias_claims.values():
+            peer = Peer(claim.quality, claim.published_at, claim.title, claim.article_hash)
+            self._peers.setdefault(claim.article_id, peer)
+        for stub in self._urls.stubs.values():
             self._peers[stub.id] = _peer(stub.columns, stub.url_hash)
-        for one in self.articles.published.values():
-            copy = one.parts.copy
-            self._peers[one.id] = Peer(copy.quality, copy.published_at, one.parts.title, one.url_hash)
+        for one, parts in self._articles.published():
+            self._peers[one.id] = _peer(parts.columns, one.url_hash)
 
-    def _decided_columns(self, one: Published) -> Values:
-        """Return the values of `DECIDED` of an article."""
-        copy, source, targets = one.parts.copy, one.source, self.urls.targets
-        related = [(rank, target) for rank, h in one.parts.related if (target := targets[h]) is not None]
+    def _write_published(self, one: Article, parts: ArticleParts, changes: ChangeSet) -> None:
+        source = one.source
+        columns: Row = {
+            **parts.columns, **self._heat_columns(one, parts), "secured": source.secured, "document_id": source.id,
+            "revision": source.revision, "pipeline_version": source.pipeline_version, "changed_at": self._now,
+        }  # fmt: skip
+        if not parts.image_hashes.isdisjoint(self._marked):
+            columns["image_url"] = best_image(parts.copy.images, self._marked)
+        self._write_row(one.id, one.url_hash, one.row, columns, changes)
+        self._compare(one.id, one.row, parts.child_rows(self._marked))
+        self._titles |= {(digest, parts.title or "") for digest in parts.image_hashes}
+
+    def _heat_columns(self, one: Article, parts: ArticleParts) -> Row:
+        copy, targets = parts.copy, self._urls.targets
+        related = []
+        for rank, mention in enumerate(copy.related):
+            target = targets[mention.url_hash]
+            if target is not None and parts.mentions[mention.url_hash] is mention:
+                related.append((rank, target))
         heat = own_heat(
             one.id,
             copy.quality,
@@ -87,179 +105,80 @@ class ArticleWrites:
             peers=self._peers,
             count=copy.related_count,
             outranked_by=copy.outranked_by,
-            rules=self.rules.of(source.source),
+            rules=self._rules.of(one.source.source),
         )
-        if heat is not None:
-            self.heats[one.id] = heat[0]
-        row: Row = {"heat": copy.reported_heat, "is_published": copy.reported_published, "lead_id": None}
-        row |= heat[1] if heat is not None else {}
-        row["image_url"] = one.parts.best_image(self._marked)
-        row["secured"], row["changed_at"] = source.secured, self.now
-        row["document_id"], row["revision"] = source.document_id, source.revision
-        row["pipeline_version"] = source.pipeline_version
-        return tuple([row[name] for name in DECIDED])
+        if heat is None:
+            return {}
+        one.heat = heat[0]
+        return heat[1]
 
-    def _write_articles(self, changes: ChangeSet, stubs: list[StubChange]) -> None:
-        new, rewritten = list[Values](), list[Values]()
-        for one in self.articles.published.values():
-            columns = (*one.parts.columns, *self._decided_columns(one))
-            if one.row is None:
-                new.append((one.id, one.url_hash, self.now, *columns))
-            else:
-                rewritten.append((one.id, *columns))
-            self._compare(one.id, one.parts.child_rows(self._marked))
-            self._note_titles(one)
-            self._note_mention(one.row, one.parts.mention)
-        shown = self._shown_stubs(stubs)
-        for stub in shown:
-            if stub.row is not None and not stub.row.is_stub:
-                row = emptied_row(stub.columns)
-                rewritten.append((stub.id, *(row[name] for name in _PUBLISHED)))
-        changes.insert("articles", ("id", "url_hash", "first_seen_at", *_PUBLISHED), new)
-        changes.add("articles", Operation.UPDATE, ("id", *_PUBLISHED), ("id",), rewritten)
-        self._write_stubs(changes, shown)
-        changes.update(
-            "articles",
-            [
-                {"id": one.id, "revision": one.source.revision, "secured": one.source.secured}
-                for one in self.articles.moved.values()
-                if one.row.revision != one.source.revision
-            ],
-            ("id",),
-        )
+    def _write_stub(self, stub: StubChange, changes: ChangeSet) -> None:
+        """Write a stub, which has images and no other child rows.
 
-    def _write_stubs(self, changes: ChangeSet, shown: list[StubChange]) -> None:
-        new: list[Values] = [
-            (stub.id, stub.url_hash, self.now, True, *(stub.columns[name] for name in STUB))
-            for stub in shown
-            if stub.row is None
-        ]
-        changes.insert("articles", ("id", "url_hash", "first_seen_at", "is_stub", *STUB), new)
-        changed: list[Row] = [{"id": stub.id, **stub.columns} for stub in shown if stub.row and stub.row.is_stub]
-        changes.update("articles", changed, ("id",))
-        changes.update("articles", self.urls.renamed, ("id",))
-
-    def _shown_stubs(self, stubs: list[StubChange]) -> list[StubChange]:
-        """Return the stubs whose visible content changes.
-
-        If a stub shows an equal entry of another article, only its source changes, and the linker need not process it
+        If it shows an equal entry of another article, only its source changes, and the linker need not process it
         again.
         """
-        shown = []
-        for stub in stubs:
-            is_drawn = self._draw(stub)
-            is_stub = stub.row is not None and stub.row.is_stub
-            if stub.row is not None and is_stub and not is_drawn and _is_equal(stub.row, stub.columns):
-                columns = {name: stub.columns[name] for name in ("named_by", "revision")}
-                self.urls.renamed.append({"id": stub.id, **columns})
-            else:
-                shown.append(stub)
-                self._note_mention(stub.row, (stub.columns["provider_id"], stub.columns["provider_name"]))
-        return shown
-
-    def _draw(self, stub: StubChange) -> bool:
-        """Compare the child rows of a stub, which has images and nothing else; returns whether images change."""
-        images = stub.mention.images if stub.mention is not None else []
-        if stub.mention is not None and images:
+        images, row = stub.mention.images if stub.mention is not None else [], stub.row
+        if images:
             stub.columns["image_url"] = best_image(images, self._marked)
-            self.work.add_hashes(IMAGE, {image_hash(one.url) for one in images} - self.stored.images.keys())
+            changes.add_work(IMAGE, {image_hash(one.url) for one in images} - self._stored.images.keys())
         wanted = image_rows(images, self._marked)
-        drawn = wanted != self._children["images"].get(stub.id, {})
-        self._compare(stub.id, {"images": wanted})
-        if stub.row is not None and not stub.row.is_stub:
-            self._note_titles_of(stub.id, stub.row.title, -1)
-        return drawn
-
-    def _compare(self, article_id: int, wanted: Mapping[str, Mapping[Key, Values]]) -> None:
-        for name, difference in self._differences.items():
-            difference.compare(article_id, self._children[name].get(article_id, {}), wanted.get(name, {}))
-
-    def _write_children(self, changes: ChangeSet) -> None:
-        for name, difference in self._differences.items():
-            key, names = CHILD_KEYS[name], (*CHILD_KEYS[name], *CHILD_VALUES[name])
-            changes.add(name, Operation.DELETE, key, key, difference.removed)
-            if name == "links":
-                targets = self.urls.targets
-                added = [(*row, targets[row[2]]) for row in difference.added]  # type: ignore[index]  # the target_hash
-                changes.add(name, Operation.INSERT, (*names, "target_id"), key, added)
-            else:
-                changes.add(name, Operation.INSERT, names, key, difference.added)
-            changes.add(name, Operation.UPDATE, names, key, difference.changed)
-        names = ("target_hash", "target_id")
-        retargeted: list[Values] = [
-            (h, kind, target) for h, target in sorted(self.urls.retargeted.items()) for kind in ("related", "contains")
-        ]
-        changes.add(
-            "links", Operation.UPDATE, ("target_hash", "kind", "target_id"), ("target_hash", "kind"), retargeted
+        is_equal = (
+            row is not None
+            and row.is_stub
+            and wanted == self._articles.children.of("images", stub.id)
+            and all(getattr(row, name) == stub.columns[name] for name in _VISIBLE)
         )
+        if is_equal:
+            self._urls.renamed.append((stub.id, stub.columns["revision"], stub.columns["named_by"]))
+        else:
+            self._write_row(stub.id, stub.url_hash, row, stub.columns, changes)
+            self._compare(stub.id, row, {"images": wanted})
 
-    def _note_mention(self, row: ArticleRow | None, now: tuple[object, object]) -> None:
-        """Add the work of counting a provider's names if an article mentions it by another name than before.
+    def _write_row(self, id_: int, url_hash: bytes, row: ArticleRow | None, columns: Row, changes: ChangeSet) -> None:
+        """Write an article; add the work on the heat of those that list it, and on the names of its provider.
 
         Most articles repeat the provider's current name; these are skipped.
         """
-        before = (row.provider_id, row.provider_name) if row is not None else (None, None)
-        if before == now:
-            return
-        self.work.add(NAMES, [before[0]] if before[1] else [])
-        if isinstance(now[0], int) and now[1] and self.stored.providers.get(now[0]) != now[1]:
-            self.work.add(NAMES, [now[0]])
+        values = [columns[name] for name in SHOWN]
+        provider_id, name = columns["provider_id"], columns["provider_name"]
+        if row is None:
+            self._new.append((id_, url_hash, self._now, *values))
+        else:
+            self._rewritten.append((id_, *values))
+            if id_ in self._listed and _stored_peer(row) != self._peers[id_]:
+                changes.add_work(PEERS, [id_])
+            if (row.provider_id, row.provider_name) == (provider_id, name):
+                return
+            if row.provider_name:
+                changes.add_work(NAMES, [row.provider_id])
+        if isinstance(provider_id, int) and name and self._stored.providers.get(provider_id) != name:
+            changes.add_work(NAMES, [provider_id])
 
-    def _note_peers(self, stubs: list[StubChange]) -> None:
-        """Add the work of computing the heat of other articles that list a changed one, or whose link points elsewhere."""
-        others = [target for target in self.stored.targets.values() if self._is_named_by_others(target)]
-        listed = {target.target_id for target in others}
-        changed = [(one.row, one.id) for one in self.articles.published.values()]
-        changed += [(stub.row, stub.id) for stub in stubs]
-        self.work.add(
-            PEERS,
-            (
-                id_
-                for row, id_ in changed
-                if row is not None
-                and id_ in listed
-                and Peer(row.quality, row.published_at, row.title, row.url_hash) != self._peers[id_]
-            ),
-        )
-        self.work.add_hashes(TARGET, self.urls.popular)
-        retargeted = self.urls.retargeted
-        self.work.add(PEERS, (retargeted.get(target.target_hash) for target in others))
+    def _compare(self, id_: int, row: ArticleRow | None, wanted: Mapping[str, Mapping[Key, Values]]) -> None:
+        children = self._articles.children
+        for difference in self._differences:
+            difference.compare(id_, children.of(difference.table, id_), wanted.get(difference.table, {}))
+        if row is not None and not row.is_stub:
+            images = children.of("images", id_).values()
+            self._titles_before |= {
+                (digest, row.title or "") for (*_, digest, _) in images if isinstance(digest, bytes)
+            }
 
-    def _is_named_by_others(self, target: TargetRow) -> bool:
-        """Return whether an article names the URL whose heat this batch does not compute."""
-        computed = self._named_before[target.target_hash]
-        return target.namers > computed or target.namers >= bounds.MOST_NAMERS
-
-    def _note_titles(self, one: Published) -> None:
-        if one.row is not None and not one.row.is_stub:
-            self._note_titles_of(one.id, one.row.title, -1)
-        for digest in one.parts.image_hashes:
-            self._titles[digest, one.parts.title or ""] += 1
-
-    def _note_titles_of(self, article_id: int, title: str | None, sign: int) -> None:
-        for digest in {values[5] for values in self._children["images"].get(article_id, {}).values()}:
-            if isinstance(digest, bytes):
-                self._titles[digest, title or ""] += sign
-
-    def _note_images(self) -> None:
+    def _add_work_on_images(self, changes: ChangeSet) -> None:
         """Add the work of counting titles for each image that may have become a placeholder or ceased to be one."""
-        added = Counter(digest for (digest, _), number in self._titles.items() if number > 0)
-        removed = {digest for (digest, _), number in self._titles.items() if number < 0}
-        uses = self.stored.images
-        self.work.add_hashes(
-            IMAGE,
-            (
-                digest
-                for digest, number in added.items()
-                if digest not in self._marked and (digest not in uses or uses[digest].uses + number >= SEVERAL_TITLES)
-            ),
-        )
-        self.work.add_hashes(IMAGE, (digest for digest in removed if digest not in uses or uses[digest].is_marked))
+        uses = self._stored.images
+        for digest, number in Counter(digest for digest, _ in self._titles - self._titles_before).items():
+            if digest not in uses or (not uses[digest].is_marked and uses[digest].uses + number >= SEVERAL_TITLES):
+                changes.add_work(IMAGE, [digest])
+        for digest, _ in self._titles_before - self._titles:
+            if digest not in uses or uses[digest].is_marked:
+                changes.add_work(IMAGE, [digest])
+
+
+def _stored_peer(row: ArticleRow) -> Peer:
+    return Peer(row.quality, row.published_at, row.title, row.url_hash)
 
 
 def _peer(row: Row, url_hash: bytes) -> Peer:
     return Peer(row["quality"], row["published_at"], row["title"], url_hash)  # type: ignore[arg-type]  # of these columns
-
-
-def _is_equal(row: ArticleRow, columns: Row) -> bool:
-    return all(getattr(row, name) == columns[name] for name in _CONTENT)

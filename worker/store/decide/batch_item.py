@@ -9,6 +9,7 @@ from schemas.problem import Problem, Severity
 from schemas.receipt import Outcome
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.reference_documents import ReferenceCopy
+from worker.enrichment.urls.canonical_urls import document_hash
 from worker.store.decide.rows.article_rows import ArticleParts
 
 
@@ -60,6 +61,11 @@ class BatchItem:
     article_id: int | None = None
     document_id: int | None = None
     changed: list[str] = field(default_factory=list)
+
+    @property
+    def doc_hash(self) -> bytes:
+        """The identity of the document of which this is a version."""
+        return document_hash(self.source, self.doc_key or "")
 
     @property
     def rejected(self) -> bool:

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from worker.store.decide.stored import Row
+from worker.store.decide.stored import Row, Values
 
-Values = tuple[object, ...]
+# The kinds of background work (see `store/background/work_rows.py`): the first four have ids as subjects, the others hashes.
+NAMES, ARTICLES, RETRACT, PEERS = "names", "articles", "retract", "peers"
+IMAGE, TARGET = "image", "target"
 
 
 class Operation(Enum):
     INSERT = "insert"
     INSERT_MISSING = "insert unless a row has the key"
-    MERGE = "insert, or update the row with the key"
-    RENEW = "insert, or set the version of the row with the key"
+    MERGE = "insert, or set the last column of the row with the key"
     UPDATE = "update the row with the key"
     DELETE = "delete the row with the key"
 
@@ -35,11 +36,14 @@ class Write:
 
 @dataclass(slots=True)
 class ChangeSet:
-    """The writes of one transaction. The order of the calls is the order of the statements."""
+    """The writes of one transaction. The order of the calls is the order of the statements.
+
+    `last_ids`: table → the highest id of its new rows. `work`: the background work that it leaves, as kind and subject.
+    """
 
     writes: list[Write] = field(default_factory=list)
     last_ids: dict[str, int] = field(default_factory=dict)
-    """Table → the highest id of its new rows."""
+    work: set[tuple[str, int | bytes]] = field(default_factory=set)
 
     def add(
         self, table: str, operation: Operation, names: Sequence[str], key: Sequence[str], rows: Iterable[Values]
@@ -48,11 +52,6 @@ class ChangeSet:
         values = list(rows)
         if values:
             self.writes.append(Write(table, operation, tuple(names), tuple(key), values))
-
-    def take(self) -> list[Write]:
-        """Remove and return the writes so far."""
-        writes, self.writes = self.writes, []
-        return writes
 
     def add_rows(self, table: str, operation: Operation, rows: Sequence[Row], key: Sequence[str] = ()) -> None:
         """Add a write of rows that have the same columns."""
@@ -67,44 +66,31 @@ class ChangeSet:
             self.last_ids[table] = max(*ids, self.last_ids.get(table, 0))
             self.add(table, Operation.INSERT, names, (), rows)
 
-    def update(self, table: str, rows: Sequence[Row], key: Sequence[str]) -> None:
-        """Update the rows that `key` identifies with the other values of `rows`, which have the same columns."""
-        self.add_rows(table, Operation.UPDATE, rows, key)
+    def update(self, table: str, names: Sequence[str], rows: Iterable[Values]) -> None:
+        """Update the rows with an id, the first of these columns."""
+        self.add(table, Operation.UPDATE, names, ("id",), rows)
 
+    def add_work(self, kind: str, subjects: Iterable[int | bytes | None]) -> None:
+        """Add work of one kind for each subject. Subjects that are None are skipped."""
+        self.work.update((kind, subject) for subject in subjects if subject is not None)
 
-# The kinds of background work (see `store/background/work_rows.py`): the first four have ids as subjects, the others hashes.
-NAMES, ARTICLES, RETRACT, PEERS = "names", "articles", "retract", "peers"
-IMAGE, TARGET = "image", "target"
-_ID_WORK = ("kind", "subject_id", "cursor", "done", "total", "version", "started", "since")
-_URL_WORK = ("kind", "url_hash", "cursor", "version", "started", "since")
+    def write_work(self, now: datetime) -> None:
+        """Add the rows of the work. What is pending already is done once more after its present pass.
 
+        Their version never repeats, so a step that finds another one than it read knows that the work was added again.
+        """
+        version = secrets.randbits(63)
+        ids = sorted((kind, subject) for kind, subject in self.work if isinstance(subject, int))
+        hashes = sorted((kind, subject) for kind, subject in self.work if isinstance(subject, bytes))
+        names = ("kind", "subject_id", "cursor", "done", "total", "started", "since", "version")
+        rows = [(*work, 0, 0, 0, 0, now, version) for work in ids]
+        self.add("enrichment_work", Operation.MERGE, names, names[:2], rows)
+        url_names = ("kind", "url_hash", "cursor", "started", "since", "version")
+        self.add(
+            "url_work", Operation.MERGE, url_names, url_names[:2], [(*work, 0, 0, now, version) for work in hashes]
+        )
 
-@dataclass(slots=True)
-class Work:
-    """The background work that a batch leaves: subjects by kind.
-
-    `version`: it never repeats, so a step that finds another one than it read knows that the work was added again.
-    """
-
-    ids: dict[str, set[int]] = field(default_factory=dict)
-    hashes: dict[str, set[bytes]] = field(default_factory=dict)
-    version: int = field(default_factory=lambda: secrets.randbits(63))
-
-    def add(self, kind: str, ids: Iterable[int | None]) -> None:
-        """Add work of one kind for each id. Ids that are None are skipped."""
-        self.ids.setdefault(kind, set()).update(id_ for id_ in ids if id_ is not None)
-
-    def add_hashes(self, kind: str, hashes: Iterable[bytes]) -> None:
-        """Add work of one kind for each hash of a URL."""
-        self.hashes.setdefault(kind, set()).update(hashes)
-
-    def write(self, changes: ChangeSet, now: datetime) -> None:
-        """Add the rows to `changes`. Work that is pending already is done once more after its present pass."""
-        ids: list[Values] = [
-            (kind, id_, 0, 0, 0, self.version, 0, now) for kind in sorted(self.ids) for id_ in sorted(self.ids[kind])
-        ]
-        changes.add("enrichment_work", Operation.RENEW, _ID_WORK, ("kind", "subject_id"), ids)
-        hashes: list[Values] = [
-            (kind, h, 0, self.version, 0, now) for kind in sorted(self.hashes) for h in sorted(self.hashes[kind])
-        ]
-        changes.add("url_work", Operation.RENEW, _URL_WORK, ("kind", "url_hash"), hashes)
+    def take(self) -> list[Write]:
+        """Remove and return the writes so far."""
+        writes, self.writes = self.writes, []
+        return writes

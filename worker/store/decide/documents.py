@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from schemas.problem import Problem, problem
 from schemas.receipt import Outcome
-from worker.enrichment.reference_documents import ReferenceCopy
+from worker.enrichment.reference_documents import ReferenceCopy, reference_from_form
 from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 from worker.store.decide.batch_item import BatchItem
-from worker.store.decide.identity import DocumentChange, DocumentState, decide_outcome, retracted
+from worker.store.decide.identity import decide_outcome, retracted
 from worker.store.decide.rows.article_rows import PIPELINE_VERSION, ArticleParts
-from worker.store.decide.stored import DocumentRow, Place, StoredDocuments, Subject
+from worker.store.decide.stored import DocumentKeys, DocumentRow, Place, StoredDocuments
 
 Content = ArticleParts | ReferenceCopy
 """The content of a document: what an article shows of it, or a reference document."""
@@ -33,79 +34,38 @@ class ItemResult:
 
 
 @dataclass(slots=True)
-class KnownDocument:
-    """A document after the batch. `row`: as it is stored. `item`: the version that is its latest now, if it changed.
-    `content`: set where the batch brings new content.
-    """
+class Document:
+    """A document after the batch. `stored`: before it; None: it is new. `content`: set where the batch brings it."""
 
-    id: int
-    source: str
-    key: str
-    state: DocumentState
-    row: DocumentRow | None = None
-    item: BatchItem | None = None
+    row: DocumentRow
+    stored: DocumentRow | None
     content: Content | None = None
 
     @property
-    def taxonomy(self) -> str | None:
-        if self.content is not None:
-            return self.content.taxonomy if isinstance(self.content, ReferenceCopy) else None
-        return self.row.taxonomy if self.row else None
+    def left(self) -> bytes | None:
+        """The article that it described before the batch."""
+        return self.stored.article_hash if self.stored is not None else None
 
     @property
-    def secured(self) -> str | None:
-        if self.state.retracted:
-            return None
-        if self.item is None:
-            return self.row.secured if self.row else None
-        if self.item.copy is not None:
-            return self.item.copy.secured
-        kept = self.row.secured if self.row and self.item.recognised is not None else None
-        return self.item.secured or kept
+    def is_moved(self) -> bool:
+        """Whether it began or ceased to describe an article."""
+        return self.left != self.row.article_hash
 
     @property
-    def pipeline_version(self) -> int | None:
-        if self.content is not None or self.row is None:
-            return PIPELINE_VERSION
-        return self.row.pipeline_version
+    def is_shown(self) -> bool:
+        """Whether its article showed it before the batch."""
+        return self.stored is not None and self.stored.shown_by == self.row.id
 
     @property
-    def is_changed(self) -> bool:
-        return self.item is not None
+    def is_shown_again(self) -> bool:
+        """Whether its article may have to be written from its stored form."""
+        return self.stored is not None and not self.is_shown and self.content is None and self.row.is_live
 
 
-@dataclass(slots=True)
-class DocumentChanges:
-    """The documents of a batch after it, by doc_hash.
-
-    `touched`: url_hash of each article (and identity of each reference's subject) that a changed document described
-    before or describes now. `moved`: doc_hash of each document that began or ceased to describe an article.
-    `retracted`: those of the documents that a retraction of their URL reached. `updated`: (`id(item)`, doc_hash, content
-    before, content after) of each update, whose changed fields are named when the old form is loaded.
-    """
-
-    documents: dict[bytes, KnownDocument] = field(default_factory=dict)
-    results: dict[int, ItemResult] = field(default_factory=dict)
-    touched: set[bytes] = field(default_factory=set)
-    moved: set[bytes] = field(default_factory=set)
-    retracted: set[bytes] = field(default_factory=set)
-    subjects: dict[bytes, Subject] = field(default_factory=dict)
-    url_retractions: dict[bytes, str] = field(default_factory=dict)
-    unfinished: set[bytes] = field(default_factory=set)
-    updated: list[tuple[int, bytes, Content | None, Content]] = field(default_factory=list)
-
-    def by_article(self) -> dict[bytes, list[KnownDocument]]:
-        """Return the live documents of the batch by what they describe."""
-        live: dict[bytes, list[KnownDocument]] = {}
-        for known in self.documents.values():
-            if known.state.article_hash is not None and known.state.is_live:
-                live.setdefault(known.state.article_hash, []).append(known)
-        return live
-
-
-def doc_hash_of(item: BatchItem) -> bytes:
-    """Return the identity of the document of which `item` is a version."""
-    return document_hash(item.source, item.doc_key or "")
+def newest_document(documents: Iterable[Document], other: DocumentRow | None) -> Document | None:
+    """Return the document that an article or a subject shows. `other`: the newest that the batch does not know."""
+    candidates = [*documents, *([Document(other, other)] if other is not None else [])]
+    return max(candidates, key=lambda one: one.row.revision, default=None)
 
 
 def place_of(item: BatchItem) -> Place | None:
@@ -116,29 +76,37 @@ def place_of(item: BatchItem) -> Place | None:
     return item.source, url_hash(key)
 
 
-def retracted_urls(items: Iterable[BatchItem]) -> dict[Place, str]:
-    """Return the newest revision at which `items` retract each URL of a source."""
-    newest: dict[Place, str] = {}
-    for item in items:
-        place = place_of(item)
-        if place is not None:
-            newest[place] = max(newest.get(place, ""), item.revision)
-    return newest
+def _retractions(items: Iterable[BatchItem]) -> dict[Place, BatchItem]:
+    """Return the newest of `items` that retracts each URL of a source."""
+    ordered = sorted(items, key=lambda item: item.revision)
+    return {place: item for item in ordered if (place := place_of(item)) is not None}
 
 
 def changed_together(items: Sequence[BatchItem]) -> list[BatchItem]:
     """Return the recognised items whose document another item of the batch may change: they must be read."""
-    together = Counter(doc_hash_of(item) for item in items if item.doc_key)
-    retractions = retracted_urls(items)
+    together = Counter(item.doc_hash for item in items if item.doc_key)
+    places = _retractions(items)
     return [
         item
         for item in items
-        if item.recognised is not None
-        and (together[doc_hash_of(item)] > 1 or (item.source, item.recognised[0]) in retractions)
+        if item.recognised is not None and (together[item.doc_hash] > 1 or (item.source, item.recognised[0]) in places)
     ]
 
 
-def by_url(item: BatchItem) -> bytes | None:
+def document_keys(items: Sequence[BatchItem], step: int) -> DocumentKeys:
+    """Return what must be loaded to decide the documents of a batch."""
+    accepted = [item for item in items if not item.rejected]
+    return DocumentKeys(
+        receipts=[(item.lane, item.id) for item in items],
+        doc_hashes={item.doc_hash for item in accepted} | {h for item in accepted if (h := _by_url(item))},
+        retractions={place: item.revision for place, item in _retractions(accepted).items()},
+        step=step,
+        raw={item.sha256 for item in items if item.sha256 is not None},
+        replays={item.dead_letter for item in items if item.dead_letter is not None},
+    )
+
+
+def _by_url(item: BatchItem) -> bytes | None:
     """Return the doc_hash of the document that keeps the source's retraction of the item's URL.
 
     A recognised version needs none: its document is live, so its URL is not retracted.
@@ -148,117 +116,142 @@ def by_url(item: BatchItem) -> bytes | None:
     return document_hash(item.source, item.copy.canonical_url)
 
 
-class _Documents:
-    def __init__(self, items: Sequence[BatchItem], stored: StoredDocuments, step: int) -> None:
-        self._stored, self._next = stored, stored.next_document
-        self.changes = DocumentChanges()
-        self._known = self.changes.documents
-        reached = self._reach(items, stored, step)
-        for row in (*stored.documents.values(), *reached):
-            state = DocumentState(row.revision, row.article_hash, row.content_hash, row.retracted)
-            self._known[row.doc_hash] = KnownDocument(row.id, row.source, row.key, state, row)
-            if row.reference is not None and row.article_hash is not None:
-                self.changes.subjects[row.article_hash] = row.reference.taxonomy, row.reference.subject
+@dataclass(slots=True)
+class DocumentChanges:
+    """The documents of a batch after it, by doc_hash.
 
-    def _reach(self, items: Sequence[BatchItem], stored: StoredDocuments, step: int) -> list[DocumentRow]:
-        """Return the stored documents that retractions of URLs may reach in this batch: `step` of each URL."""
-        tombstones = {place: doc_hash_of(item) for item in items if (place := place_of(item)) is not None}
-        self._reachable: dict[Place, list[bytes]] = {place: [] for place in tombstones}
-        reached = []
-        for row in stored.reached:
-            place = row.source, row.article_hash or b""
-            if place not in self._reachable:
-                continue  # the retraction has a receipt; background work reaches the rest
-            if len(self._reachable[place]) < step:
-                self._reachable[place].append(row.doc_hash)
-                reached.append(row)
-            else:
-                self.changes.unfinished.add(tombstones[place])
-        return reached
+    `results`: by `id(item)`. `touched`: url_hash of each article (and identity of each reference's subject) that a
+    changed document described before or describes now. `subjects`: of reference documents, identity → taxonomy, and
+    domain (organization) or slug (topic). `reachable`: the documents that a retraction of each URL reaches in this batch:
+    a step of the stored ones, and all new ones. `unfinished`: documents whose retraction reaches more. `updated`: of each
+    update the result, the document, and its content before and after; the names of the fields that changed are set when
+    the old form is loaded.
+    """
 
-    def apply(self, item: BatchItem) -> ItemResult:
-        doc_hash = doc_hash_of(item)
-        known = self._known.get(doc_hash)
-        before = known.state if known else DocumentState()
-        at_url = self._known.get(by_url(item) or b"")
-        limit = (at_url.row.url_retraction if at_url and at_url.row else None) or ""
-        outcome, after = decide_outcome(before, _change(item), limit)
-        result = ItemResult(outcome, item.copy.canonical_url if item.copy else None)
-        if item.op == "retract":
-            self._retract_url(item, doc_hash, result, was_live=before.is_live)
-        if after is before:
-            return result
-        if known is None:
-            known = self._known[doc_hash] = KnownDocument(self._next, item.source, item.doc_key or "", before)
-            self._next += 1
-        self._accept(item, doc_hash, known, after, result)
-        return result
+    next_id: Iterator[int] = field(default_factory=count)
+    documents: dict[bytes, Document] = field(default_factory=dict)
+    results: dict[int, ItemResult] = field(default_factory=dict)
+    touched: set[bytes] = field(default_factory=set)
+    subjects: dict[bytes, tuple[str, str]] = field(default_factory=dict)
+    reachable: dict[Place, list[bytes]] = field(default_factory=dict)
+    unfinished: set[bytes] = field(default_factory=set)
+    updated: list[tuple[ItemResult, Document, Content | None, Content]] = field(default_factory=list)
 
-    def _accept(
-        self, item: BatchItem, doc_hash: bytes, known: KnownDocument, after: DocumentState, result: ItemResult
-    ) -> None:
-        content: Content | None = item.parts or item.reference
-        if item.reference is not None:
-            self.changes.subjects[item.reference.url_hash] = item.reference.taxonomy, item.reference.subject
-        if result.outcome is Outcome.UPDATED and content is not None:
-            self.changes.updated.append((id(item), doc_hash, known.content, content))
-        self.changes.touched |= {h for h in (known.state.article_hash, after.article_hash) if h is not None}
-        known.state, known.item = after, item
-        if after.retracted:
-            known.content = None
-        elif content is not None and (result.outcome is not Outcome.UNCHANGED or item.reprocessed):
-            known.content = content
-        place = item.source, after.article_hash or b""
-        if place in self._reachable and doc_hash not in self._reachable[place]:
-            self._reachable[place].append(doc_hash)
+    def moved(self) -> set[bytes]:
+        return {h for h, one in self.documents.items() if one.is_moved}
 
-    def _retract_url(self, item: BatchItem, doc_hash: bytes, result: ItemResult, *, was_live: bool) -> None:
-        place = place_of(item)
-        reached = False
-        if place is not None:
-            before = self.changes.url_retractions.get(doc_hash, "")
-            self.changes.url_retractions[doc_hash] = max(before, item.revision)
-            for one in self._reachable[place]:
-                known = self._known[one]
-                if (
-                    known.state.is_live
-                    and known.state.article_hash == place[1]
-                    and known.state.revision < item.revision
-                ):
-                    known.state, known.content, reached = retracted(known.state), None, True
-                    self.changes.retracted.add(one)
-        if reached and place is not None:
-            self.changes.touched.add(place[1])
-            result.outcome = Outcome.RETRACTED
-        elif result.outcome is Outcome.RETRACTED and not was_live:
+    def by_article(self) -> dict[bytes, list[Document]]:
+        """Return the live documents of the batch by what they describe."""
+        live: dict[bytes, list[Document]] = {}
+        for one in self.documents.values():
+            if one.row.article_hash is not None:
+                live.setdefault(one.row.article_hash, []).append(one)
+        return live
+
+    def add_stored(self, row: DocumentRow) -> None:
+        self.documents[row.doc_hash] = Document(row, row)
+        if row.form is not None and row.article_hash is not None:
+            reference = reference_from_form(row.form)
+            self.subjects[row.article_hash] = reference.taxonomy, reference.subject
+
+    def retract(self, doc_hash: bytes) -> None:
+        """Retract a document by its URL."""
+        document = self.documents[doc_hash]
+        self._touch(document.row)
+        document.row, document.content = retracted(document.row), None
+
+    def apply(self, item: BatchItem) -> None:
+        """Apply a version. Those of one document come in the order of their revisions."""
+        at_url = self.documents.get(_by_url(item) or b"")
+        document = self.documents.get(item.doc_hash)
+        if document is None:
+            row = DocumentRow(
+                next(self.next_id), item.doc_hash, item.source, item.doc_key or "", pipeline_version=PIPELINE_VERSION
+            )
+            document = self.documents[item.doc_hash] = Document(row, None)
+        before, content = document.row, item.copy or item.reference
+        hashes: tuple[bytes | None, bytes | None] = item.recognised or (None, None)
+        if content is not None:
+            hashes = content.url_hash, content.content_hash
+        limit = (at_url.row.url_retraction if at_url is not None else None) or ""
+        outcome, document.row = decide_outcome(before, item.revision, *hashes, limit)
+        url = item.copy.canonical_url if item.copy is not None else None
+        result = self.results[id(item)] = ItemResult(outcome, url, document_id=before.id)
+        if document.row is not before:
+            self._accept(item, document, before, result)
+        reaches_others = item.op == "retract" and self._retract_url(item, document, result)
+        if result.outcome is Outcome.RETRACTED and not before.is_live and not reaches_others:
             result.warnings += (problem("nothing_to_retract", field="key", value=item.doc_key),)
+
+    def _touch(self, *rows: DocumentRow) -> None:
+        self.touched.update(row.article_hash for row in rows if row.article_hash is not None)
+
+    def _accept(self, item: BatchItem, document: Document, before: DocumentRow, result: ItemResult) -> None:
+        content: Content | None = item.parts or item.reference
+        row = document.row._replace(raw_sha256=item.sha256, fingerprint=item.fingerprint)
+        if item.reference is not None:
+            self.subjects[item.reference.url_hash] = item.reference.taxonomy, item.reference.subject
+        if result.outcome is Outcome.UPDATED and content is not None:
+            self.updated.append((result, document, document.content, content))
+        self._touch(before, row)
+        if row.retracted:
+            document.content = None
+        else:
+            row = row._replace(secured=_secured(item, before))
+            if content is not None and (result.outcome is not Outcome.UNCHANGED or item.reprocessed):
+                document.content = content
+                row = row._replace(
+                    pipeline_version=PIPELINE_VERSION, taxonomy=item.reference.taxonomy if item.reference else None
+                )
+        document.row = row
+        reachable = self.reachable.get((item.source, row.article_hash or b""))
+        if reachable is not None and row.doc_hash not in reachable:
+            reachable.append(row.doc_hash)
+
+    def _retract_url(self, item: BatchItem, document: Document, result: ItemResult) -> bool:
+        """Retract the older documents of the source that show the URL, and keep the revision at which that was.
+
+        Returns whether there are any.
+        """
+        place = place_of(item)
+        if place is None:
+            return False
+        document.row = document.row._replace(url_retraction=max(document.row.url_retraction or "", item.revision))
+        reached = [
+            one.doc_hash
+            for one in (self.documents[doc_hash].row for doc_hash in self.reachable[place])
+            if one.article_hash == place[1] and one.revision < item.revision
+        ]
+        for doc_hash in reached:
+            self.retract(doc_hash)
+            result.outcome = Outcome.RETRACTED
+        return bool(reached)
+
+
+def _secured(item: BatchItem, before: DocumentRow) -> str | None:
+    if item.copy is not None:
+        return item.copy.secured
+    return (item.secured or before.secured) if item.recognised is not None else None
 
 
 def decide_documents(items: Sequence[BatchItem], stored: StoredDocuments, step: int) -> DocumentChanges:
-    """Decide the outcome of each item in the order of their revisions; the results are by `id(item)`.
+    """Decide the outcome of each item in the order of their revisions.
 
     `items` are not rejected. `step`: how many documents of each URL one transaction retracts.
     """
-    documents = _Documents(items, stored, step)
-    changes = documents.changes
+    retractions = _retractions(items)
+    changes = DocumentChanges(count(stored.next_document), reachable={place: [] for place in retractions})
+    for row in stored.documents.values():
+        changes.add_stored(row)
+    for row in stored.reached:
+        place = row.source, row.article_hash or b""
+        if place not in retractions:
+            continue  # the retraction has a receipt; background work reaches the rest
+        if len(changes.reachable[place]) < step:
+            changes.reachable[place].append(row.doc_hash)
+            changes.add_stored(row)
+        else:
+            changes.unfinished.add(retractions[place].doc_hash)
     for item in sorted(items, key=lambda item: item.revision):
-        changes.results[id(item)] = documents.apply(item)
-    for item in items:
-        result = changes.results[id(item)]
-        known = changes.documents.get(doc_hash_of(item))
-        result.document_id = known.id if known else None
-    changes.moved = {
-        doc_hash
-        for doc_hash, known in changes.documents.items()
-        if known.is_changed and (known.row is None or known.row.article_hash != known.state.article_hash)
-    } | changes.retracted
+        changes.apply(item)
     return changes
-
-
-def _change(item: BatchItem) -> DocumentChange:
-    if item.op == "retract":
-        return DocumentChange(item.revision)
-    content = item.copy or item.reference
-    if content is not None:
-        return DocumentChange(item.revision, content.url_hash, content.content_hash)
-    return DocumentChange(item.revision, *(item.recognised or ()))

@@ -6,18 +6,19 @@ they describe, then the URLs that these articles claim and name. Each load is bo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from worker.enrichment.reference_documents import ReferenceCopy, reference_from_form
-
 MOST_NAMERS = 20
 """How many of the articles that name or claim a URL a batch reads. What more of them decide is background work."""
 Row = dict[str, object]
-Subject = tuple[str, str]
-"""The taxonomy of a reference document, and the domain (organization) or slug (topic) that it is about."""
+Key = tuple[object, ...]
+Values = tuple[object, ...]
+ChildRow = tuple[int, *tuple[object, ...]]
+"""A row of a child table: the id of its article, the rest of its key, its values."""
 Place = tuple[str, bytes]
 """A source, and the hash of a URL."""
 
@@ -34,45 +35,32 @@ class ReceiptRow(NamedTuple):
 
 
 class DocumentRow(NamedTuple):
-    """A stored document. `reference_form`: its form, if it is a reference document. `shown_by`: id of the source document
-    of this document's article.
+    """A document: its latest accepted version. The last two are no columns of `documents`.
+
+    `form`: the column, where it is loaded: of reference documents, and of the newest documents of articles.
+    `shown_by`: id of the source document of this document's article.
     """
 
     id: int
     doc_hash: bytes
     source: str
     key: str
-    revision: str
-    article_hash: bytes | None
-    taxonomy: str | None
-    retracted: bool
-    url_retraction: str | None
-    content_hash: bytes | None
-    secured: str | None
-    pipeline_version: int | None
-    reference_form: str | None
-    shown_by: int | None
+    revision: str = ""
+    article_hash: bytes | None = None
+    taxonomy: str | None = None
+    retracted: bool = False
+    url_retraction: str | None = None
+    raw_sha256: bytes | None = None
+    fingerprint: bytes | None = None
+    content_hash: bytes | None = None
+    secured: str | None = None
+    pipeline_version: int | None = None
+    form: str | None = None
+    shown_by: int | None = None
 
     @property
-    def reference(self) -> ReferenceCopy | None:
-        return reference_from_form(self.reference_form) if self.reference_form else None
-
-
-class SourceRow(NamedTuple):
-    """The newest live document of an article (or of a reference's subject) among those that a batch does not touch."""
-
-    article_hash: bytes
-    id: int
-    source: str
-    revision: str
-    pipeline_version: int | None
-    form: str
-    secured: str | None
-
-
-class FormRow(NamedTuple):
-    id: int
-    form: str
+    def is_live(self) -> bool:
+        return self.article_hash is not None and not self.retracted
 
 
 class ArticleRow(NamedTuple):
@@ -95,50 +83,6 @@ class ArticleRow(NamedTuple):
     orphaned_at: datetime | None
 
 
-class LinkRow(NamedTuple):
-    """A link that a document states (`related` or `contains`)."""
-
-    source_id: int
-    kind: str
-    target_hash: bytes
-    target_id: int | None
-    rank: int
-
-
-class ClaimRow(NamedTuple):
-    article_id: int
-    claim: str
-    url_hash: bytes
-    url: str
-
-
-class ImageRow(NamedTuple):
-    article_id: int
-    rank: int
-    url: str
-    width: int | None
-    height: int | None
-    is_cached: bool | None
-    title: str | None
-    url_hash: bytes | None
-    is_placeholder: bool
-
-
-class TopicRow(NamedTuple):
-    article_id: int
-    topic_id: int
-    rank: int
-    origin: str
-
-
-class KeywordsRow(NamedTuple):
-    """A topic's keywords and its own slug."""
-
-    id: int
-    slug: str
-    keywords: list[str]
-
-
 class AliasClaimRow(NamedTuple):
     """The newest live article that claims a URL, among those that a batch does not touch.
 
@@ -156,9 +100,9 @@ class AliasClaimRow(NamedTuple):
 
 
 class NamerRow(NamedTuple):
-    """The newest article that names a URL among those that a batch does not touch, and the form of its document.
+    """The newest of at most `MOST_NAMERS` articles that name a URL and that a batch does not touch.
 
-    It is the newest of at most `MOST_NAMERS`.
+    `form`: of its document.
     """
 
     url_hash: bytes
@@ -173,15 +117,8 @@ class TargetRow(NamedTuple):
     """
 
     target_hash: bytes
-    target_id: int | None
     namers: int
-
-
-class ItemRow(NamedTuple):
-    """The article that a document describes; None: it describes none that is stored."""
-
-    doc_hash: bytes
-    article_id: int | None
+    target_id: int | None
 
 
 class ImageUse(NamedTuple):
@@ -192,39 +129,80 @@ class ImageUse(NamedTuple):
     uses: int
 
 
-class ProviderName(NamedTuple):
-    id: int
-    name: str | None
+CHILD_KEYS: dict[str, tuple[str, ...]] = {
+    "article_urls": ("article_id", "claim", "url_hash"),
+    "images": ("article_id", "rank"),
+    "article_topics": ("article_id", "topic_id"),
+    "links": ("source_id", "kind", "target_hash"),
+}
+CHILD_VALUES: dict[str, tuple[str, ...]] = {
+    "article_urls": ("url",),
+    "images": ("url", "width", "height", "is_cached", "title", "url_hash", "is_placeholder"),
+    "article_topics": ("rank", "origin"),
+    "links": ("rank",),
+}
+
+
+class Children:
+    """The rows that belong to articles: claimed URLs, images, topics, and the links that documents state.
+
+    `tables`: table → article id → rest of the key → values.
+    """
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[int, dict[Key, Values]]] = {name: defaultdict(dict) for name in CHILD_KEYS}
+
+    def add(self, table: str, rows: Iterable[ChildRow]) -> None:
+        owned, width = self.tables[table], len(CHILD_KEYS[table])
+        for row in rows:
+            owned[row[0]][row[1:width]] = row[width:]
+
+    def of(self, table: str, article_id: int) -> Mapping[Key, Values]:
+        return self.tables[table].get(article_id, {})
+
+    def claimed(self, article_id: int) -> set[bytes]:
+        """Return the URLs that an article claims."""
+        return _hashes(key[1] for key in self.of("article_urls", article_id))
+
+    def named(self, article_id: int, kind: str) -> set[bytes]:
+        """Return the URLs that an article names. `kind`: `related` or `contains`."""
+        return _hashes(key[1] for key in self.of("links", article_id) if key[0] == kind)
+
+
+def _hashes(values: Iterable[object]) -> set[bytes]:
+    return {value for value in values if isinstance(value, bytes)}
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentKeys:
-    """`retractions`: the newest revision at which the batch retracts each place. `replays`: ids of dead letters."""
+    """`retractions`: the newest revision at which the batch retracts each place; `step`: how many documents of each place
+    one transaction retracts. `replays`: ids of dead letters.
+    """
 
-    receipts: Collection[tuple[str, str]]
-    doc_hashes: Collection[bytes]
-    retractions: Mapping[Place, str]
-    raw: Collection[bytes]
-    replays: Collection[int]
+    receipts: Collection[tuple[str, str]] = ()
+    doc_hashes: Collection[bytes] = ()
+    retractions: Mapping[Place, str] = field(default_factory=dict)
+    step: int = 0
+    raw: Collection[bytes] = ()
+    replays: Collection[int] = ()
 
 
 @dataclass(slots=True)
 class StoredDocuments:
     """`reached`: live documents that a retraction of the batch reaches, newest first, for each place up to the limit
-    of a step and one more. `raw`: those of the wanted bytes that are stored. `token`: of the reference documents.
-    `deletions`: of the deletions of providers and topics. `now`: the store's time, read under the writer lock.
+    of a step and one more. `raw`: those of the wanted bytes that are stored. `tokens`: see `Shared.tokens`. `now`: the store's time, read
+    under the writer lock.
     """
 
     now: datetime
-    receipts: dict[tuple[str, str], ReceiptRow] = field(default_factory=dict)
-    documents: dict[bytes, DocumentRow] = field(default_factory=dict)
-    reached: list[DocumentRow] = field(default_factory=list)
-    raw: set[bytes] = field(default_factory=set)
-    replays: set[int] = field(default_factory=set)
-    token: str | None = None
-    deletions: str | None = None
-    next_document: int = 1
-    next_article: int = 1
+    receipts: dict[tuple[str, str], ReceiptRow]
+    documents: dict[bytes, DocumentRow]
+    reached: list[DocumentRow]
+    raw: set[bytes]
+    replays: set[int]
+    tokens: dict[str, str]
+    next_document: int
+    next_article: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,47 +220,50 @@ class ArticleKeys:
 
 @dataclass(slots=True)
 class StoredArticles:
+    """`sources`: the newest live document of each touched article, or reference's subject, that is not `known`.
+    `forms`: by document id. `keywords`: by slug of a topic.
+    """
+
     articles: dict[bytes, ArticleRow] = field(default_factory=dict)
-    sources: dict[bytes, SourceRow] = field(default_factory=dict)
+    sources: dict[bytes, DocumentRow] = field(default_factory=dict)
     forms: dict[int, str] = field(default_factory=dict)
-    links: list[LinkRow] = field(default_factory=list)
-    claims: list[ClaimRow] = field(default_factory=list)
-    images: list[ImageRow] = field(default_factory=list)
-    topics: list[TopicRow] = field(default_factory=list)
-    keywords: dict[str, KeywordsRow] = field(default_factory=dict)
+    children: Children = field(default_factory=Children)
+    keywords: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class UrlKeys:
-    """`urls`: all URLs that the touched articles claim or name, before or after. `claimable`: those of them that no
-    touched article with a document is known by. `touched`: ids of the articles that the earlier load returned; `left`:
-    those of them that no document describes any more. `unnamed`: URLs that
-    may have lost the article whose entry their stub shows. `moved`: ids of articles whose revision alone changes.
-    `items`: documents that items of collections may name.
+    """`urls`: all URLs that the touched articles claim or name, before or after. `touched`: ids of the articles that the
+    earlier load returned; `left`: those of them that no document describes any more. `unnamed`: URLs that may have lost
+    the article whose entry their stub shows. `moved`: ids of articles whose revision alone changes. `items`: documents
+    that items of collections may name.
     """
 
     urls: Collection[bytes]
-    claimable: Collection[bytes]
-    touched: Collection[int]
-    left: Collection[int]
-    unnamed: Collection[bytes]
-    moved: Collection[int]
-    items: Collection[bytes]
-    images: Collection[bytes]
-    providers: Collection[int]
+    touched: Collection[int] = ()
+    left: Collection[int] = ()
+    unnamed: Collection[bytes] = ()
+    moved: Collection[int] = ()
+    items: Collection[bytes] = ()
+    images: Collection[bytes] = ()
+    providers: Collection[int] = ()
 
 
 @dataclass(slots=True)
 class StoredUrls:
-    articles: dict[bytes, ArticleRow] = field(default_factory=dict)
-    alias_claims: dict[bytes, AliasClaimRow] = field(default_factory=dict)
-    targets: dict[bytes, TargetRow] = field(default_factory=dict)
-    namers: dict[bytes, NamerRow] = field(default_factory=dict)
-    forms: dict[int, str] = field(default_factory=dict)
-    items: dict[bytes, int | None] = field(default_factory=dict)
-    images: dict[bytes, ImageUse] = field(default_factory=dict)
-    stub_images: list[ImageRow] = field(default_factory=list)
-    providers: dict[int, str | None] = field(default_factory=dict)
+    """`forms`: of the source documents of moved articles, by article id. `items`: doc_hash → id of the article that
+    the live document describes. `stub_images`: rows of `images`. `providers`: id → name.
+    """
+
+    articles: dict[bytes, ArticleRow]
+    alias_claims: dict[bytes, AliasClaimRow]
+    targets: dict[bytes, TargetRow]
+    namers: dict[bytes, NamerRow]
+    forms: dict[int, str]
+    items: dict[bytes, int | None]
+    images: dict[bytes, ImageUse]
+    stub_images: list[ChildRow]
+    providers: dict[int, str | None]
 
 
 class Loader(Protocol):

@@ -6,18 +6,19 @@ The rules are in `identity.py`. A URL is decided again if a touched article is k
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from worker.enrichment.document_json import document_from_json
 from worker.enrichment.enriched_document import EnrichedDocument, Mention
 from worker.store.decide import stored as bounds
-from worker.store.decide.article_sources import ArticleChanges, ListedBefore, Moved, Published
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.identity import AliasClaim, Reference, newest_mention, resolve_url
 from worker.store.decide.rows.article_rows import NotPrepared, Shared, orphan_row, stub_row
-from worker.store.decide.stored import ArticleRow, Row, StoredUrls, UrlKeys
+from worker.store.decide.stored import ArticleRow, Row, StoredUrls, UrlKeys, Values
+from worker.store.decide.touched_articles import Article, ArticleChanges
+
+_Namer = tuple[str, int]
+"""The revision and the id of an article that names or claims a URL. The greatest counts."""
 
 
 @dataclass(slots=True)
@@ -31,183 +32,135 @@ class StubChange:
     mention: Mention | None
 
 
-@dataclass(slots=True)
-class UrlChanges:
-    """What the URLs mean after the batch.
+class Urls:
+    """What the URLs of a batch mean after it.
 
     `targets`: url_hash → id of the article to which links to this URL point. `stubs`: stubs and orphans to write.
-    `renamed`: stubs that show an equal entry of another article or revision. `retargeted`: URLs whose stored links
-    point elsewhere. `popular`: URLs about which more articles decide than were read; they are decided again in the
-    background (`background/target_step.py`). `mentioned`: URLs whose stub shows an entry that names them.
+    `renamed`: (id, revision, `named_by`) of stubs that show an equal entry of another article or revision.
+    `retargeted`: URLs whose stored links point elsewhere. `popular`: URLs about which more articles decide than were
+    read; they are decided again in the background (`background/target_step.py`).
     """
 
-    targets: dict[bytes, int | None] = field(default_factory=dict)
-    stubs: dict[bytes, StubChange] = field(default_factory=dict)
-    renamed: list[Row] = field(default_factory=list)
-    retargeted: dict[bytes, int | None] = field(default_factory=dict)
-    popular: set[bytes] = field(default_factory=set)
-    mentioned: set[bytes] = field(default_factory=set)
-
-
-class _Urls:
     def __init__(
         self,
         articles: ArticleChanges,
-        before: ListedBefore,
+        documents: DocumentChanges,
+        keys: UrlKeys,
         stored: StoredUrls,
-        touched: set[int],
         shared: Shared,
         now: datetime,
     ) -> None:
-        self.articles, self.before, self.stored, self.now = articles, before, stored, now
-        self.touched, self.shared = touched, shared
-        self.changes = UrlChanges()
-        self.live = dict(articles.live())
-        self.claims: dict[bytes, list[AliasClaim]] = defaultdict(list)
-        self.namers: dict[bytes, list[Reference]] = defaultdict(list)
-        self.by_id: dict[int, Published | Moved] = {}
-        self.documents: dict[int, EnrichedDocument] = {}
-        for one in self.live.values():
-            self._note(one)
-        for row in stored.alias_claims.values():
-            self.claims[row.url_hash].append(AliasClaim(row.article_id, row.revision))
+        """Decide each of `keys.urls`. Raises NotPrepared."""
+        self.targets: dict[bytes, int | None] = {}
+        self.stubs: dict[bytes, StubChange] = {}
+        self.renamed: list[Values] = []
+        self.retargeted: dict[bytes, int | None] = {}
+        self.popular: set[bytes] = set()
+        self._articles, self._documents, self._stored = articles, documents, stored
+        self._shared, self._now = shared, now
+        self._rows = {**stored.articles, **articles.rows}
+        self._touched, self._items = set(keys.touched), set(keys.items)
+        self._by_id: dict[int, Article] = {}
+        self._claims: dict[bytes, list[_Namer]] = defaultdict(list)
+        self._namers: dict[bytes, list[_Namer]] = defaultdict(list)
+        self._read_forms: dict[int, EnrichedDocument] = {}
+        self._collect()
+        mentioned = {url_hash for url_hash in sorted(keys.urls) if self._decide(url_hash)}
+        self._retarget(mentioned.intersection(keys.unnamed))
 
-    def _note(self, one: Published | Moved) -> None:
-        self.by_id[one.id] = one
-        claimed = one.parts.claimed if isinstance(one, Published) else self.before.claimed(one.id)
-        named = one.parts.mentions.keys() if isinstance(one, Published) else self.before.named(one.id, items=False)
-        for url_hash in claimed:
-            self.claims[url_hash].append(AliasClaim(one.id, one.source.revision))
-        for url_hash in named:
-            self.namers[url_hash].append(Reference(one.id, one.source.revision))
+    def _collect(self) -> None:
+        """Collect who claims and names each URL."""
+        before = self._articles.children
+        for one in self._articles.live.values():
+            self._by_id[one.id] = one
+            parts = one.parts
+            namer = (one.source.revision, one.id)
+            for url_hash in parts.claimed if parts is not None else before.claimed(one.id):
+                self._claims[url_hash].append(namer)
+            for url_hash in parts.mentions if parts is not None else before.named(one.id, "related"):
+                self._namers[url_hash].append(namer)
+        for claim in self._stored.alias_claims.values():
+            self._claims[claim.url_hash].append((claim.revision, claim.article_id))
+        for other in self._stored.namers.values():
+            self._namers[other.url_hash].append((other.revision, other.article_id))
 
-    def row_of(self, url_hash: bytes) -> ArticleRow | None:
-        return self.articles.rows.get(url_hash) or self.stored.articles.get(url_hash)
+    def _decide(self, url_hash: bytes) -> bool:
+        """Decide one URL; returns whether it means a stub."""
+        row = self._rows.get(url_hash)
+        own = self._known_by(url_hash, row)
+        target = self._item(url_hash) if url_hash in self._items else None
+        if target is None:
+            target = own
+        if target is None and url_hash in self._claims:
+            target = max(self._claims[url_hash])[1]
+        namer = self._newest_namer(url_hash, row) if target is None else None
+        if namer is not None:
+            target = self._show(url_hash, row, namer)
+        elif own is None and row is not None and (row.orphaned_at is None or not row.is_stub):
+            # No document describes the article and no link names it, or its URL means another article now.
+            columns = orphan_row(row.canonical_url, self._now)
+            self.stubs[url_hash] = StubChange(row.id, url_hash, row, columns, None)
+        self.targets[url_hash] = target
+        return namer is not None
 
-    def article_of(self, url_hash: bytes) -> int | None:
+    def _known_by(self, url_hash: bytes, row: ArticleRow | None) -> int | None:
         """Return the id of the article with a live document that is known by this URL."""
-        live = self.live.get(url_hash)
-        if live is not None:
-            return live.id
-        row = self.row_of(url_hash)
-        is_published = row is not None and not row.is_stub and url_hash not in self.articles.left
+        if url_hash in self._articles.live:
+            return self._articles.live[url_hash].id
+        is_published = row is not None and not row.is_stub and url_hash not in self._articles.left
         return row.id if row is not None and is_published else None
 
-    def decide(self, url_hash: bytes, item: int | None) -> None:
-        """Decide one URL. `item`: the article that the document with this identity describes."""
-        own = self.article_of(url_hash)
-        target = resolve_url(url_hash, {url_hash: own} if own is not None else {}, self.claims)
-        if item is not None:
-            target = item
-        row = self.row_of(url_hash)
-        reference = self._newest_mention(url_hash, row) if target is None else None
-        if reference is not None:
-            self.changes.mentioned.add(url_hash)
-            target = self._show(url_hash, row, reference)
-        elif own is None and row is not None and (row.orphaned_at is None or not row.is_stub):
-            self._empty(url_hash, row)
-        self.changes.targets[url_hash] = target
+    def _item(self, doc_hash: bytes) -> int | None:
+        """Return the id of the article that a document describes; None: it describes none that is stored."""
+        known = self._documents.documents.get(doc_hash)
+        if known is not None and known.row.article_hash in self._articles.live:
+            return self._articles.live[known.row.article_hash].id
+        is_as_stored = known is None or known.left == known.row.article_hash
+        return self._stored.items.get(doc_hash) if is_as_stored else None
 
-    def _newest_mention(self, url_hash: bytes, row: ArticleRow | None) -> Reference | None:
-        namers = list(self.namers.get(url_hash, ()))
-        other = self.stored.namers.get(url_hash)
-        if other is not None:
-            namers.append(Reference(other.article_id, other.revision))
-        if row is not None and row.is_stub and row.named_by is not None and row.named_by not in self.touched:
-            namers.append(Reference(row.named_by, row.revision))
-        return newest_mention(namers)
+    def _newest_namer(self, url_hash: bytes, row: ArticleRow | None) -> _Namer | None:
+        namers = list(self._namers.get(url_hash, ()))
+        if row is not None and row.is_stub and row.named_by is not None and row.named_by not in self._touched:
+            namers.append((row.revision, row.named_by))
+        return max(namers, default=None)
 
-    def _show(self, url_hash: bytes, row: ArticleRow | None, reference: Reference) -> int:
-        """Make a stub show the entry of `reference`; returns the stub's id."""
-        if (
-            row is not None
-            and row.is_stub
-            and (row.named_by, row.revision) == (reference.article_id, reference.revision)
-        ):
-            return row.id
-        renamed = {"named_by": reference.article_id, "revision": reference.revision}
-        if row is not None and row.is_stub and row.named_by == reference.article_id and self._is_moved(row.named_by):
-            self.changes.renamed.append({"id": row.id, **renamed})
-            return row.id
-        mention, provider_id = self._mention(url_hash, reference)
-        columns = stub_row(
-            mention,
-            named_by=reference.article_id,
-            revision=reference.revision,
-            provider_id=provider_id,
-            marked=(),
-            now=self.now,
-        )
-        id_ = row.id if row is not None else next(self.articles.next_id)
-        self.changes.stubs[url_hash] = StubChange(id_, url_hash, row, columns, mention)
-        return id_
-
-    def _is_moved(self, article_id: int) -> bool:
-        return isinstance(self.by_id.get(article_id), Moved)
-
-    def _mention(self, url_hash: bytes, reference: Reference) -> tuple[Mention, int | None]:
-        """Return the entry of an article that names a URL, and the id of the provider in it."""
-        one = self.by_id.get(reference.article_id)
-        if isinstance(one, Published):
-            mention = one.parts.mentions[url_hash]
-            return mention, one.parts.stub_providers[mention.provider.domain] if mention.provider else None
-        other = self.stored.namers.get(url_hash)
-        if one is None and other is not None and other.article_id == reference.article_id:
-            form = other.form
-        else:
-            form = self.stored.forms[reference.article_id]
-        document = self.documents.get(reference.article_id)
-        if document is None:
-            document = self.documents[reference.article_id] = document_from_json(form, None)
-        mention = next(one for one in document.related if one.url_hash == url_hash)
+    def _show(self, url_hash: bytes, row: ArticleRow | None, namer: _Namer) -> int:
+        """Make a stub show the entry of the namer; returns the stub's id."""
+        revision, article_id = namer
+        if row is not None and row.is_stub and row.named_by == article_id:
+            article = self._by_id.get(article_id)
+            if row.revision == revision:
+                return row.id
+            if article is not None and article.parts is None:
+                self.renamed.append((row.id, revision, article_id))
+                return row.id
+        document, mention = self._mention(url_hash, article_id)
         try:
-            return mention, self.shared.provider_id(mention.provider.domain) if mention.provider else None
+            provider_id = self._shared.provider_id(mention.provider.domain) if mention.provider else None
         except KeyError:
             raise NotPrepared(document) from None
+        columns = stub_row(mention, named_by=article_id, revision=revision, provider_id=provider_id, now=self._now)
+        id_ = row.id if row is not None else next(self._articles.next_id)
+        self.stubs[url_hash] = StubChange(id_, url_hash, row, columns, mention)
+        return id_
 
-    def _empty(self, url_hash: bytes, row: ArticleRow) -> None:
-        """Clear an article that no document describes and no link names, or whose URL means another article now."""
-        columns = orphan_row(row.canonical_url, self.now)
-        self.changes.stubs[url_hash] = StubChange(row.id, url_hash, row, columns, None)
+    def _mention(self, url_hash: bytes, article_id: int) -> tuple[EnrichedDocument, Mention]:
+        """Return the document of an article that names a URL, and its entry for it."""
+        article = self._by_id.get(article_id)
+        if article is not None and article.parts is not None:
+            return article.parts.copy, article.parts.mentions[url_hash]
+        if article_id not in self._read_forms:
+            form = self._stored.forms[article_id] if article is not None else self._stored.namers[url_hash].form
+            self._read_forms[article_id] = document_from_json(form, None)
+        document = self._read_forms[article_id]
+        return document, next(one for one in document.related if one.url_hash == url_hash)
 
-
-def decide_urls(
-    articles: ArticleChanges,
-    before: ListedBefore,
-    changes: DocumentChanges,
-    stored: StoredUrls,
-    keys: UrlKeys,
-    shared: Shared,
-    now: datetime,
-) -> UrlChanges:
-    """Decide each of the URLs `keys.urls`. Raises NotPrepared."""
-    urls = _Urls(articles, before, stored, set(keys.touched), shared, now)
-    items = set(keys.items)
-    for url_hash in sorted(keys.urls):
-        item = _article_of_item(url_hash, urls.live, changes, stored) if url_hash in items else None
-        urls.decide(url_hash, item)
-    _retarget(stored, urls.changes, set(keys.unnamed))
-    return urls.changes
-
-
-def _article_of_item(
-    doc_hash: bytes, live: Mapping[bytes, Published | Moved], changes: DocumentChanges, stored: StoredUrls
-) -> int | None:
-    """Return the id of the article that a document describes; None: it describes none that is stored."""
-    known = changes.documents.get(doc_hash)
-    if known is None or not (known.is_changed or doc_hash in changes.retracted):
-        return stored.items.get(doc_hash)
-    article = live.get(known.state.article_hash or b"") if known.state.is_live else None
-    return article.id if article is not None else None
-
-
-def _retarget(stored: StoredUrls, changes: UrlChanges, unnamed: set[bytes]) -> None:
-    """Set `retargeted` and `popular`."""
-    for target in stored.targets.values():
-        url_hash, is_popular = target.target_hash, target.namers >= bounds.MOST_NAMERS
-        is_moved = target.target_id != changes.targets[url_hash]
-        if is_popular and (is_moved or (url_hash in unnamed and url_hash in changes.mentioned)):
-            changes.popular.add(url_hash)
-        elif is_moved:
-            changes.retargeted[url_hash] = changes.targets[url_hash]
-    changes.popular |= {row.url_hash for row in stored.alias_claims.values() if row.claims >= bounds.MOST_NAMERS}
+    def _retarget(self, uncertain: set[bytes]) -> None:
+        """Set `retargeted` and `popular`. `uncertain`: URLs that mean a stub whose newest namer may not have been read."""
+        for url_hash, namers, target_id in self._stored.targets.values():
+            is_moved = target_id != self.targets[url_hash]
+            if namers >= bounds.MOST_NAMERS and (is_moved or url_hash in uncertain):
+                self.popular.add(url_hash)
+            elif is_moved:
+                self.retargeted[url_hash] = self.targets[url_hash]
+        self.popular |= {row.url_hash for row in self._stored.alias_claims.values() if row.claims >= bounds.MOST_NAMERS}

@@ -7,85 +7,18 @@ trips: each statement is executed when the flight is sent.
 from __future__ import annotations
 
 import contextlib
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Generic, Protocol
 
-from sqlalchemy import Boolean, Column, Engine, LargeBinary
+from sqlalchemy import Engine
 from sqlalchemy.engine import Connection, Transaction
 from sqlalchemy.exc import DBAPIError
 
-from worker.store.columns import UtcDateTime
-from worker.store.sql.arrays import is_json, kind_of
-from worker.store.sql.statements import Statement, padded
+from worker.store.sql.query import Query, R
+from worker.store.sql.statements import Statement
 
-R = TypeVar("R", bound=NamedTuple)
-_MACRO = re.compile(r"\{(in|not in|table|value) (\w+)\}")
 BEGIN_OPTIONS = "copydesk_begin"
 """The execution option of an engine that holds the statements which begin its transactions on PostgreSQL."""
-
-
-class Query(Generic[R]):
-    """A query written once for both databases. `row`: the class of its rows. `columns`: their columns, in its order.
-
-    In the text, `x {in keys}` means that x is one of the values of the list `keys`, `x {not in keys}` the opposite,
-    and `{table keys}` is a subquery with these values as rows. `lists`: the columns whose type the values of each list
-    have. `{value n}` is a number. `sqlite`: another text for SQLite, where it lacks what `text` needs.
-    """
-
-    def __init__(
-        self,
-        row: type[R],
-        text: str,
-        lists: Mapping[str, tuple[Column[Any], ...]],
-        columns: Sequence[Column[Any] | None],
-        *,
-        sqlite: str | None = None,
-    ) -> None:
-        self.row, self.lists = row, lists
-        self._text = sqlite or text
-        self.postgres = _MACRO.sub(self._postgres_macro, text)
-        self.changes = [_from_sqlite(column) for column in columns]
-        self.first = next(iter(lists), None)
-
-    def _postgres_macro(self, found: re.Match[str]) -> str:
-        macro, name = found[1], found[2]
-        if macro == "value":
-            return f"%({name})s::bigint"
-        if macro == "table":
-            arrays = ", ".join(f"%({name}{n})s" for n in range(len(self.lists[name])))
-            return f"SELECT * FROM unnest({arrays})"  # noqa: S608  names of parameters
-        return f"= ANY(%({name}0)s)" if macro == "in" else f"<> ALL(%({name}0)s)"
-
-    def postgres_values(self, values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, columns in self.lists.items():
-            rows = values[name]
-            lists: Iterable[Sequence[Any]] = (
-                [rows] if len(columns) == 1 else (zip(*rows, strict=True) if rows else [()] * 9)
-            )
-            for n, (column, each) in enumerate(zip(columns, lists, strict=False)):
-                found[f"{name}{n}"] = kind_of(column).array(list(each))
-        return found | {name: value for name, value in values.items() if name not in self.lists}
-
-    def sqlite(self, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
-        parameters: list[Any] = []
-
-        def expand(found: re.Match[str]) -> str:
-            macro, name = found[1], found[2]
-            if macro == "value":
-                parameters.append(values[name])
-                return "?"
-            rows = padded(list(values[name]))
-            width = len(self.lists[name])
-            parameters.extend(rows if width == 1 else (value for row in rows for value in row))
-            if macro == "table":
-                return "VALUES " + ", ".join([f"({', '.join('?' * width)})"] * len(rows))
-            return f"{'IN' if macro == 'in' else 'NOT IN'} ({', '.join('?' * len(rows))})"
-
-        return _MACRO.sub(expand, self._text), parameters
 
 
 class Result(Generic[R]):
@@ -288,19 +221,3 @@ def flights(
             yield flight
         finally:
             flight.close()
-
-
-def _from_sqlite(column: Column[Any] | None) -> Callable[[Any], Any] | None:
-    """Return the conversion of a column's values from SQLite's driver; None: no conversion."""
-    if column is None or isinstance(column.type, LargeBinary):
-        return None
-    if is_json(column):
-        return lambda value: None if value is None else json.loads(value)
-    if isinstance(column.type, UtcDateTime):
-        return lambda value: None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
-    if isinstance(column.type, Boolean):
-        return lambda value: None if value is None else bool(value)
-    return None
-
-
-__all__ = ["BEGIN_OPTIONS", "Flights", "Query", "Result", "flights"]

@@ -18,16 +18,13 @@ from worker.heat_rules import AllRules
 from worker.pipeline import Batch, open_entry, read_version
 from worker.store.columns import metadata
 from worker.store.decide import stored as rows
-from worker.store.decide.article_sources import article_keys
-from worker.store.decide.change_set import Operation
-from worker.store.decide.decision import Context, Decision, StaleReferences, Unrecognised, decide, refresh
-from worker.store.decide.documents import DocumentChanges, KnownDocument
-from worker.store.decide.identity import DocumentState, retracted
+from worker.store.decide.change_set import ChangeSet, Operation
+from worker.store.decide.decision import Context, StaleReferences, Unrecognised, decide, refresh
+from worker.store.decide.documents import DocumentChanges
 from worker.store.decide.rows.article_rows import NotPrepared, parts_of
-from worker.store.decide.rows.document_rows import write_documents
+from worker.store.decide.touched_articles import article_keys
 
 LIMITS, RULES = Limits(), AllRules()
-_EMPTY = rows.DocumentKeys((), (), {}, (), ())
 
 
 class MemoryStore:
@@ -39,7 +36,6 @@ class MemoryStore:
             name: tuple(column.name for column in table.primary_key) for name, table in metadata.tables.items()
         }
         self.step = step
-        self.token = 0
         self.ticks = 0
         self.loads = 0
 
@@ -62,6 +58,10 @@ class MemoryStore:
             if topic_slug(name) not in {row["slug"] for row in self.rows("topics")}:
                 row = {"slug": topic_slug(name), "name": name, "keywords": [], "document_id": None, "parent_id": None}
                 self._insert("topics", row)
+
+    @property
+    def tokens(self):
+        return {row["name"]: row["token"] for row in self.rows("reference_state")}
 
     def title(self, title, provider):
         for row in self.rows("providers"):
@@ -90,7 +90,6 @@ class MemoryStore:
             row for row in found.values()
             if not row.retracted and row.revision < keys.retractions.get((row.source, row.article_hash), "")
         ]  # fmt: skip
-        references = self.tables["reference_state"].get(("references",))
         return rows.StoredDocuments(
             now=datetime.fromtimestamp(2_000_000_000 + self.ticks, UTC),
             receipts={
@@ -98,19 +97,20 @@ class MemoryStore:
                 for key, row in self.tables["receipts"].items() if key in keys.receipts
             },
             documents={h: row for h, row in found.items() if h in keys.doc_hashes},
-            reached=self._newest_of_each_place(reached),
+            reached=self._newest_of_each_place(reached, keys.step),
             raw=set(keys.raw),
-            token=references["token"] if references else None,
+            replays=set(),
+            tokens=self.tokens,
             next_document=self._next("documents"),
             next_article=self._next("articles"),
         )  # fmt: skip
 
-    def _newest_of_each_place(self, reached):
+    def _newest_of_each_place(self, reached, step):
         places = Counter()
         newest = []
         for row in sorted(reached, key=lambda row: row.revision, reverse=True):
             places[row.source, row.article_hash] += 1
-            if places[row.source, row.article_hash] <= self.step + 1:
+            if places[row.source, row.article_hash] <= step + 1:
                 newest.append(row)
         return newest
 
@@ -120,19 +120,18 @@ class MemoryStore:
         sources = {}
         for row in sorted(self.rows("documents"), key=lambda row: row["revision"]):
             if row["article_hash"] in keys.touched and not row["retracted"] and row["doc_hash"] not in keys.known:
-                sources[row["article_hash"]] = rows.SourceRow(**{name: row[name] for name in rows.SourceRow._fields})
+                sources[row["article_hash"]] = rows.DocumentRow(
+                    **{name: row.get(name) for name in rows.DocumentRow._fields}
+                )
+        children = rows.Children()
+        for table in rows.CHILD_KEYS:
+            children.add(table, self._children(table, touched if table in ("links", "article_urls") else anew))
         return rows.StoredArticles(
             articles={row["url_hash"]: self._article(row) for row in touched.values()},
             sources=sources,
             forms={id_: self.tables["documents"][id_,]["form"] for id_ in keys.forms},
-            links=self._children("links", rows.LinkRow, touched, "source_id"),
-            claims=self._children("article_urls", rows.ClaimRow, touched),
-            images=self._children("images", rows.ImageRow, anew),
-            topics=self._children("article_topics", rows.TopicRow, anew),
-            keywords={
-                row["slug"]: rows.KeywordsRow(row["id"], row["slug"], row["keywords"])
-                for row in self.rows("topics") if row["slug"] in keys.topics
-            },
+            children=children,
+            keywords={row["slug"]: row["keywords"] for row in self.rows("topics") if row["slug"] in keys.topics},
         )  # fmt: skip
 
     def urls(self, keys):
@@ -141,12 +140,13 @@ class MemoryStore:
         known = self._with_hash(keys.urls)
         loaded = rows.StoredUrls(
             articles={row["url_hash"]: self._article(row) for row in known.values()},
-            stub_images=self._children("images", rows.ImageRow, {id_ for id_, row in known.items() if row["is_stub"]}),
+            alias_claims={}, targets={}, namers={}, forms={}, items={}, images={},
+            stub_images=self._children("images", {id_ for id_, row in known.items() if row["is_stub"]}),
             providers={row["id"]: row["name"] for row in self.rows("providers") if row["id"] in keys.providers},
-        )
+        )  # fmt: skip
         for claim in self.rows("article_urls"):
             row, h = by_id[claim["article_id"]], claim["url_hash"]
-            if h in keys.claimable and not row["is_stub"] and row["id"] not in keys.touched:
+            if h in keys.urls and not row["is_stub"] and row["id"] not in keys.touched:
                 newest = loaded.alias_claims.get(h)
                 if newest is None or (newest.revision, newest.article_id) < (row["revision"], row["id"]):
                     values = (row["quality"], row["published_at"], row["title"], row["url_hash"])
@@ -155,9 +155,8 @@ class MemoryStore:
             row, h, is_related = by_id[link["source_id"]], link["target_hash"], link["kind"] == "related"
             if h in keys.urls:
                 namers = loaded.targets[h].namers if h in loaded.targets else 0
-                loaded.targets[h] = rows.TargetRow(
-                    h, link["target_id"], namers + (link["kind"] in ("related", "contains"))
-                )
+                is_listed = link["kind"] in ("related", "contains")
+                loaded.targets[h] = rows.TargetRow(h, namers + is_listed, link["target_id"])
             if h in keys.unnamed and is_related and row["id"] not in keys.touched:
                 newest = loaded.namers.get(h)
                 if newest is None or (newest.revision, newest.article_id) < (row["revision"], row["id"]):
@@ -177,17 +176,18 @@ class MemoryStore:
     def _with_hash(self, hashes):
         return {row["id"]: row for row in self.rows("articles") if row["url_hash"] in hashes}
 
-    def _children(self, table, row_class, ids, owner="article_id"):
+    def _children(self, table, ids):
+        names = (*rows.CHILD_KEYS[table], *rows.CHILD_VALUES[table])
         return [
-            row_class(**{name: row[name] for name in row_class._fields}) for row in self.rows(table)
-            if row[owner] in ids and row.get("kind") in (None, "related", "contains")
+            tuple(row[name] for name in names) for row in self.rows(table)
+            if row[names[0]] in ids and row.get("kind") in (None, "related", "contains")
         ]  # fmt: skip
 
     def _document(self, row):
         shown = [one["document_id"] for one in self.rows("articles") if one["url_hash"] == row["article_hash"]]
         values = {name: row.get(name) for name in rows.DocumentRow._fields[:-2]}
         form = row["form"] if row["taxonomy"] is not None else None
-        return rows.DocumentRow(**values, reference_form=form, shown_by=shown[0] if shown else None)
+        return rows.DocumentRow(**values, form=form, shown_by=shown[0] if shown else None)
 
     def _article(self, row):
         return rows.ArticleRow(**{name: row.get(name) for name in rows.ArticleRow._fields})
@@ -214,8 +214,8 @@ class MemoryStore:
                 del table[key]
         elif not alike and write.operation is not Operation.UPDATE:
             self._insert(write.table, row)
-        elif write.operation is Operation.RENEW:
-            table[alike[0]]["version"] = row["version"]
+        elif write.operation is Operation.MERGE:
+            table[alike[0]][write.names[-1]] = row[write.names[-1]]
         elif write.operation is not Operation.INSERT_MISSING:
             for key in alike:
                 table[key].update(row)
@@ -233,12 +233,9 @@ class MemoryStore:
     # Batches
 
     def context(self):
-        references = self.tables["reference_state"].get(("references",))
-        self.token += 1
         self.ticks += 1
         now = datetime.fromtimestamp(2_000_000_000 + self.ticks, UTC)
-        token = references["token"] if references else None
-        return Context(self, token, str(self.token), RULES, "test", now, dict, self.step)
+        return Context(self, RULES, "test", now, str(self.ticks), step=self.step)
 
     def work(self, entries):
         """Process entries as the pipeline does; returns the outcome of each."""
@@ -295,16 +292,14 @@ class MemoryStore:
 
     def _refresh(self, changes, rewritten=()):
         while True:
-            stored, decision, context = self.documents(_EMPTY), Decision(), self.context()
-            write_documents(changes, decision.changes, context.now)
+            stored, writes, context = self.documents(rows.DocumentKeys()), ChangeSet(), self.context()
             try:
                 loaded = self.articles(article_keys(changes, rewritten))
-                refresh(changes, loaded, stored.next_article, self, context, decision, rewritten)
+                refresh(changes, loaded, stored.next_article, self, context, writes, rewritten)
                 break
             except NotPrepared as missing:
                 self.create_shared(missing.content)
-        decision.work.write(decision.changes, context.now)
-        self.apply(decision.changes)
+        self.apply(writes)
 
     def _articles(self, subject):
         self._refresh(DocumentChanges(), {
@@ -315,12 +310,11 @@ class MemoryStore:
     def _retract(self, subject):
         row = self.tables["documents"][subject,]
         place = row["source"], url_hash(row["key"])
-        found = self.documents(rows.DocumentKeys((), (), {place: row["url_retraction"]}, (), ())).reached
-        changes = DocumentChanges(touched={place[1]})
+        found = self.documents(rows.DocumentKeys(retractions={place: row["url_retraction"]}, step=self.step)).reached
+        changes = DocumentChanges()
         for one in found[: self.step]:
-            state = retracted(DocumentState(one.revision, one.article_hash, one.content_hash, one.retracted))
-            changes.documents[one.doc_hash] = KnownDocument(one.id, one.source, one.key, state, one)
-        changes.retracted = changes.moved = set(changes.documents)
+            changes.add_stored(one)
+            changes.retract(one.doc_hash)
         self._refresh(changes)
         if len(found) > self.step:
             self._retract(subject)

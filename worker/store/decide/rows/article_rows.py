@@ -11,7 +11,7 @@ from worker.enrichment.document_json import document_to_json
 from worker.enrichment.enriched_document import EnrichedDocument, ImageRef, Mention, ProviderRef
 from worker.enrichment.image_choice import best_image, image_hash
 from worker.enrichment.reference_documents import ReferenceCopy
-from worker.store.decide.stored import Row
+from worker.store.decide.stored import Key, Row, Values
 
 PIPELINE_VERSION = 4
 """Increase it when enrichment stores something else for the same document. `reprocess` updates older articles."""
@@ -26,20 +26,6 @@ SHOWN = (
 )  # fmt: skip
 """The columns that are written when an article shows another document or version. The others keep their values."""
 
-DECIDED = (
-    "image_url", "heat", "is_published", "lead_id", "secured", "document_id", "revision", "pipeline_version", "changed_at",
-)  # fmt: skip
-"""Those of the columns `SHOWN` that other rows decide too."""
-
-OF_DOCUMENT = tuple(name for name in SHOWN if name not in DECIDED)
-"""Those of the columns `SHOWN` that the document of an article decides alone."""
-
-STUB = (
-    "canonical_url", "kind", "title", "excerpt", "published_at", "provider_id", "provider_name", "image_url", "quality",
-    "extra", "named_by", "revision", "orphaned_at", "link_state", "changed_at",
-)  # fmt: skip
-"""The columns in which the rows of two stubs differ."""
-
 
 class NotPrepared(Exception):
     """Raised when a decision needs a provider or a topic that has no row yet: create it, then decide again."""
@@ -51,6 +37,11 @@ class NotPrepared(Exception):
 
 class Shared(Protocol):
     """What the rows of an article take from rows that many articles share. Raises KeyError for a missing row."""
+
+    @property
+    def tokens(self) -> Mapping[str, str]:
+        """Another value after each change of a reference document, and each deletion of providers or topics."""
+        ...
 
     def title(self, title: str | None, provider: ProviderRef | None) -> str | None: ...
 
@@ -65,58 +56,32 @@ class Shared(Protocol):
 class ArticleParts:
     """What an article shows of its document alone, without ids. It is made before the writer lock is taken.
 
-    `columns`: the values of `OF_DOCUMENT`. `image_url`: the best image if none is a placeholder. `children`: the rows of
-    the child tables, links without their target, images as if none were a placeholder. `mentions`: the entries of
-    `related` by the URL that they name, `items`: the hashes that it contains. `stub_providers`: provider ids of the
-    entries of `related`, by domain. `image_hashes`: of its own images, `all_images`: with those of its entries.
+    `columns`: the values of `SHOWN`; those that other rows decide too are null, and heat as it is reported. `children`:
+    the rows of the child tables, links without their target, images as if none were a placeholder. `mentions`: the
+    entries of `related` by the URL that they name, `items`: the hashes that it contains. `provider_ids`: of itself and
+    of its entries. `image_hashes`: of its own images, `all_images`: with those of its entries.
     """
 
     copy: EnrichedDocument
     title: str | None
-    provider_id: int | None
-    columns: Values
-    image_url: str | None
+    columns: Row
     children: dict[str, dict[Key, Values]]
     claimed: set[bytes]
-    related: list[tuple[int, bytes]]
     mentions: dict[bytes, Mention]
     items: set[bytes]
-    stub_providers: dict[str, int]
+    provider_ids: set[int]
     image_hashes: set[bytes]
     all_images: set[bytes]
 
     @property
-    def url_hash(self) -> bytes:
-        return self.copy.url_hash
-
-    @property
-    def content_hash(self) -> bytes:
-        return self.copy.content_hash
-
-    @property
     def form(self) -> str:
         return self.copy.form or document_to_json(self.copy)
-
-    @property
-    def mention(self) -> tuple[int | None, str | None]:
-        """The provider's id and its name in the document."""
-        return self.provider_id, provider_name(self.copy.provider, self.copy.extra)
 
     def child_rows(self, marked: Collection[bytes]) -> dict[str, dict[Key, Values]]:
         """Return the wanted child rows by table and key, links without their target. `marked`: placeholder images."""
         if self.image_hashes.isdisjoint(marked):
             return self.children
         return {**self.children, "images": image_rows(self.copy.images, marked)}
-
-    def best_image(self, marked: Collection[bytes]) -> str | None:
-        """Return the URL of the best image. `marked`: placeholder images."""
-        if self.image_hashes.isdisjoint(marked):
-            return self.image_url
-        return best_image(self.copy.images, marked)
-
-
-Key = tuple[object, ...]
-Values = tuple[object, ...]
 
 
 def parts_of(copy: EnrichedDocument, shared: Shared) -> ArticleParts:
@@ -129,27 +94,19 @@ def parts_of(copy: EnrichedDocument, shared: Shared) -> ArticleParts:
         provider_id = shared.provider_id(copy.provider.domain) if copy.provider else None
         topics = _topics(copy, title, shared)
         domains = {mention.provider.domain for mention in mentions.values() if mention.provider}
-        stub_providers = {domain: shared.provider_id(domain) for domain in domains}
+        provider_ids = {shared.provider_id(domain) for domain in domains}
     except KeyError:
         raise NotPrepared(copy) from None
-    row = _published_row(copy, title, provider_id)
     image_hashes = _image_hashes(copy.images)
     return ArticleParts(
         copy,
         title,
-        provider_id,
-        tuple([row.get(name) for name in OF_DOCUMENT]),
-        best_image(copy.images, ()),
+        _published_row(copy, title, provider_id),
         {**_listed_rows(copy), "images": image_rows(copy.images, ()), "article_topics": topics},
         {claim.url_hash for claim in copy.claims},
-        [
-            (rank, mention.url_hash)
-            for rank, mention in enumerate(copy.related)
-            if mentions[mention.url_hash] is mention
-        ],
         mentions,
         set(copy.contains),
-        stub_providers,
+        provider_ids | ({provider_id} if provider_id is not None else set()),
         image_hashes,
         image_hashes.union(*(_image_hashes(mention.images) for mention in mentions.values())),
     )
@@ -180,78 +137,56 @@ def _topics(copy: EnrichedDocument, title: str | None, shared: Shared) -> dict[K
     return topics
 
 
+_OF_DOCUMENT = tuple(name for name in SHOWN if name in EnrichedDocument.__dataclass_fields__)
+"""The columns that hold the field of the document which has their name."""
+_OF_MENTION = ("kind", "title", "excerpt", "published_at", "quality", "extra")
+_BLANK: Row = {**dict.fromkeys(SHOWN), "details": {}, "is_stub": False, "link_state": "pending"}
+
+
 def _published_row(copy: EnrichedDocument, title: str | None, provider_id: int | None) -> Row:
-    """Return the columns of an article that its document decides alone; the others of `OF_DOCUMENT` are null."""
     return {
-        "canonical_url": copy.canonical_url,
-        "kind": copy.kind,
-        "category": copy.category,
+        **_BLANK,
+        **{name: getattr(copy, name) for name in _OF_DOCUMENT},
         "title": title,
-        "excerpt": copy.excerpt,
-        "body": copy.body,
-        "published_at": copy.published_at,
-        "updated_at": copy.updated_at,
         "provider_id": provider_id,
         "provider_name": provider_name(copy.provider, copy.extra),
-        "language": copy.language,
-        "duration_seconds": copy.duration_seconds,
-        "starts_at": copy.starts_at,
-        "ends_at": copy.ends_at,
-        "details": copy.details,
-        "quality": copy.quality,
-        "reported_heat": copy.reported_heat,
-        "reported_published": copy.reported_published,
-        "related_count": copy.related_count,
-        "outranked_by": copy.outranked_by,
-        "is_stub": False,
-        "extra": copy.extra,
-        "content_hash": copy.content_hash,
-        "link_state": "pending",
+        "image_url": best_image(copy.images, ()),
+        "heat": copy.reported_heat,
+        "is_published": copy.reported_published,
     }
 
 
-def stub_row(
-    mention: Mention, *, named_by: int, revision: str, provider_id: int | None, marked: Collection[bytes], now: datetime
-) -> Row:
-    """Return the columns `STUB` of an article that is known only because others name it.
+def stub_row(mention: Mention, *, named_by: int, revision: str, provider_id: int | None, now: datetime) -> Row:
+    """Return the columns `SHOWN` of an article that is known only because others name it, without its image.
 
-    `named_by`: the article whose entry it shows. `marked`: images that are placeholders.
+    `named_by`: the article whose entry it shows.
     """
-    return {
-        "canonical_url": mention.url,
-        "kind": mention.kind,
-        "title": mention.title,
-        "excerpt": mention.excerpt,
-        "published_at": mention.published_at,
-        "provider_id": provider_id,
-        "provider_name": provider_name(mention.provider, mention.extra),
-        "image_url": best_image(mention.images, marked) if mention.images else None,
-        "quality": mention.quality,
-        "extra": mention.extra,
-        "named_by": named_by,
-        "revision": revision,
-        "orphaned_at": None,
-        "link_state": "pending",
-        "changed_at": now,
-    }
+    return emptied_row(
+        {
+            **{name: getattr(mention, name) for name in _OF_MENTION},
+            "canonical_url": mention.url,
+            "provider_id": provider_id,
+            "provider_name": provider_name(mention.provider, mention.extra),
+            "named_by": named_by,
+            "revision": revision,
+            "changed_at": now,
+        }
+    )
 
 
 def orphan_row(canonical_url: str | None, now: datetime) -> Row:
-    """Return the columns `STUB` of an article that no document describes and no article names any more."""
-    return {
-        **dict.fromkeys(STUB),
-        "canonical_url": canonical_url,
-        "extra": {},
-        "revision": "",
-        "orphaned_at": now,
-        "link_state": "pending",  # the linker removes its links
-        "changed_at": now,
-    }
+    """Return the columns `SHOWN` of an article that no document describes and no article names any more.
+
+    The linker removes its links.
+    """
+    return emptied_row(
+        {"canonical_url": canonical_url, "extra": {}, "revision": "", "orphaned_at": now, "changed_at": now}
+    )
 
 
 def emptied_row(stub: Row) -> Row:
-    """Return all columns `SHOWN` for an article that becomes a stub: those of a source document are cleared."""
-    return {**dict.fromkeys(SHOWN), "is_stub": True, "details": {}, **stub}
+    """Return all columns `SHOWN` of an article without a document: those that `stub` lacks are cleared."""
+    return {**_BLANK, "is_stub": True, **stub}
 
 
 def provider_name(provider: ProviderRef | None, extra: Mapping[str, object]) -> str | None:

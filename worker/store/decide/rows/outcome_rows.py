@@ -7,9 +7,9 @@ from datetime import datetime
 
 from schemas.problem import Severity
 from worker.store.decide.batch_item import BatchItem
-from worker.store.decide.change_set import ChangeSet, Operation, Values
+from worker.store.decide.change_set import ChangeSet, Operation
 from worker.store.decide.documents import ItemResult
-from worker.store.decide.stored import Row, StoredDocuments
+from worker.store.decide.stored import Row, StoredDocuments, Values
 
 Outcomes = tuple[BatchItem, ItemResult]
 
@@ -25,10 +25,9 @@ def write_raw(items: Sequence[BatchItem], stored: StoredDocuments, changes: Chan
     changes.add("raw_documents", Operation.INSERT_MISSING, names, ("sha256",), (rows[d] for d in sorted(rows)))
 
 
-def problems_of(item: BatchItem, result: ItemResult | None = None) -> list[dict[str, object]]:
+def _problems(item: BatchItem, result: ItemResult) -> list[dict[str, object]]:
     """Return an item's problems as JSON for the store."""
-    warnings = result.warnings if result is not None else ()
-    return [found.model_dump(mode="json") for found in (*item.problems, *warnings)]
+    return [found.model_dump(mode="json") for found in (*item.problems, *result.warnings)]
 
 
 def write_dead_letters(
@@ -39,10 +38,11 @@ def write_dead_letters(
     An accepted replay closes its dead letter; a rejected one leaves it open with the new problems. A dead letter that
     was replayed twice may be gone: the first replay closed it and maintenance deleted it.
     """
-    added, passed, failed, actions = list[Row](), list[Row](), list[Row](), list[Row]()
+    added, actions = list[Row](), list[Row]()
+    passed, failed = list[Values](), list[Values]()
     for item, result in outcomes:
         code = next((found.code for found in item.problems if found.severity is Severity.ERROR), None)
-        problems = problems_of(item, result)
+        problems = _problems(item, result)
         if item.dead_letter is None:
             if item.rejected:
                 added.append({
@@ -54,16 +54,16 @@ def write_dead_letters(
         if item.dead_letter not in replays:
             continue
         if item.rejected:
-            failed.append({"id": item.dead_letter, "status": "open", "code": code, "problems": problems})
+            failed.append((item.dead_letter, "open", code, problems))
         else:
-            passed.append({"id": item.dead_letter, "status": "replayed"})
+            passed.append((item.dead_letter, "replayed"))
         actions.append({
             "dead_letter_id": item.dead_letter, "action": "failed" if item.rejected else "passed", "who": worker,
             "at": now, "reason": str(result.outcome), "raw_sha256": item.sha256,
         })  # fmt: skip
     changes.add_rows("dead_letters", Operation.INSERT_MISSING, added, ("lane", "receipt_id"))
-    changes.update("dead_letters", failed, ("id",))
-    changes.update("dead_letters", passed, ("id",))
+    changes.update("dead_letters", ("id", "status", "code", "problems"), failed)
+    changes.update("dead_letters", ("id", "status"), passed)
     changes.add_rows("dead_letter_actions", Operation.INSERT, actions)
 
 
@@ -74,7 +74,7 @@ def write_receipts(
         {
             "lane": item.lane, "id": item.id, "outcome": str(result.outcome), "op": item.op, "source": item.source,
             "key": item.key, "url": result.url, "article_id": result.article_id, "document_id": result.document_id,
-            "raw_sha256": item.sha256, "problems": problems_of(item, result), "changed": result.changed,
+            "raw_sha256": item.sha256, "problems": _problems(item, result), "changed": result.changed,
             "received_at": item.received_at, "settled_at": now, "worker": worker, "attempts": item.attempts + 1,
             "trace_id": item.trace_id, "timings": timings,
         }
