@@ -118,11 +118,9 @@ def _learnt(times: list[float], silences: list[Silence]) -> Iterator[tuple[float
                 learnt = -count  # an alarm that was false changes the limit
 
 
-def _alarm(rhythm: Rhythm, last: float, silences: list[Silence]) -> tuple[float, float]:
-    """Return when the silence of a source is an alarm of its own, and when it is one of its own or of all sources."""
-    own = rhythm.silent_at(last, (), [(one.alarm, one.ended) for one in silences])
-    covering = next((one.alarm for one in silences if one.ended > last and one.alarm <= own), own)
-    return own, min(own, covering)
+def _alarm(rhythm: Rhythm, last: float, silences: list[Silence]) -> float:
+    """Return when the silence of a source is an alarm of its own."""
+    return rhythm.silent_at(last, (), [(one.alarm, one.ended) for one in silences if one.ended > last])
 
 
 def replay(source: str, times: list[float], cuts: int, seed: int, silences: list[Silence]) -> Result | None:
@@ -134,7 +132,7 @@ def replay(source: str, times: list[float], cuts: int, seed: int, silences: list
     for at, later, rhythm, hours in _learnt(times, silences):
         rhythms.append((at, rhythm))
         month = int((at - rhythms[0][0]) // _MONTH)
-        if _alarm(rhythm, at, silences)[0] < later:
+        if _alarm(rhythm, at, silences) < later:
             result.false_alarms += 1
             months[month] = months.get(month, 0) + 1
         elif (is_low := volume(hours[-_KEPT_HOURS:], later).is_low) != low:
@@ -166,8 +164,8 @@ def _delay(times: list[float], rhythms: list[tuple[float, Rhythm]], cut: float, 
     before = times[: bisect_right(times, cut)]
     gaps = sorted(later - earlier for earlier, later in pairwise(before))
     allowed = max(6 * HOUR, 3 * gaps[math.ceil(0.95 * len(gaps)) - 1])
-    running = next((one for one in silences if one.alarm <= cut < one.ended), None)
-    alarm = cut if running is not None else _alarm(rhythm, before[-1], silences)[1]
+    of_all = min((one.alarm for one in silences if one.ended > cut), default=math.inf)
+    alarm = min(of_all, _alarm(rhythm, before[-1], silences))
     return max(0.0, alarm - cut) / allowed
 
 

@@ -78,24 +78,25 @@ def _seasons(chance):
     ]
 
 
-@pytest.mark.parametrize("rhythm", [_nights, _office, _weekly, _rare, _events, _seasons])
-def test_of_any_rhythm_there_is_one_false_alarm_a_month_and_cuts_are_found(rhythm):
+@pytest.mark.parametrize(
+    ("rhythm", "share"),
+    [(_nights, 0.95), (_office, 0.95), (_weekly, 0.95), (_rare, 0.95), (_events, 0.9), (_seasons, 0.7)],
+)
+def test_of_any_rhythm_there_is_one_false_alarm_a_month_and_cuts_are_found(rhythm, share):
     """The first nights, weekends and pauses are not known: up to three more."""
     results = [replay("a", sorted(rhythm(random.Random(seed))), 40, seed, []) for seed in range(2)]
     for result in results:
         assert result.false_alarms + result.low_alarms <= result.months + 3
-    assert sum(result.found for result in results) / len(results) >= 0.9
+    assert sum(result.found for result in results) / len(results) >= share
 
 
 def test_a_stop_of_the_crawler_is_one_alarm_of_all_sources_and_none_of_each():
     stop = BEGIN + 60 * DAY
-    times = {
-        source: [at for at in sorted(_nights(random.Random(source))) if not stop < at < stop + 3 * DAY]
-        for source in range(4)
-    }
+    arrived = [sorted(_nights(random.Random(source)))[: 6 * 90] for source in range(3)]
+    times = {source: [at for at in of if not stop < at < stop + 3 * DAY] for source, of in enumerate(arrived)}
     silences = silences_of_all(sorted(at for of in times.values() for at in of))
     assert [one for one in silences if one.began <= stop <= one.ended]
     alone = [replay("a", of, 60, 1, []) for of in times.values()]
     together = [replay("a", of, 60, 1, silences) for of in times.values()]
-    assert sum(one.false_alarms for one in alone) == sum(one.false_alarms for one in together) + 4
+    assert sum(one.false_alarms for one in alone) == sum(one.false_alarms for one in together) + 3
     assert min(one.found for one in together) >= 0.95
