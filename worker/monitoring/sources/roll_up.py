@@ -164,10 +164,9 @@ def _update_silence_alarms(
 
     def is_known(row: Row[Any], silent_at: datetime) -> bool:
         """Whether all that arrived from the source on its lane up to the alarm has its outcome."""
+        since = [waiting.get(row.lane), paused.get((row.lane, row.source))]
         if (row.source, row.site) == EVERYTHING:
             since = [*waiting.values(), *paused.values()]
-        else:
-            since = [waiting.get(row.lane), paused.get((row.lane, row.source))]
         return silent_at.timestamp() <= min([until.timestamp(), *(at for at in since if at is not None)])
 
     with engine.connect() as connection:
