@@ -5,8 +5,10 @@ documents whose `publishedDateTime` counts as their arrival. A file can be given
 arrivals are replayed: after each of them the rhythm is learnt from the past only.
 
 - A cut at a random time between the first and the last arrival with a rhythm is found if the alarm comes within the
-  larger of six hours and three of the 95th-percentile gaps before the cut, or is raised already.
-- An alarm without a cut is false, whatever its cause; it counts once until the source is back.
+  larger of six hours and three of the 95th-percentile gaps before the cut, or is raised already. The alarm of all sources
+  together is one of the source too.
+- An alarm without a cut is false, whatever its cause; it counts once until the source is back. While nothing comes from any
+  source, there is one alarm of all sources together, and none of a source because of it.
 """
 
 from __future__ import annotations
@@ -25,12 +27,22 @@ from itertools import pairwise
 from pathlib import Path
 
 from worker.monitoring.sources.rhythm import HOUR, MIN_GAPS, Hour, Rhythm, learn
+from worker.monitoring.sources.roll_up import MIN_SOURCES
 from worker.monitoring.sources.volume import volume
 
 _MONTH = 30 * 24 * HOUR
 _KEPT_HOURS = 1500
 _PROVIDER = re.compile(r"^provider:[^\n]*\n(?:[ \t]+[^\n]*\n)*?[ \t]+(?:domain|id):[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
 _PUBLISHED = re.compile(r"^publishedDateTime:\s*[\"']?([\dT:.+Z-]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A silence of all sources together: when it was an alarm, when it began, and when it ended."""
+
+    alarm: float
+    began: float
+    ended: float
 
 
 @dataclass(slots=True)
@@ -77,15 +89,20 @@ def _documents(path: Path) -> Iterator[tuple[float | None, str]]:
             continue
 
 
-def replay(source: str, times: list[float], cuts: int, seed: int) -> Result | None:
-    """Replay one source; None if it never has a rhythm."""
-    rhythms: list[tuple[float, float, Rhythm]] = []
+def silences_of_all(times: list[float]) -> list[Silence]:
+    """Return the alarms of all sources together. `times`: of the arrivals of all of them."""
+    return [
+        Silence(alarm, at, later)
+        for at, later, rhythm, _ in _learnt(times, [])
+        if (alarm := rhythm.silent_at(at)) < later
+    ]
+
+
+def _learnt(times: list[float], silences: list[Silence]) -> Iterator[tuple[float, float, Rhythm, list[Hour]]]:
+    """Yield each arrival after which a clock hour ended: its time, that of the next one, the rhythm until then, the hours."""
     hours: list[Hour] = []
     count = learnt = 0
     rhythm: Rhythm | None = None
-    result = Result(source)
-    months: dict[int, int] = {}
-    low = False
     for at, later in pairwise(times):
         count += 1
         _add(hours, at)
@@ -93,12 +110,29 @@ def replay(source: str, times: list[float], cuts: int, seed: int) -> Result | No
             continue
         # Learning again after each hour would change little for a source with thousands of documents.
         if rhythm is None or count - learnt > count // 100:
-            rhythm, learnt = learn(hours[-_KEPT_HOURS:]), count
-        if rhythm is None:
-            continue
-        rhythms.append((at, later, rhythm))
+            ended = silences[: bisect_right(silences, at, key=lambda one: one.ended)]
+            rhythm, learnt = learn(hours[-_KEPT_HOURS:], (), [(one.began, one.ended) for one in ended]), count
+        if rhythm is not None:
+            yield at, later, rhythm, hours
+            if rhythm.silent_at(at) < later:
+                learnt = -count  # an alarm that was false changes the limit
+
+
+def _alarm(rhythm: Rhythm, last: float, silences: list[Silence]) -> float:
+    """Return when the silence of a source is an alarm of its own."""
+    return rhythm.silent_at(last, (), [(one.alarm, one.ended) for one in silences if one.ended > last])
+
+
+def replay(source: str, times: list[float], cuts: int, seed: int, silences: list[Silence]) -> Result | None:
+    """Replay one source; None if it never has a rhythm."""
+    rhythms: list[tuple[float, Rhythm]] = []
+    result = Result(source)
+    months: dict[int, int] = {}
+    low = False
+    for at, later, rhythm, hours in _learnt(times, silences):
+        rhythms.append((at, rhythm))
         month = int((at - rhythms[0][0]) // _MONTH)
-        if rhythm.silent_at(at) < later:
+        if _alarm(rhythm, at, silences) < later:
             result.false_alarms += 1
             months[month] = months.get(month, 0) + 1
         elif (is_low := volume(hours[-_KEPT_HOURS:], later).is_low) != low:
@@ -111,7 +145,7 @@ def replay(source: str, times: list[float], cuts: int, seed: int) -> Result | No
     result.months = (end - begin) / _MONTH
     result.worst_month = max(months.values(), default=0)
     chance = random.Random(f"{seed} {source}")
-    result.delays = [_delay(times, rhythms, chance.uniform(begin, end)) for _ in range(cuts)]
+    result.delays = [_delay(times, rhythms, chance.uniform(begin, end), silences) for _ in range(cuts)]
     return result
 
 
@@ -124,13 +158,15 @@ def _add(hours: list[Hour], at: float) -> None:
         hours.append(Hour(start, 1, at, at))
 
 
-def _delay(times: list[float], rhythms: list[tuple[float, float, Rhythm]], cut: float) -> float:
+def _delay(times: list[float], rhythms: list[tuple[float, Rhythm]], cut: float, silences: list[Silence]) -> float:
     """Return how long after `cut` the alarm comes, in parts of what is allowed."""
-    _, _, rhythm = rhythms[max(0, bisect_right(rhythms, cut, key=lambda one: one[0]) - 1)]
+    _, rhythm = rhythms[max(0, bisect_right(rhythms, cut, key=lambda one: one[0]) - 1)]
     before = times[: bisect_right(times, cut)]
     gaps = sorted(later - earlier for earlier, later in pairwise(before))
     allowed = max(6 * HOUR, 3 * gaps[math.ceil(0.95 * len(gaps)) - 1])
-    return max(0.0, rhythm.silent_at(before[-1]) - cut) / allowed
+    of_all = min((one.alarm for one in silences if one.ended > cut), default=math.inf)
+    alarm = min(of_all, _alarm(rhythm, before[-1], silences))
+    return max(0.0, alarm - cut) / allowed
 
 
 def main() -> int:
@@ -150,10 +186,14 @@ def main() -> int:
 
 
 def _measure(path: Path, options: argparse.Namespace) -> bool:
+    found = arrivals(path)
+    silences = (
+        silences_of_all(sorted(at for times in found.values() for at in times)) if len(found) >= MIN_SOURCES else []
+    )
     results = [
         result
-        for source, times in sorted(arrivals(path).items())
-        if len(times) > MIN_GAPS and (result := replay(source, times, options.cuts, options.seed)) is not None
+        for source, times in sorted(found.items())
+        if len(times) > MIN_GAPS and (result := replay(source, times, options.cuts, options.seed, silences)) is not None
     ]
     if not results:
         print(f"{path}: no source has {MIN_GAPS} gaps")
@@ -172,6 +212,8 @@ def _measure(path: Path, options: argparse.Namespace) -> bool:
     delays = sorted(delay for one in results for delay in one.delays)
     noisy = sum((one.false_alarms + one.low_alarms) > max(1.0, one.months) for one in results)
     rate = (silent + low) / max(1.0, months)
+    stood_still = sum(one.ended - one.began for one in silences) / (24 * HOUR)
+    print(f"{path}: {len(silences)} alarms of all sources together, which were silent for {stood_still:.0f} days")
     print(
         f"{path}: {len(results)} sources, {months:.0f} source-months; {found:.1%} of the cuts found in time, median delay "
         f"{delays[len(delays) // 2]:.2f} of the limit; {rate:.2f} false alarms a source and month ({silent} silent, {low} low); "

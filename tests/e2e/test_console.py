@@ -52,13 +52,13 @@ def console(tmp_path_factory):
         assert done.returncode == 1, done.stdout + done.stderr
         with Background("console", "--port", port, cwd=folder) as served:
             served.says(f"The console is at {base}")
-            until(lambda: answers(base), what="the console answers")
+            until(lambda: answers(base + "/lanes"), what="the console answers")
             yield base
 
 
-def answers(base):
+def answers(url):
     try:
-        return urlopen(base + "/lanes", timeout=5).status == 200
+        return urlopen(url, timeout=5).status == 200
     except OSError:
         return False
 

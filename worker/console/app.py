@@ -51,6 +51,8 @@ Handler = Callable[[ConsoleContext, RequestContext], Response]
 
 _THREADS_OF_A_PAGE = 2
 _MAX_ANONYMOUS = 8
+_WARM_SECONDS = 2.0
+"""How long the start waits for the servers."""
 _OPEN_TO_ALL = ("/login", "/theme")
 _OPEN_TO_ALL_ROLES = (*_OPEN_TO_ALL, "/logout")
 _BUG = "A bug in Copydesk"
@@ -71,10 +73,17 @@ class _Number(Convertor[str]):
 register_url_convertor("number", _Number())
 
 
-def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool = False) -> WebSecurity:
+def build(
+    console: ConsoleContext,
+    *,
+    names: frozenset[str] | None,
+    secure: bool = False,
+    announce: Callable[[], None] = lambda: None,
+) -> WebSecurity:
     """Build the application.
 
-    `names`: the host names it answers to, None for all. `secure`: served by TLS, so cookies are too.
+    `names`: the host names it answers to, None for all. `secure`: served by TLS, so cookies are too. `announce` is called
+    when the first page is ready.
     """
     form = FORM_BYTES
     # In a form each byte of a document may take three characters.
@@ -121,14 +130,22 @@ def build(console: ConsoleContext, *, names: frozenset[str] | None, secure: bool
     ]
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        console.warm()
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await anyio.to_thread.run_sync(_warm, console, app)
+        await anyio.to_thread.run_sync(announce)
         yield
         console.close()
 
     app = Starlette(routes=routes, lifespan=lifespan)
     app.state.console, app.state.secure = console, secure
     return WebSecurity(app, names)
+
+
+def _warm(console: ConsoleContext, app: Starlette) -> None:
+    """Load and render the first page once. Without that its first request takes ten times as long as the others."""
+    console.warm(_WARM_SECONDS)
+    request = Request({"type": "http", "app": app, "method": "GET", "path": "/", "query_string": b"", "headers": []})
+    _answer(overview.page, console, RequestContext(request, console.sessions.new()))
 
 
 def _route(address: str, handler: Handler, form: int | None = None, *, editor: bool = False) -> Route:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -33,6 +34,8 @@ _CONNECTIONS = 40
 With fewer, a few pages that wait for a locked table would block all others. Two are kept open, others open when needed.
 """
 _WEEK_HOURS = 7 * 24
+_ANSWER_SECONDS = 3.0
+"""How long Redis may take to answer. After that the pages say that it hangs."""
 SPANS = (24, 24 * 7)
 """Hours that the pages of sources and of losses can look back."""
 _MOST_LOSSES = 50
@@ -58,7 +61,7 @@ class ConsoleContext:
     ) -> None:
         self.config = config
         self._timeout = timeout
-        self.client = client or connect(config.redis, retries=0)
+        self.client = client or connect(config.redis, retries=0, socket_timeout=_ANSWER_SECONDS)
         self.engine = engine or make_engine(config, overflow=_CONNECTIONS - 2)
         self.sessions = Sessions(token, user_file(config))
         self.jobs = Jobs()
@@ -91,10 +94,14 @@ class ConsoleContext:
     def tail(self) -> Tail:
         return Tail(self.client)
 
-    def warm(self) -> None:
-        """Load what the first page shows, in the background."""
-        self.redis_snapshot.begin()
-        self.store_status.begin()
+    def warm(self, seconds: float = 0.0) -> None:
+        """Load what the first page shows, in the background. Wait for it, at most `seconds`."""
+        end = time.monotonic() + seconds
+        caches = (self.redis_snapshot, self.store_status)
+        for cache in caches:
+            cache.begin()
+        for cache in caches:
+            cache.wait(end - time.monotonic())
 
     def close(self) -> None:
         """Close the connections."""

@@ -49,6 +49,10 @@ class RefreshingCache(Generic[Value]):
                 raise self._error
             return self._value, 0.0 if self._at is None else time.monotonic() - self._at
 
+    def wait(self, seconds: float) -> None:
+        """Wait until the running count is done, at most `seconds`."""
+        self._done.wait(max(0.0, seconds))
+
     def forget(self) -> None:
         """Make the value due, because something was changed."""
         with self._lock:

@@ -62,14 +62,14 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
 ) -> None:
-    """Serve until stopped. `announce` is called when connections are accepted.
+    """Serve until stopped. `announce` is called when connections are accepted and the first page is ready.
 
     Raises UnsafeConsole; PortTaken if nothing can be served at this address; OSError if the certificate is not usable.
     """
     token = settings.console_token.get_secret_value() if settings.console_token else None
     console = ConsoleContext(settings, token=token)
     names = names_for(host, public, token, has_users=console.sessions.needs_token)
-    app = build(console, names=names, secure=certificate is not None)
+    app = build(console, names=names, secure=certificate is not None, announce=announce)
     config = uvicorn.Config(
         app,
         log_config=None,  # logged by us; addresses may contain what somebody searched for
@@ -84,7 +84,6 @@ def serve(
     )
     config.load()  # reads the certificate
     with bind(host.strip("[]"), port) as listening:
-        announce()
         uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity import heartbeats
-from worker.activity.minute_counters import Minute, MinuteCounters
+from worker.activity.minute_counters import Minute, MinuteCounters, total
 from worker.jobs.lane_repair import fault, server_ms, vanished
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.rates import Flow, drain_seconds, flow
@@ -54,6 +54,8 @@ class MinuteCache:
     def __init__(self, client: redis.Redis) -> None:
         self._counters = MinuteCounters(client)
         self._minutes: dict[int, Minute] = {}
+        self._past = Minute(0)
+        self._past_until = 0
 
     @property
     def minutes(self) -> list[Minute]:
@@ -71,6 +73,16 @@ class MinuteCache:
         numbers = range(last - _DAY_MINUTES, last + 1)
         self._minutes = {number: self._minutes.get(number, Minute(number * 60)) for number in numbers}
         return list(self._minutes.values())
+
+    def day(self) -> list[Minute]:
+        """Return the last 1,440 minutes, of which all that do not change any more are summed up in the first.
+
+        To add a day of twenty sources up takes 40 ms of CPU, and the console does it once a second.
+        """
+        *past, before, last = self.minutes[-_DAY_MINUTES:]
+        if last.at != self._past_until:
+            self._past, self._past_until = total(past), last.at
+        return [self._past, before, last]
 
 
 def read_queue(settings: Settings, client: redis.Redis, cache: MinuteCache) -> QueueStatus:
@@ -100,7 +112,7 @@ def read_queue(settings: Settings, client: redis.Redis, cache: MinuteCache) -> Q
         recent=RecentCounts(
             minute=_period(_flow(minutes, 2, 60 + now % 60)),
             hour=_period(_flow(minutes, 60, 3600)),
-            day=_period(_flow(minutes, _DAY_MINUTES, 86_400)),
+            day=_period(flow(cache.day(), minutes[0], seconds=86_400)),
         ),
         rejecting=tuple(rejection_alarms(minutes[-RECENT_MINUTES:], settings.rejected_share)),
     )

@@ -51,6 +51,11 @@ def connection_fault(url: str, error: Exception) -> ConnectionFault:
         return ConnectionFault(
             f"Redis at {where} does not permit this user to do it: {text}", "worker/deploy has the ACL of each role."
         )
+    if text.startswith("MISCONF"):
+        return ConnectionFault(
+            f"Redis at {where} cannot write its file: {text.removeprefix('MISCONF').strip()}",
+            "Free space on the disk of Redis, or see its log. It works again by itself; documents wait.",
+        )
     if isinstance(error, redis.BusyLoadingError):
         return ConnectionFault(f"Redis at {where} is running and still loads its file", "Try again in a few seconds.")
     if isinstance(error, (redis.TimeoutError, TimeoutError)):

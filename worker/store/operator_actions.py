@@ -1,4 +1,4 @@
-"""The log of operators' actions: who did what, when, to what, and why."""
+"""The log of actions of operators and of the circuit breaker: who did what, when, to what, and why."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from sqlalchemy.engine import Connection
 from worker.store.clock import store_time
 from worker.store.service_tables import operator_actions
 
-CONSOLE, COMMAND = "console", "command"
+CONSOLE, COMMAND, WORKER = "console", "command", "worker"
+"""Where an action is done."""
+BREAKER = "breaker"
+"""Who acts where the circuit breaker does."""
 _MAX_TEXT = 500  # characters of each text
 
 
 def add_action(connection: Connection, who: str, via: str, action: str, subject: str, reason: str = "") -> None:
-    """Record an action of `who`, done with the console or a command (`via`), on `subject`.
+    """Record an action of `who`, done with the console, a command or by a worker (`via`), on `subject`.
 
     `action`: in the words of the commands, like `lane pause`. Never give it texts of documents, tokens or secrets.
     """

@@ -210,7 +210,7 @@ operator_actions = Table(
     Column("id", ID, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
     Column("who", Text, nullable=False),
-    Column("via", String(16), nullable=False, comment="console or command"),
+    Column("via", String(16), nullable=False, comment="console, command or worker"),
     Column("action", String(40), nullable=False, comment="in the words of the commands, like lane pause"),
     Column("subject", Text, nullable=False, comment="to what"),
     Column("reason", Text, nullable=False),

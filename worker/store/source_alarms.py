@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, exists, func, or_, select, update
 from sqlalchemy.engine import Connection
 
-from worker.store.source_hours import ALL_SITES, Pair
+from worker.store.source_hours import ALL_SITES, EVERYTHING, Pair
 from worker.store.sql.statements import merge
 from worker.store.tables import source_alarms, source_hours, source_rhythms
 
@@ -48,12 +48,21 @@ def save_rhythm(connection: Connection, pair: Pair, values: dict[str, Any]) -> N
 def overdue(connection: Connection, until: datetime, limit: int) -> list[Row[Any]]:
     """Return the rhythms whose silence is an alarm at `until` and has none yet, whole sources first.
 
-    A site of a silent source is left out: the alarm of the source covers it.
+    A site of a silent source is left out: the alarm of the source covers it. So does the alarm of all sources together the
+    sources whose silence would be an alarm since then.
     """
-    of_source = (_ALARM.source == _RHYTHM.source) & (_ALARM.kind == SILENT)
-    covered = exists().where(of_source, or_(_ALARM.site == _RHYTHM.site, _ALARM.site == ALL_SITES))
+    of_source = (_ALARM.source == _RHYTHM.source) & or_(_ALARM.site == _RHYTHM.site, _ALARM.site == ALL_SITES)
+    of_all = _is(source_alarms, EVERYTHING) & (_ALARM.since <= _RHYTHM.silent_at)
+    covered = exists().where(_ALARM.kind == SILENT, or_(of_source, of_all))
     query = select(source_rhythms).where(_RHYTHM.silent_at < until, ~covered)
-    return list(connection.execute(query.order_by(_RHYTHM.site != ALL_SITES, _RHYTHM.silent_at).limit(limit)))
+    order = (~_is(source_rhythms, EVERYTHING), _RHYTHM.site != ALL_SITES, _RHYTHM.silent_at)
+    return list(connection.execute(query.order_by(*order).limit(limit)))
+
+
+def count_sources(connection: Connection, since: datetime) -> int:
+    """Return how many sources with a rhythm have sent a document since a time."""
+    known = (_RHYTHM.site == ALL_SITES, _RHYTHM.gaps > 0, _RHYTHM.last_at >= since)
+    return int(connection.scalar(select(func.count()).select_from(source_rhythms).where(*known)) or 0)
 
 
 def raise_alarm(
@@ -65,6 +74,9 @@ def raise_alarm(
     if kind == SILENT and pair[1] == ALL_SITES:
         of_sites = (_ALARM.source == pair[0], _ALARM.site != ALL_SITES, _ALARM.kind == SILENT)
         connection.execute(delete(source_alarms).where(*of_sites))
+    if kind == SILENT and pair == EVERYTHING:
+        since_then = (~_is(source_alarms, EVERYTHING), _ALARM.kind == SILENT, _ALARM.raised_at >= since)
+        connection.execute(delete(source_alarms).where(*since_then))
 
 
 def end_alarm(connection: Connection, pair: Pair, kind: str) -> None:

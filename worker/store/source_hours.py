@@ -25,6 +25,8 @@ ALL_SITES = ""
 """The site of the rows that count all documents of a source."""
 Pair = tuple[str, str]
 """A source and a site."""
+EVERYTHING: Pair = ("*", "*")
+"""The rows that count all documents of all sources. No site has this name."""
 _NAME = "sources"
 _MOST_RECEIPTS = 50_000
 """Receipts that one call of `roll_up` reads at most, about."""
@@ -122,8 +124,8 @@ def _sums(connection: Connection, since: datetime, until: datetime) -> dict[tupl
     )
     sums: dict[tuple[str, str, int], _Sum] = {}
     for source, domain, lane, at, documents, rejected_count, first_at, last_at in connection.execute(query):
-        for site in (ALL_SITES, domain) if domain else (ALL_SITES,):
-            of_hour = sums.setdefault((source, site, int(at) * 3600), _Sum(lane, first_at, last_at))
+        for pair in (EVERYTHING, (source, ALL_SITES), *([(source, domain)] if domain else [])):
+            of_hour = sums.setdefault((*pair, int(at) * 3600), _Sum(lane, first_at, last_at))
             of_hour.documents += documents
             of_hour.rejected += rejected_count
             of_hour.first_at = min(of_hour.first_at, first_at)

@@ -42,7 +42,7 @@ METRICS = (
     Metric("copydesk_dead_letters", "gauge", ("code",), "open dead letters, by their first error"),
     Metric("copydesk_unlinked_articles", "gauge", (), "articles whose current version the linker has not processed"),
     Metric("copydesk_link_lag_seconds", "gauge", (), "waiting time of the oldest of those; 0: there is none"),
-    Metric("copydesk_source_alarm", "gauge", ("kind", "source", "site"), "1 while a source raises an alarm; no site: all of it"),
+    Metric("copydesk_source_alarm", "gauge", ("kind", "source", "site"), "1 during an alarm; no site: all of the source; `*`: all sources"),
     Metric("copydesk_source_last_document_seconds", "gauge", ("source",), "time since its newest document with an outcome arrived"),
     Metric("copydesk_workers", "gauge", ("state",), "workers that sent a heartbeat in the last 10 seconds, by state"),
     Metric("copydesk_pool_processes", "gauge", ("state",), "pool processes of all workers: busy or idle"),

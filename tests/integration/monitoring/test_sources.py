@@ -10,8 +10,10 @@ from worker.monitoring.sources.roll_up import roll_up_sources
 from worker.monitoring.sources.standstills import note_work, read_standstills
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.settings import INTERNAL_LANE, Settings
+from worker.store import source_alarms as source_alarms_of
 from worker.store import source_hours
 from worker.store.source_alarms import read_rhythms
+from worker.store.source_hours import EVERYTHING
 from worker.store.tables import articles, providers, receipts, source_alarms, source_rhythms, standstills
 from worker.store.tables import source_hours as hours_table
 
@@ -284,3 +286,53 @@ def test_roll_ups_that_follow_each_other_are_no_standstill(engine):
     roll_up(engine)
     with engine.connect() as connection:
         assert read_standstills(connection) == []
+
+
+NAMES = ("one", "two", "three", "four")
+
+
+def test_a_crawler_that_stops_is_one_alarm_and_none_of_each_source(engine):
+    stopped = NOW - timedelta(hours=9)
+    for source in NAMES:
+        add(engine, every(timedelta(minutes=30), 20, end=stopped, source=source))
+    add(engine, every(timedelta(minutes=30), 20, end=stopped - timedelta(hours=30), source="earlier"))
+    roll_up(engine)
+    found = alarms(engine)
+    assert found.keys() == {("silent", "*", "*"), ("silent", "earlier", "")}
+    sentence = found["silent", "*", "*"].sentence(NOW.timestamp())
+    assert sentence.startswith(f"Nothing comes from any source since {stopped:%Y-%m-%d %H:%M} UTC (9.0 h")
+    assert sentence.endswith("was 30 min: copydesk sources"), sentence
+
+
+def test_after_a_stop_of_the_crawler_each_source_has_its_usual_time_to_come_back(engine):
+    stopped = NOW - timedelta(hours=9)
+    for source in NAMES:
+        add(engine, every(timedelta(minutes=30), 20, end=stopped, source=source))
+    roll_up(engine)
+    add(engine, [receipt(NOW, source="one", settled=later(engine))])
+    for _ in range(3):
+        roll_up(engine)
+        assert alarms(engine) == {}
+
+
+def test_a_silence_of_all_replaces_the_alarms_that_it_has_caused(engine):
+    stopped = NOW - timedelta(hours=9)
+    for source in NAMES:
+        add(engine, every(timedelta(minutes=30), 20, end=stopped - timedelta(hours=1), source=source))
+    add(engine, every(timedelta(hours=5), 20, end=stopped, source="rare"))
+    roll_up(engine)
+    with engine.begin() as connection:
+        source_alarms_of.raise_alarm(
+            connection, ("one", ""), "silent", stopped - timedelta(hours=1), NOW - timedelta(hours=3), {}
+        )
+        source_alarms_of.end_alarm(connection, EVERYTHING, "silent")
+    roll_up(engine)
+    assert ("silent", "one", "") not in alarms(engine)
+    assert ("silent", "*", "*") in alarms(engine)
+
+
+def test_of_two_sources_each_has_its_own_alarm(engine):
+    for source in NAMES[:2]:
+        add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=9), source=source))
+    roll_up(engine)
+    assert alarms(engine).keys() == {("silent", "one", ""), ("silent", "two", "")}

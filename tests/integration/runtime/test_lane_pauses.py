@@ -57,6 +57,14 @@ def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
         assert "no_front_matter" in held.why
         assert "most from mad" in held.why
         assert paused(redis_client) == {}
+
+        def recorded():
+            lines = copydesk("actions", "--json", "--who", "breaker", cwd=tmp_path, **settings).stdout.splitlines()
+            return [json.loads(line) for line in lines]
+
+        (action,) = until(recorded, what="the pause is recorded")
+        assert (action["via"], action["action"]) == ("worker", "lane pause")
+        assert (action["subject"], action["reason"]) == ("source mad of lane documents", held.why)
         silent = redis_client.xadd("documents", {"raw": article(5), "source": "mad", "key": "5"}).decode()
         good = redis_client.xadd("documents", {"raw": article(3), "source": "good", "key": "3"}).decode()
         time.sleep(0.01)  # otherwise two streams may give the same id

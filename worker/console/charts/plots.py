@@ -27,6 +27,8 @@ Part = TypeVar("Part", bound=Span)
 
 WIDTH, HEIGHT = 640, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 24
+_LABEL = 26
+"""Half of the width of a time in the largest letters, those of a phone."""
 _TICKS = 4
 _GAP = 0.25  # share of the space of a bar
 _ROUND_SECONDS = (300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
@@ -192,17 +194,18 @@ def scale(highest: float) -> tuple[float, float]:
 
 
 def time_ticks(parts: Sequence[Span]) -> tuple[Tick, ...]:
-    """Return at most seven round times (UTC): whole hours, quarters, days."""
+    """Return at most seven round times (UTC): whole hours, quarters, days. None is so near to an edge that it is cut off."""
     if not parts:
         return ()
     begin, end = parts[0].at, parts[-1].at + parts[-1].seconds
     step = next((step for step in _ROUND_SECONDS if (end - begin) / step <= _MAX_TIMES), 7 * _DAY)
     first = -(-begin // step) * step
     width = WIDTH - _LEFT - _RIGHT
-    return tuple(
+    ticks = (
         Tick(round(_LEFT + width * (at - begin) / max(1, end - begin), 2), _time(at, is_day=step >= _DAY))
         for at in range(first, end + 1, step)
     )
+    return tuple(tick for tick in ticks if _LEFT + _LABEL - 8 <= tick.at <= WIDTH - _LABEL)
 
 
 def _x(parts: Sequence[Span], number: int) -> float:

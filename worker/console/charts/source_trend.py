@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from worker.console.charts.plots import Tick
 from worker.queries.sources.source_activity import Piece
 
 WIDTH, HEIGHT = 640, 140
 _BASE = 120
 _TOP = 10
+_LABEL = 30
+"""Half of the width of a day in the largest letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,16 @@ class TrendBar:
     bad_y: float
     bad_height: float
     label: str
+
+
+def trend_days(pieces: Sequence[Piece]) -> list[Tick]:
+    """Return where the days begin (UTC), but not at an edge."""
+    place = WIDTH / max(1, len(pieces))
+    begins = [
+        number for number, piece in enumerate(pieces) if number and piece.at.date() != pieces[number - 1].at.date()
+    ]
+    days = [Tick(round(place * number, 2), f"{pieces[number].at:%a %d}") for number in begins]
+    return [day for day in days if _LABEL <= day.at <= WIDTH - _LABEL]
 
 
 def trend_bars(pieces: Sequence[Piece]) -> list[TrendBar]:

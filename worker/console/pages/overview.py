@@ -17,7 +17,7 @@ from worker.monitoring.status import Snapshot
 
 _MAX_SOURCES = 12
 _MAX_CODES = 12
-_SPANS = {"hour": ("the last hour, by the minute", 1, 60), "day": ("the last day, by the quarter of an hour", 15, 96)}
+_SPANS = {"hour": ("last hour, by the minute", 1, 60), "day": ("last day, by the quarter of an hour", 15, 96)}
 _PAGES = {About.WORKER: "/workers", About.LANE: "/lanes", About.SOURCE: "/sources"}
 
 

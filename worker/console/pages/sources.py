@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import redis
 from starlette.responses import Response
 
-from worker.console.charts.source_trend import trend_bars
+from worker.console.charts.source_trend import trend_bars, trend_days
 from worker.console.context import SPANS, ConsoleContext
 from worker.console.rendering import render
 from worker.console.request_context import HttpError, RequestContext
@@ -54,6 +54,7 @@ def one(console: ConsoleContext, context: RequestContext) -> Response:
         "now": time.time(),
         "activity": activity,
         "bars": trend_bars(activity.pieces),
+        "days": trend_days(activity.pieces),
         "most": max(piece.documents for piece in activity.pieces),
     }
     return render(context, "source.html", values)

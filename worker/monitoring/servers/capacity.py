@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import redis
+from sqlalchemy import make_url
 
 from worker.monitoring.servers.redis_info import read_info
 from worker.settings import Settings
@@ -34,15 +36,23 @@ def _disk(settings: Settings) -> str:
 
     Other servers have their own disks and monitoring.
     """
-    if settings.database_url is not None and settings.redis_url is not None:
-        return ""
-    free = shutil.disk_usage(settings.data_dir).free if settings.data_dir.exists() else settings.disk_free_bytes
-    if free >= settings.disk_free_bytes:
-        return ""
-    return (
-        f"only {size_text(free)} are free on the disk of {settings.data_dir}, "
-        f"less than {size_text(settings.disk_free_bytes)} (COPYDESK_DISK_FREE_BYTES): free some space there"
-    )
+    for folder in _folders(settings):
+        free = shutil.disk_usage(folder).free if folder.exists() else settings.disk_free_bytes
+        if free < settings.disk_free_bytes:
+            return (
+                f"only {size_text(free)} are free on the disk of {folder}, "
+                f"less than {size_text(settings.disk_free_bytes)} (COPYDESK_DISK_FREE_BYTES): free some space there"
+            )
+    return ""
+
+
+def _folders(settings: Settings) -> list[Path]:
+    """Return the folders of the embedded Valkey and of SQLite, as far as they are used."""
+    folders = [settings.data_dir] if settings.redis_url is None else []
+    url = make_url(settings.database)
+    if url.get_backend_name() == "sqlite" and url.database:
+        folders.append(Path(url.database).parent)
+    return folders
 
 
 def _redis(client: redis.Redis, share: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from worker.store.source_hours import EVERYTHING
 from worker.telemetry.durations import duration_text
 
 MAX_SENTENCES = 10
@@ -17,6 +18,8 @@ Kind = Literal["silent", "low", "rejected"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceAlarm:
     """What is unusual about a source, or about a site (a provider's domain) of it; an empty `site`: about all of it.
+
+    The pair EVERYTHING stands for all sources together.
 
     Gaps are in seconds, `since` in seconds since 1970. A field that does not belong to the kind is None.
     """
@@ -42,6 +45,11 @@ class SourceAlarm:
         return self.kind, self.source, self.site
 
     @property
+    def is_of_all(self) -> bool:
+        """Whether it is about all sources together."""
+        return (self.source, self.site) == EVERYTHING
+
+    @property
     def name(self) -> str:
         """The source, and its site if it is about one."""
         name = f"Source {self.source or '(none)'}"
@@ -49,9 +57,10 @@ class SourceAlarm:
 
     def sentence(self, now: float) -> str:
         """Return the alarm and the command to type. `now`: in seconds since 1970."""
-        command = f"copydesk sources --source {quoted(self.source)}"
+        command = "copydesk sources" if self.is_of_all else f"copydesk sources --source {quoted(self.source)}"
         if self.kind == "silent":
-            return f"{self.name} is silent since {_time(self.since)} ({duration_text(now - self.since)}): {self._gaps}: {command}"
+            begin = "Nothing comes from any source" if self.is_of_all else f"{self.name} is silent"
+            return f"{begin} since {_time(self.since)} ({duration_text(now - self.since)}): {self._gaps}: {command}"
         if self.kind == "low":
             return (
                 f"{self.name} sends far less than it should since {_time(self.since)}: {self.documents or 0:,} documents in "
@@ -64,7 +73,8 @@ class SourceAlarm:
     def _gaps(self) -> str:
         long, longest = duration_text(self.long_gap or 0), duration_text(self.longest_gap or 0)
         expected = f"{self.documents:,} documents were expected" if self.documents else "documents were expected"
-        return f"{expected}; 19 of 20 of its {self.gaps or 0:,} gaps are shorter than {long}, the longest was {longest}"
+        gaps = f"{'the' if self.is_of_all else 'its'} {self.gaps or 0:,} gaps"
+        return f"{expected}; 19 of 20 of {gaps} are shorter than {long}, the longest was {longest}"
 
     def to_json(self) -> dict[str, object]:
         """Return the fields that belong to the kind, with `since` in ISO 8601."""
@@ -87,7 +97,10 @@ def merged(stored: Iterable[SourceAlarm], fresh: Iterable[SourceAlarm]) -> list[
     """Return the alarms of the store and those of the last minutes, each source once; rejections come first."""
     alarms = {alarm.key: alarm for alarm in (*fresh, *stored)}
     order = {"rejected": 0, "silent": 1, "low": 2}
-    return sorted(alarms.values(), key=lambda alarm: (alarm.site != "", order[alarm.kind], alarm.since, alarm.source))
+    return sorted(
+        alarms.values(),
+        key=lambda alarm: (not alarm.is_of_all, alarm.site != "", order[alarm.kind], alarm.since, alarm.source),
+    )
 
 
 def source_sentences(raised: Sequence[SourceAlarm]) -> list[str]:

@@ -4,9 +4,10 @@ The method is empirical, because arrivals of news are bursty and fit no simple d
 bursts and heavy tails in human dynamics", Nature 435, 2005): a silence is an alarm when it is longer than six hours and
 than about three times the 95th percentile of the gaps seen so far. Two corrections follow from the same history:
 
-- A source that exceeds this more than twice a month (it sleeps at night or at weekends) gets a longer limit, measured in
-  operational time: each hour counts by how often the source sends in this hour of the week. Time-rescaling turns a
-  process with a weekly rhythm into one without (Brown et al., Neural Computation 14, 2002).
+- A source that exceeded this more than once a month in the last year (it sleeps at night or at weekends, or sends only when
+  something happens) gets the limit that it would have exceeded once a month. It is measured in operational time: each hour
+  counts by how often the source sends in this hour of the week. Time-rescaling turns a process with a weekly rhythm into one
+  without (Brown et al., Neural Computation 14, 2002).
 - A source that has never been silent for long is an alarm earlier, at one and a half times its longest gap.
 
 While Copydesk stood still nothing was expected of any source: such periods are part of no gap and of no silence.
@@ -32,9 +33,9 @@ _SHORTEST_LIMIT = 5.8 * HOUR
 _LIMIT_GAPS = 2.9
 """Both are slightly below the promised six hours and three gaps, because the roll-up is up to two minutes late."""
 _MONTH = 30 * 24 * HOUR
-_MAX_A_MONTH = 2
-"""A source that was silent beyond its limit more often than this gets a longer limit."""
-_RECENT = 3 * _MONTH
+_YEAR = 365 * 24 * HOUR
+_MARGIN = 1.1
+"""A weekend is not of the same length each week."""
 _QUICK_SHARE = 1.5
 _QUICK_SECONDS = 1800
 _QUICK_AFTER = 28 * 24 * HOUR
@@ -76,8 +77,20 @@ class Rhythm:
     raised: float | None = None
     quick: float | None = None
 
-    def silent_at(self, last: float, standstills: Sequence[Period] = ()) -> float:
-        """Return when a silence that began at `last` becomes an alarm."""
+    def silent_at(
+        self, last: float, standstills: Sequence[Period] = (), silences_of_all: Sequence[Period] = ()
+    ) -> float:
+        """Return when a silence that began at `last` becomes an alarm.
+
+        A silence of all sources (oldest first) covers it: when that ends, the source has its usual time to come back.
+        """
+        alarm = self._silent_at(last, standstills)
+        for began, ended in silences_of_all[bisect_right(silences_of_all, last, key=lambda period: period[1]) :]:
+            if began <= alarm < ended:
+                alarm = self._silent_at(ended, standstills)
+        return alarm
+
+    def _silent_at(self, last: float, standstills: Sequence[Period]) -> float:
         clock = OperationalClock(self.weights, standstills)
         plain = OperationalClock(_PLAIN, standstills)
         alarm = plain.after(last, self.limit)
@@ -132,8 +145,13 @@ class OperationalClock:
         return (weeks * _WEEK + number + (rest - self._sums[number]) / self._weights[number]) * HOUR
 
 
-def learn(hours: Sequence[Hour], standstills: Sequence[Period] = ()) -> Rhythm | None:
-    """Return the rhythm of a source whose documents arrived in `hours`, oldest first; None: there are too few gaps."""
+def learn(
+    hours: Sequence[Hour], standstills: Sequence[Period] = (), silences_of_all: Sequence[Period] = ()
+) -> Rhythm | None:
+    """Return the rhythm of a source whose documents arrived in `hours`, oldest first; None: there are too few gaps.
+
+    `silences_of_all`: when nothing came from any source, oldest first. Then the source had no alarm of its own.
+    """
     pairs = list(pairwise(hours))
     plain = OperationalClock(_PLAIN, standstills)
     between = [max(0.0, plain.between(earlier.last, later.first)) for earlier, later in pairs]
@@ -155,7 +173,7 @@ def learn(hours: Sequence[Hour], standstills: Sequence[Period] = ()) -> Rhythm |
         limit=limit,
         weights=weights,
         documents=_weekly(hours, _without_bursts(hours)),
-        raised=_raised(pairs, between, spans, limit, history),
+        raised=_raised(pairs, between, spans, limit, history, silences_of_all),
         quick=_QUICK_SHARE * max(spans) if history >= _QUICK_AFTER else None,
     )
 
@@ -179,19 +197,37 @@ def _raised(
     spans: Sequence[float],
     limit: float,
     history: float,
+    silences_of_all: Sequence[Period],
 ) -> float | None:
-    """Return the limit in operational hours that the last three months exceeded twice a month at most.
+    """Return the limit in operational hours that gaps of the last year exceeded once a month at most.
 
     None if they did not exceed `limit` more often.
     """
-    since = pairs[-1][1].last - _RECENT
+    since = pairs[-1][1].last - _YEAR
     beyond = sorted(
         span
-        for (_, later), gap, span in zip(pairs, between, spans, strict=True)
-        if later.last >= since and gap >= limit
+        for (earlier, later), gap, span in zip(pairs, between, spans, strict=True)
+        if later.last >= since and gap >= limit and not _overlaps(silences_of_all, earlier.last, later.first)
     )
-    allowed = math.ceil(_MAX_A_MONTH * min(history, _RECENT) / _MONTH)
-    return beyond[-allowed] if len(beyond) > allowed else None
+    allowed = max(1, int(min(history, _YEAR) / _MONTH))
+    return _MARGIN * beyond[-allowed] if len(beyond) > allowed else None
+
+
+def _overlaps(periods: Sequence[Period], began: float, ended: float) -> bool:
+    place = bisect_right(periods, began, key=lambda period: period[1])
+    return place < len(periods) and periods[place][0] < ended
+
+
+def find_silences(hours: Sequence[Hour], rhythm: Rhythm | None, standstills: Sequence[Period] = ()) -> list[Period]:
+    """Return the silences that are alarms by `rhythm`, in the past of the source that it was learnt from."""
+    if rhythm is None:
+        return []
+    pairs = ((earlier.last, later.first) for earlier, later in pairwise(hours))
+    return [
+        (last, first)
+        for last, first in pairs
+        if first - last >= _QUICK_SECONDS and rhythm.silent_at(last, standstills) < first
+    ]
 
 
 def _without_bursts(hours: Sequence[Hour]) -> list[float]:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, Row
 from sqlalchemy.engine import Connection
 
 from worker.monitoring.sources.rejections import is_alarming
-from worker.monitoring.sources.rhythm import HOUR, Hour, learn
+from worker.monitoring.sources.rhythm import HOUR, Hour, find_silences, learn
 from worker.monitoring.sources.standstills import Period, note_work, read_standstills
 from worker.monitoring.sources.volume import volume
 from worker.settings import Settings
@@ -23,13 +23,15 @@ from worker.store import source_alarms, source_hours
 from worker.store.clock import store_time
 from worker.store.engine import writing
 from worker.store.source_alarms import LOW, REJECTED, SILENT
-from worker.store.source_hours import Pair
+from worker.store.source_hours import EVERYTHING, Pair
 
 _MAX_AGE_HOURS = 1500
 """Hours with documents that are kept of each source and site: two months of a source that sends in every hour."""
 _MAX_AGE_DAYS = 400
 _ALARM_DAYS = 30
 """After so long an alarm of silence ends: the source is not expected back."""
+MIN_SOURCES = 3
+"""With fewer sources no alarm is about all of them together."""
 _LEARNT_AT_ONCE = 100
 _MIN_USUAL_DOCUMENTS = 100
 
@@ -98,7 +100,8 @@ def _learn_some(engine: Engine) -> bool:
     with engine.connect() as connection:
         due = source_alarms.to_learn(connection, _LEARNT_AT_ONCE)
         standstills = read_standstills(connection)
-        learnt = [_learn(connection, row, standstills) for row in due]
+        silences = _silences_of_all(connection, standstills) if due else []
+        learnt = [_learn(connection, row, standstills, silences) for row in due]
     if learnt:
         with writing(engine) as connection:
             for one in learnt:
@@ -106,11 +109,20 @@ def _learn_some(engine: Engine) -> bool:
     return len(due) == _LEARNT_AT_ONCE
 
 
-def _learn(connection: Connection, row: Row[Any], standstills: Sequence[Period]) -> Learnt:
+def _silences_of_all(connection: Connection, standstills: Sequence[Period]) -> list[Period]:
+    """Return when nothing came from any source although something should, oldest first."""
+    hours = _hours(source_hours.hours_of(connection, EVERYTHING, limit=_MAX_AGE_HOURS))
+    return find_silences(hours, learn(hours, standstills), standstills)
+
+
+def _learn(
+    connection: Connection, row: Row[Any], standstills: Sequence[Period], silences_of_all: Sequence[Period]
+) -> Learnt:
     """Read the hours of a source and a site; return the new values of its rhythm."""
     pair = row.source, row.site
     rows = source_hours.hours_of(connection, pair, limit=_MAX_AGE_HOURS)
-    rhythm = learn(_hours(rows), standstills)
+    silences = () if pair == EVERYTHING else silences_of_all
+    rhythm = learn(_hours(rows), standstills, silences)
     values: dict[str, Any] = {"learnt_hour": row.last_hour, "usual_share": _usual_share(rows, row.last_at)}
     if rhythm is None:
         values |= {"gaps": 0, "silent_at": None, "weekly": []}
@@ -120,7 +132,7 @@ def _learn(connection: Connection, row: Row[Any], standstills: Sequence[Period])
             "usual_gap": rhythm.usual_gap,
             "long_gap": rhythm.long_gap,
             "longest_gap": rhythm.longest_gap,
-            "silent_at": _moment(rhythm.silent_at(row.last_at.timestamp(), standstills)),
+            "silent_at": _moment(rhythm.silent_at(row.last_at.timestamp(), standstills, silences)),
             "weekly": [round(amount, 3) for amount in rhythm.documents],
         }
     return pair, row, rows, values
@@ -139,7 +151,7 @@ def _save(
         source_hours.delete_hours(connection, pair, rows[0].at)
     now = store_time(connection)
     sent = volume(_hours(rows), min(now.timestamp(), row.last_at.timestamp() + HOUR), standstills)
-    if sent.is_low:
+    if sent.is_low and pair != EVERYTHING:
         facts = {"documents": sent.received, "expected": sent.poorest}
         source_alarms.raise_alarm(connection, pair, LOW, row.last_at - timedelta(days=1), now, facts)
     else:
@@ -149,30 +161,46 @@ def _save(
 def _update_silence_alarms(
     engine: Engine, until: datetime, waiting: Mapping[str, float], paused: Mapping[tuple[str, str], float]
 ) -> None:
-    """Raise and end the alarms of silence."""
+    """Raise and end the alarms of silence.
+
+    When nothing comes from any source, that is one alarm of all, and no source has an alarm of its own because of it.
+    """
 
     def is_known(row: Row[Any], silent_at: datetime) -> bool:
         """Whether all that arrived from the source on its lane up to the alarm has its outcome."""
-        since = (waiting.get(row.lane), paused.get((row.lane, row.source)))
+        since = [waiting.get(row.lane), paused.get((row.lane, row.source))]
+        if (row.source, row.site) == EVERYTHING:
+            since = [*waiting.values(), *paused.values()]
         return silent_at.timestamp() <= min([until.timestamp(), *(at for at in since if at is not None)])
 
     with engine.connect() as connection:
         overdue = source_alarms.overdue(connection, until, _LEARNT_AT_ONCE)
         standstills = read_standstills(connection)
-        checked = [(row, _learn(connection, row, standstills)) for row in overdue if is_known(row, row.silent_at)]
+        silences = _silences_of_all(connection, standstills) if overdue else []
+        checked = [
+            (row, _learn(connection, row, standstills, silences)) for row in overdue if is_known(row, row.silent_at)
+        ]
     silent: set[str] = set()
+    all_silent_since = datetime.max.replace(tzinfo=UTC)
     with writing(engine) as connection:
         source_alarms.end_silences(connection)
         now = store_time(connection)
+        is_one_of_many = source_alarms.count_sources(connection, now - timedelta(days=_ALARM_DAYS)) >= MIN_SOURCES
         for row, (pair, _, _, values) in checked:
             # Documents came since it was learnt, in the same hour.
             source_alarms.save_rhythm(connection, pair, values)
             silent_at = values["silent_at"]
-            # Whole sources come first, and their alarm covers their sites.
-            if silent_at is not None and row.source not in silent and is_known(row, silent_at):
+            # All sources together come first, then whole sources, and each of these alarms covers those below it.
+            is_covered = silent_at is not None and (row.source in silent or silent_at >= all_silent_since)
+            if silent_at is None or is_covered or not is_known(row, silent_at):
+                continue
+            if pair != EVERYTHING:
                 source_alarms.raise_alarm(connection, pair, SILENT, row.last_at, now, {})
                 if not row.site:
                     silent.add(row.source)
+            elif is_one_of_many:
+                source_alarms.raise_alarm(connection, pair, SILENT, row.last_at, now, {})
+                all_silent_since = row.last_at
 
 
 def _hours(rows: list[Row[Any]]) -> list[Hour]:

@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.queue.connection import connect
+from worker.queue.connection_faults import connection_fault
 from worker.queue.lane_pauses import Pause, paused
 from worker.queue.lease_queue import LeaseQueue
 from worker.queue.server_functions import load_functions
@@ -117,12 +118,17 @@ class DispatchLoop(threading.Thread):
         """Make the thread stop without waiting for it, because it hangs and another one replaces it."""
         self._ended.set()
 
+    def report_silent_redis(self, error: Exception) -> None:
+        """Log that Redis does not answer. Called by another thread, because this one may wait longer for its own answer."""
+        self._redis.record_failure(connection_fault(self._config.redis, error).cause)
+        self._is_redis_prepared = False  # so that the next step that reaches Redis logs the end of the outage
+
     def run(self) -> None:
         while not self._ended.is_set():
             try:
                 wait = self._step()
             except _UNREACHABLE as error:
-                self._redis.record_failure(str(error))
+                self._redis.record_failure(connection_fault(self._config.redis, error).cause)
                 self._is_redis_prepared = self._are_ids_compared = False
                 self._set_condition("waiting-for-redis", self._redis.reason)
                 wait = 1.0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import threading
 import time
 
 import redis
+from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.minute_counters import Minute, MinuteCounters, short_source
 from worker.monitoring.servers.capacity import Capacity, capacity
@@ -16,6 +18,8 @@ from worker.queue.source_pauses import pause_source, paused_sources, resumed_sou
 from worker.runtime.supervision.circuit_breaker import Trip, trip
 from worker.runtime.supervision.slowdown import SlowDown
 from worker.settings import Lane, Settings
+from worker.store.engine import driver_error, make_engine, writing
+from worker.store.operator_actions import BREAKER, WORKER, add_action
 from worker.telemetry.logs import get_logger
 
 log = get_logger("worker")
@@ -110,6 +114,7 @@ class AdmissionControl:
             for source in sources:
                 self._pause_source(lane.name, source, found)
         elif lane_pauses.pause(self._client, lane.name, self._pause(found)):
+            self._record(lane.name, found)
             log.error(
                 "The circuit breaker pauses a lane",
                 lane=lane.name,
@@ -119,6 +124,7 @@ class AdmissionControl:
 
     def _pause_source(self, lane: str, source: str, found: Trip) -> None:
         if pause_source(self._client, lane, source, self._pause(found)):
+            self._record(f"source {source} of lane {lane}", found)
             log.error(
                 "The circuit breaker pauses a source",
                 lane=lane,
@@ -130,3 +136,29 @@ class AdmissionControl:
 
     def _pause(self, found: Trip) -> Pause:
         return Pause(self._name, self._client.time()[0], found.why, by="breaker")
+
+    def _record(self, subject: str, found: Trip) -> None:
+        """Record a pause in a thread of its own: a store that hangs must not delay the heartbeats."""
+        threading.Thread(target=record_pause, args=(self._config, subject, found.why), daemon=True).start()
+
+
+def record_pause(config: Settings, subject: str, why: str) -> None:
+    """Record that the circuit breaker paused `subject`, for `copydesk actions` and the console.
+
+    If the store cannot be used, only the log has it.
+    """
+    engine = make_engine(config, pooled=False)
+    try:
+        with writing(engine) as connection:
+            add_action(connection, BREAKER, WORKER, "lane pause", subject, why)
+    except SQLAlchemyError as error:
+        log.warning(
+            "An action could not be recorded",
+            who=BREAKER,
+            action="lane pause",
+            subject=subject,
+            error=str(driver_error(error)),
+            next="it is done; copydesk actions does not show it",
+        )
+    finally:
+        engine.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,11 +23,12 @@ _TRIAL_SECONDS = 10.0
 
 
 class Outage:
-    """The outage of one server. Logged once a minute while it lasts and once when it is over."""
+    """The outage of one server. Logged once a minute while it lasts and once when it is over. Thread-safe."""
 
     def __init__(self, what: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._what = what
         self._clock = clock
+        self._lock = threading.Lock()
         self._since: float | None = None
         self._since_text = ""
         self._logged_at = 0.0
@@ -46,27 +48,29 @@ class Outage:
 
         `waiting` returns the number of waiting documents; it is called only when a line is logged.
         """
-        now, self.error = self._clock(), " ".join(error.split())
-        if self._since is None:
-            self._since, self._since_text = now, datetime.now(UTC).isoformat(timespec="seconds")
-            self._logged_at = now - _LOG_EVERY_SECONDS
-        if now - self._logged_at >= _LOG_EVERY_SECONDS:
-            self._logged_at = now
-            log.warning(
-                f"{self._what} cannot be used since {self._since_text}",
-                error=self.error,
-                documents=waiting(),
-                next="documents wait, none is lost; the worker retries by itself",
-            )
+        with self._lock:
+            now, self.error = self._clock(), " ".join(error.split())
+            if self._since is None:
+                self._since, self._since_text = now, datetime.now(UTC).isoformat(timespec="seconds")
+                self._logged_at = now - _LOG_EVERY_SECONDS
+            if now - self._logged_at >= _LOG_EVERY_SECONDS:
+                self._logged_at = now
+                log.warning(
+                    f"{self._what} cannot be used since {self._since_text}",
+                    error=self.error,
+                    documents=waiting(),
+                    next="documents wait, none is lost; the worker retries by itself",
+                )
 
     def record_recovery(self) -> None:
         """Record that the server works again."""
-        if self._since is not None:
-            seconds = self._clock() - self._since
-            log.warning(
-                f"{self._what} can be used again", ms=round(seconds * 1000), next="documents are processed again"
-            )
-            self._since = None
+        with self._lock:
+            if self._since is not None:
+                seconds = self._clock() - self._since
+                log.warning(
+                    f"{self._what} can be used again", ms=round(seconds * 1000), next="documents are processed again"
+                )
+                self._since = None
 
 
 class StoreWatch:

@@ -39,6 +39,8 @@ log = get_logger("worker")
 
 _LOSS_POLL_SECONDS = 0.2
 _LOOP_TIMER_SECONDS = 0.2
+_ANSWER_SECONDS = 3.0
+"""How long Redis may take to answer a ping. All other commands wait longer, and some are repeated, up to half a minute."""
 
 
 class Supervision(bootsteps.StartStopStep):
@@ -81,6 +83,7 @@ class SupervisionLoop(threading.Thread):
         self._dispatcher = dispatcher
         self._config = config
         self._client = connect(config.redis, retries=0)
+        self._pinging = connect(config.redis, retries=0, socket_timeout=_ANSWER_SECONDS)
         self._counters = MinuteCounters(self._client)
         self._queues = [LeaseQueue(self._client, lane.name) for lane in config.lane_list]
         self._ended = threading.Event()
@@ -115,6 +118,7 @@ class SupervisionLoop(threading.Thread):
     def run(self) -> None:
         while not self._ended.is_set():
             try:
+                self._ping()
                 self._update_state()
                 self._send_heartbeat()
                 self._stop_if_asked()
@@ -128,6 +132,15 @@ class SupervisionLoop(threading.Thread):
             heartbeats.leave(self._client, self._worker.name)
         except redis.RedisError:
             return
+
+    def _ping(self) -> None:
+        """Report a Redis that accepts commands and does not answer, soon after it stopped answering. Raises redis.RedisError."""
+        try:
+            self._pinging.ping()
+        except redis.TimeoutError as error:
+            if self._dispatcher.loop is not None:
+                self._dispatcher.loop.report_silent_redis(error)
+            raise
 
     def _stop_if_asked(self) -> None:
         """Stop this worker after its running batches if an operator asked for it."""

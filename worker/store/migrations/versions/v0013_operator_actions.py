@@ -17,7 +17,7 @@ def upgrade() -> None:
         sa.Column("id", ID, primary_key=True),
         sa.Column("at", UtcDateTime, nullable=False),
         sa.Column("who", sa.Text, nullable=False),
-        sa.Column("via", sa.String(16), nullable=False, comment="console or command"),
+        sa.Column("via", sa.String(16), nullable=False, comment="console, command or worker"),
         sa.Column("action", sa.String(40), nullable=False, comment="in the words of the commands, like lane pause"),
         sa.Column("subject", sa.Text, nullable=False, comment="to what"),
         sa.Column("reason", sa.Text, nullable=False),
