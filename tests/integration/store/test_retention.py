@@ -134,7 +134,7 @@ def test_a_provider_deleted_while_the_batch_prepares_is_created_again(engines, m
     def prepare(engine, items, now, **options):
         tries.append([content.title for content in options["more"]])
         if len(tries) == 1:
-            raise NotPrepared(items[0].copy)
+            raise NotPrepared([items[0].copy])
         return original(engine, items, now, **options)
 
     monkeypatch.setattr(writer, "prepare", prepare)

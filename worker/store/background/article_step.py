@@ -181,7 +181,7 @@ class ArticleStep:
                     write(transaction, shared)
                     transaction.commit()
             except NotPrepared as missing:
-                more.append(missing.content)
+                more += missing.contents
             except StaleReferences:
                 continue
             else:

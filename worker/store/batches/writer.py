@@ -70,7 +70,7 @@ class BatchWriter:
             except StaleReferences:
                 is_stale = True
             except NotPrepared as missing:
-                more.append(missing.content)
+                more += missing.contents
             except Unrecognised as changed:
                 for item in changed.items:
                     item.recognised = None

@@ -154,7 +154,12 @@ def _repeat_outcomes(items: Sequence[BatchItem], stored: StoredDocuments, decisi
             fresh.append(item)
             continue
         result = ItemResult(Outcome(row.outcome), row.url, row.article_id)
-        result.id_conflict = (row.op, row.key, row.raw_sha256) != (item.op, item.key, item.sha256)
+        result.id_conflict = (row.op, row.source, row.key, row.raw_sha256) != (
+            item.op,
+            item.source,
+            item.key,
+            item.sha256,
+        )
         decision.results[id(item)] = result
         decision.repeated.append(item)
     return fresh

@@ -66,5 +66,5 @@ def _row(taxonomy: str, subject: str, copy: ReferenceCopy | None, shared: Shared
             "parent_id": shared.topic_id(content.parent) if content.parent else None,
         }
     except KeyError:
-        raise NotPrepared(content) from None
+        raise NotPrepared([content]) from None
     return row | {"name": copy.name} if copy is not None else row

@@ -28,6 +28,7 @@ class ReceiptRow(NamedTuple):
     id: str
     outcome: str
     op: str
+    source: str
     key: str | None
     url: str | None
     article_id: int | None

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from worker.enrichment.document_json import document_from_json
+from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.heat import Heat
+from worker.enrichment.reference_documents import ReferenceCopy
 from worker.store.decide.documents import DocumentChanges, newest_document
-from worker.store.decide.rows.article_rows import ArticleParts, Shared, parts_of
+from worker.store.decide.rows.article_rows import ArticleParts, NotPrepared, Shared, parts_of
 from worker.store.decide.stored import ArticleKeys, ArticleRow, Children, DocumentRow, StoredArticles, UrlKeys
 
 
@@ -81,6 +83,7 @@ def decide_articles(
     """Choose the source document of each touched article. Raises NotPrepared."""
     articles = ArticleChanges(count(next_id), stored.articles, stored.children)
     live = changes.by_article()
+    missing: list[EnrichedDocument | ReferenceCopy] = []
     for url_hash in sorted((changes.touched | set(rewritten)) - changes.subjects.keys()):
         row = stored.articles.get(url_hash)
         document = newest_document(live.get(url_hash, ()), stored.sources.get(url_hash))
@@ -89,11 +92,16 @@ def decide_articles(
             parts = document.content if isinstance(document.content, ArticleParts) else None
             if parts is None and (row is None or row.document_id != source.id or url_hash in rewritten):
                 form = source.form or stored.forms[source.id]
-                parts = parts_of(document_from_json(form, source.secured), shared)
+                try:
+                    parts = parts_of(document_from_json(form, source.secured), shared)
+                except NotPrepared as error:
+                    missing += error.contents
             id_ = row.id if row is not None else next(articles.next_id)
             articles.live[url_hash] = Article(id_, url_hash, row, source, parts)
         elif row is not None and not row.is_stub:
             articles.left[url_hash] = row
+    if missing:
+        raise NotPrepared(missing)
     return articles
 
 

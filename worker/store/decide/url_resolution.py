@@ -64,8 +64,11 @@ class Urls:
         self._claims: dict[bytes, list[_Namer]] = defaultdict(list)
         self._namers: dict[bytes, list[_Namer]] = defaultdict(list)
         self._read_forms: dict[int, EnrichedDocument] = {}
+        self._missing: list[EnrichedDocument] = []
         self._collect()
         mentioned = {url_hash for url_hash in sorted(keys.urls) if self._decide(url_hash)}
+        if self._missing:
+            raise NotPrepared(self._missing)
         self._retarget(mentioned.intersection(keys.unnamed))
 
     def _collect(self) -> None:
@@ -138,7 +141,8 @@ class Urls:
         try:
             provider_id = self._shared.provider_id(mention.provider.domain) if mention.provider else None
         except KeyError:
-            raise NotPrepared(document) from None
+            self._missing.append(document)
+            provider_id = None
         columns = stub_row(mention, named_by=article_id, revision=revision, provider_id=provider_id, now=self._now)
         id_ = row.id if row is not None else next(self._articles.next_id)
         self.stubs[url_hash] = StubChange(id_, url_hash, row, columns, mention)

@@ -254,7 +254,8 @@ class MemoryStore:
                     item.recognised = None
                     read_version(item, LIMITS)
             except NotPrepared as missing:
-                self.create_shared(missing.content)
+                for content in missing.contents:
+                    self.create_shared(content)
             except StaleReferences:
                 raise AssertionError("nobody else changes references") from None
         self.apply(decision.changes)
@@ -298,7 +299,8 @@ class MemoryStore:
                 refresh(changes, loaded, stored.next_article, self, context, writes, rewritten)
                 break
             except NotPrepared as missing:
-                self.create_shared(missing.content)
+                for content in missing.contents:
+                    self.create_shared(content)
         self.apply(writes)
 
     def _articles(self, subject):

@@ -28,11 +28,11 @@ SHOWN = (
 
 
 class NotPrepared(Exception):
-    """Raised when a decision needs a provider or a topic that has no row yet: create it, then decide again."""
+    """Raised when a decision needs providers or topics that have no row yet: create those of `contents`, decide again."""
 
-    def __init__(self, content: EnrichedDocument | ReferenceCopy) -> None:
+    def __init__(self, contents: Sequence[EnrichedDocument | ReferenceCopy]) -> None:
         super().__init__("a provider or topic of a document has no row")
-        self.content = content
+        self.contents = contents
 
 
 class Shared(Protocol):
@@ -96,7 +96,7 @@ def parts_of(copy: EnrichedDocument, shared: Shared) -> ArticleParts:
         domains = {mention.provider.domain for mention in mentions.values() if mention.provider}
         provider_ids = {shared.provider_id(domain) for domain in domains}
     except KeyError:
-        raise NotPrepared(copy) from None
+        raise NotPrepared([copy]) from None
     image_hashes = _image_hashes(copy.images)
     return ArticleParts(
         copy,
