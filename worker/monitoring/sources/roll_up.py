@@ -163,11 +163,7 @@ def _update_silence_alarms(
     """
 
     def is_known(row: Row[Any], silent_at: datetime) -> bool:
-        """Whether all that arrived from the source on its lane up to the alarm has its outcome."""
-        since = [waiting.get(row.lane), paused.get((row.lane, row.source))]
-        if (row.source, row.site) == EVERYTHING:
-            since = [*waiting.values(), *paused.values()]
-        return silent_at.timestamp() <= min([until.timestamp(), *(at for at in since if at is not None)])
+        return silent_at.timestamp() <= _known_until(row, until, waiting, paused)
 
     with engine.connect() as connection:
         overdue = source_alarms.overdue(connection, until, _LEARNT_AT_ONCE)
@@ -197,6 +193,16 @@ def _update_silence_alarms(
             elif is_one_of_many:
                 source_alarms.raise_alarm(connection, pair, SILENT, row.last_at, now, {})
                 all_silent_since = row.last_at
+
+
+def _known_until(
+    row: Row[Any], until: datetime, waiting: Mapping[str, float], paused: Mapping[tuple[str, str], float]
+) -> float:
+    """Return up to when all that arrived from the source on its lane has its outcome."""
+    since = [waiting.get(row.lane), paused.get((row.lane, row.source))]
+    if (row.source, row.site) == EVERYTHING:
+        since = [*waiting.values(), *paused.values()]
+    return min([until.timestamp(), *(at for at in since if at is not None)])
 
 
 def _hours(rows: list[Row[Any]]) -> list[Hour]:
