@@ -26,8 +26,8 @@ def actions(
 ) -> int:
     """Show who paused, replayed, discarded or stopped what, and why.
 
-    Actions in the console and by commands are recorded, and pauses by the circuit breaker. They are kept as long as
-    receipts (COPYDESK_RECEIPT_DAYS).
+    Actions in the console, by commands and by the circuit breaker are recorded. They are kept as long as receipts
+    (COPYDESK_RECEIPT_DAYS).
     """
     with open_store(settings()).connect() as connection:
         rows = read_actions(connection, who=who, limit=last)

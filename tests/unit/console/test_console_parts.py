@@ -54,7 +54,7 @@ def test_a_line_stays_within_the_drawing():
 
 @pytest.mark.parametrize(("minutes", "width", "expected"), [
     (60, 1, ["12:10", "12:20", "12:30", "12:40", "12:50", "13:00"]),
-    (1440, 15, ["18:00", "00:00", "06:00"]),  # 12:00 is three minutes from the edge
+    (1440, 15, ["18:00", "00:00", "06:00"]),  # 12:00 would be cut off at the edge
     (7 * 1440, 120, ["Fri 02", "Sat 03", "Sun 04", "Mon 05", "Tue 06", "Wed 07", "Thu 08"]),
 ])  # fmt: skip
 def test_the_ticks_stand_at_round_times(minutes, width, expected):

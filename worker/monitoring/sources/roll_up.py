@@ -202,7 +202,7 @@ def _update_silence_alarms(
 def _known_until(
     row: Row[Any], until: datetime, waiting: Mapping[str, float], paused: Mapping[tuple[str, str], float]
 ) -> float:
-    """Return the time up to which all that arrived from a source has its outcome."""
+    """Return up to when all that arrived from the source on its lane has its outcome."""
     since = [waiting.get(row.lane), paused.get((row.lane, row.source))]
     if (row.source, row.site) == EVERYTHING:
         since = [*waiting.values(), *paused.values()]
