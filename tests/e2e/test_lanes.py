@@ -62,10 +62,10 @@ def test_a_reply_stream_is_capped_and_expires(desk):
 
 
 @pytest.mark.timeout(300)
-def test_ten_documents_of_one_lane_overtake_twenty_thousand_of_another(desk, record_property):
+def test_ten_documents_of_one_lane_overtake_many_thousands_of_another(desk, record_property):
     url, client, _ = desk
     queues = {name: LeaseQueue(client, name) for name in ("documents", "documents:bulk")}
-    for lane, count in (("documents:bulk", 10_000), ("documents", 20_000)):
+    for lane, count in (("documents:bulk", 10_000), ("documents", 35_000)):
         with Producer(url, lane=lane, polite=False, receipts=False) as flood:
             assert len(list(flood.submit_many(document(f"{lane[-4:]}-{n}") for n in range(count)))) == count
     before = {name: queue.state().settled for name, queue in queues.items()}
@@ -75,7 +75,7 @@ def test_ten_documents_of_one_lane_overtake_twenty_thousand_of_another(desk, rec
         receipts = producer.wait_many(ids, timeout=120)
         seconds = time.monotonic() - started
     assert {receipt.outcome for receipt in receipts.values()} == {"stored"}
-    assert client.xlen("documents") > 10_000, "the flood was still there"
+    assert client.xlen("documents") > 20_000, "the flood was still there"
     assert client.xlen("documents:bulk") > 1000
     record_property("seconds", round(seconds, 2))
     assert seconds < 20, "within seconds; in a quiet machine about one"
@@ -88,4 +88,4 @@ def test_ten_documents_of_one_lane_overtake_twenty_thousand_of_another(desk, rec
     )
     done = {name: queue.state().settled - before[name] for name, queue in queues.items()}
     assert done["documents"] > 1.8 * done["documents:bulk"] > 0, f"weights 4 and 1: {done}"
-    print(f"ten documents in {seconds:.2f} s beside 50,000; done meanwhile: {done}")
+    print(f"ten documents in {seconds:.2f} s beside 35,000; done meanwhile: {done}")
