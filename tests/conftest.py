@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.support import leftovers
+from tests.support import guard, leftovers
 from tests.support.commands import COMMANDS
 from tests.support.postgres import Postgres
 from tests.support.servers import SETTINGS, Valkey, missing
@@ -25,6 +25,8 @@ from worker.store.migration import upgrade
 
 def pytest_configure(config):
     leftovers.mark_run(config)
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(guard.start())
     # With the default of 3 ms a worker that waits uses up to a quarter of a core, and several wait at once.
     SETTINGS["COPYDESK_POLL_SECONDS"] = "0.05"
     # A linker takes a second of CPU to start. Tests that look at it, or at what it must not leave behind, switch it on.
