@@ -62,10 +62,10 @@ def test_a_reply_stream_is_capped_and_expires(desk):
 
 
 @pytest.mark.timeout(300)
-def test_ten_documents_of_one_lane_overtake_fifty_thousand_of_another(desk, record_property):
+def test_ten_documents_of_one_lane_overtake_many_thousands_of_another(desk, record_property):
     url, client, _ = desk
     queues = {name: LeaseQueue(client, name) for name in ("documents", "documents:bulk")}
-    for lane, count in (("documents:bulk", 10_000), ("documents", 50_000)):
+    for lane, count in (("documents:bulk", 10_000), ("documents", 35_000)):
         with Producer(url, lane=lane, polite=False, receipts=False) as flood:
             assert len(list(flood.submit_many(document(f"{lane[-4:]}-{n}") for n in range(count)))) == count
     before = {name: queue.state().settled for name, queue in queues.items()}
@@ -88,4 +88,4 @@ def test_ten_documents_of_one_lane_overtake_fifty_thousand_of_another(desk, reco
     )
     done = {name: queue.state().settled - before[name] for name, queue in queues.items()}
     assert done["documents"] > 1.8 * done["documents:bulk"] > 0, f"weights 4 and 1: {done}"
-    print(f"ten documents in {seconds:.2f} s beside 50,000; done meanwhile: {done}")
+    print(f"ten documents in {seconds:.2f} s beside 35,000; done meanwhile: {done}")

@@ -90,7 +90,8 @@ class Workers:
             if "LD_PRELOAD" not in env:
                 return COMMANDS.start(arguments, cwd=self._folder, env=env, out=log.fileno(), err=log.fileno(), session=True,
                                       module=module)  # fmt: skip
-            return subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=self._folder, env=env, stdin=subprocess.DEVNULL,
+            # A new Python, which takes seconds under libfaketime; so it is one and not two.
+            return subprocess.Popen([sys.executable, "-m", module, *arguments, "--no-supervised"], cwd=self._folder, env=env, stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_the_tests)  # fmt: skip
 
     def _restart_what_ended(self) -> None:

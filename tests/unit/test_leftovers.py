@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.support.servers import PATIENCE, ROOT, environment, processes_naming
+from tests.support.servers import PATIENCE, ROOT, environment, processes_naming, until
 
+_ENDED = """
+import time
+from pathlib import Path
+
+def test_it(valkey):
+    Path("started").write_text(str(valkey.folder))
+    time.sleep(600)
+"""
 _TEST = """
 import subprocess
 
@@ -31,3 +41,19 @@ def test_a_process_that_is_left_fails_the_run(tmp_path, code, expected, distribu
     assert run.returncode == expected, run.stdout + run.stderr
     assert ("sleep 3601" in run.stdout) == bool(expected), run.stdout
     assert processes_naming(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_the_servers_of_a_run_that_was_ended_by_a_signal_end_too(tmp_path, number):
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"))
+    (tmp_path / "test_it.py").write_text(_ENDED)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "-n", "0", "test_it.py"],
+        cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    until(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text(), what="its Valkey is started")
+    folder = (tmp_path / "started").read_text()
+    assert processes_naming(folder)
+    run.send_signal(number)
+    run.wait()
+    until(lambda: not processes_naming(folder) and not Path(folder).exists(), seconds=60, what="its Valkey is gone")
