@@ -31,6 +31,7 @@ CODES = {
     "ForeignDatabase": Exit.UNSOUND,
     "ServersNotStarted": Exit.UNREACHABLE,
     "PortTaken": Exit.USAGE,
+    "RelinkingStalled": Exit.TIMED_OUT,
     "ReprocessStalled": Exit.TIMED_OUT,
     "ServerUnfit": Exit.UNSOUND,
     "SubmissionUnsure": Exit.UNREACHABLE,

@@ -21,7 +21,8 @@ from worker.enrichment.titles import clean, strip_provider_suffix
 from worker.enrichment.topics import _ITEM_END, _SENTENCE_END, topic_slug
 from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.enrichment.urls.hosts import canonical_host, registrable_domain
-from worker.linking.similar_links import Text, reason_of
+from worker.linking.evidence import Evidence
+from worker.linking.similar_links import Link, Text, reasons_of
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.genres import is_reference
 from worker.linking.texts.words import words
@@ -37,6 +38,11 @@ PIECES = ["A", "a1", "://", "://a", "@", "password", "password=", "password=\"",
 def _shown(text):
     found = redact(text.encode())
     found.raw(found.text)
+
+
+def _reason(text):
+    link = Link("similar", Text(text, text, 1), Text(text, text, 2), Evidence(1.0, 1.0, 0.0))
+    return reasons_of([link], Frequencies().weights())
 
 
 def _quiet(function):
@@ -59,7 +65,7 @@ FUNCTIONS = {
     "language": language_of_text, "canonicalise": lambda text: canonicalise.__wrapped__("https://a.example/" + text),
     "canonicalise host": lambda text: canonicalise.__wrapped__("https://" + text), "url_fault": lambda text: url_fault("https://" + text),
     "spaces": escape_spaces, "host": lambda text: canonical_host.__wrapped__(text), "domain": registrable_domain, "seconds": seconds_of,
-    "price": price_of, "words": words, "reason": lambda text: reason_of(Text(text, text, 1), Text(text, text, 2), Frequencies().weights()),
+    "price": price_of, "words": words, "reason": _reason,
     "reference": is_reference,
 }  # fmt: skip
 

@@ -81,23 +81,7 @@ class BatchLinking:
         if self.follower is not None:
             self.follower.put(rows, features)
         on_features(features)
-        near = self._window.index.neighbours(
-            [row.id for row in visible],
-            [time_of(row) for row in visible],
-            features,
-            floor=floor,
-            limit=_MAX_NEIGHBOURS,
-        )
-        possible = {
-            row.id: [one for one in found if _is_possible(one)] for row, found in zip(visible, near, strict=True)
-        }
-        with self._engine.begin() as connection:
-            others = links.compared(
-                connection, {other.id for found in possible.values() for other in found if other.id not in texts}
-            )
-            twins = links.twins(connection, {row.url_hash: row.id for row in visible})
-        texts.update({row.id: _text_of(row) for row in others.values()})
-        ties = _ties(possible, PairLinks(texts, self.weights.each), twins)
+        ties = self._find_ties(visible, texts, self._possible(visible, features, floor))
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)
             hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
@@ -105,6 +89,25 @@ class BatchLinking:
             if mark is not None:
                 links.mark_linked(connection, hashes, mark)
         return len(hashes)
+
+    def _possible(self, rows: Sequence[StoredArticle], features: Features, floor: float) -> dict[int, list[Neighbour]]:
+        """Return the candidates of each article that may be linked, as far as can be told without their texts."""
+        times = [time_of(row) for row in rows]
+        near = self._window.index.neighbours(
+            [row.id for row in rows], times, features, floor=floor, limit=_MAX_NEIGHBOURS
+        )
+        return {row.id: [one for one in found if _is_possible(one)] for row, found in zip(rows, near, strict=True)}
+
+    def _find_ties(
+        self, rows: Sequence[StoredArticle], texts: dict[int, Text], possible: Mapping[int, Sequence[Neighbour]]
+    ) -> dict[int, list[Tie]]:
+        """Return the links of articles, whose texts are in `texts`; those of their candidates are read."""
+        others = {other.id for found in possible.values() for other in found} - texts.keys()
+        with self._engine.begin() as connection:
+            compared = links.compared(connection, others)
+            twins = links.twins(connection, {row.url_hash: row.id for row in rows})
+        read = {row.id: _text_of(row) for row in compared.values()}
+        return _ties(possible, PairLinks({**texts, **read}, self.weights.each), twins)
 
 
 def _text_of(row: StoredArticle) -> Text:
