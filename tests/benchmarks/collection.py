@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,7 +96,7 @@ def arrive(items: list[Item], *, at_once: bool, floor: float, most: int) -> tupl
         basis, today = IdfBasis(datetime.fromtimestamp(day * 86_400, UTC).date(), completed), Frequencies()
         features = features_of_all([(item.title, item.excerpt) for item in days[day]])
         today.add(features)
-        index.set_frequencies(basis.with_today(today) if basis.is_bootstrap(today.documents) else completed)
+        index.set_frequencies(basis.with_today(deepcopy(today)) if basis.is_bootstrap(today.documents) else completed)
         numbers, times = [item.number for item in days[day]], [item.time for item in days[day]]
         index.add(numbers, times, features)
         near = index.neighbours(numbers, times, features, floor=floor, limit=most)

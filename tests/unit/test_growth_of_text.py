@@ -40,6 +40,11 @@ def _shown(text):
     found.raw(found.text)
 
 
+def _reason(text):
+    link = Link("similar", Text(text, text, 1), Text(text, text, 2), Evidence(1.0, 1.0, 0.0))
+    return reasons_of([link], Frequencies().weights())
+
+
 def _quiet(function):
     def run(text):
         with contextlib.suppress(ValueError, TypeError):
@@ -48,7 +53,6 @@ def _quiet(function):
     return run
 
 
-WEIGHTS = Frequencies().weights()
 FUNCTIONS = {
     "mask": mask, "mask_page": mask_page, "secret_spans": secret_spans, "hidden": _shown, "plain": plain, "printable": printable,
     "read": lambda text: read(f"---\ntitle: x\n---\n{text}".encode(), has_key=True, limits=LIMITS),
@@ -61,7 +65,7 @@ FUNCTIONS = {
     "language": language_of_text, "canonicalise": lambda text: canonicalise.__wrapped__("https://a.example/" + text),
     "canonicalise host": lambda text: canonicalise.__wrapped__("https://" + text), "url_fault": lambda text: url_fault("https://" + text),
     "spaces": escape_spaces, "host": lambda text: canonical_host.__wrapped__(text), "domain": registrable_domain, "seconds": seconds_of,
-    "price": price_of, "words": words, "reason": lambda text: reasons_of([Link("similar", Text(text, text, 1), Text(text, text, 2), Evidence(1.0, 9.0, 0.0))], WEIGHTS),
+    "price": price_of, "words": words, "reason": _reason,
     "reference": is_reference,
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Engine
 
@@ -20,7 +20,7 @@ from worker.linking.window import Window, in_reach, linkable
 from worker.store.clock import store_time
 from worker.store.engine import writer
 from worker.store.linking import links
-from worker.store.linking.links import time_of
+from worker.store.linking.links import Tie, time_of
 
 BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
 _MAX_NEIGHBOURS = 300
@@ -82,26 +82,7 @@ class BatchLinking:
         if self.follower is not None:
             self.follower.put(rows, features)
         on_features(features)
-        near = self._window.index.neighbours(
-            [row.id for row in visible],
-            [time_of(row) for row in visible],
-            features,
-            floor=floor,
-            limit=_MAX_NEIGHBOURS,
-        )
-        possible = {
-            row.id: [one for one in found if _is_possible(one)] for row, found in zip(visible, near, strict=True)
-        }
-        with self._engine.begin() as connection:
-            others = links.compared(
-                connection, {other.id for found in possible.values() for other in found if other.id not in texts}
-            )
-            twins = links.twins(connection, {row.url_hash: row.id for row in visible})
-            chosen = links.chosen_by_others(connection, possible)
-        texts.update({row.id: _text_of(row) for row in others.values()})
-        hash_of = {row.id: row.url_hash for row in (*visible, *others.values())}
-        pairs = PairLinks(texts, self.weights.each)
-        ties = choose_links(possible, pairs, twins, chosen, hash_of)
+        ties = self._find_ties(visible, texts, self._possible(visible, features, floor))
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)
             hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
@@ -109,6 +90,27 @@ class BatchLinking:
             if mark is not None:
                 links.mark_linked(connection, hashes, mark)
         return len(hashes)
+
+    def _possible(self, rows: Sequence[StoredArticle], features: Features, floor: float) -> dict[int, list[Neighbour]]:
+        """Return the candidates of each article that may be linked, as far as can be told without their texts."""
+        times = [time_of(row) for row in rows]
+        near = self._window.index.neighbours(
+            [row.id for row in rows], times, features, floor=floor, limit=_MAX_NEIGHBOURS
+        )
+        return {row.id: [one for one in found if _is_possible(one)] for row, found in zip(rows, near, strict=True)}
+
+    def _find_ties(
+        self, rows: Sequence[StoredArticle], texts: dict[int, Text], possible: Mapping[int, Sequence[Neighbour]]
+    ) -> dict[int, list[Tie]]:
+        """Return the links of articles, whose texts are in `texts`; those of their candidates are read."""
+        others = {other.id for found in possible.values() for other in found} - texts.keys()
+        with self._engine.begin() as connection:
+            compared = links.compared(connection, others)
+            twins = links.twins(connection, {row.url_hash: row.id for row in rows})
+            chosen = links.chosen_by_others(connection, possible)
+        read = {row.id: _text_of(row) for row in compared.values()}
+        hash_of = {row.id: row.url_hash for row in (*rows, *compared.values())}
+        return choose_links(possible, PairLinks({**texts, **read}, self.weights.each), twins, chosen, hash_of)
 
 
 def _text_of(row: StoredArticle) -> Text:

@@ -51,6 +51,7 @@ class Index:
 
     def set_frequencies(self, frequencies: Frequencies) -> None:
         """Set the weights from `frequencies` and rebuild all segments with them."""
+        del self._weights  # 24 MB, before as much is needed again
         self._weights = Weights(frequencies)
         for place, segment in enumerate(self._segments):
             self._segments[place] = merged([segment], self._weights)

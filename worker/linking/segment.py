@@ -124,7 +124,8 @@ class Segment:
 
     The frequent features of article i are at `own_starts[i]:own_starts[i + 1]` of `own_numbers` and `own_counts`.
     `scale` is 1 divided by the length of its vector (0 if that is 0), and `share` is the length of its frequent part
-    times that. `versions` are the caller's numbers. `alive` is False for removed articles; no other array changes.
+    times that. `versions` are the caller's numbers. `frequent` are the buckets of the frequent features by their number.
+    `alive` is False for removed articles; no other array changes.
     """
 
     ids: NDArray[np.int64]
@@ -140,7 +141,8 @@ class Segment:
     own_starts: NDArray[np.int64]
     own_numbers: NDArray[np.uint16]
     own_counts: NDArray[np.uint8]
-    weights: Weights
+    frequent: NDArray[np.int32]
+    idf_of_frequent: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -156,7 +158,7 @@ class Segment:
         """Return all features of all articles, in no particular order."""
         owners = np.repeat(np.arange(len(self)), np.diff(self.own_starts))
         rare = _packed(np.repeat(self.buckets, np.diff(self.starts)), self.places, self.counts)
-        return np.concatenate([rare, _packed(self.weights.frequent[self.own_numbers], owners, self.own_counts)])
+        return np.concatenate([rare, _packed(self.frequent[self.own_numbers], owners, self.own_counts)])
 
     def search(self, query: Query, floor: float) -> Found:
         """Return the pairs with a score of at least `floor`."""
@@ -176,7 +178,7 @@ class Segment:
         parts = parts + np.bincount(pairs, values * self.own_counts[at], len(rows)) * self.scale[places]
         scores = np.round(parts * faded, _DIGITS)
         reached = (scores >= floor) & (parts > 0)
-        shared = np.bincount(pairs, (values > 0) * self.weights.idf_of_frequent[numbers], len(rows))[reached]
+        shared = np.bincount(pairs, (values > 0) * self.idf_of_frequent[numbers], len(rows))[reached]
         rows, places = rows[reached], places[reached]
         shared = shared + postings.idf_in(rows * len(self) + places)
         return Found(rows, self.ids[places], scores[reached], shared, days[reached])
@@ -292,7 +294,8 @@ def _built(
         np.searchsorted(owners, np.arange(len(ids) + 1)),
         own_numbers.astype(np.uint16),
         own_counts.astype(np.uint8),
-        weights,
+        weights.frequent,
+        weights.idf_of_frequent,
     )
 
 

@@ -49,12 +49,6 @@ class Frequencies:
         self.documents += other.documents
         self.counts += other.counts
 
-    def copy(self) -> Frequencies:
-        """Return an independent copy."""
-        new = Frequencies.__new__(Frequencies)
-        new.documents, new.counts = self.documents, self.counts.copy()
-        return new
-
     def weights(self) -> NDArray[np.float32]:
         """Return the weight of each feature; 0 if it is too common.
 

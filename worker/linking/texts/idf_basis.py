@@ -30,10 +30,9 @@ class IdfBasis:
         return self.completed.documents < max(MIN_DOCUMENTS, arrived_today)
 
     def with_today(self, today: Frequencies) -> Frequencies:
-        """Return the frequencies for a bootstrap day: those of the completed days and of `today`."""
-        both = self.completed.copy()
-        both.merge(today)
-        return both
+        """Return the frequencies for a bootstrap day: those of the completed days are added to `today`."""
+        today.merge(self.completed)
+        return today
 
     def oldest_day(self) -> date:
         """Return the first day that counts."""
