@@ -18,9 +18,9 @@ from worker.documents.limits import Limits
 from worker.documents.validation import read
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.enricher import enrich
-from worker.linking.evidence import CANDIDATE_SCORE
 from worker.linking.index import Index
-from worker.linking.similar_links import STORY_KINDS, PairLinks, Text
+from worker.linking.pairs.evidence import CANDIDATE_SCORE
+from worker.linking.pairs.similar_links import STORY_KINDS, PairLinks, Text
 from worker.linking.story_assignment import Neighbour, Node, assign_stories
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.benchmarks.judged import LOWEST_SCORE, Collection, Pair, judged_lines, own_pairs, shown
-from worker.linking import evidence
-from worker.linking.evidence import CANDIDATE_SCORE
+from worker.linking.pairs import evidence
+from worker.linking.pairs.evidence import CANDIDATE_SCORE
 
 RIGHT = ("same", "follow-up")
 NAMES = ("intercept", "score", "shared", "days", "conflict", "reference")

@@ -26,8 +26,8 @@ import yaml
 from numpy.typing import NDArray
 
 from tests.benchmarks.collection import Item, arrive, load, stored_links, told_stories
-from worker.linking.evidence import Evidence
-from worker.linking.similar_links import PairLinks, Text, may_be_linked
+from worker.linking.pairs.evidence import Evidence
+from worker.linking.pairs.similar_links import PairLinks, Text, may_be_linked
 from worker.linking.texts.conflicts import conflicts_of
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies

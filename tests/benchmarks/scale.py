@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import insert
 
-from worker.linking.evidence import CANDIDATE_SCORE
 from worker.linking.index import Index
+from worker.linking.pairs.evidence import CANDIDATE_SCORE
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.window import Window

@@ -21,8 +21,8 @@ from worker.enrichment.titles import clean, strip_provider_suffix
 from worker.enrichment.topics import _ITEM_END, _SENTENCE_END, topic_slug
 from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.enrichment.urls.hosts import canonical_host, registrable_domain
-from worker.linking.evidence import Evidence
-from worker.linking.similar_links import Link, Text, reasons_of
+from worker.linking.pairs.evidence import Evidence
+from worker.linking.pairs.similar_links import Link, Text, reasons_of
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.genres import is_reference
 from worker.linking.texts.words import words

@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from worker.errors import CopydeskError, Exit
-from worker.linking.similar_links import STORY_KINDS
+from worker.linking.pairs.similar_links import STORY_KINDS
 from worker.store.engine import enter_writer, writer
 from worker.store.linking import outdated
 from worker.store.linking.outdated import Counts

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy import Engine
 
 from worker.heat_rules import AllRules
-from worker.linking.evidence import CANDIDATE_SCORE, Evidence
 from worker.linking.index import Neighbour
 from worker.linking.lease import Lease
-from worker.linking.link_choices import choose_links
 from worker.linking.link_writer import revise
+from worker.linking.pairs.evidence import CANDIDATE_SCORE, Evidence
+from worker.linking.pairs.link_choices import choose_links
+from worker.linking.pairs.similar_links import PairLinks, Text
 from worker.linking.segment import Weights
-from worker.linking.similar_links import PairLinks, Text
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_parts
 from worker.linking.window import Window, in_reach, linkable

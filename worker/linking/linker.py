@@ -25,9 +25,9 @@ from worker.linking.batch_linking import BATCH, BatchLinking
 from worker.linking.days.arrival_days import count_arrivals, open_day
 from worker.linking.days.bootstrap_day import BootstrapDay
 from worker.linking.days.bootstrap_pass import BootstrapPass
-from worker.linking.evidence import CANDIDATE_SCORE, STRONG_SCORE
 from worker.linking.lease import LEASE_SECONDS, ROLE, Lease
-from worker.linking.similar_links import STORY_KINDS
+from worker.linking.pairs.evidence import CANDIDATE_SCORE, STRONG_SCORE
+from worker.linking.pairs.similar_links import STORY_KINDS
 from worker.linking.stored_rows import StoredVersion
 from worker.linking.texts.features import Features
 from worker.linking.texts.idf_basis import IdfBasis

@@ -13,8 +13,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.linking.index import WINDOW_SECONDS, Index
+from worker.linking.pairs.similar_links import STORY_KINDS
 from worker.linking.segment import Weights
-from worker.linking.similar_links import STORY_KINDS
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_all
 from worker.linking.texts.frequencies import Frequencies

@@ -14,7 +14,7 @@ from typing import TypedDict
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
-from worker.linking.similar_links import STORY_KINDS
+from worker.linking.pairs.similar_links import STORY_KINDS
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.idf_basis import IdfBasis

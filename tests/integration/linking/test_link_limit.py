@@ -17,7 +17,7 @@ from tests.integration.linking.newsroom import (
     store,
 )
 from tests.integration.store.store_driver import empty
-from worker.linking.link_choices import MAX_LINKS
+from worker.linking.pairs.link_choices import MAX_LINKS
 from worker.store.tables import articles, links
 
 _REPORTS = 70

@@ -25,7 +25,7 @@ from tests.integration.linking.newsroom import (
 from tests.support.servers import until
 from worker.jobs import relinking
 from worker.jobs.relinking import RelinkingStalled, Span
-from worker.linking.evidence import Evidence
+from worker.linking.pairs.evidence import Evidence
 from worker.store.tables import articles
 
 _ALL = Span(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from tests.integration.linking.newsroom import entries, finish, fresh_store, invent, new_linker, store
 from worker.cli.app import run
-from worker.linking.evidence import CANDIDATE_SCORE
+from worker.linking.pairs.evidence import CANDIDATE_SCORE
 from worker.queries.similar_articles import similar
 from worker.store.tables import articles, links
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.linking.lease import Lease
-from worker.linking.similar_links import STORY_KINDS
+from worker.linking.pairs.similar_links import STORY_KINDS
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_all
 from worker.linking.texts.frequencies import Frequencies

@@ -16,7 +16,7 @@ from worker.linking.batch_linking import BATCH, BatchLinking
 from worker.linking.days.arrival_days import features_of_page, pages
 from worker.linking.days.bootstrap_day import BootstrapDay
 from worker.linking.lease import Lease
-from worker.linking.similar_links import STORY_KINDS
+from worker.linking.pairs.similar_links import STORY_KINDS
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.idf_basis import IdfBasis
 from worker.linking.window import Window

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from worker.linking.index import Neighbour
-from worker.linking.similar_links import Link, PairLinks
+from worker.linking.pairs.similar_links import Link, PairLinks
 from worker.store.linking.links import Tie
 
 MAX_LINKS = 40

@@ -5,10 +5,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from worker.linking.evidence import Evidence
 from worker.linking.index import Index
+from worker.linking.pairs.evidence import Evidence
+from worker.linking.pairs.similar_links import Link, PairLinks, Text, is_copy, may_be_linked, reasons_of
 from worker.linking.segment import Weights
-from worker.linking.similar_links import Link, PairLinks, Text, is_copy, may_be_linked, reasons_of
 from worker.linking.texts.features import FEATURE_BITS, buckets_of, features_of, features_of_all, script_range
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.words import SCRIPTS

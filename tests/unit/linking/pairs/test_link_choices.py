@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from worker.linking.index import Neighbour
-from worker.linking.link_choices import MAX_LINKS, choose_links
-from worker.linking.similar_links import PairLinks, Text
+from worker.linking.pairs.link_choices import MAX_LINKS, choose_links
+from worker.linking.pairs.similar_links import PairLinks, Text
 from worker.linking.texts.features import FEATURE_BITS, script_range
 from worker.linking.texts.words import SCRIPTS
 

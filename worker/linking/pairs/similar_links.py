@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.evidence import CANDIDATE_SCORE, CASELESS_SCORE, FOREIGN_SCORE, STRONG_SCORE, Evidence
+from worker.linking.pairs.evidence import CANDIDATE_SCORE, CASELESS_SCORE, FOREIGN_SCORE, STRONG_SCORE, Evidence
 from worker.linking.texts.conflicts import TitleNames, conflicts_of
 from worker.linking.texts.features import (
     FUNCTION_WORDS,

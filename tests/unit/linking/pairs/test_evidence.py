@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.linking.evidence import Evidence
+from worker.linking.pairs.evidence import Evidence
 
 LIKELY = Evidence(score=0.35, shared=25.0, days=0.2)
 
