@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,7 +58,7 @@ def make_engine(
         if settings.database_url is None:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url, connect_args={"timeout": settings.statement_seconds})
-        _prepare_sqlite(engine, small_cache=small_cache)
+        _prepare_sqlite(engine, seconds=settings.statement_seconds, small_cache=small_cache)
         return engine
     arguments: dict[str, Any] = {
         # A named prepared statement belongs to a session. Behind a pooler the next transaction may use another
@@ -125,15 +126,29 @@ def _prepare_postgresql(engine: Engine, values: dict[str, str]) -> None:
         connection.exec_driver_sql(f"BEGIN; {local}" if is_autocommit else local)
 
 
-def _prepare_sqlite(engine: Engine, *, small_cache: bool) -> None:
+def _use_wal(cursor: sqlite3.Cursor, seconds: float) -> None:
+    """Set the journal to WAL. SQLite waits for no other process that sets it on the same new file: try for `seconds`."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if not is_locked(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _prepare_sqlite(engine: Engine, *, seconds: float, small_cache: bool) -> None:
     cache, mapped = ("cache_size=-4096", "mmap_size=0") if small_cache else ("cache_size=-16384", "mmap_size=16777216")
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # `_begin` below sends BEGIN, so that a writer takes its lock at once
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY",
-                       cache, mapped):  # fmt: skip
+        _use_wal(cursor, seconds)
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY", cache, mapped):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
