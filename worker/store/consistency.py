@@ -55,7 +55,7 @@ def _checks() -> Iterator[Check]:
     published = ~articles.c.is_stub
     yield Check(
         "documents",
-        "a live document tells an article that is there and told",
+        "a live document describes an article that exists and is neither a stub nor an orphan",
         select(documents.c.key).where(
             live,
             ~exists().where(
@@ -65,7 +65,7 @@ def _checks() -> Iterator[Check]:
     )
     newest = documents.alias("newest")
     yield Check(
-        "tellers",
+        "source documents",
         "an article shows its newest live document",
         select(articles.c.canonical_url).where(
             published,
@@ -78,8 +78,8 @@ def _checks() -> Iterator[Check]:
         ),
     )
     yield Check(
-        "untold",
-        "an article that nobody tells is a stub or an orphan",
+        "orphans",
+        "an article without a live document is a stub or an orphan",
         select(articles.c.canonical_url).where(
             published,
             articles.c.orphaned_at.is_(None),
@@ -95,11 +95,13 @@ def _checks() -> Iterator[Check]:
         .join(gone, and_(gone.c.key == articles.c.canonical_url, gone.c.source == documents.c.source))
         .where(live, gone.c.url_retraction > documents.c.revision),
     )
-    yield Check("links", "a link points to what its URL means", _misdirected_links())
-    yield Check("items", "an item of a collection points to what its document tells", _misdirected_items())
+    yield Check("links", "a link points to the article that its URL resolves to", _misdirected_links())
+    yield Check(
+        "items", "an item of a collection points to the article that its document describes", _misdirected_items()
+    )
     yield Check(
         "stubs",
-        "a stub is named by somebody",
+        "a stub is named by an article, or is an orphan",
         select(articles.c.canonical_url).where(
             articles.c.is_stub,
             articles.c.orphaned_at.is_(None),
@@ -144,20 +146,22 @@ def _misdirected_links() -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
-    means = case((and_(own.c.id.is_not(None), ~own.c.is_stub), own.c.id), else_=func.coalesce(claimed, own.c.id))
+    resolved = case((and_(own.c.id.is_not(None), ~own.c.is_stub), own.c.id), else_=func.coalesce(claimed, own.c.id))
     chain = links.join(articles, articles.c.id == links.c.source_id)
     return (
         select(articles.c.canonical_url)
         .select_from(chain.outerjoin(own, own.c.url_hash == links.c.target_hash))
-        .where(links.c.kind == "related", links.c.target_id.is_(None) | links.c.target_id.is_distinct_from(means))
+        .where(links.c.kind == "related", links.c.target_id.is_(None) | links.c.target_id.is_distinct_from(resolved))
     )
 
 
 def _misdirected_items() -> Select[Any]:
     """Select items of collections that name a live document and do not point to the article that it describes."""
-    published = articles.alias("told")
-    paper = and_(documents.c.doc_hash == links.c.target_hash, ~documents.c.retracted, documents.c.taxonomy.is_(None))
-    chain = links.join(articles, articles.c.id == links.c.source_id).join(documents, paper)
+    published = articles.alias("published")
+    described = and_(
+        documents.c.doc_hash == links.c.target_hash, ~documents.c.retracted, documents.c.taxonomy.is_(None)
+    )
+    chain = links.join(articles, articles.c.id == links.c.source_id).join(documents, described)
     return (
         select(articles.c.canonical_url)
         .select_from(

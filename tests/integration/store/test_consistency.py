@@ -41,9 +41,12 @@ def test_any_history_leaves_a_consistent_store(engine, seed):
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
-        (update(articles).where(articles.c.canonical_url == FIRST).values(url_hash=b"x" * 16), {"documents", "untold"}),
-        (update(articles).where(articles.c.canonical_url == FIRST).values(document_id=-1), {"tellers"}),
-        (update(documents).where(documents.c.key == SECOND).values(retracted=True), {"untold"}),
+        (
+            update(articles).where(articles.c.canonical_url == FIRST).values(url_hash=b"x" * 16),
+            {"documents", "orphans"},
+        ),
+        (update(articles).where(articles.c.canonical_url == FIRST).values(document_id=-1), {"source documents"}),
+        (update(documents).where(documents.c.key == SECOND).values(retracted=True), {"orphans"}),
         (update(links).values(target_id=None), {"links"}),
         (delete(article_urls).where(article_urls.c.url == ALIAS), {"links"}),
         (delete(links), {"stubs"}),
@@ -53,7 +56,7 @@ def test_any_history_leaves_a_consistent_store(engine, seed):
     ids=[
         "article gone",
         "wrong teller",
-        "untold",
+        "orphans",
         "link nowhere",
         "alias lost",
         "stub unnamed",
