@@ -21,7 +21,8 @@ _SHORTEST_MISSPELT = 5  # letters; shorter names differ from each other by one l
 _OTHER_WORDS = dict.fromkeys(("url", "link", "permalink", "canonicalUrl"), "webUrl")
 _OTHER_WORDS |= dict.fromkeys(("date", "pubDate", "published_at", "datePublished", "publishDate"), "publishedDateTime")
 _OTHER_WORDS |= {"headline": "title", "summary": "excerpt"}
-"""Names that other formats (RSS, JSON-LD, site generators) have for fields of the article."""
+_OTHER_WORDS = {_NOT_WORD.sub("", word.casefold()): name for word, name in _OTHER_WORDS.items()}
+"""Names that other formats (RSS, JSON-LD, site generators) have for fields of the article: lower case, letters only."""
 
 
 _DOCUMENT = DOCUMENT_NAMES | {"sponsor"}
@@ -39,11 +40,11 @@ def note_field_names(tree: MappingNode, names: frozenset[str], note: Note) -> No
 
     `names` are all unknown field names of the block. Nearly always there is none, and nothing has to be searched.
     """
-    unknown = sorted(name for name in names if _resembles(name))
+    unknown = {name for name in names if _resembles(name)}
     if not unknown:
         return
     for node, path, known in _parts(tree):
-        for name in [name for name in unknown if name in node]:
+        for name in sorted(name for name in node if name in unknown):
             suggestion = suggest(name, known)
             if suggestion is not None and (suggestion.is_same or suggestion.name not in node):
                 _note(node, path, name, suggestion, note)
@@ -76,36 +77,54 @@ def _parts(tree: MappingNode) -> Iterator[tuple[MappingNode, Path, frozenset[str
                 yield part, (*path, name) if index is None else (*path, name, index), names_of(model)
 
 
-@lru_cache(maxsize=4096)
 def _resembles(name: str) -> bool:
     return suggest(name, KNOWN_NAMES | {"sponsor"}) is not None
 
 
-@lru_cache(maxsize=4096)
 def suggest(name: str, known: frozenset[str]) -> Suggestion | None:
     """Return the name among `known` that an unknown `name` was probably meant to be, or None."""
     if name in known or name[:1].isspace():  # a space in front was meant as indentation: the field belongs elsewhere
         return None
+    names = _spellings(known)
     visible = "".join(filter(str.isprintable, name)).strip().casefold()
     plain = _NOT_WORD.sub("", visible)
-    by_case = {one.casefold(): one for one in sorted(known)}
-    if visible in by_case:
-        return Suggestion(by_case[visible], True)
-    by_plain = {_NOT_WORD.sub("", one): one for one in by_case}
-    if plain in by_plain:
-        return Suggestion(by_case[by_plain[plain]], False)
-    other = next((right for word, right in _OTHER_WORDS.items() if _NOT_WORD.sub("", word.casefold()) == plain), None)
-    if other is not None:
+    if visible in names.by_case:
+        return Suggestion(names.by_case[visible], True)
+    if plain in names.by_plain:
+        return Suggestion(names.by_plain[plain], False)
+    if plain in _OTHER_WORDS:
+        other = _OTHER_WORDS[plain]
         return Suggestion(other, False) if other in known else None
-    near = _nearest(plain, by_plain)
-    return Suggestion(by_case[by_plain[near]], False) if near else None
+    near = next((one for one in names.near(plain) if _is_misspelt(plain, one)), None)
+    return Suggestion(names.by_plain[near], False) if near else None
 
 
-def _nearest(plain: str, names: dict[str, str]) -> str | None:
-    """Return the name of which `plain` is a misspelling, or None."""
-    if len(plain) < _SHORTEST_MISSPELT:
-        return None
-    return next((one for one in names if len(one) >= _SHORTEST_MISSPELT and _is_misspelt(plain, one)), None)
+class _Spellings:
+    """The ways to write each of some known names. Made once for each set of names: a document may have many others."""
+
+    def __init__(self, known: frozenset[str]) -> None:
+        self.by_case = {name.casefold(): name for name in sorted(known)}
+        self.by_plain = {_NOT_WORD.sub("", written): name for written, name in self.by_case.items()}
+        self._by_shortened: dict[str, list[str]] = {}
+        for plain in self.by_plain:
+            if len(plain) >= _SHORTEST_MISSPELT:
+                for one in _shortened(plain):
+                    self._by_shortened.setdefault(one, []).append(plain)
+        self._longest = max(map(len, self.by_plain), default=0)
+
+    def near(self, plain: str) -> Iterator[str]:
+        """Yield the names that are equal to `plain` when one letter at most is removed from each (symmetric deletes)."""
+        if _SHORTEST_MISSPELT <= len(plain) <= self._longest + 1:
+            for one in _shortened(plain):
+                yield from self._by_shortened.get(one, ())
+
+
+_spellings = lru_cache(maxsize=64)(_Spellings)
+
+
+def _shortened(word: str) -> list[str]:
+    """Return `word`, and `word` without one of its letters."""
+    return list(dict.fromkeys([word, *(word[:place] + word[place + 1 :] for place in range(len(word)))]))
 
 
 def _is_misspelt(written: str, right: str) -> bool:
