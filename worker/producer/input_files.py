@@ -9,12 +9,18 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from worker.errors import CopydeskError
 from worker.producer.submission import Submission
 
 SUFFIXES = frozenset({".md", ".markdown", ".txt"})
 _FIELDS = ("source", "key", "op", "reply_to", "traceparent")
+MAX_BYTES = 512 << 20
+"""The largest value that Redis takes (`proto-max-bulk-len`, by default)."""
+MAX_LINE_BYTES = 2 * MAX_BYTES
+"""The longest line of a `.jsonl` file; in base64 a document takes 4 bytes for 3."""
+_PIECE_BYTES = 8 << 20
 
 
 class UnreadablePath(CopydeskError):
@@ -29,18 +35,18 @@ def read_paths(paths: Sequence[str], *, source: str) -> Iterator[Submission]:
     """
     for name in paths:
         if name == "-":
-            yield Submission(sys.stdin.buffer.read(), source=source, label="-")
+            yield Submission(_limited(sys.stdin.buffer, "standard input"), source=source, label="-")
             continue
         path = Path(name)
         with _errors_named(name):
             if path.is_dir():
                 for file in _files_below(path):
                     relative = str(file.relative_to(path))
-                    yield Submission(file.read_bytes(), source=source, key=_utf8(relative), label=_utf8(str(file)))
+                    yield Submission(_content(file), source=source, key=_utf8(relative), label=_utf8(str(file)))
             elif path.suffix.lower() == ".jsonl":
                 yield from _read_lines(path, source)
             else:
-                yield Submission(path.read_bytes(), source=source, key=_utf8(path.name), label=_utf8(str(path)))
+                yield Submission(_content(path), source=source, key=_utf8(path.name), label=_utf8(str(path)))
 
 
 def count_documents(paths: Sequence[str]) -> int | None:
@@ -58,14 +64,14 @@ def count_documents(paths: Sequence[str]) -> int | None:
         with _errors_named(name):
             if path.is_dir():
                 for file in _files_below(path):
-                    file.open("rb").close()
+                    _check_file(file)
                     count += 1
             elif path.exists() and not path.is_file():
                 return None
             elif path.suffix.lower() == ".jsonl":
                 count += sum(1 for _ in _read_lines(path, ""))
             else:
-                path.open("rb").close()
+                _check_file(path)
                 count += 1
     return count
 
@@ -76,6 +82,32 @@ def _errors_named(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise UnreadablePath(f"{name}: {error.strerror or error}") from error
+
+
+def _check_file(path: Path) -> None:
+    with _errors_named(str(path)), path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size > MAX_BYTES:
+            raise _too_large(str(path))
+
+
+def _content(path: Path) -> bytes:
+    with _errors_named(str(path)), path.open("rb") as file:
+        return _limited(file, str(path))
+
+
+def _limited(file: BinaryIO, name: str) -> bytes:
+    """Return the content of a file. It is read in pieces, because one without an end (`/dev/zero`) has no size."""
+    pieces, size = [], 0
+    while piece := file.read(_PIECE_BYTES):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_BYTES:
+            raise _too_large(name)
+    return b"".join(pieces)
+
+
+def _too_large(name: str) -> UnreadablePath:
+    return UnreadablePath(f"{name}: more than {MAX_BYTES >> 20} MiB. Redis takes no larger value")
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -101,10 +133,12 @@ def _last_name_first(folder: str) -> list[os.DirEntry[str]]:
 
 def _read_lines(path: Path, source: str) -> Iterator[Submission]:
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
             if not line.strip():
                 continue
             label = f"{path}:{number}"
+            if len(line) == MAX_LINE_BYTES:
+                raise _too_large(label)
             try:
                 fields = json.loads(line)
                 raw = (

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from worker.producer import input_files
 from worker.producer.input_files import UnreadablePath, count_documents, read_paths
 
 
@@ -109,3 +110,33 @@ def test_a_circular_symlink_does_not_hang(tmp_path):
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     (tmp_path / "a" / "x.md").write_text("x")
     assert [item.key for item in read(tmp_path)] == ["a/x.md"]
+
+
+@pytest.mark.parametrize("name", ["one.md", "folder", "lines.jsonl", "/dev/zero"])
+def test_what_is_larger_than_redis_takes_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(input_files, "MAX_BYTES", 1000)
+    monkeypatch.setattr(input_files, "MAX_LINE_BYTES", 2000)
+    monkeypatch.setattr(input_files, "_PIECE_BYTES", 100)
+    (tmp_path / "folder").mkdir()
+    for path in ("one.md", "folder/two.md", "lines.jsonl"):
+        (tmp_path / path).write_text("x" * 1001 if path.endswith("md") else "x" * 5000)
+    with pytest.raises(UnreadablePath, match=r"(one\.md|two\.md|lines\.jsonl:1|zero): more than"):
+        list(read_paths([str(tmp_path / name)], source="s"))
+
+
+def test_standard_input_without_an_end_is_refused(monkeypatch):
+    monkeypatch.setattr(input_files, "MAX_BYTES", 1000)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"x" * 1001)))
+    with pytest.raises(UnreadablePath, match="standard input: more than"):
+        list(read_paths(["-"], source="s"))
+
+
+def test_the_message_names_the_file_in_the_folder_that_cannot_be_read(tmp_path):
+    for number in range(2):
+        (tmp_path / f"{number}.md").write_text("x")
+    (tmp_path / "1.md").chmod(0)
+    if os.access(tmp_path / "1.md", os.R_OK):
+        (tmp_path / "1.md").unlink()
+        (tmp_path / "1.md").symlink_to("/proc/self/mem")  # opens, and cannot be read
+    with pytest.raises(UnreadablePath, match=r"1\.md: "):
+        list(read_paths([str(tmp_path)], source="s"))
