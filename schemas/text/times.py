@@ -100,7 +100,7 @@ def _cause(text: str) -> str:
     for form, cause in _UNSUPPORTED:
         if (match := form.fullmatch(text)) is not None:
             return cause.format(**match.groupdict())
-    return "it is neither ISO 8601 nor RFC 2822"
+    return "only the usual forms of ISO 8601 and RFC 2822 are read"
 
 
 __all__ = ["MONTHS", "Time", "parse_time"]

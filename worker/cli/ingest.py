@@ -132,6 +132,9 @@ def _print_summary(messages: TextConsole, results: Results, seconds: float, next
         more = results.problem_count - len(results.first_problems)
         messages.print(f"… and {more:,} more problems (--json shows all)")
     messages.print(outcome_table(results.outcomes))
-    messages.print(f"\n{results.outcomes.total():,} documents in {seconds:.1f} s. Where to look next:", style="dim")
+    count = results.outcomes.total()
+    messages.print(
+        f"\n{count:,} document{'s' if count != 1 else ''} in {seconds:.1f} s. Where to look next:", style="dim"
+    )
     for line in next_steps:
         messages.print(f"  {line}", style="dim", soft_wrap=True)

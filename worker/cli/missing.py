@@ -16,7 +16,7 @@ from worker.cli.progress import progress
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.queries.sources.missing_urls import UrlState, states_of
-from worker.queries.sources.url_lists import MAX_BYTES, UnreadableList, read_urls
+from worker.queries.sources.url_lists import MAX_BYTES, UnreadableList, UrlList, read_urls
 from worker.settings import settings
 
 
@@ -37,7 +37,7 @@ def missing(
     Nothing is fetched. A URL is known if an article has it, or claims it as another URL of its own. Exit code 0: all are
     known; 1: some are not.
     """
-    urls = _read(list_)
+    urls, ignored = _read(list_)
     engine = open_store(settings())
     with engine.connect() as connection, progress(None, f"{len(urls):,} URLs"):
         states = states_of(connection, urls)
@@ -47,6 +47,9 @@ def missing(
             print_json(asdict(state))
         elif all_ or state.state != "known":
             typer.echo(plain(_line(state)))
+    if ignored:
+        what = "lines or entries are no URL and were" if ignored > 1 else "line or entry is no URL and was"
+        print_message(f"{ignored:,} {what} left out: a URL begins with http:// or https://.")
     counts = Counter(state.state for state in states)
     if not json_:
         print_message(
@@ -56,7 +59,7 @@ def missing(
     return Exit.OK if counts["known"] == len(states) else Exit.REJECTED
 
 
-def _read(list_: str) -> list[str]:
+def _read(list_: str) -> UrlList:
     if list_ == "-":
         return read_urls(sys.stdin.buffer.read(MAX_BYTES + 1))
     try:

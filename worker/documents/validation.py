@@ -102,7 +102,7 @@ def _clean_body(matter: FrontMatter, problems: list[Problem]) -> str:
     body, removed, index = clean_text(matter.body)
     if removed:
         line, column = Places(matter.body, matter.body_line).of_index(index)
-        message = f"{removed} character{'s' if removed > 1 else ''} of the body that no text can hold: removed."
+        message = f"{removed} character{'s' if removed > 1 else ''} of the body removed: control characters, or too many accents."
         problems.append(problem("text_cleaned", message, line=line, column=column))
     return body
 
@@ -219,7 +219,7 @@ class _Reader:
         code, message = fault["type"], fault["msg"]
         expected = fault.get("ctx", {}).get("expected")
         if code == "missing":
-            code, message, expected = "missing_part", f"{path[-1]} is missing.", str(path[-1])
+            code, message, expected = "missing_part", f"The field {path[-1]} is missing.", str(path[-1])
             path = path[:-1]
         elif code not in CODES:
             message, expected = _SHAPES.get(code, ("This has not the shape of its field.", None))

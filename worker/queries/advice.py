@@ -16,6 +16,13 @@ _OF_OUTCOME = {
     "rejected": "It was rejected; its dead letter was edited, replayed or discarded since.",
 }
 
+_OF_THE_WORKER = {
+    "poison": "The processes that read it ended, by its content or by the load of the machine. Correcting it may not help: see "
+    "copydesk times and the log of the worker at that time.",
+    "internal_error": "The worker failed on it; its log has the error. Its sender cannot correct it.",
+}
+"""The codes of which the sender of a document is not the cause."""
+
 
 def advice(explanation: Explanation, waiting: Sequence[PendingEntry]) -> list[str]:
     """Return sentences for the command `explain`. The receipt that was asked for counts, else the newest."""
@@ -35,6 +42,11 @@ def advice(explanation: Explanation, waiting: Sequence[PendingEntry]) -> list[st
 
 def _of_dead_letter(dead_letter: RowDict) -> list[str]:
     number = dead_letter["dead_letter"]
+    if dead_letter["code"] in _OF_THE_WORKER:
+        return [
+            f"{_OF_THE_WORKER[dead_letter['code']]} See it: copydesk dead show {number}.",
+            f"When the cause is gone: copydesk dead replay {number} --yes.",
+        ]
     return [
         f"It was rejected ({dead_letter['code']}). See where: copydesk dead show {number}. "
         f"Correct it: copydesk dead edit {number}.",

@@ -31,11 +31,11 @@ LINES = f"# a comment\n\n {A} \r\n{B}\n/relative\nftp://paper.example/x\n{B}\n"
 def test_the_urls_of_a_list_are_read_in_their_order(text, start):
     if start == b"\xef\xbb\xbf" and text.startswith("<?xml"):
         start = b""
-    assert read_urls(start + text.encode()) == [A, B]
+    assert read_urls(start + text.encode()).urls == [A, B]
 
 
 def test_a_sitemap_in_utf_16_is_read():
-    assert read_urls(NEWS_SITEMAP.replace("UTF-8", "UTF-16").encode("utf-16")) == [A, B]
+    assert read_urls(NEWS_SITEMAP.replace("UTF-8", "UTF-16").encode("utf-16")).urls == [A, B]
 
 
 BOMB = """<!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><urlset><url><loc>https://x.example/&b;</loc></url></urlset>"""
@@ -67,6 +67,10 @@ def test_what_is_no_list_is_refused_with_the_reason(text, why):
 def test_any_beginning_of_a_list_is_read_or_refused(size):
     for text in (NEWS_SITEMAP, RSS, ATOM, LINES):
         try:
-            assert set(read_urls(text.encode()[:size])) <= {A, B, "https://paper.example/"}
+            assert set(read_urls(text.encode()[:size]).urls) <= {A, B, "https://paper.example/"}
         except UnreadableList:
             continue
+
+
+def test_lines_that_are_no_url_are_counted():
+    assert read_urls(f"{A}\n\n  {B}  \npaper.example/three\njavascript:x\n{A}\n".encode()) == ([A, B], 2)

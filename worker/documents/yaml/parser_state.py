@@ -266,7 +266,7 @@ class ParserState:
             if text[:8].lower().startswith(("http://", "https://")):
                 # A URL without the character would be another URL. With U+FFFD in it, it is refused.
                 remaining = clean_text(UNHOLDABLE.sub("\ufffd", text))[0]
-            message = f"{removed} character{'s' if removed > 1 else ''} that no text can hold: removed."
+            message = f"{removed} character{'s' if removed > 1 else ''} removed: control characters, or too many accents on a letter."
             self.note("text_cleaned", mark, message, field=self.path(key), value=text)
         if not remaining.isprintable():
             self.has_invisible = True

@@ -7,6 +7,7 @@ declared: nothing is expanded, and nothing outside the text is read.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 from xml.parsers import expat
 
 from worker.errors import CopydeskError
@@ -20,18 +21,26 @@ class UnreadableList(CopydeskError):
     """Raised when a text is no list of URLs; the message says why."""
 
 
-def read_urls(text: bytes) -> list[str]:
-    """Return the URLs of a list in its order, each once. Raises UnreadableList."""
+class UrlList(NamedTuple):
+    """The URLs of a list in its order, each once, and how many of its lines or entries are no http or https URL."""
+
+    urls: list[str]
+    ignored: int
+
+
+def read_urls(text: bytes) -> UrlList:
+    """Return the URLs of a list. Raises UnreadableList."""
     if len(text) > MAX_BYTES:
         raise UnreadableList(f"The list has more than {MAX_BYTES >> 20} MiB.")
     start = text.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")
     found = _XmlList(text).urls if start.startswith(b"<") else _lines(text)
-    urls = list(dict.fromkeys(url for url in map(str.strip, found) if _URL.fullmatch(url)))
+    given = [line for line in map(str.strip, found) if line]
+    urls = [line for line in given if _URL.fullmatch(line)]
     if not urls:
         raise UnreadableList(
             "The list has no URL. It must be a sitemap, an RSS or Atom feed, or one URL a line (http:// or https://)."
         )
-    return urls
+    return UrlList(list(dict.fromkeys(urls)), len(given) - len(urls))
 
 
 def _lines(text: bytes) -> list[str]:
