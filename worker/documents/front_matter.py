@@ -101,9 +101,9 @@ def secured_line(raw: bytes) -> tuple[int, int] | None:
 
 def place_of_secured(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
     """Return the line and column (from 1) of the quote before `span`, a result of `secured_line`."""
-    before = raw[: span[0]]
-    breaks_alone = before.count(b"\r") - before.count(b"\r\n") if b"\r" in before else 0
-    return before.count(b"\n") + breaks_alone + 1, len(_SECURED_NAME) - 1
+    start = span[0]
+    breaks_alone = raw.count(b"\r", 0, start) - raw.count(b"\r\n", 0, start) if b"\r" in raw else 0
+    return raw.count(b"\n", 0, start) + breaks_alone + 1, len(_SECURED_NAME) - 1
 
 
 def fingerprint(raw: bytes, limits: Limits = DEFAULT) -> bytes:
