@@ -7,14 +7,13 @@ same article on every machine, with or without a network.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from urllib.parse import quote
 
 import idna
 from publicsuffixlist import PublicSuffixList
 
 _suffixes = PublicSuffixList()  # with private ones: two blogs on github.io are two providers
-_icann_suffixes = PublicSuffixList(only_icann=True)
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _AUTHORITY_END = re.compile(r"[/?#\\]")
 _PORT = re.compile(r":[0-9]*$")
@@ -77,7 +76,13 @@ def registrable_domain(host_or_url: str) -> str | None:
     if host.rpartition(".")[2].isdigit():
         return None  # an IP address, or no name at all
     host = host.rpartition("..")[2].removeprefix(".")  # the list knows no name with an empty label
-    return _suffixes.privatesuffix(host) or _icann_suffixes.privatesuffix(host)
+    return _suffixes.privatesuffix(host) or _icann_suffixes().privatesuffix(host)
+
+
+@cache
+def _icann_suffixes() -> PublicSuffixList:
+    """Return the list without private suffixes. It is needed for a host that is a suffix itself, which is rare."""
+    return PublicSuffixList(only_icann=True)
 
 
 def _host_of(text: str) -> str:
