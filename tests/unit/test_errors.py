@@ -16,11 +16,9 @@ SOURCE = Path(worker.__file__).parent
 INTERNAL = {
     "HttpError",
     "NoLongerLeader",
-    "NotPrepared",
-    "StaleReferences",
     "Stop",
+    "Unprepared",
     "UnreadableMessage",
-    "Unrecognised",
 }
 CODES = {
     "AlreadyRunning": Exit.USAGE,

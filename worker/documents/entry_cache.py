@@ -3,8 +3,8 @@
 The documents of a story repeat the same entries, in all their versions. Nine in ten real entries are equal, character
 by character, to one of the last 512 different ones.
 
-`parse_known` replaces each known entry by comment lines, so that the parser skips it and all other lines keep their
-numbers. Then it puts the cached entries back into the tree. The result is used only if the block has no anchors and the
+`parse_known` replaces each known entry by a comment and blank lines, so that the parser skips it and all other lines keep
+their numbers. Then it puts the cached entries back into the tree. The result is used only if the block has no anchors and the
 parser confirms the lines found by text search: where the list begins, where each entry begins, and where the next field
 begins. Then no entry extends into another, and each has the meaning that it has alone. Otherwise the block is parsed as
 usual.
@@ -70,9 +70,13 @@ class _Listing:
     line_after: int | None
 
     def without(self, known: Many[CacheHit | None]) -> str:
-        """Return the text with `#` instead of each line of a known entry."""
+        """Return the text with a comment and blank lines instead of each known entry.
+
+        The comment ends a block scalar before it, to which blank lines would belong. Blank lines are read faster than
+        comments: 35 entries with all of their document in 70 instead of 102 µs.
+        """
         parts = [
-            f"{self.indent}- {entry}\n" if met is None else "#\n" * (entry.count("\n") + 1)
+            f"{self.indent}- {entry}\n" if met is None else "#" + "\n" * (entry.count("\n") + 1)
             for entry, met in zip(self.entries, known, strict=True)
         ]
         return "".join((self.before, *parts, self.after))

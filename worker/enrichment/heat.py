@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from worker.heat_rules import HeatRules
@@ -61,6 +62,7 @@ class Peer:
         return self._rank
 
 
+@lru_cache(maxsize=2_048)  # the articles of a story name each other, so titles repeat within a batch
 def _file_name(title: str) -> str:
     """Return the file name of a title: `“Don't panic” - it's AI.` → `dont-panic-its-ai.md`.
 

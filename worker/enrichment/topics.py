@@ -29,7 +29,7 @@ def better_spelling(one: str, other: str) -> str:
     capitals only (`FERRIES`). The order of the arguments has no effect, so neither has the order in which documents
     arrive.
     """
-    return max(one, other, key=_spelling_merit)
+    return one if one == other else max(one, other, key=_spelling_merit)
 
 
 def _spelling_merit(name: str) -> tuple[bool, int, str]:

@@ -168,8 +168,10 @@ def test_the_version_of_a_store_is_read_without_alembic(store_url, tmp_path):
     engine.dispose()
 
 
-def test_a_worker_does_not_load_alembic(tmp_path):
+@pytest.mark.parametrize("package", ["alembic", "requests"])
+def test_a_worker_does_not_load_what_it_never_uses(package):
     code = (
-        "import sys, worker.runtime.tasks, worker.monitoring.servers.server_checks; sys.exit('alembic' in sys.modules)"
+        "import sys, worker.runtime.tasks, worker.monitoring.servers.server_checks;"
+        f" sys.exit({package!r} in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=False).returncode == 0

@@ -15,7 +15,7 @@ from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.batches import writer
 from worker.store.consistency import check
-from worker.store.decide.rows.article_rows import NotPrepared
+from worker.store.decide.unprepared import Unprepared
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 
@@ -134,7 +134,7 @@ def test_a_provider_deleted_while_the_batch_prepares_is_created_again(engines, m
     def prepare(engine, items, now, **options):
         tries.append([content.title for content in options["more"]])
         if len(tries) == 1:
-            raise NotPrepared([items[0].copy])
+            raise Unprepared(contents=[items[0].copy])
         return original(engine, items, now, **options)
 
     monkeypatch.setattr(writer, "prepare", prepare)

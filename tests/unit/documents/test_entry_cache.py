@@ -113,6 +113,13 @@ def test_blank_lines_after_the_list_are_no_part_of_its_last_entry():
     assert second is first
 
 
+def test_a_block_before_a_cached_entry_does_not_grow_by_the_lines_of_that_entry():
+    (known,), _ = related(GOOD)
+    (first, second), _ = related("  - webUrl: https://c.example/\n    excerpt: |+\n      A\n\n" + GOOD)
+    assert second is known
+    assert first.excerpt == "A\n\n"
+
+
 def test_cached_nodes_count_towards_the_limit_of_nodes():
     few = Limits(max_nodes=40)
     (_,), problems = related(GOOD, limits=few)

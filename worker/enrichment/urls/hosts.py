@@ -1,23 +1,19 @@
 """Host names: the canonical spelling of a host, and its registrable domain.
 
-The Public Suffix List is the copy in tldextract. It is never downloaded, because the same document must give the same
-article on every machine, with or without a network.
+The Public Suffix List is the copy in publicsuffixlist. It is never downloaded, because the same document must give the
+same article on every machine, with or without a network.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from urllib.parse import quote
 
 import idna
-import tldextract
+from publicsuffixlist import PublicSuffixList
 
-_extract = tldextract.TLDExtract(
-    suffix_list_urls=(),  # only the bundled list
-    cache_dir=None,
-    include_psl_private_domains=True,  # two blogs on github.io are two providers
-)
+_suffixes = PublicSuffixList()  # with private ones: two blogs on github.io are two providers
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _AUTHORITY_END = re.compile(r"[/?#\\]")
 _PORT = re.compile(r":[0-9]*$")
@@ -77,15 +73,16 @@ def registrable_domain(host_or_url: str) -> str | None:
     host = _host_of(host_or_url)
     if "." not in host or len(host) > _LONGEST or _LABELS.fullmatch(host) is None:
         return None
-    found = _extract(host)
-    if found.suffix:
-        if domain := found.top_domain_under_public_suffix:
-            return domain
-        return _extract(host, include_psl_private_domains=False).top_domain_under_public_suffix or None
-    labels = host.rsplit(".", 2)
-    if found.ipv4 or found.ipv6 or not all(labels) or labels[-1].isdigit():
-        return None
-    return ".".join(labels[-2:])
+    if host.rpartition(".")[2].isdigit():
+        return None  # an IP address, or no name at all
+    host = host.rpartition("..")[2].removeprefix(".")  # the list knows no name with an empty label
+    return _suffixes.privatesuffix(host) or _icann_suffixes().privatesuffix(host)
+
+
+@cache
+def _icann_suffixes() -> PublicSuffixList:
+    """Return the list without private suffixes. It is needed for a host that is a suffix itself, which is rare."""
+    return PublicSuffixList(only_icann=True)
 
 
 def _host_of(text: str) -> str:

@@ -19,12 +19,13 @@ from worker.store.batches.load import SqlLoader
 from worker.store.batches.load_queries import TOPICS
 from worker.store.batches.prepare import SharedRows, prepare_shared
 from worker.store.decide.change_set import ChangeSet
-from worker.store.decide.decision import Context, StaleReferences, refresh
+from worker.store.decide.decision import Context, refresh
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.rows.article_rows import ArticleParts, NotPrepared, parts_of
+from worker.store.decide.rows.article_rows import ArticleParts, parts_of
 from worker.store.decide.rows.child_rows import Difference
 from worker.store.decide.stored import Children, DocumentKeys, StoredArticles, StoredDocuments
 from worker.store.decide.touched_articles import article_keys
+from worker.store.decide.unprepared import Unprepared
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, flights
 from worker.store.sql.query import One, Pair, Query
@@ -180,10 +181,8 @@ class ArticleStep:
                 with flights(self._engine, locks=WRITER_LOCK) as transaction:
                     write(transaction, shared)
                     transaction.commit()
-            except NotPrepared as missing:
-                more += missing.contents
-            except StaleReferences:
-                continue
+            except Unprepared as needed:
+                more += needed.contents
             else:
                 return
 
@@ -191,7 +190,7 @@ class ArticleStep:
         loader = SqlLoader(transaction, self._dialect)
         loaded = loader.documents(keys)
         if loaded.tokens != shared.tokens:
-            raise StaleReferences
+            raise Unprepared(is_stale=True)
         return loader, loaded
 
     def _refresh(

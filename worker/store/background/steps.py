@@ -19,8 +19,8 @@ from worker.store.sql.flights import Flights, flights
 def work_step(engine: Engine, rules: AllRules) -> int | None:
     """Do one step of the oldest work; returns how many articles it processed, or None when no work is left.
 
-    It counts documents for a retraction and links for a moved URL. 0: the step was for names, the URL changed meanwhile,
-    or another process holds the step lock. Raises SQLAlchemy's errors.
+    It counts documents for a retraction, and links for a URL that means another article. 0: the step was for names, the
+    URL changed meanwhile, or another process holds the step lock. Raises SQLAlchemy's errors.
     """
     with flights(engine) as transaction:
         found = oldest(transaction, engine.dialect.name)

@@ -90,7 +90,7 @@ class SqlLoader:
         alias_claims = fetch(queries.ALIAS_CLAIMS, {"urls": urls, **others})
         targets = fetch(queries.TARGETS, {"urls": urls, "most": rows.MOST_NAMERS})
         namers = fetch(queries.NAMERS, {"urls": unnamed, **others})
-        forms = fetch(queries.MOVED_FORMS, {"moved": list(keys.moved), "unnamed": unnamed})
+        forms = fetch(queries.REVISED_FORMS, {"revised": list(keys.revised), "unnamed": unnamed})
         items = fetch(queries.ITEMS, {"items": list(keys.items)})
         images = fetch(queries.IMAGE_USES, {"images": list(keys.images)})
         stub_images = fetch(queries.STUB_IMAGES, {"urls": urls})

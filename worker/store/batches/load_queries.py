@@ -180,14 +180,14 @@ TARGETS = Query(
     sqlite="WITH w(url_hash) AS ({table urls}) SELECT * FROM"
     f" (SELECT w.url_hash, (SELECT count(*) FROM ({_MOST_LISTED}) x) AS namers, ({_FIRST_LISTED}) FROM w) WHERE namers > 0",
 )
-MOVED_FORMS: Query[Pair[int, str]] = Query(
+REVISED_FORMS: Query[Pair[int, str]] = Query(
     Pair,
     # The form is needed where a stub may show an entry of this article which it does not show now.
-    "SELECT x.id, d.form FROM articles x JOIN documents d ON d.id = x.document_id WHERE x.id {in moved} AND EXISTS"
+    "SELECT x.id, d.form FROM articles x JOIN documents d ON d.id = x.document_id WHERE x.id {in revised} AND EXISTS"
     " (SELECT 1 FROM links l LEFT JOIN articles s ON s.url_hash = l.target_hash WHERE l.source_id = x.id"
     " AND l.kind = 'related' AND (s.id IS NULL OR (s.is_stub AND (s.named_by IS NULL OR s.named_by <> x.id))"
     " OR l.target_hash {in unnamed}))",
-    {"moved": _ID, "unnamed": _HASH},
+    {"revised": _ID, "unnamed": _HASH},
 )
 ITEMS: Query[Pair[bytes, int | None]] = Query(
     Pair,

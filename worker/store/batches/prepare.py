@@ -130,7 +130,7 @@ def prepare(
     """Store the raw bytes of `items`, create their providers and topics, and set `parts` of each.
 
     `known_raw`: SHA-256 → `last_seen_at` of bytes that are stored. `more`: other contents whose providers and topics
-    are needed. Raises SQLAlchemy's errors, and NotPrepared if a provider or topic was deleted meanwhile.
+    are needed. Raises SQLAlchemy's errors, and Unprepared if a provider or topic was deleted meanwhile.
     """
     contents = [content for item in items if (content := item.copy or item.reference) is not None]
     shared = prepare_shared(engine, [*contents, *more], items=items, now=now, known_raw=known_raw)

@@ -20,10 +20,11 @@ from worker.store.batches.load_queries import RECEIPTS
 from worker.store.batches.prepare import SharedRows, load_references, prepare
 from worker.store.decide import decision
 from worker.store.decide.batch_item import BatchItem
-from worker.store.decide.decision import Context, Decision, StaleReferences, Unrecognised, decide
+from worker.store.decide.decision import Context, Decision, decide
 from worker.store.decide.documents import ItemResult
 from worker.store.decide.identity import revision
-from worker.store.decide.rows.article_rows import NotPrepared, parts_of
+from worker.store.decide.rows.article_rows import parts_of
+from worker.store.decide.unprepared import Unprepared
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import flights
 from worker.store.sql.statements import insertion
@@ -67,12 +68,10 @@ class BatchWriter:
                 began = self._took("prepare", began)
                 decided = self._transact(items, shared, began, read_again=is_stale, durable=not highest)
                 break
-            except StaleReferences:
-                is_stale = True
-            except NotPrepared as missing:
-                more += missing.contents
-            except Unrecognised as changed:
-                for item in changed.items:
+            except Unprepared as needed:
+                more += needed.contents
+                is_stale = is_stale or needed.is_stale
+                for item in needed.unread:
                     item.recognised = None
                     self.read(item)
         for item in items:

@@ -50,7 +50,7 @@ class ArticleWrites:
             self._write_published(one, parts, changes)
         for stub in urls.stubs.values():
             self._write_stub(stub, changes)
-        moved = [
+        revised = [
             (one.id, one.source.revision, one.source.secured)
             for one in self._articles.live.values()
             if one.parts is None and one.row is not None and one.row.revision != one.source.revision
@@ -58,7 +58,7 @@ class ArticleWrites:
         changes.insert("articles", _NEW_NAMES, self._new)
         changes.update("articles", _NAMES, self._rewritten)
         changes.update("articles", ("id", "revision", "named_by"), urls.renamed)
-        changes.update("articles", ("id", "revision", "secured"), moved)
+        changes.update("articles", ("id", "revision", "secured"), revised)
         for difference in self._differences:
             difference.write(changes, urls.targets)
         names = ("target_hash", "kind", "target_id")

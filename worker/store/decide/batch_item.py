@@ -69,4 +69,4 @@ class BatchItem:
 
     @property
     def rejected(self) -> bool:
-        return any(problem.severity is Severity.ERROR for problem in self.problems)
+        return bool(self.problems) and any(problem.severity is Severity.ERROR for problem in self.problems)

@@ -34,24 +34,11 @@ from worker.store.decide.rows.document_rows import write_documents
 from worker.store.decide.rows.outcome_rows import write_dead_letters, write_raw, write_receipts
 from worker.store.decide.stored import Loader, StoredArticles, StoredDocuments
 from worker.store.decide.touched_articles import Article, article_keys, decide_articles, url_keys
+from worker.store.decide.unprepared import Unprepared
 from worker.store.decide.url_resolution import Urls
 
 STEP_DOCUMENTS = 50
 """Documents of one URL that a transaction retracts at most. The rest is background work."""
-
-
-class StaleReferences(Exception):
-    """Raised when a reference document changed, or providers or topics were deleted, after the items were prepared:
-    prepare them again.
-    """
-
-
-class Unrecognised(Exception):
-    """Raised when recognised items must be read after all, because their stored documents changed meanwhile."""
-
-    def __init__(self, items: list[BatchItem]) -> None:
-        super().__init__("a stored document changed after it was recognised")
-        self.items = items
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +74,10 @@ class Decision:
 
 
 def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Decision:
-    """Decide a batch. Call it under the writer lock. Raises StaleReferences, Unrecognised and NotPrepared: roll back,
-    do what they ask for, and decide again.
-    """
+    """Decide a batch. Call it under the writer lock. Raises Unprepared."""
     stored = loader.documents(document_keys(items, context.step))
     if stored.tokens != context.shared.tokens:
-        raise StaleReferences
+        raise Unprepared(is_stale=True)
     settled_at, context = context.now, replace(context, now=stored.now)
     decision = Decision()
     fresh = _repeat_outcomes(items, stored, decision)
@@ -129,11 +114,11 @@ def refresh(
     """Write `documents`, the articles that they touch, all that depends on these, and the work that this causes.
 
     `rewritten`: articles that are written anew whatever their documents are. Returns the touched articles with a live
-    document, by url_hash. Raises NotPrepared.
+    document, by url_hash. Raises Unprepared.
     """
     write_documents(documents, changes, context.now)
     articles = decide_articles(documents, stored, context.shared, next_article, rewritten)
-    if articles.live or articles.left or documents.moved():
+    if articles.live or articles.left or documents.reassigned():
         keys = url_keys(articles, documents)
         loaded = loader.urls(keys)
         context.ready(changes)
@@ -166,14 +151,14 @@ def _repeat_outcomes(items: Sequence[BatchItem], stored: StoredDocuments, decisi
 
 
 def _confirm_recognised(fresh: Sequence[BatchItem], stored: StoredDocuments) -> None:
-    """Raise Unrecognised if a recognised item's document changed meanwhile, or if this batch may change it."""
+    """Raise Unprepared if a recognised item's document changed meanwhile, or if this batch may change it."""
     changed = changed_together(fresh)
     for item in fresh:
         row = stored.documents.get(item.doc_hash) if item.recognised is not None else None
         if item.recognised is not None and (row is None or (row.article_hash, row.content_hash) != item.recognised):
             changed.append(item)
     if changed:
-        raise Unrecognised(changed)
+        raise Unprepared(unread=changed)
 
 
 def _name_changed_fields(documents: DocumentChanges, stored: StoredArticles) -> None:

@@ -47,8 +47,8 @@ class Document:
         return self.stored.article_hash if self.stored is not None else None
 
     @property
-    def is_moved(self) -> bool:
-        """Whether it began or ceased to describe an article."""
+    def is_reassigned(self) -> bool:
+        """Whether it describes another article than before the batch, or one of the two is none."""
         return self.left != self.row.article_hash
 
     @property
@@ -137,8 +137,9 @@ class DocumentChanges:
     unfinished: set[bytes] = field(default_factory=set)
     updated: list[tuple[ItemResult, Document, Content | None, Content]] = field(default_factory=list)
 
-    def moved(self) -> set[bytes]:
-        return {h for h, one in self.documents.items() if one.is_moved}
+    def reassigned(self) -> set[bytes]:
+        """Return the doc_hash of each document that describes another article than before the batch."""
+        return {h for h, one in self.documents.items() if one.is_reassigned}
 
     def by_article(self) -> dict[bytes, list[Document]]:
         """Return the live documents of the batch by what they describe."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from worker.enrichment.reference_documents import ORGANIZATION, TOPIC, ReferenceCopy, reference_from_form
 from worker.store.decide.change_set import ARTICLES, NAMES, ChangeSet, Operation
 from worker.store.decide.documents import Document, DocumentChanges, newest_document
-from worker.store.decide.rows.article_rows import NotPrepared, Shared
+from worker.store.decide.rows.article_rows import Shared
 from worker.store.decide.stored import Row, StoredArticles
+from worker.store.decide.unprepared import Unprepared
 
 _FIELDS = {
     ORGANIZATION: ("description", "images", "extra"),
@@ -17,7 +18,7 @@ _FIELDS = {
 def decide_references(
     changes: DocumentChanges, stored: StoredArticles, shared: Shared, writes: ChangeSet, token: str
 ) -> None:
-    """Write the provider or topic of each touched subject from its newest live document, if any. Raises NotPrepared.
+    """Write the provider or topic of each touched subject from its newest live document, if any. Raises Unprepared.
 
     Adds the work that the change causes. `token`: the new one of the reference documents, which tells processes to
     read them again.
@@ -66,5 +67,5 @@ def _row(taxonomy: str, subject: str, copy: ReferenceCopy | None, shared: Shared
             "parent_id": shared.topic_id(content.parent) if content.parent else None,
         }
     except KeyError:
-        raise NotPrepared([content]) from None
+        raise Unprepared(contents=[content]) from None
     return row | {"name": copy.name} if copy is not None else row

@@ -236,7 +236,7 @@ class StoredArticles:
 class UrlKeys:
     """`urls`: all URLs that the touched articles claim or name, before or after. `touched`: ids of the articles that the
     earlier load returned; `left`: those of them that no document describes any more. `unnamed`: URLs that may have lost
-    the article whose entry their stub shows. `moved`: ids of articles whose revision alone changes. `items`: documents
+    the article whose entry their stub shows. `revised`: ids of articles whose revision alone changes. `items`: documents
     that items of collections may name.
     """
 
@@ -244,7 +244,7 @@ class UrlKeys:
     touched: Collection[int] = ()
     left: Collection[int] = ()
     unnamed: Collection[bytes] = ()
-    moved: Collection[int] = ()
+    revised: Collection[int] = ()
     items: Collection[bytes] = ()
     images: Collection[bytes] = ()
     providers: Collection[int] = ()
@@ -252,7 +252,7 @@ class UrlKeys:
 
 @dataclass(slots=True)
 class StoredUrls:
-    """`forms`: of the source documents of moved articles, by article id. `items`: doc_hash → id of the article that
+    """`forms`: of the source documents of revised articles, by article id. `items`: doc_hash → id of the article that
     the live document describes. `stub_images`: rows of `images`. `providers`: id → name.
     """
 

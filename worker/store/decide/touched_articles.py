@@ -11,8 +11,9 @@ from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.heat import Heat
 from worker.enrichment.reference_documents import ReferenceCopy
 from worker.store.decide.documents import DocumentChanges, newest_document
-from worker.store.decide.rows.article_rows import ArticleParts, NotPrepared, Shared, parts_of
+from worker.store.decide.rows.article_rows import ArticleParts, Shared, parts_of
 from worker.store.decide.stored import ArticleKeys, ArticleRow, Children, DocumentRow, StoredArticles, UrlKeys
+from worker.store.decide.unprepared import Unprepared
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ def article_keys(changes: DocumentChanges, rewritten: Collection[bytes] = ()) ->
     forms = {one.row.id for one in documents if one.is_shown_again}
     forms |= {one.row.id for _, one, before, _ in changes.updated if one.stored is not None and before is None}
     # Of the others only the revision changes.
-    changing = [one for one in documents if one.is_moved or one.content is not None or not one.is_shown]
+    changing = [one for one in documents if one.is_reassigned or one.content is not None or not one.is_shown]
     anew = changes.touched & {h for one in changing for h in (one.left, one.row.article_hash)}
     return ArticleKeys(
         touched=changes.touched | set(rewritten),
@@ -80,7 +81,7 @@ def article_keys(changes: DocumentChanges, rewritten: Collection[bytes] = ()) ->
 def decide_articles(
     changes: DocumentChanges, stored: StoredArticles, shared: Shared, next_id: int, rewritten: Collection[bytes] = ()
 ) -> ArticleChanges:
-    """Choose the source document of each touched article. Raises NotPrepared."""
+    """Choose the source document of each touched article. Raises Unprepared."""
     articles = ArticleChanges(count(next_id), stored.articles, stored.children)
     live = changes.by_article()
     missing: list[EnrichedDocument | ReferenceCopy] = []
@@ -94,21 +95,21 @@ def decide_articles(
                 form = source.form or stored.forms[source.id]
                 try:
                     parts = parts_of(document_from_json(form, source.secured), shared)
-                except NotPrepared as error:
+                except Unprepared as error:
                     missing += error.contents
             id_ = row.id if row is not None else next(articles.next_id)
             articles.live[url_hash] = Article(id_, url_hash, row, source, parts)
         elif row is not None and not row.is_stub:
             articles.left[url_hash] = row
     if missing:
-        raise NotPrepared(missing)
+        raise Unprepared(contents=missing)
     return articles
 
 
 def url_keys(articles: ArticleChanges, changes: DocumentChanges) -> UrlKeys:
     """Return what must be loaded to decide what the URLs of the touched articles mean, and what their stubs show."""
     before = articles.children
-    urls, items = changes.moved(), changes.moved()
+    urls, items = changes.reassigned(), changes.reassigned()
     unnamed, images, providers = set[bytes](), set[bytes](), set[int]()
     for row in articles.rows.values():
         contained = before.named(row.id, "contains")
@@ -130,7 +131,7 @@ def url_keys(articles: ArticleChanges, changes: DocumentChanges) -> UrlKeys:
         touched=[row.id for row in articles.rows.values()],
         left=[row.id for row in articles.left.values()],
         unnamed=unnamed - articles.live.keys(),
-        moved=[one.id for one in articles.live.values() if one.parts is None],
+        revised=[one.id for one in articles.live.values() if one.parts is None],
         items=items,
         images=images,
         providers=providers,

@@ -13,9 +13,10 @@ from worker.enrichment.document_json import document_from_json
 from worker.enrichment.enriched_document import EnrichedDocument, Mention
 from worker.store.decide import stored as bounds
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.rows.article_rows import NotPrepared, Shared, orphan_row, stub_row
+from worker.store.decide.rows.article_rows import Shared, orphan_row, stub_row
 from worker.store.decide.stored import ArticleRow, Row, StoredUrls, UrlKeys, Values
 from worker.store.decide.touched_articles import Article, ArticleChanges
+from worker.store.decide.unprepared import Unprepared
 
 _Namer = tuple[str, int]
 """The revision and the id of an article that names or claims a URL. The greatest counts."""
@@ -50,7 +51,7 @@ class Urls:
         shared: Shared,
         now: datetime,
     ) -> None:
-        """Decide each of `keys.urls`. Raises NotPrepared."""
+        """Decide each of `keys.urls`. Raises Unprepared."""
         self.targets: dict[bytes, int | None] = {}
         self.stubs: dict[bytes, StubChange] = {}
         self.renamed: list[Values] = []
@@ -68,7 +69,7 @@ class Urls:
         self._collect()
         mentioned = {url_hash for url_hash in sorted(keys.urls) if self._decide(url_hash)}
         if self._missing:
-            raise NotPrepared(self._missing)
+            raise Unprepared(contents=self._missing)
         self._retarget(mentioned.intersection(keys.unnamed))
 
     def _collect(self) -> None:
@@ -162,9 +163,9 @@ class Urls:
     def _retarget(self, uncertain: set[bytes]) -> None:
         """Set `retargeted` and `popular`. `uncertain`: URLs that mean a stub whose newest namer may not have been read."""
         for url_hash, namers, target_id in self._stored.targets.values():
-            is_moved = target_id != self.targets[url_hash]
-            if namers >= bounds.MOST_NAMERS and (is_moved or url_hash in uncertain):
+            is_another = target_id != self.targets[url_hash]
+            if namers >= bounds.MOST_NAMERS and (is_another or url_hash in uncertain):
                 self.popular.add(url_hash)
-            elif is_moved:
+            elif is_another:
                 self.retargeted[url_hash] = self.targets[url_hash]
         self.popular |= {row.url_hash for row in self._stored.alias_claims.values() if row.claims >= bounds.MOST_NAMERS}

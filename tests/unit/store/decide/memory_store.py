@@ -19,10 +19,11 @@ from worker.pipeline import Batch, open_entry, read_version
 from worker.store.columns import metadata
 from worker.store.decide import stored as rows
 from worker.store.decide.change_set import ChangeSet, Operation
-from worker.store.decide.decision import Context, StaleReferences, Unrecognised, decide, refresh
+from worker.store.decide.decision import Context, decide, refresh
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.rows.article_rows import NotPrepared, parts_of
+from worker.store.decide.rows.article_rows import parts_of
 from worker.store.decide.touched_articles import article_keys
+from worker.store.decide.unprepared import Unprepared
 
 LIMITS, RULES = Limits(), AllRules()
 
@@ -162,7 +163,7 @@ class MemoryStore:
                 if newest is None or (newest.revision, newest.article_id) < (row["revision"], row["id"]):
                     form = self.tables["documents"][row["document_id"],]["form"]
                     loaded.namers[h] = rows.NamerRow(h, row["id"], row["revision"], form)
-        loaded.forms = {id_: self.tables["documents"][by_id[id_]["document_id"],]["form"] for id_ in keys.moved}
+        loaded.forms = {id_: self.tables["documents"][by_id[id_]["document_id"],]["form"] for id_ in keys.revised}
         published = {row["url_hash"]: row["id"] for row in by_id.values() if not row["is_stub"]}
         loaded.items = {
             row["doc_hash"]: published.get(row["article_hash"]) for row in self.rows("documents")
@@ -249,15 +250,14 @@ class MemoryStore:
             try:
                 decision = decide(items, self, self.context())
                 break
-            except Unrecognised as changed:
-                for item in changed.items:
+            except Unprepared as needed:
+                if needed.is_stale:
+                    raise AssertionError("nobody else changes references") from needed
+                for item in needed.unread:
                     item.recognised = None
                     read_version(item, LIMITS)
-            except NotPrepared as missing:
-                for content in missing.contents:
+                for content in needed.contents:
                     self.create_shared(content)
-            except StaleReferences:
-                raise AssertionError("nobody else changes references") from None
         self.apply(decision.changes)
         return [str(decision.results[id(item)].outcome) for item in items]
 
@@ -298,8 +298,8 @@ class MemoryStore:
                 loaded = self.articles(article_keys(changes, rewritten))
                 refresh(changes, loaded, stored.next_article, self, context, writes, rewritten)
                 break
-            except NotPrepared as missing:
-                for content in missing.contents:
+            except Unprepared as needed:
+                for content in needed.contents:
                     self.create_shared(content)
         self.apply(writes)
 

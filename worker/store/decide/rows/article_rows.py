@@ -10,8 +10,8 @@ from typing import Protocol
 from worker.enrichment.document_json import document_to_json
 from worker.enrichment.enriched_document import EnrichedDocument, ImageRef, Mention, ProviderRef
 from worker.enrichment.image_choice import best_image, image_hash
-from worker.enrichment.reference_documents import ReferenceCopy
 from worker.store.decide.stored import Key, Row, Values
+from worker.store.decide.unprepared import Unprepared
 
 PIPELINE_VERSION = 4
 """Increase it when enrichment stores something else for the same document. `reprocess` updates older articles."""
@@ -25,14 +25,6 @@ SHOWN = (
     "changed_at",
 )  # fmt: skip
 """The columns that are written when an article shows another document or version. The others keep their values."""
-
-
-class NotPrepared(Exception):
-    """Raised when a decision needs providers or topics that have no row yet: create those of `contents`, decide again."""
-
-    def __init__(self, contents: Sequence[EnrichedDocument | ReferenceCopy]) -> None:
-        super().__init__("a provider or topic of a document has no row")
-        self.contents = contents
 
 
 class Shared(Protocol):
@@ -85,7 +77,7 @@ class ArticleParts:
 
 
 def parts_of(copy: EnrichedDocument, shared: Shared) -> ArticleParts:
-    """Return what an article that shows `copy` has of it. Raises NotPrepared."""
+    """Return what an article that shows `copy` has of it. Raises Unprepared."""
     title = shared.title(copy.title, copy.provider)
     mentions: dict[bytes, Mention] = {}
     for mention in copy.related:
@@ -96,7 +88,7 @@ def parts_of(copy: EnrichedDocument, shared: Shared) -> ArticleParts:
         domains = {mention.provider.domain for mention in mentions.values() if mention.provider}
         provider_ids = {shared.provider_id(domain) for domain in domains}
     except KeyError:
-        raise NotPrepared([copy]) from None
+        raise Unprepared(contents=[copy]) from None
     image_hashes = _image_hashes(copy.images)
     return ArticleParts(
         copy,

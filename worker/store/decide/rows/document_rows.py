@@ -14,7 +14,7 @@ _NAMES = ("id", *DocumentRow._fields[4:-2], "changed_at")
 
 def write_documents(changes: DocumentChanges, writes: ChangeSet, now: datetime) -> None:
     """Write the documents that changed. The form is written with new content, and removed by a retraction."""
-    new, rewritten, moved = list[Values](), list[Values](), list[Values]()
+    new, rewritten, revised = list[Values](), list[Values](), list[Values]()
     for doc_hash in sorted(changes.documents):
         one = changes.documents[doc_hash]
         row, stored, content = one.row, one.stored, one.content
@@ -25,7 +25,7 @@ def write_documents(changes: DocumentChanges, writes: ChangeSet, now: datetime) 
         elif content is not None or (row.retracted and row != stored):
             rewritten.append((*values, form))
         elif row != stored:
-            moved.append(values)
+            revised.append(values)
     writes.insert("documents", (*_NAMES, "form", *_IDENTITY), new)
     writes.update("documents", (*_NAMES, "form"), rewritten)
-    writes.update("documents", _NAMES, moved)
+    writes.update("documents", _NAMES, revised)
