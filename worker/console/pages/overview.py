@@ -12,6 +12,7 @@ from worker.console.context import ConsoleContext
 from worker.console.rendering import render
 from worker.console.request_context import RequestContext
 from worker.monitoring.alarms import About, Alarm, alarms
+from worker.monitoring.pending_work import pending_work_sentences
 from worker.monitoring.rates import Interval, intervals
 from worker.monitoring.status import Snapshot
 
@@ -24,7 +25,7 @@ _PAGES = {About.WORKER: "/workers", About.LANE: "/lanes", About.SOURCE: "/source
 def page(console: ConsoleContext, context: RequestContext) -> Response:
     """Show the overview. It names a server that cannot be reached, and shows the data of the other one."""
     span = context.query("span") if context.query("span") in _SPANS else "hour"
-    from_redis, _ = console.redis_snapshot.get()
+    from_redis, redis_age = console.redis_snapshot.get()
     store, store_age = console.store_status.get()
     snapshot = replace(from_redis or Snapshot(), store=store)
     queue, plotted = snapshot.queue, _intervals(console, snapshot, span)
@@ -43,7 +44,9 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
         "sources": queue.recent.day.ranked_sources[:_MAX_SOURCES] if queue else [],
         "codes": list(dead_letters.items())[:_MAX_CODES],
         "open_dead_letters": sum(dead_letters.values()),
+        "redis_age": redis_age,
         "store_age": store_age,
+        "pending_work": list(pending_work_sentences(store.enriching)) if store else [],
         "is_loading": from_redis is None or store is None,
         "is_held": bool(context.query("hold")),
     }
