@@ -13,12 +13,17 @@ from worker.console.rendering import render
 from worker.console.request_context import RequestContext
 from worker.monitoring.alarms import About, Alarm, alarms
 from worker.monitoring.pending_work import pending_work_sentences
-from worker.monitoring.rates import Interval, intervals
+from worker.monitoring.rates import Interval, hour_intervals, intervals
 from worker.monitoring.status import Snapshot
 
 _MAX_SOURCES = 12
 _MAX_CODES = 12
-_SPANS = {"hour": ("last hour, by the minute", 1, 60), "day": ("last day, by the quarter of an hour", 15, 96)}
+_SPANS = {
+    "hour": ("last hour, by the minute", 1, 60),
+    "day": ("last day, by the quarter of an hour", 15, 96),
+    "week": ("last week, by two hours", 2, 84),
+}
+"""Span → its words, how many minutes are one interval (of the week: hours), and how many intervals it has."""
 _PAGES = {About.WORKER: "/workers", About.LANE: "/lanes", About.SOURCE: "/sources"}
 
 
@@ -36,6 +41,7 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
         "servers": snapshot.servers,
         "alarms": [(alarm.sentence, _page_of(alarm)) for alarm in alarms(snapshot)],
         "span": span,
+        "spans": list(_SPANS),
         "span_words": _SPANS[span][0],
         "intervals": plotted,
         "throughput": plots.throughput(plotted) if plotted else None,
@@ -66,4 +72,8 @@ def _intervals(console: ConsoleContext, snapshot: Snapshot, span: str) -> list[I
     if snapshot.queue is None:
         return []
     _, width, count = _SPANS[span]
-    return intervals(console.poller.minutes, width=width, count=count, backlog=snapshot.queue.sum.backlog)
+    backlog = snapshot.queue.sum.backlog
+    if span == "week":
+        hours, _ = console.hours.get()
+        return hour_intervals(hours or [], width=width, backlog=backlog)
+    return intervals(console.poller.minutes, width=width, count=count, backlog=backlog)
