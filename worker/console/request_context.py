@@ -16,6 +16,7 @@ _MAX_FIELDS = 150
 _MAX_VALUE = 2000  # characters of a field other than a document
 _FORM_SECONDS = 60.0
 _TOO_LARGE = "This is larger than a form of this page may be."
+_CSV_ROWS = 5000
 _MAX_NUMBER = (1 << 63) - 1  # of the store's columns
 
 
@@ -63,6 +64,10 @@ class RequestContext:
         if value is None:
             raise HttpError(404, "There is no such number.")
         return value
+
+    def rows(self, shown: int) -> int:
+        """Return how many rows of a table to read: `shown` for a page, up to 5,000 for its CSV."""
+        return _CSV_ROWS if self.query("csv") else shown
 
     @property
     def is_htmx(self) -> bool:
