@@ -15,6 +15,7 @@ from worker.monitoring.alarms import About, Alarm, alarms
 from worker.monitoring.pending_work import pending_work_sentences
 from worker.monitoring.rates import Interval, hour_intervals, intervals
 from worker.monitoring.status import Snapshot
+from worker.store.source_hours import EVERYTHING
 
 _MAX_SOURCES = 12
 _MAX_CODES = 12
@@ -39,7 +40,7 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
         "queue": queue,
         "store": store,
         "servers": snapshot.servers,
-        "alarms": [(alarm.sentence, _page_of(alarm)) for alarm in alarms(snapshot)],
+        "alarms": [(alarm, _page_of(alarm)) for alarm in alarms(snapshot)],
         "span": span,
         "spans": list(_SPANS),
         "span_words": _SPANS[span][0],
@@ -63,7 +64,7 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
 
 def _page_of(alarm: Alarm) -> str | None:
     """Return the address of the page on which an operator continues, or None."""
-    if alarm.about is About.SOURCE and alarm.name:
+    if alarm.about is About.SOURCE and alarm.name not in ("", EVERYTHING[0]):
         return f"/sources/of?{urlencode({'source': alarm.name})}"
     return _PAGES.get(alarm.about)
 

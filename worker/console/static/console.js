@@ -68,8 +68,19 @@
 
   function chosen() { return rows().find(function (row) { return address(row) === current; }); }
 
-  function copy(text) {
-    if (navigator.clipboard) navigator.clipboard.writeText(text);
+  function copy(text, done) {
+    if (navigator.clipboard) {
+      navigator.clipboard.writeText(text).then(done, function () {});
+      return;
+    }
+    // A page that another machine loads without TLS has no clipboard of its own.
+    var area = document.createElement("textarea");
+    area.value = text;
+    area.className = "unseen";
+    document.body.append(area);
+    area.select();
+    if (document.execCommand("copy")) done();
+    area.remove();
   }
 
   function identity(row) {
@@ -83,7 +94,7 @@
     var ticked = document.querySelectorAll(".many input[name=id]:checked").length;
     shown.hidden = !ticked;
     shown.textContent = " (" + ticked + ")";
-    if (ticked) document.querySelector(".many input[value=ticked]").checked = true;
+    document.querySelector(".many input[value=" + (ticked ? "ticked" : "all") + "]").checked = true;
   }
 
   document.addEventListener("keydown", function (event) {
@@ -95,7 +106,7 @@
       if (field) field.focus(); else location.href = "/search";
     } else if (event.key === "j" || event.key === "k") move(event.key === "j" ? 1 : -1);
     else if (event.key === "x" && box) { box.checked = !box.checked; count(); }
-    else if (event.key === "c" && row) copy(identity(row));
+    else if (event.key === "c" && row) copy(identity(row), function () { row.classList.add("copied"); setTimeout(function () { row.classList.remove("copied"); }, 600); });
     else if (event.key === "Enter" && row && !event.target.closest("a, button, summary, input")) location.href = current;
     else if (event.key === "?") document.getElementById("keys").showModal();
     else return;
@@ -105,7 +116,15 @@
   document.addEventListener("change", function (event) { if (event.target.name === "id") count(); });
   document.addEventListener("click", function (event) {
     var button = event.target.closest("button.copy");
-    if (button) { copy(button.dataset.copy); button.textContent = "copied"; }
+    if (button) copy(button.dataset.copy, function () { button.textContent = "copied"; });
+    var all = event.target.closest("a.all");
+    if (all) {
+      event.preventDefault();
+      var boxes = Array.from(document.querySelectorAll(".many input[name=id]")), some = boxes.some(function (box) { return !box.checked; });
+      boxes.forEach(function (box) { box.checked = some; });
+      all.textContent = some ? "none" : "all";
+      count();
+    }
   });
   document.addEventListener("DOMContentLoaded", function () {
     document.getElementById("keys-hint").hidden = false;
