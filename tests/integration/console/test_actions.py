@@ -254,3 +254,20 @@ def test_a_form_returns_to_a_page_of_the_console_only(browser, redis_client, tar
 def test_a_source_is_paused_on_a_lane_that_is_configured_only(browser, lane):
     browser.page("/lanes")
     assert browser.submit("/sources/pause", lane=lane, source="mad", reason="x").status_code == 404
+
+
+def test_a_dead_letter_leads_to_those_before_and_after_it_of_its_cause(store, browser):
+    raws = (
+        "---\nexcerpt: x\nwebUrl: https://a.example/\n---\n",
+        "no front matter",
+        "---\nexcerpt: y\nwebUrl: https://b.example/\n---\n",
+    )
+    numbers = [9001, 9002, 9003]
+    work(store, "documents", [broken(number, raw) for number, raw in zip(numbers, raws, strict=True)])
+    with store.connect() as connection:
+        rows = dict(connection.execute(select(dead_letters.c.key, dead_letters.c.id)).all())
+    first, _, last = (rows[f"{number}.md"] for number in numbers)
+    assert f'<a href="/dead/{last}" rel="next">' in browser.page(f"/dead/{first}")
+    assert f'<a href="/dead/{first}" rel="prev">' in browser.page(f"/dead/{last}")
+    assert browser.submit(f"/dead/{first}/discard", reason="x").status_code == 303
+    assert 'rel="prev"' not in browser.page(f"/dead/{last}"), "it is not open any more"

@@ -21,7 +21,7 @@ TYPES = {
 
 def sections():
     """Return the name of each table that has a section → its rows (column, type, may be empty, meaning)."""
-    parts = re.split(r"^## (\w+)$", PAGE, flags=re.MULTILINE)[1:]
+    parts = re.split(r"^## (.+)$", PAGE, flags=re.MULTILINE)[1:]
     return {
         name: [
             [cell.strip() for cell in line.strip("|").split(" | ")] for line in body.splitlines() if line[:3] == "| `"
@@ -64,6 +64,6 @@ def test_the_diagram_names_tables_and_columns_that_exist():
 
 
 @pytest.mark.parametrize("query", re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL))
-def test_each_query_runs(store, query):
-    with store.connect() as connection:
+def test_each_query_runs(engine, query):
+    with engine.connect() as connection:
         connection.execute(text(query.replace(":", r"\:")))

@@ -58,7 +58,9 @@
   }
 
   function move(step) {
-    var all = rows(), at = all.findIndex(function (row) { return address(row) === current; });
+    var all = rows(), link = document.querySelector(step > 0 ? "main a[rel=next]" : "main a[rel=prev]");
+    if (!all.length && link) location.href = link.href;
+    var at = all.findIndex(function (row) { return address(row) === current; });
     var next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + step))];
     if (!next) return;
     current = address(next);
