@@ -181,6 +181,8 @@ def render(
     text = environment.get_template(template).render(
         here=context.path,
         address=context.address,
+        address_of_csv=context.address_with(csv="1"),
+        address_held=context.address_with(hold="" if context.query("hold") else "1"),
         csrf=context.session.csrf,
         is_open=context.session.is_open,
         may_act=context.session.may_act,

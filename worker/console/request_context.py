@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -48,6 +48,13 @@ class RequestContext:
     def address(self) -> str:
         """The path with its query."""
         query = self.request.scope["query_string"].decode("latin-1")
+        return f"{self.path}?{query}" if query else self.path
+
+    def address_with(self, **changes: str) -> str:
+        """Return the address with some query parameters changed; an empty one is left out."""
+        pairs = parse_qsl(self.request.scope["query_string"].decode("latin-1"), keep_blank_values=False)
+        kept = {**dict(pairs), **changes}
+        query = urlencode({name: value for name, value in kept.items() if value})
         return f"{self.path}?{query}" if query else self.path
 
     def query(self, name: str) -> str:

@@ -47,7 +47,12 @@ def sentences():
     for source in SOURCES:
         for node in _candidates(ast.parse((ROOT / "worker" / source).read_text("utf-8"))):
             text = _text(node) if node is not None else None
-            if text and " " in text and len(re.findall(r"[a-z]{2,}", text)) >= 3 and not text.startswith(PART_OF_A_SENTENCE):
+            if (
+                text
+                and " " in text
+                and len(re.findall(r"[a-z]{2,}", text)) >= 3
+                and not text.startswith(PART_OF_A_SENTENCE)
+            ):
                 found.add(text)
     return sorted(found)
 
