@@ -12,9 +12,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.support.browser import OPTIONS, chromium
 
-PAGES = ("/", "/?span=day", "/tail", "/search?q=the", "/search?q=harbour", "/search?q=nothing+like+it", "/stories", "/stories/1", "/articles/1",
+PAGES = ("/", "/?span=day", "/?span=week", "/tail", "/tail?after=50", "/search?q=the", "/search?q=harbour", "/search?q=nothing+like+it", "/stories", "/stories/1", "/articles/1",
          "/dead", "/dead/letters", "/dead/letters?code=no_title&mark=1", "/dead/1", "/times", "/times?span=week", "/workers",
-         "/lanes", "/lanes/documents/entries", "/sources", "/sources/of?source=submit", "/sources/losses", "/sources/losses?source=submit",
+         "/lanes", "/lanes/documents/entries", "/lanes/documents/entries?holder=host%3A71", "/sources", "/sources?name=nobody", "/sources/of?source=submit", "/sources/losses", "/sources/losses?source=submit",
          "/actions", "/login", "/nothing")  # fmt: skip
 WIDTHS = {"wide": (1280, 900), "phone": (390, 844)}
 _HIGHEST = {"wide": 6500, "phone": 11000}

@@ -156,6 +156,25 @@ def test_keys_search_choose_tick_open_and_help(console, page):
     watch.assert_quiet()
 
 
+def test_all_of_a_page_are_ticked_and_none_and_an_id_is_copied_also_without_a_clipboard_of_the_page(console, page):
+    watch = Watch(page, console)
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.goto("/dead/letters")
+    boxes = page.locator("input[name=id]").count()
+    for ticked, label, scope in ((boxes, "none", "ticked"), (0, "all", "all")):
+        page.locator("a.all").click()
+        assert page.locator("input[name=id]:checked").count() == ticked
+        assert page.locator("a.all").text_content() == label
+        assert page.locator(f"input[value={scope}]").is_checked()
+    page.goto("/dead/1")
+    page.get_by_role("button", name="copy").first.click()
+    page.get_by_role("button", name="copied").wait_for()
+    page.evaluate("document.getElementById('reason').focus()")
+    page.keyboard.press("Control+V")
+    assert page.locator("#reason").input_value() == "broken.md"
+    watch.assert_quiet()
+
+
 def test_the_keyboard_alone_mends_a_dead_letter(console, page):
     watch = Watch(page, console)
     page.goto("/?hold=1")

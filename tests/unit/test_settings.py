@@ -196,3 +196,15 @@ def test_each_process_finds_the_same_socket_through_links_and_with_another_tempo
         assert embedded_socket(link / deep.name) == embedded_socket(deep) == before
     finally:
         shutil.rmtree(real)
+
+
+def test_the_page_of_the_settings_has_each_with_its_default_and_meaning():
+    def default(value):
+        return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value not in (None, "") else ""
+
+    rows = [
+        f"| `COPYDESK_{name.upper()}` | {default(field.default)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    table = "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows, ""])
+    assert table in (ROOT / "worker" / "deploy" / "SETTINGS.md").read_text("utf-8"), f"The page needs:\n{table}"

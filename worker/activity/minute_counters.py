@@ -3,7 +3,7 @@
 They are approximate on purpose: a worker that crashes after it settled a batch and before it counted it leaves a gap
 here, never in the outcomes. Each minute has one hash, `copydesk:tally:<minute since 1970>`. The number of its fields is
 limited, whatever source names crawlers invent. Each hour has one, `copydesk:hours:<hour since 1970>`, with the times of
-stages and of documents, but without sources: it is kept for eight days.
+stages and of documents, but without sources, and with the maxima of its minutes: it is kept for eight days.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ LOCK_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
 """Upper bounds of the histogram of times under the writer lock, in seconds."""
 
 _EXPIRE_SECONDS = 25 * 3600
-_EXPIRE_HOUR_SECONDS = 8 * 86_400
+EXPIRE_HOUR_SECONDS = 8 * 86_400
 _MAX_FIELDS = 500
 _MAX_SOURCE = 64  # characters; longer names are cut
 _SEPARATOR = "\x1f"
+
+Maxima = tuple[str, str, str]
+"""What is counted, the lane (empty: all lanes) and a name; `monitoring` computes those of a minute."""
 
 # The server's clock decides which minute it is, because the workers' clocks differ.
 _MINUTE = """
@@ -113,6 +116,8 @@ class Minute:
     """Entries ever added to the lane, last sampled in this minute. The difference of two minutes is the intake."""
     peaks: dict[str, int] = field(default_factory=dict)
     """Entries that waited on the lane, the most of all samples of this minute."""
+    maxima: dict[Maxima, float] = field(default_factory=dict)
+    """Of an hour: the largest values of its minutes, as far as these have ended."""
 
     def documents(self, lane: str | None = None) -> int:
         """Return how many documents got an outcome, on one lane or on all."""
@@ -141,7 +146,7 @@ class MinuteCounters:
             for (_, outcome), count in counts.outcomes.items():
                 by_outcome[outcome] += count
             times += [(_field("o", lane, "", outcome),) * 2 + (count,) for outcome, count in by_outcome.items()]
-            self._eval(pipe, _ADD_TO_HOUR, keys.HOURS, _EXPIRE_HOUR_SECONDS, _MAX_FIELDS, *_flat(times))
+            self._eval(pipe, _ADD_TO_HOUR, keys.HOURS, EXPIRE_HOUR_SECONDS, _MAX_FIELDS, *_flat(times))
 
     def restarted(self, part: str) -> None:
         """Count a restart of a part of a worker by the watchdog. An error of Redis is ignored."""
@@ -209,7 +214,7 @@ def total(minutes: Iterable[Minute]) -> Minute:
     return sums
 
 
-_SUMMED = tuple(one.name for one in fields(Minute) if one.name not in ("at", "added", "peaks"))
+_SUMMED = tuple(one.name for one in fields(Minute) if one.name not in ("at", "added", "peaks", "maxima"))
 
 
 def _times(counts: Counts) -> list[tuple[str, str, int]]:
@@ -253,6 +258,8 @@ def _parsed(at: int, counts: dict[bytes, bytes]) -> Minute:
                 minute.stages_ms[lane, stage] = int(value)
             case "l", (lane, place) if place.isdecimal() and int(place) <= len(WAIT_BOUNDS):
                 minute.waits[lane, int(place)] = int(value)
+            case "m", (what, lane, key):
+                minute.maxima[what, lane, key] = float(value)
             case "k", (lane, place) if place.isdecimal() and int(place) <= len(LOCK_BOUNDS):
                 minute.locks[lane, int(place)] = int(value)
             case _, (lane,) if kind in by_lane:
@@ -262,6 +269,11 @@ def _parsed(at: int, counts: dict[bytes, bytes]) -> Minute:
 
 def _field(*parts: str) -> str:
     return _SEPARATOR.join(parts)
+
+
+def maximum_field(key: Maxima) -> str:
+    """Return the field of an hour's hash that keeps a maximum."""
+    return _field("m", *key)
 
 
 def short_source(source: str) -> str:

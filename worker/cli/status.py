@@ -18,7 +18,8 @@ from worker.cli.exits import print_message
 from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
 from worker.cli.terminal import print_json
 from worker.errors import Exit
-from worker.monitoring.status import LinkingStatus, Snapshot, Unreachable, WorkStatus
+from worker.monitoring.pending_work import pending_work_sentences
+from worker.monitoring.status import LinkingStatus, Snapshot, Unreachable
 from worker.settings import Settings, settings
 from worker.telemetry.durations import duration_text
 
@@ -133,7 +134,7 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
             yield "In the store: " + ", ".join(f"{count:,} {name}" for name, count in store.store.items())
         if store.behind:
             yield f"{store.behind:,} articles were written by an older pipeline: copydesk reprocess --behind"
-        yield from map(_work, store.enriching)
+        yield from pending_work_sentences(store.enriching)
         if store.linking is not None:
             yield from _linking(store.linking)
     if snapshot.queue is not None and (internal := snapshot.queue.internal).added:
@@ -150,25 +151,6 @@ def _linking(linking: LinkingStatus) -> Iterator[str]:
         yield f"linking: {linking.pending:,} articles are not linked yet, the oldest waits {age}{off}"
     if linking.provisional:
         yield f"linking: {linking.provisional:,} articles are linked again when arrivals pause"
-
-
-_SUMS = {
-    "peers": "the heat of the articles that list {:,} changed articles",
-    "image": "the titles under which {:,} images are shown",
-    "target": "the links to {:,} URLs that mean another article now",
-}
-"""What is computed from many articles after a batch, by the kind of work."""
-
-
-def _work(pending: WorkStatus) -> str:
-    if pending.kind == "names":
-        return f"enriching: the names of provider {pending.subject} are not counted yet"
-    if pending.kind in _SUMS:
-        return f"pending: {_SUMS[pending.kind].format(pending.total)}"
-    if pending.kind == "retract":
-        return f"retracting: more documents that show the URL of document {pending.subject}"
-    subject = f"the articles of provider {pending.subject}" if pending.subject else "all articles"
-    return f"enriching: {subject}, {pending.done:,} of {pending.total:,} done, because a reference document changed"
 
 
 def _watch(config: Settings, every: float, *, as_json: bool) -> int:

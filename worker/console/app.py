@@ -121,6 +121,7 @@ def build(
         _route("/lanes/{lane}/sources/resume", lanes.resume_one_source, form),
         _route("/sources", sources.page),
         _route("/sources/of", sources.one),
+        _route("/sources/pause", lanes.pause_one_source, form),
         _route("/sources/losses", losses.page),
         _route("/login", login.page),
         _route("/login", login.log_in, form),

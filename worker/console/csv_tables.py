@@ -37,6 +37,7 @@ class _Tables(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tables: list[list[list[str]]] = []
         self._cell: list[str] | None = None
+        self._is_dash = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "table":
@@ -45,6 +46,8 @@ class _Tables(HTMLParser):
             self.tables[-1].append([])
         elif tag in ("td", "th", "caption") and self.tables:
             self._cell = []
+        elif tag == "span" and ("class", "no-value") in attrs:
+            self._is_dash = True  # it stands for an empty cell
         elif tag in ("br", "div") and self._cell is not None:
             self._cell.append(" ")
 
@@ -57,5 +60,6 @@ class _Tables(HTMLParser):
                 self.tables[-1][-1].append(text)
 
     def handle_data(self, data: str) -> None:
-        if self._cell is not None:
+        if self._cell is not None and not self._is_dash:
             self._cell.append(data)
+        self._is_dash = False

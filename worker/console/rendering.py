@@ -35,9 +35,13 @@ def _redacted(value: object) -> object:
     return mask_page(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+NO_VALUE = Markup('<span class="no-value">–</span>')
+"""A dash. On a phone a cell of a table that has nothing else is not shown."""
+
+
 def number(value: float | None) -> str:
     """Format a number as `12,345`; a dash for None."""
-    return "–" if value is None else f"{value:,}"
+    return NO_VALUE if value is None else f"{value:,}"
 
 
 def counted(count: float, noun: str, plural: str = "") -> str:
@@ -52,18 +56,18 @@ def share(part: float) -> str:
 
 def age(seconds: float | None) -> str:
     """Format a time span; a dash for None."""
-    return "–" if seconds is None else duration_text(seconds).replace(" ", _NARROW_SPACE)
+    return NO_VALUE if seconds is None else duration_text(seconds).replace(" ", _NARROW_SPACE)
 
 
 def size(count: float | None) -> str:
     """Format bytes in binary units; a dash for None."""
-    return "–" if count is None else size_text(count).replace(" ", _NARROW_SPACE)
+    return NO_VALUE if count is None else size_text(count).replace(" ", _NARROW_SPACE)
 
 
 def when(moment: datetime | str | float | None, form: str = "%Y-%m-%d %H:%M") -> Markup:
     """Return a `<time>` element in UTC; a dash for no time."""
     if moment is None or moment == "":
-        return Markup("–")
+        return NO_VALUE
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
     elif isinstance(moment, (int, float)):
@@ -149,7 +153,7 @@ _FILTERS: dict[str, Callable[..., object]] = {
 }
 environment.filters.update(_FILTERS)
 environment.globals.update(
-    path=path, OUTCOMES=[str(outcome) for outcome in Outcome], HTMX=json.dumps(_HTMX), THEMES=THEMES
+    path=path, NO_VALUE=NO_VALUE, OUTCOMES=[str(outcome) for outcome in Outcome], HTMX=json.dumps(_HTMX), THEMES=THEMES
 )
 
 
@@ -177,6 +181,8 @@ def render(
     text = environment.get_template(template).render(
         here=context.path,
         address=context.address,
+        address_of_csv=context.address_with(csv="1"),
+        address_held=context.address_with(hold="" if context.query("hold") else "1"),
         csrf=context.session.csrf,
         is_open=context.session.is_open,
         may_act=context.session.may_act,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -16,6 +16,7 @@ _MAX_FIELDS = 150
 _MAX_VALUE = 2000  # characters of a field other than a document
 _FORM_SECONDS = 60.0
 _TOO_LARGE = "This is larger than a form of this page may be."
+_CSV_ROWS = 5000
 _MAX_NUMBER = (1 << 63) - 1  # of the store's columns
 
 
@@ -49,6 +50,13 @@ class RequestContext:
         query = self.request.scope["query_string"].decode("latin-1")
         return f"{self.path}?{query}" if query else self.path
 
+    def address_with(self, **changes: str) -> str:
+        """Return the address with some query parameters changed; an empty one is left out."""
+        pairs = parse_qsl(self.request.scope["query_string"].decode("latin-1"), keep_blank_values=False)
+        kept = {**dict(pairs), **changes}
+        query = urlencode({name: value for name, value in kept.items() if value})
+        return f"{self.path}?{query}" if query else self.path
+
     def query(self, name: str) -> str:
         """Return a query parameter, trimmed; empty if it is missing."""
         return clean(self.request.query_params.get(name, "")).strip()
@@ -63,6 +71,10 @@ class RequestContext:
         if value is None:
             raise HttpError(404, "There is no such number.")
         return value
+
+    def rows(self, shown: int) -> int:
+        """Return how many rows of a table to read: `shown` for a page, up to 5,000 for its CSV."""
+        return _CSV_ROWS if self.query("csv") else shown
 
     @property
     def is_htmx(self) -> bool:

@@ -34,11 +34,14 @@ class About(StrEnum):
 
 
 class Alarm(NamedTuple):
-    """An alarm. `name`: of the source; empty for all others, and for many sources together."""
+    """An alarm. `name`: of the source; empty for all others, and for many sources together. `paused_lane`: the lane that can
+    be resumed, or whose source of this name can.
+    """
 
     about: About
     sentence: str
     name: str = ""
+    paused_lane: str = ""
 
 
 def alarms(snapshot: Snapshot) -> list[Alarm]:
@@ -46,7 +49,7 @@ def alarms(snapshot: Snapshot) -> list[Alarm]:
     found = [Alarm(About.SERVER, sentence) for sentence in _of_servers(snapshot)]
     if snapshot.queue is not None:
         found += [Alarm(About.WORKER, sentence) for sentence in _of_workers(snapshot.queue)]
-        found += [Alarm(About.LANE, sentence) for sentence in _of_lanes(snapshot.queue)]
+        found += _of_lanes(snapshot.queue)
     raised = snapshot.source_alarms
     names = [*(one.source for one in raised[:MAX_SENTENCES]), ""]  # the last sentence counts the others
     found += [
@@ -54,7 +57,7 @@ def alarms(snapshot: Snapshot) -> list[Alarm]:
     ]
     if snapshot.queue is not None:
         found += [
-            Alarm(About.SOURCE, sentence, source)
+            Alarm(About.SOURCE, sentence, source, lane.lane if source else "")
             for lane in snapshot.queue.lanes
             for source, sentence in source_pause_sentences(lane.lane, lane.paused_sources)
         ]
@@ -113,11 +116,13 @@ def _of_workers(queue: QueueStatus) -> Iterator[str]:
             yield f"Worker {worker.worker} is {worker.state}{': ' + worker.reason if worker.reason else ''}"
 
 
-def _of_lanes(queue: QueueStatus) -> Iterator[str]:
+def _of_lanes(queue: QueueStatus) -> Iterator[Alarm]:
     for lane in queue.lanes:
-        yield from lane_faults(lane)
+        yield from (Alarm(About.LANE, sentence) for sentence in lane_faults(lane))
         if lane.paused:
             pause = lane.paused
-            yield f"Lane {lane.lane} is paused by {pause.who} ({pause.why}): copydesk lane resume {lane.lane}"
+            sentence = f"Lane {lane.lane} is paused by {pause.who} ({pause.why}): copydesk lane resume {lane.lane}"
+            yield Alarm(About.LANE, sentence, paused_lane=lane.lane)
         elif queue.workers and not lane.rate and (lane.oldest_seconds or 0) > _OLD_SECONDS:
-            yield f"Lane {lane.lane} stands still: {lane.waiting:,} wait and none gets an outcome, see the log"
+            sentence = f"Lane {lane.lane} stands still: {lane.waiting:,} wait and none gets an outcome, see the log"
+            yield Alarm(About.LANE, sentence)

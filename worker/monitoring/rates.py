@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from worker.activity.minute_counters import Minute, total
+from worker.activity.minute_counters import Maxima, Minute, total
 from worker.settings import INTERNAL_LANE
 
 
@@ -67,18 +67,18 @@ def top(counts: Mapping[tuple[str, str], int], limit: int) -> dict[str, int]:
 class Interval:
     """One interval of a plot. `at`: its start in seconds since 1970; `backlog`: documents that waited at its end.
 
-    The maxima are those of its minutes, so that a peak is as high at every zoom.
+    The maxima are those of its minutes, so that a peak is as high at every zoom. None: it is not known.
     """
 
     at: int
     seconds: int
-    added: int
+    added: int | None
     outcomes: Mapping[str, int]
-    backlog: int
+    backlog: int | None
     busiest: int = 0
     """Documents that got an outcome in the busiest minute; `most_rejected`: that were rejected in the worst one."""
     most_rejected: int = 0
-    longest: int = 0
+    longest: int | None = None
     """Most documents that waited at one time."""
 
     @property
@@ -90,17 +90,20 @@ def intervals(minutes: Sequence[Minute], *, width: int, count: int, backlog: int
     """Return the last `count` intervals of `width` minutes, of all lanes for producers, oldest first.
 
     The backlog of each minute is computed backwards from the current one by what was added and settled. It is
-    approximate, as the minute counters are, and never negative.
+    approximate, as the minute counters are, and never negative. Before the first sample of a worker it is not known.
     """
     plotted: list[Interval] = []
+    first = next((place for place, minute in enumerate(minutes) if minute.added), len(minutes) - 1)
     for end in range(len(minutes), 0, -width)[:count]:
         start = max(0, end - width)
         part = minutes[start:end]
         by_minute = [_outcomes(minute) for minute in part]
-        settled, at_end, longest, added = [sum(one.values()) for one in by_minute], backlog, 0, 0
+        settled, added, longest = [sum(one.values()) for one in by_minute], 0, None
+        at_end = max(0, backlog) if end > first else None
         for place in range(end - 1, start - 1, -1):
             minute, done = minutes[place], settled[place - start]
-            longest = max(longest, backlog, _waited(minute))
+            if place >= first:
+                longest = max(longest or 0, backlog, _waited(minute))
             came = _growth(minute.added, _last_sample(minutes, place), done)
             added += came
             backlog += done - came
@@ -108,9 +111,53 @@ def intervals(minutes: Sequence[Minute], *, width: int, count: int, backlog: int
         for one in by_minute:
             sums.update(one)
         rejected = max(one.get("rejected", 0) for one in by_minute)
+        plotted.append(Interval(part[0].at, 60 * len(part), added, dict(sums), at_end, max(settled), rejected, longest))
+    return plotted[::-1]
+
+
+COUNT = "count"
+"""Kind of the maxima that an hour keeps of its minutes: documents of all lanes for producers."""
+
+
+def maxima_of(minute: Minute) -> dict[Maxima, float]:
+    """Return the counts of a minute that its hour keeps: documents with an outcome, rejected ones, and those that waited."""
+    outcomes = _outcomes(minute)
+    counts = {
+        "settled": sum(outcomes.values()),
+        "rejected": outcomes.get("rejected", 0),
+        "waiting": _waited(minute),
+    }
+    return {(COUNT, "", name): float(count) for name, count in counts.items() if count}
+
+
+def hour_intervals(hours: Sequence[Minute], *, width: int, backlog: int) -> list[Interval]:
+    """Return intervals of `width` hours, of all lanes for producers, oldest first. `backlog`: what waits now.
+
+    Of each minute in them only the maxima are known: not how many documents came in, nor what waited at the end.
+    """
+    plotted = []
+    for end in range(len(hours), 0, -width):
+        part = hours[max(0, end - width) : end]
+        sums = Counter[str]()
+        for hour in part:
+            sums.update(_outcomes(hour))
+        # In an hour that kept no maxima, the busiest minute had at least the mean.
+        means = [
+            [-(-count // 60) for count in (sum(of.values()), of.get("rejected", 0))] for of in map(_outcomes, part)
+        ]
+        busiest, rejected = (max(mean[place] for mean in means) for place in range(2))
+        kept = {
+            name: max(int(hour.maxima.get((COUNT, "", name), 0)) for hour in part) for name in ("settled", "rejected")
+        }
+        waiting = [int(hour.maxima.get((COUNT, "", "waiting"), 0)) for hour in part if hour.maxima]
+        is_last = end == len(hours)
+        longest = max([*waiting, *([backlog] if is_last else [])], default=None)
         plotted.append(
-            Interval(part[0].at, 60 * len(part), added, dict(sums), max(0, at_end), max(settled), rejected, longest)
-        )
+            Interval(
+                part[0].at, 3600 * len(part), None, dict(sums), backlog if is_last else None,
+                max(busiest, kept["settled"]), max(rejected, kept["rejected"]), longest,
+            )
+        )  # fmt: skip
     return plotted[::-1]
 
 

@@ -5,11 +5,11 @@ Computed from the counters by minute and by hour. No I/O.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from worker.activity.minute_counters import WAIT_BOUNDS, Minute
+from worker.activity.minute_counters import WAIT_BOUNDS, Maxima, Minute
 
 STAGES = {
     "open": "Open the entries: their fields and size limits",
@@ -25,6 +25,10 @@ STAGES = {
 SPANS = {"hour": (60, 1), "day": (1440, 15), "week": (168, 2)}
 """Span → how many minutes (for the week: hours), and how many of them are one interval."""
 
+BATCH, DOCUMENT, WAIT = "batch", "document", "wait"
+"""Kinds of the maxima that an hour keeps of its minutes: of a stage, milliseconds a batch and a document; seconds of waiting."""
+_WAITS = {"half": 0.5, "most": 0.99}
+
 _SLOW_FACTOR = 2.0
 _SLOW_MS = 5.0
 """A stage is slow if a batch takes twice as long as usual, and so does a document: batches differ in size."""
@@ -32,8 +36,8 @@ _SLOW_MS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One interval. `stages`: stage → milliseconds a batch in its slowest minute; `waits`: seconds of (half of, 99 of 100)
-    documents from arrival to outcome; None without documents.
+    """One interval. `stages`: stage → milliseconds a batch in its slowest minute; `waits`: seconds from arrival to outcome that
+    half of the documents, and 99 of 100, did not exceed, each in its slowest minute; None without documents.
     """
 
     at: int
@@ -74,6 +78,7 @@ def of_lane(part: Minute, lane: str) -> Minute:
     one.outcomes.update({key: count for key, count in part.outcomes.items() if key[0] == lane})
     one.stages_ms.update({key: spent for key, spent in part.stages_ms.items() if key[0] == lane})
     one.waits.update({key: count for key, count in part.waits.items() if key[0] == lane})
+    one.maxima = {(what, "", name): value for (what, on, name), value in part.maxima.items() if on == lane}
     return one
 
 
@@ -92,21 +97,61 @@ def slices(parts: Sequence[Minute], *, width: int, seconds: int) -> list[Slice]:
 
 
 def _slice(parts: Sequence[Minute], seconds: int) -> Slice:
-    per_batch: dict[str, float] = {}
-    per_document: dict[str, float] = {}
+    times = [times_of(part) for part in parts]
+    batches, documents = (sum(getattr(one, name) for one in times) for name in ("batches", "documents"))
+    waits = [one.waits for one in times if one.waits is not None]
+    slowest = (max(half for half, _ in waits), max(most for _, most in waits)) if waits else None
+    per_batch, per_document = (_largest(getattr(one, name) for one in times) for name in ("stages", "per_document"))
+    return Slice(parts[0].at, seconds * len(parts), batches, documents, per_batch, per_document, slowest)
+
+
+def _largest(values: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    largest: dict[str, float] = {}
+    for one in values:
+        for name, value in one.items():
+            largest[name] = max(value, largest.get(name, 0.0))
+    return largest
+
+
+@dataclass(frozen=True, slots=True)
+class PartTimes:
+    """The times of one minute; of an hour those of its slowest minute. The fields are those of `Slice`."""
+
+    batches: int
+    documents: int
+    stages: dict[str, float]
+    per_document: dict[str, float]
+    waits: tuple[float, float] | None
+
+
+def times_of(part: Minute) -> PartTimes:
+    """Return the times of a minute or of an hour, of all its lanes."""
+    batches, documents = sum(part.batches.values()), part.documents()
     counts = [0] * (len(WAIT_BOUNDS) + 1)
-    batches = documents = 0
-    for part in parts:
-        number, count = sum(part.batches.values()), part.documents()
-        batches, documents = batches + number, documents + count
-        for (_, place), waited in part.waits.items():
-            counts[place] += waited
-        if number and count:
-            for stage, spent in _stages(part).items():
-                per_batch[stage] = max(per_batch.get(stage, 0.0), spent / number)
-                per_document[stage] = max(per_document.get(stage, 0.0), spent / count)
-    waits = (quantile(counts, 0.5), quantile(counts, 0.99)) if sum(counts) else None
-    return Slice(parts[0].at, seconds * len(parts), batches, documents, per_batch, per_document, waits)
+    for (_, place), waited in part.waits.items():
+        counts[place] += waited
+    waits = {name: quantile(counts, share) for name, share in _WAITS.items()} if sum(counts) else {}
+    spent = _stages(part) if batches and documents else {}
+    per_batch = {stage: ms / batches for stage, ms in spent.items()}
+    per_document = {stage: ms / documents for stage, ms in spent.items()}
+    for (what, lane, name), value in part.maxima.items():
+        known = {BATCH: per_batch, DOCUMENT: per_document, WAIT: waits}.get(what)
+        if known is not None and not lane:
+            known[name] = max(value, known.get(name, 0.0))
+    both = (waits["half"], waits["most"]) if len(waits) == len(_WAITS) else None
+    return PartTimes(batches, documents, per_batch, per_document, both)
+
+
+def maxima_of(minute: Minute) -> dict[Maxima, float]:
+    """Return the times of a minute, of all lanes together (the lane is empty) and of each, for its hour to keep."""
+    found: dict[Maxima, float] = {}
+    for lane in ("", *minute.batches):
+        times = times_of(of_lane(minute, lane) if lane else minute)
+        found |= {(BATCH, lane, stage): ms for stage, ms in times.stages.items()}
+        found |= {(DOCUMENT, lane, stage): ms for stage, ms in times.per_document.items()}
+        if times.waits is not None:
+            found |= {(WAIT, lane, name): seconds for name, seconds in zip(_WAITS, times.waits, strict=True)}
+    return found
 
 
 def _stages(part: Minute) -> dict[str, float]:

@@ -1,8 +1,11 @@
-"""The entries that wait on a lane: the newest or oldest, of one source, and one of them with its document."""
+"""The entries that wait on a lane: the newest or oldest, of one source, with a key, those that a process works on; and one of
+them with its document.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,35 +19,43 @@ _MAX_SCANNED = 5000
 _MAX_BYTES = 16 << 20
 _TEXT = 300  # bytes of a key or source
 
-# KEYS: the lane. ARGV: `newest` or `oldest`, source or empty, limit of entries, of scanned ones, of scanned bytes, bytes of
-# a text, first id or empty. Documents stay in the server: it returns their sizes. One entry is read at a time, so that the
-# memory of this script is bounded by the largest one.
+# KEYS: the lane. ARGV: `newest` or `oldest`, source or empty, part of a key or empty, limit of entries, of scanned ones, of
+# scanned bytes, bytes of a text, first id or empty, then the ids to read; none: all. Documents stay in the server: it returns
+# their sizes. One entry is read at a time, so that the memory of this script is bounded by the largest one.
 _LIST = """#!lua flags=no-writes
-local newest, source, limit = ARGV[1] == 'newest', ARGV[2], tonumber(ARGV[3])
-local found, scanned, bytes, at = {}, 0, 0, ARGV[7]
-while #found < limit and scanned < tonumber(ARGV[4]) and bytes < tonumber(ARGV[5]) do
+local newest, source, text, limit = ARGV[1] == 'newest', ARGV[2], ARGV[3], tonumber(ARGV[4])
+local found, scanned, bytes, at = {}, 0, 0, ARGV[8]
+while #found < limit and scanned < tonumber(ARGV[5]) and bytes < tonumber(ARGV[6]) do
   local reply
-  if newest then
+  if #ARGV > 8 then
+    local id = ARGV[9 + scanned]
+    if not id then
+      return {found, scanned, ''}
+    end
+    reply = redis.call('XRANGE', KEYS[1], id, id)
+  elseif newest then
     reply = redis.call('XREVRANGE', KEYS[1], at == '' and '+' or '(' .. at, '-', 'COUNT', 1)
   else
     reply = redis.call('XRANGE', KEYS[1], at == '' and '-' or '(' .. at, '+', 'COUNT', 1)
   end
-  if #reply == 0 then
-    return {found, scanned, ''}
-  end
-  at, scanned = reply[1][1], scanned + 1
-  local fields, entry = reply[1][2], {reply[1][1], '', '', '', 0}
-  local places = {source = 2, key = 3, op = 4}
-  for i = 1, #fields, 2 do
-    bytes = bytes + #fields[i + 1]
-    if fields[i] == 'raw' then
-      entry[5] = #fields[i + 1]
-    elseif places[fields[i]] then
-      entry[places[fields[i]]] = string.sub(fields[i + 1], 1, tonumber(ARGV[6]))
+  scanned = scanned + 1
+  if #reply > 0 then
+    at = reply[1][1]
+    local fields, entry = reply[1][2], {reply[1][1], '', '', '', 0}
+    local places = {source = 2, key = 3, op = 4}
+    for i = 1, #fields, 2 do
+      bytes = bytes + #fields[i + 1]
+      if fields[i] == 'raw' then
+        entry[5] = #fields[i + 1]
+      elseif places[fields[i]] then
+        entry[places[fields[i]]] = string.sub(fields[i + 1], 1, tonumber(ARGV[7]))
+      end
     end
-  end
-  if source == '' or entry[2] == source then
-    found[#found + 1] = entry
+    if (source == '' or entry[2] == source) and (text == '' or string.find(entry[3], text, 1, true)) then
+      found[#found + 1] = entry
+    end
+  elseif #ARGV == 8 then
+    return {found, scanned - 1, ''}
   end
 end
 return {found, scanned, at}
@@ -74,15 +85,36 @@ class WaitingEntries:
 
 
 def waiting_entries(
-    client: redis.Redis, lane: str, *, newest: bool = False, source: str = "", after: str = "", limit: int = 50
+    client: redis.Redis,
+    lane: str,
+    *,
+    newest: bool = False,
+    source: str = "",
+    key: str = "",
+    after: str = "",
+    limit: int = 50,
 ) -> WaitingEntries:
     """Return at most `limit` entries of a lane, in the order of arrival or with the newest first. Raises redis.RedisError.
 
-    `source`: only its entries, among the next 5,000 (or 16 MiB). `after`: only those beyond this id.
+    `source`: only its entries; `key`: only those with this text in their key, both among the next 5,000 (or 16 MiB).
+    `after`: only those beyond this id.
     """
-    reply: Any = client.eval(
-        _LIST, 1, lane, "newest" if newest else "oldest", source, limit, _MAX_SCANNED, _MAX_BYTES, _TEXT, after
-    )
+    return _read(client, lane, "newest" if newest else "oldest", source, key, limit, after)
+
+
+def held_entries(client: redis.Redis, lane: str, holder: str, *, limit: int = 50) -> WaitingEntries:
+    """Return the entries of a lane that a pool process (host:pid) works on, at most `limit`. Raises redis.RedisError."""
+    LeaseQueue(client, lane).ensure()
+    leases: Any = client.xpending_range(lane, GROUP, "-", "+", limit, consumername=holder)
+    ids = [_text(lease["message_id"]) for lease in leases]
+    return _read(client, lane, "oldest", "", "", limit, "", ids) if ids else WaitingEntries((), 0, "")
+
+
+def _read(
+    client: redis.Redis, lane: str, order: str, source: str, key: str, limit: int, after: str, ids: Sequence[str] = ()
+) -> WaitingEntries:
+    limits = (limit, _MAX_SCANNED, _MAX_BYTES, _TEXT)
+    reply: Any = client.eval(_LIST, 1, lane, order, source, key, *limits, after, *ids)
     rows, scanned, last = reply
     holders = _holders(client, lane, [row[0] for row in rows])
     now = time.time()
@@ -93,7 +125,7 @@ def waiting_entries(
         )
         for row, state in zip(rows, holders, strict=True)
     )  # fmt: skip
-    return WaitingEntries(entries, int(scanned), _text(last))
+    return WaitingEntries(entries, int(scanned), "" if ids else _text(last))
 
 
 def _holders(client: redis.Redis, lane: str, ids: list[bytes]) -> list[str]:

@@ -83,6 +83,13 @@ def find(connection: Connection, wanted: Filter, *, after: int = 0, most: int = 
     return list(connection.execute(query))
 
 
+def neighbours(connection: Connection, wanted: Filter, id_: int) -> tuple[int | None, int | None]:
+    """Return the ids of the dead letters before and after an id among those that match; None: there is none."""
+    before = wanted.where(select(func.max(dead_letters.c.id))).where(dead_letters.c.id < id_)
+    after = wanted.where(select(func.min(dead_letters.c.id))).where(dead_letters.c.id > id_)
+    return connection.scalar(before), connection.scalar(after)
+
+
 def count(connection: Connection, wanted: Filter) -> int:
     """Return how many dead letters match."""
     return int(connection.scalar(wanted.where(select(func.count()).select_from(dead_letters))) or 0)

@@ -118,11 +118,20 @@ def read_alarms(connection: Connection, limit: int) -> list[Row[Any]]:
     return list(connection.execute(query.order_by(_ALARM.site != ALL_SITES, _ALARM.since).limit(limit)))
 
 
-def read_rhythms(connection: Connection, *, source: str | None = None, limit: int = 1000) -> Sequence[Row[Any]]:
-    """Return the rhythms of all sources, or of one source and its sites; the ones heard last come first."""
+def read_rhythms(
+    connection: Connection, *, source: str | None = None, text: str = "", limit: int = 1000, offset: int = 0
+) -> Sequence[Row[Any]]:
+    """Return the rhythms of all sources, or of one source and its sites: whole sources first, then those with an alarm, then
+    those heard last. `text`: only sources with this text in their name.
+    """
     where = _RHYTHM.site == ALL_SITES if source is None else _RHYTHM.source == source
-    query = select(source_rhythms).where(where).order_by(_RHYTHM.site != ALL_SITES, _RHYTHM.last_at.desc())
-    return connection.execute(query.limit(limit)).all()
+    query = select(source_rhythms).where(where)
+    if text:
+        query = query.where(_RHYTHM.source.icontains(text, autoescape=True))
+    raised = select(_ALARM.source, _ALARM.site).distinct().subquery()
+    query = query.outerjoin(raised, (raised.c.source == _RHYTHM.source) & (raised.c.site == _RHYTHM.site))
+    order = (_RHYTHM.site != ALL_SITES, raised.c.source.is_(None), _RHYTHM.last_at.desc(), _RHYTHM.source)
+    return connection.execute(query.order_by(*order).limit(limit).offset(offset)).all()
 
 
 def _is(table: Any, pair: Pair) -> ColumnElement[bool]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
+from worker.activity.hour_maxima import keep_maxima
 from worker.activity.minute_counters import OTHER, Counts, MinuteCounters, total
 
 
@@ -93,3 +96,11 @@ def test_the_highest_sample_of_a_minute_is_kept(redis_client):
     for waiting in (5, 1832, 0):
         counters.sample({"documents": 10}, waiting={"documents": waiting})
     assert max(minute.peaks.get("documents", 0) for minute in counters.window(2)) == 1832
+
+
+def test_an_hour_keeps_the_highest_of_each_maximum(redis_client):
+    counters, now = MinuteCounters(redis_client), redis_client.time()[0]
+    for value in (2.5, 900.125, 7.0):
+        keep_maxima(redis_client, now, {("batch", "documents:urgent", "turn"): value})
+    (hour,) = counters.hours(1)
+    assert hour.maxima == {("batch", "documents:urgent", "turn"): pytest.approx(900, abs=1)}

@@ -9,7 +9,7 @@ from tests.integration.console.conftest import SECRET, broken
 from tests.integration.store.store_driver import work
 from tests.support.servers import until
 from worker.queue.lane_pauses import paused
-from worker.queue.lease_queue import Claimed
+from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.queue.source_pauses import paused_sources
 from worker.settings import INTERNAL_LANE
 from worker.store import dead_letters as dead
@@ -221,3 +221,53 @@ def test_a_source_is_paused_on_one_lane_and_resumed(browser, redis_client):
     assert browser.submit("/lanes/documents/sources/resume", source=hostile).status_code == 303
     assert paused_sources(redis_client, "documents") == {}
     assert browser.submit("/lanes/documents/sources/resume", source=hostile).status_code == 409
+
+
+def test_an_alarm_of_a_pause_has_a_button_that_ends_it_and_returns(browser, redis_client, desk):
+    LeaseQueue(redis_client, "documents").ensure()
+    browser.page("/lanes")
+    for name, form in (
+        ("/lanes/documents/pause", {}),
+        ("/sources/pause", {"lane": "documents", "source": "<b>mad</b>"}),
+    ):
+        assert browser.submit(name, reason="tonight", **form).status_code == 303
+    until(
+        lambda: "&lt;b&gt;mad&lt;/b&gt;</button>" in browser.page("/?span=day"), what="the overview has read the pauses"
+    )
+    assert "<button>Resume documents</button>" in browser.last
+    for action, source in (("/lanes/documents/resume", ""), ("/lanes/documents/sources/resume", "<b>mad</b>")):
+        assert f'action="{action}"' in browser.last
+        done = browser.submit(action, source=source, next="/?span=day")
+        assert (done.status_code, done.headers["location"]) == (303, "/?span=day")
+    until(lambda: "<button>Resume" not in browser.page("/"), what="the overview has read that they are resumed")
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example"])
+def test_a_form_returns_to_a_page_of_the_console_only(browser, redis_client, target):
+    LeaseQueue(redis_client, "documents").ensure()
+    browser.page("/lanes")
+    assert browser.submit("/lanes/documents/pause", reason="x", next=target).headers["location"] == "/"
+    assert browser.submit("/lanes/documents/resume").headers["location"] == "/lanes"
+
+
+@pytest.mark.parametrize("lane", ["", "none", "copydesk:internal"])
+def test_a_source_is_paused_on_a_lane_that_is_configured_only(browser, lane):
+    browser.page("/lanes")
+    assert browser.submit("/sources/pause", lane=lane, source="mad", reason="x").status_code == 404
+
+
+def test_a_dead_letter_leads_to_those_before_and_after_it_of_its_cause(store, browser):
+    raws = (
+        "---\nexcerpt: x\nwebUrl: https://a.example/\n---\n",
+        "no front matter",
+        "---\nexcerpt: y\nwebUrl: https://b.example/\n---\n",
+    )
+    numbers = [9001, 9002, 9003]
+    work(store, "documents", [broken(number, raw) for number, raw in zip(numbers, raws, strict=True)])
+    with store.connect() as connection:
+        rows = dict(connection.execute(select(dead_letters.c.key, dead_letters.c.id)).all())
+    first, _, last = (rows[f"{number}.md"] for number in numbers)
+    assert f'<a href="/dead/{last}" rel="next">' in browser.page(f"/dead/{first}")
+    assert f'<a href="/dead/{first}" rel="prev">' in browser.page(f"/dead/{last}")
+    assert browser.submit(f"/dead/{first}/discard", reason="x").status_code == 303
+    assert 'rel="prev"' not in browser.page(f"/dead/{last}"), "it is not open any more"

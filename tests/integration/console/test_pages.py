@@ -9,6 +9,7 @@ from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.activity.outcome_feed import publish
 from worker.monitoring.snapshot_poller import SnapshotPoller
 from worker.monitoring.status import Unreachable
+from worker.queue.lease_queue import LeaseQueue
 
 
 def told(client, *rows):
@@ -213,3 +214,13 @@ def test_every_page_with_tables_gives_them_as_csv_without_secrets(browser, lette
     assert answer.text.count("\n") >= 2
     assert SECRET not in answer.text
     assert "<" not in answer.text.replace("<i>", "").replace("</i>", "")
+
+
+def test_the_overview_says_how_old_its_figures_are_and_not_that_all_is_well(browser, desk, redis_client, monkeypatch):
+    LeaseQueue(redis_client, "documents").ensure()
+    browser.page("/")
+    value, _ = desk.redis_snapshot.get()
+    monkeypatch.setattr(desk.redis_snapshot, "get", lambda: (value, 45.0))
+    page = browser.page("/")
+    assert "The figures of Redis are 45\u202fs old" in page
+    assert "All is well" not in page

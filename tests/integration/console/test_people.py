@@ -72,7 +72,7 @@ def test_without_a_token_no_page_is_shown(config, desk, tokens):
 
 ACTIONS = ["/dead/jobs", "/dead/discard", "/dead/{letter}/check", "/dead/{letter}/replay", "/dead/{letter}/discard",
            "/lanes/documents/pause", "/lanes/documents/resume", "/lanes/documents/sources/pause",
-           "/lanes/documents/sources/resume", "/workers/stop"]  # fmt: skip
+           "/lanes/documents/sources/resume", "/sources/pause", "/workers/stop"]  # fmt: skip
 
 
 def test_each_form_is_tried_as_a_viewer(desk):

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.console.conftest import HOSTILE, SECRET
 from worker.activity import heartbeats
 from worker.activity.heartbeats import PoolProcess, WorkerState
-from worker.queries.waiting import waiting_entries
+from worker.queries.waiting import held_entries, waiting_entries
 from worker.queue.lease_queue import LeaseQueue
 
 
@@ -90,4 +90,31 @@ def test_the_workers_page_shows_what_each_process_does_and_since_when(browser, r
     assert "host:70" in page
     assert "kill -TERM 70" in page
     assert 'data-label="documents">40<' in page
-    assert "12" in page.split('data-label="since">')[1][:6]
+    assert "12" in page.split('data-label="for">')[1][:6]
+    assert "/lanes/documents/entries?holder=host%3A71" in page
+
+
+def test_a_document_is_found_by_a_part_of_its_key(browser, redis_client, entries):
+    found = waiting_entries(redis_client, "documents", key="11")
+    assert [one.key for one in found.entries] == ["11.md", *(f"{n}.md" for n in range(110, 120))]
+    assert waiting_entries(redis_client, "documents", key="%").entries == ()
+    page = browser.page("/lanes/documents/entries?key=11&source=odd")
+    assert page.count("</tr>") == 2
+    assert ">110.md<" in page
+    assert "None of the 120 entries looked at matches" in browser.page("/lanes/documents/entries?key=nothing")
+
+
+def test_what_a_process_works_on_is_listed(browser, redis_client, entries):
+    queue = LeaseQueue(redis_client, "documents")
+    queue.dispatch(limit=10, pending_cap=800, max_bytes=1 << 20)
+    queue.claim("host:71", entries[2:5], lease_seconds=60, max_bytes=1000)
+    found = held_entries(redis_client, "documents", "host:71")
+    assert [(one.id, one.state) for one in found.entries] == [(id_, "processing") for id_ in entries[2:5]]
+    page = browser.page("/lanes/documents/entries?holder=host%3A71")
+    assert [f">{n}.md<" in page for n in range(6)] == [False, False, True, True, True, False]
+    assert "It works on none of this lane now" in browser.page("/lanes/documents/entries?holder=host%3A99")
+
+
+def test_the_csv_has_more_rows_than_the_page(browser, redis_client, entries):
+    assert browser.page("/lanes/documents/entries").count("</tr>") == 51
+    assert browser.get("/lanes/documents/entries?csv=1").text.count(".md") == 120

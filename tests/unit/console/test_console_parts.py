@@ -237,6 +237,34 @@ def test_an_error_is_raised_and_the_value_is_computed_again():
     assert kept.get()[0] == 5
 
 
+def test_a_value_that_nobody_looked_at_for_a_while_is_not_shown_as_if_it_were_new():
+    values = iter([1, 2])
+    kept = RefreshingCache(lambda: (time.sleep(0.1), next(values))[1], seconds=0.2, timeout=0)
+    kept.wait(10 if kept.begin() else 0)
+    kept._at -= 60
+    assert kept.get() == (2, pytest.approx(0, abs=0.05))
+
+
+def test_a_value_is_counted_again_after_a_change_even_if_it_was_being_counted_meanwhile():
+    going, go, changes = threading.Event(), threading.Event(), []
+
+    def count():
+        seen = len(changes)
+        going.set()
+        go.wait(10)
+        return seen
+
+    kept = RefreshingCache(count, seconds=60, timeout=5)
+    kept.begin()
+    going.wait(10)
+    changes.append("a lane was paused")
+    kept.forget()
+    go.set()
+    assert kept.get()[0] == 1
+    kept.begin()
+    assert kept.get()[0] == 1
+
+
 CSS = (Path(worker.console.__file__).parent / "static" / "console.css").read_text("utf-8")
 THEMES = dict(
     zip(

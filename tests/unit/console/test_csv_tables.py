@@ -29,3 +29,7 @@ def test_no_cell_is_a_formula_to_a_spreadsheet(cell, expected):
 
 def test_a_page_without_tables_is_empty():
     assert csv_of("<p>Nothing</p>") == ""
+
+
+def test_a_cell_without_a_value_is_empty():
+    assert rows('<table><tr><td><span class="no-value">–</span></td><td>5</td></tr></table>') == [["", "5"]]

@@ -11,6 +11,7 @@ from markupsafe import escape
 
 import worker.console
 from worker.console.rendering import (
+    NO_VALUE,
     age,
     breakable,
     clip,
@@ -81,17 +82,17 @@ def test_a_path_holds_any_name():
 
 def test_figures_are_formatted():
     assert number(1234567) == "1,234,567"
-    assert number(None) == "–"
+    assert number(None) == NO_VALUE
     assert share(0.1234) == "12.3\u202f%"
     assert [age(seconds) for seconds in (None, 5, 300, 7200, 200_000)] == [
-        "–",
+        NO_VALUE,
         "5.0\u202fs",
         "5.0\u202fmin",
         "2.0\u202fh",
         "2.3\u202fd",
     ]
     assert [size(count) for count in (None, 10, 2048, 3 << 20, 5 << 30)] == [
-        "–",
+        NO_VALUE,
         "10\u202fB",
         "2\u202fKiB",
         "3.0\u202fMiB",

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from worker.activity.minute_counters import Minute
-from worker.monitoring.rates import drain_seconds, flow, intervals, top
+from worker.monitoring.rates import drain_seconds, flow, hour_intervals, intervals, maxima_of, top
 from worker.settings import INTERNAL_LANE
 
 
@@ -109,3 +109,36 @@ def test_the_backlog_between_the_ends_of_an_interval_is_seen():
     (one,) = intervals(minutes[1:], width=4, count=1, backlog=0)
 
     assert (one.backlog, one.longest) == (0, 500)
+
+
+def test_what_waited_before_the_first_sample_of_a_worker_is_not_known():
+    minutes = [minute(60 * n) for n in range(3)] + [
+        minute(180, {"documents": 6000}, stored=100),
+        minute(240, {"documents": 6000}),
+    ]
+    minutes[3].peaks["documents"] = 5900
+
+    found = intervals(minutes, width=1, count=5, backlog=5900)
+
+    assert [one.longest for one in found] == [None, None, None, 5900, 5900]
+    assert [one.backlog for one in found] == [None, None, None, 5900, 5900]
+
+
+def test_what_waits_now_is_known_without_any_sample():
+    (*before, last) = intervals([minute(0), minute(60)], width=1, count=2, backlog=7)
+    assert (before[0].longest, last.longest) == (None, 7)
+
+
+def test_a_peak_of_one_minute_is_as_high_over_the_week():
+    hours = [minute(3600 * n, stored=300) for n in range(168)]
+    peak = minute(3600 * 70 + 600, stored=2999, rejected=40)
+    peak.peaks["documents"] = 1832
+    hours[70].maxima = maxima_of(peak)
+
+    shown = hour_intervals(hours, width=2, backlog=3)
+
+    assert len(shown) == 84
+    assert max(one.busiest for one in shown) == 3039
+    assert max(one.most_rejected for one in shown) == 40
+    assert [one.longest for one in shown if one.longest is not None] == [1832, 3]
+    assert sorted({one.busiest for one in shown}) == [5, 3039], "where no maxima are kept: at least the mean"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from worker.activity.minute_counters import WAIT_BOUNDS, Minute
-from worker.monitoring.stage_times import STAGES, quantile, slices, stage_times
+from worker.monitoring.stage_times import STAGES, intervals_of, maxima_of, quantile, slices, stage_times
 
 
 def minute(number, *, batches=10, documents=1000, **stages):
@@ -50,6 +50,42 @@ def test_batches_that_differ_in_size_only_are_not_slow():
         size = 200 if 20 <= n < 40 else 2
         minutes.append(minute(n, documents=10 * size, read=5 + size / 4, store=6 + size / 5))
     assert [one.stage for one in stage_times(slices(minutes, width=1, seconds=60)) if one.slow] == []
+
+
+def test_one_minute_in_which_documents_waited_is_as_high_over_the_day_as_over_the_hour():
+    minutes = [minute(n) for n in range(1440)]
+    minutes[1400].waits.clear()
+    minutes[1400].waits["documents", WAIT_BOUNDS.index(60)] = 10
+    for width, count in ((1, 60), (15, 1440)):
+        waits = [one.waits for one in slices(minutes[-count:], width=width, seconds=60)]
+        assert max(most for _, most in waits) > 59
+        assert max(half for half, _ in waits) > 30
+
+
+@pytest.mark.parametrize("lane", [None, "documents"])
+def test_one_slow_minute_is_as_high_over_the_week(lane):
+    """An hour sums up its minutes, and keeps the maxima of each."""
+    hours = [minute(60 * n, batches=600, documents=60_000) for n in range(168)]
+    slow = minute(60 * 100 + 7, turn=900.0)
+    slow.waits.clear()
+    slow.waits["documents", WAIT_BOUNDS.index(60)] = 1000
+    hours[100].maxima = maxima_of(slow)
+    intervals = intervals_of("week", hours, lane)
+    shown = {one.stage: one for one in stage_times(intervals)}
+    assert shown["turn"].longest == pytest.approx(900)
+    assert (shown["turn"].slow.begin, shown["turn"].slow.end) == (3600 * 100 // 60 * 60, 3600 * 100 // 60 * 60 + 7200)
+    assert [name for name, one in shown.items() if one.slow] == ["turn"]
+    assert max(one.waits[1] for one in intervals) > 59
+
+
+def test_the_maxima_of_a_lane_are_its_own():
+    both = minute(5, turn=900.0)
+    both.batches["quick"], both.outcomes["quick", "crawler", "stored"] = 10, 1000
+    both.stages_ms["quick", "turn"] = 10
+    kept = maxima_of(both)
+    assert kept["batch", "documents", "turn"] == pytest.approx(900)
+    assert kept["batch", "quick", "turn"] == pytest.approx(1)
+    assert kept["batch", "", "turn"] == pytest.approx(450, rel=0.01)
 
 
 def test_one_slow_minute_is_as_high_over_the_day_as_over_the_hour():

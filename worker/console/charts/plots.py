@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from worker.monitoring.rates import Interval
-from worker.monitoring.stage_times import Slice
+from worker.monitoring.stage_times import Slice, StageTimes
+from worker.telemetry.durations import duration_text
 
 
 class Span(Protocol):
@@ -45,6 +46,7 @@ class Bar:
     y: float
     height: float
     label: str
+    is_bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def rejected(intervals: Sequence[Interval]) -> Plot:
     highest = max((one.most_rejected for one in intervals), default=0)
     share = f", {count / settled:.1%} of all" if settled and count else ""
     summary = f"{_counted(count)} rejected{share}; at most {highest:,} a minute."
-    return _bars(intervals, [one.most_rejected for one in intervals], summary, _rejected)
+    return _bars(intervals, [one.most_rejected for one in intervals], summary, _rejected, lambda _: True)
 
 
 def _rejected(one: Interval) -> str:
@@ -106,8 +108,9 @@ def _rejected(one: Interval) -> str:
 
 def backlog(intervals: Sequence[Interval]) -> Plot:
     """Plot the most documents that waited at one time in each interval."""
-    values = [float(one.longest) for one in intervals]
-    highest, now = max(values, default=0.0), intervals[-1].backlog if intervals else 0
+    values = [None if one.longest is None else float(one.longest) for one in intervals]
+    highest = max((value for value in values if value is not None), default=0.0)
+    now = (intervals[-1].backlog if intervals else 0) or 0
     summary = f"{_counted(now)} wait{'s' if now == 1 else ''} now; at most {highest:,.0f} waited in this time."
     return _lines(intervals, [("waiting", values)], summary, has_area=True)
 
@@ -116,7 +119,11 @@ def latency(slices: Sequence[Slice]) -> Plot:
     """Plot the seconds from arrival to outcome: of half of the documents, and of 99 of 100."""
     known = [one.waits for one in slices if one.waits is not None]
     worst = max((slow for _, slow in known), default=0.0)
-    summary = f"99 of 100 documents took at most {worst:,.2g} s in the worst interval." if known else "No document yet."
+    summary = (
+        f"99 of 100 documents took at most {duration_text(worst)} in the slowest minute."
+        if known
+        else "No document yet."
+    )
     series = [
         ("half of the documents", [one.waits[0] if one.waits else None for one in slices]),
         ("99 of 100", [one.waits[1] if one.waits else None for one in slices]),
@@ -124,17 +131,23 @@ def latency(slices: Sequence[Slice]) -> Plot:
     return _lines(slices, series, summary)
 
 
-def stage(slices: Sequence[Slice], name: str) -> Plot:
-    """Plot the milliseconds that a stage took of a batch, in the slowest minute of each interval."""
-    values = [one.stages.get(name) for one in slices]
-    highest = max((value for value in values if value is not None), default=0.0)
+def stage(slices: Sequence[Slice], times: StageTimes) -> Plot:
+    """Plot the milliseconds that a stage took of a batch, in the slowest minute of each interval. A slow period is marked."""
+    name, slow = times.stage, times.slow
     return _bars(
-        slices, [value or 0.0 for value in values], f"At most {highest:,.1f} ms a batch.",
+        slices, [one.stages.get(name, 0.0) for one in slices], f"At most {times.longest:,.1f} ms a batch.",
         lambda one: f"{one.stages.get(name, 0.0):,.1f} ms a batch, {one.batches:,} batches",
+        lambda one: slow is not None and slow.begin <= one.at < slow.end,
     )  # fmt: skip
 
 
-def _bars(parts: Sequence[Part], values: Sequence[float], summary: str, words: Callable[[Part], str]) -> Plot:
+def _bars(
+    parts: Sequence[Part],
+    values: Sequence[float],
+    summary: str,
+    words: Callable[[Part], str],
+    is_bad: Callable[[Part], bool] = lambda _: False,
+) -> Plot:
     top, step = scale(max(values, default=0.0))
     bars = []
     for number, (part, value) in enumerate(zip(parts, values, strict=True)):
@@ -149,6 +162,7 @@ def _bars(parts: Sequence[Part], values: Sequence[float], summary: str, words: C
                 y=round(HEIGHT - _BOTTOM - height, 2),
                 height=round(height, 2),
                 label=f"{_span(part)}: {words(part)}",
+                is_bad=is_bad(part),
             )
         )
     return Plot(tuple(bars), (), _ys(top, step), time_ticks(parts), summary)
@@ -225,7 +239,8 @@ def _ys(top: float, step: float) -> tuple[Tick, ...]:
 
 
 def _span(part: Span) -> str:
-    return _time(part.at) if part.seconds <= 60 else f"{_time(part.at)} to {_time(part.at + part.seconds)}"
+    day = f"{_time(part.at, is_day=True)}, " if part.seconds >= 3600 else ""
+    return _time(part.at) if part.seconds <= 60 else f"{day}{_time(part.at)} to {_time(part.at + part.seconds)}"
 
 
 def _time(at: int, *, is_day: bool = False) -> str:

@@ -16,6 +16,6 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
     """Show the newest actions of all users, or of one."""
     who, before = context.query("who"), number_of(context.query("before"))
     with console.engine.connect() as connection:
-        rows = read_actions(connection, who=who, before=before, limit=_PAGE)
+        rows = read_actions(connection, who=who, before=before, limit=context.rows(_PAGE))
     older = rows[-1].id if len(rows) == _PAGE else None
     return render(context, "actions.html", {"actions": rows, "who": who, "before": before, "older": older})

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from worker.console.context import ConsoleContext
 from worker.console.recording import actor, record
-from worker.console.rendering import redirect, render
+from worker.console.rendering import local_path, redirect, render
 from worker.console.request_context import HttpError, RequestContext
 from worker.monitoring.lane_faults import lane_faults
 from worker.queue import lane_pauses
@@ -27,7 +27,7 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
         for lane in snapshot.queue.lanes
     ]
     others = {name: pause for name, pause in pauses.items() if name not in configured}
-    return render(context, "lanes.html", {"lanes": lanes, "others": others})
+    return render(context, "lanes.html", {"lanes": lanes, "others": others, "is_held": bool(context.query("hold"))})
 
 
 def pause(console: ConsoleContext, context: RequestContext) -> Response:
@@ -36,7 +36,7 @@ def pause(console: ConsoleContext, context: RequestContext) -> Response:
     lane_pauses.pause(console.client, name, why)
     record(console, context, "lane pause", name, why.why)
     console.redis_snapshot.forget()
-    return redirect("/lanes")
+    return _back(context)
 
 
 def resume(console: ConsoleContext, context: RequestContext) -> Response:
@@ -47,11 +47,11 @@ def resume(console: ConsoleContext, context: RequestContext) -> Response:
     lane_pauses.resume(console.client, name)
     record(console, context, "lane resume", name)
     console.redis_snapshot.forget()
-    return redirect("/lanes")
+    return _back(context)
 
 
 def pause_one_source(console: ConsoleContext, context: RequestContext) -> Response:
-    """Pause a source of a lane. Raises HttpError."""
+    """Pause a source of a lane, which is that of the path or of the form. Raises HttpError."""
     name, source, why = _configured(console, context), context.form.get("source", ""), _reason(console, context)
     if not is_source(source):
         raise HttpError(422, "No document can have that source.")
@@ -60,7 +60,7 @@ def pause_one_source(console: ConsoleContext, context: RequestContext) -> Respon
     pause_source(console.client, name, source, why)
     record(console, context, "lane pause", f"source {source} of lane {name}", why.why)
     console.redis_snapshot.forget()
-    return redirect("/lanes")
+    return _back(context)
 
 
 def resume_one_source(console: ConsoleContext, context: RequestContext) -> Response:
@@ -70,11 +70,16 @@ def resume_one_source(console: ConsoleContext, context: RequestContext) -> Respo
         raise HttpError(409, "That source is not paused.")
     record(console, context, "lane resume", f"source {source} of lane {name}")
     console.redis_snapshot.forget()
-    return redirect("/lanes")
+    return _back(context)
+
+
+def _back(context: RequestContext) -> Response:
+    """Redirect to the page that has the form."""
+    return redirect(local_path(context.form_value("next") or "/lanes"))
 
 
 def _configured(console: ConsoleContext, context: RequestContext) -> str:
-    name = str(context.request.path_params["lane"])
+    name = str(context.request.path_params.get("lane", context.form.get("lane", "")))
     if name not in {lane.name for lane in console.config.lane_list}:
         raise HttpError(404, "There is no such lane.")
     return name

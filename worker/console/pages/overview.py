@@ -12,19 +12,26 @@ from worker.console.context import ConsoleContext
 from worker.console.rendering import render
 from worker.console.request_context import RequestContext
 from worker.monitoring.alarms import About, Alarm, alarms
-from worker.monitoring.rates import Interval, intervals
+from worker.monitoring.pending_work import pending_work_sentences
+from worker.monitoring.rates import Interval, hour_intervals, intervals
 from worker.monitoring.status import Snapshot
+from worker.store.source_hours import EVERYTHING
 
 _MAX_SOURCES = 12
 _MAX_CODES = 12
-_SPANS = {"hour": ("last hour, by the minute", 1, 60), "day": ("last day, by the quarter of an hour", 15, 96)}
+_SPANS = {
+    "hour": ("last hour, by the minute", 1, 60),
+    "day": ("last day, by the quarter of an hour", 15, 96),
+    "week": ("last week, by two hours", 2, 84),
+}
+"""Span → its words, how many minutes are one interval (of the week: hours), and how many intervals it has."""
 _PAGES = {About.WORKER: "/workers", About.LANE: "/lanes", About.SOURCE: "/sources"}
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
     """Show the overview. It names a server that cannot be reached, and shows the data of the other one."""
     span = context.query("span") if context.query("span") in _SPANS else "hour"
-    from_redis, _ = console.redis_snapshot.get()
+    from_redis, redis_age = console.redis_snapshot.get()
     store, store_age = console.store_status.get()
     snapshot = replace(from_redis or Snapshot(), store=store)
     queue, plotted = snapshot.queue, _intervals(console, snapshot, span)
@@ -33,8 +40,9 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
         "queue": queue,
         "store": store,
         "servers": snapshot.servers,
-        "alarms": [(alarm.sentence, _page_of(alarm)) for alarm in alarms(snapshot)],
+        "alarms": [(alarm, _page_of(alarm)) for alarm in alarms(snapshot)],
         "span": span,
+        "spans": list(_SPANS),
         "span_words": _SPANS[span][0],
         "intervals": plotted,
         "throughput": plots.throughput(plotted) if plotted else None,
@@ -43,7 +51,9 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
         "sources": queue.recent.day.ranked_sources[:_MAX_SOURCES] if queue else [],
         "codes": list(dead_letters.items())[:_MAX_CODES],
         "open_dead_letters": sum(dead_letters.values()),
+        "redis_age": redis_age,
         "store_age": store_age,
+        "pending_work": list(pending_work_sentences(store.enriching)) if store else [],
         "is_loading": from_redis is None or store is None,
         "is_held": bool(context.query("hold")),
     }
@@ -54,7 +64,7 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
 
 def _page_of(alarm: Alarm) -> str | None:
     """Return the address of the page on which an operator continues, or None."""
-    if alarm.about is About.SOURCE and alarm.name:
+    if alarm.about is About.SOURCE and alarm.name not in ("", EVERYTHING[0]):
         return f"/sources/of?{urlencode({'source': alarm.name})}"
     return _PAGES.get(alarm.about)
 
@@ -63,4 +73,8 @@ def _intervals(console: ConsoleContext, snapshot: Snapshot, span: str) -> list[I
     if snapshot.queue is None:
         return []
     _, width, count = _SPANS[span]
-    return intervals(console.poller.minutes, width=width, count=count, backlog=snapshot.queue.sum.backlog)
+    backlog = snapshot.queue.sum.backlog
+    if span == "week":
+        hours, _ = console.hours.get()
+        return hour_intervals(hours or [], width=width, backlog=backlog)
+    return intervals(console.poller.minutes, width=width, count=count, backlog=backlog)

@@ -8,6 +8,7 @@ from worker.console.context import ConsoleContext
 from worker.console.rendering import render
 from worker.console.request_context import RequestContext
 from worker.queries.pending import PendingEntry, pending
+from worker.queries.rows import MAX_ROWS
 from worker.queries.search import NEWEST, search
 from worker.settings import INTERNAL_LANE
 
@@ -25,4 +26,8 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
             # The entry may have no outcome yet.
             lanes = [*(lane.name for lane in console.config.lane_list), INTERNAL_LANE]
             waiting = pending(console.client, lanes, query)
-    return render(context, "search.html", {"query": query, "result": result, "waiting": waiting, "newest": NEWEST})
+    return render(
+        context,
+        "search.html",
+        {"query": query, "result": result, "waiting": waiting, "newest": NEWEST, "most": MAX_ROWS},
+    )

@@ -12,23 +12,35 @@ from starlette.responses import Response
 from worker.console.charts.source_trend import trend_bars, trend_days
 from worker.console.context import SPANS, ConsoleContext
 from worker.console.rendering import render
-from worker.console.request_context import HttpError, RequestContext
+from worker.console.request_context import HttpError, RequestContext, number_of
 from worker.monitoring.sources.overview import overview
 from worker.queries.sources.source_activity import source_activity
 from worker.queue.lane_pauses import Pause
 from worker.queue.source_pauses import is_source, paused_sources
 
+_PAGE = 100
+_MAX_OFFSET = 1_000_000
+
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """Show the sources of the last day or week, and those that are silent.
+    """Show the sources, those with alarms first, and the rejections of the last day or week; or those with a text in their
+    name.
 
     Rejections are counted in the background, and at most half a minute old if counting is quick.
     """
     hours = next((span for span in SPANS if str(span) == context.query("hours")), SPANS[0])
+    text, offset, limit = context.query("name"), number_of(context.query("after")) or 0, context.rows(_PAGE)
     stats, seconds = console.sources[hours].get()
+    if stats is not None and text:
+        stats = [one for one in stats if text.casefold() in one.source.casefold()]
+    heard = overview(console.engine, text=text, limit=limit + 1, offset=min(offset, _MAX_OFFSET))
     values = {
-        "sources": stats,
-        "heard": overview(console.engine),
+        "sources": None if stats is None else stats[:limit],
+        "more": max(0, len(stats or ()) - limit),
+        "heard": heard[:limit],
+        "after": offset,
+        "next": offset + limit if len(heard) > limit else None,
+        "filters": {"name": text},
         "now": time.time(),
         "hours": hours,
         "spans": SPANS,
@@ -49,6 +61,7 @@ def one(console: ConsoleContext, context: RequestContext) -> Response:
         activity = source_activity(connection, source, now=datetime.now(UTC))
     values = {
         "source": source,
+        "lane": heard[0].lane,
         "pauses": _pauses(console, source),
         "heard": heard,
         "now": time.time(),

@@ -11,7 +11,7 @@ from worker.console.charts import plots
 from worker.console.context import ConsoleContext
 from worker.console.rendering import render
 from worker.console.request_context import HttpError, RequestContext
-from worker.monitoring.stage_times import SPANS, intervals_of, stage_times
+from worker.monitoring.stage_times import SPANS, STAGES, intervals_of, stage_times
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
@@ -26,8 +26,10 @@ def page(console: ConsoleContext, context: RequestContext) -> Response:
         "spans": list(SPANS),
         "lane": lane,
         "lanes": lanes,
+        "intervals": intervals,
+        "names": list(STAGES),
         "latency": plots.latency(intervals),
-        "stages": [(one, plots.stage(intervals, one.stage)) for one in stages],
+        "stages": [(one, plots.stage(intervals, one)) for one in stages],
         "is_held": bool(context.query("hold")),
     }
     return render(context, "times.html", values)

@@ -9,19 +9,29 @@ from worker.console.rendering import render
 from worker.console.request_context import HttpError, RequestContext
 from worker.console.source_lines import source_lines
 from worker.dead_letters.redacted_text import redact
-from worker.queries.waiting import waiting_entries, waiting_entry
+from worker.queries.waiting import held_entries, waiting_entries, waiting_entry
 from worker.queue.lease_queue import is_entry_id
 from worker.settings import INTERNAL_LANE
 
+_PAGE = 50
+
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:
-    """Show the entries of a lane, fifty a page: the oldest or the newest, of one source. Raises HttpError."""
-    lane = _lane(console, context)
-    source, order = context.query("source"), context.query("order")
+    """Show the entries of a lane, fifty a page: the oldest or the newest, of one source, with a text in their key, or those
+    that a process works on. Raises HttpError.
+    """
+    lane, limit = _lane(console, context), context.rows(_PAGE)
+    source, key, holder = (context.query(name) for name in ("source", "key", "holder"))
+    order = "newest" if context.query("order") == "newest" else "oldest"
     after = context.query("after") if is_entry_id(context.query("after")) else ""
-    entries = waiting_entries(console.client, lane, newest=order == "newest", source=source, after=after)
-    values = {"lane": lane, "waiting": entries, "order": "newest" if order == "newest" else "oldest", "after": after}
-    return render(context, "waiting.html", {**values, "filters": {"source": source}})
+    if holder:
+        entries = held_entries(console.client, lane, holder, limit=limit)
+    else:
+        entries = waiting_entries(
+            console.client, lane, newest=order == "newest", source=source, key=key, after=after, limit=limit
+        )
+    values = {"lane": lane, "waiting": entries, "order": order, "after": after, "holder": holder}
+    return render(context, "waiting.html", {**values, "filters": {"source": source, "key": key}})
 
 
 def one(console: ConsoleContext, context: RequestContext) -> Response:

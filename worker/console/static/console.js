@@ -58,7 +58,9 @@
   }
 
   function move(step) {
-    var all = rows(), at = all.findIndex(function (row) { return address(row) === current; });
+    var all = rows(), link = document.querySelector(step > 0 ? "main a[rel=next]" : "main a[rel=prev]");
+    if (!all.length && link) location.href = link.href;
+    var at = all.findIndex(function (row) { return address(row) === current; });
     var next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + step))];
     if (!next) return;
     current = address(next);
@@ -68,8 +70,19 @@
 
   function chosen() { return rows().find(function (row) { return address(row) === current; }); }
 
-  function copy(text) {
-    if (navigator.clipboard) navigator.clipboard.writeText(text);
+  function copy(text, done) {
+    if (navigator.clipboard) {
+      navigator.clipboard.writeText(text).then(done, function () {});
+      return;
+    }
+    // A page that another machine loads without TLS has no clipboard of its own.
+    var area = document.createElement("textarea");
+    area.value = text;
+    area.className = "unseen";
+    document.body.append(area);
+    area.select();
+    if (document.execCommand("copy")) done();
+    area.remove();
   }
 
   function identity(row) {
@@ -83,7 +96,7 @@
     var ticked = document.querySelectorAll(".many input[name=id]:checked").length;
     shown.hidden = !ticked;
     shown.textContent = " (" + ticked + ")";
-    if (ticked) document.querySelector(".many input[value=ticked]").checked = true;
+    document.querySelector(".many input[value=" + (ticked ? "ticked" : "all") + "]").checked = true;
   }
 
   document.addEventListener("keydown", function (event) {
@@ -95,7 +108,7 @@
       if (field) field.focus(); else location.href = "/search";
     } else if (event.key === "j" || event.key === "k") move(event.key === "j" ? 1 : -1);
     else if (event.key === "x" && box) { box.checked = !box.checked; count(); }
-    else if (event.key === "c" && row) copy(identity(row));
+    else if (event.key === "c" && row) copy(identity(row), function () { row.classList.add("copied"); setTimeout(function () { row.classList.remove("copied"); }, 600); });
     else if (event.key === "Enter" && row && !event.target.closest("a, button, summary, input")) location.href = current;
     else if (event.key === "?") document.getElementById("keys").showModal();
     else return;
@@ -105,7 +118,15 @@
   document.addEventListener("change", function (event) { if (event.target.name === "id") count(); });
   document.addEventListener("click", function (event) {
     var button = event.target.closest("button.copy");
-    if (button) { copy(button.dataset.copy); button.textContent = "copied"; }
+    if (button) copy(button.dataset.copy, function () { button.textContent = "copied"; });
+    var all = event.target.closest("a.all");
+    if (all) {
+      event.preventDefault();
+      var boxes = Array.from(document.querySelectorAll(".many input[name=id]")), some = boxes.some(function (box) { return !box.checked; });
+      boxes.forEach(function (box) { box.checked = some; });
+      all.textContent = some ? "none" : "all";
+      count();
+    }
   });
   document.addEventListener("DOMContentLoaded", function () {
     document.getElementById("keys-hint").hidden = false;

@@ -11,8 +11,9 @@ import time
 import redis
 from celery import bootsteps
 
+from worker.activity.hour_maxima import keep_maxima
 from worker.activity.minute_counters import Minute, MinuteCounters
-from worker.monitoring.rates import flow, top
+from worker.monitoring import rates, stage_times
 from worker.queue import keys
 from worker.queue.connection import connect
 from worker.queue.lease_queue import LeaseQueue, id_key
@@ -74,13 +75,16 @@ class SummaryLoop(threading.Thread):
 def log_minute(client: redis.Redis, lanes: list[str], *, now: float) -> bool:
     """Log the minute before `now` (seconds since 1970); return False if another worker did or nothing happened.
 
+    The hour of the minute keeps its maxima.
+
     The counts are of all workers together, so the first worker writes the line for all. Raises redis.RedisError.
     """
     minute = int(now // 60) - 1
     if not client.set(keys.summary(minute), b"said", nx=True, ex=300):
         return False
     earlier, before, last = MinuteCounters(client).window(3, now=minute * 60)
-    moved = flow([last], before, seconds=60)
+    keep_maxima(client, last.at, {**rates.maxima_of(last), **stage_times.maxima_of(last)})
+    moved = rates.flow([last], before, seconds=60)
     waiting, oldest = _backlog(client, lanes, now)
     if not (moved.added or moved.settled or waiting or _is_active(earlier, before)):
         return False
@@ -91,7 +95,7 @@ def log_minute(client: redis.Redis, lanes: list[str], *, now: float) -> bool:
         "outcomes": dict(moved.outcomes),
         "backlog": waiting,
         "oldest_seconds": oldest,
-        "rejected": top(moved.rejected, _MAX_CAUSES),
+        "rejected": rates.top(moved.rejected, _MAX_CAUSES),
     }
     always = ("added", "settled", "rate")
     log.info("The last minute", **{name: value for name, value in fields.items() if value or name in always})

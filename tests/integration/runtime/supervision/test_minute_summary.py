@@ -72,3 +72,15 @@ def test_a_backlog_without_progress_is_logged_each_minute(redis_client):
     (first,), (second,) = told(redis_client, 63), told(redis_client, 123)
     assert first["settled"] == second["settled"] == 0
     assert first["backlog"] == {"documents": 1}
+
+
+def test_the_hour_keeps_the_maxima_of_its_minutes(redis_client, at):
+    at(10, 100)
+    at(70, 160, stored=30, rejected=6)
+    at(130, 170, stored=3)
+    for seconds in (123, 183):
+        told(redis_client, seconds)
+    kept = redis_client.hgetall(f"copydesk:hours:{int(MINUTE) // 3600}")
+    counts = {name.decode().split("\x1f")[-1]: float(value) for name, value in kept.items() if b"count" in name}
+    assert counts == {"settled": 36, "rejected": 6}
+    assert redis_client.ttl(f"copydesk:hours:{int(MINUTE) // 3600}") > 7 * 86_400

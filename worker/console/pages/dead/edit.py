@@ -133,7 +133,12 @@ def _page(
     last = dead_letter.actions[-1].action if dead_letter.actions else ""
     if checked is None and can_edit:
         checked = _checked(console, dead_letter, dead_letter.raw or b"")
+    with console.engine.connect() as connection:
+        same_cause = dead_letters.Filter(code=dead_letter.row.code)
+        previous, following = dead_letters.neighbours(connection, same_cause, dead_letter.row.id)
     values = {
+        "previous": previous,
+        "following": following,
         "dead_letter": dead_letter,
         "problems": problems,
         "lines": source_lines(shown, _placed(problems)),

@@ -12,7 +12,7 @@ from worker.console.request_context import RequestContext, number_of
 from worker.store import dead_letters
 
 _PAGE = 50
-_MAX_GROUPS = 200
+_MAX_GROUPS = 100
 NAMES = ("source", "code", "text")
 
 
@@ -33,7 +33,8 @@ def causes(console: ConsoleContext, context: RequestContext) -> Response:
     with console.engine.connect() as connection:
         groups = dead_letters.groups(connection, filter_of(values))
     total = sum(int(row._mapping["count"]) for row in groups)
-    shown = {"groups": groups[:_MAX_GROUPS], "more": max(0, len(groups) - _MAX_GROUPS), "total": total}
+    most = context.rows(_MAX_GROUPS)
+    shown = {"groups": groups[:most], "more": max(0, len(groups) - most), "total": total}
     return render(context, "causes.html", {**shown, "filters": values})
 
 
@@ -42,9 +43,10 @@ def list_dead_letters(console: ConsoleContext, context: RequestContext) -> Respo
     values = filter_values(context)
     after = number_of(context.query("after")) or 0
     with console.engine.connect() as connection:
-        page = dead_letters.find(connection, filter_of(values), after=after, most=_PAGE + 1)
+        most = context.rows(_PAGE)
+        page = dead_letters.find(connection, filter_of(values), after=after, most=most + 1)
         total = dead_letters.count(connection, filter_of(values))
-    last = page[_PAGE - 1].id if len(page) > _PAGE else None
-    shown = {"dead_letters": page[:_PAGE], "next": last, "after": after, "total": total}
+    last = page[most - 1].id if len(page) > most else None
+    shown = {"dead_letters": page[:most], "next": last, "after": after, "total": total}
     shown["marked"] = bool(context.query("mark"))
     return render(context, "dead_letters.html", {**shown, "filters": values})
