@@ -14,10 +14,10 @@ from typing import TypedDict
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
+from worker.linking.days.arrival_days import stored_basis
 from worker.linking.pairs.similar_links import STORY_KINDS
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
-from worker.linking.texts.idf_basis import IdfBasis
 from worker.linking.window import Window
 from worker.queries.articles import article_at
 from worker.queries.rows import AnyRow
@@ -88,12 +88,8 @@ def _frequencies(connection: Connection) -> Frequencies:
     newest = connection.scalar(select(func.max(articles.c.first_seen_at))) or datetime.now(UTC)
     if isinstance(newest, str):
         newest = datetime.fromisoformat(newest)
-    basis = IdfBasis(newest.date(), Frequencies())
-    stored = {row.day: row for row in links.completed_days(connection, basis.day)}
-    for day, row in stored.items():
-        if day >= basis.oldest_day():
-            basis.completed.merge(Frequencies.load(row.documents, row.counts))
-    for day in links.uncounted_days(connection, basis.oldest_day(), basis.day, stored):
+    basis, missing = stored_basis(connection, newest.date())
+    for day in missing:
         basis.completed.merge(_counted(connection, day))
     today = _counted(connection, basis.day)
     return basis.with_today(today) if basis.is_bootstrap(today.documents) else basis.completed

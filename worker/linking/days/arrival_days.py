@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.linking.lease import Lease
@@ -44,22 +45,25 @@ def count_arrivals(engine: Engine, lease: Lease, day: date, *, max_pages: int | 
 
 
 def open_day(engine: Engine, lease: Lease, day: date) -> IdfBasis:
-    """Return the frequencies for a day.
+    """Return the frequencies for a day. Those of earlier days are counted and stored first where they are missing."""
+    with engine.begin() as connection:
+        basis, missing = stored_basis(connection, day)
+    for one in missing:
+        basis.completed.merge(_complete(engine, lease, one))
+    return basis
 
-    Those of earlier days are counted and stored first where they are missing, or were stored by a version of Copydesk
-    that cut texts into other words.
+
+def stored_basis(connection: Connection, day: date) -> tuple[IdfBasis, list[date]]:
+    """Return the stored frequencies for a day, and the earlier days with articles whose frequencies are missing.
+
+    Those that a version of Copydesk stored which cut texts into other words count as missing.
     """
     basis = IdfBasis(day, Frequencies())
-    with engine.begin() as connection:
-        stored = {row.day for row in links.completed_days(connection, day) if Frequencies.is_current(row.counts)}
-        missing = links.uncounted_days(connection, basis.oldest_day(), day, stored)
-    for one in missing:
-        _complete(engine, lease, one)
-    with engine.begin() as connection:
-        for row in links.completed_days(connection, day):
-            if row.day >= basis.oldest_day() and Frequencies.is_current(row.counts):
-                basis.completed.merge(Frequencies.load(row.documents, row.counts))
-    return basis
+    stored = {row.day: row for row in links.completed_days(connection, day) if Frequencies.is_current(row.counts)}
+    for one, row in stored.items():
+        if one >= basis.oldest_day():
+            basis.completed.merge(Frequencies.load(row.documents, row.counts))
+    return basis, links.uncounted_days(connection, basis.oldest_day(), day, stored)
 
 
 def features_of_page(rows: Sequence[StoredArticle]) -> Features:
@@ -67,9 +71,11 @@ def features_of_page(rows: Sequence[StoredArticle]) -> Features:
     return features_of_all([(row.title, row.excerpt) for row in rows])
 
 
-def _complete(engine: Engine, lease: Lease, day: date) -> None:
+def _complete(engine: Engine, lease: Lease, day: date) -> Frequencies:
+    """Count and store the frequencies of a completed day."""
     counted = count_arrivals(engine, lease, day)
     with writer(engine) as connection, connection.begin():
         lease.confirm(connection)
         links.keep_day(connection, day, counted.documents, counted.dump())
         links.forget_days(connection, day - timedelta(days=_MAX_AGE_DAYS))
+    return counted
