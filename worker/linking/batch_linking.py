@@ -10,13 +10,13 @@ from worker.heat_rules import AllRules
 from worker.linking.index import Neighbour
 from worker.linking.lease import Lease
 from worker.linking.link_writer import revise
-from worker.linking.pairs.evidence import CANDIDATE_SCORE, Evidence
+from worker.linking.pairs.evidence import CANDIDATE_SCORE, may_be_one_event
 from worker.linking.pairs.link_choices import choose_links
 from worker.linking.pairs.similar_links import PairLinks, Text
-from worker.linking.segment import Weights
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_parts
-from worker.linking.window import Window, in_reach, linkable
+from worker.linking.weights import Weights
+from worker.linking.window import Window, in_reach, linkable, site_of
 from worker.store.clock import store_time
 from worker.store.engine import writer
 from worker.store.linking import links
@@ -24,6 +24,7 @@ from worker.store.linking.links import Tie, time_of
 
 BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
 _MAX_NEIGHBOURS = 300
+"""Candidates of an article that are compared with it, of those that may be linked: the best ones."""
 
 
 class BatchLinking:
@@ -95,9 +96,15 @@ class BatchLinking:
         """Return the candidates of each article that may be linked, as far as can be told without their texts."""
         times = [time_of(row) for row in rows]
         near = self._window.index.neighbours(
-            [row.id for row in rows], times, features, floor=floor, limit=_MAX_NEIGHBOURS
+            [row.id for row in rows],
+            times,
+            features,
+            floor=floor,
+            limit=_MAX_NEIGHBOURS,
+            sites=[site_of(row) for row in rows],
+            is_candidate=lambda found: may_be_one_event(found.scores, found.shared, found.days),
         )
-        return {row.id: [one for one in found if _is_possible(one)] for row, found in zip(rows, near, strict=True)}
+        return {row.id: found for row, found in zip(rows, near, strict=True)}
 
     def _find_ties(
         self, rows: Sequence[StoredArticle], texts: dict[int, Text], possible: Mapping[int, Sequence[Neighbour]]
@@ -115,8 +122,3 @@ class BatchLinking:
 
 def _text_of(row: StoredArticle) -> Text:
     return Text(row.title, row.excerpt, row.provider_id, time_of(row))
-
-
-def _is_possible(candidate: Neighbour) -> bool:
-    """Whether a candidate may be linked. Most are not, and their texts need not be read."""
-    return Evidence(candidate.score, candidate.shared, candidate.days).is_possible

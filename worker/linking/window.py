@@ -14,10 +14,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from worker.linking.index import WINDOW_SECONDS, Index
 from worker.linking.pairs.similar_links import STORY_KINDS
-from worker.linking.segment import Weights
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_all
 from worker.linking.texts.frequencies import Frequencies
+from worker.linking.weights import Weights
 from worker.store.linking import links
 from worker.store.linking.publication_times import count_after, time_after, time_before
 from worker.telemetry.logs import get_logger
@@ -116,6 +116,7 @@ class Window:
             [links.time_of(visible[place]) for place in new],
             features.take(new),
             versions[new].tolist(),
+            [site_of(visible[place]) for place in new],
         )
         return visible, features
 
@@ -143,6 +144,11 @@ def linkable(rows: Sequence[_Article]) -> list[_Article]:
     return [row for row in rows if row.orphaned_at is None and row.kind in STORY_KINDS]
 
 
+def site_of(row: StoredArticle) -> int:
+    """Return the number of an article's site, for the index."""
+    return row.provider_id or 0
+
+
 def in_reach(rows: Sequence[tuple[float, int]]) -> int:
     """Return how many of `rows`, (time, id) in order of time, are within `WINDOW_SECONDS` of the first."""
     return sum(1 for moment, _ in rows if moment <= rows[0][0] + WINDOW_SECONDS)
@@ -158,4 +164,4 @@ def _first_covered(low: float, moment: float) -> float:
     return strict if strict <= moment - WINDOW_SECONDS / 2 else low
 
 
-__all__ = ["Window", "in_reach", "linkable"]
+__all__ = ["Window", "in_reach", "linkable", "site_of"]

@@ -21,11 +21,11 @@ KINDS = ("duplicate", "similar")
 _PAGE = 2000
 INDEXED = (
     articles.c.id, articles.c.title, articles.c.excerpt, articles.c.kind, articles.c.published_at, articles.c.first_seen_at,
-    articles.c.changed_at, articles.c.orphaned_at,
+    articles.c.changed_at, articles.c.orphaned_at, articles.c.provider_id,
 )  # fmt: skip
 """The columns of an article that others are compared with."""
 _IDENTITIES = (articles.c.url_hash, articles.c.id)
-_COMPARED = (*INDEXED, articles.c.url_hash, articles.c.provider_id)
+_COMPARED = (*INDEXED, articles.c.url_hash)
 IS_PENDING = articles.c.link_state == literal_column("'pending'")
 """The article's current version was not linked yet. A literal, so that the partial index serves prepared statements."""
 IS_PROVISIONAL = articles.c.link_state == literal_column("'provisional'")
