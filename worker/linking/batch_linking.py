@@ -19,8 +19,9 @@ from worker.linking.weights import Weights
 from worker.linking.window import Window, in_reach, linkable, site_of
 from worker.store.clock import store_time
 from worker.store.engine import writer
-from worker.store.linking import links
-from worker.store.linking.links import Tie, time_of
+from worker.store.linking import compared_articles, link_states, links
+from worker.store.linking.compared_articles import time_of
+from worker.store.linking.links import ArticleLink
 
 BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
 _MAX_NEIGHBOURS = 300
@@ -60,7 +61,7 @@ class BatchLinking:
         Returns how many articles were still unchanged when they were written.
         """
         with self._engine.begin() as connection:
-            by_id = links.compared(connection, ids)
+            by_id = compared_articles.compared(connection, ids)
         done = 0
         left = sorted((time_of(row), row.id) for row in by_id.values())
         while left:
@@ -68,7 +69,7 @@ class BatchLinking:
             part, left = left[:reach], left[reach:]
             with self._engine.begin() as connection:
                 # An article that was never linked comes later, and then finds those that were: each pair is found once.
-                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, links.WAS_SEEN)
+                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, link_states.WAS_SEEN)
             done += self._link_part([by_id[id_] for _, id_ in part], mark, floor, on_features)
         self._window.trim()
         return done
@@ -83,13 +84,13 @@ class BatchLinking:
         if self.follower is not None:
             self.follower.put(rows, features)
         on_features(features)
-        ties = self._find_ties(visible, texts, self._possible(visible, features, floor))
+        links_of = self._find_links(visible, texts, self._possible(visible, features, floor))
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)
-            hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
-            revise(connection, hashes, ties, store_time(connection), self._rules)
+            hashes = link_states.unchanged(connection, {row.id: row.changed_at for row in rows})
+            revise(connection, hashes, links_of, store_time(connection), self._rules)
             if mark is not None:
-                links.mark_linked(connection, hashes, mark)
+                link_states.mark_linked(connection, hashes, mark)
         return len(hashes)
 
     def _possible(self, rows: Sequence[StoredArticle], features: Features, floor: float) -> dict[int, list[Neighbour]]:
@@ -106,13 +107,13 @@ class BatchLinking:
         )
         return {row.id: found for row, found in zip(rows, near, strict=True)}
 
-    def _find_ties(
+    def _find_links(
         self, rows: Sequence[StoredArticle], texts: dict[int, Text], possible: Mapping[int, Sequence[Neighbour]]
-    ) -> dict[int, list[Tie]]:
+    ) -> dict[int, list[ArticleLink]]:
         """Return the links of articles, whose texts are in `texts`; those of their candidates are read."""
         others = {other.id for found in possible.values() for other in found} - texts.keys()
         with self._engine.begin() as connection:
-            compared = links.compared(connection, others)
+            compared = compared_articles.compared(connection, others)
             twins = links.twins(connection, {row.url_hash: row.id for row in rows})
             chosen = links.chosen_by_others(connection, possible)
         read = {row.id: _text_of(row) for row in compared.values()}

@@ -178,7 +178,8 @@ class Segment:
     def _are_series(self, query: Query, rows: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether text and article are of one site with different titles (see `similar_links.may_be_linked`)."""
         sites, titles = self.articles["site"][places], self.articles["title"][places]
-        return (sites != 0) & (sites == query.sites[rows]) & (titles != query.titles[rows])
+        are_series: NDArray[np.bool_] = (sites != 0) & (sites == query.sites[rows]) & (titles != query.titles[rows])
+        return are_series
 
     def _candidates(
         self, query: Query, floor: float, postings: _Postings
@@ -229,7 +230,7 @@ def merged(segments: Sequence[Segment], weights: Weights) -> Segment:
     parts, base = [], 0
     for one in segments:
         now = np.full(len(one), -1, np.int64)
-        count = np.count_nonzero(one.alive)
+        count = int(np.count_nonzero(one.alive))
         now[one.alive] = place_of[base : base + count]
         base += count
         parts.append(_moved(one.keys(), now))

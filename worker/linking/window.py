@@ -18,7 +18,8 @@ from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.weights import Weights
-from worker.store.linking import links
+from worker.store.linking import compared_articles
+from worker.store.linking.compared_articles import time_of
 from worker.store.linking.publication_times import count_after, time_after, time_before
 from worker.telemetry.logs import get_logger
 
@@ -65,17 +66,17 @@ class Window:
         """
         if self.covers(first, last):
             return
-        count = links.article_count(connection)
+        count = compared_articles.article_count(connection)
         where: tuple[ColumnElement[bool], ...] = ()
         low, high = -math.inf, math.inf
         if count > self._max_articles:
             low, high = self._bounds(connection, first, last)
-            where = links.published_between(max(low, _FAR_PAST), min(high, _FAR_FUTURE))
+            where = compared_articles.published_between(max(low, _FAR_PAST), min(high, _FAR_FUTURE))
         began, read = time.monotonic(), 0
         self._first, self._last = math.inf, -math.inf  # nothing is covered until all is read: reading may fail
         self.index = Index(self.index.weights)
-        where = (*where, *conditions, *links.tellable(STORY_KINDS))
-        for page in links.pages(connection, where, columns=links.INDEXED):
+        where = (*where, *conditions, *compared_articles.with_content(STORY_KINDS))
+        for page in compared_articles.pages(connection, where, columns=compared_articles.INDEXED):
             self.put(page)
             if (read + len(page)) // _LOG_EVERY > read // _LOG_EVERY:
                 log.info("The window is being loaded", articles=read + len(page), of=count)
@@ -113,7 +114,7 @@ class Window:
         new = np.flatnonzero(self.index.versions_of(ids) != versions)
         self.index.add(
             [ids[place] for place in new],
-            [links.time_of(visible[place]) for place in new],
+            [time_of(visible[place]) for place in new],
             features.take(new),
             versions[new].tolist(),
             [site_of(visible[place]) for place in new],

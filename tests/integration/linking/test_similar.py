@@ -11,7 +11,7 @@ from tests.integration.linking.newsroom import a_day_passes, entries, finish, fr
 from worker.cli.app import run
 from worker.linking.pairs.evidence import CANDIDATE_SCORE
 from worker.queries.similar_articles import similar
-from worker.store.linking.links import keep_day
+from worker.store.linking.day_frequencies import keep_day
 from worker.store.tables import articles, links
 
 

@@ -18,7 +18,7 @@ from worker.linking.texts.features import Features, features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.idf_basis import IdfBasis
 from worker.store.engine import writer
-from worker.store.linking import links
+from worker.store.linking import compared_articles, day_frequencies
 
 _MAX_AGE_DAYS = 400
 
@@ -28,7 +28,7 @@ def pages(engine: Engine, where: Sequence[ColumnElement[bool]]) -> Iterator[Sequ
     after = 0
     while True:
         with engine.begin() as connection:
-            page: Sequence[Any] | None = next(links.pages(connection, where, after=after), None)
+            page: Sequence[Any] | None = next(compared_articles.pages(connection, where, after=after), None)
         if page is None:
             return
         yield page
@@ -38,7 +38,7 @@ def pages(engine: Engine, where: Sequence[ColumnElement[bool]]) -> Iterator[Sequ
 def count_arrivals(engine: Engine, lease: Lease, day: date, *, max_pages: int | None = None) -> Frequencies:
     """Return the frequencies of a day's arrivals, or only of the first `max_pages` pages of them."""
     counted = Frequencies()
-    for page in islice(pages(engine, links.arrivals(day, STORY_KINDS)), max_pages):
+    for page in islice(pages(engine, compared_articles.arrivals(day, STORY_KINDS)), max_pages):
         counted.add(features_of_page(page))
         lease.renew()
     return counted
@@ -59,11 +59,13 @@ def stored_basis(connection: Connection, day: date) -> tuple[IdfBasis, list[date
     Those that a version of Copydesk stored which cut texts into other words count as missing.
     """
     basis = IdfBasis(day, Frequencies())
-    stored = {row.day: row for row in links.completed_days(connection, day) if Frequencies.is_current(row.counts)}
+    stored = {
+        row.day: row for row in day_frequencies.completed_days(connection, day) if Frequencies.is_current(row.counts)
+    }
     for one, row in stored.items():
         if one >= basis.oldest_day():
             basis.completed.merge(Frequencies.load(row.documents, row.counts))
-    return basis, links.uncounted_days(connection, basis.oldest_day(), day, stored)
+    return basis, day_frequencies.uncounted_days(connection, basis.oldest_day(), day, stored)
 
 
 def features_of_page(rows: Sequence[StoredArticle]) -> Features:
@@ -76,6 +78,6 @@ def _complete(engine: Engine, lease: Lease, day: date) -> Frequencies:
     counted = count_arrivals(engine, lease, day)
     with writer(engine) as connection, connection.begin():
         lease.confirm(connection)
-        links.keep_day(connection, day, counted.documents, counted.dump())
-        links.forget_days(connection, day - timedelta(days=_MAX_AGE_DAYS))
+        day_frequencies.keep_day(connection, day, counted.documents, counted.dump())
+        day_frequencies.forget_days(connection, day - timedelta(days=_MAX_AGE_DAYS))
     return counted
