@@ -28,7 +28,7 @@ from worker.documents.validation import read
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.producer.client import Submission, submit_many
-from worker.store.linking.links import keep_day
+from worker.store.linking.day_frequencies import keep_day
 
 LANE = "documents"
 LIMITS = ("limit", "limit_kept")

@@ -44,7 +44,7 @@ from worker.linking.texts.frequencies import Frequencies
 from worker.settings import Settings
 from worker.store.decide.rows.article_rows import emptied_row
 from worker.store.engine import make_engine
-from worker.store.linking import leader, links
+from worker.store.linking import day_frequencies, leader, link_states
 from worker.store.migration import upgrade
 from worker.store.tables import article_urls, articles, providers
 from worker.store.tables import links as links_table
@@ -130,10 +130,10 @@ def measure(setting: Setting, count: int, *, profile: bool) -> Result:
     while True:
         done = linker.step()
         with engine.begin() as connection:
-            if not linked and not links.pending(connection, 1):
+            if not linked and not link_states.pending(connection, 1):
                 linked, linked_cpu = time.monotonic() - began, time.process_time() - cpu
                 print(f"  every article was linked once after {linked:.1f} s", flush=True)
-            if not done and not links.pending_count(connection):
+            if not done and not link_states.pending_count(connection):
                 break
         if not done:
             time.sleep(0.05)
@@ -182,7 +182,7 @@ def _give_a_past(engine: Engine, texts: list[Text]) -> None:
     past.counts *= times
     past.documents *= times
     with engine.begin() as connection:
-        links.keep_day(connection, datetime.now(UTC).date() - timedelta(days=1), past.documents, past.dump())
+        day_frequencies.keep_day(connection, datetime.now(UTC).date() - timedelta(days=1), past.documents, past.dump())
 
 
 def _run(database: str, first_day: bool, options: argparse.Namespace) -> None:

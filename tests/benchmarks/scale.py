@@ -25,7 +25,7 @@ from worker.linking.texts.frequencies import Frequencies
 from worker.linking.window import Window
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.linking import links
+from worker.store.linking import compared_articles
 from worker.store.migration import upgrade
 from worker.store.tables import articles
 
@@ -105,7 +105,7 @@ def _rebuild(url: str, folder: str) -> None:
     engine = make_engine(Settings(database_url=url, data_dir=Path(folder)), small_cache=True)
     frequencies, window = Frequencies(), Window(1_000_000)
     with engine.connect() as connection:
-        for page in links.pages(connection, columns=links.INDEXED):
+        for page in compared_articles.pages(connection, columns=compared_articles.INDEXED):
             frequencies.add(features_of_all([(row.title, row.excerpt) for row in page]))
         began, clock = time.process_time(), time.monotonic()
         window.set_frequencies(frequencies)

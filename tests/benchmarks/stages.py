@@ -30,7 +30,7 @@ from worker.store.batches import writer as store_batch
 from worker.store.batches.load import SqlLoader
 from worker.store.batches.writer import BatchWriter
 from worker.store.engine import make_engine
-from worker.store.linking import leader, links
+from worker.store.linking import leader, link_states
 from worker.store.migration import upgrade
 
 DOORS: tuple[tuple[str, Any, str], ...] = (
@@ -161,7 +161,7 @@ class Bench:
             if self.linker.step():
                 continue
             with self.engine.begin() as connection:
-                if not links.pending_count(connection):
+                if not link_states.pending_count(connection):
                     return
             time.sleep(0.05)  # articles of a first day are linked again when no more have arrived for a moment
 

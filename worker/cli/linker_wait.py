@@ -7,7 +7,7 @@ import time
 from sqlalchemy import Engine, func, select
 
 from worker.cli.progress import progress
-from worker.store.linking.links import pending_count
+from worker.store.linking.link_states import pending_count
 from worker.store.tables import stories
 
 LONGEST_SECONDS = 60.0

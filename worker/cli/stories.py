@@ -15,7 +15,7 @@ from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.queries.stories import Story, list_stories
 from worker.settings import settings
-from worker.store.linking.links import pending_count
+from worker.store.linking.link_states import pending_count
 from worker.telemetry.durations import parse_time
 
 

@@ -10,20 +10,22 @@ from worker.heat_rules import AllRules
 from worker.linking.index import Neighbour
 from worker.linking.lease import Lease
 from worker.linking.link_writer import revise
-from worker.linking.pairs.evidence import CANDIDATE_SCORE, Evidence
+from worker.linking.pairs.evidence import CANDIDATE_SCORE, may_be_one_event
 from worker.linking.pairs.link_choices import choose_links
 from worker.linking.pairs.similar_links import PairLinks, Text
-from worker.linking.segment import Weights
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_parts
-from worker.linking.window import Window, in_reach, linkable
+from worker.linking.weights import Weights
+from worker.linking.window import Window, in_reach, linkable, site_of
 from worker.store.clock import store_time
 from worker.store.engine import writer
-from worker.store.linking import links
-from worker.store.linking.links import Tie, time_of
+from worker.store.linking import compared_articles, link_states, links
+from worker.store.linking.compared_articles import time_of
+from worker.store.linking.links import ArticleLink
 
 BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
 _MAX_NEIGHBOURS = 300
+"""Candidates of an article that are compared with it, of those that may be linked: the best ones."""
 
 
 class BatchLinking:
@@ -59,7 +61,7 @@ class BatchLinking:
         Returns how many articles were still unchanged when they were written.
         """
         with self._engine.begin() as connection:
-            by_id = links.compared(connection, ids)
+            by_id = compared_articles.compared(connection, ids)
         done = 0
         left = sorted((time_of(row), row.id) for row in by_id.values())
         while left:
@@ -67,7 +69,7 @@ class BatchLinking:
             part, left = left[:reach], left[reach:]
             with self._engine.begin() as connection:
                 # An article that was never linked comes later, and then finds those that were: each pair is found once.
-                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, links.WAS_SEEN)
+                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, link_states.WAS_SEEN)
             done += self._link_part([by_id[id_] for _, id_ in part], mark, floor, on_features)
         self._window.trim()
         return done
@@ -82,30 +84,36 @@ class BatchLinking:
         if self.follower is not None:
             self.follower.put(rows, features)
         on_features(features)
-        ties = self._find_ties(visible, texts, self._possible(visible, features, floor))
+        links_of = self._find_links(visible, texts, self._possible(visible, features, floor))
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)
-            hashes = links.unchanged(connection, {row.id: row.changed_at for row in rows})
-            revise(connection, hashes, ties, store_time(connection), self._rules)
+            hashes = link_states.unchanged(connection, {row.id: row.changed_at for row in rows})
+            revise(connection, hashes, links_of, store_time(connection), self._rules)
             if mark is not None:
-                links.mark_linked(connection, hashes, mark)
+                link_states.mark_linked(connection, hashes, mark)
         return len(hashes)
 
     def _possible(self, rows: Sequence[StoredArticle], features: Features, floor: float) -> dict[int, list[Neighbour]]:
         """Return the candidates of each article that may be linked, as far as can be told without their texts."""
         times = [time_of(row) for row in rows]
         near = self._window.index.neighbours(
-            [row.id for row in rows], times, features, floor=floor, limit=_MAX_NEIGHBOURS
+            [row.id for row in rows],
+            times,
+            features,
+            floor=floor,
+            limit=_MAX_NEIGHBOURS,
+            sites=[site_of(row) for row in rows],
+            is_candidate=lambda found: may_be_one_event(found.scores, found.shared, found.days),
         )
-        return {row.id: [one for one in found if _is_possible(one)] for row, found in zip(rows, near, strict=True)}
+        return {row.id: found for row, found in zip(rows, near, strict=True)}
 
-    def _find_ties(
+    def _find_links(
         self, rows: Sequence[StoredArticle], texts: dict[int, Text], possible: Mapping[int, Sequence[Neighbour]]
-    ) -> dict[int, list[Tie]]:
+    ) -> dict[int, list[ArticleLink]]:
         """Return the links of articles, whose texts are in `texts`; those of their candidates are read."""
         others = {other.id for found in possible.values() for other in found} - texts.keys()
         with self._engine.begin() as connection:
-            compared = links.compared(connection, others)
+            compared = compared_articles.compared(connection, others)
             twins = links.twins(connection, {row.url_hash: row.id for row in rows})
             chosen = links.chosen_by_others(connection, possible)
         read = {row.id: _text_of(row) for row in compared.values()}
@@ -115,8 +123,3 @@ class BatchLinking:
 
 def _text_of(row: StoredArticle) -> Text:
     return Text(row.title, row.excerpt, row.provider_id, time_of(row))
-
-
-def _is_possible(candidate: Neighbour) -> bool:
-    """Whether a candidate may be linked. Most are not, and their texts need not be read."""
-    return Evidence(candidate.score, candidate.shared, candidate.days).is_possible

@@ -8,15 +8,26 @@ MB. Calls with many articles at once are the fastest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.linking.segment import MAX_ARTICLES, WINDOW_SECONDS, Query, Segment, Weights, merged, segment_of
+from worker.linking.segment import (
+    ARTICLE,
+    MAX_ARTICLES,
+    WINDOW_SECONDS,
+    Articles,
+    Found,
+    Query,
+    Segment,
+    merged,
+    segment_of,
+)
 from worker.linking.texts.features import Features
 from worker.linking.texts.frequencies import Frequencies
+from worker.linking.weights import Weights
 
 _SMALL = 32  # articles; smaller segments are always merged, which limits the number of segments
 _QUERIES_PER_PASS = 128  # texts; a search holds this many sums for each article of a segment, at most 8 MB
@@ -42,7 +53,7 @@ class Index:
         self._segments: list[Segment] = []
 
     def __len__(self) -> int:
-        return sum(int(one.alive.sum()) for one in self._segments)
+        return sum(int(np.count_nonzero(one.alive)) for one in self._segments)
 
     @property
     def weights(self) -> Weights:
@@ -57,27 +68,24 @@ class Index:
             self._segments[place] = merged([segment], self._weights)
 
     def add(
-        self, ids: Sequence[int], times: Sequence[float], features: Features, versions: Sequence[float] | None = None
+        self,
+        ids: Sequence[int],
+        times: Sequence[float],
+        features: Features,
+        versions: Sequence[float] | None = None,
+        sites: Sequence[int] | None = None,
     ) -> None:
         """Add articles with distinct ids, and replace older versions of them.
 
         An article without words is similar to none and is left out. `versions` are the caller's numbers for
-        `versions_of`.
+        `versions_of`. `sites`: a number for each article that is equal for those of one site, 0 if it is not known.
         """
         self.remove(ids)
+        articles = _articles(ids, times, features, versions, sites)
         with_words = np.flatnonzero(np.diff(features.starts))
         for start in range(0, len(with_words), MAX_ARTICLES):
             rows = with_words[start : start + MAX_ARTICLES]
-            known = np.zeros(len(ids)) if versions is None else np.asarray(versions, np.float64)
-            self._segments.append(
-                segment_of(
-                    np.asarray(ids, np.int64)[rows],
-                    np.asarray(times, np.float64)[rows],
-                    known[rows],
-                    features.take(rows),
-                    self._weights,
-                )
-            )
+            self._segments.append(segment_of(articles[rows], features.take(rows), self._weights))
             self._merge()
 
     def remove(self, ids: Sequence[int]) -> None:
@@ -94,13 +102,13 @@ class Index:
         versions = np.full(len(id_array), np.nan)
         for segment in self._segments:
             places = segment.places_of(id_array)
-            versions[places >= 0] = segment.versions[places[places >= 0]]
+            versions[places >= 0] = segment.articles["version"][places[places >= 0]]
         return versions
 
     def forget_before(self, first: float) -> None:
         """Remove all articles with a time before `first`."""
         for segment in self._segments:
-            segment.alive &= segment.times >= first
+            segment.alive &= segment.articles["time"] >= first
         self._segments = [one for one in self._segments if one.alive.any()]
 
     def time_of_newest(self, count: int) -> float:
@@ -113,24 +121,37 @@ class Index:
         return int((self._times() < moment).sum())
 
     def _times(self) -> NDArray[np.float64]:
-        return np.concatenate([np.zeros(0), *(one.times[one.alive] for one in self._segments)])
+        return np.concatenate([np.zeros(0), *(one.articles["time"][one.alive] for one in self._segments)])
 
     def neighbours(
-        self, ids: Sequence[int], times: Sequence[float], features: Features, *, floor: float, limit: int
+        self,
+        ids: Sequence[int],
+        times: Sequence[float],
+        features: Features,
+        *,
+        floor: float,
+        limit: int,
+        sites: Sequence[int] | None = None,
+        is_candidate: Callable[[Found], NDArray[np.bool_]] | None = None,
     ) -> list[list[Neighbour]]:
         """Return for each text the `limit` most similar articles with a score of at least `floor`.
 
-        Only articles within `WINDOW_SECONDS` of the text's time count. The best is first; equal scores are ordered by
-        id. The text's own id is left out.
+        Only articles within `WINDOW_SECONDS` of the text's time count. Articles of the text's own site (see `add`) count
+        only if their title is the same; without `sites` they all count. `is_candidate` says which pairs count further.
+        The best is first; equal scores are ordered by id. The text's own id is left out.
         """
         similar: list[list[Neighbour]] = [[] for _ in ids]
+        articles = _articles(ids, times, features, None, sites)
         for start in range(0, len(ids), _QUERIES_PER_PASS):
             rows = np.arange(start, min(start + _QUERIES_PER_PASS, len(ids)))
-            query = Query(np.asarray(times, np.float64)[rows], features.take(rows), self._weights)
+            query = Query(articles[rows], features.take(rows), self._weights)
             for segment in self._segments:
-                for row, *found in zip(*(one.tolist() for one in segment.search(query, floor)), strict=True):
-                    if found[0] != ids[start + row]:
-                        similar[start + row].append(Neighbour(*found))
+                found = segment.search(query, floor)
+                chosen = found.ids != articles["id"][rows[found.rows]]
+                if is_candidate is not None:
+                    chosen &= is_candidate(found)
+                for row, *neighbour in zip(*(one[chosen].tolist() for one in found), strict=True):
+                    similar[start + row].append(Neighbour(*neighbour))
         return [sorted(one, key=lambda found: (-found.score, found.id))[:limit] for one in similar]
 
     def _merge(self) -> None:
@@ -141,8 +162,24 @@ class Index:
                 break
             self._segments[-2:] = [merged([before, last], self._weights)]
         for place, segment in enumerate(self._segments):
-            if int(segment.alive.sum()) < len(segment) / 2:
+            if np.count_nonzero(segment.alive) < len(segment) / 2:
                 self._segments[place] = merged([segment], self._weights)
+
+
+def _articles(
+    ids: Sequence[int],
+    times: Sequence[float],
+    features: Features,
+    versions: Sequence[float] | None,
+    sites: Sequence[int] | None,
+) -> Articles:
+    articles = np.zeros(len(ids), ARTICLE)
+    articles["id"], articles["time"], articles["title"] = ids, times, features.titles
+    if versions is not None:
+        articles["version"] = versions
+    if sites is not None:
+        articles["site"] = sites
+    return articles
 
 
 __all__ = ["WINDOW_SECONDS", "Index", "Neighbour"]

@@ -21,9 +21,9 @@ from worker.linking.story_assignment import (
     keep_ids,
     lead_of,
 )
-from worker.store.linking import links
 from worker.store.linking import stories as stored
-from worker.store.linking.links import Tie, time_of
+from worker.store.linking.compared_articles import alive, time_of
+from worker.store.linking.links import ArticleLink, write_links
 
 _DAY_SECONDS = 86_400
 
@@ -45,23 +45,23 @@ _ENDED = {**dict.fromkeys(("first_id", "lead_id", "first_at", "last_at", "heat",
 def revise(
     connection: Connection,
     hashes: Mapping[int, bytes],
-    ties: Mapping[int, Sequence[Tie]],
+    links_of: Mapping[int, Sequence[ArticleLink]],
     now: datetime,
     rules: AllRules,
 ) -> None:
-    """Set the links of the articles in `hashes` (id → identity hash) to exactly `ties`, and update their stories.
+    """Set the links of the articles in `hashes` (id → identity hash) to exactly those of `links_of`, and update their stories.
 
     Call it in a transaction that holds the writer lock and has confirmed the leader's token.
     """
-    others = links.alive(connection, {tie.other for id_ in hashes for tie in ties.get(id_, ())})
-    ends = links.write_links(connection, hashes, ties, others)
+    others = alive(connection, {link.other for id_ in hashes for link in links_of.get(id_, ())})
+    ends = write_links(connection, hashes, links_of, others)
     firsts = assign_stories({*hashes, *ends}, lambda ids: _load_nodes(connection, ids))
     _write_stories(connection, firsts, now, rules)
 
 
 def _load_nodes(connection: Connection, ids: set[int]) -> dict[int, Node]:
     linked: dict[int, list[Neighbour]] = {}
-    for row in stored.ties_of(connection, ids):
+    for row in stored.links_of(connection, ids):
         first = row.first_id if row.first_id is not None else row.id
         linked.setdefault(row.source_id, []).append(Neighbour(row.id, row.score, _order_of(row), first))
     return {
@@ -128,7 +128,7 @@ def _member(row: StoredMember) -> Member:
 
 
 def _values(first: int, lead: int, rows: Sequence[StoredMember], rules: HeatRules) -> _StoryValues:
-    times = [row.published_at or row.first_seen_at for row in rows]
+    times = [row.time for row in rows]
     heat = heat_of([_member(row) for row in rows], rules)
     return _StoryValues(first, lead, len(rows), min(times), max(times), heat)
 

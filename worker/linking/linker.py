@@ -32,8 +32,8 @@ from worker.linking.stored_rows import StoredVersion
 from worker.linking.texts.features import Features
 from worker.linking.texts.idf_basis import IdfBasis
 from worker.linking.window import Window
-from worker.store.linking import links, outdated
-from worker.store.linking.links import time_of
+from worker.store.linking import compared_articles, link_states, outdated
+from worker.store.linking.compared_articles import time_of
 from worker.telemetry.logs import get_logger
 
 log = get_logger("link")
@@ -72,8 +72,8 @@ class Linker:
         NoLongerLeader and SQLAlchemy's errors.
         """
         with self._engine.begin() as connection:
-            rows = links.pending(connection, BATCH)
-            again = links.pending(connection, BATCH, links.IS_PROVISIONAL)
+            rows = link_states.pending(connection, BATCH)
+            again = link_states.pending(connection, BATCH, link_states.IS_PROVISIONAL)
         if not rows and not again:
             return self._link_outdated()
         self._newest_day = max(self._newest_day, *(_day_of(row) for row in (*rows, *again)))
@@ -98,12 +98,12 @@ class Linker:
     def _is_bootstrap(self, basis: IdfBasis) -> bool:
         """Whether the day of `basis` is a bootstrap day. Counts arrivals only if new ones may change the answer."""
         with self._engine.begin() as connection:
-            newest = links.newest_id(connection)
+            newest = compared_articles.newest_id(connection)
             day, seen, until = self._seen
             if day == basis.day and not basis.is_bootstrap(seen + newest - until):
                 return False
-            self._seen = basis.day, links.seen_first(connection, basis.day), newest
-            return basis.is_bootstrap(links.arrived(connection, basis.day, STORY_KINDS))
+            self._seen = basis.day, compared_articles.first_seen_count(connection, basis.day), newest
+            return basis.is_bootstrap(compared_articles.arrival_count(connection, basis.day, STORY_KINDS))
 
     def _open(self, day: date) -> IdfBasis:
         """Return the frequencies for a day.

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.linking.texts.features import Features, gathered
-from worker.linking.texts.frequencies import Frequencies
+from worker.linking.weights import Weights
 
 _DAY_SECONDS = 86_400.0
 WINDOW_DAYS = 14
@@ -32,28 +32,20 @@ _TINY = 1e-300  # less than any product of two weights
 _SPARE = 1e-6  # tolerance for rounding, so that a bound is never too tight
 _DIGITS = 6  # decimals of a score, so that it is the same whichever of the two articles is the query
 
+ARTICLE = np.dtype(
+    [(name, "f8" if name in {"time", "version"} else "i8") for name in ("id", "time", "version", "site", "title")]
+)
+"""What the index keeps of an article. `site`: a number that is equal for articles of one site, 0 if it is not known. `title`:
+a number that is equal for equal titles. `version`: the caller's number (see `Index.versions_of`)."""
+
+Articles = NDArray[np.void]
+"""An array of `ARTICLE`."""
+
 Keys = NDArray[np.int64]
 """(bucket, place, count) of each feature of each article, packed into one integer, so that sorting needs one array.
 
 A place is the index of an article in its segment.
 """
-
-
-class Weights:
-    """The weight of each feature under some frequencies, and a number for each frequent one (`none` for the others)."""
-
-    none = 65_535
-
-    def __init__(self, frequencies: Frequencies) -> None:
-        self.each = frequencies.weights()
-        self.frequent = frequencies.frequent()
-        self.number: NDArray[np.uint16] = np.full(len(self.each), self.none, np.uint16)
-        self.number[self.frequent] = np.arange(len(self.frequent))
-        self.idf_of_frequent = self.idf_of_words(self.frequent)
-
-    def idf_of_words(self, buckets: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Return the idf of each word, and 0 for a pair of words (an odd bucket)."""
-        return np.where(buckets & 1, 0.0, self.each[buckets].astype(np.float64) ** 2)
 
 
 class Query:
@@ -62,8 +54,8 @@ class Query:
     The second factor is the weight of the feature in the other text, so a search multiplies only with its counts.
     """
 
-    def __init__(self, times: NDArray[np.float64], features: Features, weights: Weights) -> None:
-        self.times = times
+    def __init__(self, articles: Articles, features: Features, weights: Weights) -> None:
+        self.times, self.sites, self.titles = articles["time"], articles["site"], articles["title"]
         rows, each = features.rows(), weights.each[features.buckets].astype(np.float64)
         lengths = features.counts * each
         norms = np.sqrt(np.bincount(rows, lengths * lengths, len(features)))
@@ -124,13 +116,12 @@ class Segment:
 
     The frequent features of article i are at `own_starts[i]:own_starts[i + 1]` of `own_numbers` and `own_counts`.
     `scale` is 1 divided by the length of its vector (0 if that is 0), and `share` is the length of its frequent part
-    times that. `versions` are the caller's numbers. `frequent` are the buckets of the frequent features by their number.
+    times that. `frequent` are the buckets of the frequent features by their number.
     `alive` is False for removed articles; no other array changes.
     """
 
+    articles: Articles
     ids: NDArray[np.int64]
-    times: NDArray[np.float64]
-    versions: NDArray[np.float64]
     alive: NDArray[np.bool_]
     scale: NDArray[np.float64]
     share: NDArray[np.float64]
@@ -161,14 +152,15 @@ class Segment:
         return np.concatenate([rare, _packed(self.frequent[self.own_numbers], owners, self.own_counts)])
 
     def search(self, query: Query, floor: float) -> Found:
-        """Return the pairs with a score of at least `floor`."""
+        """Return the pairs with a score of at least `floor`, without those of one site with different titles."""
         postings = self._postings(query)
         rows, places, parts = self._candidates(query, floor, postings)
-        days = np.abs(self.times[places] - query.times[rows]) / _DAY_SECONDS
+        days = np.abs(self.articles["time"][places] - query.times[rows]) / _DAY_SECONDS
         faded = np.exp(-days / FADING_DAYS)
         # The bound of `_candidates` again, with the time between the two articles: it leaves a third of the pairs.
         highest = (parts + query.share[rows] * self.share[places]) * faded
         near = (days <= WINDOW_DAYS) & self.alive[places] & (self.scale[places] > 0) & (highest >= floor - _SPARE)
+        near &= ~self._are_series(query, rows, places)
         rows, places, parts, days, faded = rows[near], places[near], parts[near], days[near], faded[near]
         at, starts = gathered(self.own_starts, places)
         sizes = np.diff(starts)
@@ -182,6 +174,12 @@ class Segment:
         rows, places = rows[reached], places[reached]
         shared = shared + postings.idf_in(rows * len(self) + places)
         return Found(rows, self.ids[places], scores[reached], shared, days[reached])
+
+    def _are_series(self, query: Query, rows: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether text and article are of one site with different titles (see `similar_links.may_be_linked`)."""
+        sites, titles = self.articles["site"][places], self.articles["title"][places]
+        are_series: NDArray[np.bool_] = (sites != 0) & (sites == query.sites[rows]) & (titles != query.titles[rows])
+        return are_series
 
     def _candidates(
         self, query: Query, floor: float, postings: _Postings
@@ -215,37 +213,28 @@ class Segment:
         return _Postings(cells, products, starts, query.idf[hits], len(query.times) * len(self))
 
 
-def segment_of(
-    ids: NDArray[np.int64],
-    times: NDArray[np.float64],
-    versions: NDArray[np.float64],
-    features: Features,
-    weights: Weights,
-) -> Segment:
+def segment_of(articles: Articles, features: Features, weights: Weights) -> Segment:
     """Build a segment of articles with distinct ids."""
-    order = np.argsort(ids)
+    order = np.argsort(articles["id"])
     features = features.take(order)
     keys = _packed(features.buckets, features.rows(), features.counts)
-    return _built(ids[order], times[order], versions[order], keys, weights)
+    return _built(articles[order], keys, weights)
 
 
 def merged(segments: Sequence[Segment], weights: Weights) -> Segment:
     """Merge segments into one, without the articles that were removed."""
-    ids = np.concatenate([one.ids[one.alive] for one in segments])
-    order = np.argsort(ids)
-    place_of = np.empty(len(ids), np.int64)
-    place_of[order] = np.arange(len(ids))
+    articles = np.concatenate([one.articles[one.alive] for one in segments])
+    order = np.argsort(articles["id"])
+    place_of = np.empty(len(order), np.int64)
+    place_of[order] = np.arange(len(order))
     parts, base = [], 0
     for one in segments:
         now = np.full(len(one), -1, np.int64)
-        now[one.alive] = place_of[base : base + int(one.alive.sum())]
-        base += int(one.alive.sum())
+        count = int(np.count_nonzero(one.alive))
+        now[one.alive] = place_of[base : base + count]
+        base += count
         parts.append(_moved(one.keys(), now))
-    times, versions = (
-        np.concatenate(list(chosen))[order]
-        for chosen in ([one.times[one.alive] for one in segments], [one.versions[one.alive] for one in segments])
-    )
-    return _built(ids[order], times, versions, np.concatenate(parts), weights)
+    return _built(articles[order], np.concatenate(parts), weights)
 
 
 def _packed(buckets: NDArray[np.int32], places: NDArray[np.integer], counts: NDArray[np.uint8]) -> Keys:
@@ -264,15 +253,14 @@ def _moved(keys: Keys, now: NDArray[np.int64]) -> Keys:
     return keys
 
 
-def _built(
-    ids: NDArray[np.int64], times: NDArray[np.float64], versions: NDArray[np.float64], keys: Keys, weights: Weights
-) -> Segment:
+def _built(articles: Articles, keys: Keys, weights: Weights) -> Segment:
+    size = len(articles)
     buckets, places, counts = _unpacked(keys)
     numbers = weights.number[buckets]
     frequent = numbers != weights.none
     lengths = (weights.each[buckets].astype(np.float64) * counts) ** 2
-    squares = np.bincount(places, lengths, len(ids))
-    parts = np.bincount(places[frequent], lengths[frequent], len(ids))
+    squares = np.bincount(places, lengths, size)
+    parts = np.bincount(places[frequent], lengths[frequent], size)
     own = places[frequent] << _BUCKET_SHIFT | numbers[frequent].astype(np.int64) << _COUNT_BITS | counts[frequent]
     own.sort()
     owners, own_numbers, own_counts = _unpacked(own)
@@ -281,17 +269,16 @@ def _built(
     buckets, places, counts = _unpacked(keys)
     first = np.flatnonzero(np.diff(buckets, prepend=-1))
     return Segment(
-        ids,
-        times,
-        versions,
-        np.ones(len(ids), np.bool_),
-        np.sqrt(np.divide(1.0, squares, out=np.zeros(len(ids)), where=squares > 0)),
-        np.sqrt(np.divide(parts, squares, out=np.zeros(len(ids)), where=squares > 0)),
+        articles,
+        articles["id"].copy(),
+        np.ones(size, np.bool_),
+        np.sqrt(np.divide(1.0, squares, out=np.zeros(size), where=squares > 0)),
+        np.sqrt(np.divide(parts, squares, out=np.zeros(size), where=squares > 0)),
         buckets[first].astype(np.int32),
         np.append(first, len(buckets)).astype(np.int32),
         places.astype(np.uint16),
         counts.astype(np.uint8),
-        np.searchsorted(owners, np.arange(len(ids) + 1)),
+        np.searchsorted(owners, np.arange(size + 1)),
         own_numbers.astype(np.uint16),
         own_counts.astype(np.uint8),
         weights.frequent,

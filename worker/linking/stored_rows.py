@@ -16,16 +16,14 @@ class StoredVersion(Protocol):
 
 
 class StoredTime(Protocol):
-    """An article's identity hash and its times."""
+    """An article's identity hash and its time (`TIME` in `store/linking/compared_articles.py`)."""
 
     @property
     def id(self) -> int: ...
     @property
     def url_hash(self) -> bytes: ...
     @property
-    def published_at(self) -> datetime | None: ...
-    @property
-    def first_seen_at(self) -> datetime: ...
+    def time(self) -> datetime: ...
 
 
 class StoredArticle(StoredVersion, StoredTime, Protocol):

@@ -14,11 +14,12 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from worker.linking.index import WINDOW_SECONDS, Index
 from worker.linking.pairs.similar_links import STORY_KINDS
-from worker.linking.segment import Weights
 from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_all
 from worker.linking.texts.frequencies import Frequencies
-from worker.store.linking import links
+from worker.linking.weights import Weights
+from worker.store.linking import compared_articles
+from worker.store.linking.compared_articles import time_of
 from worker.store.linking.publication_times import count_after, time_after, time_before
 from worker.telemetry.logs import get_logger
 
@@ -65,17 +66,17 @@ class Window:
         """
         if self.covers(first, last):
             return
-        count = links.article_count(connection)
+        count = compared_articles.article_count(connection)
         where: tuple[ColumnElement[bool], ...] = ()
         low, high = -math.inf, math.inf
         if count > self._max_articles:
             low, high = self._bounds(connection, first, last)
-            where = links.published_between(max(low, _FAR_PAST), min(high, _FAR_FUTURE))
+            where = compared_articles.published_between(max(low, _FAR_PAST), min(high, _FAR_FUTURE))
         began, read = time.monotonic(), 0
         self._first, self._last = math.inf, -math.inf  # nothing is covered until all is read: reading may fail
         self.index = Index(self.index.weights)
-        where = (*where, *conditions, *links.tellable(STORY_KINDS))
-        for page in links.pages(connection, where, columns=links.INDEXED):
+        where = (*where, *conditions, *compared_articles.with_content(STORY_KINDS))
+        for page in compared_articles.pages(connection, where, columns=compared_articles.INDEXED):
             self.put(page)
             if (read + len(page)) // _LOG_EVERY > read // _LOG_EVERY:
                 log.info("The window is being loaded", articles=read + len(page), of=count)
@@ -113,9 +114,10 @@ class Window:
         new = np.flatnonzero(self.index.versions_of(ids) != versions)
         self.index.add(
             [ids[place] for place in new],
-            [links.time_of(visible[place]) for place in new],
+            [time_of(visible[place]) for place in new],
             features.take(new),
             versions[new].tolist(),
+            [site_of(visible[place]) for place in new],
         )
         return visible, features
 
@@ -143,6 +145,11 @@ def linkable(rows: Sequence[_Article]) -> list[_Article]:
     return [row for row in rows if row.orphaned_at is None and row.kind in STORY_KINDS]
 
 
+def site_of(row: StoredArticle) -> int:
+    """Return the number of an article's site, for the index."""
+    return row.provider_id or 0
+
+
 def in_reach(rows: Sequence[tuple[float, int]]) -> int:
     """Return how many of `rows`, (time, id) in order of time, are within `WINDOW_SECONDS` of the first."""
     return sum(1 for moment, _ in rows if moment <= rows[0][0] + WINDOW_SECONDS)
@@ -158,4 +165,4 @@ def _first_covered(low: float, moment: float) -> float:
     return strict if strict <= moment - WINDOW_SECONDS / 2 else low
 
 
-__all__ = ["Window", "in_reach", "linkable"]
+__all__ = ["Window", "in_reach", "linkable", "site_of"]

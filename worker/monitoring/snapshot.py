@@ -40,7 +40,7 @@ from worker.settings import INTERNAL_LANE, Settings
 from worker.store import receipts
 from worker.store.background.work_rows import pending_work
 from worker.store.engine import driver_error
-from worker.store.linking.links import pending_count
+from worker.store.linking.link_states import pending_count
 from worker.telemetry.logs import mask
 
 _DAY_MINUTES = 1440

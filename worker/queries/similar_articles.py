@@ -14,14 +14,14 @@ from typing import TypedDict
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
+from worker.linking.days.arrival_days import stored_basis
 from worker.linking.pairs.similar_links import STORY_KINDS
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
-from worker.linking.texts.idf_basis import IdfBasis
 from worker.linking.window import Window
 from worker.queries.articles import article_at
 from worker.queries.rows import AnyRow
-from worker.store.linking import links
+from worker.store.linking import compared_articles
 from worker.store.sql.statements import fetch
 from worker.store.tables import articles
 
@@ -61,8 +61,12 @@ def similar(
     window = Window(sys.maxsize)
     window.set_frequencies(_frequencies(connection))
     window.cover(connection, 0.0, 0.0, lambda: None)
-    where = links.tellable(STORY_KINDS)
-    for page in links.pages(connection, where) if ids is None else [list(links.compared(connection, ids).values())]:
+    where = compared_articles.with_content(STORY_KINDS)
+    for page in (
+        compared_articles.pages(connection, where)
+        if ids is None
+        else [list(compared_articles.compared(connection, ids).values())]
+    ):
         for start in range(0, len(page), _CHUNK):
             yield from _ranked(connection, window, page[start : start + _CHUNK], limit, floor)
 
@@ -71,7 +75,7 @@ def _ranked(
     connection: Connection, window: Window, rows: Sequence[AnyRow], limit: int, floor: float
 ) -> Iterator[RankedArticle]:
     published, features = window.put(rows)
-    times = [links.time_of(row) for row in published]
+    times = [compared_articles.time_of(row) for row in published]
     scores = window.index.neighbours([row.id for row in published], times, features, floor=floor, limit=limit)
     ids = {row.id for row in published} | {other.id for near in scores for other in near}
     named = {
@@ -88,12 +92,8 @@ def _frequencies(connection: Connection) -> Frequencies:
     newest = connection.scalar(select(func.max(articles.c.first_seen_at))) or datetime.now(UTC)
     if isinstance(newest, str):
         newest = datetime.fromisoformat(newest)
-    basis = IdfBasis(newest.date(), Frequencies())
-    stored = {row.day: row for row in links.completed_days(connection, basis.day)}
-    for day, row in stored.items():
-        if day >= basis.oldest_day():
-            basis.completed.merge(Frequencies.load(row.documents, row.counts))
-    for day in links.uncounted_days(connection, basis.oldest_day(), basis.day, stored):
+    basis, missing = stored_basis(connection, newest.date())
+    for day in missing:
         basis.completed.merge(_counted(connection, day))
     today = _counted(connection, basis.day)
     return basis.with_today(today) if basis.is_bootstrap(today.documents) else basis.completed
@@ -101,7 +101,7 @@ def _frequencies(connection: Connection) -> Frequencies:
 
 def _counted(connection: Connection, day: date) -> Frequencies:
     counted = Frequencies()
-    for page in links.pages(connection, links.arrivals(day, STORY_KINDS)):
+    for page in compared_articles.pages(connection, compared_articles.arrivals(day, STORY_KINDS)):
         counted.add(features_of_all([(row.title, row.excerpt) for row in page]))
     return counted
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.store.decide.rows.article_rows import PIPELINE_VERSION
-from worker.store.linking.links import IS_PENDING, IS_PROVISIONAL
+from worker.store.linking.link_states import IS_PENDING, IS_PROVISIONAL
 from worker.store.sql.statements import fetch_where
 from worker.store.tables import articles, dead_letters, documents, lanes, links, providers, receipts, stories, topics
 

@@ -13,7 +13,7 @@ from worker.linking.texts.frequencies import Frequencies
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.linking import leader
+from worker.store.linking import day_frequencies, leader, link_states
 from worker.store.linking import links as linking
 from worker.store.migration import upgrade
 from worker.store.tables import articles, leaders, links, stories
@@ -111,7 +111,9 @@ def keep_past(engine, random, documents=1500):
     past = Frequencies()
     past.add(features_of_all([(one.title, one.excerpt) for one in invent(random, documents)]))
     with engine.begin() as connection:
-        linking.keep_day(connection, (datetime.now(UTC) - timedelta(days=1)).date(), past.documents, past.dump())
+        day_frequencies.keep_day(
+            connection, (datetime.now(UTC) - timedelta(days=1)).date(), past.documents, past.dump()
+        )
 
 
 def nobody_leads(engine):
@@ -129,7 +131,7 @@ def finish(linker):
     """Link until nothing waits."""
     while True:
         with linker._engine.connect() as connection:
-            if not linking.pending_count(connection):
+            if not link_states.pending_count(connection):
                 return
         linker.step(force=True)
 
@@ -139,7 +141,7 @@ def settle(linker, *, within=60):
     deadline = time.monotonic() + within
     while True:
         with linker._engine.connect() as connection:
-            if not linking.pending_count(connection):
+            if not link_states.pending_count(connection):
                 return
         assert time.monotonic() < deadline, "the linker does not come to an end"
         if not linker.step():

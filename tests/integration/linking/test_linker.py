@@ -29,8 +29,7 @@ from worker.heat_rules import parse_rules
 from worker.linking.days.arrival_days import open_day
 from worker.linking.lease import Lease
 from worker.linking.linker import LEASE_SECONDS, ROLE
-from worker.store.linking import leader
-from worker.store.linking import links as linking
+from worker.store.linking import compared_articles, day_frequencies, leader
 from worker.store.tables import articles, document_frequencies, links, stories
 
 
@@ -173,14 +172,14 @@ def test_a_window_whose_reading_fails_is_read_again(migrated_store_url, tmp_path
     begin_anew(engine)
     with engine.begin() as connection:  # later versions: the window does not wait for them
         connection.execute(update(articles).values(changed_at=datetime.now(UTC)))
-    linker, pages = new_linker(engine), linking.pages
+    linker, pages = new_linker(engine), compared_articles.pages
 
     def broken(connection, *arguments, **more):
         yield next(pages(connection, *arguments, **more))[:20]
         raise OperationalError("SELECT", {}, Exception("the connection is lost"))
 
     with monkeypatch.context() as lost:
-        lost.setattr(linking, "pages", broken)
+        lost.setattr(compared_articles, "pages", broken)
         with pytest.raises(OperationalError):
             linker.step()
     linker.step()
@@ -217,14 +216,14 @@ def test_a_window_that_cannot_hold_14_days_is_loaded_once_and_not_for_each_batch
     told = [replace(one, at=now - (240 - number) * hour) for number, one in enumerate(invent(Random(3), 240))]
     store(engine, entries(told[:150]))
     finish(new_linker(engine))
-    loads, pages = [], linking.pages
+    loads, pages = [], compared_articles.pages
 
     def counted(connection, where, **more):
         loads.append(None)
         return pages(connection, where, **more)
 
     linker = new_linker(engine, window=100)
-    monkeypatch.setattr(linking, "pages", counted)
+    monkeypatch.setattr(compared_articles, "pages", counted)
     for start in range(150, 240, 15):
         store(engine, entries(told)[start : start + 15])
         linker.step()
@@ -311,10 +310,10 @@ def test_days_whose_arrivals_are_not_counted_are_found(migrated_store_url, tmp_p
             seen = datetime(2020, 5, (3, 3, 9, 20, 21)[number % 5], number % 24, tzinfo=UTC)
             connection.execute(update(articles).where(articles.c.id == id_).values(first_seen_at=seen))
         first = date(2020, 5, 1)
-        assert linking.uncounted_days(connection, first, today, set()) == [date(2020, 5, 3), date(2020, 5, 9)]
-        assert linking.uncounted_days(connection, first, today, {date(2020, 5, 9)}) == [date(2020, 5, 3)]
-        assert linking.uncounted_days(connection, date(2020, 5, 4), today, set()) == [date(2020, 5, 9)]
-        assert linking.uncounted_days(connection, first, date(2020, 5, 3), set()) == []
+        assert day_frequencies.uncounted_days(connection, first, today, set()) == [date(2020, 5, 3), date(2020, 5, 9)]
+        assert day_frequencies.uncounted_days(connection, first, today, {date(2020, 5, 9)}) == [date(2020, 5, 3)]
+        assert day_frequencies.uncounted_days(connection, date(2020, 5, 4), today, set()) == [date(2020, 5, 9)]
+        assert day_frequencies.uncounted_days(connection, first, date(2020, 5, 3), set()) == []
 
 
 def test_days_that_were_counted_with_other_words_are_counted_again(migrated_store_url, tmp_path):

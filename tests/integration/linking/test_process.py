@@ -28,13 +28,13 @@ from tests.support.servers import until
 from worker.linking.process import LinkLoop
 from worker.queue.keys import CHANGE_FEED as FEED
 from worker.settings import Settings
-from worker.store.linking import links
+from worker.store.linking import link_states
 from worker.store.tables import articles, leaders, stories
 
 
 def _waiting(engine):
     with engine.connect() as connection:
-        return links.pending_count(connection)
+        return link_states.pending_count(connection)
 
 
 def _holder(engine):

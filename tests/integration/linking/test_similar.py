@@ -1,15 +1,17 @@
 """Similar articles on demand: the links that the linker finds, and articles below its threshold."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 from sqlalchemy import select
 
-from tests.integration.linking.newsroom import entries, finish, fresh_store, invent, new_linker, store
+from tests.integration.linking.newsroom import a_day_passes, entries, finish, fresh_store, invent, new_linker, store
 from worker.cli.app import run
 from worker.linking.pairs.evidence import CANDIDATE_SCORE
 from worker.queries.similar_articles import similar
+from worker.store.linking.day_frequencies import keep_day
 from worker.store.tables import articles, links
 
 
@@ -29,6 +31,25 @@ def test_the_ranking_begins_with_the_stored_links(migrated_store_url, tmp_path):
     assert any(score < CANDIDATE_SCORE for score in scores.values())
     for near in ranked.values():
         assert [one["score"] for one in near] == sorted((one["score"] for one in near), reverse=True)
+    engine.dispose()
+
+
+def test_frequencies_that_an_older_version_stored_are_counted_again(migrated_store_url, tmp_path):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    claimed = entries(invent(Random(3), 60))
+    store(engine, claimed[:50])
+    a_day_passes(engine)
+    store(engine, claimed[50:])
+
+    def ranked():
+        with engine.connect() as connection:
+            return list(similar(connection, None))
+
+    before, yesterday = ranked(), (datetime.now(UTC) - timedelta(days=1)).date()
+    with engine.begin() as connection:
+        keep_day(connection, yesterday, 50, b"0 counts of other words")
+    assert ranked() == before
+    assert any(one["similar"] for one in before)
     engine.dispose()
 
 

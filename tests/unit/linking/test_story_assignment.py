@@ -25,7 +25,7 @@ class Graph:
         self.links = {one: {} for one in range(count)}
         self.firsts = {one: one for one in range(count)}
 
-    def tie(self, one, other, score):
+    def link(self, one, other, score):
         self.links[one][other] = self.links[other][one] = score
 
     def part(self, one, other):
@@ -59,7 +59,7 @@ def test_an_incremental_update_equals_a_full_recomputation(seed):
     for _ in range(200):
         one, other = random.sample(range(30), 2)
         if random.random() < 0.7:
-            graph.tie(one, other, random.choice((0.4, 0.5, 0.5, 0.9)))
+            graph.link(one, other, random.choice((0.4, 0.5, 0.5, 0.9)))
         else:
             graph.part(one, other)
         graph.update({one, other})
@@ -69,16 +69,16 @@ def test_an_incremental_update_equals_a_full_recomputation(seed):
 def test_a_chain_does_not_become_one_large_story():
     graph = Graph(20)
     for one in range(19):
-        graph.tie(one, one + 1, 0.5)
+        graph.link(one, one + 1, 0.5)
     graph.update(range(20))
     assert max(map(len, groups_of(graph.firsts).values())) == 2
 
 
 def test_an_article_joins_the_first_article_it_is_most_like_and_of_equals_the_earliest():
     graph = Graph(4)
-    graph.tie(3, 0, 0.5)
-    graph.tie(3, 1, 0.6)
-    graph.tie(3, 2, 0.6)
+    graph.link(3, 0, 0.5)
+    graph.link(3, 1, 0.6)
+    graph.link(3, 2, 0.6)
     graph.update(range(4))
     assert graph.firsts == {0: 0, 1: 1, 2: 2, 3: 1}
 
@@ -87,9 +87,9 @@ def test_an_article_joins_the_first_article_it_is_most_like_and_of_equals_the_ea
 def test_an_article_with_several_links_to_a_story_joins_it_without_a_link_to_its_first_article(links):
     graph = Graph(10)
     for one in range(1, 6):
-        graph.tie(0, one, 0.5)
+        graph.link(0, one, 0.5)
     for one in range(1, 1 + links):
-        graph.tie(one, 9, 0.4)
+        graph.link(one, 9, 0.4)
     graph.update(range(10))
     assert (graph.firsts[9] == 0) is (links >= MIN_LINKS)
 
@@ -98,12 +98,12 @@ def test_an_article_joins_the_story_with_the_most_links_and_of_equals_that_with_
     graph = Graph(20)
     for first, members in ((0, (5, 6, 7)), (1, (10, 11, 12)), (2, (15, 16, 17, 18))):
         for member in members:
-            graph.tie(first, member, 0.9)
-            graph.tie(member, 19, 0.3)
+            graph.link(first, member, 0.9)
+            graph.link(member, 19, 0.3)
     graph.update(range(20))
     assert graph.firsts[19] == 2
     graph.part(18, 19)
-    graph.tie(11, 19, 0.4)
+    graph.link(11, 19, 0.4)
     graph.update({11, 18, 19})
     assert graph.firsts[19] == 1
 
@@ -111,9 +111,9 @@ def test_an_article_joins_the_story_with_the_most_links_and_of_equals_that_with_
 def test_a_link_to_a_first_article_counts_more_than_several_links_to_another_story():
     graph = Graph(10)
     for member in (5, 6, 7):
-        graph.tie(0, member, 0.9)
-        graph.tie(member, 9, 0.9)
-    graph.tie(1, 9, 0.2)
+        graph.link(0, member, 0.9)
+        graph.link(member, 9, 0.9)
+    graph.link(1, 9, 0.2)
     graph.update(range(10))
     assert graph.firsts[9] == 1
 

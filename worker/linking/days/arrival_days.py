@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.linking.lease import Lease
@@ -17,7 +18,7 @@ from worker.linking.texts.features import Features, features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.idf_basis import IdfBasis
 from worker.store.engine import writer
-from worker.store.linking import links
+from worker.store.linking import compared_articles, day_frequencies
 
 _MAX_AGE_DAYS = 400
 
@@ -27,7 +28,7 @@ def pages(engine: Engine, where: Sequence[ColumnElement[bool]]) -> Iterator[Sequ
     after = 0
     while True:
         with engine.begin() as connection:
-            page: Sequence[Any] | None = next(links.pages(connection, where, after=after), None)
+            page: Sequence[Any] | None = next(compared_articles.pages(connection, where, after=after), None)
         if page is None:
             return
         yield page
@@ -37,29 +38,34 @@ def pages(engine: Engine, where: Sequence[ColumnElement[bool]]) -> Iterator[Sequ
 def count_arrivals(engine: Engine, lease: Lease, day: date, *, max_pages: int | None = None) -> Frequencies:
     """Return the frequencies of a day's arrivals, or only of the first `max_pages` pages of them."""
     counted = Frequencies()
-    for page in islice(pages(engine, links.arrivals(day, STORY_KINDS)), max_pages):
+    for page in islice(pages(engine, compared_articles.arrivals(day, STORY_KINDS)), max_pages):
         counted.add(features_of_page(page))
         lease.renew()
     return counted
 
 
 def open_day(engine: Engine, lease: Lease, day: date) -> IdfBasis:
-    """Return the frequencies for a day.
+    """Return the frequencies for a day. Those of earlier days are counted and stored first where they are missing."""
+    with engine.begin() as connection:
+        basis, missing = stored_basis(connection, day)
+    for one in missing:
+        basis.completed.merge(_complete(engine, lease, one))
+    return basis
 
-    Those of earlier days are counted and stored first where they are missing, or were stored by a version of Copydesk
-    that cut texts into other words.
+
+def stored_basis(connection: Connection, day: date) -> tuple[IdfBasis, list[date]]:
+    """Return the stored frequencies for a day, and the earlier days with articles whose frequencies are missing.
+
+    Those that a version of Copydesk stored which cut texts into other words count as missing.
     """
     basis = IdfBasis(day, Frequencies())
-    with engine.begin() as connection:
-        stored = {row.day for row in links.completed_days(connection, day) if Frequencies.is_current(row.counts)}
-        missing = links.uncounted_days(connection, basis.oldest_day(), day, stored)
-    for one in missing:
-        _complete(engine, lease, one)
-    with engine.begin() as connection:
-        for row in links.completed_days(connection, day):
-            if row.day >= basis.oldest_day() and Frequencies.is_current(row.counts):
-                basis.completed.merge(Frequencies.load(row.documents, row.counts))
-    return basis
+    stored = {
+        row.day: row for row in day_frequencies.completed_days(connection, day) if Frequencies.is_current(row.counts)
+    }
+    for one, row in stored.items():
+        if one >= basis.oldest_day():
+            basis.completed.merge(Frequencies.load(row.documents, row.counts))
+    return basis, day_frequencies.uncounted_days(connection, basis.oldest_day(), day, stored)
 
 
 def features_of_page(rows: Sequence[StoredArticle]) -> Features:
@@ -67,9 +73,11 @@ def features_of_page(rows: Sequence[StoredArticle]) -> Features:
     return features_of_all([(row.title, row.excerpt) for row in rows])
 
 
-def _complete(engine: Engine, lease: Lease, day: date) -> None:
+def _complete(engine: Engine, lease: Lease, day: date) -> Frequencies:
+    """Count and store the frequencies of a completed day."""
     counted = count_arrivals(engine, lease, day)
     with writer(engine) as connection, connection.begin():
         lease.confirm(connection)
-        links.keep_day(connection, day, counted.documents, counted.dump())
-        links.forget_days(connection, day - timedelta(days=_MAX_AGE_DAYS))
+        day_frequencies.keep_day(connection, day, counted.documents, counted.dump())
+        day_frequencies.forget_days(connection, day - timedelta(days=_MAX_AGE_DAYS))
+    return counted

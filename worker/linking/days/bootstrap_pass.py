@@ -21,8 +21,8 @@ from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.idf_basis import IdfBasis
 from worker.linking.window import Window
 from worker.store.engine import writer
-from worker.store.linking import links
-from worker.store.linking.links import time_of
+from worker.store.linking import compared_articles, link_states
+from worker.store.linking.compared_articles import time_of
 
 _MARKED = 10 * BATCH
 _Seen = dict[int, tuple[float, datetime]]
@@ -59,12 +59,12 @@ class BootstrapPass:
         before the frequencies are counted.
         """
         seen: _Seen = {}
-        for page in pages(self._engine, links.changed_on(self._basis.day)):
+        for page in pages(self._engine, compared_articles.changed_on(self._basis.day)):
             seen.update({row.id: (time_of(row), row.changed_at) for row in page})
             yield len(page)
         self._add_earlier(seen)
         today = Frequencies()
-        for page in pages(self._engine, links.arrivals(self._basis.day, STORY_KINDS)):
+        for page in pages(self._engine, compared_articles.arrivals(self._basis.day, STORY_KINDS)):
             today.add(features_of_page(page))
             yield len(page)
         self._day.recount(self._basis.with_today(today))
@@ -77,12 +77,12 @@ class BootstrapPass:
             yield len(part)
             with writer(self._engine) as connection, connection.begin():
                 self._lease.confirm(connection)
-                links.mark_linked(connection, links.unchanged(connection, part))
+                link_states.mark_linked(connection, link_states.unchanged(connection, part))
 
     def _add_earlier(self, seen: _Seen) -> None:
         """Add the articles of earlier days that still wait."""
         with self._engine.begin() as connection:
-            for state in (links.IS_PENDING, links.IS_PROVISIONAL):
-                for row in links.pending(connection, 1_000_000, state):
+            for state in (link_states.IS_PENDING, link_states.IS_PROVISIONAL):
+                for row in link_states.pending(connection, 1_000_000, state):
                     if row.changed_at.date() < self._basis.day:
                         seen.setdefault(row.id, (0.0, row.changed_at))

@@ -11,6 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from worker.linking.texts.conflicts import Conflict
 
 CANDIDATE_SCORE = 0.15
@@ -27,6 +30,7 @@ WEIGHTS = (3.48, 1.89, 0.88, -1.61, -4.38, -3.49)
 (`python -m tests.benchmarks.evidence`) over 1,050 pairs of two collections and 140 of our own, judged by reading them."""
 _LEAST_LOG_ODDS = 2.2
 """From here on two articles are linked; it is a probability of 0.9."""
+_SPARE = 1e-9  # tolerance for rounding, so that `may_be_one_event` leaves out no pair that is linked
 
 
 @dataclass(slots=True)
@@ -75,3 +79,18 @@ class Evidence:
             *(f"{left} / {right}" for left, right in self.conflicts),
             *(["guide or market report"] if self.has_reference else []),
         ]
+
+
+def may_be_one_event(
+    scores: NDArray[np.float64], shared: NDArray[np.float64], days: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return which pairs may be linked (`Evidence.is_possible`), as far as can be told without their texts."""
+    intercept, score, per_shared, per_days, _, _ = WEIGHTS
+    log_odds = (
+        intercept
+        + score * np.log(np.maximum(scores, CANDIDATE_SCORE))
+        + per_shared * np.log1p(shared)
+        + per_days * np.log1p(days)
+    )
+    is_one_event: NDArray[np.bool_] = (scores >= CANDIDATE_SCORE) & (log_odds >= _LEAST_LOG_ODDS - _SPARE)
+    return is_one_event | (scores >= STRONG_SCORE)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from worker.linking.index import Neighbour
 from worker.linking.pairs.similar_links import Link, PairLinks
-from worker.store.linking.links import Tie
+from worker.store.linking.links import ArticleLink
 
 MAX_LINKS = 40
 """Links that an article chooses at most. (Measured: in two collections this limit removes no link, and 32 removes 9 of
@@ -23,7 +23,7 @@ def choose_links(
     twins: Collection[tuple[int, int]],
     chosen_by_others: Collection[tuple[int, int]],
     hash_of: Mapping[int, bytes],
-) -> dict[int, list[Tie]]:
+) -> dict[int, list[ArticleLink]]:
     """Return the links of each article of `similar` (id → its possible links).
 
     `twins`: pairs of ids of one article. `chosen_by_others`: (article of `similar`, another one) for the stored links
@@ -47,19 +47,19 @@ def choose_links(
     for (one, end), (place, link, score) in list(linked.items()):
         if place is not None and end in similar:
             linked.setdefault((end, one), (None, link, score))
-    return _ties(similar, linked, same, pairs.reasons())
+    return _links_of(similar, linked, same, pairs.reasons())
 
 
-def _ties(
+def _links_of(
     ids: Collection[int],
     linked: Mapping[tuple[int, int], tuple[int | None, Link, float]],
     same: Collection[tuple[int, int]],
     reasons: Mapping[tuple[int, int], str],
-) -> dict[int, list[Tie]]:
-    ties: dict[int, list[Tie]] = {id_: [] for id_ in ids}
+) -> dict[int, list[ArticleLink]]:
+    links_of: dict[int, list[ArticleLink]] = {id_: [] for id_ in ids}
     for id_, twin in sorted(same):
-        if id_ in ties:
-            ties[id_].append(Tie(twin, "duplicate", 1.0, "the same article at another address", 0))
+        if id_ in links_of:
+            links_of[id_].append(ArticleLink(twin, "duplicate", 1.0, "the same article at another address", 0))
     for (id_, other), (rank, link, score) in linked.items():
-        ties[id_].append(Tie(other, link.kind, score, reasons[min(id_, other), max(id_, other)], rank))
-    return ties
+        links_of[id_].append(ArticleLink(other, link.kind, score, reasons[min(id_, other), max(id_, other)], rank))
+    return links_of

@@ -24,7 +24,7 @@ from worker.linking.texts.features import (
     script_range,
 )
 from worker.linking.texts.genres import is_reference
-from worker.linking.texts.words import SCRIPTS, Words, script_of, words_of
+from worker.linking.texts.words import SCRIPTS, Words, scripts_of, words_of
 
 STORY_KINDS = frozenset({"article", "video", "news", "blog", "press", "podcast", "opinion", "review"})
 """The kinds of document that can be part of a story. Similar courses, people or tools are not one story."""
@@ -89,7 +89,7 @@ class Text:
     @cached_property
     def least_score(self) -> float:
         """The smallest score of a link, by the script of the title."""
-        script = max(map(script_of, self.title_words.texts), default=0)
+        script = max(scripts_of(self.title_words.texts), default=0)
         if script >= _FIRST_CASELESS:
             return CASELESS_SCORE
         return FOREIGN_SCORE if script else CANDIDATE_SCORE
@@ -104,8 +104,10 @@ class Text:
         """Return a term of `terms` as the text has it first."""
         words = term.split(" ")
         for part in self.parts:
-            for place, word in enumerate(part.texts):
-                if word == words[0] and part.texts[place : place + len(words)] == words:
+            place = -1
+            for _ in range(part.texts.count(words[0])):
+                place = part.texts.index(words[0], place + 1)
+                if part.texts[place : place + len(words)] == words:
                     return " ".join(part.forms[place : place + len(words)])
         raise KeyError(term)
 
@@ -190,23 +192,25 @@ class PairLinks:
         return text.least_score
 
     @cached_property
-    def _words(self) -> list[str]:
-        """The words of all articles."""
-        return list(set[str]().union(*(text.words for text in self._texts.values())))
+    def _words(self) -> tuple[list[str], NDArray[np.int32]]:
+        """The words of all articles, and the bucket of each."""
+        words = list(set[str]().union(*(text.words for text in self._texts.values())))
+        return words, buckets_of_words(words)
 
     @cached_property
     def _idf(self) -> dict[str, float]:
         """The idf of each word."""
-        roots = self._weights[buckets_of_words(self._words)].astype(np.float64)
-        return dict(zip(self._words, (roots * roots).tolist(), strict=True))
+        words, buckets = self._words
+        roots = self._weights[buckets].astype(np.float64)
+        return dict(zip(words, (roots * roots).tolist(), strict=True))
 
     @cached_property
     def _unseen(self) -> frozenset[str]:
         """The words that no counted document contains: they have the largest weight of their script."""
         largest = np.array([self._weights[slice(*script_range(script))].max() for script in range(SCRIPTS)])
-        buckets = buckets_of_words(self._words)
+        words, buckets = self._words
         is_unseen = self._weights[buckets] >= largest[script_of_buckets(buckets)]
-        return frozenset(compress(self._words, is_unseen.tolist()))
+        return frozenset(compress(words, is_unseen.tolist()))
 
 
 def may_be_linked(one: Text, other: Text) -> bool:

@@ -40,14 +40,22 @@ class Features:
     """The features of several articles. Those of article i are at `starts[i]:starts[i + 1]`, by ascending bucket.
 
     `counts` is how often each feature occurs, at most 255; each occurrence in a title counts `TITLE_WEIGHT` times.
+    `titles` has one number for each article, which is equal for titles of the same words (within one process).
     """
 
-    __slots__ = ("buckets", "counts", "starts")
+    __slots__ = ("buckets", "counts", "starts", "titles")
 
-    def __init__(self, buckets: NDArray[np.int32], counts: NDArray[np.uint8], starts: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        buckets: NDArray[np.int32],
+        counts: NDArray[np.uint8],
+        starts: NDArray[np.int64],
+        titles: NDArray[np.int64],
+    ) -> None:
         self.buckets = buckets
         self.counts = counts
         self.starts = starts
+        self.titles = titles
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -59,7 +67,7 @@ class Features:
     def take(self, rows: NDArray[np.int64]) -> Features:
         """Return the features of the articles `rows`, in that order."""
         at, starts = gathered(self.starts, rows)
-        return Features(self.buckets[at], self.counts[at], starts)
+        return Features(self.buckets[at], self.counts[at], starts, self.titles[rows])
 
 
 def gathered(starts: NDArray[np.integer], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -107,7 +115,8 @@ def features_of_parts(parts: Sequence[Words]) -> Features:
     counts = np.add.reduceat(of_title, first) if len(first) else np.zeros(0, np.int64)
     starts = np.searchsorted(keys[first] >> FEATURE_BITS, np.arange(len(parts) // 2 + 1, dtype=np.uint64))
     buckets = (keys[first] & ((1 << FEATURE_BITS) - 1)).astype(np.int32)
-    return Features(buckets, np.minimum(counts, 255).astype(np.uint8), starts.astype(np.int64))
+    titles = np.fromiter((hash(tuple(part.texts)) for part in parts[::2]), np.int64, len(parts) // 2)
+    return Features(buckets, np.minimum(counts, 255).astype(np.uint8), starts.astype(np.int64), titles)
 
 
 def _buckets(

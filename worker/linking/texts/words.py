@@ -108,6 +108,8 @@ def script_of(word: str) -> int:
 def scripts_of(texts: Sequence[str]) -> list[int]:
     """Return `script_of` of each word."""
     scripts = [0] * len(texts)
+    if "".join(texts).isascii():
+        return scripts
     for place, is_latin in enumerate(map(str.isascii, texts)):
         if not is_latin:
             scripts[place] = script_of(texts[place])
@@ -116,7 +118,7 @@ def scripts_of(texts: Sequence[str]) -> list[int]:
 
 def _spaced(texts: list[str]) -> Words:
     del texts[MAX_WORDS:]
-    return Words([_stem(word) for word in texts], [True] * len(texts), texts)
+    return Words(list(map(_stem, texts)), [True] * len(texts), texts)
 
 
 def _cut(texts: list[str]) -> Words:
@@ -130,7 +132,7 @@ def _cut(texts: list[str]) -> Words:
             forms += found
             spaced += [not characters] * len(found)
     end = _MAX_CHARACTER_PAIRS if False in spaced else MAX_WORDS
-    return Words([_stem(word) for word in forms[:end]], spaced[:end], forms[:end])
+    return Words(list(map(_stem, forms[:end])), spaced[:end], forms[:end])
 
 
 @lru_cache(_CACHED)

@@ -15,7 +15,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from worker.store.linking.links import IS_LINKED, IS_OUTDATED, KINDS, published_between, tellable
+from worker.store.linking.compared_articles import TIME, published_between, with_content
+from worker.store.linking.link_states import IS_LINKED, IS_OUTDATED
+from worker.store.linking.links import KINDS
 from worker.store.sql.statements import among
 from worker.store.tables import articles, links, stories
 
@@ -33,7 +35,7 @@ class Counts:
 
 def span(first: float, last: float, kinds: Collection[str]) -> Condition:
     """Return the condition for articles of `kinds` with content, of a time between two (seconds since 1970)."""
-    return *published_between(first, last), *tellable(kinds)
+    return *published_between(first, last), *with_content(kinds)
 
 
 def count(connection: Connection, where: Condition) -> Counts:
@@ -74,11 +76,11 @@ def waiting(connection: Connection) -> int:
 
 
 def oldest(connection: Connection, most: int) -> Sequence[Any]:
-    """Return (id, published_at, first_seen_at) of marked articles, in the order of their publication.
+    """Return (id, time) of marked articles, in the order of their publication.
 
     So those of one time are linked together, and the linker's window moves with them.
     """
-    query = select(articles.c.id, articles.c.published_at, articles.c.first_seen_at).where(IS_OUTDATED)
+    query = select(articles.c.id, TIME).where(IS_OUTDATED)
     return connection.execute(query.order_by(articles.c.published_at, articles.c.id).limit(most)).all()
 
 

@@ -11,15 +11,15 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from worker.store.clock import store_time
+from worker.store.linking.compared_articles import TIME
 from worker.store.linking.links import KINDS
 from worker.store.sql.statements import among, fetch, fetch_from, set_values
 from worker.store.tables import articles, documents, links, stories
 
-_MEMBER = (articles.c.id, articles.c.story_id, articles.c.quality, articles.c.published_at, articles.c.first_seen_at,
-           articles.c.url_hash)  # fmt: skip
-_NODE = (articles.c.id, articles.c.published_at, articles.c.first_seen_at, articles.c.url_hash, stories.c.first_id)
+_MEMBER = (articles.c.id, articles.c.story_id, articles.c.quality, TIME, articles.c.url_hash)
+_NODE = (articles.c.id, TIME, articles.c.url_hash, stories.c.first_id)
 _NODES = select(*_NODE).select_from(articles.outerjoin(stories, stories.c.id == articles.c.story_id))
-_TIES = (
+_LINKS = (
     select(links.c.source_id, links.c.score, *_NODE)
     .select_from(
         links.join(articles, articles.c.url_hash == links.c.target_hash).outerjoin(
@@ -36,9 +36,9 @@ def nodes_of(connection: Connection, ids: Iterable[int]) -> list[Any]:
     return fetch_from(connection, _NODES, articles.c.id, ids)
 
 
-def ties_of(connection: Connection, ids: Iterable[int]) -> list[Any]:
+def links_of(connection: Connection, ids: Iterable[int]) -> list[Any]:
     """Return the linker's links of articles, each with the columns of `nodes_of` for the article at the other end."""
-    return fetch_from(connection, _TIES, links.c.source_id, ids)
+    return fetch_from(connection, _LINKS, links.c.source_id, ids)
 
 
 def members_around(connection: Connection, ids: Iterable[int]) -> list[Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Column, Row, Select, Table, any_, bindparam, select, text
+from sqlalchemy import ARRAY, Column, Integer, LargeBinary, Row, Select, Table, any_, bindparam, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -19,6 +19,9 @@ from worker.store.columns import UtcDateTime
 from worker.store.sql.arrays import is_json, kind_of
 
 _MAX_CACHED = 512  # statements; there are about a hundred
+_JSON_LISTS = (Integer, LargeBinary)
+"""On SQLite values of these types are sent as one parameter, a JSON array. SQLAlchemy renders a list of parameters again at
+each call. (Measured: 1.0 instead of 1.6 ms for 300 ids, and 1.2 instead of 2.4 ms for 300 hashes.)"""
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row with any number of columns."""
@@ -57,6 +60,8 @@ def fetch_from(connection: Connection, query: Select[Any], column: Any, values: 
     for part in _parts(list(dict.fromkeys(values))):
         if _has_arrays(connection):
             found += connection.execute(_array_query(query, column), {"wanted": kind_of(column).array(part)}).all()
+        elif isinstance(column.type, _JSON_LISTS):
+            found += connection.execute(_json_query(query, column), {"wanted": _json_list(part)}).all()
         else:
             found += connection.execute(_list_query(query, column), {"wanted": padded(part)}).all()
     return found
@@ -199,6 +204,17 @@ def _plain(columns: tuple[Any, ...]) -> Select[Any]:
 def _array_query(query: Select[Any], column: Any) -> Select[Any]:
     condition = text(f"{column.table.name}.{column.name} = ANY (:wanted)").bindparams(bindparam("wanted"))
     return query.where(condition)
+
+
+@functools.lru_cache(_MAX_CACHED)
+def _json_query(query: Select[Any], column: Any) -> Select[Any]:
+    value = "from_hex(value)" if isinstance(column.type, LargeBinary) else "value"
+    condition = f"{column.table.name}.{column.name} IN (SELECT {value} FROM json_each(:wanted))"  # noqa: S608  names come from the tables
+    return query.where(text(condition))
+
+
+def _json_list(values: list[Any]) -> str:
+    return json.dumps([value.hex() for value in values] if isinstance(values[0], bytes) else values)
 
 
 @functools.lru_cache(_MAX_CACHED)

@@ -40,24 +40,24 @@ def _choose(batch, count, *, scores=_distance, twins=(), chosen_by_others=(), ha
 
 def test_the_links_of_many_reports_of_one_event_are_bounded():
     count = 3 * MAX_LINKS
-    ties = _choose(range(count), count)
-    chosen = Counter(id_ for id_, found in ties.items() for tie in found if tie.rank is not None)
+    links_of = _choose(range(count), count)
+    chosen = Counter(id_ for id_, found in links_of.items() for link in found if link.rank is not None)
     assert set(chosen.values()) == {MAX_LINKS}
-    assert sum(map(len, ties.values())) <= 2 * MAX_LINKS * count
-    assert all(id_ in {tie.other for tie in ties[tie.other]} for id_, found in ties.items() for tie in found), (
-        "both ends"
-    )
+    assert sum(map(len, links_of.values())) <= 2 * MAX_LINKS * count
+    assert all(
+        id_ in {link.other for link in links_of[link.other]} for id_, found in links_of.items() for link in found
+    ), "both ends"
 
 
 def test_an_article_chooses_those_with_the_best_scores():
     [found] = _choose([0], 2 * MAX_LINKS).values()
-    assert [(tie.other, tie.rank) for tie in found] == [(n + 1, n) for n in range(MAX_LINKS)]
+    assert [(link.other, link.rank) for link in found] == [(n + 1, n) for n in range(MAX_LINKS)]
 
 
 def test_a_link_that_only_the_other_end_chose_stays():
     last = 2 * MAX_LINKS - 1
     [found] = _choose([0], 2 * MAX_LINKS, chosen_by_others=[(0, last)]).values()
-    assert [(tie.other, tie.rank) for tie in found[MAX_LINKS:]] == [(last, None)]
+    assert [(link.other, link.rank) for link in found[MAX_LINKS:]] == [(last, None)]
 
 
 @pytest.mark.parametrize("is_reversed", [False, True])
@@ -65,7 +65,7 @@ def test_equal_scores_are_ordered_by_the_hash_and_not_by_the_id(is_reversed):
     count = 2 * MAX_LINKS
     hash_of = {n: (count - n if is_reversed else n).to_bytes(16, "big") for n in range(count)}
     [found] = _choose([0], count, scores=lambda *_: 0.8, hash_of=hash_of).values()
-    assert max(tie.other for tie in found) == (count - 1 if is_reversed else MAX_LINKS)
+    assert max(link.other for link in found) == (count - 1 if is_reversed else MAX_LINKS)
 
 
 def test_two_addresses_of_one_article_are_linked_besides():

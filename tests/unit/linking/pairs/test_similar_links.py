@@ -8,10 +8,10 @@ import pytest
 from worker.linking.index import Index
 from worker.linking.pairs.evidence import Evidence
 from worker.linking.pairs.similar_links import Link, PairLinks, Text, is_copy, may_be_linked, reasons_of
-from worker.linking.segment import Weights
 from worker.linking.texts.features import FEATURE_BITS, buckets_of, features_of, features_of_all, script_range
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.words import SCRIPTS
+from worker.linking.weights import Weights
 
 _WEIGHTS = np.full(1 << FEATURE_BITS, np.float32(2.2))  # as if each word were in about 25 of 6,000 documents
 _WEIGHTS[[script_range(script)[0] for script in range(SCRIPTS)]] = 3  # and words that none of them contains
