@@ -78,6 +78,12 @@ def parse_envelope(fields: Mapping[bytes, bytes]) -> tuple[Envelope, tuple[Probl
     return envelope, tuple(problems)
 
 
+def is_source(text: str) -> bool:
+    """Return whether `text` can be the source of a document."""
+    is_unicode = text.encode("utf-8", "ignore").decode("utf-8") == text
+    return is_unicode and len(text) <= MAX_SOURCE and not _CONTROL.search(text)
+
+
 def _text(fields: Mapping[bytes, bytes], name: bytes, limit: int, code: str, problems: list[Problem]) -> str | None:
     """Return the text of the field `name`. Return None if it is missing, empty or not valid (then with a problem)."""
     raw = fields.get(name)

@@ -27,6 +27,7 @@ from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.heat_rules import AllRules
 from worker.queue.clock import Clock, local_clock
 from worker.queue.crashes import sentence
+from worker.queue.internal_entries import not_ours, read_kept_message, read_replay
 from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
 from worker.settings import INTERNAL_LANE
 from worker.store.batches.recognition import recognise
@@ -135,7 +136,7 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     )
     raw = entry.fields.get(b"raw", b"")
     if batch.lane == INTERNAL_LANE and b"problem" in entry.fields:
-        return _open_misfit(version, entry.fields)
+        return _open_kept_message(version, entry.fields)
     if batch.lane == INTERNAL_LANE:
         _continue_replay(version, entry.fields)
     if entry.truncated:
@@ -148,7 +149,7 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
         version.problems = (*version.problems, found)
         return version
     if raw:
-        version.raw, version.raw_size, version.sha256 = raw, len(raw), hashlib.sha256(raw).digest()
+        _set_raw(version, raw)
     if batch.verdict is not None:
         version.problems = (*version.problems, batch.verdict)
     elif entry.attempts >= batch.max_attempts:
@@ -157,16 +158,15 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     return version
 
 
-def _open_misfit(version: BatchItem, fields: Mapping[bytes, bytes]) -> BatchItem:
+def _open_kept_message(version: BatchItem, fields: Mapping[bytes, bytes]) -> BatchItem:
     """Reject a message of Celery's queue that is not a document, with the problem that the worker found on arrival."""
-    try:
-        found = Problem.model_validate_json(fields[b"problem"])
-        version.raw = fields.get(b"raw", b"")
-        version.raw_size = int(fields.get(b"raw_size", len(version.raw)))
-        digest = bytes.fromhex(fields.get(b"sha256", b"").decode("ascii"))
-    except ValueError:
-        found, digest = problem("internal_error", "An entry of the internal lane is not ours."), b""
-    version.sha256 = digest or hashlib.sha256(version.raw).digest()
+    message = read_kept_message(fields)
+    if message is None:
+        _set_raw(version, fields.get(b"raw", b""))
+        found = not_ours()
+    else:
+        version.raw, version.raw_size, version.sha256 = message.raw, message.raw_size, message.sha256
+        found = message.problem
     version.problems = (found, *(known for known in version.problems if known.code != "unknown_entry_field"))
     return version
 
@@ -176,16 +176,17 @@ def _continue_replay(version: BatchItem, fields: Mapping[bytes, bytes]) -> None:
 
     So a replay of an old document never overwrites a newer version.
     """
-    try:
-        version.revision = fields[b"revision"].decode("ascii")
-        if b"reprocess" in fields:
-            version.reprocessed, version.pipeline_version = True, int(fields[b"reprocess"])
-        else:
-            version.dead_letter = int(fields[b"dead_letter"])
-    except (KeyError, ValueError):
-        version.problems = (*version.problems, problem("internal_error", "An entry of the internal lane is not ours."))
+    replay = read_replay(fields)
+    if replay is None:
+        version.problems = (*version.problems, not_ours())
         return
+    version.revision, version.dead_letter = replay.revision, replay.dead_letter
+    version.reprocessed = replay.dead_letter is None
     version.problems = tuple(found for found in version.problems if found.code != "unknown_entry_field")
+
+
+def _set_raw(version: BatchItem, raw: bytes) -> None:
+    version.raw, version.raw_size, version.sha256 = raw, len(raw), hashlib.sha256(raw).digest()
 
 
 def normal_key(key: str) -> str:

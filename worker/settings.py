@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.envelope import MAX_SOURCE, is_source
 from worker.embedded_socket import embedded_redis_url
 from worker.heat_rules import AllRules, parse_rules
 
@@ -21,6 +23,8 @@ INTERNAL_LANE = "copydesk:internal"
 _TAKEN_NAMES = ("copydesk:", "replies:", "once:", "articles")
 """Prefixes that names of lanes must not have, because other keys in Redis have them (`worker.queue.keys`)."""
 
+_LONGEST_SECONDS = 1_000_000.0
+"""Eleven days. PostgreSQL's time-outs and the waits of threads cannot be much longer."""
 _REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
 _DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg", "sqlite", "sqlite+pysqlite"})
 
@@ -43,7 +47,9 @@ class Settings(BaseSettings):
     Raises ValidationError if a value is not valid.
     """
 
-    model_config = SettingsConfigDict(env_prefix="COPYDESK_", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="COPYDESK_", extra="ignore", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     redis_url: SecretStr | None = Field(
         None, description="URL of Redis 7+ or Valkey; unset: an embedded Valkey is started"
@@ -74,7 +80,9 @@ class Settings(BaseSettings):
     max_document_bytes: int = Field(
         1 << 20, ge=1024, description="bytes; a larger document is rejected without being read"
     )
-    poll_seconds: float = Field(0.003, gt=0, description="seconds between polls of empty lanes at least")
+    poll_seconds: float = Field(
+        0.003, gt=0, le=_LONGEST_SECONDS, description="seconds between polls of empty lanes at least"
+    )
     max_attempts: int = Field(
         3,
         ge=1,
@@ -93,13 +101,19 @@ class Settings(BaseSettings):
         description="entries on a lane above which its producers are slowed down; about ten seconds of work of one worker",
     )
     slow_down_age_seconds: float = Field(
-        60, gt=0, description="seconds; age of a lane's oldest entry above which its producers are slowed down"
+        60,
+        gt=0,
+        le=_LONGEST_SECONDS,
+        description="seconds; age of a lane's oldest entry above which its producers are slowed down",
     )
     slow_down_longest_seconds: float = Field(
-        30, gt=0, description="seconds; the longest wait that a producer is asked for"
+        30, gt=0, le=_LONGEST_SECONDS, description="seconds; the longest wait that a producer is asked for"
     )
     watchdog_seconds: float = Field(
-        60, ge=1, description="seconds without progress after which a part of the worker, or the worker, is restarted"
+        60,
+        ge=1,
+        le=_LONGEST_SECONDS,
+        description="seconds without progress after which a part of the worker, or the worker, is restarted",
     )
 
     # The circuit breaker pauses a lane that has too many rejections or crashes in the last `breaker_minutes`.
@@ -148,18 +162,28 @@ class Settings(BaseSettings):
     # The order of these time-outs is a guarantee (decision 3 in worker/DECISIONS.md): a transaction ends before its task
     # is killed, and the task is dead before another process can hold its lease.
     statement_seconds: float = Field(
-        10, gt=0, description="seconds; statement_timeout of the store, and nine tenths of it are its lock_timeout"
+        10,
+        gt=0,
+        le=_LONGEST_SECONDS,
+        description="seconds; statement_timeout of the store, and nine tenths of it are its lock_timeout",
     )
     idle_transaction_seconds: float = Field(
-        12, gt=0, description="seconds; idle_in_transaction_session_timeout of the store"
+        12, gt=0, le=_LONGEST_SECONDS, description="seconds; idle_in_transaction_session_timeout of the store"
     )
-    task_seconds: float = Field(20, gt=0, description="seconds; Celery's hard time limit of a batch")
-    lease_seconds: float = Field(25, gt=0, description="seconds after which a claimed entry is dispatched again")
+    task_seconds: float = Field(
+        20, gt=0, le=_LONGEST_SECONDS, description="seconds; Celery's hard time limit of a batch"
+    )
+    lease_seconds: float = Field(
+        25, gt=0, le=_LONGEST_SECONDS, description="seconds after which a claimed entry is dispatched again"
+    )
 
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
-        return _check_url(value, _REDIS_SCHEMES, "redis://host:6379/0, rediss://…, unix:///path or redis+sentinel://…")
+        url = _check_url(value, _REDIS_SCHEMES, "redis://host:6379/0, rediss://…, unix:///path or redis+sentinel://…")
+        if url is not None:
+            _check_redis_database(urlsplit(url.get_secret_value()))
+        return url
 
     @field_validator("database_url")
     @classmethod
@@ -237,6 +261,16 @@ def _check_url(url: SecretStr | None, schemes: frozenset[str], expected: str) ->
     return url
 
 
+def _check_redis_database(url: SplitResult) -> None:
+    """Raise ValueError if the database of a Redis URL is not a number: clients would use 0 instead."""
+    path = "" if url.scheme == "unix" else url.path.strip("/")
+    if "sentinel" in url.scheme:
+        path = path.partition("/")[2]  # after the service
+    databases = [path, *(value for name, value in parse_qsl(url.query) if name == "db")]
+    if not all(number.isascii() and number.isdigit() for number in filter(None, databases)):
+        raise ValueError("its database is not a number; it is at the end: redis://host:6379/0")
+
+
 def parse_lanes(text: str) -> tuple[Lane, ...]:
     """Parse `documents=4,documents:urgent=8@agency` (name=weight@source) into lanes, in that order.
 
@@ -248,8 +282,12 @@ def parse_lanes(text: str) -> tuple[Lane, ...]:
         name, _, weight = left.partition("=")
         if not LANE_NAME.match(name) or name.startswith(_TAKEN_NAMES):
             raise ValueError(f"lane {name!r} is not a valid name")
-        if not (weight or "1").isdigit() or not 1 <= int(weight or 1) <= 100:
+        if not re.fullmatch("[0-9]{0,3}", weight) or not 1 <= int(weight or 1) <= 100:
             raise ValueError(f"lane {name!r}: the weight must be a number from 1 to 100")
+        if not is_source(source):
+            raise ValueError(
+                f"lane {name!r}: its source must be at most {MAX_SOURCE} characters, no control characters"
+            )
         lanes[name] = Lane(name, int(weight or 1), source or None)
     if not lanes:
         raise ValueError("at least one lane is needed")

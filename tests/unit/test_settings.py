@@ -94,6 +94,55 @@ def test_numbers_and_names_are_bounded(given):
         Settings(**given)
 
 
+FLOATS = [name for name, field in Settings.model_fields.items() if field.annotation in (float, float | None)]
+
+
+@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "Infinity", "1e400"])
+def test_numbers_are_finite(name, value):
+    with pytest.raises(ValidationError, match="finite"):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize("name", [name for name in FLOATS if name.endswith("_seconds")])
+def test_seconds_are_as_long_as_a_wait_or_a_time_out_can_be(name):
+    later = dict.fromkeys(["statement_seconds", "idle_transaction_seconds", "task_seconds", "lease_seconds"], "1e300")
+    with pytest.raises(ValidationError, match="less than or equal to 1000000"):
+        Settings(**{**(later if name in later else {}), name: "1e300"})
+
+
+@pytest.mark.parametrize("url", [
+    "redis://host:6379/abc", "rediss://host/0x1", "redis://host/-1", "redis://host/0/1", "redis://u:secret@host/1a",
+    "redis://host?db=x", "unix:///tmp/redis.sock?db=one", "redis+sentinel://host/mymaster/abc", "redis://host/%31", "redis://host/٣",
+])  # fmt: skip
+def test_a_database_of_redis_that_is_no_number_is_refused(url):
+    """Clients use the database 0 instead."""
+    with pytest.raises(ValidationError, match="its database is not a number") as refused:
+        Settings(redis_url=url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", [
+    "redis://host", "redis://host/", "redis://host/15", "unix:///tmp/redis.sock", "unix:///tmp/redis.sock?db=2", "redis://host?db=3",
+    "redis+sentinel://host/mymaster", "redis+sentinel://a:1,b:2/mymaster/3?sentinel_password=abc",
+])  # fmt: skip
+def test_a_database_of_redis_is_a_number_or_left_out(url):
+    assert Settings(redis_url=url).redis == url
+
+
+@pytest.mark.parametrize("source", ["x" * 201, "a\nb", "a\u2028b", "a\udcffb"], ids=ascii)
+def test_a_lane_has_a_source_that_a_document_may_have(source):
+    with pytest.raises(ValidationError, match="lane 'documents': its source must be at most 200 characters"):
+        Settings(lanes=f"documents=4@{source}")
+    assert Settings(lanes="documents=4@" + "x" * 200).lane_list[0].source == "x" * 200
+
+
+@pytest.mark.parametrize("weight", ["9" * 5000, "٣", "²"])
+def test_a_weight_is_a_number_in_ascii(weight):
+    with pytest.raises(ValidationError, match="the weight must be a number from 1 to 100"):
+        Settings(lanes=f"documents={weight}")
+
+
 def test_every_setting_has_a_description():
     silent = [name for name, field in Settings.model_fields.items() if not field.description]
     assert silent == []

@@ -100,8 +100,14 @@ def prune(
 
 
 def _before(rule: RetentionRule, config: Settings, now: datetime) -> datetime | None:
+    """Return the time before which rows expire; None: never. So many days that they precede the year 1 mean never."""
     days = rule.days(config)
-    return None if days is None else now - timedelta(days=days)
+    if days is None:
+        return None
+    try:
+        return now - timedelta(days=days)
+    except OverflowError:
+        return None
 
 
 def _count(connection: Connection, rule: RetentionRule, before: datetime) -> int:

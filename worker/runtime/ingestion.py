@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 import redis
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
+from schemas.receipt import Outcome
 from worker.documents.limits import Limits
 from worker.jobs.reenrichment import step_after_batch
 from worker.pipeline import Batch, process
@@ -23,7 +25,7 @@ from worker.runtime.batch_report import announce, count
 from worker.runtime.dispatch.request import OUT_OF_MEMORY, StoreUnusable
 from worker.settings import settings
 from worker.store.decide.batch_item import BatchItem
-from worker.store.engine import driver_error, is_conflict, is_timeout, is_transient
+from worker.store.engine import driver_error, is_conflict, is_data_error, is_timeout, is_transient
 from worker.telemetry.failpoints import failpoint
 from worker.telemetry.logs import get_logger
 
@@ -109,11 +111,39 @@ def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: E
         tried = f"Storing it alone hit the time limit {_MOST_TIMEOUTS} times, while other documents were stored."
         failed = f"The worker failed on it: {type(error).__name__}."
         state = problem("internal_error", tried if is_timeout(error) else failed)
-        _process_and_settle(queue, entries, worker, state=state)
+        _store_dead_letter(queue, entries[0], worker, state)
         return
     half = len(entries) // 2
     for part in (entries[:half], entries[half:]):
         _ingest_entries(queue, part, worker)
+
+
+def _store_dead_letter(queue: LeaseQueue, entry: Claimed, worker: str, state: Problem) -> None:
+    """Store the entry as a dead letter with the problem `state`, at the second try with nothing but its document.
+
+    An entry that the store refuses even so is settled: it would come back forever. Raises the errors of an outage.
+    """
+    bare = replace(entry, fields={b"raw": entry.fields.get(b"raw", b"")})
+    for attempt in (entry, bare):
+        try:
+            _process_and_settle(queue, [attempt], worker, state=state)
+        except (redis.RedisError, MemoryError):
+            raise
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError) and not is_data_error(error):
+                raise
+            refused = error
+        else:
+            return
+    queue.settle([(entry.id, str(Outcome.REJECTED))])
+    log.error(
+        "A dead letter cannot be stored",
+        id=entry.id,
+        lane=queue.lane,
+        bytes=entry.size,
+        error=repr(driver_error(refused)),
+        next="its entry is removed, so that others are processed",
+    )
 
 
 def _process_and_settle(

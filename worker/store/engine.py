@@ -34,6 +34,7 @@ _TRANSIENT_NAMES = ("OperationalError", "ConnectionTimeout", "InterfaceError", "
 """psycopg errors without an SQLSTATE: a connection failed, broke, or sent an invalid answer."""
 _TRANSIENT_SQLITE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
                                sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})  # fmt: skip
+_SQLITE_DATA_ERRORS = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG})
 _SQLITE_CONFLICTS = (
     sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
     sqlite3.SQLITE_CONSTRAINT_UNIQUE,
@@ -238,6 +239,23 @@ def is_conflict(error: BaseException) -> bool:
     if isinstance(original, sqlite3.Error):
         return getattr(original, "sqlite_errorcode", None) in _SQLITE_CONFLICTS
     return getattr(original, "sqlstate", None) in ("23505", "23503")
+
+
+def is_data_error(error: BaseException) -> bool:
+    """Return whether the values of a row are at fault: too long, too large, or not allowed in this place.
+
+    The drivers raise OverflowError and ValueError for values that they cannot send.
+    """
+    original = driver_error(error)
+    if isinstance(original, OverflowError | ValueError):
+        return True
+    if isinstance(original, sqlite3.Error):
+        code = getattr(original, "sqlite_errorcode", None)
+        if code is None:  # raised by the driver itself
+            return isinstance(original, sqlite3.DataError | sqlite3.InterfaceError | sqlite3.ProgrammingError)
+        return (code & 0xFF) in _SQLITE_DATA_ERRORS
+    state = getattr(original, "sqlstate", None)
+    return state[:2] in ("22", "23", "54") if state else type(original).__name__ in ("DataError", "ProgrammingError")
 
 
 def is_timeout(error: BaseException) -> bool:

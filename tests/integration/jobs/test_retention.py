@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, insert, select, text, update
 
 from worker.documents.limits import Limits
-from worker.jobs.retention import count_expired, prune
+from worker.jobs.retention import RETENTION_RULES, count_expired, prune
 from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
@@ -56,6 +56,23 @@ def two_days_pass(engine):
             connection.execute(update(articles).where(articles.c.orphaned_at.is_not(None)).values(orphaned_at=before))
 
     return pass_them
+
+
+@pytest.mark.parametrize("days", [740_000, 1_000_000, 1e9, 1e300])
+@pytest.mark.parametrize("name", ["raw_days", "receipt_days", "orphan_days", "story_days"])
+def test_more_days_than_the_calendar_has_mean_never_and_the_other_rules_are_applied(
+    engine, put, two_days_pass, name, days
+):
+    put(story("One"))
+    put(story("Two"))
+    two_days_pass()
+    config = CONFIG.model_copy(update={name: days})
+    counted = count_expired(engine, config)
+    assert prune(engine, config).resume is None
+    kept = {"raw_days": (raw_documents.c.sha256, 2), "receipt_days": (receipts.c.id, 2)}
+    for setting, (what, count) in kept.items():
+        assert len(column(engine, what)) == (count if name == setting else count - 1 if setting == "raw_days" else 0)
+    assert set(counted) == {rule.name for rule in RETENTION_RULES}
 
 
 def column(engine, what):

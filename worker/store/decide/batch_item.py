@@ -49,8 +49,6 @@ class BatchItem:
     secured: str | None = None
     dead_letter: int | None = None
     """On the internal lane: the id of the dead letter that this replays, with its revision, source and key."""
-    pipeline_version: int | None = None
-    """Of a reprocessed document: the pipeline version of the process that sent it."""
     reprocessed: bool = False
     """On the internal lane: a stored document that is processed again by the current pipeline, with its own revision.
     """
