@@ -71,9 +71,10 @@ class BatchWriter:
             except Unprepared as needed:
                 more += needed.contents
                 is_stale = is_stale or needed.is_stale
-                for item in needed.unread:
-                    item.recognised = None
-                    self.read(item)
+                for item in items:
+                    if item.id in needed.unread:
+                        item.recognised = None
+                        self.read(item)
         for item in items:
             _set_outcome(item, decided.results[id(item)])
         if highest:

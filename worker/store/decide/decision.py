@@ -158,7 +158,7 @@ def _confirm_recognised(fresh: Sequence[BatchItem], stored: StoredDocuments) -> 
         if item.recognised is not None and (row is None or (row.article_hash, row.content_hash) != item.recognised):
             changed.append(item)
     if changed:
-        raise Unprepared(unread=changed)
+        raise Unprepared(unread={item.id for item in changed})
 
 
 def _name_changed_fields(documents: DocumentChanges, stored: StoredArticles) -> None:

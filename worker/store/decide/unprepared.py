@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
 
-if TYPE_CHECKING:
-    from worker.enrichment.enriched_document import EnrichedDocument
-    from worker.enrichment.reference_documents import ReferenceCopy
-    from worker.store.decide.batch_item import BatchItem
+from worker.enrichment.enriched_document import EnrichedDocument
+from worker.enrichment.reference_documents import ReferenceCopy
 
 
 class Unprepared(Exception):
     """Raised when a batch cannot be decided with what was prepared for it: roll back, prepare it again, decide again.
 
-    `contents`: documents whose providers or topics have no row yet; create those. `unread`: recognised items whose stored
-    documents changed meanwhile, or are changed by the same batch; read them. `is_stale`: a reference document changed, or
-    providers or topics were deleted, after the rows that many articles share were read; read these again.
+    `contents`: documents whose providers or topics have no row yet; create those. `unread`: ids of recognised items whose
+    stored documents changed meanwhile, or are changed by the same batch; read them. `is_stale`: a reference document
+    changed, or providers or topics were deleted, after the rows that many articles share were read; read these again.
     """
 
     def __init__(
         self,
         *,
         contents: Sequence[EnrichedDocument | ReferenceCopy] = (),
-        unread: Sequence[BatchItem] = (),
+        unread: Collection[str] = (),
         is_stale: bool = False,
     ) -> None:
         super().__init__("a batch was not prepared for what is stored now")

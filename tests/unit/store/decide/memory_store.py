@@ -253,9 +253,10 @@ class MemoryStore:
             except Unprepared as needed:
                 if needed.is_stale:
                     raise AssertionError("nobody else changes references") from needed
-                for item in needed.unread:
-                    item.recognised = None
-                    read_version(item, LIMITS)
+                for item in items:
+                    if item.id in needed.unread:
+                        item.recognised = None
+                        read_version(item, LIMITS)
                 for content in needed.contents:
                     self.create_shared(content)
         self.apply(decision.changes)
