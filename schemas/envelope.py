@@ -78,10 +78,10 @@ def parse_envelope(fields: Mapping[bytes, bytes]) -> tuple[Envelope, tuple[Probl
     return envelope, tuple(problems)
 
 
-def is_source(text: str) -> bool:
-    """Return whether `text` can be the source of a document."""
-    is_unicode = text.encode("utf-8", "ignore").decode("utf-8") == text
-    return is_unicode and len(text) <= MAX_SOURCE and not _CONTROL.search(text)
+def is_source(name: str) -> bool:
+    """Return whether a document can have this source."""
+    is_unicode = name.encode("utf-8", "ignore").decode("utf-8") == name
+    return is_unicode and 0 < len(name) <= MAX_SOURCE and not _CONTROL.search(name)
 
 
 def _text(fields: Mapping[bytes, bytes], name: bytes, limit: int, code: str, problems: list[Problem]) -> str | None:

@@ -284,7 +284,7 @@ def parse_lanes(text: str) -> tuple[Lane, ...]:
             raise ValueError(f"lane {name!r} is not a valid name")
         if not re.fullmatch("[0-9]{0,3}", weight) or not 1 <= int(weight or 1) <= 100:
             raise ValueError(f"lane {name!r}: the weight must be a number from 1 to 100")
-        if not is_source(source):
+        if source and not is_source(source):
             raise ValueError(
                 f"lane {name!r}: its source must be at most {MAX_SOURCE} characters, no control characters"
             )

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from schemas.envelope import is_source
 from worker.cli.groups import Group
 from worker.cli.local_stack import reader, writer
 from worker.cli.options import require_lane
@@ -23,7 +24,7 @@ from worker.monitoring.source_pauses import resume_command
 from worker.queue import lane_pauses
 from worker.queue.lane_pauses import paused
 from worker.queue.lease_queue import LeaseQueue
-from worker.queue.source_pauses import is_source, pause_source, paused_sources, resume_source
+from worker.queue.source_pauses import pause_source, paused_sources, resume_source
 from worker.settings import settings
 
 Name = Annotated[str, typer.Argument(metavar="LANE", help="a lane of COPYDESK_LANES")]
