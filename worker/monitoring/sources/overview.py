@@ -36,15 +36,15 @@ class SourceOverview:
     alarms: list[SourceAlarm] = field(default_factory=list)
 
 
-def overview(engine: Engine, *, source: str | None = None) -> list[SourceOverview]:
+def overview(engine: Engine, *, source: str | None = None, limit: int = _MOST) -> list[SourceOverview]:
     """Return all sources, or one source and its sites: those with alarms first, then those heard last.
 
-    At most 1,000. Raises SQLAlchemy's errors.
+    At most `limit`, those heard last. Raises SQLAlchemy's errors.
     """
     with engine.connect() as connection:
         until = source_hours.rolled_up_until(connection) or datetime.now(UTC)
         midnight = until.replace(hour=0, minute=0, second=0, microsecond=0)
-        rows = source_alarms.read_rhythms(connection, source=source, limit=_MOST)
+        rows = source_alarms.read_rhythms(connection, source=source, limit=limit)
         standstills = read_standstills(connection)
         today = source_hours.received_since(connection, midnight, source=source)
         alarms: dict[tuple[str, str], list[SourceAlarm]] = {}
