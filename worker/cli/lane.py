@@ -139,6 +139,10 @@ def pause(
         is_changed = lane_pauses.pause(client, name, why) if source is None else pause_source(client, name, source, why)
     if is_changed:
         record_action("lane pause", _subject(name, source), reason)
+    if source is not None:
+        from worker.cli.source_hint import hint_if_unknown  # here, because other subcommands need no SQLAlchemy
+
+        hint_if_unknown(source)
     sentence = f"{_subject(name, source)} is {'' if is_changed else 'already '}paused"
     return _print_change(name, source, is_changed, sentence, as_json=json_)
 
