@@ -16,6 +16,7 @@ from worker.cli.local_stack import reader, writer
 from worker.cli.options import require_lane
 from worker.cli.recording import record_action
 from worker.cli.repair import repair
+from worker.cli.source_hint import hint_if_unknown
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
 from worker.dead_letters.replay import operator
@@ -140,8 +141,6 @@ def pause(
     if is_changed:
         record_action("lane pause", _subject(name, source), reason)
     if source is not None:
-        from worker.cli.source_hint import hint_if_unknown  # here, because other subcommands need no SQLAlchemy
-
         hint_if_unknown(source)
     sentence = f"{_subject(name, source)} is {'' if is_changed else 'already '}paused"
     return _print_change(name, source, is_changed, sentence, as_json=json_)

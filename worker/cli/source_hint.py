@@ -1,4 +1,4 @@
-"""Tells the user that a source is unknown. It is a module of its own because it imports SQLAlchemy."""
+"""Tells the user that a source is unknown."""
 
 from __future__ import annotations
 

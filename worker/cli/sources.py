@@ -108,19 +108,22 @@ def _print_overview(heard: list[SourceOverview], *, is_limited: bool) -> None:
     ranked = sorted(heard, key=lambda one: (one.site != "", not one.alarms, -one.received_today))
     shown = ranked[:_SHOWN_SOURCES] if is_limited else heard
     for one in shown:
-        share = "-" if one.recent_share is None else f"{one.recent_share:.0%}"
-        table.add_row(
-            plain(f"  {one.site}" if one.site else one.source or "(none)"),
-            duration_text(max(0.0, now - one.last_at.timestamp())),
-            "-" if one.usual_gap is None else duration_text(one.usual_gap),
-            f"{one.received_today:,}",
-            "-" if one.expected_today is None else f"{one.expected_today:,}",
-            share,
-            Text(", ".join(alarm.kind for alarm in one.alarms) or "-", style="bold red" if one.alarms else "dim"),
-        )
+        table.add_row(*_overview_row(one, now))
     data_console().print(table)
     _print_rest(len(heard) - len(shown))
     data_console().print()
+
+
+def _overview_row(one: SourceOverview, now: float) -> tuple[Text | str, ...]:
+    return (
+        plain(f"  {one.site}" if one.site else one.source or "(none)"),
+        duration_text(max(0.0, now - one.last_at.timestamp())),
+        "-" if one.usual_gap is None else duration_text(one.usual_gap),
+        f"{one.received_today:,}",
+        "-" if one.expected_today is None else f"{one.expected_today:,}",
+        "-" if one.recent_share is None else f"{one.recent_share:.0%}",
+        Text(", ".join(alarm.kind for alarm in one.alarms) or "-", style="bold red" if one.alarms else "dim"),
+    )
 
 
 def _print_rest(count: int) -> None:
