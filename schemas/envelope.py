@@ -15,6 +15,7 @@ MAX_KEY = 1024
 MAX_REPLY_TO = 200
 REPLIES = "replies:"
 
+_LISTED_FIELDS = 10
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 FIELDS = frozenset({b"raw", b"source", b"key", b"op", b"reply_to", b"traceparent"})
@@ -65,7 +66,11 @@ def parse_envelope(fields: Mapping[bytes, bytes]) -> tuple[Envelope, tuple[Probl
         problems.append(problem("no_raw", field="raw", expected="the document's bytes"))
     traceparent = _traceparent(fields.get(b"traceparent", b""), problems)
     if not FIELDS.issuperset(fields):
-        problems += map(_unknown_field, sorted(fields.keys() - FIELDS)[:10])
+        unknown = sorted(fields.keys() - FIELDS)
+        problems += map(_unknown_field, unknown[:_LISTED_FIELDS])
+        if len(unknown) > _LISTED_FIELDS:
+            left = f"{len(unknown) - _LISTED_FIELDS:,} more unknown fields of the entry are not listed."
+            problems.append(problem("too_many_problems", left))
     # The fields are already checked. `model_construct` skips validation and takes half the time.
     envelope = Envelope.model_construct(
         raw=raw or b"",
@@ -78,10 +83,10 @@ def parse_envelope(fields: Mapping[bytes, bytes]) -> tuple[Envelope, tuple[Probl
     return envelope, tuple(problems)
 
 
-def is_source(text: str) -> bool:
-    """Return whether `text` can be the source of a document."""
-    is_unicode = text.encode("utf-8", "ignore").decode("utf-8") == text
-    return is_unicode and len(text) <= MAX_SOURCE and not _CONTROL.search(text)
+def is_source(name: str) -> bool:
+    """Return whether a document can have this source."""
+    is_unicode = name.encode("utf-8", "ignore").decode("utf-8") == name
+    return is_unicode and 0 < len(name) <= MAX_SOURCE and not _CONTROL.search(name)
 
 
 def _text(fields: Mapping[bytes, bytes], name: bytes, limit: int, code: str, problems: list[Problem]) -> str | None:

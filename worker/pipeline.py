@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from schemas.envelope import parse_envelope
 from schemas.problem import Problem, problem
 from worker.documents.front_matter import fingerprint, secured_line
+from worker.documents.internal_entries import not_ours, read_kept_message, read_replay
 from worker.documents.limits import Limits
 from worker.documents.validation import read
 from worker.enrichment.enricher import enrich
@@ -27,7 +28,6 @@ from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.heat_rules import AllRules
 from worker.queue.clock import Clock, local_clock
 from worker.queue.crashes import sentence
-from worker.queue.internal_entries import not_ours, read_kept_message, read_replay
 from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
 from worker.settings import INTERNAL_LANE
 from worker.store.batches.recognition import recognise

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -23,8 +23,8 @@ INTERNAL_LANE = "copydesk:internal"
 _TAKEN_NAMES = ("copydesk:", "replies:", "once:", "articles")
 """Prefixes that names of lanes must not have, because other keys in Redis have them (`worker.queue.keys`)."""
 
-_LONGEST_SECONDS = 1_000_000.0
-"""Eleven days. PostgreSQL's time-outs and the waits of threads cannot be much longer."""
+_Seconds = Annotated[float, Field(gt=0, le=1_000_000)]
+"""Up to eleven days. PostgreSQL's time-outs and the waits of threads cannot be much longer."""
 _REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
 _DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg", "sqlite", "sqlite+pysqlite"})
 
@@ -80,9 +80,7 @@ class Settings(BaseSettings):
     max_document_bytes: int = Field(
         1 << 20, ge=1024, description="bytes; a larger document is rejected without being read"
     )
-    poll_seconds: float = Field(
-        0.003, gt=0, le=_LONGEST_SECONDS, description="seconds between polls of empty lanes at least"
-    )
+    poll_seconds: _Seconds = Field(0.003, description="seconds between polls of empty lanes at least")
     max_attempts: int = Field(
         3,
         ge=1,
@@ -100,19 +98,15 @@ class Settings(BaseSettings):
         ge=1,
         description="entries on a lane above which its producers are slowed down; about ten seconds of work of one worker",
     )
-    slow_down_age_seconds: float = Field(
-        60,
-        gt=0,
-        le=_LONGEST_SECONDS,
-        description="seconds; age of a lane's oldest entry above which its producers are slowed down",
+    slow_down_age_seconds: _Seconds = Field(
+        60, description="seconds; age of a lane's oldest entry above which its producers are slowed down"
     )
-    slow_down_longest_seconds: float = Field(
-        30, gt=0, le=_LONGEST_SECONDS, description="seconds; the longest wait that a producer is asked for"
+    slow_down_longest_seconds: _Seconds = Field(
+        30, description="seconds; the longest wait that a producer is asked for"
     )
-    watchdog_seconds: float = Field(
+    watchdog_seconds: _Seconds = Field(
         60,
         ge=1,
-        le=_LONGEST_SECONDS,
         description="seconds without progress after which a part of the worker, or the worker, is restarted",
     )
 
@@ -161,21 +155,14 @@ class Settings(BaseSettings):
 
     # The order of these time-outs is a guarantee (decision 3 in worker/DECISIONS.md): a transaction ends before its task
     # is killed, and the task is dead before another process can hold its lease.
-    statement_seconds: float = Field(
-        10,
-        gt=0,
-        le=_LONGEST_SECONDS,
-        description="seconds; statement_timeout of the store, and nine tenths of it are its lock_timeout",
+    statement_seconds: _Seconds = Field(
+        10, description="seconds; statement_timeout of the store, and nine tenths of it are its lock_timeout"
     )
-    idle_transaction_seconds: float = Field(
-        12, gt=0, le=_LONGEST_SECONDS, description="seconds; idle_in_transaction_session_timeout of the store"
+    idle_transaction_seconds: _Seconds = Field(
+        12, description="seconds; idle_in_transaction_session_timeout of the store"
     )
-    task_seconds: float = Field(
-        20, gt=0, le=_LONGEST_SECONDS, description="seconds; Celery's hard time limit of a batch"
-    )
-    lease_seconds: float = Field(
-        25, gt=0, le=_LONGEST_SECONDS, description="seconds after which a claimed entry is dispatched again"
-    )
+    task_seconds: _Seconds = Field(20, description="seconds; Celery's hard time limit of a batch")
+    lease_seconds: _Seconds = Field(25, description="seconds after which a claimed entry is dispatched again")
 
     @field_validator("redis_url")
     @classmethod
@@ -284,7 +271,7 @@ def parse_lanes(text: str) -> tuple[Lane, ...]:
             raise ValueError(f"lane {name!r} is not a valid name")
         if not re.fullmatch("[0-9]{0,3}", weight) or not 1 <= int(weight or 1) <= 100:
             raise ValueError(f"lane {name!r}: the weight must be a number from 1 to 100")
-        if not is_source(source):
+        if source and not is_source(source):
             raise ValueError(
                 f"lane {name!r}: its source must be at most {MAX_SOURCE} characters, no control characters"
             )

@@ -33,6 +33,7 @@ CODES = {
     "ReprocessStalled": Exit.TIMED_OUT,
     "ServerUnfit": Exit.UNSOUND,
     "SubmissionUnsure": Exit.UNREACHABLE,
+    "TooFewFiles": Exit.USAGE,
     "UnreadableList": Exit.USAGE,
     "UnreadablePath": Exit.USAGE,
     "UnsafeConsole": Exit.USAGE,

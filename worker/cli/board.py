@@ -26,6 +26,8 @@ _NARROW = 60
 """Below this number of columns a table shows only its most important columns."""
 _MAX_ALARMS = 4
 """Number of alarms shown where the height is limited."""
+_MAX_SOURCES = 20
+"""Lines of the table of sources where the height is not limited."""
 _SHORT = ("stored", "upd.", "unch.", "supers.", "retr.", "rej.")
 """Short names of the outcomes for narrow tables."""
 _STYLES = {"stored": "green", "updated": "green", "rejected": "red", "superseded": "yellow", "retracted": "yellow"}
@@ -41,6 +43,15 @@ class Section:
     text_columns: tuple[int, ...] = (0,)
     narrow: tuple[int, ...] = ()
     """Indexes of the columns of a narrow table; empty: all columns."""
+    most: int | None = None
+    """How many lines it has where the height is not limited; None: all rows."""
+    rest: str = ""
+    """The command that shows the rows that are left out."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines below the header it needs where the height is not limited."""
+        return len(self.rows) if self.most is None else min(len(self.rows), self.most)
 
     def draw(self, limit: int, width: int) -> Table:
         if self.narrow and width < _NARROW:
@@ -65,13 +76,14 @@ class Section:
             table.add_row(*row)
         if len(shown) < len(self.rows) and limit:
             left = f"{len(self.rows) - len(shown):,}"
-            table.add_row(Text(f"… {left}" if width < _NARROW else f"… and {left} more", style="dim"))
+            command = f": {self.rest}" if self.rest else ""
+            table.add_row(Text(f"… {left}" if width < _NARROW else f"… and {left} more{command}", style="dim"))
         return table
 
     def _narrowed(self) -> Section:
         rows = [tuple(row[number] for number in self.narrow) for row in self.rows]
         text = tuple(place for place, number in enumerate(self.narrow) if number in self.text_columns)
-        return Section(tuple(self.columns[number] for number in self.narrow), rows, self.minimum, text)
+        return Section(tuple(self.columns[number] for number in self.narrow), rows, self.minimum, text, most=self.most)
 
 
 def board(snapshot: Snapshot, *, width: int, height: int | None = None) -> RenderableType:
@@ -103,14 +115,14 @@ def board(snapshot: Snapshot, *, width: int, height: int | None = None) -> Rende
 
 
 def _height_of(sections: Sequence[Section]) -> int:
-    return sum(2 + len(section.rows) for section in sections if section.rows)
+    return sum(2 + section.lines for section in sections if section.rows)
 
 
 def _stack(sections: Sequence[Section], width: int, lines: int | None, sums: Text | None = None) -> Group:
     """Draw the sections that have rows, within `lines` lines if given; `sums` stands below the first section."""
     sections = [section for section in sections if section.rows]
     if lines is None:
-        counts = [len(section.rows) for section in sections]
+        counts = [section.lines for section in sections]
     else:
         # Each section needs a header and a blank line, and `sums` one more.
         sections = _fitting(sections, lines - (sums is not None))
@@ -246,7 +258,7 @@ def _sources(queue: QueueStatus) -> Section:
             cells += [_count(sum(counts.values())), _count(counts.get("rejected", 0), "red")]
         rows.append((plain(source), *cells))
     columns = ("SOURCE", f"{recent.minute.seconds} s", "rej.", "hour", "rej.", "day", "rej.")
-    return Section(columns, rows, narrow=(0, 3, 4))
+    return Section(columns, rows, narrow=(0, 3, 4), most=_MAX_SOURCES, rest="copydesk sources")
 
 
 def _dead_letters(snapshot: Snapshot) -> Section:

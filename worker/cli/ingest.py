@@ -12,6 +12,7 @@ import typer
 from sqlalchemy import Engine
 
 from worker.cli.linker_wait import wait_until_linked
+from worker.cli.open_files import require_open_files
 from worker.cli.options import AsJson, LaneName, Paths, Source, require_lane
 from worker.cli.progress import progress
 from worker.cli.results import Results
@@ -49,6 +50,7 @@ def ingest(
     and a worker, with SQLite under .copydesk/, and stops them at the end.
     """
     config = settings()
+    require_open_files(config.concurrency)
     logs.configure_for(config, level="warning")
     target = lane or config.lane_list[0].name
     require_lane(config, target)

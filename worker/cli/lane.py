@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from schemas.envelope import is_source
 from worker.cli.groups import Group
 from worker.cli.local_stack import reader, writer
 from worker.cli.options import require_lane
 from worker.cli.recording import record_action
 from worker.cli.repair import repair
+from worker.cli.source_hint import hint_if_unknown
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
 from worker.dead_letters.replay import operator
@@ -23,7 +25,7 @@ from worker.monitoring.source_pauses import resume_command
 from worker.queue import lane_pauses
 from worker.queue.lane_pauses import paused
 from worker.queue.lease_queue import LeaseQueue
-from worker.queue.source_pauses import is_source, pause_source, paused_sources, resume_source
+from worker.queue.source_pauses import pause_source, paused_sources, resume_source
 from worker.settings import settings
 
 Name = Annotated[str, typer.Argument(metavar="LANE", help="a lane of COPYDESK_LANES")]
@@ -138,6 +140,8 @@ def pause(
         is_changed = lane_pauses.pause(client, name, why) if source is None else pause_source(client, name, source, why)
     if is_changed:
         record_action("lane pause", _subject(name, source), reason)
+    if source is not None:
+        hint_if_unknown(source)
     sentence = f"{_subject(name, source)} is {'' if is_changed else 'already '}paused"
     return _print_change(name, source, is_changed, sentence, as_json=json_)
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.exits import print_message
+from worker.cli.open_files import require_open_files
 from worker.errors import Exit
 from worker.runtime.embedded.local_stack import LocalStack
 from worker.runtime.embedded.ownership import valkey_of
@@ -39,6 +40,7 @@ def up(
     config = settings()
     if port and config.redis_url is not None:
         raise typer.BadParameter("--port is for the embedded Valkey, but COPYDESK_REDIS_URL names another server")
+    require_open_files(config.concurrency)
     logs.configure_for(config)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.open_files import require_open_files
 from worker.runtime.supervision.restarter import SUPERVISOR, Restarter, end_with_supervisor
 from worker.settings import Settings, settings
 from worker.telemetry import logs
@@ -34,6 +35,7 @@ def worker(
     and names the setting to change.
     """
     config = settings()
+    require_open_files(concurrency or config.concurrency)
     logs.configure_for(config)
     if supervised or SUPERVISOR not in os.environ:
         logs.name_unknown_settings()

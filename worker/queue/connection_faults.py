@@ -51,9 +51,9 @@ def connection_fault(url: str, error: Exception) -> ConnectionFault:
         return ConnectionFault(
             f"Redis at {where} does not permit this user to do it: {text}", "worker/deploy has the ACL of each role."
         )
-    if text.startswith("MISCONF"):
+    if "MISCONF" in text:  # after other words if the command was one of a pipeline or of a script
         return ConnectionFault(
-            f"Redis at {where} cannot write its file: {text.removeprefix('MISCONF').strip()}",
+            f"Redis at {where} cannot write its file: {text.partition('MISCONF')[2].strip()}",
             "Free space on the disk of Redis, or see its log. It works again by itself; documents wait.",
         )
     if isinstance(error, redis.BusyLoadingError):

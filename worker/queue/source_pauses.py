@@ -14,7 +14,6 @@ from dataclasses import asdict
 
 import redis
 
-from schemas.envelope import parse_envelope
 from worker.queue import keys
 from worker.queue.lane_pauses import Pause, read_pauses
 from worker.queue.replies import text
@@ -22,14 +21,6 @@ from worker.queue.replies import text
 RESUMED_EXPIRE_SECONDS = 7200
 """More than the circuit breaker counts."""
 _CONSUMER = "paused: "
-
-
-def is_source(name: str) -> bool:
-    """Whether a document can have this source."""
-    return bool(name) and not any(
-        problem.code == "bad_source"
-        for problem in parse_envelope({b"raw": b"", b"source": name.encode("utf-8", "surrogatepass")})[1]
-    )
 
 
 def paused_sources(client: redis.Redis, lane: str) -> dict[str, Pause]:

@@ -13,6 +13,10 @@ from tests.support.servers import Background, copydesk, until
 from worker.activity.heartbeats import workers
 from worker.queue.lane_pauses import Pause, pause, paused, resume
 from worker.queue.source_pauses import paused_sources
+from worker.runtime import tasks  # noqa: F401  registers the tasks
+from worker.runtime.app import app
+from worker.runtime.dispatch.dispatcher import DispatchLoop
+from worker.settings import Settings
 
 
 def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
@@ -136,6 +140,22 @@ def fill(client):
         except redis.exceptions.OutOfMemoryError:
             return number
     raise AssertionError("it never was full")
+
+
+def test_a_full_disk_is_noticed_before_the_first_document_is_dispatched(settings, redis_client, valkey, tmp_path):
+    """The supervision thread, which checks the capacity later, does not run here."""
+    redis_client.xadd("documents", {"raw": article(1), "key": "1"})
+    config = Settings(redis_url=valkey.url, data_dir=tmp_path, disk_free_bytes=1 << 60)
+    loop = DispatchLoop(config, app)
+    try:
+        for _ in range(3):
+            loop._step()
+        assert loop.condition()[:2] == ("full", loop.blocked)
+        assert "COPYDESK_DISK_FREE_BYTES" in loop.blocked
+        assert redis_client.xpending("documents", "copydesk")["pending"] == 0
+    finally:
+        loop._client.close()
+        loop._engine.dispose()
 
 
 def test_a_full_disk_pauses_intake(settings, redis_client, receipts, tmp_path):

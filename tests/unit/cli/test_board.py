@@ -48,10 +48,22 @@ def test_the_board_fits_its_terminal(width, height):
     assert "more" in text, "what is left out is said"
 
 
-def test_without_a_height_nothing_is_left_out():
-    text = "\n".join(drawn(snapshot(), 120))
+def test_without_a_height_nothing_but_sources_is_left_out():
+    few = {f"crawler-{n}": {"stored": n} for n in range(20)}
+    text = "\n".join(drawn(snapshot(sources=few), 120))
     assert "more" not in text
     assert "code_39" in text
+
+
+@pytest.mark.parametrize("width", [50, 120, 200])
+def test_without_a_height_the_most_rejected_of_many_sources_are_shown_and_the_others_counted(width):
+    many = {f"crawler-{n:04}": {"stored": 1000 - n, "rejected": int(n == 700)} for n in range(1000)}
+    lines = drawn(snapshot(sources=many), width)
+    [first] = [line for line in lines if "crawler-0700" in line]
+    [rest] = [line for line in lines if "981" in line]
+    assert lines.index(first) < lines.index(rest)
+    assert "copydesk sources" in rest or width < 60
+    assert "".join(lines).count("crawler-0") == 19
 
 
 def test_hostile_names_do_nothing_to_the_terminal():

@@ -48,6 +48,16 @@ def test_each_mistake_has_its_code(fields, code):
     assert codes(fields) == [code]
 
 
+@pytest.mark.parametrize("count", [10, 11, 12, 1000])
+def test_unknown_fields_that_are_not_listed_are_counted(count):
+    _, problems = parse_envelope({b"raw": b"x", **{b"field %d" % n: b"" for n in range(count)}})
+    listed = [found for found in problems if found.code == "unknown_entry_field"]
+    rest = problems[len(listed) :]
+    assert len(listed) == 10
+    assert [(found.code, found.severity) for found in rest] == [("too_many_problems", "warning")] * (count > 10)
+    assert all(found.message.startswith(f"{count - 10:,} more") for found in rest)
+
+
 def test_a_retraction_names_a_key_or_a_url():
     assert parse_envelope({b"op": b"retract", b"key": b"a.md"})[0].key == "a.md"
     assert parse_envelope({b"op": b"retract", b"raw": b"https://a.example/x\n"})[0].key == "https://a.example/x"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import redis
 from starlette.responses import Response
 
+from schemas.envelope import is_source
 from worker.console.charts.source_trend import trend_bars, trend_days
 from worker.console.context import SPANS, ConsoleContext
 from worker.console.rendering import render
@@ -16,7 +17,7 @@ from worker.console.request_context import HttpError, RequestContext, number_of
 from worker.monitoring.sources.overview import overview
 from worker.queries.sources.source_activity import source_activity
 from worker.queue.lane_pauses import Pause
-from worker.queue.source_pauses import is_source, paused_sources
+from worker.queue.source_pauses import paused_sources
 
 _PAGE = 100
 _MAX_OFFSET = 1_000_000

@@ -16,6 +16,7 @@ from celery.worker import state as celery_state
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
+from worker.monitoring.servers.capacity import capacity
 from worker.queue.connection import connect
 from worker.queue.connection_faults import connection_fault
 from worker.queue.lane_pauses import Pause, paused
@@ -89,7 +90,7 @@ class DispatchLoop(threading.Thread):
         self._store = StoreWatch(self._engine)
         self._redis = Outage("Redis")
         self.blocked = ""
-        """Why no documents may be dispatched, as a sentence; set by `SupervisionLoop`. Empty: they may."""
+        """Why no documents may be dispatched, as a sentence; `SupervisionLoop` keeps it up to date. Empty: they may."""
         self._paused: dict[str, Pause] = {}
         self._next_pauses = 0.0
         self._is_redis_prepared = self._are_ids_compared = False
@@ -185,6 +186,8 @@ class DispatchLoop(threading.Thread):
         load_functions(self._client)
         for _, queue in self._lanes:
             queue.ensure()
+        # Before the first dispatch: `SupervisionLoop` starts later.
+        self.blocked = capacity(self._config, self._client).full
 
     def _advance_ids(self) -> None:
         """Raise the last id of each lane to the highest one in the store, in case Redis lost data."""
