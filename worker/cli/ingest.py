@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
+from worker.cli.counting import count_with_progress
 from worker.cli.linker_wait import wait_until_linked
 from worker.cli.open_files import require_open_files
 from worker.cli.options import AsJson, LaneName, Paths, Source, require_lane
@@ -20,7 +21,7 @@ from worker.cli.tables import TextConsole, console, outcome_table, problem_line
 from worker.errors import Exit
 from worker.jobs.reenrichment import complete
 from worker.producer.client import submit_many
-from worker.producer.input_files import count_documents, read_paths
+from worker.producer.input_files import read_paths
 from worker.producer.submission_window import DocumentOutcome, SubmissionWindow
 from worker.queue.connection import connect
 from worker.runtime.embedded.local_stack import LocalStack
@@ -54,7 +55,7 @@ def ingest(
     logs.configure_for(config, level="warning")
     target = lane or config.lane_list[0].name
     require_lane(config, target)
-    count = count_documents(paths)
+    count = count_with_progress(paths)
     messages = console()
     if count == 0:
         messages.print("These paths hold no documents (files end in .md, .markdown, .txt or .jsonl).")

@@ -13,10 +13,13 @@ Advance = Callable[[int], None]
 
 
 @contextlib.contextmanager
-def progress(total: int | None, unit: str = "documents", *, prints: bool = False) -> Iterator[Advance]:
+def progress(
+    total: int | Callable[[], int | None] | None, unit: str = "documents", *, prints: bool = False
+) -> Iterator[Advance]:
     """Show a bar on a terminal, and nothing elsewhere.
 
-    `total` None: it is not known how many there are, so the bar shows the elapsed time. `prints`: the command prints
+    `total` None: it is not known how many there are, so the bar shows the elapsed time. A function is called only if a bar
+    is shown. `prints`: the command prints
     results to stdout meanwhile; on a terminal these show the progress.
     """
     if not underlying(sys.stderr).isatty() or (prints and sys.stdout.isatty()):
@@ -34,6 +37,7 @@ def progress(total: int | None, unit: str = "documents", *, prints: bool = False
 
     from worker.cli.tables import console
 
+    total = total() if callable(total) else total
     seconds = TimeElapsedColumn() if total is None else TimeRemainingColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), seconds)
     # Rich would redirect stdout to this console, which writes to stderr.

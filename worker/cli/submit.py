@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.counting import count_with_progress
 from worker.cli.local_stack import require_folder, writer
 from worker.cli.options import AsJson, LaneName, Paths, Source
 from worker.cli.progress import Advance, progress
@@ -17,7 +18,7 @@ from worker.cli.results import Results
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.producer.client import Producer
-from worker.producer.input_files import count_documents, read_paths
+from worker.producer.input_files import read_paths
 from worker.producer.submission import Submission
 from worker.producer.submission_window import DocumentOutcome, SubmissionWindow
 from worker.settings import Settings, settings
@@ -42,7 +43,7 @@ def submit(
     It slows down when the workers ask for it. With --wait it submits documents only as fast as their outcomes arrive.
     """
     config = settings()
-    count = count_documents(paths)
+    count = count_with_progress(paths)
     if key is not None and count != 1:
         raise typer.BadParameter("--key goes with one document")
     submissions = (

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
-_PATIENCE = 0.7
+_STALE_TIMEOUT = 0.7
 _STALE_FACTOR = 3
 _STALE_SECONDS = 5.0
 
@@ -55,7 +55,7 @@ class RefreshingCache(Generic[Value]):
         """
         with self._lock:
             is_stale = self._is_older_than(self._stale_seconds)
-        end = time.monotonic() + (max(self._timeout, _PATIENCE) if is_stale else self._timeout)
+        end = time.monotonic() + (max(self._timeout, _STALE_TIMEOUT) if is_stale else self._timeout)
         # A second count follows if the first one began before the value was forgotten.
         while self.begin() and self._done.wait(max(0.0, end - time.monotonic())) and self._error is None:
             pass

@@ -53,8 +53,8 @@ class RequestContext:
     def address_with(self, **changes: str) -> str:
         """Return the address with some query parameters changed; an empty one is left out."""
         pairs = parse_qsl(self.request.scope["query_string"].decode("latin-1"), keep_blank_values=False)
-        kept = {**dict(pairs), **changes}
-        query = urlencode({name: value for name, value in kept.items() if value})
+        parameters = {**dict(pairs), **changes}
+        query = urlencode({name: value for name, value in parameters.items() if value})
         return f"{self.path}?{query}" if query else self.path
 
     def query(self, name: str) -> str:

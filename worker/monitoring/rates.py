@@ -141,12 +141,12 @@ def hour_intervals(hours: Sequence[Minute], *, width: int, backlog: int) -> list
         sums = Counter[str]()
         for hour in part:
             sums.update(_outcomes(hour))
-        # In an hour that kept no maxima, the busiest minute had at least the mean.
+        # In an hour that has no maxima, the busiest minute had at least the mean.
         means = [
             [-(-count // 60) for count in (sum(of.values()), of.get("rejected", 0))] for of in map(_outcomes, part)
         ]
         busiest, rejected = (max(mean[place] for mean in means) for place in range(2))
-        kept = {
+        maxima = {
             name: max(int(hour.maxima.get((COUNT, "", name), 0)) for hour in part) for name in ("settled", "rejected")
         }
         waiting = [int(hour.maxima.get((COUNT, "", "waiting"), 0)) for hour in part if hour.maxima]
@@ -155,7 +155,7 @@ def hour_intervals(hours: Sequence[Minute], *, width: int, backlog: int) -> list
         plotted.append(
             Interval(
                 part[0].at, 3600 * len(part), None, dict(sums), backlog if is_last else None,
-                max(busiest, kept["settled"]), max(rejected, kept["rejected"]), longest,
+                max(busiest, maxima["settled"]), max(rejected, maxima["rejected"]), longest,
             )
         )  # fmt: skip
     return plotted[::-1]

@@ -100,7 +100,7 @@ def _slice(parts: Sequence[Minute], seconds: int) -> Slice:
     times = [times_of(part) for part in parts]
     batches, documents = (sum(getattr(one, name) for one in times) for name in ("batches", "documents"))
     waits = [one.waits for one in times if one.waits is not None]
-    slowest = (max(half for half, _ in waits), max(most for _, most in waits)) if waits else None
+    slowest = (max(one[0] for one in waits), max(one[1] for one in waits)) if waits else None
     per_batch, per_document = (_largest(getattr(one, name) for one in times) for name in ("stages", "per_document"))
     return Slice(parts[0].at, seconds * len(parts), batches, documents, per_batch, per_document, slowest)
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,7 @@ from worker.errors import CopydeskError
 from worker.producer.submission import Submission
 
 SUFFIXES = frozenset({".md", ".markdown", ".txt"})
+_REPORTED = 100
 _FIELDS = ("source", "key", "op", "reply_to", "traceparent")
 MAX_BYTES = 512 << 20
 """The largest value that Redis takes (`proto-max-bulk-len`, by default)."""
@@ -49,11 +50,11 @@ def read_paths(paths: Sequence[str], *, source: str) -> Iterator[Submission]:
                 yield Submission(_content(path), source=source, key=_utf8(path.name), label=_utf8(str(path)))
 
 
-def count_documents(paths: Sequence[str]) -> int | None:
+def count_documents(paths: Sequence[str], report: Callable[[int], None] = lambda _: None) -> int | None:
     """Return how many documents `read_paths` will yield; None if a path can be read only once (a named pipe).
 
     Raises UnreadablePath where `read_paths` would, so that nothing is submitted if a path or a line is wrong. It reads
-    the lines of `.jsonl` files, and of other files only whether they can be opened.
+    the lines of `.jsonl` files, and of other files only whether they can be opened. `report` gets the count at each hundred.
     """
     count = 0
     for name in paths:
@@ -66,10 +67,15 @@ def count_documents(paths: Sequence[str]) -> int | None:
                 for file in _files_below(path):
                     _check_file(file)
                     count += 1
+                    if count % _REPORTED == 0:
+                        report(count)
             elif path.exists() and not path.is_file():
                 return None
             elif path.suffix.lower() == ".jsonl":
-                count += sum(1 for _ in _read_lines(path, ""))
+                for _ in _read_lines(path, ""):
+                    count += 1
+                    if count % _REPORTED == 0:
+                        report(count)
             else:
                 _check_file(path)
                 count += 1

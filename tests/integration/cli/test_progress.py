@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -92,3 +93,28 @@ def test_results_reach_standard_output_beside_the_bar(run, tmp_path):
     out, shown = run("submit", str(tmp_path))
     assert len(out.splitlines()) == 20
     assert "20/20" in shown
+
+
+def test_check_shows_a_bar_where_its_results_go_to_a_file(run, tmp_path):
+    lines = "".join(json.dumps({"key": f"{n}.md", "raw": DOCUMENT}) + "\n" for n in range(250))
+    (tmp_path / "many.jsonl").write_text(lines)
+    out, shown = run("check", str(tmp_path / "many.jsonl"))
+    assert len(out.splitlines()) == 250
+    assert "250/250" in shown
+    out, err = run("check", str(tmp_path / "many.jsonl"), terminal=False)
+    assert "━" not in out + err
+
+
+def test_documents_are_counted_with_a_bar_before_they_are_submitted(run, tmp_path):
+    lines = "".join(json.dumps({"key": f"{n}.md", "raw": DOCUMENT}) + "\n" for n in range(250))
+    (tmp_path / "many.jsonl").write_text(lines)
+    out, shown = run("submit", str(tmp_path / "many.jsonl"))
+    assert len(out.splitlines()) == 250
+    assert "documents found" in shown
+    assert "250/250" in shown
+
+
+def test_check_shows_what_it_read_before_a_line_that_it_cannot_read(run, tmp_path):
+    (tmp_path / "bad.jsonl").write_text(json.dumps({"raw": DOCUMENT}) + "\nnot JSON\n")
+    with pytest.raises(AssertionError, match="accepted"):  # another exit code than 0 and 1
+        run("check", str(tmp_path / "bad.jsonl"))

@@ -18,6 +18,7 @@ from worker.console.source_lines import source_lines
 from worker.console.web_security import host_name
 from worker.dead_letters.redacted_text import redact
 from worker.monitoring.rates import Interval
+from worker.monitoring.stage_times import Slice, SlowPeriod, StageTimes
 
 TOKEN = "0123456789abcdef"
 
@@ -64,6 +65,25 @@ def test_the_ticks_stand_at_round_times(minutes, width, expected):
     ticks = plots.throughput(intervals).xs
 
     assert [tick.label for tick in ticks] == expected
+
+
+def test_only_the_slow_period_of_a_stage_is_marked():
+    slices = [Slice(3600 * n, 3600, 1, 1, {"turn": 90.0 if n == 5 else 1.0}, {"turn": 1.0}, None) for n in range(10)]
+    times = StageTimes("turn", "Wait", 1.0, 1.0, 90.0, SlowPeriod(5 * 3600, 6 * 3600, 90.0, is_now=False))
+
+    bars = plots.stage(slices, times).bars
+
+    assert [bar.is_bad for bar in bars] == [n == 5 for n in range(10)]
+    assert bars[5].label == "Thu 01, 05:00 to 06:00: 90.0 ms a batch, 1 batch"
+
+
+def test_what_is_not_known_is_a_gap_of_the_line_and_not_zero():
+    intervals = [interval(n * 60, longest=None if n < 5 else 0) for n in range(10)]
+
+    (line,) = plots.backlog(intervals).lines
+
+    assert line.path.count("M") == 1
+    assert line.path.count("L") == 4, "the five that are known"
 
 
 def lines_of(text, *problems):

@@ -136,7 +136,7 @@ def stage(slices: Sequence[Slice], times: StageTimes) -> Plot:
     name, slow = times.stage, times.slow
     return _bars(
         slices, [one.stages.get(name, 0.0) for one in slices], f"At most {times.longest:,.1f} ms a batch.",
-        lambda one: f"{one.stages.get(name, 0.0):,.1f} ms a batch, {one.batches:,} batches",
+        lambda one: f"{one.stages.get(name, 0.0):,.1f} ms a batch, {one.batches:,} batch{'' if one.batches == 1 else 'es'}",
         lambda one: slow is not None and slow.begin <= one.at < slow.end,
     )  # fmt: skip
 

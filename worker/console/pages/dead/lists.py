@@ -33,8 +33,8 @@ def causes(console: ConsoleContext, context: RequestContext) -> Response:
     with console.engine.connect() as connection:
         groups = dead_letters.groups(connection, filter_of(values))
     total = sum(int(row._mapping["count"]) for row in groups)
-    most = context.rows(_MAX_GROUPS)
-    shown = {"groups": groups[:most], "more": max(0, len(groups) - most), "total": total}
+    limit = context.rows(_MAX_GROUPS)
+    shown = {"groups": groups[:limit], "more": max(0, len(groups) - limit), "total": total}
     return render(context, "causes.html", {**shown, "filters": values})
 
 
@@ -43,10 +43,10 @@ def list_dead_letters(console: ConsoleContext, context: RequestContext) -> Respo
     values = filter_values(context)
     after = number_of(context.query("after")) or 0
     with console.engine.connect() as connection:
-        most = context.rows(_PAGE)
-        page = dead_letters.find(connection, filter_of(values), after=after, most=most + 1)
+        limit = context.rows(_PAGE)
+        page = dead_letters.find(connection, filter_of(values), after=after, most=limit + 1)
         total = dead_letters.count(connection, filter_of(values))
-    last = page[most - 1].id if len(page) > most else None
-    shown = {"dead_letters": page[:most], "next": last, "after": after, "total": total}
+    last = page[limit - 1].id if len(page) > limit else None
+    shown = {"dead_letters": page[:limit], "next": last, "after": after, "total": total}
     shown["marked"] = bool(context.query("mark"))
     return render(context, "dead_letters.html", {**shown, "filters": values})
