@@ -86,3 +86,25 @@ def test_the_order_of_arrival_on_a_first_day_changes_no_link(engine):
         results.append(_links(engine))
     assert results[0] == results[1]
     assert results[0]
+
+
+def test_many_similar_articles_of_its_own_site_do_not_hide_a_report_of_another_site(engine):
+    keep_past(engine, Random(1))
+    text = "Ferry crews of Norda stopped work at dawn on the quay, and tourists wait on the island in the fog"
+    series = [
+        Story(
+            f"own{n}", "series.example", f"Norda crews strike in Oslo, day {n}", text, _BEGIN + timedelta(minutes=n), 50
+        )
+        for n in range(400)
+    ]
+    other = Story(
+        "other", "other.example", "Crews of Norda strike in Oslo", text[:80], _BEGIN + timedelta(minutes=400), 50
+    )
+    linker = new_linker(engine)
+    for part in ([other], series):
+        store(engine, entries(part))
+        finish(linker)
+    with engine.connect() as connection:
+        ids = dict(connection.execute(select(articles.c.canonical_url, articles.c.id)).all())
+        ends = set(connection.scalars(select(links.c.target_id).where(links.c.source_id == ids[series[-1].url])))
+    assert ids[other.url] in ends
