@@ -128,6 +128,8 @@ def _of_article(article: ExplainedArticle) -> Iterator[str]:
         yield "  the linker has not processed it yet"
     if article["link_state"] == "provisional":
         yield "  linked provisionally: it is linked again when arrivals pause"
+    if article["link_state"] == "outdated":
+        yield "  its links are of an older rule: it is linked again when no other article waits, see: copydesk relink"
     for alias in article["aliases"]:
         yield f"  known as {alias['claim']}: {alias['url']}"
     for link in article["links_to"]:

@@ -151,6 +151,12 @@ def _linking(linking: LinkingStatus) -> Iterator[str]:
         yield f"linking: {linking.pending:,} articles are not linked yet, the oldest waits {age}{off}"
     if linking.provisional:
         yield f"linking: {linking.provisional:,} articles are linked again when arrivals pause"
+    if linking.outdated:
+        off = "" if linking.is_enabled else " (COPYDESK_LINK is off here)"
+        yield (
+            f"linking: {linking.outdated:,} articles have links of an older rule, and are linked again when no other "
+            f"waits{off}; see: copydesk relink"
+        )
 
 
 def _watch(config: Settings, every: float, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ import time
 from sqlalchemy.engine import Connection
 
 from worker.monitoring.status import LinkingStatus
-from worker.store.receipts import linked_provisionally, waiting_for_links
+from worker.store.receipts import linked_by_an_older_rule, linked_provisionally, waiting_for_links
 
 
 def read_linking(connection: Connection, *, is_linking: bool) -> LinkingStatus:
@@ -17,4 +17,6 @@ def read_linking(connection: Connection, *, is_linking: bool) -> LinkingStatus:
     """
     pending, since = waiting_for_links(connection)
     oldest = round(max(0.0, time.time() - since.timestamp()), 1) if since else None
-    return LinkingStatus(is_linking, pending, oldest, linked_provisionally(connection))
+    return LinkingStatus(
+        is_linking, pending, oldest, linked_provisionally(connection), linked_by_an_older_rule(connection)
+    )

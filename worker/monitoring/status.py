@@ -230,6 +230,8 @@ class LinkingStatus:
     oldest_seconds: float | None
     provisional: int
     """Articles that are linked, and are linked again when arrivals pause."""
+    outdated: int = 0
+    """Articles whose links are of an older rule, and are computed again when no other article waits (`copydesk relink`)."""
 
     @property
     def fault(self) -> str | None:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.store.decide.rows.article_rows import PIPELINE_VERSION
-from worker.store.linking.link_states import IS_PENDING, IS_PROVISIONAL
+from worker.store.linking.link_states import IS_OUTDATED, IS_PENDING, IS_PROVISIONAL
 from worker.store.sql.statements import fetch_where
 from worker.store.tables import articles, dead_letters, documents, lanes, links, providers, receipts, stories, topics
 
@@ -54,6 +54,11 @@ def waiting_for_links(connection: Connection) -> tuple[int, datetime | None]:
 def linked_provisionally(connection: Connection) -> int:
     """Return how many articles the linker links again when arrivals pause (see `_count`)."""
     return _count(connection, IS_PROVISIONAL)
+
+
+def linked_by_an_older_rule(connection: Connection) -> int:
+    """Return how many articles `copydesk relink` marked that are not linked again yet (see `_count`)."""
+    return _count(connection, IS_OUTDATED)
 
 
 def _count(connection: Connection, state: ColumnElement[bool]) -> int:

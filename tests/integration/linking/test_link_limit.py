@@ -18,6 +18,7 @@ from tests.integration.linking.newsroom import (
 )
 from tests.integration.store.store_driver import empty
 from worker.linking.pairs.link_choices import MAX_LINKS
+from worker.store.linking.links import KINDS
 from worker.store.tables import articles, links
 
 _REPORTS = 70
@@ -86,3 +87,26 @@ def test_the_order_of_arrival_on_a_first_day_changes_no_link(engine):
         results.append(_links(engine))
     assert results[0] == results[1]
     assert results[0]
+
+
+def test_many_similar_articles_of_its_own_site_do_not_hide_a_report_of_another_site(engine):
+    keep_past(engine, Random(1))
+    text = "Ferry crews of Norda stopped work at dawn on the quay, and tourists wait on the island in the fog"
+    series = [
+        Story(
+            f"own{n}", "series.example", f"Norda crews strike in Oslo, day {n}", text, _BEGIN + timedelta(minutes=n), 50
+        )
+        for n in range(400)
+    ]
+    other = Story(
+        "other", "other.example", "Crews of Norda strike in Oslo", text[:80], _BEGIN + timedelta(minutes=400), 50
+    )
+    linker = new_linker(engine)
+    claimed = entries([other, *series])
+    for part in (claimed[:1], claimed[1:]):
+        store(engine, part)
+        finish(linker)
+    with engine.connect() as connection:
+        urls = dict(connection.execute(select(articles.c.id, articles.c.canonical_url)).all())
+        ends = connection.execute(select(links.c.source_id, links.c.target_id).where(links.c.kind.in_(KINDS))).all()
+    assert {urls[source] for source, target in ends if urls[target] == other.url} == {one.url for one in series}

@@ -52,6 +52,9 @@ def test_the_snapshot_counts_what_the_linker_has_to_do(late):
     _set_state(late, "provisional")
     linking = read_store(late, is_linking=True).linking
     assert (linking.pending, linking.oldest_seconds, linking.provisional) == (0, None, 1)
+    _set_state(late, "outdated")
+    linking = read_store(late, is_linking=True).linking
+    assert (linking.pending, linking.provisional, linking.outdated) == (0, 0, 1)
 
 
 def test_status_shows_what_the_linker_has_to_do_and_drained_waits_for_it(tmp_path, valkey):
@@ -73,6 +76,11 @@ def test_status_shows_what_the_linker_has_to_do_and_drained_waits_for_it(tmp_pat
         assert waited.returncode == Exit.TIMED_OUT
         assert "1 articles wait for the linker" in waited.stderr
     assert run("status", "--wait-drained", "--timeout", "0.5", COPYDESK_LINK="false").returncode == Exit.OK
+    _set_state(engine, "outdated")
+    for command in (["status"], ["explain", "https://a.example/1"]):
+        assert "of an older rule" in (shown := run(*command).stdout), command
+        assert shown.count("see: copydesk relink") == 1, command
     _set_state(engine, "linked")
+    assert "older rule" not in run("status").stdout + run("explain", "https://a.example/1").stdout
     assert run("status", "--wait-drained", "--timeout", "5").returncode == Exit.OK
     engine.dispose()

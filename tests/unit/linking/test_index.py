@@ -151,3 +151,29 @@ def test_in_an_empty_store_function_words_weigh_nothing():
     bucket = dict(zip(["the", "ferry"], buckets_of(["the", "ferry"]).tolist(), strict=True))
     weights = Frequencies().weights()
     assert weights[bucket["the"]] == 0 < weights[bucket["ferry"]]
+
+
+def test_articles_of_the_own_site_take_no_place_among_the_limited_ones_unless_their_title_is_the_same():
+    index = Index()
+    series = [(f"Harbour ferry strike day {number}", "Crews stop work at dawn") for number in range(400)]
+    texts = [("Harbour ferry strike day 7", "Crews stop work at dawn"), *series, ("Ferry crews strike", "Work stops")]
+    sites = [0, *[3] * 400, 4]
+    ids = list(range(len(texts)))
+    index.add(ids[1:], [0.0] * 401, features_of_all(texts[1:]), sites=sites[1:])
+
+    def near(site):
+        [found] = index.neighbours([0], [0.0], features_of(*texts[0]), floor=0.1, limit=300, sites=[site])
+        return {one.id for one in found}
+
+    assert near(3) == {8, 401}, "the same title at the own site, and another site"
+    assert 401 not in near(5), "of another site all of the series are similar, and better"
+    assert len(near(5)) == len(near(0)) == 300
+
+
+def test_only_candidates_take_a_place_among_the_limited_ones():
+    index = Index()
+    index.add(list(range(9)), [n * _DAY for n in range(9)], features_of_all([("harbour ferry", None)] * 9))
+    [found] = index.neighbours(
+        [99], [0.0], features_of("harbour ferry", None), floor=0.1, limit=2, is_candidate=lambda found: found.days > 3.5
+    )
+    assert [one.id for one in found] == [4, 5]

@@ -52,7 +52,7 @@ FORM = {
     "behind": int,
     "enriching": [{"kind": str, "subject": None, "done": int, "total": int}],
     "database": {"ok": bool, "ms": float, "server": str, "schema": str, "needs_schema": str, "used_bytes": int},
-    "linking": {"is_enabled": bool, "pending": int, "oldest_seconds": float, "provisional": int},
+    "linking": {"is_enabled": bool, "pending": int, "oldest_seconds": float, "provisional": int, "outdated": int},
     "source_alarms": [],
     "last_receipt_at": float,
 }  # fmt: skip

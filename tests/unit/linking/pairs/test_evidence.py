@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.linking.pairs.evidence import Evidence
+from worker.linking.pairs.evidence import Evidence, may_be_one_event
 
 LIKELY = Evidence(score=0.35, shared=25.0, days=0.2)
 
@@ -40,3 +41,14 @@ def test_a_higher_score_more_shared_words_and_fewer_days_never_speak_against(sco
     assert one.log_odds <= replace(one, score=score + higher).log_odds
     assert one.log_odds <= replace(one, shared=shared + more).log_odds
     assert one.log_odds >= replace(one, days=days + later).log_odds
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 300), st.floats(0, 14)), min_size=1))
+def test_many_pairs_at_once_are_judged_like_each_alone(pairs):
+    expected = [Evidence(*pair).is_possible for pair in pairs]
+    near = [abs(Evidence(*pair).log_odds - 2.2) < 1e-6 for pair in pairs]
+    found = may_be_one_event(*np.array(pairs).T).tolist()
+    assert all(one == other or is_near for one, other, is_near in zip(found, expected, near, strict=True))
+    assert all(one or not other for one, other in zip(found, expected, strict=True)), (
+        "none that is possible is left out"
+    )
