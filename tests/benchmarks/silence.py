@@ -26,11 +26,12 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from worker.monitoring.sources.rhythm import HOUR, MIN_GAPS, Hour, Rhythm, learn
+from worker.monitoring.sources.hours import HOUR, MONTH, Hour
+from worker.monitoring.sources.rhythm import Rhythm, learn
 from worker.monitoring.sources.roll_up import MIN_SOURCES
+from worker.monitoring.sources.silence_limits import MIN_GAPS
 from worker.monitoring.sources.volume import volume
 
-_MONTH = 30 * 24 * HOUR
 _KEPT_HOURS = 1500
 _PROVIDER = re.compile(r"^provider:[^\n]*\n(?:[ \t]+[^\n]*\n)*?[ \t]+(?:domain|id):[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
 _PUBLISHED = re.compile(r"^publishedDateTime:\s*[\"']?([\dT:.+Z-]+)", re.MULTILINE)
@@ -93,12 +94,14 @@ def silences_of_all(times: list[float]) -> list[Silence]:
     """Return the alarms of all sources together. `times`: of the arrivals of all of them."""
     return [
         Silence(alarm, at, later)
-        for at, later, rhythm, _ in _learnt(times, [])
+        for at, later, rhythm, _ in _learnt(times, [], is_limited=False)
         if (alarm := rhythm.silent_at(at)) < later
     ]
 
 
-def _learnt(times: list[float], silences: list[Silence]) -> Iterator[tuple[float, float, Rhythm, list[Hour]]]:
+def _learnt(
+    times: list[float], silences: list[Silence], *, is_limited: bool = True
+) -> Iterator[tuple[float, float, Rhythm, list[Hour]]]:
     """Yield each arrival after which a clock hour ended: its time, that of the next one, the rhythm until then, the hours."""
     hours: list[Hour] = []
     count = learnt = 0
@@ -111,7 +114,8 @@ def _learnt(times: list[float], silences: list[Silence]) -> Iterator[tuple[float
         # Learning again after each hour would change little for a source with thousands of documents.
         if rhythm is None or count - learnt > count // 100:
             ended = silences[: bisect_right(silences, at, key=lambda one: one.ended)]
-            rhythm, learnt = learn(hours[-_KEPT_HOURS:], (), [(one.began, one.ended) for one in ended]), count
+            past = [(one.began, one.ended) for one in ended]
+            rhythm, learnt = learn(hours[-_KEPT_HOURS:], (), past, is_limited=is_limited), count
         if rhythm is not None:
             yield at, later, rhythm, hours
             if rhythm.silent_at(at) < later:
@@ -120,7 +124,7 @@ def _learnt(times: list[float], silences: list[Silence]) -> Iterator[tuple[float
 
 def _alarm(rhythm: Rhythm, last: float, silences: list[Silence]) -> float:
     """Return when the silence of a source is an alarm of its own."""
-    return rhythm.silent_at(last, (), [(one.alarm, one.ended) for one in silences if one.ended > last])
+    return rhythm.silent_at(last, [(one.alarm, one.ended) for one in silences if one.ended > last])
 
 
 def replay(source: str, times: list[float], cuts: int, seed: int, silences: list[Silence]) -> Result | None:
@@ -131,7 +135,7 @@ def replay(source: str, times: list[float], cuts: int, seed: int, silences: list
     low = False
     for at, later, rhythm, hours in _learnt(times, silences):
         rhythms.append((at, rhythm))
-        month = int((at - rhythms[0][0]) // _MONTH)
+        month = int((at - rhythms[0][0]) // MONTH)
         if _alarm(rhythm, at, silences) < later:
             result.false_alarms += 1
             months[month] = months.get(month, 0) + 1
@@ -142,7 +146,7 @@ def replay(source: str, times: list[float], cuts: int, seed: int, silences: list
     if not rhythms:
         return None
     begin, end = rhythms[0][0], times[-1]
-    result.months = (end - begin) / _MONTH
+    result.months = (end - begin) / MONTH
     result.worst_month = max(months.values(), default=0)
     chance = random.Random(f"{seed} {source}")
     result.delays = [_delay(times, rhythms, chance.uniform(begin, end), silences) for _ in range(cuts)]

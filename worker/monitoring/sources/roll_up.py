@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Engine, Row
 from sqlalchemy.engine import Connection
 
+from worker.monitoring.sources.hours import HOUR, Hour
 from worker.monitoring.sources.rejections import is_alarming
-from worker.monitoring.sources.rhythm import HOUR, Hour, find_silences, learn
+from worker.monitoring.sources.rhythm import learn
 from worker.monitoring.sources.standstills import Period, note_work, read_standstills
 from worker.monitoring.sources.volume import volume
 from worker.settings import Settings
@@ -112,7 +113,8 @@ def _learn_some(engine: Engine) -> bool:
 def _silences_of_all(connection: Connection, standstills: Sequence[Period]) -> list[Period]:
     """Return when nothing came from any source although something should, oldest first."""
     hours = _hours(source_hours.hours_of(connection, EVERYTHING, limit=_MAX_AGE_HOURS))
-    return find_silences(hours, learn(hours, standstills), standstills)
+    rhythm = learn(hours, standstills, is_limited=False)
+    return [] if rhythm is None else list(rhythm.alarms)
 
 
 def _learn(
@@ -122,7 +124,7 @@ def _learn(
     pair = row.source, row.site
     rows = source_hours.hours_of(connection, pair, limit=_MAX_AGE_HOURS)
     silences = () if pair == EVERYTHING else silences_of_all
-    rhythm = learn(_hours(rows), standstills, silences)
+    rhythm = learn(_hours(rows), standstills, silences, is_limited=pair != EVERYTHING)
     values: dict[str, Any] = {"learnt_hour": row.last_hour, "usual_share": _usual_share(rows, row.last_at)}
     if rhythm is None:
         values |= {"gaps": 0, "silent_at": None, "weekly": []}
@@ -132,7 +134,7 @@ def _learn(
             "usual_gap": rhythm.usual_gap,
             "long_gap": rhythm.long_gap,
             "longest_gap": rhythm.longest_gap,
-            "silent_at": _moment(rhythm.silent_at(row.last_at.timestamp(), standstills, silences)),
+            "silent_at": _moment(rhythm.silent_at(row.last_at.timestamp(), silences)),
             "weekly": [round(amount, 3) for amount in rhythm.documents],
         }
     return pair, row, rows, values
