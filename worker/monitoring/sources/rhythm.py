@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from worker.monitoring.sources.hours import Hour, quantile, weekly_activity, weekly_documents
 from worker.monitoring.sources.operational_clock import OperationalClock
-from worker.monitoring.sources.silence_limits import MIN_GAPS, SilenceLimits, SilenceReplay
+from worker.monitoring.sources.silence_limits import MIN_GAPS, GapHistory, SilenceLimits
 from worker.monitoring.sources.standstills import Period
 
 
@@ -29,8 +29,8 @@ class Rhythm:
     longest_gap: float
     documents: tuple[float, ...]
     """For each hour of the week, beginning on Thursday 00:00 UTC: the documents that are expected."""
-    alarms: Sequence[Period]
-    """The silences that were alarms before, oldest first."""
+    known_since: float
+    """Since when the source can have alarms."""
     limits: SilenceLimits
     seconds: OperationalClock
     clock: OperationalClock
@@ -44,31 +44,34 @@ def learn(
     hours: Sequence[Hour],
     standstills: Sequence[Period] = (),
     silences_of_all: Sequence[Period] = (),
-    *,
-    is_limited: bool = True,
+    false_alarms: int = 0,
+    known_since: float | None = None,
 ) -> Rhythm | None:
     """Return the rhythm of a source whose documents arrived in `hours`, oldest first; None: there are too few gaps.
 
     `silences_of_all`: when nothing came from any source, oldest first. Then the source had no alarm of its own.
-    `is_limited`: at most one alarm of silence a month may be false.
+    `false_alarms`: how many alarms of its silence ended; they limit how soon there is another one.
+    `known_since`: that of its rhythm when it was learnt for the first time.
     """
     if len(hours) < 2 or sum(hour.documents for hour in hours) <= MIN_GAPS:
         return None
     seconds = OperationalClock.of_seconds(standstills)
     clock = OperationalClock(weekly_activity(hours), standstills)
-    replay = SilenceReplay(seconds, clock, silences_of_all, is_limited)
-    replay.add_documents(hours[0].documents)
+    history = GapHistory(seconds, clock, silences_of_all)
+    history.add_documents(hours[0].documents)
     for earlier, later in pairwise(hours):
-        replay.add_gap(earlier.last, later.first)
-        replay.add_documents(later.documents)
+        history.add_gap(earlier.last, later.first)
+        history.add_documents(later.documents)
+    last = hours[-1].last
+    since = min(history.since, last) if known_since is None else known_since
     return Rhythm(
-        gaps=replay.count,
-        usual_gap=_usual_gap(hours, replay.gaps, replay.zeros),
-        long_gap=quantile(replay.gaps, replay.zeros, 0.95),
-        longest_gap=replay.gaps[-1],
+        gaps=history.count,
+        usual_gap=_usual_gap(hours, history.gaps, history.zeros),
+        long_gap=quantile(history.gaps, history.zeros, 0.95),
+        longest_gap=history.gaps[-1],
         documents=weekly_documents(hours),
-        alarms=replay.alarms,
-        limits=replay.limits(hours[-1].last),
+        known_since=since,
+        limits=history.limits(last, since, false_alarms),
         seconds=seconds,
         clock=clock,
     )

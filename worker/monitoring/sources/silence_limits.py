@@ -6,12 +6,13 @@ where that is longer, and of the alarms at most one a month is false. The rule f
 - An alarm before this deadline is needed for nothing, and each one can be false. So it is raised at the deadline. Where at
   most one gap a month is longer, that attains both.
 - Where more gaps are longer, no rule attains both: it does not know which gap will be long. Then false alarms are limited.
-  The past is replayed: a silence after which the source came back by itself, or was mended, was a false alarm. After n of
-  them the next alarm waits until n + 1 months of the history have passed, unless the silence is five times as long as
-  any before. Such sources stop again and again, so waiting a little longer would spare few alarms: their gaps differ by
-  a factor of a hundred (Barabási, "The origin of bursts and heavy tails in human dynamics", Nature 435, 2005).
-- A silence that is longer than the deadline more than twice a month is a habit: nights, weekends. A longer silence is
-  an alarm only if it exceeds that, in operational time. The limit is the silence that was exceeded twice a month.
+  Each alarm that ended because the source was back counts as false. After n of them within the known history the next
+  alarm waits until this history is n + 1 months long, unless the silence is five times as long as any before. To wait a
+  little longer each time would spare few alarms, since the gaps of such sources differ by a factor of a hundred
+  (Barabási, "The origin of bursts and heavy tails in human dynamics", Nature 435, 2005).
+- A source that is silent beyond the deadline more than three times a month has a habit: nights, weekends. Its silence is
+  an alarm if it is longer than it was once a month, in operational time, which passes slowly in the hours of the week in
+  which the source seldom sends.
 - A source that has had so few false alarms that two more would be allowed is reported before the deadline, after
   one and a half times its longest silence, in operational time.
 """
@@ -33,7 +34,7 @@ _PROMISED_SECONDS = 6 * HOUR
 _PROMISED_GAPS = 3
 _ROLL_UP_SECONDS = 180
 """An alarm is raised up to so long after it is due."""
-_HABITS_A_MONTH = 2
+_HABIT_A_MONTH = 3
 _EARLY_FACTOR = 1.5
 _SHORTEST_EARLY = 1800
 _UNHEARD_OF_FACTOR = 5
@@ -79,8 +80,8 @@ class SilenceLimits:
 
 
 @dataclass(slots=True)
-class SilenceReplay:
-    """Replays the gaps of a source and notes which of them were alarms when they occurred.
+class GapHistory:
+    """Collects the gaps of a source, from the oldest to the newest.
 
     `silences_of_all`: when nothing came from any source, oldest first. They are no habit of the source.
     """
@@ -88,18 +89,15 @@ class SilenceReplay:
     seconds: OperationalClock
     clock: OperationalClock
     silences_of_all: Sequence[Period] = ()
-    is_limited: bool = True
-    """Whether at most one alarm a month may be false."""
     zeros: int = 0
     """The gaps between documents of the same hour."""
     gaps: list[float] = field(default_factory=list)
     """All others in seconds, sorted."""
-    alarms: list[Period] = field(default_factory=list)
     _beyond: list[float] = field(default_factory=list)
-    """The silences beyond the deadline in operational hours, sorted."""
+    """Those that were longer than the deadline of their time, in operational hours, sorted."""
     _longest: float = 0.0
-    _begin: float | None = None
-    """Since when alarms can be raised."""
+    since: float = math.inf
+    """When there were enough gaps for an alarm."""
 
     @property
     def count(self) -> int:
@@ -113,32 +111,23 @@ class SilenceReplay:
         """Add the gap between two hours with documents."""
         gap, span = self.seconds.between(began, ended), self.clock.between(began, ended)
         if self.count >= MIN_GAPS:
-            if self._begin is None:
-                self._begin = began
-            self._compare(began, ended, gap, span)
+            self.since = min(self.since, began)
+            if gap > self._deadline() and not _overlaps(self.silences_of_all, began, ended):
+                insort(self._beyond, span)
         insort(self.gaps, max(0.0, gap))
         self._longest = max(self._longest, span)
 
-    def _compare(self, began: float, ended: float, gap: float, span: float) -> None:
-        is_long = gap > self._deadline()
-        is_early = gap > _SHORTEST_EARLY and span > _EARLY_FACTOR * self._longest
-        if is_long or is_early:
-            alarm = self.limits(began).alarm_beside(self.silences_of_all, began, self.seconds, self.clock)
-            if alarm < ended:
-                self.alarms.append((began, ended))
-        if is_long and not _overlaps(self.silences_of_all, began, ended):
-            insort(self._beyond, span)
+    def limits(self, now: float, known_since: float, false_alarms: int) -> SilenceLimits:
+        """Return the limits that hold at the newest document (`now`).
 
-    def limits(self, now: float) -> SilenceLimits:
-        """Return the limits that hold after all gaps so far. `now`: the time of the last document."""
-        begin = now if self._begin is None else self._begin
-        false_alarms = len(self.alarms) if self.is_limited else 0
+        `known_since`: since when the source can have alarms. `false_alarms`: how many it has had.
+        """
         return SilenceLimits(
             deadline=self._deadline(),
-            habit=self._habit((now - begin) / MONTH),
+            habit=self._habit(max(0.0, now - self.since) / MONTH),
             longest=self._longest,
-            not_before=begin + (false_alarms + 1) * MONTH if false_alarms else -math.inf,
-            early_after=begin + (false_alarms + 2) * MONTH,
+            not_before=known_since + (false_alarms + 1) * MONTH if false_alarms else -math.inf,
+            early_after=known_since + (false_alarms + 2) * MONTH,
         )
 
     def _deadline(self) -> float:
@@ -146,8 +135,9 @@ class SilenceReplay:
         return max(_PROMISED_SECONDS, _PROMISED_GAPS * long_gap) - _ROLL_UP_SECONDS
 
     def _habit(self, months: float) -> float | None:
-        allowed = max(1, int(_HABITS_A_MONTH * months))
-        return self._beyond[-allowed] if len(self._beyond) > allowed else None
+        if len(self._beyond) <= max(1, _HABIT_A_MONTH * months):
+            return None
+        return self._beyond[-max(1, int(months))]
 
 
 def _place(periods: Sequence[Period], time: float) -> int:
