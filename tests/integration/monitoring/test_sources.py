@@ -200,6 +200,30 @@ def test_one_of_eleven_sources_with_all_documents_rejected_is_an_alarm_until_it_
     assert alarms(engine) == {}
 
 
+@pytest.mark.parametrize(
+    ("share", "documents", "good_before"),
+    [(1.0, 6, 0), (1.0, 6, 2000), (0.5, 12, 0), (0.5, 12, 2000), (0.3, 200, 0), (0.3, 60, 2000), (0.15, 100, 2000)],
+)
+def test_a_source_is_named_whatever_its_share_and_its_past_and_until_it_is_good(engine, share, documents, good_before):
+    """Each roll-up sees one document or a few, as of a small source."""
+    if good_before:
+        add(engine, every(timedelta(minutes=20), good_before / 72, end=NOW - timedelta(hours=1), source="bad"))
+    add(engine, every(timedelta(minutes=30), 20, source="good"))
+    roll_up(engine)
+    size = max(1, documents // 20)
+    bad = [int(share * number) < int(share * (number + 1)) for number in range(documents)]
+    for start in range(0, documents, size):
+        part = bad[start : start + size]
+        settled = later(engine)
+        add(engine, [receipt(NOW, "bad", "rejected" if is_bad else "stored", settled=settled) for is_bad in part])
+        roll_up(engine)
+    assert alarms(engine).keys() == {("rejected", "bad", "")}
+    for _ in range(3):
+        add(engine, [receipt(NOW, "bad", settled=later(engine)) for _ in range(25)])
+        roll_up(engine)
+    assert alarms(engine) == {}
+
+
 def test_a_share_below_the_setting_is_an_alarm_where_it_is_unusual(engine):
     add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=2)))
     recent = NOW - timedelta(hours=1)

@@ -95,10 +95,11 @@ def _update_rejection_alarms(connection: Connection, done: source_hours.RolledUp
     for row in source_alarms.rhythms_of(connection, sources):
         pair = row.source, row.site
         documents, rejected, usual = row.recent_documents, row.recent_rejected, row.usual_share
-        if is_alarming(documents, rejected, setting=config.rejected_share, usual=usual):
+        is_raised = row.is_rejected
+        if is_alarming(documents, rejected, setting=config.rejected_share, usual=usual, is_raised=is_raised):
             facts = {"documents": round(documents), "rejected": round(rejected), "usual_share": usual}
             source_alarms.raise_alarm(connection, pair, REJECTED, row.last_at, now, facts)
-        elif row.is_rejected:
+        elif is_raised:
             source_alarms.end_alarm(connection, pair, REJECTED)
 
 
