@@ -38,6 +38,7 @@ MIN_SOURCES = 3
 _LEARNT_AT_ONCE = 100
 _FORGOTTEN_AT_ONCE = 10
 _MIN_USUAL_DOCUMENTS = 100
+_NEWEST_DOCUMENTS = 200
 
 Learnt = tuple[Pair, Row[Any], list[Row[Any]], dict[str, Any]]
 
@@ -91,16 +92,30 @@ def roll_up_sources(
 
 def _update_rejection_alarms(connection: Connection, done: source_hours.RolledUp, config: Settings) -> None:
     now = store_time(connection)
-    sources = {source for source, _ in done.pairs}
+    setting, sources = config.rejected_share, {source for source, _ in done.pairs}
     for row in source_alarms.rhythms_of(connection, sources):
-        pair = row.source, row.site
-        documents, rejected, usual = row.recent_documents, row.recent_rejected, row.usual_share
-        is_raised = row.is_rejected
-        if is_alarming(documents, rejected, setting=config.rejected_share, usual=usual, is_raised=is_raised):
+        pair, usual = (row.source, row.site), row.usual_share
+        documents, rejected, is_raised = row.recent_documents, row.recent_rejected, row.is_rejected
+        alarming = is_alarming(documents, rejected, setting=setting, usual=usual, is_raised=is_raised)
+        if not alarming and rejected > setting * documents:
+            # About 50 documents do not tell 30 % from 20 %.
+            documents, rejected = _newest(connection, pair)
+            alarming = is_alarming(documents, rejected, setting=setting, usual=None)
+        if alarming:
             facts = {"documents": round(documents), "rejected": round(rejected), "usual_share": usual}
             source_alarms.raise_alarm(connection, pair, REJECTED, row.last_at, now, facts)
         elif is_raised:
             source_alarms.end_alarm(connection, pair, REJECTED)
+
+
+def _newest(connection: Connection, pair: Pair) -> tuple[int, int]:
+    """Return the documents of the newest hours with 200 documents or more, and how many of them were rejected."""
+    documents = rejected = 0
+    for row in reversed(source_hours.hours_of(connection, pair, limit=_NEWEST_DOCUMENTS)):
+        documents, rejected = documents + row.documents, rejected + row.rejected
+        if documents >= _NEWEST_DOCUMENTS:
+            break
+    return documents, rejected
 
 
 def _learn_some(engine: Engine) -> bool:
