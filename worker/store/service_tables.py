@@ -195,6 +195,7 @@ source_rhythms = Table(
     Column("long_gap", Float, comment="95th percentile of the gaps in seconds"),
     Column("longest_gap", Float, comment="longest gap in seconds"),
     Column("silent_at", UtcDateTime, comment="when its silence becomes an alarm"),
+    Column("known_since", UtcDateTime, comment="when it had enough gaps for alarms; null: too few"),
     Column(
         "weekly", JSON_, nullable=False, comment="documents expected in each hour of the week, from Thursday 00:00 UTC"
     ),
@@ -217,6 +218,15 @@ source_alarms = Table(
     Column("since", UtcDateTime, nullable=False),
     Column("raised_at", UtcDateTime, nullable=False),
     Column("facts", JSON_, nullable=False, comment="what was expected and what came"),
+)
+
+past_silences = Table(
+    "past_silences",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("site", Text, primary_key=True, comment="as in source_hours"),
+    Column("began", UtcDateTime, primary_key=True, comment="the last document before it"),
+    Column("ended", UtcDateTime, nullable=False, comment="a document came, or the alarm was a month old"),
 )
 
 roll_ups = Table(

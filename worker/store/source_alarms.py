@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, delete, exists, func, or_, select, update
 from sqlalchemy.engine import Connection
 
+from worker.store.past_silences import add_past_silences, count_past_silences, forget_past_silences
 from worker.store.source_hours import ALL_SITES, EVERYTHING, Pair
 from worker.store.sql.statements import merge
 from worker.store.tables import source_alarms, source_hours, source_rhythms
@@ -17,14 +18,18 @@ SILENT, LOW, REJECTED = "silent", "low", "rejected"
 _NAMES = 500
 _RHYTHM = source_rhythms.c
 _ALARM = source_alarms.c
+_FALSE_ALARMS = count_past_silences(source_rhythms).label("false_alarms")
 _SAME_PAIR = (_ALARM.source == _RHYTHM.source) & (_ALARM.site == _RHYTHM.site)
 
 
 def to_learn(connection: Connection, limit: int) -> list[Row[Any]]:
-    """Return the rhythms (source, site, last_at) with an hour that they were not learnt from, whole sources first."""
+    """Return the rhythms with an hour that they were not learnt from, whole sources first.
+
+    Columns: source, site, last_at, last_hour, known_since, and false_alarms: how many of its alarms of silence ended.
+    """
     is_due = _RHYTHM.learnt_hour.is_(None) | (_RHYTHM.learnt_hour < _RHYTHM.last_hour)
     order = (_RHYTHM.site != ALL_SITES, _RHYTHM.last_hour)
-    columns = (_RHYTHM.source, _RHYTHM.site, _RHYTHM.last_at, _RHYTHM.last_hour)
+    columns = (_RHYTHM.source, _RHYTHM.site, _RHYTHM.last_at, _RHYTHM.last_hour, _RHYTHM.known_since, _FALSE_ALARMS)
     return list(connection.execute(select(*columns).where(is_due).order_by(*order).limit(limit)))
 
 
@@ -48,13 +53,14 @@ def save_rhythm(connection: Connection, pair: Pair, values: dict[str, Any]) -> N
 def overdue(connection: Connection, until: datetime, limit: int) -> list[Row[Any]]:
     """Return the rhythms whose silence is an alarm at `until` and has none yet, whole sources first.
 
-    A site of a silent source is left out: the alarm of the source covers it. So does the alarm of all sources together the
-    sources whose silence would be an alarm since then.
+    Columns: those of the table, and false_alarms: how many of its alarms of silence ended. A site of a silent source is
+    left out: the alarm of the source covers it. So does the alarm of all sources together the sources whose silence would
+    be an alarm since then.
     """
     of_source = (_ALARM.source == _RHYTHM.source) & or_(_ALARM.site == _RHYTHM.site, _ALARM.site == ALL_SITES)
     of_all = _is(source_alarms, EVERYTHING) & (_ALARM.since <= _RHYTHM.silent_at)
     covered = exists().where(_ALARM.kind == SILENT, or_(of_source, of_all))
-    query = select(source_rhythms).where(_RHYTHM.silent_at < until, ~covered)
+    query = select(source_rhythms, _FALSE_ALARMS).where(_RHYTHM.silent_at < until, ~covered)
     order = (~_is(source_rhythms, EVERYTHING), _RHYTHM.site != ALL_SITES, _RHYTHM.silent_at)
     return list(connection.execute(query.order_by(*order).limit(limit)))
 
@@ -85,30 +91,39 @@ def end_alarm(connection: Connection, pair: Pair, kind: str) -> None:
 
 
 def end_silences(connection: Connection) -> None:
-    """Delete the alarms of the sources and sites that sent a document since."""
-    is_back = exists().where(_SAME_PAIR, _RHYTHM.last_at > _ALARM.since)
-    connection.execute(delete(source_alarms).where(_ALARM.kind == SILENT, is_back))
+    """End the alarms of silence of the sources and sites that sent a document since."""
+    is_back = (_ALARM.kind == SILENT, _RHYTHM.last_at > _ALARM.since)
+    query = select(source_alarms, _RHYTHM.last_at).join(source_rhythms, _SAME_PAIR).where(*is_back)
+    for row in connection.execute(query).all():
+        _end_silence(connection, row, row.last_at)
 
 
-def forget(connection: Connection, *, alarms_before: datetime, hours_before: datetime, limit: int) -> int:
-    """Forget sources that are silent for long, and old hours; returns how many of `limit` rows of each kind were deleted.
+def _end_silence(connection: Connection, alarm: Row[Any], ended: datetime) -> None:
+    pair = alarm.source, alarm.site
+    add_past_silences(connection, [(pair, alarm.since, ended)])
+    end_alarm(connection, pair, SILENT)
+
+
+def forget(
+    connection: Connection, now: datetime, *, alarms_before: datetime, heard_before: datetime, limit: int
+) -> int:
+    """Forget what is old; return how many of `limit` alarms, and of as many sources and sites, that was.
 
     `alarms_before`: alarms of silence raised before it end, and are not raised again until the source is back.
+    `heard_before`: nothing stays of a source or site that sent nothing since.
     """
     is_old = and_(_ALARM.kind == SILENT, _ALARM.raised_at < alarms_before)
-    ended = connection.execute(select(_ALARM.source, _ALARM.site).where(is_old).limit(limit)).all()
-    for pair in ended:
-        save_rhythm(connection, (pair[0], pair[1]), {"silent_at": None})
-        end_alarm(connection, (pair[0], pair[1]), SILENT)
-    hours, rhythms = source_hours.c, source_rhythms.c
-    old = connection.execute(
-        select(hours.source, hours.site, hours.at).where(hours.at < hours_before).order_by(hours.at).limit(limit)
-    ).all()
-    for source, site, at in old:
-        own = (hours.source == source, hours.site == site, hours.at == at)
-        connection.execute(delete(source_hours).where(*own))
-    gone = delete(source_rhythms).where(rhythms.last_at < hours_before)
-    return len(ended) + len(old) + connection.execute(gone).rowcount
+    old = connection.execute(select(source_alarms).where(is_old).limit(limit)).all()
+    for alarm in old:
+        save_rhythm(connection, (alarm.source, alarm.site), {"silent_at": None})
+        _end_silence(connection, alarm, now)
+    gone = select(_RHYTHM.source, _RHYTHM.site).where(_RHYTHM.last_at < heard_before).limit(limit)
+    pairs = [(row.source, row.site) for row in connection.execute(gone)]
+    for pair in pairs:
+        connection.execute(delete(source_hours).where(_is(source_hours, pair)))
+        connection.execute(delete(source_rhythms).where(_is(source_rhythms, pair)))
+        forget_past_silences(connection, pair)
+    return len(old) + len(pairs)
 
 
 def read_alarms(connection: Connection, limit: int) -> list[Row[Any]]:

@@ -12,6 +12,7 @@ from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import source_alarms as source_alarms_of
 from worker.store import source_hours
+from worker.store.past_silences import add_past_silences, read_past_silences
 from worker.store.source_alarms import read_rhythms
 from worker.store.source_hours import EVERYTHING
 from worker.store.tables import articles, providers, receipts, source_alarms, source_rhythms, standstills
@@ -199,6 +200,30 @@ def test_one_of_eleven_sources_with_all_documents_rejected_is_an_alarm_until_it_
     assert alarms(engine) == {}
 
 
+@pytest.mark.parametrize(
+    ("share", "documents", "good_before"),
+    [(1.0, 6, 0), (1.0, 6, 2000), (0.5, 12, 0), (0.5, 12, 2000), (0.3, 200, 0), (0.3, 60, 2000), (0.15, 100, 2000)],
+)
+def test_a_source_is_named_whatever_its_share_and_its_past_and_until_it_is_good(engine, share, documents, good_before):
+    """Each roll-up sees one document or a few, as of a small source."""
+    if good_before:
+        add(engine, every(timedelta(minutes=20), good_before / 72, end=NOW - timedelta(hours=1), source="bad"))
+    add(engine, every(timedelta(minutes=30), 20, source="good"))
+    roll_up(engine)
+    size = max(1, documents // 20)
+    bad = [int(share * number) < int(share * (number + 1)) for number in range(documents)]
+    for start in range(0, documents, size):
+        part = bad[start : start + size]
+        settled = later(engine)
+        add(engine, [receipt(NOW, "bad", "rejected" if is_bad else "stored", settled=settled) for is_bad in part])
+        roll_up(engine)
+    assert alarms(engine).keys() == {("rejected", "bad", "")}
+    for _ in range(3):
+        add(engine, [receipt(NOW, "bad", settled=later(engine)) for _ in range(25)])
+        roll_up(engine)
+    assert alarms(engine) == {}
+
+
 def test_a_share_below_the_setting_is_an_alarm_where_it_is_unusual(engine):
     add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=2)))
     recent = NOW - timedelta(hours=1)
@@ -229,14 +254,16 @@ def test_a_source_that_never_comes_back_is_forgotten_after_a_month(engine):
     assert rhythm.silent_at is not None, "it is expected again"
 
 
-def test_old_hours_are_deleted(engine):
+def test_nothing_stays_of_a_source_that_was_not_heard_for_more_than_a_year(engine):
     add(engine, every(timedelta(hours=1), 2, end=NOW - timedelta(days=500)))
-    roll_up(engine)
-    for _ in range(3):
+    with engine.begin() as connection:
+        add_past_silences(connection, [(("crawler", ""), NOW - timedelta(days=501), NOW - timedelta(days=500))])
+    for _ in range(4):
         roll_up(engine)
     with engine.connect() as connection:
         assert connection.execute(select(hours_table)).all() == []
         assert connection.execute(select(source_rhythms)).all() == []
+        assert read_past_silences(connection, ("crawler", "")) == []
 
 
 def test_an_empty_store_has_no_alarms(engine):
@@ -337,3 +364,58 @@ def test_of_two_sources_each_has_its_own_alarm(engine):
         add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=9), source=source))
     roll_up(engine)
     assert alarms(engine).keys() == {("silent", "one", ""), ("silent", "two", "")}
+
+
+def ended_alarms(engine, pair):
+    with engine.connect() as connection:
+        return read_past_silences(connection, pair)
+
+
+def test_an_alarm_that_ended_is_kept_and_the_next_one_waits_for_a_month(engine):
+    silent_since = NOW - timedelta(hours=9)
+    add(engine, every(timedelta(minutes=30), 20, end=silent_since))
+    roll_up(engine)
+    assert ended_alarms(engine, ("crawler", "")) == []
+    back = NOW - timedelta(hours=7)
+    add(engine, [receipt(back, settled=later(engine))])
+    roll_up(engine)
+    roll_up(engine)
+    assert ended_alarms(engine, ("crawler", "")) == [(silent_since, back)]
+    assert alarms(engine) == {}, "although it was silent for seven hours again"
+    with engine.connect() as connection:
+        (rhythm,) = read_rhythms(connection)
+    assert rhythm.known_since < silent_since - timedelta(days=19)
+    assert rhythm.silent_at > NOW, "it is not yet"
+
+
+def test_a_source_that_is_known_for_months_has_its_next_alarm_at_the_deadline(engine):
+    add(engine, every(timedelta(hours=2), 100, end=NOW - timedelta(hours=19)))
+    roll_up(engine)
+    assert len(alarms(engine)) == 1
+    add(engine, [receipt(NOW - timedelta(hours=8), settled=later(engine))])
+    roll_up(engine)
+    assert len(ended_alarms(engine, ("crawler", ""))) == 1
+    assert len(alarms(engine)) == 1, "a second one in three months"
+
+
+def test_silences_of_all_sources_are_kept_and_do_not_delay_the_next_one(engine):
+    stopped = NOW - timedelta(hours=9)
+    for source in NAMES:
+        add(engine, every(timedelta(minutes=30), 20, end=stopped, source=source))
+    roll_up(engine)
+    add(engine, [receipt(NOW - timedelta(hours=7), source="one", settled=later(engine))])
+    roll_up(engine)
+    assert [began for began, _ in ended_alarms(engine, EVERYTHING)] == [stopped]
+    assert ended_alarms(engine, ("one", "")) == [], "it had no alarm of its own"
+    roll_up(engine)
+    assert alarms(engine).keys() == {("silent", "*", "*")}
+
+
+def test_a_rare_source_keeps_its_past_for_as_long_as_it_sends(engine):
+    add(engine, every(timedelta(days=20), 800, end=NOW - timedelta(days=1)))
+    for _ in range(3):
+        roll_up(engine)
+    with engine.connect() as connection:
+        (rhythm,) = read_rhythms(connection)
+        assert rhythm.gaps == 39
+        assert len(connection.execute(select(hours_table).where(hours_table.c.source == "crawler")).all()) == 40

@@ -21,20 +21,23 @@ _MIN_RISE = 0.05
 _LEAST_SHARE = 0.005
 
 
-def is_alarming(documents: float, rejected: float, *, setting: float, usual: float | None) -> bool:
+def is_alarming(
+    documents: float, rejected: float, *, setting: float, usual: float | None, is_raised: bool = False
+) -> bool:
     """Return whether so many of a source's newest documents are rejected that it cannot be chance.
 
     The test is the exact one-sided binomial test, against the setting, and against the usual share where it is known.
+    `is_raised`: the alarm is raised already. Then it lasts as long as the share is too high, so that it does not come and go.
     """
     count, bad = round(documents), round(rejected)
     if bad < _MIN_REJECTED or not count:
         return False
     share = bad / count
-    if share > setting and tail(count, bad, setting) < _CHANCE_OVER_SETTING:
+    if share > setting and (is_raised or tail(count, bad, setting) < _CHANCE_OVER_SETTING):
         return True
     if usual is None or share < usual + _MIN_RISE:
         return False
-    return tail(count, bad, max(usual, _LEAST_SHARE)) < _CHANCE_UNUSUAL
+    return is_raised or tail(count, bad, max(usual, _LEAST_SHARE)) < _CHANCE_UNUSUAL
 
 
 def tail(count: int, least: int, share: float) -> float:

@@ -14,26 +14,31 @@ from typing import Any
 from sqlalchemy import Engine, Row
 from sqlalchemy.engine import Connection
 
+from worker.monitoring.sources.hours import HOUR, Hour
 from worker.monitoring.sources.rejections import is_alarming
-from worker.monitoring.sources.rhythm import HOUR, Hour, find_silences, learn
+from worker.monitoring.sources.rhythm import learn
 from worker.monitoring.sources.standstills import Period, note_work, read_standstills
 from worker.monitoring.sources.volume import volume
 from worker.settings import Settings
 from worker.store import source_alarms, source_hours
 from worker.store.clock import store_time
 from worker.store.engine import writing
+from worker.store.past_silences import read_past_silences
 from worker.store.source_alarms import LOW, REJECTED, SILENT
 from worker.store.source_hours import EVERYTHING, Pair
 
-_MAX_AGE_HOURS = 1500
+KEPT_HOURS = 1500
 """Hours with documents that are kept of each source and site: two months of a source that sends in every hour."""
-_MAX_AGE_DAYS = 400
+_KEPT_DAYS = 400
+"""A source or site that was not heard for so long is forgotten."""
 _ALARM_DAYS = 30
 """After so long an alarm of silence ends: the source is not expected back."""
 MIN_SOURCES = 3
 """With fewer sources no alarm is about all of them together."""
 _LEARNT_AT_ONCE = 100
+_FORGOTTEN_AT_ONCE = 10
 _MIN_USUAL_DOCUMENTS = 100
+_NEWEST_DOCUMENTS = 200
 
 Learnt = tuple[Pair, Row[Any], list[Row[Any]], dict[str, Any]]
 
@@ -67,6 +72,8 @@ def roll_up_sources(
         is_done = done.is_done
         if time.monotonic() > end:
             return False
+    with writing(engine) as connection:
+        source_alarms.end_silences(connection)
     while _learn_some(engine):
         if time.monotonic() > end:
             return False
@@ -75,24 +82,40 @@ def roll_up_sources(
         now = store_time(connection)
         source_alarms.forget(
             connection,
+            now,
             alarms_before=now - timedelta(days=_ALARM_DAYS),
-            hours_before=now - timedelta(days=_MAX_AGE_DAYS),
-            limit=_LEARNT_AT_ONCE,
+            heard_before=now - timedelta(days=_KEPT_DAYS),
+            limit=_FORGOTTEN_AT_ONCE,
         )
     return True
 
 
 def _update_rejection_alarms(connection: Connection, done: source_hours.RolledUp, config: Settings) -> None:
     now = store_time(connection)
-    sources = {source for source, _ in done.pairs}
+    setting, sources = config.rejected_share, {source for source, _ in done.pairs}
     for row in source_alarms.rhythms_of(connection, sources):
-        pair = row.source, row.site
-        documents, rejected, usual = row.recent_documents, row.recent_rejected, row.usual_share
-        if is_alarming(documents, rejected, setting=config.rejected_share, usual=usual):
+        pair, usual = (row.source, row.site), row.usual_share
+        documents, rejected, is_raised = row.recent_documents, row.recent_rejected, row.is_rejected
+        alarming = is_alarming(documents, rejected, setting=setting, usual=usual, is_raised=is_raised)
+        if not alarming and rejected > setting * documents:
+            # About 50 documents do not tell 30 % from 20 %.
+            documents, rejected = _newest(connection, pair)
+            alarming = is_alarming(documents, rejected, setting=setting, usual=None)
+        if alarming:
             facts = {"documents": round(documents), "rejected": round(rejected), "usual_share": usual}
             source_alarms.raise_alarm(connection, pair, REJECTED, row.last_at, now, facts)
-        elif row.is_rejected:
+        elif is_raised:
             source_alarms.end_alarm(connection, pair, REJECTED)
+
+
+def _newest(connection: Connection, pair: Pair) -> tuple[int, int]:
+    """Return the documents of the newest hours with 200 documents or more, and how many of them were rejected."""
+    documents = rejected = 0
+    for row in reversed(source_hours.hours_of(connection, pair, limit=_NEWEST_DOCUMENTS)):
+        documents, rejected = documents + row.documents, rejected + row.rejected
+        if documents >= _NEWEST_DOCUMENTS:
+            break
+    return documents, rejected
 
 
 def _learn_some(engine: Engine) -> bool:
@@ -100,7 +123,7 @@ def _learn_some(engine: Engine) -> bool:
     with engine.connect() as connection:
         due = source_alarms.to_learn(connection, _LEARNT_AT_ONCE)
         standstills = read_standstills(connection)
-        silences = _silences_of_all(connection, standstills) if due else []
+        silences = _silences_of_all(connection) if due else []
         learnt = [_learn(connection, row, standstills, silences) for row in due]
     if learnt:
         with writing(engine) as connection:
@@ -109,10 +132,9 @@ def _learn_some(engine: Engine) -> bool:
     return len(due) == _LEARNT_AT_ONCE
 
 
-def _silences_of_all(connection: Connection, standstills: Sequence[Period]) -> list[Period]:
+def _silences_of_all(connection: Connection) -> list[Period]:
     """Return when nothing came from any source although something should, oldest first."""
-    hours = _hours(source_hours.hours_of(connection, EVERYTHING, limit=_MAX_AGE_HOURS))
-    return find_silences(hours, learn(hours, standstills), standstills)
+    return [(began.timestamp(), ended.timestamp()) for began, ended in read_past_silences(connection, EVERYTHING)]
 
 
 def _learn(
@@ -120,9 +142,11 @@ def _learn(
 ) -> Learnt:
     """Read the hours of a source and a site; return the new values of its rhythm."""
     pair = row.source, row.site
-    rows = source_hours.hours_of(connection, pair, limit=_MAX_AGE_HOURS)
-    silences = () if pair == EVERYTHING else silences_of_all
-    rhythm = learn(_hours(rows), standstills, silences)
+    rows = source_hours.hours_of(connection, pair, limit=KEPT_HOURS)
+    # It is always worth an alarm that nothing comes at all.
+    silences, false_alarms = ((), 0) if pair == EVERYTHING else (silences_of_all, row.false_alarms)
+    known_since = None if row.known_since is None else row.known_since.timestamp()
+    rhythm = learn(_hours(rows), standstills, silences, false_alarms, known_since)
     values: dict[str, Any] = {"learnt_hour": row.last_hour, "usual_share": _usual_share(rows, row.last_at)}
     if rhythm is None:
         values |= {"gaps": 0, "silent_at": None, "weekly": []}
@@ -132,7 +156,8 @@ def _learn(
             "usual_gap": rhythm.usual_gap,
             "long_gap": rhythm.long_gap,
             "longest_gap": rhythm.longest_gap,
-            "silent_at": _moment(rhythm.silent_at(row.last_at.timestamp(), standstills, silences)),
+            "known_since": datetime.fromtimestamp(rhythm.known_since, UTC),
+            "silent_at": _moment(rhythm.silent_at(row.last_at.timestamp(), silences)),
             "weekly": [round(amount, 3) for amount in rhythm.documents],
         }
     return pair, row, rows, values
@@ -147,7 +172,7 @@ def _save(
     values: dict[str, Any],
 ) -> None:
     source_alarms.save_rhythm(connection, pair, values)
-    if len(rows) == _MAX_AGE_HOURS:
+    if len(rows) == KEPT_HOURS:
         source_hours.delete_hours(connection, pair, rows[0].at)
     now = store_time(connection)
     sent = volume(_hours(rows), min(now.timestamp(), row.last_at.timestamp() + HOUR), standstills)
@@ -172,14 +197,13 @@ def _update_silence_alarms(
     with engine.connect() as connection:
         overdue = source_alarms.overdue(connection, until, _LEARNT_AT_ONCE)
         standstills = read_standstills(connection)
-        silences = _silences_of_all(connection, standstills) if overdue else []
+        silences = _silences_of_all(connection) if overdue else []
         checked = [
             (row, _learn(connection, row, standstills, silences)) for row in overdue if is_known(row, row.silent_at)
         ]
     silent: set[str] = set()
     all_silent_since = datetime.max.replace(tzinfo=UTC)
     with writing(engine) as connection:
-        source_alarms.end_silences(connection)
         now = store_time(connection)
         is_one_of_many = source_alarms.count_sources(connection, now - timedelta(days=_ALARM_DAYS)) >= MIN_SOURCES
         for row, (pair, _, _, values) in checked:

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from sqlalchemy.engine import Connection
 
 from worker.monitoring.sources.alarm import SourceAlarm
-from worker.monitoring.sources.rhythm import OperationalClock
+from worker.monitoring.sources.operational_clock import OperationalClock
 from worker.monitoring.sources.standstills import Period, read_standstills
 from worker.store import source_alarms
 

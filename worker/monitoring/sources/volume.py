@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from worker.monitoring.sources.rhythm import HOUR, Hour
+from worker.monitoring.sources.hours import HOUR, Hour
 from worker.monitoring.sources.standstills import Period
 
 _DAY = 24 * HOUR

@@ -46,6 +46,13 @@ def test_a_source_at_half_of_the_setting_raises_nothing_in_a_thousand_looks():
     assert not any(is_alarming(50, rejected, setting=0.2, usual=0.1) for rejected in looks)
 
 
+@pytest.mark.parametrize(
+    ("rejected", "usual", "lasts"), [(15, None, True), (10, None, False), (8, 0.01, True), (3, 0.01, False)]
+)
+def test_a_raised_alarm_lasts_as_long_as_the_share_is_too_high(rejected, usual, lasts):
+    assert is_alarming(50, rejected, setting=0.2, usual=usual, is_raised=True) is lasts
+
+
 def minute(at, lane="documents", **sources):
     found = Minute(at)
     for source, (good, bad) in sources.items():

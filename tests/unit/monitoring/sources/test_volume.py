@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.monitoring.sources.rhythm import HOUR, Hour
+from worker.monitoring.sources.hours import HOUR, Hour
 from worker.monitoring.sources.volume import volume
 
 DAY = 24 * HOUR
