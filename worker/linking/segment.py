@@ -160,7 +160,8 @@ class Segment:
         # The bound of `_candidates` again, with the time between the two articles: it leaves a third of the pairs.
         highest = (parts + query.share[rows] * self.share[places]) * faded
         near = (days <= WINDOW_DAYS) & self.alive[places] & (self.scale[places] > 0) & (highest >= floor - _SPARE)
-        near &= ~self._are_series(query, rows, places)
+        near = np.flatnonzero(near)
+        near = near[~self._are_series(query, rows[near], places[near])]
         rows, places, parts, days, faded = rows[near], places[near], parts[near], days[near], faded[near]
         at, starts = gathered(self.own_starts, places)
         sizes = np.diff(starts)
