@@ -253,7 +253,7 @@ def test_the_commands_of_the_readme_work_from_top_to_bottom(dependencies, clone)
                     if command == INSTALL:
                         count = len([file for file in (folder / "schemas/examples/valid").rglob("*") if file.is_file()])
                         assert re.search(rf"all\W+{count}\b", output), output
-                        again = run([".venv/bin/copydesk", "ingest", "schemas/examples/valid"])
+                        again = run([str(clone / "quick/copydesk"), "ingest", "schemas/examples/valid"])
                         assert re.search(rf"unchanged\W+{count}\b", again), again
                     if command.startswith("sqlite3"):
                         assert output.strip(), f"no rows: {command}"
