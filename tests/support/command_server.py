@@ -37,6 +37,7 @@ _LAZY = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycop
          "celery.app.control", "celery.fixups.django", "celery.loaders.app", "celery.worker.strategy", "kombu.transport.redis",
          "kombu.simple")  # fmt: skip
 _LINKER = "worker.linking.process"
+_DOCUMENT = b"---\ntitle: A title\nwebUrl: https://b\xc3\xbccher.example/\n---\n"
 
 
 def _load() -> None:
@@ -51,10 +52,14 @@ def _load() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     from schemas import kinds
-    from worker.enrichment import language
+    from worker.documents.validation import read
+    from worker.enrichment import enricher, language
 
     kinds.build()
     language.load()
+    article = read(_DOCUMENT, has_key=True).article
+    assert article is not None
+    enricher.enrich(article, "", source="", key="")  # the first one reads the tables of domain names
     gc.collect()
     gc.freeze()
 
