@@ -124,7 +124,7 @@ def test_no_command_interprets_a_foreign_text(desk, monkeypatch, capsys, redis_c
     read_all(desk, monkeypatch, capsys, redis_client, [nasty] * 5, READING)
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
 def test_no_command_interprets_any_text(desk, monkeypatch, capsys, redis_client, texts):
     read_all(desk, monkeypatch, capsys, redis_client, texts, READING)
