@@ -19,8 +19,8 @@ WARNINGS = {"related_without_url", "text_cleaned", "url_with_space"}
 
 
 @pytest.mark.parametrize("name", [
-    "diablo4",
-    pytest.param("microsoft-power-apps", marks=pytest.mark.long),
+    "microsoft-power-apps",
+    pytest.param("diablo4", marks=pytest.mark.long),
     pytest.param("ai", marks=pytest.mark.long),
 ])  # fmt: skip
 def test_a_collection_has_the_same_result_in_both_databases(name, corpus, tmp_path, postgres_url):

@@ -29,7 +29,7 @@ def crash_at(point: str, action: str = "kill") -> Injection:
         with _PROVOKED.get(point, _by_traffic)(scenario, point, action):
             if not scenario.reached(point):
                 scenario.arm(point, action)
-            until(lambda: scenario.reached(point), seconds=120, what=f"{point} is reached", every=0.001)
+            until(lambda: scenario.reached(point), seconds=120, what=f"{point} is reached", every=0.005)
             met.append(scenario.pending())
         scenario.disarm(point)
         if not met[0] and point in _LEAVES_NOTHING:
@@ -63,7 +63,7 @@ def _by_a_death(scenario: Scenario, point: str, action: str) -> Iterator[None]:
     for _ in range(8):
         scenario.workers.hit_a_busy_process(lambda busy: os.kill(busy.pid, signal.SIGKILL))
         with contextlib.suppress(AssertionError):
-            until(lambda: scenario.reached(point), seconds=15, every=0.001)
+            until(lambda: scenario.reached(point), seconds=15, every=0.005)
             break
     yield
 

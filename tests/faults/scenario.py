@@ -72,7 +72,7 @@ class Scenario:
     """
 
     def __init__(self, store: Store, *, times: dict[str, str] | None = None, patch: str | None = None, seed: int = 0,
-                 rate: float = 60, quick: bool = False) -> None:  # fmt: skip
+                 rate: float = 25, quick: bool = False) -> None:  # fmt: skip
         self.store = store
         self.folder = Path(tempfile.mkdtemp(prefix="cd-scenario-"))
         self.points = self.folder / "points"
@@ -138,14 +138,17 @@ class Scenario:
 
     def pending(self) -> int:
         """Return the number of entries dispatched and not settled, of all lanes."""
-        return sum(self.client.xpending(lane, GROUP)["pending"] for lane in (*ALL_LANES, INTERNAL_LANE))
+        with self.client.pipeline(transaction=False) as pipeline:
+            for lane in (*ALL_LANES, INTERNAL_LANE):
+                pipeline.xpending(lane, GROUP)
+            return sum(found["pending"] for found in pipeline.execute())
 
     def backlog(self) -> int:
         return sum(self.client.xlen(lane) for lane in (*ALL_LANES, INTERNAL_LANE))
 
     def until_busy(self) -> int:
         """Wait until documents are in flight; returns how many."""
-        return until(self.pending, seconds=_STUCK_SECONDS, what="documents are under way", every=0.001)
+        return until(self.pending, seconds=_STUCK_SECONDS, what="documents are under way", every=0.002)
 
     def inject(self, fault: Callable[[Scenario], int | None], name: str) -> FaultResult:
         """Inject `fault` under load (it returns when it is over, with the entries in flight), and check the result.

@@ -132,7 +132,7 @@ class Workers:
                 return None  # so that the processes of the machine are not read in vain, a thousand times a second
             return next((found for pid, found in self.pool().items() if holders.get(pid)), None)
 
-        return until(find, seconds=120, what="a pool process holds entries", every=0.001)
+        return until(find, seconds=120, what="a pool process holds entries", every=0.002)
 
     def hit_a_busy_process(self, action: Callable[[Busy], None]) -> Busy:
         """Apply `action` to a pool process that holds entries, or to those above it; returns which process it was.

@@ -35,7 +35,7 @@ def paused_while_it_crashes_at(point):
 
     def crash(scenario):
         scenario.arm(point)
-        until(lambda: scenario.reached(point), seconds=60, what=f"{point} is reached", every=0.001)
+        until(lambda: scenario.reached(point), seconds=60, what=f"{point} is reached", every=0.005)
         scenario.disarm(point)
 
     def inject(scenario):

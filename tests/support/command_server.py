@@ -17,7 +17,7 @@ import os
 import pkgutil
 import random
 import runpy
-import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -37,6 +37,7 @@ _LAZY = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycop
          "celery.app.control", "celery.fixups.django", "celery.loaders.app", "celery.worker.strategy", "kombu.transport.redis",
          "kombu.simple")  # fmt: skip
 _LINKER = "worker.linking.process"
+_DOCUMENT = b"---\ntitle: A title\nwebUrl: https://b\xc3\xbccher.example/\n---\n"
 
 
 def _load() -> None:
@@ -51,10 +52,14 @@ def _load() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     from schemas import kinds
-    from worker.enrichment import language
+    from worker.documents.validation import read
+    from worker.enrichment import enricher, language
 
     kinds.build()
     language.load()
+    article = read(_DOCUMENT, has_key=True).article
+    assert article is not None
+    enricher.enrich(article, "", source="", key="")  # the first one reads the tables of domain names
     gc.collect()
     gc.freeze()
 
@@ -66,47 +71,64 @@ def _serve(folder: str) -> None:
     sys.stdout.write("listens\n")
     sys.stdout.flush()
     _load()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
-        ready, _, _ = select.select([listener, sys.stdin], [], [])
-        if sys.stdin in ready:  # the tests have ended
+    with selectors.DefaultSelector() as selector:
+        selector.register(sys.stdin, selectors.EVENT_READ)  # it ends when the tests have ended
+        selector.register(listener, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is sys.stdin:
+                    return
+                if key.fileobj is listener:
+                    _Command(listener.accept()[0], selector).start()
+                else:
+                    key.data()
+
+
+class _Command:
+    """A running command, and the connection of who asked for it: its process id is sent there, and its exit code at the end."""
+
+    def __init__(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+        self._connection, self._selector = connection, selector
+
+    def start(self) -> None:
+        received = _receive(self._connection)
+        if received is None:
+            self._connection.close()
             return
-        connection, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            try:
-                _answer(connection)
-            finally:
-                os._exit(0)
-        connection.close()
+        asked, streams = received
+        self._pid = os.fork()
+        if self._pid == 0:
+            _become(asked, streams)
+        for stream in streams:
+            os.close(stream)
+        with contextlib.suppress(OSError):
+            self._connection.sendall(self._pid.to_bytes(4, "big"))
+        self._end = os.pidfd_open(self._pid)
+        self._selector.register(self._end, selectors.EVENT_READ, self._ended)
+        self._selector.register(self._connection, selectors.EVENT_READ, self._is_not_wanted)
+
+    def _is_not_wanted(self) -> None:
+        """Kill the command, because the process that asked for it has ended."""
+        with contextlib.suppress(KeyError):  # the command has ended at the same moment
+            self._selector.unregister(self._connection)
+            signal.pidfd_send_signal(self._end, signal.SIGKILL)
+
+    def _ended(self) -> None:
+        code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        self._selector.unregister(self._end)
+        os.close(self._end)
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(self._connection)
+        with contextlib.suppress(OSError):
+            self._connection.sendall(code.to_bytes(4, "big", signed=True))
+        self._connection.close()
 
 
-def _answer(connection: socket.socket) -> None:
-    """Start the command that `connection` asks for; send its process id, and its exit code when it has ended."""
-    asked, streams = _receive(connection)
-    pid = os.fork()
-    if pid == 0:
-        connection.close()
-        _become(asked, streams)
-    connection.sendall(pid.to_bytes(4, "big"))
-    threading.Thread(target=_kill_when_closed, args=(connection, pid), daemon=True).start()
-    _, status = os.waitpid(pid, 0)
-    connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
-    connection.close()
-
-
-def _kill_when_closed(connection: socket.socket, pid: int) -> None:
-    with contextlib.suppress(OSError):
-        if connection.recv(1) == b"":
-            os.kill(pid, signal.SIGKILL)
-
-
-def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Return what to become and its standard output and error. Ends this process if nothing comes any more."""
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Return what to become and its standard output and error; None if nothing comes any more."""
     size, streams, _, _ = socket.recv_fds(connection, 4, 2)
     if not size:
-        os._exit(0)
+        return None
     return json.loads(connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL)), streams
 
 
@@ -125,10 +147,12 @@ class _Reserve:
         if self.pid == 0:
             self._connection.close()
             _set_name(RESERVE)
-            asked, streams = _receive(theirs)
+            received = _receive(theirs)
+            if received is None:
+                os._exit(0)
             theirs.close()
             _set_name("python")
-            _become(asked, streams)
+            _become(*received)
         theirs.close()
 
     def become(self, asked: dict[str, Any], streams: list[int]) -> None:
@@ -186,7 +210,7 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(err, 2)
-        os.closerange(3, 64)
+        os.closerange(3, 1024)
         if asked["session"]:
             os.setsid()
         os.chdir(asked["cwd"])

@@ -116,7 +116,7 @@ def test_a_pass_over_the_day_that_is_interrupted_or_ends_with_its_linker_is_made
     finish(new_linker(engine))
     expected = found(engine)
 
-    for parts in range(1, 5):
+    for parts in range(1, 5) if engine.dialect.name == "sqlite" else (2, 3):
         empty(engine)
         linker = new_linker(engine)
         store(engine, claimed[:50])

@@ -12,10 +12,10 @@ import pytest
 from tests.benchmarks.popular import CASES, FEW, Store
 from worker.store.consistency import check
 
-MANY = 2_000
+MANY = 1_500
 LONG = 50_000
 _FREE = 300
-"""Rows that a batch may read more than with three copies: less than a fifth of the copies, more than any chance."""
+"""Rows that a batch may read more than with three copies: a fifth of the copies, more than any chance."""
 
 _ROWS_READ = """SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables) + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)"""
 

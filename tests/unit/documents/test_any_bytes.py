@@ -51,25 +51,25 @@ def hold(raw: bytes) -> None:
 
 
 @given(ANY_BYTES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_bytes_are_read(raw):
     hold(raw)
 
 
 @given(ANY_PIECES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_pieces_of_yaml_are_read(raw):
     hold(raw)
 
 
 @given(mutated())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_mutated_documents_are_read(raw):
     hold(raw)
 
 
 @given(built())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_value_in_any_field_is_read(raw):
     hold(raw)
 
@@ -81,7 +81,7 @@ def test_any_document_is_read_at_length():
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_documents_with_equal_fingerprints_differ_only_in_secured(data):
     lines = data.draw(st.lists(st.sampled_from(
         ["title: T", "a: |", "  x", 'secured: "YQ==;YQ=="', "b: 'x", "y'", 'c: "x', 'y"', "---", "...", "", "name: N"]

@@ -39,20 +39,20 @@ def _near(index, texts, numbers, floor):
 
 
 def _plain(texts, weights, asked):
-    """Return the neighbours of one article by definition."""
-
-    def vector(number):
-        features = features_of(*texts[number][:2])
-        return {b: weights[b] * c for b, c in zip(features.buckets.tolist(), features.counts.tolist(), strict=True)}
-
-    mine, found = vector(asked), {}
-    for number, (_, _, time) in texts.items():
-        theirs = vector(number)
-        dot = sum(weight * theirs.get(bucket, 0.0) for bucket, weight in mine.items())
-        norms = sqrt(sum(x * x for x in mine.values())) * sqrt(sum(x * x for x in theirs.values()))
-        apart = abs(time - texts[asked][2])
-        if number != asked and dot and apart <= WINDOW_SECONDS:
-            found[number] = dot / norms * exp(-apart / _DAY / FADING_DAYS)
+    """Return the neighbours of each article in `asked` by definition."""
+    vectors, norms = {}, {}
+    for number, text in texts.items():
+        features = features_of(*text[:2])
+        counts = zip(features.buckets.tolist(), features.counts.tolist(), strict=True)
+        vectors[number] = {bucket: weights[bucket] * count for bucket, count in counts}
+        norms[number] = sqrt(sum(x * x for x in vectors[number].values()))
+    found = {number: {} for number in asked}
+    for number, near in found.items():
+        for other, (_, _, time) in texts.items():
+            dot = sum(weight * vectors[other].get(bucket, 0.0) for bucket, weight in vectors[number].items())
+            apart = abs(time - texts[number][2])
+            if number != other and dot and apart <= WINDOW_SECONDS:
+                near[other] = dot / (norms[number] * norms[other]) * exp(-apart / _DAY / FADING_DAYS)
     return found
 
 
@@ -80,9 +80,10 @@ def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch, 
             index.remove([number])
     assert len(index) == len(texts)
     weights = frequencies.weights().astype(float).tolist()
-    for asked, found in _near(index, texts, random.sample(sorted(texts), 40), floor).items():
-        expected = {number: score for number, score in _plain(texts, weights, asked).items() if score >= floor}
-        assert dict(found) == pytest.approx(expected, abs=2e-6)
+    near = _near(index, texts, random.sample(sorted(texts), 40), floor)
+    for asked, by_definition in _plain(texts, weights, near).items():
+        expected = {number: score for number, score in by_definition.items() if score >= floor}
+        assert dict(near[asked]) == pytest.approx(expected, abs=2e-6)
 
 
 def test_a_pair_has_one_score_whichever_of_the_two_is_asked():

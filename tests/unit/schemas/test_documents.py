@@ -32,7 +32,7 @@ CHECK = Path(__file__).with_name("check.mjs")
 FIELD_ERRORS = {"no_identity", "no_title", "bad_primary_url", "reference_document"}
 """Errors about fields. With any other error the text is not valid YAML or is beyond a limit, and has no JSON."""
 BODY_CLEANED = ("text_cleaned", None)  # the body is no part of the front matter
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def published(name: str, *, has_key: bool) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def test_many_documents_are_judged_as_by_the_worker(document):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["ai", "diablo4", "microsoft-power-apps"])
 def test_a_sample_of_a_collection_is_judged_as_by_the_worker(corpus, name):
-    _judge_collection(corpus(name), every=40)
+    _judge_collection(corpus(name), every=160)
 
 
 @pytest.mark.long
@@ -163,7 +163,7 @@ def test_each_schema_of_documents_is_a_valid_schema(name):
 def test_ajv_judges_generated_documents_like_jsonschema(node_folder):
     documents: list[dict[str, Any]] = []
 
-    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.one_of(ARTICLES))
     def collect(document):
         documents.append(document)
