@@ -8,31 +8,32 @@ import gc
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 import structlog
 
-from tests.support import guard, leftovers, parallel
+from tests.support import guard, leftovers
 from tests.support.commands import COMMANDS
 from tests.support.postgres import Postgres
 from tests.support.servers import SETTINGS, Valkey, missing
 from worker.settings import Settings, settings
 from worker.store.migration import upgrade
 
-pytest_addoption, pytest_runtestloop = parallel.pytest_addoption, parallel.pytest_runtestloop
-
 
 def pytest_configure(config):
-    leftovers.mark_run()
-    config.add_cleanup(guard.start())
+    leftovers.mark_run(config)
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(guard.start())
     # With the default of 3 ms a worker that waits uses up to a quarter of a core, and several wait at once.
     SETTINGS["COPYDESK_POLL_SECONDS"] = "0.05"
     # A linker takes a second of CPU to start. Tests that look at it, or at what it must not leave behind, switch it on.
     SETTINGS["COPYDESK_LINK"] = "false"
-    if parallel.is_wanted(config):
+    if (getattr(config.option, "numprocesses", None) or 1) > 1:
         COMMANDS.share()
+        _compile(Path(__file__).parent)
         servers = contextlib.ExitStack()
         servers.enter_context(Postgres.shared())
         config.add_cleanup(servers.close)
@@ -69,6 +70,18 @@ def pytest_collection_modifyitems(items):
     for group in (waiting, computing):
         ranks.update({path: number / len(group) for number, path in enumerate(group)})
     items.sort(key=lambda item: ranks[item.path])
+
+
+def _compile(tests: Path) -> None:
+    """In a fresh clone, compile the tests once: each worker of pytest-xdist would compile all of them at the same time."""
+    if sys.dont_write_bytecode or next((tests / "unit").rglob("*.pyc"), None):
+        return
+    halves = [["unit", "benchmarks"], ["integration", "e2e", "faults"]]
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    running = [subprocess.Popen([*collect, *(str(tests / folder) for folder in half)], cwd=tests.parent, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL) for half in halves]  # fmt: skip
+    for one in running:
+        one.wait()
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +191,9 @@ def module_store_url(request, tmp_path_factory):
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory):
     """A folder with packages from npm: COPYDESK_TEST_NODE, else a new one for the run. Needs Node.js 20 and npm."""
-    folder = Path(os.environ.get("COPYDESK_TEST_NODE") or parallel.shared_folder(tmp_path_factory) / "node")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = Path(os.environ.get("COPYDESK_TEST_NODE") or shared / "node")
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("Node.js or npm is not installed")
@@ -198,7 +213,7 @@ def asyncapi_folder(node_folder):
 
 def _install(folder: Path, *packages: str) -> None:
     with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of the run share the folder
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of pytest-xdist share the folder
         wanted = [name for name in packages if not (folder / "node_modules" / name).exists()]
         if wanted:
             command = ["npm", "install", "--no-audit", "--no-fund", *wanted]

@@ -27,7 +27,7 @@ RESERVES = "TESTS_RESERVES"
 
 
 _SHARED = "TESTS_COMMANDS"
-"""Environment variable with the folder of the process that all processes of the run use."""
+"""Environment variable with the folder of the process that all workers of pytest-xdist use."""
 
 
 class Commands:

@@ -1,7 +1,8 @@
 """Fail a test run after which a process that it started is still there, and end that process.
 
-Every process started by the tests inherits a variable that marks the run. The process that started the run looks, after all
-that run tests have ended.
+Every process started by the tests inherits a variable that marks the run. Only the process that started the run looks,
+after
+all workers of pytest-xdist have ended.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ _SECONDS = float(os.environ.get("LEFTOVERS_SECONDS", "20"))
 """Servers such as PostgreSQL, which are stopped at the end, may take this long."""
 
 
-def mark_run() -> None:
+def mark_run(config: pytest.Config) -> None:
     """Mark the run. Call it in `pytest_configure`, before any process is started."""
-    os.environ[MARK] = uuid.uuid4().hex[:12]
+    if not hasattr(config, "workerinput"):
+        os.environ[MARK] = uuid.uuid4().hex[:12]
 
 
 def fail_if_any(session: pytest.Session) -> None:
     """Fail if a process is left. Call it at the end of `pytest_sessionfinish`."""
-    if not Path("/proc").is_dir():
+    if hasattr(session.config, "workerinput") or not Path("/proc").is_dir():
         return
     mark = os.environ[MARK]
     with contextlib.suppress(AssertionError):

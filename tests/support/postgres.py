@@ -1,6 +1,6 @@
 """A PostgreSQL for the tests, and its databases.
 
-All processes of the run use one server. To copy a migrated database takes 150 ms of CPU and most tests want one, so a
+All workers of pytest-xdist use one server. To copy a migrated database takes 150 ms of CPU and most tests want one, so a
 database that a test has left is emptied and given to the next test, under another name. If a test has changed its schema,
 statistics or settings, the database is dropped.
 """
@@ -23,7 +23,7 @@ from worker.settings import Settings
 from worker.store.migration import upgrade
 
 _SHARED = "TESTS_POSTGRES"
-"""Environment variable with the folder of the server that all processes of the run use."""
+"""Environment variable with the folder of the server that all workers of pytest-xdist use."""
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off", "jit": "off",
              "checkpoint_timeout": "1h", "max_wal_size": "4GB"}  # fmt: skip
@@ -144,7 +144,7 @@ class Postgres:
     def _shared_template(self) -> str:
         name = "migrated"
         with (self._folder / "lock").open("w") as lock, self._admin() as connection:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of the run share the server
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of pytest-xdist share the server
             if _value(connection, f"SELECT count(*) FROM pg_database WHERE datname = '{name}'") == 0:
                 connection.execute(f'CREATE DATABASE "{name}"')
                 upgrade(Settings(database_url=self._url_of(name)))

@@ -29,14 +29,14 @@ def test_passes():
 
 
 @pytest.mark.parametrize(("code", "expected", "distributed"), [
-    ("subprocess.Popen(['sleep', '3601'], start_new_session=True)", 1, "2"), ("subprocess.run(['true'])", 0, "0"),
+    ("subprocess.Popen(['sleep', '3601'], start_new_session=True)", 1, "1"), ("subprocess.run(['true'])", 0, "0"),
 ], ids=["left", "ended"])  # fmt: skip
 def test_a_process_that_is_left_fails_the_run(tmp_path, code, expected, distributed):
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"))
     (tmp_path / "test_it.py").write_text(_TEST.format(code=code))
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "-n", distributed, "test_it.py"],
-        cwd=tmp_path, env=environment(LEFTOVERS_SECONDS="2", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"), capture_output=True, text=True, timeout=PATIENCE,
+        cwd=tmp_path, env=environment(LEFTOVERS_SECONDS="2"), capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert run.returncode == expected, run.stdout + run.stderr
     assert ("sleep 3601" in run.stdout) == bool(expected), run.stdout
@@ -49,7 +49,7 @@ def test_the_servers_of_a_run_that_was_ended_by_a_signal_end_too(tmp_path, numbe
     (tmp_path / "test_it.py").write_text(_ENDED)
     run = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "-n", "0", "test_it.py"],
-        cwd=tmp_path, env=environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"), stdout=subprocess.DEVNULL,
+        cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL,
     )  # fmt: skip
     until(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text(), what="its Valkey is started")
     folder = (tmp_path / "started").read_text()
