@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from schemas.envelope import parse_envelope
 from schemas.problem import Problem, problem
 from worker.documents.front_matter import fingerprint, secured_line
-from worker.documents.internal_entries import not_ours, read_kept_message, read_replay
+from worker.documents.internal_entries import not_ours, read_celery_message, read_replay
 from worker.documents.limits import Limits
 from worker.documents.validation import read
 from worker.enrichment.enricher import enrich
@@ -136,7 +136,7 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     )
     raw = entry.fields.get(b"raw", b"")
     if batch.lane == INTERNAL_LANE and b"problem" in entry.fields:
-        return _open_kept_message(version, entry.fields)
+        return _open_celery_message(version, entry.fields)
     if batch.lane == INTERNAL_LANE:
         _continue_replay(version, entry.fields)
     if entry.truncated:
@@ -158,9 +158,9 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     return version
 
 
-def _open_kept_message(version: BatchItem, fields: Mapping[bytes, bytes]) -> BatchItem:
+def _open_celery_message(version: BatchItem, fields: Mapping[bytes, bytes]) -> BatchItem:
     """Reject a message of Celery's queue that is not a document, with the problem that the worker found on arrival."""
-    message = read_kept_message(fields)
+    message = read_celery_message(fields)
     if message is None:
         _set_raw(version, fields.get(b"raw", b""))
         found = not_ours()

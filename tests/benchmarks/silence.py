@@ -32,7 +32,7 @@ from tests.benchmarks import made_up_rhythms
 from tests.benchmarks.made_up_rhythms import RHYTHMS
 from worker.monitoring.sources.hours import HOUR, MONTH, Hour
 from worker.monitoring.sources.rhythm import Rhythm, learn
-from worker.monitoring.sources.roll_up import KEPT_HOURS, MIN_SOURCES
+from worker.monitoring.sources.roll_up import RETENTION_HOURS, MIN_SOURCES
 from worker.monitoring.sources.silence_limits import MIN_GAPS
 from worker.monitoring.sources.standstills import Period
 from worker.monitoring.sources.volume import volume
@@ -138,7 +138,7 @@ def _learnt(
             ended = silences[: bisect_right(silences, at, key=lambda one: one.ended)]
             past = [(one.began, one.ended) for one in ended]
             known = len(alarms or ())
-            rhythm = learn(hours[-KEPT_HOURS:], (), past, known, rhythm and rhythm.known_since)
+            rhythm = learn(hours[-RETENTION_HOURS:], (), past, known, rhythm and rhythm.known_since)
             learnt = count
         if rhythm is not None:
             yield at, later, rhythm, hours
@@ -162,7 +162,7 @@ def replay(source: str, times: list[float], cuts: int, seed: int, silences: list
         if _alarm(rhythm, at, silences) < later:
             alarms.append((at, later))
             months[month] = months.get(month, 0) + 1
-        elif (is_low := volume(hours[-KEPT_HOURS:], later).is_low) != low:
+        elif (is_low := volume(hours[-RETENTION_HOURS:], later).is_low) != low:
             low = is_low
             result.low_alarms += low
             months[month] = months.get(month, 0) + low

@@ -104,7 +104,7 @@ def test_each_message_becomes_a_dead_letter_with_its_bytes_and_no_log_shows_it(d
     assert "bad_task_arguments" in listed
 
 
-def test_the_document_in_a_kept_message_is_replayed(desk):
+def test_the_document_in_a_celery_message_is_replayed(desk):
     folder, _, client, engine, settings = desk
     document = DOCUMENT.replace("/1\n", "/replayed\n")
     client.rpush("copydesk", message([], {"raww": document, "source": "app", "key": "k", "reply_to": "replies:door"}))

@@ -62,8 +62,10 @@ def _print(result: SearchResult) -> None:
         kind = " (named only)" if article["is_stub"] else ""
         typer.echo(f"{_day(article['published_at'])}  {plain(article['title'] or '(no title)')}{kind}")
         typer.echo(f"    {plain(article['canonical_url'] or '(no URL)')}")
-    for letter in result.dead_letters:
-        typer.echo(f"dead letter {letter['id']}: {letter['code']}, {letter['status']}, from {plain(letter['source'])}")
+    for dead_letter in result.dead_letters:
+        typer.echo(
+            f"dead letter {dead_letter['id']}: {dead_letter['code']}, {dead_letter['status']}, from {plain(dead_letter['source'])}"
+        )
     for receipt in result.receipts:
         typer.echo(f"receipt {receipt['id']}: {receipt['outcome']}, {moment(iso(receipt['settled_at']))}")
     if result.is_empty:

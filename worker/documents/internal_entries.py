@@ -30,7 +30,7 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptMessage:
+class CeleryMessage:
     """A message of Celery's queue that is no document. `raw` is its beginning if `raw_size` is larger."""
 
     problem: Problem
@@ -56,7 +56,7 @@ def read_replay(fields: Mapping[bytes, bytes]) -> Replay | None:
     return None if dead_letter is None else Replay(revision.decode("ascii"), dead_letter)
 
 
-def read_kept_message(fields: Mapping[bytes, bytes]) -> KeptMessage | None:
+def read_celery_message(fields: Mapping[bytes, bytes]) -> CeleryMessage | None:
     """Return the message that `worker.runtime.broker.task_door` kept; None if a field is missing or out of bounds."""
     raw = fields.get(b"raw", b"")
     found = _problem(fields[b"problem"])
@@ -64,7 +64,7 @@ def read_kept_message(fields: Mapping[bytes, bytes]) -> KeptMessage | None:
     if found is None or size is None or size < len(raw):
         return None
     digest = _digest(fields.get(b"sha256", b"")) if size > len(raw) else hashlib.sha256(raw).digest()
-    return None if digest is None else KeptMessage(found, raw, size, digest)
+    return None if digest is None else CeleryMessage(found, raw, size, digest)
 
 
 def _number(digits: bytes, largest: int) -> int | None:

@@ -28,7 +28,7 @@ from worker.queue.source_pauses import paused_sources
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.receipts import dead_letter_codes, waiting_for_links
-from worker.store.source_alarms import read_rhythms
+from worker.store.sources.source_alarms import read_rhythms
 from worker.telemetry.logs import get_logger
 from worker.telemetry.metrics import METRICS, Metric
 

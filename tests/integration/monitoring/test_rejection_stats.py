@@ -11,7 +11,7 @@ from worker.monitoring.sources.rejection_stats import source_stats
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import migration
 from worker.store.engine import make_engine
-from worker.store.rejection_counts import by_source_and_time
+from worker.store.sources.rejection_counts import by_source_and_time
 from worker.store.tables import dead_letters, receipts
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -10,11 +10,11 @@ from worker.monitoring.sources.roll_up import roll_up_sources
 from worker.monitoring.sources.standstills import note_work, read_standstills
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.settings import INTERNAL_LANE, Settings
-from worker.store import source_alarms as source_alarms_of
-from worker.store import source_hours
-from worker.store.past_silences import add_past_silences, read_past_silences
-from worker.store.source_alarms import read_rhythms
-from worker.store.source_hours import EVERYTHING
+from worker.store.sources import source_alarms as source_alarms_of
+from worker.store.sources import source_hours
+from worker.store.sources.past_silences import add_past_silences, read_past_silences
+from worker.store.sources.source_alarms import read_rhythms
+from worker.store.sources.source_hours import EVERYTHING
 from worker.store.tables import articles, providers, receipts, source_alarms, source_rhythms, standstills
 from worker.store.tables import source_hours as hours_table
 

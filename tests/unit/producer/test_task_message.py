@@ -126,7 +126,7 @@ def test_maintenance_accepts_only_a_valid_place_to_resume():
     message(body=json.dumps({"task": "copydesk.submit", "args": [DOCUMENT], "kwargs": {}}).encode()),
     message([], {"raw_base64": base64.b64encode(DOCUMENT.encode()).decode(), "sorce": "s"}),
 ])  # fmt: skip
-def test_the_document_in_a_kept_message_is_found(item):
+def test_the_document_in_a_celery_message_is_found(item):
     assert document_in(item) == DOCUMENT.encode()
 
 

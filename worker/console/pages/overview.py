@@ -15,7 +15,7 @@ from worker.monitoring.alarms import About, Alarm, alarms
 from worker.monitoring.pending_work import pending_work_sentences
 from worker.monitoring.rates import Interval, hour_intervals, intervals
 from worker.monitoring.status import Snapshot
-from worker.store.source_hours import EVERYTHING
+from worker.store.sources.source_hours import EVERYTHING
 
 _MAX_SOURCES = 12
 _MAX_CODES = 12

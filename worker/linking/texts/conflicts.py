@@ -51,14 +51,14 @@ class TitleNames:
     @cached_property
     def names(self) -> set[str]:
         """The words of names, in lower case."""
-        told, is_title_case = _names_in(self._excerpt), _is_title_case(self.title)
+        named, is_title_case = _names_in(self._excerpt), _is_title_case(self.title)
         names: set[str] = set()
         for place, token in enumerate(self.title):
             parts = _words_of(token)
             if token[0].isupper() and (
                 (place and not is_title_case)
                 or (_has_inner_capital(token) and not self._is_upper_case)
-                or not told.isdisjoint(parts)
+                or not named.isdisjoint(parts)
             ):
                 names.update(parts)
         return names

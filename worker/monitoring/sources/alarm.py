@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from worker.store.source_hours import EVERYTHING
+from worker.store.sources.source_hours import EVERYTHING
 from worker.telemetry.durations import duration_text
 
 MAX_SENTENCES = 10

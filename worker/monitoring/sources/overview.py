@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Row
 from worker.monitoring.sources.alarm import SourceAlarm
 from worker.monitoring.sources.standstills import Period, read_standstills
 from worker.monitoring.sources.stored_alarms import expected, read_source_alarms
-from worker.store import source_alarms, source_hours
+from worker.store.sources import source_alarms, source_hours
 
 _MOST = 1000
 

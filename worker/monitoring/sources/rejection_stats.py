@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 
-from worker.store import rejection_counts
+from worker.store.sources import rejection_counts
 
 _PIECES = 96
 """Number of intervals of a window: a day is divided into quarters of an hour."""

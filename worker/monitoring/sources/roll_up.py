@@ -20,16 +20,16 @@ from worker.monitoring.sources.rhythm import learn
 from worker.monitoring.sources.standstills import Period, note_work, read_standstills
 from worker.monitoring.sources.volume import volume
 from worker.settings import Settings
-from worker.store import source_alarms, source_hours
 from worker.store.clock import store_time
 from worker.store.engine import writing
-from worker.store.past_silences import read_past_silences
-from worker.store.source_alarms import LOW, REJECTED, SILENT
-from worker.store.source_hours import EVERYTHING, Pair
+from worker.store.sources import source_alarms, source_hours
+from worker.store.sources.past_silences import read_past_silences
+from worker.store.sources.source_alarms import LOW, REJECTED, SILENT
+from worker.store.sources.source_hours import EVERYTHING, Pair
 
-KEPT_HOURS = 1500
+RETENTION_HOURS = 1500
 """Hours with documents that are kept of each source and site: two months of a source that sends in every hour."""
-_KEPT_DAYS = 400
+_RETENTION_DAYS = 400
 """A source or site that was not heard for so long is forgotten."""
 _ALARM_DAYS = 30
 """After so long an alarm of silence ends: the source is not expected back."""
@@ -84,7 +84,7 @@ def roll_up_sources(
             connection,
             now,
             alarms_before=now - timedelta(days=_ALARM_DAYS),
-            heard_before=now - timedelta(days=_KEPT_DAYS),
+            heard_before=now - timedelta(days=_RETENTION_DAYS),
             limit=_FORGOTTEN_AT_ONCE,
         )
     return True
@@ -142,7 +142,7 @@ def _learn(
 ) -> Learnt:
     """Read the hours of a source and a site; return the new values of its rhythm."""
     pair = row.source, row.site
-    rows = source_hours.hours_of(connection, pair, limit=KEPT_HOURS)
+    rows = source_hours.hours_of(connection, pair, limit=RETENTION_HOURS)
     # It is always worth an alarm that nothing comes at all.
     silences, false_alarms = ((), 0) if pair == EVERYTHING else (silences_of_all, row.false_alarms)
     known_since = None if row.known_since is None else row.known_since.timestamp()
@@ -172,7 +172,7 @@ def _save(
     values: dict[str, Any],
 ) -> None:
     source_alarms.save_rhythm(connection, pair, values)
-    if len(rows) == KEPT_HOURS:
+    if len(rows) == RETENTION_HOURS:
         source_hours.delete_hours(connection, pair, rows[0].at)
     now = store_time(connection)
     sent = volume(_hours(rows), min(now.timestamp(), row.last_at.timestamp() + HOUR), standstills)

@@ -18,7 +18,7 @@ Period = tuple[float, float]
 _NAME = "worked"
 _SHORTEST = timedelta(minutes=10)
 """Roll-ups are half a minute apart; a restart or a long batch is no standstill."""
-_KEPT = timedelta(days=400)
+_RETENTION = timedelta(days=400)
 
 
 def note_work(connection: Connection, now: datetime) -> None:
@@ -27,7 +27,7 @@ def note_work(connection: Connection, now: datetime) -> None:
     worked: datetime | None = connection.scalar(position)
     if worked is not None and now - worked > _SHORTEST:
         merge(connection, standstills, [{"began": worked, "ended": now}], ["began"])
-        connection.execute(delete(standstills).where(standstills.c.ended < now - _KEPT))
+        connection.execute(delete(standstills).where(standstills.c.ended < now - _RETENTION))
     if worked is None or now > worked:
         merge(connection, roll_ups, [{"name": _NAME, "until": now}], ["name"], ["until"])
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from worker.monitoring.sources.alarm import SourceAlarm
 from worker.monitoring.sources.operational_clock import OperationalClock
 from worker.monitoring.sources.standstills import Period, read_standstills
-from worker.store import source_alarms
+from worker.store.sources import source_alarms
 
 _MOST = 200
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from worker.store.source_hours import rolled_up_until
+from worker.store.sources.source_hours import rolled_up_until
 from worker.store.tables import receipts, source_rhythms
 
 _START = datetime(1970, 1, 1, tzinfo=UTC)

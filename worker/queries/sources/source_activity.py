@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from worker.queries.rows import RowDict, rows
 from worker.settings import INTERNAL_LANE
-from worker.store.source_hours import ALL_SITES, hours_of
+from worker.store.sources.source_hours import ALL_SITES, hours_of
 from worker.store.tables import dead_letters, receipts
 
 _PIECE_HOURS = 2

@@ -24,7 +24,7 @@ def test_a_message_that_cannot_be_added_is_added_later_and_once(redis_client):
     assert (kept[b"raw"], kept[b"source"]) == (b"garbage", b"documents")
 
 
-def test_the_fixed_source_of_a_lane_applies_to_kept_messages(redis_client):
+def test_the_fixed_source_of_a_lane_applies_to_celery_messages(redis_client):
     config = Settings(lanes="agency=1@reuters")
     task_door.take(message([], {"raww": DOCUMENT, "source": "other"}), config)
     task_door.place(redis_client)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ScalarSelect, Table, delete, func, select
 from sqlalchemy.engine import Connection
 
-from worker.store.source_hours import Pair
+from worker.store.sources.source_hours import Pair
 from worker.store.sql.statements import merge
 from worker.store.tables import past_silences
 

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, delete, exists, func, or_, select, update
 from sqlalchemy.engine import Connection
 
-from worker.store.past_silences import add_past_silences, count_past_silences, forget_past_silences
-from worker.store.source_hours import ALL_SITES, EVERYTHING, Pair
+from worker.store.sources.past_silences import add_past_silences, count_past_silences, forget_past_silences
+from worker.store.sources.source_hours import ALL_SITES, EVERYTHING, Pair
 from worker.store.sql.statements import merge
 from worker.store.tables import source_alarms, source_hours, source_rhythms
 
