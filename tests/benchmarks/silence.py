@@ -32,7 +32,7 @@ from tests.benchmarks import made_up_rhythms
 from tests.benchmarks.made_up_rhythms import RHYTHMS
 from worker.monitoring.sources.hours import HOUR, MONTH, Hour
 from worker.monitoring.sources.rhythm import Rhythm, learn
-from worker.monitoring.sources.roll_up import RETENTION_HOURS, MIN_SOURCES
+from worker.monitoring.sources.roll_up import MIN_SOURCES, RETENTION_HOURS
 from worker.monitoring.sources.silence_limits import MIN_GAPS
 from worker.monitoring.sources.standstills import Period
 from worker.monitoring.sources.volume import volume
