@@ -56,24 +56,24 @@ def load(folder: Path) -> list[Item]:
         if reading.article is not None:
             copy = enrich(reading.article, reading.body, source="benchmark", key=name)
             copies[copy.url_hash] = (name, copy)
-    told = [
+    arrivals = [
         (name, copy) for name, copy in copies.values()
         if copy.published_at and copy.canonical_url and copy.kind in STORY_KINDS
     ]  # fmt: skip
-    told.sort(key=lambda one: (one[1].published_at, one[1].url_hash))
+    arrivals.sort(key=lambda one: (one[1].published_at, one[1].url_hash))
     items = [
         Item(
             number, copy.canonical_url or "", name, copy.published_at.timestamp() if copy.published_at else 0.0,
             copy.title, copy.excerpt, copy.quality, copy.url_hash, copy.provider.domain if copy.provider else None,
         )
-        for number, (name, copy) in enumerate(told, 1)
+        for number, (name, copy) in enumerate(arrivals, 1)
     ]  # fmt: skip
     by_hash: dict[bytes, int] = {}
-    for item, (_, copy) in zip(items, told, strict=True):
+    for item, (_, copy) in zip(items, arrivals, strict=True):
         for claim in copy.claims:
             by_hash.setdefault(claim.url_hash, item.number)
     by_hash.update({item.url_hash: item.number for item in items})
-    for item, (_, copy) in zip(items, told, strict=True):
+    for item, (_, copy) in zip(items, arrivals, strict=True):
         for mention in copy.related:
             other = by_hash.get(mention.url_hash)
             if other is not None and other != item.number:
@@ -119,7 +119,7 @@ def stored_links(items: list[Item], pairs: dict[tuple[int, int], float]) -> dict
     }
 
 
-def told_stories(items: list[Item], links: dict[tuple[int, int], tuple[str, float]]) -> list[list[int]]:
+def stories_by_links(items: list[Item], links: dict[tuple[int, int], tuple[str, float]]) -> list[list[int]]:
     """Return the stories of two or more articles."""
     order = {item.number: (int(item.time // 86_400), item.url_hash) for item in items}
     near: dict[int, list[Neighbour]] = defaultdict(list)

@@ -154,9 +154,9 @@ def measure(
     config: Settings, count: int, rounds: int, servers: list[psutil.Process]
 ) -> list[tuple[str, float, float, float, float, float, float]]:
     """Return (page, first wall, median wall, p95 wall, median CPU, the servers' CPU, kB); times in milliseconds."""
-    desk = ConsoleContext(config)
+    console_context = ConsoleContext(config)
     found = []
-    with TestClient(build(desk, names=frozenset({"localhost"})), base_url="http://localhost") as browser:
+    with TestClient(build(console_context, names=frozenset({"localhost"})), base_url="http://localhost") as browser:
         time.sleep(5)  # the figures that are counted at the start
         for name, path in pages(count).items():
             walls, cpus, size = [], [], 0

@@ -92,7 +92,7 @@ class Copydesk:
     """
 
     name = "copydesk"
-    patience = 600  # seconds
+    timeout_seconds = 600  # seconds
 
     def __init__(self, setting: Setting, *, link: bool = False, **settings: str) -> None:
         self.setting, self._link = setting, link
@@ -130,7 +130,7 @@ class Copydesk:
         with engine.connect() as connection:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             pending = "SELECT EXISTS (SELECT 1 FROM articles WHERE link_state = 'pending')"
-            until(lambda: not connection.exec_driver_sql(pending).scalar(), seconds=self.patience,
+            until(lambda: not connection.exec_driver_sql(pending).scalar(), seconds=self.timeout_seconds,
                   what="all is linked", every=0.2)  # fmt: skip
         engine.dispose()
 
@@ -138,7 +138,7 @@ class Copydesk:
 class Peer:
     """One of `tests.benchmarks.peers`; its module has a `command` and a `publish`."""
 
-    patience = 600
+    timeout_seconds = 600
 
     def __init__(self, setting: Setting, name: str) -> None:
         self.name, self.setting = name, setting
@@ -228,7 +228,7 @@ def _wait(contender: Copydesk | Peer, worker: Worker, count: int) -> None:
         worker.check()
         return contender.done() >= count
 
-    until(there, seconds=contender.patience, what=f"{contender.name} has stored {count}", every=0.02)
+    until(there, seconds=contender.timeout_seconds, what=f"{contender.name} has stored {count}", every=0.02)
 
 
 def limit(setting: Setting, documents: list[Document], warm: list[Document], *, keep: bool = False) -> Run:

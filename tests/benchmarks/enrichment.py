@@ -37,7 +37,7 @@ def changes(folder: Path) -> dict[str, list[Change]]:
     with stored(folder, AllRules()) as (engine, _), engine.connect() as connection:
         query = select(articles, documents.c.key, providers.c.domain, providers.c.name.label("provider")).join(
             documents, documents.c.id == articles.c.document_id).outerjoin(providers)  # fmt: skip
-        told = {row.id: row for row in connection.execute(query.where(~articles.c.is_stub))}
+        stored_rows = {row.id: row for row in connection.execute(query.where(~articles.c.is_stub))}
         inferred: dict[int, list[str]] = {}
         of_topics = select(article_topics.c.article_id, topics.c.name).join(topics)
         for row in connection.execute(of_topics.where(article_topics.c.origin == "inferred").order_by(topics.c.slug)):
@@ -45,7 +45,7 @@ def changes(folder: Path) -> dict[str, list[Change]]:
         shown: dict[int, list[Any]] = {}
         for row in connection.execute(select(images).order_by(images.c.article_id, images.c.rank)):
             shown.setdefault(row.article_id, []).append(row)
-    for row in sorted(told.values(), key=lambda row: row.key):
+    for row in sorted(stored_rows.values(), key=lambda row: row.key):
         article = said[row.key]
         if article is not None:
             for name, before, after in _compare(article, row, inferred.get(row.id, []), shown.get(row.id, [])):
@@ -94,10 +94,10 @@ def _print_sample(found: dict[str, list[Change]], seed: int, most: int) -> None:
 def _print_judged() -> None:
     print(f"{'collection':<22} {'enrichment':<24} {'changed':>8} {'judged':>7} {'right':>6} {'wrong':>6}")
     for path in sorted(JUDGEMENTS.glob("*.json")):
-        told = json.loads(path.read_text("utf-8"))
-        for name, one in told["enrichments"].items():
+        stored_rows = json.loads(path.read_text("utf-8"))
+        for name, one in stored_rows["enrichments"].items():
             verdicts = Counter(one["verdicts"].values())
-            print(f"{told['collection']:<22} {name:<24} {one['changed']:>8,} {verdicts.total():>7} "
+            print(f"{stored_rows['collection']:<22} {name:<24} {one['changed']:>8,} {verdicts.total():>7} "
                   f"{verdicts['right']:>6} {verdicts['wrong']:>6}")  # fmt: skip
 
 

@@ -31,7 +31,7 @@ _LISTS_TWICE = 0.09
 _SHARES_A_URL = 0.012
 _BROKEN = 0.0015
 _TOPICS = 22
-_PAPERS = 750
+_PROVIDERS = 750
 _REPORTS = (1, 2, 4, 7)  # articles of one event: 0.6 similar links an article (real collections: 0.9 and 1.3)
 _EVENT_WORDS = 6
 _ARRIVES_WITHIN = 400  # documents; a story is published within a day or two
@@ -60,7 +60,7 @@ class _Article:
     title: str
     excerpt: str
     published_at: str
-    paper: int
+    provider: int
     quality: int
     image: str | None
 
@@ -92,8 +92,8 @@ class Generator:
         draw.shuffle(self._words)
         self._weights = [1 / (rank + 8) for rank in range(len(self._words))]
         draw = random.Random(seed)
-        self._papers = [(f"{self._pick(draw, 2).title()} {draw.choice(('Post', 'Courier', 'Observer & Echo'))}", f"{self._pick(draw, 1)}{n}.com")
-                        for n in range(_PAPERS)]  # fmt: skip
+        self._providers = [(f"{self._pick(draw, 2).title()} {draw.choice(('Post', 'Courier', 'Observer & Echo'))}", f"{self._pick(draw, 1)}{n}.com")
+                        for n in range(_PROVIDERS)]  # fmt: skip
         self._topics = [self._pick(draw, 2).title() for _ in range(_TOPICS)]
         self._seed = seed
 
@@ -161,7 +161,7 @@ class Generator:
                     f"keywords: [{self._pick(draw, 1)}, {self._pick(draw, 2)}]",
                 ]
             else:
-                name, domain = self._papers[number % len(self._papers)]
+                name, domain = self._providers[number % len(self._providers)]
                 fields = ["taxonomy: organization", f"name: {json.dumps(name)}", f"domain: {domain}",
                           f"otherNames: [{json.dumps(self._pick(draw, 2).title())}]"]  # fmt: skip
             yield Document(f"_terms/{self._seed}x{number:04}.md", "\n".join(["---", *fields, "---", ""]).encode(), "")
@@ -178,13 +178,13 @@ class Generator:
         articles: list[_Article] = []
         while len(articles) < count:
             event = self._pick(draw, _EVENT_WORDS).split()
-            told = min(draw.choice(_REPORTS), count - len(articles))
-            articles += [self._article(draw, number + len(articles) + n, event) for n in range(told)]
+            reports = min(draw.choice(_REPORTS), count - len(articles))
+            articles += [self._article(draw, number + len(articles) + n, event) for n in range(reports)]
         return articles
 
     def _article(self, draw: random.Random, number: int, event: list[str]) -> _Article:
-        paper = min(int(draw.expovariate(1 / 60)), _PAPERS - 1)
-        _, domain = self._papers[paper]
+        provider = min(int(draw.expovariate(1 / 60)), _PROVIDERS - 1)
+        _, domain = self._providers[provider]
         slug = self._text(draw, 45).lower().replace(" ", "-")
         path = f"{domain}/news/{slug}-{self._seed}x{number}"
         published = _FIRST_DAY + timedelta(minutes=number)
@@ -195,17 +195,17 @@ class Generator:
             title=self._text(draw, 40)
             + " "
             + " ".join(draw.sample(event, 4))
-            + (f" | {self._papers[paper][0]}" if draw.random() < 0.004 else ""),
+            + (f" | {self._providers[provider][0]}" if draw.random() < 0.004 else ""),
             excerpt=self._text(draw, min(310, max(20, int(draw.gauss(170, 80))))) + " " + " ".join(event) + ".",
             published_at=published.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            paper=paper,
+            provider=provider,
             quality=max(1, min(219, int(draw.gauss(55, 28)))),
             image=f"https://images.{domain}/1280x720/{number}.jpg" if draw.random() < _IMAGE else None,
         )
 
     def _entry(self, draw: random.Random, article: _Article) -> str:
         """Return an entry of `related` about this document, as the other documents of its story contain it."""
-        name, domain = self._papers[article.paper]
+        name, domain = self._providers[article.provider]
         lines = [f"  - title: {json.dumps(article.title)}", f"    excerpt: {json.dumps(article.excerpt)}",
                  f"    publishedDateTime: {article.published_at}"]  # fmt: skip
         if draw.random() >= _WITHOUT_URL:
@@ -225,7 +225,7 @@ class Generator:
     def _document(self, draw: random.Random, article: _Article, others: list[tuple[_Article, str]]) -> Document:
         older = draw.random() < _OLDER_NAMES
         web, amp, cdn_amp = ("sourceUrl", "ampUrl", "cdnAmpUrl") if older else ("webUrl", "ampWebUrl", "cdnAmpWebUrl")
-        name, domain = self._papers[article.paper]
+        name, domain = self._providers[article.provider]
         led = all(other.quality <= article.quality for other, _ in others)
         heat = -1 if not led else article.quality + (20 * len(others) if article.quality >= 50 else 0)
         lines = ["---", "category: news", f"title: {json.dumps(article.title)}", f"excerpt: {json.dumps(article.excerpt)}",

@@ -11,27 +11,27 @@ def goals(results: dict[str, Any]) -> dict[str, tuple[str, str, str]]:
     """Return name → (measured value, goal, yes or NO). Goals that were not measured are left out."""
     found: dict[str, tuple[str, str, str]] = {}
 
-    def at_least(name: str, over: float | None, under: float | None, asked: float) -> None:
+    def at_least(name: str, over: float | None, under: float | None, required: float) -> None:
         if over and under:
-            found[name] = (f"{over / under:.2f}", f"≥ {asked:g}", "yes" if over / under >= asked else "NO")
+            found[name] = (f"{over / under:.2f}", f"≥ {required:g}", "yes" if over / under >= required else "NO")
 
-    def at_most(name: str, value: float | None, asked: float) -> None:
+    def at_most(name: str, value: float | None, required: float) -> None:
         if value is not None:
-            found[name] = (f"{value:.2f}", f"≤ {asked:g}", "yes" if value <= asked else "NO")
+            found[name] = (f"{value:.2f}", f"≤ {required:g}", "yes" if value <= required else "NO")
 
     def rate(section: str, name: str) -> float | None:
         one = results.get(section, {}).get(name, {})
         return one.get("per_second") if isinstance(one, dict) else None
 
-    limit, desk, afternoon = (rate("throughput", name) for name in ("limit", "copydesk", "celery_afternoon"))
+    limit, copydesk, naive_celery = (rate("throughput", name) for name in ("limit", "copydesk", "celery_afternoon"))
     others = [value for name in results.get("throughput", {}) if not name.startswith(("copydesk", "limit", "celery_after"))
               if (value := rate("throughput", name))]  # fmt: skip
-    at_least("the first peer, of the limit", afternoon, limit, 0.04)
+    at_least("the first peer, of the limit", naive_celery, limit, 0.04)
     at_least("the best advised peer, of the limit", rate("throughput", "celery_batches"), limit, 0.35)
-    at_least("Copydesk, of the limit", desk, limit, 0.6)
-    at_least("Copydesk, times the afternoon's Celery", desk, afternoon, 10)
-    at_least("Copydesk, times the best other peer", desk, max(others, default=None), 1.6)
-    at_least("all stages on, times the afternoon's Celery", rate("throughput", "copydesk_all"), afternoon, 8)
+    at_least("Copydesk, of the limit", copydesk, limit, 0.6)
+    at_least("Copydesk, times the afternoon's Celery", copydesk, naive_celery, 10)
+    at_least("Copydesk, times the best other peer", copydesk, max(others, default=None), 1.6)
+    at_least("all stages on, times the afternoon's Celery", rate("throughput", "copydesk_all"), naive_celery, 8)
     at_least("SQLite, times the afternoon's Celery", rate("sqlite", "copydesk"), rate("sqlite", "celery_afternoon"), 8)
     new = rate("updates", "new documents")
     at_least("a real history, times new documents", rate("updates", "a real history"), new, 2)
@@ -49,6 +49,6 @@ def goals(results: dict[str, Any]) -> dict[str, tuple[str, str, str]]:
         at_least(f"{waiting[-1]}, of {waiting[0]}", rate("backlog", waiting[-1]), rate("backlog", waiting[0]), 0.95)
     megabytes = results.get("throughput", {}).get("copydesk", {}).get("megabytes")
     at_most("largest worker process, MB", max(megabytes) if megabytes else None, 150)
-    for words, asked in (("copydesk --help", 0.35), ("copydesk check", 0.6)):
-        at_most(f"{words}, seconds", results.get("start", {}).get(words), asked)
+    for words, required in (("copydesk --help", 0.35), ("copydesk check", 0.6)):
+        at_most(f"{words}, seconds", results.get("start", {}).get(words), required)
     return found

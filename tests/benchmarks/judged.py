@@ -25,7 +25,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from tests.benchmarks.collection import Item, arrive, load, stored_links, told_stories
+from tests.benchmarks.collection import Item, arrive, load, stored_links, stories_by_links
 from worker.linking.pairs.evidence import Evidence
 from worker.linking.pairs.similar_links import PairLinks, Text, may_be_linked
 from worker.linking.texts.conflicts import conflicts_of
@@ -92,7 +92,7 @@ class Collection:
     @cached_property
     def stories(self) -> list[list[int]]:
         """The stories of two or more articles."""
-        return told_stories(self.items, self.links)
+        return stories_by_links(self.items, self.links)
 
     def is_together(self, pair: Key) -> bool:
         """Whether a pair is linked or in one story."""
@@ -177,19 +177,19 @@ def shown(item: Item) -> str:
 
 def own_pairs(background: list[Item]) -> list[Pair]:
     """Return our own pairs as if they were part of a collection and came within an hour."""
-    told = yaml.safe_load((JUDGEMENTS / "near_misses.yaml").read_text("utf-8"))
+    near_misses = yaml.safe_load((JUDGEMENTS / "near_misses.yaml").read_text("utf-8"))
     kinds = (("one_event", "same"), ("near_misses", "none"))
-    pairs = [(verdict, pair) for kind, verdict in kinds for pair in told[kind]]
+    pairs = [(verdict, pair) for kind, verdict in kinds for pair in near_misses[kind]]
     items = [
         Item(number, "", "", 3600.0 * (number % 2), one["title"], one["excerpt"], 50, number.to_bytes(16), str(number))
         for number, one in enumerate((one for _, pair in pairs for one in pair), 1)
     ]
     texts = {item.number: Text(item.title, item.excerpt, item.site, item.time) for item in items}
     links = PairLinks(texts, _weights_of([(item.title, item.excerpt) for item in (*background, *items)]))
-    shifted = [
+    renumbered = [
         Item(10_000 + item.number, "", "", 0.0, item.title, item.excerpt, 50, item.url_hash) for item in background
     ]
-    scores, _ = arrive([*items, *shifted], at_once=True, floor=0.05, most=1000)
+    scores, _ = arrive([*items, *renumbered], at_once=True, floor=0.05, most=1000)
     return [
         Pair("own", evidence_of(links, texts, first, first + 1, scores.get((first, first + 1), 0.0)), verdict)
         for first, (verdict, _) in zip(range(1, len(items), 2), pairs, strict=True)

@@ -70,8 +70,8 @@ def made_up(seed: int = 1) -> Iterator[Text]:
         names = [f"N{number}" for number in random.zipf(1.3, 5).clip(max=10**6).tolist()]
         event = [*names, *draw(14), str(random.integers(2, 400))]
         for _ in range((1, 1, 1, 2, int(random.integers(3, 13)))[int(random.integers(5))]):
-            told = [event[place] for place in random.permutation(len(event))[:14]]
-            yield " ".join([*told[:5], *draw(4)]), " ".join([*told[5:], *draw(22)])
+            event_words = [event[place] for place in random.permutation(len(event))[:14]]
+            yield " ".join([*event_words[:5], *draw(4)]), " ".join([*event_words[5:], *draw(22)])
 
 
 def of_folder(folder: Path) -> Iterator[Text]:

@@ -18,7 +18,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from tests.benchmarks.collection import Item, arrive, load, stored_links, told_stories
+from tests.benchmarks.collection import Item, arrive, load, stored_links, stories_by_links
 from tests.benchmarks.small import small_set
 
 JUDGEMENTS = Path(__file__).parent / "judgements"
@@ -31,9 +31,9 @@ def ranking(items: list[Item], pairs: dict[tuple[int, int], float]) -> dict[str,
     for (a, b), score in pairs.items():
         near[a].append((-score, b))
         near[b].append((-score, a))
-    asked = [item for item in items if item.related]
+    query = [item for item in items if item.related]
     totals: dict[str, float] = defaultdict(float)
-    for item in asked:
+    for item in query:
         hits = [other in item.related for _, other in sorted(near[item.number])]
         found = 0
         for place, hit in enumerate(hits, 1):
@@ -41,7 +41,7 @@ def ranking(items: list[Item], pairs: dict[tuple[int, int], float]) -> dict[str,
             totals["MAP"] += hit * found / place / len(item.related)
         for k in (5, 10, 20):
             totals[f"recall@{k}"] += sum(hits[:k]) / len(item.related)
-    return {name: total / len(asked) for name, total in totals.items()} if asked else {}
+    return {name: total / len(query) for name, total in totals.items()} if query else {}
 
 
 def judged(items: list[Item], links: dict[tuple[int, int], tuple[str, float]]) -> tuple[int, int]:
@@ -62,7 +62,7 @@ def report(name: str, items: list[Item]) -> None:
     for label, at_once in (("day by day", False), ("all on one day", True)):
         pairs, _ = arrive(items, at_once=at_once, floor=FLOOR, most=DEPTH)
         links = stored_links(items, pairs)
-        stories = told_stories(items, links)
+        stories = stories_by_links(items, links)
         kinds = [kind for kind, _ in links.values()]
         same, read = judged(items, links)
         figures = ", ".join(f"{key} {value:.3f}" for key, value in ranking(items, pairs).items())

@@ -46,8 +46,10 @@ def plot(results: dict[str, Any], path: Path) -> None:
     for number, (title, rates) in enumerate(panels):
         _bars(figure.add_subplot(grid[number]), title, rates, most)
     figure.text(0.02, 1 - 0.3 / height, "Documents a second", size=15, weight="bold", color=_INK, va="center")
-    told = "from the first one queued to the last commit; two worker processes, and all servers on the same two cores"
-    figure.text(0.02, 1 - 0.58 / height, told, size=9.5, color=_FAINT, va="center")
+    caption = (
+        "from the first one queued to the last commit; two worker processes, and all servers on the same two cores"
+    )
+    figure.text(0.02, 1 - 0.58 / height, caption, size=9.5, color=_FAINT, va="center")
     figure.savefig(path, dpi=_DOTS)
 
 

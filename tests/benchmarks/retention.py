@@ -117,11 +117,11 @@ def _prune(engine: Engine, config: Settings) -> None:
     spent = dict.fromkeys(gone, 0.0)
     last = used = 0.0
 
-    def progress(chore: str, rows: int) -> None:
+    def progress(rule: str, rows: int) -> None:
         nonlocal last
         now = time.monotonic()
-        gone[chore] += rows
-        spent[chore] += now - last
+        gone[rule] += rows
+        spent[rule] += now - last
         last = now
 
     for number in (0, 2):  # each for at most a minute
@@ -134,10 +134,8 @@ def _prune(engine: Engine, config: Settings) -> None:
         used += _cpu(engine) + time.process_time() - busy
     with engine.connect() as connection:
         wal = connection.scalar(text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), :start)"), {"start": start})
-    for chore, rows in gone.items():
-        print(
-            f"{chore}: {rows:,} in {spent[chore]:.0f} s, {rows / max(spent[chore], 1e-9):,.0f} a second with the rests"
-        )
+    for rule, rows in gone.items():
+        print(f"{rule}: {rows:,} in {spent[rule]:.0f} s, {rows / max(spent[rule], 1e-9):,.0f} a second with the rests")
     print(f"CPU {used / sum(gone.values()) * 1e6:,.0f} µs a row, PostgreSQL's and ours")
     print(f"{len(turns):,} turns: median {sorted(turns)[len(turns) // 2] * 1000:.1f} ms, 99 % "
           f"{sorted(turns)[int(len(turns) * 0.99)] * 1000:.1f}, longest {max(turns) * 1000:.1f}; log {wal / sum(gone.values()):,.0f} bytes a row")  # fmt: skip

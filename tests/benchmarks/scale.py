@@ -31,7 +31,7 @@ from worker.store.tables import articles
 
 _VOCABULARY = 200_000
 _DAYS = 14
-_ASKED = 2_000
+_QUERIES = 2_000
 _AT_ONCE = 100
 
 
@@ -60,23 +60,23 @@ def measure(count: int) -> None:
 def _cost_of_a_document(window: int, at_once: int) -> None:
     index, frequencies = Index(), Frequencies()
     step = _DAYS * 86_400 / window
-    told = list(texts(window))
+    sample = list(texts(window))
     for start in range(0, window, _AT_ONCE):
-        features = features_of_all(told[start : start + _AT_ONCE])
+        features = features_of_all(sample[start : start + _AT_ONCE])
         frequencies.add(features)
         numbers = range(start, start + len(features))
         index.add(numbers, [number * step for number in numbers], features)
     index.set_frequencies(frequencies)
-    told = list(texts(_ASKED, seed=2))
+    sample = list(texts(_QUERIES, seed=2))
     began = time.process_time()
-    for start in range(0, _ASKED, at_once):
-        features = features_of_all(told[start : start + at_once])
+    for start in range(0, _QUERIES, at_once):
+        features = features_of_all(sample[start : start + at_once])
         numbers = range(window + start, window + start + len(features))
         times = [number * step for number in numbers]
         index.add(numbers, times, features)
         index.neighbours(numbers, times, features, floor=CANDIDATE_SCORE, limit=300)
     spent = time.process_time() - began
-    print(f"CPU a document, window of {window:,}: {1000 * spent / _ASKED:.3f} ms "
+    print(f"CPU a document, window of {window:,}: {1000 * spent / _QUERIES:.3f} ms "
           f"(features, adding, asking; {at_once} arrive at once)")  # fmt: skip
 
 

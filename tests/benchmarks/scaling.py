@@ -102,17 +102,19 @@ def _network(setting: Setting, milliseconds: int) -> Iterator[None]:
 
 def _with_queue(setting: Setting, every: Sequence[Document], count: int) -> dict[str, Any]:
     cap = str(2 * max(count, 2) * BATCH)  # as PRODUCTION.md says
-    desk = Copydesk(setting, COPYDESK_CONCURRENCY=str(count), COPYDESK_PENDING_CAP=cap)
-    desk.prepare()
-    worker = desk.start()
+    contender = Copydesk(setting, COPYDESK_CONCURRENCY=str(count), COPYDESK_PENDING_CAP=cap)
+    contender.prepare()
+    worker = contender.start()
     try:
-        desk.publish(list(every[:WARM]))
-        until(lambda: desk.done() >= WARM, seconds=desk.patience, what="the first documents are stored")
-        run = measured(desk, worker, list(every[WARM:]))
+        contender.publish(list(every[:WARM]))
+        until(
+            lambda: contender.done() >= WARM, seconds=contender.timeout_seconds, what="the first documents are stored"
+        )
+        run = measured(contender, worker, list(every[WARM:]))
         began = time.monotonic()
         engine = make_engine(_config(setting), pooled=False)
-        until(lambda: not is_work_left(engine), seconds=desk.patience, what="the work is done", every=0.1)
-        minutes = total(MinuteCounters(desk.client).window(60))
+        until(lambda: not is_work_left(engine), seconds=contender.timeout_seconds, what="the work is done", every=0.1)
+        minutes = total(MinuteCounters(contender.client).window(60))
         lock_ms = minutes.stages_ms[LANE, "lock"] / minutes.batches[LANE]  # the mean: nearly all batches are full
         return _result(run, time.monotonic() - began, lock_ms)
     finally:
@@ -148,13 +150,13 @@ def _without_queue(setting: Setting, every: Sequence[Document], count: int) -> d
         worker.join()
         assert worker.exitcode == 0
     seconds = time.perf_counter() - started
-    told = [used.get() for _ in workers]
-    cpu = {"workers": sum(seconds for seconds, _ in told), "database": cpu_seconds(setting.database_pids) - database}
+    usage = [used.get() for _ in workers]
+    cpu = {"workers": sum(seconds for seconds, _ in usage), "database": cpu_seconds(setting.database_pids) - database}
     began = time.monotonic()
     engine = make_engine(_config(setting))
     assert complete(engine, AllRules(), seconds=_READY_SECONDS)
     engine.dispose()
-    lock_ms = statistics.median(one for _, locks in told for one in locks)
+    lock_ms = statistics.median(one for _, locks in usage for one in locks)
     return _result(Run(len(entries) - WARM, seconds, cpu), time.monotonic() - began, lock_ms)
 
 

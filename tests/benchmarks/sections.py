@@ -23,19 +23,23 @@ _PAUSE_SECONDS = 0.05
 
 def latency(setting: Setting, documents: list[Document]) -> dict[str, float]:
     """Return milliseconds from `XADD` to the receipt, one document at a time on an idle system."""
-    desk = Copydesk(setting)
-    desk.prepare()
-    worker = desk.start()
+    contender = Copydesk(setting)
+    contender.prepare()
+    worker = contender.start()
     took = []
     try:
         for number, document in enumerate(documents):
             started = time.perf_counter()
             submit_entry(
-                desk.client, LANE, document.raw, source="bench", key=document.key, reply_to=f"replies:{number}"
+                contender.client, LANE, document.raw, source="bench", key=document.key, reply_to=f"replies:{number}"
             )
             reply = {f"replies:{number}": "0"}
             # The first document waits for the start of the worker, which takes longer than the connection's time-out.
-            until(lambda reply=reply: desk.client.xread(reply, count=1, block=1000), seconds=60, what="a receipt comes")
+            until(
+                lambda reply=reply: contender.client.xread(reply, count=1, block=1000),
+                seconds=60,
+                what="a receipt comes",
+            )
             took.append((time.perf_counter() - started) * 1000)
             time.sleep(_PAUSE_SECONDS)
     finally:
@@ -46,15 +50,19 @@ def latency(setting: Setting, documents: list[Document]) -> dict[str, float]:
 
 def grown(setting: Setting, articles: int, passes: list[list[Document]], warm: list[Document]) -> list[Run]:
     """Measure throughput into a store that already holds `articles` articles with their child rows; one run a pass."""
-    desk = Copydesk(setting)
-    desk.prepare()
+    contender = Copydesk(setting)
+    contender.prepare()
     if articles:
         grow(setting.database_url, articles)
-    worker = desk.start()
+    worker = contender.start()
     try:
-        desk.publish(warm)
-        until(lambda: desk.done() >= len(warm), seconds=desk.patience, what="the first documents are stored")
-        return [measured(desk, worker, documents) for documents in passes]
+        contender.publish(warm)
+        until(
+            lambda: contender.done() >= len(warm),
+            seconds=contender.timeout_seconds,
+            what="the first documents are stored",
+        )
+        return [measured(contender, worker, documents) for documents in passes]
     finally:
         worker.stop()
 
@@ -114,21 +122,31 @@ _FILLED_AT_ONCE = 10_000
 
 def behind(setting: Setting, backlog: int, documents: list[Document]) -> Run:
     """Measure the rate of the first `documents` while `backlog` more wait behind them on the lane."""
-    desk = Copydesk(setting)
-    desk.prepare()
-    desk.publish(documents)
+    contender = Copydesk(setting)
+    contender.prepare()
+    contender.publish(documents)
     for start in range(0, backlog, _FILLED_AT_ONCE):
-        desk.client.eval(_FILL, 1, LANE, b"---\ntitle: Waits\n---\n", min(_FILLED_AT_ONCE, backlog - start))
+        contender.client.eval(_FILL, 1, LANE, b"---\ntitle: Waits\n---\n", min(_FILLED_AT_ONCE, backlog - start))
     # Loading so much data makes the server rewrite its append-only file, which is not part of the measured cost.
-    until(lambda: not desk.client.info("persistence")["aof_rewrite_in_progress"], seconds=60, what="the log is written")
-    worker = desk.start()
+    until(
+        lambda: not contender.client.info("persistence")["aof_rewrite_in_progress"],
+        seconds=60,
+        what="the log is written",
+    )
+    worker = contender.start()
     first = len(documents) // 4
     try:
-        until(lambda: desk.done() >= first, seconds=desk.patience, what="the first documents are stored")
-        before, done, started = setting.cpu(worker.pid), desk.done(), time.perf_counter()
-        until(lambda: desk.done() >= len(documents) * 9 // 10, seconds=desk.patience, what="the documents are stored")
+        until(
+            lambda: contender.done() >= first, seconds=contender.timeout_seconds, what="the first documents are stored"
+        )
+        before, done, started = setting.cpu(worker.pid), contender.done(), time.perf_counter()
+        until(
+            lambda: contender.done() >= len(documents) * 9 // 10,
+            seconds=contender.timeout_seconds,
+            what="the documents are stored",
+        )
         seconds, after = time.perf_counter() - started, setting.cpu(worker.pid)
-        return Run(desk.done() - done, seconds, {part: after[part] - before[part] for part in after})
+        return Run(contender.done() - done, seconds, {part: after[part] - before[part] for part in after})
     finally:
         worker.stop()
 
@@ -154,18 +172,24 @@ def _read_history(archive: Path, lines: int) -> Iterator[Submission]:
 
 def replay(setting: Setting, updates: list[Submission]) -> Run:
     """Measure the throughput of real updates, from the first `XADD` to the last commit."""
-    desk = Copydesk(setting)
-    desk.prepare()
-    worker = desk.start()
+    contender = Copydesk(setting)
+    contender.prepare()
+    worker = contender.start()
     try:
         head = updates[:50]
-        for _ in submit_many(desk.client, LANE, head):
+        for _ in submit_many(contender.client, LANE, head):
             pass
-        until(lambda: desk.done() >= len(head), seconds=desk.patience, what="the first updates are stored")
+        until(
+            lambda: contender.done() >= len(head),
+            seconds=contender.timeout_seconds,
+            what="the first updates are stored",
+        )
         before, started = setting.cpu(worker.pid), time.perf_counter()
-        for _ in submit_many(desk.client, LANE, updates[50:]):
+        for _ in submit_many(contender.client, LANE, updates[50:]):
             pass
-        until(lambda: desk.done() >= len(updates), seconds=desk.patience, what="the updates are stored")
+        until(
+            lambda: contender.done() >= len(updates), seconds=contender.timeout_seconds, what="the updates are stored"
+        )
         seconds, after = time.perf_counter() - started, setting.cpu(worker.pid)
         return Run(len(updates) - 50, seconds, {part: after[part] - before[part] for part in after})
     finally:

@@ -76,7 +76,7 @@ secured: "VGhpcyBpcyBubyBjaXBoZXJ0ZXh0LCBvbmx5IGl0cyBzaGFwZS4=;AAECAwQFBgcICQoLD
 """
 
 _WORDS = ["harbour", "council", "storm", "bridge", "museum", "ferry", "budget", "election", "robot", "library", "garden", "school", "river", "bakery", "concert", "engine", "market", "signal", "valley", "theatre"]  # fmt: skip
-_PAPERS = [(f"The {name.title()} Post", f"{name}post.com") for name in _WORDS[:12]]
+_PROVIDERS = [(f"The {name.title()} Post", f"{name}post.com") for name in _WORDS[:12]]
 
 
 def write_documents(folder: Path, count: int) -> Path:
@@ -97,10 +97,10 @@ def document(number: int, count: int) -> str:
         return f"---\ntitle: One: two: {number}\nwebUrl: {_url(number)}\n---\n"
     name, domain = _paper(number)
     # Every fiftieth document describes an article that another document describes too: the newest wins.
-    told = number - 7 if number % 50 == 49 else number
+    same_as = number - 7 if number % 50 == 49 else number
     lines = ["---", f'title: "{_title(number)} | {name}"', f'excerpt: "{_sentence(draw)} {_sentence(draw)}"',
              f"publishedDateTime: 2020-05-{1 + number % 28:02}T{number % 24:02}:{number % 60:02}:00Z",
-             f'webUrl: "{_url(told)}"', f'ampWebUrl: "{_url(told).replace("www.", "amp.")}"', "type: article",
+             f'webUrl: "{_url(same_as)}"', f'ampWebUrl: "{_url(same_as).replace("www.", "amp.")}"', "type: article",
              f"quality: {draw.randint(0, 120)}", "heat: -1", "published: false", "provider:", f"  name: {name}",
              f"  domain: {domain}", "topics:", *(f"  - {topic.title()}" for topic in draw.sample(_WORDS, 3)), "images:",
              f'  - url: "https://img.{domain}/{number}.jpg"', "    width: 640", "    height: 480", "related:"]  # fmt: skip
@@ -115,7 +115,7 @@ def document(number: int, count: int) -> str:
 
 
 def _paper(number: int) -> tuple[str, str]:
-    return _PAPERS[number % len(_PAPERS)]
+    return _PROVIDERS[number % len(_PROVIDERS)]
 
 
 def _url(number: int) -> str:

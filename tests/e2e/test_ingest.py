@@ -80,7 +80,7 @@ def test_the_seed_is_stored_with_its_exact_values(store, tmp_path, request):
         settings["COPYDESK_DATABASE_URL"] = url
     run = copydesk("ingest", folder, "--json", cwd=tmp_path, **settings)
     assert run.returncode == 0, run.stderr
-    ((told,), _) = results(run.stdout)
+    ((receipt,), _) = results(run.stdout)
     engine = create_engine(normal_database_url(url))
     with engine.connect() as connection:
         article = connection.execute(select(tables.articles).where(~tables.articles.c.is_stub)).one()
@@ -134,7 +134,7 @@ def test_the_seed_is_stored_with_its_exact_values(store, tmp_path, request):
         ("amp", "https://amp.northhavencourier.com/news/business/article100200300.html"),
         ("cdn_amp", "https://amp-northhavencourier-com.cdn.ampproject.org/c/s/amp.northhavencourier.com/news/business/article100200300.html"),
     }  # fmt: skip
-    assert told["url"] == article.canonical_url
+    assert receipt["url"] == article.canonical_url
 
 
 @pytest.mark.parametrize(("number", "moment"), [

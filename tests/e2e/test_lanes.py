@@ -22,7 +22,7 @@ def document(name):
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory):
+def installation(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lanes")
     with Background("up", cwd=folder, COPYDESK_LANES=LANES) as up:
         up.says("serves the lanes")
@@ -32,15 +32,15 @@ def desk(tmp_path_factory):
             yield url, client, up
 
 
-def test_a_lane_fixes_its_source(desk):
-    url, _, _ = desk
+def test_a_lane_fixes_its_source(installation):
+    url, _, _ = installation
     with Producer(url, lane="documents:agency", source="liar") as producer:
         receipt = producer.wait(producer.submit(document("a")))
     assert (receipt.source, receipt.outcome) == ("agency", "stored")
 
 
-def test_a_reply_that_cannot_be_written_affects_only_its_sender(desk):
-    url, client, up = desk
+def test_a_reply_that_cannot_be_written_affects_only_its_sender(installation):
+    url, client, up = installation
     client.set("replies:taken", "no stream")
     with Producer(url, lane="documents") as producer:
         for reply_to in ("replies:taken", "documents", "copydesk:internal", "replies:" + "x" * 300):
@@ -54,16 +54,16 @@ def test_a_reply_that_cannot_be_written_affects_only_its_sender(desk):
     assert outcomes["rejected"] == 3
 
 
-def test_a_reply_stream_is_capped_and_expires(desk):
-    url, client, _ = desk
+def test_a_reply_stream_is_capped_and_expires(installation):
+    url, client, _ = installation
     with Producer(url, lane="documents:bulk") as producer:
         producer.wait(producer.submit(document("b")))
         assert 3500 < client.ttl(producer.replies) <= 3600
 
 
 @pytest.mark.timeout(300)
-def test_ten_documents_of_one_lane_overtake_many_thousands_of_another(desk, record_property):
-    url, client, _ = desk
+def test_ten_documents_of_one_lane_overtake_many_thousands_of_another(installation, record_property):
+    url, client, _ = installation
     queues = {name: LeaseQueue(client, name) for name in ("documents", "documents:bulk")}
     for lane, count in (("documents:bulk", 10_000), ("documents", 35_000)):
         with Producer(url, lane=lane, polite=False, receipts=False) as flood:

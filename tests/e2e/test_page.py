@@ -55,8 +55,8 @@ def test_every_example_in_a_language_obeys_backpressure():
 
 
 def test_the_page_says_for_every_outcome_what_to_do():
-    told = re.search(r"^\| outcome .+?\n\n", PAGE, re.MULTILINE | re.DOTALL)[0]
-    assert re.findall(r"^\| `(\w+)`", told, re.MULTILINE) == list(Outcome)
+    table = re.search(r"^\| outcome .+?\n\n", PAGE, re.MULTILINE | re.DOTALL)[0]
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(Outcome)
 
 
 def test_every_link_of_the_page_leads_to_a_file():
@@ -76,7 +76,7 @@ def test_the_acl_line_for_another_crawler_is_that_of_the_acl_file():
 
 
 @pytest.fixture(scope="module")
-def desk():
+def system():
     with GuardedSystem(tcp=True) as found:
         story = next(text for _, language, text in blocks() if language == "md")
         (found.folder / "story.md").write_text(story)
@@ -84,17 +84,17 @@ def desk():
 
 
 @pytest.fixture
-def run(desk):
+def run(system):
     """Run a block in a file; returns what it printed."""
 
     def run_block(command, text, suffix, *, folder=None, **environment):
-        file = (folder or desk.folder) / f"example{suffix}"
+        file = (folder or system.folder) / f"example{suffix}"
         file.write_text(text)
         if shutil.which("redis-cli") is None and suffix == ".sh":
             pytest.skip("redis-cli is not installed (Debian: redis-tools)")
         ended = subprocess.run(
-            [*command, file], cwd=desk.folder, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
-            env={**os.environ, "REDIS_URL": desk.url("crawler"), **environment},
+            [*command, file], cwd=system.folder, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
+            env={**os.environ, "REDIS_URL": system.url("crawler"), **environment},
         )  # fmt: skip
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert "NOPERM" not in ended.stdout + ended.stderr
@@ -110,24 +110,24 @@ def needs(program, package):
 OUTCOMES = {"stored", "updated", "unchanged"}
 
 
-def test_the_shortest_example_stores_a_document(run, desk):
+def test_the_shortest_example_stores_a_document(run, system):
     id_ = run(["sh"], block("For authors of crawlers"), ".sh")
     assert re.fullmatch(r"\d+-\d+", id_)
-    until(lambda: desk.copydesk("explain", id_).returncode == 0, what="the document has an outcome")
+    until(lambda: system.copydesk("explain", id_).returncode == 0, what="the document has an outcome")
 
 
 def test_the_shell_example_works(run):
     assert json.loads(run(["sh"], block("Shell"), ".sh").splitlines()[-1])["outcome"] in OUTCOMES
 
 
-def test_the_retraction_example_works(run, desk):
+def test_the_retraction_example_works(run, system):
     run([sys.executable], block("Python"), ".py")
     id_ = run(["sh"], block("What you send"), ".sh")
-    until(lambda: "retracted" in desk.copydesk("explain", id_).stdout, what="it is retracted")
+    until(lambda: "retracted" in system.copydesk("explain", id_).stdout, what="it is retracted")
 
 
-def test_the_example_that_follows_receipts_works(run, desk):
-    with desk.client("crawler") as crawler:
+def test_the_example_that_follows_receipts_works(run, system):
+    with system.client("crawler") as crawler:
         good, bad = (
             crawler.xadd("documents", {"raw": raw, "key": key, "reply_to": "replies:crawler:harbour"}).decode()
             for key, raw in (("good", "---\ntitle: a\n---\n"), ("bad", "---\ntitle: a: b\n---\n"))
@@ -162,14 +162,14 @@ def test_the_examples_work_with_tls(tmp_path, monkeypatch, node_folder):
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", certificate)
     programs = {"Shell": "sh", "Python": sys.executable, "PHP": "php", "Ruby": "ruby", "Celery": sys.executable}
     programs |= {f"Node.js, with `{client}`": "node" for client in ("redis", "ioredis")}
-    with TlsSystem(tmp_path, known=True) as desk:
-        (desk.folder / "story.md").write_text(next(text for _, language, text in blocks() if language == "md"))
-        urls = {"REDIS_URL": desk.url("crawler"), "BROKER_URL": desk.url("worker")}
+    with TlsSystem(tmp_path, known=True) as system:
+        (system.folder / "story.md").write_text(next(text for _, language, text in blocks() if language == "md"))
+        urls = {"REDIS_URL": system.url("crawler"), "BROKER_URL": system.url("worker")}
         for heading, program in programs.items():
-            file = (node_folder if program == "node" else desk.folder) / "example-tls.mjs"
+            file = (node_folder if program == "node" else system.folder) / "example-tls.mjs"
             file.write_text(block(heading))
             command = [program, str(file)]
-            subprocess.run(command, cwd=desk.folder, env={**os.environ, **urls}, timeout=90, check=True)
+            subprocess.run(command, cwd=system.folder, env={**os.environ, **urls}, timeout=90, check=True)
 
 
 @needs("php", "php-cli")
@@ -196,27 +196,27 @@ def site():
         server.shutdown()
 
 
-def test_the_scrapy_example_works(run, desk, site):
+def test_the_scrapy_example_works(run, system, site):
     pytest.importorskip("scrapy")
     run([sys.executable, "-m", "scrapy", "runspider"], block("Scrapy"), ".py", START_URL=site)
     for path in ("pier", "bridge"):
         url = f"https://harbour-courier.example/{path}"
-        explained = until(lambda url=url: (e := desk.copydesk("explain", url)).returncode == 0 and e, what=url)
+        explained = until(lambda url=url: (e := system.copydesk("explain", url)).returncode == 0 and e, what=url)
         assert "document harbour" in explained.stdout
 
 
-def test_the_celery_example_works(run, desk):
-    run([sys.executable], block("Celery"), ".py", BROKER_URL=desk.url("worker"))
-    until(lambda: "document my-app" in desk.copydesk("explain", "stories/2.md").stdout, what="it is stored")
+def test_the_celery_example_works(run, system):
+    run([sys.executable], block("Celery"), ".py", BROKER_URL=system.url("worker"))
+    until(lambda: "document my-app" in system.copydesk("explain", "stories/2.md").stdout, what="it is stored")
 
 
-def test_the_example_with_the_packaged_client_works(run, desk):
+def test_the_example_with_the_packaged_client_works(run, system):
     lines = run(
         [sys.executable], block("Python, with the client of this package"), ".py", PYTHONPATH=str(ROOT)
     ).splitlines()
     assert lines[0] in OUTCOMES
     assert lines[1:-1] == [f"{n} sent" for n in range(200, 1001, 200)]
     until(
-        lambda: "retracted" in desk.copydesk("explain", "https://harbour-courier.example/ferry-7").stdout,
+        lambda: "retracted" in system.copydesk("explain", "https://harbour-courier.example/ferry-7").stdout,
         what="it is retracted",
     )

@@ -55,9 +55,9 @@ def test_all_problems_are_the_same_objects_everywhere(up, crawler):
     assert (checked["verdict"], answer["outcome"]) == ("rejected", "rejected")
     assert checked["problems"] == answer["problems"]
     listed = copydesk("dead", "list", "--json", cwd=folder)
-    letters = [json.loads(line) for line in listed.stdout.splitlines()]
-    (letter,) = [letter for letter in letters if letter["id"] == answer["id"]]
-    shown = json.loads(copydesk("dead", "show", letter["dead_letter"], "--json", cwd=folder).stdout)
+    dead_letter_rows = [json.loads(line) for line in listed.stdout.splitlines()]
+    (dead_letter,) = [dead_letter for dead_letter in dead_letter_rows if dead_letter["id"] == answer["id"]]
+    shown = json.loads(copydesk("dead", "show", dead_letter["dead_letter"], "--json", cwd=folder).stdout)
     assert shown["problems"] == answer["problems"]
     lines = [json.loads(line) for line in worker.text().splitlines() if line.startswith("{")]
     (line,) = [line for line in lines if line.get("id") == answer["id"]]

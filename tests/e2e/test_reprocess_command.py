@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(500)]
 
 
 @pytest.fixture
-def desk(tmp_path):
+def installation(tmp_path):
     """The folder of a running system, and an engine on its store; all its articles were made by an older pipeline."""
     lines = [json.dumps({"raw": STORY.format(n=n), "source": "s", "key": f"{n}.md"}) for n in range(DOCUMENTS)]
     (tmp_path / "stories.jsonl").write_text("\n".join(lines) + "\n")
@@ -43,7 +43,7 @@ def behind(engine):
         return connection.scalar(select(func.count()).select_from(articles).where(articles.c.pipeline_version == 1))
 
 
-def told(folder, *arguments):
+def answer_of(folder, *arguments):
     done = copydesk(*arguments, "--json", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
@@ -66,10 +66,10 @@ def on_a_terminal(*arguments, cwd):
     return process.wait(timeout=200), shown.decode("utf-8", "replace")
 
 
-def test_an_interrupted_reprocess_is_completed_by_a_second_run_while_workers_serve(desk):
-    folder, engine = desk
-    assert told(folder, "status")["behind"] == DOCUMENTS
-    foretold = told(folder, "reprocess", "--behind")
+def test_an_interrupted_reprocess_is_completed_by_a_second_run_while_workers_serve(installation):
+    folder, engine = installation
+    assert answer_of(folder, "status")["behind"] == DOCUMENTS
+    foretold = answer_of(folder, "reprocess", "--behind")
     assert (foretold["documents"], foretold["changed"]) == (DOCUMENTS, DOCUMENTS)
     assert foretold["fields"] == {"quality": DOCUMENTS}
     assert behind(engine) == DOCUMENTS
@@ -89,13 +89,13 @@ def test_an_interrupted_reprocess_is_completed_by_a_second_run_while_workers_ser
         until(lambda: client.xlen(INTERNAL_LANE) == 0, seconds=200, what="what was sent is done")
     left = behind(engine)
     assert 0 < left < DOCUMENTS
-    assert told(folder, "reprocess", "--behind")["documents"] == left
+    assert answer_of(folder, "reprocess", "--behind")["documents"] == left
 
     code, shown = on_a_terminal("reprocess", "--behind", "--yes", cwd=folder)
     assert code == 0
     assert f"{left}/{left}" in shown
     assert behind(engine) == 0
-    status = told(folder, "status")
+    status = answer_of(folder, "status")
     assert status["behind"] == 0
     assert copydesk("audit", cwd=folder).returncode == 0
     with engine.connect() as connection:

@@ -69,7 +69,7 @@ FEW, MANY = 30, 500
 
 
 @pytest.fixture(scope="module")
-def desk(request, tmp_path_factory):
+def installation(request, tmp_path_factory):
     """A running system with the data that the runbook mentions: documents of one fault, others, and some in the store."""
     folder = tmp_path_factory.mktemp("night")
     # The circuit breaker would pause a lane on which 500 documents are rejected; another section of the runbook covers
@@ -98,11 +98,11 @@ def desk(request, tmp_path_factory):
 
 
 @pytest.fixture
-def copydesk(desk, monkeypatch, capfd, tmp_path):
+def copydesk(installation, monkeypatch, capfd, tmp_path):
     """`copydesk(line)`: run a command of the runbook in this process, because starting a hundred would take minutes. It
     must exit with 0.
     """
-    monkeypatch.chdir(desk)
+    monkeypatch.chdir(installation)
     (tmp_path / "mended.md").write_text(document(2, 10))
     monkeypatch.setenv("EDITOR", f"cp {tmp_path / 'mended.md'}")
     monkeypatch.delenv("VISUAL", raising=False)
@@ -124,31 +124,31 @@ def copydesk(desk, monkeypatch, capfd, tmp_path):
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("desk", [FEW, pytest.param(MANY, marks=pytest.mark.long)], indirect=True)
+@pytest.mark.parametrize("installation", [FEW, pytest.param(MANY, marks=pytest.mark.long)], indirect=True)
 @pytest.mark.timeout(400)
 def test_every_command_works_and_all_dead_letters_of_one_cause_are_repaired(copydesk, request):
-    said, many = {}, request.node.callspec.params["desk"]
+    output, many = {}, request.node.callspec.params["desk"]
     for line in commands():
         assert line.startswith("copydesk "), line
-        said[line] = copydesk(line)
+        output[line] = copydesk(line)
     # Documents are processed, and a source is named of which nearly all are rejected.
-    assert said["copydesk health"].startswith("degraded\n  Source my-crawler: ")
-    assert "It is in the store and its article shows it" in said["copydesk explain story.md"]
+    assert output["copydesk health"].startswith("degraded\n  Source my-crawler: ")
+    assert "It is in the store and its article shows it" in output["copydesk explain story.md"]
     assert (
         "harbour-courier.example/news/business/article243103.html"
-        in said["copydesk explain https://www.harbour-courier.example/news/business/article243103.html"]
+        in output["copydesk explain https://www.harbour-courier.example/news/business/article243103.html"]
     )
     share = f"{(many + 8) / (many + 9):.1%}"
-    assert re.search(rf"my-crawler +{many + 9} +{many + 8} +{re.escape(share)}", said["copydesk sources"]), said
-    assert re.search(rf"yaml_unquoted_colon +my-crawler +{many}", said["copydesk dead list"])
+    assert re.search(rf"my-crawler +{many + 9} +{many + 8} +{re.escape(share)}", output["copydesk sources"]), output
+    assert re.search(rf"yaml_unquoted_colon +my-crawler +{many}", output["copydesk dead list"])
     # The order of the last documents depends on which batch ended last.
-    assert said["copydesk tail --source my-crawler --last 20 --seconds 1"].count(" my-crawler ") == 20
-    assert "0 would pass now, 4 would be rejected again" in said["copydesk dead replay --code no_title"]
-    (dry, done) = [said[line] for line in said if "dead mend" in line]
+    assert output["copydesk tail --source my-crawler --last 20 --seconds 1"].count(" my-crawler ") == 20
+    assert "0 would pass now, 4 would be rejected again" in output["copydesk dead replay --code no_title"]
+    (dry, done) = [output[line] for line in output if "dead mend" in line]
     assert f"{many} would pass with this change, 0 would be rejected again" in dry
     assert "-excerpt: They call it: the hall" in dry
     assert f"{many} edited and replayed" in done
-    assert "Drained" in said["copydesk status --wait-drained --timeout 120"]
+    assert "Drained" in output["copydesk status --wait-drained --timeout 120"]
 
     def mended():
         left = copydesk("copydesk dead list --code yaml_unquoted_colon --json")
@@ -159,9 +159,9 @@ def test_every_command_works_and_all_dead_letters_of_one_cause_are_repaired(copy
     assert newest["outcome"] == "stored"
 
 
-@pytest.mark.parametrize("desk", [FEW], indirect=True)
+@pytest.mark.parametrize("installation", [FEW], indirect=True)
 @pytest.mark.timeout(400)
-def test_a_hanging_worker_and_its_waiting_entries_are_reported(copydesk, desk):
+def test_a_hanging_worker_and_its_waiting_entries_are_reported(copydesk, installation):
     """`Does a worker hang?`, with a worker whose process is stopped."""
     found = json.loads(copydesk("copydesk status --json"))["workers"]
     pids = [int(worker["worker"].rpartition(":")[2]) for worker in found]
@@ -169,14 +169,14 @@ def test_a_hanging_worker_and_its_waiting_entries_are_reported(copydesk, desk):
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
-        with redis.Redis.from_url(embedded_redis_url(desk / ".copydesk")) as client:
+        with redis.Redis.from_url(embedded_redis_url(installation / ".copydesk")) as client:
             until(lambda: not workers(client), what="it is missed", every=0.2)
         assert not json.loads(copydesk("copydesk status --json"))["workers"]
         assert "no worker has sent a heartbeat" in copydesk("copydesk health", Exit.UNSOUND)
         shown = copydesk("copydesk status")
         assert "No worker is alive" in shown
         assert f"Worker {found[0]['worker']} fell silent" in " ".join(shown.split())
-        with redis.Redis.from_url(embedded_redis_url(desk / ".copydesk")) as client:
+        with redis.Redis.from_url(embedded_redis_url(installation / ".copydesk")) as client:
             id_ = client.xadd("documents", {"raw": document(3, 10), "source": "c", "key": "waits.md"}).decode()
         assert "waits for its turn" in copydesk(f"copydesk explain {id_}")
         assert "1 wait in all" in copydesk("copydesk status --wait-drained --timeout 0.5", Exit.TIMED_OUT)

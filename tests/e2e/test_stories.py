@@ -51,5 +51,5 @@ def test_the_story_of_one_ingest_is_shown_everywhere(tmp_path):
     assert "face scans" in explained.partition("similar")[2]
     with sqlite3.connect(tmp_path / ".copydesk" / "copydesk.db") as store:
         assert store.execute("SELECT count(*) FROM articles WHERE link_state = 'pending'").fetchone() == (0,)
-        told = "SELECT a.title FROM stories s JOIN articles a ON a.story_id = s.id ORDER BY a.quality"
-        assert [title for (title,) in store.execute(told)] == [_DOCUMENTS["b.md"][0], _DOCUMENTS["a.md"][0]]
+        query = "SELECT a.title FROM stories s JOIN articles a ON a.story_id = s.id ORDER BY a.quality"
+        assert [title for (title,) in store.execute(query)] == [_DOCUMENTS["b.md"][0], _DOCUMENTS["a.md"][0]]

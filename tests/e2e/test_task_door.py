@@ -51,7 +51,7 @@ MESSAGES = [
 
 
 @pytest.fixture(scope="module")
-def desk(valkey, tmp_path_factory):
+def installation(valkey, tmp_path_factory):
     folder = tmp_path_factory.mktemp("door")
     assert copydesk("db", "upgrade", cwd=folder).returncode == 0
     logs = {"COPYDESK_LOG_LEVEL": "debug,celery=debug,kombu=debug", "COPYDESK_LOG_FORMAT": "json"}
@@ -63,7 +63,7 @@ def desk(valkey, tmp_path_factory):
     engine.dispose()
 
 
-def letters(engine, **wanted):
+def dead_letter_rows(engine, **wanted):
     with engine.connect() as connection:
         query = select(tables.dead_letters, tables.raw_documents.c.size, tables.raw_documents.c.bytes).join(
             tables.raw_documents, tables.raw_documents.c.sha256 == tables.dead_letters.c.raw_sha256
@@ -75,15 +75,20 @@ def ready_lines(worker):
     return worker.text().count("The worker is ready")
 
 
-def test_each_message_becomes_a_dead_letter_with_its_bytes_and_no_log_shows_it(desk):
-    folder, worker, client, engine, settings = desk
+def test_each_message_becomes_a_dead_letter_with_its_bytes_and_no_log_shows_it(installation):
+    folder, worker, client, engine, settings = installation
     client.rpush("copydesk", *MESSAGES)
-    until(lambda: len(letters(engine)) == len(MESSAGES), what="all are dead letters")
-    kept = {row.raw_sha256: bytes(row.bytes) for row in letters(engine)}
+    until(lambda: len(dead_letter_rows(engine)) == len(MESSAGES), what="all are dead letters")
+    kept = {row.raw_sha256: bytes(row.bytes) for row in dead_letter_rows(engine)}
     for item in MESSAGES:
         whole = kept[hashlib.sha256(item).digest()]
         assert whole == item if len(item) <= 1 << 20 else whole == item[: 1 << 16]
-    assert {row.code for row in letters(engine)} == {"not_a_task", "unknown_task", "bad_task_arguments", "task_option"}
+    assert {row.code for row in dead_letter_rows(engine)} == {
+        "not_a_task",
+        "unknown_task",
+        "bad_task_arguments",
+        "task_option",
+    }
     assert ready_lines(worker) == 1
     assert client.exists("unacked") == 0
     encoded = base64.b64encode(SECRET.encode()).decode()[:12]
@@ -104,25 +109,25 @@ def test_each_message_becomes_a_dead_letter_with_its_bytes_and_no_log_shows_it(d
     assert "bad_task_arguments" in listed
 
 
-def test_the_document_in_a_celery_message_is_replayed(desk):
-    folder, _, client, engine, settings = desk
+def test_the_document_in_a_celery_message_is_replayed(installation):
+    folder, _, client, engine, settings = installation
     document = DOCUMENT.replace("/1\n", "/replayed\n")
     client.rpush("copydesk", message([], {"raww": document, "source": "app", "key": "k", "reply_to": "replies:door"}))
-    until(lambda: letters(engine, key="k"), what="it is a dead letter")
-    (letter,) = letters(engine, key="k")
-    assert letter.source == "app"
-    shown = copydesk("dead", "show", str(letter.id), cwd=folder, **settings).stdout
+    until(lambda: dead_letter_rows(engine, key="k"), what="it is a dead letter")
+    (dead_letter,) = dead_letter_rows(engine, key="k")
+    assert dead_letter.source == "app"
+    shown = copydesk("dead", "show", str(dead_letter.id), cwd=folder, **settings).stdout
     assert "https://door.example/replayed" in shown
     assert SECRET not in shown
     until(lambda: client.exists("replies:door"), what="its producer is answered")
-    assert copydesk("dead", "replay", str(letter.id), "--yes", cwd=folder, **settings).returncode == 0
-    until(lambda: letters(engine, key="k")[0].status == "replayed", what="it is stored")
+    assert copydesk("dead", "replay", str(dead_letter.id), "--yes", cwd=folder, **settings).returncode == 0
+    until(lambda: dead_letter_rows(engine, key="k")[0].status == "replayed", what="it is stored")
     with engine.connect() as connection:
         assert connection.execute(select(tables.documents.c.source).filter_by(key="k")).scalars().all() == ["app"]
 
 
-def test_a_producer_that_speaks_celery_is_served(desk):
-    _, worker, client, _, settings = desk
+def test_a_producer_that_speaks_celery_is_served(installation):
+    _, worker, client, _, settings = installation
     with Celery(broker=settings["COPYDESK_REDIS_URL"].replace("unix://", "redis+socket://")) as producer:
         for number, arguments in enumerate((
             {"raw": DOCUMENT.replace("/1\n", "/2\n")}, {"raw_base64": base64.b64encode(DOCUMENT.replace("/1\n", "/3\n").encode()).decode()},
@@ -139,14 +144,14 @@ def test_a_producer_that_speaks_celery_is_served(desk):
     assert SECRET not in worker.text()
 
 
-def test_a_message_larger_than_any_document_can_be_is_kept_with_its_length(desk):
-    _, _, client, engine, _ = desk
+def test_a_message_larger_than_any_document_can_be_is_kept_with_its_length(installation):
+    _, _, client, engine, _ = installation
     client.rpush("copydesk", b"y" * (9 << 20))
-    until(lambda: [row for row in letters(engine) if row.size == 9 << 20], what="it is kept")
+    until(lambda: [row for row in dead_letter_rows(engine) if row.size == 9 << 20], what="it is kept")
 
 
-def test_a_document_is_stored_when_redis_is_out_of_memory(desk):
-    _, _, client, engine, _ = desk
+def test_a_document_is_stored_when_redis_is_out_of_memory(installation):
+    _, _, client, engine, _ = installation
     item = message([DOCUMENT.replace("/1\n", "/full\n")], {"source": "full", "key": "full"})
     client.rpush("copydesk:aside", item)
     client.config_set("maxmemory", 1)

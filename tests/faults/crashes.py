@@ -130,7 +130,7 @@ def _by_an_operators_replay(scenario: Scenario, point: str, action: str) -> Iter
     bad = scenario.traffic.good()
     bad.code = "no_front_matter"
     scenario.traffic.send(bad)
-    until(lambda: _open_letters(scenario), seconds=120, what="there are dead letters")
+    until(lambda: _open_dead_letters(scenario), seconds=120, what="there are dead letters")
     scenario.arm(point, action)
     first = copydesk(*arguments, cwd=scenario.folder, **scenario.settings)
     assert first.returncode == -signal.SIGKILL, first.stderr
@@ -139,7 +139,7 @@ def _by_an_operators_replay(scenario: Scenario, point: str, action: str) -> Iter
     assert again.returncode == 0, again.stderr
 
 
-def _open_letters(scenario: Scenario) -> bool:
+def _open_dead_letters(scenario: Scenario) -> bool:
     query = tables.dead_letters.select().where(tables.dead_letters.c.code == "no_front_matter")
     with scenario.engine.connect() as connection:
         return connection.execute(query).first() is not None

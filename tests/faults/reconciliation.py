@@ -104,7 +104,7 @@ class Reconciliation:
         found = [(row.lane, row.receipt_id, row.code) for row in dead]
         findings.wrong["undeserved dead letters"] += sorted(set(found) - deserved)
         findings.wrong["missing dead letters"] += sorted(deserved - set(found))
-        findings.wrong["doubled dead letters"] += [letter for letter, count in Counter(found).items() if count > 1]
+        findings.wrong["doubled dead letters"] += [id_ for id_, count in Counter(found).items() if count > 1]
 
     def _documents(self, findings: Findings, accepted: list[tuple[Sent, Any]], connection: Any) -> None:
         """Check that each document row is at its newest accepted version."""
@@ -121,22 +121,24 @@ class Reconciliation:
 
     def _articles(self, findings: Findings, accepted: list[tuple[Sent, Any]], connection: Any) -> None:
         """Check that each article shows the newest live document that describes it, with the links of that version."""
-        tellers: dict[bytes, tuple[Sent, Any]] = {}
+        source_documents: dict[bytes, tuple[Sent, Any]] = {}
         for line, row in _newest(accepted).values():
             described = url_hash(canonicalise(line.url))
-            if line.op == "put" and (described not in tellers or _moment(row) > _moment(tellers[described][1])):
-                tellers[described] = (line, row)
+            if line.op == "put" and (
+                described not in source_documents or _moment(row) > _moment(source_documents[described][1])
+            ):
+                source_documents[described] = (line, row)
         articles = connection.execute(select(tables.articles)).all()
         live = {row.url_hash: row for row in articles if not row.is_stub and row.orphaned_at is None}
         findings.counted["articles"] = len(live)
         findings.wrong["articles that nobody tells"] += [
-            live[found].canonical_url for found in set(live) - set(tellers)
+            live[found].canonical_url for found in set(live) - set(source_documents)
         ]
         links: dict[int, set[bytes]] = defaultdict(set)
         related = select(tables.links).where(tables.links.c.kind == "related")
         for link in connection.execute(related):
             links[link.source_id].add(link.target_hash)
-        for described, (line, row) in tellers.items():
+        for described, (line, row) in source_documents.items():
             article = live.get(described)
             if article is None:
                 findings.wrong["articles missing"].append(line.url)

@@ -47,7 +47,7 @@ class Results:
                    "took": round(result.took, 2), "counted": dict(result.findings.counted)}  # fmt: skip
         self._write({"fault": name, **figures, "wrong": wrong, **more})
         state = "FAILED " + "; ".join(wrong) if wrong else str(result.findings)
-        self._say(f"{name:44} met {result.pending:4}, flows after {result.recovery:5.1f} s, done after {result.drained:5.1f} s, "
+        self._print(f"{name:44} met {result.pending:4}, flows after {result.recovery:5.1f} s, done after {result.drained:5.1f} s, "
                   f"took {result.took:5.1f} s, load {more.get('load', 0):.0f}; {state}")  # fmt: skip
 
     def failed(self, name: str, error: BaseException, **more: Any) -> None:
@@ -55,12 +55,12 @@ class Results:
         what = (str(error).splitlines() or [repr(error)])[0][:500]
         self.failures.append((name, what))
         self._write({"fault": name, "wrong": [what], "error": f"{type(error).__name__}: {error}", **more})
-        self._say(f"{name:44} FAILED {type(error).__name__}: {error}")
+        self._print(f"{name:44} FAILED {type(error).__name__}: {error}")
 
     def skip(self, name: str, why: object) -> None:
         self.skipped[name] = str(why)
         self._write({"fault": name, "skipped": str(why)})
-        self._say(f"{name:44} skipped: {why}")
+        self._print(f"{name:44} skipped: {why}")
 
     def table(self) -> str:
         """Return Markdown: a row for each fault, then the errors, then the sum."""
@@ -80,7 +80,7 @@ class Results:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"at": time.strftime("%H:%M:%S"), **line}, default=str) + "\n")
 
-    def _say(self, sentence: str) -> None:
+    def _print(self, sentence: str) -> None:
         print(f"{time.strftime('%H:%M:%S')}  {sentence}", flush=True)
 
 

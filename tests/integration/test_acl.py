@@ -25,30 +25,30 @@ DOCUMENT = "---\ntitle: Ferry\nwebUrl: https://harbour-courier.example/ferry\n--
 
 
 @pytest.fixture(scope="module")
-def desk():
+def system():
     with GuardedSystem() as found:
         yield found
 
 
 @pytest.fixture
-def crawler(desk):
-    with desk.client("crawler") as client:
+def crawler(system):
+    with system.client("crawler") as client:
         yield client
 
 
-def test_a_crawler_sends_waits_and_gets_its_receipts(desk):
-    with Producer(desk.url("crawler"), source="harbour") as producer:
+def test_a_crawler_sends_waits_and_gets_its_receipts(system):
+    with Producer(system.url("crawler"), source="harbour") as producer:
         id_ = producer.submit(DOCUMENT)
         assert producer.replies.startswith("replies:crawler:")
         assert producer.wait(id_).outcome == "stored"
         assert [producer.wait(id_).outcome for _, id_ in producer.submit_many([DOCUMENT] * 2)] == ["unchanged"] * 2
         assert producer.wait(producer.retract("https://harbour-courier.example/ferry")).outcome == "retracted"
-    with desk.client("operator") as operator:
+    with system.client("operator") as operator:
         published = {fields.get(b"outcome") for _, fields in operator.xrange("articles")}
     assert published >= {b"stored", b"retracted"}, "a worker may write the change feed"
 
 
-def test_a_crawler_can_use_plain_commands(desk, crawler):
+def test_a_crawler_can_use_plain_commands(system, crawler):
     id_ = crawler.xadd("documents", {"raw": DOCUMENT, "reply_to": "replies:crawler:me"})
     ((_, [(_, fields)]),) = crawler.xread({"replies:crawler:me": "0"}, count=1, block=20_000)
     assert json.loads(fields[b"receipt"])["id"] == id_.decode()
@@ -86,28 +86,28 @@ def test_a_crawler_may_do_nothing_else(crawler, command):
         crawler.execute_command(*words)
 
 
-def test_the_stored_function_gives_a_crawler_no_other_lane(desk, crawler):
+def test_the_stored_function_gives_a_crawler_no_other_lane(system, crawler):
     with pytest.raises(redis.ResponseError, match=r"permission|access"):
         crawler.fcall("copydesk_submit", 1, "once:crawler:x", "other", 600, 2, "raw", "x")
     with pytest.raises(redis.exceptions.NoPermissionError):
         crawler.fcall("copydesk_submit", 1, "once:other:x", "documents", 600, 2, "raw", "x")
-    with desk.client("operator") as operator:
+    with system.client("operator") as operator:
         assert not operator.exists("other")
 
 
-def test_a_crawler_introduces_itself_as_clients_do(desk):
+def test_a_crawler_introduces_itself_as_clients_do(system):
     for protocol in (2, 3):
-        with redis.Redis.from_url(desk.url("crawler"), client_name="harbour", protocol=protocol) as client:
+        with redis.Redis.from_url(system.url("crawler"), client_name="harbour", protocol=protocol) as client:
             assert client.ping()
             assert client.client_id() > 0
             assert client.client_getname() in (b"harbour", "harbour")
 
 
-def test_tokens_without_an_expiry_are_removed(desk, crawler):
+def test_tokens_without_an_expiry_are_removed(system, crawler):
     crawler.set("once:crawler:for-ever", "x" * 1000)
     crawler.set("once:crawler:for-years", "x", ex=10**9)
     crawler.set("once:crawler:mine", "x", ex=600)
-    with desk.client("worker") as worker:
+    with system.client("worker") as worker:
         assert remove_lasting_tokens(worker) == 2
         assert worker.exists("once:crawler:mine") == 1
         assert worker.exists("once:crawler:for-ever", "once:crawler:for-years") == 0
@@ -125,22 +125,22 @@ FLOWER_MAY_NOT = ("XADD documents * raw x", "XREAD STREAMS documents 0", "LPUSH 
     ("user", "command"),
     [*(("metrics", one) for one in METRICS_MAY_NOT), *(("flower", one) for one in FLOWER_MAY_NOT)],
 )
-def test_a_monitoring_user_changes_nothing_and_reads_no_receipts(desk, user, command):
+def test_a_monitoring_user_changes_nothing_and_reads_no_receipts(system, user, command):
     words = ["EVAL", "return 0", "0"] if command.startswith("EVAL") else command.split()
-    with desk.client(user) as client, pytest.raises(redis.exceptions.NoPermissionError):
+    with system.client(user) as client, pytest.raises(redis.exceptions.NoPermissionError):
         client.execute_command(*words)
 
 
-def test_a_script_of_the_exporter_changes_nothing(desk):
+def test_a_script_of_the_exporter_changes_nothing(system):
     for command in ("'DEL', KEYS[1]", "'XADD', KEYS[1], '*', 'raw', 'x'", "'XTRIM', KEYS[1], 'MAXLEN', 0"):
-        with desk.client("metrics") as client, pytest.raises(redis.ResponseError, match=r"permission|access"):
+        with system.client("metrics") as client, pytest.raises(redis.ResponseError, match=r"permission|access"):
             client.eval(f"return redis.call({command})", 1, "documents")
 
 
-def test_the_exporter_reads_all_its_figures(desk):
+def test_the_exporter_reads_all_its_figures(system):
     address = f"127.0.0.1:{free_port()}"
     with Background(
-        "metrics", "--listen", address, cwd=desk.folder, COPYDESK_REDIS_URL=desk.url("metrics"), **desk.settings
+        "metrics", "--listen", address, cwd=system.folder, COPYDESK_REDIS_URL=system.url("metrics"), **system.settings
     ) as metrics:
         metrics.says("Prometheus finds the metrics")
         served = urllib.request.urlopen(f"http://{address}/metrics", timeout=20).read().decode()
@@ -149,9 +149,9 @@ def test_the_exporter_reads_all_its_figures(desk):
     assert "copydesk_pool_processes" in served
 
 
-def test_flower_sees_workers_queues_and_events(desk):
+def test_flower_sees_workers_queues_and_events(system):
     """What Flower and the Celery exporter request through Celery's own interface, with their user."""
-    app = celery.Celery(broker=desk.url("flower").replace("unix://", "redis+socket://", 1))
+    app = celery.Celery(broker=system.url("flower").replace("unix://", "redis+socket://", 1))
     app.conf.broker_transport_options = {"socket_timeout": 20}
     inspected = app.control.inspect(timeout=30, limit=1)  # it waits for one reply, not for the time-out
     for method in ("stats", "active", "registered", "active_queues", "conf", "scheduled", "reserved", "revoked"):
@@ -165,61 +165,61 @@ def test_flower_sees_workers_queues_and_events(desk):
     app.close()
 
 
-def test_an_anonymous_client_is_refused(desk):
-    with redis.Redis(unix_socket_path=str(desk.server.socket)) as client, pytest.raises(redis.AuthenticationError):
+def test_an_anonymous_client_is_refused(system):
+    with redis.Redis(unix_socket_path=str(system.server.socket)) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
 
 
 @pytest.mark.parametrize("command", ["FLUSHALL", "SHUTDOWN", "CONFIG SET dir /tmp", "ACL SETUSER x on", "MODULE LIST"])
 @pytest.mark.parametrize("user", ["worker", "operator"])
-def test_no_user_can_empty_or_take_over_the_server(desk, user, command):
-    with desk.client(user) as client, pytest.raises(redis.exceptions.NoPermissionError):
+def test_no_user_can_empty_or_take_over_the_server(system, user, command):
+    with system.client(user) as client, pytest.raises(redis.exceptions.NoPermissionError):
         client.execute_command(*command.split())
 
 
-def test_a_worker_touches_its_own_keys_only(desk):
-    with desk.client("worker") as client, pytest.raises(redis.exceptions.NoPermissionError):
+def test_a_worker_touches_its_own_keys_only(system):
+    with system.client("worker") as client, pytest.raises(redis.exceptions.NoPermissionError):
         client.get("somebody-elses")
 
 
-def test_an_operator_can_run_every_operator_command(desk):
+def test_an_operator_can_run_every_operator_command(system):
     ok = {0}
-    submitted = desk.copydesk("submit", "--wait", "--json", VALID)
+    submitted = system.copydesk("submit", "--wait", "--json", VALID)
     assert submitted.returncode == 0, submitted.stderr
     assert results(submitted.stdout)[1]["submitted"] > 5
-    assert desk.copydesk("submit", "--wait", ROOT / "schemas/examples/invalid").returncode == 1
+    assert system.copydesk("submit", "--wait", ROOT / "schemas/examples/invalid").returncode == 1
     for words in (
         "status", "status --json", "audit", "dead list", "dead show 1", "dead replay --code no_title --yes", "lane repair documents",
         "dead discard --code utf16 --reason test --yes", "explain market-hall-with-body.md", "db current",
         "retract market-hall-with-body.md --yes", "lane repair documents --yes",
     ):  # fmt: skip
-        ran = desk.copydesk(*words.split())
+        ran = system.copydesk(*words.split())
         assert ran.returncode in ok, f"{words}: {ran.stdout}{ran.stderr}"
         assert "permission" not in (ran.stdout + ran.stderr).lower()
 
 
-def test_celerys_own_commands_work_for_a_worker(desk):
-    asked = subprocess.run(
+def test_celerys_own_commands_work_for_a_worker(system):
+    call = subprocess.run(
         [sys.executable, "-m", "celery", "-A", "worker.runtime.app", "inspect", "registered", "--timeout", "30", "--destination", f"copydesk@{socket.gethostname()}"],
-        cwd=desk.folder, env=environment(COPYDESK_REDIS_URL=desk.url("worker"), **desk.settings), capture_output=True,
+        cwd=system.folder, env=environment(COPYDESK_REDIS_URL=system.url("worker"), **system.settings), capture_output=True,
         text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert "copydesk.ingest" in asked.stdout, asked.stderr
+    assert "copydesk.ingest" in call.stdout, call.stderr
 
 
-def test_damage_by_a_crawler_to_its_lane_is_found_and_repaired(desk, crawler):
+def test_damage_by_a_crawler_to_its_lane_is_found_and_repaired(system, crawler):
     """The attacks, with the rights of a crawler; documents that it sends during and after them are still accepted."""
-    assert desk.copydesk("audit").returncode == 0
+    assert system.copydesk("audit").returncode == 0
     crawler.execute_command("XADD", "documents", LARGEST, "raw", DOCUMENT)
     with pytest.raises(redis.ResponseError, match="exhausted"):
         crawler.xadd("documents", {"raw": DOCUMENT})
-    found = desk.copydesk("audit")
+    found = system.copydesk("audit")
     assert found.returncode == 4
     assert "blocked" in found.stdout
     assert "copydesk lane repair documents" in found.stdout
-    assert "blocked" in desk.copydesk("status").stdout
-    assert "would give its entries current ids" in desk.copydesk("lane", "repair", "documents").stdout
-    assert desk.copydesk("lane", "repair", "documents", "--yes").returncode == 0
+    assert "blocked" in system.copydesk("status").stdout
+    assert "would give its entries current ids" in system.copydesk("lane", "repair", "documents").stdout
+    assert system.copydesk("lane", "repair", "documents", "--yes").returncode == 0
     id_ = crawler.xadd(
         "documents", {"raw": DOCUMENT.replace("Ferry", "Ship"), "reply_to": "replies:crawler:after"}
     ).decode()
@@ -228,11 +228,11 @@ def test_damage_by_a_crawler_to_its_lane_is_found_and_repaired(desk, crawler):
     assert (receipt["id"], receipt["outcome"]) == (id_, "updated"), (
         "an id from the future does not stay the newest for ever"
     )
-    until(lambda: desk.copydesk("audit").returncode == 0, what="the sum holds")
+    until(lambda: system.copydesk("audit").returncode == 0, what="the sum holds")
     crawler.execute_command("XADD", "documents", "MAXLEN", "0", "*", "raw", "x")
-    found = desk.copydesk("audit")
+    found = system.copydesk("audit")
     assert found.returncode == 4
     assert re.search(r"1 entries vanished from lane documents", found.stdout), found.stdout
-    assert "vanished" in desk.copydesk("status").stdout
-    assert desk.copydesk("lane", "repair", "documents", "--yes").returncode == 0
-    assert desk.copydesk("audit").returncode == 0
+    assert "vanished" in system.copydesk("status").stdout
+    assert system.copydesk("lane", "repair", "documents", "--yes").returncode == 0
+    assert system.copydesk("audit").returncode == 0

@@ -71,15 +71,15 @@ class Shell:
         path.chmod(0o755)
 
     def __call__(self, block: str, *, codes: tuple[int, ...] = (0,)) -> str:
-        said = ""
+        output = ""
         for line, code in zip(
             block.splitlines(), codes * len(block.splitlines()) if len(codes) == 1 else codes, strict=True
         ):
             done = subprocess.run(["bash", "-c", line], cwd=self.folder, env=self._environment, capture_output=True, text=True,
                                   timeout=150, check=False)  # fmt: skip
-            said += done.stdout + done.stderr
-            assert done.returncode == code, f"{line}: {done.returncode}\n{said}"
-        return said
+            output += done.stdout + done.stderr
+            assert done.returncode == code, f"{line}: {done.returncode}\n{output}"
+        return output
 
 
 def document(title: str, key: str) -> dict[str, str]:
@@ -124,9 +124,9 @@ def test_a_restore_to_an_older_state_reports_what_is_missing_and_continues(
 
     engine.dispose()
     shell(RESTORE if kind == "postgresql" else REPLACE)
-    said = shell(ASK, codes=(4, 0))
-    assert "the store was restored from an older back-up" in said
-    assert "BROKEN" not in said
+    output = shell(ASK, codes=(4, 0))
+    assert "the store was restored from an older back-up" in output
+    assert "BROKEN" not in output
     assert shown(engine) == {"a": "A", "b": "B"}, "what came after the back-up is gone"
 
     ingest(engine, queue)

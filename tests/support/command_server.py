@@ -95,10 +95,10 @@ class _Command:
         if received is None:
             self._connection.close()
             return
-        asked, streams = received
+        request, streams = received
         self._pid = os.fork()
         if self._pid == 0:
-            _become(asked, streams)
+            _become(request, streams)
         for stream in streams:
             os.close(stream)
         with contextlib.suppress(OSError):
@@ -155,8 +155,8 @@ class _Reserve:
             _become(*received)
         theirs.close()
 
-    def become(self, asked: dict[str, Any], streams: list[int]) -> None:
-        send(self._connection, asked, streams)
+    def become(self, request: dict[str, Any], streams: list[int]) -> None:
+        send(self._connection, request, streams)
         self._connection.close()
 
 
@@ -177,19 +177,19 @@ class _FromReserve(_Popen[bytes]):
         self._child_created, self._waitpid_lock, self._sigint_wait_secs = True, threading.Lock(), 0.25
         streams = [number if options.get(name) is None else options[name].fileno()
                    for name, number in (("stdout", 1), ("stderr", 2))]  # fmt: skip
-        asked = {"module": args[2], "arguments": list(args[3:]), "cwd": str(options.get("cwd") or "."), "env": dict(options.get("env") or os.environ),
+        request = {"module": args[2], "arguments": list(args[3:]), "cwd": str(options.get("cwd") or "."), "env": dict(options.get("env") or os.environ),
                  "session": options.get("start_new_session", False)}  # fmt: skip
-        reserve.become(asked, streams)
+        reserve.become(request, streams)
 
 
-def _put_aside(asked: dict[str, Any]) -> None:
+def _put_aside(request: dict[str, Any]) -> None:
     """Fork what this process will start, if it starts anything."""
-    command = next(iter(asked["arguments"]), "")
-    if asked["module"] != COMMAND:
+    command = next(iter(request["arguments"]), "")
+    if request["module"] != COMMAND:
         return
-    if command in ("up", "ingest") or (command == "worker" and "--no-supervised" not in asked["arguments"]):
-        _reserves.extend(_Reserve(COMMAND) for _ in range(int(asked["env"].get(RESERVES, 1))))
-    elif command == "worker" and asked["env"].get("COPYDESK_LINK") != "false":
+    if command in ("up", "ingest") or (command == "worker" and "--no-supervised" not in request["arguments"]):
+        _reserves.extend(_Reserve(COMMAND) for _ in range(int(request["env"].get(RESERVES, 1))))
+    elif command == "worker" and request["env"].get("COPYDESK_LINK") != "false":
         _reserves.append(_Reserve(_LINKER))
     subprocess.Popen = _FromReserve  # type: ignore[misc]  # the replacement is the point
 
@@ -202,7 +202,7 @@ def _load_hook(path: str) -> None:
             runpy.run_path(str(hook))
 
 
-def _become(asked: dict[str, Any], streams: list[int]) -> None:
+def _become(request: dict[str, Any], streams: list[int]) -> None:
     """Become `python -m MODULE ARGUMENTS`. Never returns."""
     code = 70
     try:
@@ -211,25 +211,25 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
         os.dup2(out, 1)
         os.dup2(err, 2)
         os.closerange(3, 1024)
-        if asked["session"]:
+        if request["session"]:
             os.setsid()
-        os.chdir(asked["cwd"])
+        os.chdir(request["cwd"])
         os.environ.clear()
-        os.environ.update(asked["env"])
+        os.environ.update(request["env"])
         random.seed()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  it stays open as long as the process
         sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  it stays open as long as the process
         sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115  it stays open as long as the process
-        sys.argv = ["copydesk", *asked["arguments"]]
+        sys.argv = ["copydesk", *request["arguments"]]
         sys.path.insert(0, str(Path.cwd()))
         sys.modules["__main__"].__package__ = None  # type: ignore[assignment]  # so its usage is that of a program
-        _put_aside(asked)
-        _load_hook(asked["env"].get("PYTHONPATH", ""))
-        if "COPYDESK_FAILPOINTS" in asked["env"]:
+        _put_aside(request)
+        _load_hook(request["env"].get("PYTHONPATH", ""))
+        if "COPYDESK_FAILPOINTS" in request["env"]:
             importlib.reload(importlib.import_module("worker.telemetry.failpoints"))
-        importlib.import_module(asked["module"]).main()
+        importlib.import_module(request["module"]).main()
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1

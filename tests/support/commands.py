@@ -137,9 +137,9 @@ class ForkedProcess:
 COMMANDS = Commands()
 
 
-def send(connection: socket.socket, asked: dict[str, Any], streams: list[int]) -> None:
+def send(connection: socket.socket, request: dict[str, Any], streams: list[int]) -> None:
     """Send what a forked process becomes, and its standard output and error."""
-    given = json.dumps(asked).encode()
+    given = json.dumps(request).encode()
     socket.send_fds(connection, [len(given).to_bytes(4, "big")], streams)
     connection.sendall(given)
 

@@ -72,10 +72,10 @@ def test_a_command_prints_the_message_and_ends_with_the_code_of_the_class(capsys
         exit_code = code
 
     assert explain_failure(Broken("the door is locked: find the key of redis://:hunter2@host")) == code
-    said = capsys.readouterr().err
-    assert said.startswith("copydesk: the door is locked")
-    assert "Traceback" not in said
-    assert "hunter2" not in said
+    message = capsys.readouterr().err
+    assert message.startswith("copydesk: the door is locked")
+    assert "Traceback" not in message
+    assert "hunter2" not in message
 
 
 def test_an_exception_of_a_library_is_recognised_by_class_and_not_by_name(capsys):

@@ -66,9 +66,11 @@ def store(connection: Connection, documents: list[Read]) -> None:
     named = {one.url: one for document, _ in documents for one in document.related if one.url not in bodies}
     ids = _ids(connection, articles.c.url, named)
     stubs = [one for url, one in named.items() if url not in ids]
-    told: list[Any] = [*(document for document, _ in documents), *stubs]
+    described: list[Any] = [*(document for document, _ in documents), *stubs]
     provider_ids = _get_or_create(
-        connection, providers.c.domain, {one.provider.domain: one.provider.model_dump() for one in told if one.provider}
+        connection,
+        providers.c.domain,
+        {one.provider.domain: one.provider.model_dump() for one in described if one.provider},
     )
     topic_ids = _get_or_create(
         connection, topics.c.name, {name: {"name": name} for document, _ in documents for name in document.topics}
@@ -81,7 +83,7 @@ def store(connection: Connection, documents: list[Read]) -> None:
             "is_stub": one.url not in bodies,
             "body": bodies.get(one.url),
         }
-        for one in told
+        for one in described
     }
     ids |= _upsert_articles(connection, rows)
     ids |= _ids(connection, articles.c.url, rows.keys() - ids.keys())  # another process has inserted a stub first
@@ -102,7 +104,7 @@ def store(connection: Connection, documents: list[Read]) -> None:
     _insert(
         connection,
         images.c.id,
-        [{"article_id": ids[one.url], **image.model_dump()} for one in told for image in one.images],
+        [{"article_id": ids[one.url], **image.model_dump()} for one in described for image in one.images],
     )
 
 

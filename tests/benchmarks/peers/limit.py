@@ -34,8 +34,8 @@ from tests.benchmarks.peers.batches import collect_less
 
 BATCH = 200
 _MATTER = re.compile(r"---\s*\n(.*?)\n---\s*\n(.*)", re.DOTALL)
-_TOLD = ("kind", "title", "excerpt", "published_at", "quality", "amp_url", "cdn_amp_url")
-_OWN = (*_TOLD, "category", "heat", "published", "secured")
+_DESCRIBED = ("kind", "title", "excerpt", "published_at", "quality", "amp_url", "cdn_amp_url")
+_OWN = (*_DESCRIBED, "category", "heat", "published", "secured")
 
 _MERGES = {
     "providers": (("domain", "name"), "ON CONFLICT DO NOTHING"),
@@ -114,13 +114,13 @@ def read(raws: Iterable[bytes]) -> list[tuple[model.Document, str]]:
 def store(cursor: psycopg.Cursor, documents: list[tuple[model.Document, str]]) -> None:
     own = {document.url for document, _ in documents}
     stubs = {other.url: other for document, _ in documents for other in document.related if other.url not in own}
-    told: list[model.Told] = [*(document for document, _ in documents), *stubs.values()]
-    providers = {one.provider.domain: one.provider.name for one in told if one.provider}
+    described: list[model.Described] = [*(document for document, _ in documents), *stubs.values()]
+    providers = {one.provider.domain: one.provider.name for one in described if one.provider}
     provider_ids = _merge(cursor, "providers", sorted(providers.items()))
     names = {name for document, _ in documents for name in document.topics}
     topic_ids = _merge(cursor, "topics", [(name,) for name in sorted(names)])
 
-    def row(one: model.Told, body: str | None, names: Sequence[str]) -> tuple[Any, ...]:
+    def row(one: model.Described, body: str | None, names: Sequence[str]) -> tuple[Any, ...]:
         provider = provider_ids[one.provider.domain] if one.provider else None
         return (
             one.url,
@@ -132,7 +132,7 @@ def store(cursor: psycopg.Cursor, documents: list[tuple[model.Document, str]]) -
         )
 
     rows = [row(document, body, _OWN) for document, body in documents] + [
-        row(one, None, _TOLD) for one in stubs.values()
+        row(one, None, _DESCRIBED) for one in stubs.values()
     ]
     known = dict(cursor.execute("SELECT url, id FROM articles WHERE url = ANY(%s)", ([*stubs, *own],)).fetchall())
     stale = [known[url] for url in own & known.keys()]

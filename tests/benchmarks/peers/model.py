@@ -19,7 +19,7 @@ class Image(BaseModel):
     title: str | None = None
 
 
-class Told(BaseModel):
+class Described(BaseModel):
     title: str
     excerpt: str | None = None
     published_at: datetime | None = Field(None, alias="publishedDateTime")
@@ -32,18 +32,18 @@ class Told(BaseModel):
     images: list[Image] = []
 
 
-class Document(Told):
+class Document(Described):
     url: str = Field(validation_alias=AliasChoices("webUrl", "sourceUrl"))
     category: str | None = None
     heat: int | None = None
     published: bool | None = None
     topics: list[str] = []
-    related: list[Told] = []
+    related: list[Described] = []
     secured: str | None = None
 
     @model_validator(mode="after")
     def _others_once(self) -> Document:
         """Return each related article once, without those that have no URL and without the article itself."""
-        others = {told.url: told for told in reversed(self.related) if told.url and told.url != self.url}
+        others = {entry.url: entry for entry in reversed(self.related) if entry.url and entry.url != self.url}
         self.related = list(reversed(others.values()))
         return self

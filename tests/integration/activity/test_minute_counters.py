@@ -15,12 +15,12 @@ def batch(lane="documents", **outcomes):
 
 
 def test_counts_are_read_by_lane_source_and_outcome(redis_client):
-    tally = MinuteCounters(redis_client)
+    counter = MinuteCounters(redis_client)
     counts = batch(stored=3, rejected=2)
     counts.codes["crawler", "utf16"] = 2
-    tally.add(counts)
-    tally.add(batch(stored=1))
-    found = total(tally.window(2))
+    counter.add(counts)
+    counter.add(batch(stored=1))
+    found = total(counter.window(2))
     assert found.outcomes == {("documents", "crawler", "stored"): 4, ("documents", "crawler", "rejected"): 2}
     assert found.codes == {("documents", "crawler", "utf16"): 2}
     assert (found.batches["documents"], found.work_ms["documents"]) == (2, 24)
@@ -35,21 +35,21 @@ def test_a_window_has_a_row_for_each_minute(redis_client):
 
 
 def test_the_submissions_of_a_minute_are_the_difference_of_two_samples(redis_client):
-    tally = MinuteCounters(redis_client)
-    tally.sample({"documents": 10})
-    tally.sample({"documents": 25})
-    assert total(tally.window(1)).added == {"documents": 25}
+    counter = MinuteCounters(redis_client)
+    counter.sample({"documents": 10})
+    counter.sample({"documents": 25})
+    assert total(counter.window(1)).added == {"documents": 25}
 
 
 def test_hostile_names_are_counted_and_take_bounded_memory(redis_client):
-    tally = MinuteCounters(redis_client)
+    counter = MinuteCounters(redis_client)
     for start in range(0, 3000, 100):
         outcomes = Counter({(f"{n}\x1f" + "x" * 5000, "stored"): 1 for n in range(start, start + 100)})
-        tally.add(Counts("documents", outcomes))
+        counter.add(Counts("documents", outcomes))
     (key,) = [key for key in redis_client.keys("copydesk:tally:*") if redis_client.hlen(key) > 100]
     assert redis_client.hlen(key) <= 502
     assert redis_client.memory_usage(key) < 200_000
-    found = total(tally.window(2))
+    found = total(counter.window(2))
     assert found.documents() == 3000
     assert found.outcomes["documents", OTHER, "stored"] >= 2000
 
@@ -69,13 +69,13 @@ def test_a_failure_of_the_counters_never_fails_a_batch(valkey):
 
 def test_the_minute_is_that_of_the_servers_clock(redis_client, monkeypatch):
     monkeypatch.setattr("time.time", lambda: 86_400.0)
-    tally = MinuteCounters(redis_client)
-    tally.add(batch(stored=3))
-    tally.sample({"documents": 10})
+    counter = MinuteCounters(redis_client)
+    counter.add(batch(stored=3))
+    counter.sample({"documents": 10})
     minute = redis_client.time()[0] // 60
     (key,) = redis_client.keys("copydesk:tally:*")
     assert int(key.rpartition(b":")[2]) in (minute - 1, minute)
-    assert total(tally.window(2)).documents() == 3
+    assert total(counter.window(2)).documents() == 3
 
 
 def test_an_hour_has_the_times_of_its_batches_and_no_sources(redis_client):

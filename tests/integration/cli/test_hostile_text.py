@@ -48,7 +48,7 @@ ARGUMENTS = ["", "-", "--", "-x", "--json=[/x]", "\x00", "a\x00b", "\ud800", "ca
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
-def desk(request, valkey, tmp_path_factory):
+def environment(request, valkey, tmp_path_factory):
     """The settings of a store and a Redis of their own."""
     folder = tmp_path_factory.mktemp("data")
     with contextlib.ExitStack() as stack:
@@ -74,9 +74,9 @@ def run(capsys, arguments):
     return ended.value.code, output.out
 
 
-def plant(desk, client, texts):
+def plant(environment, client, texts):
     source, key, title, reason, who = texts
-    config = Settings(database_url=desk["COPYDESK_DATABASE_URL"])
+    config = Settings(database_url=environment["COPYDESK_DATABASE_URL"])
     engine = make_engine(config)
     client.flushall()
     for lane in (config.lane_list[0].name, INTERNAL_LANE):
@@ -96,9 +96,9 @@ def plant(desk, client, texts):
         id_ = client.xadd(lane, fields).decode()
         work(engine, lane, [Claimed(id_, 0, 100, fields, truncated=False)])
     with engine.begin() as connection:
-        for letter in dead_letters.find(connection, dead_letters.Filter(source=None))[:1]:
+        for dead_letter in dead_letters.find(connection, dead_letters.Filter(source=None))[:1]:
             dead_letters.record(
-                connection, letter.id, "failed", who.replace("\0", "")[:100], reason=reason.replace("\0", "")
+                connection, dead_letter.id, "failed", who.replace("\0", "")[:100], reason=reason.replace("\0", "")
             )
     client.hset(PAUSED_LANES, lane, json.dumps({"who": who, "at": 1.0, "why": reason, "by": "operator"}))
     client.hset(paused_sources(lane), source, json.dumps({"who": who, "at": 1.0, "why": reason, "by": "operator"}))
@@ -108,10 +108,10 @@ def plant(desk, client, texts):
     return lane
 
 
-def read_all(desk, monkeypatch, capsys, client, texts, commands):
-    for name, value in desk.items():
+def read_all(environment, monkeypatch, capsys, client, texts, commands):
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    plant(desk, client, [text.encode(errors="replace").decode() for text in texts])
+    plant(environment, client, [text.encode(errors="replace").decode() for text in texts])
     for arguments in commands:
         _code, out = run(capsys, arguments)
         if "--json" in arguments:
@@ -120,28 +120,28 @@ def read_all(desk, monkeypatch, capsys, client, texts, commands):
 
 
 @pytest.mark.parametrize("nasty", ["[/x]", "\x1b[2J\x9b\u202e\u2028", "[bold]:smile:\x07"])
-def test_no_command_interprets_a_foreign_text(desk, monkeypatch, capsys, redis_client, nasty):
-    read_all(desk, monkeypatch, capsys, redis_client, [nasty] * 5, READING)
+def test_no_command_interprets_a_foreign_text(environment, monkeypatch, capsys, redis_client, nasty):
+    read_all(environment, monkeypatch, capsys, redis_client, [nasty] * 5, READING)
 
 
 @settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
-def test_no_command_interprets_any_text(desk, monkeypatch, capsys, redis_client, texts):
-    read_all(desk, monkeypatch, capsys, redis_client, texts, READING)
+def test_no_command_interprets_any_text(environment, monkeypatch, capsys, redis_client, texts):
+    read_all(environment, monkeypatch, capsys, redis_client, texts, READING)
 
 
 @pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
-def test_no_command_interprets_any_of_sixty_texts(desk, monkeypatch, capsys, redis_client, texts):
-    read_all(desk, monkeypatch, capsys, redis_client, texts, READING)
+def test_no_command_interprets_any_of_sixty_texts(environment, monkeypatch, capsys, redis_client, texts):
+    read_all(environment, monkeypatch, capsys, redis_client, texts, READING)
 
 
 @pytest.mark.parametrize("command", OF_TEXT, ids=" ".join)
 @pytest.mark.parametrize("share", [10, pytest.param(1, marks=pytest.mark.long)])
-def test_any_argument_is_answered_with_a_sentence(desk, monkeypatch, capsys, redis_client, command, share):
+def test_any_argument_is_answered_with_a_sentence(environment, monkeypatch, capsys, redis_client, command, share):
     """In the short form each command gets a tenth of the arguments, another tenth than the command before."""
-    for name, value in desk.items():
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     LeaseQueue(redis_client, INTERNAL_LANE).ensure()
     for argument in ARGUMENTS[OF_TEXT.index(command) % share :: share]:

@@ -55,13 +55,14 @@ def test_status_says_within_seconds_that_redis_hangs_and_what_that_means(timed, 
     ended, seconds = timed("status", **halted)
     assert seconds < SECONDS
     assert ended.returncode == 3
-    said = " ".join(ended.stderr.split())
+    message = " ".join(ended.stderr.split())
     assert (
-        f"Redis at {halted['COPYDESK_REDIS_URL'].removeprefix('unix://')} does not answer; the last receipt is" in said
+        f"Redis at {halted['COPYDESK_REDIS_URL'].removeprefix('unix://')} does not answer; the last receipt is"
+        in message
     )
-    assert "old; documents wait in Redis, nothing is taken from it" in said
+    assert "old; documents wait in Redis, nothing is taken from it" in message
     assert "In the store: 1 articles" in ended.stdout
-    assert "No worker is alive" not in ended.stdout + said
+    assert "No worker is alive" not in ended.stdout + message
 
 
 def test_status_as_json_has_the_store_and_the_outage(timed, halted):

@@ -40,9 +40,9 @@ def retract(redis_client, valkey, tmp_path, monkeypatch, capsys):
 
 
 def test_a_lane_with_a_fixed_source_retracts_for_no_other_source(retract, redis_client):
-    code, said = retract("1.md", "--lane", "feed", "--yes")
+    code, message = retract("1.md", "--lane", "feed", "--yes")
     assert code == 2
-    assert "accepts only the source 'agency'" in said
+    assert "accepts only the source 'agency'" in message
     assert retract("0.md", "--lane", "feed", "--yes")[0] == 0
     assert redis_client.xlen("feed") == 1
     assert retract("1.md", "--yes")[0] == 0
@@ -50,14 +50,14 @@ def test_a_lane_with_a_fixed_source_retracts_for_no_other_source(retract, redis_
 
 
 def test_an_unknown_lane_is_refused(retract):
-    code, said = retract("1.md", "--lane", "nowhere")
+    code, message = retract("1.md", "--lane", "nowhere")
     assert code == 2
-    assert "no lane" in said
+    assert "no lane" in message
 
 
 def test_nothing_is_retracted_if_one_of_the_documents_cannot_be(retract, redis_client):
-    code, said = retract(URL, "--lane", "feed", "--yes")
-    assert (code, "cannot retract" in said) == (2, True)
+    code, message = retract(URL, "--lane", "feed", "--yes")
+    assert (code, "cannot retract" in message) == (2, True)
     assert redis_client.xlen("feed") == 0
 
 

@@ -90,7 +90,7 @@ def store(config):
 
 
 @pytest.fixture
-def desk(config, store, redis_client):
+def console_context(config, store, redis_client):
     LeaseQueue(redis_client, "documents").ensure()
     found = ConsoleContext(config, timeout=20)
     yield found
@@ -98,8 +98,8 @@ def desk(config, store, redis_client):
 
 
 @pytest.fixture
-def browser(desk):
-    return Browser(build(desk, names=frozenset({"localhost"})), base_url=BASE)
+def browser(console_context):
+    return Browser(build(console_context, names=frozenset({"localhost"})), base_url=BASE)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def articles(store):
 
 
 @pytest.fixture
-def letter(store):
+def dead_letter_id(store):
     """The number of a new open dead letter."""
     number = _Numbers.next()
     work(store, "documents", [broken(number)])

@@ -42,85 +42,87 @@ def sent(client):
     return [fields for _, fields in client.xrange(INTERNAL_LANE)]
 
 
-def test_a_check_reports_the_problem_and_changes_nothing(browser, store, redis_client, letter):
-    text, version = at_the_editor(browser, letter)
-    before = row_of(store, letter)
+def test_a_check_reports_the_problem_and_changes_nothing(browser, store, redis_client, dead_letter_id):
+    text, version = at_the_editor(browser, dead_letter_id)
+    before = row_of(store, dead_letter_id)
 
-    page = browser.submit(f"/dead/{letter}/check", text=text, version=version).text
+    page = browser.submit(f"/dead/{dead_letter_id}/check", text=text, version=version).text
 
     assert "It would be rejected again: 1 error." in page
-    assert row_of(store, letter) == before
+    assert row_of(store, dead_letter_id) == before
     assert sent(redis_client) == []
 
 
-def test_a_check_for_htmx_is_the_result_alone(browser, letter):
-    text, version = at_the_editor(browser, letter)
+def test_a_check_for_htmx_is_the_result_alone(browser, dead_letter_id):
+    text, version = at_the_editor(browser, dead_letter_id)
     csrf = re.search(r'name="csrf" value="(\w+)"', browser.last)[1]
     form = {"text": text.replace(*MENDED), "version": version, "csrf": csrf}
 
-    answer = browser.post(f"/dead/{letter}/check", data=form, headers={"hx-request": "true"})
+    answer = browser.post(f"/dead/{dead_letter_id}/check", data=form, headers={"hx-request": "true"})
 
     assert "It would pass." in answer.text
     assert "<html" not in answer.text
 
 
-def test_a_refused_check_for_htmx_is_a_fragment_of_the_page(browser, letter):
-    answer = browser.post(f"/dead/{letter}/check", data={"text": "x"}, headers={"hx-request": "true"})
+def test_a_refused_check_for_htmx_is_a_fragment_of_the_page(browser, dead_letter_id):
+    answer = browser.post(f"/dead/{dead_letter_id}/check", data={"text": "x"}, headers={"hx-request": "true"})
 
     assert answer.status_code == 403
     assert "Load the page again" in answer.text
     assert "<html" not in answer.text
 
 
-def test_an_edited_dead_letter_is_sent_with_its_secrets_and_is_accepted(browser, store, redis_client, letter):
-    text, version = at_the_editor(browser, letter)
+def test_an_edited_dead_letter_is_sent_with_its_secrets_and_is_accepted(browser, store, redis_client, dead_letter_id):
+    text, version = at_the_editor(browser, dead_letter_id)
     assert SECRET not in text
 
-    done = browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED).replace("\n", "\r\n"), version=version)
+    done = browser.submit(
+        f"/dead/{dead_letter_id}/replay", text=text.replace(*MENDED).replace("\n", "\r\n"), version=version
+    )
 
-    assert done.headers["location"] == f"/dead/{letter}"
+    assert done.headers["location"] == f"/dead/{dead_letter_id}"
     [(id_, fields)] = redis_client.xrange(INTERNAL_LANE)
     assert SECRET.encode() in fields[b"raw"]
     assert b"hunter22" in fields[b"raw"]
     assert b"\r" not in fields[b"raw"]
-    assert "A worker will process it in a moment" in browser.page(f"/dead/{letter}")
+    assert "A worker will process it in a moment" in browser.page(f"/dead/{dead_letter_id}")
     work(store, INTERNAL_LANE, [Claimed(id_.decode(), 0, 100, fields, truncated=False)])
-    assert "Replayed, and it passed." in browser.page(f"/dead/{letter}")
+    assert "Replayed, and it passed." in browser.page(f"/dead/{dead_letter_id}")
     with store.connect() as connection:
         assert (
             connection.scalar(select(articles.c.secured).where(articles.c.title == "Plans: the harbour wall")) == SECRET
         )
 
 
-def test_an_invalid_text_is_not_sent_and_not_lost(browser, redis_client, store, letter):
-    text, version = at_the_editor(browser, letter)
+def test_an_invalid_text_is_not_sent_and_not_lost(browser, redis_client, store, dead_letter_id):
+    text, version = at_the_editor(browser, dead_letter_id)
 
-    answer = browser.submit(f"/dead/{letter}/replay", text=text + "more & <more>", version=version)
+    answer = browser.submit(f"/dead/{dead_letter_id}/replay", text=text + "more & <more>", version=version)
 
     assert answer.status_code == 422
     assert "more &amp; &lt;more&gt;" in answer.text
     assert sent(redis_client) == []
-    assert row_of(store, letter).edits == 0
+    assert row_of(store, dead_letter_id).edits == 0
 
 
-def test_two_operators_do_not_overwrite_each_other(browser, letter):
-    text, version = at_the_editor(browser, letter)
-    browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED), version=version)
+def test_two_operators_do_not_overwrite_each_other(browser, dead_letter_id):
+    text, version = at_the_editor(browser, dead_letter_id)
+    browser.submit(f"/dead/{dead_letter_id}/replay", text=text.replace(*MENDED), version=version)
 
-    answer = browser.submit(f"/dead/{letter}/replay", text=text.replace(*MENDED) + "other", version=version)
+    answer = browser.submit(f"/dead/{dead_letter_id}/replay", text=text.replace(*MENDED) + "other", version=version)
 
     assert answer.status_code == 409
     assert "Somebody else has edited it in the meantime" in answer.text
 
 
-def test_a_dead_letter_is_discarded_with_a_reason(browser, store, letter):
-    browser.page(f"/dead/{letter}")
-    assert browser.submit(f"/dead/{letter}/discard", reason=" ").status_code == 422
-    assert browser.submit(f"/dead/{letter}/discard", reason="<b>not ours</b>").status_code == 303
-    assert row_of(store, letter).status == "discarded"
-    page = browser.page(f"/dead/{letter}")
+def test_a_dead_letter_is_discarded_with_a_reason(browser, store, dead_letter_id):
+    browser.page(f"/dead/{dead_letter_id}")
+    assert browser.submit(f"/dead/{dead_letter_id}/discard", reason=" ").status_code == 422
+    assert browser.submit(f"/dead/{dead_letter_id}/discard", reason="<b>not ours</b>").status_code == 303
+    assert row_of(store, dead_letter_id).status == "discarded"
+    page = browser.page(f"/dead/{dead_letter_id}")
     assert "&lt;b&gt;not ours&lt;/b&gt;" in page
-    assert browser.submit(f"/dead/{letter}/discard", reason="again").status_code == 409
+    assert browser.submit(f"/dead/{dead_letter_id}/discard", reason="again").status_code == 409
 
 
 def test_a_dead_letter_that_is_not_utf8_can_be_sent_as_utf8(browser, store, redis_client):
@@ -153,9 +155,9 @@ def test_a_bulk_replay_tries_all_of_a_cause_and_sends_those_that_pass(browser, s
     work(store, "documents", [broken(n, source="bulk") for n in range(20, 23)])
     with store.begin() as connection:
         # The cause is gone for two of them: their text is accepted now.
-        for letter in dead.find(connection, dead.Filter(source="bulk"))[:2]:
-            raw = good.format(letter.id).encode()
-            assert dead.keep_edit(connection, letter, raw, "test")
+        for dead_letter_id in dead.find(connection, dead.Filter(source="bulk"))[:2]:
+            raw = good.format(dead_letter_id.id).encode()
+            assert dead.keep_edit(connection, dead_letter_id, raw, "test")
     browser.page("/dead/letters?source=bulk")
     assert browser.submit("/dead/jobs", source="bulk", do="replay").status_code == 409
 
@@ -197,10 +199,10 @@ def test_a_lane_is_paused_with_a_reason_and_resumed(browser, redis_client):
 
 
 @pytest.mark.parametrize("path", ["/dead/{0}/check", "/dead/{0}/replay"])
-def test_a_form_larger_than_any_document_is_refused(browser, letter, path):
-    _, version = at_the_editor(browser, letter)
+def test_a_form_larger_than_any_document_is_refused(browser, dead_letter_id, path):
+    _, version = at_the_editor(browser, dead_letter_id)
 
-    answer = browser.submit(path.format(letter), text="x" * (4 << 20), version=version)
+    answer = browser.submit(path.format(dead_letter_id), text="x" * (4 << 20), version=version)
 
     assert answer.status_code == 413
 
@@ -223,7 +225,7 @@ def test_a_source_is_paused_on_one_lane_and_resumed(browser, redis_client):
     assert browser.submit("/lanes/documents/sources/resume", source=hostile).status_code == 409
 
 
-def test_an_alarm_of_a_pause_has_a_button_that_ends_it_and_returns(browser, redis_client, desk):
+def test_an_alarm_of_a_pause_has_a_button_that_ends_it_and_returns(browser, redis_client, console_context):
     LeaseQueue(redis_client, "documents").ensure()
     browser.page("/lanes")
     for name, form in (

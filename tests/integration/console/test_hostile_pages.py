@@ -160,15 +160,17 @@ class Site:
         self.engine = make_engine(self.config)
         self.client = server.client()
         self.runner = asyncio.Runner()
-        self.desk = ConsoleContext(self.config, client=self.client, engine=self.engine, timeout=20)
-        self.guarded_desk = ConsoleContext(self.config, token=TOKEN, client=self.client, engine=self.engine, timeout=20)
-        self.open = Caller(console.build(self.desk, names=frozenset({"localhost"})), self.runner)
-        self.guarded = Caller(console.build(self.guarded_desk, names=None), self.runner)
+        self.console_context = ConsoleContext(self.config, client=self.client, engine=self.engine, timeout=20)
+        self.guarded_console_context = ConsoleContext(
+            self.config, token=TOKEN, client=self.client, engine=self.engine, timeout=20
+        )
+        self.open = Caller(console.build(self.console_context, names=frozenset({"localhost"})), self.runner)
+        self.guarded = Caller(console.build(self.guarded_console_context, names=None), self.runner)
         self._number = 0
 
     def close(self):
         self.runner.close()
-        self.desk.close()
+        self.console_context.close()
 
     def plant(self, source, key, title, reason, url):
         """Fill everything that pages show with five texts; returns the values that address the planted things."""
@@ -195,16 +197,16 @@ class Site:
                 [Claimed(f"{1_700_000_000_000 + n}-0", 0, 100, {**fields, b"raw": one}, truncated=False)],
             )
         work(self.engine, "documents", [broken(self._next(), source="plain")])
-        self.desk.sources.clear()
-        self.desk.sources.update({hours: self.desk._source_stats(hours) for hours in (24, 168)})
+        self.console_context.sources.clear()
+        self.console_context.sources.update({hours: self.console_context._source_stats(hours) for hours in (24, 168)})
         with self.engine.begin() as connection:
-            letters = dead_letters.find(connection, dead_letters.Filter(source="plain"))
+            dead_letter_ids = dead_letters.find(connection, dead_letters.Filter(source="plain"))
             article = connection.scalar(
                 select(tables.articles.c.id).order_by(tables.articles.c.id.desc()).where(~tables.articles.c.is_stub)
             )
-            for letter in dead_letters.find(connection, dead_letters.Filter())[-4:]:
+            for dead_letter_id in dead_letters.find(connection, dead_letters.Filter())[-4:]:
                 dead_letters.record(
-                    connection, letter.id, "failed", _stored(source)[:100], reason=_stored(reason)[:500]
+                    connection, dead_letter_id.id, "failed", _stored(source)[:100], reason=_stored(reason)[:500]
                 )
         text = as_bytes(reason).decode("utf-8", "replace")
         lane_pauses.pause(client, "documents", lane_pauses.Pause(text, 1.0, text))
@@ -258,18 +260,18 @@ class Site:
         client.xadd(
             "documents", {"raw": raw, "source": as_bytes(source), "key": as_bytes(key)}, id="18446744073709551000-1"
         )
-        for kept in (self.desk.redis_snapshot, self.desk.store_status):
-            kept.forget()
+        for cache in (self.console_context.redis_snapshot, self.console_context.store_status):
+            cache.forget()
         with contextlib.suppress(console.HttpError):
             self.places = {
                 "number": str(article),
-                "letter": str(letters[-1].id),
+                "letter": str(dead_letter_ids[-1].id),
                 "lane": "documents",
                 "entry": "18446744073709551000-1",
                 "name": "console.css",
                 "rest": "nowhere",
             }
-        self.version = letters[-1].raw_sha256.hex()
+        self.version = dead_letter_ids[-1].raw_sha256.hex()
         return self.places
 
     def _next(self):
@@ -300,9 +302,9 @@ def address(template, places, part=None):
     )
 
 
-def send(caller, desk, method, path, values, *, cookie=b"", headers=()):
+def send(caller, console_context, method, path, values, *, cookie=b"", headers=()):
     """Send a request with `values` in its query, and for an action in its form, from a page of a new session."""
-    session = desk.sessions.new()
+    session = console_context.sessions.new()
     sent = [(b"cookie", f"{COOKIE}={session.id}; ".encode() + cookie), *headers]
     query = urlencode(values, errors="surrogatepass").encode()
     if method == "GET":
@@ -359,9 +361,9 @@ def test_pages_show_any_text_as_text(site, text):
     places = site.plant(*[text] * 5)
     for method, template in routes(site.open.app):
         if method == "GET":
-            send(site.open, site.desk, method, address(template, places), {})
+            send(site.open, site.console_context, method, address(template, places), {})
     for value in (text[:200], "https://zqxvzqxv.example/1", "1700000000001-0", "18446744073709551000-1"):
-        send(site.open, site.desk, "GET", b"/search", {"q": value})
+        send(site.open, site.console_context, "GET", b"/search", {"q": value})
 
 
 def test_no_text_in_a_request_makes_a_page_fail(site):
@@ -378,16 +380,16 @@ def test_no_text_in_a_request_makes_a_page_fail(site):
         for group in groups:
             send(
                 site.open,
-                site.desk,
+                site.console_context,
                 method,
                 address(template, places),
                 {**valid, **dict(zip(group, texts, strict=False))},
             )
         for _ in range(10 if "{" in template else 0):
-            send(site.open, site.desk, method, address(template, places, next(parts)), valid)
+            send(site.open, site.console_context, method, address(template, places, next(parts)), valid)
         send(
             site.guarded,
-            site.guarded_desk,
+            site.guarded_console_context,
             method,
             address(template, places, next(parts)),
             {**valid, **dict(zip(names, texts, strict=False))},
@@ -403,8 +405,8 @@ def test_any_text_can_be_searched_and_sent(site):
             (b"/dead/letters", ["after", *NAMES]),
             (b"/stories", ["topic", "before"]),
         ):
-            send(site.open, site.desk, "GET", path, dict.fromkeys(names, text))
-        send(site.open, site.desk, "POST", check, {**valid_form(site), "text": text})
+            send(site.open, site.console_context, "GET", path, dict.fromkeys(names, text))
+        send(site.open, site.console_context, "POST", check, {**valid_form(site), "text": text})
 
 
 HEADERS = [b"cookie", b"hx-request", b"content-type", b"content-length", b"origin", b"host", b"referer", b"if-none-match", b"sec-fetch-site",
@@ -451,10 +453,13 @@ def test_no_page_fails_whatever_the_store_and_the_request_contain(site, data, te
         )
         theme = data.draw(TEXT.map(as_bytes))
         valid = valid_form(site) if method == "POST" else {}
-        for caller, desk in ((site.open, site.desk), (site.guarded, site.guarded_desk)):
+        for caller, console_context in (
+            (site.open, site.console_context),
+            (site.guarded, site.guarded_console_context),
+        ):
             send(
                 caller,
-                desk,
+                console_context,
                 method,
                 address(template, places, part),
                 {**valid, **values},

@@ -12,7 +12,7 @@ from worker.monitoring.status import Unreachable
 from worker.queue.lease_queue import LeaseQueue
 
 
-def told(client, *rows):
+def publish_outcomes(client, *rows):
     with client.pipeline(transaction=False) as pipe:
         publish(pipe, lane="documents", worker="w:1", rows=rows)
         pipe.execute()
@@ -28,7 +28,7 @@ def busy(redis_client):
     redis_client.xadd("documents", {"raw": "x"})
 
 
-def test_the_overview_shows_backlog_outcomes_alarms_and_servers(browser, busy, letter):
+def test_the_overview_shows_backlog_outcomes_alarms_and_servers(browser, busy, dead_letter_id):
     page = browser.page("/")
 
     assert 'start one with copydesk up or copydesk worker <a href="/workers">Open</a>' in page
@@ -51,7 +51,7 @@ def test_the_plots_have_their_figures_as_a_table(browser, busy):
 
 
 def test_the_tail_is_filtered(browser, redis_client):
-    told(redis_client, ("1-0", "a", "stored", "x.md", "https://a.example/x", []),
+    publish_outcomes(redis_client, ("1-0", "a", "stored", "x.md", "https://a.example/x", []),
          ("2-0", "<b>", "rejected", "y.md", None, ["no_title"]))  # fmt: skip
 
     assert "x.md" in browser.page("/tail")
@@ -64,9 +64,9 @@ def test_the_tail_is_filtered(browser, redis_client):
 
 
 def test_the_tail_shows_new_outcomes_first(browser, redis_client):
-    told(redis_client, ("1-0", "a", "stored", "first.md", None, []))
+    publish_outcomes(redis_client, ("1-0", "a", "stored", "first.md", None, []))
     browser.page("/tail")
-    told(redis_client, ("2-0", "a", "stored", "second.md", None, []))
+    publish_outcomes(redis_client, ("2-0", "a", "stored", "second.md", None, []))
 
     page = browser.page("/tail")
 
@@ -119,16 +119,16 @@ def test_a_missing_thing_is_reported(browser, path):
     assert "Not found" in browser.page(path, 404)
 
 
-def test_dead_letters_are_listed_by_cause_and_one_by_one(browser, letter):
+def test_dead_letters_are_listed_by_cause_and_one_by_one(browser, dead_letter_id):
     assert "yaml_unquoted_colon" in browser.page("/dead")
     page = browser.page("/dead/letters?code=yaml_unquoted_colon&source=crawler")
-    assert f'href="/dead/{letter}"' in page
+    assert f'href="/dead/{dead_letter_id}"' in page
     assert "A colon stands inside a value without quotes." in page
     assert "There are no open dead letters" in browser.page("/dead?code=nothing")
 
 
-def test_a_dead_letter_shows_its_place_and_hides_its_secrets(browser, letter):
-    page = browser.page(f"/dead/{letter}")
+def test_a_dead_letter_shows_its_place_and_hides_its_secrets(browser, dead_letter_id):
+    page = browser.page(f"/dead/{dead_letter_id}")
 
     assert "<mark>:</mark> the harbour wall" in page
     assert 'id="L2"' in page
@@ -159,7 +159,7 @@ def test_the_page_of_lanes_shows_each_lane(browser):
     assert 'action="/lanes/documents/pause"' in page
 
 
-def test_the_page_of_sources_shows_each_source(browser, letter):
+def test_the_page_of_sources_shows_each_source(browser, dead_letter_id):
     page = browser.page("/sources")
 
     assert "crawler" in page
@@ -195,15 +195,15 @@ def test_a_snapshot_without_redis_reports_it(tmp_path):
     "/stories?topic=%00", "/stories?before=0001-01-01T00:00:00%2B14:00~1", "/stories?before=2020-01-01~%C2%B2", "/articles/" + "9" * 5000,
     "/stories/" + "9" * 19, "/dead/%C2%B2", "/dead/letters?text=" + "%25a" * 900, "/lanes/%00/pause", "/dead/jobs/%00",
 ])  # fmt: skip
-def test_no_address_makes_a_page_fail(browser, letter, path):
+def test_no_address_makes_a_page_fail(browser, dead_letter_id, path):
     assert browser.get(path).status_code < 500
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/dead", "/dead/letters?code=yaml_unquoted_colon", "/tail", "/lanes/documents/entries"]
 )
-def test_every_page_with_tables_gives_them_as_csv_without_secrets(browser, letter, busy, path):
-    told(browser.app.app.state.console.client, ("1-0", "a", "stored", "x.md", "https://a.example/x", []))
+def test_every_page_with_tables_gives_them_as_csv_without_secrets(browser, dead_letter_id, busy, path):
+    publish_outcomes(browser.app.app.state.console.client, ("1-0", "a", "stored", "x.md", "https://a.example/x", []))
     page = browser.page(path)
     assert "The tables as CSV" in page
 
@@ -216,11 +216,13 @@ def test_every_page_with_tables_gives_them_as_csv_without_secrets(browser, lette
     assert "<" not in answer.text.replace("<i>", "").replace("</i>", "")
 
 
-def test_the_overview_says_how_old_its_figures_are_and_not_that_all_is_well(browser, desk, redis_client, monkeypatch):
+def test_the_overview_says_how_old_its_figures_are_and_not_that_all_is_well(
+    browser, console_context, redis_client, monkeypatch
+):
     LeaseQueue(redis_client, "documents").ensure()
     browser.page("/")
-    value, _ = desk.redis_snapshot.get()
-    monkeypatch.setattr(desk.redis_snapshot, "get", lambda: (value, 45.0))
+    value, _ = console_context.redis_snapshot.get()
+    monkeypatch.setattr(console_context.redis_snapshot, "get", lambda: (value, 45.0))
     page = browser.page("/")
     assert "The figures of Redis are 45\u202fs old" in page
     assert "All is well" not in page

@@ -37,7 +37,7 @@ def tokens(config, store):
 
 
 @pytest.fixture
-def as_role(config, desk, tokens):
+def as_role(config, console_context, tokens):
     """`as_role(role)`: a browser in which the user of that role has logged in."""
     console = ConsoleContext(config, timeout=20)
 
@@ -63,30 +63,32 @@ def worker(redis_client):
     return state.name
 
 
-def test_without_a_token_no_page_is_shown(config, desk, tokens):
-    browser = Browser(build(desk, names=frozenset({"localhost"})), base_url=BASE)
+def test_without_a_token_no_page_is_shown(config, console_context, tokens):
+    browser = Browser(build(console_context, names=frozenset({"localhost"})), base_url=BASE)
     for page in ("/", "/lanes", "/actions", "/workers/stop?worker=host:1"):
         answer = browser.get(page, follow_redirects=False)
         assert (answer.status_code, answer.headers["location"].startswith("/login")) == (303, True)
 
 
-ACTIONS = ["/dead/jobs", "/dead/discard", "/dead/{letter}/check", "/dead/{letter}/replay", "/dead/{letter}/discard",
+ACTIONS = ["/dead/jobs", "/dead/discard", "/dead/{dead_letter_id}/check", "/dead/{dead_letter_id}/replay", "/dead/{dead_letter_id}/discard",
            "/lanes/documents/pause", "/lanes/documents/resume", "/lanes/documents/sources/pause",
            "/lanes/documents/sources/resume", "/sources/pause", "/workers/stop"]  # fmt: skip
 
 
-def test_each_form_is_tried_as_a_viewer(desk):
-    app = build(desk, names=None).app
-    posted = {route.path.replace("{number:number}", "{letter}").replace("{lane}", "documents")
+def test_each_form_is_tried_as_a_viewer(console_context):
+    app = build(console_context, names=None).app
+    posted = {route.path.replace("{number:number}", "{dead_letter_id}").replace("{lane}", "documents")
               for route in app.routes if "POST" in route.methods}  # fmt: skip
     assert posted - {"/login", "/logout", "/theme", "/dead/jobs/{job}/stop"} == set(ACTIONS)
 
 
 @pytest.mark.parametrize("path", ACTIONS)
-def test_a_viewer_changes_nothing(as_role, store, redis_client, letter, worker, path):
+def test_a_viewer_changes_nothing(as_role, store, redis_client, dead_letter_id, worker, path):
     browser = as_role("viewer")
     browser.page("/lanes")
-    answer = browser.submit(path.format(letter=letter), reason="x", source="mad", worker=worker, text="x", scope="all")
+    answer = browser.submit(
+        path.format(dead_letter_id=dead_letter_id), reason="x", source="mad", worker=worker, text="x", scope="all"
+    )
     assert (answer.status_code, "the role is viewer" in answer.text) == (403, True)
     assert (paused(redis_client), paused_sources(redis_client, "documents")) == ({}, {})
     assert take_stop_request(redis_client, worker) is None
@@ -94,10 +96,10 @@ def test_a_viewer_changes_nothing(as_role, store, redis_client, letter, worker, 
 
 
 @pytest.mark.parametrize(
-    "page", ["/lanes", "/workers", "/workers/stop?worker=host:1", "/dead/letters", "/dead/{letter}", "/actions"]
+    "page", ["/lanes", "/workers", "/workers/stop?worker=host:1", "/dead/letters", "/dead/{dead_letter_id}", "/actions"]
 )
-def test_a_viewer_sees_the_pages_without_buttons_that_act(as_role, letter, worker, page):
-    text = as_role("viewer").page(page.format(letter=letter))
+def test_a_viewer_sees_the_pages_without_buttons_that_act(as_role, dead_letter_id, worker, page):
+    text = as_role("viewer").page(page.format(dead_letter_id=dead_letter_id))
     assert "bob" in text
     forms = re.findall(r'<form method="post" action="([^"]*)"', text) + re.findall(r'<form id="edit"', text)
     assert set(forms) <= {"/theme", "/logout", "/dead/jobs"}
@@ -105,7 +107,7 @@ def test_a_viewer_sees_the_pages_without_buttons_that_act(as_role, letter, worke
     assert '<button class="first"' not in text
 
 
-def test_an_operators_actions_are_recorded_with_the_name(as_role, store, redis_client, letter, worker):
+def test_an_operators_actions_are_recorded_with_the_name(as_role, store, redis_client, dead_letter_id, worker):
     browser = as_role("operator")
     browser.page("/lanes")
     for path, form in (
@@ -113,13 +115,13 @@ def test_an_operators_actions_are_recorded_with_the_name(as_role, store, redis_c
         ("/lanes/documents/resume", {}),
         ("/lanes/documents/sources/pause", {"source": "mad", "reason": "nonsense"}),
         ("/lanes/documents/sources/resume", {"source": "mad"}),
-        (f"/dead/{letter}/discard", {"reason": "not ours"}),
+        (f"/dead/{dead_letter_id}/discard", {"reason": "not ours"}),
         ("/workers/stop", {"worker": worker}),
     ):
         assert browser.submit(path, **form).status_code == 303, path
     assert recorded(store) == [
         ("ann", "console", "worker stop", "host:1", ""),
-        ("ann", "console", "dead discard", f"dead letter {letter}", "not ours"),
+        ("ann", "console", "dead discard", f"dead letter {dead_letter_id}", "not ours"),
         ("ann", "console", "lane resume", "source mad of lane documents", ""),
         ("ann", "console", "lane pause", "source mad of lane documents", "nonsense"),
         ("ann", "console", "lane resume", "documents", ""),

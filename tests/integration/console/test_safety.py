@@ -25,9 +25,9 @@ def module_store_url(tmp_path_factory):
 @pytest.fixture
 def guarded(config, store, redis_client):
     """A console that is reachable from other machines: with a token, under any host name."""
-    desk = ConsoleContext(config, token=TOKEN, timeout=20)
-    yield Browser(build(desk, names=None, secure=True), base_url="https://desk.example")
-    desk.close()
+    console_context = ConsoleContext(config, token=TOKEN, timeout=20)
+    yield Browser(build(console_context, names=None, secure=True), base_url="https://desk.example")
+    console_context.close()
 
 
 PATHS = [
@@ -59,7 +59,7 @@ def test_every_answer_forbids_what_no_page_needs(browser, path):
 
 
 @pytest.mark.parametrize("path", PATHS[:-1])
-def test_no_page_has_inline_script_or_style_or_anything_of_another_host(browser, letter, path):
+def test_no_page_has_inline_script_or_style_or_anything_of_another_host(browser, dead_letter_id, path):
     page = browser.get(path).text
 
     assert not re.search(r"<script(?![^>]*\ssrc=\"/static/)", page)
@@ -98,8 +98,8 @@ def test_a_form_without_the_token_of_its_session_does_nothing(browser, redis_cli
     assert paused(redis_client) == {}
 
 
-def test_the_token_of_one_session_is_refused_in_another(desk, redis_client):
-    app = build(desk, names=frozenset({"localhost"}))
+def test_the_token_of_one_session_is_refused_in_another(console_context, redis_client):
+    app = build(console_context, names=frozenset({"localhost"}))
     mine, other = Browser(app, base_url=BASE), Browser(app, base_url=BASE)
     mine.page("/lanes")
     csrf = re.search(r'name="csrf" value="(\w+)"', mine.last)[1]
@@ -144,9 +144,9 @@ def test_the_token_opens_a_session_and_logging_out_ends_every_copy_of_its_cookie
     assert guarded.submit("/login", token=TOKEN, next="/lanes").headers["location"] == "/lanes"
     page = guarded.page("/lanes")
     assert "Log out" in page
-    kept = guarded.cookies[COOKIE]
+    session = guarded.cookies[COOKIE]
     guarded.submit("/logout")
-    guarded.cookies.set(COOKIE, kept, domain="desk.example")
+    guarded.cookies.set(COOKIE, session, domain="desk.example")
     assert guarded.get("/lanes", follow_redirects=False).status_code == 303
 
 

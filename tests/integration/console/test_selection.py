@@ -99,17 +99,17 @@ def test_a_pattern_that_needs_hours_ends_and_blocks_no_page(browser, store, caus
     assert "the change takes longer than 2 s" in finished(browser, location)
 
 
-@pytest.mark.parametrize(("form", "status", "said"), [
+@pytest.mark.parametrize(("form", "status", "sentence"), [
     ({"scope": "ticked"}, 422, "Nothing is ticked"),
     ({"scope": "all", "do": "edit", "old": ""}, 422, "Enter the text to replace"),
     ({"scope": "all", "do": "edit", "old": "(", "pattern": "1"}, 422, "not a regular expression"),
     ({"scope": "all", "do": "edit", "old": "x", "new": r"\2", "pattern": "1"}, 422, "not a regular expression"),
     ({"scope": "all", "csrf": "0" * 64}, 403, "older page"),
 ])  # fmt: skip
-def test_a_form_that_cannot_be_done_is_refused(browser, cause, form, status, said):
+def test_a_form_that_cannot_be_done_is_refused(browser, cause, form, status, sentence):
     browser.page(f"/dead/letters?source={cause[0]}")
     answer = browser.submit("/dead/jobs", source=cause[0], **form)
-    assert (answer.status_code, said in answer.text) == (status, True)
+    assert (answer.status_code, sentence in answer.text) == (status, True)
 
 
 def test_ticked_ones_are_discarded_and_the_others_stay_open(browser, store, cause):
@@ -122,12 +122,12 @@ def test_ticked_ones_are_discarded_and_the_others_stay_open(browser, store, caus
     assert states(store, source) == {first: "open", second: "discarded", third: "open", fourth: "discarded"}
 
 
-def test_ticks_of_another_cause_are_not_touched(browser, store, cause, letter):
+def test_ticks_of_another_cause_are_not_touched(browser, store, cause, dead_letter_id):
     source, (first, *_) = cause
     browser.page(f"/dead/letters?source={source}")
-    browser.submit("/dead/discard", source=source, scope="ticked", id=[first, letter], reason="not ours")
+    browser.submit("/dead/discard", source=source, scope="ticked", id=[first, dead_letter_id], reason="not ours")
     assert states(store, source)[first] == "discarded"
-    assert states(store, "crawler")[letter] == "open"
+    assert states(store, "crawler")[dead_letter_id] == "open"
 
 
 def test_a_link_ticks_all_of_the_page_without_a_script(browser, cause):

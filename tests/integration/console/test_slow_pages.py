@@ -97,8 +97,8 @@ def _are_blocked(engine):
 def test_the_largest_dead_letters_delay_no_other_page(site, number):
     base, engine = site
     with engine.connect() as connection:
-        letters = tables.dead_letters.c
-        id_ = connection.scalar(select(letters.id).where(letters.key == f"{number}.md"))
+        dead_letter_rows = tables.dead_letters.c
+        id_ = connection.scalar(select(dead_letter_rows.id).where(dead_letter_rows.key == f"{number}.md"))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         waiting = [pool.submit(get, base, f"/dead/{id_}") for _ in range(AT_ONCE)]
         assert_others_answer(base)

@@ -22,7 +22,7 @@ def fill(store, source):
         }
         for n, at in enumerate(END - timedelta(minutes=20) * n for n in range(900))
     ]  # fmt: skip
-    letter = {
+    dead_letter_id = {
         "lane": "documents", "receipt_id": rows[0]["id"], "op": "put", "source": source, "key": "<i>worst</i>", "revision": "r",
         "code": "no_title", "problems": [], "status": "open", "edits": 0, "created_at": END,
     }  # fmt: skip
@@ -30,7 +30,7 @@ def fill(store, source):
         if connection.scalar(select(receipts.c.id).where(receipts.c.id == rows[0]["id"])):
             return  # another test of this module has filled the store
         connection.execute(insert(receipts), rows)
-        connection.execute(insert(dead_letters), [letter])
+        connection.execute(insert(dead_letters), [dead_letter_id])
     assert roll_up_sources(store, Settings(), seconds=60)
 
 

@@ -80,12 +80,12 @@ def test_what_is_not_there_is_not_found(browser, path):
     browser.page(path, 404)
 
 
-def test_the_workers_page_shows_what_each_process_does_and_since_when(browser, redis_client, desk):
+def test_the_workers_page_shows_what_each_process_does_and_since_when(browser, redis_client, console_context):
     now = time.time()
     pool = (PoolProcess(71, "documents", 40, now - 12), PoolProcess(72))
     state = WorkerState("host:70", "host", 70, "0.1.0", now - 100, ("documents",), 2, "consuming", now - 50, pool=pool)
     heartbeats.send(redis_client, state)
-    desk.redis_snapshot.forget()
+    console_context.redis_snapshot.forget()
     page = browser.page("/workers")
     assert "host:70" in page
     assert "kill -TERM 70" in page

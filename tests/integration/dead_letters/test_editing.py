@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.store.store_driver import work
 from tests.support.servers import copydesk
-from worker.dead_letters import editing as letters
+from worker.dead_letters import editing as dead_letter_edits
 from worker.dead_letters.bulk_edit import bulk_edit as mend_many
 from worker.dead_letters.bulk_edit import replacing
 from worker.documents.limits import Limits
@@ -26,11 +26,11 @@ GOOD = BAD.replace("Plans:", "Plans")
 
 
 @pytest.fixture
-def letter(engine, redis_client):
+def dead_letter(engine, redis_client):
     LeaseQueue(redis_client, INTERNAL_LANE).ensure()
     fields = {b"raw": BAD.encode(), b"source": b"crawler", b"key": b"wall"}
     work(engine, "documents", [Claimed("1700000000000-0", 0, 100, fields, truncated=False)])
-    found = letters.dead_letter(engine, 1)
+    found = dead_letter_edits.dead_letter(engine, 1)
     assert found is not None
     return found
 
@@ -39,61 +39,63 @@ def sent(client):
     return [fields[b"raw"].decode() for _, fields in client.xrange(INTERNAL_LANE)]
 
 
-def test_of_many_simultaneous_edits_one_is_sent(engine, redis_client, letter):
+def test_of_many_simultaneous_edits_one_is_sent(engine, redis_client, dead_letter):
     start = Barrier(4)
 
-    def mend(n):
+    def edit(n):
         start.wait()
         try:
-            return letters.edit_and_replay(
-                engine, redis_client, letter, GOOD.replace("wall\n", f"wall{n}\n", 1).encode(), f"who{n}"
+            return dead_letter_edits.edit_and_replay(
+                engine, redis_client, dead_letter, GOOD.replace("wall\n", f"wall{n}\n", 1).encode(), f"who{n}"
             )
-        except letters.DeadLetterChanged as changed:
+        except dead_letter_edits.DeadLetterChanged as changed:
             return str(changed)
 
     with ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(mend, range(4)))
+        done = list(pool.map(edit, range(4)))
     assert sorted(map(str, done)) == ["True"] + ["somebody else has edited it in the meantime"] * 3
     assert len(sent(redis_client)) == 1
-    assert letters.dead_letter(engine, 1).row.edits == 1
+    assert dead_letter_edits.dead_letter(engine, 1).row.edits == 1
 
 
 @pytest.mark.parametrize("text", [GOOD.encode(), BAD.encode()], ids=["an edit", "as it is"])
 @pytest.mark.parametrize("status", ["discarded", "replayed"])
-def test_a_dead_letter_that_was_closed_meanwhile_is_not_sent(engine, redis_client, letter, status, text):
+def test_a_dead_letter_that_was_closed_meanwhile_is_not_sent(engine, redis_client, dead_letter, status, text):
     with engine.begin() as connection:
         connection.execute(dead_letters.dead_letters.update().values(status=status))
-    with pytest.raises(letters.DeadLetterChanged, match=status):
-        letters.edit_and_replay(engine, redis_client, letter, text, "who")
+    with pytest.raises(dead_letter_edits.DeadLetterChanged, match=status):
+        dead_letter_edits.edit_and_replay(engine, redis_client, dead_letter, text, "who")
     assert sent(redis_client) == []
-    assert letters.dead_letter(engine, 1).version == letter.version
+    assert dead_letter_edits.dead_letter(engine, 1).version == dead_letter.version
     with engine.begin() as connection:
         assert not dead_letters.discard(connection, 1, "who", "why")
 
 
-def test_an_edit_there_and_back_counts_as_an_edit(engine, redis_client, letter):
+def test_an_edit_there_and_back_counts_as_an_edit(engine, redis_client, dead_letter):
     for text in (GOOD, BAD):
         with engine.begin() as connection:
-            assert dead_letters.keep_edit(connection, letters.dead_letter(engine, 1).row, text.encode(), "another")
-    with pytest.raises(letters.DeadLetterChanged):
-        letters.edit_and_replay(engine, redis_client, letter, GOOD.encode(), "who")
+            assert dead_letters.keep_edit(
+                connection, dead_letter_edits.dead_letter(engine, 1).row, text.encode(), "another"
+            )
+    with pytest.raises(dead_letter_edits.DeadLetterChanged):
+        dead_letter_edits.edit_and_replay(engine, redis_client, dead_letter, GOOD.encode(), "who")
     assert sent(redis_client) == []
 
 
-def test_a_bulk_edit_skips_a_dead_letter_that_another_edited(engine, redis_client, letter):
+def test_a_bulk_edit_skips_a_dead_letter_that_another_edited(engine, redis_client, dead_letter):
     def change(raw):
         with engine.begin() as connection:
-            dead_letters.keep_edit(connection, letter.row, GOOD.encode(), "another")
+            dead_letters.keep_edit(connection, dead_letter.row, GOOD.encode(), "another")
         return replacing("Plans:", "Other plans")(raw)
 
     plan, count = mend_many(engine, redis_client, dead_letters.Filter(), change, Limits())
     assert (plan.passing, count, plan.failing.total()) == (0, 0, 1)
-    assert letters.dead_letter(engine, 1).raw == GOOD.encode()
+    assert dead_letter_edits.dead_letter(engine, 1).raw == GOOD.encode()
 
 
 @pytest.mark.parametrize("meanwhile", ["mended", "closed"])
 def test_the_command_line_reports_an_edit_by_another_while_its_editor_was_open(
-    engine, redis_client, valkey, migrated_store_url, letter, tmp_path, meanwhile
+    engine, redis_client, valkey, migrated_store_url, dead_letter, tmp_path, meanwhile
 ):
     editor = tmp_path / "editor.py"
     editor.write_text(f"""import sys, sqlalchemy
@@ -114,7 +116,7 @@ with make_engine(Settings(database_url={migrated_store_url!r})).begin() as conne
     assert done.returncode == 2, done.stderr
     assert "Replayed" not in done.stderr
     assert ("somebody else" if meanwhile == "mended" else "discarded") in done.stderr
-    kept = done.stderr.split("Your text is in ")[1].split()[0]
-    assert "Mine" in Path(kept).read_text()
+    saved_file = done.stderr.split("Your text is in ")[1].split()[0]
+    assert "Mine" in Path(saved_file).read_text()
     assert sent(redis_client) == []
-    assert letters.dead_letter(engine, 1).raw == (GOOD if meanwhile == "mended" else BAD).encode()
+    assert dead_letter_edits.dead_letter(engine, 1).raw == (GOOD if meanwhile == "mended" else BAD).encode()

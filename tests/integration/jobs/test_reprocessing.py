@@ -52,7 +52,7 @@ def made_by_an_older_pipeline(engine):
         connection.execute(shown.values(title="t two", pipeline_version=1))
 
 
-def told(engine):
+def stored_rows(engine):
     with engine.connect() as connection:
         return snapshot(connection)
 
@@ -80,23 +80,23 @@ def live_worker(engine, redis_client):
 
 
 def test_an_older_article_is_brought_up_to_date_and_nothing_else_changes(engine, redis_client, live_worker):
-    expected = told(engine)
+    expected = stored_rows(engine)
     made_by_an_older_pipeline(engine)
     with engine.connect() as connection:
         assert behind(connection) == 1
     outcomes = reprocess(engine, redis_client, Filter(behind=True))
     assert outcomes == {"updated": 1}
-    assert told(engine) == expected
+    assert stored_rows(engine) == expected
     with engine.connect() as connection:
         assert behind(connection) == 0
 
 
 def test_current_articles_are_unchanged_and_counted_apart(engine, redis_client, live_worker):
-    expected, submitted = told(engine), select(func.count()).where(receipts.c.lane != INTERNAL_LANE)
+    expected, submitted = stored_rows(engine), select(func.count()).where(receipts.c.lane != INTERNAL_LANE)
     with engine.connect() as connection:
         before = connection.scalar(submitted)
     assert reprocess(engine, redis_client, Filter()) == {"unchanged": 3}
-    assert told(engine) == expected
+    assert stored_rows(engine) == expected
     with engine.connect() as connection:
         assert connection.scalar(submitted) == before == 3
 
@@ -107,20 +107,20 @@ def test_a_document_that_changed_meanwhile_wins(engine, redis_client):
     with pytest.raises(ReprocessStalled):
         reprocess(engine, client, Filter(url="https://site2.example/story"), timeout=0)
     work(engine, "documents", [entry(9, put(2, title="Newer"))])
-    expected = told(engine)
+    expected = stored_rows(engine)
     ids = [id_ for id_, _ in queue.dispatch(limit=9, pending_cap=10, max_bytes=1 << 20).entries]
     sent = work(engine, INTERNAL_LANE, queue.claim("w", ids, lease_seconds=60, max_bytes=1 << 20))
     assert [str(version.outcome) for version in sent] == ["superseded"]
-    assert told(engine) == expected
+    assert stored_rows(engine) == expected
 
 
 def test_a_dry_run_shows_the_changes_and_makes_none(engine):
     made_by_an_older_pipeline(engine)
-    expected = told(engine)
+    expected = stored_rows(engine)
     found = forecast(engine, Filter(), Limits())
     assert (found.seen, found.changed, found.passing) == (3, 1, 3)
     assert found.fields == {"title": 1}
-    assert told(engine) == expected
+    assert stored_rows(engine) == expected
 
 
 @pytest.mark.parametrize(

@@ -249,9 +249,9 @@ def test_an_old_story_is_deleted_and_its_articles_stay(engine, two_stories):
         assert [tuple(row) for row in found] == [(0, True), (2, False)], (
             "the change feed is to tell that the first ended"
         )
-        told = connection.execute(select(articles.c.story_id).order_by(articles.c.canonical_url)).scalars().all()
-        assert told[:2] == [None, None]
-        assert None not in told[2:]
+        story_ids = connection.execute(select(articles.c.story_id).order_by(articles.c.canonical_url)).scalars().all()
+        assert story_ids[:2] == [None, None]
+        assert None not in story_ids[2:]
         assert len(connection.execute(select(links)).all()) == 2
 
 
@@ -321,11 +321,11 @@ def test_checks_and_upgrades_have_no_statement_timeout(engine):
         pytest.skip("SQLite has no time limit of a statement")
     with engine.connect() as connection:
         assert connection.scalar(text("SHOW statement_timeout")) == "10s"
-        patience = connection.scalar(text("SHOW lock_timeout"))
+        lock_timeout = connection.scalar(text("SHOW lock_timeout"))
         with connection.begin_nested():
             without_statement_timeout(connection)
             assert connection.scalar(text("SHOW statement_timeout")) == "0"
-            assert connection.scalar(text("SHOW lock_timeout")) == patience != "0"
+            assert connection.scalar(text("SHOW lock_timeout")) == lock_timeout != "0"
 
 
 def test_providers_and_topics_that_nothing_names_are_deleted(engine, put):

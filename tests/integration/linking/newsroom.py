@@ -58,28 +58,28 @@ class Story:
 
 def invent(random, count):
     """Generate `count` documents about a third as many events."""
-    told = []
-    while len(told) < count:
+    invented = []
+    while len(invented) < count:
         event, day = random.sample(_WORDS, 8), random.randint(0, 40)
         for site in random.sample(SITES, random.choice((1, 1, 2, 3, 5))):
             words = [word if random.random() < 0.8 else random.choice(_WORDS) for word in event]
-            told.append(Story(
-                f"n{len(told)}", site, " ".join(words[:5]), " ".join([*words[3:], *random.sample(_WORDS, 2)]),
+            invented.append(Story(
+                f"n{len(invented)}", site, " ".join(words[:5]), " ".join([*words[3:], *random.sample(_WORDS, 2)]),
                 _BEGIN + timedelta(days=day, hours=random.randint(0, 24)), random.randint(10, 90),
-                related=tuple(random.sample(told, min(len(told), random.choice((0, 0, 2))))),
+                related=tuple(random.sample(invented, min(len(invented), random.choice((0, 0, 2))))),
             ))  # fmt: skip
-    return told[:count]
+    return invented[:count]
 
 
-def history(random, told):
+def history(random, invented):
     """Return the documents, some changed, retracted or restored later, in the order of their revisions."""
-    return [*told, *(_changed(random, one, told) for one in random.sample(told, len(told) // 4))]
+    return [*invented, *(_changed(random, one, invented) for one in random.sample(invented, len(invented) // 4))]
 
 
-def _changed(random, one, told):
+def _changed(random, one, invented):
     changes = (
         {"retracted": True},
-        {"title": random.choice(told).title},
+        {"title": random.choice(invented).title},
         {"quality": 95},
         {"at": one.at + timedelta(days=3)},
     )
@@ -176,11 +176,11 @@ def found(engine):
     with engine.connect() as connection:
         url = {row.id: row.canonical_url for row in connection.execute(select(articles.c.id, articles.c.canonical_url))}
         hashes = dict(connection.execute(select(articles.c.url_hash, articles.c.id)).all())
-        told = {}
+        invented = {}
         for row in connection.execute(
             select(articles.c.id, articles.c.story_id).where(articles.c.story_id.is_not(None))
         ):
-            told.setdefault(row.story_id, set()).add(url[row.id])
+            invented.setdefault(row.story_id, set()).add(url[row.id])
         tied = connection.execute(select(links).where(links.c.kind.in_(linking.KINDS))).all()
         assert {(row.source_id, row.target_id) for row in tied} == {(row.target_id, row.source_id) for row in tied}
         return {
@@ -189,7 +189,7 @@ def found(engine):
             },
             "stories": {
                 (
-                    frozenset(told[row.id]),
+                    frozenset(invented[row.id]),
                     url[row.lead_id],
                     url[row.first_id],
                     row.size,
@@ -199,5 +199,5 @@ def found(engine):
                 )
                 for row in connection.execute(select(stories).where(stories.c.size > 0))
             },
-            "members": set(map(frozenset, told.values())),
+            "members": set(map(frozenset, invented.values())),
         }

@@ -30,8 +30,8 @@ class Quoted(Story):
 
 def reports(path):
     """Return [(event, document)]: the two reports of each event, and the near misses, each an event of its own."""
-    told = yaml.safe_load(path.read_text("utf-8"))
-    groups = [*told["events"], *([one] for one in told["near_misses"])]
+    fixture = yaml.safe_load(path.read_text("utf-8"))
+    groups = [*fixture["events"], *([one] for one in fixture["near_misses"])]
     return [
         (number, Quoted(f"{path.stem}{number}-{site}", f"{site}.example", one["title"], one["excerpt"], BEGIN + timedelta(hours=site), 50))
         for number, group in enumerate(groups) for site, one in enumerate(group)

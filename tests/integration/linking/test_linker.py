@@ -76,8 +76,8 @@ def test_order_and_restarts_change_nothing(migrated_store_url, tmp_path, past):
 def test_incremental_changes_end_as_if_all_articles_were_new(migrated_store_url, tmp_path, past):
     engine = fresh_store(migrated_store_url, tmp_path)
     for seed in range(2):
-        told = invent(Random(seed), 60)
-        step_by_step = _run(engine, Random(seed), entries(history(Random(seed), told)), past=past)
+        invented = invent(Random(seed), 60)
+        step_by_step = _run(engine, Random(seed), entries(history(Random(seed), invented)), past=past)
         begin_anew(engine)
         finish(new_linker(engine))
         anew = found(engine)
@@ -213,8 +213,8 @@ def test_a_window_that_cannot_hold_14_days_is_loaded_once_and_not_for_each_batch
     engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
     hour, now = timedelta(hours=1), datetime.now(UTC)
-    told = [replace(one, at=now - (240 - number) * hour) for number, one in enumerate(invent(Random(3), 240))]
-    store(engine, entries(told[:150]))
+    invented = [replace(one, at=now - (240 - number) * hour) for number, one in enumerate(invent(Random(3), 240))]
+    store(engine, entries(invented[:150]))
     finish(new_linker(engine))
     loads, pages = [], compared_articles.pages
 
@@ -225,11 +225,11 @@ def test_a_window_that_cannot_hold_14_days_is_loaded_once_and_not_for_each_batch
     linker = new_linker(engine, window=100)
     monkeypatch.setattr(compared_articles, "pages", counted)
     for start in range(150, 240, 15):
-        store(engine, entries(told)[start : start + 15])
+        store(engine, entries(invented)[start : start + 15])
         linker.step()
         assert len(linker._window.index) <= 110
-    late = replace(told[0], key="late", at=now - 60 * hour)
-    store(engine, entries([*told, late])[240:])
+    late = replace(invented[0], key="late", at=now - 60 * hour)
+    store(engine, entries([*invented, late])[240:])
     linker.step()
     assert len(loads) == 1, "articles that come some days late are linked with what there is"
     engine.dispose()
@@ -238,8 +238,8 @@ def test_a_window_that_cannot_hold_14_days_is_loaded_once_and_not_for_each_batch
 def test_a_retracted_article_leaves_its_story_and_ids_stay(migrated_store_url, tmp_path):
     engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
-    told = [one for one in invent(Random(5), 60) if not one.related]
-    claimed = entries(told)
+    invented = [one for one in invent(Random(5), 60) if not one.related]
+    claimed = entries(invented)
     store(engine, claimed)
     linker = new_linker(engine)
     finish(linker)
@@ -247,8 +247,8 @@ def test_a_retracted_article_leaves_its_story_and_ids_stay(migrated_store_url, t
         story = connection.execute(select(stories).where(stories.c.size >= 3).order_by(stories.c.id)).first()
         url = connection.scalar(select(articles.c.canonical_url).where(articles.c.id == story.lead_id))
     key = url.rpartition("/")[2]
-    number = next(n for n, one in enumerate(told) if one.key == key)
-    gone = entries([*told, told[number].__class__(**{**vars(told[number]), "retracted": True})])[-1]
+    number = next(n for n, one in enumerate(invented) if one.key == key)
+    gone = entries([*invented, invented[number].__class__(**{**vars(invented[number]), "retracted": True})])[-1]
     store(engine, [gone])
     finish(linker)
     with engine.connect() as connection:
@@ -268,9 +268,9 @@ def test_the_heat_of_a_story_follows_the_rules_of_the_source_of_its_lead(migrate
     finish(new_linker(engine, rules=parse_rules("20/50/70,test=7/0/70")))
     with engine.connect() as connection:
         led = stories.join(articles, articles.c.id == stories.c.lead_id)
-        told = connection.execute(select(stories.c.heat, stories.c.size, articles.c.quality).select_from(led)).all()
-    assert told
-    assert all(row.heat == row.quality + 7 * (row.size - 1) for row in told)
+        invented = connection.execute(select(stories.c.heat, stories.c.size, articles.c.quality).select_from(led)).all()
+    assert invented
+    assert all(row.heat == row.quality + 7 * (row.size - 1) for row in invented)
     engine.dispose()
 
 

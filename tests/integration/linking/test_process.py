@@ -77,8 +77,8 @@ def test_a_stopped_leader_releases_its_lock_and_the_feed_has_its_stories(
     leader = linker_process(migrated_store_url)
     until(lambda: not _waiting(engine), what="all are linked")
     with engine.connect() as connection:
-        told = set(connection.scalars(select(stories.c.id).where(stories.c.size > 0)))
-    assert told
+        live_stories = set(connection.scalars(select(stories.c.id).where(stories.c.size > 0)))
+    assert live_stories
 
     def carried():
         changes = [
@@ -86,7 +86,7 @@ def test_a_stopped_leader_releases_its_lock_and_the_feed_has_its_stories(
         ]
         return {change.id for change in changes if change.what == "story" and change.outcome == "changed"}
 
-    until(lambda: carried() >= told, what="the feed carries all stories")
+    until(lambda: carried() >= live_stories, what="the feed carries all stories")
     leader.send_signal(signal.SIGTERM)
     assert leader.wait(timeout=120) == 0
     assert _holder(engine).expires_at <= datetime.now(UTC), "given back, not left to run out"

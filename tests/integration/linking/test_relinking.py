@@ -92,9 +92,9 @@ def test_only_articles_of_the_span_are_linked_again(newsroom):
 
 def test_what_arrives_is_linked_before_and_keeps_its_place(newsroom):
     engine, _ = newsroom
-    told = invent(Random(3), 90)
+    invented = invent(Random(3), 90)
     _ALL.mark(engine, lambda _: None)
-    store(engine, entries(told)[60:])
+    store(engine, entries(invented)[60:])
     linker = new_linker(engine)
     linker.step()
     assert in_state(engine, "pending") == 0
@@ -109,9 +109,9 @@ def test_what_arrives_is_linked_before_and_keeps_its_place(newsroom):
 
 def test_an_article_that_changes_while_it_waits_is_linked_in_its_new_version(newsroom):
     engine, _ = newsroom
-    told = invent(Random(3), 60)
+    invented = invent(Random(3), 60)
     _ALL.mark(engine, lambda _: None)
-    changed = [*told, told[5].__class__(**{**vars(told[5]), "title": told[30].title})]
+    changed = [*invented, invented[5].__class__(**{**vars(invented[5]), "title": invented[30].title})]
     store(engine, entries(changed)[60:])
     assert in_state(engine, "pending") == 1
     assert relinking.count_waiting(engine) == 59
@@ -149,8 +149,8 @@ def test_without_a_linker_waiting_ends_with_an_error_and_the_articles_stay_marke
 def test_old_articles_get_a_window_of_their_own_in_a_store_larger_than_the_window(migrated_store_url, tmp_path):
     engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
-    told = sorted(invent(Random(3), 240), key=lambda one: one.at)
-    store(engine, entries(told[:230]))
+    invented = sorted(invent(Random(3), 240), key=lambda one: one.at)
+    store(engine, entries(invented[:230]))
     linker = new_linker(engine)
     finish(linker)
     expected = found(engine)
@@ -158,7 +158,7 @@ def test_old_articles_get_a_window_of_their_own_in_a_store_larger_than_the_windo
     _ALL.mark(engine, lambda _: None)
 
     linker = new_linker(engine, window=200)
-    store(engine, entries(told)[230:])
+    store(engine, entries(invented)[230:])
     finish(linker)
     window = linker._window.index
     with pytest.MonkeyPatch.context() as patch:
@@ -168,6 +168,6 @@ def test_old_articles_get_a_window_of_their_own_in_a_store_larger_than_the_windo
     linker.step()
     assert linker._past is None
     again = found(engine)
-    new = {one.url for one in told[230:]}
+    new = {one.url for one in invented[230:]}
     assert {link for link in again["links"] if not {link[0], link[1]} & new} >= expected["links"]
     engine.dispose()

@@ -22,8 +22,8 @@ def test_the_ranking_begins_with_the_stored_links(migrated_store_url, tmp_path):
     with engine.connect() as connection:
         ranked = {one["id"]: one["similar"] for one in similar(connection, None, limit=1000)}
         stored = connection.execute(select(links).where(links.c.kind.in_(("similar", "duplicate")))).all()
-        told = set(connection.scalars(select(articles.c.id).where(articles.c.kind == "article")))
-    assert set(ranked) == told
+        expected = set(connection.scalars(select(articles.c.id).where(articles.c.kind == "article")))
+    assert set(ranked) == expected
     scores = {(one, other["id"]): other["score"] for one, near in ranked.items() for other in near}
     assert len(stored) > 20
     assert all(scores[row.source_id, row.target_id] == row.score for row in stored)
@@ -56,13 +56,13 @@ def test_frequencies_that_an_older_version_stored_are_counted_again(migrated_sto
 def test_the_command_prints_one_object_for_each_article_asked_for(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COPYDESK_DATA_DIR", str(tmp_path))
     engine = fresh_store(f"sqlite:///{tmp_path}/copydesk.db", tmp_path)
-    told = invent(Random(3), 30)
-    store(engine, entries(told))
+    expected = invent(Random(3), 30)
+    store(engine, entries(expected))
     engine.dispose()
     with pytest.raises(SystemExit) as ended:
-        run(["similar", "--json", "--most", "2", told[0].url])
+        run(["similar", "--json", "--most", "2", expected[0].url])
     assert ended.value.code == 0
     [one] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert one["url"] == told[0].url
+    assert one["url"] == expected[0].url
     assert 0 < len(one["similar"]) <= 2
     assert {"id", "url", "title", "score"} == set(one["similar"][0])

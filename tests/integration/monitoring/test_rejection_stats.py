@@ -27,13 +27,13 @@ def engine(migrated_store_url, tmp_path):
             for source, lane in (("good", "documents"), ("broke", "documents"), ("broke", INTERNAL_LANE))]  # fmt: skip
     bad = [row for row in rows if row["outcome"] == "rejected"]
     bad[-1]["settled_at"] = BROKE
-    letters = [
+    dead_letter_rows = [
         {"lane": row["lane"], "receipt_id": row["id"], "op": "put", "source": row["source"], "revision": "r", "code": "no_title",
          "problems": [], "status": "replayed", "edits": 0, "created_at": row["settled_at"]} for row in bad
     ]  # fmt: skip
     with engine.begin() as connection:
         connection.execute(insert(receipts), rows)
-        connection.execute(insert(dead_letters), letters)
+        connection.execute(insert(dead_letters), dead_letter_rows)
     yield engine
     engine.dispose()
 

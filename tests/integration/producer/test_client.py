@@ -21,7 +21,7 @@ from worker.queue.server_functions import load_functions
 
 
 @pytest.fixture
-def desk(valkey, redis_client):
+def crawler(valkey, redis_client):
     with Producer(valkey.url, source="courier") as producer:
         yield producer
 
@@ -55,9 +55,9 @@ def test_documents_keep_their_order_and_get_their_ids(redis_client):
     assert stored == [(id_, submission.raw) for submission, id_ in pushed]
 
 
-def test_the_producer_sends_the_contracts_fields(desk, redis_client):
-    ids = [desk.submit("Küste", key="a.md"), desk.submit(b"\xff", source="other"), desk.retract("a.md")]
-    me, replies = b"courier", desk.replies.encode()
+def test_the_producer_sends_the_contracts_fields(crawler, redis_client):
+    ids = [crawler.submit("Küste", key="a.md"), crawler.submit(b"\xff", source="other"), crawler.retract("a.md")]
+    me, replies = b"courier", crawler.replies.encode()
     assert [(id_.decode(), fields) for id_, fields in redis_client.xrange("documents")] == list(
         zip(
             ids,
@@ -71,25 +71,25 @@ def test_the_producer_sends_the_contracts_fields(desk, redis_client):
     )
 
 
-def test_many_documents_are_sent_in_several_commands_with_progress(desk, redis_client):
-    told = []
-    pushed = list(desk.submit_many((str(n) for n in range(450)), progress=told.append))
-    assert told == [200, 400, 450]
+def test_many_documents_are_sent_in_several_commands_with_progress(crawler, redis_client):
+    sent_counts = []
+    pushed = list(crawler.submit_many((str(n) for n in range(450)), progress=sent_counts.append))
+    assert sent_counts == [200, 400, 450]
     assert [fields[b"raw"].decode() for fields in entries(redis_client)] == [str(n) for n in range(450)]
     assert [id_ for _, id_ in pushed] == [id_.decode() for id_, _ in redis_client.xrange("documents")]
 
 
-def test_large_documents_are_sent_in_small_commands(desk, redis_client):
-    told = []
-    list(desk.submit_many([b"x" * (3 << 20)] * 3, progress=told.append))
-    assert told == [1, 2, 3]
+def test_large_documents_are_sent_in_small_commands(crawler, redis_client):
+    sent_counts = []
+    list(crawler.submit_many([b"x" * (3 << 20)] * 3, progress=sent_counts.append))
+    assert sent_counts == [1, 2, 3]
 
 
-def test_the_same_token_adds_nothing_again(desk, redis_client):
+def test_the_same_token_adds_nothing_again(crawler, redis_client):
     assert (
-        desk.submit("a", idempotency_key="t")
-        == desk.submit("a", idempotency_key="t")
-        == desk.submit("b", idempotency_key="t")
+        crawler.submit("a", idempotency_key="t")
+        == crawler.submit("a", idempotency_key="t")
+        == crawler.submit("b", idempotency_key="t")
     )
     assert [fields[b"raw"] for fields in entries(redis_client)] == [b"a"]
 
@@ -107,46 +107,46 @@ def test_lost_answers_double_nothing(valkey, redis_client, seed):
     """The reply of every other command is lost, or the command itself."""
     dice = random.Random(seed)
     with Proxy(valkey.socket, lambda: dice.choice(["pass", "pass", "drop_request", "drop_reply"])) as proxy:
-        with Producer(proxy.url, source="courier", polite=False) as desk:
-            ids = [desk.submit(str(n)) for n in range(15)]
-            ids += [id_ for _, id_ in desk.submit_many(str(n) for n in range(15, 1000))]
+        with Producer(proxy.url, source="courier", polite=False) as crawler:
+            ids = [crawler.submit(str(n)) for n in range(15)]
+            ids += [id_ for _, id_ in crawler.submit_many(str(n) for n in range(15, 1000))]
         assert proxy.broken > 5
     found = redis_client.xrange("documents")
     assert [fields[b"raw"].decode() for _, fields in found] == [str(n) for n in range(1000)]
     assert [id_.decode() for id_, _ in found] == ids
 
 
-def test_a_command_that_arrives_after_its_repetition_adds_nothing(desk, redis_client):
-    arguments = desk._config.call("late", [Submission(b"a")], 30)
-    assert desk.submit("a", idempotency_key="late") == redis_client.fcall("copydesk_submit", 1, *arguments).decode()
+def test_a_command_that_arrives_after_its_repetition_adds_nothing(crawler, redis_client):
+    arguments = crawler._config.call("late", [Submission(b"a")], 30)
+    assert crawler.submit("a", idempotency_key="late") == redis_client.fcall("copydesk_submit", 1, *arguments).decode()
     assert redis_client.xlen("documents") == 1
 
 
 def test_a_timeout_raises_an_error_with_the_token_for_a_retry(valkey, redis_client):
     with (
         Proxy(valkey.socket, lambda: "drop_reply") as proxy,
-        Producer(proxy.url, timeout=0.3, polite=False) as desk,
+        Producer(proxy.url, timeout=0.3, polite=False) as crawler,
         pytest.raises(SubmissionUnsure) as raised,
     ):
-        desk.submit("a")
-    with Producer(valkey.url) as desk:
-        id_ = desk.submit("a", idempotency_key=raised.value.idempotency_key)
+        crawler.submit("a")
+    with Producer(valkey.url) as crawler:
+        id_ = crawler.submit("a", idempotency_key=raised.value.idempotency_key)
     assert [id_.encode()] == [id_ for id_, _ in redis_client.xrange("documents")]
 
 
 def test_unanswered_documents_are_sent_again(valkey, redis_client):
     with (
         Proxy(valkey.socket, lambda: "drop_reply") as proxy,
-        Producer(proxy.url, timeout=0.3, polite=False) as desk,
+        Producer(proxy.url, timeout=0.3, polite=False) as crawler,
         pytest.raises(SubmissionUnsure) as raised,
     ):
-        list(desk.submit_many(["a", "b"]))
-    with Producer(valkey.url) as desk:
-        ids = desk.retry(raised.value)
+        list(crawler.submit_many(["a", "b"]))
+    with Producer(valkey.url) as crawler:
+        ids = crawler.retry(raised.value)
 
     async def again():
-        async with AsyncProducer(valkey.url) as desk:
-            return await desk.retry(raised.value)
+        async with AsyncProducer(valkey.url) as crawler:
+            return await crawler.retry(raised.value)
 
     assert [id_.decode() for id_, _ in redis_client.xrange("documents")] == ids == asyncio.run(again())
 
@@ -156,8 +156,8 @@ def test_a_crawler_waits_for_a_worker_to_load_the_function_that_a_server_has_los
     url = valkey.url.replace("unix://", "unix://courier:x@")
 
     async def submit():
-        async with AsyncProducer(url) as desk:
-            return await desk.submit("b")
+        async with AsyncProducer(url) as crawler:
+            return await crawler.submit("b")
 
     for send in (lambda: Producer(url).submit("a"), lambda: asyncio.run(submit())):
         redis_client.function_flush()
@@ -181,65 +181,65 @@ def test_both_clients_have_the_same_methods():
 def test_a_refusal_is_raised_at_once(valkey, redis_client):
     redis_client.set("documents", "no stream")
     started = time.monotonic()
-    with Producer(valkey.url) as desk, pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-        desk.submit("a")
+    with Producer(valkey.url) as crawler, pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        crawler.submit("a")
     with (
-        Producer(valkey.url.replace("unix://", "unix://nobody:wrong@")) as desk,
+        Producer(valkey.url.replace("unix://", "unix://nobody:wrong@")) as crawler,
         pytest.raises(redis.AuthenticationError),
     ):
-        desk.submit("a")
+        crawler.submit("a")
     assert time.monotonic() - started < 5
 
 
-def test_a_receipt_reaches_the_caller_that_waits(desk, redis_client):
-    id_ = desk.submit("a")
-    assert desk.wait(id_, timeout=0.05).outcome == "pending"
-    answer(redis_client, desk.replies, "1-1")
-    redis_client.xadd(desk.replies, {"receipt": "garbage"})
-    redis_client.xadd(desk.replies, {"colour": "red"})
-    answer(redis_client, desk.replies, id_, url="https://a.example/x")
-    receipt = desk.wait(id_)
+def test_a_receipt_reaches_the_caller_that_waits(crawler, redis_client):
+    id_ = crawler.submit("a")
+    assert crawler.wait(id_, timeout=0.05).outcome == "pending"
+    answer(redis_client, crawler.replies, "1-1")
+    redis_client.xadd(crawler.replies, {"receipt": "garbage"})
+    redis_client.xadd(crawler.replies, {"colour": "red"})
+    answer(redis_client, crawler.replies, id_, url="https://a.example/x")
+    receipt = crawler.wait(id_)
     assert (receipt.outcome, receipt.url) == (Outcome.STORED, "https://a.example/x")
-    assert desk.wait(id_, timeout=0) == receipt, "whoever asks again is told again"
-    assert desk.wait("9-9", timeout=0.05).outcome == "pending"
+    assert crawler.wait(id_, timeout=0) == receipt, "whoever asks again is told again"
+    assert crawler.wait("9-9", timeout=0.05).outcome == "pending"
 
 
-def test_many_threads_wait_on_one_producer_at_once(desk, redis_client):
-    ids = [desk.submit(str(n)) for n in range(40)]
+def test_many_threads_wait_on_one_producer_at_once(crawler, redis_client):
+    ids = [crawler.submit(str(n)) for n in range(40)]
     found = {}
-    threads = [threading.Thread(target=lambda i=i: found.update({i: desk.wait(i, timeout=120)})) for i in ids]
+    threads = [threading.Thread(target=lambda i=i: found.update({i: crawler.wait(i, timeout=120)})) for i in ids]
     for thread in threads:
         thread.start()
     for id_ in reversed(ids):
-        answer(redis_client, desk.replies, id_)
+        answer(redis_client, crawler.replies, id_)
     for thread in threads:
         thread.join()
     assert {id_: receipt.id for id_, receipt in found.items()} == {id_: id_ for id_ in ids}
     assert {receipt.outcome for receipt in found.values()} == {Outcome.STORED}
 
 
-def test_more_receipts_than_the_stream_holds_are_collected_while_sending(desk, redis_client):
+def test_more_receipts_than_the_stream_holds_are_collected_while_sending(crawler, redis_client):
     found, ids = {}, [f"{n}-1" for n in range(1, 15_001)]
     for start in range(0, len(ids), 5000):
         with redis_client.pipeline(transaction=False) as pipe:
             for id_ in ids[start : start + 5000]:
                 body = json.dumps({"id": id_, "lane": "documents", "outcome": "stored"})
-                pipe.xadd(desk.replies, {"receipt": body}, maxlen=10_000, approximate=True)
+                pipe.xadd(crawler.replies, {"receipt": body}, maxlen=10_000, approximate=True)
             pipe.execute()
-        while came := desk.collect(set(ids) - found.keys()):
+        while came := crawler.collect(set(ids) - found.keys()):
             found.update(came)
     assert len(found) == 15_000
 
 
 @pytest.mark.parametrize(("value", "least"), [("1", 1), ("0", 0), (None, 0), ("soon", 0)])
-def test_the_client_waits_under_backpressure(desk, redis_client, value, least):
+def test_the_client_waits_under_backpressure(crawler, redis_client, value, least):
     if value is not None:
         redis_client.set("copydesk:slow-down:documents", value)
     redis_client.set("copydesk:slow-down", "30")
     if value in (None, "soon"):
         redis_client.set("copydesk:slow-down", "0")
     started = time.monotonic()
-    desk.submit("a")
+    crawler.submit("a")
     assert least <= time.monotonic() - started < least + 0.9
 
 
@@ -251,19 +251,21 @@ def test_the_client_checks_documents_offline():
 
 def test_the_asyncio_client_sends_and_receives(valkey, redis_client):
     async def crawl():
-        async with AsyncProducer(valkey.url, source="courier") as desk:
-            told = []
-            ids = [id_ async for _, id_ in desk.submit_many((str(n) for n in range(250)), progress=told.append)]
-            ids += [await desk.submit("one"), await desk.retract("a.md")]
-            assert told == [200, 250]
-            waiting = [asyncio.create_task(desk.wait(id_, timeout=120)) for id_ in ids]
+        async with AsyncProducer(valkey.url, source="courier") as crawler:
+            sent_counts = []
+            ids = [
+                id_ async for _, id_ in crawler.submit_many((str(n) for n in range(250)), progress=sent_counts.append)
+            ]
+            ids += [await crawler.submit("one"), await crawler.retract("a.md")]
+            assert sent_counts == [200, 250]
+            waiting = [asyncio.create_task(crawler.wait(id_, timeout=120)) for id_ in ids]
             await asyncio.sleep(0.05)
             for id_ in ids:
-                answer(redis_client, desk.replies, id_)
+                answer(redis_client, crawler.replies, id_)
             receipts = await asyncio.gather(*waiting)
             assert [(receipt.id, receipt.outcome) for receipt in receipts] == [(id_, "stored") for id_ in ids]
-            assert (await desk.wait("9-9", timeout=0.05)).outcome == "pending"
-            assert await desk.collect(ids[:1]) == {ids[0]: receipts[0]}
+            assert (await crawler.wait("9-9", timeout=0.05)).outcome == "pending"
+            assert await crawler.collect(ids[:1]) == {ids[0]: receipts[0]}
 
     asyncio.run(crawl())
     assert redis_client.xlen("documents") == 252
@@ -273,8 +275,8 @@ def test_the_asyncio_client_doubles_nothing(valkey, redis_client):
     dice = random.Random(7)
 
     async def crawl(url):
-        async with AsyncProducer(url, source="courier", polite=False) as desk:
-            return [await desk.submit(str(n)) for n in range(15)]
+        async with AsyncProducer(url, source="courier", polite=False) as crawler:
+            return [await crawler.submit(str(n)) for n in range(15)]
 
     with Proxy(valkey.socket, lambda: dice.choice(["pass", "pass", "drop_request", "drop_reply"])) as proxy:
         ids = asyncio.run(crawl(proxy.url))
@@ -304,6 +306,6 @@ def test_an_unreachable_server_is_reported_within_the_timeout():
         listener.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
         started = time.monotonic()
-        with Producer(url, timeout=0.5) as desk, pytest.raises(SubmissionUnsure):
-            desk.submit("a")
+        with Producer(url, timeout=0.5) as crawler, pytest.raises(SubmissionUnsure):
+            crawler.submit("a")
         assert time.monotonic() - started < 5

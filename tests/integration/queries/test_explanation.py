@@ -47,12 +47,12 @@ def test_receipt_key_and_url_show_the_same_history(engine, wanted):
         refused = {REFUSED: "rejected"} if wanted == "wall.md" else {}
         assert outcomes == {AGAIN: "updated", FIRST: "stored", **refused}
         assert found["article"]["url"] == URL
-    letters = [row["id"] for row in found["dead_letters"]]
-    assert letters == ([REFUSED] if REFUSED in outcomes else [])
+    dead_letter_rows = [row["id"] for row in found["dead_letters"]]
+    assert dead_letter_rows == ([REFUSED] if REFUSED in outcomes else [])
     assert found["counts"] == {
         "documents": len(found["documents"]),
         "receipts": len(outcomes),
-        "dead_letters": len(letters),
+        "dead_letters": len(dead_letter_rows),
     }
 
 

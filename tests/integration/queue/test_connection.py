@@ -27,17 +27,17 @@ def certificate(tmp_path_factory):
 
 
 def test_commands_and_worker_use_tls(certificate):
-    with TlsSystem(certificate) as desk:
-        with Producer(desk.url("crawler")) as producer:
+    with TlsSystem(certificate) as system:
+        with Producer(system.url("crawler")) as producer:
             assert producer.wait(producer.submit(DOCUMENT)).outcome == "stored"
 
         async def again():
-            async with AsyncProducer(desk.url("crawler")) as producer:
+            async with AsyncProducer(system.url("crawler")) as producer:
                 return (await producer.wait(await producer.submit(DOCUMENT))).outcome
 
         assert asyncio.run(again()) == "unchanged"
-        assert desk.copydesk("audit").returncode == 0
-        untrusting = f"rediss://crawler:crawler@localhost:{desk.tls_port}"
+        assert system.copydesk("audit").returncode == 0
+        untrusting = f"rediss://crawler:crawler@localhost:{system.tls_port}"
         with connect(untrusting, retries=0) as client, pytest.raises(redis.ConnectionError, match=r"(?i)certificate"):
             client.ping()
 

@@ -118,12 +118,12 @@ def test_a_doubled_claim_check_counts_each_claim(queue):
 
 
 def test_a_crash_counts_an_attempt_only_before_the_store_is_used(queue):
-    guilty, innocent = push(queue, 2)
+    crashing, other = push(queue, 2)
     dispatch(queue)
-    claim(queue, "w", [guilty, innocent])
-    queue.end_attempt("w", [innocent])
+    claim(queue, "w", [crashing, other])
+    queue.end_attempt("w", [other])
     time.sleep(LEASE * 1.5)
-    assert dict(queue.reap(lease_seconds=LEASE)) == {guilty: 1, innocent: 0}
+    assert dict(queue.reap(lease_seconds=LEASE)) == {crashing: 1, other: 0}
 
 
 def test_reaping_counts_nothing_by_itself_and_renews_the_lease(queue):

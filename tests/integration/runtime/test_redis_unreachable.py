@@ -35,8 +35,8 @@ def lines(monkeypatch, tmp_path):
 
 def test_an_unreachable_redis_is_logged_without_a_traceback(lines):
     tasks.ingest.run("documents", ["1-0"])
-    (told,) = lines()
-    assert told["event"] == "Redis could not be used during a batch"
-    assert told["next"]
-    assert "exception" not in told
-    assert "hunter2" not in json.dumps(told)
+    (logged,) = lines()
+    assert logged["event"] == "Redis could not be used during a batch"
+    assert logged["next"]
+    assert "exception" not in logged
+    assert "hunter2" not in json.dumps(logged)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
 from schemas.receipt import Outcome
-from tests.integration.store.store_driver import MAX_ATTEMPTS, entry, mend
+from tests.integration.store.store_driver import MAX_ATTEMPTS, edit_dead_letter, entry
 from worker.documents.limits import Limits
 from worker.heat_rules import AllRules
 from worker.jobs.reenrichment import complete
@@ -125,7 +125,7 @@ class Processes:
                         if outcome is Outcome.REJECTED and number not in mended:
                             assert job[0] == "documents"
                             mended.add(number)
-                            for fields in mend(engine, number, events[number]):
+                            for fields in edit_dead_letter(engine, number, events[number]):
                                 sent += 1
                                 claimed = Claimed(f"{_FIRST_MS + 10**11 + sent}-0", 0, 100, fields, truncated=False)
                                 todo += [(INTERNAL_LANE, [claimed])] * random.choice((1, 1, 2))

@@ -26,14 +26,14 @@ def snapshot(connection):
     hash_of = {row["id"]: row["url_hash"].hex() for row in rows}
     domain = dict(connection.execute(select(providers.c.id, providers.c.domain)).all())
     topic = dict(connection.execute(select(topics.c.id, topics.c.slug)).all())
-    papers = connection.execute(select(documents)).mappings().all()
-    paper_of = {row["id"]: (row["source"], row["key"]) for row in papers}
+    document_rows = connection.execute(select(documents)).mappings().all()
+    document_of = {row["id"]: (row["source"], row["key"]) for row in document_rows}
     alive = {row["id"] for row in rows if row["orphaned_at"] is None}
     shown = {
         row["url_hash"].hex(): {
             **{name: row[name] for name in _SHOWN},
             "provider": domain.get(row["provider_id"]),
-            "teller": paper_of.get(row["document_id"]),
+            "teller": document_of.get(row["document_id"]),
             "named_by": hash_of.get(row["named_by"]),
             "lead": hash_of.get(row["lead_id"]),
         }
@@ -47,7 +47,7 @@ def snapshot(connection):
         ],
         "documents": {
             (row["source"], row["key"]): (row["revision"], row["retracted"], row["article_hash"], row["content_hash"], row["secured"])
-            for row in papers
+            for row in document_rows
         },
         "urls": sorted(
             (hash_of[row.article_id], row.claim, row.url_hash.hex(), row.url) for row in connection.execute(select(article_urls))
@@ -62,12 +62,12 @@ def snapshot(connection):
             for row in connection.execute(select(article_topics))
         ),
         "providers": sorted(
-            (row.domain, row.name or "", row.other_names, paper_of.get(row.document_id, ()))
+            (row.domain, row.name or "", row.other_names, document_of.get(row.document_id, ()))
             for row in connection.execute(select(providers))
             if row.document_id or row.name or row.other_names
         ),
         "reference topics": sorted(
-            (row.slug, row.keywords, topic.get(row.parent_id), paper_of[row.document_id])
+            (row.slug, row.keywords, topic.get(row.parent_id), document_of[row.document_id])
             for row in connection.execute(select(topics).where(topics.c.document_id.is_not(None)))
         ),
         "placeholders": sorted(row.url for row in connection.execute(select(placeholder_images))),

@@ -88,7 +88,7 @@ class _Lane:
         self.sent.append({k.encode(): v if isinstance(v, bytes) else str(v).encode() for k, v in fields.items()})
 
 
-def mend(engine, number, event, wanted=None):
+def edit_dead_letter(engine, number, event, wanted=None):
     """Do what an operator does about the dead letter of event `number`; returns the fields of what is sent on the
     internal
     lane. `wanted`: send only these edits.
@@ -100,14 +100,14 @@ def mend(engine, number, event, wanted=None):
         if edit:
             raw = version.text.encode()
             with writing(engine) as connection:
-                letter = dead.find(connection, dead.Filter(ids=(id_,)))[0]
-                assert dead.keep_edit(connection, letter, raw, "operator")
+                dead_letter = dead.find(connection, dead.Filter(ids=(id_,)))[0]
+                assert dead.keep_edit(connection, dead_letter, raw, "operator")
         if wanted is None or edit in wanted:
             assert replay(engine, lane, dead.Filter(ids=(id_,))) == 1
     return lane.sent
 
 
-class Desk:
+class StoreDriver:
     """Batches for one worker or several; replays are inserted at any place, some twice."""
 
     def __init__(self, random, events, batches):
@@ -115,7 +115,7 @@ class Desk:
         self._random = Random(random.random())
         self._todo = [("documents", [entry(n, event) for n, event in batch.items()]) for batch in batches]
         self._turn = threading.Lock()
-        self.mending = threading.Lock()
+        self.edit_lock = threading.Lock()
         """Held while an operator edits and replays a dead letter, which retention may delete after the first replay."""
         self._mended = set()
         self._replays = 0
@@ -148,8 +148,8 @@ class Desk:
             if number in self._mended:
                 return
             self._mended.add(number)
-        with self.mending:
-            sent = mend(engine, number, self.events[number])
+        with self.edit_lock:
+            sent = edit_dead_letter(engine, number, self.events[number])
         with self._turn:
             for fields in sent:
                 self._replays += 1
@@ -169,6 +169,6 @@ def alone(engine, events):
             continue
         work(engine, "documents", [entry(number, event)])
         if isinstance(event, Broken):
-            for n, fields in enumerate(mend(engine, number, event, wanted)):
+            for n, fields in enumerate(edit_dead_letter(engine, number, event, wanted)):
                 claimed = Claimed(f"{1_900_000_000_000 + number * 10 + n}-0", 0, 100, fields, truncated=False)
                 work(engine, INTERNAL_LANE, [claimed])

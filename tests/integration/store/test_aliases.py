@@ -27,7 +27,7 @@ def send(engine):
     return send
 
 
-def meaning(engine):
+def resolved(engine):
     """Return the canonical URL of the article that the link to ALIAS points to."""
     target = articles.alias()
     source = articles.c.canonical_url == NAMER
@@ -47,23 +47,23 @@ def contested(send):
 
 
 def test_a_contested_alias_resolves_to_the_newest_claimant(contested, engine):
-    assert meaning(engine) == SECOND
+    assert resolved(engine) == SECOND
 
 
 @pytest.mark.parametrize("secured", ["AAAA", "BBBB"], ids=["the same again", "only secured differs"])
 def test_an_unchanged_document_that_arrives_again_regains_its_alias(contested, send, engine, secured):
     send(put(FIRST, amp=ALIAS, secured=secured))
 
-    assert meaning(engine) == FIRST
+    assert resolved(engine) == FIRST
 
 
 def test_retracting_the_newest_claimant_gives_the_alias_to_the_other(contested, send, engine):
     send(Retract("s", SECOND))
 
-    assert meaning(engine) == FIRST
+    assert resolved(engine) == FIRST
 
 
 def test_the_article_with_a_canonical_url_takes_it_from_every_claimant(contested, send, engine):
     send(put(ALIAS))
 
-    assert meaning(engine) == ALIAS
+    assert resolved(engine) == ALIAS

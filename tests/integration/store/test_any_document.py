@@ -57,11 +57,11 @@ def rows(engine, query):
 
 
 def check_rejected(engine, version):
-    [letter] = rows(engine, select(dead_letters).where(dead_letters.c.receipt_id == version.id))
-    assert letter["problems"] == [found.model_dump(mode="json") for found in version.problems]
+    [dead_letter] = rows(engine, select(dead_letters).where(dead_letters.c.receipt_id == version.id))
+    assert dead_letter["problems"] == [found.model_dump(mode="json") for found in version.problems]
     if version.raw:
-        [kept] = rows(engine, select(raw_documents).where(raw_documents.c.sha256 == letter["raw_sha256"]))
-        assert kept["bytes"] == version.raw
+        [raw_row] = rows(engine, select(raw_documents).where(raw_documents.c.sha256 == dead_letter["raw_sha256"]))
+        assert raw_row["bytes"] == version.raw
 
 
 def check_shown(engine, version):
@@ -74,8 +74,8 @@ def check_shown(engine, version):
     for name in ("canonical_url", "kind", "category", "title", "excerpt", "body", "published_at", "updated_at", "language",
                  "quality", "reported_heat", "reported_published", "secured", "extra", "content_hash"):  # fmt: skip
         assert article[name] == getattr(copy, name), name
-    pictures = rows(engine, select(images).where(images.c.article_id == article["id"]).order_by(images.c.rank))
-    assert [(p["url"], p["width"], p["height"], p["is_cached"], p["title"]) for p in pictures] == [
+    image_rows = rows(engine, select(images).where(images.c.article_id == article["id"]).order_by(images.c.rank))
+    assert [(p["url"], p["width"], p["height"], p["is_cached"], p["title"]) for p in image_rows] == [
         (i.url, i.width, i.height, i.is_cached, i.title) for i in copy.images
     ]
 
@@ -85,8 +85,8 @@ def hold(engines, submissions):
     for engine in engines:
         empty(engine)
         versions = ingest(engine, 0, submissions)
-        told = rows(engine, select(receipts).order_by(receipts.c.id))
-        assert [row["outcome"] for row in told] == [str(version.outcome) for version in versions]
+        stored_receipts = rows(engine, select(receipts).order_by(receipts.c.id))
+        assert [row["outcome"] for row in stored_receipts] == [str(version.outcome) for version in versions]
         assert all(found.code != "internal_error" for version in versions for found in version.problems)
         for version in versions:
             assert (version.outcome == "rejected") == (version.copy is None and version.reference is None)
@@ -99,11 +99,13 @@ def hold(engines, submissions):
                 check_shown(engine, version)
         [again] = ingest(engine, len(submissions), submissions[-1:])
         assert again.outcome == ("rejected" if versions[-1].outcome == "rejected" else "unchanged")
-        letters = rows(engine, select(dead_letters.c.receipt_id, dead_letters.c.code, dead_letters.c.problems))
+        dead_rows = rows(engine, select(dead_letters.c.receipt_id, dead_letters.c.code, dead_letters.c.problems))
         with engine.connect() as connection:
-            known = [(row["id"], row["outcome"], row["url"], row["problems"], row["changed"]) for row in told]
+            known = [
+                (row["id"], row["outcome"], row["url"], row["problems"], row["changed"]) for row in stored_receipts
+            ]
             dead = sorted(
-                (row["receipt_id"], row["code"], json.dumps(row["problems"], sort_keys=True)) for row in letters
+                (row["receipt_id"], row["code"], json.dumps(row["problems"], sort_keys=True)) for row in dead_rows
             )
             seen.append((snapshot(connection), known, dead))
     assert seen[0] == seen[1]

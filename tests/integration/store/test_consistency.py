@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import delete, text, update
 
 from tests.integration.store.histories import Put, batches_of, history
-from tests.integration.store.store_driver import Desk, entry, work
+from tests.integration.store.store_driver import StoreDriver, entry, work
 from worker.store.consistency import check
 from worker.store.tables import article_urls, articles, documents, links, raw_documents, receipts
 
@@ -19,7 +19,7 @@ def broken(engine):
 
 
 @pytest.fixture
-def told(engine):
+def filled_store(engine):
     """Two articles, an alias, a link to it, a stub, and a dead letter."""
 
     def put(url, amp=None, related=()):
@@ -33,7 +33,7 @@ def told(engine):
 def test_any_history_leaves_a_consistent_store(engine, seed):
     random = Random(seed)
     events = history(random, documents=5, length=12)
-    Desk(random, events, batches_of(random, events)).run(engine)
+    StoreDriver(random, events, batches_of(random, events)).run(engine)
 
     assert broken(engine) == set()
 
@@ -64,7 +64,7 @@ def test_any_history_leaves_a_consistent_store(engine, seed):
         "no index",
     ],
 )
-def test_each_kind_of_damage_is_found(engine, told, damage, found):
+def test_each_kind_of_damage_is_found(engine, filled_store, damage, found):
     with engine.begin() as connection:
         connection.execute(damage)
 

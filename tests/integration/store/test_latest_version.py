@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.integration.store.histories import batches_of, history
 from tests.integration.store.snapshot import snapshot
-from tests.integration.store.store_driver import Desk, alone, empty, settle
+from tests.integration.store.store_driver import StoreDriver, alone, empty, settle
 from worker.settings import Settings
 from worker.store.background import target_step
 from worker.store.decide import decision, stored
@@ -41,7 +41,7 @@ def _ends_as_the_latest_versions_alone(engines, seed, documents, length):
         patched.setattr(decision, "STEP_DOCUMENTS", random.choice((1, 2, 1000)))
         patched.setattr(stored, "MOST_NAMERS", random.choice((1, 2, 50)))
         patched.setattr(target_step, "STEP_LINKS", random.choice((1, 1000)))
-        Desk(random, events, batches_of(random, events)).run(*engines)
+        StoreDriver(random, events, batches_of(random, events)).run(*engines)
         found = _snapshot(engines[0])
     empty(engines[0])
     alone(engines[0], events)

@@ -9,7 +9,7 @@ import pytest
 from schemas.receipt import Outcome
 from tests.integration.store.histories import batches_of, history
 from tests.integration.store.snapshot import snapshot
-from tests.integration.store.store_driver import Desk, alone, empty, settle, work
+from tests.integration.store.store_driver import StoreDriver, alone, empty, settle, work
 from worker.jobs.retention import prune
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
@@ -70,10 +70,10 @@ def _maintenance_changes_nothing(engines, seed, *, workers):
     events = history(random, documents=random.randint(2, 6), length=random.randint(6, 16))
     batches = batches_of(random, events)
     empty(engines[0])
-    desk = Desk(random, events, batches)
-    sweeper = Sweeper(engines[2], desk.mending)
+    driver = StoreDriver(random, events, batches)
+    sweeper = Sweeper(engines[2], driver.edit_lock)
     sweeper.start()
-    desk.run(*engines[:workers])
+    driver.run(*engines[:workers])
     removed = sweeper.stop() + prune(engines[2], AT_ONCE).rows
     found, broken = _state(engines[0])
     empty(engines[0])

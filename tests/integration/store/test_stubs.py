@@ -32,8 +32,8 @@ def shown(engine):
     """Return the stub's row and the URLs of its images."""
     with engine.connect() as connection:
         row = connection.execute(articles.select().where(articles.c.canonical_url == STUB)).one()
-        pictures = select(images.c.url).where(images.c.article_id == row.id).order_by(images.c.rank)
-        return row, list(connection.scalars(pictures))
+        image_urls = select(images.c.url).where(images.c.article_id == row.id).order_by(images.c.rank)
+        return row, list(connection.scalars(image_urls))
 
 
 def linked(engine):
@@ -42,10 +42,10 @@ def linked(engine):
 
 
 def test_the_same_words_of_another_document_change_only_the_source_of_the_stub(send, engine):
-    before, pictures = send(put("one", "A"))
+    before, image_urls = send(put("one", "A"))
     linked(engine)
-    after, same_pictures = send(put("two", "A"))
-    assert (after.changed_at, after.link_state, same_pictures) == (before.changed_at, "linked", pictures)
+    after, same_image_urls = send(put("two", "A"))
+    assert (after.changed_at, after.link_state, same_image_urls) == (before.changed_at, "linked", image_urls)
     assert after.named_by != before.named_by
     assert after.revision > before.revision
 
@@ -54,16 +54,16 @@ def test_the_same_words_of_another_document_change_only_the_source_of_the_stub(s
 def test_other_words_are_shown_and_linked_again(send, engine, newer):
     before, _ = send(put("one", "A"))
     linked(engine)
-    after, pictures = send(newer)
+    after, image_urls = send(newer)
     assert (after.title, after.quality) != (before.title, before.quality)
     assert after.changed_at > before.changed_at
     assert after.link_state == "pending"
-    assert pictures == [f"{STUB}/{newer.title}.jpg"]
+    assert image_urls == [f"{STUB}/{newer.title}.jpg"]
 
 
 def test_the_words_of_the_first_document_return_when_it_is_sent_again(send):
     send(put("one", "A"))
     send(put("two", "B"))
-    after, pictures = send(put("one", "A"))
+    after, image_urls = send(put("one", "A"))
     assert after.title == "A on named"
-    assert pictures == [f"{STUB}/A.jpg"]
+    assert image_urls == [f"{STUB}/A.jpg"]

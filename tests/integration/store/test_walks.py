@@ -73,9 +73,9 @@ def statements(engine, monkeypatch):
 
 
 def _walks(engine, statements):
-    asked = list(statements)
+    queries = list(statements)
     with engine.connect() as connection:
-        return [(one, plan) for one, plan in _plans(connection, asked)
+        return [(one, plan) for one, plan in _plans(connection, queries)
                 if re.search(rf"\bSCAN ({GROWING})\b|Seq Scan on ({GROWING})\b", plan)]  # fmt: skip
 
 

@@ -33,17 +33,17 @@ def ends(tmp_path, monkeypatch, capfd):
         with pytest.raises(SystemExit) as ended:
             main.run(shlex.split(line))
         shown = capfd.readouterr()
-        said = shown.out + shown.err
-        assert ended.value.code == code, said
-        assert "Traceback" not in said
-        assert "hunter2" not in said
-        return said
+        sentence = shown.out + shown.err
+        assert ended.value.code == code, sentence
+        assert "Traceback" not in sentence
+        assert "hunter2" not in sentence
+        return sentence
 
     yield run
     settings.cache_clear()
 
 
-@pytest.mark.parametrize(("name", "value", "said"), [
+@pytest.mark.parametrize(("name", "value", "sentence"), [
     ("REDIS_URL", "http://:hunter2@host", "COPYDESK_REDIS_URL is not usable: it must look like redis://"),
     ("REDIS_URL", "localhost:6379", "COPYDESK_REDIS_URL is not usable: it must look like redis://"),
     ("REDIS_URL", "redis://:hunter2@host:six/0", "COPYDESK_REDIS_URL is not usable: its port is not a number"),
@@ -56,10 +56,10 @@ def ends(tmp_path, monkeypatch, capfd):
     ("CONCURRENCY", "none", "COPYDESK_CONCURRENCY is not usable: input should be a valid integer"),
     ("LEASE_SECONDS", "1", "COPYDESK_LEASE_SECONDS is not usable: must hold: statement_seconds <="),
 ])  # fmt: skip
-def test_a_setting_that_is_wrong_is_named(ends, name, value, said):
-    told = ends(Exit.USAGE, "health", **{name: value})
-    assert said in told
-    assert "pydantic" not in told
+def test_a_setting_that_is_wrong_is_named(ends, name, value, sentence):
+    printed = ends(Exit.USAGE, "health", **{name: value})
+    assert sentence in printed
+    assert "pydantic" not in printed
 
 
 @pytest.mark.parametrize("url", [
@@ -79,9 +79,9 @@ def test_every_form_of_a_redis_url_is_parsed(ends, url):
 def test_a_command_in_a_folder_without_data_says_where_to_go_and_creates_none(ends, tmp_path, monkeypatch, line):
     monkeypatch.setattr("sys.stdin", (tmp_path / "empty").open("w+"))
     (tmp_path / "story.md").write_text("---\ntitle: T\n---\n")
-    told = ends(Exit.UNREACHABLE, line.replace("submit -", "submit story.md"))
-    assert "COPYDESK_DATA_DIR" in told
-    assert "copydesk up" in told
+    printed = ends(Exit.UNREACHABLE, line.replace("submit -", "submit story.md"))
+    assert "COPYDESK_DATA_DIR" in printed
+    assert "copydesk up" in printed
     assert not (tmp_path / ".copydesk").exists()
 
 
@@ -105,16 +105,16 @@ def test_nothing_is_submitted_or_created_if_a_path_or_a_line_cannot_be_read(ends
 
 
 def test_an_unreachable_redis_is_distinguished_from_the_database(ends):
-    told = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=NOWHERE)
-    assert "Redis is not running at 127.0.0.1:1." in told
-    assert "COPYDESK_REDIS_URL" in told
-    assert "DATABASE" not in told
+    printed = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=NOWHERE)
+    assert "Redis is not running at 127.0.0.1:1." in printed
+    assert "COPYDESK_REDIS_URL" in printed
+    assert "DATABASE" not in printed
 
 
 def test_an_unreachable_database_is_reported_in_one_line(ends):
-    told = ends(Exit.UNREACHABLE, "dead list", DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/copydesk")
-    assert len(told.splitlines()) == 2
-    assert "COPYDESK_DATABASE_URL" in told
+    printed = ends(Exit.UNREACHABLE, "dead list", DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/copydesk")
+    assert len(printed.splitlines()) == 2
+    assert "COPYDESK_DATABASE_URL" in printed
 
 
 @pytest.mark.parametrize("line", ["explain x", "sources", "dead list", "db check", "db prune", "retract x"])
@@ -142,13 +142,13 @@ def test_a_foreign_database_is_left_alone(ends, tmp_path):
 
 def test_a_folder_that_cannot_be_created_is_named(ends, tmp_path):
     (tmp_path / "file").write_text("")
-    told = ends(Exit.USAGE, "db upgrade", DATA_DIR=str(tmp_path / "file" / "desk"))
-    assert str(tmp_path / "file") in told
+    printed = ends(Exit.USAGE, "db upgrade", DATA_DIR=str(tmp_path / "file" / "desk"))
+    assert str(tmp_path / "file") in printed
 
 
 def test_a_missing_password_is_reported(ends, valkey_with_password):
-    told = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=valkey_with_password)
-    assert "asks for a password" in told
+    printed = ends(Exit.UNREACHABLE, "lane list", REDIS_URL=valkey_with_password)
+    assert "asks for a password" in printed
 
 
 def test_a_wrong_password_is_reported(ends, valkey_with_password):
@@ -164,16 +164,18 @@ def valkey_with_password():
 
 
 def test_a_misspelt_setting_is_named_by_a_command(ends):
-    said = ends(Exit.OK, "schema export --help", CONCURENCY="hunter2")
-    assert "copydesk: COPYDESK_CONCURENCY is no setting, so it changes nothing. Is COPYDESK_CONCURRENCY meant?" in said
+    sentence = ends(Exit.OK, "schema export --help", CONCURENCY="hunter2")
+    assert (
+        "copydesk: COPYDESK_CONCURENCY is no setting, so it changes nothing. Is COPYDESK_CONCURRENCY meant?" in sentence
+    )
 
 
 def test_a_misspelt_setting_is_named_in_the_log_of_a_server_command(ends, monkeypatch, tmp_path):
     monkeypatch.setattr("worker.console.server.serve", lambda *_, **__: None)
-    said = ends(Exit.OK, "console", CONCURENCY="2", REDIS_URL=NOWHERE, LOG_FORMAT="json",
+    sentence = ends(Exit.OK, "console", CONCURENCY="2", REDIS_URL=NOWHERE, LOG_FORMAT="json",
                 DATABASE_URL=f"sqlite:///{tmp_path}/x.db")  # fmt: skip
-    assert said.count("COPYDESK_CONCURENCY is no setting") == 1
-    assert '"level": "warning"' in said
+    assert sentence.count("COPYDESK_CONCURENCY is no setting") == 1
+    assert '"level": "warning"' in sentence
 
 
 def test_a_folder_of_another_user_is_named_with_its_owner_and_what_to_do(tmp_path, capfd):
@@ -189,6 +191,8 @@ def test_a_folder_of_another_user_is_named_with_its_owner_and_what_to_do(tmp_pat
         failures.explain_failure(PermissionError(errno.EACCES, "Permission denied", ".copydesk/owner.lock"))
         os._exit(0)
     os.waitpid(child, 0)
-    said = capfd.readouterr().err
-    assert re.search(r"copydesk: /\S+/\.copydesk/owner\.lock: permission denied for \w+\. It belongs to \w+\.", said)
-    assert "or set COPYDESK_DATA_DIR to a folder of yours" in said
+    sentence = capfd.readouterr().err
+    assert re.search(
+        r"copydesk: /\S+/\.copydesk/owner\.lock: permission denied for \w+\. It belongs to \w+\.", sentence
+    )
+    assert "or set COPYDESK_DATA_DIR to a folder of yours" in sentence

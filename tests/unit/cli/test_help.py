@@ -143,17 +143,17 @@ def test_the_help_shows_each_command_with_its_whole_summary_in_80_columns_and_lo
 
 
 def test_a_narrow_terminal_wraps_the_summaries_and_cuts_none():
-    said = " ".join(copydesk("--help", COLUMNS="45").stdout.split())
+    message = " ".join(copydesk("--help", COLUMNS="45").stdout.split())
     for entry in ENTRIES:
-        assert f"{entry.name} {entry.summary}" in said
+        assert f"{entry.name} {entry.summary}" in message
 
 
 @pytest.mark.parametrize("group", sorted({name.split()[0] for name in COMMANDS if " " in name}))
 def test_the_help_of_a_group_shows_the_whole_first_sentence_of_its_commands(group):
-    said = " ".join(copydesk(group, "--help").stdout.split())
+    message = " ".join(copydesk(group, "--help").stdout.split())
     for name, command in COMMANDS.items():
         if name.startswith(f"{group} "):
-            assert f"{name.split()[1]} {' '.join(command.help.partition(chr(10) * 2)[0].split())}" in said
+            assert f"{name.split()[1]} {' '.join(command.help.partition(chr(10) * 2)[0].split())}" in message
 
 
 def test_only_the_command_that_is_called_is_loaded():

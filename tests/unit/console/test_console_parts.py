@@ -230,14 +230,14 @@ def test_simultaneous_requests_compute_a_value_once():
         go.wait(10)
         return "value"
 
-    kept = RefreshingCache(count, seconds=60, timeout=0)
-    assert kept.get() == (None, 0.0)
+    cache = RefreshingCache(count, seconds=60, timeout=0)
+    assert cache.get() == (None, 0.0)
     started.wait(10)
-    assert kept.get() == (None, 0.0)
+    assert cache.get() == (None, 0.0)
     go.set()
     assert RefreshingCache(lambda: 1, seconds=60, timeout=10).get()[0] == 1
-    kept._done.wait(10)
-    assert kept.get()[0] == "value"
+    cache._done.wait(10)
+    assert cache.get()[0] == "value"
     assert counted == [1]
 
 
@@ -250,19 +250,19 @@ def test_an_error_is_raised_and_the_value_is_computed_again():
             raise answer
         return answer
 
-    kept = RefreshingCache(count, seconds=60, timeout=10)
+    cache = RefreshingCache(count, seconds=60, timeout=10)
     with pytest.raises(ValueError, match="away"):
-        kept.get()
+        cache.get()
 
-    assert kept.get()[0] == 5
+    assert cache.get()[0] == 5
 
 
 def test_a_value_that_nobody_looked_at_for_a_while_is_not_shown_as_if_it_were_new():
     values = iter([1, 2])
-    kept = RefreshingCache(lambda: (time.sleep(0.1), next(values))[1], seconds=0.2, timeout=0)
-    kept.wait(10 if kept.begin() else 0)
-    kept._at -= 60
-    assert kept.get() == (2, pytest.approx(0, abs=0.05))
+    cache = RefreshingCache(lambda: (time.sleep(0.1), next(values))[1], seconds=0.2, timeout=0)
+    cache.wait(10 if cache.begin() else 0)
+    cache._at -= 60
+    assert cache.get() == (2, pytest.approx(0, abs=0.05))
 
 
 def test_a_value_is_counted_again_after_a_change_even_if_it_was_being_counted_meanwhile():
@@ -274,15 +274,15 @@ def test_a_value_is_counted_again_after_a_change_even_if_it_was_being_counted_me
         go.wait(10)
         return seen
 
-    kept = RefreshingCache(count, seconds=60, timeout=5)
-    kept.begin()
+    cache = RefreshingCache(count, seconds=60, timeout=5)
+    cache.begin()
     going.wait(10)
     changes.append("a lane was paused")
-    kept.forget()
+    cache.forget()
     go.set()
-    assert kept.get()[0] == 1
-    kept.begin()
-    assert kept.get()[0] == 1
+    assert cache.get()[0] == 1
+    cache.begin()
+    assert cache.get()[0] == 1
 
 
 CSS = (Path(worker.console.__file__).parent / "static" / "console.css").read_text("utf-8")

@@ -43,8 +43,8 @@ def hold(raw: bytes) -> None:
         assert "\\u0000" not in text.replace("\\\\", "")
         copy = enrich(reading.article, reading.body, source="s", key="k")
         form = document_to_json(copy)
-        for told in texts(json.loads(form)):
-            assert clean_text(told) == (told, 0, -1)
+        for part in texts(json.loads(form)):
+            assert clean_text(part) == (part, 0, -1)
         assert document_from_json(form, copy.secured) == copy
     if reading.fingerprint is not None:
         assert reading.fingerprint == fingerprint(raw)

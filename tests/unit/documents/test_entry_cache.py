@@ -56,10 +56,10 @@ def test_a_problem_is_reported_each_time_with_its_place(entry, problem):
     ],
 )
 def test_an_entry_with_other_text_is_read_again(one, other):
-    told = [related(f"  - webUrl: https://b.example/\n    {fields}\n")[0][0] for fields in (one, other, one)]
-    assert told[0] is not told[1]
-    assert told[0] == told[2]
-    assert (told[0] == told[1]) == ("abstract" in other)
+    parsed = [related(f"  - webUrl: https://b.example/\n    {fields}\n")[0][0] for fields in (one, other, one)]
+    assert parsed[0] is not parsed[1]
+    assert parsed[0] == parsed[2]
+    assert (parsed[0] == parsed[1]) == ("abstract" in other)
 
 
 def test_a_tighter_limit_applies_to_entries_cached_under_a_wider_one():

@@ -14,13 +14,13 @@ def document(fields, body="", url="webUrl: https://a.example/x\n", title="title:
     return f"---\n{title}{url}{fields}---\n{body}".encode()
 
 
-def told(fields, **more):
+def read_fields(fields, **more):
     reading = read(document(fields, **more), has_key=False)
     return reading, [(found.code, found.field, found.line, found.column) for found in reading.problems]
 
 
 def test_a_valid_document_has_no_problem():
-    reading, problems = told("quality: 219\npublished: no\nprice:\nheat:\nodd: 'yes'\n", body="text\n")
+    reading, problems = read_fields("quality: 219\npublished: no\nprice:\nheat:\nodd: 'yes'\n", body="text\n")
     assert problems == []
     article = reading.article
     assert (article.title, article.quality, article.published, article.heat) == ("T", 219, False, None)
@@ -29,7 +29,7 @@ def test_a_valid_document_has_no_problem():
 
 
 def test_invalid_parts_are_dropped_and_all_reported():
-    reading, problems = told(
+    reading, problems = read_fields(
         "quality: high\npublishedDateTime: 2020-05-29 22:57:00\nampUrl: ftp://a.example/\n"
         "provider: {name: [x], id: a.example}\n"
         "topics: [A, [B], C]\nimages:\n  - url: x.png\n  - {url: https://a.example/i.png, width: wide}\n"
@@ -56,10 +56,12 @@ def test_invalid_parts_are_dropped_and_all_reported():
 
 
 def test_field_names_of_three_generations_are_accepted():
-    article = told("abstract: E\nscore: 3\nampUrl: https://a.example/amp\nprovider: {id: a.example}\n")[0].article
+    article = read_fields("abstract: E\nscore: 3\nampUrl: https://a.example/amp\nprovider: {id: a.example}\n")[
+        0
+    ].article
     assert (article.excerpt, article.score, article.amp_url) == ("E", 3, "https://a.example/amp")
     assert article.provider.domain == "a.example"
-    both = told("ampWebUrl: ''\nampUrl: https://a.example/amp\nexcerpt: E\nabstract: F\n")[0].article
+    both = read_fields("ampWebUrl: ''\nampUrl: https://a.example/amp\nexcerpt: E\nabstract: F\n")[0].article
     assert (both.amp_url, both.excerpt, both.model_extra) == ("https://a.example/amp", "E", {"abstract": "F"})
 
 
@@ -89,15 +91,17 @@ def test_a_name_and_a_key_are_sufficient():
 
 
 def test_single_values_and_empty_items_in_lists_are_accepted():
-    reading, problems = told("topics: AI\nimages: https://a.example/i.png\nrelated: {webUrl: https://b.example/}\n")
+    reading, problems = read_fields(
+        "topics: AI\nimages: https://a.example/i.png\nrelated: {webUrl: https://b.example/}\n"
+    )
     assert [code for code, *_ in problems] == ["single_value"] * 3
     assert (reading.article.topics, reading.article.images[0].url) == (["AI"], "https://a.example/i.png")
-    reading, problems = told("topics: [AI, '', ~, B]\nimages: [https://a.example/i.png]\n")
+    reading, problems = read_fields("topics: [AI, '', ~, B]\nimages: [https://a.example/i.png]\n")
     assert (reading.article.topics, problems) == (["AI", "B"], [])
 
 
 def test_a_list_of_one_is_read_as_its_value():
-    reading, problems = told(
+    reading, problems = read_fields(
         "type: [video]\nlength: [PT3M]\nprovider: [{domain: a.example}]\nexcerpt: [a, b]\nratings: [[1]]\n"
         "related: [{title: [T], webUrl: 'https://b.example/'}]\n"
     )
@@ -111,7 +115,7 @@ def test_a_list_of_one_is_read_as_its_value():
 
 
 def test_numbers_of_entries_are_those_of_the_document():
-    assert told("topics: [~, {}, A, {}]\n")[1] == [
+    assert read_fields("topics: [~, {}, A, {}]\n")[1] == [
         ("wrong_shape", "topics[1]", 4, 13),
         ("wrong_shape", "topics[3]", 4, 20),
     ]
@@ -132,7 +136,7 @@ def test_each_limit_has_its_problem(raw, limits, code):
 
 
 def test_the_body_is_cleaned():
-    reading, problems = told("", body="one\ntw\0o\n")
+    reading, problems = read_fields("", body="one\ntw\0o\n")
     assert reading.body == "one\ntwo\n"
     assert problems == [("text_cleaned", None, 6, 3)]
 

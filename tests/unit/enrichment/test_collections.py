@@ -30,11 +30,20 @@ def test_real_documents_round_trip_and_their_urls_are_stable(corpus):
         copy = enrich(article, body, source="corpus", key=str(path))
         edited += 1
         assert document_from_json(document_to_json(copy), copy.secured) == copy
-        for told in (article, *article.related):
-            for url in filter(None, (told.web_url, told.source_url, told.original_url, told.amp_url, told.cdn_amp_url)):
+        for described in (article, *article.related):
+            for url in filter(
+                None,
+                (
+                    described.web_url,
+                    described.source_url,
+                    described.original_url,
+                    described.amp_url,
+                    described.cdn_amp_url,
+                ),
+            ):
                 form = canonicalise(url)
                 assert canonicalise(form) == form
-                if url == told.primary_url:
+                if url == described.primary_url:
                     spellings[form].add(url)
     assert edited
     merged = sum(len(urls) > 1 for urls in spellings.values())

@@ -7,7 +7,7 @@ from worker.enrichment.providers import MOST_NAMES, choose_name, is_url, other_n
 
 
 @pytest.mark.parametrize(
-    ("domain", "said", "name"),
+    ("domain", "mentions", "name"),
     [
         ("harbour.example", {}, None),
         ("harbour.example", {"Courier": 1}, "Courier"),
@@ -28,9 +28,9 @@ from worker.enrichment.providers import MOST_NAMES, choose_name, is_url, other_n
         ("videos.example", {"Olive": 2, "Ada": 2, "Videos": 1, "Marsh": 2}, "Videos"),
     ],
 )
-def test_the_name_of_a_provider_does_not_depend_on_order(domain, said, name):
-    assert choose_name(domain, said) == name
-    assert choose_name(domain, dict(reversed(said.items()))) == name
+def test_the_name_of_a_provider_does_not_depend_on_order(domain, mentions, name):
+    assert choose_name(domain, mentions) == name
+    assert choose_name(domain, dict(reversed(mentions.items()))) == name
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def _near(index, texts, numbers, floor):
     return {number: [(one.id, one.score) for one in near] for number, near in zip(numbers, found, strict=True)}
 
 
-def _plain(texts, weights, asked):
+def _plain(texts, weights, query):
     """Return the neighbours of each article in `asked` by definition."""
     vectors, norms = {}, {}
     for number, text in texts.items():
@@ -46,7 +46,7 @@ def _plain(texts, weights, asked):
         counts = zip(features.buckets.tolist(), features.counts.tolist(), strict=True)
         vectors[number] = {bucket: weights[bucket] * count for bucket, count in counts}
         norms[number] = sqrt(sum(x * x for x in vectors[number].values()))
-    found = {number: {} for number in asked}
+    found = {number: {} for number in query}
     for number, near in found.items():
         for other, (_, _, time) in texts.items():
             dot = sum(weight * vectors[other].get(bucket, 0.0) for bucket, weight in vectors[number].items())
@@ -81,9 +81,9 @@ def test_neighbours_are_those_by_the_definition_also_after_changes(monkeypatch, 
     assert len(index) == len(texts)
     weights = frequencies.weights().astype(float).tolist()
     near = _near(index, texts, random.sample(sorted(texts), 40), floor)
-    for asked, by_definition in _plain(texts, weights, near).items():
+    for query, by_definition in _plain(texts, weights, near).items():
         expected = {number: score for number, score in by_definition.items() if score >= floor}
-        assert dict(near[asked]) == pytest.approx(expected, abs=2e-6)
+        assert dict(near[query]) == pytest.approx(expected, abs=2e-6)
 
 
 def test_a_pair_has_one_score_whichever_of_the_two_is_asked():

@@ -16,7 +16,7 @@ from worker.store.decide.batch_item import BatchItem
 
 
 @pytest.fixture
-def told(monkeypatch):
+def logged(monkeypatch):
     """`told(outcome, count)`: the log lines of a batch of so many documents."""
     monkeypatch.setattr(batch_logging, "_rate_gate", batch_logging.RateGate(limit=10))
 
@@ -33,22 +33,22 @@ def told(monkeypatch):
     return lines
 
 
-def test_few_documents_are_logged_one_by_one(told):
-    assert told(Outcome.STORED, 2) == [("info", "Document stored")] * 2 + [("info", "Batch done")]
+def test_few_documents_are_logged_one_by_one(logged):
+    assert logged(Outcome.STORED, 2) == [("info", "Document stored")] * 2 + [("info", "Batch done")]
 
 
-def test_many_documents_are_left_to_the_summary(told):
-    assert told(Outcome.STORED, 11) == []
+def test_many_documents_are_left_to_the_summary(logged):
+    assert logged(Outcome.STORED, 11) == []
 
 
-def test_many_documents_in_small_batches_are_left_to_the_summary(told):
-    lines = [line for _ in range(30) for line in told(Outcome.STORED, 1)]
+def test_many_documents_in_small_batches_are_left_to_the_summary(logged):
+    lines = [line for _ in range(30) for line in logged(Outcome.STORED, 1)]
     assert lines.count(("info", "Document stored")) == 10
 
 
-def test_rejected_documents_are_always_logged(told):
-    told(Outcome.STORED, 11)
-    assert told(Outcome.REJECTED, 1) == [("warning", "Document rejected")]
+def test_rejected_documents_are_always_logged(logged):
+    logged(Outcome.STORED, 11)
+    assert logged(Outcome.REJECTED, 1) == [("warning", "Document rejected")]
 
 
 def test_after_a_quiet_minute_documents_are_logged_again():

@@ -31,9 +31,9 @@ def test_a_valid_example_has_no_problem(path: Path):
     reading = read(path.read_bytes(), has_key=True)
     assert not reading.rejected
     assert reading.problems == ()
-    told = reading.article or reading.reference
+    described = reading.article or reading.reference
     assert reading.article is None or is_known(kind_of(reading.article))
-    assert type(told).model_validate(told.model_dump(mode="json")) == told
+    assert type(described).model_validate(described.model_dump(mode="json")) == described
 
 
 def test_each_kind_has_an_example():
@@ -57,7 +57,7 @@ def test_each_code_has_its_example(folder):
 def test_a_related_entry_of_one_example_is_another_example():
     articles = [read(path.read_bytes(), has_key=True).article for path in (EXAMPLES / "valid").glob("*.md")]
     articles = [article for article in articles if article]
-    told = {article.primary_url for article in articles}
+    described = {article.primary_url for article in articles}
     named = {entry.primary_url for article in articles for entry in article.related}
-    assert len(told & named) >= 3
-    assert named - told
+    assert len(described & named) >= 3
+    assert named - described

@@ -9,7 +9,7 @@ from worker.settings import Settings
 
 
 @pytest.fixture
-def desk(redis_client):
+def delays(redis_client):
     queues = [LeaseQueue(redis_client, name) for name in ("documents", "documents:bulk")]
     for queue in queues:
         queue.ensure()
@@ -26,32 +26,32 @@ def fill(client, lane, count):
         client.xadd(lane, {"raw": b"x"})
 
 
-def test_a_lane_is_slowed_down_alone_and_the_common_key_has_the_longest_wait(redis_client, desk):
-    assert desk() == [0, 0, 0]
+def test_a_lane_is_slowed_down_alone_and_the_common_key_has_the_longest_wait(redis_client, delays):
+    assert delays() == [0, 0, 0]
     fill(redis_client, "documents:bulk", 25)
-    assert desk() == [0, 3, 3]
+    assert delays() == [0, 3, 3]
 
 
-def test_workers_share_the_last_requested_wait(redis_client, desk):
+def test_workers_share_the_last_requested_wait(redis_client, delays):
     fill(redis_client, "documents", 10)
-    assert desk()[0] == 1
+    assert delays()[0] == 1
     redis_client.xtrim("documents", maxlen=6, approximate=False)
-    assert desk()[0] == 1
+    assert delays()[0] == 1
     redis_client.xtrim("documents", maxlen=5, approximate=False)
-    assert desk()[0] == 0
+    assert delays()[0] == 0
 
 
-def test_an_entry_that_waits_too_long_counts_by_the_servers_clock(redis_client, desk):
+def test_an_entry_that_waits_too_long_counts_by_the_servers_clock(redis_client, delays):
     redis_client.xadd("documents", {"raw": b"x"}, id="1000-0")
-    assert desk()[0] == 30
+    assert delays()[0] == 30
 
 
-def test_an_unreachable_store_slows_all_lanes_down(redis_client, desk):
-    assert desk(trouble=True) == [5, 5, 5]
-    assert desk() == [5, 5, 5], "another worker hears of it"
+def test_an_unreachable_store_slows_all_lanes_down(redis_client, delays):
+    assert delays(trouble=True) == [5, 5, 5]
+    assert delays() == [5, 5, 5], "another worker hears of it"
     assert 0 < redis_client.pttl("copydesk:store-trouble") <= 5000
 
 
-def test_the_waits_expire_within_seconds(redis_client, desk):
-    desk()
+def test_the_waits_expire_within_seconds(redis_client, delays):
+    delays()
     assert all(0 < redis_client.pttl(key) <= 8000 for key in (KEY, f"{KEY}:documents"))

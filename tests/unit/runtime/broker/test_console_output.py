@@ -24,5 +24,5 @@ def test_the_end_of_a_pool_process_is_logged_in_the_common_form(monkeypatch):
     finally:
         logging.getLogger().handlers[:] = handlers
         logging.getLogger().setLevel(level)
-    (told,) = [json.loads(line) for line in out.getvalue().splitlines() if "ForkPoolWorker" in line]
-    assert (told["level"], told["event"]) == ("error", "Process 'ForkPoolWorker-1' exited with 'exitcode 15'")
+    (logged,) = [json.loads(line) for line in out.getvalue().splitlines() if "ForkPoolWorker" in line]
+    assert (logged["level"], logged["event"]) == ("error", "Process 'ForkPoolWorker-1' exited with 'exitcode 15'")

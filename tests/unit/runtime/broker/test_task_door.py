@@ -20,13 +20,13 @@ def test_a_message_that_cannot_be_added_is_added_later_and_once(redis_client):
     task_door.place(redis_client)
     assert not task_door.has_waiting()
     assert [fields for _, fields in redis_client.xrange("documents")] == [{b"raw": DOCUMENT.encode()}]
-    ((_, kept),) = redis_client.xrange(INTERNAL_LANE)
-    assert (kept[b"raw"], kept[b"source"]) == (b"garbage", b"documents")
+    ((_, stored),) = redis_client.xrange(INTERNAL_LANE)
+    assert (stored[b"raw"], stored[b"source"]) == (b"garbage", b"documents")
 
 
 def test_the_fixed_source_of_a_lane_applies_to_celery_messages(redis_client):
     config = Settings(lanes="agency=1@reuters")
     task_door.take(message([], {"raww": DOCUMENT, "source": "other"}), config)
     task_door.place(redis_client)
-    ((_, kept),) = redis_client.xrange(INTERNAL_LANE)
-    assert kept[b"source"] == b"reuters"
+    ((_, stored),) = redis_client.xrange(INTERNAL_LANE)
+    assert stored[b"source"] == b"reuters"

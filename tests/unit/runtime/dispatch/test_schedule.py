@@ -28,13 +28,13 @@ def test_every_lane_may_have_a_batch_in_flight_within_the_cap():
 
 def test_a_small_batch_is_followed_by_another_only_after_a_while():
     now, behind = 100.0, False
-    patience = BatchDelay(clock=lambda: now)
+    delay = BatchDelay(clock=lambda: now)
 
     def wait_for(lane="documents"):
-        return patience.batch_size_to_wait_for(lane, lambda: behind)
+        return delay.batch_size_to_wait_for(lane, lambda: behind)
 
     assert wait_for() == ""
-    patience.record_small_batch("documents")
+    delay.record_small_batch("documents")
     assert (wait_for(), wait_for("another")) == ("half", "")
     behind = True
     assert wait_for() == "full"
@@ -44,13 +44,13 @@ def test_a_small_batch_is_followed_by_another_only_after_a_while():
 
 def test_the_poll_interval_is_short_after_a_document_and_grows_later():
     now = 100.0
-    pace = PollInterval(0.003, clock=lambda: now)
-    assert pace.wait(1, is_behind=False) == 0.003
+    interval = PollInterval(0.003, clock=lambda: now)
+    assert interval.wait(1, is_behind=False) == 0.003
     now += 9
-    assert pace.wait(0, is_behind=False) == 0.003
+    assert interval.wait(0, is_behind=False) == 0.003
     now += 2
-    waits = [pace.wait(0, is_behind=False) for _ in range(10)]
+    waits = [interval.wait(0, is_behind=False) for _ in range(10)]
     assert waits == sorted(waits)
     assert waits[-1] == 0.01
-    assert pace.wait(1, is_behind=True) == pace.wait(0, is_behind=True) == 0.03
-    assert pace.wait(0, is_behind=False) == 0.003
+    assert interval.wait(1, is_behind=True) == interval.wait(0, is_behind=True) == 0.03
+    assert interval.wait(0, is_behind=False) == 0.003

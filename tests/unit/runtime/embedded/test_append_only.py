@@ -47,8 +47,8 @@ def test_a_file_is_cut_at_the_first_unknown_command(tmp_path):
         "file appendonly.aof.2.base.rdb seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i startoffset 12\n"
     )
     assert repair(tmp_path, "Bad file format") == []
-    said = "# Error reading the append only file appendonly.aof.2.incr.aof, error: unknown command 'XBDD', with args"
-    (cut,) = repair(tmp_path, said)
+    message = "# Error reading the append only file appendonly.aof.2.incr.aof, error: unknown command 'XBDD', with args"
+    (cut,) = repair(tmp_path, message)
     assert (cut.bytes, cut.file, cut.copy.read_bytes()) == (len(damaged) - len(FIRST), file, damaged)
     assert file.read_bytes() == FIRST
-    assert repair(tmp_path, said) == []
+    assert repair(tmp_path, message) == []
