@@ -127,7 +127,7 @@ def copydesk(installation, monkeypatch, capfd, tmp_path):
 @pytest.mark.parametrize("installation", [FEW, pytest.param(MANY, marks=pytest.mark.long)], indirect=True)
 @pytest.mark.timeout(400)
 def test_every_command_works_and_all_dead_letters_of_one_cause_are_repaired(copydesk, request):
-    output, many = {}, request.node.callspec.params["desk"]
+    output, many = {}, request.node.callspec.params["installation"]
     for line in commands():
         assert line.startswith("copydesk "), line
         output[line] = copydesk(line)
