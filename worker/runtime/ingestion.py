@@ -12,7 +12,6 @@ import redis
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.problem import Problem, problem
-from schemas.receipt import Outcome
 from worker.documents.limits import Limits
 from worker.jobs.reenrichment import step_after_batch
 from worker.pipeline import Batch, process
@@ -121,7 +120,8 @@ def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: E
 def _store_dead_letter(queue: LeaseQueue, entry: Claimed, worker: str, state: Problem) -> None:
     """Store the entry as a dead letter with the problem `state`, at the second try with nothing but its document.
 
-    An entry that the store refuses even so is settled: it would come back forever. Raises the errors of an outage.
+    An entry that is refused even so stays on its lane: it is logged and tried again whenever its lease expires, and
+    holds up no other. Raises the errors of an outage.
     """
     bare = replace(entry, fields={b"raw": entry.fields.get(b"raw", b"")})
     for attempt in (entry, bare):
@@ -135,14 +135,13 @@ def _store_dead_letter(queue: LeaseQueue, entry: Claimed, worker: str, state: Pr
             refused = error
         else:
             return
-    queue.settle([(entry.id, str(Outcome.REJECTED))])
     log.error(
         "A dead letter cannot be stored",
         id=entry.id,
         lane=queue.lane,
         bytes=entry.size,
         error=repr(driver_error(refused)),
-        next="its entry is removed, so that others are processed",
+        next="it stays on its lane and is tried again when its lease expires; the others are processed",
     )
 
 

@@ -152,9 +152,8 @@ def _prepare_sqlite(engine: Engine, *, seconds: float, small_cache: bool) -> Non
         for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY", cache, mapped):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
-        connection.create_function(
-            "from_hex", 1, bytes.fromhex, deterministic=True
-        )  # for lists of hashes, see `sql/statements.py`
+        # For lists of hashes, see `sql/statements.py`. SQLite's own `unhex` came with 3.41.
+        connection.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -144,11 +144,11 @@ def _bytes(value):
 
 @pytest.mark.parametrize(
     "error",
-    [OverflowError("int too large to convert"), DataError("", None, ValueError("22001"))],
+    [OverflowError("int too large to convert"), DataError("", None, ValueError("22001")), KeyError("a bug")],
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("tries", [2, 9], ids=["the bare dead letter can be stored", "nothing can be stored"])
-def test_an_entry_that_no_store_accepts_is_settled_and_the_others_are_stored(
+def test_an_entry_that_no_store_accepts_is_never_lost_and_the_others_are_stored(
     worker, queue, monkeypatch, caplog, error, tries
 ):
     """`tries`: how often the store refuses the entry when it is alone."""
@@ -167,9 +167,9 @@ def test_an_entry_that_no_store_accepts_is_settled_and_the_others_are_stored(
         first, odd, last = ingest(queue, good, {**good, "raw": article(3, "note: trace_me")}, good)
     found = outcomes(worker)
     assert {first, last} <= found.keys()
-    assert queue.state().backlog == 0
-    assert queue.state().outcomes["rejected"] == 1
+    assert queue.state().backlog == (0 if tries == 2 else 1), "an entry without an outcome stays on its lane"
     if tries == 2:
+        assert queue.state().outcomes["rejected"] == 1
         assert found[odd] == "rejected"
         assert dead_letter_of(worker, odd).revision == revision(odd, INTERNAL_LANE)
     else:
