@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.access_rights import free_port
-from tests.support.servers import VALID, Valkey, command, copydesk, environment, processes_naming, until
+from tests.support.servers import ROOT, VALID, Valkey, command, copydesk, environment, processes_naming, until
 
 INTERRUPTED = 130
 ENDED = (0, 1, 2, 3, 4)
@@ -181,3 +182,28 @@ def test_each_command_ends_cleanly_when_interrupted_at_many_moments(folder, sett
     _all(
         [Trial(arguments, after, how) for arguments in BESIDE_REDIS for after in moments], folder, at_once=4, **settings
     )
+
+
+def test_a_signal_while_a_class_is_made_ends_the_command_without_a_traceback():
+    """Python 3.11 raises RuntimeError then, caused by the KeyboardInterrupt."""
+    program = """
+import os, signal
+import worker.cli.app
+from worker.cli.main import main
+
+class Descriptor:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGINT)
+        sum(range(1000))
+
+def run():
+    class Owner:
+        descriptor = Descriptor()
+
+worker.cli.app.run = run
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "")

@@ -41,6 +41,10 @@ def main() -> None:
             interrupts.finish()
     except KeyboardInterrupt:
         code = interrupted
+    except Exception:
+        # Python 3.11 makes a RuntimeError of a KeyboardInterrupt in `__set_name__`, so while a class is imported.
+        if not interrupts.was_received():
+            raise
     leave(interrupted if interrupts.was_received() else code)
 
 
