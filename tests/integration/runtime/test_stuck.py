@@ -42,15 +42,15 @@ dispatcher.DispatchLoop._step = end
 @pytest.fixture
 def start(settings, redis_client, tmp_path):
     """`start()`: a worker that consumes, and its main process. `hook`: code that it runs before all else."""
-    settings = {**settings, "COPYDESK_WATCHDOG_SECONDS": "3", "COPYDESK_LOG_FORMAT": "json"}
+    settings = {**settings, "COPYDESK_LOG_FORMAT": "json"}
     with contextlib.ExitStack() as stack:
 
-        def go(*, hook=""):
-            hooked = {}
+        def go(*, hook="", watchdog="3"):
+            hooked = {"COPYDESK_WATCHDOG_SECONDS": watchdog}
             if hook:
                 (tmp_path / "hook").mkdir()
                 (tmp_path / "hook" / "sitecustomize.py").write_text(hook)
-                hooked = {"PYTHONPATH": f"{tmp_path}/hook:{ROOT}"}
+                hooked["PYTHONPATH"] = f"{tmp_path}/hook:{ROOT}"
             run = stack.enter_context(Background("worker", "--concurrency", "1", cwd=tmp_path, **settings, **hooked))
             (state,) = until(lambda: [w for w in workers(redis_client) if w.is_consuming], what="it consumes")
             return run, state
@@ -128,7 +128,7 @@ def test_a_warm_stop_is_quick_and_leaves_nothing_pending(start, redis_client, re
 
 
 def test_a_cold_stop_releases_its_entries_at_once(start, redis_client, tmp_path):
-    run, state = start()
+    run, state = start(watchdog="60")  # the pool process that waits for the store may take seconds to end
     with contextlib.closing(sqlite3.connect(tmp_path / "copydesk.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")  # so that a batch is being written when the signal arrives
         redis_client.xadd("documents", {"raw": article(1), "key": "1"})
