@@ -146,6 +146,7 @@ def test_keys_search_choose_tick_open_and_help(console, page):
     page.keyboard.press("?")
     assert page.locator("dialog#keys").is_visible()
     page.keyboard.press("Escape")
+    page.locator("dialog#keys").wait_for(state="hidden")  # the browser closes it after the key
     page.keyboard.press("Enter")
     page.wait_for_url("**/dead/1")
     page.goto("/tail")
