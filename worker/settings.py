@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from schemas.envelope import MAX_SOURCE, is_source
 from worker.embedded_socket import embedded_redis_url
 from worker.heat_rules import AllRules, parse_rules
+from worker.server_urls import checked_database_url, checked_redis_url, normal_database_url
 
 LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 INTERNAL_LANE = "copydesk:internal"
@@ -25,8 +25,6 @@ _TAKEN_NAMES = ("copydesk:", "replies:", "once:", "articles")
 
 _Seconds = Annotated[float, Field(gt=0, le=1_000_000)]
 """Up to eleven days. PostgreSQL's time-outs and the waits of threads cannot be much longer."""
-_REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
-_DATABASE_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg", "sqlite", "sqlite+pysqlite"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +165,12 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
-        url = _check_url(value, _REDIS_SCHEMES, "redis://host:6379/0, rediss://…, unix:///path or redis+sentinel://…")
-        if url is not None:
-            _check_redis_database(urlsplit(url.get_secret_value()))
-        return url
+        return checked_redis_url(value)
 
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, value: SecretStr | None) -> SecretStr | None:
-        return _check_url(value, _DATABASE_SCHEMES, "postgresql://user@host/name or sqlite:///path")
+        return checked_database_url(value)
 
     @field_validator("lanes")
     @classmethod
@@ -230,34 +225,6 @@ class Settings(BaseSettings):
         return normal_database_url(self.database_url.get_secret_value())
 
 
-def _check_url(url: SecretStr | None, schemes: frozenset[str], expected: str) -> SecretStr | None:
-    """Return the URL if its form is valid, or None if it is empty.
-
-    Raises ValueError with a sentence that never shows the URL. `expected`: the forms that the sentence recommends.
-    """
-    if url is None or not url.get_secret_value().strip():
-        return None
-    scheme, separator, rest = url.get_secret_value().partition("://")
-    if not separator or scheme not in schemes:
-        raise ValueError(f"it must look like {expected}")
-    if "sentinel" in scheme and not rest.partition("?")[0].partition("/")[2]:
-        raise ValueError("a Sentinel URL names its hosts and the service: redis+sentinel://host:26379/mymaster/0")
-    port = re.search(r":([^:@/?\]]*)$", rest.rpartition("@")[2].partition("/")[0].partition("?")[0])
-    if port and "," not in rest and not scheme.startswith(("unix", "sqlite")) and not port[1].isdigit():
-        raise ValueError("its port is not a number")
-    return url
-
-
-def _check_redis_database(url: SplitResult) -> None:
-    """Raise ValueError if the database of a Redis URL is not a number: clients would use 0 instead."""
-    path = "" if url.scheme == "unix" else url.path.strip("/")
-    if "sentinel" in url.scheme:
-        path = path.partition("/")[2]  # after the service
-    databases = [path, *(value for name, value in parse_qsl(url.query) if name == "db")]
-    if not all(number.isascii() and number.isdigit() for number in filter(None, databases)):
-        raise ValueError("its database is not a number; it is at the end: redis://host:6379/0")
-
-
 def parse_lanes(text: str) -> tuple[Lane, ...]:
     """Parse `documents=4,documents:urgent=8@agency` (name=weight@source) into lanes, in that order.
 
@@ -296,11 +263,6 @@ def parse_levels(text: str) -> tuple[str, dict[str, str]]:
         else:
             default = level
     return default, areas
-
-
-def normal_database_url(url: str) -> str:
-    """Return a database URL for SQLAlchemy. `postgres://…` and `postgresql://…` get the driver psycopg 3."""
-    return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", url)
 
 
 _OTHER_VARIABLES = frozenset({"COPYDESK_FAILPOINTS", "COPYDESK_SUPERVISOR_PID"})

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import create_engine, select
 
 from tests.integration.store.snapshot import snapshot
-from worker.settings import normal_database_url
+from worker.server_urls import normal_database_url
 from worker.store.tables import dead_letters
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, func, select
 
 from tests.e2e.documents import SEED_SHAPED, write_documents
 from tests.support.servers import VALID, command, copydesk, environment, processes_naming, results, until
-from worker.settings import normal_database_url
+from worker.server_urls import normal_database_url
 from worker.store import tables
 
 OUTCOMES = ("stored", "updated", "unchanged", "superseded", "retracted", "rejected")

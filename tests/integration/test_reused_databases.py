@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, insert, select
 
-from worker.settings import normal_database_url
+from worker.server_urls import normal_database_url
 from worker.store.tables import topics
 
 CHANGES = {

@@ -12,14 +12,8 @@ from pydantic import ValidationError
 
 from tests.support.servers import ROOT
 from worker.embedded_socket import UnsafeFolder, embedded_socket
-from worker.settings import (
-    Lane,
-    Settings,
-    normal_database_url,
-    parse_lanes,
-    parse_levels,
-    unknown_settings,
-)
+from worker.server_urls import normal_database_url
+from worker.settings import Lane, Settings, parse_lanes, parse_levels, unknown_settings
 
 
 def test_lanes_have_a_name_a_weight_and_perhaps_a_source():
