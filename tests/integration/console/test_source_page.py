@@ -8,6 +8,7 @@ from tests.integration.console.conftest import HOSTILE
 from tests.support.servers import until
 from worker.monitoring.sources.roll_up import roll_up_sources
 from worker.settings import Settings
+from worker.store.sources.past_silences import add_past_silences
 from worker.store.tables import dead_letters, receipts, source_alarms, source_rhythms
 
 END = datetime.now(UTC) - timedelta(hours=9)
@@ -48,6 +49,25 @@ def test_a_source_that_fell_silent_is_shown_with_all_that_is_known_and_nothing_o
     assert page.count("<rect") > 50
     until(lambda: "is silent since" in browser.page("/"), seconds=10, what="the overview has read the alarm")
     assert '<a href="/sources/of?source=%3Cscript%3E' in browser.page("/"), "the alarm leads to the page of its source"
+
+
+def test_silences_that_ended_are_listed_with_their_site_the_newest_first(store, browser):
+    fill(store, HOSTILE)
+    began = END - timedelta(days=3)
+    silences = [
+        ((HOSTILE, "<b>site</b>"), began, began + timedelta(hours=9)),
+        ((HOSTILE, ""), began + timedelta(days=1), began + timedelta(days=1, hours=5)),
+        (("another source", ""), began, began + timedelta(hours=77)),
+    ]
+    with store.begin() as connection:
+        add_past_silences(connection, silences)
+    page = browser.get("/sources/of", params={"source": HOSTILE}).text
+    _, title, rest = page.partition("Earlier silences")
+    assert title
+    shown = rest.partition("</ul>")[0]
+    assert shown.index("5.0\u202fh") < shown.index("9.0\u202fh")
+    assert "&lt;b&gt;site&lt;/b&gt;" in shown
+    assert shown.count("<li>") == 2, "those of another source are on its own page"
 
 
 def test_losses_are_shown_by_site_for_all_sources_and_for_one(store, browser):

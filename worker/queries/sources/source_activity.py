@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
 from worker.queries.rows import RowDict, rows
 from worker.settings import INTERNAL_LANE
+from worker.store.sources.past_silences import newest_silences
 from worker.store.sources.source_hours import ALL_SITES, hours_of
 from worker.store.tables import dead_letters, receipts
 
@@ -31,9 +32,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class SourceActivity:
-    """The last week in pieces of two hours, oldest first, and at most ten documents of each list."""
+    """The last week in pieces of two hours, oldest first, and at most ten documents of each list.
+
+    `silences`: the newest silences that ended, of the source and of its sites (site, began, ended).
+    """
 
     pieces: Sequence[Piece]
+    silences: Sequence[Row[tuple[str, datetime, datetime]]]
     slowest: Sequence[RowDict]
     rejected: Sequence[RowDict]
 
@@ -49,7 +54,8 @@ def source_activity(connection: Connection, source: str, *, now: datetime, limit
         documents, rejected = counts.get(number, (0, 0))
         counts[number] = documents + row.documents, rejected + row.rejected
     pieces = [Piece(begin + width * number, *counts.get(number, (0, 0))) for number in range(_PIECES)]
-    return SourceActivity(pieces, _slowest(connection, source, limit), _rejected(connection, source, limit))
+    silences = newest_silences(connection, source, limit)
+    return SourceActivity(pieces, silences, _slowest(connection, source, limit), _rejected(connection, source, limit))
 
 
 def _slowest(connection: Connection, source: str, limit: int) -> list[RowDict]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import ScalarSelect, Table, delete, func, select
+from sqlalchemy import Row, ScalarSelect, Table, delete, func, select
 from sqlalchemy.engine import Connection
 
 from worker.store.sources.source_hours import Pair
@@ -24,6 +24,13 @@ def read_past_silences(connection: Connection, pair: Pair) -> list[tuple[datetim
     own = (past_silences.c.source == pair[0], past_silences.c.site == pair[1])
     query = select(past_silences.c.began, past_silences.c.ended).where(*own).order_by(past_silences.c.began)
     return [(row.began, row.ended) for row in connection.execute(query)]
+
+
+def newest_silences(connection: Connection, source: str, limit: int) -> list[Row[tuple[str, datetime, datetime]]]:
+    """Return the newest silences of a source and its sites: (site, began, ended), the newest first."""
+    columns = (past_silences.c.site, past_silences.c.began, past_silences.c.ended)
+    query = select(*columns).where(past_silences.c.source == source).order_by(past_silences.c.began.desc())
+    return list(connection.execute(query.limit(limit)))
 
 
 def count_past_silences(table: Table) -> ScalarSelect[int]:
