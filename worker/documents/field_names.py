@@ -18,14 +18,19 @@ from worker.documents.yaml.nodes import MappingNode, Path
 
 _NOT_WORD = re.compile(r"[\W_]+")
 _SHORTEST_MISSPELT = 5  # letters; shorter names differ from each other by one letter too often
-_OTHER_WORDS = dict.fromkeys(("url", "link", "permalink", "canonicalUrl"), "webUrl")
-_OTHER_WORDS |= dict.fromkeys(("date", "pubDate", "published_at", "datePublished", "publishDate"), "publishedDateTime")
+_URL = ("url", "uri", "link", "permalink", "canonical", "canonicalUrl", "primaryUrl", "articleUrl", "pageUrl")
+_PUBLISHED = ("date", "pubDate", "published_at", "datePublished", "publishDate")
+_UPDATED = ("updated_at", "dateModified", "modifiedDate", "lastmod")
+_OTHER_WORDS = dict.fromkeys(_URL, "webUrl") | dict.fromkeys(_PUBLISHED, "publishedDateTime")
+_OTHER_WORDS |= dict.fromkeys(_UPDATED, "updatedDateTime")
 _OTHER_WORDS |= {"headline": "title", "summary": "excerpt"}
 _OTHER_WORDS = {_NOT_WORD.sub("", word.casefold()): name for word, name in _OTHER_WORDS.items()}
 """Names that other formats (RSS, JSON-LD, site generators) have for fields of the article: lower case, letters only."""
 
 
 _DOCUMENT = DOCUMENT_NAMES | {"sponsor"}
+_ONLY_IN_PARTS = ("url",)
+"""Known names of entries and images that an author may write at the top of a document, where they are unknown."""
 
 
 class Suggestion(NamedTuple):
@@ -41,6 +46,7 @@ def note_field_names(tree: MappingNode, names: frozenset[str], note: Note) -> No
     `names` are all unknown field names of the block. Nearly always there is none, and nothing has to be searched.
     """
     unknown = {name for name in names if _resembles(name)}
+    unknown.update(name for name in _ONLY_IN_PARTS if name in tree)
     if not unknown:
         return
     for node, path, known in _parts(tree):

@@ -241,3 +241,13 @@ def test_the_document_is_rejected_with_a_reason_that_helps(fields, expected):
     shown = [described(problem) for problem in reading.problems]
     assert reading.rejected, shown
     assert any(agrees(problem, expected) for problem in reading.problems), shown
+
+
+@pytest.mark.parametrize("name", ["url", "uri", "canonical", "primaryUrl", "article_url", "permalink"])
+def test_another_name_of_the_url_gets_a_warning_if_the_document_has_no_url(name):
+    alone = read(f"---\ntitle: T\n{name}: https://a.example/x\n---\n".encode(), has_key=True)
+    assert [(one.code, one.line, one.expected) for one in alone.problems] == [("field_name_unknown", 3, "webUrl")]
+    both = read(
+        f"---\ntitle: T\n{name}: https://a.example/x\nwebUrl: https://a.example/x\n---\n".encode(), has_key=True
+    )
+    assert both.problems == ()

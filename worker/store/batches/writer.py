@@ -100,7 +100,8 @@ class BatchWriter:
             loader = SqlLoader(transaction, dialect)
 
             def timings() -> dict[str, float]:
-                self.timings["turn"] = round((loader.held_since - began) * 1000, 2)
+                waited = max(0.0, loader.held_since - began)  # SQLite's clock counts whole milliseconds
+                self.timings["turn"] = round(waited * 1000, 2)
                 self._took("store", loader.held_since)
                 return self.timings
 
