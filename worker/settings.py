@@ -69,7 +69,7 @@ class Settings(BaseSettings):
 
     concurrency: int = Field(2, ge=1, description="pool processes of a worker")
     batch_documents: int = Field(
-        200, ge=1, le=2000, description="most documents of a batch; larger batches are not faster"
+        200, ge=1, le=2000, description="maximum number of documents in a batch; larger batches are not faster"
     )
     batch_bytes: int = Field(
         2 << 20, ge=1, description="most bytes of a batch; half of it costs CPU, twice of it memory"
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         0.2,
         gt=0,
         le=1,
-        description="share of rejected documents above which a source is a warning; 1: only what is unusual",
+        description="share of rejected documents above which a source raises a warning; 1: only if the share is unusual for this source",
     )
 
     link: bool = Field(True, description="whether this worker starts a linker process; one of all linkers is active")

@@ -17,7 +17,7 @@ from worker.telemetry.terminal import escape_output
 
 _CRAWLERS, _OPERATORS, _READERS, _SERVERS = "For crawlers", "For operators", "For readers", "Servers and the store"
 COMMANDS = (
-    Entry(_CRAWLERS, "ingest", "Ingest documents once: start what is missing, wait, stop."),
+    Entry(_CRAWLERS, "ingest", "Send documents and wait for the outcomes; starts servers if needed."),
     Entry(_CRAWLERS, "check", "Check documents offline, and say what to repair."),
     Entry(_CRAWLERS, "submit", "Push documents to a lane, and print their receipt ids."),
     Entry(_CRAWLERS, "retract", "Retract the documents that have a key or show a URL."),
@@ -36,7 +36,7 @@ COMMANDS = (
     Entry(_OPERATORS, "reprocess", "Run stored documents through the current pipeline."),
     Entry(_OPERATORS, "relink", "Compute the links and stories of articles again."),
     Entry(_OPERATORS, "actions", "Show who paused, replayed, discarded or stopped what, and why."),
-    Entry(_OPERATORS, "user", "Say who may use the console, and who may act in it."),
+    Entry(_OPERATORS, "user", "Manage the console's users and their roles."),
     Entry(_OPERATORS, "audit", "Check that every entry has an outcome or still waits."),
     Entry(_READERS, "stories", "Show the newest stories, each with its articles."),
     Entry(_READERS, "similar", "Rank the articles that are most similar to an article."),

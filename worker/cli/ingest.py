@@ -45,7 +45,7 @@ def ingest(
     json_: AsJson = False,
     timeout: Annotated[float, typer.Option(help="seconds without any progress before giving up")] = 120,
 ) -> int:
-    """Ingest documents once: start what is missing, wait, stop.
+    """Send documents and wait for the outcomes; starts servers if needed.
 
     It submits the documents, waits for the outcome of each, and prints them. With nothing configured it starts a Valkey
     and a worker, with SQLite under .copydesk/, and stops them at the end.

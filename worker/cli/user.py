@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(cls=Group, help="Say who may use the console, and who may act in it.", no_args_is_help=True)
+    group = typer.Typer(cls=Group, help="Manage the console's users and their roles.", no_args_is_help=True)
     group.command(epilog="Example: copydesk user add ann --role operator")(add)
     group.command("list", epilog="Example: copydesk user list")(list_)
     group.command(epilog="Example: copydesk user remove ann")(remove)
