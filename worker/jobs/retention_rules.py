@@ -100,8 +100,11 @@ def _delete_shared(connection: Connection, table: Table, rows: Sequence[Key]) ->
 
 
 def _delete_articles(connection: Connection, table: Table, rows: Sequence[Key]) -> None:
+    """Delete articles to which no link points, with their terms and their own links, which have no foreign key."""
+    ids = [int(row[0]) for row in rows]
     if stored_terms.exists(connection):
-        stored_terms.delete_terms(connection, [int(row[0]) for row in rows])
+        stored_terms.delete_terms(connection, ids)
+    connection.execute(delete(links).where(links.c.source_id.in_(ids)))
     _delete(connection, table, rows)
 
 

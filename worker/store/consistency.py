@@ -95,6 +95,7 @@ def _checks() -> Iterator[Check]:
         .join(gone, and_(gone.c.key == articles.c.canonical_url, gone.c.source == documents.c.source))
         .where(live, gone.c.url_retraction > documents.c.revision),
     )
+    yield Check("link ends", "the articles at both ends of a link exist", _dangling_links())
     yield Check("links", "a link points to the article that its URL resolves to", _misdirected_links())
     yield Check(
         "items", "an item of a collection points to the article that its document describes", _misdirected_items()
@@ -128,6 +129,12 @@ def _checks() -> Iterator[Check]:
             dead_letters.c.status == "open", dead_letters.c.raw_sha256.is_not(None), ~wanted
         ),
     )
+
+
+def _dangling_links() -> Select[Any]:
+    """Select links from or to an article that does not exist."""
+    source, target = (exists().where(articles.c.id == end) for end in (links.c.source_id, links.c.target_id))
+    return select(links.c.source_id).where(~source | (links.c.target_id.is_not(None) & ~target))
 
 
 def _misdirected_links() -> Select[Any]:
