@@ -19,6 +19,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from worker.settings import Settings
 from worker.store.clock import store_time
+from worker.store.decide.change_set import TARGET
 from worker.store.linking.links import KINDS
 from worker.store.service_tables import DELETIONS, reference_state
 from worker.store.tables import (
@@ -34,6 +35,7 @@ from worker.store.tables import (
     receipts,
     stories,
     topics,
+    url_work,
 )
 from worker.word_index import stored_terms
 
@@ -143,9 +145,11 @@ def _expired_dead_letters(before: datetime) -> ColumnElement[bool]:
 
 def _unused_orphans(_: datetime) -> ColumnElement[bool]:
     published = exists().where(documents.c.article_hash == articles.c.url_hash, ~documents.c.retracted)
-    named = exists().where(links.c.target_id == articles.c.id)
+    named = exists().where(links.c.target_hash == articles.c.url_hash)
+    # Links to a URL that it claimed before may still point to it until such a pass ends.
+    redirected = exists().where(url_work.c.kind == TARGET)
     # An orphan in a story waits for the linker, which has not removed it from the story yet.
-    return ~published & ~named & articles.c.story_id.is_(None)
+    return ~published & ~named & ~redirected & articles.c.story_id.is_(None)
 
 
 def _unused_providers(_: datetime) -> ColumnElement[bool]:

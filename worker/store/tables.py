@@ -290,6 +290,7 @@ article_topics = Table(
 
 # `source_id` and `target_id` are no foreign keys: their checks took a fifth of the database's time for a document (22 checks
 # of 7 µs). Who inserts links, and who deletes articles, holds the writer lock, and reads under it which articles exist.
+# There is no index of `target_id` either: links to an article are found by the hashes of the URLs that mean it.
 links = Table(
     "links",
     metadata,
@@ -301,7 +302,6 @@ links = Table(
     Column("score", Float),
     Column("reason", Text),
     Index("ix_links_target_hash", "target_hash", "source_id"),
-    Index("ix_links_target_id", "target_id", "source_id"),
 )
 
 __all__ = [

@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import create_engine, insert, select, text, update
+from sqlalchemy import create_engine, delete, insert, select, text, update
 
 from worker.documents.limits import Limits
 from worker.jobs.retention import RETENTION_RULES, count_expired, prune
@@ -12,6 +12,7 @@ from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store import dead_letters as dead
+from worker.store.decide.change_set import TARGET
 from worker.store.engine import enter_writer, without_statement_timeout, writer
 from worker.store.tables import (
     articles,
@@ -24,6 +25,7 @@ from worker.store.tables import (
     receipts,
     stories,
     topics,
+    url_work,
 )
 
 CONFIG = Settings(raw_days=1, receipt_days=1, orphan_days=1)
@@ -78,6 +80,11 @@ def test_more_days_than_the_calendar_has_mean_never_and_the_other_rules_are_appl
 def column(engine, what):
     with engine.connect() as connection:
         return list(connection.scalars(select(what)))
+
+
+def column_pairs(engine, *what):
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(*what))]
 
 
 def story(title, *, url=None, related=None):
@@ -149,6 +156,38 @@ def test_an_orphan_is_deleted_and_a_named_one_stays(engine, put, two_days_pass):
     prune(engine, CONFIG)
 
     assert set(column(engine, articles.c.canonical_url)) == {"https://a.example/named", "https://a.example/names"}
+
+
+def test_an_orphan_stays_while_links_to_a_url_are_pointed_to_another_article(engine, put, two_days_pass):
+    put(story("gone", url="https://a.example/gone"), key="1")
+    put(key="1", op="retract")
+    two_days_pass()
+    work = {"kind": TARGET, "url_hash": b"x" * 16, "cursor": 1, "started": 1, "version": 1}
+    with engine.begin() as connection:
+        connection.execute(insert(url_work).values(**work, since=datetime.now(UTC)))
+    prune(engine, CONFIG)
+    assert column(engine, articles.c.canonical_url) == ["https://a.example/gone"]
+
+    with engine.begin() as connection:
+        connection.execute(delete(url_work))
+    prune(engine, CONFIG)
+    assert column(engine, articles.c.canonical_url) == []
+
+
+def test_an_article_is_deleted_with_its_own_links(engine, put, two_days_pass):
+    put(story("gone", url="https://a.example/gone"), key="1")
+    put(story("stays", url="https://a.example/stays"), key="2")
+    put(key="1", op="retract")
+    ids = dict(column_pairs(engine, articles.c.canonical_url, articles.c.id))
+    one = {"source_id": ids["https://a.example/gone"], "kind": "similar", "target_hash": b"x" * 16}
+    with engine.begin() as connection:
+        connection.execute(insert(links).values(one))
+    two_days_pass()
+
+    prune(engine, CONFIG)
+
+    assert column(engine, articles.c.canonical_url) == ["https://a.example/stays"]
+    assert column(engine, links.c.source_id) == []
 
 
 def test_a_dry_run_counts_what_is_then_deleted(engine, put, two_days_pass):

@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, insert, text, update
 
 from tests.integration.store.histories import Put, batches_of, history
 from tests.integration.store.store_driver import StoreDriver, entry, work
@@ -49,6 +49,8 @@ def test_any_history_leaves_a_consistent_store(engine, seed):
         (update(documents).where(documents.c.key == SECOND).values(retracted=True), {"orphans"}),
         (update(links).values(target_id=None), {"links"}),
         (delete(article_urls).where(article_urls.c.url == ALIAS), {"links"}),
+        (update(links).values(target_id=-1), {"link ends", "links"}),
+        (insert(links).values(source_id=-1, kind="similar", target_hash=b"x" * 16), {"link ends"}),
         (delete(links), {"stubs"}),
         (delete(raw_documents), {"raw documents"}),
         (text("DROP INDEX ix_articles_published_at"), {"schema"}),
@@ -59,6 +61,8 @@ def test_any_history_leaves_a_consistent_store(engine, seed):
         "orphans",
         "link nowhere",
         "alias lost",
+        "target gone",
+        "source gone",
         "stub unnamed",
         "raw lost",
         "no index",

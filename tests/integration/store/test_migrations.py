@@ -8,7 +8,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from tests.integration.store.snapshot import snapshot
@@ -85,6 +85,45 @@ def _put(number, key, url=URL, source="s"):
 def _retract(number, key=URL, source="s"):
     fields = {b"op": b"retract", b"key": key.encode(), b"source": source.encode()}
     return Claimed(f"{1_700_000_000_000 + number}-0", 0, 100, fields, truncated=False)
+
+
+def test_links_lose_their_foreign_keys_and_keep_their_rows_and_a_downgrade_brings_the_keys_back(store_url, tmp_path):
+    config = Settings(database_url=store_url, data_dir=tmp_path)
+    migration.upgrade(config)
+    engine = make_engine(config)
+    work(engine, "documents", [_put(number, f"k{number}", f"{URL}{number}") for number in range(5)])
+    before = snapshot_of(engine)
+    assert len(before["links"]) == 5
+    with writer(engine) as connection, connection.begin():
+        command.downgrade(migration._config(connection), "0017")
+    assert {key["referred_table"] for key in inspect(engine).get_foreign_keys("links")} == {"articles"}
+    assert snapshot_of(engine) == before
+
+    migration.upgrade(config)
+
+    assert inspect(engine).get_foreign_keys("links") == []
+    assert snapshot_of(engine) == before
+    assert broken_rules(engine) == []
+    with writer(engine) as connection, connection.begin():  # rows that break the keys do not stop the way back
+        connection.execute(
+            text("INSERT INTO links (source_id, kind, target_hash) SELECT -1, kind, target_hash FROM links LIMIT 1")
+        )
+        connection.execute(text("UPDATE links SET target_id = -1"))
+        command.downgrade(migration._config(connection), "0017")
+    assert len(snapshot_of(engine)["links"]) == 5
+    migration.upgrade(config)
+    assert broken_rules(engine) == ["links"]
+    engine.dispose()
+
+
+def snapshot_of(engine):
+    with engine.connect() as connection:
+        return snapshot(connection)
+
+
+def broken_rules(engine):
+    with engine.connect() as connection:
+        return [finding.check for finding in check(connection) if finding.count]
 
 
 BEFORE_0008 = {
