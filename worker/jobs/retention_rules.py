@@ -19,7 +19,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from worker.settings import Settings
 from worker.store.clock import store_time
+from worker.store.columns import metadata
 from worker.store.decide.change_set import TARGET
+from worker.store.decide.stored import CHILD_KEYS
 from worker.store.linking.links import KINDS
 from worker.store.service_tables import DELETIONS, reference_state
 from worker.store.tables import (
@@ -102,11 +104,13 @@ def _delete_shared(connection: Connection, table: Table, rows: Sequence[Key]) ->
 
 
 def _delete_articles(connection: Connection, table: Table, rows: Sequence[Key]) -> None:
-    """Delete articles to which no link points, with their terms and their own links, which have no foreign key."""
+    """Delete articles to which no link points, with their terms, URLs, images, topics and links."""
     ids = [int(row[0]) for row in rows]
     if stored_terms.exists(connection):
         stored_terms.delete_terms(connection, ids)
-    connection.execute(delete(links).where(links.c.source_id.in_(ids)))
+    for name, (article_id, *_) in CHILD_KEYS.items():
+        child = metadata.tables[name]
+        connection.execute(delete(child).where(child.c[article_id].in_(ids)))
     _delete(connection, table, rows)
 
 

@@ -12,14 +12,30 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Select, and_, case, exists, func, select
+from sqlalchemy import Select, Text, and_, case, cast, exists, func, literal, select, union_all
 from sqlalchemy.engine import Connection
 
 from worker.store.columns import metadata
 from worker.store.engine import without_statement_timeout
-from worker.store.tables import article_urls, articles, dead_letters, documents, links, raw_documents, receipts
+from worker.store.tables import (
+    article_topics,
+    article_urls,
+    articles,
+    dead_letters,
+    documents,
+    images,
+    links,
+    raw_documents,
+    receipts,
+    topics,
+)
 
 _EXAMPLES = 3
+_REFERENCES = (
+    (links.c.source_id, articles), (links.c.target_id, articles), (article_urls.c.article_id, articles),
+    (images.c.article_id, articles), (article_topics.c.article_id, articles), (article_topics.c.topic_id, topics),
+)  # fmt: skip
+"""Columns without a foreign key, and the tables to which they refer."""
 
 
 def _is_described(name: str | None, kind: str, _: object) -> bool:
@@ -95,7 +111,7 @@ def _checks() -> Iterator[Check]:
         .join(gone, and_(gone.c.key == articles.c.canonical_url, gone.c.source == documents.c.source))
         .where(live, gone.c.url_retraction > documents.c.revision),
     )
-    yield Check("link ends", "the articles at both ends of a link exist", _dangling_links())
+    yield Check("references", "the article or topic to which a row refers exists", _dangling_rows())
     yield Check("links", "a link points to the article that its URL resolves to", _misdirected_links())
     yield Check(
         "items", "an item of a collection points to the article that its document describes", _misdirected_items()
@@ -131,10 +147,15 @@ def _checks() -> Iterator[Check]:
     )
 
 
-def _dangling_links() -> Select[Any]:
-    """Select links from or to an article that does not exist."""
-    source, target = (exists().where(articles.c.id == end) for end in (links.c.source_id, links.c.target_id))
-    return select(links.c.source_id).where(~source | (links.c.target_id.is_not(None) & ~target))
+def _dangling_rows() -> Select[Any]:
+    """Select the columns without a foreign key that refer to no row, with their values."""
+    queries = [
+        select((literal(f"{column} ") + cast(column, Text)).label("value")).where(
+            column.is_not(None), ~exists().where(table.c.id == column)
+        )
+        for column, table in _REFERENCES
+    ]
+    return select(union_all(*queries).subquery())
 
 
 def _misdirected_links() -> Select[Any]:

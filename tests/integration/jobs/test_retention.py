@@ -15,10 +15,13 @@ from worker.store import dead_letters as dead
 from worker.store.decide.change_set import TARGET
 from worker.store.engine import enter_writer, without_statement_timeout, writer
 from worker.store.tables import (
+    article_topics,
+    article_urls,
     articles,
     dead_letter_actions,
     dead_letters,
     documents,
+    images,
     links,
     providers,
     raw_documents,
@@ -174,20 +177,24 @@ def test_an_orphan_stays_while_links_to_a_url_are_pointed_to_another_article(eng
     assert column(engine, articles.c.canonical_url) == []
 
 
-def test_an_article_is_deleted_with_its_own_links(engine, put, two_days_pass):
+def test_an_article_is_deleted_with_all_its_rows(engine, put, two_days_pass):
     put(story("gone", url="https://a.example/gone"), key="1")
     put(story("stays", url="https://a.example/stays"), key="2")
     put(key="1", op="retract")
     ids = dict(column_pairs(engine, articles.c.canonical_url, articles.c.id))
-    one = {"source_id": ids["https://a.example/gone"], "kind": "similar", "target_hash": b"x" * 16}
+    gone = ids["https://a.example/gone"]
     with engine.begin() as connection:
-        connection.execute(insert(links).values(one))
+        connection.execute(insert(links).values(source_id=gone, kind="similar", target_hash=b"x" * 16))
+        connection.execute(insert(images).values(article_id=gone, rank=7, url="https://a.example/1.jpg"))
+        connection.execute(insert(article_urls).values(article_id=gone, claim="amp", url_hash=b"y" * 16, url="u"))
+        connection.execute(insert(article_topics).values(article_id=gone, topic_id=1, rank=0, origin="stated"))
     two_days_pass()
 
     prune(engine, CONFIG)
 
     assert column(engine, articles.c.canonical_url) == ["https://a.example/stays"]
-    assert column(engine, links.c.source_id) == []
+    for child in (links.c.source_id, images.c.article_id, article_urls.c.article_id, article_topics.c.article_id):
+        assert gone not in column(engine, child)
 
 
 def test_a_dry_run_counts_what_is_then_deleted(engine, put, two_days_pass):
