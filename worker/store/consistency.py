@@ -12,7 +12,21 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Select, Text, and_, case, cast, exists, func, literal, select, union_all
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.engine import Connection
 
 from worker.store.columns import metadata
@@ -31,7 +45,7 @@ from worker.store.tables import (
 )
 
 _EXAMPLES = 3
-_REFERENCES = (
+REFERENCES = (
     (links.c.source_id, articles), (links.c.target_id, articles), (article_urls.c.article_id, articles),
     (images.c.article_id, articles), (article_topics.c.article_id, articles), (article_topics.c.topic_id, topics),
 )  # fmt: skip
@@ -49,11 +63,15 @@ COMPARED = {"compare_type": False, "include_name": _is_described}
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule of the store. `wrong` selects one column, shown as an example, of each row that must not exist."""
+    """One rule of the store. `wrong` selects one column, shown as an example, of each row that must not exist.
+
+    `url`: the hash of the URL that `jobs/store_repair.py` lets be decided again for such a row; None: it cannot mend the row.
+    """
 
     name: str
     description: str
     wrong: Select[Any]
+    url: Column[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +130,14 @@ def _checks() -> Iterator[Check]:
         .where(live, gone.c.url_retraction > documents.c.revision),
     )
     yield Check("references", "the article or topic to which a row refers exists", _dangling_rows())
-    yield Check("links", "a link points to the article that its URL resolves to", _misdirected_links())
     yield Check(
-        "items", "an item of a collection points to the article that its document describes", _misdirected_items()
+        "links", "a link points to the article that its URL resolves to", _misdirected_links(), links.c.target_hash
+    )
+    yield Check(
+        "items",
+        "an item of a collection points to the article that its document describes",
+        _misdirected_items(),
+        links.c.target_hash,
     )
     yield Check(
         "stubs",
@@ -124,6 +147,7 @@ def _checks() -> Iterator[Check]:
             articles.c.orphaned_at.is_(None),
             ~exists().where(links.c.target_hash == articles.c.url_hash),
         ),
+        articles.c.url_hash,
     )
     dead_letter = (dead_letters.c.lane == receipts.c.lane) & (dead_letters.c.receipt_id == receipts.c.id)
     yield Check(
@@ -147,15 +171,26 @@ def _checks() -> Iterator[Check]:
     )
 
 
+def is_dangling(column: Column[Any], table: Table) -> ColumnElement[bool]:
+    """Return the condition for rows that refer to a row of `table` which does not exist."""
+    return column.is_not(None) & ~exists().where(table.c.id == column)
+
+
 def _dangling_rows() -> Select[Any]:
     """Select the columns without a foreign key that refer to no row, with their values."""
     queries = [
-        select((literal(f"{column} ") + cast(column, Text)).label("value")).where(
-            column.is_not(None), ~exists().where(table.c.id == column)
-        )
-        for column, table in _REFERENCES
+        select((literal(f"{column} ") + cast(column, Text)).label("value")).where(is_dangling(column, table))
+        for column, table in REFERENCES
     ]
     return select(union_all(*queries).subquery())
+
+
+def undecided_urls() -> Iterator[Select[Any]]:
+    """Yield queries of the hashes of URLs whose links or stub break a rule."""
+    for one in _checks():
+        if one.url is not None:
+            yield one.wrong.with_only_columns(one.url, maintain_column_froms=True)
+    yield select(links.c.target_hash).where(links.c.kind == "contains", is_dangling(links.c.target_id, articles))
 
 
 def _misdirected_links() -> Select[Any]:
