@@ -69,7 +69,7 @@ def target_step(engine: Engine, reading: Flights, work: UrlWork, rules: AllRules
     shared = prepare_shared(engine, [document] if document else [])
     mentioned = [one for one in document.related if one.url_hash == work.subject] if document else []
     images = {image_hash(image.url) for one in mentioned for image in one.images}
-    with flights(engine, locks=WRITER_LOCK) as transaction:
+    with flights(engine, locks=WRITER_LOCK, durable=False) as transaction:
         step = _Step(engine.dialect.name, transaction, work, shared, rules, now)
         done = step.decide(namer, alias_claim, images) if work.cursor == 0 else step.proceed()
         step.progress.write(transaction, engine.dialect.name)
