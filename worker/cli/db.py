@@ -15,7 +15,7 @@ from worker.cli.progress import progress
 from worker.cli.recording import record_action
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
-from worker.jobs import retention
+from worker.jobs import retention, store_repair
 from worker.monitoring.servers.server_checks import ServerUnfit, schema_fault
 from worker.settings import settings
 from worker.store import migration
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(cls=Group, help="Upgrade, check, index and prune the store.", no_args_is_help=True)
     group.command(epilog="Example: copydesk db upgrade")(upgrade)
     group.command(epilog="Example: copydesk db current")(current)
-    group.command(epilog="Example: copydesk db check")(check)
+    group.command(epilog="Example: copydesk db check --repair")(check)
     group.command(epilog="Example: copydesk db index")(index)
     group.command(epilog="Example: copydesk db prune --yes")(prune)
     app.add_typer(group, name="db")
@@ -64,7 +64,15 @@ def current(json_: Annotated[bool, typer.Option("--json", help="one JSON object"
     return Exit.OK if version == schema_version.head() else Exit.UNSOUND
 
 
-def check(json_: Json = False) -> int:
+def check(
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="first delete rows of articles that do not exist, and decide links and stubs again"
+        ),
+    ] = False,
+    json_: Json = False,
+) -> int:
     """Check the store for rows that break a rule.
 
     For example: every article shows its newest document, every link points to the right article. It reads whole tables
@@ -72,6 +80,11 @@ def check(json_: Json = False) -> int:
     """
     engine, sound = _engine(), True
     _require_schema(engine)
+    if repair:
+        with progress(None, "repairing"):
+            repaired = store_repair.repair(engine, settings().heat_rules)
+        record_action("db check --repair", repaired.summary)
+        typer.echo(f"Repaired. {repaired.summary}", err=True)
     with (
         engine.connect().execution_options(isolation_level=_isolation(engine)) as connection,
         connection.begin(),

@@ -19,6 +19,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from worker.settings import Settings
 from worker.store.clock import store_time
+from worker.store.columns import metadata
+from worker.store.decide.change_set import TARGET
+from worker.store.decide.stored import CHILD_KEYS
 from worker.store.linking.links import KINDS
 from worker.store.service_tables import DELETIONS, reference_state
 from worker.store.tables import (
@@ -34,6 +37,7 @@ from worker.store.tables import (
     receipts,
     stories,
     topics,
+    url_work,
 )
 from worker.word_index import stored_terms
 
@@ -100,8 +104,13 @@ def _delete_shared(connection: Connection, table: Table, rows: Sequence[Key]) ->
 
 
 def _delete_articles(connection: Connection, table: Table, rows: Sequence[Key]) -> None:
+    """Delete articles to which no link points, with their terms, URLs, images, topics and links."""
+    ids = [int(row[0]) for row in rows]
     if stored_terms.exists(connection):
-        stored_terms.delete_terms(connection, [int(row[0]) for row in rows])
+        stored_terms.delete_terms(connection, ids)
+    for name, (article_id, *_) in CHILD_KEYS.items():
+        child = metadata.tables[name]
+        connection.execute(delete(child).where(child.c[article_id].in_(ids)))
     _delete(connection, table, rows)
 
 
@@ -140,9 +149,11 @@ def _expired_dead_letters(before: datetime) -> ColumnElement[bool]:
 
 def _unused_orphans(_: datetime) -> ColumnElement[bool]:
     published = exists().where(documents.c.article_hash == articles.c.url_hash, ~documents.c.retracted)
-    named = exists().where(links.c.target_id == articles.c.id)
+    named = exists().where(links.c.target_hash == articles.c.url_hash)
+    # Links to a URL that it claimed before may still point to it until such a pass ends.
+    redirected = exists().where(url_work.c.kind == TARGET)
     # An orphan in a story waits for the linker, which has not removed it from the story yet.
-    return ~published & ~named & articles.c.story_id.is_(None)
+    return ~published & ~named & ~redirected & articles.c.story_id.is_(None)
 
 
 def _unused_providers(_: datetime) -> ColumnElement[bool]:

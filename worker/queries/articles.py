@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, FromClause, Select, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, func, select, union
 from sqlalchemy.engine import Connection
 
 from worker.enrichment.urls.canonical_urls import canonicalise, url_hash
@@ -49,7 +49,7 @@ def article(connection: Connection, id_: int, *, limit: int = MAX_ROWS) -> dict[
         "documents": rows(connection, _documents(conditions["documents"][1]).limit(limit)),
         "receipts": rows(connection, newest(select(receipts).where(conditions["receipts"][1]), limit)),
         "links_to": rows(connection, outgoing_links(id_).limit(limit)),
-        "named_by": rows(connection, incoming_links(id_).limit(limit)),
+        "named_by": rows(connection, incoming_links(id_, limit)),
     }
     for document in lists["documents"]:
         document["shown"] = document["id"] == row.document_id
@@ -114,7 +114,11 @@ def aliases(id_: int) -> Select[*tuple[object, ...]]:
 
 def named_by(id_: int) -> ColumnElement[bool]:
     """Select links of articles that name this one. The linker's links are stored from both ends, so they are left out."""
-    return (links.c.target_id == id_) & links.c.kind.not_in(KINDS)
+    own = select(articles.c.url_hash).where(articles.c.id == id_)
+    claimed = select(article_urls.c.url_hash).where(article_urls.c.article_id == id_)
+    described = select(documents.c.doc_hash).where(documents.c.article_hash.in_(own))  # items of collections name these
+    names = union(own, claimed, described)
+    return links.c.target_hash.in_(names) & (links.c.target_id == id_) & links.c.kind.not_in(KINDS)
 
 
 def outgoing_links(id_: int) -> Select[*tuple[object, ...]]:
@@ -125,17 +129,17 @@ def outgoing_links(id_: int) -> Select[*tuple[object, ...]]:
     return query.order_by(links.c.kind, links.c.rank, links.c.score.desc(), links.c.target_hash)
 
 
-def incoming_links(id_: int) -> Select[*tuple[object, ...]]:
-    """Select the links of `named_by`, with the articles that name this one."""
+def incoming_links(id_: int, limit: int) -> Select[*tuple[object, ...]]:
+    """Select the first `limit` links of `named_by`, with the articles that name this one."""
+    first = select(links).where(named_by(id_)).order_by(links.c.source_id).limit(limit).subquery()
     other = articles.alias()
-    joined = links.join(other, other.c.id == links.c.source_id)
-    query = select(*_link_columns(other)).select_from(joined).where(named_by(id_))
-    return query.order_by(links.c.source_id)
+    joined = first.join(other, other.c.id == first.c.source_id)
+    return select(*_link_columns(other, first)).select_from(joined).order_by(first.c.source_id)
 
 
-def _link_columns(other: FromClause) -> Sequence[ColumnElement[object]]:
+def _link_columns(other: FromClause, link: FromClause = links) -> Sequence[ColumnElement[object]]:
     names = ("id", "title", "canonical_url", "is_stub", "published_at", "provider_name")
-    return [links.c.kind, links.c.rank, links.c.score, links.c.reason, *(other.c[name] for name in names)]
+    return [*(link.c[name] for name in ("kind", "rank", "score", "reason")), *(other.c[name] for name in names)]
 
 
 def _documents(where: ColumnElement[bool]) -> Select[*tuple[object, ...]]:

@@ -200,7 +200,7 @@ def _article(connection: Connection, row: AnyRow, rules: AllRules) -> ExplainedA
         revision=row.revision,
         aliases=rows(connection, aliases(row.id)),
         links_to=[_link(link) for link in rows(connection, outgoing_links(row.id).limit(MAX_ROWS))],
-        named_by=[_link(link) for link in rows(connection, incoming_links(row.id).limit(MAX_ROWS))],
+        named_by=[_link(link) for link in rows(connection, incoming_links(row.id, MAX_ROWS))],
         named_by_count=count(connection, links, named_by(row.id)),
     )
 

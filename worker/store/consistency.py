@@ -12,14 +12,44 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Select, and_, case, exists, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.engine import Connection
 
 from worker.store.columns import metadata
 from worker.store.engine import without_statement_timeout
-from worker.store.tables import article_urls, articles, dead_letters, documents, links, raw_documents, receipts
+from worker.store.tables import (
+    article_topics,
+    article_urls,
+    articles,
+    dead_letters,
+    documents,
+    images,
+    links,
+    raw_documents,
+    receipts,
+    topics,
+)
 
 _EXAMPLES = 3
+REFERENCES = (
+    (links.c.source_id, articles), (links.c.target_id, articles), (article_urls.c.article_id, articles),
+    (images.c.article_id, articles), (article_topics.c.article_id, articles), (article_topics.c.topic_id, topics),
+)  # fmt: skip
+"""Columns without a foreign key, and the tables to which they refer."""
 
 
 def _is_described(name: str | None, kind: str, _: object) -> bool:
@@ -33,11 +63,15 @@ COMPARED = {"compare_type": False, "include_name": _is_described}
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule of the store. `wrong` selects one column, shown as an example, of each row that must not exist."""
+    """One rule of the store. `wrong` selects one column, shown as an example, of each row that must not exist.
+
+    `url`: the hash of the URL that `jobs/store_repair.py` lets be decided again for such a row; None: it cannot mend the row.
+    """
 
     name: str
     description: str
     wrong: Select[Any]
+    url: Column[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +129,15 @@ def _checks() -> Iterator[Check]:
         .join(gone, and_(gone.c.key == articles.c.canonical_url, gone.c.source == documents.c.source))
         .where(live, gone.c.url_retraction > documents.c.revision),
     )
-    yield Check("links", "a link points to the article that its URL resolves to", _misdirected_links())
+    yield Check("references", "the article or topic to which a row refers exists", _dangling_rows())
     yield Check(
-        "items", "an item of a collection points to the article that its document describes", _misdirected_items()
+        "links", "a link points to the article that its URL resolves to", _misdirected_links(), links.c.target_hash
+    )
+    yield Check(
+        "items",
+        "an item of a collection points to the article that its document describes",
+        _misdirected_items(),
+        links.c.target_hash,
     )
     yield Check(
         "stubs",
@@ -107,6 +147,7 @@ def _checks() -> Iterator[Check]:
             articles.c.orphaned_at.is_(None),
             ~exists().where(links.c.target_hash == articles.c.url_hash),
         ),
+        articles.c.url_hash,
     )
     dead_letter = (dead_letters.c.lane == receipts.c.lane) & (dead_letters.c.receipt_id == receipts.c.id)
     yield Check(
@@ -128,6 +169,28 @@ def _checks() -> Iterator[Check]:
             dead_letters.c.status == "open", dead_letters.c.raw_sha256.is_not(None), ~wanted
         ),
     )
+
+
+def is_dangling(column: Column[Any], table: Table) -> ColumnElement[bool]:
+    """Return the condition for rows that refer to a row of `table` which does not exist."""
+    return column.is_not(None) & ~exists().where(table.c.id == column)
+
+
+def _dangling_rows() -> Select[Any]:
+    """Select the columns without a foreign key that refer to no row, with their values."""
+    queries = [
+        select((literal(f"{column} ") + cast(column, Text)).label("value")).where(is_dangling(column, table))
+        for column, table in REFERENCES
+    ]
+    return select(union_all(*queries).subquery())
+
+
+def undecided_urls() -> Iterator[Select[Any]]:
+    """Yield queries of the hashes of URLs whose links or stub break a rule."""
+    for one in _checks():
+        if one.url is not None:
+            yield one.wrong.with_only_columns(one.url, maintain_column_froms=True)
+    yield select(links.c.target_hash).where(links.c.kind == "contains", is_dangling(links.c.target_id, articles))
 
 
 def _misdirected_links() -> Select[Any]:

@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import create_engine, insert, select, text, update
+from sqlalchemy import create_engine, delete, insert, select, text, update
 
 from worker.documents.limits import Limits
 from worker.jobs.retention import RETENTION_RULES, count_expired, prune
@@ -12,18 +12,23 @@ from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store import dead_letters as dead
+from worker.store.decide.change_set import TARGET
 from worker.store.engine import enter_writer, without_statement_timeout, writer
 from worker.store.tables import (
+    article_topics,
+    article_urls,
     articles,
     dead_letter_actions,
     dead_letters,
     documents,
+    images,
     links,
     providers,
     raw_documents,
     receipts,
     stories,
     topics,
+    url_work,
 )
 
 CONFIG = Settings(raw_days=1, receipt_days=1, orphan_days=1)
@@ -78,6 +83,11 @@ def test_more_days_than_the_calendar_has_mean_never_and_the_other_rules_are_appl
 def column(engine, what):
     with engine.connect() as connection:
         return list(connection.scalars(select(what)))
+
+
+def column_pairs(engine, *what):
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(*what))]
 
 
 def story(title, *, url=None, related=None):
@@ -149,6 +159,42 @@ def test_an_orphan_is_deleted_and_a_named_one_stays(engine, put, two_days_pass):
     prune(engine, CONFIG)
 
     assert set(column(engine, articles.c.canonical_url)) == {"https://a.example/named", "https://a.example/names"}
+
+
+def test_an_orphan_stays_while_links_to_a_url_are_pointed_to_another_article(engine, put, two_days_pass):
+    put(story("gone", url="https://a.example/gone"), key="1")
+    put(key="1", op="retract")
+    two_days_pass()
+    work = {"kind": TARGET, "url_hash": b"x" * 16, "cursor": 1, "started": 1, "version": 1}
+    with engine.begin() as connection:
+        connection.execute(insert(url_work).values(**work, since=datetime.now(UTC)))
+    prune(engine, CONFIG)
+    assert column(engine, articles.c.canonical_url) == ["https://a.example/gone"]
+
+    with engine.begin() as connection:
+        connection.execute(delete(url_work))
+    prune(engine, CONFIG)
+    assert column(engine, articles.c.canonical_url) == []
+
+
+def test_an_article_is_deleted_with_all_its_rows(engine, put, two_days_pass):
+    put(story("gone", url="https://a.example/gone"), key="1")
+    put(story("stays", url="https://a.example/stays"), key="2")
+    put(key="1", op="retract")
+    ids = dict(column_pairs(engine, articles.c.canonical_url, articles.c.id))
+    gone = ids["https://a.example/gone"]
+    with engine.begin() as connection:
+        connection.execute(insert(links).values(source_id=gone, kind="similar", target_hash=b"x" * 16))
+        connection.execute(insert(images).values(article_id=gone, rank=7, url="https://a.example/1.jpg"))
+        connection.execute(insert(article_urls).values(article_id=gone, claim="amp", url_hash=b"y" * 16, url="u"))
+        connection.execute(insert(article_topics).values(article_id=gone, topic_id=1, rank=0, origin="stated"))
+    two_days_pass()
+
+    prune(engine, CONFIG)
+
+    assert column(engine, articles.c.canonical_url) == ["https://a.example/stays"]
+    for child in (links.c.source_id, images.c.article_id, article_urls.c.article_id, article_topics.c.article_id):
+        assert gone not in column(engine, child)
 
 
 def test_a_dry_run_counts_what_is_then_deleted(engine, put, two_days_pass):

@@ -10,7 +10,7 @@ from tests.integration.store.histories import Put, Retract
 from tests.integration.store.store_driver import empty, entry, settle, work
 from worker.heat_rules import AllRules
 from worker.settings import Settings
-from worker.store.background import image_step, name_step
+from worker.store.background import heat_step, image_step, name_step
 from worker.store.background.steps import work_step
 from worker.store.decide import decision
 from worker.store.engine import make_engine
@@ -134,3 +134,25 @@ def test_a_retraction_of_a_url_reaches_the_newest_documents_first_and_a_few_a_st
     settle(engine)
     with engine.connect() as connection:
         assert {one.source for one in connection.execute(live)} == {"t"}
+
+
+def test_the_articles_that_list_an_article_by_any_of_its_urls_are_computed_a_few_a_step(engine, monkeypatch):
+    monkeypatch.setattr(heat_step, "STEP_ARTICLES", _MOST)
+    url, alias, collection = "https://site1.example/story", "https://site2.example/story", "https://site4.example/story"
+    listed = replace(_PUT, key="listed", url=url, amp=alias, image=None, quality=10)
+    names = [(url,), (alias,), (url, alias)]
+    namers = [
+        replace(_PUT, key=f"k{n}", url=f"https://site3.example/{n}", image=None, related=names[n % 3], quality=80)
+        for n in range(_ARTICLES)
+    ]
+    contains = replace(_PUT, key="collection", url=collection, image=None, items=("listed",))
+    work(engine, "documents", [entry(n, one) for n, one in enumerate([listed, contains, *namers])])
+    settle(engine)
+    led = select(func.count()).select_from(articles).where(articles.c.lead_id != articles.c.id, articles.c.heat == -1)
+    assert _count(engine, led) == 0
+
+    work(engine, "documents", [entry(50, replace(listed, quality=95))])
+    counts = [0, *(_count(engine, led) for _ in _steps(engine))]
+
+    assert counts[-1] == _ARTICLES
+    assert max(after - before for before, after in pairwise(counts)) == _MOST

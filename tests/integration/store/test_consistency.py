@@ -3,12 +3,21 @@
 from random import Random
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, insert, text, update
 
 from tests.integration.store.histories import Put, batches_of, history
 from tests.integration.store.store_driver import StoreDriver, entry, work
 from worker.store.consistency import check
-from worker.store.tables import article_urls, articles, documents, links, raw_documents, receipts
+from worker.store.tables import (
+    article_topics,
+    article_urls,
+    articles,
+    documents,
+    images,
+    links,
+    raw_documents,
+    receipts,
+)
 
 FIRST, SECOND, NAMER, ALIAS = (f"https://{name}.example/story" for name in ("first", "second", "namer", "alias"))
 
@@ -49,6 +58,10 @@ def test_any_history_leaves_a_consistent_store(engine, seed):
         (update(documents).where(documents.c.key == SECOND).values(retracted=True), {"orphans"}),
         (update(links).values(target_id=None), {"links"}),
         (delete(article_urls).where(article_urls.c.url == ALIAS), {"links"}),
+        (update(links).values(target_id=-1), {"references", "links"}),
+        (insert(links).values(source_id=-1, kind="similar", target_hash=b"x" * 16), {"references"}),
+        (insert(images).values(article_id=-1, rank=0, url="https://i.example/1.jpg"), {"references"}),
+        (update(article_topics).values(topic_id=-1), {"references"}),
         (delete(links), {"stubs"}),
         (delete(raw_documents), {"raw documents"}),
         (text("DROP INDEX ix_articles_published_at"), {"schema"}),
@@ -59,6 +72,10 @@ def test_any_history_leaves_a_consistent_store(engine, seed):
         "orphans",
         "link nowhere",
         "alias lost",
+        "target gone",
+        "source gone",
+        "image of nothing",
+        "topic gone",
         "stub unnamed",
         "raw lost",
         "no index",

@@ -8,11 +8,12 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import select, text
+from sqlalchemy import insert, inspect, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
+from tests.integration.store.histories import Put
 from tests.integration.store.snapshot import snapshot
-from tests.integration.store.store_driver import empty, settle, work
+from tests.integration.store.store_driver import empty, entry, settle, work
 from tests.support.servers import ROOT, environment
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
@@ -87,6 +88,56 @@ def _retract(number, key=URL, source="s"):
     return Claimed(f"{1_700_000_000_000 + number}-0", 0, 100, fields, truncated=False)
 
 
+CHILDREN = ("links", "article_urls", "images", "article_topics")
+
+
+def test_rows_of_articles_lose_their_foreign_keys_and_stay_and_a_downgrade_brings_the_keys_back(store_url, tmp_path):
+    config = Settings(database_url=store_url, data_dir=tmp_path)
+    migration.upgrade(config)
+    engine = make_engine(config)
+    puts = [
+        Put("s", f"k{n}", f"{URL}{n}", f"{URL}{n}/amp", (f"{URL}r",), "A", "x", f"{URL}.jpg", "AAAA") for n in range(5)
+    ]
+    work(engine, "documents", [entry(number, put) for number, put in enumerate(puts)])
+    before = snapshot_of(engine)
+    rows = dict.fromkeys(CHILDREN, 5) | {"article_urls": 10, "images": 6}
+    assert count_rows(engine) == rows
+    with writer(engine) as connection, connection.begin():
+        command.downgrade(migration._config(connection), "0017")
+    inspected = inspect(engine)
+    assert [len(inspected.get_foreign_keys(name)) for name in CHILDREN] == [2, 1, 1, 2]
+    assert snapshot_of(engine) == before
+
+    migration.upgrade(config)
+
+    inspected = inspect(engine)
+    assert [inspected.get_foreign_keys(name) for name in CHILDREN] == [[]] * 4
+    assert snapshot_of(engine) == before
+    assert broken_rules(engine) == []
+    with writer(engine) as connection, connection.begin():  # rows that break the keys do not stop the way back
+        connection.execute(insert(tables.links).values(source_id=-1, kind="similar", target_hash=b"x" * 16))
+        connection.execute(insert(tables.images).values(article_id=-1, rank=0, url=URL))
+        connection.execute(update(tables.links).values(target_id=-1))
+        command.downgrade(migration._config(connection), "0017")
+    assert count_rows(engine) == rows
+    engine.dispose()
+
+
+def count_rows(engine):
+    with engine.connect() as connection:
+        return {name: connection.scalar(text(f"SELECT count(*) FROM {name}")) for name in CHILDREN}
+
+
+def snapshot_of(engine):
+    with engine.connect() as connection:
+        return snapshot(connection)
+
+
+def broken_rules(engine):
+    with engine.connect() as connection:
+        return [finding.check for finding in check(connection) if finding.count]
+
+
 BEFORE_0008 = {
     "under a key": [_put(1, "k"), _retract(2)],
     "under keys and its URL": [_put(1, "k"), _put(2, "l"), _put(3, None), _retract(4)],
@@ -111,12 +162,12 @@ BEFORE_0008 = {
 def _all_cases():
     """Return the entries of all cases, each with a source and a site of its own."""
     for n, entries in enumerate(BEFORE_0008.values()):
-        for entry in entries:
+        for one in entries:
             fields = {
-                name: value.replace(b"paper.example", b"paper%d.example" % n) for name, value in entry.fields.items()
+                name: value.replace(b"paper.example", b"paper%d.example" % n) for name, value in one.fields.items()
             }
             fields[b"source"] += b"%d" % n
-            yield replace(entry, id=f"{int(entry.id[:-2]) + 100 * n}-0", fields=fields)
+            yield replace(one, id=f"{int(one.id[:-2]) + 100 * n}-0", fields=fields)
 
 
 def test_a_migration_applies_old_retractions_to_documents_that_stayed_public(store_url, tmp_path, monkeypatch):
@@ -128,8 +179,8 @@ def test_a_migration_applies_old_retractions_to_documents_that_stayed_public(sto
         before.setattr(
             documents, "place_of", lambda item: None
         )  # in 0007 a retraction applied only to the document of its key
-        for entry in _all_cases():
-            work(engine, "documents", [entry])
+        for one in _all_cases():
+            work(engine, "documents", [one])
     with writer(engine) as connection, connection.begin():
         command.downgrade(migration._config(connection), "0007")
 
@@ -138,8 +189,8 @@ def test_a_migration_applies_old_retractions_to_documents_that_stayed_public(sto
     settle(engine)
     mended = _state(engine)
     empty(engine)
-    for entry in _all_cases():
-        work(engine, "documents", [entry])
+    for one in _all_cases():
+        work(engine, "documents", [one])
     settle(engine)
     today = _state(engine)
     for part, rows in today.items():

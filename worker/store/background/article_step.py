@@ -178,7 +178,7 @@ class ArticleStep:
         while True:
             shared = prepare_shared(self._engine, more)
             try:
-                with flights(self._engine, locks=WRITER_LOCK) as transaction:
+                with flights(self._engine, locks=WRITER_LOCK, durable=False) as transaction:
                     write(transaction, shared)
                     transaction.commit()
             except Unprepared as needed:

@@ -12,8 +12,8 @@ from worker.heat_rules import AllRules
 from worker.store.background.work_rows import IdWork, Progress
 from worker.store.decide.article_heat import own_heat
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import Flights
-from worker.store.sql.query import One, Query
+from worker.store.sql.flights import Flights, Result
+from worker.store.sql.query import One, Pair, Query
 from worker.store.sql.statements import updating
 from worker.store.tables import articles
 
@@ -46,10 +46,21 @@ class _Related(NamedTuple):
     url_hash: bytes
 
 
+_URLS: Query[Pair[int, bytes]] = Query(
+    Pair,
+    # The URLs that mean a subject, of those by which it is known and that it claims. The first link to a URL points to
+    # what the URL means, or a pass of `target_step.py` will point it there and then add work for its new target.
+    "WITH w(id) AS ({table subjects}), k(id, url_hash) AS (SELECT a.id, a.url_hash FROM w JOIN articles a ON a.id = w.id"
+    " UNION SELECT u.article_id, u.url_hash FROM w JOIN article_urls u ON u.article_id = w.id)"
+    " SELECT k.id, k.url_hash FROM k WHERE k.id = (SELECT l.target_id FROM links l WHERE l.target_hash = k.url_hash"
+    " AND l.kind IN ('related', 'contains') ORDER BY l.source_id LIMIT 1)",
+    {"subjects": (articles.c.id,)},
+)
 _LISTERS: Query[One[int]] = Query(
     One,
-    "SELECT source_id FROM links WHERE target_id = {value subject} AND kind = 'related' AND source_id > {value cursor}"
+    "SELECT source_id FROM links WHERE target_hash = ({table url}) AND kind = 'related' AND source_id > {value cursor}"
     " ORDER BY source_id LIMIT {value most}",
+    {"url": (articles.c.url_hash,)},
 )
 _ARTICLES = Query(
     _Article,
@@ -75,20 +86,15 @@ def heat_step(transaction: Flights, dialect: str, work: Sequence[IdWork], rules:
     article that was written meanwhile keeps its heat: the batch that wrote it computed it. A batch that changes an
     article after it was read here adds work. Raises SQLAlchemy's errors.
     """
-    listers = [
-        transaction.fetch(_LISTERS, {"subject": row.subject, "cursor": row.cursor, "most": STEP_ARTICLES})
-        for row in work
-    ]
-    transaction.send()
     ids: set[int] = set()
-    for row, found in zip(work, listers, strict=True):
+    for row, listers in zip(work, _fetch_listers(transaction, work), strict=True):
         if len(ids) >= STEP_ARTICLES:
             break
-        ids.update(one.value for one in found.rows)
-        if len(found.rows) < STEP_ARTICLES:
+        ids.update(listers)
+        if len(listers) < STEP_ARTICLES:
             progress.finish([row])
         else:
-            progress.advance(row, found.rows[-1].value, row.done + len(found.rows))
+            progress.advance(row, listers[-1], row.done + len(listers))
     rows = transaction.fetch(_ARTICLES, {"ids": list(ids)})
     related = transaction.fetch(_RELATED, {"ids": list(ids)})
     transaction.send()
@@ -98,6 +104,22 @@ def heat_step(transaction: Flights, dialect: str, work: Sequence[IdWork], rules:
         names = ("id", "changed_at", "heat", "is_published", "lead_id")
         transaction.execute(updating(dialect, articles, names, ("id", "changed_at"), changes))
     return len(rows.rows)
+
+
+def _fetch_listers(transaction: Flights, work: Sequence[IdWork]) -> list[list[int]]:
+    """Return for each subject the next articles that list it, in the order of their ids, at most `STEP_ARTICLES`."""
+    urls = transaction.fetch(_URLS, {"subjects": [row.subject for row in work]})
+    transaction.send()
+    pages: list[list[Result[One[int]]]] = [
+        [
+            transaction.fetch(_LISTERS, {"url": [url_hash], "cursor": row.cursor, "most": STEP_ARTICLES})
+            for subject, url_hash in urls.rows
+            if subject == row.subject
+        ]
+        for row in work
+    ]
+    transaction.send()
+    return [sorted({one.value for page in found for one in page.rows})[:STEP_ARTICLES] for found in pages]
 
 
 def _changes(rows: Sequence[_Article], related: Sequence[_Related], rules: AllRules) -> list[tuple[object, ...]]:

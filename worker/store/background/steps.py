@@ -22,7 +22,7 @@ def work_step(engine: Engine, rules: AllRules) -> int | None:
     It counts documents for a retraction, and links for a URL that means another article. 0: the step was for names, the
     URL changed meanwhile, or another process holds the step lock. Raises SQLAlchemy's errors.
     """
-    with flights(engine) as transaction:
+    with flights(engine, durable=False) as transaction:  # after a crash the work is pending again
         found = oldest(transaction, engine.dialect.name)
         if not (found.by_id or found.by_url):
             return None

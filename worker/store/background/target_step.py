@@ -39,13 +39,13 @@ _SHOWN: Query[Pair[int, str]] = Query(
 )
 _NEXT_NAMERS: Query[One[int]] = Query(
     One,
-    "SELECT source_id FROM links WHERE target_hash {in url} AND kind IN ('related', 'contains') AND source_id > {value cursor}"
+    "SELECT source_id FROM links WHERE target_hash = ({table url}) AND kind IN ('related', 'contains') AND source_id > {value cursor}"
     " ORDER BY source_id LIMIT {value most}",
     _URL,
 )
 _FIRST_TARGET: Query[One[int | None]] = Query(
     One,
-    "SELECT target_id FROM links WHERE target_hash {in url} AND kind IN ('related', 'contains')"
+    "SELECT target_id FROM links WHERE target_hash = ({table url}) AND kind IN ('related', 'contains')"
     " AND source_id <= {value cursor} ORDER BY source_id LIMIT 1",
     _URL,
 )
@@ -69,7 +69,7 @@ def target_step(engine: Engine, reading: Flights, work: UrlWork, rules: AllRules
     shared = prepare_shared(engine, [document] if document else [])
     mentioned = [one for one in document.related if one.url_hash == work.subject] if document else []
     images = {image_hash(image.url) for one in mentioned for image in one.images}
-    with flights(engine, locks=WRITER_LOCK) as transaction:
+    with flights(engine, locks=WRITER_LOCK, durable=False) as transaction:
         step = _Step(engine.dialect.name, transaction, work, shared, rules, now)
         done = step.decide(namer, alias_claim, images) if work.cursor == 0 else step.proceed()
         step.progress.write(transaction, engine.dialect.name)

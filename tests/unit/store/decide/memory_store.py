@@ -203,7 +203,7 @@ class MemoryStore:
             for values in write.rows:
                 self._write(write, dict(zip(write.names, values, strict=True)))
         for link in self.rows("links"):
-            assert link["target_id"] is None or (link["target_id"],) in self.tables["articles"], "foreign key"
+            assert link["target_id"] is None or (link["target_id"],) in self.tables["articles"], "its target exists"
 
     def _write(self, write, row):
         table = self.tables[write.table]
