@@ -135,6 +135,7 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
         doc_key=normal_key(envelope.key) if envelope.key else None,
         reply_to=envelope.reply_to,
         trace_id=envelope.trace_id,
+        original_id=entry.original_id,
         attempts=entry.attempts,
         problems=problems,
     )

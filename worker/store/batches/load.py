@@ -84,7 +84,8 @@ class SqlLoader:
     def articles(self, keys: ArticleKeys) -> StoredArticles:
         fetch, foreseen = self._transaction.fetch, self._foreseen
         touched, rewritten = set(keys.touched), set(keys.rewritten)
-        if foreseen is not None and (foreseen.touched, foreseen.known) == (touched, set(keys.known)):
+        # Other documents that the first load asked for are not stored.
+        if foreseen is not None and foreseen.touched == touched and foreseen.known.issuperset(keys.known):
             articles, sources = foreseen.articles, foreseen.sources
             touched = {row.url_hash for row in articles.rows}
             rewritten &= touched
