@@ -2,6 +2,8 @@
 
     open ─▶ [not counted] recognise ─▶ [counted] read (parse, validate) ─▶ enrich ─▶ [not counted] write
 
+A small batch is read without `recognise`: reading a few documents takes less time than asking the store about them.
+
 An attempt counts while entries are opened, read and enriched, because a document can crash the process there. It is not
 counted while the store is used: if the store hangs until the process is killed, no document is at fault.
 """
@@ -31,7 +33,7 @@ from worker.queue.crashes import sentence
 from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
 from worker.settings import INTERNAL_LANE
 from worker.store.batches.recognition import recognise
-from worker.store.batches.writer import BatchWriter
+from worker.store.batches.writer import BatchWriter, is_small
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.identity import revision
 from worker.telemetry.failpoints import failpoint
@@ -84,12 +86,14 @@ def process(
     versions = [open_entry(batch, entry) for entry in entries]
     puts = _fingerprinted(versions, batch.limits)
     at = batch.took("open", at)
-    end_attempt()
-    known_raw = recognise(engine, versions, puts)
-    for version in puts:
-        if version.recognised is not None:
-            version.secured = _secured_of(version.raw)
-    begin_attempt()
+    known_raw: dict[bytes, datetime] = {}
+    if not is_small(versions):
+        end_attempt()
+        known_raw = recognise(engine, versions, puts)
+        for version in puts:
+            if version.recognised is not None:
+                version.secured = _secured_of(version.raw)
+        begin_attempt()
     at = batch.took("recognise", at)
     failpoint("ingest.recognised")
     for version in versions:
@@ -131,6 +135,7 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
         doc_key=normal_key(envelope.key) if envelope.key else None,
         reply_to=envelope.reply_to,
         trace_id=envelope.trace_id,
+        original_id=entry.original_id,
         attempts=entry.attempts,
         problems=problems,
     )

@@ -12,7 +12,7 @@ import pytest
 from tests.support.servers import Background, copydesk, until
 
 SOON = 30  # seconds; a worker that restarts is back in three on an idle machine
-KEYS = ["copydesk", "copydesk\x06\x163", "unacked", "unacked_index", "_kombu.binding.copydesk", "_kombu.binding.celery.pidbox",
+KEYS = ["copydesk", "copydesk\x06\x163", "_kombu.binding.copydesk", "_kombu.binding.celery.pidbox",
         "_kombu.binding_permanent.copydesk"]  # fmt: skip
 TYPES: dict[str, Callable] = {
     "string": lambda client, key: client.set(key, "garbage"),
@@ -125,22 +125,3 @@ def test_foreign_messages_stop_nothing(worker, valkey):
 def test_any_foreign_message_stops_nothing(message, worker, valkey):
     with valkey.client() as client:
         goes_on(client, worker, lambda: client.rpush("copydesk", message))
-
-
-def test_garbage_among_unacknowledged_messages_stops_nothing(worker, valkey):
-    with valkey.client() as client:
-
-        def put():
-            for tag, value in (
-                ("a", "garbage"),
-                ("b", "[1]"),
-                ("c", '[{}, "copydesk", "copydesk"]'),
-                ("d", b"\xff"),
-                ("e", "null"),
-            ):
-                client.hset("unacked", tag, value)
-                client.zadd("unacked_index", {tag: 0})
-            client.zadd("unacked_index", {"nothing": 0, b"\xff": 0})
-
-        goes_on(client, worker, put)
-        until(lambda: not client.zrange("unacked_index", 0, 1, byscore=True), what="the garbage is gone")

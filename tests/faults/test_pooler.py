@@ -20,6 +20,8 @@ from tests.faults.pooler import PooledStore
 from tests.faults.scenario import Scenario
 from worker.settings import Settings
 from worker.store.engine import make_engine
+from worker.store.sql.flights import flights
+from worker.store.sql.statements import Statement
 
 Kill = Callable[[Scenario, PooledStore], None]
 
@@ -114,6 +116,9 @@ def test_no_statement_is_left_in_a_session_that_another_client_gets(pooled, tmp_
     for _ in range(20):
         with engine.begin() as connection:
             connection.execute(text("SELECT CAST(:number AS bigint)"), {"number": 1})
+        with flights(engine) as transaction:
+            transaction.execute(Statement("SELECT CAST(%s AS bigint)", (1,)))
+            transaction.commit()
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM pg_prepared_statements")) == 0
     engine.dispose()

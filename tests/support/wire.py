@@ -109,10 +109,11 @@ class _Recorder:
         self._asked, self._answered = _Messages(untyped=True), _Messages(untyped=False)
         self._open: RoundTrip | None = None  # None: the client has received an answer since it sent something
         self._locked = self._started = False
+        self._prepared: dict[bytes, str] = {}
 
     def sent(self, data: bytes) -> None:
         """The client has sent `data`."""
-        statements = [text for kind, body in self._asked.feed(data) if (text := _statement(kind, body))]
+        statements = [text for kind, body in self._asked.feed(data) if (text := self._statement(kind, body))]
         if not self._started:
             return  # the connection is still being set up
         if self._open is None:
@@ -122,6 +123,15 @@ class _Recorder:
         self._open.bytes_sent += len(data)
         if any(_LOCK.decode() in text for text in statements):
             self._locked = self._open.locked = True
+
+    def _statement(self, kind: bytes, body: bytes) -> str:
+        """Return the SQL that a Query or Bind message executes, else nothing."""
+        if kind == b"Q":
+            return body.split(b"\0", 1)[0].decode("utf-8", "replace")
+        if kind == b"P":
+            name, text = body.split(b"\0", 2)[:2]
+            self._prepared[name] = text.decode("utf-8", "replace")
+        return self._prepared[body.split(b"\0", 2)[1]] if kind == b"B" else ""
 
     def answered(self, data: bytes, at: float) -> None:
         """The server has sent `data`; the client has not received it yet."""
@@ -138,15 +148,6 @@ class _Recorder:
             self._open = None
         elif self._open is not None and not self._open.first:
             self._open.first = at
-
-
-def _statement(kind: bytes, body: bytes) -> str:
-    """Return the SQL of a Query or Parse message, else nothing."""
-    if kind == b"Q":
-        return body.split(b"\0", 1)[0].decode("utf-8", "replace")
-    if kind == b"P":
-        return body.split(b"\0", 2)[1].decode("utf-8", "replace")
-    return ""
 
 
 class Wire:

@@ -64,7 +64,7 @@ class Claimed:
 
     `size` is the bytes of all its fields. An entry beyond the size limit is `truncated`: `fields` holds the beginning
     of each field, and `raw_size` and `sha256` are those of the whole `raw`. (After two crashes `sha256` covers only the
-    part that was read.)
+    part that was read.) `original_id`: the id that its producer received, if the entry was added again under another one.
     """
 
     id: str
@@ -74,6 +74,7 @@ class Claimed:
     truncated: bool
     raw_size: int = 0
     sha256: bytes | None = None
+    original_id: str | None = None
 
 
 Ids = Mapping[str, int] | Sequence[str]
@@ -132,23 +133,24 @@ class LeaseQueue:
         if not ids:
             return []
         lease = int(lease_seconds * 1000)
-        names = [self.lane, self.oversized, self.paused_sources]
+        names = [self.lane, self.oversized, self.paused_sources, keys.original_ids(self.lane)]
         reply = self._run("claim", GROUP, worker, DISPATCHED, lease, max_bytes, *ids, keys=names)
         self.clock = server_clock(int(reply[0]))
         claimed = []
-        for n in range(1, len(reply), 4):
+        for n in range(1, len(reply), 5):
             id_, attempts, size, flat = text(reply[n]), int(reply[n + 1]), int(reply[n + 2]), reply[n + 3]
+            original = text(reply[n + 4]) or None
             if size > max_bytes:
-                claimed.append(self._claimed_oversized(id_, attempts, size))
+                claimed.append(self._claimed_oversized(id_, attempts, size, original))
             else:
                 fields = dict(zip(flat[::2], flat[1::2], strict=True))
-                claimed.append(Claimed(id_, attempts, size, fields, truncated=False))
+                claimed.append(Claimed(id_, attempts, size, fields, truncated=False, original_id=original))
         return claimed
 
-    def _claimed_oversized(self, id_: str, attempts: int, size: int) -> Claimed:
+    def _claimed_oversized(self, id_: str, attempts: int, size: int, original: str | None) -> Claimed:
         # After two crashes, which reading all of it may have caused, only the beginning is read.
         start = read_prefix(self.client, self.lane, id_, fields=FIELDS, whole=attempts < _WHOLE_READINGS)
-        return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256)
+        return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256, original)
 
     def end_attempt(self, worker: str, ids: Ids) -> None:
         """Renew the lease and stop counting the attempt, because a crash from here on is not the document's fault.
@@ -279,12 +281,6 @@ def script(name: str) -> str:
     folder = resources.files("worker.queue") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text("utf-8").partition("\n")
     return "\n".join((first, (folder / "prelude.lua").read_text("utf-8"), rest))
-
-
-def original_ids(client: redis.Redis, lane: str, ids: Sequence[str]) -> dict[str, str]:
-    """Return id → the id that its producer received, for those of `ids` added again. Raises redis.RedisError."""
-    originals = client.hmget(keys.original_ids(lane), list(ids)) if ids else []
-    return {id_: text(original) for id_, original in zip(ids, originals, strict=True) if original is not None}
 
 
 def is_entry_id(id_: str) -> bool:

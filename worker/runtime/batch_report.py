@@ -15,7 +15,6 @@ from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.activity.outcome_feed import publish
 from worker.pipeline import Batch
 from worker.queue import keys
-from worker.queue.lease_queue import original_ids
 from worker.store.decide.batch_item import BatchItem
 from worker.telemetry.logs import get_logger
 
@@ -34,14 +33,11 @@ def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -
     """
     now = batch.clock()
     requested = [(version.reply_to, version) for version in versions if version.reply_to]
-    known = original_ids(client, versions[0].lane, [version.id for _, version in requested]) if requested else {}
     with client.pipeline(transaction=False) as pipe:
         append(pipe, changes_of(versions, now))
         for reply_to, version in requested:
-            receipt = receipt_of(version, batch.worker, now)
-            if version.id in known:
-                receipt.id, receipt.readded_as = known[version.id], version.id
-            pipe.xadd(reply_to, {"receipt": receipt.model_dump_json()}, maxlen=_MAX_REPLIES, approximate=True)
+            receipt = receipt_of(version, batch.worker, now).model_dump_json()
+            pipe.xadd(reply_to, {"receipt": receipt}, maxlen=_MAX_REPLIES, approximate=True)
             pipe.expire(reply_to, _REPLY_SECONDS)
         replies = pipe.execute(raise_on_error=False) if len(pipe) else []
     _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in requested}, now.timestamp())
@@ -113,7 +109,7 @@ def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Coun
 def receipt_of(version: BatchItem, worker: str, now: datetime) -> Receipt:
     """Return the receipt of a settled document, as `reply_to` and `explain` show it."""
     return Receipt(
-        id=version.id,
+        id=version.original_id or version.id,
         lane=version.lane,
         source=version.source,
         key=version.key,
@@ -124,4 +120,5 @@ def receipt_of(version: BatchItem, worker: str, now: datetime) -> Receipt:
         settled_at=now,
         worker=worker,
         attempts=version.attempts + 1,
+        readded_as=version.id if version.original_id else None,
     )

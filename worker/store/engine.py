@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -25,10 +26,10 @@ _TRANSIENT_CLASSES = ("08", "25", "26", "28", "3D", "40", "53", "55", "57", "58"
 authorization (28), database name (3D), conflicts (40), resources (53), locks (55), operator intervention (57), system
 errors (58).
 """
-_TRANSIENT_STATES = frozenset({"42P01", "42703", "42501", "42P05"})
+_TRANSIENT_STATES = frozenset({"42P01", "42703", "42501", "42P05", "0A000"})
 """A table or column does not exist or access is denied: the schema is being upgraded or restored while the worker
 runs, and no document is at fault. 42P05: a prepared statement of this name exists, from another client of the same
-pooler.
+pooler. 0A000: a column that a prepared statement reads has another type now (`sql/flights.py` opens a new connection).
 """
 _TRANSIENT_NAMES = ("OperationalError", "ConnectionTimeout", "InterfaceError", "InternalError", "DatabaseError")
 """psycopg errors without an SQLSTATE: a connection failed, broke, or sent an invalid answer."""
@@ -52,7 +53,8 @@ def make_engine(
     `small_cache`: SQLite caches 4 MB instead of 16 MB and maps no file, for a process that needs its memory itself.
     `repeats`: for a process that runs the same few statements for hours. PostgreSQL then uses an index wherever there
     is one, even while a table looks small enough for a sequential scan. Its connections are not tested before use (a
-    round trip each time): a flight tries again on a new connection (`sql/flights.py`).
+    round trip each time): a flight tries again on a new connection (`sql/flights.py`). The statements of flights are
+    prepared, unless a pooler answers.
     """
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":
@@ -62,10 +64,7 @@ def make_engine(
         _prepare_sqlite(engine, seconds=settings.statement_seconds, small_cache=small_cache)
         return engine
     arguments: dict[str, Any] = {
-        # A named prepared statement belongs to a session. Behind a pooler the next transaction may use another
-        # session, where a statement of that name may belong to another client. So no statement is named. This costs
-        # no measurable time.
-        "prepare_threshold": None,
+        "prepare_threshold": None,  # `_connect` below decides
         "autocommit": True,  # `_begin` below sends BEGIN
         "connect_timeout": 3,
         "tcp_user_timeout": int(settings.idle_transaction_seconds * 1000),
@@ -76,12 +75,13 @@ def make_engine(
         {"pool_size": 2, "max_overflow": overflow, "pool_pre_ping": not repeats} if pooled else {"poolclass": NullPool}
     )
     values = _transaction_settings(settings, repeats=repeats)
-    # Flights find few rows by their keys. Before a growing table is analysed the planner reads all of it instead.
+    # Flights find few rows by their keys. Before a growing table is analysed the planner reads all of it instead. With
+    # these settings the plan of a statement depends on neither the values nor the size of a table, so it is made once.
     plans = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan"), "off")
-    flight_values = {**values, **plans}
+    flight_values = {**values, **plans, "plan_cache_mode": "force_generic_plan"}
     begin = ["BEGIN", f"SELECT {', '.join(_set_config(name, value) for name, value in flight_values.items())}"]
     engine = create_engine(url, connect_args=arguments, execution_options={BEGIN_OPTIONS: begin}, **pool)
-    _prepare_postgresql(engine, values)
+    _prepare_postgresql(engine, values, repeats=repeats)
     return engine
 
 
@@ -102,7 +102,16 @@ def _transaction_settings(settings: Settings, *, repeats: bool) -> dict[str, str
     return {**found, "enable_seqscan": "off"} if repeats else found
 
 
-def _prepare_postgresql(engine: Engine, values: dict[str, str]) -> None:
+def _has_own_session(connection: Any) -> bool:
+    """Return whether no pooler is between a psycopg connection and the server.
+
+    A pooler gives its clients process ids of its own. Raises psycopg's errors.
+    """
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return bool(row[0] == connection.info.backend_pid)
+
+
+def _prepare_postgresql(engine: Engine, values: dict[str, str], *, repeats: bool) -> None:
     """Register what runs at the start of each connection and each transaction.
 
     `values` are set in each transaction, because a pooler drops the options of a connection and shares its sessions.
@@ -118,6 +127,10 @@ def _prepare_postgresql(engine: Engine, values: dict[str, str]) -> None:
         # The text format escapes quotes with one call an element: half the client's CPU for a batch.
         connection.adapters.register_dumper(list, ListBinaryDumper)
         register(connection)
+        # A named prepared statement belongs to a session. Behind a pooler the next transaction may use another session,
+        # where a statement of that name may belong to another client. So none is named there.
+        if repeats and _has_own_session(connection):
+            connection.prepare_threshold = sys.maxsize  # only those statements that ask for it
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

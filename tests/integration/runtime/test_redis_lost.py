@@ -31,9 +31,11 @@ def queue(redis_client, valkey, tmp_path, monkeypatch):
         cache.cache_clear()
 
 
-@pytest.mark.parametrize("step", ["end_attempt", "begin_attempt", "settle"])
-def test_a_batch_that_loses_redis_comes_back_without_an_attempt(step, queue, redis_client, monkeypatch):
-    id_ = redis_client.xadd("documents", {"raw": article(1), "key": "one"}).decode()
+@pytest.mark.parametrize(
+    ("step", "count"), [("end_attempt", 1), ("settle", 1), ("end_attempt", 5), ("begin_attempt", 5), ("settle", 5)]
+)
+def test_a_batch_that_loses_redis_comes_back_without_an_attempt(step, count, queue, redis_client, monkeypatch):
+    ids = [redis_client.xadd("documents", {"raw": article(n), "key": str(n)}).decode() for n in range(count)]
     queue.dispatch(limit=10, pending_cap=10, max_bytes=1 << 20)
     original, failures = getattr(LeaseQueue, step), iter([True])
 
@@ -43,9 +45,11 @@ def test_a_batch_that_loses_redis_comes_back_without_an_attempt(step, queue, red
         return original(*arguments, **options)
 
     monkeypatch.setattr(LeaseQueue, step, lost)
-    tasks.ingest("documents", [id_])
-    assert redis_client.xpending_range("documents", "copydesk", "-", "+", 1)[0]["times_delivered"] == 1
-    assert queue.reap(lease_seconds=24, whole=True) == [(id_, 0)], "given back, a second before the lease's end"
-    tasks.ingest("documents", [id_])
-    assert queue.state().outcomes == {"stored": 1}
+    tasks.ingest("documents", ids)
+    pending = redis_client.xpending_range("documents", "copydesk", "-", "+", count)
+    assert [one["times_delivered"] for one in pending] == [1] * count
+    given_back = queue.reap(lease_seconds=24, whole=True)
+    assert given_back == [(id_, 0) for id_ in ids], "given back, a second before the lease's end"
+    tasks.ingest("documents", ids)
+    assert queue.state().outcomes == {"stored": count}
     assert queue.state().backlog == 0

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.settings import Settings
-from worker.store.engine import WRITER_LOCK, is_conflict, is_timeout, make_engine
+from worker.store.engine import WRITER_LOCK, is_conflict, is_timeout, is_transient, make_engine
 from worker.store.migration import upgrade
 from worker.store.sql.flights import flights
 from worker.store.sql.query import Query
@@ -178,3 +178,66 @@ def test_leaving_without_a_commit_rolls_back_what_nobody_waited_for(engine):
         _send_without_waiting(engine, ("a", "1"), error=LookupError())
     put(engine, ("b", "1"))
     assert stored(engine) == {"b": "1"}
+
+
+PREPARED = Query(
+    _Nothing,
+    "SELECT statement FROM pg_prepared_statements WHERE position('INSERT INTO \"lanes\"' IN statement) = 1",
+)
+
+
+def _prepared(engine):
+    with flights(engine) as transaction:
+        found = transaction.fetch(PREPARED, {})
+        transaction.commit()
+    return len(found.rows)
+
+
+def test_a_statement_is_prepared_once_on_a_connection(server):
+    for name in ("a", "b", "c"):
+        put(server, (name, "1"))
+    assert _prepared(server) == 1
+
+
+def test_an_engine_of_a_command_prepares_nothing(migrated_postgres_url, tmp_path):
+    engine = make_engine(Settings(database_url=migrated_postgres_url, data_dir=tmp_path))
+    upgrade(Settings(database_url=migrated_postgres_url, data_dir=tmp_path))
+    put(engine, ("a", "1"))
+    assert _prepared(engine) == 0
+    engine.dispose()
+
+
+def _change_type(url, type_):
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(f"ALTER TABLE lanes ALTER COLUMN highest TYPE {type_}")
+
+
+def _highest(engine, *, first=()):
+    with flights(engine) as transaction:
+        for statement in first:
+            transaction.execute(statement)
+            transaction.send()
+        found = transaction.fetch(LANES, {"names": ["a"]})
+        transaction.commit()
+    return found.rows[0].highest
+
+
+def test_a_column_may_change_its_type_between_two_flights(server, migrated_postgres_url):
+    put(server, ("a", "1"))
+    assert _highest(server) == "1"
+    _change_type(migrated_postgres_url, "bigint USING highest::bigint")
+    assert _highest(server) == 1
+    _change_type(migrated_postgres_url, "varchar")
+
+
+def test_a_column_that_changes_its_type_within_a_transaction_is_an_error_that_a_retry_mends(
+    server, migrated_postgres_url
+):
+    put(server, ("a", "1"))
+    assert _highest(server) == "1"
+    _change_type(migrated_postgres_url, "bigint USING highest::bigint")
+    with pytest.raises(SQLAlchemyError) as caught:
+        _highest(server, first=[Statement("SELECT 1", None)])
+    assert is_transient(caught.value)
+    assert _highest(server, first=[Statement("SELECT 1", None)]) == 1
+    _change_type(migrated_postgres_url, "varchar")

@@ -114,6 +114,7 @@ def test_providers_and_topics_deleted_before_the_batch_has_the_lock_are_created_
             removed.append(prune(operator, AT_ONCE).rows)
 
     monkeypatch.setattr(writer, "failpoint", delete_once)
+    monkeypatch.setattr(writer, "_SMALL_DOCUMENTS", 0)  # a small batch is prepared when it has the lock
 
     (version,) = work(worker, "documents", [claimed])
 
@@ -138,6 +139,7 @@ def test_a_provider_deleted_while_the_batch_prepares_is_created_again(engines, m
         return original(engine, items, now, **options)
 
     monkeypatch.setattr(writer, "prepare", prepare)
+    monkeypatch.setattr(writer, "_SMALL_DOCUMENTS", 0)
 
     assert work(engines[0], "documents", [claimed])[0].outcome is Outcome.STORED
     assert tries == [[], ["A"]]

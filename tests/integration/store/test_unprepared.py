@@ -1,10 +1,17 @@
 """What a batch needs and did not prepare is found at once, however many documents need it."""
 
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, update
+
 from worker.documents.limits import Limits
 from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.store.batches import prepare as preparation
 from worker.store.batches import writer
+from worker.store.engine import writing
+from worker.store.tables import articles, providers, raw_documents
 
 _COUNT = 30
 
@@ -37,6 +44,40 @@ def test_many_articles_that_fall_back_to_older_documents_are_prepared_together(e
     retractions = [{b"op": b"retract", b"source": b"newer", b"key": str(n).encode()} for n in range(_COUNT)]
     assert _process(engine, 2000, retractions) == ["retracted"] * _COUNT
     assert len(rounds) <= 3
+
+
+def test_a_lone_retraction_after_which_an_article_shows_an_older_document_is_prepared_again(engine, monkeypatch):
+    rounds = []
+
+    def counted(*args, **more):
+        rounds.append(more)
+        return preparation.prepare(*args, **more)
+
+    monkeypatch.setattr(writer, "prepare", counted)
+    assert _process(engine, 0, [_report("older", 1)]) == ["stored"]
+    assert _process(engine, 1000, [_report("newer", 1)]) == ["stored"]
+    assert rounds == [], "one document is stored in one transaction"
+    preparation._recent.clear()
+    assert _process(engine, 2000, [{b"op": b"retract", b"source": b"newer", b"key": b"1"}]) == ["retracted"]
+    assert len(rounds) == 2
+    with engine.connect() as connection:
+        shown = select(providers.c.domain).join(articles, articles.c.provider_id == providers.c.id)
+        assert connection.scalars(shown).all() == ["older1.example"]
+
+
+@pytest.mark.parametrize("documents", [1, 10], ids=["one document", "a batch"])
+def test_raw_bytes_that_come_again_are_kept_from_then_on(engine, documents):
+    fields = [_report("older", n) for n in range(documents)]
+    _process(engine, 0, fields)
+    before = datetime.now(UTC)
+    for days, moves in ((0.5, False), (2, True)):
+        seen = before - timedelta(days=days)
+        with writing(engine) as connection:
+            connection.execute(update(raw_documents).values(last_seen_at=seen))
+        _process(engine, 1000, fields)
+        with engine.connect() as connection:
+            stored = connection.scalars(select(raw_documents.c.last_seen_at)).all()
+        assert [one > seen for one in stored] == [moves] * documents
 
 
 def test_an_id_that_is_used_again_by_another_source_is_a_conflict(engine):

@@ -21,13 +21,13 @@ TRANSIENT = {
     "08P01": "PgBouncer's own errors, as query_wait_timeout", "28000": "who may enter is being changed",
     "28P01": "a password is being changed", "3D000": "the database is being restored", "25P02": "transaction is aborted",
     "58030": "the server's disk fails", "53400": "a limit of the server's settings",
+    "0A000": "a column that a prepared statement reads has another type",
 }  # fmt: skip
 PERMANENT = {
     "22001": "value too long", "22003": "number out of range", "22021": "bytes that are no UTF-8", "22P02": "text that is no number",
     "22P05": "untranslatable character", "23502": "not null", "23503": "foreign key", "23505": "unique", "23514": "check",
     "42601": "syntax error", "42883": "no such function", "42804": "datatype mismatch",
-    "54000": "program limit exceeded (a row too large for its index)", "0A000": "feature not supported", "XX000": "internal error",
-    "XX001": "data corrupted",
+    "54000": "program limit exceeded (a row too large for its index)", "XX000": "internal error", "XX001": "data corrupted",
 }  # fmt: skip
 SQLITE = {
     sqlite3.SQLITE_BUSY: True, sqlite3.SQLITE_LOCKED: True, sqlite3.SQLITE_FULL: True, sqlite3.SQLITE_IOERR: True,

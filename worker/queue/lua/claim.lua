@@ -2,13 +2,14 @@
 -- Starts the lease of entries for a consumer, and counts an attempt for each.
 -- An entry that another consumer holds under a valid lease is skipped, and so is one that is settled. One whose source
 -- was paused after it was dispatched is given to the consumer of that source.
--- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash).
+-- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash), original ids of added entries (hash).
 -- ARGV: group, consumer, "dispatched" consumer, lease in ms, limit of an entry's bytes, id, id, …
--- Returns {the server's time in ms, id, attempts, bytes, fields, …}. attempts counts earlier ones that ended in a
--- crash. An entry beyond the limit has no fields here; `read_prefix` (oversized.py) reads it in pieces.
+-- Returns {the server's time in ms, id, attempts, bytes, fields, original id or '', …}. attempts counts earlier ones that
+-- ended in a crash. An entry beyond the limit has no fields here; `read_prefix` (oversized.py) reads it in pieces.
 local time = redis.call('TIME')
 local out = {time[1] * 1000 + math.floor(time[2] / 1000)}
 local max_bytes, ids, has_pauses = tonumber(ARGV[5]), {}, redis.call('HLEN', KEYS[3]) > 0
+local has_originals = redis.call('EXISTS', KEYS[4]) == 1
 for n = 6, #ARGV do ids[#ids + 1] = ARGV[n] end
 -- Entries dispatched together are mostly adjacent, so one XPENDING finds most of them. The others are looked up singly.
 local found = {}
@@ -40,6 +41,7 @@ for _, id in ipairs(ids) do
       out[#out + 1] = math.max(count - 2, 0)
       out[#out + 1] = size
       out[#out + 1] = fields
+      out[#out + 1] = has_originals and redis.call('HGET', KEYS[4], id) or ''
     else
       -- The entry was deleted from the stream while it was pending, so there is nothing to process.
       redis.call('XACK', KEYS[1], ARGV[1], id)

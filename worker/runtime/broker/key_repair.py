@@ -22,9 +22,6 @@ TASK_QUEUE = "copydesk"
 _EXCHANGES = (TASK_QUEUE, "celeryev", "celery.pidbox", "reply.celery.pidbox")
 _KEYS = {
     **{TASK_QUEUE + (f"{redis.Channel.sep}{step}" if step else ""): "list" for step in redis.PRIORITY_STEPS},
-    "unacked": "hash",
-    "unacked_index": "zset",
-    "unacked_mutex": "string",
     **{redis.Channel.keyprefix_queue % exchange: "set" for exchange in _EXCHANGES},
     **{f"_kombu.binding_permanent.{exchange}": "set" for exchange in _EXCHANGES},
     "_kombu.binding_deadlines": "zset",
@@ -54,7 +51,7 @@ def retry_after_repair(method: Callable[_P, _R]) -> Callable[_P, _R]:
         except ResponseError as error:
             if "WRONGTYPE" not in str(error):
                 raise
-            channel: Any = getattr(args[0], "channel", args[0])  # a QoS has one, and a channel is one
+            channel: Any = args[0]
             with channel.conn_or_acquire() as client:
                 repair_keys(client)
             return method(*args, **options)

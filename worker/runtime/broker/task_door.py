@@ -72,11 +72,6 @@ def take(item: bytes, config: Settings) -> dict[str, object] | None:
     return None
 
 
-def keep(item: bytes, config: Settings) -> None:
-    """Keep an item of Celery's unacknowledged messages that is not a message."""
-    _keep(item, Misfit(problem("not_a_task", "The unacknowledged message cannot be read.")), config)
-
-
 def _keep(item: bytes, misfit: Misfit, config: Settings) -> None:
     size, limit = len(item), config.max_document_bytes
     if limit < size <= limit * LARGEST_TIMES + _ENVELOPE_BYTES:

@@ -21,13 +21,14 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from worker.runtime.broker import task_door
 from worker.runtime.broker.key_repair import TASK_QUEUE, repair_keys, retry_after_repair
-from worker.runtime.broker.unacknowledged import NO_JSON, QoS
 from worker.settings import settings
 from worker.telemetry.logs import get_logger
 
 log = get_logger("worker")
 
 _BROADCAST_SECONDS = 1.0
+# What decoding a hostile text can raise, including kombu's own JSON types.
+NO_JSON = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 class _SubscriptionWithTimeout:
@@ -61,7 +62,8 @@ _BIND = "#!lua flags=allow-oom\nreturn redis.call('SADD', KEYS[1], ARGV[1])"
 class Channel(redis.Channel):
     """Drops messages that are not JSON, repairs keys of the wrong type, bounds every wait, works when Redis is full."""
 
-    QoS = QoS
+    do_restore = False
+    """Messages that were not started when the connection was lost are not put back: the pool has them already."""
     _size = retry_after_repair(redis.Channel._size)
     _purge = retry_after_repair(redis.Channel._purge)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from worker.store.batches import load_queries as queries
@@ -16,8 +18,18 @@ from worker.store.decide.stored import (
     StoredUrls,
     UrlKeys,
 )
-from worker.store.sql.flights import Flights
+from worker.store.sql.flights import Flights, Result
 from worker.telemetry.failpoints import failpoint
+
+
+@dataclass(frozen=True, slots=True)
+class _Foreseen:
+    """What the first flight loaded for the second load. `touched`, `known`: see `ArticleKeys`."""
+
+    touched: set[bytes]
+    known: set[bytes]
+    articles: Result[rows.ArticleRow]
+    sources: Result[rows.DocumentRow]
 
 
 class SqlLoader:
@@ -27,8 +39,22 @@ class SqlLoader:
         self._transaction, self._dialect = transaction, dialect
         self.held_since = 0.0
         """When the writer lock was obtained, as `time.perf_counter` counts; known after the first load."""
+        self._documents: StoredDocuments | None = None
+        self._foreseen: _Foreseen | None = None
+
+    def load_ahead(self, keys: DocumentKeys, touched: Collection[bytes]) -> None:
+        """Do the first load before `decide` asks for it, together with what is queued in the transaction.
+
+        `touched`: the articles that the batch describes if all its documents are new. They are loaded too, because the
+        second load has nothing to do if none of them is stored.
+        """
+        articles, sources = self._fetch_articles(touched, keys.doc_hashes)
+        self._foreseen = _Foreseen(set(touched), set(keys.doc_hashes), articles, sources)
+        self._documents = self.documents(keys)
 
     def documents(self, keys: DocumentKeys) -> StoredDocuments:
+        if self._documents is not None:
+            return self._documents
         fetch = self._transaction.fetch
         locked = fetch(queries.CLOCK[self._dialect], {})
         receipts = fetch(queries.RECEIPTS, {"receipts": list(keys.receipts)})
@@ -56,14 +82,20 @@ class SqlLoader:
         )
 
     def articles(self, keys: ArticleKeys) -> StoredArticles:
-        fetch, touched = self._transaction.fetch, list(keys.touched)
-        articles = fetch(queries.ARTICLES, {"urls": touched})
-        sources = fetch(queries.SOURCES, {"touched": touched, "known": list(keys.known)})
+        fetch, foreseen = self._transaction.fetch, self._foreseen
+        touched, rewritten = set(keys.touched), set(keys.rewritten)
+        # Other documents that the first load asked for are not stored.
+        if foreseen is not None and foreseen.touched == touched and foreseen.known.issuperset(keys.known):
+            articles, sources = foreseen.articles, foreseen.sources
+            touched = {row.url_hash for row in articles.rows}
+            rewritten &= touched
+        else:
+            articles, sources = self._fetch_articles(keys.touched, keys.known)
         forms = fetch(queries.FORMS, {"forms": list(keys.forms)})
-        links = fetch(queries.LINKS, {"urls": touched})
-        claims = fetch(queries.CLAIMS, {"urls": touched})
-        images = fetch(queries.IMAGES, {"urls": list(keys.rewritten)})
-        topics = fetch(queries.TOPICS, {"urls": list(keys.rewritten)})
+        links = fetch(queries.LINKS, {"urls": list(touched)})
+        claims = fetch(queries.CLAIMS, {"urls": list(touched)})
+        images = fetch(queries.IMAGES, {"urls": list(rewritten)})
+        topics = fetch(queries.TOPICS, {"urls": list(rewritten)})
         keywords = fetch(queries.KEYWORDS, {"topics": list(keys.topics)})
         self._transaction.send()
         children = Children()
@@ -81,6 +113,13 @@ class SqlLoader:
             children=children,
             keywords=dict(keywords.rows),
         )
+
+    def _fetch_articles(
+        self, touched: Collection[bytes], known: Collection[bytes]
+    ) -> tuple[Result[rows.ArticleRow], Result[rows.DocumentRow]]:
+        articles = self._transaction.fetch(queries.ARTICLES, {"urls": list(touched)})
+        wanted = {"touched": list(touched), "known": list(known)}
+        return articles, self._transaction.fetch(queries.SOURCES, wanted)
 
     def urls(self, keys: UrlKeys) -> StoredUrls:
         fetch, urls = self._transaction.fetch, list(keys.urls)

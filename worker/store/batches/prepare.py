@@ -2,13 +2,13 @@
 
 Raw bytes and new rows are committed in one short transaction. A better spelling of a topic is written in a second one,
 under the writer lock. Nothing depends on them but the batch: bytes and names that no document needs in the end are
-harmless.
+harmless. A small batch is prepared in the transaction that stores it (`queue_preparation`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -16,21 +16,28 @@ from sqlalchemy import Engine
 
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.providers import ProviderRef
-from worker.enrichment.reference_documents import ORGANIZATION, ReferenceCopy, reference_from_form
+from worker.enrichment.reference_documents import ORGANIZATION, ReferenceCopy
 from worker.enrichment.titles import strip_provider_suffix
-from worker.enrichment.topics import TopicFinder, better_spelling, topic_slug
+from worker.enrichment.topics import better_spelling, topic_slug
 from worker.store.batches.load_queries import TOKENS
+from worker.store.batches.references import References, current_references
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.rows.article_rows import parts_of
 from worker.store.engine import WRITER_LOCK
 from worker.store.service_tables import DELETIONS
-from worker.store.sql.flights import Flights, flights
-from worker.store.sql.query import One, Pair, Query
+from worker.store.sql.flights import Flights, Result, flights
+from worker.store.sql.query import Pair, Query
 from worker.store.sql.statements import insertion, insertion_of_missing, updating
 from worker.store.tables import providers, raw_documents, topics
 
 SEEN_AGAIN = timedelta(days=1)
 """How old `raw_documents.last_seen_at` must be before it is set again."""
+_SEEN = "(sha256) DO UPDATE SET last_seen_at = EXCLUDED.last_seen_at WHERE raw_documents.last_seen_at < "
+_ON_KNOWN_RAW = {
+    "postgresql": f"{_SEEN} EXCLUDED.last_seen_at - interval '1 day'",
+    "sqlite": f"{_SEEN} datetime(EXCLUDED.last_seen_at, '-1 day')",
+}
+"""What becomes of raw bytes that are stored already, by the database: the same."""
 
 
 class _Topic(NamedTuple):
@@ -38,12 +45,6 @@ class _Topic(NamedTuple):
     id: int
     name: str
     document_id: int | None
-
-
-class _Keywords(NamedTuple):
-    id: int
-    slug: str
-    keywords: list[str]
 
 
 KNOWN_RAW: Query[Pair[bytes, datetime]] = Query(
@@ -59,21 +60,6 @@ _PROVIDERS: Query[Pair[str, int]] = Query(
 _TOPICS = Query(
     _Topic, "SELECT slug, id, name, document_id FROM topics WHERE slug {in slugs}", {"slugs": (topics.c.slug,)}
 )
-_ORGANIZATIONS: Query[One[str]] = Query(One, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id")
-_KEYWORDS = Query(_Keywords, "SELECT id, slug, keywords FROM topics WHERE document_id IS NOT NULL", table=topics)
-
-
-@dataclass(slots=True)
-class References:
-    """The content of all reference documents, as the enrichment of an article needs it.
-
-    `names`: domain → its names. `topic_ids`: slug → id of the topics that have keywords.
-    """
-
-    token: str | None = None
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    finder: TopicFinder = field(default_factory=lambda: TopicFinder({}))
-    topic_ids: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +101,6 @@ _MOST_RECENT = 500
 _recent: dict[str, dict[str, list[str]]] = {}
 """The names that this process used last, by store and table. The documents to which an article falls back often use
 them too, and what such a document needs is known only under the writer lock."""
-_cached: dict[str, References] = {}
-"""The references of each store that this process uses. They are read again when the token in the store is another."""
 
 
 def prepare(
@@ -132,12 +116,33 @@ def prepare(
     `known_raw`: SHA-256 → `last_seen_at` of bytes that are stored. `more`: other contents whose providers and topics
     are needed. Raises SQLAlchemy's errors, and Unprepared if a provider or topic was deleted meanwhile.
     """
-    contents = [content for item in items if (content := item.copy or item.reference) is not None]
-    shared = prepare_shared(engine, [*contents, *more], items=items, now=now, known_raw=known_raw)
-    for item in items:
-        if item.copy is not None:
-            item.parts = parts_of(item.copy, shared)
+    shared = prepare_shared(engine, [*_contents(items), *more], items=items, now=now, known_raw=known_raw)
+    _set_parts(items, shared)
     return shared
+
+
+def queue_preparation(
+    transaction: Flights, engine: Engine, items: Sequence[BatchItem], now: datetime
+) -> Callable[[], SharedRows]:
+    """Queue what `prepare` does, in a transaction that holds the writer lock.
+
+    Call the returned function once the flight was sent: it sets `parts` of the items and returns the shared rows. It
+    raises Unprepared if a provider or topic was deleted meanwhile.
+    """
+    dialect = engine.dialect.name
+    domains, names = _shared_names(_contents(items))
+    tokens = transaction.fetch(TOKENS, {})
+    _keep_raw(transaction, dialect, items, now, {})
+    queued = _queue_shared(transaction, dialect, domains, names, {"providers": list(domains), "topics": list(names)})
+
+    def prepared() -> SharedRows:
+        _send_better_names(transaction, dialect, queued.topics, names)
+        references = current_references(engine, dict(tokens.rows).get("references"), transaction)
+        shared = queued.shared(tokens, references)
+        _set_parts(items, shared)
+        return shared
+
+    return prepared
 
 
 def prepare_shared(
@@ -164,25 +169,53 @@ def prepare_shared(
         tokens = transaction.fetch(TOKENS, {})  # first: what is deleted afterwards has another token
         if now is not None:
             _keep_raw(transaction, dialect, items, now, known_raw or {})
-        if domains:
-            rows: list[tuple[object, ...]] = [(domain, []) for domain in sorted(domains)]
-            transaction.execute(insertion_of_missing(dialect, providers, ("domain", "other_names"), "domain", rows))
-        if names:
-            named = [(slug, names[slug]) for slug in sorted(names)]
-            transaction.execute(insertion_of_missing(dialect, topics, ("slug", "name"), "slug", named))
-        provider_rows = transaction.fetch(_PROVIDERS, {"domains": wanted["providers"]})
-        topic_rows = transaction.fetch(_TOPICS, {"slugs": wanted["topics"]})
+        queued = _queue_shared(transaction, dialect, domains, names, wanted)
         transaction.commit()
     _recent[store] = {table: of_table[:_MOST_RECENT] for table, of_table in wanted.items()}
-    if any(_is_better(row, names) for row in topic_rows.rows):
+    if any(_is_better(row, names) for row in queued.topics.rows):
         _improve_names(engine, names)
-    known = dict(tokens.rows)
-    return SharedRows(
-        _references(engine, known.get("references")),
-        dict(provider_rows.rows),
-        {row.slug: row.id for row in topic_rows.rows},
-        known.get(DELETIONS),
+    return queued.shared(tokens, current_references(engine, dict(tokens.rows).get("references")))
+
+
+class _Queued(NamedTuple):
+    """The queries of `_queue_shared`. They have rows once the flight was sent."""
+
+    providers: Result[Pair[str, int]]
+    topics: Result[_Topic]
+
+    def shared(self, tokens: Result[Pair[str, str]], references: References) -> SharedRows:
+        topic_ids = {row.slug: row.id for row in self.topics.rows}
+        return SharedRows(references, dict(self.providers.rows), topic_ids, dict(tokens.rows).get(DELETIONS))
+
+
+def _queue_shared(
+    transaction: Flights,
+    dialect: str,
+    domains: Collection[str],
+    names: Mapping[str, str],
+    wanted: Mapping[str, list[str]],
+) -> _Queued:
+    """Create the providers and topics that are missing, and read those that are `wanted`."""
+    if domains:
+        rows: list[tuple[object, ...]] = [(domain, []) for domain in sorted(domains)]
+        transaction.execute(insertion_of_missing(dialect, providers, ("domain", "other_names"), "domain", rows))
+    if names:
+        named = [(slug, names[slug]) for slug in sorted(names)]
+        transaction.execute(insertion_of_missing(dialect, topics, ("slug", "name"), "slug", named))
+    return _Queued(
+        transaction.fetch(_PROVIDERS, {"domains": wanted["providers"]}),
+        transaction.fetch(_TOPICS, {"slugs": wanted["topics"]}),
     )
+
+
+def _contents(items: Iterable[BatchItem]) -> list[EnrichedDocument | ReferenceCopy]:
+    return [content for item in items if (content := item.copy or item.reference) is not None]
+
+
+def _set_parts(items: Iterable[BatchItem], shared: SharedRows) -> None:
+    for item in items:
+        if item.copy is not None:
+            item.parts = parts_of(item.copy, shared)
 
 
 def _is_better(row: _Topic, names: Mapping[str, str]) -> bool:
@@ -196,10 +229,14 @@ def _improve_names(engine: Engine, names: Mapping[str, str]) -> None:
     with flights(engine, locks=WRITER_LOCK) as transaction:
         rows = transaction.fetch(_TOPICS, {"slugs": sorted(names)})
         transaction.send()
-        better = [(row.id, names[row.slug]) for row in rows.rows if _is_better(row, names)]
-        if better:
-            transaction.execute(updating(engine.dialect.name, topics, ("id", "name"), ("id",), better))
+        _send_better_names(transaction, engine.dialect.name, rows, names)
         transaction.commit()
+
+
+def _send_better_names(transaction: Flights, dialect: str, rows: Result[_Topic], names: Mapping[str, str]) -> None:
+    better = [(row.id, names[row.slug]) for row in rows.rows if _is_better(row, names)]
+    if better:
+        transaction.execute(updating(dialect, topics, ("id", "name"), ("id",), better))
 
 
 def _shared_names(contents: Iterable[EnrichedDocument | ReferenceCopy]) -> tuple[set[str], dict[str, str]]:
@@ -229,34 +266,7 @@ def _keep_raw(
     missing = [rows[digest] for digest in sorted(rows) if digest not in known]
     if missing:
         names = ("sha256", "size", "bytes", "last_seen_at")
-        transaction.execute(insertion(dialect, raw_documents, names, missing, "(sha256) DO NOTHING"))
+        transaction.execute(insertion(dialect, raw_documents, names, missing, _ON_KNOWN_RAW[dialect]))
     seen = [(digest, now) for digest in sorted(rows) if digest in known and now - known[digest] > SEEN_AGAIN]
     if seen:
         transaction.execute(updating(dialect, raw_documents, ("sha256", "last_seen_at"), ("sha256",), seen))
-
-
-def _references(engine: Engine, token: str | None) -> References:
-    """Return the content of the reference documents; from this process's cache if the token is the same."""
-    if token is None:
-        return References()
-    store = str(engine.url)
-    if store not in _cached or _cached[store].token != token:
-        with flights(engine) as transaction:
-            _cached[store] = load_references(transaction)
-            transaction.commit()
-    return _cached[store]
-
-
-def load_references(transaction: Flights) -> References:
-    """Read the content of all reference documents, in one flight."""
-    tokens = transaction.fetch(TOKENS, {})
-    forms = transaction.fetch(_ORGANIZATIONS, {})
-    words = transaction.fetch(_KEYWORDS, {})
-    transaction.send()
-    organizations = [reference_from_form(row.value) for row in forms.rows]
-    return References(
-        dict(tokens.rows).get("references"),
-        {one.subject: (one.name, *one.other_names) for one in organizations},
-        TopicFinder({row.slug: row.keywords for row in words.rows}),
-        {row.slug: row.id for row in words.rows},
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,21 +18,34 @@ from worker.heat_rules import AllRules
 from worker.store.batches.apply import apply, apply_writes
 from worker.store.batches.load import SqlLoader
 from worker.store.batches.load_queries import RECEIPTS
-from worker.store.batches.prepare import SharedRows, load_references, prepare
+from worker.store.batches.prepare import SharedRows, prepare, queue_preparation
+from worker.store.batches.references import load_references
 from worker.store.decide import decision
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.decision import Context, Decision, decide
-from worker.store.decide.documents import ItemResult
+from worker.store.decide.documents import ItemResult, document_keys
 from worker.store.decide.identity import revision
 from worker.store.decide.rows.article_rows import parts_of
 from worker.store.decide.unprepared import Unprepared
 from worker.store.engine import WRITER_LOCK
-from worker.store.sql.flights import flights
-from worker.store.sql.statements import insertion
+from worker.store.sql.flights import Flights, flights
+from worker.store.sql.statements import Statement, insertion
 from worker.store.tables import lanes
 from worker.telemetry.failpoints import failpoint
 
 _FUTURE_SECONDS = 86_400
+_SMALL_DOCUMENTS, _SMALL_BYTES = 4, 32_768
+
+
+def is_small(items: Sequence[BatchItem]) -> bool:
+    """Return whether a batch is stored in one transaction.
+
+    It holds the writer lock for the raw bytes and for the disk too, some 3 ms longer, and takes a third less time in
+    all. A replay is never small: the transaction of an operator who edits its dead letter locks the same rows in
+    another order.
+    """
+    size = sum(item.raw_size for item in items)
+    return len(items) <= _SMALL_DOCUMENTS and size <= _SMALL_BYTES and all(item.dead_letter is None for item in items)
 
 
 @dataclass(slots=True)
@@ -56,8 +70,36 @@ class BatchWriter:
         An item that already has a receipt (a redelivery) keeps the outcome of that receipt. If the receipt belongs to
         another document, `id_conflict` is set and nothing of the item is stored. Raises SQLAlchemy's errors.
         """
+        decided, highest = None, _highest(items, self.now)
+        if is_small(items):
+            with contextlib.suppress(Unprepared):  # what is missing is found again below
+                decided = self._write_at_once(items, highest)
+        if decided is None:
+            decided = self._write_prepared(items, highest)
+        for item in items:
+            _set_outcome(item, decided.results[id(item)])
+        return decided
+
+    def _write_at_once(self, items: Sequence[BatchItem], highest: Mapping[str, str]) -> Decision:
+        """Prepare and store a small batch in one transaction. Raises Unprepared if that needs more than the batch."""
+        began = time.perf_counter()
+        with flights(self.engine, locks=WRITER_LOCK) as transaction:
+            failpoint("store.begun")
+            prepared = queue_preparation(transaction, self.engine, items, self.now)
+            loader = SqlLoader(transaction, self.engine.dialect.name)
+            began = self._took("prepare", began)
+            contents = [content for item in items if (content := item.copy or item.reference) is not None]
+            loader.load_ahead(document_keys(items, decision.STEP_DOCUMENTS), {one.url_hash for one in contents})
+            decided = self._decide(items, prepared(), loader, transaction, began)
+            if highest:
+                transaction.execute(_raising(self.engine.dialect.name, highest))
+            transaction.commit()
+            self._took("lock", loader.held_since)
+        return decided
+
+    def _write_prepared(self, items: Sequence[BatchItem], highest: Mapping[str, str]) -> Decision:
+        """Prepare a batch without the writer lock, store it, and wait for the disk when the lock is released."""
         more: list[EnrichedDocument | ReferenceCopy] = []
-        highest = _highest(items, self.now)
         known_raw, is_stale = self.known_raw, False
         while True:
             began = time.perf_counter()
@@ -75,8 +117,6 @@ class BatchWriter:
                     if item.id in needed.unread:
                         item.recognised = None
                         self.read(item)
-        for item in items:
-            _set_outcome(item, decided.results[id(item)])
         if highest:
             before = {id(item) for item in decided.repeated}
             first = [item for item in items if id(item) not in before][:1]
@@ -90,40 +130,47 @@ class BatchWriter:
         """Load, decide and apply under the writer lock. `read_again`: read the references under the lock too, after
         a try that failed because they had changed. `durable`: wait for the disk, too, before the lock is released.
         """
-        dialect = self.engine.dialect.name
         with flights(self.engine, locks=WRITER_LOCK, durable=durable) as transaction:
             failpoint("store.begun")
             if read_again:
                 shared = replace(shared, references=load_references(transaction))
                 for item in items:
                     item.parts = parts_of(item.copy, shared) if item.copy is not None else None
-            loader = SqlLoader(transaction, dialect)
-
-            def timings() -> dict[str, float]:
-                waited = max(0.0, loader.held_since - began)  # SQLite's clock counts whole milliseconds
-                self.timings["turn"] = round(waited * 1000, 2)
-                self._took("store", loader.held_since)
-                return self.timings
-
-            decided = decide(
-                items,
-                loader,
-                Context(
-                    shared,
-                    self.rules,
-                    self.worker,
-                    self.now,
-                    os.urandom(8).hex(),
-                    timings,
-                    decision.STEP_DOCUMENTS,
-                    lambda changes: apply_writes(transaction, dialect, changes),
-                ),
-            )
-            failpoint("store.decided")
-            apply(transaction, dialect, decided.changes)
-            failpoint("store.complete")
+            loader = SqlLoader(transaction, self.engine.dialect.name)
+            decided = self._decide(items, shared, loader, transaction, began)
             transaction.commit()
             self._took("lock", loader.held_since)
+        return decided
+
+    def _decide(
+        self, items: Sequence[BatchItem], shared: SharedRows, loader: SqlLoader, transaction: Flights, began: float
+    ) -> Decision:
+        """Load, decide, and send the writes. `began`: when the transaction began to wait for the writer lock."""
+        dialect = self.engine.dialect.name
+
+        def timings() -> dict[str, float]:
+            waited = max(0.0, loader.held_since - began)  # SQLite's clock counts whole milliseconds
+            self.timings["turn"] = round(waited * 1000, 2)
+            self._took("store", loader.held_since)
+            return self.timings
+
+        decided = decide(
+            items,
+            loader,
+            Context(
+                shared,
+                self.rules,
+                self.worker,
+                self.now,
+                os.urandom(8).hex(),
+                timings,
+                decision.STEP_DOCUMENTS,
+                lambda changes: apply_writes(transaction, dialect, changes),
+            ),
+        )
+        failpoint("store.decided")
+        apply(transaction, dialect, decided.changes)
+        failpoint("store.complete")
         return decided
 
     def _took(self, stage: str, since: float) -> float:
@@ -151,6 +198,11 @@ def _highest(items: Sequence[BatchItem], now: datetime) -> dict[str, str]:
     return highest
 
 
+def _raising(dialect: str, highest: Mapping[str, str]) -> Statement:
+    conflict = "(name) DO UPDATE SET highest = EXCLUDED.highest WHERE lanes.highest < EXCLUDED.highest"
+    return insertion(dialect, lanes, ("name", "highest"), sorted(highest.items()), conflict)
+
+
 def _raise_highest(engine: Engine, highest: Mapping[str, str], committed: Sequence[tuple[str, str]]) -> None:
     """Store the highest id of each lane, in a transaction of its own: its row would hold up all other batches.
 
@@ -163,10 +215,7 @@ def _raise_highest(engine: Engine, highest: Mapping[str, str], committed: Sequen
     """
     with flights(engine) as transaction:
         found = transaction.fetch(RECEIPTS, {"receipts": list(committed)})
-        transaction.execute(insertion(
-            engine.dialect.name, lanes, ("name", "highest"), sorted(highest.items()),
-            "(name) DO UPDATE SET highest = EXCLUDED.highest WHERE lanes.highest < EXCLUDED.highest",
-        ))  # fmt: skip
+        transaction.execute(_raising(engine.dialect.name, highest))
         transaction.commit()
     if len(found.rows) < len(committed):
         from psycopg.errors import TransactionResolutionUnknown

@@ -35,6 +35,8 @@ class BatchItem:
     fingerprint: bytes | None = None
     reply_to: str | None = None
     trace_id: str | None = None
+    original_id: str | None = None
+    """The id that the producer received, if the entry was added again under another one."""
     attempts: int = 0
     problems: tuple[Problem, ...] = ()
     copy: EnrichedDocument | None = None

@@ -90,6 +90,8 @@ def _tupled(found: tuple[str, list[Any]]) -> tuple[str, tuple[Any, ...]]:
 
 _MOST_TRIES = 4
 """A pool keeps two connections and two more for a while; each of them may have been closed by the server meanwhile."""
+_OUTDATED_PLAN = "0A000"
+"""SQLSTATE of "cached plan must not change result type": a column has another type than when a statement was prepared."""
 _Queued = tuple[str, Any, Result[Any] | None, Query[Any] | None]
 
 
@@ -151,7 +153,8 @@ class _Postgres:
         for text, values, result, query in queue:
             cursor = self._raw.cursor()
             self._sent.append((cursor, result, query))
-            cursor.execute(text, values)
+            # Parsed and planned once a connection, if the engine allows it: half of the server's time for one document.
+            cursor.execute(text, values, prepare=True)
 
     def _finish(self) -> None:
         """Wait for the results of all that was sent."""
@@ -163,9 +166,12 @@ class _Postgres:
         self._sent.clear()
 
     def _abandon(self, error: Exception) -> bool:
-        """End the pipeline after an error; returns whether the connection is lost."""
+        """End the pipeline after an error; returns whether the connection is lost.
+
+        It is given up, too, if a prepared statement does not fit the schema any more: psycopg would use it again.
+        """
         self.close()
-        is_lost = bool(self._raw.closed)
+        is_lost = bool(self._raw.closed) or getattr(error, "sqlstate", None) == _OUTDATED_PLAN
         if is_lost:
             self._connection.invalidate(error)
         return is_lost
