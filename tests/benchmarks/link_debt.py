@@ -114,8 +114,9 @@ def fill(url: str, folder: Path | None, count: int, first_day: bool) -> None:
 
 def measure(setting: Setting, count: int, *, profile: bool) -> Result:
     """Link the pending articles of a store."""
-    import worker.linking.process  # noqa: F401  what the linker's process holds beside the window counts too
+    from worker.linking.process import collect_rarely  # what the linker's process holds beside the window counts too
 
+    collect_rarely()
     config = Settings(database_url=SecretStr(setting.database_url), data_dir=setting.folder / "desk")
     engine = make_engine(config, small_cache=True, repeats=True)
     token = leader.acquire(engine, ROLE, "bench", seconds=LEASE_SECONDS)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from worker.heat_rules import AllRules
 from worker.linking.index import Neighbour
 from worker.linking.lease import Lease
-from worker.linking.link_writer import revise
-from worker.linking.pairs.evidence import CANDIDATE_SCORE, may_be_one_event
-from worker.linking.pairs.link_choices import choose_links
+from worker.linking.link_writer import add, revise
+from worker.linking.pairs.evidence import CANDIDATE_SCORE, STRONG_SCORE, may_be_one_event
+from worker.linking.pairs.link_choices import MAX_LINKS, choose_links
 from worker.linking.pairs.similar_links import PairLinks, Text
+from worker.linking.segment import WINDOW_DAYS, Found
 from worker.linking.stored_rows import StoredArticle
-from worker.linking.texts.features import Features, features_of_parts
+from worker.linking.texts.features import Features, features_of_all, features_of_parts
 from worker.linking.weights import Weights
 from worker.linking.window import Window, in_reach, linkable, site_of
 from worker.store.clock import store_time
@@ -26,6 +29,11 @@ from worker.store.linking.links import ArticleLink
 BATCH = 300  # articles per transaction; 100 pay more for each statement, and 600 gain nothing
 _MAX_NEIGHBOURS = 300
 """Candidates of an article that are compared with it, of those that may be linked: the best ones."""
+_PROVISIONAL_DAYS = 3
+"""Days between two articles that are linked by their score alone. Most reports of one event are hours apart, and a backlog
+that came in the order of time is compared with a fifth of the window then."""
+
+OnFeatures = Callable[[Features], None]
 
 
 class BatchLinking:
@@ -46,23 +54,25 @@ class BatchLinking:
         """The weights of the features."""
         return self._window.index.weights
 
-    def link(
-        self,
-        ids: Sequence[int],
-        *,
-        mark: str | None,
-        floor: float = CANDIDATE_SCORE,
-        on_features: Callable[[Features], None] = lambda _: None,
-    ) -> int:
-        """Find and write the links and stories of these articles, one part within reach of the window at a time.
+    def link(self, ids: Sequence[int], *, mark: str | None, on_features: OnFeatures = lambda _: None) -> int:
+        """Find and write the links and stories of these articles.
 
-        `mark`: the link state that they get. `floor`: the smallest score of a candidate. `on_features` gets the
-        features of each part before its links are searched.
+        `mark`: the link state that they get. `on_features` gets the features of each part before its links are searched.
         Returns how many articles were still unchanged when they were written.
         """
+        return sum(self._link_part(part, mark, on_features) for part in self._parts(ids))
+
+    def link_by_score(self, ids: Sequence[int], *, on_features: OnFeatures = lambda _: None) -> int:
+        """Link these articles provisionally, by their scores alone: a third of the time that `link` takes.
+
+        No texts of other articles are read, and no link is removed. The parameter and the result are those of `link`.
+        """
+        return sum(self._link_part_by_score(part, on_features) for part in self._parts(ids))
+
+    def _parts(self, ids: Sequence[int]) -> Iterator[list[StoredArticle]]:
+        """Yield the articles in the order of their times, one part within reach of the window at a time."""
         with self._engine.begin() as connection:
             by_id = compared_articles.compared(connection, ids)
-        done = 0
         left = sorted((time_of(row), row.id) for row in by_id.values())
         while left:
             reach = len(left) if self._window.covers(left[0][0], left[-1][0]) else in_reach(left)
@@ -70,21 +80,16 @@ class BatchLinking:
             with self._engine.begin() as connection:
                 # An article that was never linked comes later, and then finds those that were: each pair is found once.
                 self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, link_states.WAS_SEEN)
-            done += self._link_part([by_id[id_] for _, id_ in part], mark, floor, on_features)
+            yield [by_id[id_] for _, id_ in part]
         self._window.trim()
-        return done
 
-    def _link_part(
-        self, rows: Sequence[StoredArticle], mark: str | None, floor: float, on_features: Callable[[Features], None]
-    ) -> int:
+    def _link_part(self, rows: Sequence[StoredArticle], mark: str | None, on_features: OnFeatures) -> int:
         visible = linkable(rows)
         texts = {row.id: _text_of(row) for row in visible}
         features = features_of_parts([part for text in texts.values() for part in text.parts])
-        self._window.put(rows, features)
-        if self.follower is not None:
-            self.follower.put(rows, features)
+        self._put(rows, features)
         on_features(features)
-        links_of = self._find_links(visible, texts, self._possible(visible, features, floor))
+        links_of = self._find_links(visible, texts, self._possible(visible, features))
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)
             hashes = link_states.unchanged(connection, {row.id: row.changed_at for row in rows})
@@ -93,19 +98,60 @@ class BatchLinking:
                 link_states.mark_linked(connection, hashes, mark)
         return len(hashes)
 
-    def _possible(self, rows: Sequence[StoredArticle], features: Features, floor: float) -> dict[int, list[Neighbour]]:
+    def _link_part_by_score(self, rows: Sequence[StoredArticle], on_features: OnFeatures) -> int:
+        visible = linkable(rows)
+        features = features_of_all([(row.title, row.excerpt) for row in visible])
+        self._put(rows, features)
+        on_features(features)
+        near = self._neighbours(visible, features, floor=STRONG_SCORE, limit=MAX_LINKS, days=_PROVISIONAL_DAYS)
+        links_of = {row.id: list(map(_link_of_score, found)) for row, found in zip(visible, near, strict=True)}
+        with writer(self._engine) as connection, connection.begin():
+            self._lease.confirm(connection)
+            hashes = link_states.unchanged(connection, {row.id: row.changed_at for row in rows})
+            now = store_time(connection)
+            gone = {id_: hash_ for id_, hash_ in hashes.items() if id_ not in links_of}
+            if gone:
+                revise(connection, gone, {}, now, self._rules)
+            add(connection, hashes, links_of, now, self._rules)
+            link_states.mark_linked(connection, hashes, "provisional")
+        return len(hashes)
+
+    def _put(self, rows: Sequence[StoredArticle], features: Features) -> None:
+        self._window.put(rows, features)
+        if self.follower is not None:
+            self.follower.put(rows, features)
+
+    def _possible(self, rows: Sequence[StoredArticle], features: Features) -> dict[int, list[Neighbour]]:
         """Return the candidates of each article that may be linked, as far as can be told without their texts."""
-        times = [time_of(row) for row in rows]
-        near = self._window.index.neighbours(
-            [row.id for row in rows],
-            times,
+        near = self._neighbours(
+            rows,
             features,
-            floor=floor,
+            floor=CANDIDATE_SCORE,
             limit=_MAX_NEIGHBOURS,
-            sites=[site_of(row) for row in rows],
             is_candidate=lambda found: may_be_one_event(found.scores, found.shared, found.days),
         )
         return {row.id: found for row, found in zip(rows, near, strict=True)}
+
+    def _neighbours(
+        self,
+        rows: Sequence[StoredArticle],
+        features: Features,
+        *,
+        floor: float,
+        limit: int,
+        days: float = WINDOW_DAYS,
+        is_candidate: Callable[[Found], NDArray[np.bool_]] | None = None,
+    ) -> list[list[Neighbour]]:
+        return self._window.index.neighbours(
+            [row.id for row in rows],
+            [time_of(row) for row in rows],
+            features,
+            floor=floor,
+            limit=limit,
+            days=days,
+            sites=[site_of(row) for row in rows],
+            is_candidate=is_candidate,
+        )
 
     def _find_links(
         self, rows: Sequence[StoredArticle], texts: dict[int, Text], possible: Mapping[int, Sequence[Neighbour]]
@@ -123,3 +169,7 @@ class BatchLinking:
 
 def _text_of(row: StoredArticle) -> Text:
     return Text(row.title, row.excerpt, row.provider_id, time_of(row))
+
+
+def _link_of_score(found: Neighbour) -> ArticleLink:
+    return ArticleLink(found.id, "similar", found.score, "score alone (provisional)")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from worker.linking.segment import (
     ARTICLE,
     MAX_ARTICLES,
+    WINDOW_DAYS,
     WINDOW_SECONDS,
     Articles,
     Found,
@@ -131,12 +132,13 @@ class Index:
         *,
         floor: float,
         limit: int,
+        days: float = WINDOW_DAYS,
         sites: Sequence[int] | None = None,
         is_candidate: Callable[[Found], NDArray[np.bool_]] | None = None,
     ) -> list[list[Neighbour]]:
         """Return for each text the `limit` most similar articles with a score of at least `floor`.
 
-        Only articles within `WINDOW_SECONDS` of the text's time count. Articles of the text's own site (see `add`) count
+        Only articles at most `days` from the text count. Articles of the text's own site (see `add`) count
         only if their title is the same; without `sites` they all count. `is_candidate` says which pairs count further.
         The best is first; equal scores are ordered by id. The text's own id is left out.
         """
@@ -146,7 +148,9 @@ class Index:
             rows = np.arange(start, min(start + _QUERIES_PER_PASS, len(ids)))
             query = Query(articles[rows], features.take(rows), self._weights)
             for segment in self._segments:
-                found = segment.search(query, floor)
+                if not segment.has_times_near(query, days):
+                    continue
+                found = segment.search(query, floor, days)
                 chosen = found.ids != articles["id"][rows[found.rows]]
                 if is_candidate is not None:
                     chosen &= is_candidate(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from worker.linking.story_assignment import (
 )
 from worker.store.linking import stories as stored
 from worker.store.linking.compared_articles import alive, time_of
-from worker.store.linking.links import ArticleLink, write_links
+from worker.store.linking.links import ArticleLink, add_links, write_links
 
 _DAY_SECONDS = 86_400
 
@@ -53,9 +53,32 @@ def revise(
 
     Call it in a transaction that holds the writer lock and has confirmed the leader's token.
     """
-    others = alive(connection, {link.other for id_ in hashes for link in links_of.get(id_, ())})
-    ends = write_links(connection, hashes, links_of, others)
-    firsts = assign_stories({*hashes, *ends}, lambda ids: _load_nodes(connection, ids))
+    ends = write_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
+    _update_stories(connection, {*hashes, *ends}, now, rules)
+
+
+def add(
+    connection: Connection,
+    hashes: Mapping[int, bytes],
+    links_of: Mapping[int, Sequence[ArticleLink]],
+    now: datetime,
+    rules: AllRules,
+) -> None:
+    """Like `revise`, but only add links: those that exist stay."""
+    ends = add_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
+    _update_stories(connection, ends, now, rules)
+
+
+def _alive_ends(
+    connection: Connection, hashes: Mapping[int, bytes], links_of: Mapping[int, Sequence[ArticleLink]]
+) -> dict[int, bytes]:
+    """Return id → url_hash of the articles at the other ends, as far as they have content still."""
+    return alive(connection, {link.other for id_ in hashes for link in links_of.get(id_, ())})
+
+
+def _update_stories(connection: Connection, touched: Collection[int], now: datetime, rules: AllRules) -> None:
+    """Decide the stories of the articles in `touched`, whose links changed, and of those that depend on them."""
+    firsts = assign_stories(touched, lambda ids: _load_nodes(connection, ids))
     _write_stories(connection, firsts, now, rules)
 
 
@@ -137,4 +160,4 @@ def _differs(row: object, values: _StoryValues) -> bool:
     return any(getattr(row, name) != value for name, value in values._asdict().items())
 
 
-__all__ = ["revise"]
+__all__ = ["add", "revise"]

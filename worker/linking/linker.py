@@ -26,7 +26,6 @@ from worker.linking.days.arrival_days import count_arrivals, open_day
 from worker.linking.days.bootstrap_day import BootstrapDay
 from worker.linking.days.bootstrap_pass import BootstrapPass
 from worker.linking.lease import LEASE_SECONDS, ROLE, Lease
-from worker.linking.pairs.evidence import CANDIDATE_SCORE, STRONG_SCORE
 from worker.linking.pairs.similar_links import STORY_KINDS
 from worker.linking.stored_rows import StoredVersion
 from worker.linking.texts.features import Features
@@ -41,6 +40,8 @@ log = get_logger("link")
 _DEFAULT_RULES = AllRules()
 _COUNTED_PAGES = 10
 """Pages of the day's articles that are counted before the first are linked provisionally; all would take seconds."""
+_MAX_PENDING = 20_000
+"""If more articles are pending, all are linked provisionally first. So many take some 8 s to be linked for good."""
 
 
 class Linker:
@@ -61,6 +62,7 @@ class Linker:
         self._bootstrap_day: BootstrapDay | None = None
         self._has_completed_frequencies = False
         self._pass: BootstrapPass | None = None
+        self._is_behind = False
         self._newest_day = date.min
         self._seen = date.min, 0, 0
         """(day, articles that had arrived on it, the newest article's id at that moment), for `_is_bootstrap`."""
@@ -73,7 +75,11 @@ class Linker:
         """
         with self._engine.begin() as connection:
             rows = link_states.pending(connection, BATCH)
-            again = link_states.pending(connection, BATCH, link_states.IS_PROVISIONAL)
+            again = link_states.pending(connection, 1 if rows else BATCH, link_states.IS_PROVISIONAL)
+            if len(rows) < BATCH:
+                self._is_behind = False
+            elif not self._is_behind:
+                self._is_behind = link_states.has_more_pending(connection, _MAX_PENDING)
         if not rows and not again:
             return self._link_outdated()
         self._newest_day = max(self._newest_day, *(_day_of(row) for row in (*rows, *again)))
@@ -122,7 +128,8 @@ class Linker:
         """Link articles with the frequencies of completed days."""
         self._set_completed_frequencies(basis)
         self._bootstrap_day = self._pass = None
-        return self._linking.link([row.id for row in rows], mark="linked")
+        ids = [row.id for row in rows]
+        return self._linking.link_by_score(ids) if self._is_behind else self._linking.link(ids, mark="linked")
 
     def _link_outdated(self) -> int:
         """Link a batch of articles again whose links are of an older rule, with the frequencies of today."""
@@ -180,9 +187,10 @@ class Linker:
 
         if any(_day_of(row) <= basis.day for row in rows):
             day.record_arrival()
-        # While more than a batch waits, candidates of low scores are left for the pass: they take most of the time.
-        floor = STRONG_SCORE if len(rows) == BATCH else CANDIDATE_SCORE
-        return self._linking.link([row.id for row in rows], mark="provisional", floor=floor, on_features=count)
+        ids = [row.id for row in rows]
+        if len(rows) == BATCH:  # more wait
+            return self._linking.link_by_score(ids, on_features=count)
+        return self._linking.link(ids, mark="provisional", on_features=count)
 
     def _link_again(self, basis: IdfBasis, day: BootstrapDay, *, force: bool) -> int:
         """Do the next part of a pass over the day, or with `force` all of a new one; return how many articles it had."""

@@ -7,6 +7,7 @@ memory limit.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -34,6 +35,7 @@ _STANDBY_SECONDS = 1.0
 _ANNOUNCE_SECONDS = 1.0  # while there is more to link; at once when there is not
 _TROUBLE_SECONDS = 1.0
 _BUG_SECONDS = 10.0
+_GARBAGE_OBJECTS = 20_000  # allocations between two collections of the youngest generation
 
 
 class LinkLoop:
@@ -118,11 +120,18 @@ class LinkLoop:
             log.info("The linker's lease could not be released", next=f"it expires in {LEASE_SECONDS:.0f} s")
 
 
+def collect_rarely() -> None:
+    """Make garbage collection rare: a batch makes many objects and few cycles. (Measured: a tenth of the CPU.)"""
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS, 20, 20)
+
+
 def main() -> None:
     """Link until SIGTERM, SIGINT, or the end of the worker that started this process.
 
     The worker passes its process id as the argument, because it may end before this function reads `os.getppid()`.
     """
+    collect_rarely()
     config = settings()
     logs.configure(form=config.log_format, level=config.log_level)
     ended = threading.Event()

@@ -151,15 +151,23 @@ class Segment:
         rare = _packed(np.repeat(self.buckets, np.diff(self.starts)), self.places, self.counts)
         return np.concatenate([rare, _packed(self.frequent[self.own_numbers], owners, self.own_counts)])
 
-    def search(self, query: Query, floor: float) -> Found:
-        """Return the pairs with a score of at least `floor`, without those of one site with different titles."""
+    def has_times_near(self, query: Query, days: float) -> bool:
+        """Return False if all texts are more than `days` before the first article here, or after the last."""
+        times, reach = self.articles["time"], days * _DAY_SECONDS
+        return bool(query.times.max() >= times.min() - reach and query.times.min() <= times.max() + reach)
+
+    def search(self, query: Query, floor: float, most_days: float = WINDOW_DAYS) -> Found:
+        """Return the pairs with a score of at least `floor`, without those of one site with different titles.
+
+        `most_days` may lie between the two.
+        """
         postings = self._postings(query)
         rows, places, parts = self._candidates(query, floor, postings)
         days = np.abs(self.articles["time"][places] - query.times[rows]) / _DAY_SECONDS
         faded = np.exp(-days / FADING_DAYS)
         # The bound of `_candidates` again, with the time between the two articles: it leaves a third of the pairs.
         highest = (parts + query.share[rows] * self.share[places]) * faded
-        near = (days <= WINDOW_DAYS) & self.alive[places] & (self.scale[places] > 0) & (highest >= floor - _SPARE)
+        near = (days <= most_days) & self.alive[places] & (self.scale[places] > 0) & (highest >= floor - _SPARE)
         near = np.flatnonzero(near)
         near = near[~self._are_series(query, rows[near], places[near])]
         rows, places, parts, days, faded = rows[near], places[near], parts[near], days[near], faded[near]
@@ -208,9 +216,13 @@ class Segment:
         hits = np.flatnonzero(self.buckets[at] == query.buckets) if len(self.buckets) else at[:0]
         postings, starts = gathered(self.starts, at[hits])
         sizes = np.diff(starts)
-        places = self.places[postings]
-        cells = np.repeat(query.rows[hits] * len(self), sizes) + places
-        products = np.repeat(query.values[hits], sizes) * self.counts[postings] * self.scale[places]
+        places = self.places.take(postings)
+        # In place: each further array of this length costs a tenth of a search.
+        cells = np.repeat(query.rows[hits] * len(self), sizes)
+        cells += places
+        products = np.repeat(query.values[hits], sizes)
+        products *= self.counts.take(postings)
+        products *= self.scale.take(places)
         return _Postings(cells, products, starts, query.idf[hits], len(query.times) * len(self))
 
 
@@ -263,10 +275,10 @@ def _built(articles: Articles, keys: Keys, weights: Weights) -> Segment:
     squares = np.bincount(places, lengths, size)
     parts = np.bincount(places[frequent], lengths[frequent], size)
     own = places[frequent] << _BUCKET_SHIFT | numbers[frequent].astype(np.int64) << _COUNT_BITS | counts[frequent]
-    own.sort()
+    own.sort(kind="stable")
     owners, own_numbers, own_counts = _unpacked(own)
     keys = keys[~frequent]
-    keys.sort()
+    keys.sort(kind="stable")  # merges what is sorted: 2 instead of 36 ms for two segments of 3,000 articles
     buckets, places, counts = _unpacked(keys)
     first = np.flatnonzero(np.diff(buckets, prepend=-1))
     return Segment(

@@ -26,6 +26,7 @@ from tests.integration.linking.newsroom import (
 )
 from tests.integration.store.store_driver import empty
 from worker.heat_rules import parse_rules
+from worker.linking import linker as linker_module
 from worker.linking.days.arrival_days import open_day
 from worker.linking.lease import Lease
 from worker.linking.linker import LEASE_SECONDS, ROLE
@@ -69,6 +70,76 @@ def test_order_and_restarts_change_nothing(migrated_store_url, tmp_path, past):
         again = _run(engine, Random(seed), claimed, past=past, restarts=True)
         for part in expected:
             assert again[part] == expected[part], part
+    engine.dispose()
+
+
+@_PAST
+def test_order_and_restarts_change_nothing_where_a_backlog_is_linked_provisionally_first(
+    migrated_store_url, tmp_path, past, monkeypatch
+):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    claimed = entries(history(Random(7), invent(Random(7), 80)))
+    expected = _run(engine, Random(0), claimed, past=past)
+    monkeypatch.setattr(linker_module, "BATCH", 5)
+    monkeypatch.setattr(linker_module, "_MAX_PENDING", 5)
+    for seed in (3, 4):
+        again = _run(engine, Random(seed), claimed, past=past, restarts=True)
+        for part in expected:
+            assert again[part] == expected[part], part
+    engine.dispose()
+
+
+def test_all_of_a_backlog_is_linked_by_scores_before_the_first_is_linked_for_good(
+    migrated_store_url, tmp_path, monkeypatch
+):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    keep_past(engine, Random(1))
+    store(engine, entries([one for one in invent(Random(9), 400) if not one.related][:200]))
+    monkeypatch.setattr(linker_module, "BATCH", 50)
+    monkeypatch.setattr(linker_module, "_MAX_PENDING", 199)
+    linker = new_linker(engine)
+    while in_state(engine, "pending"):
+        assert linker.step()
+    assert in_state(engine, "linked") == 0
+    at_first = found(engine)
+    assert at_first["stories"]
+    assert {reason for *_, reason in at_first["links"]} == {"score alone (provisional)"}
+    assert min(score for *_, score, _ in at_first["links"]) >= 0.4
+    settle(linker)
+    at_last = found(engine)
+    begin_anew(engine)
+    monkeypatch.undo()
+    finish(new_linker(engine))
+    assert at_last == found(engine)
+    engine.dispose()
+
+
+def test_in_a_backlog_a_changed_article_keeps_its_links_and_a_retracted_one_loses_them(
+    migrated_store_url, tmp_path, monkeypatch
+):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    keep_past(engine, Random(1))
+    invented = [one for one in invent(Random(5), 60) if not one.related]
+    store(engine, entries(invented))
+    finish(new_linker(engine))
+    before = found(engine)["links"]
+    linked = sorted({source for source, *_ in before})
+    gone = [replace(one, retracted=True) for one in invented if one.url == linked[0]]
+    changed = [replace(one, excerpt=f"{one.excerpt} extra") for one in invented if one.url != linked[0]]
+    store(engine, entries([*invented, *gone, *changed])[len(invented) :])
+    monkeypatch.setattr(linker_module, "BATCH", 5)
+    monkeypatch.setattr(linker_module, "_MAX_PENDING", 5)
+    linker = new_linker(engine)
+    while in_state(engine, "pending") >= 5:
+        linker.step()
+    after = found(engine)["links"]
+    assert not [link for link in after if linked[0] in link[:2]]
+    assert {link for link in before if linked[0] not in link[:2]} <= after
+    settle(linker)
+    at_last = found(engine)
+    begin_anew(engine)
+    finish(new_linker(engine))
+    assert at_last == found(engine)
     engine.dispose()
 
 

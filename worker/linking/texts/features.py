@@ -79,7 +79,9 @@ def gathered(starts: NDArray[np.integer], rows: NDArray[np.int64]) -> tuple[NDAr
     sizes = starts[rows + 1] - begins
     ends = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(sizes, out=ends[1:])
-    return np.arange(ends[-1]) + np.repeat(begins - ends[:-1], sizes), ends
+    positions = np.repeat(begins - ends[:-1], sizes)
+    positions += np.arange(ends[-1])
+    return positions, ends
 
 
 def features_of(title: str | None, excerpt: str | None) -> Features:

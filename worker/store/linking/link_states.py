@@ -17,7 +17,7 @@ IS_PENDING = articles.c.link_state == literal_column("'pending'")
 """The article's current version was not linked yet. A literal, so that the partial index serves prepared statements."""
 
 IS_PROVISIONAL = articles.c.link_state == literal_column("'provisional'")
-"""It was linked with the frequencies known then, and is linked again when arrivals pause (see `linking/linker.py`)."""
+"""It was linked by less than all evidence, and is linked again when nothing is pending (see `linking/linker.py`)."""
 
 IS_OUTDATED = articles.c.link_state == literal_column("'outdated'")
 """Its links are of an older rule. It is linked again when nothing else waits (see `outdated.py`)."""
@@ -35,6 +35,12 @@ def pending(connection: Connection, most: int, state: ColumnElement[bool] = IS_P
     """
     waiting = select(articles.c.id, articles.c.changed_at).where(state)
     return connection.execute(waiting.order_by(articles.c.changed_at, articles.c.id).limit(most)).all()
+
+
+def has_more_pending(connection: Connection, count: int) -> bool:
+    """Return whether more than `count` articles are pending. It reads so many entries of an index."""
+    query = select(articles.c.id).where(IS_PENDING).order_by(articles.c.changed_at, articles.c.id)
+    return connection.execute(query.offset(count).limit(1)).first() is not None
 
 
 def pending_count(connection: Connection) -> int:

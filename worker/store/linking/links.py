@@ -101,6 +101,31 @@ def write_links(
     return {ends[hash_] for _, hash_, _ in (*stored, *wanted) if hash_ in ends}
 
 
+def add_links(
+    connection: Connection,
+    hashes: Mapping[int, bytes],
+    links_of: Mapping[int, Sequence[ArticleLink]],
+    others: Mapping[int, bytes],
+) -> set[int]:
+    """Add `links_of` (id → links) from both ends; articles that are linked already stay linked as they are.
+
+    `hashes` and `others` are those of `write_links`. Returns the ids at both ends of what was added.
+    """
+    stored = {(row.source_id, row.target_id) for row in fetch_from(connection, _LINKED, links.c.source_id, hashes)}
+    rows: dict[Place, dict[str, Any]] = {}
+    for id_ in hashes:
+        for link in links_of.get(id_, ()):
+            if link.other in others and (id_, link.other) not in stored:
+                for source, target, hash_ in (
+                    (id_, link.other, others[link.other]),
+                    (link.other, id_, hashes[id_]),
+                ):
+                    place = source, hash_, link.kind
+                    rows[place] = _row(place, target, link)
+    _merge(connection, rows.values(), [])
+    return {source for source, _, _ in rows}
+
+
 def _stored_links(connection: Connection, sources: Iterable[int]) -> dict[Place, Row[Any]]:
     """Return the linker's links of these articles."""
     columns = (links.c.source_id, links.c.target_hash, links.c.kind, links.c.score, links.c.reason, links.c.rank)
