@@ -238,7 +238,7 @@ documents = Table(
     Index("ix_documents_raw_sha256", "raw_sha256", postgresql_using="hash"),
 )
 
-# The following tables have no foreign keys: their checks took a third of the database's time for a document. Whoever writes
+# The following tables have no foreign keys: their checks took a quarter of the database's time for a document. Whoever writes
 # their rows or deletes articles holds the writer lock and reads under it which articles exist (`jobs/retention_rules.py`
 # deletes their rows too); a batch whose topics were deleted after it was prepared is prepared again. `copydesk db check` finds
 # rows without what they refer to. Links to an article are found by the hashes of the URLs that mean it, not by its id.
