@@ -14,14 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.linking.search_query import ARTICLE, Articles, Query
 from worker.linking.segment import (
-    ARTICLE,
     MAX_ARTICLES,
     WINDOW_DAYS,
     WINDOW_SECONDS,
-    Articles,
     Found,
-    Query,
     Segment,
     merged,
     segment_of,

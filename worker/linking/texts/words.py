@@ -13,7 +13,6 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import pairwise
 
 import regex
@@ -118,7 +117,7 @@ def scripts_of(texts: Sequence[str]) -> list[int]:
 
 def _spaced(texts: list[str]) -> Words:
     del texts[MAX_WORDS:]
-    return Words(list(map(_stem, texts)), [True] * len(texts), texts)
+    return Words(list(map(_STEMS.__getitem__, texts)), [True] * len(texts), texts)
 
 
 def _cut(texts: list[str]) -> Words:
@@ -132,10 +131,22 @@ def _cut(texts: list[str]) -> Words:
             forms += found
             spaced += [not characters] * len(found)
     end = _MAX_CHARACTER_PAIRS if False in spaced else MAX_WORDS
-    return Words(list(map(_stem, forms[:end])), spaced[:end], forms[:end])
+    return Words(list(map(_STEMS.__getitem__, forms[:end])), spaced[:end], forms[:end])
 
 
-@lru_cache(_CACHED)
+class _Stems(dict[str, str]):
+    """Word → its stem, computed when it is missing. A dictionary answers in half of the time that `lru_cache` takes."""
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _CACHED:
+            self.clear()
+        stem = self[word] = _stem(word)
+        return stem
+
+
+_STEMS = _Stems()
+
+
 def _stem(word: str) -> str:
     """Return what rarely changes of an inflected word; other words as they are."""
     if word.isascii():
