@@ -228,25 +228,15 @@ def test_a_page_of_another_origin_changes_nothing(console, page):
     assert page.get_by_text("served", exact=True).count() == 1
 
 
-def test_no_page_scrolls_sideways_on_a_phone_and_all_are_readable_without_scripts(console, chrome):
+@pytest.mark.parametrize("paths", [
+    ("/", "/articles/1", "/dead/1", "/lanes", "/sources"),
+    pytest.param(("/tail", "/search?q=hostile.md", "/stories", "/dead", "/dead/letters?mark=1", "/times",
+                  "/lanes/documents/entries", "/workers", "/sources/losses"), marks=pytest.mark.long),
+], ids=["short", "others"])  # fmt: skip
+def test_no_page_scrolls_sideways_on_a_phone_and_all_are_readable_without_scripts(paths, console, chrome):
     context = chrome.new_context(viewport={"width": 390, "height": 844}, base_url=console, java_script_enabled=False)
     page = context.new_page()
-    for path in (
-        "/",
-        "/tail",
-        "/search?q=hostile.md",
-        "/articles/1",
-        "/stories",
-        "/dead",
-        "/dead/1",
-        "/dead/letters?mark=1",
-        "/times",
-        "/lanes",
-        "/lanes/documents/entries",
-        "/workers",
-        "/sources",
-        "/sources/losses",
-    ):
+    for path in paths:
         assert page.goto(path).status == 200
         assert page.locator("h1").count() == 1
         # Measured from outside, because no script runs in the page.
