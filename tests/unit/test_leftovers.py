@@ -29,8 +29,9 @@ def test_passes():
 
 
 @pytest.mark.parametrize(("code", "expected", "distributed"), [
-    ("subprocess.Popen(['sleep', '3601'], start_new_session=True)", 1, "1"), ("subprocess.run(['true'])", 0, "0"),
-], ids=["left", "ended"])  # fmt: skip
+    pytest.param("subprocess.Popen(['sleep', '3601'], start_new_session=True)", 1, "1", id="left"),
+    pytest.param("subprocess.run(['true'])", 0, "0", id="ended", marks=pytest.mark.long),
+])  # fmt: skip
 def test_a_process_that_is_left_fails_the_run(tmp_path, code, expected, distributed):
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"))
     (tmp_path / "test_it.py").write_text(_TEST.format(code=code))
@@ -43,7 +44,9 @@ def test_a_process_that_is_left_fails_the_run(tmp_path, code, expected, distribu
     assert processes_naming(str(tmp_path)) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL], ids=lambda number: number.name
+)
 def test_the_servers_of_a_run_that_was_ended_by_a_signal_end_too(tmp_path, number):
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"))
     (tmp_path / "test_it.py").write_text(_ENDED)
