@@ -93,12 +93,18 @@ def _own_environment(monkeypatch):
     settings.cache_clear()  # a test before this one in the same process read other settings
 
 
+_PROCESSORS = [
+    *structlog.get_config()["processors"][:-1],
+    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+]
+"""Those of structlog, but the default renderer takes two seconds of CPU for one traceback."""
+
+
 @pytest.fixture(autouse=True)
 def _own_logging(monkeypatch):
-    """Reset logging after each test: a logger that was used under one configuration would keep it for the whole
-    process.
-    """
+    """Reset logging for each test: a logger that was used under one configuration would keep it for the whole process."""
     configure = structlog.configure
+    configure(processors=_PROCESSORS, cache_logger_on_first_use=False)
     monkeypatch.setattr(
         structlog, "configure", lambda **options: configure(**{**options, "cache_logger_on_first_use": False})
     )
