@@ -202,8 +202,10 @@ def test_one_of_eleven_sources_with_all_documents_rejected_is_an_alarm_until_it_
 
 @pytest.mark.parametrize(
     ("share", "documents", "good_before"),
-    [(1.0, 6, 0), (1.0, 6, 2000), (0.5, 12, 0), (0.5, 12, 2000), (0.3, 200, 0), (0.3, 60, 2000), (0.15, 100, 2000)],
-)
+    [(1.0, 6, 0), (0.5, 12, 2000), (0.15, 100, 2000), *(
+        pytest.param(*values, marks=pytest.mark.long) for values in ((1.0, 6, 2000), (0.5, 12, 0), (0.3, 200, 0), (0.3, 60, 2000))
+    )],
+)  # fmt: skip
 def test_a_source_is_named_whatever_its_share_and_its_past_and_until_it_is_good(engine, share, documents, good_before):
     """Each roll-up sees one document or a few, as of a small source."""
     if good_before:
