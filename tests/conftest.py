@@ -54,10 +54,15 @@ _WAITING = ("faults/", "e2e/", "integration/test_", "integration/runtime/", "int
 """Files whose tests wait for servers most of the time. They alternate with the others, which compute."""
 
 
+def pytest_collectstart():
+    gc.disable()  # what is made now stays
+
+
 def pytest_collection_finish():
     # What was collected stays until the end of the run; each full collection of garbage would look at it again.
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
