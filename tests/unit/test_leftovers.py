@@ -75,7 +75,9 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL], ids=lambda number: number.name
+)
 def test_the_servers_and_workers_of_a_benchmark_that_was_ended_by_a_signal_end_too(tmp_path, number):
     own = environment()
     del own[MARK]

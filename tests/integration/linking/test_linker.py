@@ -25,6 +25,7 @@ from tests.integration.linking.newsroom import (
     store,
 )
 from tests.integration.store.store_driver import empty
+from tests.support.databases import SQLITE_BY_DEFAULT
 from worker.heat_rules import parse_rules
 from worker.linking.days.arrival_days import open_day
 from worker.linking.lease import Lease
@@ -139,6 +140,7 @@ def test_a_pass_over_the_day_that_is_interrupted_or_ends_with_its_linker_is_made
     engine.dispose()
 
 
+@SQLITE_BY_DEFAULT
 def test_a_first_day_that_ends_before_arrivals_pause_is_linked_as_if_they_had(migrated_store_url, tmp_path):
     engine = fresh_store(migrated_store_url, tmp_path)
     claimed = entries(invent(Random(3), 50))
@@ -167,6 +169,7 @@ def test_a_first_day_that_ends_before_arrivals_pause_is_linked_as_if_they_had(mi
     engine.dispose()
 
 
+@SQLITE_BY_DEFAULT
 def test_a_window_whose_reading_fails_is_read_again(migrated_store_url, tmp_path, monkeypatch):
     engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
@@ -212,6 +215,7 @@ def test_a_small_window_over_a_long_time_gives_the_same_links(migrated_store_url
     engine.dispose()
 
 
+@SQLITE_BY_DEFAULT
 def test_a_window_that_cannot_hold_14_days_is_loaded_once_and_not_for_each_batch(
     migrated_store_url, tmp_path, monkeypatch
 ):
@@ -341,6 +345,7 @@ def test_days_that_were_counted_with_other_words_are_counted_again(migrated_stor
     engine.dispose()
 
 
+@SQLITE_BY_DEFAULT
 def test_articles_that_wait_in_large_numbers_end_with_the_same_links(migrated_store_url, tmp_path):
     engine = fresh_store(migrated_store_url, tmp_path)
     store(engine, entries(invent(Random(9), 700)))

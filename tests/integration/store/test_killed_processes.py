@@ -63,7 +63,7 @@ def _many_times(store, examples):
 
 @pytest.mark.timeout(600)
 def test_four_processes_killed_at_random_end_as_the_latest_versions_alone(store):
-    _many_times(store, 2)
+    _many_times(store, 4)
 
 
 @pytest.mark.long

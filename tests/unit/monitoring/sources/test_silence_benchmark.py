@@ -83,7 +83,7 @@ def test_a_stop_of_the_crawler_is_one_alarm_of_all_sources_and_none_of_each():
     times = {source: [at for at in of if not stop < at < stop + 3 * DAY] for source, of in enumerate(arrived)}
     silences = silences_of_all(sorted(at for of in times.values() for at in of))
     assert [one for one in silences if one.began <= stop <= one.ended]
-    alone = [replay("a", of, 60, 1, []) for of in times.values()]
-    together = [replay("a", of, 60, 1, silences) for of in times.values()]
+    alone = [replay("a", of, 20, 1, []) for of in times.values()]
+    together = [replay("a", of, 20, 1, silences) for of in times.values()]
     assert sum(one.false_alarms for one in alone) == sum(one.false_alarms for one in together) + 3
     assert min(one.found for one in together) >= 0.95
