@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 
 from tests.benchmarks.machine import cpu_seconds
+from tests.support.guard import temporary_folder
 from tests.support.postgres import Postgres
 from tests.support.servers import Valkey
 
@@ -42,7 +43,8 @@ class Servers:
     def fresh(self, database: str) -> Iterator[Setting]:
         """Start empty servers; `database` is postgresql or sqlite."""
         with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cd-bench-")))
+            folder = Path(temporary_folder("bench"))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
             valkey = Valkey().start()
             stack.callback(valkey.stop)
             if database == "sqlite":

@@ -7,7 +7,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support.browser import OPTIONS, chromium
+from tests.support.browser import OPTIONS, PACKAGES, chromium
 from tests.support.servers import Background, copydesk, until
 
 HOSTILE = """---
@@ -39,7 +39,7 @@ def free_port():
 def console(tmp_path_factory):
     """The address of the console of a running system, which has stored one hostile document and rejected another."""
     if chromium() is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+        pytest.skip(f"Chromium is not installed (Debian: {PACKAGES})")
     folder, port = tmp_path_factory.mktemp("console"), free_port()
     (folder / "hostile.md").write_text(HOSTILE, "utf-8")
     (folder / "broken.md").write_text(BROKEN, "utf-8")

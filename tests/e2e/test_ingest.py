@@ -138,7 +138,8 @@ def test_the_seed_is_stored_with_its_exact_values(store, tmp_path, request):
 
 
 @pytest.mark.parametrize(("number", "moment"), [
-    (signal.SIGINT, "starting"), (signal.SIGTERM, "starting"), (signal.SIGINT, "working"),
+    (signal.SIGTERM, "starting"), (signal.SIGINT, "working"),
+    pytest.param(signal.SIGINT, "starting", marks=pytest.mark.long),
     pytest.param(signal.SIGTERM, "working", marks=pytest.mark.long),
 ])  # fmt: skip
 def test_a_stopped_ingest_leaves_no_process_and_loses_no_document(number, moment, tmp_path):

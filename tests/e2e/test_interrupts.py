@@ -35,9 +35,15 @@ BESIDE_REDIS = [
     ("check", VALID), ("lane", "pause", "documents"), ("lane", "resume", "documents"), ("lane", "list"), ("repair", "--help"),
     ("retract", "x", "--yes"), ("schema", "export"), ("--help",),
 ]  # fmt: skip
+SHORT = [
+    ("worker",), ("tail",), ("status", "--watch"), ("console",), ("submit", "--wait", VALID), ("ingest", VALID),
+    ("reprocess", "--yes"), ("dead", "edit", "1"), ("dead", "mend", "--exec", "sleep 60"), ("db", "check"), ("similar", "https://www.ferry.example/1"),
+]  # fmt: skip
+"""Commands of the default suite: those that stay, wait, write, read, or start another program."""
 STAY = [("tail",), ("status", "--watch"), ("metrics",), ("console",), ("dead", "edit"), ("submit", "--wait")]
 """Commands that end only by a signal; `submit --wait` waits for a worker that does not run."""
 
+assert set(SHORT) <= set(BESIDE_REDIS)
 HOW = ["process", "group", "twice", "term"]
 
 
@@ -156,11 +162,11 @@ def is_usable(folder: Path) -> None:
 def test_interrupted_commands_beside_a_redis_end_cleanly(folder, settings):
     draw = random.Random(0)
     trials = [Trial(arguments, draw.choice([0.0, 0.1, 0.3, 0.6, 1.0, 1.5]), HOW[number % 4])
-              for number, arguments in enumerate(BESIDE_REDIS)]  # fmt: skip
+              for number, arguments in enumerate(SHORT)]  # fmt: skip
     _all(trials, folder, at_once=4, **settings)
 
 
-@pytest.mark.parametrize(("after", "how"), [(0.5, "group"), (2.0, "term")])
+@pytest.mark.parametrize(("after", "how"), [(0.5, "group"), pytest.param(2.0, "term", marks=pytest.mark.long)])
 def test_interrupted_commands_with_their_own_servers_end_cleanly(folder, after, how):
     for arguments in (("ingest", VALID), ("up",)):
         Trial(arguments, after, how).run(folder)

@@ -74,7 +74,7 @@ SIZES = [
 ]
 
 
-@pytest.mark.parametrize("form", ["jsonl", "folder"])
+@pytest.mark.parametrize("form", ["jsonl", pytest.param("folder", marks=pytest.mark.long)])
 @pytest.mark.parametrize(("count", "size"), SIZES)
 def test_the_memory_of_submit_does_not_grow_with_the_collection(form, count, size, in_redis, tmp_path):
     little, _ = peak_bytes(tmp_path, "submit", collection(tmp_path, form, 3, size), **in_redis)

@@ -13,13 +13,13 @@ import pytest
 from tests.e2e.documents import document
 from tests.e2e.shots import PAGES, shoot
 from tests.e2e.test_console import answers, free_port
-from tests.support.browser import chromium
+from tests.support.browser import PACKAGES, chromium
 from tests.support.servers import VALID, Background, copydesk, until
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(chromium() is None, reason="Chromium is not installed (Debian: apt-get install chromium)"),
+    pytest.mark.skipif(chromium() is None, reason=f"Chromium is not installed (Debian: {PACKAGES})"),
 ]
 
 LONG_NAME = "crawler-of-the-northern-harbour-and-all-its-newspapers-with-a-name-that-nobody-shortens"

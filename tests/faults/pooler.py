@@ -7,11 +7,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 from tests.faults.stores import PostgresStore
+from tests.support.guard import temporary_folder
 from tests.support.servers import missing, until
 
 _USER = "nobody"
@@ -31,7 +31,7 @@ class PgBouncer:
     """
 
     def __init__(self, server_port: int, mode: str) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="cd-pgbouncer-"))
+        self._folder = Path(temporary_folder("pgbouncer"))
         self.port = _free_port()
         self._log = self._folder / "log"
         self._config = self._folder / "pgbouncer.ini"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from tests.faults.reconciliation import Findings, Reconciliation
 from tests.faults.stack import Workers
 from tests.faults.stores import PostgresStore, Store
 from tests.faults.traffic import ALL_LANES, Traffic, clients
+from tests.support.guard import temporary_folder
 from tests.support.servers import Valkey, until
 from worker.queue.lease_queue import GROUP, LeaseQueue
 from worker.settings import INTERNAL_LANE, Settings
@@ -74,7 +74,7 @@ class Scenario:
     def __init__(self, store: Store, *, times: dict[str, str] | None = None, patch: str | None = None, seed: int = 0,
                  rate: float = 25, quick: bool = False) -> None:  # fmt: skip
         self.store = store
-        self.folder = Path(tempfile.mkdtemp(prefix="cd-scenario-"))
+        self.folder = Path(temporary_folder("scenario"))
         self.points = self.folder / "points"
         self.points.mkdir()
         self.redis = Valkey(fsync="always")  # the setting that guarantees every acknowledged entry

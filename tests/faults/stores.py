@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ class SqliteStore:
     proxy: Proxy | None = None
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="cd-sqlite-"))
+        self._folder = Path(temporary_folder("sqlite"))
         self.url = self.workers_url = f"sqlite:///{self._folder / 'store.db'}"
 
     def prepare(self) -> None:

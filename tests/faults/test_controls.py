@@ -34,7 +34,7 @@ def test_a_build_that_settles_before_it_commits_is_caught(sqlite_scenario):
         scenario.inject(crash_at("store.complete"), "a crash before the commit").check()
 
 
-@pytest.mark.parametrize("death", ["SEGV", "LOOP", "MEMORY"])
+@pytest.mark.parametrize("death", ["SEGV", *(pytest.param(one, marks=pytest.mark.long) for one in ("LOOP", "MEMORY"))])
 def test_only_poison_becomes_a_dead_letter(death, poisoned_scenario):
     scenario = poisoned_scenario
     deadly = scenario.traffic.good()

@@ -74,7 +74,7 @@ def result_of(mode: str, *, seconds: float, pause: float, seed: int = 0, kills: 
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("mode", ["transaction", "session"])
+@pytest.mark.parametrize("mode", ["transaction", pytest.param("session", marks=pytest.mark.long)])
 def test_every_document_has_its_outcome_after_kills_behind_a_pooler(mode):
     result = result_of(mode, seconds=2, pause=0.5)
     assert result.findings.clean, result.findings

@@ -1,10 +1,11 @@
-"""End the servers of a test run whose pytest was ended by a signal.
+"""End the servers of a test run, a benchmark or a soak that was ended by a signal.
 
-A guard is a process beside pytest that reads from a pipe until pytest has ended, however it ended.
+A guard is a process beside it that reads from a pipe until it has ended, however it ended.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,8 +25,19 @@ _SECONDS = 5.0
 
 
 def temporary_folder(name: str) -> str:
-    """Make a folder whose path contains the id of the run; servers that overwrite their environment show the path."""
-    return tempfile.mkdtemp(prefix=f"cd-{name}-{os.environ.get(MARK, '')}")
+    """Make a folder whose path contains the id of the run; servers that overwrite their environment show the path.
+
+    Without pytest, as in a benchmark, the first call marks the run and starts its guard.
+    """
+    if MARK not in os.environ:
+        mark_run()
+        atexit.register(start())
+    return tempfile.mkdtemp(prefix=f"cd-{name}-{os.environ[MARK]}")
+
+
+def mark_run() -> None:
+    """Set the id of the run. Call it before any process is started."""
+    os.environ[MARK] = uuid.uuid4().hex[:12]
 
 
 def start() -> Callable[[], None]:

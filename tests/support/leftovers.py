@@ -11,11 +11,11 @@ import contextlib
 import os
 import signal
 import time
-import uuid
 from pathlib import Path
 
 import pytest
 
+from tests.support import guard
 from tests.support.guard import MARK
 from tests.support.servers import processes_naming, until
 
@@ -26,7 +26,7 @@ _SECONDS = float(os.environ.get("LEFTOVERS_SECONDS", "20"))
 def mark_run(config: pytest.Config) -> None:
     """Mark the run. Call it in `pytest_configure`, before any process is started."""
     if not hasattr(config, "workerinput"):
-        os.environ[MARK] = uuid.uuid4().hex[:12]
+        guard.mark_run()
 
 
 def fail_if_any(session: pytest.Session) -> None:

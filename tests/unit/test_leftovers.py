@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.guard import MARK
 from tests.support.servers import PATIENCE, ROOT, environment, processes_naming, until
 
 _ENDED = """
@@ -29,8 +30,9 @@ def test_passes():
 
 
 @pytest.mark.parametrize(("code", "expected", "distributed"), [
-    ("subprocess.Popen(['sleep', '3601'], start_new_session=True)", 1, "1"), ("subprocess.run(['true'])", 0, "0"),
-], ids=["left", "ended"])  # fmt: skip
+    pytest.param("subprocess.Popen(['sleep', '3601'], start_new_session=True)", 1, "1", id="left"),
+    pytest.param("subprocess.run(['true'])", 0, "0", id="ended", marks=pytest.mark.long),
+])  # fmt: skip
 def test_a_process_that_is_left_fails_the_run(tmp_path, code, expected, distributed):
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"))
     (tmp_path / "test_it.py").write_text(_TEST.format(code=code))
@@ -43,7 +45,9 @@ def test_a_process_that_is_left_fails_the_run(tmp_path, code, expected, distribu
     assert processes_naming(str(tmp_path)) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL], ids=lambda number: number.name
+)
 def test_the_servers_of_a_run_that_was_ended_by_a_signal_end_too(tmp_path, number):
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"))
     (tmp_path / "test_it.py").write_text(_ENDED)
@@ -57,3 +61,30 @@ def test_the_servers_of_a_run_that_was_ended_by_a_signal_end_too(tmp_path, numbe
     run.send_signal(number)
     run.wait()
     until(lambda: not processes_naming(folder) and not Path(folder).exists(), seconds=60, what="its Valkey is gone")
+
+
+_BENCHMARK = """
+import subprocess, time
+from pathlib import Path
+from tests.support.servers import Valkey, environment
+
+valkey = Valkey().start()
+subprocess.Popen(["sleep", "3602"], env=environment(), cwd=valkey.folder, start_new_session=True)  # as its worker
+Path("started").write_text(str(valkey.folder))
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL], ids=lambda number: number.name
+)
+def test_the_servers_and_workers_of_a_benchmark_that_was_ended_by_a_signal_end_too(tmp_path, number):
+    own = environment()
+    del own[MARK]
+    run = subprocess.Popen([sys.executable, "-c", _BENCHMARK], cwd=tmp_path, env=own)
+    until(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text(), what="its Valkey is started")
+    folder = (tmp_path / "started").read_text()
+    assert len(processes_naming(folder)) == 2
+    run.send_signal(number)
+    run.wait()
+    until(lambda: not processes_naming(folder) and not Path(folder).exists(), seconds=60, what="both are gone")

@@ -119,7 +119,13 @@ def read_all(environment, monkeypatch, capsys, client, texts, commands):
                 json.loads(line)
 
 
-@pytest.mark.parametrize("nasty", ["[/x]", "\x1b[2J\x9b\u202e\u2028", "[bold]:smile:\x07"])
+@pytest.mark.parametrize(
+    "nasty",
+    [
+        "\x1b[2J\x9b\u202e\u2028[/x]",
+        *(pytest.param(text, marks=pytest.mark.long) for text in ("[/x]", "[bold]:smile:\x07")),
+    ],
+)
 def test_no_command_interprets_a_foreign_text(environment, monkeypatch, capsys, redis_client, nasty):
     read_all(environment, monkeypatch, capsys, redis_client, [nasty] * 5, READING)
 

@@ -18,7 +18,9 @@ def run(tmp_path, words, soft, hard, **settings):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [["up"], ["ingest", "."], ["worker"], ["worker", "--concurrency", "2"]], ids=" ".join)
+@pytest.mark.parametrize("words", [
+    ["up"], ["worker"], *(pytest.param(words, marks=pytest.mark.long) for words in (["ingest", "."], ["worker", "--concurrency", "2"])),
+], ids=" ".join)  # fmt: skip
 def test_too_few_open_files_are_refused_before_anything_starts(tmp_path, words):
     (tmp_path / "one.md").write_text("---\ntitle: One\nwebUrl: https://a.example/1\n---\n")
     began = time.monotonic()

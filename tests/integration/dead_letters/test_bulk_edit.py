@@ -58,20 +58,20 @@ def count(engine, table, **wanted):
 
 def test_the_dry_run_predicts_the_change(engine, redis_client):
     LeaseQueue(redis_client, INTERNAL_LANE).ensure()
-    reject(engine, [SAME.format(n=n) for n in range(450)] + [OTHER.format(n=n) for n in range(50)])
+    reject(engine, [SAME.format(n=n) for n in range(225)] + [OTHER.format(n=n) for n in range(25)])
     plan = plan_for(engine, ALL, CHANGE, LIMITS)
-    assert (plan.passing, plan.failing, plan.untouched) == (450, {"yaml_unquoted_colon": 50}, 50)
+    assert (plan.passing, plan.failing, plan.untouched) == (225, {"yaml_unquoted_colon": 25}, 25)
     _, before, after = plan.example
     assert (b"call it: the" in before, b"call it the" in after) == (True, True)
     assert count(engine, dead_letter_actions) == 0
     assert redis_client.xlen(INTERNAL_LANE) == 0
     done, sent = bulk_edit(engine, redis_client, ALL, CHANGE, LIMITS)
-    assert (done.passing, sent) == (450, 450)
+    assert (done.passing, sent) == (225, 225)
     outcomes = settle(engine, redis_client)
-    assert outcomes == [Outcome.STORED] * 450
-    assert (count(engine, dead_letters, status="open"), count(engine, dead_letters, status="replayed")) == (50, 450)
-    assert count(engine, articles, excerpt="They call it the hall") == 450
-    assert count(engine, dead_letter_actions, action="edited") == 450
+    assert outcomes == [Outcome.STORED] * 225
+    assert (count(engine, dead_letters, status="open"), count(engine, dead_letters, status="replayed")) == (25, 225)
+    assert count(engine, articles, excerpt="They call it the hall") == 225
+    assert count(engine, dead_letter_actions, action="edited") == 225
 
 
 def test_only_matching_dead_letters_are_changed(engine, redis_client):

@@ -17,6 +17,7 @@ from tests.integration.linking.newsroom import (
     store,
 )
 from tests.integration.store.store_driver import empty
+from tests.support.databases import SQLITE_BY_DEFAULT
 from worker.linking.pairs.link_choices import MAX_LINKS
 from worker.store.linking.links import KINDS
 from worker.store.tables import articles, links
@@ -62,6 +63,7 @@ def test_an_article_draws_a_bounded_number_of_links(engine):
     }, "each link is stored from both ends, with one score"
 
 
+@SQLITE_BY_DEFAULT
 def test_linking_an_article_again_changes_no_link(engine):
     keep_past(engine, Random(1))
     linker = new_linker(engine)
@@ -75,6 +77,7 @@ def test_linking_an_article_again_changes_no_link(engine):
         assert _links(engine) == before
 
 
+@SQLITE_BY_DEFAULT
 def test_the_order_of_arrival_on_a_first_day_changes_no_link(engine):
     claimed, results = entries(_reports(Random(2))), []
     for seed in range(2):
@@ -89,6 +92,7 @@ def test_the_order_of_arrival_on_a_first_day_changes_no_link(engine):
     assert results[0]
 
 
+@SQLITE_BY_DEFAULT
 def test_many_similar_articles_of_its_own_site_do_not_hide_a_report_of_another_site(engine):
     keep_past(engine, Random(1))
     text = "Ferry crews of Norda stopped work at dawn on the quay, and tourists wait on the island in the fog"

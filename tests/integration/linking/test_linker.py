@@ -25,6 +25,7 @@ from tests.integration.linking.newsroom import (
     store,
 )
 from tests.integration.store.store_driver import empty
+from tests.support.databases import SQLITE_BY_DEFAULT
 from worker.heat_rules import parse_rules
 from worker.linking import linker as linker_module
 from worker.linking.days.arrival_days import open_day
@@ -59,33 +60,33 @@ _PAST = pytest.mark.parametrize(("migrated_store_url", "past"), [
 """`past`: whether the store has completed days. The default suite tries each on one database."""
 
 
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 @_PAST
-def test_order_and_restarts_change_nothing(migrated_store_url, tmp_path, past):
+def test_order_and_restarts_change_nothing(migrated_store_url, tmp_path, past, seed):
     engine = fresh_store(migrated_store_url, tmp_path)
     claimed = entries(history(Random(7), invent(Random(7), 80)))
     expected = _run(engine, Random(0), claimed, past=past)
     assert len(expected["links"]) > 15
     assert max(size for _, _, _, size, *_ in expected["stories"]) > 2
-    for seed in (1, 2):
-        again = _run(engine, Random(seed), claimed, past=past, restarts=True)
-        for part in expected:
-            assert again[part] == expected[part], part
+    again = _run(engine, Random(seed), claimed, past=past, restarts=True)
+    for part in expected:
+        assert again[part] == expected[part], part
     engine.dispose()
 
 
+@pytest.mark.parametrize("seed", [3, pytest.param(4, marks=pytest.mark.long)])
 @_PAST
 def test_order_and_restarts_change_nothing_where_a_backlog_is_linked_provisionally_first(
-    migrated_store_url, tmp_path, past, monkeypatch
+    migrated_store_url, tmp_path, past, monkeypatch, seed
 ):
     engine = fresh_store(migrated_store_url, tmp_path)
     claimed = entries(history(Random(7), invent(Random(7), 80)))
     expected = _run(engine, Random(0), claimed, past=past)
     monkeypatch.setattr(linker_module, "BATCH", 5)
     monkeypatch.setattr(linker_module, "_MAX_PENDING", 5)
-    for seed in (3, 4):
-        again = _run(engine, Random(seed), claimed, past=past, restarts=True)
-        for part in expected:
-            assert again[part] == expected[part], part
+    again = _run(engine, Random(seed), claimed, past=past, restarts=True)
+    for part in expected:
+        assert again[part] == expected[part], part
     engine.dispose()
 
 
@@ -143,17 +144,17 @@ def test_in_a_backlog_a_changed_article_keeps_its_links_and_a_retracted_one_lose
     engine.dispose()
 
 
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 @_PAST
-def test_incremental_changes_end_as_if_all_articles_were_new(migrated_store_url, tmp_path, past):
+def test_incremental_changes_end_as_if_all_articles_were_new(migrated_store_url, tmp_path, past, seed):
     engine = fresh_store(migrated_store_url, tmp_path)
-    for seed in range(2):
-        invented = invent(Random(seed), 60)
-        step_by_step = _run(engine, Random(seed), entries(history(Random(seed), invented)), past=past)
-        begin_anew(engine)
-        finish(new_linker(engine))
-        anew = found(engine)
-        for part in anew:
-            assert step_by_step[part] == anew[part], part
+    invented = invent(Random(seed), 60)
+    step_by_step = _run(engine, Random(seed), entries(history(Random(seed), invented)), past=past)
+    begin_anew(engine)
+    finish(new_linker(engine))
+    anew = found(engine)
+    for part in anew:
+        assert step_by_step[part] == anew[part], part
     engine.dispose()
 
 
@@ -180,22 +181,27 @@ def test_articles_of_a_first_day_are_linked_at_once_and_again_when_arrivals_paus
     engine.dispose()
 
 
-def test_a_pass_over_the_day_that_is_interrupted_or_ends_with_its_linker_is_made_again(migrated_store_url, tmp_path):
+@pytest.mark.parametrize(
+    "many", [(2, 3), pytest.param((1, 4), marks=pytest.mark.long)], ids=["2 or 3 parts", "1 or 4 parts"]
+)
+def test_a_pass_over_the_day_that_is_interrupted_or_ends_with_its_linker_is_made_again(
+    migrated_store_url, tmp_path, many
+):
     engine = fresh_store(migrated_store_url, tmp_path)
-    claimed = entries(invent(Random(6), 60))
+    claimed = entries(invent(Random(6), 40))
     store(engine, claimed)
     finish(new_linker(engine))
     expected = found(engine)
 
-    for parts in range(1, 5) if engine.dialect.name == "sqlite" else (2, 3):
+    for parts in many:
         empty(engine)
         linker = new_linker(engine)
-        store(engine, claimed[:50])
+        store(engine, claimed[:32])
         while linker._pass is None:
             linker.step()
         for _ in range(parts):
             linker.step()
-        store(engine, claimed[50:])
+        store(engine, claimed[32:])
         linker.step()
         assert not in_state(engine, "pending"), "a pass does not delay what arrives"
         settle(linker if parts % 2 else new_linker(engine))
@@ -205,16 +211,17 @@ def test_a_pass_over_the_day_that_is_interrupted_or_ends_with_its_linker_is_made
     engine.dispose()
 
 
+@SQLITE_BY_DEFAULT
 def test_a_first_day_that_ends_before_arrivals_pause_is_linked_as_if_they_had(migrated_store_url, tmp_path):
     engine = fresh_store(migrated_store_url, tmp_path)
-    claimed = entries(invent(Random(3), 80))
+    claimed = entries(invent(Random(3), 50))
     results = []
     for is_interrupted in (False, True):
         empty(engine)
         with engine.begin() as connection:
             connection.execute(document_frequencies.delete())
         linker = new_linker(engine)
-        store(engine, claimed[:60])
+        store(engine, claimed[:38])
         if is_interrupted:
             while in_state(engine, "pending"):
                 linker.step()
@@ -223,7 +230,7 @@ def test_a_first_day_that_ends_before_arrivals_pause_is_linked_as_if_they_had(mi
             finish(linker)
         a_day_passes(engine)
         linker = new_linker(engine)
-        store(engine, claimed[60:])
+        store(engine, claimed[38:])
         if is_interrupted:
             linker.step()
             assert not in_state(engine, "pending"), "today's articles do not wait for yesterday's"
@@ -233,6 +240,7 @@ def test_a_first_day_that_ends_before_arrivals_pause_is_linked_as_if_they_had(mi
     engine.dispose()
 
 
+@SQLITE_BY_DEFAULT
 def test_a_window_whose_reading_fails_is_read_again(migrated_store_url, tmp_path, monkeypatch):
     engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
@@ -278,6 +286,7 @@ def test_a_small_window_over_a_long_time_gives_the_same_links(migrated_store_url
     engine.dispose()
 
 
+@SQLITE_BY_DEFAULT
 def test_a_window_that_cannot_hold_14_days_is_loaded_once_and_not_for_each_batch(
     migrated_store_url, tmp_path, monkeypatch
 ):
@@ -407,6 +416,7 @@ def test_days_that_were_counted_with_other_words_are_counted_again(migrated_stor
     engine.dispose()
 
 
+@SQLITE_BY_DEFAULT
 def test_articles_that_wait_in_large_numbers_end_with_the_same_links(migrated_store_url, tmp_path):
     engine = fresh_store(migrated_store_url, tmp_path)
     store(engine, entries(invent(Random(9), 700)))

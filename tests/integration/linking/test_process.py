@@ -45,7 +45,7 @@ def _holder(engine):
 def test_a_killed_leader_is_replaced_within_seconds_without_a_difference(migrated_store_url, tmp_path, linker_process):
     engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))
-    claimed = entries(history(Random(9), invent(Random(9), 150)))
+    claimed = entries(history(Random(9), invent(Random(9), 100)))
     store(engine, claimed)
     finish(new_linker(engine))
     expected = found(engine)

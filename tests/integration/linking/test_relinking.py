@@ -22,6 +22,7 @@ from tests.integration.linking.newsroom import (
     nobody_leads,
     store,
 )
+from tests.support.databases import SQLITE_BY_DEFAULT
 from tests.support.servers import until
 from worker.jobs import relinking
 from worker.jobs.relinking import RelinkingStalled, Span
@@ -79,6 +80,7 @@ def test_another_linker_continues_where_one_ended(newsroom, monkeypatch):
     assert found(engine) == expected
 
 
+@SQLITE_BY_DEFAULT
 def test_only_articles_of_the_span_are_linked_again(newsroom):
     engine, _ = newsroom
     with engine.connect() as connection:
@@ -90,6 +92,7 @@ def test_only_articles_of_the_span_are_linked_again(newsroom):
     assert span.mark(engine, lambda _: None) == 0, "those that wait already are not marked again"
 
 
+@SQLITE_BY_DEFAULT
 def test_what_arrives_is_linked_before_and_keeps_its_place(newsroom):
     engine, _ = newsroom
     invented = invent(Random(3), 90)
@@ -107,6 +110,7 @@ def test_what_arrives_is_linked_before_and_keeps_its_place(newsroom):
     assert found(engine) == changed
 
 
+@SQLITE_BY_DEFAULT
 def test_an_article_that_changes_while_it_waits_is_linked_in_its_new_version(newsroom):
     engine, _ = newsroom
     invented = invent(Random(3), 60)
@@ -138,6 +142,7 @@ def test_a_linker_that_is_killed_leaves_the_rest_marked(newsroom, linker_process
     assert found(engine) == expected
 
 
+@SQLITE_BY_DEFAULT
 def test_without_a_linker_waiting_ends_with_an_error_and_the_articles_stay_marked(newsroom):
     engine, _ = newsroom
     _ALL.mark(engine, lambda _: None)
@@ -146,6 +151,7 @@ def test_without_a_linker_waiting_ends_with_an_error_and_the_articles_stay_marke
     assert relinking.count_waiting(engine) == 60
 
 
+@SQLITE_BY_DEFAULT
 def test_old_articles_get_a_window_of_their_own_in_a_store_larger_than_the_window(migrated_store_url, tmp_path):
     engine = fresh_store(migrated_store_url, tmp_path)
     keep_past(engine, Random(1))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import delete, insert, select, update
 
+from tests.support.databases import SQLITE_BY_DEFAULT
 from worker.monitoring.sources.roll_up import roll_up_sources
 from worker.monitoring.sources.standstills import note_work, read_standstills
 from worker.monitoring.sources.stored_alarms import read_source_alarms
@@ -134,12 +135,14 @@ def test_a_silent_source_is_an_alarm_until_it_is_back(engine):
     assert alarms(engine) == {}
 
 
+@SQLITE_BY_DEFAULT
 def test_a_source_with_fewer_than_thirty_gaps_raises_nothing(engine):
     add(engine, every(timedelta(hours=1), 1, end=NOW - timedelta(days=20)))
     roll_up(engine)
     assert alarms(engine) == {}
 
 
+@SQLITE_BY_DEFAULT
 def test_a_source_is_not_silent_while_its_documents_wait_on_the_lane(engine):
     add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=9)))
     roll_up(engine, {"documents": (NOW - timedelta(hours=8)).timestamp()})
@@ -148,6 +151,7 @@ def test_a_source_is_not_silent_while_its_documents_wait_on_the_lane(engine):
     assert len(alarms(engine)) == 1
 
 
+@SQLITE_BY_DEFAULT
 def test_a_site_that_stopped_is_an_alarm_although_its_source_goes_on(engine):
     one, other = site(engine, 1, "one.example"), site(engine, 2, "other.example")
     add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=9), article=one))
@@ -156,6 +160,7 @@ def test_a_site_that_stopped_is_an_alarm_although_its_source_goes_on(engine):
     assert list(alarms(engine)) == [("silent", "crawler", "one.example")]
 
 
+@SQLITE_BY_DEFAULT
 def test_a_silent_source_is_one_alarm_and_not_one_for_each_site(engine):
     for number in range(1, 4):
         article = site(engine, number, f"s{number}.example")
@@ -164,6 +169,7 @@ def test_a_silent_source_is_one_alarm_and_not_one_for_each_site(engine):
     assert list(alarms(engine)) == [("silent", "crawler", "")]
 
 
+@SQLITE_BY_DEFAULT
 def test_a_source_that_sends_far_less_is_an_alarm_until_it_sends_more(engine):
     add(engine, every(timedelta(minutes=20), 22, end=NOW - timedelta(days=1)))
     add(engine, every(timedelta(hours=2), 1, end=NOW - timedelta(hours=1)))
@@ -200,10 +206,13 @@ def test_one_of_eleven_sources_with_all_documents_rejected_is_an_alarm_until_it_
     assert alarms(engine) == {}
 
 
+@SQLITE_BY_DEFAULT
 @pytest.mark.parametrize(
     ("share", "documents", "good_before"),
-    [(1.0, 6, 0), (1.0, 6, 2000), (0.5, 12, 0), (0.5, 12, 2000), (0.3, 200, 0), (0.3, 60, 2000), (0.15, 100, 2000)],
-)
+    [(1.0, 6, 0), (0.5, 12, 2000), (0.15, 100, 2000), *(
+        pytest.param(*values, marks=pytest.mark.long) for values in ((1.0, 6, 2000), (0.5, 12, 0), (0.3, 200, 0), (0.3, 60, 2000))
+    )],
+)  # fmt: skip
 def test_a_source_is_named_whatever_its_share_and_its_past_and_until_it_is_good(engine, share, documents, good_before):
     """Each roll-up sees one document or a few, as of a small source."""
     if good_before:
@@ -224,6 +233,7 @@ def test_a_source_is_named_whatever_its_share_and_its_past_and_until_it_is_good(
     assert alarms(engine) == {}
 
 
+@SQLITE_BY_DEFAULT
 def test_a_share_below_the_setting_is_an_alarm_where_it_is_unusual(engine):
     add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=2)))
     recent = NOW - timedelta(hours=1)
@@ -281,6 +291,7 @@ def stood_still(engine, began, ended):
         note_work(connection, ended)
 
 
+@SQLITE_BY_DEFAULT
 def test_no_source_is_silent_because_copydesk_stood_still(engine):
     began = NOW - timedelta(hours=9)
     add(engine, every(timedelta(minutes=30), 20, end=began))
@@ -295,6 +306,7 @@ def test_no_source_is_silent_because_copydesk_stood_still(engine):
     assert until == pytest.approx(datetime.now(UTC).timestamp(), abs=60)
 
 
+@SQLITE_BY_DEFAULT
 def test_a_source_that_stays_silent_after_a_standstill_is_an_alarm_after_its_usual_time(engine):
     add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=30)))
     stood_still(engine, NOW - timedelta(hours=30), NOW - timedelta(hours=9))
@@ -306,6 +318,7 @@ def test_a_source_that_stays_silent_after_a_standstill_is_an_alarm_after_its_usu
     assert (alarm.kind, alarm.documents) == ("silent", pytest.approx(18, abs=4)), "expected in the nine hours of work"
 
 
+@SQLITE_BY_DEFAULT
 def test_roll_ups_that_follow_each_other_are_no_standstill(engine):
     with engine.begin() as connection:
         now = datetime.now(UTC)  # `NOW` may be long ago: it is when the tests were collected
@@ -319,6 +332,7 @@ def test_roll_ups_that_follow_each_other_are_no_standstill(engine):
 NAMES = ("one", "two", "three", "four")
 
 
+@SQLITE_BY_DEFAULT
 def test_a_crawler_that_stops_is_one_alarm_and_none_of_each_source(engine):
     stopped = NOW - timedelta(hours=9)
     for source in NAMES:
@@ -332,6 +346,7 @@ def test_a_crawler_that_stops_is_one_alarm_and_none_of_each_source(engine):
     assert sentence.endswith("was 30 min: copydesk sources"), sentence
 
 
+@SQLITE_BY_DEFAULT
 def test_after_a_stop_of_the_crawler_each_source_has_its_usual_time_to_come_back(engine):
     stopped = NOW - timedelta(hours=9)
     for source in NAMES:
@@ -343,6 +358,7 @@ def test_after_a_stop_of_the_crawler_each_source_has_its_usual_time_to_come_back
         assert alarms(engine) == {}
 
 
+@SQLITE_BY_DEFAULT
 def test_a_silence_of_all_replaces_the_alarms_that_it_has_caused(engine):
     stopped = NOW - timedelta(hours=9)
     for source in NAMES:
@@ -359,6 +375,7 @@ def test_a_silence_of_all_replaces_the_alarms_that_it_has_caused(engine):
     assert ("silent", "*", "*") in alarms(engine)
 
 
+@SQLITE_BY_DEFAULT
 def test_of_two_sources_each_has_its_own_alarm(engine):
     for source in NAMES[:2]:
         add(engine, every(timedelta(minutes=30), 20, end=NOW - timedelta(hours=9), source=source))
@@ -388,6 +405,7 @@ def test_an_alarm_that_ended_is_kept_and_the_next_one_waits_for_a_month(engine):
     assert rhythm.silent_at > NOW, "it is not yet"
 
 
+@SQLITE_BY_DEFAULT
 def test_a_source_that_is_known_for_months_has_its_next_alarm_at_the_deadline(engine):
     add(engine, every(timedelta(hours=2), 100, end=NOW - timedelta(hours=19)))
     roll_up(engine)

@@ -19,7 +19,6 @@ from worker.store import tables
 from worker.store.engine import make_engine
 from worker.store.receipts import highest_id
 
-_DAYS = (-2, 2)
 _NEAR = timedelta(minutes=10)
 
 
@@ -68,7 +67,7 @@ def receipt(engine, id_):
         return connection.execute(select(tables.receipts).where(tables.receipts.c.id == id_)).first()
 
 
-@pytest.mark.parametrize("days", _DAYS)
+@pytest.mark.parametrize("days", [-2, pytest.param(2, marks=pytest.mark.long)])
 def test_versions_are_ordered_and_rows_stamped_as_if_its_clock_were_right(
     days, off_by, settings, engine, redis_client, tmp_path
 ):

@@ -71,7 +71,7 @@ def test_a_worker_ends_with_its_supervisor_whatever_the_state_of_redis(redis, st
             server.signal(signal.SIGCONT)
 
 
-@pytest.mark.parametrize("after", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("after", [0.5, *(pytest.param(after, marks=pytest.mark.long) for after in (0.0, 1.0))])
 @pytest.mark.parametrize("redis", ["there", pytest.param("stopped", marks=pytest.mark.long)])
 def test_a_worker_ends_with_its_supervisor_while_it_starts(redis, after, start, server):
     run = start(is_fresh=True)

@@ -112,7 +112,7 @@ def hold(engines, submissions):
 
 
 @given(BATCHES)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_document_is_stored_alike_in_both_databases(engines, submissions):
     hold(engines, submissions)
 

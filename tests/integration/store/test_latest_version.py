@@ -66,12 +66,12 @@ def _many_times(engines, examples):
 
 @pytest.mark.timeout(600)
 def test_any_order_redelivery_and_replay_ends_as_the_latest_versions_alone(engines):
-    _many_times(engines[:1], 18)
+    _many_times(engines[:1], 9)
 
 
 @pytest.mark.timeout(600)
 def test_two_workers_at_once_end_as_the_latest_versions_alone(engines):
-    _many_times(engines, 9)
+    _many_times(engines, 6)
 
 
 @pytest.mark.long

@@ -85,7 +85,7 @@ def _maintenance_changes_nothing(engines, seed, *, workers):
 
 
 def test_a_history_ends_as_without_maintenance(engines):
-    removed = [_maintenance_changes_nothing(engines, seed, workers=1 + seed % 2) for seed in range(4)]
+    removed = [_maintenance_changes_nothing(engines, seed, workers=1 + seed % 2) for seed in range(2)]
 
     assert all(removed), "each history left something behind that went"
 

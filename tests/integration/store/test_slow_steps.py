@@ -133,10 +133,15 @@ class _Others:
         self._thread.join()
 
 
-@pytest.mark.parametrize(("times", "finishes"), [
-    pytest.param(1, True, id="one change, another process does steps"), pytest.param(2, False, id="two changes, nobody else does steps"),
-    pytest.param(1, False, marks=pytest.mark.long), pytest.param(2, True, marks=pytest.mark.long),
-])  # fmt: skip
+@pytest.mark.parametrize(("migrated_store_url", "times", "finishes"), [
+    pytest.param("sqlite", 1, True, id="sqlite-one change, another process does steps"),
+    pytest.param("postgresql", 1, True, id="postgresql-one change, another process does steps"),
+    pytest.param("postgresql", 2, False, id="postgresql-two changes, nobody else does steps"),
+    pytest.param("sqlite", 2, False, marks=pytest.mark.long), *(
+        pytest.param(store, times, finishes, marks=pytest.mark.long)
+        for store in ("sqlite", "postgresql") for times, finishes in ((1, False), (2, True))
+    ),
+], indirect=["migrated_store_url"])  # fmt: skip
 @pytest.mark.parametrize("kind", CASES)
 def test_a_slow_step_does_not_undo_a_change(engine, monkeypatch, kind, times, finishes):
     (place, name), before, after = CASES[kind]

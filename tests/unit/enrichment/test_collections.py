@@ -23,10 +23,13 @@ def documents(folder):
 
 
 @pytest.mark.timeout(600)
-def test_real_documents_round_trip_and_their_urls_are_stable(corpus):
+@pytest.mark.parametrize("name", [
+    "microsoft-power-apps", pytest.param("diablo4", marks=pytest.mark.long), pytest.param("ai", marks=pytest.mark.long),
+])  # fmt: skip
+def test_real_documents_round_trip_and_their_urls_are_stable(corpus, name):
     spellings = defaultdict(set)
     edited = 0
-    for path, article, body in documents(corpus("diablo4")):
+    for path, article, body in documents(corpus(name)):
         copy = enrich(article, body, source="corpus", key=str(path))
         edited += 1
         assert document_from_json(document_to_json(copy), copy.secured) == copy

@@ -20,7 +20,7 @@ from schemas.export import DOCUMENTS, HERE, MESSAGES, schema_of
 from tests.unit.schemas.generated import Generator
 
 CHECK = Path(__file__).with_name("check.mjs")
-COUNT = 600  # for each schema
+COUNT = 200  # for each schema
 
 FORMATS = jsonschema.FormatChecker(formats=[])
 
