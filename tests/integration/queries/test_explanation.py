@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event, text
 
 from tests.integration.store.store_driver import work
+from worker.queries.articles import article
 from worker.queries.explanation import explain
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
@@ -60,6 +61,33 @@ def test_a_receipt_is_found_on_every_lane(engine):
     with engine.connect() as connection:
         assert explain(connection, OTHER)["receipts"][0]["lane"] == "documents:other"
         assert explain(connection, "1600000000000-0")["receipts"] == []
+
+
+def test_an_article_shows_who_names_it_by_its_url_by_an_alias_and_as_an_item_of_a_collection(engine):
+    def document(number, title, *lines):
+        raw = "\n".join(["---", f"title: {title}", f"webUrl: https://named.example/{number}", *lines, "---", ""])
+        return _entry(f"{1_700_000_000_100 + number}-0", raw, key=f"named-{number}")
+
+    alias = "https://amp.named.example/0"
+    documents = [
+        document(0, "Named", f"ampWebUrl: {alias}"),
+        document(1, "By its URL", "related:", "  - title: N", "    webUrl: https://named.example/0"),
+        document(2, "By its alias", "related:", "  - title: N", f"    webUrl: {alias}"),
+        document(3, "As an item", "items: [named-0]"),
+        document(4, "Another", "related:", "  - title: N", "    webUrl: https://named.example/1"),
+    ]
+    for one in documents:
+        work(engine, "documents", [one])
+
+    with engine.connect() as connection:
+        found = explain(connection, "https://named.example/0")["article"]
+        shown = article(connection, found["id"], limit=2)
+
+    named_by = [("By its URL", "related"), ("By its alias", "related"), ("As an item", "contains")]
+    assert [(link["title"], link["kind"]) for link in found["named_by"]] == named_by
+    assert found["named_by_count"] == 3
+    assert [(link["title"], link["kind"]) for link in shown["named_by"]] == named_by[:2]
+    assert shown["counts"]["named_by"] == 3
 
 
 @pytest.mark.parametrize("wanted", [REFUSED, "wall.md", URL])
