@@ -48,12 +48,12 @@ def pytest_sessionfinish(session):
     return ended
 
 
-_FIRST = ("e2e/test_readme.py", "integration/linking/test_linker.py", "integration/runtime/test_lane_pauses.py", "e2e/test_page.py",
-          "integration/linking/test_relinking.py", "e2e/test_runbook.py", "integration/queue/test_connection.py", "e2e/test_ingest.py",
-          "integration/runtime/test_supervisor_killed.py", "faults/test_faults.py", "integration/store/test_slow_steps.py",
-          "integration/test_acl.py", "faults/test_controls.py", "integration/runtime/test_poison.py", "integration/runtime/test_stuck.py",
-          "integration/runtime/test_store_unreachable.py", "e2e/test_console.py", "e2e/test_up.py")  # fmt: skip
-"""The slowest files, in the order in which they begin: if it began last, one file would run alone at the end."""
+_FIRST = ("e2e/test_readme.py", "integration/linking/test_linker.py", "integration/runtime/test_lane_pauses.py",
+          "integration/linking/test_relinking.py", "integration/queue/test_connection.py", "integration/monitoring/test_sources.py",
+          "e2e/test_page.py", "integration/store/test_growth.py", "e2e/test_runbook.py", "e2e/test_ingest.py")  # fmt: skip
+"""The slowest files begin first: if it began last, one file would run alone at the end. Files that compute are between
+those that wait, so that no core is idle.
+"""
 _WAITING = ("faults/", "e2e/", "integration/test_", "integration/runtime/", "integration/queue/")
 """Files whose tests wait for servers most of the time. They alternate with the others, which compute."""
 

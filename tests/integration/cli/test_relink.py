@@ -18,6 +18,7 @@ from tests.integration.linking.newsroom import (
     nobody_leads,
     store,
 )
+from tests.support.databases import SQLITE_BY_DEFAULT
 from worker.cli import app as main
 from worker.linking.process import LinkLoop
 from worker.settings import settings
@@ -97,6 +98,7 @@ def test_with_yes_everything_is_linked_again_and_the_action_is_recorded(engine, 
     assert action["subject"].startswith("60 articles published from 2020-01-01")
 
 
+@SQLITE_BY_DEFAULT
 @pytest.mark.parametrize(
     "arguments", [("--since", "soon"), ("--until", "soon"), ("--since", "2021-01-01", "--until", "2020-01-01")]
 )

@@ -436,7 +436,7 @@ TEXT = st.one_of(st.sampled_from(NASTY), st.text(max_size=60), st.text("<>\"'&/=
 
 
 @pytest.mark.long
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
 def test_no_page_fails_whatever_the_store_and_the_request_contain(site, data, texts):
     places = site.plant(*texts)

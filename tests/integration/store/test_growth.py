@@ -12,9 +12,9 @@ import pytest
 from tests.benchmarks.popular import CASES, FEW, Store
 from worker.store.consistency import check
 
-MANY = 600
+MANY = 1_000
 LONG = 50_000
-_FREE = 120
+_FREE = 200
 """Rows that a batch may read more than with three copies: a fifth of the copies, more than any chance."""
 
 _ROWS_READ = """SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables) + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)"""

@@ -32,7 +32,7 @@ CHECK = Path(__file__).with_name("check.mjs")
 FIELD_ERRORS = {"no_identity", "no_title", "bad_primary_url", "reference_document"}
 """Errors about fields. With any other error the text is not valid YAML or is beyond a limit, and has no JSON."""
 BODY_CLEANED = ("text_cleaned", None)  # the body is no part of the front matter
-QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def published(name: str, *, has_key: bool) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def test_each_schema_of_documents_is_a_valid_schema(name):
 def test_ajv_judges_generated_documents_like_jsonschema(node_folder):
     documents: list[dict[str, Any]] = []
 
-    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=75, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.one_of(ARTICLES))
     def collect(document):
         documents.append(document)

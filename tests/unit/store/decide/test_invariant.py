@@ -103,7 +103,7 @@ _SIZES = (st.integers(0, 2**32), st.integers(1, 6), st.integers(1, 14))
 
 
 @given(*_SIZES)
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_order_and_redelivery_ends_as_the_latest_versions_alone(seed, documents, length):
     ends_as_the_latest_versions_alone(seed, documents, length)
 
