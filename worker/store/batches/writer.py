@@ -41,11 +41,12 @@ def is_small(items: Sequence[BatchItem]) -> bool:
     """Return whether a batch is stored in one transaction.
 
     It holds the writer lock for the raw bytes and for the disk too, some 3 ms longer, and takes a third less time in
-    all. A replay is never small: the transaction of an operator who edits its dead letter locks the same rows in
-    another order.
+    all. A retraction is not small: it often needs rows for an older document. Nor is a replay: the transaction of an
+    operator who edits its dead letter locks the same rows in another order.
     """
     size = sum(item.raw_size for item in items)
-    return len(items) <= _SMALL_DOCUMENTS and size <= _SMALL_BYTES and all(item.dead_letter is None for item in items)
+    is_plain = all(item.op == "put" and item.dead_letter is None for item in items)
+    return is_plain and len(items) <= _SMALL_DOCUMENTS and size <= _SMALL_BYTES
 
 
 @dataclass(slots=True)
