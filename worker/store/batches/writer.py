@@ -86,12 +86,14 @@ class BatchWriter:
         began = time.perf_counter()
         with flights(self.engine, locks=WRITER_LOCK) as transaction:
             failpoint("store.begun")
-            prepared = queue_preparation(transaction, self.engine, items, self.now)
             loader = SqlLoader(transaction, self.engine.dialect.name)
+            loader.note_lock()
+            prepared = queue_preparation(transaction, self.engine, items, self.now)
             began = self._took("prepare", began)
             contents = [content for item in items if (content := item.copy or item.reference) is not None]
-            loader.load_ahead(document_keys(items, decision.STEP_DOCUMENTS), {one.url_hash for one in contents})
-            decided = self._decide(items, prepared(), loader, transaction, began)
+            urls = {one.url_hash for one in contents}
+            stored = loader.load_ahead(document_keys(items, decision.STEP_DOCUMENTS), urls)
+            decided = self._decide(items, prepared(stored.tokens), loader, transaction, began)
             if highest:
                 transaction.execute(_raising(self.engine.dialect.name, highest))
             transaction.commit()
@@ -169,7 +171,7 @@ class BatchWriter:
             ),
         )
         failpoint("store.decided")
-        apply(transaction, dialect, decided.changes)
+        apply(transaction, dialect, decided.changes, loader.drawn)
         failpoint("store.complete")
         return decided
 
