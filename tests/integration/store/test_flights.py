@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from worker.heat_rules import AllRules
 from worker.settings import Settings
+from worker.store.background.steps import work_step
 from worker.store.engine import WRITER_LOCK, is_conflict, is_timeout, is_transient, make_engine
 from worker.store.migration import upgrade
 from worker.store.sql.flights import flights
@@ -196,6 +198,12 @@ def _prepared(engine):
 def test_a_statement_is_prepared_once_on_a_connection(server):
     for name in ("a", "b", "c"):
         put(server, (name, "1"))
+    assert _prepared(server) == 1
+
+
+def test_statements_stay_prepared_after_a_step_without_work(server):
+    put(server, ("a", "1"))
+    assert work_step(server, AllRules()) is None
     assert _prepared(server) == 1
 
 

@@ -16,7 +16,8 @@ from worker.settings import Settings
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 
-PLAIN, WITH_REFERENCES, UNDER_THE_LOCK = 10, 15, 4
+PLAIN, WITH_REFERENCES, UNDER_THE_LOCK = 7, 7, 4
+SMALL_AND_NEW, SMALL = 3, 4
 _BATCH = 200
 
 
@@ -116,5 +117,17 @@ def test_a_batch_with_reference_documents_needs_few_round_trips(store, count):
     _assert_at_most(WITH_REFERENCES, store.store([*_new()[count:], *_entries(Generator(1).references(count))]))
 
 
-def test_a_batch_of_one_document_needs_few_round_trips(store):
-    _assert_at_most(PLAIN, store.store(_new()[:1]))
+@pytest.mark.parametrize(("count", "statements"), [(1, 31), (2, 33)])
+def test_a_few_new_documents_are_stored_in_one_transaction(store, count, statements):
+    """Each statement costs the client and the server some 0.15 ms."""
+    trips = store.store(_new()[:count])
+    _assert_at_most(SMALL_AND_NEW, trips)
+    assert sum(len(trip.statements) for trip in trips) <= statements
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_few_updates_are_stored_in_one_transaction(store, count):
+    documents = Generator(1).documents(10)
+    store.store(_entries(documents))
+    updates = {one.key: one for one in Generator(1).updates(documents, 30)}
+    _assert_at_most(SMALL, store.store(_entries(updates.values())[:count]))

@@ -46,7 +46,8 @@ def test_many_articles_that_fall_back_to_older_documents_are_prepared_together(e
     assert len(rounds) <= 3
 
 
-def test_a_lone_retraction_after_which_an_article_shows_an_older_document_is_prepared_again(engine, monkeypatch):
+def test_a_lone_document_that_needs_more_than_its_own_rows_is_prepared_again(engine, monkeypatch):
+    """It moves to another URL, so the article that it leaves shows an older document, of another provider."""
     rounds = []
 
     def counted(*args, **more):
@@ -58,11 +59,12 @@ def test_a_lone_retraction_after_which_an_article_shows_an_older_document_is_pre
     assert _process(engine, 1000, [_report("newer", 1)]) == ["stored"]
     assert rounds == [], "one document is stored in one transaction"
     preparation._recent.clear()
-    assert _process(engine, 2000, [{b"op": b"retract", b"source": b"newer", b"key": b"1"}]) == ["retracted"]
+    moved = {**_report("newer", 2), b"key": b"1"}
+    assert _process(engine, 2000, [moved]) == ["updated"]
     assert len(rounds) == 2
     with engine.connect() as connection:
         shown = select(providers.c.domain).join(articles, articles.c.provider_id == providers.c.id)
-        assert connection.scalars(shown).all() == ["older1.example"]
+        assert set(connection.scalars(shown)) == {"older1.example", "newer2.example"}
 
 
 @pytest.mark.parametrize("documents", [1, 10], ids=["one document", "a batch"])

@@ -24,11 +24,11 @@ def work_step(engine: Engine, rules: AllRules) -> int | None:
     """
     with flights(engine, durable=False) as transaction:  # after a crash the work is pending again
         found = oldest(transaction, engine.dialect.name)
-        if not (found.by_id or found.by_url):
-            return None
-        if not found.has_lock:
-            return 0
-        return _step(engine, transaction, found, rules)
+        is_work = bool(found.by_id or found.by_url)
+        if is_work and found.has_lock:
+            return _step(engine, transaction, found, rules)
+        transaction.commit()  # nothing was written, but after a ROLLBACK psycopg would prepare its statements again
+        return 0 if is_work else None
 
 
 def _step(engine: Engine, transaction: Flights, found: Oldest, rules: AllRules) -> int:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from worker.store.columns import metadata
 from worker.store.decide.change_set import ChangeSet, Operation, Write
 from worker.store.sql.flights import Flights
 from worker.store.sql.statements import Statement, insertion, removal, updating
 
+_NONE_DRAWN: Mapping[str, int] = MappingProxyType({})
 
-def apply(transaction: Flights, dialect: str, changes: ChangeSet) -> None:
-    """Send the statements of `changes`, in their order. The caller commits."""
+
+def apply(transaction: Flights, dialect: str, changes: ChangeSet, drawn: Mapping[str, int] = _NONE_DRAWN) -> None:
+    """Send the statements of `changes`, in their order. The caller commits.
+
+    `drawn`: table → the first of its new ids, if it was drawn from the sequence. All who draw from it hold the writer
+    lock.
+    """
     apply_writes(transaction, dialect, changes)
-    for table, last_id in changes.last_ids.items() if dialect == "postgresql" else ():
-        # The first of the new ids was drawn from the sequence. All who draw from it hold the writer lock.
+    if dialect != "postgresql":
+        return
+    for table, last_id in changes.last_ids.items():
+        if last_id == drawn.get(table):
+            continue
         text = f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), %s)"
         transaction.execute(Statement(text, (last_id,)))
 

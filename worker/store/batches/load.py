@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from worker.store.batches import load_queries as queries
@@ -19,6 +19,7 @@ from worker.store.decide.stored import (
     UrlKeys,
 )
 from worker.store.sql.flights import Flights, Result
+from worker.store.sql.query import One
 from worker.telemetry.failpoints import failpoint
 
 
@@ -39,24 +40,34 @@ class SqlLoader:
         self._transaction, self._dialect = transaction, dialect
         self.held_since = 0.0
         """When the writer lock was obtained, as `time.perf_counter` counts; known after the first load."""
+        self.drawn: dict[str, int] = {}
+        """Table → the id that the first load drew for a new row."""
+        self._locked_at: Result[One[float]] | None = None
         self._documents: StoredDocuments | None = None
         self._foreseen: _Foreseen | None = None
 
-    def load_ahead(self, keys: DocumentKeys, touched: Collection[bytes]) -> None:
+    def note_lock(self) -> None:
+        """Queue the query that measures since when the lock is held, where other statements come before the first load."""
+        self._locked_at = self._transaction.fetch(queries.CLOCK[self._dialect], {})
+
+    def load_ahead(self, keys: DocumentKeys, touched: Collection[bytes]) -> StoredDocuments:
         """Do the first load before `decide` asks for it, together with what is queued in the transaction.
 
-        `touched`: the articles that the batch describes if all its documents are new. They are loaded too, because the
-        second load has nothing to do if none of them is stored.
+        What is queued stores the raw bytes of the batch. `touched`: the articles that the batch describes if all its
+        documents are new. They are loaded too, because the second load has nothing to do if none of them is stored.
         """
         articles, sources = self._fetch_articles(touched, keys.doc_hashes)
         self._foreseen = _Foreseen(set(touched), set(keys.doc_hashes), articles, sources)
-        self._documents = self.documents(keys)
+        self._documents = self.documents(replace(keys, raw=()))
+        self._documents.raw.update(keys.raw)
+        return self._documents
 
     def documents(self, keys: DocumentKeys) -> StoredDocuments:
         if self._documents is not None:
             return self._documents
         fetch = self._transaction.fetch
-        locked = fetch(queries.CLOCK[self._dialect], {})
+        if self._locked_at is None:
+            self.note_lock()
         receipts = fetch(queries.RECEIPTS, {"receipts": list(keys.receipts)})
         documents = fetch(queries.DOCUMENTS, {"doc_hashes": list(keys.doc_hashes)})
         places = [(*place, before) for place, before in keys.retractions.items()]
@@ -65,20 +76,22 @@ class SqlLoader:
         replays = fetch(queries.REPLAYS, {"replays": list(keys.replays)})
         tokens = fetch(queries.TOKENS, {})
         next_ids = fetch(queries.NEXT[self._dialect], {})
-        loaded = fetch(queries.CLOCK[self._dialect], {})
         self._transaction.send()
-        self.held_since = time.perf_counter() - (loaded.rows[0].value - locked.rows[0].value)
+        drawn = next_ids.rows[0]
+        self.drawn = {"documents": drawn.document, "articles": drawn.article}
+        if self._locked_at is not None:
+            self.held_since = time.perf_counter() - (drawn.now - self._locked_at.rows[0].value)
         failpoint("store.turn")
         return StoredDocuments(
-            now=datetime.fromtimestamp(loaded.rows[0].value, UTC),
+            now=datetime.fromtimestamp(drawn.now, UTC),
             receipts={(row.lane, row.id): row for row in receipts.rows},
             documents={row.doc_hash: row for row in documents.rows},
             reached=reached.rows,
             raw={row.value for row in raw.rows},
             replays={row.value for row in replays.rows},
             tokens=dict(tokens.rows),
-            next_document=next_ids.rows[0].document,
-            next_article=next_ids.rows[0].article,
+            next_document=drawn.document,
+            next_article=drawn.article,
         )
 
     def articles(self, keys: ArticleKeys) -> StoredArticles:

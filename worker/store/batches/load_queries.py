@@ -32,6 +32,7 @@ _DOC_HASH = (documents.c.doc_hash,)
 class _NextIds(NamedTuple):
     document: int
     article: int
+    now: float
 
 
 def _named(alias: str, names: Sequence[str]) -> str:
@@ -75,16 +76,16 @@ REPLAYS: Query[One[int]] = Query(
     One, "SELECT id FROM dead_letters WHERE id {in replays}", {"replays": (dead_letters.c.id,)}
 )
 TOKENS: Query[Pair[str, str]] = Query(Pair, "SELECT name, token FROM reference_state")
-_NEXT_IDS = {
-    "postgresql": "SELECT nextval(pg_get_serial_sequence('documents', 'id')), nextval(pg_get_serial_sequence('articles', 'id'))",
-    "sqlite": "SELECT coalesce((SELECT max(id) FROM documents), 0) + 1, coalesce((SELECT max(id) FROM articles), 0) + 1",
-}
-NEXT = {name: Query(_NextIds, text) for name, text in _NEXT_IDS.items()}
 _SECONDS = {
-    "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8",
-    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "extract(epoch FROM clock_timestamp())::float8",
+    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
 }
-CLOCK: dict[str, Query[One[float]]] = {name: Query(One, text) for name, text in _SECONDS.items()}
+CLOCK: dict[str, Query[One[float]]] = {name: Query(One, f"SELECT {text}") for name, text in _SECONDS.items()}
+_NEXT_IDS = {
+    "postgresql": "nextval(pg_get_serial_sequence('documents', 'id')), nextval(pg_get_serial_sequence('articles', 'id'))",
+    "sqlite": "coalesce((SELECT max(id) FROM documents), 0) + 1, coalesce((SELECT max(id) FROM articles), 0) + 1",
+}
+NEXT = {name: Query(_NextIds, f"SELECT {text}, {_SECONDS[name]}") for name, text in _NEXT_IDS.items()}
 
 ARTICLES = Query(
     rows.ArticleRow,

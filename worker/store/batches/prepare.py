@@ -123,21 +123,20 @@ def prepare(
 
 def queue_preparation(
     transaction: Flights, engine: Engine, items: Sequence[BatchItem], now: datetime
-) -> Callable[[], SharedRows]:
-    """Queue what `prepare` does, in a transaction that holds the writer lock.
+) -> Callable[[Mapping[str, str]], SharedRows]:
+    """Queue what `prepare` does, in a transaction that holds the writer lock, so that nothing is deleted meanwhile.
 
-    Call the returned function once the flight was sent: it sets `parts` of the items and returns the shared rows. It
-    raises Unprepared if a provider or topic was deleted meanwhile.
+    Call the returned function with the tokens of `SharedRows` once the flight was sent: it sets `parts` of the items and
+    returns the shared rows.
     """
     dialect = engine.dialect.name
     domains, names = _shared_names(_contents(items))
-    tokens = transaction.fetch(TOKENS, {})
     _keep_raw(transaction, dialect, items, now, {})
     queued = _queue_shared(transaction, dialect, domains, names, {"providers": list(domains), "topics": list(names)})
 
-    def prepared() -> SharedRows:
+    def prepared(tokens: Mapping[str, str]) -> SharedRows:
         _send_better_names(transaction, dialect, queued.topics, names)
-        references = current_references(engine, dict(tokens.rows).get("references"), transaction)
+        references = current_references(engine, tokens.get("references"), transaction)
         shared = queued.shared(tokens, references)
         _set_parts(items, shared)
         return shared
@@ -174,7 +173,8 @@ def prepare_shared(
     _recent[store] = {table: of_table[:_MOST_RECENT] for table, of_table in wanted.items()}
     if any(_is_better(row, names) for row in queued.topics.rows):
         _improve_names(engine, names)
-    return queued.shared(tokens, current_references(engine, dict(tokens.rows).get("references")))
+    known = dict(tokens.rows)
+    return queued.shared(known, current_references(engine, known.get("references")))
 
 
 class _Queued(NamedTuple):
@@ -183,9 +183,9 @@ class _Queued(NamedTuple):
     providers: Result[Pair[str, int]]
     topics: Result[_Topic]
 
-    def shared(self, tokens: Result[Pair[str, str]], references: References) -> SharedRows:
+    def shared(self, tokens: Mapping[str, str], references: References) -> SharedRows:
         topic_ids = {row.slug: row.id for row in self.topics.rows}
-        return SharedRows(references, dict(self.providers.rows), topic_ids, dict(tokens.rows).get(DELETIONS))
+        return SharedRows(references, dict(self.providers.rows), topic_ids, tokens.get(DELETIONS))
 
 
 def _queue_shared(

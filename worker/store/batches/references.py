@@ -54,6 +54,8 @@ def current_references(engine: Engine, token: str | None, transaction: Flights |
     if store not in _cached or _cached[store].token != token:
         with flights(engine) if transaction is None else contextlib.nullcontext(transaction) as reading:
             _cached[store] = load_references(reading)
+            if transaction is None:
+                reading.commit()
     return _cached[store]
 
 
