@@ -10,6 +10,9 @@ the frequencies known so far, and wait in the state `provisional`. When arrivals
 of the day are linked again with the frequencies of all its arrivals, in parts that pending articles interrupt. Only
 this last result does not depend on the order of arrival.
 
+Where more than `_MAX_PENDING` articles are pending, all of them are linked provisionally first, by their scores alone
+(`BatchLinking.link_by_score`), and for good when nothing is pending. So none waits long for its first links.
+
 When nothing else waits, articles that `copydesk relink` marked as `outdated` are linked again.
 """
 
@@ -188,7 +191,7 @@ class Linker:
         if any(_day_of(row) <= basis.day for row in rows):
             day.record_arrival()
         ids = [row.id for row in rows]
-        if len(rows) == BATCH:  # more wait
+        if len(rows) == BATCH:  # more articles wait
             return self._linking.link_by_score(ids, on_features=count)
         return self._linking.link(ids, mark="provisional", on_features=count)
 

@@ -178,3 +178,23 @@ def test_only_candidates_take_a_place_among_the_limited_ones():
         [99], [0.0], features_of("harbour ferry", None), floor=0.1, limit=2, is_candidate=lambda found: found.days > 3.5
     )
     assert [one.id for one in found] == [4, 5]
+
+
+def test_articles_further_apart_than_asked_are_left_out_wherever_they_are_stored(monkeypatch):
+    monkeypatch.setattr("worker.linking.index._SMALL", 16)
+    monkeypatch.setattr("worker.linking.index.MAX_ARTICLES", 64)
+    random, index = Random(3), Index()
+    texts = {number: (*text[:2], number / 10 * _DAY) for number, text in _texts(random, 300).items()}
+    for start in range(1, 301, 30):
+        _add(index, texts, range(start, start + 30))
+    numbers = sorted(texts)
+    features = features_of_all([texts[number][:2] for number in numbers])
+    times = [texts[number][2] for number in numbers]
+    for first in (0, 130, 290):  # at the beginning, in the middle and at the end of what is stored
+        rows = np.arange(first, first + 10)
+        asked = numbers[first : first + 10], times[first : first + 10], features.take(rows)
+        near = index.neighbours(*asked, floor=0.05, limit=1000, days=2)
+        every = index.neighbours(*asked, floor=0.05, limit=1000)
+        assert near == [[one for one in found if one.days <= 2] for found in every]
+        assert sum(map(len, near)) < sum(map(len, every))
+        assert any(near)
