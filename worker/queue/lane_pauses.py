@@ -6,7 +6,6 @@ is lost.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import asdict, dataclass
 
@@ -15,6 +14,7 @@ import redis
 from worker.queue.clock import moment
 from worker.queue.keys import PAUSED_LANES, RESUMED_LANES
 from worker.queue.replies import text
+from worker.queue.urgent_writes import write_when_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def _pause(who: object, at: str | float, why: object, by: object = "operator") -
 
 def pause(client: redis.Redis, lane: str, reason: Pause) -> bool:
     """Pause a lane. Return False when it is paused already; that pause stays unchanged. Raises redis.RedisError."""
-    return bool(client.hsetnx(PAUSED_LANES, lane, json.dumps(asdict(reason))))
+    return bool(write_when_full(client, "HSETNX", PAUSED_LANES, lane, json.dumps(asdict(reason))))
 
 
 def resume(client: redis.Redis, lane: str) -> bool:
@@ -59,9 +59,8 @@ def resume(client: redis.Redis, lane: str) -> bool:
     The circuit breaker ignores failures from before this time.
     """
     removed = client.hdel(PAUSED_LANES, lane)
-    # A server that is out of memory refuses HSET. The lane is resumed nevertheless.
-    with contextlib.suppress(redis.exceptions.OutOfMemoryError):
-        client.hset(RESUMED_LANES, lane, client.time()[0])  # the breaker's minutes use the server's clock too
+    now = client.time()[0]  # the breaker's minutes use the server's clock too
+    write_when_full(client, "HSET", RESUMED_LANES, lane, now)
     return bool(removed)
 
 

@@ -10,7 +10,7 @@ import redis
 
 from schemas.problem import Severity
 from schemas.receipt import Receipt
-from worker.activity.change_feed import append, changes_of
+from worker.activity.change_feed import append, append_refused, changes_of
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.activity.outcome_feed import publish
 from worker.pipeline import Batch
@@ -28,15 +28,18 @@ _STREAMS_A_SOURCE = 10_000
 
 
 def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -> None:
-    """Send receipts to the `reply_to` streams and write the change feed, in one round trip. Raises redis.RedisError.
+    """Send receipts to the `reply_to` streams and write the change feed, in one round trip.
 
-    Must be called before the entries are settled: a crash in between then repeats receipts and never loses one.
+    Must be called before the entries are settled: a crash in between then repeats receipts and never loses one. What
+    Redis refuses is logged, and the entries can be settled nevertheless: a Redis that is out of memory gets some back
+    by that. Raises redis.RedisError only if Redis does not answer.
     """
     now = batch.clock()
+    changes = list(changes_of(versions, now))
     requested = [(version.reply_to, version) for version in versions if version.reply_to]
     known = original_ids(client, versions[0].lane, [version.id for _, version in requested]) if requested else {}
     with client.pipeline(transaction=False) as pipe:
-        append(pipe, changes_of(versions, now))
+        append(pipe, changes)
         for reply_to, version in requested:
             receipt = receipt_of(version, batch.worker, now)
             if version.id in known:
@@ -44,9 +47,10 @@ def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -
             pipe.xadd(reply_to, {"receipt": receipt.model_dump_json()}, maxlen=_MAX_REPLIES, approximate=True)
             pipe.expire(reply_to, _REPLY_SECONDS)
         replies = pipe.execute(raise_on_error=False) if len(pipe) else []
+    append_refused(client, changes, replies[: len(changes)])
     _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in requested}, now.timestamp())
-    rejected_items = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
-    if rejected_items:  # `reply_to` was a key of another type, or one that this client may not write
+    rejected_items = [str(reply) for reply in replies[len(changes) :] if isinstance(reply, redis.ResponseError)]
+    if rejected_items:  # Redis is full, or `reply_to` was a key of another type, or one that this client may not write
         log.warning(
             "Receipts could not be added to reply_to",
             documents=len(rejected_items),
@@ -67,9 +71,9 @@ def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]], now:
             pipe.zadd(key, names)
             pipe.expire(key, _REPLY_SECONDS)
             pipe.zcard(key)
-        counts = pipe.execute()[2::3]
+        counts = pipe.execute(raise_on_error=False)[2::3]  # without memory, Redis refuses the new names
     for key, size in zip(streams, counts, strict=True):
-        if size > _STREAMS_A_SOURCE:
+        if isinstance(size, int) and size > _STREAMS_A_SOURCE:
             oldest: Any = client.zpopmin(key, size - _STREAMS_A_SOURCE)
             client.unlink(*(name for name, _ in oldest))
 

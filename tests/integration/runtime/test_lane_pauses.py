@@ -136,7 +136,8 @@ def fill(client):
     """Send documents until the server accepts no more; returns how many it accepted."""
     for number in range(2000):
         try:
-            client.xadd("documents", {"raw": article(number, "x" * 20_000), "key": str(number)})
+            fields = {"raw": article(number, "x" * 20_000), "key": str(number), "reply_to": f"replies:{number}"}
+            client.xadd("documents", fields)
         except redis.exceptions.OutOfMemoryError:
             return number
     raise AssertionError("it never was full")

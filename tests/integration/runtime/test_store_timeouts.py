@@ -7,25 +7,15 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests.support.runtime_hooks import article
-from worker.queue.lease_queue import LeaseQueue
 from worker.queue.store_timeouts import StoreTimeouts
 from worker.runtime import connections, ingestion, tasks
 from worker.runtime.dispatch.request import StoreUnusable
-from worker.settings import Settings
 from worker.store.dead_letters import Filter, find
-from worker.store.migration import upgrade
 
 
 @pytest.fixture
-def queue(redis_client, valkey, tmp_path, monkeypatch):
+def queue(own_worker, monkeypatch):
     """A lane, with this process as its worker; storing a document with the key `slow` times out."""
-    config = Settings(redis_url=valkey.url, database_url=f"sqlite:///{tmp_path}/store.db", data_dir=tmp_path)
-    upgrade(config)
-    caches = (connections.engine, connections.client, connections.queue, connections.rules)
-    for cache in caches:
-        cache.cache_clear()
-    for module in (connections, ingestion, tasks):
-        monkeypatch.setattr(module, "settings", lambda: config)
     original = ingestion.process
 
     def process(engine, batch, entries, **options):
@@ -34,13 +24,7 @@ def queue(redis_client, valkey, tmp_path, monkeypatch):
         return original(engine, batch, entries, **options)
 
     monkeypatch.setattr(ingestion, "process", process)
-    queue = LeaseQueue(redis_client, "documents")
-    queue.ensure()
-    yield queue
-    connections.engine().dispose()
-    connections.client().close()
-    for cache in caches:
-        cache.cache_clear()
+    return own_worker
 
 
 def push(queue, key):
