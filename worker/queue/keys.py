@@ -53,7 +53,7 @@ def crash_reports(lane: str) -> str:
 
 
 def store_timeouts(lane: str) -> str:
-    """Hash: id of an entry whose storing timed out while it was alone → how often, and what was settled by then. Expires."""
+    """Hash: id of an entry whose storing timed out → how often while it was alone, and what was settled by then. Expires."""
     return f"copydesk:store-timeouts:{lane}"
 
 

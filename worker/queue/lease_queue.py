@@ -185,7 +185,7 @@ class LeaseQueue:
         `outcomes` are (id, outcome). Returns the ids that this call removed; another call settled the others before.
         """
         flat = [part for pair in outcomes for part in pair]
-        names = [self.lane, self.counters, self.oversized]
+        names = [self.lane, self.counters, self.oversized, keys.store_timeouts(self.lane)]
         return list(map(text, self._run("settle", GROUP, *flat, keys=names))) if flat else []
 
     def requeue(self, id_: str) -> str | None:
