@@ -7,34 +7,13 @@ import redis
 
 from tests.support.runtime_hooks import article
 from worker.queue.lease_queue import LeaseQueue
-from worker.runtime import connections, ingestion, tasks
-from worker.settings import Settings
-from worker.store.migration import upgrade
-
-
-@pytest.fixture
-def queue(redis_client, valkey, tmp_path, monkeypatch):
-    """A lane, with this process as its worker."""
-    config = Settings(redis_url=valkey.url, database_url=f"sqlite:///{tmp_path}/store.db", data_dir=tmp_path)
-    upgrade(config)
-    caches = (connections.engine, connections.client, connections.queue, connections.rules)
-    for cache in caches:
-        cache.cache_clear()
-    for module in (connections, ingestion, tasks):
-        monkeypatch.setattr(module, "settings", lambda: config)
-    queue = LeaseQueue(redis_client, "documents")
-    queue.ensure()
-    yield queue
-    connections.engine().dispose()
-    connections.client().close()
-    for cache in caches:
-        cache.cache_clear()
+from worker.runtime import tasks
 
 
 @pytest.mark.parametrize("step", ["end_attempt", "begin_attempt", "settle"])
-def test_a_batch_that_loses_redis_comes_back_without_an_attempt(step, queue, redis_client, monkeypatch):
+def test_a_batch_that_loses_redis_comes_back_without_an_attempt(step, own_worker, redis_client, monkeypatch):
     id_ = redis_client.xadd("documents", {"raw": article(1), "key": "one"}).decode()
-    queue.dispatch(limit=10, pending_cap=10, max_bytes=1 << 20)
+    own_worker.dispatch(limit=10, pending_cap=10, max_bytes=1 << 20)
     original, failures = getattr(LeaseQueue, step), iter([True])
 
     def lost(*arguments, **options):
@@ -45,7 +24,7 @@ def test_a_batch_that_loses_redis_comes_back_without_an_attempt(step, queue, red
     monkeypatch.setattr(LeaseQueue, step, lost)
     tasks.ingest("documents", [id_])
     assert redis_client.xpending_range("documents", "copydesk", "-", "+", 1)[0]["times_delivered"] == 1
-    assert queue.reap(lease_seconds=24, whole=True) == [(id_, 0)], "given back, a second before the lease's end"
+    assert own_worker.reap(lease_seconds=24, whole=True) == [(id_, 0)], "given back, a second before the lease's end"
     tasks.ingest("documents", [id_])
-    assert queue.state().outcomes == {"stored": 1}
-    assert queue.state().backlog == 0
+    assert own_worker.state().outcomes == {"stored": 1}
+    assert own_worker.state().backlog == 0

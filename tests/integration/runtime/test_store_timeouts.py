@@ -33,7 +33,7 @@ def queue(own_worker, monkeypatch):
 
 def push(queue, key):
     id_ = queue.client.xadd("documents", {"raw": article(1), "key": key}).decode()
-    queue.dispatch(limit=10, pending_cap=10, max_bytes=1 << 20)
+    queue.dispatch(limit=100, pending_cap=100, max_bytes=1 << 20)
     return id_
 
 
