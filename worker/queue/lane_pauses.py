@@ -1,7 +1,8 @@
 """Paused lanes: an operator or the circuit breaker pauses a lane.
 
 Every dispatcher stops serving it within two seconds. A paused lane still accepts documents. They wait on it, and none
-is lost.
+is lost. What is being processed is finished. What comes back instead (its worker was killed, or the store failed) waits
+with the others (`LeaseQueue.reap` with `paused`), so that a paused lane has nothing in flight after a lease at most.
 """
 
 from __future__ import annotations

@@ -15,12 +15,12 @@ import redis
 
 from worker.queue import keys
 from worker.queue.lane_pauses import Pause, read_pauses
+from worker.queue.lease_queue import PAUSED_LANE
 from worker.queue.replies import text
 from worker.queue.urgent_writes import write_when_full
 
 RESUMED_EXPIRE_SECONDS = 7200
 """More than the circuit breaker counts."""
-_CONSUMER = "paused: "
 
 
 def paused_sources(client: redis.Redis, lane: str) -> dict[str, Pause]:
@@ -51,4 +51,4 @@ def resumed_sources(client: redis.Redis, lane: str) -> dict[str, float]:
 
 def source_kept_by(consumer: str) -> str | None:
     """Return the source whose entries this consumer keeps while the source is paused; None for any other consumer."""
-    return consumer.removeprefix(_CONSUMER) if consumer.startswith(_CONSUMER) else None
+    return consumer.removeprefix(PAUSED_LANE) or None if consumer.startswith(PAUSED_LANE) else None

@@ -30,14 +30,17 @@ class Reaper:
         self._config = config
         self._sender = sender
 
-    def reap(self, queue: LeaseQueue) -> int:
-        """Send the entries of a lane that are due again; return how many."""
+    def reap(self, queue: LeaseQueue, *, is_paused: bool = False) -> int:
+        """Send the entries of a lane that are due again; return how many. On a paused lane they wait instead."""
         renewed = queue.renew_leases_after_clock_step()
         if renewed:
             log.warning(
                 "The clock of Redis was set back", lane=queue.lane, documents=renewed, next="their leases are renewed"
             )
         lease, cap, batch = self._config.lease_seconds, self._config.pending_cap, self._config.batch_documents
+        if is_paused:
+            queue.reap(lease_seconds=lease, limit=cap, paused=True)
+            return 0
         if self._sender.queued() * batch >= _QUEUED_CAPS * cap:
             # The pool takes claim checks too slowly for the lease. More and smaller ones would make it worse.
             return 0
