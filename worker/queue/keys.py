@@ -33,6 +33,8 @@ TOKENS = "once:"
 """Prefix of the idempotency tokens. Crawlers may write them."""
 OWN_PREFIXES = ("copydesk:", "replies:")
 """What the names of all keys begin with that are not a lane or the change feed."""
+REPLY_SOURCES = "copydesk:reply-sources:"
+"""Prefix of the sets of sources that use a receipt stream; the stream's name follows. Expires."""
 PROBE_GROUP = "copydesk:probe"
 """A consumer group that exists only while `last_id.lua` reads a lane's last id."""
 
