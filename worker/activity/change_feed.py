@@ -7,17 +7,19 @@ cap must read the store again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import redis
 from redis.client import Pipeline
+from redis.exceptions import OutOfMemoryError
 from redis.typing import EncodableT, FieldT
 
 from schemas.change import Change
 from schemas.receipt import Outcome
 from worker.queue.keys import CHANGE_FEED
+from worker.queue.urgent_writes import write_when_full
 
 _MAX_ENTRIES = 100_000  # about 20 MB of Redis memory
 _CHANGING = frozenset({Outcome.STORED, Outcome.UPDATED, Outcome.RETRACTED})
@@ -51,9 +53,22 @@ def changes_of(versions: Iterable[Settled], now: datetime) -> Iterator[Change]:
 def append(pipe: Pipeline, changes: Iterable[Change]) -> None:
     """Append `changes` to the feed, in order, as part of the pipeline `pipe`."""
     for change in changes:
-        values = change.model_dump(mode="json", exclude_none=True)
-        fields: dict[FieldT, EncodableT] = {name: str(value) for name, value in values.items()}
-        pipe.xadd(CHANGE_FEED, fields, maxlen=_MAX_ENTRIES, approximate=True)
+        pipe.xadd(CHANGE_FEED, _fields(change), maxlen=_MAX_ENTRIES, approximate=True)
+
+
+def append_refused(client: redis.Redis, changes: Sequence[Change], replies: Sequence[object]) -> None:
+    """Append those of `changes` that Redis refused because it was out of memory. `replies`: the answers to `append`.
+
+    A change that is never added would be a gap, and the feed is capped. Raises redis.RedisError.
+    """
+    for change, reply in zip(changes, replies, strict=True):
+        if isinstance(reply, OutOfMemoryError):
+            flat = [part for pair in _fields(change).items() for part in pair]
+            write_when_full(client, "XADD", CHANGE_FEED, "MAXLEN", "~", _MAX_ENTRIES, "*", *flat)
+
+
+def _fields(change: Change) -> dict[FieldT, EncodableT]:
+    return {name: str(value) for name, value in change.model_dump(mode="json", exclude_none=True).items()}
 
 
 def publish(client: redis.Redis, changes: Iterable[Change]) -> None:

@@ -10,13 +10,14 @@ import redis
 
 from worker.queue import keys
 from worker.queue.replies import text
+from worker.queue.urgent_writes import write_when_full
 
 _EXPIRE_SECONDS = 60
 
 
 def request_stop(client: redis.Redis, worker: str, who: str) -> None:
     """Ask the worker of this name (host:pid) to stop. Raises redis.RedisError."""
-    client.set(keys.stop_request(worker), who.encode("utf-8", "replace"), ex=_EXPIRE_SECONDS)
+    write_when_full(client, "SET", keys.stop_request(worker), who.encode("utf-8", "replace"), "EX", _EXPIRE_SECONDS)
 
 
 def take_stop_request(client: redis.Redis, worker: str) -> str | None:

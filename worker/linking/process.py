@@ -67,12 +67,15 @@ class LinkLoop:
             self._token = self._linker = None
             return _STANDBY_SECONDS
         except SQLAlchemyError as error:
-            if is_conflict(error):
-                return 0.0  # an article was removed meanwhile: retry at once
-            if not is_transient(error):
+            if not is_transient(error) and not is_conflict(error):
                 log.exception("Linking failed", next=f"it is retried in {_BUG_SECONDS:.0f} s; articles stay pending")
                 return _BUG_SECONDS
-            self._log_first("The store cannot be used, nothing is linked", driver_error(error))
+            what = (
+                "An article was removed meanwhile"
+                if is_conflict(error)
+                else "The store cannot be used, nothing is linked"
+            )
+            self._log_first(what, driver_error(error))
             return _TROUBLE_SECONDS
         except Exception:
             # A bug must not end the process: articles would stay pending.

@@ -27,11 +27,11 @@ from worker.producer.task_envelope import (
     not_a_task,
     parse_json,
 )
+from worker.queue.lease_queue import is_entry_id
 
 LARGEST_TIMES = 8
 """A message may be this many times its document's size: JSON needs up to 6 bytes a character, base64 adds a third."""
 _TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-_ENTRY_ID = re.compile(r"\d{1,20}-\d{1,20}")
 _RESUME = re.compile(r'\["[a-z_ ]{1,40}", "[0-9T:.+-]{1,40}"(, ("[A-Za-z0-9_.:-]{1,80}"|\d{1,20})){1,4}\]')
 """The position at which maintenance continues: a table, a time, and a key, as JSON."""
 _LANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
@@ -145,7 +145,7 @@ def _rebuilt(envelope: Envelope, args: Sequence[Json], expires: datetime | None)
 def _is_ingest(args: Sequence[Json]) -> bool:
     if len(args) != 2 or not isinstance(args[0], str) or not isinstance(args[1], list):
         return False
-    return bool(_LANE.fullmatch(args[0])) and all(isinstance(id_, str) and _ENTRY_ID.fullmatch(id_) for id_ in args[1])
+    return bool(_LANE.fullmatch(args[0])) and all(isinstance(id_, str) and is_entry_id(id_) for id_ in args[1])
 
 
 def _is_maintain(args: Sequence[Json]) -> bool:

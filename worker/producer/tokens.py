@@ -6,6 +6,7 @@ import redis
 
 from worker.producer.submission import LONGEST_TOKEN_SECONDS
 from worker.queue import keys
+from worker.queue.urgent_writes import write_when_full
 
 _PAGE = 1000
 _MAX_PAGES = 100
@@ -30,5 +31,5 @@ def remove_lasting_tokens(client: redis.Redis) -> int:
                 removed += int(client.unlink(*lasting))
         if cursor == 0:
             break
-    client.set(keys.TOKEN_CURSOR, cursor)
+    write_when_full(client, "SET", keys.TOKEN_CURSOR, cursor)
     return removed

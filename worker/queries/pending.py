@@ -9,7 +9,7 @@ from typing import TypedDict
 import redis
 
 from worker.queue import keys
-from worker.queue.lease_queue import DISPATCHED, GROUP, RETURNED, LeaseQueue, id_key, is_entry_id
+from worker.queue.lease_queue import DISPATCHED, GROUP, PAUSED_LANE, RETURNED, LeaseQueue, id_key, is_entry_id
 from worker.queue.oversized import read_prefix
 from worker.queue.source_pauses import source_kept_by
 
@@ -79,7 +79,9 @@ def state_of(holder: str | None) -> str:
     """Return the state of an entry that is pending for the consumer `holder`; None: for nobody."""
     if holder is not None and source_kept_by(holder) is not None:
         return "paused"
-    return {None: "waiting", RETURNED: "waiting", DISPATCHED: "dispatched"}.get(holder, "processing")
+    return {None: "waiting", RETURNED: "waiting", PAUSED_LANE: "waiting", DISPATCHED: "dispatched"}.get(
+        holder, "processing"
+    )
 
 
 def _lease(client: redis.Redis, lane: str, id_: str) -> tuple[str | None, int]:

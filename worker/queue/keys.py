@@ -33,6 +33,8 @@ TOKENS = "once:"
 """Prefix of the idempotency tokens. Crawlers may write them."""
 OWN_PREFIXES = ("copydesk:", "replies:")
 """What the names of all keys begin with that are not a lane or the change feed."""
+REPLY_SOURCES = "copydesk:reply-sources:"
+"""Prefix of the sets of sources that use a receipt stream; the stream's name follows. Expires."""
 PROBE_GROUP = "copydesk:probe"
 """A consumer group that exists only while `last_id.lua` reads a lane's last id."""
 
@@ -53,7 +55,7 @@ def crash_reports(lane: str) -> str:
 
 
 def store_timeouts(lane: str) -> str:
-    """Hash: id of an entry whose storing timed out while it was alone → how often, and what was settled by then. Expires."""
+    """Hash: id of an entry whose storing timed out → how often while it was alone, and what was settled by then. Expires."""
     return f"copydesk:store-timeouts:{lane}"
 
 

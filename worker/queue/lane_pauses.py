@@ -1,12 +1,12 @@
 """Paused lanes: an operator or the circuit breaker pauses a lane.
 
 Every dispatcher stops serving it within two seconds. A paused lane still accepts documents. They wait on it, and none
-is lost.
+is lost. What is being processed is finished. What comes back instead (its worker was killed, or the store failed) waits
+with the others (`LeaseQueue.reap` with `paused`), so that a paused lane has nothing in flight after a lease at most.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import asdict, dataclass
 
@@ -15,6 +15,7 @@ import redis
 from worker.queue.clock import moment
 from worker.queue.keys import PAUSED_LANES, RESUMED_LANES
 from worker.queue.replies import text
+from worker.queue.urgent_writes import write_when_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def _pause(who: object, at: str | float, why: object, by: object = "operator") -
 
 def pause(client: redis.Redis, lane: str, reason: Pause) -> bool:
     """Pause a lane. Return False when it is paused already; that pause stays unchanged. Raises redis.RedisError."""
-    return bool(client.hsetnx(PAUSED_LANES, lane, json.dumps(asdict(reason))))
+    return bool(write_when_full(client, "HSETNX", PAUSED_LANES, lane, json.dumps(asdict(reason))))
 
 
 def resume(client: redis.Redis, lane: str) -> bool:
@@ -59,9 +60,8 @@ def resume(client: redis.Redis, lane: str) -> bool:
     The circuit breaker ignores failures from before this time.
     """
     removed = client.hdel(PAUSED_LANES, lane)
-    # A server that is out of memory refuses HSET. The lane is resumed nevertheless.
-    with contextlib.suppress(redis.exceptions.OutOfMemoryError):
-        client.hset(RESUMED_LANES, lane, client.time()[0])  # the breaker's minutes use the server's clock too
+    now = client.time()[0]  # the breaker's minutes use the server's clock too
+    write_when_full(client, "HSET", RESUMED_LANES, lane, now)
     return bool(removed)
 
 

@@ -35,6 +35,8 @@ _ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 DISPATCHED = "dispatched"
 RETURNED = "returned"
 """The consumer that owns entries given back because the store could not be used, until they are dispatched again."""
+PAUSED_LANE = "paused: "
+"""The consumer that owns entries that came back while their lane was paused, until `dispatch` sends them again."""
 _WHOLE_READINGS = 2
 """How many attempts at an oversized entry read all of it, to compute its digest. Later ones read only the beginning."""
 MAX_CRASH_REPORTS = 10_000
@@ -187,7 +189,7 @@ class LeaseQueue:
         `outcomes` are (id, outcome). Returns the ids that this call removed; another call settled the others before.
         """
         flat = [part for pair in outcomes for part in pair]
-        names = [self.lane, self.counters, self.oversized]
+        names = [self.lane, self.counters, self.oversized, keys.store_timeouts(self.lane)]
         return list(map(text, self._run("settle", GROUP, *flat, keys=names))) if flat else []
 
     def requeue(self, id_: str) -> str | None:
@@ -199,21 +201,25 @@ class LeaseQueue:
         fresh = self._run("requeue", GROUP, id_, ORIGINAL_IDS_EXPIRE_SECONDS, keys=names)
         return text(fresh) if fresh else None
 
-    def reap(self, *, lease_seconds: float, limit: int = 100, whole: bool = False) -> list[tuple[str, int]]:
+    def reap(
+        self, *, lease_seconds: float, limit: int = 100, whole: bool = False, paused: bool = False
+    ) -> list[tuple[str, int]]:
         """Take up to `limit` entries whose lease has expired, to dispatch them again.
 
         Returns (id, attempts so far) of each. `whole` takes only entries that were released with `whole`; otherwise
-        entries of all consumers are taken.
+        entries of all consumers are taken. With `paused` they must not be sent: they wait until `dispatch` is called.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         arguments = (
             GROUP,
-            DISPATCHED,
+            PAUSED_LANE if paused else DISPATCHED,
             int(lease_seconds * 1000),
             limit,
             now,
             MAX_CRASH_REPORTS,
             CRASHES_EXPIRE_SECONDS,
+            DISPATCHED,
+            RETURNED,
             *((RETURNED,) if whole else ()),
         )
         reply = self._run("reap", *arguments, keys=[self.lane, self.crash_reports])

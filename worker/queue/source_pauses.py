@@ -8,7 +8,6 @@ so a pause holds from the next dispatch and the next claim on. No entry is copie
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import asdict
 
@@ -16,11 +15,12 @@ import redis
 
 from worker.queue import keys
 from worker.queue.lane_pauses import Pause, read_pauses
+from worker.queue.lease_queue import PAUSED_LANE
 from worker.queue.replies import text
+from worker.queue.urgent_writes import write_when_full
 
 RESUMED_EXPIRE_SECONDS = 7200
 """More than the circuit breaker counts."""
-_CONSUMER = "paused: "
 
 
 def paused_sources(client: redis.Redis, lane: str) -> dict[str, Pause]:
@@ -30,7 +30,7 @@ def paused_sources(client: redis.Redis, lane: str) -> dict[str, Pause]:
 
 def pause_source(client: redis.Redis, lane: str, source: str, reason: Pause) -> bool:
     """Pause a source on a lane. Return False when it is paused already; that pause stays. Raises redis.RedisError."""
-    return bool(client.hsetnx(keys.paused_sources(lane), source, json.dumps(asdict(reason))))
+    return bool(write_when_full(client, "HSETNX", keys.paused_sources(lane), source, json.dumps(asdict(reason))))
 
 
 def resume_source(client: redis.Redis, lane: str, source: str) -> bool:
@@ -39,10 +39,8 @@ def resume_source(client: redis.Redis, lane: str, source: str) -> bool:
     The circuit breaker ignores its rejections from before this time.
     """
     removed = client.hdel(keys.paused_sources(lane), source)
-    # A server that is out of memory refuses HSET. The source is resumed nevertheless.
-    with contextlib.suppress(redis.exceptions.OutOfMemoryError):
-        client.hset(keys.resumed_sources(lane), source, client.time()[0])
-        client.expire(keys.resumed_sources(lane), RESUMED_EXPIRE_SECONDS)
+    write_when_full(client, "HSET", keys.resumed_sources(lane), source, client.time()[0])
+    client.expire(keys.resumed_sources(lane), RESUMED_EXPIRE_SECONDS)
     return bool(removed)
 
 
@@ -53,4 +51,4 @@ def resumed_sources(client: redis.Redis, lane: str) -> dict[str, float]:
 
 def source_kept_by(consumer: str) -> str | None:
     """Return the source whose entries this consumer keeps while the source is paused; None for any other consumer."""
-    return consumer.removeprefix(_CONSUMER) if consumer.startswith(_CONSUMER) else None
+    return consumer.removeprefix(PAUSED_LANE) or None if consumer.startswith(PAUSED_LANE) else None

@@ -4,70 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import redis
 
 from schemas.problem import Severity
 from schemas.receipt import Receipt
-from worker.activity.change_feed import append, changes_of
+from worker.activity import reply_streams
+from worker.activity.change_feed import append, append_refused, changes_of
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.activity.outcome_feed import publish
 from worker.pipeline import Batch
-from worker.queue import keys
 from worker.store.decide.batch_item import BatchItem
 from worker.telemetry.logs import get_logger
 
 log = get_logger("ingest")
 
 _MAX_REPLIES = 10_000
-_REPLY_SECONDS = 3600
-_STREAMS_A_SOURCE = 10_000
-"""Limit of receipt streams of one source. The most recently used ones are kept; each takes some 4.5 kB of Redis."""
 
 
 def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -> None:
-    """Send receipts to the `reply_to` streams and write the change feed, in one round trip. Raises redis.RedisError.
+    """Send receipts to the `reply_to` streams and write the change feed, in one round trip.
 
-    Must be called before the entries are settled: a crash in between then repeats receipts and never loses one.
+    Must be called before the entries are settled: a crash in between then repeats receipts and never loses one. What
+    Redis refuses is logged, and the entries can be settled nevertheless: a Redis that is out of memory gets some back
+    by that. Raises redis.RedisError only if Redis does not answer.
     """
     now = batch.clock()
+    changes = list(changes_of(versions, now))
     requested = [(version.reply_to, version) for version in versions if version.reply_to]
     with client.pipeline(transaction=False) as pipe:
-        append(pipe, changes_of(versions, now))
+        append(pipe, changes)
+        reply_streams.use(pipe, ((version.source, reply_to) for reply_to, version in requested), now.timestamp())
         for reply_to, version in requested:
             receipt = receipt_of(version, batch.worker, now).model_dump_json()
             pipe.xadd(reply_to, {"receipt": receipt}, maxlen=_MAX_REPLIES, approximate=True)
-            pipe.expire(reply_to, _REPLY_SECONDS)
+            pipe.expire(reply_to, reply_streams.EXPIRE_SECONDS)
         replies = pipe.execute(raise_on_error=False) if len(pipe) else []
-    _remove_oldest_streams(client, {(version.source, reply_to) for reply_to, version in requested}, now.timestamp())
-    rejected_items = [str(reply) for reply in replies if isinstance(reply, redis.ResponseError)]
-    if rejected_items:  # `reply_to` was a key of another type, or one that this client may not write
+    append_refused(client, changes, replies[: len(changes)])
+    rejected_items = [str(reply) for reply in replies[len(changes) :] if isinstance(reply, redis.ResponseError)]
+    if rejected_items:  # Redis is full, or `reply_to` was a key of another type, or one that this client may not write
         log.warning(
             "Receipts could not be added to reply_to",
             documents=len(rejected_items),
             error=rejected_items[0],
             next="the outcomes are in the store: copydesk explain",
         )
-
-
-def _remove_oldest_streams(client: redis.Redis, used: set[tuple[str, str]], now: float) -> None:
-    """Bound the number of receipt streams of each source. A source never removes the streams of another one."""
-    streams: dict[str, dict[str, float]] = {}
-    for source, reply_to in used:
-        streams.setdefault(keys.reply_streams(source), {})[reply_to] = now
-    if not streams:
-        return
-    with client.pipeline(transaction=False) as pipe:
-        for key, names in streams.items():
-            pipe.zadd(key, names)
-            pipe.expire(key, _REPLY_SECONDS)
-            pipe.zcard(key)
-        counts = pipe.execute()[2::3]
-    for key, size in zip(streams, counts, strict=True):
-        if size > _STREAMS_A_SOURCE:
-            oldest: Any = client.zpopmin(key, size - _STREAMS_A_SOURCE)
-            client.unlink(*(name for name, _ in oldest))
 
 
 def count(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem], *, work_ms: float) -> None:

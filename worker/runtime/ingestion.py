@@ -21,6 +21,7 @@ from worker.queue.store_timeouts import StoreTimeouts
 from worker.runtime import connections
 from worker.runtime.batch_logging import log_batch
 from worker.runtime.batch_report import announce, count
+from worker.runtime.dispatch.reaper import small_batch
 from worker.runtime.dispatch.request import OUT_OF_MEMORY, StoreUnusable
 from worker.settings import settings
 from worker.store.decide.batch_item import BatchItem
@@ -92,14 +93,19 @@ def _ingest_entries(queue: LeaseQueue, entries: Sequence[Claimed], worker: str) 
 
 
 def _is_at_fault(queue: LeaseQueue, entries: Sequence[Claimed], error: SQLAlchemyError) -> bool:
-    """Return whether the store times out on this document alone, again and again, and stores others meanwhile."""
-    if not is_timeout(error) or len(entries) != 1:
+    """Return whether the store times out on this document alone, again and again, and stores others meanwhile.
+
+    Documents of a larger batch are recorded, so that they are sent again alone. If the batch is not small yet, they are
+    sent in small batches first, because the store may only be slow.
+    """
+    if not is_timeout(error):
         return False
     timeouts = StoreTimeouts(queue, (lane.name for lane in settings().lane_list))
-    if timeouts.record(entries[0].id) < _MOST_TIMEOUTS:
-        return False
-    timeouts.forget(entries[0].id)
-    return True
+    if len(entries) == 1:
+        return timeouts.record(entries[0].id) >= _MOST_TIMEOUTS
+    if len(entries) <= small_batch(settings()):
+        timeouts.record_together(entry.id for entry in entries)
+    return False
 
 
 def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: Exception) -> None:

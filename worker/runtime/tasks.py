@@ -17,6 +17,7 @@ from worker.producer.tokens import remove_lasting_tokens
 from worker.queue import keys
 from worker.queue.lease_queue import id_key
 from worker.queue.source_pauses import paused_sources
+from worker.queue.urgent_writes import write_when_full
 from worker.runtime import connections
 from worker.runtime.connections import worker_name
 from worker.runtime.ingestion import ingest_claimed, log_redis_outage
@@ -66,6 +67,11 @@ def ingest(lane: str, ids: list[str]) -> None:
     ingest_claimed(queue, entries)
 
 
+def _is_first(key: str, seconds: int) -> bool:
+    """Return whether no worker has set `key` in the last `seconds`; set it if so."""
+    return bool(write_when_full(connections.client(), "SET", key, worker_name(), "NX", "EX", seconds))
+
+
 @shared_task(name="copydesk.maintain", ignore_result=True)
 def maintain(resume: str | None = None) -> None:
     """Delete expired rows, hourly, in whichever worker starts first, for a quarter of the task's time limit.
@@ -73,9 +79,7 @@ def maintain(resume: str | None = None) -> None:
     Then the task sends itself again with the place to resume at. A lost message delays the rest by an hour. Raises
     SQLAlchemyError for errors of the store that are not transient.
     """
-    if resume is None and not connections.client().set(
-        keys.MAINTAINED, worker_name(), nx=True, ex=MAINTAIN_EVERY_SECONDS
-    ):
+    if resume is None and not _is_first(keys.MAINTAINED, MAINTAIN_EVERY_SECONDS):
         return
     deleted: Counter[str] = Counter()
     if resume is None and (tokens := remove_lasting_tokens(connections.client())):
@@ -143,7 +147,7 @@ def roll_up() -> None:
     transient.
     """
     config = settings()
-    if not connections.client().set(keys.ROLLED_UP, worker_name(), nx=True, ex=_ROLL_UP_PAUSE_SECONDS):
+    if not _is_first(keys.ROLLED_UP, _ROLL_UP_PAUSE_SECONDS):
         return
     oldest = {lane.name: connections.queue(lane.name).counts().oldest_id for lane in config.lane_list}
     waiting = {lane: id_key(id_)[0] / 1000 for lane, id_ in oldest.items() if id_}

@@ -7,8 +7,10 @@ import time
 from datetime import UTC, datetime
 from random import Random
 
+import psycopg
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
 from schemas.change import Change
 from tests.integration.linking.newsroom import (
@@ -25,6 +27,7 @@ from tests.integration.linking.newsroom import (
     store,
 )
 from tests.support.servers import until
+from worker.linking import process
 from worker.linking.process import LinkLoop
 from worker.queue.keys import CHANGE_FEED as FEED
 from worker.settings import Settings
@@ -120,3 +123,17 @@ def test_an_outage_of_the_store_only_delays_linking(postgres, tmp_path, valkey):
         with engine.connect() as connection:
             assert connection.scalar(select(articles.c.id).where(articles.c.story_id.is_not(None)).limit(1))
         engine.dispose()
+
+
+def test_a_conflict_is_retried_after_a_pause_and_logged_once(tmp_path, monkeypatch):
+    loop = LinkLoop(Settings(database_url=f"sqlite:///{tmp_path}/store.db", data_dir=tmp_path), threading.Event())
+    lines = []
+
+    def step():
+        raise IntegrityError("", None, psycopg.errors.ForeignKeyViolation("as when an article was removed"))
+
+    monkeypatch.setattr(loop, "_step", step)
+    monkeypatch.setattr(process.log, "warning", lambda event, **fields: lines.append(fields["error"]))
+    assert [loop._try_step() for _ in range(3)] == [1.0, 1.0, 1.0]
+    assert lines == ["An article was removed meanwhile: as when an article was removed"]
+    loop._engine.dispose()

@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from worker.producer.client import Submission, submit_entry, submit_many
+from worker.queries.pending import pending
 from worker.queue.crashes import CrashLog, CrashReport
 from worker.queue.lease_queue import LeaseQueue, id_key
 
@@ -393,3 +394,35 @@ def test_a_repeated_command_neither_adds_nor_forgets_an_attempt(queue, times):
     for _ in range(times):
         queue.release("w", held, lease_seconds=LEASE)
     assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]
+
+
+def test_what_comes_back_on_a_paused_lane_waits_until_the_lane_is_served_again(queue):
+    stored, read, sent = ids = push(queue, 3)
+    assert dispatch(queue) == ids
+    claim(queue, "host:1", [stored, read])
+    queue.end_attempt("host:1", [stored])
+    assert queue.reap(lease_seconds=0, paused=True) == [(stored, 0), (read, 1), (sent, 0)]
+    counts, state = queue.counts(), queue.state()
+    assert (counts.backlog, counts.pending, counts.waiting, counts.oldest_id) == (3, 0, 3, stored)
+    assert (state.pending, state.oldest_id, state.paused, sum_holds(queue)) == (0, stored, {}, True)
+    assert queue.reap(lease_seconds=0, paused=True) == queue.reap(lease_seconds=0) == []
+    assert claim(queue, "host:2", ids) == [], "a claim check that is still in Celery's queue"
+    assert [*CrashLog(queue).of(ids)] == [read], "only this one was being read"
+    assert [entry["state"] for entry in pending(queue.client, [queue.lane], stored)] == ["waiting"]
+    later = push(queue, 1)
+    assert dispatch(queue) == [stored, sent, *later]
+    assert queue.reap(lease_seconds=60, whole=True) == [(read, 1)], "the reaper sends it alone"
+    assert queue.counts().pending == 4
+
+
+def test_an_entry_that_is_given_back_gets_no_crash_report(queue):
+    ids = push(queue, 1)
+    dispatch(queue)
+    claim(queue, "host:1", ids)
+    CrashLog(queue).record_crash(CrashReport.now("host:1", "signal 11"), lease_seconds=60)
+    queue.reap(lease_seconds=60)
+    [again] = claim(queue, "host:2", ids)
+    queue.release("host:2", {again.id: again.attempts}, lease_seconds=60, whole=True)
+    assert queue.reap(lease_seconds=60, whole=True) == [(ids[0], 1)]
+    [reports] = CrashLog(queue).of(ids).values()
+    assert [report.where for report in reports] == ["host:1"]

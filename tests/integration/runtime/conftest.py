@@ -6,7 +6,11 @@ import pytest
 from sqlalchemy import create_engine, select
 
 from tests.support.servers import copydesk
+from worker.queue.lease_queue import LeaseQueue
+from worker.runtime import connections, ingestion, tasks
+from worker.settings import Settings
 from worker.store import tables
+from worker.store.migration import upgrade
 
 
 @pytest.fixture
@@ -28,3 +32,22 @@ def receipts(tmp_path):
 
     yield read
     engine.dispose()
+
+
+@pytest.fixture
+def own_worker(redis_client, valkey, tmp_path, monkeypatch):
+    """The lane `documents`, with this process as its worker, and a fresh SQLite."""
+    config = Settings(redis_url=valkey.url, database_url=f"sqlite:///{tmp_path}/store.db", data_dir=tmp_path)
+    upgrade(config)
+    caches = (connections.engine, connections.client, connections.queue, connections.rules)
+    for cache in caches:
+        cache.cache_clear()
+    for module in (connections, ingestion, tasks):
+        monkeypatch.setattr(module, "settings", lambda: config)
+    queue = LeaseQueue(redis_client, "documents")
+    queue.ensure()
+    yield queue
+    connections.engine().dispose()
+    connections.client().close()
+    for cache in caches:
+        cache.cache_clear()

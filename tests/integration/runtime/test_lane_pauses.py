@@ -8,10 +8,11 @@ import time
 import pytest
 import redis
 
-from tests.support.runtime_hooks import article
+from tests.support.runtime_hooks import SHORT, article
 from tests.support.servers import Background, copydesk, until
 from worker.activity.heartbeats import workers
 from worker.queue.lane_pauses import Pause, pause, paused, resume
+from worker.queue.lease_queue import LeaseQueue
 from worker.queue.source_pauses import paused_sources
 from worker.runtime import tasks  # noqa: F401  registers the tasks
 from worker.runtime.app import app
@@ -90,6 +91,24 @@ def test_a_paused_lane_keeps_its_entries_and_the_breaker_pauses_a_flooded_one(
         )
 
 
+def test_a_paused_lane_is_drained_although_a_worker_was_killed(settings, redis_client, receipts, tmp_path):
+    queue = LeaseQueue(redis_client, "documents")
+    queue.ensure()
+    id_ = redis_client.xadd("documents", {"raw": article(1), "key": "1"}).decode()
+    queue.dispatch(limit=10, pending_cap=10, max_bytes=1 << 20)
+    assert queue.claim("another-host:1", [id_], lease_seconds=4, max_bytes=1 << 20)
+    assert pause(redis_client, "documents", Pause("test", 0, "upgrade"))
+    settings = {**settings, **SHORT}
+    with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings):
+        drained = copydesk("status", "--wait-drained", "--timeout", "60", cwd=tmp_path, **settings)
+        assert drained.returncode == 0, drained.stderr
+        assert "nothing is in flight, 1 wait on paused lanes" in drained.stderr
+        assert receipts() == {}
+        resume(redis_client, "documents")
+        until(lambda: id_ in receipts(), what="it is processed")
+        until(lambda: redis_client.xlen("documents") == 0, what="it is settled")
+
+
 def flood(client, source):
     for number in range(150):
         client.xadd("documents", {"raw": "no front matter", "source": source, "key": str(number)})
@@ -136,7 +155,8 @@ def fill(client):
     """Send documents until the server accepts no more; returns how many it accepted."""
     for number in range(2000):
         try:
-            client.xadd("documents", {"raw": article(number, "x" * 20_000), "key": str(number)})
+            fields = {"raw": article(number, "x" * 20_000), "key": str(number), "reply_to": f"replies:{number}"}
+            client.xadd("documents", fields)
         except redis.exceptions.OutOfMemoryError:
             return number
     raise AssertionError("it never was full")

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests.support.runtime_hooks import article
-from worker.queue.lease_queue import LeaseQueue
+from worker.queue import keys
 from worker.queue.store_timeouts import StoreTimeouts
 from worker.runtime import connections, ingestion, tasks
+from worker.runtime.dispatch.reaper import Reaper
 from worker.runtime.dispatch.request import StoreUnusable
-from worker.settings import Settings
 from worker.store.dead_letters import Filter, find
-from worker.store.migration import upgrade
 
 
 @pytest.fixture
-def queue(redis_client, valkey, tmp_path, monkeypatch):
+def queue(own_worker, monkeypatch):
     """A lane, with this process as its worker; storing a document with the key `slow` times out."""
-    config = Settings(redis_url=valkey.url, database_url=f"sqlite:///{tmp_path}/store.db", data_dir=tmp_path)
-    upgrade(config)
-    caches = (connections.engine, connections.client, connections.queue, connections.rules)
-    for cache in caches:
-        cache.cache_clear()
-    for module in (connections, ingestion, tasks):
-        monkeypatch.setattr(module, "settings", lambda: config)
     original = ingestion.process
 
     def process(engine, batch, entries, **options):
@@ -34,18 +28,12 @@ def queue(redis_client, valkey, tmp_path, monkeypatch):
         return original(engine, batch, entries, **options)
 
     monkeypatch.setattr(ingestion, "process", process)
-    queue = LeaseQueue(redis_client, "documents")
-    queue.ensure()
-    yield queue
-    connections.engine().dispose()
-    connections.client().close()
-    for cache in caches:
-        cache.cache_clear()
+    return own_worker
 
 
 def push(queue, key):
     id_ = queue.client.xadd("documents", {"raw": article(1), "key": key}).decode()
-    queue.dispatch(limit=10, pending_cap=10, max_bytes=1 << 20)
+    queue.dispatch(limit=100, pending_cap=100, max_bytes=1 << 20)
     return id_
 
 
@@ -90,3 +78,41 @@ def test_in_a_batch_of_several_it_does_not_count(queue):
         with pytest.raises(StoreUnusable):
             tasks.ingest("documents", ids)
     assert StoreTimeouts(queue, ()).record(ids[0]) == 1, "the first that counts"
+
+
+class Sender:
+    """Keeps the claim checks that the reaper sends."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, lane, ids):
+        self.sent.append(ids)
+
+    def queued(self):
+        return 0
+
+
+@pytest.mark.parametrize("slow", [(3,), (0, 19, 20), (*range(15), 29)], ids=["one", "three", "half of them"])
+def test_it_holds_up_no_other_document(queue, monkeypatch, slow):
+    monkeypatch.setattr(ingestion, "_STORE_DELAY_SECONDS", 0.0)
+    for number in range(30):
+        key = "slow" if number in slow else f"good {number}"
+        queue.client.xadd("documents", {"raw": article(number), "key": key})
+    sender = Sender()
+    reaper = Reaper(connections.settings(), sender)
+    work = [[id_ for id_, _ in queue.dispatch(limit=200, pending_cap=200, max_bytes=1 << 20).entries]]
+    rounds = 0
+    while work:
+        rounds += 1
+        assert rounds < 10, f"{queue.state().outcomes} so far"
+        for ids in work:
+            with contextlib.suppress(StoreUnusable):
+                tasks.ingest("documents", ids)
+        tasks.ingest("documents", [push(queue, f"another {rounds}")])
+        sender.sent = []
+        reaper.reap(queue)
+        work = sender.sent
+    assert (queue.state().settled, queue.state().outcomes["rejected"]) == (30 + rounds, len(slow))
+    assert {"time limit 3 times" in each.problems[0]["message"] for each in dead_letters()} == {True}
+    assert not queue.client.exists(keys.store_timeouts("documents")), "nothing is kept about settled documents"

@@ -96,6 +96,8 @@ def test_a_claim_check_reaches_celery_without_unneeded_fields():
     message(["documents", ["x"]], headers={"task": "copydesk.ingest"}), message([5, ["1-1"]], headers={"task": "copydesk.ingest"}),
     message([], {"secret": 1}, headers={"task": "copydesk.complete"}), message([], headers={"task": "copydesk.of_another_version"}),
     message(["documents", ["1-1"]], headers={"task": "copydesk.ingest", "id": "x\n"}), message(body=b"5", headers={"task": "copydesk.ingest"}),
+    message(["documents", ["١-١"]], headers={"task": "copydesk.ingest"}), message(["documents", ["1-1", "1-²"]], headers={"task": "copydesk.ingest"}),
+    message(["documents", [f"{1 << 64}-1"]], headers={"task": "copydesk.ingest"}),
 ])  # fmt: skip
 def test_a_broken_claim_check_is_not_kept_as_a_document(item):
     assert isinstance(read_message(item), BrokenClaimCheck)

@@ -63,9 +63,11 @@ end
 
 -- Entries of a paused source stay on the stream. They are pending for a consumer of the source: 'paused: ' and its name.
 -- No worker's consumer (host:pid) has such a name, because a host name has no blank.
+-- The consumer with an empty name keeps entries that came back while the lane was paused.
 local PAUSED = 'paused: '
 
--- Returns the source whose entries a consumer keeps while the source is paused; nil for any other consumer.
+-- Returns the source whose entries a consumer keeps while the source is paused; nil for any other consumer. It is empty for
+-- the consumer of a paused lane. No source has that name, so none is paused, and dispatch.lua takes its entries.
 local function source_kept_by(consumer)
   if string.sub(consumer, 1, #PAUSED) == PAUSED then return string.sub(consumer, #PAUSED + 1) end
 end

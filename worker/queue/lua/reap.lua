@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
--- Takes entries whose lease has expired, to dispatch them again. That counts no attempt. Entries of paused sources have
--- no lease; dispatch.lua takes them when the source is resumed.
+-- Takes entries whose lease has expired, to dispatch them again, or to keep them while the lane is paused. That counts no
+-- attempt. Entries of paused sources have no lease; dispatch.lua takes them when the source is resumed.
 -- An entry that a process was reading when its lease expired gets a crash report (see record_crash.lua).
 -- KEYS: stream, crash reports (hash).
--- ARGV: group, "dispatched" consumer, lease in ms, limit of entries, the time, limit of ids in the hash, the hash's
--- expiry in seconds, and optionally the only consumer whose entries are taken.
+-- ARGV: group, the consumer that gets them, lease in ms, limit of entries, the time, limit of ids in the hash, the hash's
+-- expiry in seconds, "dispatched" consumer, consumer of returned entries, and optionally the only consumer whose entries
+-- are taken.
 -- Returns {id, attempts, …}.
 local out, limit = {}, tonumber(ARGV[4])
 
@@ -13,7 +14,7 @@ local function take(held)
   if taken[1] then
     out[#out + 1] = held[1]
     out[#out + 1] = held[4] - 1
-    if held[4] > 1 and held[2] ~= ARGV[2] then
+    if held[4] > 1 and held[2] ~= ARGV[8] and held[2] ~= ARGV[9] then
       local report = cjson.encode({at = ARGV[5], where = held[2], how = 'its lease expired, the process gave no sign'})
       add_crash_report(KEYS[2], held[1], report, ARGV[6], ARGV[7])
     end
@@ -33,8 +34,8 @@ local holders, is_any_paused = {}, false
 for _, holder in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1])[4] or {}) do
   if source_kept_by(holder[1]) then is_any_paused = true else holders[#holders + 1] = holder[1] end
 end
-if ARGV[8] then
-  take_from(ARGV[8])
+if ARGV[10] then
+  take_from(ARGV[10])
 elseif is_any_paused then
   -- By consumer: without one, Redis would look at all entries of paused sources first.
   for _, consumer in ipairs(holders) do take_from(consumer) end

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Removes entries whose outcome is committed, and counts each outcome once, even if an entry is settled again.
--- KEYS: stream, outcome counters (hash), sizes of its oversized entries (hash). ARGV: group, id, outcome, …
+-- KEYS: stream, outcome counters (hash), sizes of its oversized entries (hash), its entries on which the store timed out
+-- (hash). ARGV: group, id, outcome, …
 -- Returns the ids that this call removed.
 local ids, settled, counts = {}, {}, {}
 for i = 2, #ARGV, 2 do
@@ -12,5 +13,6 @@ for i = 2, #ARGV, 2 do
 end
 in_parts({'XACK', KEYS[1], ARGV[1]}, ids)
 in_parts({'HDEL', KEYS[3]}, ids)
+in_parts({'HDEL', KEYS[4]}, ids)
 for outcome, count in pairs(counts) do redis.call('HINCRBY', KEYS[2], outcome, count) end
 return settled

@@ -27,14 +27,13 @@ from worker.producer.task_message import (
     read_message,
 )
 from worker.queue.oversized import HEAD
+from worker.queue.urgent_writes import write_when_full
 from worker.settings import INTERNAL_LANE, Settings
 from worker.telemetry.failpoints import failpoint
 from worker.telemetry.logs import get_logger
 
 log = get_logger("worker")
 
-# The message was in Redis a moment ago, so adding it is allowed even when Redis is out of memory.
-_ADD = "#!lua flags=allow-oom\nreturn redis.call('XADD', KEYS[1], '*', unpack(ARGV))"
 _ENVELOPE_BYTES = 65_536
 
 
@@ -106,7 +105,7 @@ def place(client: Redis) -> None:
         entry = _waiting[0]
         flat = [part for pair in entry.fields.items() for part in pair]
         try:
-            client.eval(_ADD, 1, entry.lane, *flat)
+            write_when_full(client, "XADD", entry.lane, "*", *flat)  # it was in Redis a moment ago
         except ResponseError as error:
             log.warning(
                 "Redis refuses a message that was on Celery's queue",

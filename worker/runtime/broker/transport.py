@@ -19,6 +19,7 @@ from kombu.utils.json import dumps, loads
 from redis.client import PubSub
 from redis.exceptions import OutOfMemoryError, ResponseError
 
+from worker.queue.urgent_writes import write_when_full
 from worker.runtime.broker import task_door
 from worker.runtime.broker.key_repair import TASK_QUEUE, repair_keys, retry_after_repair
 from worker.settings import settings
@@ -53,12 +54,6 @@ class _SubscriptionWithTimeout:
         return self._subscription.parse_response(block=False, timeout=_BROADCAST_SECONDS)
 
 
-# Claim checks are small and their processing frees memory, so they are allowed when Redis is out of memory.
-_PUSH = "#!lua flags=allow-oom\nreturn redis.call('LPUSH', KEYS[1], ARGV[1])"
-
-_BIND = "#!lua flags=allow-oom\nreturn redis.call('SADD', KEYS[1], ARGV[1])"
-
-
 class Channel(redis.Channel):
     """Drops messages that are not JSON, repairs keys of the wrong type, bounds every wait, works when Redis is full."""
 
@@ -79,7 +74,7 @@ class Channel(redis.Channel):
             priority = self._get_message_priority(message, reverse=False)
             with self.conn_or_acquire() as client:
                 key = self._q_for_pri(queue, priority)  # type: ignore[attr-defined]  # the stubs do not know it
-                client.eval(_PUSH, 1, key, dumps(message))
+                write_when_full(client, "LPUSH", key, dumps(message))  # small, and its processing frees memory
 
     def _brpop_start(self, *args: Any, **options: Any) -> Any:
         if task_door.has_waiting():
@@ -146,7 +141,7 @@ class Channel(redis.Channel):
         except OutOfMemoryError:
             member = self.sep.join([routing_key or "", pattern or "", queue or ""])
             with self.conn_or_acquire() as client:
-                client.eval(_BIND, 1, self.keyprefix_queue % exchange, member)
+                write_when_full(client, "SADD", self.keyprefix_queue % exchange, member)
 
     @retry_after_repair
     def get_table(self, exchange: str) -> list[tuple[str, str, str]]:

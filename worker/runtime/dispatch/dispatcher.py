@@ -216,7 +216,7 @@ class DispatchLoop(threading.Thread):
         now = time.monotonic()
         if now >= self._next_reap:
             self._next_reap = now + _REAP_EVERY_SECONDS
-            count += sum(self._reaper.reap(queue) for _, queue in lanes)
+            count += sum(self._reaper.reap(queue, is_paused=lane.name in self._paused) for lane, queue in self._lanes)
         if now >= self._next_forget:
             self._next_forget = now + _FORGET_EVERY_SECONDS
             for _, queue in self._lanes:

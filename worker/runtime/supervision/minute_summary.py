@@ -18,6 +18,7 @@ from worker.monitoring import rates, stage_times
 from worker.queue import keys
 from worker.queue.connection import connect
 from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.queue.urgent_writes import write_when_full
 from worker.runtime.controller import Controller
 from worker.runtime.supervision.supervision_loop import Supervision
 from worker.settings import INTERNAL_LANE, Settings, settings
@@ -81,7 +82,7 @@ def log_minute(client: redis.Redis, lanes: list[str], *, now: float) -> bool:
     The counts are of all workers together, so the first worker writes the line for all. Raises redis.RedisError.
     """
     minute = int(now // 60) - 1
-    if not client.set(keys.summary(minute), b"said", nx=True, ex=300):
+    if not write_when_full(client, "SET", keys.summary(minute), b"said", "NX", "EX", 300):
         return False
     earlier, before, last = MinuteCounters(client).window(3, now=minute * 60)
     with contextlib.suppress(

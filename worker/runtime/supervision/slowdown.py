@@ -13,10 +13,9 @@ import redis
 from worker.activity.backpressure import Load, Thresholds, slow_down
 from worker.queue import keys
 from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.queue.urgent_writes import write_when_full
 from worker.settings import INTERNAL_LANE, Settings
 
-_WRITE = "#!lua flags=allow-oom\nredis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])"
-"""Allowed when Redis is out of memory: the value is small, and it is needed most then."""
 _EXPIRE_SECONDS = 8  # some missed heartbeats; short, so that its absence is noticed soon
 _TROUBLE_SECONDS = 5  # more than two heartbeats, so that it does not flicker
 
@@ -38,7 +37,7 @@ class SlowDown:
         lanes = [queue for queue in queues if queue.lane != INTERNAL_LANE]
         by_lane = [keys.slow_down(queue.lane) for queue in lanes]
         if trouble:
-            self._client.eval(_WRITE, 1, keys.STORE_TROUBLE, "1", _TROUBLE_SECONDS)
+            write_when_full(self._client, "SET", keys.STORE_TROUBLE, "1", "EX", _TROUBLE_SECONDS)
         store_trouble, *earlier = self._client.mget([keys.STORE_TROUBLE, *by_lane])
         seconds, clock = self._client.time()
         now = seconds + clock / 1e6  # the server's clock, which also made the ids
@@ -50,5 +49,5 @@ class SlowDown:
             waits.append(slow_down(load, float(before or 0), self._limits))
         with self._client.pipeline(transaction=True) as pipe:
             for key, wait in zip((*by_lane, keys.SLOW_DOWN), (*waits, max(waits, default=0.0)), strict=True):
-                pipe.eval(_WRITE, 1, key, f"{wait:g}", _EXPIRE_SECONDS)
+                write_when_full(pipe, "SET", key, f"{wait:g}", "EX", _EXPIRE_SECONDS)
             pipe.execute()
