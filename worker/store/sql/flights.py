@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import Connection, Transaction
 from sqlalchemy.exc import DBAPIError
 
+from worker.store.sql.driver_errors import drop_values
 from worker.store.sql.query import Query, R
 from worker.store.sql.statements import Statement
 
@@ -164,6 +165,7 @@ class _Postgres:
 
     def _abandon(self, error: Exception) -> bool:
         """End the pipeline after an error; returns whether the connection is lost."""
+        drop_values(error)
         self.close()
         is_lost = bool(self._raw.closed)
         if is_lost:
