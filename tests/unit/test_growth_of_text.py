@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from xml.sax.saxutils import escape as xml
 
 import pytest
 
@@ -26,6 +27,7 @@ from worker.linking.pairs.similar_links import Link, Text, reasons_of
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.genres import is_reference
 from worker.linking.texts.words import words
+from worker.queries.sources.url_lists import UnreadableList, read_urls
 from worker.telemetry.redaction import mask, mask_page, secret_spans
 from worker.telemetry.terminal import plain, printable
 
@@ -47,7 +49,7 @@ def _reason(text):
 
 def _quiet(function):
     def run(text):
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, UnreadableList):
             function(text)
 
     return run
@@ -66,7 +68,8 @@ FUNCTIONS = {
     "canonicalise host": lambda text: canonicalise.__wrapped__("https://" + text), "url_fault": lambda text: url_fault("https://" + text),
     "spaces": escape_spaces, "host": lambda text: canonical_host.__wrapped__(text), "domain": registrable_domain, "seconds": seconds_of,
     "price": price_of, "words": words, "reason": _reason,
-    "reference": is_reference,
+    "reference": is_reference, "sitemap": lambda text: read_urls(f"<urlset><url><loc>{xml(text)}</loc></url></urlset>".encode()),
+    "sitemap elsewhere": lambda text: read_urls(f"<urlset><x>{xml(text)}</x></urlset>".encode()), "list": lambda text: read_urls(text.encode()),
 }  # fmt: skip
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from sqlalchemy import Engine
 
 from worker.cli.local_stack import open_store
+from worker.cli.options import moment_of
 from worker.cli.progress import Advance, progress
 from worker.settings import settings
 from worker.store.dead_letters import Filter, count
-from worker.telemetry.durations import parse_time
 
 Ids = Annotated[list[int] | None, typer.Argument(help="dead letters by number; none: all that match")]
 Source = Annotated[str | None, typer.Option(help="only of this source")]
@@ -31,16 +30,13 @@ def dead_store() -> Engine:
 def dead_filter(
     ids: list[int] | None, source: str | None, code: str | None, since: str | None, text: str | None
 ) -> Filter:
-    return Filter(ids=tuple(ids or ()), source=source, code=code, since=_time(since), text=text)
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return parse_time(text, datetime.now(UTC))
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    return Filter(
+        ids=tuple(ids or ()),
+        source=source,
+        code=code,
+        since=moment_of(since, "--since") if since is not None else None,
+        text=text,
+    )
 
 
 def dead_progress(engine: Engine, selection: Filter) -> AbstractContextManager[Advance]:

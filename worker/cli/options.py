@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from worker.settings import Settings
+from worker.telemetry.durations import parse_time
 
 Paths = Annotated[
     list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")
@@ -21,3 +23,11 @@ def require_lane(config: Settings, name: str) -> None:
     names = [lane.name for lane in config.lane_list]
     if name not in names:
         raise typer.BadParameter(f"COPYDESK_LANES has no lane {name!r}; the lanes are {', '.join(names)}")
+
+
+def moment_of(text: str, option: str) -> datetime:
+    """Return the time that an option names: so long ago (`2h`, `30d`), or a day or time. Raises typer.BadParameter."""
+    try:
+        return parse_time(text, datetime.now(UTC))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from worker.cli.exits import print_message
 from worker.cli.local_stack import open_store
+from worker.cli.options import moment_of
 from worker.cli.progress import progress
 from worker.cli.recording import record_action
 from worker.cli.terminal import print_json
@@ -21,7 +22,6 @@ from worker.runtime.embedded.local_stack import LocalStack
 from worker.settings import Settings, settings
 from worker.store.linking.outdated import Counts
 from worker.telemetry import logs
-from worker.telemetry.durations import parse_time
 
 _END_OF_TIME = datetime(2101, 1, 1, tzinfo=UTC)  # documents have times until 2100
 
@@ -71,15 +71,8 @@ def _relink(config: Settings, engine: Engine, span: Span) -> None:
 
 
 def _span(since: str, until: str | None) -> Span:
-    now = datetime.now(UTC)
-    try:
-        first = parse_time(since, now)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--since") from None
-    try:
-        last = parse_time(until, now) if until else _END_OF_TIME
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--until") from None
+    first = moment_of(since, "--since")
+    last = moment_of(until, "--until") if until else _END_OF_TIME
     if last < first:
         raise typer.BadParameter("is before --since", param_hint="--until")
     return Span(first, last)

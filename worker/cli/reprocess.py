@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from worker.cli.local_stack import open_store
+from worker.cli.options import moment_of
 from worker.cli.progress import progress
 from worker.cli.recording import record_action
 from worker.cli.tables import data_console, outcome_table
@@ -34,7 +34,7 @@ def reprocess(
     url: Annotated[str | None, typer.Option(help="only documents that describe the article of this URL")] = None,
     code: Annotated[str | None, typer.Option(help="only documents that had a problem with this code")] = None,
     since: Annotated[
-        datetime | None, typer.Option(help="only documents that changed at this time (UTC) or later")
+        str | None, typer.Option(help="only documents that changed since: 2h, 30d, 2w, or a time like 2026-01-31T12:00")
     ] = None,
     behind: Annotated[bool, typer.Option("--behind", help="only documents that an older pipeline processed")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="do it; without, only show what would change")] = False,
@@ -46,7 +46,8 @@ def reprocess(
     Without --yes: show what would change. You can stop it at any time; --behind then continues with the rest.
     """
     config = settings()
-    selection = reprocessing.Filter(source, kind, url, code, since.replace(tzinfo=UTC) if since else None, behind)
+    after = moment_of(since, "--since") if since is not None else None
+    selection = reprocessing.Filter(source, kind, url, code, after, behind)
     engine = open_store(config)
     if not yes:
         with progress(reprocessing.count(engine, selection)) as advance:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -10,13 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.local_stack import open_store
+from worker.cli.options import moment_of
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
 from worker.errors import Exit
 from worker.queries.stories import Story, list_stories
 from worker.settings import settings
 from worker.store.linking.link_states import pending_count
-from worker.telemetry.durations import parse_time
 
 
 def register(app: typer.Typer) -> None:
@@ -35,10 +34,7 @@ def stories(
 
     A story is as new as its latest article. The lead comes first.
     """
-    try:
-        after = parse_time(since, datetime.now(UTC)) if since else None
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--since") from None
+    after = moment_of(since, "--since") if since else None
     engine = open_store(settings())
     with engine.connect() as connection:
         newest = list_stories(connection, after=after, topic=topic, limit=limit)

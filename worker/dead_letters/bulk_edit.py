@@ -27,8 +27,8 @@ from worker.store.sql.statements import AnyRow
 Change = Callable[[bytes], bytes]
 """A function from a document's bytes to its corrected bytes. Raises ChangeFailed."""
 
-_PAGE = 200
 _STEP = 20
+"""Dead letters that are stored and sent together, and after which the counts are shown."""
 _PROGRAM_SECONDS = 30.0
 _PATTERN_SECONDS = 2.0
 _SUBSTITUTE = """import re, sys
@@ -174,7 +174,7 @@ def steps(
     for accepted in _accepted_after(engine, selection, change, limits, plan):
         if accepted is not None:
             page.append(accepted)
-        if len(page) == _PAGE:
+        if len(page) == _STEP:
             plan.sent += _send(engine, client, page, plan, who)
         if plan.seen % _STEP == 0:
             yield plan

@@ -27,7 +27,8 @@ from worker.telemetry.failpoints import failpoint
 if TYPE_CHECKING:
     from redis.typing import EncodableT, FieldT
 
-_PAGE = 500
+_PAGE = 20
+"""Dead letters whose documents are in memory at once. A document may have a megabyte."""
 
 
 def operator() -> str:

@@ -37,7 +37,7 @@ from worker.store.tables import articles, documents, raw_documents, receipts
 if TYPE_CHECKING:
     from redis.typing import EncodableT, FieldT
 
-_PAGE = 200
+_PAGE = 20  # documents that are in memory at once, each with its raw bytes and its form
 _MAX_WAITING = 400  # entries on the internal lane: it bounds Redis' memory and the delay of live documents
 _PAUSE_SECONDS = 0.1
 

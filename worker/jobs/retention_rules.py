@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Table, delete, exists, insert, select, true, tuple_, update
+from sqlalchemy import Column, Table, delete, exists, func, insert, select, true, tuple_, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -152,8 +152,11 @@ def _unused_orphans(_: datetime) -> ColumnElement[bool]:
     named = exists().where(links.c.target_hash == articles.c.url_hash)
     # Links to a URL that it claimed before may still point to it until such a pass ends.
     redirected = exists().where(url_work.c.kind == TARGET)
+    # SQLite gives the highest id again once its row is deleted, so the newest article stays until another one comes:
+    # receipts name articles by their id.
+    is_newest = articles.c.id == select(func.max(articles.alias().c.id)).scalar_subquery()
     # An orphan in a story waits for the linker, which has not removed it from the story yet.
-    return ~published & ~named & ~redirected & articles.c.story_id.is_(None)
+    return ~published & ~named & ~redirected & articles.c.story_id.is_(None) & ~is_newest
 
 
 def _unused_providers(_: datetime) -> ColumnElement[bool]:

@@ -32,8 +32,8 @@ from worker.queue.lease_queue import is_entry_id
 LARGEST_TIMES = 8
 """A message may be this many times its document's size: JSON needs up to 6 bytes a character, base64 adds a third."""
 _TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-_RESUME = re.compile(r'\["[a-z_ ]{1,40}", "[0-9T:.+-]{1,40}"(, ("[A-Za-z0-9_.:-]{1,80}"|\d{1,20})){1,4}\]')
-"""The position at which maintenance continues: a table, a time, and a key, as JSON."""
+_RESUME = re.compile(r'\["[a-z_ ]{1,40}"(, ("[A-Za-z0-9_.:+-]{1,80}"|[0-9]{1,20})){1,5}\]')
+"""The position at which maintenance continues: a rule, a time if its rows have one, and a key, as JSON."""
 _LANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
 

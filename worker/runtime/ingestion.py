@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
 
 import redis
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from schemas.problem import Problem, problem
 from worker.documents.limits import Limits
@@ -111,8 +112,8 @@ def _is_at_fault(queue: LeaseQueue, entries: Sequence[Claimed], error: SQLAlchem
 def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: Exception) -> None:
     """Halve the batch until the failing document is alone. It becomes a dead letter; the others are stored."""
     if len(entries) == 1:
-        log.error("A document cannot be stored", id=entries[0].id, lane=queue.lane, error=repr(error),
-                  next="it becomes a dead letter", exc_info=error)  # fmt: skip
+        log.error("A document cannot be stored", id=entries[0].id, lane=queue.lane, error=_without_quotation(error),
+                  next="it becomes a dead letter", exception="".join(traceback.format_tb(error.__traceback__)))  # fmt: skip
         tried = f"Storing it alone hit the time limit {_MOST_TIMEOUTS} times, while other documents were stored."
         failed = f"The worker failed on it: {type(error).__name__}."
         state = problem("internal_error", tried if is_timeout(error) else failed)
@@ -121,6 +122,11 @@ def _divide(queue: LeaseQueue, entries: Sequence[Claimed], worker: str, error: E
     half = len(entries) // 2
     for part in (entries[:half], entries[half:]):
         _ingest_entries(queue, part, worker)
+
+
+def _without_quotation(error: Exception) -> str:
+    """Return what may be logged of an error: an error of Python may quote the document, so only its class."""
+    return repr(error.orig) if isinstance(error, DBAPIError) else type(driver_error(error)).__name__
 
 
 def _store_dead_letter(queue: LeaseQueue, entry: Claimed, worker: str, state: Problem) -> None:
@@ -146,7 +152,7 @@ def _store_dead_letter(queue: LeaseQueue, entry: Claimed, worker: str, state: Pr
         id=entry.id,
         lane=queue.lane,
         bytes=entry.size,
-        error=repr(driver_error(refused)),
+        error=_without_quotation(refused),
         next="it stays on its lane and is tried again when its lease expires; the others are processed",
     )
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.pool import NullPool
 
 from worker.settings import Settings
+from worker.store.sql.driver_errors import drop_values_of
 from worker.store.sql.flights import BEGIN_OPTIONS
 
 # The key of the advisory lock of `enter_writer`. Any number is right that no other program uses in this database.
@@ -46,7 +47,7 @@ _SQLITE_CONFLICTS = (
 def make_engine(
     settings: Settings, *, pooled: bool = True, overflow: int = 2, small_cache: bool = False, repeats: bool = False
 ) -> Engine:
-    """Create an engine for `settings.database`. It does not connect yet.
+    """Create an engine for `settings.database`. It does not connect yet. Its errors quote no values of rows.
 
     `pooled`: keep two connections to PostgreSQL open; else each use opens one.
     `overflow`: how many more connections to PostgreSQL may be open at once.
@@ -60,7 +61,7 @@ def make_engine(
     if url.get_backend_name() == "sqlite":
         if settings.database_url is None:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, connect_args={"timeout": settings.statement_seconds})
+        engine = create_engine(url, connect_args={"timeout": settings.statement_seconds}, hide_parameters=True)
         _prepare_sqlite(engine, seconds=settings.statement_seconds, small_cache=small_cache)
         return engine
     arguments: dict[str, Any] = {
@@ -80,7 +81,10 @@ def make_engine(
     plans = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan"), "off")
     flight_values = {**values, **plans, "plan_cache_mode": "force_generic_plan"}
     begin = ["BEGIN", f"SELECT {', '.join(_set_config(name, value) for name, value in flight_values.items())}"]
-    engine = create_engine(url, connect_args=arguments, execution_options={BEGIN_OPTIONS: begin}, **pool)
+    engine = create_engine(
+        url, connect_args=arguments, execution_options={BEGIN_OPTIONS: begin}, hide_parameters=True, **pool
+    )
+    event.listen(engine, "handle_error", drop_values_of)
     _prepare_postgresql(engine, values, repeats=repeats)
     return engine
 

@@ -118,7 +118,16 @@ def test_a_document_under_the_name_of_a_claim_check_is_kept(item):
 def test_maintenance_accepts_only_a_valid_place_to_resume():
     place = '["raw documents", "2026-01-02T03:04:05.678901+00:00", "00ff"]'
     assert isinstance(read_message(message([place], headers={"task": "copydesk.maintain"})), ClaimCheck)
-    assert isinstance(read_message(message(["hunter2"], headers={"task": "copydesk.maintain"})), BrokenClaimCheck)
+    for other in (
+        "hunter2",
+        '["topics"]',
+        '["topics", 5',
+        '["topics", "a b"]',
+        '["topics", ["x"]]',
+        f'["topics", "{"x" * 90}"]',
+    ):
+        broken = read_message(message([other], headers={"task": "copydesk.maintain"}))
+        assert isinstance(broken, BrokenClaimCheck), other
 
 
 @pytest.mark.parametrize("item", [

@@ -12,11 +12,11 @@ from sqlalchemy import Row, Select, case, exists, func, select
 from sqlalchemy.engine import Connection
 
 from worker.enrichment.urls.hosts import registrable_domain
-from worker.queries.sources.missing_urls import urls_of
+from worker.queries.sources.missing_urls import TEXT_BEGINNING, urls_of
 from worker.settings import INTERNAL_LANE
 from worker.store.tables import articles, dead_letters, documents, providers, raw_documents, receipts
 
-_PAGE = 500
+_PAGE = 200
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ def _rejected(connection: Connection, since: datetime, source: str | None) -> It
     joined = dead_letters.outerjoin(receipts, receipt).outerjoin(
         raw_documents, raw_documents.c.sha256 == table.raw_sha256
     )
-    columns = (table.id, table.code, table.key, receipts.c.url, raw_documents.c.bytes)
+    columns = (table.id, table.code, table.key, receipts.c.url, TEXT_BEGINNING)
     query: Select[Any] = select(*columns).select_from(joined)
     query = query.where(table.created_at >= since, table.lane != INTERNAL_LANE).order_by(table.id).limit(_PAGE)
     if source is not None:

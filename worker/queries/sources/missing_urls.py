@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import LargeBinary, Row, Select, func, select
 from sqlalchemy.engine import Connection
 
 from worker.enrichment.urls.canonical_urls import canonicalise, url_hash
@@ -15,8 +15,9 @@ from worker.store.sql.statements import fetch, fetch_where
 from worker.store.tables import article_urls, articles, dead_letters, documents, raw_documents, receipts
 
 State = Literal["known", "retracted", "rejected", "missing"]
-_READ_BYTES = 1 << 16
-_PAGE = 500
+_PAGE = 200
+TEXT_BEGINNING = func.substr(raw_documents.c.bytes, 1, 1 << 16, type_=LargeBinary).label("bytes")
+"""The first 64 kB of a raw document, in which `urls_of` looks for URLs. A document may have a megabyte."""
 _URL_FIELD = re.compile(rb"^\w*url\s*:\s*[\"']?(https?://[^\s\"']+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -97,19 +98,19 @@ def _dead_letters(after: int) -> Select[Any]:
     table = dead_letters.c
     receipt = (receipts.c.lane == table.lane) & (receipts.c.id == table.receipt_id)
     raw = raw_documents.c.sha256 == table.raw_sha256
-    columns = (table.id, table.code, table.key, receipts.c.url, raw_documents.c.bytes)
+    columns = (table.id, table.code, table.key, receipts.c.url, TEXT_BEGINNING)
     joined = dead_letters.outerjoin(receipts, receipt).outerjoin(raw_documents, raw)
     where = (table.id > after, table.op == "put", table.status != "replayed")
     return select(*columns).select_from(joined).where(*where).order_by(table.id).limit(_PAGE)
 
 
 def urls_of(row: Row[Any]) -> Iterator[str]:
-    """Yield the URLs of a rejected document: of its receipt, its key, or the text, which may not be readable as YAML."""
+    """Yield the URLs of a rejected document: of its receipt, its key, or its `TEXT_BEGINNING`, which may not be readable as YAML."""
     if row.url:
         yield row.url
     if row.key and row.key.startswith(("http://", "https://")):
         yield row.key
-    for match in _URL_FIELD.finditer(bytes(row.bytes or b"")[:_READ_BYTES]):
+    for match in _URL_FIELD.finditer(bytes(row.bytes or b"")):
         yield match[1].decode("utf-8", "replace")
 
 

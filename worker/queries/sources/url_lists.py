@@ -14,6 +14,8 @@ from worker.errors import CopydeskError
 
 MAX_BYTES = 100 << 20
 _MAX_DEPTH = 100
+_WITH_URL = ("loc", "link", "guid")
+"""The elements whose text is a URL; the text of others is not kept."""
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
@@ -53,12 +55,13 @@ class _XmlList:
     def __init__(self, text: bytes) -> None:
         self.urls: list[str] = []
         self._path: list[str] = []
-        self._text = ""
+        self._text: list[str] = []
         self._link = ""
         self._guid = ""
         self._guid_is_link = True
         self._is_index = False
         parser = expat.ParserCreate(namespace_separator=" ")
+        parser.buffer_text = True  # else each line break is a call of its own
         parser.StartDoctypeDeclHandler = self._refuse
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -78,7 +81,7 @@ class _XmlList:
         if len(self._path) >= _MAX_DEPTH:
             raise UnreadableList("The list is nested too deeply.")
         self._path.append(name)
-        self._text = ""
+        self._text.clear()
         parent = self._parent
         if local in ("item", "entry"):
             self._link = self._guid = ""
@@ -90,22 +93,24 @@ class _XmlList:
             self._is_index = True
 
     def _add(self, text: str) -> None:
-        self._text += text
+        if self._path[-1].rpartition(" ")[2] in _WITH_URL:
+            self._text.append(text)
 
     def _end(self, name: str) -> None:
         namespace, _, local = name.rpartition(" ")
+        text = "".join(self._text)
         parent = self._parent
         is_own = len(self._path) > 1 and self._path[-2].rpartition(" ")[0] == namespace  # not `image:loc`, `atom:link`
         if local == "loc" and parent == "url" and is_own:
-            self.urls.append(self._text)
+            self.urls.append(text)
         elif local == "link" and parent == "item" and is_own:
-            self._link = self._text
+            self._link = text
         elif local == "guid" and parent == "item" and self._guid_is_link:
-            self._guid = self._text
+            self._guid = text
         elif local in ("item", "entry"):
             self.urls.append(self._link.strip() or self._guid)
         self._path.pop()
-        self._text = ""
+        self._text.clear()
 
     @property
     def _parent(self) -> str:

@@ -205,6 +205,6 @@ class ArticleStep:
     ) -> None:
         touched = documents.touched or rewritten
         stored = loader.articles(article_keys(documents, rewritten)) if touched else StoredArticles()
-        context = Context(shared, self._rules, "", self._now)
+        context = Context(shared, self._rules, "", loaded.now)
         refresh(documents, stored, loaded.next_article, loader, context, changes, rewritten)
         apply(transaction, self._dialect, changes)

@@ -20,7 +20,7 @@ from worker.store.decide import stored as bounds
 from worker.store.decide.article_writes import ArticleWrites
 from worker.store.decide.change_set import PEERS, ChangeSet
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.stored import AliasClaimRow, DocumentKeys, NamerRow, UrlKeys
+from worker.store.decide.stored import AliasClaimRow, DocumentKeys, NamerRow, StoredDocuments, UrlKeys
 from worker.store.decide.touched_articles import ArticleChanges
 from worker.store.decide.url_resolution import Urls
 from worker.store.engine import WRITER_LOCK
@@ -107,7 +107,7 @@ class _Step:
         if loaded.tokens != self._shared.tokens or newest != set(shown.rows):
             self.progress.advance(work, 0, 0)
             return 0
-        target = self._decide(loader, loaded.next_article, namer, alias_claim, images)
+        target = self._decide(loader, loaded, namer, alias_claim, images)
         return self._retarget(target, page.rows)
 
     def proceed(self) -> int:
@@ -146,7 +146,7 @@ class _Step:
     def _decide(
         self,
         loader: SqlLoader,
-        next_article: int,
+        stored: StoredDocuments,
         namer: NamerRow | None,
         alias_claim: AliasClaimRow | None,
         images: set[bytes],
@@ -161,13 +161,13 @@ class _Step:
         loaded.namers = {subject: namer} if namer else {}
         if any(row.claims >= bounds.MOST_NAMERS for row in loaded.alias_claims.values()):
             loaded.alias_claims = {subject: alias_claim} if alias_claim else {}
-        articles = ArticleChanges(count(next_article))
+        articles = ArticleChanges(count(stored.next_article))
         articles.children.add("images", loaded.stub_images)
-        urls = Urls(articles, DocumentChanges(), keys, loaded, self._shared, self._now)
+        urls = Urls(articles, DocumentChanges(), keys, loaded, self._shared, stored.now)
         urls.popular.clear()
         urls.retargeted.clear()
         changes = ChangeSet()
-        ArticleWrites(articles, urls, loaded, self._rules, self._now).write(changes)
-        changes.write_work(self._now)
+        ArticleWrites(articles, urls, loaded, self._rules, stored.now).write(changes)
+        changes.write_work(stored.now)
         apply(self._transaction, self._dialect, changes)
         return urls.targets[subject]

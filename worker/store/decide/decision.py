@@ -49,7 +49,7 @@ class Context:
     `ready`: called with the writes that are decided so far, so that the database can work on them meanwhile: after the
     last load those of the documents, then those of the articles. `now`: the time of the receipts by Redis's clock, like
     the arrival in their ids. What `decide` writes else has the store's (`StoredDocuments.now`): readers of changed
-    articles continue where they were, so no later batch may write an earlier time.
+    articles continue where they were, so no later batch may write an earlier time. `refresh` gets the store's in `now`.
     """
 
     shared: Shared

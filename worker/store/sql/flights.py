@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import Connection, Transaction
 from sqlalchemy.exc import DBAPIError
 
+from worker.store.sql.driver_errors import drop_values
 from worker.store.sql.query import Query, R
 from worker.store.sql.statements import Statement
 
@@ -170,6 +171,7 @@ class _Postgres:
 
         It is given up, too, if a prepared statement does not fit the schema any more: psycopg would use it again.
         """
+        drop_values(error)
         self.close()
         is_lost = bool(self._raw.closed) or getattr(error, "sqlstate", None) == _OUTDATED_PLAN
         if is_lost:
