@@ -32,7 +32,7 @@ POINTS: dict[str, str] = {
     "ingest.read": "documents are parsed, validated and enriched; the attempt is still counted",
     "ingest.kept": "the lease is renewed and the attempt is not counted any more",
     "store.raw": "the raw bytes, providers and topics are committed, the writer lock is not taken (no small batch comes here)",
-    "store.begun": "the transaction is about to begin",
+    "store.begun": "the transaction is about to begin (no small batch comes here)",
     "store.turn": "this process holds the writer lock and has loaded the documents",
     "store.decided": "all is decided, nothing is written",
     "store.complete": "the statements are built; they are sent next, together with the commit",

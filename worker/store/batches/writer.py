@@ -85,7 +85,6 @@ class BatchWriter:
         """Prepare and store a small batch in one transaction. Raises Unprepared if that needs more than the batch."""
         began = time.perf_counter()
         with flights(self.engine, locks=WRITER_LOCK) as transaction:
-            failpoint("store.begun")
             loader = SqlLoader(transaction, self.engine.dialect.name)
             loader.note_lock()
             prepared = queue_preparation(transaction, self.engine, items, self.now)
