@@ -29,6 +29,7 @@ FADING_DAYS = 28
 story. (Measured in two collections: MAP +.009 and +.014; half of it, 14 days, gives another +.001 and +.002.)"""
 MAX_ARTICLES = 8_192  # in a segment; a place has two bytes, and merging needs memory for two segments
 _COUNT_BITS, _BUCKET_SHIFT, _PLACE_MASK = 8, 24, 0xFFFF  # the layout of `Keys`
+_PAIRS = 16_384  # pairs of a search that are completed at once; all of some collections would take 60 MB
 _TINY = 1e-300  # less than any product of two weights
 _SPARE = 1e-6  # tolerance for rounding, so that a bound is never too tight
 _DIGITS = 6  # decimals of a score, so that it is the same whichever of the two articles is the query
@@ -139,18 +140,30 @@ class Segment:
         near = np.flatnonzero(near)
         near = near[~self._are_series(query, rows[near], places[near])]
         rows, places, parts, days, faded = rows[near], places[near], parts[near], days[near], faded[near]
-        at, starts = gathered(self.own_starts, places)
-        sizes = np.diff(starts)
-        pairs, numbers = np.repeat(np.arange(len(rows)), sizes), self.own_numbers[at]
-        # One index into the flat array: two indexes take twice as long.
-        values = query.frequent.ravel().take(np.repeat(rows * query.frequent.shape[1], sizes) + numbers)
-        parts = parts + np.bincount(pairs, values * self.own_counts[at], len(rows)) * self.scale[places]
+        frequent, shared = self._frequent_parts(query, rows, places)
+        parts = parts + frequent * self.scale[places]
         scores = np.round(parts * faded, _DIGITS)
         reached = (scores >= floor) & (parts > 0)
-        shared = np.bincount(pairs, (values > 0) * self.idf_of_frequent[numbers], len(rows))[reached]
+        shared = shared[reached]
         rows, places = rows[reached], places[reached]
         shared = shared + postings.idf_in(rows * len(self) + places)
         return Found(rows, self.ids[places], scores[reached], shared, days[reached])
+
+    def _frequent_parts(
+        self, query: Query, rows: NDArray[np.int64], places: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return for each pair the sum of the products of its frequent features, and the idf of the words among them."""
+        sums, shared = np.zeros(len(rows)), np.zeros(len(rows))
+        for start in range(0, len(rows), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            at, starts = gathered(self.own_starts, places[part])
+            sizes, numbers = np.diff(starts), self.own_numbers[at]
+            pairs = np.repeat(np.arange(len(sizes)), sizes)
+            # One index into the flat array: two indexes take twice as long.
+            values = query.frequent.ravel().take(np.repeat(rows[part] * query.frequent.shape[1], sizes) + numbers)
+            sums[part] = np.bincount(pairs, values * self.own_counts[at], len(sizes))
+            shared[part] = np.bincount(pairs, (values > 0) * self.idf_of_frequent[numbers], len(sizes))
+        return sums, shared
 
     def _are_series(self, query: Query, rows: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether text and article are of one site with different titles (see `similar_links.may_be_linked`)."""
