@@ -46,12 +46,5 @@ def use(pipe: Pipeline, streams: Iterable[tuple[str, str]], now: float) -> None:
     for source, stream in streams:
         by_source.setdefault(source, set()).add(stream)
     for source, names in by_source.items():
-        arguments: tuple[str | float, ...] = (
-            source,
-            now,
-            _STREAMS_A_SOURCE,
-            EXPIRE_SECONDS,
-            keys.REPLY_SOURCES,
-            *sorted(names),
-        )
-        pipe.eval(_USE, 1, keys.reply_streams(source), *arguments)
+        limits: tuple[float, ...] = (now, _STREAMS_A_SOURCE, EXPIRE_SECONDS)
+        pipe.eval(_USE, 1, keys.reply_streams(source), source, *limits, keys.REPLY_SOURCES, *sorted(names))
