@@ -9,9 +9,9 @@ import pytest
 from tests.faults.scenario import Scenario
 from tests.faults.stores import PostgresStore
 from tests.support.servers import until
-from worker.queue.lane_pauses import Pause
 from worker.queue.lease_queue import LeaseQueue
-from worker.queue.source_pauses import pause_source, resume_source
+from worker.queue.pauses.lane_pauses import Pause
+from worker.queue.pauses.source_pauses import pause_source, resume_source
 
 LANE, SOURCE = "documents", "north"
 SHORT = "ingest.claimed"

@@ -22,10 +22,10 @@ from worker.cli.terminal import plain, print_json
 from worker.dead_letters.replay import operator
 from worker.errors import Exit
 from worker.monitoring.source_pauses import resume_command
-from worker.queue import lane_pauses
-from worker.queue.lane_pauses import paused
 from worker.queue.lease_queue import LeaseQueue
-from worker.queue.source_pauses import pause_source, paused_sources, resume_source
+from worker.queue.pauses import lane_pauses
+from worker.queue.pauses.lane_pauses import paused
+from worker.queue.pauses.source_pauses import pause_source, paused_sources, resume_source
 from worker.settings import settings
 
 Name = Annotated[str, typer.Argument(metavar="LANE", help="a lane of COPYDESK_LANES")]

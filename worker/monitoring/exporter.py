@@ -22,9 +22,9 @@ from worker.activity.heartbeats import workers
 from worker.activity.minute_counters import LOCK_BOUNDS, OTHER, WAIT_BOUNDS, Minute, MinuteCounters
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
 from worker.monitoring.sources.stored_alarms import read_source_alarms
-from worker.queue import lane_pauses
 from worker.queue.lease_queue import LeaseQueue, id_key
-from worker.queue.source_pauses import paused_sources
+from worker.queue.pauses import lane_pauses
+from worker.queue.pauses.source_pauses import paused_sources
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.receipts import dead_letter_codes, waiting_for_links

@@ -17,9 +17,9 @@ from worker.monitoring.source_pauses import read_source_pauses, source_pause_sen
 from worker.monitoring.sources.alarm import SourceAlarm, merged, source_sentences
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
 from worker.monitoring.sources.stored_alarms import read_source_alarms
-from worker.queue import lane_pauses
 from worker.queue.connection_faults import connection_fault
 from worker.queue.lease_queue import LeaseQueue
+from worker.queue.pauses import lane_pauses
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.tables import lanes as lanes_table

@@ -34,8 +34,8 @@ from worker.monitoring.status import (
     WorkerStatus,
     WorkStatus,
 )
-from worker.queue.lane_pauses import Pause, paused
 from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.queue.pauses.lane_pauses import Pause, paused
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import receipts
 from worker.store.background.work_rows import pending_work

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import redis
 
-from worker.queue.lane_pauses import Pause
-from worker.queue.source_pauses import paused_sources
+from worker.queue.pauses.lane_pauses import Pause
+from worker.queue.pauses.source_pauses import paused_sources
 
 _MAX_SENTENCES = 10
 

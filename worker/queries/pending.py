@@ -11,7 +11,7 @@ import redis
 from worker.queue import keys
 from worker.queue.lease_queue import DISPATCHED, GROUP, PAUSED_LANE, RETURNED, LeaseQueue, id_key, is_entry_id
 from worker.queue.oversized import read_prefix
-from worker.queue.source_pauses import source_kept_by
+from worker.queue.pauses.source_pauses import source_kept_by
 
 _SHOWN_CHARACTERS = 300
 

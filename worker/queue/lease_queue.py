@@ -92,7 +92,7 @@ class LeaseQueue:
         self.counters = keys.outcomes(lane)
         self.oversized = keys.oversized(lane)
         self.paused_sources = keys.paused_sources(lane)
-        """The hash of the lane's paused sources; see `worker.queue.source_pauses`."""
+        """The hash of the lane's paused sources; see `worker.queue.pauses.source_pauses`."""
         self.crash_reports = keys.crash_reports(lane)
         """The hash of crash reports; see `worker.queue.crashes`."""
         self.clock: Clock = local_clock

@@ -16,7 +16,7 @@ from worker.producer.task_arguments import SUBMIT, bind_arguments, submission_of
 from worker.producer.tokens import remove_lasting_tokens
 from worker.queue import keys
 from worker.queue.lease_queue import id_key
-from worker.queue.source_pauses import paused_sources
+from worker.queue.pauses.source_pauses import paused_sources
 from worker.queue.urgent_writes import write_when_full
 from worker.runtime import connections
 from worker.runtime.connections import worker_name

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from tests.support.servers import copydesk
-from worker.queue.source_pauses import paused_sources
+from worker.queue.pauses.source_pauses import paused_sources
 from worker.settings import Settings
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade

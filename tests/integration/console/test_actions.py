@@ -8,9 +8,9 @@ from sqlalchemy import select
 from tests.integration.console.conftest import SECRET, broken
 from tests.integration.store.store_driver import work
 from tests.support.servers import until
-from worker.queue.lane_pauses import paused
 from worker.queue.lease_queue import Claimed, LeaseQueue
-from worker.queue.source_pauses import paused_sources
+from worker.queue.pauses.lane_pauses import paused
+from worker.queue.pauses.source_pauses import paused_sources
 from worker.settings import INTERNAL_LANE
 from worker.store import dead_letters as dead
 from worker.store.tables import articles, dead_letters

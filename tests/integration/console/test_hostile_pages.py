@@ -30,9 +30,9 @@ from worker.console.access.sessions import COOKIE
 from worker.console.context import ConsoleContext
 from worker.console.pages.dead.lists import NAMES
 from worker.console.rendering import environment
-from worker.queue import lane_pauses
 from worker.queue.keys import OUTCOME_FEED, PAUSED_LANES, paused_sources
 from worker.queue.lease_queue import Claimed, LeaseQueue
+from worker.queue.pauses import lane_pauses
 from worker.settings import Settings
 from worker.store import dead_letters, tables
 from worker.store.engine import make_engine

@@ -14,8 +14,8 @@ from worker.activity.stop_requests import take_stop_request
 from worker.console.access.users import Role, user_file
 from worker.console.app import build
 from worker.console.context import ConsoleContext
-from worker.queue.lane_pauses import paused
-from worker.queue.source_pauses import paused_sources
+from worker.queue.pauses.lane_pauses import paused
+from worker.queue.pauses.source_pauses import paused_sources
 from worker.store.operator_actions import read_actions
 from worker.store.service_tables import operator_actions
 

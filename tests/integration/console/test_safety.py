@@ -10,7 +10,7 @@ from tests.integration.console.conftest import BASE, Browser
 from worker.console.access.sessions import COOKIE
 from worker.console.app import build
 from worker.console.context import ConsoleContext
-from worker.queue.lane_pauses import paused
+from worker.queue.pauses.lane_pauses import paused
 from worker.settings import Settings
 
 TOKEN = "a-token-of-some-length"

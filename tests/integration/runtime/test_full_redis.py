@@ -9,8 +9,8 @@ from tests.support.runtime_hooks import article
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.activity.stop_requests import request_stop, take_stop_request
 from worker.queue import keys
-from worker.queue.lane_pauses import Pause, pause, paused, resume, resumed
-from worker.queue.source_pauses import pause_source, paused_sources, resume_source, resumed_sources
+from worker.queue.pauses.lane_pauses import Pause, pause, paused, resume, resumed
+from worker.queue.pauses.source_pauses import pause_source, paused_sources, resume_source, resumed_sources
 from worker.runtime import connections, tasks
 from worker.runtime.supervision.admission_control import AdmissionControl
 from worker.store import tables

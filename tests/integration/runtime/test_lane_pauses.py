@@ -11,9 +11,9 @@ import redis
 from tests.support.runtime_hooks import SHORT, article
 from tests.support.servers import Background, copydesk, until
 from worker.activity.heartbeats import workers
-from worker.queue.lane_pauses import Pause, pause, paused, resume
 from worker.queue.lease_queue import LeaseQueue
-from worker.queue.source_pauses import paused_sources
+from worker.queue.pauses.lane_pauses import Pause, pause, paused, resume
+from worker.queue.pauses.source_pauses import paused_sources
 from worker.runtime import tasks  # noqa: F401  registers the tasks
 from worker.runtime.app import app
 from worker.runtime.dispatch.dispatcher import DispatchLoop

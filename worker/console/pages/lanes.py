@@ -12,8 +12,8 @@ from worker.console.recording import actor, record
 from worker.console.rendering import local_path, redirect, render
 from worker.console.request_context import HttpError, RequestContext
 from worker.monitoring.lane_faults import lane_faults
-from worker.queue import lane_pauses
-from worker.queue.source_pauses import pause_source, resume_source
+from worker.queue.pauses import lane_pauses
+from worker.queue.pauses.source_pauses import pause_source, resume_source
 
 
 def page(console: ConsoleContext, context: RequestContext) -> Response:

@@ -16,8 +16,8 @@ from worker.console.rendering import render
 from worker.console.request_context import HttpError, RequestContext, number_of
 from worker.monitoring.sources.overview import overview
 from worker.queries.sources.source_activity import source_activity
-from worker.queue.lane_pauses import Pause
-from worker.queue.source_pauses import paused_sources
+from worker.queue.pauses.lane_pauses import Pause
+from worker.queue.pauses.source_pauses import paused_sources
 
 _PAGE = 100
 _MAX_OFFSET = 1_000_000

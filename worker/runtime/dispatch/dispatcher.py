@@ -19,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from worker.monitoring.servers.capacity import capacity
 from worker.queue.connection import connect
 from worker.queue.connection_faults import connection_fault
-from worker.queue.lane_pauses import Pause, paused
 from worker.queue.lease_queue import LeaseQueue
+from worker.queue.pauses.lane_pauses import Pause, paused
 from worker.queue.server_functions import load_functions
 from worker.runtime.broker.key_repair import repair_keys
 from worker.runtime.controller import Controller

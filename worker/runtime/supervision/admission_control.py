@@ -11,10 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.minute_counters import Minute, MinuteCounters, short_source
 from worker.monitoring.servers.capacity import Capacity, capacity
-from worker.queue import lane_pauses
-from worker.queue.lane_pauses import Pause
 from worker.queue.lease_queue import LeaseQueue
-from worker.queue.source_pauses import pause_source, paused_sources, resumed_sources
+from worker.queue.pauses import lane_pauses
+from worker.queue.pauses.lane_pauses import Pause
+from worker.queue.pauses.source_pauses import pause_source, paused_sources, resumed_sources
 from worker.runtime.supervision.circuit_breaker import Trip, trip
 from worker.runtime.supervision.slowdown import SlowDown
 from worker.settings import Lane, Settings

@@ -14,8 +14,8 @@ from dataclasses import asdict
 import redis
 
 from worker.queue import keys
-from worker.queue.lane_pauses import Pause, read_pauses
 from worker.queue.lease_queue import PAUSED_LANE
+from worker.queue.pauses.lane_pauses import Pause, read_pauses
 from worker.queue.replies import text
 from worker.queue.urgent_writes import write_when_full
 

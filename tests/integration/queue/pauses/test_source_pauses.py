@@ -9,9 +9,9 @@ import pytest
 from schemas.envelope import is_source
 from worker.jobs.lane_repair import repair
 from worker.queue.crashes import CrashLog, CrashReport
-from worker.queue.lane_pauses import Pause
 from worker.queue.lease_queue import LeaseQueue, id_key
-from worker.queue.source_pauses import pause_source, paused_sources, resume_source, resumed_sources
+from worker.queue.pauses.lane_pauses import Pause
+from worker.queue.pauses.source_pauses import pause_source, paused_sources, resume_source, resumed_sources
 
 MUCH = 1 << 20
 WHY = Pause("test", 0, "nonsense")
