@@ -10,7 +10,7 @@ from worker.producer.client import submit_entry
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.runtime.batch_report import announce
 from worker.store.receipts import highest_id
-from worker.store.tables import articles, documents, receipts
+from worker.store.tables import articles, receipts
 
 ID = "1700000000000-7"
 
@@ -26,11 +26,11 @@ def document(title):
     return f"---\ntitle: {title}\nwebUrl: https://lost.example/{title}\n---\n"
 
 
-def ingest(engine, queue, source=None):
-    """Do one cycle of the worker: dispatch, claim, process, settle. `source`: the fixed source of the lane."""
+def ingest(engine, queue):
+    """Do one cycle of the worker: dispatch, claim, process, settle."""
     ids = [id_ for id_, _ in queue.dispatch(limit=10, pending_cap=100, max_bytes=1 << 20).entries]
     entries = queue.claim("w", ids, lease_seconds=60, max_bytes=1 << 20)
-    versions = process(engine, Batch(queue.lane, source, "w", 3, Limits()), entries, end_attempt=lambda: None)
+    versions = process(engine, Batch(queue.lane, None, "w", 3, Limits()), entries, end_attempt=lambda: None)
     for version in versions:
         if version.id_conflict:
             queue.requeue(version.id)
@@ -72,19 +72,6 @@ def test_a_repeated_id_with_the_same_document_keeps_its_receipt(engine, queue, r
         redis_client.xadd(queue.lane, {"raw": document("same")}, id=ID)
         ingest(engine, queue)
     assert outcomes(engine) == {ID: "stored"}
-
-
-@pytest.mark.parametrize("sources", [(None, "fixed"), ("fixed", None)])
-def test_a_lane_may_get_or_lose_a_fixed_source_before_a_document_is_settled(engine, queue, redis_client, sources):
-    for source in sources:
-        redis_client.flushall()
-        queue.ensure()
-        redis_client.xadd(queue.lane, {"raw": document("same"), "key": "1", "source": "sent"}, id=ID)
-        ingest(engine, queue, source)
-    assert outcomes(engine) == {ID: "stored"}
-    assert (queue.state().outcomes, queue.state().backlog) == ({"stored": 1}, 0)
-    with engine.connect() as connection:
-        assert connection.scalars(select(documents.c.source)).all() == [sources[0] or "sent"]
 
 
 @pytest.mark.parametrize("second", [

@@ -131,11 +131,7 @@ def refresh(
 
 
 def _repeat_outcomes(items: Sequence[BatchItem], stored: StoredDocuments, decision: Decision) -> list[BatchItem]:
-    """Give items that have a receipt its outcome; returns the others.
-
-    An id belongs to another document if what the producer sent differs. The source is no sign of that where there is a
-    document: a lane may have got a fixed source, or lost it, since the receipt.
-    """
+    """Give items that have a receipt its outcome; returns the others."""
     fresh = []
     for item in items:
         row = stored.receipts.get((item.lane, item.id))
@@ -143,8 +139,11 @@ def _repeat_outcomes(items: Sequence[BatchItem], stored: StoredDocuments, decisi
             fresh.append(item)
             continue
         result = ItemResult(Outcome(row.outcome), row.url, row.article_id)
-        result.id_conflict = (row.op, row.key, row.raw_sha256) != (item.op, item.key, item.sha256) or (
-            item.sha256 is None and row.source != item.source
+        result.id_conflict = (row.op, row.source, row.key, row.raw_sha256) != (
+            item.op,
+            item.source,
+            item.key,
+            item.sha256,
         )
         decision.results[id(item)] = result
         decision.repeated.append(item)
