@@ -35,19 +35,29 @@ def receipts(tmp_path):
 
 
 @pytest.fixture
-def own_worker(redis_client, valkey, tmp_path, monkeypatch):
-    """The lane `documents`, with this process as its worker, and a fresh SQLite."""
-    config = Settings(redis_url=valkey.url, database_url=f"sqlite:///{tmp_path}/store.db", data_dir=tmp_path)
-    upgrade(config)
+def become_worker(redis_client, valkey, tmp_path, monkeypatch):
+    """A function: make this process the worker of the lane `documents` with a store; it returns the lane."""
     caches = (connections.engine, connections.client, connections.queue, connections.rules)
     for cache in caches:
         cache.cache_clear()
-    for module in (connections, ingestion, tasks):
-        monkeypatch.setattr(module, "settings", lambda: config)
-    queue = LeaseQueue(redis_client, "documents")
-    queue.ensure()
-    yield queue
+
+    def become(database_url):
+        config = Settings(redis_url=valkey.url, database_url=database_url, data_dir=tmp_path)
+        upgrade(config)
+        for module in (connections, ingestion, tasks):
+            monkeypatch.setattr(module, "settings", lambda: config)
+        queue = LeaseQueue(redis_client, "documents")
+        queue.ensure()
+        return queue
+
+    yield become
     connections.engine().dispose()
     connections.client().close()
     for cache in caches:
         cache.cache_clear()
+
+
+@pytest.fixture
+def own_worker(become_worker, tmp_path):
+    """The lane `documents`, with this process as its worker, and a fresh SQLite."""
+    return become_worker(f"sqlite:///{tmp_path}/store.db")

@@ -8,10 +8,7 @@ import logging
 import pytest
 
 from tests.support.refused_rows import refuse_rows
-from worker.queue.lease_queue import LeaseQueue
 from worker.runtime import connections, ingestion, tasks
-from worker.settings import Settings
-from worker.store.migration import upgrade
 from worker.telemetry import logs
 
 SECURED = "U2VjcmV0U2VjcmV0U2VjcmV0;MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -33,22 +30,9 @@ def log():
 
 
 @pytest.fixture
-def queue(log, redis_client, valkey, migrated_store_url, tmp_path, monkeypatch):
+def queue(log, become_worker, migrated_store_url):
     """A lane, with this process as its worker."""
-    config = Settings(redis_url=valkey.url, database_url=migrated_store_url, data_dir=tmp_path)
-    upgrade(config)
-    caches = (connections.engine, connections.client, connections.queue, connections.rules)
-    for cache in caches:
-        cache.cache_clear()
-    for module in (connections, ingestion, tasks):
-        monkeypatch.setattr(module, "settings", lambda: config)
-    queue = LeaseQueue(redis_client, "documents")
-    queue.ensure()
-    yield queue
-    connections.engine().dispose()
-    connections.client().close()
-    for cache in caches:
-        cache.cache_clear()
+    return become_worker(migrated_store_url)
 
 
 def ingest(queue):
