@@ -37,11 +37,12 @@ _SEPARATOR = "\x1f"
 Maxima = tuple[str, str, str]
 """What is counted, the lane (empty: all lanes) and a name; `monitoring` computes those of a minute."""
 
-# The server's clock decides which minute it is, because the workers' clocks differ.
-_MINUTE = """
+# The server's clock decides which minute it is, because the workers' clocks differ. `allow-oom`: operators must see the
+# throughput of a server that is out of memory, and the counters are small and limited.
+_MINUTE = """#!lua flags=allow-oom
 local key = KEYS[1] .. string.format('%d', math.floor(redis.call('TIME')[1] / 60))
 """
-_HOUR = """
+_HOUR = """#!lua flags=allow-oom
 local key = KEYS[1] .. string.format('%d', math.floor(redis.call('TIME')[1] / 3600))
 """
 # KEYS: the prefix of the hashes. ARGV: expiry in seconds, limit of fields, then field, replacement field if the hash is

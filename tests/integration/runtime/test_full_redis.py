@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.support.runtime_hooks import article
-from worker.activity.minute_counters import Counts, MinuteCounters
+from worker.activity.minute_counters import Counts, MinuteCounters, total
 from worker.activity.stop_requests import request_stop, take_stop_request
 from worker.queue import keys
 from worker.queue.pauses.lane_pauses import Pause, pause, paused, resume, resumed
@@ -83,6 +83,18 @@ def test_the_circuit_breaker_pauses_and_producers_are_slowed_down(own_worker, fu
     resume_source(client, "documents", "mad")
     control._pause_what_fails()
     assert paused_sources(client, "documents") == {}, "what was rejected before does not pause it again"
+
+
+def test_throughput_is_counted(redis_client, full):
+    full()
+    counter = MinuteCounters(redis_client)
+    counts = Counts("documents", work_ms=1)
+    counts.outcomes["a", "stored"] = 2
+    counter.add(counts)
+    counter.sample({"documents": 5})
+    found = total(counter.window(2))
+    assert found.documents() == 2
+    assert found.added == {"documents": 5}
 
 
 def test_operators_pause_resume_and_stop(own_worker, full):
