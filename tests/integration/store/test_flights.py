@@ -36,7 +36,7 @@ LANES = Query(
 )
 OTHERS = Query(
     _Lane, "WITH w(name) AS ({table names}) SELECT w.name, l.highest FROM w JOIN lanes l ON l.name {not in names}"
-    " ORDER BY w.name LIMIT {value most}", {"names": (lanes.c.name,)},
+    " ORDER BY w.name LIMIT {limit most}", {"names": (lanes.c.name,)},
 )  # fmt: skip
 
 

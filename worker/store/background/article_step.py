@@ -51,7 +51,7 @@ class _Retraction(NamedTuple):
 
 
 _IDS = {"ids": (articles.c.id,)}
-_PAGE = " AND id > {value cursor} ORDER BY id LIMIT {value most}"
+_PAGE = " AND id > {value cursor} ORDER BY id LIMIT {limit most}"
 _ALL = "FROM articles WHERE NOT is_stub"
 _SUBJECTS = {True: f"{_ALL} AND provider_id = {{value subject}}", False: _ALL}
 """The articles of a provider, and all articles (subject 0)."""

@@ -59,7 +59,7 @@ _URLS: Query[Pair[int, bytes]] = Query(
 _LISTERS: Query[One[int]] = Query(
     One,
     "SELECT source_id FROM links WHERE target_hash = ({table url}) AND kind = 'related' AND source_id > {value cursor}"
-    " ORDER BY source_id LIMIT {value most}",
+    " ORDER BY source_id LIMIT {limit most}",
     {"url": (articles.c.url_hash,)},
 )
 _ARTICLES = Query(

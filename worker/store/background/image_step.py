@@ -61,7 +61,7 @@ _TITLES = Query(
     _Titles,
     "WITH w(url_hash) AS ({table hashes}) SELECT w.url_hash,"  # noqa: S608  constants
     " (SELECT i.url FROM images i WHERE i.url_hash = w.url_hash LIMIT 1),"
-    f" (SELECT CASE WHEN f.titles >= {MANY_TITLES} THEN f.titles ELSE ({_COUNT.format('{value most}')}) END"
+    f" (SELECT CASE WHEN f.titles >= {MANY_TITLES} THEN f.titles ELSE ({_COUNT.format('{limit most}')}) END"
     f" FROM ({_COUNT.format(_FIRST_USES)}) f),"
     " EXISTS (SELECT 1 FROM placeholder_images p WHERE p.url_hash = w.url_hash) FROM w",
     {"hashes": (images.c.url_hash,)},
@@ -74,7 +74,7 @@ _USES = Query(
     "WITH w(url_hash, last) AS ({table places}) SELECT i.url_hash, i.article_id, i.is_placeholder FROM w"  # noqa: S608  constants
     " JOIN images i ON i.url_hash = w.url_hash AND i.article_id > w.last AND i.article_id <= coalesce("
     "(SELECT x.article_id FROM images x WHERE x.url_hash = w.url_hash AND x.article_id > w.last ORDER BY x.article_id"
-    f" LIMIT 1 OFFSET {{value most}}), {2**62}) ORDER BY i.article_id",
+    f" LIMIT 1 OFFSET {{limit most}}), {2**62}) ORDER BY i.article_id",
     {"places": (images.c.url_hash, images.c.article_id)},
     images,
 )

@@ -37,7 +37,7 @@ _PROVIDERS = Query(
 _MENTIONS: Query[Pair[str, int]] = Query(
     Pair,
     "SELECT provider_name, count(*) FROM (SELECT provider_name FROM articles WHERE provider_id = {value subject}"
-    " LIMIT {value most}) a WHERE provider_name IS NOT NULL GROUP BY provider_name",
+    " LIMIT {limit most}) a WHERE provider_name IS NOT NULL GROUP BY provider_name",
 )
 
 

@@ -40,7 +40,7 @@ _SHOWN: Query[Pair[int, str]] = Query(
 _NEXT_NAMERS: Query[One[int]] = Query(
     One,
     "SELECT source_id FROM links WHERE target_hash = ({table url}) AND kind IN ('related', 'contains') AND source_id > {value cursor}"
-    " ORDER BY source_id LIMIT {value most}",
+    " ORDER BY source_id LIMIT {limit most}",
     _URL,
 )
 _FIRST_TARGET: Query[One[int | None]] = Query(

@@ -66,12 +66,12 @@ UrlWork: TypeAlias = Work[bytes]
 _BY_ID: Query[IdWork] = Query(
     Work,
     "SELECT kind, subject_id, cursor, version, started, since, done, total FROM enrichment_work"
-    " ORDER BY since, kind, subject_id LIMIT {value most}",
+    " ORDER BY since, kind, subject_id LIMIT {limit most}",
     table=enrichment_work,
 )
 _URL_WORK = "SELECT kind, url_hash, cursor, version, started, since, 0, 0 FROM url_work"
 _BY_URL: Query[UrlWork] = Query(
-    Work, f"{_URL_WORK} ORDER BY since, kind, url_hash LIMIT {{value most}}", table=url_work
+    Work, f"{_URL_WORK} ORDER BY since, kind, url_hash LIMIT {{limit most}}", table=url_work
 )
 _URL_ROW: Query[UrlWork] = Query(
     Work,

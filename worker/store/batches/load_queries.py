@@ -59,14 +59,14 @@ REACHED = Query(
     rows.DocumentRow,
     f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM w"
     " CROSS JOIN LATERAL (SELECT * FROM documents x WHERE x.article_hash = w.url_hash AND x.source = w.source"
-    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT {value step}) d"
+    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT {limit step}) d"
     " LEFT JOIN articles a ON a.url_hash = d.article_hash ORDER BY d.revision DESC",
     {"places": (documents.c.source, documents.c.article_hash, documents.c.revision)},
     documents,
     sqlite=f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM w JOIN documents d"
     " ON d.article_hash = w.url_hash AND d.source = w.source AND d.revision < w.before AND d.revision >= coalesce("
     "(SELECT x.revision FROM documents x WHERE x.article_hash = w.url_hash AND x.source = w.source"
-    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT 1 OFFSET {value step} - 1), '')"
+    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT 1 OFFSET {limit step} - 1), '')"
     " LEFT JOIN articles a ON a.url_hash = d.article_hash WHERE NOT d.retracted ORDER BY d.revision DESC",
 )
 RAW: Query[One[bytes]] = Query(
@@ -146,9 +146,9 @@ _OTHERS = {"urls": _HASH, "left": _ID, "touched": _ID}
 ALIAS_CLAIMS = Query(
     rows.AliasClaimRow,
     f"{_UNOWNED} SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title, a.url_hash,"
-    " (SELECT count(*) FROM (SELECT 1 FROM article_urls u WHERE u.url_hash = w.url_hash LIMIT {value most}) q) FROM w"
+    " (SELECT count(*) FROM (SELECT 1 FROM article_urls u WHERE u.url_hash = w.url_hash LIMIT {limit most}) q) FROM w"
     " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT u.article_id FROM article_urls u"
-    " WHERE u.url_hash = w.url_hash AND u.article_id {not in touched} LIMIT {value most}) c"
+    " WHERE u.url_hash = w.url_hash AND u.article_id {not in touched} LIMIT {limit most}) c"
     " JOIN articles x ON x.id = c.article_id WHERE NOT x.is_stub ORDER BY x.revision DESC, x.id DESC LIMIT 1)",
     _OTHERS,
     articles,
@@ -158,7 +158,7 @@ NAMERS = Query(
     f"{_UNOWNED} SELECT w.url_hash, a.id, a.revision, d.form FROM w"
     " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT l.source_id FROM links l"
     " WHERE l.target_hash = w.url_hash AND l.kind = 'related' AND l.source_id {not in touched}"
-    " ORDER BY l.source_id LIMIT {value most}) n"
+    " ORDER BY l.source_id LIMIT {limit most}) n"
     " JOIN articles x ON x.id = n.source_id ORDER BY x.revision DESC, x.id DESC LIMIT 1) JOIN documents d ON d.id = a.document_id",
     _OTHERS,
 )
@@ -167,7 +167,7 @@ _LISTED_LINKS = (
     " ORDER BY l.source_id LIMIT {1}"
 )
 _MOST_LISTED, _FIRST_LISTED = (
-    _LISTED_LINKS.format("l.target_id", "{value most}"),
+    _LISTED_LINKS.format("l.target_id", "{limit most}"),
     _LISTED_LINKS.format("l.target_id", 1),
 )
 TARGETS = Query(

@@ -115,7 +115,7 @@ class _Postgres:
     def fetch(self, query: Query[R], values: Mapping[str, Any]) -> Result[R]:
         result = Result[R]()
         if query.first is None or values[query.first]:
-            self._queue.append((query.postgres, query.postgres_values(values), result, query))
+            self._queue.append((query.postgres(values), query.postgres_values(values), result, query))
         return result
 
     def execute(self, statement: Statement) -> None:

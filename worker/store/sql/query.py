@@ -18,7 +18,8 @@ from worker.store.sql.statements import padded
 R = TypeVar("R", bound=tuple[Any, ...])
 K = TypeVar("K")
 V = TypeVar("V")
-_MACRO = re.compile(r"\{(in|not in|table|value) (\w+)\}")
+_MACRO = re.compile(r"\{(in|not in|table|value|limit) (\w+)\}")
+_LIMIT = re.compile(r"\{limit (\w+)\}")
 
 
 class One(NamedTuple, Generic[K]):
@@ -39,8 +40,9 @@ class Query(Generic[R]):
 
     In the text, `x {in keys}` means that x is one of the values of the list `keys`, `x {not in keys}` the opposite,
     and `{table keys}` is a subquery with these values as rows. `lists`: the columns whose type the values of each list
-    have. `{value n}` is a number. Values that are named like a column of `table` are converted as its values. `sqlite`:
-    another text for SQLite, where it lacks what `text` needs.
+    have. `{value n}` is a number. `{limit n}` is one that PostgreSQL must know when it plans a statement for all values:
+    without it, it expects a tenth of all rows, and may read a whole table for 20 of them. Values that are named like a
+    column of `table` are converted as its values. `sqlite`: another text for SQLite, where it lacks what `text` needs.
     """
 
     def __init__(
@@ -55,19 +57,25 @@ class Query(Generic[R]):
     ) -> None:
         self.row, self.lists = row, lists
         self._text = sqlite or text
-        self.postgres = _MACRO.sub(self._postgres_macro, text)
+        self._postgres = _MACRO.sub(self._postgres_macro, text)
         self.first = next(iter(lists), None)
         names = names or getattr(row, "_fields", ())
         self.changes = [_from_sqlite(table.c.get(name) if table is not None else None) for name in names]
 
     def _postgres_macro(self, found: re.Match[str]) -> str:
         macro, name = found[1], found[2]
+        if macro == "limit":
+            return found[0]
         if macro == "value":
             return f"%({name})s::bigint"
         if macro == "table":
             arrays = ", ".join(f"%({name}{n})s" for n in range(len(self.lists[name])))
             return f"SELECT * FROM unnest({arrays})"  # noqa: S608  names of parameters
         return f"= ANY(%({name}0)s)" if macro == "in" else f"<> ALL(%({name}0)s)"
+
+    def postgres(self, values: Mapping[str, Any]) -> str:
+        """Return the text of the statement for PostgreSQL. The `values` are not in it, but for its limits."""
+        return _LIMIT.sub(lambda found: str(int(values[found[1]])), self._postgres)
 
     def postgres_values(self, values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -85,7 +93,7 @@ class Query(Generic[R]):
 
         def expand(found: re.Match[str]) -> str:
             macro, name = found[1], found[2]
-            if macro == "value":
+            if macro in ("value", "limit"):
                 parameters.append(values[name])
                 return "?"
             rows = padded(list(values[name]))
