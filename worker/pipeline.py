@@ -124,12 +124,13 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     """
     envelope, problems = parse_envelope(entry.fields)
     now = batch.clock()
+    believable = _believable(entry.id, now)
     version = BatchItem(
         lane=batch.lane,
         id=entry.id,
-        revision=revision(_believable(entry.id, now), batch.lane),
+        revision=revision(believable, batch.lane),
         source=batch.source or envelope.source or batch.lane,
-        received_at=_time_of(entry.id, now),
+        received_at=_time_of(believable),
         op=str(envelope.op),
         key=envelope.key,
         doc_key=normal_key(envelope.key) if envelope.key else None,
@@ -253,10 +254,6 @@ def _believable(id_: str, now: datetime) -> str:
     return id_ if ms < now_ms + AHEAD_SECONDS * 1000 else f"{now_ms}-{seq}"
 
 
-def _time_of(id_: str, now: datetime) -> datetime:
-    """Return when an entry was added, according to its id; `now` if the id, which a producer may choose, is no time."""
-    ms, _ = id_key(id_)
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return now
+def _time_of(id_: str) -> datetime:
+    """Return when an entry was added, according to its id, which is believable."""
+    return datetime.fromtimestamp(id_key(id_)[0] / 1000, UTC)

@@ -84,7 +84,7 @@ class Counts:
     stages_ms: dict[str, float] = field(default_factory=dict)
     """Stage → its part of that time, in milliseconds."""
     deaths: int = 0
-    """Documents that a process was reading when it crashed."""
+    """Processes that crashed while they read the batch."""
     waits: list[float] = field(default_factory=list)
     """For each document the seconds from its arrival on the lane to its outcome."""
 

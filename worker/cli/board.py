@@ -159,7 +159,11 @@ def share(needs: Sequence[tuple[int, int]], lines: int) -> list[int]:
 
 
 def _head(snapshot: Snapshot, width: int) -> Text:
-    line = Text(time.strftime("%H:%M " if width < _NARROW else "%H:%M:%S  "), no_wrap=True, overflow="ellipsis")
+    line = Text(
+        time.strftime("%H:%M " if width < _NARROW else "%H:%M:%S UTC  ", time.gmtime()),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
     for name in ("redis", "database"):
         server = snapshot.servers.get(name)
         if server is None or not server.ok:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from schemas.envelope import Op, parse_envelope
+from schemas.problem import Problem, Severity
 from worker.cli.options import Paths
 from worker.cli.progress import progress
 from worker.cli.terminal import plain, print_json
 from worker.documents.limits import Limits
 from worker.documents.problem_display import render
-from worker.documents.validation import Reading, read
+from worker.documents.validation import read
 from worker.errors import Exit
 from worker.producer.input_files import UnreadablePath, count_documents, read_paths
+from worker.producer.submission import Submission
 from worker.settings import settings
 
 
@@ -35,18 +39,18 @@ def check(
     with progress(lambda: _total(paths), prints=True) as advance:
         for submission in read_paths(paths, source="check"):
             raw = submission.raw or b""
-            reading = read(raw, has_key=submission.key is not None, limits=limits)
+            problems, note = _problems(submission, limits)
             count += 1
             advance(count)
-            rejected += reading.rejected
-            summary = "rejected" if reading.rejected else "accepted"
+            is_rejected = any(problem.severity is Severity.ERROR for problem in problems)
+            rejected += is_rejected
+            summary = "rejected" if is_rejected else "accepted"
             if json_:
-                problems = [problem.model_dump(mode="json") for problem in reading.problems]
-                print_json({"path": submission.label, "verdict": summary, "problems": problems})
+                listed = [problem.model_dump(mode="json") for problem in problems]
+                print_json({"path": submission.label, "verdict": summary, "problems": listed})
                 continue
-            needs_key = " (if it is sent with a key: it has no URL)" if _needs_key(reading) else ""
-            typer.echo(f"{plain(submission.label)}: {summary}{needs_key}")
-            for problem in reading.problems:
+            typer.echo(f"{plain(submission.label)}: {summary}{note}")
+            for problem in problems:
                 typer.echo("\n".join("  " + plain(line) for line in render(raw, problem).splitlines()))
     if not json_:
         typer.echo(f"{count - rejected} accepted, {rejected} rejected", err=True)
@@ -60,6 +64,12 @@ def _total(paths: list[str]) -> int | None:
     return None
 
 
-def _needs_key(reading: Reading) -> bool:
-    """Return whether the document is accepted only because it is sent with a key, which is its path here."""
-    return reading.article is not None and reading.article.primary_url is None
+def _problems(submission: Submission, limits: Limits) -> tuple[Sequence[Problem], str]:
+    """Return the problems of the fields and the document, and a note on what its acceptance depends on."""
+    fields = {str(name).encode(): bytes(value) for name, value in submission.fields().items()}  # type: ignore[arg-type]  # bytes
+    envelope, problems = parse_envelope(fields)
+    if envelope.op is Op.RETRACT or any(problem.severity is Severity.ERROR for problem in problems):
+        return problems, ""
+    reading = read(envelope.raw, has_key=envelope.key is not None, limits=limits)
+    needs_key = reading.article is not None and reading.article.primary_url is None  # the key is its path here
+    return (*problems, *reading.problems), " (if it is sent with a key: it has no URL)" if needs_key else ""

@@ -43,7 +43,7 @@ def tail(
 ) -> int:
     """Follow the outcomes of documents as they happen.
 
-    It shows the outcomes of all workers on all machines, until Ctrl-C.
+    It shows the outcomes of all workers on all machines, until Ctrl-C. Times are in UTC.
     """
     outcomes = set(filter(None, (outcome or "").split(",")))
     if not outcomes <= set(OUTCOMES):
@@ -134,7 +134,7 @@ def _print_lines(records: list[OutcomeRecord]) -> None:
 
 def _line(record: OutcomeRecord) -> Text:
     """Return `12:00:01 stored     my-crawler  stories/1.md  https://…`. Documents are hostile: no markup."""
-    line = Text(time.strftime("%H:%M:%S ", time.localtime(record.at)), style="")
+    line = Text(time.strftime("%H:%M:%S ", time.gmtime(record.at)), style="")
     line.append(f"{record.outcome:<10} ", style=_STYLES.get(record.outcome, "dim"))
     line.append(plain(record.source))
     if record.codes:

@@ -16,6 +16,7 @@ from worker.producer.submission import (
     Submission,
     SubmissionUnsure,
     chunks,
+    encoded,
     ids_of,
     is_retryable,
     is_unknown_function,
@@ -55,7 +56,7 @@ class AsyncProducer(ProducerBase):
         idempotency_key: str | None = None,
     ) -> str:
         """Add one document to the lane and return its receipt id. See `Producer.submit`."""
-        body = raw.encode("utf-8") if isinstance(raw, str) else raw
+        body = encoded(raw) if isinstance(raw, str) else raw
         await self._wait_politely()
         return (await self._send([Submission(body, source, key, traceparent=traceparent)], idempotency_key))[0]
 

@@ -28,6 +28,7 @@ from worker.producer.submission import (
     SubmissionUnsure,
     check,
     chunks,
+    encoded,
     ids_of,
     is_retryable,
     is_unknown_function,
@@ -78,7 +79,7 @@ class Producer(ProducerBase):
         `idempotency_key` is the caller's own token. A second call with the same token within ten minutes returns the
         same id and adds nothing.
         """
-        body = raw.encode("utf-8") if isinstance(raw, str) else raw
+        body = encoded(raw) if isinstance(raw, str) else raw
         self._wait_politely()
         return self._send([Submission(body, source, key, traceparent=traceparent)], idempotency_key)[0]
 

@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from worker.errors import CopydeskError
-from worker.producer.submission import Submission
+from worker.producer.submission import Submission, encoded
 
 SUFFIXES = frozenset({".md", ".markdown", ".txt"})
 _REPORTED = 100
@@ -146,14 +146,30 @@ def _read_lines(path: Path, source: str) -> Iterator[Submission]:
             if len(line) == MAX_LINE_BYTES:
                 raise _too_large(label)
             try:
-                fields = json.loads(line)
-                raw = (
-                    base64.b64decode(fields["raw_base64"]) if "raw_base64" in fields else fields.get("raw", "").encode()
-                )
-                given = {name: str(fields[name]) for name in _FIELDS if fields.get(name) is not None}
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                submission = _submission_of(json.loads(line), source, label)
+            except (TypeError, ValueError, RecursionError) as error:
                 raise UnreadablePath(f"{label}: not a JSON object with the fields of the contract ({error})") from error
-            yield Submission(raw, label=label, **{"source": source, **given})
+            yield submission
+
+
+def _submission_of(fields: Any, source: str, label: str) -> Submission:
+    """Return the submission in the object of a line. Raises TypeError or ValueError."""
+    if not isinstance(fields, dict):
+        raise TypeError("it is no object")
+    given: dict[str, str] = {}
+    for name in ("raw", "raw_base64", *_FIELDS):
+        value = fields.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and name == "key":
+            value = str(value)  # the number of a row in a crawler's database
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} is no text")
+        if value is not None:
+            given[name] = value
+    raw = encoded(given.pop("raw", ""))
+    in_base64 = given.pop("raw_base64", None)
+    if in_base64 is not None:
+        raw = base64.b64decode("".join(in_base64.split()), validate=True)  # some encoders make lines of 76 characters
+    return Submission(raw, label=label, **{"source": source, **given})
 
 
 def _utf8(text: str) -> str:

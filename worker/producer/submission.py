@@ -57,6 +57,11 @@ class SubmissionUnsure(CopydeskError):
         return self.idempotency_key
 
 
+def encoded(text: str) -> bytes:
+    """Return `text` in UTF-8. A lone surrogate is sent as it is: the worker rejects that document alone, and says where."""
+    return text.encode("utf-8", "surrogatepass")
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """One document to send: the fields of the producer's contract. `label` is for the caller's use and is not sent."""
@@ -70,9 +75,11 @@ class Submission:
     label: str = ""
 
     def fields(self) -> dict[FieldT, EncodableT]:
-        """Return the fields of the stream entry, without those that are None."""
+        """Return the fields of the stream entry, without those that are None. Texts are encoded."""
         values = ((name, getattr(self, name)) for name in _SENT)
-        return {name: value for name, value in values if value is not None}
+        return {
+            name: encoded(value) if isinstance(value, str) else value for name, value in values if value is not None
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ class ProducerConfig:
 
     def complete(self, given: Submission | bytes | str) -> Submission:
         if isinstance(given, str):
-            given = given.encode("utf-8")
+            given = encoded(given)
         submission = given if isinstance(given, Submission) else Submission(given)
         return replace(
             submission, source=submission.source or self.source, reply_to=submission.reply_to or self.replies
@@ -217,4 +224,4 @@ def check(raw: bytes | str, *, key: str | None = None) -> tuple[Problem, ...]:
     """
     from worker.documents.validation import read
 
-    return read(raw.encode("utf-8") if isinstance(raw, str) else raw, has_key=key is not None).problems
+    return read(encoded(raw) if isinstance(raw, str) else raw, has_key=key is not None).problems

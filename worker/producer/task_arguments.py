@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from schemas.envelope import MAX_KEY, MAX_REPLY_TO, MAX_SOURCE
 from schemas.problem import problem
-from worker.producer.submission import Submission
+from worker.producer.submission import Submission, encoded
 from worker.producer.task_envelope import Json, UnreadableMessage, from_base64
 
 SUBMIT = "copydesk.submit"
@@ -54,8 +54,7 @@ def submission_of(given: Mapping[str, str]) -> Submission:
     if "raw" in given and "raw_base64" in given:
         raise _bad("Both raw and raw_base64 are given.", "raw_base64", expected="one of the two")
     if "raw" in given:
-        # A lone surrogate is sent to the lane unchanged. The worker rejects it there and names its line.
-        raw = given["raw"].encode("utf-8", "surrogatepass")
+        raw = encoded(given["raw"])
     elif "raw_base64" in given:
         raw = from_base64(given["raw_base64"])
         if raw is None:

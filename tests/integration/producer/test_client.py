@@ -79,6 +79,14 @@ def test_many_documents_are_sent_in_several_commands_with_progress(crawler, redi
     assert [id_ for _, id_ in pushed] == [id_.decode() for id_, _ in redis_client.xrange("documents")]
 
 
+def test_a_text_with_a_lone_surrogate_does_not_stop_the_others(crawler, redis_client):
+    list(crawler.submit_many(["one", "\ud800", Submission(b"three", key="\ud800")]))
+    crawler.submit("\ud800")
+    sent = [(fields[b"raw"], fields.get(b"key")) for fields in entries(redis_client)]
+    broken = b"\xed\xa0\x80"  # what no UTF-8 decoder takes, so the worker rejects it
+    assert sent == [(b"one", None), (broken, None), (b"three", broken), (broken, None)]
+
+
 def test_large_documents_are_sent_in_small_commands(crawler, redis_client):
     sent_counts = []
     list(crawler.submit_many([b"x" * (3 << 20)] * 3, progress=sent_counts.append))
@@ -247,6 +255,7 @@ def test_the_client_checks_documents_offline():
     codes = [problem.code for problem in Producer.check("---\ntitle: a\n---\n")]
     assert codes == ["no_identity"]
     assert Producer.check("---\ntitle: a\n---\n", key="a.md") == ()
+    assert [problem.code for problem in Producer.check("\ud800")] == ["not_utf8"]
 
 
 def test_the_asyncio_client_sends_and_receives(valkey, redis_client):
@@ -256,7 +265,7 @@ def test_the_asyncio_client_sends_and_receives(valkey, redis_client):
             ids = [
                 id_ async for _, id_ in crawler.submit_many((str(n) for n in range(250)), progress=sent_counts.append)
             ]
-            ids += [await crawler.submit("one"), await crawler.retract("a.md")]
+            ids += [await crawler.submit("\ud800"), await crawler.retract("a.md")]
             assert sent_counts == [200, 250]
             waiting = [asyncio.create_task(crawler.wait(id_, timeout=120)) for id_ in ids]
             await asyncio.sleep(0.05)

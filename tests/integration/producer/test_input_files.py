@@ -58,7 +58,30 @@ def test_json_lines_have_the_fields_of_the_contract(tmp_path):
     assert (three.raw, three.op, three.key) == (b"", "retract", "k")
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "5", "null", '{"raw": 5}', '{"raw_base64": "é"}', '{"raw_base64": 5}'])
+def test_a_key_may_be_a_number_and_base64_may_have_line_ends(tmp_path):
+    file = tmp_path / "x.jsonl"
+    file.write_text('{"raw_base64": "YWJj\\nZGVm\\n", "key": 5}\n')
+    (found,) = read(file)
+    assert (found.raw, found.key) == (b"abcdef", "5")
+
+
+_INVALID = {
+    "broken": "{",
+    "a list": "[]",
+    "a number": "5",
+    "null": "null",
+    "a text that is a number": '{"raw": 5}',
+    "base64 that is no ASCII": '{"raw_base64": "é"}',
+    "base64 that is a number": '{"raw_base64": 5}',
+    "base64 with other characters": '{"raw_base64": "YWJj!!ZGVm"}',
+    "a key that is an object": '{"raw": "", "key": {"a": 1}}',
+    "a source that is a number": '{"raw": "", "source": 1}',
+    "deep": "[" * 200_000,
+    "deep objects": '{"raw":' * 200_000,
+}
+
+
+@pytest.mark.parametrize("line", _INVALID.values(), ids=_INVALID)
 def test_an_invalid_line_is_named(tmp_path, line):
     file = tmp_path / "x.jsonl"
     file.write_text('{"raw": ""}\n' + line + "\n")

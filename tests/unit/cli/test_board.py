@@ -42,6 +42,7 @@ def test_the_board_fits_its_terminal(width, height):
     lines = drawn(snapshot(), width, height)
     assert len(lines) <= height
     assert max(map(len, lines)) <= width
+    assert width < 80 or " UTC " in lines[0]
     text = "\n".join(lines)
     for part in ("LANE", "WORKER", "LAST", "SOURCE", "OPEN DEAD LETTERS", "documents", "host-17"):
         assert part in text, part
