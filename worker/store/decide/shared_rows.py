@@ -1,0 +1,58 @@
+"""The rows of providers and topics, which many articles share: their ids, and rows for new names. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from worker.enrichment.enriched_document import EnrichedDocument
+from worker.enrichment.reference_documents import ORGANIZATION, ReferenceCopy
+from worker.enrichment.topics import better_spelling, topic_slug
+from worker.store.decide.change_set import ChangeSet
+from worker.store.decide.stored import ProviderRow, StoredUrls, TopicRow
+
+
+def shared_names(contents: Iterable[EnrichedDocument | ReferenceCopy]) -> tuple[set[str], dict[str, str]]:
+    """Return the domains of the providers that `contents` name, and the slug → name of their topics."""
+    domains: set[str] = set()
+    named: list[str] = []
+    for content in contents:
+        if isinstance(content, EnrichedDocument):
+            refs = (content.provider, *(mention.provider for mention in content.related))
+            domains.update(ref.domain for ref in refs if ref is not None)
+            named += content.topics
+        elif content.taxonomy == ORGANIZATION:
+            domains.add(content.subject)
+        else:
+            named += [content.name, *([content.parent] if content.parent else [])]
+    names: dict[str, str] = {}
+    for name in named:
+        slug = topic_slug(name)
+        names[slug] = better_spelling(name, names.get(slug, name))
+    return domains, names
+
+
+def write_shared_rows(
+    stored: StoredUrls,
+    next_ids: Mapping[str, int],
+    domains: Collection[str],
+    names: Mapping[str, str],
+    changes: ChangeSet,
+) -> None:
+    """Insert the providers and topics that are missing, and add them to `stored`. `names`: slug → name of the topics.
+
+    A topic without a reference document gets a better spelling of its name.
+    """
+    known, new_domains = stored.topics, sorted(set(domains) - stored.providers.keys())
+    providers = [ProviderRow(one, id_, None) for id_, one in enumerate(new_domains, next_ids["providers"])]
+    new_slugs = sorted(names.keys() - known.keys())
+    topics = [TopicRow(slug, id_, names[slug], None) for id_, slug in enumerate(new_slugs, next_ids["topics"])]
+    better = [
+        (row.id, names[slug])
+        for slug, row in sorted(known.items())
+        if slug in names and row.document_id is None and better_spelling(names[slug], row.name) != row.name
+    ]
+    changes.insert("providers", ("id", "domain", "other_names"), [(one.id, one.domain, []) for one in providers])
+    changes.insert("topics", ("id", "slug", "name"), [(one.id, one.slug, one.name) for one in topics])
+    changes.update("topics", ("id", "name"), better)
+    stored.providers |= {one.domain: one for one in providers}
+    stored.topics |= {one.slug: one for one in topics}
