@@ -28,6 +28,7 @@ class _KnownDocument(NamedTuple):
     article_hash: bytes
     content_hash: bytes
     fingerprint: bytes
+    raw_sha256: bytes | None
 
 
 _BY_DOC_HASH = Query(
@@ -54,7 +55,7 @@ def is_small(items: Sequence[BatchItem]) -> bool:
 
 
 def recognise(engine: Engine, items: Sequence[BatchItem], puts: Sequence[BatchItem]) -> None:
-    """Set `doc_key` and `recognised` of those of `puts` that equal a stored document except for `secured`.
+    """Set `doc_key`, `recognised` and `is_raw_stored` of those of `puts` that equal a stored document except for `secured`.
 
     It looks up the keys that the batch brings: any number of documents may have the same bytes under other keys. It also
     brings this process's references up to date, which then need not be read under the writer lock. Raises SQLAlchemy's
@@ -76,6 +77,7 @@ def recognise(engine: Engine, items: Sequence[BatchItem], puts: Sequence[BatchIt
         if row is not None:
             item.doc_key = row.key
             item.recognised = (row.article_hash, row.content_hash)
+            item.is_raw_stored = row.raw_sha256 == item.sha256
     for item in changed_together(items):
         item.recognised = None
 

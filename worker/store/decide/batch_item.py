@@ -32,6 +32,8 @@ class BatchItem:
     raw: bytes = b""
     raw_size: int = 0
     sha256: bytes | None = None
+    is_raw_stored: bool = False
+    """The raw bytes are those of a live document: they need not be sent to the database again."""
     fingerprint: bytes | None = None
     reply_to: str | None = None
     trace_id: str | None = None

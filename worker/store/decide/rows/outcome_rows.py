@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from schemas.problem import Severity
@@ -20,20 +20,21 @@ FUTURE = timedelta(days=1)
 Outcomes = tuple[BatchItem, ItemResult]
 
 
+RAW_NAMES = ("sha256", "size", "bytes", "last_seen_at")
+
+
+def raw_rows(items: Iterable[BatchItem], now: datetime) -> list[Values]:
+    """Return the rows of the raw bytes of `items`, in the order of their hash: in another one two batches could deadlock."""
+    rows = {item.sha256: (item.sha256, item.raw_size, item.raw, now) for item in items if item.sha256 is not None}
+    return [rows[digest] for digest in sorted(rows)]
+
+
 def write_raw(items: Sequence[BatchItem], stored: StoredDocuments, changes: ChangeSet, now: datetime) -> None:
-    """Store the raw bytes that are not stored yet. Of others the time when they were last seen moves, once a day."""
-    rows: dict[bytes, Values] = {}
-    seen: list[Values] = []
-    for item in items:
-        if item.sha256 is not None and item.sha256 not in rows:
-            rows[item.sha256] = item.sha256, item.raw_size, item.raw, now
-    for digest, last in stored.raw.items():
-        del rows[digest]
-        if now - last > SEEN_AGAIN:
-            seen.append((digest, now))
-    names = ("sha256", "size", "bytes", "last_seen_at")
-    changes.add("raw_documents", Operation.INSERT_MISSING, names, ("sha256",), (rows[d] for d in sorted(rows)))
-    changes.add("raw_documents", Operation.UPDATE, ("sha256", "last_seen_at"), ("sha256",), sorted(seen))
+    """Store raw bytes that are not stored yet. Of others the time when they were last seen moves, once a day."""
+    missing = raw_rows((item for item in items if item.sha256 not in stored.raw), now)
+    seen = sorted((digest, now) for digest, last in stored.raw.items() if now - last > SEEN_AGAIN)
+    changes.add("raw_documents", Operation.INSERT_MISSING, RAW_NAMES, ("sha256",), missing)
+    changes.add("raw_documents", Operation.UPDATE, ("sha256", "last_seen_at"), ("sha256",), seen)
 
 
 def write_highest(items: Sequence[BatchItem], changes: ChangeSet, now: datetime) -> None:
