@@ -16,8 +16,7 @@ from worker.store.batches.load import SqlLoader
 from worker.store.batches.references import cached_references
 from worker.store.decide import decision
 from worker.store.decide.batch_item import BatchItem
-from worker.store.decide.changed_document import ChangedDocument
-from worker.store.decide.decision import Context, Decision, decide
+from worker.store.decide.decision import ChangedDocument, Context, Decision, decide
 from worker.store.decide.documents import ItemResult
 from worker.store.decide.rows.article_rows import parts_of
 from worker.store.decide.rows.outcome_rows import RAW_NAMES, raw_rows

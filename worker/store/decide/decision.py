@@ -21,7 +21,6 @@ from worker.store.decide.article_heat import differing_heat
 from worker.store.decide.article_writes import ArticleWrites
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.change_set import RETRACT, ChangeSet
-from worker.store.decide.changed_document import ChangedDocument
 from worker.store.decide.documents import (
     DocumentChanges,
     ItemResult,
@@ -29,11 +28,11 @@ from worker.store.decide.documents import (
     decide_documents,
     document_keys,
 )
-from worker.store.decide.reference_changes import decide_subjects, write_subjects
+from worker.store.decide.references import References
 from worker.store.decide.rows.article_rows import ArticleParts, parts_of
 from worker.store.decide.rows.document_rows import write_documents
 from worker.store.decide.rows.outcome_rows import write_dead_letters, write_highest, write_raw, write_receipts
-from worker.store.decide.shared_rows import shared_names, write_shared_rows
+from worker.store.decide.shared_rows import decide_subjects, shared_names, write_shared_rows, write_subjects
 from worker.store.decide.source_documents import Article, article_keys, decide_sources, url_keys
 from worker.store.decide.stored import Loader, StoredArticles, StoredDocuments, UrlKeys
 from worker.store.decide.url_resolution import Urls
@@ -70,6 +69,16 @@ class Decision:
     results: dict[int, ItemResult] = field(default_factory=dict)
 
 
+class ChangedDocument(Exception):
+    """Raised when recognised items must be read: their stored documents changed meanwhile, or the same batch may change
+    them. Roll back, read the items, decide again. `ids`: of the items.
+    """
+
+    def __init__(self, ids: Collection[str]) -> None:
+        super().__init__("the stored documents of recognised items changed")
+        self.ids = ids
+
+
 def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Decision:
     """Decide a batch. Call it under the writer lock. Raises ChangedDocument, before `ready` is called."""
     decision = Decision()
@@ -79,9 +88,7 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Deci
     _confirm_recognised(fresh, stored)
     write_raw(items, stored, changes, stored.now)
     accepted = [item for item in fresh if not item.rejected]
-    for item in accepted:
-        if item.copy is not None and (item.parts is None or item.parts.token != stored.references.token):
-            item.parts = parts_of(item.copy, stored.references)
+    _renew_parts(accepted, stored.references)
     documents = decide_documents(accepted, stored, context.step)
     for item in fresh:
         decision.results[id(item)] = documents.results.get(id(item)) or ItemResult(Outcome.REJECTED)
@@ -92,8 +99,7 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Deci
     live = decide_rows(documents, stored, articles, loader, context, changes, contents)
     for item in accepted:
         article = live.get(documents.documents[item.doc_hash].row.article_hash or b"")
-        if article is not None:
-            _complete(item, decision.results[id(item)], article, context.rules)
+        _complete(item, decision.results[id(item)], article, context.rules)
     outcomes = [(item, decision.results[id(item)]) for item in fresh]
     write_dead_letters(changes, outcomes, stored.replays, context.worker, stored.now)
     write_receipts(changes, outcomes, context.worker, context.now, context.timings())
@@ -168,6 +174,13 @@ def _confirm_recognised(fresh: Sequence[BatchItem], stored: StoredDocuments) -> 
         raise ChangedDocument({item.id for item in changed})
 
 
+def _renew_parts(items: Sequence[BatchItem], references: References) -> None:
+    """Make the rows of articles again that were made from older references."""
+    for item in items:
+        if item.copy is not None and (item.parts is None or item.parts.token != references.token):
+            item.parts = parts_of(item.copy, references)
+
+
 def _name_changed_fields(documents: DocumentChanges, stored: StoredArticles) -> None:
     """Set the names of the fields that each update changed."""
     for result, document, before, after in documents.updated:
@@ -183,8 +196,10 @@ def _name_changed_fields(documents: DocumentChanges, stored: StoredArticles) -> 
             result.changed = ["taxonomy"]
 
 
-def _complete(item: BatchItem, result: ItemResult, article: Article, rules: AllRules) -> None:
+def _complete(item: BatchItem, result: ItemResult, article: Article | None, rules: AllRules) -> None:
     """Set the article of an item, its URL, and the warning about the heat that its document reports."""
+    if article is None:
+        return
     result.article_id = article.id
     if item.recognised is not None:
         result.url = article.canonical_url

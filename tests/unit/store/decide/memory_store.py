@@ -18,8 +18,7 @@ from worker.pipeline import Batch, open_entry, read_version
 from worker.store.columns import metadata
 from worker.store.decide import stored as rows
 from worker.store.decide.change_set import ChangeSet, Operation
-from worker.store.decide.changed_document import ChangedDocument
-from worker.store.decide.decision import Context, decide, decide_rows
+from worker.store.decide.decision import ChangedDocument, Context, decide, decide_rows
 from worker.store.decide.documents import DocumentChanges
 from worker.store.decide.references import References
 from worker.store.decide.source_documents import article_keys
