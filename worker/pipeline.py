@@ -32,8 +32,8 @@ from worker.queue.clock import Clock, local_clock
 from worker.queue.crashes import sentence
 from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
 from worker.settings import INTERNAL_LANE
-from worker.store.batches.recognition import recognise
-from worker.store.batches.writer import BatchWriter, is_small
+from worker.store.batches.recognition import is_small, recognise
+from worker.store.batches.writer import BatchWriter
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.identity import revision
 from worker.telemetry.failpoints import failpoint
@@ -86,10 +86,9 @@ def process(
     versions = [open_entry(batch, entry) for entry in entries]
     puts = _fingerprinted(versions, batch.limits)
     at = batch.took("open", at)
-    known_raw: dict[bytes, datetime] = {}
     if not is_small(versions):
         end_attempt()
-        known_raw = recognise(engine, versions, puts)
+        recognise(engine, versions, puts)
         for version in puts:
             if version.recognised is not None:
                 version.secured = _secured_of(version.raw)
@@ -110,7 +109,6 @@ def process(
         batch.clock(),
         batch.rules,
         batch.timings,
-        known_raw,
     ).write(versions)
     batch.leaves_work = bool(decided.changes.work)
     batch.took("write", at)

@@ -39,7 +39,7 @@ DOORS: tuple[tuple[str, Any, str], ...] = (
     ("validate", pipeline, "read"),
     ("enrich", pipeline, "enrich"),
     ("recognise", pipeline, "recognise"),
-    ("prepare", store_batch, "prepare"),
+    ("prepare", store_batch, "parts_of"),
     *(("load", SqlLoader, name) for name in ("documents", "articles", "urls")),
     ("decide", store_batch, "decide"),
     ("write", BatchWriter, "write"),  # the rest: building the statements, the commit, what follows it

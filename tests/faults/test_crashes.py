@@ -12,7 +12,7 @@ from worker.telemetry.failpoints import POINTS
 ROWS = (
     ("postgresql", ("dispatch.sent", "ingest.claimed", "ingest.committed", "ingest.settled")),
     ("postgresql", ("reap.taken", "ingest.released", "replay.sent")),
-    ("sqlite", ("store.raw", "store.turn", "store.complete")),
+    ("sqlite", ("store.begun", "store.turn", "store.complete")),
 )
 """The short form: crashes one after the other, and a reconciliation after each row. The first row is the way of a document,
 the second what happens after a crash, an outage or a rejection; on SQLite before, at the beginning and at the end of its one

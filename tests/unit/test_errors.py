@@ -17,7 +17,7 @@ INTERNAL = {
     "HttpError",
     "NoLongerLeader",
     "Stop",
-    "Unprepared",
+    "ChangedDocument",
     "UnreadableMessage",
 }
 CODES = {

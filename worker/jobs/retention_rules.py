@@ -7,13 +7,12 @@ article names.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Table, delete, exists, func, insert, select, true, tuple_, update
+from sqlalchemy import Column, Table, delete, exists, func, select, true, tuple_, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -23,7 +22,6 @@ from worker.store.columns import metadata
 from worker.store.decide.change_set import TARGET
 from worker.store.decide.stored import CHILD_KEYS
 from worker.store.linking.links import KINDS
-from worker.store.service_tables import DELETIONS, reference_state
 from worker.store.tables import (
     article_topics,
     articles,
@@ -91,16 +89,6 @@ def _among(table: Table, rows: Sequence[Key]) -> ColumnElement[bool]:
 
 def _delete(connection: Connection, table: Table, rows: Sequence[Key]) -> None:
     connection.execute(delete(table).where(_among(table, rows)))
-
-
-def _delete_shared(connection: Connection, table: Table, rows: Sequence[Key]) -> None:
-    """Delete providers or topics, and renew the token from which a batch sees that it prepared with deleted ones."""
-    _delete(connection, table, rows)
-    token = {"token": os.urandom(8).hex()}
-    if not connection.execute(
-        update(reference_state).where(reference_state.c.name == DELETIONS).values(token)
-    ).rowcount:
-        connection.execute(insert(reference_state).values(name=DELETIONS, **token))
 
 
 def _delete_articles(connection: Connection, table: Table, rows: Sequence[Key]) -> None:
@@ -186,9 +174,9 @@ RETENTION_RULES = (
     RetentionRule("orphans", "articles that no document describes and no article names any more", articles,
           lambda config: config.orphan_days, articles.c.orphaned_at, _unused_orphans, _delete_articles),
     RetentionRule("providers", "providers that no article and no reference document names any more", providers,
-          lambda config: config.orphan_days, None, _unused_providers, _delete_shared),
+          lambda config: config.orphan_days, None, _unused_providers, _delete),
     RetentionRule("topics", "topics that no article, no reference document and no other topic names any more", topics,
-          lambda config: config.orphan_days, None, _unused_topics, _delete_shared),
+          lambda config: config.orphan_days, None, _unused_topics, _delete),
     RetentionRule("stories", "stories whose newest article is old; their articles stay", stories,
           lambda config: config.story_days, stories.c.last_at, _unused_stories, _end_stories, batch=50),
 )  # fmt: skip

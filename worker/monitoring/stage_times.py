@@ -15,8 +15,8 @@ STAGES = {
     "open": "Open the entries: their fields and size limits",
     "recognise": "Look up which documents are known in the store",
     "read": "Read the documents: parse, validate, enrich",
-    "prepare": "Store raw documents, and names that are new, before the writer lock",
-    "turn": "Wait for the writer lock, while another batch writes",
+    "prepare": "Make the rows that depend on one document alone, before the writer lock",
+    "turn": "Send the raw documents and wait for the writer lock, while another batch writes",
     "store": "Load, decide and send the first changes, with the writer lock",
     "commit": "Write the other changes and commit",
 }

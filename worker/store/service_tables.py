@@ -12,11 +12,7 @@ reference_state = Table(
     Column("name", String(16), primary_key=True),
     Column("token", String(32), nullable=False, comment="random; changes with each change of a reference document"),
 )
-"""Tokens that tell processes to read again what they keep of rows that many articles share: one row for the content of
-reference documents (`references`, which the column's comment describes), and one for deletions.
-"""
-DELETIONS = "deletions"
-"""The row of `reference_state` whose token is another after each deletion of providers or topics."""
+"""One row, `references`: its token tells processes to read again what they keep of the reference documents."""
 
 enrichment_work = Table(
     "enrichment_work",

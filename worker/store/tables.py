@@ -240,7 +240,7 @@ documents = Table(
 
 # The following tables have no foreign keys: their checks took a quarter of the database's time for a document. Whoever writes
 # their rows or deletes articles holds the writer lock and reads under it which articles exist (`jobs/retention_rules.py`
-# deletes their rows too); a batch whose topics were deleted after it was prepared is prepared again. `copydesk db check` finds
+# deletes their rows too). `copydesk db check` finds
 # rows without what they refer to. Links to an article are found by the hashes of the URLs that mean it, not by its id.
 
 article_urls = Table(

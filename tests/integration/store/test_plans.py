@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from worker.settings import Settings
-from worker.store.batches.load_queries import LINKS
+from worker.store.batches.load_queries import CHILDREN
 from worker.store.engine import make_engine
 from worker.store.migration import upgrade
 from worker.store.sql.flights import BEGIN_OPTIONS
@@ -48,6 +48,7 @@ def test_the_links_of_an_article_are_read_by_the_primary_key_before_the_table_is
         connection.commit()
         for statement in engine.get_execution_options()[BEGIN_OPTIONS][1:]:
             connection.exec_driver_sql(statement)
-        values = LINKS.postgres_values({"urls": [b"\0" * 16] * 200})
-        plan = connection.exec_driver_sql(f"EXPLAIN {LINKS.postgres}", values).scalars().all()
+        query = CHILDREN["links"]
+        values = query.postgres_values({"urls": [b"\0" * 16] * 200})
+        plan = connection.exec_driver_sql(f"EXPLAIN {query.postgres}", values).scalars().all()
     assert any("(source_id = t.id) AND" in line for line in plan), "\n".join(plan)

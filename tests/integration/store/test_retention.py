@@ -1,10 +1,13 @@
 """Deleting old rows at any time does not change the result of later documents."""
 
+import hashlib
 import threading
 import time
+from datetime import UTC, datetime
 from random import Random
 
 import pytest
+from sqlalchemy import insert
 
 from schemas.receipt import Outcome
 from tests.integration.store.histories import batches_of, history
@@ -15,12 +18,13 @@ from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.batches import writer
 from worker.store.consistency import check
-from worker.store.decide.unprepared import Unprepared
-from worker.store.engine import make_engine
+from worker.store.engine import make_engine, writing
 from worker.store.migration import upgrade
+from worker.store.tables import providers, raw_documents, topics
 
 AT_ONCE = Settings(receipt_days=1e-9, raw_days=1e-9, orphan_days=1e-9)
 """Every row is old as soon as it is committed."""
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -96,53 +100,34 @@ TERM = "taxonomy: term\nname: B\nkeywords: [bee]"
 
 
 @pytest.mark.parametrize("front_matter", [ARTICLE, ORGANIZATION, TERM], ids=["article", "organization", "term"])
-def test_providers_and_topics_deleted_before_the_batch_has_the_lock_are_created_again(
-    engines, front_matter, monkeypatch
-):
+def test_rows_deleted_before_the_batch_has_the_lock_are_created_again(engines, front_matter, monkeypatch):
+    """Raw bytes, a provider and a topic that nobody has needed for long: the batch needs them."""
     worker, operator = engines[0], engines[2]
-    claimed = Claimed(
-        "1700000000000-0", 0, 100, {b"source": b"s", b"raw": f"---\n{front_matter}\n---\n".encode()}, truncated=False
-    )
+    raw = f"---\n{front_matter}\n---\n".encode()
+    claimed = Claimed("1700000000000-0", 0, 100, {b"source": b"s", b"raw": raw}, truncated=False)
     empty(worker)
     assert work(worker, "documents", [claimed])[0].outcome is Outcome.STORED
     expected = _state(worker)
     empty(worker)
+    with writing(operator) as connection:
+        seen = {"sha256": hashlib.sha256(raw).digest(), "size": len(raw), "bytes": raw, "last_seen_at": LONG_AGO}
+        connection.execute(insert(raw_documents).values(seen))
+        connection.execute(insert(providers).values(domain="paper.example", other_names=[]))
+        connection.execute(insert(topics).values(slug="b", name="B"))
     removed = []
 
     def delete_once(point):
-        if point == "store.raw" and not removed:
+        if point == "store.begun" and not removed:
             removed.append(prune(operator, AT_ONCE).rows)
 
     monkeypatch.setattr(writer, "failpoint", delete_once)
-    monkeypatch.setattr(writer, "_SMALL_DOCUMENTS", 0)  # a small batch is prepared when it has the lock
 
     (version,) = work(worker, "documents", [claimed])
 
-    assert removed[0] > 1, "a provider or a topic, and the raw bytes"
+    assert removed == [3], "the raw bytes, the provider and the topic"
     assert version.outcome is Outcome.STORED
     assert _state(worker) == expected
     assert expected[1] == set()
-
-
-def test_a_provider_deleted_while_the_batch_prepares_is_created_again(engines, monkeypatch):
-    """Between the two statements that create and read it, which no test can reach from outside."""
-    claimed = Claimed(
-        "1700000000000-0", 0, 100, {b"source": b"s", b"raw": f"---\n{ARTICLE}\n---\n".encode()}, truncated=False
-    )
-    empty(engines[0])
-    original, tries = writer.prepare, []
-
-    def prepare(engine, items, now, **options):
-        tries.append([content.title for content in options["more"]])
-        if len(tries) == 1:
-            raise Unprepared(contents=[items[0].copy])
-        return original(engine, items, now, **options)
-
-    monkeypatch.setattr(writer, "prepare", prepare)
-    monkeypatch.setattr(writer, "_SMALL_DOCUMENTS", 0)
-
-    assert work(engines[0], "documents", [claimed])[0].outcome is Outcome.STORED
-    assert tries == [[], ["A"]]
 
 
 @pytest.mark.long

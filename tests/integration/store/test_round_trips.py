@@ -117,7 +117,7 @@ def test_a_batch_with_reference_documents_needs_few_round_trips(store, count):
     _assert_at_most(WITH_REFERENCES, store.store([*_new()[count:], *_entries(Generator(1).references(count))]))
 
 
-@pytest.mark.parametrize(("count", "statements"), [(1, 31), (2, 33)])
+@pytest.mark.parametrize(("count", "statements"), [(1, 31), (2, 31)])
 def test_a_few_new_documents_are_stored_in_one_transaction(store, count, statements):
     """Each statement costs the client and the server some 0.15 ms."""
     trips = store.store(_new()[:count])

@@ -61,22 +61,22 @@ CASES = {
     "images": ((work_rows.Progress, "write"), _SHOWS, [replace(_SHOWS[2], title="A"), replace(_SHOWS[1], title="A")]),
     # With the least bounds, a URL that three articles name is decided in steps.
     "links": (
-        (target_step, "prepare_shared"),
+        (target_step, "flights"),
         [*_NAMES, _CLAIMS],
         [replace(_ALSO_CLAIMS, title="B"), replace(_ALSO_CLAIMS, amp=None)],
     ),
     "links to a stub": (
-        (target_step, "prepare_shared"),
+        (target_step, "flights"),
         [*_NAMES, _CLAIMS],
         [replace(_CLAIMS, amp=None), replace(_NAMES[0], title="C")],
     ),
     "links after a retraction": (
-        (target_step, "prepare_shared"),
+        (target_step, "flights"),
         [*_NAMES, _CLAIMS, _ALSO_CLAIMS],
         [Retract("s", "k4"), Retract("s", "k2")],
     ),
     "links there and back": (
-        (target_step, "prepare_shared"),
+        (target_step, "flights"),
         [*_NAMES, _CLAIMS, _ALSO_CLAIMS],
         [replace(_CLAIMS, title="B"), replace(_ALSO_CLAIMS, title="B")],
     ),

@@ -16,6 +16,7 @@ from worker.queue.lease_queue import Claimed
 from worker.store.background import article_step, target_step
 from worker.store.background.steps import work_step
 from worker.store.decide import decision, stored
+from worker.store.sql.flights import flights
 from worker.store.tables import articles, documents, receipts
 
 
@@ -56,7 +57,7 @@ def _changed(engine, table):
 
 
 @pytest.mark.parametrize("kind", _STEPS)
-def test_a_step_writes_no_time_before_what_was_committed_while_it_prepared(engine, monkeypatch, kind):
+def test_a_step_writes_no_time_before_what_was_committed_while_it_read(engine, monkeypatch, kind):
     """A reader that asks for what changed after the latest time that it saw would miss those rows."""
     monkeypatch.setattr(stored, "MOST_NAMERS", 2)
     monkeypatch.setattr(decision, "STEP_DOCUMENTS", 1)
@@ -64,22 +65,21 @@ def test_a_step_writes_no_time_before_what_was_committed_while_it_prepared(engin
     for number, event in enumerate(events):
         settle(engine)
         work(engine, "documents", [entry(number, event)])
-    original, before, numbers = module.prepare_shared, {}, iter(range(90, 1000))
+    before, numbers = {}, iter(range(90, 1000))
 
-    def prepare_slowly(*arguments):
-        shared = original(*arguments)
+    def begin_late(*arguments, **options):
         number = next(numbers)
         work(
             engine, "documents", [entry(number, replace(_PUT, key=f"k{number}", url=f"https://site1.example/{number}"))]
         )
         before.update({table: _changed(engine, table) for table in (articles, documents)})
-        return shared
+        return flights(*arguments, **options)
 
-    monkeypatch.setattr(module, "prepare_shared", prepare_slowly)
+    monkeypatch.setattr(module, "flights", begin_late)
     steps = 0
     while before.clear() or work_step(engine, AllRules()) is not None:
         for table, times in before.items():
             written = {time for id_, time in _changed(engine, table).items() if times.get(id_) != time}
             assert all(time > max(times.values()) for time in written), table.name
             steps += bool(written)
-    assert steps, "a step that prepared slowly wrote rows"
+    assert steps, "a step that began late wrote rows"

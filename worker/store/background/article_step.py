@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,22 +10,19 @@ from sqlalchemy import Engine
 
 from worker.enrichment.document_json import document_from_json
 from worker.enrichment.enriched_document import EnrichedDocument
-from worker.enrichment.reference_documents import ReferenceCopy
 from worker.enrichment.urls.canonical_urls import url_hash
 from worker.heat_rules import AllRules
 from worker.store.background.work_rows import IdWork, Progress
 from worker.store.batches.apply import apply
 from worker.store.batches.load import SqlLoader
-from worker.store.batches.load_queries import TOPICS
-from worker.store.batches.prepare import SharedRows, prepare_shared
+from worker.store.batches.load_queries import CHILDREN
 from worker.store.decide.change_set import ChangeSet
-from worker.store.decide.decision import Context, refresh
+from worker.store.decide.decision import Context, decide_rows
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.rows.article_rows import ArticleParts, parts_of
+from worker.store.decide.rows.article_rows import parts_of
 from worker.store.decide.rows.child_rows import Difference
-from worker.store.decide.stored import Children, DocumentKeys, StoredArticles, StoredDocuments
-from worker.store.decide.touched_articles import article_keys
-from worker.store.decide.unprepared import Unprepared
+from worker.store.decide.source_documents import article_keys
+from worker.store.decide.stored import Children, DocumentKeys, Key, StoredArticles, StoredDocuments, UrlKeys, Values
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, flights
 from worker.store.sql.query import One, Pair, Query
@@ -92,13 +89,10 @@ class ArticleStep:
         progress = Progress(self._now)
         found = self._read_page(reading, work, progress)
         copies = {row.id: document_from_json(row.form, row.secured) for row in found}
-
-        def write(transaction: Flights, shared: SharedRows) -> None:
-            parts = {id_: parts_of(copy, shared) for id_, copy in copies.items()}
-            self._write_page(transaction, shared, found, parts)
+        with flights(self._engine, locks=WRITER_LOCK, durable=False) as transaction:
+            self._write_page(transaction, found, copies)
             progress.write(transaction, self._dialect)
-
-        self._under_lock(copies.values(), write)
+            transaction.commit()
         return len(copies)
 
     def _read_page(self, reading: Flights, work: Sequence[IdWork], progress: Progress) -> Sequence[_Article]:
@@ -129,22 +123,32 @@ class ArticleStep:
         return found.rows
 
     def _write_page(
-        self, transaction: Flights, shared: SharedRows, page: Sequence[_Article], parts: dict[int, ArticleParts]
+        self, transaction: Flights, page: Sequence[_Article], copies: Mapping[int, EnrichedDocument]
     ) -> None:
-        changed = transaction.fetch(_CHANGED, {"ids": list(parts)})
-        stored = transaction.fetch(TOPICS, {"urls": [row.url_hash for row in page]})
-        loader, loaded = self._begin(transaction, shared, DocumentKeys())
+        changed = transaction.fetch(_CHANGED, {"ids": list(copies)})
+        stored = transaction.fetch(CHILDREN["article_topics"], {"urls": [row.url_hash for row in page]})
+        loader = SqlLoader(self._engine, transaction)
+        loaded = loader.documents(DocumentKeys())
         times, before = dict(changed.rows), Children()
         before.add("article_topics", stored.rows)
-        rows = [row for row in page if times.get(row.id) == row.changed_at]
-        retitled = {row.url_hash for row in rows if row.title != parts[row.id].title}
+        parts = {
+            row.id: parts_of(copies[row.id], loaded.references) for row in page if times.get(row.id) == row.changed_at
+        }
+        topics = loader.urls(UrlKeys(slugs={slug for one in parts.values() for slug in one.topics})).topics
+        rewritten: set[bytes] = set()
         difference, changes = Difference("article_topics"), ChangeSet()
-        for row in rows:
-            if row.url_hash not in retitled:
-                topics = before.of("article_topics", row.id)
-                difference.compare(row.id, topics, parts[row.id].children["article_topics"])
+        for row in page:
+            if row.id not in parts:
+                continue
+            if row.title != parts[row.id].title or not topics.keys() >= parts[row.id].topics.keys():
+                rewritten.add(row.url_hash)
+            else:
+                wanted: dict[Key, Values] = {
+                    (topics[slug].id,): values for slug, values in parts[row.id].topics.items()
+                }
+                difference.compare(row.id, before.of("article_topics", row.id), wanted)
         difference.write(changes, {})
-        self._refresh(transaction, DocumentChanges(), loader, loaded, shared, changes, retitled)
+        self._decide_rows(transaction, DocumentChanges(), loader, loaded, changes, rewritten)
 
     def retract(self, reading: Flights, work: IdWork) -> int:
         """Continue the retraction of the URL that is the key of a document; returns how many documents it retracted."""
@@ -152,59 +156,34 @@ class ArticleStep:
         reading.commit()
         row = found.rows[0]
         keys = DocumentKeys(retractions={(row.source, url_hash(row.key)): row.url_retraction}, step=self._step)
-        retracted_now: list[int] = []
-
-        def write(transaction: Flights, shared: SharedRows) -> None:
-            progress = Progress(self._now)
-            loader, loaded = self._begin(transaction, shared, keys)
+        progress = Progress(self._now)
+        with flights(self._engine, locks=WRITER_LOCK, durable=False) as transaction:
+            loader = SqlLoader(self._engine, transaction)
+            loaded = loader.documents(keys)
             documents = DocumentChanges()
             for one in loaded.reached[: self._step]:
                 documents.add_stored(one)
                 documents.retract(one.doc_hash)
-            self._refresh(transaction, documents, loader, loaded, shared, ChangeSet())
+            self._decide_rows(transaction, documents, loader, loaded, ChangeSet())
             if len(loaded.reached) <= self._step:
                 progress.finish([work])
             else:
                 progress.advance(work, 0, 0)
             progress.write(transaction, self._dialect)
-            retracted_now[:] = [one.id for one in loaded.reached[: self._step]]
+            transaction.commit()
+        return len(documents.documents)
 
-        self._under_lock((), write)
-        return len(retracted_now)
-
-    def _under_lock(self, contents: Collection[EnrichedDocument], write: Callable[[Flights, SharedRows], None]) -> None:
-        """Call `write` in a transaction under the writer lock, again if the references or the names were not current."""
-        more: list[EnrichedDocument | ReferenceCopy] = list(contents)
-        while True:
-            shared = prepare_shared(self._engine, more)
-            try:
-                with flights(self._engine, locks=WRITER_LOCK, durable=False) as transaction:
-                    write(transaction, shared)
-                    transaction.commit()
-            except Unprepared as needed:
-                more += needed.contents
-            else:
-                return
-
-    def _begin(self, transaction: Flights, shared: SharedRows, keys: DocumentKeys) -> tuple[SqlLoader, StoredDocuments]:
-        loader = SqlLoader(transaction, self._dialect)
-        loaded = loader.documents(keys)
-        if loaded.tokens != shared.tokens:
-            raise Unprepared(is_stale=True)
-        return loader, loaded
-
-    def _refresh(
+    def _decide_rows(
         self,
         transaction: Flights,
         documents: DocumentChanges,
         loader: SqlLoader,
         loaded: StoredDocuments,
-        shared: SharedRows,
         changes: ChangeSet,
         rewritten: Collection[bytes] = (),
     ) -> None:
         touched = documents.touched or rewritten
-        stored = loader.articles(article_keys(documents, rewritten)) if touched else StoredArticles()
-        context = Context(shared, self._rules, "", loaded.now)
-        refresh(documents, stored, loaded.next_article, loader, context, changes, rewritten)
+        articles = loader.articles(article_keys(documents, rewritten)) if touched else StoredArticles()
+        context = Context(self._rules, "", loaded.now)
+        decide_rows(documents, loaded, articles, loader, context, changes, rewritten=rewritten)
         apply(transaction, self._dialect, changes)

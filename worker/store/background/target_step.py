@@ -15,13 +15,13 @@ from worker.store.background.work_rows import Progress, UrlWork, fetch_url_work
 from worker.store.batches.apply import apply
 from worker.store.batches.load import SqlLoader
 from worker.store.batches.load_queries import ALIAS_CLAIMS, NAMERS
-from worker.store.batches.prepare import SharedRows, prepare_shared
 from worker.store.decide import stored as bounds
 from worker.store.decide.article_writes import ArticleWrites
 from worker.store.decide.change_set import PEERS, ChangeSet
 from worker.store.decide.documents import DocumentChanges
+from worker.store.decide.shared_rows import write_shared_rows
+from worker.store.decide.source_documents import ArticleChanges
 from worker.store.decide.stored import AliasClaimRow, DocumentKeys, NamerRow, StoredDocuments, UrlKeys
-from worker.store.decide.touched_articles import ArticleChanges
 from worker.store.decide.url_resolution import Urls
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, Result, flights
@@ -65,20 +65,16 @@ def target_step(engine: Engine, reading: Flights, work: UrlWork, rules: AllRules
     """
     namer, alias_claim = _newest(reading, work) if work.cursor == 0 else (None, None)
     reading.commit()
-    document = document_from_json(namer.form, None) if namer else None
-    shared = prepare_shared(engine, [document] if document else [])
-    mentioned = [one for one in document.related if one.url_hash == work.subject] if document else []
-    images = {image_hash(image.url) for one in mentioned for image in one.images}
     with flights(engine, locks=WRITER_LOCK, durable=False) as transaction:
-        step = _Step(engine.dialect.name, transaction, work, shared, rules, now)
-        done = step.decide(namer, alias_claim, images) if work.cursor == 0 else step.proceed()
+        step = _Step(engine, transaction, work, rules, now)
+        done = step.decide(namer, alias_claim) if work.cursor == 0 else step.proceed()
         step.progress.write(transaction, engine.dialect.name)
         transaction.commit()
         return done
 
 
 def _newest(reading: Flights, work: UrlWork) -> tuple[NamerRow | None, AliasClaimRow | None]:
-    all_ = {"urls": [work.subject], "left": [], "touched": [], "most": _LAST_ID}
+    all_ = {"urls": [work.subject], "undescribed": [], "touched": [], "most": _LAST_ID}
     namers, alias_claims = reading.fetch(NAMERS, all_), reading.fetch(ALIAS_CLAIMS, all_)
     reading.send()
     return namers.rows[0] if namers.rows else None, alias_claims.rows[0] if alias_claims.rows else None
@@ -87,27 +83,25 @@ def _newest(reading: Flights, work: UrlWork) -> tuple[NamerRow | None, AliasClai
 class _Step:
     """The part of the step under the writer lock."""
 
-    def __init__(
-        self, dialect: str, transaction: Flights, work: UrlWork, shared: SharedRows, rules: AllRules, now: datetime
-    ) -> None:
-        self._dialect, self._transaction, self._work = dialect, transaction, work
-        self._shared, self._rules, self._now = shared, rules, now
+    def __init__(self, engine: Engine, transaction: Flights, work: UrlWork, rules: AllRules, now: datetime) -> None:
+        self._engine, self._dialect, self._transaction = engine, engine.dialect.name, transaction
+        self._work, self._rules, self._now = work, rules, now
         self.progress = Progress(now)
 
-    def decide(self, namer: NamerRow | None, alias_claim: AliasClaimRow | None, images: set[bytes]) -> int:
+    def decide(self, namer: NamerRow | None, alias_claim: AliasClaimRow | None) -> int:
         """Do the first step of a pass."""
         transaction, work = self._transaction, self._work
         newest = {(row.article_id, row.revision) for row in (namer, alias_claim) if row is not None}
         shown = transaction.fetch(_SHOWN, {"ids": [id_ for id_, _ in newest]})
         present, page = fetch_url_work(transaction, work), self._fetch_page()
-        loader = SqlLoader(transaction, self._dialect)
+        loader = SqlLoader(self._engine, transaction)
         loaded = loader.documents(DocumentKeys())
         if not present.rows or present.rows[0].cursor != work.cursor:
             return 0  # another process has done this step
-        if loaded.tokens != self._shared.tokens or newest != set(shown.rows):
+        if newest != set(shown.rows):
             self.progress.advance(work, 0, 0)
             return 0
-        target = self._decide(loader, loaded, namer, alias_claim, images)
+        target = self._decide(loader, loaded, namer, alias_claim)
         return self._retarget(target, page.rows)
 
     def proceed(self) -> int:
@@ -149,24 +143,28 @@ class _Step:
         stored: StoredDocuments,
         namer: NamerRow | None,
         alias_claim: AliasClaimRow | None,
-        images: set[bytes],
     ) -> int | None:
         """Decide the URL as a batch does, but from the newest of all namers and alias_claims; returns its meaning.
 
         Claimants that are few are all loaded under the lock. A batch that changes one of many adds the work again.
         """
         subject = self._work.subject
-        keys = UrlKeys({subject}, items={subject}, images=images)
+        related = document_from_json(namer.form, None).related if namer else []
+        mentioned = [one for one in related if one.url_hash == subject]
+        images = {image_hash(image.url) for one in mentioned for image in one.images}
+        domains = {one.provider.domain for one in mentioned if one.provider is not None}
+        keys = UrlKeys({subject}, items={subject}, images=images, domains=domains)
         loaded = loader.urls(keys)
         loaded.namers = {subject: namer} if namer else {}
         if any(row.claims >= bounds.MOST_NAMERS for row in loaded.alias_claims.values()):
             loaded.alias_claims = {subject: alias_claim} if alias_claim else {}
-        articles = ArticleChanges(count(stored.next_article))
+        articles = ArticleChanges(count(stored.next_ids["articles"]))
         articles.children.add("images", loaded.stub_images)
-        urls = Urls(articles, DocumentChanges(), keys, loaded, self._shared, stored.now)
+        urls = Urls(articles, DocumentChanges(), keys, loaded)
         urls.popular.clear()
         urls.retargeted.clear()
         changes = ChangeSet()
+        write_shared_rows(loaded, stored.next_ids, domains, {}, changes)
         ArticleWrites(articles, urls, loaded, self._rules, stored.now).write(changes)
         changes.write_work(stored.now)
         apply(self._transaction, self._dialect, changes)

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from worker.store.columns import metadata
 from worker.store.decide.change_set import ChangeSet, Operation, Write
 from worker.store.sql.flights import Flights
 from worker.store.sql.statements import Statement, insertion, removal, updating
 
-_NONE_DRAWN: Mapping[str, int] = MappingProxyType({})
 
-
-def apply(transaction: Flights, dialect: str, changes: ChangeSet, drawn: Mapping[str, int] = _NONE_DRAWN) -> None:
-    """Send the statements of `changes`, in their order. The caller commits.
-
-    `drawn`: table → the first of its new ids, if it was drawn from the sequence. All who draw from it hold the writer
-    lock.
-    """
+def apply(transaction: Flights, dialect: str, changes: ChangeSet) -> None:
+    """Send the statements of `changes`, in their order. The caller commits."""
     apply_writes(transaction, dialect, changes)
-    if dialect != "postgresql":
-        return
-    for table, last_id in changes.last_ids.items():
-        if last_id == drawn.get(table):
-            continue
-        text = f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), %s)"
-        transaction.execute(Statement(text, (last_id,)))
+    if dialect == "postgresql" and changes.last_ids:
+        # All who insert into these tables hold the writer lock, so the sequences only tell the next one where to go on.
+        reached = ", ".join(f"setval(pg_get_serial_sequence('{table}', 'id'), %s)" for table in changes.last_ids)
+        transaction.execute(Statement(f"SELECT {reached}", tuple(changes.last_ids.values())))
 
 
 def apply_writes(transaction: Flights, dialect: str, changes: ChangeSet) -> None:
@@ -51,4 +39,8 @@ def _on_conflict(write: Write) -> str:
         return f"({keys}) DO NOTHING"
     if write.operation is Operation.MERGE:
         return f'({keys}) DO UPDATE SET "{write.names[-1]}" = EXCLUDED."{write.names[-1]}"'
+    if write.operation is Operation.RAISE:
+        column = f'"{write.names[-1]}"'
+        stored = f'"{write.table}".{column}'
+        return f"({keys}) DO UPDATE SET {column} = EXCLUDED.{column} WHERE {stored} < EXCLUDED.{column}"
     return ""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import Engine
 
 from worker.store.batches import load_queries as queries
+from worker.store.batches.references import current_references
 from worker.store.decide import stored as rows
 from worker.store.decide.stored import (
     ArticleKeys,
@@ -19,16 +22,14 @@ from worker.store.decide.stored import (
     UrlKeys,
 )
 from worker.store.sql.flights import Flights, Result
-from worker.store.sql.query import One
 from worker.telemetry.failpoints import failpoint
 
+_IMAGES_AND_TOPICS = ("images", "article_topics")
 
-@dataclass(frozen=True, slots=True)
-class _Foreseen:
-    """What the first flight loaded for the second load. `touched`, `known`: see `ArticleKeys`."""
 
-    touched: set[bytes]
-    known: set[bytes]
+class _Articles(NamedTuple):
+    """Articles that are being loaded, and the newest documents that describe them."""
+
     articles: Result[rows.ArticleRow]
     sources: Result[rows.DocumentRow]
 
@@ -36,107 +37,79 @@ class _Foreseen:
 class SqlLoader:
     """Loads through a transaction under the writer lock. Its first flight also begins the transaction."""
 
-    def __init__(self, transaction: Flights, dialect: str) -> None:
-        self._transaction, self._dialect = transaction, dialect
+    def __init__(self, engine: Engine, transaction: Flights) -> None:
+        self._engine, self._transaction = engine, transaction
         self.held_since = 0.0
         """When the writer lock was obtained, as `time.perf_counter` counts; known after the first load."""
-        self.drawn: dict[str, int] = {}
-        """Table → the id that the first load drew for a new row."""
-        self._locked_at: Result[One[float]] | None = None
-        self._documents: StoredDocuments | None = None
-        self._foreseen: _Foreseen | None = None
-
-    def note_lock(self) -> None:
-        """Queue the query that measures since when the lock is held, where other statements come before the first load."""
-        self._locked_at = self._transaction.fetch(queries.CLOCK[self._dialect], {})
-
-    def load_ahead(self, keys: DocumentKeys, touched: Collection[bytes]) -> StoredDocuments:
-        """Do the first load before `decide` asks for it, together with what is queued in the transaction.
-
-        What is queued stores the raw bytes of the batch. `touched`: the articles that the batch describes if all its
-        documents are new. They are loaded too, because the second load has nothing to do if none of them is stored.
-        """
-        articles, sources = self._fetch_articles(touched, keys.doc_hashes)
-        self._foreseen = _Foreseen(set(touched), set(keys.doc_hashes), articles, sources)
-        self._documents = self.documents(replace(keys, raw=()))
-        self._documents.raw.update(keys.raw)
-        return self._documents
+        self._ahead: frozenset[bytes] = frozenset()
+        """The articles that the first load loaded for the second."""
+        self._loaded: list[_Articles] = []
 
     def documents(self, keys: DocumentKeys) -> StoredDocuments:
-        if self._documents is not None:
-            return self._documents
-        fetch = self._transaction.fetch
-        if self._locked_at is None:
-            self.note_lock()
+        """Load the documents of a batch, and the articles that it describes: if none is stored, no second load follows."""
+        fetch, dialect = self._transaction.fetch, self._engine.dialect.name
+        locked_at = fetch(queries.CLOCK[dialect], {})
         receipts = fetch(queries.RECEIPTS, {"receipts": list(keys.receipts)})
         documents = fetch(queries.DOCUMENTS, {"doc_hashes": list(keys.doc_hashes)})
         places = [(*place, before) for place, before in keys.retractions.items()]
         reached = fetch(queries.REACHED, {"places": places, "step": keys.step + 1})
         raw = fetch(queries.RAW, {"raw": list(keys.raw)})
         replays = fetch(queries.REPLAYS, {"replays": list(keys.replays)})
-        tokens = fetch(queries.TOKENS, {})
-        next_ids = fetch(queries.NEXT[self._dialect], {})
+        if not places:  # else it is not known yet which documents the batch knows
+            self._ahead = frozenset(keys.described)
+            self._fetch_articles(self._ahead, keys.doc_hashes)
+        starts = fetch(queries.START[dialect], {})
         self._transaction.send()
-        drawn = next_ids.rows[0]
-        self.drawn = {"documents": drawn.document, "articles": drawn.article}
-        if self._locked_at is not None:
-            self.held_since = time.perf_counter() - (drawn.now - self._locked_at.rows[0].value)
+        start = starts.rows[0]
+        self.held_since = time.perf_counter() - (start.now - locked_at.rows[0].value)
         failpoint("store.turn")
         return StoredDocuments(
-            now=datetime.fromtimestamp(drawn.now, UTC),
+            now=datetime.fromtimestamp(start.now, UTC),
+            next_ids=start._asdict(),
+            references=current_references(self._engine, self._transaction, start.token),
             receipts={(row.lane, row.id): row for row in receipts.rows},
             documents={row.doc_hash: row for row in documents.rows},
             reached=reached.rows,
-            raw={row.value for row in raw.rows},
+            raw=dict(raw.rows),
             replays={row.value for row in replays.rows},
-            tokens=dict(tokens.rows),
-            next_document=drawn.document,
-            next_article=drawn.article,
         )
 
     def articles(self, keys: ArticleKeys) -> StoredArticles:
-        fetch, foreseen = self._transaction.fetch, self._foreseen
-        touched, rewritten = set(keys.touched), set(keys.rewritten)
-        # Other documents that the first load asked for are not stored.
-        if foreseen is not None and foreseen.touched == touched and foreseen.known.issuperset(keys.known):
-            articles, sources = foreseen.articles, foreseen.sources
-            touched = {row.url_hash for row in articles.rows}
-            rewritten &= touched
-        else:
-            articles, sources = self._fetch_articles(keys.touched, keys.known)
+        fetch = self._transaction.fetch
+        self._fetch_articles(set(keys.touched) - self._ahead, keys.known)
+        absent = self._ahead - {row.url_hash for one in self._loaded for row in one.articles.rows}
         forms = fetch(queries.FORMS, {"forms": list(keys.forms)})
-        links = fetch(queries.LINKS, {"urls": list(touched)})
-        claims = fetch(queries.CLAIMS, {"urls": list(touched)})
-        images = fetch(queries.IMAGES, {"urls": list(rewritten)})
-        topics = fetch(queries.TOPICS, {"urls": list(rewritten)})
         keywords = fetch(queries.KEYWORDS, {"topics": list(keys.topics)})
+        child_rows = {}
+        for table, query in queries.CHILDREN.items():
+            urls = keys.rewritten if table in _IMAGES_AND_TOPICS else keys.touched
+            child_rows[table] = fetch(query, {"urls": list(set(urls) - absent)})
         self._transaction.send()
         children = Children()
-        for table, found in (
-            ("links", links),
-            ("article_urls", claims),
-            ("images", images),
-            ("article_topics", topics),
-        ):
-            children.add(table, found.rows)
+        for table, result in child_rows.items():
+            children.add(table, result.rows)
+        articles = [row for one in self._loaded for row in one.articles.rows if row.url_hash in keys.touched]
+        sources = [row for one in self._loaded for row in one.sources.rows if row.article_hash in keys.touched]
         return StoredArticles(
-            articles={row.url_hash: row for row in articles.rows},
-            sources={row.article_hash: row for row in sources.rows if row.article_hash is not None},
+            articles={row.url_hash: row for row in articles},
+            sources={row.article_hash: row for row in sources if row.article_hash is not None},
             forms=dict(forms.rows),
             children=children,
             keywords=dict(keywords.rows),
         )
 
-    def _fetch_articles(
-        self, touched: Collection[bytes], known: Collection[bytes]
-    ) -> tuple[Result[rows.ArticleRow], Result[rows.DocumentRow]]:
+    def _fetch_articles(self, touched: Collection[bytes], known: Collection[bytes]) -> None:
         articles = self._transaction.fetch(queries.ARTICLES, {"urls": list(touched)})
-        wanted = {"touched": list(touched), "known": list(known)}
-        return articles, self._transaction.fetch(queries.SOURCES, wanted)
+        sources = self._transaction.fetch(queries.SOURCES, {"touched": list(touched), "known": list(known)})
+        self._loaded.append(_Articles(articles, sources))
 
     def urls(self, keys: UrlKeys) -> StoredUrls:
         fetch, urls = self._transaction.fetch, list(keys.urls)
-        others = {"left": list(keys.left), "touched": list(keys.touched), "most": rows.MOST_NAMERS}
+        others = {
+            "undescribed": list(keys.undescribed),
+            "touched": list(keys.touched),
+            "most": rows.MOST_NAMERS,
+        }
         unnamed = list(keys.unnamed)
         articles = fetch(queries.ARTICLES, {"urls": urls})
         alias_claims = fetch(queries.ALIAS_CLAIMS, {"urls": urls, **others})
@@ -146,7 +119,9 @@ class SqlLoader:
         items = fetch(queries.ITEMS, {"items": list(keys.items)})
         images = fetch(queries.IMAGE_USES, {"images": list(keys.images)})
         stub_images = fetch(queries.STUB_IMAGES, {"urls": urls})
-        providers = fetch(queries.PROVIDERS, {"providers": list(keys.providers)})
+        providers = fetch(queries.PROVIDERS, {"domains": list(keys.domains)})
+        shown_providers = fetch(queries.SHOWN_PROVIDERS, {"urls": unnamed})
+        topics = fetch(queries.TOPIC_ROWS, {"slugs": list(keys.slugs)})
         self._transaction.send()
         return StoredUrls(
             articles={row.url_hash: row for row in articles.rows},
@@ -157,5 +132,6 @@ class SqlLoader:
             items=dict(items.rows),
             images={row.url_hash: row for row in images.rows},
             stub_images=stub_images.rows,
-            providers=dict(providers.rows),
+            providers={row.domain: row for row in (*providers.rows, *shown_providers.rows)},
+            topics={row.slug: row for row in topics.rows},
         )

@@ -7,6 +7,7 @@ count up to a limit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from worker.enrichment.image_choice import SEVERAL_TITLES
@@ -29,10 +30,13 @@ _ID = (articles.c.id,)
 _DOC_HASH = (documents.c.doc_hash,)
 
 
-class _NextIds(NamedTuple):
-    document: int
-    article: int
+class _Start(NamedTuple):
     now: float
+    token: str | None
+    documents: int
+    articles: int
+    providers: int
+    topics: int
 
 
 def _named(alias: str, names: Sequence[str]) -> str:
@@ -69,23 +73,34 @@ REACHED = Query(
     " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT 1 OFFSET {limit step} - 1), '')"
     " LEFT JOIN articles a ON a.url_hash = d.article_hash WHERE NOT d.retracted ORDER BY d.revision DESC",
 )
-RAW: Query[One[bytes]] = Query(
-    One, "SELECT sha256 FROM raw_documents WHERE sha256 {in raw}", {"raw": (raw_documents.c.sha256,)}
+RAW: Query[Pair[bytes, datetime]] = Query(
+    Pair,
+    "SELECT sha256, last_seen_at FROM raw_documents WHERE sha256 {in raw}",
+    {"raw": (raw_documents.c.sha256,)},
+    raw_documents,
+    names=("sha256", "last_seen_at"),
 )
 REPLAYS: Query[One[int]] = Query(
     One, "SELECT id FROM dead_letters WHERE id {in replays}", {"replays": (dead_letters.c.id,)}
 )
-TOKENS: Query[Pair[str, str]] = Query(Pair, "SELECT name, token FROM reference_state")
+_REFERENCES = "SELECT token FROM reference_state WHERE name = 'references'"
+TOKEN: Query[One[str]] = Query(One, _REFERENCES)
 _SECONDS = {
     "postgresql": "extract(epoch FROM clock_timestamp())::float8",
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
 }
 CLOCK: dict[str, Query[One[float]]] = {name: Query(One, f"SELECT {text}") for name, text in _SECONDS.items()}
-_NEXT_IDS = {
-    "postgresql": "nextval(pg_get_serial_sequence('documents', 'id')), nextval(pg_get_serial_sequence('articles', 'id'))",
-    "sqlite": "coalesce((SELECT max(id) FROM documents), 0) + 1, coalesce((SELECT max(id) FROM articles), 0) + 1",
+_NEXT_ID = {
+    "postgresql": "coalesce(pg_sequence_last_value(pg_get_serial_sequence('{0}', 'id')), 0) + 1",
+    "sqlite": "coalesce((SELECT max(id) FROM {0}), 0) + 1",
 }
-NEXT = {name: Query(_NextIds, f"SELECT {text}, {_SECONDS[name]}") for name, text in _NEXT_IDS.items()}
+START = {
+    dialect: Query(
+        _Start,
+        f"SELECT {_SECONDS[dialect]}, ({_REFERENCES}), {', '.join(id_.format(name) for name in _Start._fields[2:])}",
+    )
+    for dialect, id_ in _NEXT_ID.items()
+}
 
 ARTICLES = Query(
     rows.ArticleRow,
@@ -134,15 +149,15 @@ def _children(table: str, condition: str = "") -> Query[ChildRow]:
     )
 
 
-LINKS, CLAIMS, IMAGES, TOPICS = (_children(name) for name in ("links", "article_urls", "images", "article_topics"))
+CHILDREN = {name: _children(name) for name in CHILD_KEYS}
 STUB_IMAGES = _children("images", " AND a.is_stub")
 
 # Claims count only for a URL without an article of its own, and only such a URL has a stub.
 _UNOWNED = (
     "WITH k(url_hash) AS ({table urls}), w AS (SELECT k.url_hash FROM k WHERE NOT EXISTS"
-    " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {not in left}))"
+    " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {not in undescribed}))"
 )
-_OTHERS = {"urls": _HASH, "left": _ID, "touched": _ID}
+_OTHERS = {"urls": _HASH, "undescribed": _ID, "touched": _ID}
 ALIAS_CLAIMS = Query(
     rows.AliasClaimRow,
     f"{_UNOWNED} SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title, a.url_hash,"
@@ -203,10 +218,16 @@ IMAGE_USES = Query(
     f" (SELECT count(*) FROM (SELECT 1 FROM images i WHERE i.url_hash = w.url_hash LIMIT {SEVERAL_TITLES}) q) FROM w",
     {"images": _HASH},
 )
-PROVIDERS: Query[Pair[int, str | None]] = Query(
-    Pair,
-    # A name that is being counted again is not known: the count may have missed what this batch adds.
-    "SELECT p.id, CASE WHEN EXISTS (SELECT 1 FROM enrichment_work e WHERE e.kind = 'names' AND e.subject_id = p.id)"
-    " THEN NULL ELSE p.name END FROM providers p WHERE p.id {in providers}",
-    {"providers": (providers.c.id,)},
+_PROVIDER = (
+    "SELECT p.domain, p.id, CASE WHEN EXISTS (SELECT 1 FROM enrichment_work e WHERE e.kind = 'names'"
+    " AND e.subject_id = p.id) THEN NULL ELSE p.name END FROM providers p"
+)
+PROVIDERS = Query(rows.ProviderRow, f"{_PROVIDER} WHERE p.domain {{in domains}}", {"domains": (providers.c.domain,)})
+SHOWN_PROVIDERS = Query(
+    rows.ProviderRow,
+    f"{_PROVIDER} JOIN articles a ON a.provider_id = p.id WHERE a.url_hash {{in urls}}",
+    {"urls": _HASH},
+)
+TOPIC_ROWS = Query(
+    rows.TopicRow, "SELECT slug, id, name, document_id FROM topics WHERE slug {in slugs}", {"slugs": (topics.c.slug,)}
 )

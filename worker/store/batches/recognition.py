@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from worker.enrichment.urls.canonical_urls import document_hash, url_hash
-from worker.store.batches.prepare import KNOWN_RAW
+from worker.store.batches.load_queries import TOKEN
+from worker.store.batches.references import current_references
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.documents import changed_together
 from worker.store.sql.flights import flights
 from worker.store.sql.query import Query
 from worker.store.tables import documents
 
+_SMALL_DOCUMENTS, _SMALL_BYTES = 4, 32_768
 _MOST_ALIKE = 20
 """Documents with equal bytes among which a document without a key is looked for. If it is not there, it is parsed."""
 
@@ -27,6 +28,7 @@ class _KnownDocument(NamedTuple):
     article_hash: bytes
     content_hash: bytes
     fingerprint: bytes
+    raw_sha256: bytes | None
 
 
 _BY_DOC_HASH = Query(
@@ -47,18 +49,26 @@ _BY_FINGERPRINT = Query(
 )
 
 
-def recognise(engine: Engine, items: Iterable[BatchItem], puts: Sequence[BatchItem]) -> dict[bytes, datetime]:
-    """Set `doc_key` and `recognised` of those of `puts` that equal a stored document except for `secured`.
+def is_small(items: Sequence[BatchItem]) -> bool:
+    """Return whether reading the documents of a batch takes less time than asking the store about them."""
+    return len(items) <= _SMALL_DOCUMENTS and sum(item.raw_size for item in items) <= _SMALL_BYTES
 
-    Returns SHA-256 → `last_seen_at` of those raw bytes of `items` that are stored already. It looks up the keys that
-    the batch brings: any number of documents may have the same bytes under other keys. Raises SQLAlchemy's errors.
+
+def recognise(engine: Engine, items: Sequence[BatchItem], puts: Sequence[BatchItem]) -> None:
+    """Set `doc_key`, `recognised` and `is_raw_stored` of those of `puts` that equal a stored document except for `secured`.
+
+    It looks up the keys that the batch brings: any number of documents may have the same bytes under other keys. It also
+    brings this process's references up to date, which then need not be read under the writer lock. Raises SQLAlchemy's
+    errors.
     """
     keyed = {(document_hash(item.source, item.doc_key), item.fingerprint) for item in puts if item.doc_key is not None}
     keyless = {(item.source, item.fingerprint) for item in puts if item.doc_key is None}
     with flights(engine, reads_only=True) as transaction:
         by_doc_hash = transaction.fetch(_BY_DOC_HASH, {"keyed": list(keyed)})
         by_fingerprint = transaction.fetch(_BY_FINGERPRINT, {"keyless": list(keyless)})
-        raw = transaction.fetch(KNOWN_RAW, {"raw": list({item.sha256 for item in items if item.sha256 is not None})})
+        tokens = transaction.fetch(TOKEN, {})
+        transaction.send()
+        current_references(engine, transaction, tokens.rows[0].value if tokens.rows else None)
         transaction.commit()
     known = {(row.doc_hash, row.fingerprint): row for row in by_doc_hash.rows}
     alike = {(row.source, row.fingerprint): row for row in by_fingerprint.rows}
@@ -67,9 +77,9 @@ def recognise(engine: Engine, items: Iterable[BatchItem], puts: Sequence[BatchIt
         if row is not None:
             item.doc_key = row.key
             item.recognised = (row.article_hash, row.content_hash)
-    for item in changed_together(list(items)):
+            item.is_raw_stored = row.raw_sha256 == item.sha256
+    for item in changed_together(items):
         item.recognised = None
-    return dict(raw.rows)
 
 
 def _stored(

@@ -1,74 +1,52 @@
-"""The content of all reference documents, kept in each process until a reference document changes."""
+"""Read the content of all reference documents. Each process keeps it until a reference document changes."""
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from worker.enrichment.reference_documents import reference_from_form
 from worker.enrichment.topics import TopicFinder
-from worker.store.batches.load_queries import TOKENS
-from worker.store.sql.flights import Flights, flights
+from worker.store.batches.load_queries import TOKEN
+from worker.store.decide.references import References
+from worker.store.sql.flights import Flights
 from worker.store.sql.query import One, Query
 from worker.store.tables import topics
 
 
 class _Keywords(NamedTuple):
-    id: int
     slug: str
     keywords: list[str]
 
 
 _ORGANIZATIONS: Query[One[str]] = Query(One, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id")
-_KEYWORDS = Query(_Keywords, "SELECT id, slug, keywords FROM topics WHERE document_id IS NOT NULL", table=topics)
-
-
-@dataclass(slots=True)
-class References:
-    """The content of all reference documents, as the enrichment of an article needs it.
-
-    `names`: domain → its names. `topic_ids`: slug → id of the topics that have keywords.
-    """
-
-    token: str | None = None
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    finder: TopicFinder = field(default_factory=lambda: TopicFinder({}))
-    topic_ids: dict[str, int] = field(default_factory=dict)
-
+_KEYWORDS = Query(_Keywords, "SELECT slug, keywords FROM topics WHERE document_id IS NOT NULL", table=topics)
 
 _cached: dict[str, References] = {}
-"""The references of each store that this process uses. They are read again when the token in the store is another."""
+"""The references of each store that this process uses."""
 
 
-def current_references(engine: Engine, token: str | None, transaction: Flights | None = None) -> References:
-    """Return the content of the reference documents; from this process's cache if the token is the same.
-
-    `transaction`: in which they are read, before it writes any; by default one of their own.
-    """
-    if token is None:
-        return References()
-    store = str(engine.url)
-    if store not in _cached or _cached[store].token != token:
-        with flights(engine) if transaction is None else contextlib.nullcontext(transaction) as reading:
-            _cached[store] = load_references(reading)
-            if transaction is None:
-                reading.commit()
-    return _cached[store]
+def cached_references(engine: Engine) -> References:
+    """Return what this process read last. It may be outdated."""
+    return _cached.get(str(engine.url), References())
 
 
-def load_references(transaction: Flights) -> References:
-    """Read the content of all reference documents, in one flight."""
-    tokens = transaction.fetch(TOKENS, {})
+def current_references(engine: Engine, transaction: Flights, token: str | None) -> References:
+    """Return the references with this token: those that this process read last, or those that are stored now."""
+    if cached_references(engine).token != token:
+        _cached[str(engine.url)] = _load(transaction)
+    return cached_references(engine)
+
+
+def _load(transaction: Flights) -> References:
+    tokens = transaction.fetch(TOKEN, {})
     forms = transaction.fetch(_ORGANIZATIONS, {})
     words = transaction.fetch(_KEYWORDS, {})
     transaction.send()
     organizations = [reference_from_form(row.value) for row in forms.rows]
     return References(
-        dict(tokens.rows).get("references"),
+        tokens.rows[0].value if tokens.rows else None,
         {one.subject: (one.name, *one.other_names) for one in organizations},
         TopicFinder({row.slug: row.keywords for row in words.rows}),
-        {row.slug: row.id for row in words.rows},
     )

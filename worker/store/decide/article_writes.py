@@ -8,13 +8,14 @@ from datetime import datetime
 
 from worker.enrichment.heat import Peer
 from worker.enrichment.image_choice import SEVERAL_TITLES, best_image, image_hash
+from worker.enrichment.providers import ProviderRef
 from worker.heat_rules import AllRules
 from worker.store.decide.article_heat import own_heat
 from worker.store.decide.change_set import IMAGE, NAMES, PEERS, TARGET, ChangeSet, Operation
-from worker.store.decide.rows.article_rows import SHOWN, ArticleParts, image_rows
+from worker.store.decide.rows.article_rows import SHOWN, ArticleParts, image_rows, orphan_row, stub_row
 from worker.store.decide.rows.child_rows import Difference
+from worker.store.decide.source_documents import Article, ArticleChanges
 from worker.store.decide.stored import CHILD_KEYS, ArticleRow, Key, Row, StoredUrls, Values
-from worker.store.decide.touched_articles import Article, ArticleChanges
 from worker.store.decide.url_resolution import StubChange, Urls
 
 _NAMES = ("id", *SHOWN)
@@ -36,6 +37,8 @@ class ArticleWrites:
         self._differences = [Difference(name) for name in CHILD_KEYS]
         self._marked = {use.url_hash for use in stored.images.values() if use.is_marked}
         self._listed = {target.target_id for target in stored.targets.values()}
+        self._provider_names = {row.id: row.name for row in stored.providers.values()}
+        self._stubs = [(stub, self._stub_columns(stub)) for stub in urls.stubs.values()]
         self._new: list[Values] = []
         self._rewritten: list[Values] = []
         self._titles_before: set[tuple[bytes, str]] = set()
@@ -48,8 +51,8 @@ class ArticleWrites:
         self._load_peers()
         for one, parts in self._articles.published():
             self._write_published(one, parts, changes)
-        for stub in urls.stubs.values():
-            self._write_stub(stub, changes)
+        for stub, columns in self._stubs:
+            self._write_stub(stub, columns, changes)
         revised = [
             (one.id, one.source.revision, one.source.secured)
             for one in self._articles.live.values()
@@ -74,8 +77,8 @@ class ArticleWrites:
         for claim in self._stored.alias_claims.values():
             peer = Peer(claim.quality, claim.published_at, claim.title, claim.article_hash)
             self._peers.setdefault(claim.article_id, peer)
-        for stub in self._urls.stubs.values():
-            self._peers[stub.id] = _peer(stub.columns, stub.url_hash)
+        for stub, columns in self._stubs:
+            self._peers[stub.id] = _peer(columns, stub.url_hash)
         for one, parts in self._articles.published():
             self._peers[one.id] = _peer(parts.columns, one.url_hash)
 
@@ -83,13 +86,20 @@ class ArticleWrites:
         source = one.source
         columns: Row = {
             **parts.columns, **self._heat_columns(one, parts), "secured": source.secured, "document_id": source.id,
+            "provider_id": self._provider_id(parts.copy.provider),
             "revision": source.revision, "pipeline_version": source.pipeline_version, "changed_at": self._now,
         }  # fmt: skip
+        topics: dict[Key, Values] = {(self._stored.topics[slug].id,): values for slug, values in parts.topics.items()}
+        children = {**parts.children, "article_topics": topics}
         if not parts.image_hashes.isdisjoint(self._marked):
             columns["image_url"] = best_image(parts.copy.images, self._marked)
+            children["images"] = image_rows(parts.copy.images, self._marked)
         self._write_row(one.id, one.url_hash, one.row, columns, changes)
-        self._compare(one.id, one.row, parts.child_rows(self._marked))
+        self._compare(one.id, one.row, children)
         self._titles |= {(digest, parts.title or "") for digest in parts.image_hashes}
+
+    def _provider_id(self, provider: ProviderRef | None) -> int | None:
+        return self._stored.providers[provider.domain].id if provider is not None else None
 
     def _heat_columns(self, one: Article, parts: ArticleParts) -> Row:
         copy, targets = parts.copy, self._urls.targets
@@ -112,7 +122,14 @@ class ArticleWrites:
         one.heat = heat[0]
         return heat[1]
 
-    def _write_stub(self, stub: StubChange, changes: ChangeSet) -> None:
+    def _stub_columns(self, stub: StubChange) -> Row:
+        mention = stub.mention
+        if mention is None:
+            return orphan_row(stub.row.canonical_url if stub.row is not None else None, self._now)
+        provider_id = self._provider_id(mention.provider)
+        return stub_row(mention, named_by=stub.named_by, revision=stub.revision, provider_id=provider_id, now=self._now)
+
+    def _write_stub(self, stub: StubChange, columns: Row, changes: ChangeSet) -> None:
         """Write a stub, which has images and no other child rows.
 
         If it shows an equal entry of another article, only its source changes, and the linker need not process it
@@ -120,19 +137,19 @@ class ArticleWrites:
         """
         images, row = stub.mention.images if stub.mention is not None else [], stub.row
         if images:
-            stub.columns["image_url"] = best_image(images, self._marked)
+            columns["image_url"] = best_image(images, self._marked)
             changes.add_work(IMAGE, {image_hash(one.url) for one in images} - self._stored.images.keys())
         wanted = image_rows(images, self._marked)
         is_equal = (
             row is not None
             and row.is_stub
             and wanted == self._articles.children.of("images", stub.id)
-            and all(getattr(row, name) == stub.columns[name] for name in _VISIBLE)
+            and all(getattr(row, name) == columns[name] for name in _VISIBLE)
         )
         if is_equal:
-            self._urls.renamed.append((stub.id, stub.columns["revision"], stub.columns["named_by"]))
+            self._urls.renamed.append((stub.id, stub.revision, stub.named_by))
         else:
-            self._write_row(stub.id, stub.url_hash, row, stub.columns, changes)
+            self._write_row(stub.id, stub.url_hash, row, columns, changes)
             self._compare(stub.id, row, {"images": wanted})
 
     def _write_row(self, id_: int, url_hash: bytes, row: ArticleRow | None, columns: Row, changes: ChangeSet) -> None:
@@ -152,7 +169,7 @@ class ArticleWrites:
                 return
             if row.provider_name:
                 changes.add_work(NAMES, [row.provider_id])
-        if isinstance(provider_id, int) and name and self._stored.providers.get(provider_id) != name:
+        if isinstance(provider_id, int) and name and self._provider_names.get(provider_id) != name:
             changes.add_work(NAMES, [provider_id])
 
     def _compare(self, id_: int, row: ArticleRow | None, wanted: Mapping[str, Mapping[Key, Values]]) -> None:

@@ -32,6 +32,8 @@ class BatchItem:
     raw: bytes = b""
     raw_size: int = 0
     sha256: bytes | None = None
+    is_raw_stored: bool = False
+    """The raw bytes are those of a live document: they need not be sent to the database again."""
     fingerprint: bytes | None = None
     reply_to: str | None = None
     trace_id: str | None = None
@@ -41,7 +43,7 @@ class BatchItem:
     problems: tuple[Problem, ...] = ()
     copy: EnrichedDocument | None = None
     parts: ArticleParts | None = None
-    """The rows of the article that shows `copy`, prepared before the writer lock is taken."""
+    """The rows of the article that shows `copy`, made before the writer lock is taken."""
     reference: ReferenceCopy | None = None
     recognised: tuple[bytes, bytes] | None = None
     """(article_hash, content_hash) of the stored version that this one equals, except in `secured`.
@@ -61,6 +63,18 @@ class BatchItem:
     article_id: int | None = None
     document_id: int | None = None
     changed: list[str] = field(default_factory=list)
+
+    @property
+    def content(self) -> EnrichedDocument | ReferenceCopy | None:
+        """What was read of it, if it was read and is valid."""
+        return self.copy or self.reference
+
+    @property
+    def article_hash(self) -> bytes | None:
+        """What it describes: an article, or the subject of a reference document. None: it was not read."""
+        if self.recognised is not None:
+            return self.recognised[0]
+        return self.content.url_hash if self.content is not None else None
 
     @property
     def doc_hash(self) -> bytes:

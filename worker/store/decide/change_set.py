@@ -19,6 +19,7 @@ class Operation(Enum):
     INSERT = "insert"
     INSERT_MISSING = "insert unless a row has the key"
     MERGE = "insert, or set the last column of the row with the key"
+    RAISE = "insert, or raise the last column of the row with the key to the greater value"
     UPDATE = "update the row with the key"
     DELETE = "delete the row with the key"
 

@@ -28,13 +28,13 @@ from worker.store.decide.documents import (
     decide_documents,
     document_keys,
 )
-from worker.store.decide.reference_changes import decide_references
-from worker.store.decide.rows.article_rows import ArticleParts, Shared
+from worker.store.decide.references import References
+from worker.store.decide.rows.article_rows import ArticleParts, parts_of
 from worker.store.decide.rows.document_rows import write_documents
-from worker.store.decide.rows.outcome_rows import write_dead_letters, write_raw, write_receipts
-from worker.store.decide.stored import Loader, StoredArticles, StoredDocuments
-from worker.store.decide.touched_articles import Article, article_keys, decide_articles, url_keys
-from worker.store.decide.unprepared import Unprepared
+from worker.store.decide.rows.outcome_rows import write_dead_letters, write_highest, write_raw, write_receipts
+from worker.store.decide.shared_rows import decide_subjects, shared_names, write_shared_rows, write_subjects
+from worker.store.decide.source_documents import Article, article_keys, decide_sources, url_keys
+from worker.store.decide.stored import Loader, StoredArticles, StoredDocuments, UrlKeys
 from worker.store.decide.url_resolution import Urls
 
 STEP_DOCUMENTS = 50
@@ -46,13 +46,12 @@ class Context:
     """What a decision needs besides rows.
 
     `new_token`: to set when a reference document changes. `timings`: called when the rows of the receipts are made.
-    `ready`: called with the writes that are decided so far, so that the database can work on them meanwhile: after the
-    last load those of the documents, then those of the articles. `now`: the time of the receipts by Redis's clock, like
-    the arrival in their ids. What `decide` writes else has the store's (`StoredDocuments.now`): readers of changed
-    articles continue where they were, so no later batch may write an earlier time. `refresh` gets the store's in `now`.
+    `ready`: called with the writes that are decided so far, so that the database can work on them meanwhile.
+    `now`: the time of the receipts by Redis's clock, like the arrival in their ids. What `decide` writes else has the
+    store's (`StoredDocuments.now`): readers of changed articles continue where they were, so no later batch may write an
+    earlier time.
     """
 
-    shared: Shared
     rules: AllRules
     worker: str
     now: datetime
@@ -64,70 +63,85 @@ class Context:
 
 @dataclass(slots=True)
 class Decision:
-    """`changes`: the writes that `Context.ready` has not taken. `results`: what became of each item, by `id(item)`.
-    `repeated`: the items that had a receipt before.
-    """
+    """`changes`: the writes that `Context.ready` has not taken. `results`: what became of each item, by `id(item)`."""
 
     changes: ChangeSet = field(default_factory=ChangeSet)
-    repeated: list[BatchItem] = field(default_factory=list)
     results: dict[int, ItemResult] = field(default_factory=dict)
 
 
+class ChangedDocument(Exception):
+    """Raised when recognised items must be read: their stored documents changed meanwhile, or the same batch may change
+    them. Roll back, read the items, decide again. `ids`: of the items.
+    """
+
+    def __init__(self, ids: Collection[str]) -> None:
+        super().__init__("the stored documents of recognised items changed")
+        self.ids = ids
+
+
 def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Decision:
-    """Decide a batch. Call it under the writer lock. Raises Unprepared."""
-    stored = loader.documents(document_keys(items, context.step))
-    if stored.tokens != context.shared.tokens:
-        raise Unprepared(is_stale=True)
-    settled_at, context = context.now, replace(context, now=stored.now)
+    """Decide a batch. Call it under the writer lock. Raises ChangedDocument, before `ready` is called."""
     decision = Decision()
+    changes = decision.changes
+    stored = loader.documents(document_keys(items, context.step))
     fresh = _repeat_outcomes(items, stored, decision)
     _confirm_recognised(fresh, stored)
+    write_raw(items, stored, changes, stored.now)
     accepted = [item for item in fresh if not item.rejected]
+    _renew_parts(accepted, stored.references)
     documents = decide_documents(accepted, stored, context.step)
     for item in fresh:
         decision.results[id(item)] = documents.results.get(id(item)) or ItemResult(Outcome.REJECTED)
+    changes.add_work(RETRACT, (documents.documents[doc_hash].row.id for doc_hash in documents.unfinished))
     articles = loader.articles(article_keys(documents)) if documents.touched else StoredArticles()
     _name_changed_fields(documents, articles)
-    decision.changes.add_work(RETRACT, (documents.documents[doc_hash].row.id for doc_hash in documents.unfinished))
-    decide_references(documents, articles, context.shared, decision.changes, context.new_token)
-    live = refresh(documents, articles, stored.next_article, loader, context, decision.changes)
+    contents = [content for item in accepted if (content := item.content) is not None]
+    live = decide_rows(documents, stored, articles, loader, context, changes, contents)
     for item in accepted:
         article = live.get(documents.documents[item.doc_hash].row.article_hash or b"")
-        if article is not None:
-            _complete(item, decision.results[id(item)], article, context.rules)
+        _complete(item, decision.results[id(item)], article, context.rules)
     outcomes = [(item, decision.results[id(item)]) for item in fresh]
-    write_raw(items, stored, decision.changes, context.now)
-    write_dead_letters(decision.changes, outcomes, stored.replays, context.worker, context.now)
-    write_receipts(decision.changes, outcomes, context.worker, settled_at, context.timings())
+    write_dead_letters(changes, outcomes, stored.replays, context.worker, stored.now)
+    write_receipts(changes, outcomes, context.worker, context.now, context.timings())
+    write_highest(items, changes, context.now)
     return decision
 
 
-def refresh(
+def decide_rows(
     documents: DocumentChanges,
-    stored: StoredArticles,
-    next_article: int,
+    stored: StoredDocuments,
+    articles: StoredArticles,
     loader: Loader,
     context: Context,
     changes: ChangeSet,
+    contents: Sequence[EnrichedDocument | ReferenceCopy] = (),
     rewritten: Collection[bytes] = (),
 ) -> dict[bytes, Article]:
     """Write `documents`, the articles that they touch, all that depends on these, and the work that this causes.
 
-    `rewritten`: articles that are written anew whatever their documents are. Returns the touched articles with a live
-    document, by url_hash. Raises Unprepared.
+    `contents`: documents that were read: the providers and topics that they name get rows. `rewritten`: articles that
+    are written anew whatever their documents are. Returns the touched articles with a live document, by url_hash.
     """
-    write_documents(documents, changes, context.now)
-    articles = decide_articles(documents, stored, context.shared, next_article, rewritten)
-    if articles.live or articles.left or documents.reassigned():
-        keys = url_keys(articles, documents)
-        loaded = loader.urls(keys)
-        context.ready(changes)
-        articles.children.add("images", loaded.stub_images)
-        urls = Urls(articles, documents, keys, loaded, context.shared, context.now)
-        ArticleWrites(articles, urls, loaded, context.rules, context.now).write(changes)
-        context.ready(changes)
-    changes.write_work(context.now)
-    return articles.live
+    write_documents(documents, changes, stored.now)
+    chosen = decide_sources(documents, articles, stored.references, stored.next_ids["articles"], rewritten)
+    subjects = decide_subjects(documents, articles)
+    shown = [parts.copy for _, parts in chosen.published()]
+    domains, names = shared_names([*contents, *shown, *(one.content for one in subjects)])
+    keys = url_keys(chosen, documents, domains, names.keys())
+    loaded = loader.urls(keys)
+    context.ready(changes)
+    chosen.children.add("images", loaded.stub_images)
+    urls = Urls(chosen, documents, keys, loaded)
+    further = urls.stub_domains() - domains - loaded.providers.keys()
+    if further:  # of stubs that show entries of stored articles now
+        loaded.providers |= loader.urls(UrlKeys(domains=further)).providers
+    names = {slug: slug for slug in keys.slugs} | names
+    write_shared_rows(loaded, stored.next_ids, domains | further, names, changes)
+    write_subjects(subjects, articles.keywords, loaded, changes, context.new_token)
+    ArticleWrites(chosen, urls, loaded, context.rules, stored.now).write(changes)
+    context.ready(changes)
+    changes.write_work(stored.now)
+    return chosen.live
 
 
 def _repeat_outcomes(items: Sequence[BatchItem], stored: StoredDocuments, decision: Decision) -> list[BatchItem]:
@@ -146,19 +160,25 @@ def _repeat_outcomes(items: Sequence[BatchItem], stored: StoredDocuments, decisi
             item.sha256,
         )
         decision.results[id(item)] = result
-        decision.repeated.append(item)
     return fresh
 
 
 def _confirm_recognised(fresh: Sequence[BatchItem], stored: StoredDocuments) -> None:
-    """Raise Unprepared if a recognised item's document changed meanwhile, or if this batch may change it."""
+    """Raise ChangedDocument if a recognised item's document changed meanwhile, or if this batch may change it."""
     changed = changed_together(fresh)
     for item in fresh:
         row = stored.documents.get(item.doc_hash) if item.recognised is not None else None
         if item.recognised is not None and (row is None or (row.article_hash, row.content_hash) != item.recognised):
             changed.append(item)
     if changed:
-        raise Unprepared(unread={item.id for item in changed})
+        raise ChangedDocument({item.id for item in changed})
+
+
+def _renew_parts(items: Sequence[BatchItem], references: References) -> None:
+    """Make the rows of articles again that were made from older references."""
+    for item in items:
+        if item.copy is not None and (item.parts is None or item.parts.token != references.token):
+            item.parts = parts_of(item.copy, references)
 
 
 def _name_changed_fields(documents: DocumentChanges, stored: StoredArticles) -> None:
@@ -176,8 +196,10 @@ def _name_changed_fields(documents: DocumentChanges, stored: StoredArticles) -> 
             result.changed = ["taxonomy"]
 
 
-def _complete(item: BatchItem, result: ItemResult, article: Article, rules: AllRules) -> None:
+def _complete(item: BatchItem, result: ItemResult, article: Article | None, rules: AllRules) -> None:
     """Set the article of an item, its URL, and the warning about the heat that its document reports."""
+    if article is None:
+        return
     result.article_id = article.id
     if item.recognised is not None:
         result.url = article.canonical_url

@@ -42,14 +42,14 @@ class Document:
     content: Content | None = None
 
     @property
-    def left(self) -> bytes | None:
+    def described_before(self) -> bytes | None:
         """The article that it described before the batch."""
         return self.stored.article_hash if self.stored is not None else None
 
     @property
     def is_reassigned(self) -> bool:
         """Whether it describes another article than before the batch, or one of the two is none."""
-        return self.left != self.row.article_hash
+        return self.described_before != self.row.article_hash
 
     @property
     def is_shown(self) -> bool:
@@ -103,6 +103,7 @@ def document_keys(items: Sequence[BatchItem], step: int) -> DocumentKeys:
         step=step,
         raw={item.sha256 for item in items if item.sha256 is not None},
         replays={item.dead_letter for item in items if item.dead_letter is not None},
+        described={h for item in accepted if (h := item.article_hash) is not None},
     )
 
 
@@ -170,7 +171,7 @@ class DocumentChanges:
                 next(self.next_id), item.doc_hash, item.source, item.doc_key or "", pipeline_version=PIPELINE_VERSION
             )
             document = self.documents[item.doc_hash] = Document(row, None)
-        before, content = document.row, item.copy or item.reference
+        before, content = document.row, item.content
         hashes: tuple[bytes | None, bytes | None] = item.recognised or (None, None)
         if content is not None:
             hashes = content.url_hash, content.content_hash
@@ -241,7 +242,7 @@ def decide_documents(items: Sequence[BatchItem], stored: StoredDocuments, step: 
     `items` are not rejected. `step`: how many documents of each URL one transaction retracts.
     """
     retractions = _retractions(items)
-    changes = DocumentChanges(count(stored.next_document), reachable={place: [] for place in retractions})
+    changes = DocumentChanges(count(stored.next_ids["documents"]), reachable={place: [] for place in retractions})
     for row in stored.documents.values():
         changes.add_stored(row)
     for row in stored.reached:

@@ -7,10 +7,12 @@ they describe, then the URLs that these articles claim and name. Each load is bo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
+
+from worker.store.decide.references import References
 
 MOST_NAMERS = 20
 """How many of the articles that name or claim a URL a batch reads. What more of them decide is background work."""
@@ -82,6 +84,21 @@ class ArticleRow(NamedTuple):
     quality: int | None
     extra: dict[str, object]
     orphaned_at: datetime | None
+
+
+class ProviderRow(NamedTuple):
+    """`name`: None if it has none, or if it is being counted again: the count may have missed what the batch adds."""
+
+    domain: str
+    id: int
+    name: str | None
+
+
+class TopicRow(NamedTuple):
+    slug: str
+    id: int
+    name: str
+    document_id: int | None
 
 
 class AliasClaimRow(NamedTuple):
@@ -177,7 +194,8 @@ def _hashes(values: Iterable[object]) -> set[bytes]:
 @dataclass(frozen=True, slots=True)
 class DocumentKeys:
     """`retractions`: the newest revision at which the batch retracts each place; `step`: how many documents of each place
-    one transaction retracts. `replays`: ids of dead letters.
+    one transaction retracts. `replays`: ids of dead letters. `described`: the articles that the batch describes, which a
+    loader may load ahead of `ArticleKeys`.
     """
 
     receipts: Collection[tuple[str, str]] = ()
@@ -186,24 +204,24 @@ class DocumentKeys:
     step: int = 0
     raw: Collection[bytes] = ()
     replays: Collection[int] = ()
+    described: Collection[bytes] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class StoredDocuments:
-    """`reached`: live documents that a retraction of the batch reaches, newest first, for each place up to the limit
-    of a step and one more. `raw`: those of the wanted bytes that are stored. `tokens`: see `Shared.tokens`. `now`: the store's time, read
-    under the writer lock.
+    """`now`: the store's time, read under the writer lock. `next_ids`: table → the id of its next new row. `reached`: live
+    documents that a retraction of the batch reaches, newest first, for each place up to the limit of a step and one
+    more. `raw`: when those of the wanted bytes that are stored were last seen.
     """
 
     now: datetime
-    receipts: dict[tuple[str, str], ReceiptRow]
-    documents: dict[bytes, DocumentRow]
-    reached: list[DocumentRow]
-    raw: set[bytes]
-    replays: set[int]
-    tokens: dict[str, str]
-    next_document: int
-    next_article: int
+    next_ids: Mapping[str, int]
+    references: References
+    receipts: Mapping[tuple[str, str], ReceiptRow] = field(default_factory=dict)
+    documents: Mapping[bytes, DocumentRow] = field(default_factory=dict)
+    reached: Sequence[DocumentRow] = ()
+    raw: Mapping[bytes, datetime] = field(default_factory=dict)
+    replays: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,25 +253,27 @@ class StoredArticles:
 @dataclass(frozen=True, slots=True)
 class UrlKeys:
     """`urls`: all URLs that the touched articles claim or name, before or after. `touched`: ids of the articles that the
-    earlier load returned; `left`: those of them that no document describes any more. `unnamed`: URLs that may have lost
-    the article whose entry their stub shows. `revised`: ids of articles whose revision alone changes. `items`: documents
-    that items of collections may name.
+    earlier load returned; `undescribed`: those of them that no document describes any more. `unnamed`: URLs that may have
+    lost the article whose entry their stub shows. `revised`: ids of articles whose revision alone changes. `items`:
+    documents that items of collections may name. `domains`: of providers; `slugs`: of topics.
     """
 
-    urls: Collection[bytes]
+    urls: Collection[bytes] = ()
     touched: Collection[int] = ()
-    left: Collection[int] = ()
+    undescribed: Collection[int] = ()
     unnamed: Collection[bytes] = ()
     revised: Collection[int] = ()
     items: Collection[bytes] = ()
     images: Collection[bytes] = ()
-    providers: Collection[int] = ()
+    domains: Collection[str] = ()
+    slugs: Collection[str] = ()
 
 
 @dataclass(slots=True)
 class StoredUrls:
     """`forms`: of the source documents of revised articles, by article id. `items`: doc_hash → id of the article that
-    the live document describes. `stub_images`: rows of `images`. `providers`: id → name.
+    the live document describes. `stub_images`: rows of `images`. `providers`: by domain, also those that the unnamed
+    URLs show, which are nearly always those of the entries that their stubs show next.
     """
 
     articles: dict[bytes, ArticleRow]
@@ -264,7 +284,8 @@ class StoredUrls:
     items: dict[bytes, int | None]
     images: dict[bytes, ImageUse]
     stub_images: list[ChildRow]
-    providers: dict[int, str | None]
+    providers: dict[str, ProviderRow]
+    topics: dict[str, TopicRow]
 
 
 class Loader(Protocol):

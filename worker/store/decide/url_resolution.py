@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
 
 from worker.enrichment.document_json import document_from_json
 from worker.enrichment.enriched_document import EnrichedDocument, Mention
 from worker.store.decide import stored as bounds
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.rows.article_rows import Shared, orphan_row, stub_row
-from worker.store.decide.stored import ArticleRow, Row, StoredUrls, UrlKeys, Values
-from worker.store.decide.touched_articles import Article, ArticleChanges
-from worker.store.decide.unprepared import Unprepared
+from worker.store.decide.source_documents import Article, ArticleChanges
+from worker.store.decide.stored import ArticleRow, StoredUrls, UrlKeys, Values
 
 _Namer = tuple[str, int]
 """The revision and the id of an article that names or claims a URL. The greatest counts."""
@@ -24,13 +21,17 @@ _Namer = tuple[str, int]
 
 @dataclass(slots=True)
 class StubChange:
-    """The new content of a stub. `row`: as it is stored, None if it is new. `mention` is None for an orphan."""
+    """The new content of a stub. `row`: as it is stored, None if it is new.
+
+    `mention`: the entry that it shows, of the article `named_by` in `revision`. None: it is an orphan.
+    """
 
     id: int
     url_hash: bytes
     row: ArticleRow | None
-    columns: Row
-    mention: Mention | None
+    mention: Mention | None = None
+    named_by: int | None = None
+    revision: str = ""
 
 
 class Urls:
@@ -48,28 +49,22 @@ class Urls:
         documents: DocumentChanges,
         keys: UrlKeys,
         stored: StoredUrls,
-        shared: Shared,
-        now: datetime,
     ) -> None:
-        """Decide each of `keys.urls`. Raises Unprepared."""
+        """Decide each of `keys.urls`."""
         self.targets: dict[bytes, int | None] = {}
         self.stubs: dict[bytes, StubChange] = {}
         self.renamed: list[Values] = []
         self.retargeted: dict[bytes, int | None] = {}
         self.popular: set[bytes] = set()
         self._articles, self._documents, self._stored = articles, documents, stored
-        self._shared, self._now = shared, now
         self._rows = {**stored.articles, **articles.rows}
         self._touched, self._items = set(keys.touched), set(keys.items)
         self._by_id: dict[int, Article] = {}
         self._claims: dict[bytes, list[_Namer]] = defaultdict(list)
         self._namers: dict[bytes, list[_Namer]] = defaultdict(list)
         self._read_forms: dict[int, EnrichedDocument] = {}
-        self._missing: list[EnrichedDocument] = []
         self._collect()
         mentioned = {url_hash for url_hash in sorted(keys.urls) if self._decide(url_hash)}
-        if self._missing:
-            raise Unprepared(contents=self._missing)
         self._retarget(mentioned.intersection(keys.unnamed))
 
     def _collect(self) -> None:
@@ -102,8 +97,7 @@ class Urls:
             target = self._show(url_hash, row, namer)
         elif own is None and row is not None and (row.orphaned_at is None or not row.is_stub):
             # No document describes the article and no link names it, or its URL means another article now.
-            columns = orphan_row(row.canonical_url, self._now)
-            self.stubs[url_hash] = StubChange(row.id, url_hash, row, columns, None)
+            self.stubs[url_hash] = StubChange(row.id, url_hash, row)
         self.targets[url_hash] = target
         return namer is not None
 
@@ -111,7 +105,7 @@ class Urls:
         """Return the id of the article with a live document that is known by this URL."""
         if url_hash in self._articles.live:
             return self._articles.live[url_hash].id
-        is_published = row is not None and not row.is_stub and url_hash not in self._articles.left
+        is_published = row is not None and not row.is_stub and url_hash not in self._articles.undescribed
         return row.id if row is not None and is_published else None
 
     def _item(self, doc_hash: bytes) -> int | None:
@@ -119,7 +113,7 @@ class Urls:
         known = self._documents.documents.get(doc_hash)
         if known is not None and known.row.article_hash in self._articles.live:
             return self._articles.live[known.row.article_hash].id
-        is_as_stored = known is None or known.left == known.row.article_hash
+        is_as_stored = known is None or known.described_before == known.row.article_hash
         return self._stored.items.get(doc_hash) if is_as_stored else None
 
     def _newest_namer(self, url_hash: bytes, row: ArticleRow | None) -> _Namer | None:
@@ -138,27 +132,25 @@ class Urls:
             if article is not None and article.parts is None:
                 self.renamed.append((row.id, revision, article_id))
                 return row.id
-        document, mention = self._mention(url_hash, article_id)
-        try:
-            provider_id = self._shared.provider_id(mention.provider.domain) if mention.provider else None
-        except KeyError:
-            self._missing.append(document)
-            provider_id = None
-        columns = stub_row(mention, named_by=article_id, revision=revision, provider_id=provider_id, now=self._now)
         id_ = row.id if row is not None else next(self._articles.next_id)
-        self.stubs[url_hash] = StubChange(id_, url_hash, row, columns, mention)
+        mention = self._mention(url_hash, article_id)
+        self.stubs[url_hash] = StubChange(id_, url_hash, row, mention, article_id, revision)
         return id_
 
-    def _mention(self, url_hash: bytes, article_id: int) -> tuple[EnrichedDocument, Mention]:
-        """Return the document of an article that names a URL, and its entry for it."""
+    def _mention(self, url_hash: bytes, article_id: int) -> Mention:
+        """Return the entry for a URL of an article that names it."""
         article = self._by_id.get(article_id)
         if article is not None and article.parts is not None:
-            return article.parts.copy, article.parts.mentions[url_hash]
+            return article.parts.mentions[url_hash]
         if article_id not in self._read_forms:
             form = self._stored.forms[article_id] if article is not None else self._stored.namers[url_hash].form
             self._read_forms[article_id] = document_from_json(form, None)
-        document = self._read_forms[article_id]
-        return document, next(one for one in document.related if one.url_hash == url_hash)
+        return next(one for one in self._read_forms[article_id].related if one.url_hash == url_hash)
+
+    def stub_domains(self) -> set[str]:
+        """Return the domains of the providers of the stubs."""
+        mentions = [one.mention for one in self.stubs.values()]
+        return {one.provider.domain for one in mentions if one is not None and one.provider is not None}
 
     def _retarget(self, uncertain: set[bytes]) -> None:
         """Set `retargeted` and `popular`. `uncertain`: URLs that mean a stub whose newest namer may not have been read."""

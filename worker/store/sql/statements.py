@@ -132,20 +132,6 @@ def insertion(
     return Statement(f"{text} ON CONFLICT {conflict}" if conflict else text, _converted(table, names, rows))
 
 
-def insertion_of_missing(
-    dialect: str, table: Table, names: tuple[str, ...], key: str, rows: Sequence[tuple[Any, ...]]
-) -> Statement:
-    """Return the statement that inserts those of `rows` whose `key` no row has.
-
-    On PostgreSQL rows that exist cost no number of the id's sequence, as they would by ON CONFLICT alone.
-    """
-    if dialect == "postgresql":
-        there = f'WHERE NOT EXISTS (SELECT 1 FROM "{table.name}" t WHERE t."{key}" = u."{key}")'  # noqa: S608  names come from the tables
-        text = f'{_postgres_insert(table, names)} {there} ON CONFLICT ("{key}") DO NOTHING'
-        return Statement(text, _arrays(table, names, rows))
-    return insertion(dialect, table, names, rows, f'("{key}") DO NOTHING')
-
-
 def updating(
     dialect: str, table: Table, names: tuple[str, ...], keys: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
 ) -> Statement:

@@ -6,25 +6,24 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from worker.documents.limits import Limits
-from worker.enrichment.enriched_document import EnrichedDocument, ImageRef
+from worker.enrichment.enriched_document import ImageRef
 from worker.enrichment.heat import Peer
 from worker.enrichment.image_choice import best_image, is_placeholder
 from worker.enrichment.providers import choose_name, other_names
-from worker.enrichment.reference_documents import ORGANIZATION, reference_from_form
-from worker.enrichment.titles import strip_provider_suffix
-from worker.enrichment.topics import TopicFinder, topic_slug
+from worker.enrichment.reference_documents import reference_from_form
+from worker.enrichment.topics import TopicFinder
 from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 from worker.heat_rules import AllRules
 from worker.pipeline import Batch, open_entry, read_version
 from worker.store.columns import metadata
 from worker.store.decide import stored as rows
 from worker.store.decide.change_set import ChangeSet, Operation
-from worker.store.decide.decision import Context, decide, refresh
+from worker.store.decide.decision import ChangedDocument, Context, decide, decide_rows
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.rows.article_rows import parts_of
-from worker.store.decide.touched_articles import article_keys
-from worker.store.decide.unprepared import Unprepared
+from worker.store.decide.references import References
+from worker.store.decide.source_documents import article_keys
 
+_LISTS = ("keywords", "other_names")
 LIMITS, RULES = Limits(), AllRules()
 
 
@@ -43,44 +42,18 @@ class MemoryStore:
     def rows(self, table):
         return self.tables[table].values()
 
-    # Shared rows, as `store/batches/prepare.py` creates them
-
-    def create_shared(self, content):
-        if isinstance(content, EnrichedDocument):
-            domains = {ref.domain for ref in (content.provider, *(one.provider for one in content.related)) if ref}
-            names = list(content.topics)
-        else:
-            is_provider = content.taxonomy == ORGANIZATION
-            domains = {content.subject} if is_provider else set()
-            names = [] if is_provider else [content.name, *([content.parent] if content.parent else [])]
-        for domain in domains - {row["domain"] for row in self.rows("providers")}:
-            self._insert("providers", {"domain": domain, "name": None, "other_names": [], "document_id": None})
-        for name in names:
-            if topic_slug(name) not in {row["slug"] for row in self.rows("topics")}:
-                row = {"slug": topic_slug(name), "name": name, "keywords": [], "document_id": None, "parent_id": None}
-                self._insert("topics", row)
-
     @property
-    def tokens(self):
-        return {row["name"]: row["token"] for row in self.rows("reference_state")}
-
-    def title(self, title, provider):
-        for row in self.rows("providers"):
-            if title and provider and row["domain"] == provider.domain and row["document_id"] is not None:
-                reference = reference_from_form(self.tables["documents"][row["document_id"],]["form"])
-                for name in (reference.name, *reference.other_names):
-                    title = strip_provider_suffix(title, name, None)
-        return title
-
-    def inferred_topics(self, title, excerpt):
-        referred = {row["slug"]: row["keywords"] for row in self.rows("topics") if row["document_id"] is not None}
-        return TopicFinder(referred).find(title, excerpt)
-
-    def provider_id(self, domain):
-        return {row["domain"]: row["id"] for row in self.rows("providers")}[domain]
-
-    def topic_id(self, name):
-        return {row["slug"]: row["id"] for row in self.rows("topics")}[topic_slug(name)]
+    def references(self):
+        tokens = [row["token"] for row in self.rows("reference_state")]
+        referred = [row for row in self.rows("providers") if row["document_id"] is not None]
+        forms = {row["domain"]: self.tables["documents"][row["document_id"],]["form"] for row in referred}
+        copies = {domain: reference_from_form(form) for domain, form in forms.items()}
+        keywords = {row["slug"]: row["keywords"] for row in self.rows("topics") if row["document_id"] is not None}
+        return References(
+            tokens[0] if tokens else None,
+            {domain: (one.name, *one.other_names) for domain, one in copies.items()},
+            TopicFinder(keywords),
+        )
 
     # The loads
 
@@ -93,17 +66,15 @@ class MemoryStore:
         ]  # fmt: skip
         return rows.StoredDocuments(
             now=datetime.fromtimestamp(2_000_000_000 + self.ticks, UTC),
+            next_ids={name: self._next(name) for name in ("documents", "articles", "providers", "topics")},
+            references=self.references,
             receipts={
                 key: rows.ReceiptRow(**{name: row[name] for name in rows.ReceiptRow._fields})
                 for key, row in self.tables["receipts"].items() if key in keys.receipts
             },
             documents={h: row for h, row in found.items() if h in keys.doc_hashes},
             reached=self._newest_of_each_place(reached, keys.step),
-            raw=set(keys.raw),
-            replays=set(),
-            tokens=self.tokens,
-            next_document=self._next("documents"),
-            next_article=self._next("articles"),
+            raw=dict.fromkeys(keys.raw, datetime.fromtimestamp(2_000_000_000 + self.ticks, UTC)),
         )  # fmt: skip
 
     def _newest_of_each_place(self, reached, step):
@@ -143,7 +114,14 @@ class MemoryStore:
             articles={row["url_hash"]: self._article(row) for row in known.values()},
             alias_claims={}, targets={}, namers={}, forms={}, items={}, images={},
             stub_images=self._children("images", {id_ for id_, row in known.items() if row["is_stub"]}),
-            providers={row["id"]: row["name"] for row in self.rows("providers") if row["id"] in keys.providers},
+            providers={
+                row["domain"]: rows.ProviderRow(row["domain"], row["id"], row["name"])
+                for row in self.rows("providers") if row["domain"] in keys.domains
+            },
+            topics={
+                row["slug"]: rows.TopicRow(row["slug"], row["id"], row["name"], row["document_id"])
+                for row in self.rows("topics") if row["slug"] in keys.slugs
+            },
         )  # fmt: skip
         for claim in self.rows("article_urls"):
             row, h = by_id[claim["article_id"]], claim["url_hash"]
@@ -215,6 +193,8 @@ class MemoryStore:
                 del table[key]
         elif not alike and write.operation is not Operation.UPDATE:
             self._insert(write.table, row)
+        elif write.operation is Operation.RAISE:
+            table[alike[0]][write.names[-1]] = max(row[write.names[-1]], table[alike[0]][write.names[-1]])
         elif write.operation is Operation.MERGE:
             table[alike[0]][write.names[-1]] = row[write.names[-1]]
         elif write.operation is not Operation.INSERT_MISSING:
@@ -222,7 +202,7 @@ class MemoryStore:
                 table[key].update(row)
 
     def _insert(self, name, row):
-        columns = {column.name: None for column in metadata.tables[name].columns}
+        columns = {column.name: [] if column.name in _LISTS else None for column in metadata.tables[name].columns}
         if self.keys[name] == ("id",) and "id" not in row:
             row = {"id": self._next(name), **row}
         key = tuple(row[column] for column in self.keys[name])
@@ -236,7 +216,7 @@ class MemoryStore:
     def context(self):
         self.ticks += 1
         now = datetime.fromtimestamp(2_000_000_000 + self.ticks, UTC)
-        return Context(self, RULES, "test", now, str(self.ticks), step=self.step)
+        return Context(RULES, "test", now, str(self.ticks), step=self.step)
 
     def work(self, entries):
         """Process entries as the pipeline does; returns the outcome of each."""
@@ -246,29 +226,16 @@ class MemoryStore:
             if item.op == "put" and not self._recognise(item):
                 read_version(item, LIMITS)
         while True:
-            self._prepare(items)
             try:
                 decision = decide(items, self, self.context())
                 break
-            except Unprepared as needed:
-                if needed.is_stale:
-                    raise AssertionError("nobody else changes references") from needed
+            except ChangedDocument as changed:
                 for item in items:
-                    if item.id in needed.unread:
+                    if item.id in changed.ids:
                         item.recognised = None
                         read_version(item, LIMITS)
-                for content in needed.contents:
-                    self.create_shared(content)
         self.apply(decision.changes)
         return [str(decision.results[id(item)].outcome) for item in items]
-
-    def _prepare(self, items):
-        for item in items:
-            content = item.copy or item.reference
-            if content is not None:
-                self.create_shared(content)
-        for item in items:
-            item.parts = parts_of(item.copy, self) if item.copy is not None else None
 
     def _recognise(self, item):
         """Recognise a document by its bytes; the store's fingerprints leave `secured` out."""
@@ -292,20 +259,14 @@ class MemoryStore:
                 (_, url), _ = self.tables["url_work"].popitem()
                 self._image(url)
 
-    def _refresh(self, changes, rewritten=()):
-        while True:
-            stored, writes, context = self.documents(rows.DocumentKeys()), ChangeSet(), self.context()
-            try:
-                loaded = self.articles(article_keys(changes, rewritten))
-                refresh(changes, loaded, stored.next_article, self, context, writes, rewritten)
-                break
-            except Unprepared as needed:
-                for content in needed.contents:
-                    self.create_shared(content)
-        self.apply(writes)
+    def _decide_rows(self, documents, rewritten=()):
+        stored, changes = self.documents(rows.DocumentKeys()), ChangeSet()
+        articles = self.articles(article_keys(documents, rewritten))
+        decide_rows(documents, stored, articles, self, self.context(), changes, rewritten=rewritten)
+        self.apply(changes)
 
     def _articles(self, subject):
-        self._refresh(DocumentChanges(), {
+        self._decide_rows(DocumentChanges(), {
             row["url_hash"] for row in self.rows("articles")
             if not row["is_stub"] and (not subject or row["provider_id"] == subject)
         })  # fmt: skip
@@ -318,7 +279,7 @@ class MemoryStore:
         for one in found[: self.step]:
             changes.add_stored(one)
             changes.retract(one.doc_hash)
-        self._refresh(changes)
+        self._decide_rows(changes)
         if len(found) > self.step:
             self._retract(subject)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from worker.enrichment.document_json import document_to_json
 from worker.enrichment.enriched_document import EnrichedDocument, ImageRef, Mention, ProviderRef
 from worker.enrichment.image_choice import best_image, image_hash
+from worker.enrichment.topics import topic_slug
+from worker.store.decide.references import References
 from worker.store.decide.stored import Key, Row, Values
-from worker.store.decide.unprepared import Unprepared
 
 PIPELINE_VERSION = 4
 """Increase it when enrichment stores something else for the same document. `reprocess` updates older articles."""
@@ -27,41 +27,26 @@ SHOWN = (
 """The columns that are written when an article shows another document or version. The others keep their values."""
 
 
-class Shared(Protocol):
-    """What the rows of an article take from rows that many articles share. Raises KeyError for a missing row."""
-
-    @property
-    def tokens(self) -> Mapping[str, str]:
-        """Another value after each change of a reference document, and each deletion of providers or topics."""
-        ...
-
-    def title(self, title: str | None, provider: ProviderRef | None) -> str | None: ...
-
-    def inferred_topics(self, title: str | None, excerpt: str | None) -> list[str]: ...
-
-    def provider_id(self, domain: str) -> int: ...
-
-    def topic_id(self, name: str) -> int: ...
-
-
 @dataclass(slots=True)
 class ArticleParts:
-    """What an article shows of its document alone, without ids. It is made before the writer lock is taken.
+    """What an article shows of its document and of the reference documents, without the ids of other rows. It is made
+    before the writer lock is taken.
 
-    `columns`: the values of `SHOWN`; those that other rows decide too are null, and heat as it is reported. `children`:
-    the rows of the child tables, links without their target, images as if none were a placeholder. `mentions`: the
-    entries of `related` by the URL that they name, `items`: the hashes that it contains. `provider_ids`: of itself and
-    of its entries. `image_hashes`: of its own images, `all_images`: with those of its entries.
+    `token`: of the references. `columns`: the values of `SHOWN`; those that other rows decide are null, and heat as it is
+    reported. `children`: the rows of the child tables, links without their target, images as if none were a placeholder.
+    `topics`: the values of `article_topics` by slug. `mentions`: the entries of `related` by the URL that they name,
+    `items`: the hashes that it contains. `image_hashes`: of its own images, `all_images`: with those of its entries.
     """
 
     copy: EnrichedDocument
+    token: str | None
     title: str | None
     columns: Row
     children: dict[str, dict[Key, Values]]
+    topics: dict[str, Values]
     claimed: set[bytes]
     mentions: dict[bytes, Mention]
     items: set[bytes]
-    provider_ids: set[int]
     image_hashes: set[bytes]
     all_images: set[bytes]
 
@@ -69,36 +54,24 @@ class ArticleParts:
     def form(self) -> str:
         return self.copy.form or document_to_json(self.copy)
 
-    def child_rows(self, marked: Collection[bytes]) -> dict[str, dict[Key, Values]]:
-        """Return the wanted child rows by table and key, links without their target. `marked`: placeholder images."""
-        if self.image_hashes.isdisjoint(marked):
-            return self.children
-        return {**self.children, "images": image_rows(self.copy.images, marked)}
 
-
-def parts_of(copy: EnrichedDocument, shared: Shared) -> ArticleParts:
-    """Return what an article that shows `copy` has of it. Raises Unprepared."""
-    title = shared.title(copy.title, copy.provider)
+def parts_of(copy: EnrichedDocument, references: References) -> ArticleParts:
+    """Return what an article that shows `copy` has of it."""
+    title = references.title(copy.title, copy.provider)
     mentions: dict[bytes, Mention] = {}
     for mention in copy.related:
         mentions.setdefault(mention.url_hash, mention)
-    try:
-        provider_id = shared.provider_id(copy.provider.domain) if copy.provider else None
-        topics = _topics(copy, title, shared)
-        domains = {mention.provider.domain for mention in mentions.values() if mention.provider}
-        provider_ids = {shared.provider_id(domain) for domain in domains}
-    except KeyError:
-        raise Unprepared(contents=[copy]) from None
     image_hashes = _image_hashes(copy.images)
     return ArticleParts(
         copy,
+        references.token,
         title,
-        _published_row(copy, title, provider_id),
-        {**_listed_rows(copy), "images": image_rows(copy.images, ()), "article_topics": topics},
+        _published_row(copy, title),
+        {**_listed_rows(copy), "images": image_rows(copy.images, ())},
+        _topics(copy, title, references),
         {claim.url_hash for claim in copy.claims},
         mentions,
         set(copy.contains),
-        provider_ids | ({provider_id} if provider_id is not None else set()),
         image_hashes,
         image_hashes.union(*(_image_hashes(mention.images) for mention in mentions.values())),
     )
@@ -120,12 +93,13 @@ def _image_hashes(images: Sequence[ImageRef]) -> set[bytes]:
     return {image_hash(image.url) for image in images}
 
 
-def _topics(copy: EnrichedDocument, title: str | None, shared: Shared) -> dict[Key, Values]:
-    """Return the topics of an article: those that the document states, then those found in its text."""
-    topics: dict[Key, Values] = {}
-    for origin, names in (("stated", copy.topics), ("inferred", shared.inferred_topics(title, copy.excerpt))):
+def _topics(copy: EnrichedDocument, title: str | None, references: References) -> dict[str, Values]:
+    """Return the topics of an article by slug: those that the document states, then those found in its text."""
+    topics: dict[str, Values] = {}
+    inferred = references.finder.find(title, copy.excerpt)
+    for origin, names in (("stated", copy.topics), ("inferred", inferred)):
         for rank, name in enumerate(names):
-            topics.setdefault((shared.topic_id(name),), (rank, origin))
+            topics.setdefault(topic_slug(name), (rank, origin))
     return topics
 
 
@@ -135,12 +109,11 @@ _OF_MENTION = ("kind", "title", "excerpt", "published_at", "quality", "extra")
 _BLANK: Row = {**dict.fromkeys(SHOWN), "details": {}, "is_stub": False, "link_state": "pending"}
 
 
-def _published_row(copy: EnrichedDocument, title: str | None, provider_id: int | None) -> Row:
+def _published_row(copy: EnrichedDocument, title: str | None) -> Row:
     return {
         **_BLANK,
         **{name: getattr(copy, name) for name in _OF_DOCUMENT},
         "title": title,
-        "provider_id": provider_id,
         "provider_name": provider_name(copy.provider, copy.extra),
         "image_url": best_image(copy.images, ()),
         "heat": copy.reported_heat,
@@ -148,7 +121,7 @@ def _published_row(copy: EnrichedDocument, title: str | None, provider_id: int |
     }
 
 
-def stub_row(mention: Mention, *, named_by: int, revision: str, provider_id: int | None, now: datetime) -> Row:
+def stub_row(mention: Mention, *, named_by: int | None, revision: str, provider_id: int | None, now: datetime) -> Row:
     """Return the columns `SHOWN` of an article that is known only because others name it, without its image.
 
     `named_by`: the article whose entry it shows.
@@ -190,7 +163,7 @@ def provider_name(provider: ProviderRef | None, extra: Mapping[str, object]) -> 
 
 
 def image_rows(images: Sequence[ImageRef], marked: Collection[bytes]) -> dict[Key, Values]:
-    """Return rank → the other columns (`IMAGE_VALUES`) of each image of an article."""
+    """Return rank → the other columns  of each image of an article."""
     return {
         (rank,): (
             image.url,

@@ -1,28 +1,51 @@
-"""The rows that every item of a batch leaves: raw bytes, dead letters and receipts. Pure: no I/O."""
+"""The rows that every item of a batch leaves: raw bytes, dead letters, receipts, the highest id. Pure: no I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 
 from schemas.problem import Severity
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.change_set import ChangeSet, Operation
 from worker.store.decide.documents import ItemResult
+from worker.store.decide.identity import revision
 from worker.store.decide.stored import Row, StoredDocuments, Values
+
+SEEN_AGAIN = timedelta(days=1)
+"""How old `raw_documents.last_seen_at` must be before it is set again."""
+FUTURE = timedelta(days=1)
+"""From then on the ids of entries are of the future."""
 
 Outcomes = tuple[BatchItem, ItemResult]
 
 
+RAW_NAMES = ("sha256", "size", "bytes", "last_seen_at")
+
+
+def raw_rows(items: Iterable[BatchItem], now: datetime) -> list[Values]:
+    """Return the rows of the raw bytes of `items`, in the order of their hash: in another one two batches could deadlock."""
+    rows = {item.sha256: (item.sha256, item.raw_size, item.raw, now) for item in items if item.sha256 is not None}
+    return [rows[digest] for digest in sorted(rows)]
+
+
 def write_raw(items: Sequence[BatchItem], stored: StoredDocuments, changes: ChangeSet, now: datetime) -> None:
-    """Store raw bytes again that maintenance deleted after they were prepared."""
-    rows: dict[bytes, Values] = {
-        item.sha256: (item.sha256, item.raw_size, item.raw, now)
-        for item in items
-        if item.sha256 is not None and item.sha256 not in stored.raw
-    }
-    names = ("sha256", "size", "bytes", "last_seen_at")
-    changes.add("raw_documents", Operation.INSERT_MISSING, names, ("sha256",), (rows[d] for d in sorted(rows)))
+    """Store raw bytes that are not stored yet. Of others the time when they were last seen moves, once a day."""
+    missing = raw_rows((item for item in items if item.sha256 not in stored.raw), now)
+    seen = sorted((digest, now) for digest, last in stored.raw.items() if now - last > SEEN_AGAIN)
+    changes.add("raw_documents", Operation.INSERT_MISSING, RAW_NAMES, ("sha256",), missing)
+    changes.add("raw_documents", Operation.UPDATE, ("sha256", "last_seen_at"), ("sha256",), seen)
+
+
+def write_highest(items: Sequence[BatchItem], changes: ChangeSet, now: datetime) -> None:
+    """Raise the highest id of each lane. Ids of the future do not count, because a producer may choose ids."""
+    limit = revision(f"{int((now + FUTURE).timestamp() * 1000)}-0", "")
+    highest: dict[str, str] = {}
+    for item in items:
+        reached = revision(item.id, "")
+        if reached < limit:
+            highest[item.lane] = max(reached, highest.get(item.lane, ""))
+    changes.add("lanes", Operation.RAISE, ("name", "highest"), ("name",), sorted(highest.items()))
 
 
 def _problems(item: BatchItem, result: ItemResult) -> list[dict[str, object]]:

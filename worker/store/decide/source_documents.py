@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from worker.enrichment.document_json import document_from_json
-from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.heat import Heat
-from worker.enrichment.reference_documents import ReferenceCopy
 from worker.store.decide.documents import DocumentChanges, newest_document
-from worker.store.decide.rows.article_rows import ArticleParts, Shared, parts_of
+from worker.store.decide.references import References
+from worker.store.decide.rows.article_rows import ArticleParts, parts_of
 from worker.store.decide.stored import ArticleKeys, ArticleRow, Children, DocumentRow, StoredArticles, UrlKeys
-from worker.store.decide.unprepared import Unprepared
 
 
 @dataclass(slots=True)
@@ -40,7 +38,7 @@ class Article:
 
 @dataclass(slots=True)
 class ArticleChanges:
-    """The touched articles after the batch, by url_hash. `left`: no document describes them any more.
+    """The touched articles after the batch, by url_hash. `undescribed`: no document describes them any more.
 
     `rows`, `children`: as they are stored. `next_id`: the ids of new articles.
     """
@@ -49,7 +47,7 @@ class ArticleChanges:
     rows: dict[bytes, ArticleRow] = field(default_factory=dict)
     children: Children = field(default_factory=Children)
     live: dict[bytes, Article] = field(default_factory=dict)
-    left: dict[bytes, ArticleRow] = field(default_factory=dict)
+    undescribed: dict[bytes, ArticleRow] = field(default_factory=dict)
 
     def published(self) -> Iterator[tuple[Article, ArticleParts]]:
         """Yield the articles whose content is written."""
@@ -68,7 +66,7 @@ def article_keys(changes: DocumentChanges, rewritten: Collection[bytes] = ()) ->
     forms |= {one.row.id for _, one, before, _ in changes.updated if one.stored is not None and before is None}
     # Of the others only the revision changes.
     changing = [one for one in documents if one.is_reassigned or one.content is not None or not one.is_shown]
-    anew = changes.touched & {h for one in changing for h in (one.left, one.row.article_hash)}
+    anew = changes.touched & {h for one in changing for h in (one.described_before, one.row.article_hash)}
     return ArticleKeys(
         touched=changes.touched | set(rewritten),
         rewritten=anew - changes.subjects.keys() | set(rewritten),
@@ -78,13 +76,16 @@ def article_keys(changes: DocumentChanges, rewritten: Collection[bytes] = ()) ->
     )
 
 
-def decide_articles(
-    changes: DocumentChanges, stored: StoredArticles, shared: Shared, next_id: int, rewritten: Collection[bytes] = ()
+def decide_sources(
+    changes: DocumentChanges,
+    stored: StoredArticles,
+    references: References,
+    next_id: int,
+    rewritten: Collection[bytes] = (),
 ) -> ArticleChanges:
-    """Choose the source document of each touched article. Raises Unprepared."""
+    """Choose the source document of each touched article."""
     articles = ArticleChanges(count(next_id), stored.articles, stored.children)
     live = changes.by_article()
-    missing: list[EnrichedDocument | ReferenceCopy] = []
     for url_hash in sorted((changes.touched | set(rewritten)) - changes.subjects.keys()):
         row = stored.articles.get(url_hash)
         document = newest_document(live.get(url_hash, ()), stored.sources.get(url_hash))
@@ -93,35 +94,35 @@ def decide_articles(
             parts = document.content if isinstance(document.content, ArticleParts) else None
             if parts is None and (row is None or row.document_id != source.id or url_hash in rewritten):
                 form = source.form or stored.forms[source.id]
-                try:
-                    parts = parts_of(document_from_json(form, source.secured), shared)
-                except Unprepared as error:
-                    missing += error.contents
+                parts = parts_of(document_from_json(form, source.secured), references)
             id_ = row.id if row is not None else next(articles.next_id)
             articles.live[url_hash] = Article(id_, url_hash, row, source, parts)
         elif row is not None and not row.is_stub:
-            articles.left[url_hash] = row
-    if missing:
-        raise Unprepared(contents=missing)
+            articles.undescribed[url_hash] = row
     return articles
 
 
-def url_keys(articles: ArticleChanges, changes: DocumentChanges) -> UrlKeys:
-    """Return what must be loaded to decide what the URLs of the touched articles mean, and what their stubs show."""
+def url_keys(
+    articles: ArticleChanges, changes: DocumentChanges, domains: Collection[str], slugs: Collection[str]
+) -> UrlKeys:
+    """Return what must be loaded to decide what the URLs of the touched articles mean, and what their stubs show.
+
+    `domains`, `slugs`: of the providers and topics that documents state.
+    """
     before = articles.children
     urls, items = changes.reassigned(), changes.reassigned()
-    unnamed, images, providers = set[bytes](), set[bytes](), set[int]()
+    unnamed, images, topics = set[bytes](), set[bytes](), set(slugs)
     for row in articles.rows.values():
         contained = before.named(row.id, "contains")
         urls |= before.claimed(row.id) | before.named(row.id, "related") | contained
         items |= contained
-    for row in articles.left.values():
+    for row in articles.undescribed.values():
         unnamed |= {row.url_hash} | before.claimed(row.id) | before.named(row.id, "related")
     for one, parts in articles.published():
         urls |= {one.url_hash} | parts.claimed | parts.mentions.keys() | parts.items
         items |= parts.items
         images |= parts.all_images
-        providers |= parts.provider_ids
+        topics |= parts.topics.keys()
         if one.row is not None:
             is_older = one.source.revision < one.row.revision
             named = before.named(one.id, "related")
@@ -129,10 +130,11 @@ def url_keys(articles: ArticleChanges, changes: DocumentChanges) -> UrlKeys:
     return UrlKeys(
         urls=urls | unnamed,
         touched=[row.id for row in articles.rows.values()],
-        left=[row.id for row in articles.left.values()],
+        undescribed=[row.id for row in articles.undescribed.values()],
         unnamed=unnamed - articles.live.keys(),
         revised=[one.id for one in articles.live.values() if one.parts is None],
         items=items,
         images=images,
-        providers=providers,
+        domains=domains,
+        slugs=topics,
     )

@@ -1,0 +1,137 @@
+"""The rows of providers and topics, which many articles share: their ids, rows for new names, and what reference
+documents say of them. Pure: no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from worker.enrichment.enriched_document import EnrichedDocument
+from worker.enrichment.reference_documents import ORGANIZATION, TOPIC, ReferenceCopy, reference_from_form
+from worker.enrichment.topics import better_spelling, topic_slug
+from worker.store.decide.change_set import ARTICLES, NAMES, ChangeSet, Operation
+from worker.store.decide.documents import Document, DocumentChanges, newest_document
+from worker.store.decide.stored import ProviderRow, Row, StoredArticles, StoredUrls, TopicRow
+
+_FIELDS = {
+    ORGANIZATION: ("description", "images", "extra"),
+    TOPIC: ("description", "keywords", "hashtags", "images", "extra"),
+}
+
+
+def shared_names(contents: Iterable[EnrichedDocument | ReferenceCopy]) -> tuple[set[str], dict[str, str]]:
+    """Return the domains of the providers that `contents` name, and the slug → name of their topics."""
+    domains: set[str] = set()
+    named: list[str] = []
+    for content in contents:
+        if isinstance(content, EnrichedDocument):
+            refs = (content.provider, *(mention.provider for mention in content.related))
+            domains.update(ref.domain for ref in refs if ref is not None)
+            named += content.topics
+        elif content.taxonomy == ORGANIZATION:
+            domains.add(content.subject)
+        else:
+            named += [content.name, *([content.parent] if content.parent else [])]
+    names: dict[str, str] = {}
+    for name in named:
+        slug = topic_slug(name)
+        names[slug] = better_spelling(name, names.get(slug, name))
+    return domains, names
+
+
+def write_shared_rows(
+    stored: StoredUrls,
+    next_ids: Mapping[str, int],
+    domains: Collection[str],
+    names: Mapping[str, str],
+    changes: ChangeSet,
+) -> None:
+    """Insert the providers and topics that are missing, and add them to `stored`. `names`: slug → name of the topics.
+
+    A topic without a reference document gets a better spelling of its name.
+    """
+    known, new_domains = stored.topics, sorted(set(domains) - stored.providers.keys())
+    providers = [ProviderRow(one, id_, None) for id_, one in enumerate(new_domains, next_ids["providers"])]
+    new_slugs = sorted(names.keys() - known.keys())
+    topics = [TopicRow(slug, id_, names[slug], None) for id_, slug in enumerate(new_slugs, next_ids["topics"])]
+    better = [
+        (row.id, names[slug])
+        for slug, row in sorted(known.items())
+        if slug in names and row.document_id is None and better_spelling(names[slug], row.name) != row.name
+    ]
+    changes.insert("providers", ("id", "domain", "other_names"), [(one.id, one.domain, []) for one in providers])
+    changes.insert("topics", ("id", "slug", "name"), [(one.id, one.slug, one.name) for one in topics])
+    changes.update("topics", ("id", "name"), better)
+    stored.providers |= {one.domain: one for one in providers}
+    stored.topics |= {one.slug: one for one in topics}
+
+
+class Subject(NamedTuple):
+    """A provider or topic whose reference documents changed. `document`: the newest live one, `copy`: its content.
+
+    `name`: the domain of a provider, the slug of a topic.
+    """
+
+    taxonomy: str
+    name: str
+    document: Document | None
+    copy: ReferenceCopy | None
+
+    @property
+    def content(self) -> ReferenceCopy:
+        """Return `copy`, or one that says nothing but the name."""
+        return self.copy or ReferenceCopy(self.taxonomy, self.name, self.name)
+
+
+def decide_subjects(changes: DocumentChanges, stored: StoredArticles) -> list[Subject]:
+    """Choose the reference document of each touched subject."""
+    live = changes.by_article()
+    subjects = []
+    for identity in sorted(changes.touched & changes.subjects.keys()):
+        document = newest_document(live.get(identity, ()), stored.sources.get(identity))
+        copy = _content(document) if document is not None else None
+        subjects.append(Subject(*changes.subjects[identity], document, copy))
+    return subjects
+
+
+def write_subjects(
+    subjects: Sequence[Subject], keywords: Mapping[str, list[str]], stored: StoredUrls, writes: ChangeSet, token: str
+) -> None:
+    """Write the providers and topics of `subjects`, and add the work that this causes.
+
+    `keywords`: those stored, by slug. `token`: the new one of the references, which tells processes to read them again.
+    """
+    providers, topics, bare_topics = list[Row](), list[Row](), list[Row]()
+    for one in subjects:
+        row = _row(one, stored)
+        if one.taxonomy == ORGANIZATION:
+            providers.append(row)
+            writes.add_work(NAMES, [stored.providers[one.name].id])
+            writes.add_work(ARTICLES, [stored.providers[one.name].id])
+        else:
+            (topics if one.copy is not None else bare_topics).append(row)
+            if keywords.get(one.name, []) != row["keywords"]:
+                writes.add_work(ARTICLES, [0])
+    writes.add_rows("providers", Operation.UPDATE, providers, ("id",))
+    writes.add_rows("topics", Operation.UPDATE, topics, ("id",))
+    writes.add_rows("topics", Operation.UPDATE, bare_topics, ("id",))
+    if subjects:
+        writes.add("reference_state", Operation.MERGE, ("name", "token"), ("name",), [("references", token)])
+
+
+def _content(document: Document) -> ReferenceCopy | None:
+    if isinstance(document.content, ReferenceCopy):
+        return document.content
+    return reference_from_form(document.row.form) if document.row.form else None
+
+
+def _row(one: Subject, stored: StoredUrls) -> Row:
+    """Return the columns of a provider or a topic; without a reference document they are empty, but for a topic's name."""
+    row: Row = {name: getattr(one.content, name) for name in _FIELDS[one.taxonomy]}
+    row["document_id"] = one.document.row.id if one.document is not None else None
+    if one.taxonomy == ORGANIZATION:
+        return row | {"id": stored.providers[one.name].id}
+    parent = stored.topics[topic_slug(one.content.parent)].id if one.content.parent else None
+    row |= {"id": stored.topics[one.name].id, "parent_id": parent}
+    return row | {"name": one.copy.name} if one.copy is not None else row
