@@ -18,10 +18,12 @@ When nothing else waits, articles that `copydesk relink` marked as `outdated` ar
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
 
 from worker.heat_rules import AllRules
 from worker.linking.batch_linking import BATCH, BatchLinking
@@ -50,14 +52,20 @@ _MAX_PENDING = 20_000
 class Linker:
     """The work of the leader, which holds the fencing token `token`.
 
-    `window` is how many articles are held in memory. `rules` are those for the heat of stories.
+    `window` is how many articles are held in memory. `rules` are those for the heat of stories. `pause`: for so many
+    seconds after some pending articles were taken no further ones are, unless they fill a batch: linking one article
+    costs as much as linking twenty together.
     """
 
-    def __init__(self, engine: Engine, *, token: int, window: int, rules: AllRules = _DEFAULT_RULES) -> None:
+    def __init__(
+        self, engine: Engine, *, token: int, window: int, rules: AllRules = _DEFAULT_RULES, pause: float = 0.0
+    ) -> None:
         self._engine = engine
         self._lease = Lease(engine, token)
         self._max_articles = window
         self._rules = rules
+        self._pause = pause
+        self._paused_until = 0.0
         self._window = Window(window)
         self._past: BatchLinking | None = None
         self._linking = BatchLinking(engine, self._lease, self._window, rules)
@@ -77,7 +85,7 @@ class Linker:
         NoLongerLeader and SQLAlchemy's errors.
         """
         with self._engine.begin() as connection:
-            rows = link_states.pending(connection, BATCH)
+            rows = self._take_pending(connection)
             again = link_states.pending(connection, 1 if rows else BATCH, link_states.IS_PROVISIONAL)
             if len(rows) < BATCH:
                 self._is_behind = False
@@ -91,6 +99,16 @@ class Linker:
         if is_known or self._is_bootstrap(basis):
             return self._step_of_bootstrap_day(basis, rows, force=force)
         return self._link_for_good(basis, _until(basis.day, rows) or _until(basis.day, again))
+
+    def _take_pending(self, connection: Connection) -> Sequence[StoredVersion]:
+        """Return the pending articles to link now: at most a batch, and none in the pause after the last ones."""
+        rows = link_states.pending(connection, BATCH)
+        now = time.monotonic()
+        if len(rows) < BATCH and now < self._paused_until:
+            return []
+        if rows:
+            self._paused_until = now + self._pause
+        return rows
 
     def _step_of_bootstrap_day(self, basis: IdfBasis, rows: Sequence[StoredVersion], *, force: bool) -> int:
         """Link the pending articles `rows` provisionally; if there are none, all of the day again once that is due."""

@@ -4,6 +4,7 @@ import zlib
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, update
@@ -141,6 +142,30 @@ def test_in_a_backlog_a_changed_article_keeps_its_links_and_a_retracted_one_lose
     begin_anew(engine)
     finish(new_linker(engine))
     assert at_last == found(engine)
+    engine.dispose()
+
+
+@SQLITE_BY_DEFAULT
+def test_articles_that_come_one_by_one_are_linked_together_after_a_pause(migrated_store_url, tmp_path, monkeypatch):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    keep_past(engine, Random(1))
+    claimed = entries(invent(Random(3), 14))
+    now = [1000.0]
+    monkeypatch.setattr(linker_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(linker_module, "BATCH", 10)
+    linker = new_linker(engine, pause=0.5)
+    store(engine, claimed[:1])
+    assert linker.step() == 1, "the first is linked at once"
+    store(engine, claimed[1:3])
+    now[0] += 0.4
+    assert linker.step() == 0
+    now[0] += 0.2
+    assert linker.step() == 2
+    store(engine, claimed[3:])
+    assert linker.step() == 10, "a full batch does not wait"
+    assert linker.step() == 0
+    now[0] += 0.5
+    assert linker.step() == 1
     engine.dispose()
 
 
