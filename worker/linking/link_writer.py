@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -24,8 +25,6 @@ from worker.linking.story_assignment import (
 from worker.store.linking import stories as stored
 from worker.store.linking.compared_articles import alive, time_of
 from worker.store.linking.links import ArticleLink, add_links, write_links
-
-_DAY_SECONDS = 86_400
 
 
 class _StoryValues(NamedTuple):
@@ -83,20 +82,17 @@ def _update_stories(connection: Connection, touched: Collection[int], now: datet
 
 
 def _load_nodes(connection: Connection, ids: set[int]) -> dict[int, Node]:
-    linked: dict[int, list[Neighbour]] = {}
+    linked: dict[int, list[Neighbour]] = defaultdict(list)
     for row in stored.links_of(connection, ids):
-        first = row.first_id if row.first_id is not None else row.id
-        linked.setdefault(row.source_id, []).append(Neighbour(row.id, row.score, _order_of(row), first))
+        linked[row.source_id].append(Neighbour(row.id, row.score, _order_of(row), row.first_id or row.id))
     return {
-        row.id: Node(
-            row.id, _order_of(row), row.first_id if row.first_id is not None else row.id, linked.get(row.id, ())
-        )
+        row.id: Node(row.id, _order_of(row), row.first_id or row.id, linked[row.id])
         for row in stored.nodes_of(connection, ids)
     }
 
 
 def _order_of(row: StoredTime) -> Order:
-    return int(time_of(row) // _DAY_SECONDS), row.url_hash
+    return row.time.toordinal(), row.url_hash
 
 
 def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datetime, rules: AllRules) -> None:
@@ -106,12 +102,15 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
     before = stored.stories_by_id(connection, set(story_of.values()))
     known_firsts = {id_: before[story].first_id for id_, story in story_of.items()}
     groups = groups_of({id_: firsts.get(id_, known_firsts.get(id_, id_)) for id_ in members})
+    ids_before: dict[int, list[int]] = defaultdict(list)
+    for id_ in sorted(story_of):
+        ids_before[story_of[id_]].append(id_)
     story_ids, ended = keep_ids(groups, story_of)
     values_of = _values_of(connection, groups, members, rules)
     changes = [
         {"id": story, **values_of[first]._asdict(), "changed_at": now, "announced_at": None}
         for first, story in story_ids.items()
-        if _differs(before[story], values_of[first]) or _ids_in(story, story_of) != set(groups[first])
+        if _differs(before[story], values_of[first]) or ids_before[story] != groups[first]
     ]
     new = [first for first in groups if first not in story_ids]
     created = stored.create(connection, [{**values_of[first]._asdict(), "changed_at": now} for first in new])
@@ -140,10 +139,6 @@ def _values_of(
         first: _values(first, leads[first], [members[id_] for id_ in ids], rules.of(source_of.get(leads[first], "")))
         for first, ids in groups.items()
     }
-
-
-def _ids_in(story: int, story_of: Mapping[int, int]) -> set[int]:
-    return {id_ for id_, one in story_of.items() if one == story}
 
 
 def _member(row: StoredMember) -> Member:
