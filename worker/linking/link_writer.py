@@ -52,8 +52,8 @@ def revise(
 
     Call it in a transaction that holds the writer lock and has confirmed the leader's token.
     """
-    ends = write_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
-    _update_stories(connection, {*hashes, *ends}, now, rules)
+    linked_before = write_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
+    _update_stories(connection, {*hashes, *linked_before}, now, rules)
 
 
 def add(
@@ -64,8 +64,8 @@ def add(
     rules: AllRules,
 ) -> None:
     """Like `revise`, but only add links: those that exist stay."""
-    ends = add_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
-    _update_stories(connection, ends, now, rules)
+    linked = add_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
+    _update_stories(connection, linked, now, rules)
 
 
 def _alive_ends(

@@ -48,10 +48,12 @@ class Node(NamedTuple):
 def assign_stories(touched: Iterable[int], load: Callable[[set[int]], Mapping[int, Node]]) -> dict[int, int]:
     """Return article → first article of its story, for the articles in `touched` and those that must be decided again.
 
+    `touched`: at least one end of each link that is new or has another score, and both ends of each link that is gone.
     `load(ids)` returns the nodes of articles, without unknown ids. An article that is its own first article is alone or
     begins a story.
     """
-    nodes = dict(load(set(touched)))
+    touched = set(touched)
+    nodes = dict(load(touched))
     waiting = [(node.order, id_) for id_, node in nodes.items()]
     heapq.heapify(waiting)
     first: dict[int, int] = {}
@@ -64,7 +66,7 @@ def assign_stories(touched: Iterable[int], load: Callable[[set[int]], Mapping[in
         node = nodes[id_]
         earlier = [(first.get(other.id, other.first), other) for other in node.links if other.order < order]
         first[id_] = _story_of(id_, earlier)
-        if first[id_] != node.first:
+        if first[id_] != node.first or id_ in touched:
             for other in node.links:
                 if other.order > order:
                     heapq.heappush(waiting, (other.order, other.id))

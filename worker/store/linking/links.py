@@ -76,7 +76,7 @@ def write_links(
     """Make `links_of` (id → links) the only links of the linker from each article of `hashes`.
 
     Links to articles that are not in `others` are ignored. `hashes` and `others`: id → url_hash; `others` are the
-    articles that have content. Returns the ids at the other end of every link that exists now or existed before.
+    articles that have content. Returns the ids at the other end of every link that existed before.
     """
     stored = _stored_links(connection, hashes)
     wanted = {
@@ -97,8 +97,7 @@ def write_links(
         if link.other not in hashes
     ]
     _merge(connection, others_rows, [])
-    ends = {**ids, **{others[link.other]: link.other for link in wanted.values()}}
-    return {ends[hash_] for _, hash_, _ in (*stored, *wanted) if hash_ in ends}
+    return set(ids.values())
 
 
 def add_links(
@@ -109,13 +108,15 @@ def add_links(
 ) -> set[int]:
     """Add `links_of` (id → links) from both ends; articles that are linked already stay linked as they are.
 
-    `hashes` and `others` are those of `write_links`. Returns the ids at both ends of what was added.
+    `hashes` and `others` are those of `write_links`. Returns the ids of those in `hashes` that got a link.
     """
     stored = {(row.source_id, row.target_id) for row in fetch_from(connection, _LINKED, links.c.source_id, hashes)}
     rows: dict[Place, dict[str, Any]] = {}
+    linked = set()
     for id_ in hashes:
         for link in links_of.get(id_, ()):
             if link.other in others and (id_, link.other) not in stored:
+                linked.add(id_)
                 for source, target, hash_ in (
                     (id_, link.other, others[link.other]),
                     (link.other, id_, hashes[id_]),
@@ -123,7 +124,7 @@ def add_links(
                     place = source, hash_, link.kind
                     rows[place] = _row(place, target, link)
     _merge(connection, rows.values(), [])
-    return {source for source, _, _ in rows}
+    return linked
 
 
 def _stored_links(connection: Connection, sources: Iterable[int]) -> dict[Place, Row[Any]]:
