@@ -157,14 +157,17 @@ class BatchLinking:
         self, rows: Sequence[StoredArticle], texts: dict[int, Text], possible: Mapping[int, Sequence[Neighbour]]
     ) -> dict[int, list[ArticleLink]]:
         """Return the links of articles, whose texts are in `texts`; those of their candidates are read."""
-        others = {other.id for found in possible.values() for other in found} - texts.keys()
+        involved = {other.id for found in possible.values() for other in found}
+        others = involved - texts.keys()
+        involved.update(id_ for id_, found in possible.items() if found)
         with self._engine.begin() as connection:
             compared = compared_articles.compared(connection, others)
             twins = links.twins(connection, {row.url_hash: row.id for row in rows})
             chosen = links.chosen_by_others(connection, possible)
         read = {row.id: _text_of(row) for row in compared.values()}
+        own = {id_: text for id_, text in texts.items() if id_ in involved}
         hash_of = {row.id: row.url_hash for row in (*rows, *compared.values())}
-        return choose_links(possible, PairLinks({**texts, **read}, self.weights.each), twins, chosen, hash_of)
+        return choose_links(possible, PairLinks({**own, **read}, self.weights.each), twins, chosen, hash_of)
 
 
 def _text_of(row: StoredArticle) -> Text:

@@ -120,7 +120,7 @@ class Text:
 def pairs_of(part: Words) -> list[str]:
     """Return the pairs of neighbouring words of a part that are both written with spaces."""
     pairs = list(map(" ".join, pairwise(part.texts)))
-    if False not in part.spaced:
+    if 0 not in part.spaced:
         return pairs
     return [pair for pair, are_spaced in zip(pairs, pairwise(part.spaced), strict=True) if all(are_spaced)]
 
