@@ -47,12 +47,16 @@ def revise(
     links_of: Mapping[int, Sequence[ArticleLink]],
     now: datetime,
     rules: AllRules,
+    *,
+    keep_provisional: bool = False,
 ) -> None:
     """Set the links of the articles in `hashes` (id → identity hash) to exactly those of `links_of`, and update their stories.
 
+    `keep_provisional`: links to articles that are linked provisionally stay until these are linked for good.
     Call it in a transaction that holds the writer lock and has confirmed the leader's token.
     """
-    linked_before = write_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
+    others = _alive_ends(connection, hashes, links_of)
+    linked_before = write_links(connection, hashes, links_of, others, keep_provisional=keep_provisional)
     _update_stories(connection, {*hashes, *linked_before}, now, rules)
 
 

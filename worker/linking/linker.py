@@ -5,13 +5,15 @@ short, with at most `_BATCH` articles, because ingest waits for it. All state is
 loses nothing, and the next one continues with the articles that wait. Transactions that only read commit too, because a
 rollback drops all prepared statements.
 
-Pending articles are always linked first. On a bootstrap day (see `idf_basis.py`) they are linked *provisionally*, with
-the frequencies known so far, and wait in the state `provisional`. When arrivals pause or the day is over, all articles
-of the day are linked again with the frequencies of all its arrivals, in parts that pending articles interrupt. Only
-this last result does not depend on the order of arrival.
+Pending articles are always linked first; those that come one by one are linked in batches (`pause`). On a bootstrap day
+(see `idf_basis.py`) they are linked *provisionally*, with the frequencies known so far, and wait in the state
+`provisional`. When arrivals pause or the day is over, all articles of the day are linked again with the frequencies of
+all its arrivals, in parts that pending articles interrupt. Only this last result does not depend on the order of
+arrival.
 
 Where more than `_MAX_PENDING` articles are pending, all of them are linked provisionally first, by their scores alone
-(`BatchLinking.link_by_score`), and for good when nothing is pending. So none waits long for its first links.
+(`BatchLinking.link_by_score`), and for good when nothing is pending. So none waits long for its first links. The window
+then holds only those that are linked for good already, so each pair is found once, by its later article.
 
 When nothing else waits, articles that `copydesk relink` marked as `outdated` are linked again.
 """
@@ -87,10 +89,13 @@ class Linker:
         with self._engine.begin() as connection:
             rows = self._take_pending(connection)
             again = link_states.pending(connection, 1 if rows else BATCH, link_states.IS_PROVISIONAL)
+            was_behind = self._is_behind
             if len(rows) < BATCH:
                 self._is_behind = False
             elif not self._is_behind:
                 self._is_behind = link_states.has_more_pending(connection, _MAX_PENDING)
+        if was_behind and not self._is_behind:
+            self._linking.forget_provisional()
         if not rows and not again:
             return self._link_outdated()
         self._newest_day = max(self._newest_day, *(_day_of(row) for row in (*rows, *again)))

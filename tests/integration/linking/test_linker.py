@@ -107,13 +107,45 @@ def test_all_of_a_backlog_is_linked_by_scores_before_the_first_is_linked_for_goo
     assert at_first["stories"]
     assert {reason for *_, reason in at_first["links"]} == {"score alone (provisional)"}
     assert min(score for *_, score, _ in at_first["links"]) >= 0.4
-    settle(linker)
+    meanwhile = []
+    while in_state(engine, "provisional"):
+        linker.step()
+        meanwhile.append(_pairs(engine))
     at_last = found(engine)
+    kept = {link[:2] for link in at_first["links"]} & _pairs(engine)
+    assert len(kept) > 15
+    assert all(kept <= pairs for pairs in meanwhile), "a link that stays is never missing meanwhile"
     begin_anew(engine)
     monkeypatch.undo()
     finish(new_linker(engine))
     assert at_last == found(engine)
     engine.dispose()
+
+
+@SQLITE_BY_DEFAULT
+def test_a_retracted_article_loses_its_links_also_to_articles_that_are_provisional(
+    migrated_store_url, tmp_path, monkeypatch
+):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    keep_past(engine, Random(1))
+    invented = [one for one in invent(Random(9), 200) if not one.related][:80]
+    store(engine, entries(invented))
+    monkeypatch.setattr(linker_module, "BATCH", 10)
+    monkeypatch.setattr(linker_module, "_MAX_PENDING", 10)
+    linker = new_linker(engine)
+    while in_state(engine, "pending"):
+        linker.step()
+    linked = {source for source, _ in _pairs(engine)}
+    gone = next(one for one in reversed(invented) if one.url in linked)
+    store(engine, entries([*invented, replace(gone, retracted=True)])[-1:])
+    linker.step()
+    assert in_state(engine, "provisional") > 60
+    assert not [pair for pair in _pairs(engine) if gone.url in pair]
+    engine.dispose()
+
+
+def _pairs(engine):
+    return {link[:2] for link in found(engine)["links"]}
 
 
 def test_in_a_backlog_a_changed_article_keeps_its_links_and_a_retracted_one_loses_them(

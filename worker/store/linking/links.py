@@ -18,7 +18,7 @@ from worker.store.tables import article_urls, articles, links
 
 KINDS = ("duplicate", "similar")
 
-_IDENTITIES = (articles.c.url_hash, articles.c.id)
+_IDENTITIES = (articles.c.url_hash, articles.c.id, articles.c.link_state)
 
 Place = tuple[int, bytes, str]
 """The key of a link: the id of its source, the url_hash of its target, its kind."""
@@ -72,8 +72,13 @@ def write_links(
     hashes: Mapping[int, bytes],
     links_of: Mapping[int, Sequence[ArticleLink]],
     others: Mapping[int, bytes],
+    *,
+    keep_provisional: bool = False,
 ) -> set[int]:
     """Make `links_of` (id → links) the only links of the linker from each article of `hashes`.
+
+    `keep_provisional`: of an article in `links_of`, links to articles in the state `provisional` stay until these are linked
+    for good.
 
     Links to articles that are not in `others` are ignored. `hashes` and `others`: id → url_hash; `others` are the
     articles that have content. Returns the ids at the other end of every link that existed before.
@@ -86,8 +91,12 @@ def write_links(
         if link.other in others
     }
     targets = {hash_ for _, hash_, _ in stored}
-    ids = {row.url_hash: row.id for row in fetch(connection, _IDENTITIES, articles.c.url_hash, targets)}
-    _delete(connection, _both_ends(stored.keys() - wanted.keys(), hashes, ids))
+    rows = fetch(connection, _IDENTITIES, articles.c.url_hash, targets)
+    ids = {row.url_hash: row.id for row in rows}
+    waiting = {row.url_hash for row in rows if row.link_state == "provisional" and row.id not in hashes}
+    kept = waiting if keep_provisional else set()
+    gone = [place for place in stored.keys() - wanted.keys() if place[1] not in kept or place[0] not in links_of]
+    _delete(connection, _both_ends(gone, hashes, ids))
     changed = {place: link for place, link in wanted.items() if _is_other(stored.get(place), link)}
     _merge(connection, [_row(place, link.other, link) for place, link in changed.items()], ["rank"])
     # The other end's own choice stays as it is.
