@@ -89,11 +89,7 @@ class Linker:
         with self._engine.begin() as connection:
             rows = self._take_pending(connection)
             again = link_states.pending(connection, 1 if rows else BATCH, link_states.IS_PROVISIONAL)
-            was_behind = self._is_behind
-            if len(rows) < BATCH:
-                self._is_behind = False
-            elif not self._is_behind:
-                self._is_behind = link_states.has_more_pending(connection, _MAX_PENDING)
+            was_behind, self._is_behind = self._is_behind, self._has_backlog(connection, len(rows))
         if was_behind and not self._is_behind:
             self._linking.forget_provisional()
         if not rows and not again:
@@ -114,6 +110,10 @@ class Linker:
         if rows:
             self._paused_until = now + self._pause
         return rows
+
+    def _has_backlog(self, connection: Connection, taken: int) -> bool:
+        """Whether articles are linked by their scores first: from too many pending ones until less than a batch is left."""
+        return taken == BATCH and (self._is_behind or link_states.has_more_pending(connection, _MAX_PENDING))
 
     def _step_of_bootstrap_day(self, basis: IdfBasis, rows: Sequence[StoredVersion], *, force: bool) -> int:
         """Link the pending articles `rows` provisionally; if there are none, all of the day again once that is due."""

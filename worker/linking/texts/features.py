@@ -84,11 +84,6 @@ def gathered(starts: NDArray[np.integer], rows: NDArray[np.int64]) -> tuple[NDAr
     return positions, ends
 
 
-def features_of(title: str | None, excerpt: str | None) -> Features:
-    """Return the features of one article."""
-    return features_of_all([(title, excerpt)])
-
-
 def features_of_all(texts: Iterable[tuple[str | None, str | None]]) -> Features:
     """Return the features of several articles, given as (title, excerpt): words and pairs of neighbouring words.
 

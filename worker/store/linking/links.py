@@ -84,18 +84,14 @@ def write_links(
     articles that have content. Returns the ids at the other end of every link that existed before.
     """
     stored = _stored_links(connection, hashes)
-    wanted = {
-        (id_, others[link.other], link.kind): link
-        for id_ in hashes
-        for link in links_of.get(id_, ())
-        if link.other in others
-    }
+    wanted = _wanted_links(hashes, links_of, others)
     targets = {hash_ for _, hash_, _ in stored}
     rows = fetch(connection, _IDENTITIES, articles.c.url_hash, targets)
     ids = {row.url_hash: row.id for row in rows}
-    waiting = {row.url_hash for row in rows if row.link_state == "provisional" and row.id not in hashes}
-    kept = waiting if keep_provisional else set()
-    gone = [place for place in stored.keys() - wanted.keys() if place[1] not in kept or place[0] not in links_of]
+    gone = stored.keys() - wanted.keys()
+    if keep_provisional:
+        waiting = {row.url_hash for row in rows if row.link_state == "provisional" and row.id not in hashes}
+        gone = {place for place in gone if place[1] not in waiting or place[0] not in links_of}
     _delete(connection, _both_ends(gone, hashes, ids))
     changed = {place: link for place, link in wanted.items() if _is_other(stored.get(place), link)}
     _merge(connection, [_row(place, link.other, link) for place, link in changed.items()], ["rank"])
@@ -134,6 +130,18 @@ def add_links(
                     rows[place] = _row(place, target, link)
     _merge(connection, rows.values(), [])
     return linked
+
+
+def _wanted_links(
+    hashes: Mapping[int, bytes], links_of: Mapping[int, Sequence[ArticleLink]], others: Mapping[int, bytes]
+) -> dict[Place, ArticleLink]:
+    """Return the links of the articles `hashes` by their places, without those to articles that are not in `others`."""
+    return {
+        (id_, others[link.other], link.kind): link
+        for id_ in hashes
+        for link in links_of.get(id_, ())
+        if link.other in others
+    }
 
 
 def _stored_links(connection: Connection, sources: Iterable[int]) -> dict[Place, Row[Any]]:
