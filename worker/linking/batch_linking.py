@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
+from sqlalchemy.sql.elements import ColumnElement
 
 from worker.heat_rules import AllRules
 from worker.linking.index import Neighbour
@@ -57,20 +58,30 @@ class BatchLinking:
     def link(self, ids: Sequence[int], *, mark: str | None, on_features: OnFeatures = lambda _: None) -> int:
         """Find and write the links and stories of these articles.
 
-        `mark`: the link state that they get. `on_features` gets the features of each part before its links are searched.
+        `mark`: the link state that they get. With `linked`, the links to articles that are provisional still are left to
+        these: each pair is found once. `on_features` gets the features of each part before its links are searched.
         Returns how many articles were still unchanged when they were written.
         """
-        return sum(self._link_part(part, mark, on_features) for part in self._parts(ids))
+        compared = link_states.IS_COMPARED_FOR_GOOD if mark == "linked" else link_states.WAS_SEEN
+        return sum(self._link_part(part, mark, on_features) for part in self._parts(ids, compared))
 
     def link_by_score(self, ids: Sequence[int], *, on_features: OnFeatures = lambda _: None) -> int:
         """Link these articles provisionally, by their scores alone: a third of the time that `link` takes.
 
         No texts of other articles are read, and no link is removed. The parameter and the result are those of `link`.
         """
-        return sum(self._link_part_by_score(part, on_features) for part in self._parts(ids))
+        return sum(self._link_part_by_score(part, on_features) for part in self._parts(ids, link_states.WAS_SEEN))
 
-    def _parts(self, ids: Sequence[int]) -> Iterator[list[StoredArticle]]:
-        """Yield the articles in the order of their times, one part within reach of the window at a time."""
+    def forget_provisional(self) -> None:
+        """Remove the articles that are provisional from the window. They come again when they are linked for good."""
+        with self._engine.begin() as connection:
+            self._window.index.remove(link_states.provisional_ids(connection))
+
+    def _parts(self, ids: Sequence[int], compared: ColumnElement[bool]) -> Iterator[list[StoredArticle]]:
+        """Yield the articles in the order of their times, one part within reach of the window at a time.
+
+        `compared`: the condition for the articles that the window holds.
+        """
         with self._engine.begin() as connection:
             by_id = compared_articles.compared(connection, ids)
         left = sorted((time_of(row), row.id) for row in by_id.values())
@@ -79,7 +90,7 @@ class BatchLinking:
             part, left = left[:reach], left[reach:]
             with self._engine.begin() as connection:
                 # An article that was never linked comes later, and then finds those that were: each pair is found once.
-                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, link_states.WAS_SEEN)
+                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, compared)
             yield [by_id[id_] for _, id_ in part]
         self._window.trim()
 
@@ -93,7 +104,8 @@ class BatchLinking:
         with writer(self._engine) as connection, connection.begin():
             self._lease.confirm(connection)
             hashes = link_states.unchanged(connection, {row.id: row.changed_at for row in rows})
-            revise(connection, hashes, links_of, store_time(connection), self._rules)
+            now = store_time(connection)
+            revise(connection, hashes, links_of, now, self._rules, keep_provisional=mark == "linked")
             if mark is not None:
                 link_states.mark_linked(connection, hashes, mark)
         return len(hashes)
@@ -157,14 +169,17 @@ class BatchLinking:
         self, rows: Sequence[StoredArticle], texts: dict[int, Text], possible: Mapping[int, Sequence[Neighbour]]
     ) -> dict[int, list[ArticleLink]]:
         """Return the links of articles, whose texts are in `texts`; those of their candidates are read."""
-        others = {other.id for found in possible.values() for other in found} - texts.keys()
+        involved = {other.id for found in possible.values() for other in found}
+        others = involved - texts.keys()
+        involved.update(id_ for id_, found in possible.items() if found)
         with self._engine.begin() as connection:
             compared = compared_articles.compared(connection, others)
             twins = links.twins(connection, {row.url_hash: row.id for row in rows})
             chosen = links.chosen_by_others(connection, possible)
         read = {row.id: _text_of(row) for row in compared.values()}
+        own = {id_: text for id_, text in texts.items() if id_ in involved}
         hash_of = {row.id: row.url_hash for row in (*rows, *compared.values())}
-        return choose_links(possible, PairLinks({**texts, **read}, self.weights.each), twins, chosen, hash_of)
+        return choose_links(possible, PairLinks({**own, **read}, self.weights.each), twins, chosen, hash_of)
 
 
 def _text_of(row: StoredArticle) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -25,8 +26,6 @@ from worker.store.linking import stories as stored
 from worker.store.linking.compared_articles import alive, time_of
 from worker.store.linking.links import ArticleLink, add_links, write_links
 
-_DAY_SECONDS = 86_400
-
 
 class _StoryValues(NamedTuple):
     """The columns of a story that follow from its articles."""
@@ -48,13 +47,17 @@ def revise(
     links_of: Mapping[int, Sequence[ArticleLink]],
     now: datetime,
     rules: AllRules,
+    *,
+    keep_provisional: bool = False,
 ) -> None:
     """Set the links of the articles in `hashes` (id → identity hash) to exactly those of `links_of`, and update their stories.
 
+    `keep_provisional`: links to articles that are linked provisionally stay until these are linked for good.
     Call it in a transaction that holds the writer lock and has confirmed the leader's token.
     """
-    ends = write_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
-    _update_stories(connection, {*hashes, *ends}, now, rules)
+    others = _alive_ends(connection, hashes, links_of)
+    linked_before = write_links(connection, hashes, links_of, others, keep_provisional=keep_provisional)
+    _update_stories(connection, {*hashes, *linked_before}, now, rules)
 
 
 def add(
@@ -65,8 +68,8 @@ def add(
     rules: AllRules,
 ) -> None:
     """Like `revise`, but only add links: those that exist stay."""
-    ends = add_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
-    _update_stories(connection, ends, now, rules)
+    linked = add_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
+    _update_stories(connection, linked, now, rules)
 
 
 def _alive_ends(
@@ -83,20 +86,17 @@ def _update_stories(connection: Connection, touched: Collection[int], now: datet
 
 
 def _load_nodes(connection: Connection, ids: set[int]) -> dict[int, Node]:
-    linked: dict[int, list[Neighbour]] = {}
+    linked: dict[int, list[Neighbour]] = defaultdict(list)
     for row in stored.links_of(connection, ids):
-        first = row.first_id if row.first_id is not None else row.id
-        linked.setdefault(row.source_id, []).append(Neighbour(row.id, row.score, _order_of(row), first))
+        linked[row.source_id].append(Neighbour(row.id, row.score, _order_of(row), row.first_id or row.id))
     return {
-        row.id: Node(
-            row.id, _order_of(row), row.first_id if row.first_id is not None else row.id, linked.get(row.id, ())
-        )
+        row.id: Node(row.id, _order_of(row), row.first_id or row.id, linked[row.id])
         for row in stored.nodes_of(connection, ids)
     }
 
 
 def _order_of(row: StoredTime) -> Order:
-    return int(time_of(row) // _DAY_SECONDS), row.url_hash
+    return row.time.toordinal(), row.url_hash
 
 
 def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datetime, rules: AllRules) -> None:
@@ -106,12 +106,15 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
     before = stored.stories_by_id(connection, set(story_of.values()))
     known_firsts = {id_: before[story].first_id for id_, story in story_of.items()}
     groups = groups_of({id_: firsts.get(id_, known_firsts.get(id_, id_)) for id_ in members})
+    ids_before: dict[int, list[int]] = defaultdict(list)
+    for id_ in sorted(story_of):
+        ids_before[story_of[id_]].append(id_)
     story_ids, ended = keep_ids(groups, story_of)
     values_of = _values_of(connection, groups, members, rules)
     changes = [
         {"id": story, **values_of[first]._asdict(), "changed_at": now, "announced_at": None}
         for first, story in story_ids.items()
-        if _differs(before[story], values_of[first]) or _ids_in(story, story_of) != set(groups[first])
+        if _differs(before[story], values_of[first]) or ids_before[story] != groups[first]
     ]
     new = [first for first in groups if first not in story_ids]
     created = stored.create(connection, [{**values_of[first]._asdict(), "changed_at": now} for first in new])
@@ -140,10 +143,6 @@ def _values_of(
         first: _values(first, leads[first], [members[id_] for id_ in ids], rules.of(source_of.get(leads[first], "")))
         for first, ids in groups.items()
     }
-
-
-def _ids_in(story: int, story_of: Mapping[int, int]) -> set[int]:
-    return {id_ for id_, one in story_of.items() if one == story}
 
 
 def _member(row: StoredMember) -> Member:

@@ -5,23 +5,27 @@ short, with at most `_BATCH` articles, because ingest waits for it. All state is
 loses nothing, and the next one continues with the articles that wait. Transactions that only read commit too, because a
 rollback drops all prepared statements.
 
-Pending articles are always linked first. On a bootstrap day (see `idf_basis.py`) they are linked *provisionally*, with
-the frequencies known so far, and wait in the state `provisional`. When arrivals pause or the day is over, all articles
-of the day are linked again with the frequencies of all its arrivals, in parts that pending articles interrupt. Only
-this last result does not depend on the order of arrival.
+Pending articles are always linked first; those that come one by one are linked in batches (`pause`). On a bootstrap day
+(see `idf_basis.py`) they are linked *provisionally*, with the frequencies known so far, and wait in the state
+`provisional`. When arrivals pause or the day is over, all articles of the day are linked again with the frequencies of
+all its arrivals, in parts that pending articles interrupt. Only this last result does not depend on the order of
+arrival.
 
 Where more than `_MAX_PENDING` articles are pending, all of them are linked provisionally first, by their scores alone
-(`BatchLinking.link_by_score`), and for good when nothing is pending. So none waits long for its first links.
+(`BatchLinking.link_by_score`), and for good when nothing is pending. So none waits long for its first links. The window
+then holds only those that are linked for good already, so each pair is found once, by its later article.
 
 When nothing else waits, articles that `copydesk relink` marked as `outdated` are linked again.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
 
 from worker.heat_rules import AllRules
 from worker.linking.batch_linking import BATCH, BatchLinking
@@ -50,14 +54,20 @@ _MAX_PENDING = 20_000
 class Linker:
     """The work of the leader, which holds the fencing token `token`.
 
-    `window` is how many articles are held in memory. `rules` are those for the heat of stories.
+    `window` is how many articles are held in memory. `rules` are those for the heat of stories. `pause`: for so many
+    seconds after some pending articles were taken no further ones are, unless they fill a batch: linking one article
+    costs as much as linking twenty together.
     """
 
-    def __init__(self, engine: Engine, *, token: int, window: int, rules: AllRules = _DEFAULT_RULES) -> None:
+    def __init__(
+        self, engine: Engine, *, token: int, window: int, rules: AllRules = _DEFAULT_RULES, pause: float = 0.0
+    ) -> None:
         self._engine = engine
         self._lease = Lease(engine, token)
         self._max_articles = window
         self._rules = rules
+        self._pause = pause
+        self._paused_until = 0.0
         self._window = Window(window)
         self._past: BatchLinking | None = None
         self._linking = BatchLinking(engine, self._lease, self._window, rules)
@@ -77,12 +87,11 @@ class Linker:
         NoLongerLeader and SQLAlchemy's errors.
         """
         with self._engine.begin() as connection:
-            rows = link_states.pending(connection, BATCH)
+            rows = self._take_pending(connection)
             again = link_states.pending(connection, 1 if rows else BATCH, link_states.IS_PROVISIONAL)
-            if len(rows) < BATCH:
-                self._is_behind = False
-            elif not self._is_behind:
-                self._is_behind = link_states.has_more_pending(connection, _MAX_PENDING)
+            was_behind, self._is_behind = self._is_behind, self._has_backlog(connection, len(rows))
+        if was_behind and not self._is_behind:
+            self._linking.forget_provisional()
         if not rows and not again:
             return self._link_outdated()
         self._newest_day = max(self._newest_day, *(_day_of(row) for row in (*rows, *again)))
@@ -91,6 +100,20 @@ class Linker:
         if is_known or self._is_bootstrap(basis):
             return self._step_of_bootstrap_day(basis, rows, force=force)
         return self._link_for_good(basis, _until(basis.day, rows) or _until(basis.day, again))
+
+    def _take_pending(self, connection: Connection) -> Sequence[StoredVersion]:
+        """Return the pending articles to link now: at most a batch, and none in the pause after the last ones."""
+        rows = link_states.pending(connection, BATCH)
+        now = time.monotonic()
+        if len(rows) < BATCH and now < self._paused_until:
+            return []
+        if rows:
+            self._paused_until = now + self._pause
+        return rows
+
+    def _has_backlog(self, connection: Connection, taken: int) -> bool:
+        """Whether articles are linked by their scores first: from too many pending ones until less than a batch is left."""
+        return taken == BATCH and (self._is_behind or link_states.has_more_pending(connection, _MAX_PENDING))
 
     def _step_of_bootstrap_day(self, basis: IdfBasis, rows: Sequence[StoredVersion], *, force: bool) -> int:
         """Link the pending articles `rows` provisionally; if there are none, all of the day again once that is due."""

@@ -31,6 +31,7 @@ from worker.telemetry.logs import get_logger
 log = get_logger("link")
 
 _IDLE_SECONDS = 0.2
+_PAUSE_SECONDS = 0.5  # between batches that are not full
 _STANDBY_SECONDS = 1.0
 _ANNOUNCE_SECONDS = 1.0  # while there is more to link; at once when there is not
 _TROUBLE_SECONDS = 1.0
@@ -94,7 +95,11 @@ class LinkLoop:
                 return _STANDBY_SECONDS
             log.info("This process links", worker=self._holder)
             self._linker = Linker(
-                self._engine, token=self._token, window=self._config.link_window_articles, rules=self._config.heat_rules
+                self._engine,
+                token=self._token,
+                window=self._config.link_window_articles,
+                rules=self._config.heat_rules,
+                pause=_PAUSE_SECONDS,
             )
         done = self._linker.step()
         if done and time.monotonic() - self._announced_at < _ANNOUNCE_SECONDS:

@@ -43,7 +43,7 @@ def query_terms(query: str) -> list[QueryTerm]:
     """Return the terms of a query, at most 30; an article must have all of them."""
     words = words_of(query)
     terms = {
-        QueryTerm(term[:MAX_LENGTH], is_prefix=is_spaced and len(term) >= _MIN_PREFIX): None
+        QueryTerm(term[:MAX_LENGTH], is_prefix=bool(is_spaced) and len(term) >= _MIN_PREFIX): None
         for term, is_spaced in zip(words.texts, words.spaced, strict=True)
     }
     return list(terms)[:_MAX_QUERY_TERMS]

@@ -4,6 +4,7 @@ import zlib
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, update
@@ -106,13 +107,45 @@ def test_all_of_a_backlog_is_linked_by_scores_before_the_first_is_linked_for_goo
     assert at_first["stories"]
     assert {reason for *_, reason in at_first["links"]} == {"score alone (provisional)"}
     assert min(score for *_, score, _ in at_first["links"]) >= 0.4
-    settle(linker)
+    meanwhile = []
+    while in_state(engine, "provisional"):
+        linker.step()
+        meanwhile.append(_pairs(engine))
     at_last = found(engine)
+    kept = {link[:2] for link in at_first["links"]} & _pairs(engine)
+    assert len(kept) > 15
+    assert all(kept <= pairs for pairs in meanwhile), "a link that stays is never missing meanwhile"
     begin_anew(engine)
     monkeypatch.undo()
     finish(new_linker(engine))
     assert at_last == found(engine)
     engine.dispose()
+
+
+@SQLITE_BY_DEFAULT
+def test_a_retracted_article_loses_its_links_also_to_articles_that_are_provisional(
+    migrated_store_url, tmp_path, monkeypatch
+):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    keep_past(engine, Random(1))
+    invented = [one for one in invent(Random(9), 200) if not one.related][:80]
+    store(engine, entries(invented))
+    monkeypatch.setattr(linker_module, "BATCH", 10)
+    monkeypatch.setattr(linker_module, "_MAX_PENDING", 10)
+    linker = new_linker(engine)
+    while in_state(engine, "pending"):
+        linker.step()
+    linked = {source for source, _ in _pairs(engine)}
+    gone = next(one for one in reversed(invented) if one.url in linked)
+    store(engine, entries([*invented, replace(gone, retracted=True)])[-1:])
+    linker.step()
+    assert in_state(engine, "provisional") > 60
+    assert not [pair for pair in _pairs(engine) if gone.url in pair]
+    engine.dispose()
+
+
+def _pairs(engine):
+    return {link[:2] for link in found(engine)["links"]}
 
 
 def test_in_a_backlog_a_changed_article_keeps_its_links_and_a_retracted_one_loses_them(
@@ -141,6 +174,30 @@ def test_in_a_backlog_a_changed_article_keeps_its_links_and_a_retracted_one_lose
     begin_anew(engine)
     finish(new_linker(engine))
     assert at_last == found(engine)
+    engine.dispose()
+
+
+@SQLITE_BY_DEFAULT
+def test_articles_that_come_one_by_one_are_linked_together_after_a_pause(migrated_store_url, tmp_path, monkeypatch):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    keep_past(engine, Random(1))
+    claimed = entries(invent(Random(3), 14))
+    now = [1000.0]
+    monkeypatch.setattr(linker_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(linker_module, "BATCH", 10)
+    linker = new_linker(engine, pause=0.5)
+    store(engine, claimed[:1])
+    assert linker.step() == 1, "the first is linked at once"
+    store(engine, claimed[1:3])
+    now[0] += 0.4
+    assert linker.step() == 0
+    now[0] += 0.2
+    assert linker.step() == 2
+    store(engine, claimed[3:])
+    assert linker.step() == 10, "a full batch does not wait"
+    assert linker.step() == 0
+    now[0] += 0.5
+    assert linker.step() == 1
     engine.dispose()
 
 

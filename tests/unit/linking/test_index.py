@@ -8,7 +8,7 @@ import pytest
 
 from worker.linking.index import WINDOW_SECONDS, Index
 from worker.linking.segment import FADING_DAYS
-from worker.linking.texts.features import buckets_of, features_of, features_of_all
+from worker.linking.texts.features import buckets_of, features_of_all
 from worker.linking.texts.frequencies import Frequencies
 
 _WORDS = [f"w{number}" for number in range(60)]
@@ -24,6 +24,10 @@ def _texts(random, count):
         )
         for number in range(1, count + 1)
     }
+
+
+def _features_of(title, excerpt=None):
+    return features_of_all([(title, excerpt)])
 
 
 def _add(index, texts, numbers):
@@ -42,7 +46,7 @@ def _plain(texts, weights, query):
     """Return the neighbours of each article in `asked` by definition."""
     vectors, norms = {}, {}
     for number, text in texts.items():
-        features = features_of(*text[:2])
+        features = _features_of(*text[:2])
         counts = zip(features.buckets.tolist(), features.counts.tolist(), strict=True)
         vectors[number] = {bucket: weights[bucket] * count for bucket, count in counts}
         norms[number] = sqrt(sum(x * x for x in vectors[number].values()))
@@ -102,7 +106,7 @@ def test_a_pair_has_one_score_whichever_of_the_two_is_asked():
 def test_versions_are_returned_for_indexed_articles():
     index = Index()
     index.add([5, 3], [0.0, 0.0], features_of_all([("harbour ferry", None), ("old bridge", None)]), [50.0, 30.0])
-    index.add([3], [0.0], features_of("new bridge", None), [31.0])
+    index.add([3], [0.0], _features_of("new bridge"), [31.0])
     index.remove([5])
     assert index.versions_of([3, 4, 5]).tolist() == pytest.approx([31.0, float("nan"), float("nan")], nan_ok=True)
 
@@ -110,10 +114,10 @@ def test_versions_are_returned_for_indexed_articles():
 def test_articles_older_than_the_window_are_removed():
     index = Index()
     for number in range(401):
-        index.add([number], [number * _DAY], features_of(f"harbour ferry {number}", None))
+        index.add([number], [number * _DAY], _features_of(f"harbour ferry {number}"))
     index.forget_before(340 * _DAY)
     assert len(index) == 61
-    [found] = index.neighbours([-1], [350 * _DAY], features_of("harbour ferry", None), floor=0.1, limit=1000)
+    [found] = index.neighbours([-1], [350 * _DAY], _features_of("harbour ferry"), floor=0.1, limit=1000)
     assert {number for number, *_ in found} == set(range(340, 365))
     assert index.time_of_newest(1) == 400 * _DAY
     assert index.count_before(342 * _DAY) == 2
@@ -123,7 +127,7 @@ def test_articles_without_words_have_no_neighbours():
     index = Index()
     index.add([1, 2], [0.0, 0.0], features_of_all([("", None), ("…", "!")]))
     assert len(index) == 0
-    assert index.neighbours([1], [0.0], features_of("", None), floor=0.0, limit=9) == [[]]
+    assert index.neighbours([1], [0.0], _features_of(""), floor=0.0, limit=9) == [[]]
 
 
 def test_frequencies_survive_a_dump():
@@ -138,7 +142,7 @@ def test_frequencies_survive_a_dump():
 def test_rare_words_weigh_more_and_common_words_nothing():
     frequencies = Frequencies()
     for number in range(1000):
-        frequencies.add(features_of("city" if number % 2 else f"ferry{number % 50}", None))
+        frequencies.add(_features_of("city" if number % 2 else f"ferry{number % 50}"))
     terms = ["city", "ferry2", "unseen", "city ferry2"]
     bucket = dict(zip(terms, buckets_of(terms).tolist(), strict=True))
     weights = frequencies.weights()
@@ -163,7 +167,7 @@ def test_articles_of_the_own_site_take_no_place_among_the_limited_ones_unless_th
     index.add(ids[1:], [0.0] * 401, features_of_all(texts[1:]), sites=sites[1:])
 
     def near(site):
-        [found] = index.neighbours([0], [0.0], features_of(*texts[0]), floor=0.1, limit=300, sites=[site])
+        [found] = index.neighbours([0], [0.0], _features_of(*texts[0]), floor=0.1, limit=300, sites=[site])
         return {one.id for one in found}
 
     assert near(3) == {8, 401}, "the same title at the own site, and another site"
@@ -175,7 +179,7 @@ def test_only_candidates_take_a_place_among_the_limited_ones():
     index = Index()
     index.add(list(range(9)), [n * _DAY for n in range(9)], features_of_all([("harbour ferry", None)] * 9))
     [found] = index.neighbours(
-        [99], [0.0], features_of("harbour ferry", None), floor=0.1, limit=2, is_candidate=lambda found: found.days > 3.5
+        [99], [0.0], _features_of("harbour ferry"), floor=0.1, limit=2, is_candidate=lambda found: found.days > 3.5
     )
     assert [one.id for one in found] == [4, 5]
 

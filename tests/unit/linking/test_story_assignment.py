@@ -60,9 +60,10 @@ def test_an_incremental_update_equals_a_full_recomputation(seed):
         one, other = random.sample(range(30), 2)
         if random.random() < 0.7:
             graph.link(one, other, random.choice((0.4, 0.5, 0.5, 0.9)))
+            graph.update({one})
         else:
             graph.part(one, other)
-        graph.update({one, other})
+            graph.update({one, other})
         assert graph.firsts == graph.anew()
 
 

@@ -68,11 +68,6 @@ class Evidence:
         return self.score >= self.least_score and self.log_odds >= _LEAST_LOG_ODDS
 
     @property
-    def is_possible(self) -> bool:
-        """Whether two articles may be linked, as far as the titles do not speak against it."""
-        return self.is_one_event or self.score >= STRONG_SCORE
-
-    @property
     def against(self) -> list[str]:
         """What speaks against one event, as text."""
         return [
@@ -84,7 +79,7 @@ class Evidence:
 def may_be_one_event(
     scores: NDArray[np.float64], shared: NDArray[np.float64], days: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Return which pairs may be linked (`Evidence.is_possible`), as far as can be told without their texts."""
+    """Return which pairs may be one event, or copies, as far as can be told without their texts."""
     intercept, score, per_shared, per_days, _, _ = WEIGHTS
     log_odds = (
         intercept

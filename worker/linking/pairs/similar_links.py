@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain, compress, pairwise
+from itertools import compress, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -120,7 +120,7 @@ class Text:
 def pairs_of(part: Words) -> list[str]:
     """Return the pairs of neighbouring words of a part that are both written with spaces."""
     pairs = list(map(" ".join, pairwise(part.texts)))
-    if False not in part.spaced:
+    if 0 not in part.spaced:
         return pairs
     return [pair for pair, are_spaced in zip(pairs, pairwise(part.spaced), strict=True) if all(are_spaced)]
 
@@ -172,15 +172,16 @@ class PairLinks:
             return None
         evidence = self.evidence(id_, other_id, score)
         # Conflicts are only evidence against one event, so most candidates need no comparison of their titles.
-        if not evidence.is_possible:
+        is_one_event = evidence.is_one_event
+        if not is_one_event and score < STRONG_SCORE:
             return None
         is_duplicate = is_copy(one, other)
-        if not evidence.is_one_event and not is_duplicate:
+        if not is_one_event and not is_duplicate:
             return None
         # Ids depend on the order of arrival; conflicts and the reason must not.
         one, other = sorted((one, other), key=lambda text: (text.title or "", text.excerpt or ""))
         evidence.conflicts = conflicts_of(one.title_names, other.title_names)
-        if not (evidence.is_one_event or (is_duplicate and score >= STRONG_SCORE)):
+        if evidence.conflicts and not (evidence.is_one_event or (is_duplicate and score >= STRONG_SCORE)):
             return None
         return Link("duplicate" if is_duplicate else "similar", one, other, evidence)
 
@@ -250,27 +251,31 @@ def reasons_of(links: Sequence[Link], weights: NDArray[np.float32]) -> list[str]
 
     What speaks against one event follows as "against: …".
     """
-    shared = [list(link.one.terms.keys() & link.other.terms.keys()) for link in links]
+    shared = [link.one.terms.keys() & link.other.terms.keys() for link in links]
+    names = [name for name in set[str]().union(*shared) if FUNCTION_WORDS.isdisjoint(name.split(" "))]
     # One call for all links: its cost is nearly the same for one term and for a thousand.
-    squares = (weights[buckets_of(list(chain.from_iterable(shared)))].astype(np.float64) ** 2).tolist()
-    ends = accumulate(map(len, shared))
-    return [
-        _reason(link, zip(names, squares[end - len(names) : end], strict=True))
-        for link, names, end in zip(links, shared, ends, strict=True)
-    ]
+    squares = weights[buckets_of(names)].astype(np.float64) ** 2
+    square_of = {name: square for name, square in zip(names, squares.tolist(), strict=True) if square}
+    return [_reason(link, terms, square_of) for link, terms in zip(links, shared, strict=True)]
 
 
-def _reason(link: Link, squares: Iterable[tuple[str, float]]) -> str:
-    """Return the reason of a link. `squares`: the shared terms with the squares of their weights."""
-    one, other = link.one, link.other
+def _reason(link: Link, shared: Iterable[str], square_of: Mapping[str, float]) -> str:
+    """Return the reason of a link. `square_of`: the square of the weight of each term that a reason may name."""
+    one, other = link.one.terms, link.other.terms
     ranked = sorted(
-        (-round(square * one.terms[name] * other.terms[name], 6), name) for name, square in squares if square
+        [(-round(square_of[name] * one[name] * other[name], 6), name) for name in shared if name in square_of]
     )
     terms: list[str] = []
+    in_pairs: set[str] = set()
     for _, name in ranked:
-        if FUNCTION_WORDS.isdisjoint(name.split()) and not any(f" {name} " in f" {term} " for term in terms):
-            terms = [term for term in terms if f" {term} " not in f" {name} "] + [name]
-            if len(terms) == _REASON_TERMS:
-                break
+        words = name.split(" ")
+        if len(words) > 1:
+            terms = [term for term in terms if term not in words]
+            in_pairs.update(words)
+        elif name in in_pairs:
+            continue
+        terms.append(name)
+        if len(terms) == _REASON_TERMS:
+            break
     against = ", ".join(link.evidence.against)
-    return ", ".join(map(one.form, terms)) + (f"; against: {against}" if against else "")
+    return ", ".join(map(link.one.form, terms)) + (f"; against: {against}" if against else "")

@@ -84,11 +84,6 @@ def gathered(starts: NDArray[np.integer], rows: NDArray[np.int64]) -> tuple[NDAr
     return positions, ends
 
 
-def features_of(title: str | None, excerpt: str | None) -> Features:
-    """Return the features of one article."""
-    return features_of_all([(title, excerpt)])
-
-
 def features_of_all(texts: Iterable[tuple[str | None, str | None]]) -> Features:
     """Return the features of several articles, given as (title, excerpt): words and pairs of neighbouring words.
 
@@ -99,10 +94,10 @@ def features_of_all(texts: Iterable[tuple[str | None, str | None]]) -> Features:
 
 def features_of_parts(parts: Sequence[Words]) -> Features:
     """Return the features of articles whose titles and excerpts were cut into words: title, excerpt, title, …"""
-    sizes = np.fromiter((len(part.texts) for part in parts), np.int64, len(parts))
+    texts = [part.texts for part in parts]
+    sizes = np.fromiter(map(len, texts), np.int64, len(parts))
     singles, pairs, are_neighbours = _buckets(
-        list(chain.from_iterable(part.texts for part in parts)),
-        np.fromiter(chain.from_iterable(part.spaced for part in parts), np.bool_, int(sizes.sum())),
+        list(chain.from_iterable(texts)), np.frombuffer(b"".join([part.spaced for part in parts]), np.bool_)
     )
     part = np.repeat(np.arange(len(parts), dtype=np.uint64), sizes)
     neighbours = (part[1:] == part[:-1]) & are_neighbours
@@ -117,7 +112,7 @@ def features_of_parts(parts: Sequence[Words]) -> Features:
     counts = np.add.reduceat(of_title, first) if len(first) else np.zeros(0, np.int64)
     starts = np.searchsorted(keys[first] >> FEATURE_BITS, np.arange(len(parts) // 2 + 1, dtype=np.uint64))
     buckets = (keys[first] & ((1 << FEATURE_BITS) - 1)).astype(np.int32)
-    titles = np.fromiter((hash(tuple(part.texts)) for part in parts[::2]), np.int64, len(parts) // 2)
+    titles = np.fromiter(map(hash, map(tuple, texts[::2])), np.int64, len(parts) // 2)
     return Features(buckets, np.minimum(counts, 255).astype(np.uint8), starts.astype(np.int64), titles)
 
 

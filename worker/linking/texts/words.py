@@ -64,14 +64,14 @@ SCRIPTS = 11
 
 
 class Words:
-    """The words of a text, in order, cut to what rarely changes. `spaced[i]` is False for a pair of characters.
+    """The words of a text, in order, cut to what rarely changes. `spaced` has a byte for each: 0 for a pair of characters.
 
     `forms` are the words as the text has them, but case-folded.
     """
 
     __slots__ = ("forms", "spaced", "texts")
 
-    def __init__(self, texts: list[str], spaced: list[bool], forms: list[str]) -> None:
+    def __init__(self, texts: list[str], spaced: bytes, forms: list[str]) -> None:
         self.texts = texts
         self.spaced = spaced
         self.forms = forms
@@ -80,7 +80,7 @@ class Words:
 def words_of(text: str | None) -> Words:
     """Return the first words of a text: case-folded, without differences of width (NFKC)."""
     if not text:
-        return Words([], [], [])
+        return Words([], b"", [])
     plain = text[:_MAX_CHARACTERS]
     if plain.isascii():
         return _spaced(_ASCII_WORD.findall(plain.casefold()))
@@ -117,21 +117,21 @@ def scripts_of(texts: Sequence[str]) -> list[int]:
 
 def _spaced(texts: list[str]) -> Words:
     del texts[MAX_WORDS:]
-    return Words(list(map(_STEMS.__getitem__, texts)), [True] * len(texts), texts)
+    return Words(list(map(_STEMS.__getitem__, texts)), b"\1" * len(texts), texts)
 
 
 def _cut(texts: list[str]) -> Words:
     """Replace the parts of words that are written without spaces by pairs of characters."""
     forms: list[str] = []
-    spaced: list[bool] = []
+    spaced = bytearray()
     for word in texts:
         for run in _RUN.findall(word):
             characters = _CHARACTER.findall(run) if _IS_UNSPACED.match(run) else []
             found = [one + other for one, other in pairwise(characters)] or [run]
             forms += found
-            spaced += [not characters] * len(found)
-    end = _MAX_CHARACTER_PAIRS if False in spaced else MAX_WORDS
-    return Words(list(map(_STEMS.__getitem__, forms[:end])), spaced[:end], forms[:end])
+            spaced += (b"\0" if characters else b"\1") * len(found)
+    end = _MAX_CHARACTER_PAIRS if 0 in spaced else MAX_WORDS
+    return Words(list(map(_STEMS.__getitem__, forms[:end])), bytes(spaced[:end]), forms[:end])
 
 
 class _Stems(dict[str, str]):

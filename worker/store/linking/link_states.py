@@ -27,6 +27,9 @@ IS_LINKED = articles.c.link_state == literal_column("'linked'")
 WAS_SEEN = ~(IS_PENDING & (articles.c.changed_at == articles.c.first_seen_at))
 """An earlier version of the article may have been linked, or this one was. The others come to the linker for the first time."""
 
+IS_COMPARED_FOR_GOOD = WAS_SEEN & ~IS_PROVISIONAL
+"""The same without the articles that are linked again: they find this one then, so each pair is found once."""
+
 
 def pending(connection: Connection, most: int, state: ColumnElement[bool] = IS_PENDING) -> Sequence[Any]:
     """Return (id, changed_at) of at most `most` articles that wait for the linker, oldest change first.
@@ -35,6 +38,11 @@ def pending(connection: Connection, most: int, state: ColumnElement[bool] = IS_P
     """
     waiting = select(articles.c.id, articles.c.changed_at).where(state)
     return connection.execute(waiting.order_by(articles.c.changed_at, articles.c.id).limit(most)).all()
+
+
+def provisional_ids(connection: Connection) -> Sequence[int]:
+    """Return the ids of all articles that were linked provisionally."""
+    return connection.scalars(select(articles.c.id).where(IS_PROVISIONAL)).all()
 
 
 def has_more_pending(connection: Connection, count: int) -> bool:

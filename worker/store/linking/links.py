@@ -18,7 +18,7 @@ from worker.store.tables import article_urls, articles, links
 
 KINDS = ("duplicate", "similar")
 
-_IDENTITIES = (articles.c.url_hash, articles.c.id)
+_IDENTITIES = (articles.c.url_hash, articles.c.id, articles.c.link_state)
 
 Place = tuple[int, bytes, str]
 """The key of a link: the id of its source, the url_hash of its target, its kind."""
@@ -72,22 +72,27 @@ def write_links(
     hashes: Mapping[int, bytes],
     links_of: Mapping[int, Sequence[ArticleLink]],
     others: Mapping[int, bytes],
+    *,
+    keep_provisional: bool = False,
 ) -> set[int]:
     """Make `links_of` (id → links) the only links of the linker from each article of `hashes`.
 
+    `keep_provisional`: of an article in `links_of`, links to articles in the state `provisional` stay until these are linked
+    for good.
+
     Links to articles that are not in `others` are ignored. `hashes` and `others`: id → url_hash; `others` are the
-    articles that have content. Returns the ids at the other end of every link that exists now or existed before.
+    articles that have content. Returns the ids at the other end of every link that existed before.
     """
     stored = _stored_links(connection, hashes)
-    wanted = {
-        (id_, others[link.other], link.kind): link
-        for id_ in hashes
-        for link in links_of.get(id_, ())
-        if link.other in others
-    }
+    wanted = _wanted_links(hashes, links_of, others)
     targets = {hash_ for _, hash_, _ in stored}
-    ids = {row.url_hash: row.id for row in fetch(connection, _IDENTITIES, articles.c.url_hash, targets)}
-    _delete(connection, _both_ends(stored.keys() - wanted.keys(), hashes, ids))
+    rows = fetch(connection, _IDENTITIES, articles.c.url_hash, targets)
+    ids = {row.url_hash: row.id for row in rows}
+    gone = stored.keys() - wanted.keys()
+    if keep_provisional:
+        waiting = {row.url_hash for row in rows if row.link_state == "provisional" and row.id not in hashes}
+        gone = {place for place in gone if place[1] not in waiting or place[0] not in links_of}
+    _delete(connection, _both_ends(gone, hashes, ids))
     changed = {place: link for place, link in wanted.items() if _is_other(stored.get(place), link)}
     _merge(connection, [_row(place, link.other, link) for place, link in changed.items()], ["rank"])
     # The other end's own choice stays as it is.
@@ -97,8 +102,7 @@ def write_links(
         if link.other not in hashes
     ]
     _merge(connection, others_rows, [])
-    ends = {**ids, **{others[link.other]: link.other for link in wanted.values()}}
-    return {ends[hash_] for _, hash_, _ in (*stored, *wanted) if hash_ in ends}
+    return set(ids.values())
 
 
 def add_links(
@@ -109,13 +113,15 @@ def add_links(
 ) -> set[int]:
     """Add `links_of` (id → links) from both ends; articles that are linked already stay linked as they are.
 
-    `hashes` and `others` are those of `write_links`. Returns the ids at both ends of what was added.
+    `hashes` and `others` are those of `write_links`. Returns the ids of those in `hashes` that got a link.
     """
     stored = {(row.source_id, row.target_id) for row in fetch_from(connection, _LINKED, links.c.source_id, hashes)}
     rows: dict[Place, dict[str, Any]] = {}
+    linked = set()
     for id_ in hashes:
         for link in links_of.get(id_, ()):
             if link.other in others and (id_, link.other) not in stored:
+                linked.add(id_)
                 for source, target, hash_ in (
                     (id_, link.other, others[link.other]),
                     (link.other, id_, hashes[id_]),
@@ -123,7 +129,19 @@ def add_links(
                     place = source, hash_, link.kind
                     rows[place] = _row(place, target, link)
     _merge(connection, rows.values(), [])
-    return {source for source, _, _ in rows}
+    return linked
+
+
+def _wanted_links(
+    hashes: Mapping[int, bytes], links_of: Mapping[int, Sequence[ArticleLink]], others: Mapping[int, bytes]
+) -> dict[Place, ArticleLink]:
+    """Return the links of the articles `hashes` by their places, without those to articles that are not in `others`."""
+    return {
+        (id_, others[link.other], link.kind): link
+        for id_ in hashes
+        for link in links_of.get(id_, ())
+        if link.other in others
+    }
 
 
 def _stored_links(connection: Connection, sources: Iterable[int]) -> dict[Place, Row[Any]]:

@@ -8,7 +8,7 @@ import pytest
 from worker.linking.index import Index
 from worker.linking.pairs.evidence import Evidence
 from worker.linking.pairs.similar_links import Link, PairLinks, Text, is_copy, may_be_linked, reasons_of
-from worker.linking.texts.features import FEATURE_BITS, buckets_of, features_of, features_of_all, script_range
+from worker.linking.texts.features import FEATURE_BITS, buckets_of, features_of_all, script_range
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.words import SCRIPTS
 from worker.linking.weights import Weights
@@ -56,7 +56,7 @@ def test_the_reason_names_the_weightiest_words_without_repeats():
     "title", ["Harbour ferry drops scans of the ferry", "宜兰近海 ferry 6.1级地震", "Паром сел на мель у Ischia", ""]
 )
 def test_the_terms_of_a_text_are_its_features_with_their_counts(title):
-    terms, features = Text(title, _LONG, 1).terms, features_of(title, _LONG)
+    terms, features = Text(title, _LONG, 1).terms, features_of_all([(title, _LONG)])
     assert dict(zip(buckets_of(list(terms)).tolist(), terms.values(), strict=True)) == dict(
         zip(features.buckets.tolist(), features.counts.tolist(), strict=True)
     )

@@ -49,7 +49,7 @@ def test_pairs_of_thai_characters_keep_vowels_and_tones_with_their_consonant():
 def test_only_words_with_spaces_are_marked_as_such():
     found = words_of("Apple 발표 today")
     assert found.texts == ["apple", "발표", "today"]
-    assert found.spaced == [True, False, True]
+    assert found.spaced == b"\1\0\1"
 
 
 def test_forms_are_the_words_as_the_text_has_them():
