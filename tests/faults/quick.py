@@ -38,7 +38,7 @@ def work() -> None:
     with app.connection_for_read() as connection:
         claim_checks = SimpleQueue(connection, QUEUE, no_ack=True)
         while True:
-            wait = loop._step()
+            wait = loop._step().at_least
             with contextlib.suppress(Empty):
                 while True:
                     _run(claim_checks.get(block=False))

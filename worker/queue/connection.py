@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -10,6 +11,7 @@ import redis
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.connection import AbstractConnection
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -78,11 +80,14 @@ def _host_and_port(place: str) -> tuple[str, int]:
     return host.strip("[]"), int(port or _SENTINEL_PORT)
 
 
-def connect(url: str, *, retries: int = 3, **options: float) -> redis.Redis:
+def connect(
+    url: str, *, retries: int = 3, on_connect: Callable[[AbstractConnection], None] | None = None, **options: float
+) -> redis.Redis:
     """Return a client for `url` (redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://).
 
-    The client retries a command up to `retries` times, only when the connection broke or timed out. `options` override
-    the time-outs. Raises ValueError for a Sentinel URL that is not usable.
+    The client retries a command up to `retries` times, only when the connection broke or timed out. `on_connect` prepares
+    each new connection to the server, instead of the method of this name. `options` override the time-outs. Raises
+    ValueError for a Sentinel URL that is not usable.
 
     Every command of Copydesk is safe to repeat: reads, claims and settlements are idempotent, and a document that is
     added twice gets the outcome `unchanged` the second time.
@@ -90,7 +95,7 @@ def connect(url: str, *, retries: int = 3, **options: float) -> redis.Redis:
     retry = Retry(ExponentialWithJitterBackoff(cap=1, base=0.05), retries)
     address = sentinel_address(url)
     if address is None:
-        return redis.Redis.from_url(url, retry=retry, **{**_options(url), **options})
+        return redis.Redis.from_url(url, retry=retry, redis_connect_func=on_connect, **{**_options(url), **options})
     common = {**SOCKET_OPTIONS, **TCP_OPTIONS, **options}
     sentinel_options = {
         **address.sentinel,
@@ -98,7 +103,7 @@ def connect(url: str, *, retries: int = 3, **options: float) -> redis.Redis:
         "retry": Retry(NoBackoff(), 0),
     }  # the next Sentinel is asked instead
     sentinel = Sentinel(address.hosts, sentinel_kwargs=sentinel_options, **common, **address.server)  # type: ignore[no-untyped-call]  # redis-py's
-    client: redis.Redis = sentinel.master_for(address.service, retry=retry)  # type: ignore[no-untyped-call]  # redis-py's
+    client: redis.Redis = sentinel.master_for(address.service, retry=retry, redis_connect_func=on_connect)  # type: ignore[no-untyped-call]  # redis-py's
     return client
 
 

@@ -17,8 +17,8 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.monitoring.servers.capacity import capacity
-from worker.queue.connection import connect
 from worker.queue.connection_faults import connection_fault
+from worker.queue.lane_watch import LaneWatch
 from worker.queue.lease_queue import LeaseQueue
 from worker.queue.pauses.lane_pauses import Pause, paused
 from worker.queue.server_functions import load_functions
@@ -26,7 +26,7 @@ from worker.runtime.broker.key_repair import repair_keys
 from worker.runtime.controller import Controller
 from worker.runtime.dispatch.reaper import Reaper
 from worker.runtime.dispatch.request import troubles
-from worker.runtime.dispatch.schedule import BatchDelay, PollInterval, lane_quotas
+from worker.runtime.dispatch.schedule import BatchDelay, PollWait, lane_quotas, poll_wait
 from worker.runtime.dispatch.sender import BackgroundTasks, ClaimCheckSender
 from worker.runtime.supervision.outage import Outage, StoreWatch
 from worker.settings import INTERNAL_LANE, Lane, Settings, settings
@@ -37,7 +37,8 @@ from worker.telemetry.logs import get_logger
 
 log = get_logger("dispatch")
 
-_BLOCKED_SECONDS = 0.1  # between steps while nothing may be dispatched
+_BLOCKED = PollWait(0.1, 0.1)  # between steps while nothing may be dispatched
+_AFTER_A_FAILURE = PollWait(1.0, 1.0)
 _PAUSES_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 600.0
@@ -76,7 +77,8 @@ class DispatchLoop(threading.Thread):
         super().__init__(name="copydesk-dispatcher", daemon=True)
         self._config = config
         self._is_behind = is_behind
-        self._client = connect(config.redis)
+        self._watch = LaneWatch(config.redis)
+        self._client = self._watch.client
         self._engine = make_engine(config, pooled=False)
         self._sender = ClaimCheckSender(app, self._client)
         self._reaper = Reaper(config, self._sender)
@@ -94,7 +96,6 @@ class DispatchLoop(threading.Thread):
         self._paused: dict[str, Pause] = {}
         self._next_pauses = 0.0
         self._is_redis_prepared = self._are_ids_compared = False
-        self._poll_interval = PollInterval(config.poll_seconds)
         self._state, self._reason = "starting", ""
         self._last_round: float | None = None
         self._last_step = time.monotonic()
@@ -132,15 +133,17 @@ class DispatchLoop(threading.Thread):
                 self._redis.record_failure(connection_fault(self._config.redis, error).cause)
                 self._is_redis_prepared = self._are_ids_compared = False
                 self._set_condition("waiting-for-redis", self._redis.reason)
-                wait = 1.0
+                wait = _AFTER_A_FAILURE
             except Exception:
                 # A bug must not end this thread: nothing would be dispatched any more.
                 log.exception("The dispatcher failed", next="it continues in a second")
-                wait = 1.0
-            self._ended.wait(wait)
+                wait = _AFTER_A_FAILURE
+            if not self._ended.wait(wait.at_least):
+                self._watch.wait(wait.at_most - wait.at_least)
+        self._watch.close()
 
-    def _step(self) -> float:
-        """Do what is due; return the seconds to wait before the next step. Raises the errors in `_UNREACHABLE`."""
+    def _step(self) -> PollWait:
+        """Do what is due; return how long to wait before the next step. Raises the errors in `_UNREACHABLE`."""
         if not self._is_redis_prepared:
             self._prepare_redis()
             self._is_redis_prepared = True
@@ -154,21 +157,22 @@ class DispatchLoop(threading.Thread):
         self._store.probe_if_due(waiting=self._waiting)
         if self._store.waits:
             self._set_condition("waiting-for-store", self._store.outage.reason)
-            return _BLOCKED_SECONDS
+            return _BLOCKED
         if self.blocked:
             self._set_condition("full", self.blocked)
-            return _BLOCKED_SECONDS
+            return _BLOCKED
         now = time.monotonic()
         if now >= self._next_pauses:
             self._next_pauses = now + _PAUSES_EVERY_SECONDS
             self._paused = paused(self._client)
-        dispatched = self._dispatch_round()
+        self._watch.start()
+        self._dispatch_round()
         paused_lanes = [lane.name for lane in self._config.lane_list if lane.name in self._paused]
         if len(paused_lanes) == len(self._config.lane_list):
             self._set_condition("paused", f"{', '.join(paused_lanes)}: {self._paused[paused_lanes[0]].why}")
         else:
             self._set_condition("consuming", f"paused: {', '.join(paused_lanes)}" if paused_lanes else "")
-        return self._poll_interval.wait(dispatched, is_behind=bool(self._busy))
+        return poll_wait(self._config.poll_seconds, is_behind=bool(self._busy), is_watching=self._watch.is_active)
 
     def _set_condition(self, state: str, reason: str) -> None:
         self._state, self._reason, self._last_round = state, reason, time.time()
@@ -207,25 +211,26 @@ class DispatchLoop(threading.Thread):
                     next="it is raised, so that no id is used twice",
                 )
 
-    def _dispatch_round(self) -> int:
-        """Dispatch from every lane and run what is due; return how many entries were sent."""
+    def _dispatch_round(self) -> None:
+        """Dispatch from every lane and run what is due."""
         config = self._config
         lanes = [(lane, queue) for lane, queue in self._lanes if lane.name not in self._paused]
         caps = lane_quotas((lane for lane, _ in lanes), self._busy, config.pending_cap, config.batch_documents)
-        count = sum(self._dispatch_lane(lane, queue, caps[lane.name]) for lane, queue in lanes)
+        for lane, queue in lanes:
+            self._dispatch_lane(lane, queue, caps[lane.name])
         now = time.monotonic()
         if now >= self._next_reap:
             self._next_reap = now + _REAP_EVERY_SECONDS
-            count += sum(self._reaper.reap(queue, is_paused=lane.name in self._paused) for lane, queue in self._lanes)
+            for lane, queue in self._lanes:
+                self._reaper.reap(queue, is_paused=lane.name in self._paused)
         if now >= self._next_forget:
             self._next_forget = now + _FORGET_EVERY_SECONDS
             for _, queue in self._lanes:
                 queue.forget_idle_workers()
         self._background.send_due()
-        return count
 
-    def _dispatch_lane(self, lane: Lane, queue: LeaseQueue, pending_cap: int) -> int:
-        config, count = self._config, 0
+    def _dispatch_lane(self, lane: Lane, queue: LeaseQueue, pending_cap: int) -> None:
+        config = self._config
         for _ in range(lane.weight):
             delay = self._batch_delay.batch_size_to_wait_for(lane.name, self._is_behind)
             dispatched = queue.dispatch(
@@ -236,7 +241,6 @@ class DispatchLoop(threading.Thread):
                 failpoint("dispatch.read")
                 self._sender.send(lane.name, ids)
                 failpoint("dispatch.sent")
-                count += len(ids)
             if dispatched.backlog > dispatched.pending + len(ids):
                 self._busy.add(lane.name)
             else:
@@ -245,4 +249,3 @@ class DispatchLoop(threading.Thread):
                 if ids:
                     self._batch_delay.record_small_batch(lane.name)
                 break
-        return count

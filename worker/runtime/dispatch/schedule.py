@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from worker.settings import Lane
 
 _GATHER_SECONDS = 5.0
-_LONGEST_SECONDS = 0.01
+_WATCHING_SECONDS = 0.1
+_NOT_WATCHING_SECONDS = 0.01
 _BEHIND_SECONDS = 0.03  # a tenth of what a batch takes; each process has more than one pending
-_ACTIVE_SECONDS = 10.0
 
 
 class BatchDelay:
@@ -43,30 +43,22 @@ class BatchDelay:
         return "full" if is_behind() else "half"
 
 
-class PollInterval:
-    """How long to wait before the lanes are polled again. A single document waits half of that; a poll costs 0.1 ms.
+class PollWait(NamedTuple):
+    """Seconds to wait before the lanes are polled again: `at_least`, and `at_most` if no change is announced before."""
 
-    The interval is short for a while after something was dispatched, because more may follow. It grows while nothing
-    comes, and it is longest while the pool has enough to do.
+    at_least: float
+    at_most: float
+
+
+def poll_wait(shortest: float, *, is_behind: bool, is_watching: bool) -> PollWait:
+    """Return the wait after a poll. A poll takes 0.1 ms of CPU a lane.
+
+    `is_behind`: a lane has more entries than may be pending, so the pool has enough to do. `is_watching`: the server
+    announces new entries, so a poll at intervals only finds what was not announced.
     """
-
-    def __init__(self, shortest: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._shortest, self._clock = shortest, clock
-        self._seconds = shortest
-        self._active_until = 0.0
-
-    def wait(self, dispatched: int, *, is_behind: bool) -> float:
-        """Return the seconds to wait. `is_behind`: a lane has more entries than may be pending."""
-        now = self._clock()
-        if dispatched:
-            self._active_until = now + _ACTIVE_SECONDS
-        if is_behind:
-            self._seconds = max(self._shortest, _BEHIND_SECONDS)
-        elif now < self._active_until:
-            self._seconds = self._shortest
-        else:
-            self._seconds = max(self._shortest, min(self._seconds * 1.5, _LONGEST_SECONDS))
-        return self._seconds
+    if is_behind:
+        return PollWait(max(shortest, _BEHIND_SECONDS), max(shortest, _BEHIND_SECONDS))
+    return PollWait(shortest, max(shortest, _WATCHING_SECONDS if is_watching else _NOT_WATCHING_SECONDS))
 
 
 def lane_quotas(lanes: Iterable[Lane], busy: set[str], cap: int, batch: int) -> dict[str, int]:

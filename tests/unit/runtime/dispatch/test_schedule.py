@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.runtime.dispatch.schedule import BatchDelay, PollInterval, lane_quotas
+from worker.runtime.dispatch.schedule import BatchDelay, lane_quotas, poll_wait
 from worker.settings import Lane
 
 LANES = (Lane("documents", 4), Lane("bulk", 1), Lane("urgent", 8))
@@ -42,15 +42,18 @@ def test_a_small_batch_is_followed_by_another_only_after_a_while():
     assert wait_for() == ""
 
 
-def test_the_poll_interval_is_short_after_a_document_and_grows_later():
-    now = 100.0
-    interval = PollInterval(0.003, clock=lambda: now)
-    assert interval.wait(1, is_behind=False) == 0.003
-    now += 9
-    assert interval.wait(0, is_behind=False) == 0.003
-    now += 2
-    waits = [interval.wait(0, is_behind=False) for _ in range(10)]
-    assert waits == sorted(waits)
-    assert waits[-1] == 0.01
-    assert interval.wait(1, is_behind=True) == interval.wait(0, is_behind=True) == 0.03
-    assert interval.wait(0, is_behind=False) == 0.003
+def test_lanes_are_polled_rarely_while_changes_are_announced():
+    assert poll_wait(0.003, is_behind=False, is_watching=True) == (0.003, 0.1)
+    assert poll_wait(0.003, is_behind=False, is_watching=False) == (0.003, 0.01)
+
+
+@pytest.mark.parametrize("is_watching", [True, False])
+def test_an_announcement_does_not_shorten_the_wait_while_the_pool_has_enough_to_do(is_watching):
+    assert poll_wait(0.003, is_behind=True, is_watching=is_watching) == (0.03, 0.03)
+
+
+def test_the_setting_is_the_shortest_wait():
+    for is_behind in (True, False):
+        for is_watching in (True, False):
+            wait = poll_wait(0.5, is_behind=is_behind, is_watching=is_watching)
+            assert wait == (0.5, 0.5)
