@@ -50,5 +50,5 @@ def test_the_links_of_an_article_are_read_by_the_primary_key_before_the_table_is
             connection.exec_driver_sql(statement)
         query = CHILDREN["links"]
         values = query.postgres_values({"urls": [b"\0" * 16] * 200})
-        plan = connection.exec_driver_sql(f"EXPLAIN {query.postgres}", values).scalars().all()
+        plan = connection.exec_driver_sql(f"EXPLAIN {query.postgres({})}", values).scalars().all()
     assert any("(source_id = t.id) AND" in line for line in plan), "\n".join(plan)
