@@ -17,7 +17,6 @@ from tests.support.commands import COMMANDS
 from tests.support.servers import ROOT
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
-from worker.store import migration
 from worker.store.engine import make_engine
 from worker.store.tables import articles
 
@@ -26,12 +25,11 @@ BAD = "---\ntitle: A: ferry\n---\n"
 
 
 @pytest.fixture
-def run(valkey, redis_client, tmp_path):
+def run(valkey, redis_client, migrated_folder):
     """`run(…)`: (what was printed to stdout, what a terminal at stderr showed) of a command, on a store with 300 dead
     letters and 300 articles.
     """
-    config = Settings(redis_url=valkey.url, data_dir=tmp_path)
-    migration.upgrade(config)
+    config = Settings(redis_url=valkey.url, data_dir=migrated_folder)
     engine = make_engine(config)
     first = 1_700_000_000_000
     raw = [BAD.encode()] * 300 + [DOCUMENT.replace("ferry\n-", f"ferry{n}\n-").encode() for n in range(300)]
@@ -42,7 +40,7 @@ def run(valkey, redis_client, tmp_path):
     with engine.begin() as connection:
         connection.execute(articles.update().values(changed_at=datetime.now(UTC) - timedelta(days=1)))
     engine.dispose()
-    environment = {**os.environ, "COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(tmp_path), "COLUMNS": "100", "TERM": "xterm"}  # fmt: skip
+    environment = {**os.environ, "COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(migrated_folder), "COLUMNS": "100", "TERM": "xterm"}  # fmt: skip
 
     def run_command(*arguments, terminal=True):
         above, below = pty.openpty()

@@ -12,7 +12,6 @@ from sqlalchemy import insert
 from tests.support.servers import copydesk
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 from worker.store.tables import dead_letters, receipts, source_alarms, source_rhythms
 
 SOURCES, ALARMS = 1_500, 100
@@ -21,9 +20,8 @@ LOUD = 777
 
 
 @pytest.fixture
-def folder(tmp_path):
-    config = Settings(data_dir=tmp_path / ".copydesk")
-    upgrade(config)
+def folder(migrated_home):
+    config = Settings(data_dir=migrated_home / ".copydesk")
     engine, now = make_engine(config), datetime.now(UTC) - timedelta(minutes=1)
     common = {"lane": "documents", "op": "put", "problems": []}
     rows = [(n, number) for n in range(SOURCES) for number in range(9 if n == LOUD else 1)]
@@ -45,7 +43,7 @@ def folder(tmp_path):
             for n in range(ALARMS)
         ])  # fmt: skip
     engine.dispose()
-    return tmp_path
+    return migrated_home
 
 
 def test_alarms_and_the_largest_come_first_and_the_others_are_counted(folder):
