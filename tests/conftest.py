@@ -13,6 +13,7 @@ import tarfile
 from pathlib import Path
 from zlib import crc32
 
+import hypothesis
 import pytest
 import structlog
 
@@ -26,6 +27,9 @@ from worker.store.migration import upgrade
 
 def pytest_configure(config):
     leftovers.mark_run(config)
+    if config.option.markexpr == "not long":
+        hypothesis.settings.register_profile("default suite", max_examples=50)
+        hypothesis.settings.load_profile("default suite")
     if not hasattr(config, "workerinput"):
         config.add_cleanup(guard.start())
     # With the default of 3 ms a worker that waits uses up to a quarter of a core, and several wait at once.
