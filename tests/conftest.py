@@ -13,6 +13,7 @@ import tarfile
 from pathlib import Path
 from zlib import crc32
 
+import hypothesis
 import pytest
 import structlog
 
@@ -26,10 +27,15 @@ from worker.store.migration import upgrade
 
 def pytest_configure(config):
     leftovers.mark_run(config)
+    if config.option.markexpr == "not long":
+        hypothesis.settings.register_profile("default suite", max_examples=50)
+        hypothesis.settings.load_profile("default suite")
     if not hasattr(config, "workerinput"):
         config.add_cleanup(guard.start())
     # With the default of 3 ms a worker that waits uses up to a quarter of a core, and several wait at once.
     SETTINGS["COPYDESK_POLL_SECONDS"] = "0.05"
+    # A second pool process takes 0.1 s of CPU at each start. Tests in which two process at once ask for them.
+    SETTINGS["COPYDESK_CONCURRENCY"] = "1"
     # A linker takes a second of CPU to start. Tests that look at it, or at what it must not leave behind, switch it on.
     SETTINGS["COPYDESK_LINK"] = "false"
     if (getattr(config.option, "numprocesses", None) or 1) > 1:
@@ -168,18 +174,39 @@ def migrated_postgres_url(postgres):
 
 
 @pytest.fixture(scope="session")
-def _migrated_sqlite(tmp_path_factory):
-    """The file of a SQLite store with the current schema, to be copied."""
-    folder = tmp_path_factory.mktemp("migrated")
-    upgrade(Settings(database_url=f"sqlite:///{folder / 'store.db'}", data_dir=folder))
-    return folder / "store.db"
+def migrated_sqlite(tmp_path_factory):
+    """`migrated_sqlite(path)` makes a fresh SQLite store there and returns its URL. It has the current schema already, so
+    `upgrade` has nothing to do: the migrations take 0.2 s of CPU, and a second on a busy disk.
+    """
+    template = tmp_path_factory.mktemp("migrated") / "store.db"
+    upgrade(Settings(database_url=f"sqlite:///{template}", data_dir=template.parent))
+
+    def copy(path):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        shutil.copy(template, path)
+        return f"sqlite:///{path}"
+
+    return copy
+
+
+@pytest.fixture
+def migrated_folder(migrated_sqlite, tmp_path):
+    """The folder of a fresh SQLite store, for the setting COPYDESK_DATA_DIR: `tmp_path`."""
+    migrated_sqlite(tmp_path / "copydesk.db")
+    return tmp_path
+
+
+@pytest.fixture
+def migrated_home(migrated_sqlite, tmp_path):
+    """A folder in which `copydesk` without settings finds a fresh store: `tmp_path`."""
+    migrated_sqlite(tmp_path / ".copydesk" / "copydesk.db")
+    return tmp_path
 
 
 def _store_url(request, folder: Path, *, migrated: bool):
     if request.param == "sqlite":
-        if migrated:
-            shutil.copy(request.getfixturevalue("_migrated_sqlite"), folder / "store.db")
-        yield f"sqlite:///{folder / 'store.db'}"
+        path = folder / "store.db"
+        yield request.getfixturevalue("migrated_sqlite")(path) if migrated else f"sqlite:///{path}"
     else:
         postgres = request.getfixturevalue("postgres")
         with postgres.migrated_database() if migrated else postgres.database() as url:

@@ -46,15 +46,16 @@ def installed(tmp_path, request):
     program.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {get_binary_path()} \"$@\"\n")  # see the test of a full disk
     program.chmod(0o755)
     server = Valkey(program=str(program)).start()
-    database = f"sqlite:///{tmp_path}/store.db"
-    settings = {"COPYDESK_REDIS_URL": server.url, "COPYDESK_DATABASE_URL": database, "COPYDESK_DATA_DIR": str(tmp_path), **SHORT,
+    settings = {"COPYDESK_REDIS_URL": server.url, "COPYDESK_DATA_DIR": str(tmp_path), **SHORT,
                 "COPYDESK_LEASE_SECONDS": "8", "COPYDESK_TASK_SECONDS": "7"}  # fmt: skip
     more = getattr(request, "param", {})
     settings |= {name: value for name, value in more.items() if name.startswith("COPYDESK_")}
     settings |= deadly(tmp_path) if more.get("deadly") else {}
-    if more.get("postgresql"):
-        settings["COPYDESK_DATABASE_URL"] = request.getfixturevalue("postgres_url")
-    assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
+    settings["COPYDESK_DATABASE_URL"] = (
+        request.getfixturevalue("migrated_postgres_url")
+        if more.get("postgresql")
+        else request.getfixturevalue("migrated_sqlite")(tmp_path / "store.db")
+    )
     with server.client() as client, Background("worker", "--concurrency", "1", cwd=tmp_path, **settings) as worker:
         until(lambda: workers(client), what="the worker runs")
         if not more.get("blocked"):

@@ -36,11 +36,12 @@ def free_port():
 
 
 @pytest.fixture(scope="module")
-def console(tmp_path_factory):
+def console(tmp_path_factory, migrated_sqlite):
     """The address of the console of a running system, which has stored one hostile document and rejected another."""
     if chromium() is None:
         pytest.skip(f"Chromium is not installed (Debian: {PACKAGES})")
     folder, port = tmp_path_factory.mktemp("console"), free_port()
+    migrated_sqlite(folder / ".copydesk" / "copydesk.db")
     (folder / "hostile.md").write_text(HOSTILE, "utf-8")
     (folder / "broken.md").write_text(BROKEN, "utf-8")
     base = f"http://127.0.0.1:{port}"

@@ -23,11 +23,11 @@ WARNINGS = {"related_without_url", "text_cleaned", "url_with_space"}
     pytest.param("diablo4", marks=pytest.mark.long),
     pytest.param("ai", marks=pytest.mark.long),
 ])  # fmt: skip
-def test_a_collection_has_the_same_result_in_both_databases(name, corpus, tmp_path, postgres_url):
+def test_a_collection_has_the_same_result_in_both_databases(name, corpus, tmp_path, migrated_postgres_url):
     folder = corpus(name)
     files = sorted(str(file) for file in folder.rglob("*.md"))
     runs = {}
-    for store, settings in (("sqlite", {}), ("postgresql", {"COPYDESK_DATABASE_URL": postgres_url})):
+    for store, settings in (("sqlite", {}), ("postgresql", {"COPYDESK_DATABASE_URL": migrated_postgres_url})):
         cwd = tmp_path / store
         cwd.mkdir()
         run = copydesk("ingest", "--json", folder, cwd=cwd, COPYDESK_LINK="false", **settings)
@@ -55,4 +55,4 @@ def test_a_collection_has_the_same_result_in_both_databases(name, corpus, tmp_pa
                   if problem["severity"] == "warning"}  # fmt: skip
         assert warned <= WARNINGS
     assert runs["sqlite"] == runs["postgresql"]
-    assert stored(f"sqlite:///{tmp_path}/sqlite/.copydesk/copydesk.db") == stored(postgres_url)
+    assert stored(f"sqlite:///{tmp_path}/sqlite/.copydesk/copydesk.db") == stored(migrated_postgres_url)

@@ -16,7 +16,7 @@ from tests.support.commands import RESERVES
 from tests.support.servers import copydesk, main_processes, processes_naming, results, until
 from worker.settings import embedded_redis_url
 
-COUNT = 400  # in 20 batches; two kills happen during it
+COUNT = 240  # in 12 batches; two kills happen during it
 # The shortest lease that the order of time-outs allows: entries of a killed process come back after it.
 SHORT = {"COPYDESK_STATEMENT_SECONDS": "2", "COPYDESK_IDLE_TRANSACTION_SECONDS": "2.5", "COPYDESK_TASK_SECONDS": "3",
          "COPYDESK_LEASE_SECONDS": "4", "COPYDESK_LINK": "false", "COPYDESK_BATCH_DOCUMENTS": "20", RESERVES: "3"}  # fmt: skip
@@ -52,7 +52,7 @@ def compare_runs(documents, quiet, rough, urls, settings):
     in_flight = []
     with ThreadPoolExecutor(1) as thread:
         disturbed = thread.submit(copydesk, "ingest", documents, "--json", cwd=rough, **SHORT, **settings[rough])
-        for settled in (40, 200):
+        for settled in (40, 120):
             until(lambda: _settled(client) >= settled, what=f"{settled} are settled", every=0.005)
             (main,) = until(lambda: main_processes(rough), what="a worker is there")
             os.killpg(main, signal.SIGKILL)

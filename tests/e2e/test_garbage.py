@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.servers import Background, copydesk, until
+from tests.support.servers import Background, until
 
 SOON = 30  # seconds; a worker that restarts is back in three on an idle machine
 KEYS = ["copydesk", "copydesk\x06\x163", "_kombu.binding.copydesk", "_kombu.binding.celery.pidbox",
@@ -58,9 +58,9 @@ MESSAGES = [
 
 
 @pytest.fixture(scope="module")
-def worker(valkey, tmp_path_factory):
+def worker(valkey, tmp_path_factory, migrated_sqlite):
     folder = tmp_path_factory.mktemp("garbage")
-    assert copydesk("db", "upgrade", cwd=folder).returncode == 0
+    migrated_sqlite(folder / ".copydesk" / "copydesk.db")
     with Background("worker", cwd=folder, COPYDESK_REDIS_URL=valkey.url) as worker, valkey.client() as client:
         push(client, 1)
         until(lambda: settled(client) == 1, what="the worker is ready")

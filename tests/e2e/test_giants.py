@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.support.servers import Background, copydesk, processes_naming, until
+from tests.support.servers import Background, processes_naming, until
 
 MEGABYTE = 1 << 20
 
@@ -30,11 +30,12 @@ def small(number):
         pytest.param(4, 490 * MEGABYTE, 240, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )
-def test_oversized_entries_are_rejected_in_little_memory_and_delay_no_other(count, size, seconds, valkey, tmp_path):
-    assert copydesk("db", "upgrade", cwd=tmp_path).returncode == 0
+def test_oversized_entries_are_rejected_in_little_memory_and_delay_no_other(
+    count, size, seconds, valkey, migrated_home
+):
     with (
         valkey.client(socket_timeout=120) as client,
-        Background("worker", cwd=tmp_path, is_fresh=True, COPYDESK_REDIS_URL=valkey.url) as worker,
+        Background("worker", cwd=migrated_home, is_fresh=True, COPYDESK_REDIS_URL=valkey.url) as worker,
     ):
         wanted = {}
         for number in range(count):
@@ -44,7 +45,7 @@ def test_oversized_entries_are_rejected_in_little_memory_and_delay_no_other(coun
             for each in range(20):
                 client.xadd("documents", {"raw": small(number * 20 + each), "reply_to": "replies:small"})
         pushed = time.monotonic()
-        store = create_engine(f"sqlite:///{tmp_path}/.copydesk/copydesk.db")
+        store = create_engine(f"sqlite:///{migrated_home}/.copydesk/copydesk.db")
 
         def settled(outcome):
             with store.connect() as connection:

@@ -22,9 +22,10 @@ def document(name):
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory):
+def installation(tmp_path_factory, migrated_sqlite):
     folder = tmp_path_factory.mktemp("lanes")
-    with Background("up", cwd=folder, COPYDESK_LANES=LANES) as up:
+    migrated_sqlite(folder / ".copydesk" / "copydesk.db")
+    with Background("up", cwd=folder, COPYDESK_LANES=LANES, COPYDESK_SLOW_DOWN_BACKLOG="2000") as up:
         up.says("serves the lanes")
         url = embedded_redis_url(folder / ".copydesk")
         with connect(url) as client:
@@ -62,10 +63,10 @@ def test_a_reply_stream_is_capped_and_expires(installation):
 
 
 @pytest.mark.timeout(300)
-def test_ten_documents_of_one_lane_overtake_many_thousands_of_another(installation, record_property):
+def test_ten_documents_of_one_lane_overtake_thousands_of_another(installation, record_property):
     url, client, _ = installation
     queues = {name: LeaseQueue(client, name) for name in ("documents", "documents:bulk")}
-    for lane, count in (("documents:bulk", 10_000), ("documents", 35_000)):
+    for lane, count in (("documents:bulk", 3_000), ("documents", 10_000)):
         with Producer(url, lane=lane, polite=False, receipts=False) as flood:
             assert len(list(flood.submit_many(document(f"{lane[-4:]}-{n}") for n in range(count)))) == count
     before = {name: queue.state().settled for name, queue in queues.items()}
@@ -75,17 +76,17 @@ def test_ten_documents_of_one_lane_overtake_many_thousands_of_another(installati
         receipts = producer.wait_many(ids, timeout=120)
         seconds = time.monotonic() - started
     assert {receipt.outcome for receipt in receipts.values()} == {"stored"}
-    assert client.xlen("documents") > 20_000, "the flood was still there"
-    assert client.xlen("documents:bulk") > 1000
+    assert client.xlen("documents") > 5_000, "the flood was still there"
+    assert client.xlen("documents:bulk") > 500
     record_property("seconds", round(seconds, 2))
     assert seconds < 20, "within seconds; in a quiet machine about one"
     slowed = "copydesk:slow-down:documents"
     until(lambda: float(client.get(slowed) or 0) >= 3, seconds=20, what="the next beat tells the flood to wait")
     assert float(client.get("copydesk:slow-down:documents:agency")) == 0
     until(
-        lambda: queues["documents"].state().settled - before["documents"] > 1500,
+        lambda: queues["documents"].state().settled - before["documents"] > 1000,
         what="the flood goes down",
     )
     done = {name: queue.state().settled - before[name] for name, queue in queues.items()}
     assert done["documents"] > 1.8 * done["documents:bulk"] > 0, f"weights 4 and 1: {done}"
-    print(f"ten documents in {seconds:.2f} s beside 35,000; done meanwhile: {done}")
+    print(f"ten documents in {seconds:.2f} s beside 10,000; done meanwhile: {done}")

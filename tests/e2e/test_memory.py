@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 
-from tests.support.servers import ROOT, results
+from tests.support.servers import environment, results
 
 _PROGRAM = """
 import atexit, sys
@@ -29,8 +28,7 @@ ALLOWED_BYTES = 24_000_000
 
 def peak_bytes(folder, *arguments, **settings):
     """Run `copydesk` in a process of its own; return the largest memory that this process had, and its output."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
-    run = subprocess.run([sys.executable, "-c", _PROGRAM, *map(str, arguments)], cwd=folder, env=environment,
+    run = subprocess.run([sys.executable, "-c", _PROGRAM, *map(str, arguments)], cwd=folder, env=environment(**settings),
                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=1200)  # fmt: skip
     assert run.returncode in (0, 1), run.stderr
     return int((folder / "peak").read_text()) * 1024, run.stdout

@@ -37,7 +37,14 @@ def test_a_writing_command_starts_valkey_and_the_last_user_stops_it(tmp_path):
     assert processes_naming(str(tmp_path)) == []
 
 
-def test_the_examples_for_crawlers_work_unchanged_on_the_port(tmp_path):
+LANGUAGES = {"Shell": "bash", "Python": sys.executable, "PHP": "php", "Ruby": "ruby"}
+
+
+# `test_page.py` runs the examples of all languages; here one with Redis's own client, which needs the port too.
+@pytest.mark.parametrize(
+    "languages", [["Shell"], pytest.param(list(LANGUAGES), marks=pytest.mark.long)], ids=["one", "all"]
+)
+def test_the_examples_for_crawlers_work_unchanged_on_the_port(languages, tmp_path):
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     with Background("up", "--port", port, cwd=tmp_path) as up:
@@ -46,7 +53,8 @@ def test_the_examples_for_crawlers_work_unchanged_on_the_port(tmp_path):
         (tmp_path / "story.md").write_text(document(1, 10))
         with redis.Redis.from_url(url) as client:
             assert client.ping()
-        for program, heading in (("bash", "Shell"), (sys.executable, "Python"), ("php", "PHP"), ("ruby", "Ruby")):
+        for heading in languages:
+            program = LANGUAGES[heading]
             if shutil.which(program) is None or (program == "bash" and shutil.which("redis-cli") is None):
                 continue
             example = tmp_path / "example"
@@ -67,7 +75,7 @@ def _other(folder):
     return folder / "other"
 
 
-@pytest.mark.parametrize("removed", [".", OWNER, VALKEY])
+@pytest.mark.parametrize("removed", [".", OWNER, pytest.param(VALKEY, marks=pytest.mark.long)])
 def test_an_owner_whose_lock_was_removed_stops_before_another_can_begin(tmp_path, removed):
     folder = tmp_path / ".copydesk"
     with Background("up", cwd=tmp_path) as up:

@@ -28,9 +28,10 @@ def mended(name, title="One story"):
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory):
+def installation(tmp_path_factory, migrated_sqlite):
     """The folder in which a `copydesk up` runs."""
     folder = tmp_path_factory.mktemp("operators")
+    migrated_sqlite(folder / ".copydesk" / "copydesk.db")
     with Background("up", cwd=folder) as up:
         up.says("serves the lanes documents")
         yield folder

@@ -23,8 +23,9 @@ GOOD = "---\ntitle: T\nwebUrl: https://problems.example/good\n---\n"
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory):
+def up(tmp_path_factory, migrated_sqlite):
     folder = tmp_path_factory.mktemp("problems")
+    migrated_sqlite(folder / ".copydesk" / "copydesk.db")
     with Background("up", cwd=folder, COPYDESK_LOG_FORMAT="json") as up:
         up.says("serves the lanes")
         yield folder, up

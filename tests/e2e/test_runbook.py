@@ -69,9 +69,10 @@ FEW, MANY = 30, 500
 
 
 @pytest.fixture(scope="module")
-def installation(request, tmp_path_factory):
+def installation(request, tmp_path_factory, migrated_sqlite):
     """A running system with the data that the runbook mentions: documents of one fault, others, and some in the store."""
     folder = tmp_path_factory.mktemp("night")
+    migrated_sqlite(folder / ".copydesk" / "copydesk.db")
     # The circuit breaker would pause a lane on which 500 documents are rejected; another section of the runbook covers
     # that.
     with Background("up", cwd=folder, COPYDESK_BREAKER_SHARE="1", COPYDESK_LINK="true") as up:

@@ -51,11 +51,10 @@ MESSAGES = [
 
 
 @pytest.fixture(scope="module")
-def installation(valkey, tmp_path_factory):
+def installation(valkey, tmp_path_factory, migrated_sqlite):
     folder = tmp_path_factory.mktemp("door")
-    assert copydesk("db", "upgrade", cwd=folder).returncode == 0
     logs = {"COPYDESK_LOG_LEVEL": "debug,celery=debug,kombu=debug", "COPYDESK_LOG_FORMAT": "json"}
-    engine = create_engine(f"sqlite:///{folder / '.copydesk' / 'copydesk.db'}")
+    engine = create_engine(migrated_sqlite(folder / ".copydesk" / "copydesk.db"))
     settings = {"COPYDESK_REDIS_URL": valkey.url}
     with Background("worker", cwd=folder, **settings, **logs) as worker, connect(valkey.url) as client:
         until(lambda: "The worker is ready" in worker.text(), what="the worker is ready")

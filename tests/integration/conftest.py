@@ -4,14 +4,12 @@ import pytest
 
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 
 @pytest.fixture
 def engine(migrated_store_url, tmp_path):
     """An engine on a fresh store of each kind, migrated."""
     config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
-    upgrade(config)
     engine = make_engine(config)
     yield engine
     engine.dispose()

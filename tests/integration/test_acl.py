@@ -205,6 +205,7 @@ def test_celerys_own_commands_work_for_a_worker(system):
         text=True, timeout=120, check=False,
     )  # fmt: skip
     assert "copydesk.ingest" in call.stdout, call.stderr
+    assert "copydesk.submit" in call.stdout
 
 
 def test_damage_by_a_crawler_to_its_lane_is_found_and_repaired(system, crawler):

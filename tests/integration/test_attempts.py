@@ -9,7 +9,6 @@ from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 RAW = b"---\ntitle: One\nwebUrl: https://innocent.example/one\n---\n"
 RECOGNISED_FIRST = ["innocent", "store", "suspect", "innocent", "store"]
@@ -18,7 +17,6 @@ RECOGNISED_FIRST = ["innocent", "store", "suspect", "innocent", "store"]
 @pytest.mark.parametrize(("documents", "expected"), [(1, ["innocent", "store"]), (5, RECOGNISED_FIRST)])
 def test_the_attempt_is_ended_before_the_store_is_used(migrated_store_url, tmp_path, monkeypatch, documents, expected):
     config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
-    upgrade(config)
     engine = make_engine(config)
     with engine.connect():
         happened = []

@@ -103,10 +103,11 @@ def test_a_restore_to_an_older_state_reports_what_is_missing_and_continues(
 ):
     settings = {"COPYDESK_REDIS_URL": valkey.url}
     if kind == "postgresql":
-        settings["COPYDESK_DATABASE_URL"] = request.getfixturevalue("postgres_url")
+        settings["COPYDESK_DATABASE_URL"] = request.getfixturevalue("migrated_postgres_url")
+    else:
+        request.getfixturevalue("migrated_home")
     shell = Shell(tmp_path, **settings)
     config = Settings(data_dir=tmp_path / ".copydesk", database_url=settings.get("COPYDESK_DATABASE_URL"))
-    migration.upgrade(config)
     queue = LeaseQueue(redis_client, "documents")
     queue.ensure()
     engine = make_engine(config, pooled=False)

@@ -106,7 +106,10 @@ def _answers(client: redis.Redis) -> bool:
 
 
 def until(condition, *, seconds: float = PATIENCE, what: str = "the condition holds", every: float = 0.02):
-    """Wait until `condition()` is true and return its value; fails the test after `seconds`."""
+    """Wait until `condition()` is true and return its value; fails the test after `seconds`.
+
+    The pauses grow from `every` to a tenth of a second: some conditions run a command or read all of /proc.
+    """
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -115,6 +118,7 @@ def until(condition, *, seconds: float = PATIENCE, what: str = "the condition ho
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s in vain until {what}")
         time.sleep(every)
+        every = max(every, min(1.2 * every, 0.1))
 
 
 SETTINGS: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,18 @@ CODES = {
 }
 
 
+@functools.cache
 def exceptions_by_base():
     """Return (base, name, module) of each class in the source whose base is named like an exception."""
+    found = []
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             for base in node.bases if isinstance(node, ast.ClassDef) else ():
                 name = ast.unparse(base).rpartition(".")[2]
                 if name.endswith(("Error", "Exception")):
-                    yield name, node.name, ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+                    module = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+                    found.append((name, node.name, module))
+    return found
 
 
 def test_every_exception_has_the_root_or_is_internal():

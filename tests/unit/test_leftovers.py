@@ -38,7 +38,7 @@ def test_a_process_that_is_left_fails_the_run(tmp_path, code, expected, distribu
     (tmp_path / "test_it.py").write_text(_TEST.format(code=code))
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "-n", distributed, "test_it.py"],
-        cwd=tmp_path, env=environment(LEFTOVERS_SECONDS="2"), capture_output=True, text=True, timeout=PATIENCE,
+        cwd=tmp_path, env=environment(LEFTOVERS_SECONDS="0.5"), capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert run.returncode == expected, run.stdout + run.stderr
     assert ("sleep 3601" in run.stdout) == bool(expected), run.stdout

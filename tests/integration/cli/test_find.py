@@ -11,7 +11,6 @@ from worker.cli import app as main
 from worker.queries import search as search_module
 from worker.queue.lease_queue import Claimed
 from worker.settings import settings
-from worker.store import migration
 from worker.store.engine import make_engine
 
 URL = "https://one.example/story"
@@ -19,11 +18,10 @@ FIRST = 1_700_000_000_000
 
 
 @pytest.fixture
-def find(valkey, redis_client, tmp_path, monkeypatch, capsys):
+def find(valkey, redis_client, migrated_folder, monkeypatch, capsys):
     """`find(…)`: exit code, stdout and stderr of the command, on a store with one article and one dead letter."""
     monkeypatch.setenv("COPYDESK_REDIS_URL", valkey.url)
-    monkeypatch.setenv("COPYDESK_DATA_DIR", str(tmp_path))
-    migration.upgrade(settings())
+    monkeypatch.setenv("COPYDESK_DATA_DIR", str(migrated_folder))
     engine = make_engine(settings())
     texts = [
         f"---\ntitle: 港口 harbour ferry\nexcerpt: It sails\nwebUrl: {URL}\nsecured: hush;hush\n---\n",

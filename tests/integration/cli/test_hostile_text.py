@@ -21,7 +21,6 @@ from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import dead_letters
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 NASTY = ["[/x]", "[bold red]", "[link=file:///etc]x[/link]", ":smile:", "\x1b[2J\x1b]0;title\x07", "\x9b2J", "\u202eexe.txt", "\u2028", "\u200f\u2066",
          "\U000e0041", "\ufeff", "²", "%s %d {0} {x!r}", "%00", "'; DROP TABLE articles; --", "a\u0301" * 50, "x" * 3000, "⟦hidden 1 aaaa⟧", "\\", "中文"]  # fmt: skip
@@ -48,14 +47,14 @@ ARGUMENTS = ["", "-", "--", "-x", "--json=[/x]", "\x00", "a\x00b", "\ud800", "ca
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
-def environment(request, valkey, tmp_path_factory):
+def environment(request, valkey, tmp_path_factory, migrated_sqlite):
     """The settings of a store and a Redis of their own."""
     folder = tmp_path_factory.mktemp("data")
     with contextlib.ExitStack() as stack:
-        url = f"sqlite:///{folder / 'store.db'}"
         if request.param == "postgresql":
             url = stack.enter_context(request.getfixturevalue("postgres").migrated_database())
-        upgrade(Settings(database_url=url, data_dir=folder))
+        else:
+            url = migrated_sqlite(folder / "store.db")
         yield {"COPYDESK_DATABASE_URL": url, "COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(folder)}
 
 

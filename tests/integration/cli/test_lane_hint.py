@@ -11,15 +11,13 @@ from tests.support.servers import copydesk
 from worker.queue.pauses.source_pauses import paused_sources
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 from worker.store.tables import receipts
 
 
 @pytest.mark.parametrize("format_", [[], ["--json"]], ids=["text", "JSON"])
-def test_a_pause_of_an_unknown_source_has_a_hint(valkey, redis_client, tmp_path, format_):
-    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(tmp_path)}
-    config, now = Settings(redis_url=valkey.url, data_dir=tmp_path), datetime.now(UTC)
-    upgrade(config)
+def test_a_pause_of_an_unknown_source_has_a_hint(valkey, redis_client, migrated_folder, format_):
+    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(migrated_folder)}
+    config, now = Settings(redis_url=valkey.url, data_dir=migrated_folder), datetime.now(UTC)
     engine = make_engine(config)
     with engine.begin() as connection:
         connection.execute(insert(receipts).values(
@@ -29,7 +27,7 @@ def test_a_pause_of_an_unknown_source_has_a_hint(valkey, redis_client, tmp_path,
     engine.dispose()
     hints = {}
     for source in ("crawler", "nosuch"):
-        run = copydesk("lane", "pause", "documents", "--source", source, *format_, cwd=tmp_path, **settings)
+        run = copydesk("lane", "pause", "documents", "--source", source, *format_, cwd=migrated_folder, **settings)
         assert run.returncode == 0, run.stderr
         hints[source] = "has an outcome yet: check the name" in run.stderr
         assert "outcome yet" not in run.stdout

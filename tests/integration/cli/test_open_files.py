@@ -13,13 +13,13 @@ from tests.support.servers import command, environment
 
 def run(tmp_path, words, soft, hard, **settings):
     return subprocess.run(
-        command(*words), capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment(**settings), check=False,
+        command(*words), capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment(**{"COPYDESK_CONCURRENCY": "2", **settings}), check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("words", [
-    ["up"], ["worker"], *(pytest.param(words, marks=pytest.mark.long) for words in (["ingest", "."], ["worker", "--concurrency", "2"])),
+    ["up"], *(pytest.param(words, marks=pytest.mark.long) for words in (["worker"], ["ingest", "."], ["worker", "--concurrency", "2"])),
 ], ids=" ".join)  # fmt: skip
 def test_too_few_open_files_are_refused_before_anything_starts(tmp_path, words):
     (tmp_path / "one.md").write_text("---\ntitle: One\nwebUrl: https://a.example/1\n---\n")

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import tempfile
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +18,6 @@ from tests.support.commands import COMMANDS
 from tests.support.servers import ROOT
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
-from worker.store import migration
 from worker.store.engine import make_engine
 from worker.store.tables import articles
 
@@ -25,14 +25,11 @@ DOCUMENT = "---\ntitle: A ferry\nwebUrl: https://a.example/ferry\n---\n"
 BAD = "---\ntitle: A: ferry\n---\n"
 
 
-@pytest.fixture
-def run(valkey, redis_client, tmp_path):
-    """`run(…)`: (what was printed to stdout, what a terminal at stderr showed) of a command, on a store with 300 dead
-    letters and 300 articles.
-    """
-    config = Settings(redis_url=valkey.url, data_dir=tmp_path)
-    migration.upgrade(config)
-    engine = make_engine(config)
+@pytest.fixture(scope="module")
+def filled_store(migrated_sqlite, tmp_path_factory):
+    """The file of a store with 300 dead letters and 300 articles, to be copied."""
+    folder = tmp_path_factory.mktemp("filled")
+    engine = make_engine(Settings(database_url=migrated_sqlite(folder / "store.db"), data_dir=folder))
     first = 1_700_000_000_000
     raw = [BAD.encode()] * 300 + [DOCUMENT.replace("ferry\n-", f"ferry{n}\n-").encode() for n in range(300)]
     for start in range(0, 600, 200):
@@ -42,7 +39,16 @@ def run(valkey, redis_client, tmp_path):
     with engine.begin() as connection:
         connection.execute(articles.update().values(changed_at=datetime.now(UTC) - timedelta(days=1)))
     engine.dispose()
-    environment = {**os.environ, "COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(tmp_path), "COLUMNS": "100", "TERM": "xterm"}  # fmt: skip
+    return folder / "store.db"
+
+
+@pytest.fixture
+def run(valkey, redis_client, filled_store, tmp_path):
+    """`run(…)`: (what was printed to stdout, what a terminal at stderr showed) of a command, on a copy of `filled_store`."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    shutil.copy(filled_store, data / "copydesk.db")
+    environment = {**os.environ, "COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(data), "COLUMNS": "100", "TERM": "xterm"}  # fmt: skip
 
     def run_command(*arguments, terminal=True):
         above, below = pty.openpty()

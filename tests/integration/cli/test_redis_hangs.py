@@ -14,20 +14,18 @@ from tests.support.servers import Background, Valkey, copydesk
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 SECONDS = 9.0
 """Three on an idle machine; the tests run beside others. With retries it was two minutes."""
 
 
 @pytest.fixture(scope="module")
-def halted(tmp_path_factory):
+def halted(tmp_path_factory, migrated_sqlite):
     """The settings of a Redis that is stopped by a signal, with a store that holds a receipt."""
     server = Valkey().start()
     folder = tmp_path_factory.mktemp("halted")
-    store = f"sqlite:///{folder}/store.db"
+    store = migrated_sqlite(folder / "store.db")
     config = Settings(redis_url=server.url, database_url=store, data_dir=folder)
-    upgrade(config)
     engine = make_engine(config)
     fields = {b"raw": b"---\ntitle: T\nwebUrl: https://a.example/1\n---\n", b"source": b"crawler"}
     work(engine, "documents", [Claimed("1700000000001-0", 0, 100, fields, truncated=False)])

@@ -22,7 +22,6 @@ from tests.support.databases import SQLITE_BY_DEFAULT
 from worker.cli import app as main
 from worker.linking.process import LinkLoop
 from worker.settings import settings
-from worker.store import migration
 from worker.store.engine import make_engine
 
 
@@ -33,7 +32,6 @@ def engine(valkey, redis_client, migrated_store_url, tmp_path, monkeypatch):
     monkeypatch.setenv("COPYDESK_DATABASE_URL", migrated_store_url)
     monkeypatch.setenv("COPYDESK_DATA_DIR", str(tmp_path))
     settings.cache_clear()
-    migration.upgrade(settings())
     engine = make_engine(settings())
     keep_past(engine, Random(1))
     store(engine, entries(invent(Random(3), 60)))

@@ -8,18 +8,20 @@ from tests.integration.store.store_driver import work
 from worker.cli import app as main
 from worker.queue.lease_queue import Claimed
 from worker.settings import settings
-from worker.store import migration
 from worker.store.engine import make_engine
 
 URL = "https://www.one.example/story"
 
 
 @pytest.fixture
-def retract(redis_client, valkey, tmp_path, monkeypatch, capsys):
+def retract(redis_client, valkey, migrated_folder, monkeypatch, capsys):
     """`retract(…)`: exit code and output, on a store where `agency` and 60 others describe the article of one URL."""
-    for name, value in (("REDIS_URL", valkey.url), ("DATA_DIR", tmp_path), ("LANES", "documents=4,feed=1@agency")):
+    for name, value in (
+        ("REDIS_URL", valkey.url),
+        ("DATA_DIR", migrated_folder),
+        ("LANES", "documents=4,feed=1@agency"),
+    ):
         monkeypatch.setenv(f"COPYDESK_{name}", str(value))
-    migration.upgrade(settings())
     engine = make_engine(settings())
     raw = f"---\ntitle: One\nwebUrl: {URL}\n---\n".encode()
     sources = ["agency", *(f"s{n}" for n in range(60))]

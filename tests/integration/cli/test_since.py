@@ -10,9 +10,8 @@ COMMANDS = [("dead", "list"), ("reprocess",), ("relink",), ("stories",)]
 
 
 @pytest.fixture
-def run(tmp_path):
-    assert copydesk("db", "upgrade", cwd=tmp_path).returncode == 0
-    return lambda *arguments: copydesk(*arguments, cwd=tmp_path)
+def run(migrated_home):
+    return lambda *arguments: copydesk(*arguments, cwd=migrated_home)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

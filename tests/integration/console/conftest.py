@@ -13,7 +13,6 @@ from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.settings import Settings
 from worker.store import tables
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 from worker.store.tables import dead_letters
 
 BASE = "http://localhost:8600"
@@ -83,7 +82,6 @@ def config(module_store_url, valkey, tmp_path_factory):
 @pytest.fixture(scope="module")
 def store(config):
     """The store that the tests of a module share, with a few articles in it."""
-    upgrade(config)
     engine = make_engine(config)
     yield engine
     engine.dispose()

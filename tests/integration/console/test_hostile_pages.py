@@ -36,7 +36,6 @@ from worker.queue.pauses import lane_pauses
 from worker.settings import Settings
 from worker.store import dead_letters, tables
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 MARK = "zqxvzqxv"
 NASTY = [
@@ -156,7 +155,6 @@ class Site:
 
     def __init__(self, url, server, folder):
         self.config = Settings(database_url=url, redis_url=server.url, data_dir=folder)
-        upgrade(self.config)
         self.engine = make_engine(self.config)
         self.client = server.client()
         self.runner = asyncio.Runner()

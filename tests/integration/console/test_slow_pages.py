@@ -17,7 +17,6 @@ from tests.support.servers import Background, until
 from worker.settings import Settings
 from worker.store import tables
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 SECONDS = 3.0
 """Generous, for a busy machine; without other load they take some milliseconds."""
@@ -39,7 +38,6 @@ def site(module_store_url, valkey, tmp_path_factory):
     """Return (the address of a console in a process of its own, an engine of its store)."""
     folder, port = tmp_path_factory.mktemp("console"), free_port()
     config = Settings(database_url=module_store_url, data_dir=folder)
-    upgrade(config)
     engine = make_engine(config)
     work(engine, "documents", [document(1, "A calm one"), broken(2), broken(3, LARGE), broken(4, MANY_LINES)])
     base = f"http://127.0.0.1:{port}"

@@ -98,14 +98,14 @@ def test_a_source_of_which_nothing_is_known_is_not_found(browser):
     assert browser.get("/sources/of", params={"source": "nobody"}).status_code == 404
 
 
-def test_ten_thousand_sources_are_shown_in_pages_with_alarms_first_and_found_by_name(store, browser):
+def test_thousands_of_sources_are_shown_in_pages_with_alarms_first_and_found_by_name(store, browser):
     now = datetime.now(UTC)
     rows = [
         {"source": f"many-{n:05}", "site": "", "lane": "documents", "last_at": now - timedelta(minutes=n), "last_hour": now,
          "gaps": 0, "weekly": [], "recent_documents": 0, "recent_rejected": 0}
-        for n in range(10_000)
+        for n in range(6_000)
     ]  # fmt: skip
-    alarm = {"source": "many-09990", "site": "", "kind": "silent", "since": now, "raised_at": now, "facts": {}}
+    alarm = {"source": "many-05990", "site": "", "kind": "silent", "since": now, "raised_at": now, "facts": {}}
     with store.begin() as connection:
         connection.execute(insert(source_rhythms), rows)
         connection.execute(insert(source_alarms), [alarm])
@@ -113,11 +113,11 @@ def test_ten_thousand_sources_are_shown_in_pages_with_alarms_first_and_found_by_
         page = browser.page("/sources")
         rhythm = page.partition('id="h-rejected"')[0]
         assert rhythm.count("</tr>") == 101
-        assert "many-09990" in rhythm, "its alarm comes before 9,990 sources that were heard later"
+        assert "many-05990" in rhythm, "its alarm comes before 5,990 sources that were heard later"
         second = browser.page("/sources?hours=24&after=100").partition('id="h-rejected"')[0]
-        assert (second.count("</tr>"), "many-09990" in second) == (101, False)
-        found = browser.page("/sources?name=MANY-0777").partition('id="h-rejected"')[0]
-        assert [f"many-0777{n}" in found for n in range(10)] == [True] * 10
+        assert (second.count("</tr>"), "many-05990" in second) == (101, False)
+        found = browser.page("/sources?name=MANY-0577").partition('id="h-rejected"')[0]
+        assert [f"many-0577{n}" in found for n in range(10)] == [True] * 10
         assert found.count("</tr>") == 11
         assert "No source has this in its name" in browser.page("/sources?name=%25%25")
         assert browser.get("/sources?csv=1").text.count("many-") in (4999, 5000), "another test may have added a source"

@@ -15,7 +15,6 @@ from worker.documents.limits import Limits
 from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import dead_letters as dead
-from worker.store import migration
 from worker.store.engine import make_engine
 from worker.store.tables import articles, dead_letter_actions, dead_letters
 
@@ -29,7 +28,6 @@ CHANGE = replacing("call it: ", "call it ")
 @pytest.fixture
 def engine(migrated_store_url, tmp_path):
     settings = Settings(database_url=migrated_store_url, data_dir=tmp_path)
-    migration.upgrade(settings)
     engine = make_engine(settings)
     yield engine
     engine.dispose()

@@ -93,7 +93,10 @@ def test_a_bulk_edit_skips_a_dead_letter_that_another_edited(engine, redis_clien
     assert dead_letter_edits.dead_letter(engine, 1).raw == GOOD.encode()
 
 
-@pytest.mark.parametrize("meanwhile", ["mended", "closed"])
+@pytest.mark.parametrize(("migrated_store_url", "meanwhile"), [
+    ("sqlite", "mended"), ("postgresql", "closed"), pytest.param("sqlite", "closed", marks=pytest.mark.long),
+    pytest.param("postgresql", "mended", marks=pytest.mark.long),
+], indirect=["migrated_store_url"])  # fmt: skip
 def test_the_command_line_reports_an_edit_by_another_while_its_editor_was_open(
     engine, redis_client, valkey, migrated_store_url, dead_letter, tmp_path, meanwhile
 ):

@@ -15,7 +15,7 @@ from worker.queue.lease_queue import Claimed, LeaseQueue
 from worker.settings import INTERNAL_LANE
 from worker.store import dead_letters as dead
 
-DOCUMENTS, BYTES = 200, 50_000
+DOCUMENTS, BYTES = 120, 50_000
 ALL, LIMITS = dead.Filter(), Limits()
 
 

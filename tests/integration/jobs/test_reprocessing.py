@@ -13,7 +13,6 @@ from worker.jobs.reprocessing import Filter, ReprocessStalled, count, forecast, 
 from worker.queue.lease_queue import LeaseQueue
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 from worker.store.receipts import behind
 from worker.store.tables import articles, documents, receipts
 
@@ -34,7 +33,6 @@ EVENTS = [
 @pytest.fixture
 def engine(migrated_store_url, tmp_path):
     config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
-    upgrade(config)
     engine = make_engine(config)
     work(engine, "documents", [entry(n, event) for n, event in enumerate(EVENTS)])
     yield engine

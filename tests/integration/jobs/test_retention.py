@@ -1,5 +1,6 @@
 """Rows that nothing needs are deleted after a while; rows that something needs stay, however old."""
 
+import itertools
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -63,8 +64,16 @@ def two_days_pass(engine):
     return pass_them
 
 
-@pytest.mark.parametrize("days", [740_000, 1_000_000, 1e9, 1e300])
-@pytest.mark.parametrize("name", ["raw_days", "receipt_days", "orphan_days", "story_days"])
+DAYS = (740_000, 1_000_000, 1e9, 1e300)
+RULES = ("raw_days", "receipt_days", "orphan_days", "story_days")
+TRIED = set(zip(RULES, DAYS, strict=True))
+"""Each rule and each number once; the long form tries all pairs."""
+
+
+@pytest.mark.parametrize(
+    ("name", "days"),
+    [pytest.param(*pair, marks=[pytest.mark.long] * (pair not in TRIED)) for pair in itertools.product(RULES, DAYS)],
+)
 def test_more_days_than_the_calendar_has_mean_never_and_the_other_rules_are_applied(
     engine, put, two_days_pass, name, days
 ):

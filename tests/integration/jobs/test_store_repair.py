@@ -7,23 +7,17 @@ from sqlalchemy import delete, func, insert, select, text, update
 
 from tests.integration.linking.newsroom import entries, finish, found, invent, new_linker, store
 from tests.integration.store.histories import Put
-from tests.integration.store.snapshot import snapshot
+from tests.integration.store.snapshot import broken_rules, snapshot
 from tests.integration.store.store_driver import entry, settle, work
 from worker.cli import app as main
 from worker.heat_rules import AllRules
 from worker.jobs import store_repair
 from worker.jobs.store_repair import Repaired, repair
 from worker.settings import settings
-from worker.store.consistency import check
 from worker.store.tables import article_topics, article_urls, articles, images, links
 
 FIRST, SECOND, NAMER, ALIAS = (f"https://{name}.example/story" for name in ("first", "second", "namer", "alias"))
 _HASH = b"x" * 16
-
-
-def broken(engine):
-    with engine.connect() as connection:
-        return {finding.check for finding in check(connection) if finding.count}
 
 
 def state(engine):
@@ -91,12 +85,12 @@ def test_each_kind_of_damage_is_repaired(engine, filled_store, damage, monkeypat
     statement, rules = DAMAGE[damage]
     with engine.begin() as connection:
         connection.execute(statement)
-    assert broken(engine) == rules
+    assert broken_rules(engine) == rules
 
     repaired = repair(engine, AllRules())
 
     assert repaired.deleted + repaired.urls > 0
-    assert broken(engine) == set()
+    assert broken_rules(engine) == set()
     after = state(engine)
     if damage != "a stub that lost its namer":  # an orphan now, which retention deletes
         assert after == before
@@ -112,11 +106,11 @@ def test_links_of_the_linker_to_a_deleted_article_go_and_the_others_come_again(e
     with engine.begin() as connection:
         damaged = connection.execute(update(links).where(*similar).values(target_id=-1)).rowcount
     assert damaged > 5
-    assert broken(engine) == {"references"}
+    assert broken_rules(engine) == {"references"}
 
     assert repair(engine, AllRules()).articles > 1
 
-    assert broken(engine) == set()
+    assert broken_rules(engine) == set()
     with engine.connect() as connection:
         waiting = select(func.count()).select_from(articles).where(articles.c.link_state == "outdated")
         while connection.scalar(waiting):

@@ -15,7 +15,6 @@ from worker.settings import Settings
 from worker.store.engine import make_engine
 from worker.store.linking import day_frequencies, leader, link_states
 from worker.store.linking import links as linking
-from worker.store.migration import upgrade
 from worker.store.tables import articles, leaders, links, stories
 
 _WORDS = """
@@ -102,7 +101,6 @@ def store(engine, claimed):
 
 def fresh_store(url, folder):
     config = Settings(database_url=url, data_dir=folder)
-    upgrade(config)
     return make_engine(config)
 
 

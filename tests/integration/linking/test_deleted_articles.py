@@ -7,20 +7,15 @@ import pytest
 from sqlalchemy import select
 
 from tests.integration.linking.newsroom import entries, finish, fresh_store, history, invent, new_linker, store
+from tests.integration.store.snapshot import broken_rules
 from tests.integration.store.store_driver import settle
 from worker.jobs.retention import prune
 from worker.linking.batch_linking import BatchLinking
 from worker.settings import Settings
-from worker.store.consistency import check
 from worker.store.tables import articles, links
 
 AT_ONCE = Settings(receipt_days=1e-9, raw_days=1e-9, orphan_days=1e-9)
 """An orphan is old as soon as it is committed."""
-
-
-def broken(engine):
-    with engine.connect() as connection:
-        return {finding.check for finding in check(connection) if finding.count}
 
 
 @pytest.fixture
@@ -53,7 +48,7 @@ def test_an_article_that_is_deleted_after_its_links_were_found_gets_none(engine,
     monkeypatch.setattr(BatchLinking, "_find_links", find_and_delete)
     finish(new_linker(engine))
 
-    assert broken(engine) == set()
+    assert broken_rules(engine) == set()
     with engine.connect() as connection:
         ends = connection.execute(select(links.c.source_id, links.c.target_id)).all()
     assert ends
@@ -85,4 +80,4 @@ def test_batches_a_linker_and_retention_at_once_leave_no_link_without_its_articl
 
     assert errors == []
     assert sum(removed) > 0
-    assert broken(engine) == set()
+    assert broken_rules(engine) == set()

@@ -39,8 +39,8 @@ def reports(path):
 
 
 @pytest.mark.parametrize("path", HEADLINES, ids=[path.stem for path in HEADLINES])
-def test_reports_of_one_event_are_linked_and_near_misses_are_not(path, tmp_path):
-    engine = fresh_store(f"sqlite:///{tmp_path}/store.db", tmp_path)
+def test_reports_of_one_event_are_linked_and_near_misses_are_not(path, migrated_sqlite, tmp_path):
+    engine = fresh_store(migrated_sqlite(tmp_path / "store.db"), tmp_path)
     headlines = reports(path)
     store(engine, entries([*(one for _, one in headlines), *invent(Random(5), 200)]))
     finish(new_linker(engine))

@@ -53,9 +53,9 @@ def test_frequencies_that_an_older_version_stored_are_counted_again(migrated_sto
     engine.dispose()
 
 
-def test_the_command_prints_one_object_for_each_article_asked_for(tmp_path, monkeypatch, capsys):
+def test_the_command_prints_one_object_for_each_article_asked_for(migrated_sqlite, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COPYDESK_DATA_DIR", str(tmp_path))
-    engine = fresh_store(f"sqlite:///{tmp_path}/copydesk.db", tmp_path)
+    engine = fresh_store(migrated_sqlite(tmp_path / "copydesk.db"), tmp_path)
     expected = invent(Random(3), 30)
     store(engine, entries(expected))
     engine.dispose()

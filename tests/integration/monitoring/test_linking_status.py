@@ -14,7 +14,6 @@ from worker.monitoring.health import check
 from worker.monitoring.snapshot import read_store
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 from worker.store.tables import articles
 
 _LATE = "1 articles wait for the linker, the oldest for"
@@ -57,10 +56,9 @@ def test_the_snapshot_counts_what_the_linker_has_to_do(late):
     assert (linking.pending, linking.provisional, linking.outdated) == (0, 0, 1)
 
 
-def test_status_shows_what_the_linker_has_to_do_and_drained_waits_for_it(tmp_path, valkey):
-    url = f"sqlite:///{tmp_path}/late.db"
+def test_status_shows_what_the_linker_has_to_do_and_drained_waits_for_it(migrated_sqlite, tmp_path, valkey):
+    url = migrated_sqlite(tmp_path / "late.db")
     config = Settings(database_url=url, data_dir=tmp_path)
-    upgrade(config)
     engine = make_engine(config)
     _put_late(engine)
 

@@ -9,7 +9,6 @@ from sqlalchemy import insert, text
 
 from worker.monitoring.sources.rejection_stats import source_stats
 from worker.settings import INTERNAL_LANE, Settings
-from worker.store import migration
 from worker.store.engine import make_engine
 from worker.store.sources.rejection_counts import by_source_and_time
 from worker.store.tables import dead_letters, receipts
@@ -21,7 +20,6 @@ BROKE = NOW - timedelta(hours=3, minutes=17, seconds=5)
 @pytest.fixture
 def engine(migrated_store_url, tmp_path):
     settings = Settings(database_url=migrated_store_url, data_dir=tmp_path)
-    migration.upgrade(settings)
     engine = make_engine(settings)
     rows = [_receipt(n, source, NOW - timedelta(minutes=n), lane) for n in range(1, 1200)
             for source, lane in (("good", "documents"), ("broke", "documents"), ("broke", INTERNAL_LANE))]  # fmt: skip
@@ -84,7 +82,6 @@ def test_an_index_is_used(engine):
 def test_the_moment_is_found_within_the_first_quarter_of_an_hour(migrated_store_url, tmp_path):
     """A system that started minutes ago has only one interval."""
     settings = Settings(database_url=migrated_store_url, data_dir=tmp_path)
-    migration.upgrade(settings)
     engine, broke = make_engine(settings), NOW - timedelta(minutes=4)
     rows = [
         _row(n, NOW - timedelta(seconds=2 * n), rejected=NOW - timedelta(seconds=2 * n) >= broke) for n in range(1, 300)
@@ -98,7 +95,6 @@ def test_the_moment_is_found_within_the_first_quarter_of_an_hour(migrated_store_
 
 def test_a_few_random_rejections_are_no_onset(migrated_store_url, tmp_path):
     settings = Settings(database_url=migrated_store_url, data_dir=tmp_path)
-    migration.upgrade(settings)
     engine = make_engine(settings)
     rows = [_row(n, NOW - timedelta(seconds=2 * n), rejected=n % 17 == 5) for n in range(1, 200)]
     with engine.begin() as connection:

@@ -45,16 +45,14 @@ def test_eviction_is_refused_with_what_to_set(redis_client, set_to, policy):
     assert "set maxmemory-policy noeviction" in refused
 
 
-def test_missing_persistence_is_a_warning_or_in_strict_mode_refused(redis_client, set_to, tmp_path):
+def test_missing_persistence_is_a_warning_or_in_strict_mode_refused(redis_client, set_to, migrated_folder):
     set_to("appendonly", "no")
     found = findings(redis_client)
     assert found.refusals == []
     assert "keeps nothing on disk" in found.warned[0]
     set_to("save", "3600 1")
     assert "snapshots only" in findings(redis_client).warned[0]
-    config = Settings(data_dir=tmp_path)
-    upgrade(config)
-    engine = make_engine(config)
+    engine = make_engine(Settings(data_dir=migrated_folder))
     assert len(enforce(redis_client, engine)) == 1
     with pytest.raises(ServerUnfit, match="appendonly yes"):
         enforce(redis_client, engine, strict=True)

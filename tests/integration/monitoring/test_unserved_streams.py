@@ -10,8 +10,6 @@ from worker.activity.outcome_feed import publish
 from worker.cli import app as main
 from worker.monitoring.unserved_streams import UnservedStream, unserved_streams
 from worker.queue.lease_queue import LeaseQueue
-from worker.settings import settings
-from worker.store import migration
 
 
 def test_a_stream_with_documents_that_no_lane_serves_is_named(redis_client):
@@ -34,10 +32,9 @@ def test_an_empty_stream_is_not_named(redis_client):
 
 
 @pytest.fixture
-def audit(valkey, redis_client, tmp_path, monkeypatch, capsys):
+def audit(valkey, redis_client, migrated_folder, monkeypatch, capsys):
     monkeypatch.setenv("COPYDESK_REDIS_URL", valkey.url)
-    monkeypatch.setenv("COPYDESK_DATA_DIR", str(tmp_path))
-    migration.upgrade(settings())
+    monkeypatch.setenv("COPYDESK_DATA_DIR", str(migrated_folder))
 
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:

@@ -13,7 +13,6 @@ from worker.queries.explanation import explain
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 URL = "https://harbour.example/wall"
 GOOD = f"---\ntitle: The harbour wall\nwebUrl: {URL}\n---\nIts text.\n"
@@ -28,7 +27,6 @@ def _entry(id_, raw, key="wall.md"):
 @pytest.fixture(scope="module")
 def engine(module_store_url, tmp_path_factory):
     config = Settings(database_url=module_store_url, data_dir=tmp_path_factory.mktemp("data"))
-    upgrade(config)
     engine = make_engine(config)
     for entry in (_entry(FIRST, GOOD), _entry(REFUSED, BAD), _entry(AGAIN, GOOD.replace("Its", "A new"))):
         work(engine, "documents", [entry])

@@ -12,7 +12,7 @@ import redis
 
 from tests.support.access_rights import TlsSystem, make_certificate
 from tests.support.sentinels import Watched
-from tests.support.servers import Background, copydesk
+from tests.support.servers import Background
 from worker.producer.client import AsyncProducer, Producer
 from worker.queue.connection import connect, sentinel_address
 
@@ -43,14 +43,13 @@ def test_commands_and_worker_use_tls(certificate):
 
 
 @pytest.mark.parametrize("by_tls", [True, pytest.param(False, marks=pytest.mark.long)], ids=["tls", "plain"])
-def test_a_producer_and_a_worker_follow_a_failover(by_tls, request, tmp_path):
+def test_a_producer_and_a_worker_follow_a_failover(by_tls, request, migrated_sqlite, tmp_path):
     with Watched(request.getfixturevalue("certificate") if by_tls else None) as watched:
         settings = {
             "COPYDESK_REDIS_URL": watched.url,
-            "COPYDESK_DATABASE_URL": f"sqlite:///{tmp_path / 'store.db'}",
+            "COPYDESK_DATABASE_URL": migrated_sqlite(tmp_path / "store.db"),
             "COPYDESK_LINK": "true",
         }
-        assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
         with Background("worker", cwd=tmp_path, **settings) as worker, Producer(watched.url, timeout=60) as producer:
             assert producer.wait(producer.submit(DOCUMENT), timeout=120).outcome == "stored", worker.text()
             time.sleep(0.5)  # replication is asynchronous: entries missing on the replica are lost with the primary

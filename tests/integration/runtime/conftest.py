@@ -5,20 +5,16 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import create_engine, select
 
-from tests.support.servers import copydesk
 from worker.queue.lease_queue import LeaseQueue
 from worker.runtime import connections, ingestion, tasks
 from worker.settings import Settings
 from worker.store import tables
-from worker.store.migration import upgrade
 
 
 @pytest.fixture
-def settings(valkey, redis_client, tmp_path):
+def settings(valkey, redis_client, migrated_folder):
     """A worker's settings: a real Valkey, emptied, and a fresh SQLite. Without a linker, which takes a second to start."""
-    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(tmp_path), "COPYDESK_LINK": "false"}
-    assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
-    return settings
+    return {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATA_DIR": str(migrated_folder), "COPYDESK_LINK": "false"}
 
 
 @pytest.fixture
@@ -36,14 +32,13 @@ def receipts(tmp_path):
 
 @pytest.fixture
 def become_worker(redis_client, valkey, tmp_path, monkeypatch):
-    """A function: make this process the worker of the lane `documents` with a store; it returns the lane."""
+    """A function: make this process the worker of the lane `documents` with a store that has the current schema; it returns the lane."""
     caches = (connections.engine, connections.client, connections.queue, connections.rules)
     for cache in caches:
         cache.cache_clear()
 
     def become(database_url):
         config = Settings(redis_url=valkey.url, database_url=database_url, data_dir=tmp_path)
-        upgrade(config)
         for module in (connections, ingestion, tasks):
             monkeypatch.setattr(module, "settings", lambda: config)
         queue = LeaseQueue(redis_client, "documents")
@@ -58,6 +53,6 @@ def become_worker(redis_client, valkey, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def own_worker(become_worker, tmp_path):
+def own_worker(become_worker, migrated_sqlite, tmp_path):
     """The lane `documents`, with this process as its worker, and a fresh SQLite."""
-    return become_worker(f"sqlite:///{tmp_path}/store.db")
+    return become_worker(migrated_sqlite(tmp_path / "store.db"))

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, select
 
 from tests.support.runtime_hooks import SHORT, article
-from tests.support.servers import Background, copydesk, until
+from tests.support.servers import Background, until
 from worker.activity.heartbeats import workers
 from worker.store import tables
 
@@ -45,11 +45,10 @@ def test_documents_wait_without_an_attempt_and_are_stored_within_seconds(
     url = (
         request.getfixturevalue("migrated_postgres_url")
         if store == "postgresql"
-        else f"sqlite:///{tmp_path}/copydesk.db"
+        else request.getfixturevalue("migrated_sqlite")(tmp_path / "copydesk.db")
     )
     settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": url, **SHORT, "COPYDESK_LEASE_SECONDS": "10",
                 "COPYDESK_LOG_FORMAT": "json"}  # fmt: skip
-    assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
     with Background("worker", cwd=tmp_path, **settings) as worker:
         until(lambda: [w for w in workers(redis_client) if w.is_consuming], what="it consumes")
         away = (

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.support.servers import Background, Valkey, copydesk, main_processes, processes_naming, until
+from tests.support.servers import Background, Valkey, main_processes, processes_naming, until
 from worker.activity.heartbeats import workers
 
 SECONDS = 30
@@ -25,10 +25,9 @@ def server():
 
 
 @pytest.fixture
-def start(server, tmp_path):
+def start(server, migrated_folder, tmp_path):
     """`start()`: a supervised worker."""
     settings = {"COPYDESK_REDIS_URL": server.url, "COPYDESK_DATA_DIR": str(tmp_path), "COPYDESK_LINK": "true"}
-    assert copydesk("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
     running = []
 
     def start(**options):

@@ -15,7 +15,6 @@ from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 from worker.store.tables import articles, dead_letters, documents, images, metadata, raw_documents, receipts
 
 LIMITS = Limits(max_bytes=65_536)
@@ -24,12 +23,10 @@ LONG = "".join(f"{n * 2654435761 % 2**32:x}" for n in range(1000))  # 8 kB that 
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory, postgres):
+def engines(tmp_path_factory, postgres, migrated_sqlite):
     folder = tmp_path_factory.mktemp("any")
     with postgres.migrated_database() as url:
-        stores = [Settings(database_url=one, data_dir=folder) for one in (f"sqlite:///{folder / 'store.db'}", url)]
-        for config in stores:
-            upgrade(config)
+        stores = [Settings(database_url=one, data_dir=folder) for one in (migrated_sqlite(folder / "store.db"), url)]
         made = [make_engine(config) for config in stores]
         yield made
         for engine in made:

@@ -14,7 +14,6 @@ from worker.store.background import heat_step, image_step, name_step
 from worker.store.background.steps import work_step
 from worker.store.decide import decision
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 from worker.store.tables import articles, documents, images, placeholder_images, providers
 
 _LOGO = "https://site3.example/logo.jpg"
@@ -24,9 +23,8 @@ _MOST = 5
 
 
 @pytest.fixture
-def engine(store_url, tmp_path):
-    config = Settings(database_url=store_url, data_dir=tmp_path)
-    upgrade(config)
+def engine(migrated_store_url, tmp_path):
+    config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
     engine = make_engine(config)
     yield engine
     engine.dispose()

@@ -14,7 +14,6 @@ from worker.store.background import article_step
 from worker.store.background.steps import work_step
 from worker.store.background.work_rows import pending_work
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 from worker.store.tables import article_topics, articles, enrichment_work, images, links, providers, topics
 
 _numbers = iter(range(10_000))
@@ -23,7 +22,6 @@ _numbers = iter(range(10_000))
 @pytest.fixture
 def engine(migrated_store_url, tmp_path):
     config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
-    upgrade(config)
     engine = make_engine(config)
     yield engine
     engine.dispose()

@@ -11,7 +11,6 @@ from worker.heat_rules import AllRules
 from worker.settings import Settings
 from worker.store.background.steps import work_step
 from worker.store.engine import WRITER_LOCK, is_conflict, is_timeout, is_transient, make_engine
-from worker.store.migration import upgrade
 from worker.store.sql.flights import flights
 from worker.store.sql.query import Query
 from worker.store.sql.statements import Statement, insertion, removal, updating
@@ -43,7 +42,6 @@ OTHERS = Query(
 @pytest.fixture
 def engine(migrated_store_url, tmp_path):
     config = Settings(database_url=migrated_store_url, data_dir=tmp_path, statement_seconds=1)
-    upgrade(config)
     engine = make_engine(config, repeats=True)
     yield engine
     engine.dispose()
@@ -107,7 +105,6 @@ def test_the_error_of_a_flight_shows_no_values(engine):
 def server(migrated_postgres_url, tmp_path):
     """An engine on PostgreSQL."""
     config = Settings(database_url=migrated_postgres_url, data_dir=tmp_path, statement_seconds=1)
-    upgrade(config)
     engine = make_engine(config, repeats=True)
     yield engine
     engine.dispose()
@@ -209,7 +206,6 @@ def test_statements_stay_prepared_after_a_step_without_work(server):
 
 def test_an_engine_of_a_command_prepares_nothing(migrated_postgres_url, tmp_path):
     engine = make_engine(Settings(database_url=migrated_postgres_url, data_dir=tmp_path))
-    upgrade(Settings(database_url=migrated_postgres_url, data_dir=tmp_path))
     put(engine, ("a", "1"))
     assert _prepared(engine) == 0
     engine.dispose()

@@ -20,7 +20,6 @@ from tests.integration.store.store_driver import empty, settle, work
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 _WINDOW, _BATCH = 1000, 100
 
@@ -89,7 +88,6 @@ def _snapshot(engine):
 
 def _ends_as_its_last_versions_alone(migrated_store_url, folder, entries, workers):
     config = Settings(database_url=migrated_store_url, data_dir=folder)
-    upgrade(config)
     engines = [make_engine(config) for _ in range(workers)]
     began = time.perf_counter()
     outcomes = _run(engines, list(_shuffled(entries)))

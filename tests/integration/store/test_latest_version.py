@@ -13,14 +13,12 @@ from worker.settings import Settings
 from worker.store.background import target_step
 from worker.store.decide import decision, stored
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 
 @pytest.fixture(scope="module")
 def engines(module_store_url, tmp_path_factory):
     """Two engines on one store, as two workers have them."""
     config = Settings(database_url=module_store_url, data_dir=tmp_path_factory.mktemp("data"))
-    upgrade(config)
     engines = [make_engine(config), make_engine(config)]
     yield engines
     for engine in engines:

@@ -10,7 +10,6 @@ from sqlalchemy import update
 from worker.jobs.retention import prune
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 from worker.store.operator_actions import CONSOLE, add_action, read_actions
 from worker.store.service_tables import operator_actions
 
@@ -18,7 +17,6 @@ from worker.store.service_tables import operator_actions
 @pytest.fixture
 def engine(migrated_store_url):
     config = Settings(database_url=migrated_store_url)
-    upgrade(config)
     engine = make_engine(config)
     yield engine
     engine.dispose()

@@ -6,7 +6,6 @@ import pytest
 from worker.settings import Settings
 from worker.store.batches.load_queries import CHILDREN
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 from worker.store.sql.flights import BEGIN_OPTIONS
 from worker.store.sql.statements import fetch
 from worker.store.tables import articles
@@ -20,20 +19,19 @@ _LINKS = "INSERT INTO links (source_id, kind, target_hash, target_id) SELECT a.i
 
 
 @pytest.fixture
-def engine(postgres_url, tmp_path):
-    config = Settings(database_url=postgres_url, data_dir=tmp_path)
-    upgrade(config)
+def engine(migrated_postgres_url, tmp_path):
+    config = Settings(database_url=migrated_postgres_url, data_dir=tmp_path)
     engine = make_engine(config, repeats=True)
     yield engine
     engine.dispose()
 
 
-def test_a_statement_first_run_on_an_empty_table_finds_rows_by_the_index_when_it_is_full(engine, postgres_url):
+def test_a_statement_first_run_on_an_empty_table_finds_rows_by_the_index_when_it_is_full(engine, migrated_postgres_url):
     with engine.connect() as connection:
         for _ in range(_TIMES):
             fetch(connection, (articles.c.id,), articles.c.url_hash, [b"\0" * 16])
             connection.commit()
-        with psycopg.connect(postgres_url) as other:
+        with psycopg.connect(migrated_postgres_url) as other:
             other.execute(_ROWS)
         fetch(connection, (articles.c.id,), articles.c.url_hash, [b"\0" * 16])
         read = connection.exec_driver_sql("SELECT pg_stat_get_xact_tuples_returned('articles'::regclass)").scalar()

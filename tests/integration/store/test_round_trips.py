@@ -14,7 +14,6 @@ from worker.pipeline import Batch, process
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 PLAIN, WITH_REFERENCES, UNDER_THE_LOCK = 7, 7, 4
 SMALL_AND_NEW, SMALL = 3, 4
@@ -43,7 +42,6 @@ class _Store:
 
 @pytest.fixture
 def store(migrated_postgres_url, tmp_path):
-    upgrade(Settings(database_url=migrated_postgres_url, data_dir=tmp_path))
     with Wire(migrated_postgres_url) as wire:
         engine = make_engine(Settings(database_url=wire.url, data_dir=tmp_path), repeats=True)
         store = _Store(wire, engine)

@@ -14,7 +14,6 @@ from worker.store.background import article_step, image_step, target_step, work_
 from worker.store.background.steps import work_step
 from worker.store.decide import stored
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 _PUT = Put("s", "k1", "https://site0.example/story", None, (), "A", "x", None, "AAAA", quality=30, provider="Paper")
 _SAME_PROVIDER = replace(_PUT, key="k2", url="https://site1.example/story")
@@ -91,7 +90,6 @@ def engine(migrated_store_url, tmp_path, monkeypatch):
     monkeypatch.setattr(image_step, "_FEWEST_USES", 1)
     monkeypatch.setattr(article_step, "STEP_ARTICLES", 1)
     config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
-    upgrade(config)
     engine = make_engine(config)
     yield engine
     engine.dispose()

@@ -12,7 +12,6 @@ from tests.integration.store.histories import SITES, Put, Retract
 from tests.integration.store.store_driver import entry, settle, work
 from worker.settings import Settings
 from worker.store.engine import make_engine
-from worker.store.migration import upgrade
 
 GROWING = "receipts|documents|dead_letters|articles|article_urls|links|raw_documents|images"
 
@@ -26,7 +25,6 @@ def _put(n, key="k1"):
 @pytest.fixture
 def engine(migrated_store_url, tmp_path):
     config = Settings(database_url=migrated_store_url, data_dir=tmp_path)
-    upgrade(config)
     engine = make_engine(config)
     yield engine
     engine.dispose()
