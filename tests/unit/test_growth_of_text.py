@@ -19,7 +19,7 @@ from worker.documents.problem_display import render
 from worker.documents.validation import read
 from worker.enrichment.language import language_of_text
 from worker.enrichment.titles import clean, strip_provider_suffix
-from worker.enrichment.topics import _ITEM_END, _SENTENCE_END, topic_slug
+from worker.enrichment.topics import _ITEM_END, _SENTENCE_END, TopicFinder, topic_slug
 from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.enrichment.urls.hosts import canonical_host, registrable_domain
 from worker.linking.pairs.evidence import Evidence
@@ -107,3 +107,24 @@ def test_time_grows_linearly_with_the_text(name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_time_grows_linearly_up_to_a_megabyte(name):
     _check(name, 125_000)
+
+
+NUMBERED = [f"kw{n}" for n in range(2_000)]
+TOPICS = {
+    "keywords with one first word": ({"sea": [f"the {word}" for word in NUMBERED]}, "the "),
+    "keywords of many equal words": ({"sea": ["a " * (n % 100) + "b" for n in range(2_000)]}, "a "),
+    "keywords that are all in the text": ({"sea": NUMBERED}, " ".join(NUMBERED) + " "),
+    "topics named once each": ({f"{word} other": [word] for word in NUMBERED}, " ".join(NUMBERED) + " "),
+    "topics in lists": ({word: ["ferry"] for word in NUMBERED}, "ferry, ferry, ferry, ferry. One two three four five six. "),
+    "topics with one keyword": ({word: ["the"] for word in NUMBERED}, "the "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_topics_are_found_in_the_time_of_one_topic_whatever_the_text_is(name):
+    keywords, unit = TOPICS[name]
+    finder = TopicFinder(keywords)
+    text = (unit * 65_536)[:65_536]
+    alone = _seconds(lambda text: TopicFinder({"ferry": ["ferry", "the"]}).find(None, text), text)
+    # The product of keywords and words takes more than a second (10 s, where they have one first word).
+    assert _seconds(lambda text: finder.find(None, text), text) < 10 * alone + 0.15
