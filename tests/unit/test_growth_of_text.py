@@ -24,6 +24,7 @@ from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.enrichment.urls.hosts import canonical_host, registrable_domain
 from worker.linking.pairs.evidence import Evidence
 from worker.linking.pairs.similar_links import Link, Text, reasons_of
+from worker.linking.texts.conflicts import TitleNames, conflicts_of
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.genres import is_reference
 from worker.linking.texts.words import words
@@ -47,6 +48,10 @@ def _reason(text):
     return reasons_of([link], Frequencies().weights())
 
 
+def _conflicts(text):
+    conflicts_of(TitleNames.of(f"Person1 {text}", text), TitleNames.of(f"Person2 {text}", text))
+
+
 def _quiet(function):
     def run(text):
         with contextlib.suppress(ValueError, TypeError, UnreadableList):
@@ -67,7 +72,7 @@ FUNCTIONS = {
     "language": language_of_text, "canonicalise": lambda text: canonicalise.__wrapped__("https://a.example/" + text),
     "canonicalise host": lambda text: canonicalise.__wrapped__("https://" + text), "url_fault": lambda text: url_fault("https://" + text),
     "spaces": escape_spaces, "host": lambda text: canonical_host.__wrapped__(text), "domain": registrable_domain, "seconds": seconds_of,
-    "price": price_of, "words": words, "reason": _reason,
+    "price": price_of, "words": words, "reason": _reason, "conflicts": _conflicts,
     "reference": is_reference, "sitemap": lambda text: read_urls(f"<urlset><url><loc>{xml(text)}</loc></url></urlset>".encode()),
     "sitemap elsewhere": lambda text: read_urls(f"<urlset><x>{xml(text)}</x></urlset>".encode()), "list": lambda text: read_urls(text.encode()),
 }  # fmt: skip
