@@ -55,6 +55,8 @@ class Parsed:
     """Whether the block has anchors, so that an alias may repeat a value."""
     unknown_names: frozenset[str] = frozenset()
     """The names of fields, at any depth, that no model has."""
+    plain: frozenset[int] = frozenset()
+    """The indices of aliases, and of values with an anchor or a tag, whose text is written without quotes."""
 
 
 def parse(text: str, first_line: int, limits: Limits = DEFAULT) -> Parsed:
@@ -94,6 +96,7 @@ def _parsed(tree: MappingNode | None, text: str, state: ParserState) -> Parsed:
         state.nodes,
         bool(state.anchors),
         frozenset(state.unknown_names),
+        frozenset(state.plain),
     )
 
 
