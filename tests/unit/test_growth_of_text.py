@@ -19,11 +19,12 @@ from worker.documents.problem_display import render
 from worker.documents.validation import read
 from worker.enrichment.language import language_of_text
 from worker.enrichment.titles import clean, strip_provider_suffix
-from worker.enrichment.topics import _ITEM_END, _SENTENCE_END, topic_slug
+from worker.enrichment.topics import _ITEM_END, _SENTENCE_END, TopicFinder, topic_slug
 from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.enrichment.urls.hosts import canonical_host, registrable_domain
 from worker.linking.pairs.evidence import Evidence
 from worker.linking.pairs.similar_links import Link, Text, reasons_of
+from worker.linking.texts.conflicts import TitleNames, conflicts_of
 from worker.linking.texts.frequencies import Frequencies
 from worker.linking.texts.genres import is_reference
 from worker.linking.texts.words import words
@@ -47,6 +48,10 @@ def _reason(text):
     return reasons_of([link], Frequencies().weights())
 
 
+def _conflicts(text):
+    conflicts_of(TitleNames.of(f"Person1 {text}", text), TitleNames.of(f"Person2 {text}", text))
+
+
 def _quiet(function):
     def run(text):
         with contextlib.suppress(ValueError, TypeError, UnreadableList):
@@ -67,7 +72,7 @@ FUNCTIONS = {
     "language": language_of_text, "canonicalise": lambda text: canonicalise.__wrapped__("https://a.example/" + text),
     "canonicalise host": lambda text: canonicalise.__wrapped__("https://" + text), "url_fault": lambda text: url_fault("https://" + text),
     "spaces": escape_spaces, "host": lambda text: canonical_host.__wrapped__(text), "domain": registrable_domain, "seconds": seconds_of,
-    "price": price_of, "words": words, "reason": _reason,
+    "price": price_of, "words": words, "reason": _reason, "conflicts": _conflicts,
     "reference": is_reference, "sitemap": lambda text: read_urls(f"<urlset><url><loc>{xml(text)}</loc></url></urlset>".encode()),
     "sitemap elsewhere": lambda text: read_urls(f"<urlset><x>{xml(text)}</x></urlset>".encode()), "list": lambda text: read_urls(text.encode()),
 }  # fmt: skip
@@ -107,3 +112,24 @@ def test_time_grows_linearly_with_the_text(name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_time_grows_linearly_up_to_a_megabyte(name):
     _check(name, 125_000)
+
+
+NUMBERED = [f"kw{n}" for n in range(2_000)]
+TOPICS = {
+    "keywords with one first word": ({"sea": [f"the {word}" for word in NUMBERED]}, "the "),
+    "keywords of many equal words": ({"sea": ["a " * (n % 100) + "b" for n in range(2_000)]}, "a "),
+    "keywords that are all in the text": ({"sea": NUMBERED}, " ".join(NUMBERED) + " "),
+    "topics named once each": ({f"{word} other": [word] for word in NUMBERED}, " ".join(NUMBERED) + " "),
+    "topics in lists": ({word: ["ferry"] for word in NUMBERED}, "ferry, ferry, ferry, ferry. One two three four five six. "),
+    "topics with one keyword": ({word: ["the"] for word in NUMBERED}, "the "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_topics_are_found_in_the_time_of_one_topic_whatever_the_text_is(name):
+    keywords, unit = TOPICS[name]
+    finder = TopicFinder(keywords)
+    text = (unit * 65_536)[:65_536]
+    alone = _seconds(lambda text: TopicFinder({"ferry": ["ferry", "the"]}).find(None, text), text)
+    # The product of keywords and words takes more than a second (10 s, where they have one first word).
+    assert _seconds(lambda text: finder.find(None, text), text) < 10 * alone + 0.15

@@ -7,6 +7,7 @@ beyond 2^53, which JavaScript cannot hold, stay text.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Container
 
 from pydantic import BaseModel
 
@@ -19,67 +20,73 @@ from worker.documents.yaml.nodes import MappingNode, SequenceNode
 MAX_INTEGER = 2**53
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})(?P<fraction>\.[0-9]{1,17})?")
 _BOOLEANS = {"true": True, "false": False}
-_BEFORE_VALUE = re.compile(r"(?:(?:&[^\s,\[\]{}]+|!!(?:int|float|bool))\s+)*")
-_ALIAS = re.compile(r"\*([^\s,\[\]{}:]+)")
 
 Plain = str | int | float | bool | MappingNode | SequenceNode | None
 
 
-def convert_unknown_fields(model: Article | Reference, node: MappingNode, text: str) -> None:
+IsPlain = Callable[[str, int], bool]
+"""Whether the value at an index of the text is written without quotes."""
+
+
+def convert_unknown_fields(model: Article | Reference, node: MappingNode, text: str, plain: Container[int]) -> None:
     """Convert the values of all fields of `node` that its `model` does not have, and those of its parts, in the model.
 
-    `text` is the YAML block.
+    `text` is the YAML block. `plain`: see `Parsed.plain`.
     """
-    _convert_extra(model, node, text)
-    _convert_each(model.images, node, text)
+
+    def is_plain(value: str, index: int) -> bool:
+        return text.startswith(value, index) or index in plain
+
+    _convert_extra(model, node, is_plain)
+    _convert_each(model.images, node, is_plain)
     if not isinstance(model, Article):
         return
     if model.ratings is not None:
-        _convert_extra(model.ratings, node["ratings"], text)
+        _convert_extra(model.ratings, node["ratings"], is_plain)
     if isinstance(model, Code) and model.github is not None:
-        _convert_extra(model.github, node["github"], text)
+        _convert_extra(model.github, node["github"], is_plain)
     if model.provider is not None:
-        _convert_extra(model.provider, node["provider"], text)
+        _convert_extra(model.provider, node["provider"], is_plain)
     if not model.related:
         return
     for entry, item in zip(model.related, node["related"], strict=True):
         if item.__class__ is MappingNode:  # an entry from the cache has no node, and is converted already
             if entry.model_extra:
-                _convert_extra(entry, item, text)
+                _convert_extra(entry, item, is_plain)
             if entry.images:
-                _convert_each(entry.images, item, text)
+                _convert_each(entry.images, item, is_plain)
             if entry.provider is not None and entry.provider.model_extra:
-                _convert_extra(entry.provider, item["provider"], text)
+                _convert_extra(entry.provider, item["provider"], is_plain)
 
 
-def _convert_each(images: list[Image], node: MappingNode, text: str) -> None:
+def _convert_each(images: list[Image], node: MappingNode, is_plain: IsPlain) -> None:
     for index, image in enumerate(images):
         if image.model_extra:
-            _convert_extra(image, node["images"][index], text)
+            _convert_extra(image, node["images"][index], is_plain)
 
 
-def _convert_extra(model: BaseModel, node: MappingNode, text: str) -> None:
+def _convert_extra(model: BaseModel, node: MappingNode, is_plain: IsPlain) -> None:
     extra = model.model_extra
     if extra:
         for name in extra:
-            extra[name] = _converted(node[name], node.marks[name], text)
+            extra[name] = _converted(node[name], node.marks[name], is_plain)
 
 
-def _converted(value: Plain, mark: Mark, text: str) -> Plain:
+def _converted(value: Plain, mark: Mark, is_plain: IsPlain) -> Plain:
     """Return the value with its type. Lists and mappings are copied, because an alias may repeat them elsewhere."""
     if isinstance(value, str):
         typed = typed_value(value)
-        return value if typed is None or not _is_plain(value, mark.index, text) else typed
+        return value if typed is None or not is_plain(value, mark.index) else typed
     if isinstance(value, MappingNode):
         mapping = MappingNode()
         mapping.marks = value.marks
         for name, one in value.items():
-            mapping[name] = _converted(one, value.marks[name], text)
+            mapping[name] = _converted(one, value.marks[name], is_plain)
         return mapping
     if isinstance(value, SequenceNode):
         items = SequenceNode()
         items.marks, items.numbers = value.marks, value.numbers
-        items.extend(_converted(one, at, text) for one, at in zip(value, value.marks, strict=True))
+        items.extend(_converted(one, at, is_plain) for one, at in zip(value, value.marks, strict=True))
         return items
     return value
 
@@ -93,18 +100,6 @@ def typed_value(text: str) -> int | float | bool | None:
         return None
     value = float(text) if number["fraction"] else int(text)
     return value if str(value) == text and abs(value) <= MAX_INTEGER else None
-
-
-def _is_plain(value: str, index: int, text: str) -> bool:
-    """Return whether the value at `index` is written without quotes, or an alias refers to one that is."""
-    alias = _ALIAS.match(text, index)
-    if alias is not None:
-        anchor = text.rfind(f"&{alias[1]} ", 0, index)
-        if anchor < 0:
-            return False
-        index = anchor
-    before = _BEFORE_VALUE.match(text, index)
-    return text.startswith(value, before.end() if before else index)
 
 
 __all__ = ["convert_unknown_fields", "typed_value"]

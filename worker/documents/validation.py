@@ -132,6 +132,7 @@ class _Reader:
         self.tree = tree
         self.places = parsed.places
         self.problems = parsed.problems
+        self.plain = parsed.plain
         self.has_blanks = parsed.has_blanks
         self.has_invisible = parsed.has_invisible
         self.limits = limits
@@ -206,7 +207,7 @@ class _Reader:
     def finish(self, found: BaseModel, context: Context) -> None:
         """Convert the unknown fields of a valid model, and cache its entries of `related` if it has no problem."""
         if isinstance(found, Article | Reference):
-            convert_unknown_fields(found, self.tree, self.places.text)
+            convert_unknown_fields(found, self.tree, self.places.text, self.plain)
         if isinstance(found, Article) and not self.problems and not context.notes:
             remember(found.related, self.misses, self.limits)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from worker.enrichment.titles import clean
@@ -15,6 +16,8 @@ _SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++(?:\s|$)")
 _LONGEST_ITEM = 4  # words of an item of a list in a text
 _LONGEST_ACRONYM = 5  # letters of an acronym such as `UNHCR`
 _FEWEST_ITEMS = 4  # items that make a list
+_MAX_CHARACTERS = 20_000  # of an excerpt that is searched; the longest real one has 993
+_MOST_TOPICS = 1_000  # that are found in an article, and that may share a keyword; an article may state as many
 
 
 def topic_slug(name: str) -> str:
@@ -52,8 +55,8 @@ class TopicFinder:
     """Finds topics in a text by the keywords of their reference documents.
 
     Only whole words match. Case and punctuation are ignored, so `self driving` matches `self-driving`. A keyword also
-    matches with an s at its end (`robot`, `robots`). Keywords are indexed by their first word, so that the time for a
-    text does not depend on the number of topics.
+    matches with an s at its end (`robot`, `robots`). Keywords are kept in a tree of their words, so that the time for a
+    text does not depend on their number.
 
     A topic must not be found where a text only mentions it in passing. So an item of a list of four or more items does
     not count. Two more rules apply to a keyword that the excerpt contains once and the title does not contain. A
@@ -63,73 +66,99 @@ class TopicFinder:
 
     def __init__(self, keywords: Mapping[str, Iterable[str]]) -> None:
         """`keywords`: slug of a topic → its keywords, each of one or more words."""
-        self._by_first: dict[str, list[_Keyword]] = {}
-        for slug, phrases in keywords.items():
+        self._root = _Node()
+        for slug, phrases in sorted(keywords.items()):
             name = frozenset(_words(slug))
             for phrase in phrases:
                 words = _words(clean(phrase))
                 if sum(map(len, words)) >= _SHORTEST:
                     beside = name.difference(words) if name.issuperset(words) else frozenset()
-                    firsts = (words[0], words[0] + "s") if len(words) == 1 else (words[0],)
-                    for first in firsts:
-                        self._by_first.setdefault(first, []).append(_Keyword(tuple(words[1:]), slug, beside))
+                    self._root.add(words, _Keyword(slug, len(words) == 1, beside))
 
     def find(self, title: str | None, excerpt: str | None) -> list[str]:
-        """Return the slugs of the topics in title and excerpt, in alphabetic order."""
-        if not self._by_first:
+        """Return the slugs of the topics in title and excerpt, in alphabetic order, at most 1,000."""
+        if not self._root.following:
             return []
-        titled = (title or "").casefold()
-        found = {keyword.slug for keyword, _ in self._mentions(titled)}
-        matched: dict[str, tuple[_Keyword, int]] = {}
-        folded = (excerpt or "").casefold()
-        for keyword, start in self._mentions(folded):
-            if keyword.slug in matched:
-                found.add(keyword.slug)
-            matched.setdefault(keyword.slug, (keyword, start))
-        for slug, (keyword, start) in matched.items():
-            if slug not in found and _names_topic(keyword, start, titled, folded):
-                found.add(slug)
-        return sorted(found)
+        titled, text = (title or "").casefold(), (excerpt or "")[:_MAX_CHARACTERS].casefold()
+        found = {keyword.slug for node in self._mentions(titled) for keyword in node.keywords}
+        once: dict[str, tuple[_Keyword, int]] = {}
+        for node, starts in self._mentions(text).items():
+            for keyword in node.keywords:
+                if len(starts) > 1 or keyword.slug in once:
+                    found.add(keyword.slug)
+                once.setdefault(keyword.slug, (keyword, starts[0]))
+        if not found.issuperset(once):
+            end = _SENTENCE_END.search(text)
+            first_sentence = end.start() if end else len(text)
+            words = frozenset(_WORD.findall(titled)).union(_WORD.findall(text))
+            found.update(
+                slug for slug, (keyword, start) in once.items() if keyword.counts(start < first_sentence, words)
+            )
+        return sorted(found)[:_MOST_TOPICS]
 
-    def _mentions(self, text: str) -> Iterator[tuple[_Keyword, int]]:
-        """Yield the keywords in a text that are not in a list, each with the index of its first character."""
+    def _mentions(self, text: str) -> dict[_Node, list[int]]:
+        """Return the keywords in a text, each with the indices of its mentions that are not in a list."""
         words = _WORD.findall(text)
-        starts: list[int] = []
-        lists: list[tuple[int, int]] = []
+        matches: list[tuple[int, _Node]] = []
         for place, word in enumerate(words):
-            for keyword in self._by_first.get(word, ()):
-                if _follows(words, place + 1, keyword.rest):
-                    if not starts:
-                        starts, lists = [match.start() for match in _WORD.finditer(text)], _lists(text)
-                    if not any(first <= starts[place] < end for first, end in lists):
-                        yield keyword, starts[place]
+            node = self._root.following.get(word)
+            after = place + 1
+            while node is not None:
+                if node.keywords:
+                    matches.append((place, node))
+                node = node.following.get(words[after]) if after < len(words) else None
+                after += 1
+        mentions: dict[_Node, list[int]] = {}
+        if matches:
+            starts = [match.start() for match in _WORD.finditer(text)]
+            lists = _lists(text)
+            ends = [end for _, end in lists]
+            for place, node in matches:
+                start = starts[place]
+                number = bisect_right(ends, start)  # the first list that ends after the mention
+                if number == len(lists) or start < lists[number][0]:
+                    mentions.setdefault(node, []).append(start)
+        return mentions
 
 
 class _Keyword(NamedTuple):
-    """A keyword. `rest`: its words after the first. `beside`: the other words of the topic's name if it contains it."""
+    """A keyword of the topic `slug`. `beside`: the other words of the topic's name, if it contains the keyword."""
 
-    rest: tuple[str, ...]
     slug: str
+    is_word: bool
     beside: frozenset[str]
 
+    def counts(self, is_in_first_sentence: bool, words: frozenset[str]) -> bool:
+        """Return whether it counts where the excerpt contains it once. `words` are those of title and excerpt."""
+        if self.beside:
+            return self.beside <= words
+        return is_in_first_sentence or not self.is_word
 
-def _names_topic(keyword: _Keyword, start: int, title: str, excerpt: str) -> bool:
-    """Return whether a keyword counts that the excerpt contains once, at `start`, and the title does not contain."""
-    if keyword.beside:
-        return keyword.beside.issubset(_WORD.findall(title) + _WORD.findall(excerpt))
-    end = _SENTENCE_END.search(excerpt)
-    return bool(keyword.rest) or end is None or start < end.start()
+
+class _Node:
+    """The end of the keywords that begin with the same words, in the tree of all keywords."""
+
+    __slots__ = ("following", "keywords")
+
+    def __init__(self) -> None:
+        self.following: dict[str, _Node] = {}
+        """The nodes of the keywords that are one word longer, by this word."""
+        self.keywords: list[_Keyword] = []
+        """The keywords that consist of these words."""
+
+    def add(self, words: Sequence[str], keyword: _Keyword) -> None:
+        """Add a keyword of these words, and with an s at its end."""
+        node = self
+        for word in words[:-1]:
+            node = node.following.setdefault(word, _Node())
+        for last in (words[-1], words[-1] + "s"):
+            end = node.following.setdefault(last, _Node())
+            if len(end.keywords) < _MOST_TOPICS:
+                end.keywords.append(keyword)
 
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
-
-
-def _follows(words: list[str], start: int, rest: tuple[str, ...]) -> bool:
-    if not rest:
-        return True
-    here = words[start : start + len(rest)]
-    return here[:-1] == list(rest[:-1]) and len(here) == len(rest) and here[-1] in (rest[-1], rest[-1] + "s")
 
 
 def _lists(text: str) -> list[tuple[int, int]]:

@@ -89,3 +89,21 @@ def test_many_fields_beside_many_entries_take_the_time_of_both(field, name):
     parts = {"field": field, "entry": "with the same unknown field", "name": name}
     alone = _seconds(_document(PRODUCT, 0, **parts)) + _seconds(_document(0, PRODUCT, **parts))
     assert _seconds(_document(PRODUCT, PRODUCT, **parts)) < 2 * alone + 0.12
+
+
+LONG = "a & " * 64_000
+BESIDE_ALIASES = {
+    "far from the anchor": f"n: &a 1\npads: ['{LONG}', '{LONG}', '{LONG}']\n",
+    "with a long space after the anchor": f"n: &a {' ' * 750_000}1\n",
+    "of a field with a long space": f"n: &a {{k: &b {' ' * 750_000}1}}\n",
+}
+
+
+@pytest.mark.parametrize("before", BESIDE_ALIASES)
+def test_aliases_in_a_long_document_take_the_time_of_both(before):
+    def document(text, aliases):
+        return f"---\n{HEAD}{text}xs: [{', '.join(['*a'] * aliases)}]\n---\n".encode()
+
+    alone = _seconds(document(BESIDE_ALIASES[before], 1)) + _seconds(document("n: &a 1\n", 9_000))
+    # Their product takes 2 s and more.
+    assert _seconds(document(BESIDE_ALIASES[before], 9_000)) < 2 * alone + 0.3

@@ -185,3 +185,24 @@ def test_a_url_that_loses_characters_is_another_one_and_refused():
 def test_invisible_characters_around_a_url_are_removed():
     reading = read('---\ntitle: T\nwebUrl: "\ufeffhttps://a.example/\u200b "\n---\n'.encode(), has_key=False)
     assert (reading.article.web_url, reading.problems) == ("https://a.example/", ())
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        ("n: &a 5\nx: *a", 5),
+        ('n: &a "5"\nx: *a', "5"),
+        ("n: &a\n  5\nx: *a", 5),
+        ("n: &a !!int 5\nx: *a", 5),
+        ("n: &a !!str 5\nx: *a", "5"),
+        ("n: &a '5'\nm: &a 5\nx: *a", 5),
+        ("n: &a 5\nm: &a '5'\nx: *a", "5"),
+        ("n: &a 5\nm: '&a \"'\nx: *a", 5),
+        ("n: &a [5, '5']\nx: *a", [5, "5"]),
+        ("n: &a {k: &b 5}\nx: [*b, *a]", [5, {"k": 5}]),
+        ("x: !!int '5'", "5"),
+    ],
+)
+def test_an_alias_has_the_type_of_the_value_that_its_anchor_names(fields, value):
+    read_document = read(f"---\ntitle: A\nwebUrl: https://a.example/1\n{fields}\n---\n".encode(), has_key=False)
+    assert read_document.article.model_extra["x"] == value

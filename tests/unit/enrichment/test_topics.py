@@ -74,6 +74,18 @@ def test_an_item_of_a_long_list_is_not_a_topic(title, found):
     assert PLACES.find(None, title) == found
 
 
+def test_an_article_has_as_many_topics_as_it_may_state():
+    shared = TopicFinder({f"topic {n:05}": ["gull"] for n in range(3_000)})
+    assert shared.find("Two gulls", None) == [f"topic {n:05}" for n in range(1_000)]
+    named = {f"kw{n:05}": [f"kw{n:05}"] for n in range(3_000)}
+    assert TopicFinder(named).find(" ".join(named), None) == sorted(named)[:1_000]
+
+
+def test_the_beginning_of_a_long_excerpt_is_searched():
+    assert FINDER.find(None, "x" * 19_000 + " gulls") == ["birds"]
+    assert FINDER.find(None, "x" * 20_000 + " gulls") == []
+
+
 def test_without_reference_topics_nothing_is_found():
     assert TopicFinder({}).find("splice", "splice") == []
 

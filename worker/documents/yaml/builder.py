@@ -29,11 +29,10 @@ from worker.documents.yaml.line_breaks import hide_other_breaks
 from worker.documents.yaml.mistakes import describe_root, diagnose
 from worker.documents.yaml.nodes import MappingNode, SequenceNode, drop_long_values
 from worker.documents.yaml.parser_state import LISTED, NO_KEY, NULL_WORDS, PLAIN_TEXT, ParserState, Stop
-from worker.documents.yaml.surrogates import join_surrogates
+from worker.documents.yaml.surrogates import is_bad_escape, join_surrogates
 
 _STARTS = frozenset({MappingStartEvent, SequenceStartEvent})
 _ENDS = frozenset({MappingEndEvent, SequenceEndEvent})
-_REPAIR_CHARACTERS = 4_194_304  # characters parsed again to repair surrogates: four documents of the largest size
 
 
 @dataclass(slots=True)
@@ -55,12 +54,14 @@ class Parsed:
     """Whether the block has anchors, so that an alias may repeat a value."""
     unknown_names: frozenset[str] = frozenset()
     """The names of fields, at any depth, that no model has."""
+    plain: frozenset[int] = frozenset()
+    """The indices of aliases, and of values with an anchor or a tag, whose text is written without quotes."""
 
 
 def parse(text: str, first_line: int, limits: Limits = DEFAULT) -> Parsed:
     """Parse a YAML block that begins on line `first_line` of its document. Errors of YAML become problems."""
-    budget = _REPAIR_CHARACTERS
     text = hide_other_breaks(text)
+    is_joined = False
     while True:
         state = ParserState(text, first_line, limits)
         try:
@@ -68,11 +69,9 @@ def parse(text: str, first_line: int, limits: Limits = DEFAULT) -> Parsed:
         except Stop as stop:
             return Parsed(None, [*state.problems, stop.found], state.places)
         except yaml.YAMLError as error:
-            budget -= len(text)
-            mended = join_surrogates(text, error) if budget > 0 else None
-            if mended is None:
+            if is_joined or not is_bad_escape(error):
                 return Parsed(None, [*state.problems, diagnose(error, text, state.places)], state.places)
-            text = mended
+            text, is_joined = join_surrogates(text, limits.max_nodes), True
         else:
             return _parsed(tree, text, state)
 
@@ -94,6 +93,7 @@ def _parsed(tree: MappingNode | None, text: str, state: ParserState) -> Parsed:
         state.nodes,
         bool(state.anchors),
         frozenset(state.unknown_names),
+        frozenset(state.plain),
     )
 
 

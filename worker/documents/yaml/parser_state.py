@@ -21,6 +21,7 @@ NULL_WORDS = frozenset({"", "~", "null", "Null", "NULL"})
 PLAIN_TEXT = re.compile("[ -~]*+")  # printable ASCII, which needs no cleaning
 _FORCES_TEXT = frozenset({"!", "tag:yaml.org,2002:str"})
 _CORE = ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
+_TYPED_TAGS = frozenset({None, *(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool"))})
 _CORE_TAGS = frozenset({"!", *(f"tag:yaml.org,2002:{name}" for name in _CORE)})
 
 Node: TypeAlias = "MappingNode | SequenceNode"
@@ -85,6 +86,9 @@ class ParserState:
         self.merges: dict[int, list[MappingNode]] = {}
         """The mappings that `<<` names, by the depth of the open mapping that contains it."""
         self.anchors: dict[str, object] = {}
+        self.plain: set[int] = set()
+        """See `Parsed.plain`."""
+        self._plain_anchors: set[str] = set()
         self._unused_anchors: dict[str, Mark] = {}
         self._weights: dict[str, int] = {}  # `weigh` of each anchor that an alias has used
         self._documents = 0
@@ -120,7 +124,7 @@ class ParserState:
         if event.tag is not None:
             self._check_tag(event.tag, mark)
         if event.anchor is not None:
-            self._define_anchor(event.anchor, name, mark)
+            self._define_anchor(event.anchor, name, mark, is_plain=_is_plain(event))
         if name not in node and len(name) <= self.limits.max_key_length and name.isidentifier() and name.isascii():
             if name not in KNOWN_NAMES:
                 self.unknown_names.add(name)
@@ -142,8 +146,12 @@ class ParserState:
             value = self._clean(value, mark, key)
         if not value:
             self.has_blanks = True
-        if event.anchor is not None:
-            self._define_anchor(event.anchor, value, mark)
+        if tag is not None or event.anchor is not None:
+            is_plain = _is_plain(event)
+            if is_plain:
+                self.plain.add(mark.index)
+            if event.anchor is not None:
+                self._define_anchor(event.anchor, value, mark, is_plain=is_plain)
         return value, mark if value is not None or key is LISTED else key_mark
 
     def open(self, event: NodeStart, node: Node, key: Key, key_mark: Mark | None) -> tuple[Node, Key]:
@@ -159,7 +167,7 @@ class ParserState:
         if len(self.stack) >= self.limits.max_depth:
             raise Stop(self.make("too_deep", mark, expected=f"at most {self.limits.max_depth} levels"))
         if event.anchor is not None:
-            self._define_anchor(event.anchor, None, mark)
+            self._define_anchor(event.anchor, None, mark, is_plain=False)
             del self.anchors[event.anchor]  # an alias inside the node must not find an older anchor of that name
         held_mark = mark if key is LISTED or key_mark is None else key_mark
         opened: Node = MappingNode() if isinstance(event, MappingStartEvent) else SequenceNode()
@@ -206,12 +214,16 @@ class ParserState:
             shown = tag.replace("tag:yaml.org,2002:", "!!")
             self.note("yaml_tag", mark, "Tags are not evaluated here.", value=shown)
 
-    def _define_anchor(self, name: str, value: object, mark: Mark) -> None:
+    def _define_anchor(self, name: str, value: object, mark: Mark, *, is_plain: bool) -> None:
         if name in self._unused_anchors:
             self._note_unused_anchor(name)
         self._unused_anchors[name] = mark
         self.anchors[name] = value
         self._weights.pop(name, None)
+        if is_plain:
+            self._plain_anchors.add(name)
+        else:
+            self._plain_anchors.discard(name)
 
     def note_unused_anchors(self) -> None:
         """Warn about each anchor that no alias uses: its author probably meant the `&` as text."""
@@ -290,6 +302,8 @@ class ParserState:
             raise Stop(self.make("yaml_unknown_alias", mark, f"*{name} refers to nothing before it."))
         self._unused_anchors.pop(name, None)
         value = self.anchors[name]
+        if name in self._plain_anchors:
+            self.plain.add(mark.index)
         if name not in self._weights:
             self._weights[name] = weigh(value)
         self._borrowed += self._weights[name]
@@ -311,6 +325,11 @@ class ParserState:
             if self._merged > self.limits.max_merge_keys:
                 raise Stop(self.make("too_many_merges", mark, expected=f"{self.limits.max_merge_keys:,} fields"))
             self.merges.setdefault(len(self.stack), []).append(source)
+
+
+def _is_plain(event: Scalar) -> bool:
+    """Return whether a value is written without quotes, and no tag makes it a text."""
+    return not event.style and event.tag in _TYPED_TAGS
 
 
 def excerpt_name(name: str) -> str:

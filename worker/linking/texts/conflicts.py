@@ -14,6 +14,8 @@ from functools import cached_property, lru_cache
 from worker.linking.texts.features import FUNCTION_WORDS
 from worker.linking.texts.words import words
 
+_MAX_TITLE_WORDS = 40  # compared at most, because the time grows with their product; the longest real title has 30
+_MAX_EXCERPT_CHARACTERS = 8_000  # searched for names; the longest real excerpt has 993
 _MAX_PLACE_WORDS = 3  # a longer difference of two titles is another wording, not another name in the same place
 _TITLE_CASE_SHARE = 0.9
 _MIN_TITLE_CASE_WORDS = 2
@@ -28,20 +30,20 @@ Conflict = tuple[str, str]
 
 
 class TitleNames:
-    """The words of a title as they are written, those of them that are (parts of) names, and all words of an article.
+    """The first words of a title as they are written, those that are (parts of) names, and all words of an article.
 
     A name is a word with a capital letter that does not begin a sentence of the excerpt. In the title, too, unless its
     words all begin with capital letters. In German these are all nouns, which is as good.
     """
 
     def __init__(self, title: str | None, excerpt: str | None, words: frozenset[str]) -> None:
-        self.title = _tokens(title or "")
+        self.title = _tokens(title or "")[:_MAX_TITLE_WORDS]
         self.words = words
         self.capitals = {word for token in self.title if token[0].isupper() for word in _words_of(token)}
         """The words of the title that may be names."""
         self.numbers = {word for token in self.title if token[0].isdigit() for word in _words_of(token)}
         self._is_upper_case = (title or "").isupper()
-        self._excerpt = excerpt
+        self._excerpt = (excerpt or "")[:_MAX_EXCERPT_CHARACTERS]
 
     @classmethod
     def of(cls, title: str | None, excerpt: str | None) -> TitleNames:
@@ -121,11 +123,11 @@ def _tokens(text: str) -> list[str]:
     return [token[:-2] if token.endswith(_POSSESSIVES) else token for token in _TOKEN.findall(text)]
 
 
-def _names_in(text: str | None) -> set[str]:
+def _names_in(text: str) -> set[str]:
     """Return the words with a capital letter that do not begin a sentence."""
     return {
         word
-        for sentence in _SENTENCE.split(text or "")
+        for sentence in _SENTENCE.split(text)
         for token in _tokens(sentence)[1:]
         if token[0].isupper()
         for word in _words_of(token)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from worker.documents.limits import Limits
@@ -116,6 +118,35 @@ def test_surrogate_pairs_of_json_writers_are_joined():
     parsed = parse('a: "\\ud83d\\ude00 \\\\ud83d"\nb: "\\ud800x"\nc: \\ud83d\n', 2)
     assert parsed.tree == {"a": "😀 \\ud83d", "b": "x", "c": "\\ud83d"}
     assert [found.code for found in parsed.problems] == ["text_cleaned"]
+
+
+def test_any_number_of_surrogate_pairs_is_joined():
+    count, pair = 2_000, "\\ud83d\\ude00"
+    text = "".join(f'a{n}: "{pair} {n} {"long " * 20}"\n"b{n} {pair}": x\n' for n in range(count))
+    began = time.process_time()
+    parsed = parse(text, 2)
+    assert time.process_time() - began < 2  # each parse of the text takes 0.05 s
+    assert parsed.problems == []
+    assert [value[:2] for name, value in parsed.tree.items() if name[0] == "a"] == ["😀 "] * count
+    assert [name for name in parsed.tree if name[0] == "b"] == [f"b{n} 😀" for n in range(count)]
+
+
+def test_only_surrogate_pairs_in_double_quotes_are_joined():
+    pair = "\\ud83d\\ude00"
+    text = (
+        f'a: "{pair}"\nb: {pair} " x\nc: \'" {pair}\'\nd: |\n  "{pair}"\n# "{pair}\ne: "{pair} \\\\ud83d \\"{pair}"\n'
+        f'f: ["{pair}", {{"{pair}": "{pair}"}}]\n'
+    )
+    assert parse(text, 2).tree == {
+        "a": "😀", "b": f'{pair} " x', "c": f'" {pair}', "d": f'"{pair}"\n', "e": '😀 \\ud83d "😀',
+        "f": ["😀", {"😀": "😀"}],
+    }  # fmt: skip
+
+
+def test_an_error_beside_surrogate_pairs_is_reported_where_it_is():
+    parsed = parse('a: "\\ud83d\\ude00"\nb: "\\q"\nc: "\\ud83d\\ude00"\n', 2)
+    assert [(found.code, found.line) for found in parsed.problems] == [("yaml_escape", 3)]
+    assert parse('a: "\\ud83d\\ude00"\nb: "\\ud83\n', 2).tree is None
 
 
 def test_texts_are_cleaned_and_composed():
