@@ -73,7 +73,7 @@ _ERRORS = (
     ("no_title", "The article has neither a title nor a name.", "Give a title."),
     ("bad_primary_url", "The URL of the article is not a valid URL.", "Give the whole address, beginning with https://."),
     # the worker
-    ("poison", "Each process that read the document ended.",
+    ("poison", "Each process that read or stored the document ended.",
      "Do not send it again; show it to the operators."),
     ("internal_error", "The worker failed on the document.", "Nothing; the document is kept, and an error is logged for the operators."),
     # the stream entry

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3,
         ge=1,
-        description="crashes or time-outs of processes that read a document, after which it is rejected as poison",
+        description="crashes or time-outs of processes that read or store a document, after which it is rejected as poison",
     )
 
     disk_free_bytes: int = Field(

@@ -21,12 +21,13 @@ from kombu.simple import SimpleQueue
 
 import worker.runtime.tasks  # noqa: F401  registers the tasks
 from worker.queue.connection import connect
-from worker.queue.crashes import CrashLog, CrashReport
+from worker.queue.crashes import CrashReport
 from worker.queue.lease_queue import GROUP, LeaseQueue
 from worker.runtime.app import QUEUE, app
 from worker.runtime.connections import worker_name
 from worker.runtime.dispatch.dispatcher import DispatchLoop
 from worker.runtime.dispatch.request import StoreUnusable, Trouble, troubles
+from worker.runtime.supervision.lost_process import record_loss
 from worker.settings import INTERNAL_LANE, settings
 from worker.telemetry import logs
 
@@ -62,7 +63,7 @@ def let_time_pass(child: str, how: str) -> None:
     with connect(config.redis) as client:
         for lane in (*(lane.name for lane in config.lane_list), INTERNAL_LANE):
             queue = LeaseQueue(client, lane)
-            CrashLog(queue).record_crash(CrashReport.now(child, how), lease_seconds=config.lease_seconds)
+            record_loss(queue, CrashReport.now(child, how), config)
             held = client.xpending_range(lane, GROUP, "-", "+", 10_000)
             for entry in held:  # type: ignore[union-attr]  # not an awaitable here
                 client.xclaim(lane, GROUP, entry["consumer"], 0, [entry["message_id"]], justid=True,

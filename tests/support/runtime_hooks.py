@@ -32,12 +32,24 @@ def read_version(version, limits):
     return _read(version, limits)
 
 pipeline.read_version = read_version
+
+_write = pipeline.BatchWriter.write
+
+def write(self, items):
+    for item in items:
+        if not item.rejected and b"storing: segfault" in item.raw:
+            ctypes.string_at(0)
+        while not item.rejected and b"storing: endless" in item.raw:
+            time.sleep(0.1)
+    return _write(self, items)
+
+pipeline.BatchWriter.write = write
 """
 
 
 def deadly(folder: Path) -> dict[str, str]:
     """Settings under which a document with `test: segfault`, `exit`, `out of memory`, `memory limit` or `endless` has
-    that effect.
+    that effect when it is read, and one with `storing: segfault` or `storing: endless` when it is stored.
     """
     hook = folder / "hook"
     hook.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Crash reports by document: each crash of a process that was reading the document, with its cause and place.
+"""Crash reports by document: each crash of a process of which the document may be the cause, with its cause and place.
 
 The worker's main process writes them, because the crashed pool process cannot. They stay in Redis, in a hash beside the
 lane, until the document has its outcome. A dead letter then keeps them permanently.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from worker.queue.lease_queue import CRASHES_EXPIRE_SECONDS, DISPATCHED, GROUP, MAX_CRASH_REPORTS, LeaseQueue, script
+from worker.queue.lease_queue import CRASHES_EXPIRE_SECONDS, GROUP, MAX_CRASH_REPORTS, LeaseQueue, script
 from worker.queue.replies import text
 
 
@@ -37,6 +38,17 @@ class CrashReport:
         return f"{self.how} at {self.where}, {self.at}"
 
 
+class HeldEntry(NamedTuple):
+    """An entry that a process holds. `attempts` counts those that ended in a crash and, if it `is_read`, the present one."""
+
+    id: str
+    attempts: int
+    is_read: bool
+
+
+_MAX_HELD = 10_000  # more than a batch has
+
+
 class CrashLog:
     """The crash reports of one lane."""
 
@@ -44,23 +56,21 @@ class CrashLog:
         self._queue = queue
         self._record_script = queue.client.register_script(script("record_crash"))
 
-    def record_crash(self, crash: CrashReport, *, lease_seconds: float) -> list[tuple[str, int]]:
-        """Record the crash of process `crash.where` with each entry that it was reading, and free all entries it held.
+    def held_by(self, process: str) -> list[HeldEntry]:
+        """Return the entries that a process (host:pid) holds. Raises redis.RedisError."""
+        held = self._queue.client.xpending_range(self._queue.lane, GROUP, "-", "+", _MAX_HELD, consumername=process)
+        # The first delivery is the one to the dispatcher.
+        counted = {text(entry["message_id"]): entry["times_delivered"] - 1 for entry in held}
+        reports = self.of([id_ for id_, attempts in counted.items() if attempts])
+        # Each earlier attempt has a report, so an attempt without one is the present one.
+        return [HeldEntry(id_, count, count > len(reports.get(id_, ()))) for id_, count in counted.items()]
 
-        The reaper dispatches the freed entries again at once. `lease_seconds` is the length of a lease. Returns
-        (id, attempts so far) of each entry that the process was reading. Raises redis.RedisError.
-        """
-        arguments: list[str | int] = [
-            GROUP,
-            crash.where,
-            DISPATCHED,
-            int(lease_seconds * 1000),
-            MAX_CRASH_REPORTS,
-            CRASHES_EXPIRE_SECONDS,
-            json.dumps(asdict(crash)),
-        ]
-        reply = self._record_script(keys=[self._queue.lane, self._queue.crash_reports], args=arguments)
-        return [(reply[n].decode(), int(reply[n + 1])) for n in range(0, len(reply), 2)]
+    def record_crash(self, crash: CrashReport, ids: Collection[str]) -> None:
+        """Add a crash to the reports of `ids`. Raises redis.RedisError."""
+        if ids:
+            report = json.dumps(asdict(crash))
+            arguments = [MAX_CRASH_REPORTS, CRASHES_EXPIRE_SECONDS, report, *ids]
+            self._record_script(keys=[self._queue.crash_reports], args=arguments)
 
     def of(self, ids: Sequence[str]) -> dict[str, list[CrashReport]]:
         """Return id → its crash reports, oldest first; ids without a report are left out. Raises redis.RedisError."""
@@ -81,7 +91,7 @@ def sentence(attempts: int, crashes: Iterable[CrashReport]) -> str:
     unknown = attempts - len(known)
     if unknown > 0:
         known.append(f"nothing is known about {unknown} of them")
-    return f"{attempts} processes ended while they read it: {'; '.join(known)}. It is not retried."
+    return f"{attempts} processes ended while they read or stored it: {'; '.join(known)}. It is not retried."
 
 
 def _parse(lines: str) -> Iterable[CrashReport]:

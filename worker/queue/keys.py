@@ -50,12 +50,12 @@ def oversized(lane: str) -> str:
 
 
 def crash_reports(lane: str) -> str:
-    """Hash: id of an entry that was being read during a crash → its crash reports. Expires."""
+    """Hash: id of an entry that may have caused a crash → its crash reports. Expires."""
     return f"copydesk:deaths:{lane}"
 
 
 def store_timeouts(lane: str) -> str:
-    """Hash: id of an entry whose storing timed out → how often while it was alone, and what was settled by then. Expires."""
+    """Hash: id of an entry whose storing failed → time-outs while it was alone, and how many were settled then. Expires."""
     return f"copydesk:store-timeouts:{lane}"
 
 

@@ -10,6 +10,8 @@ from worker.producer.client import Submission, submit_entry, submit_many
 from worker.queries.pending import pending
 from worker.queue.crashes import CrashLog, CrashReport
 from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.runtime.supervision.lost_process import record_loss
+from worker.settings import Settings
 
 LEASE = 0.2
 MUCH = 1 << 20
@@ -317,8 +319,9 @@ def test_a_clock_that_goes_back_renews_the_leases_of_all_entries(queue, redis_cl
 
 def test_a_crash_is_recorded_with_all_entries_of_the_process_and_frees_them(queue):
     deliver(queue, "dead", 2_500, deliveries=2)
-    report = CrashReport.now("dead", "signal 9")
-    assert len(CrashLog(queue).record_crash(report, lease_seconds=60)) == 2_500
+    lost = record_loss(queue, CrashReport.now("dead", "signal 9"), Settings(lease_seconds=60))
+    assert (len(lost.ids), lost.stage) == (2_500, "read")
+    assert len(CrashLog(queue).of(lost.ids)) == 2_500
     assert len(queue.reap(lease_seconds=60, limit=10_000)) == 2_500
 
 
@@ -419,7 +422,7 @@ def test_an_entry_that_is_given_back_gets_no_crash_report(queue):
     ids = push(queue, 1)
     dispatch(queue)
     claim(queue, "host:1", ids)
-    CrashLog(queue).record_crash(CrashReport.now("host:1", "signal 11"), lease_seconds=60)
+    record_loss(queue, CrashReport.now("host:1", "signal 11"), Settings(lease_seconds=60))
     queue.reap(lease_seconds=60)
     [again] = claim(queue, "host:2", ids)
     queue.release("host:2", {again.id: again.attempts}, lease_seconds=60, whole=True)

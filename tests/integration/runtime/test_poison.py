@@ -1,14 +1,16 @@
-"""A document that ends the process which reads it is isolated, tried three times, and kept with evidence."""
+"""A document that ends the process which reads or stores it is isolated, tried three times, and kept with evidence."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from sqlalchemy import create_engine, select
 
 from tests.support.runtime_hooks import SHORT, article, deadly
 from tests.support.servers import Background, copydesk, until
 from worker.activity.minute_counters import MinuteCounters, total
+from worker.store import tables
 
 EVIDENCE = {
     "segfault": "signal 11 (SIGSEGV)",
@@ -57,3 +59,35 @@ def test_poison_becomes_a_dead_letter_with_evidence_and_the_others_are_stored(
     assert EVIDENCE[how] in shown.stdout
     explained = copydesk("explain", poison, cwd=tmp_path, **settings)
     assert EVIDENCE[how] in explained.stdout
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("how", ["segfault", pytest.param("endless", marks=pytest.mark.long)])
+def test_a_document_that_ends_the_process_which_stores_it_holds_up_no_other(
+    how, valkey, redis_client, migrated_store_url, tmp_path
+):
+    names = ["poison" if number == 12 else str(number) for number in range(30)]
+    raws = [article(number, f"storing: {how}" if number == 12 else "") for number in range(30)]
+    for name, raw in zip(names, raws, strict=True):
+        redis_client.xadd("documents", {"raw": raw, "key": name})
+    # A batch of 30 is divided into small ones of 3.
+    settings = {"COPYDESK_REDIS_URL": valkey.url, "COPYDESK_DATABASE_URL": migrated_store_url, "COPYDESK_LINK": "false",
+                **SHORT, **deadly(tmp_path), "COPYDESK_BATCH_DOCUMENTS": "30", "COPYDESK_LEASE_SECONDS": "8",
+                "COPYDESK_LOG_FORMAT": "json"}  # fmt: skip
+    if how != "endless":
+        settings["COPYDESK_TASK_SECONDS"] = "7"
+    with Background("worker", "--concurrency", "2", cwd=tmp_path, **settings) as worker:
+        until(lambda: redis_client.xlen("documents") == 0, seconds=120, what="all have their outcome")
+        lines = [json.loads(line) for line in worker.text().splitlines() if "A pool process was lost" in line]
+    engine = create_engine(migrated_store_url)
+    with engine.connect() as connection:
+        rows = {row.key: row for row in connection.execute(select(tables.receipts))}
+    engine.dispose()
+    assert {name: rows[name].outcome for name in names if name != "poison"} == dict.fromkeys(
+        set(names) - {"poison"}, "stored"
+    )
+    [problem] = rows["poison"].problems
+    assert (rows["poison"].outcome, problem["code"]) == ("rejected", "poison")
+    assert problem["message"].count(f"{EVIDENCE[how]} while storing") == 3, problem["message"]
+    assert (lines[0]["stage"], lines[0]["documents"], len(lines[0]["ids"])) == ("store", 30, 10), "once a minute"
+    assert not redis_client.keys("copydesk:deaths:*") + redis_client.keys("copydesk:store-timeouts:*")

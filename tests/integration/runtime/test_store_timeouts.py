@@ -77,6 +77,8 @@ def test_in_a_batch_of_several_it_does_not_count(queue):
     for _ in range(4):
         with pytest.raises(StoreUnusable):
             tasks.ingest("documents", ids)
+    assert StoreTimeouts(queue, ()).record(ids[0]) == 0, "nothing is stored since"
+    tasks.ingest("documents", [push(queue, "another")])
     assert StoreTimeouts(queue, ()).record(ids[0]) == 1, "the first that counts"
 
 

@@ -52,6 +52,12 @@ local function for_each_pending(stream, group, consumer, visit)
   end
 end
 
+-- Returns how many crash reports an entry has. Each earlier attempt has one: if more attempts are counted, the entry is read.
+local function count_crash_reports(reports, id)
+  local known = redis.call('HGET', reports, id)
+  return known and select(2, string.gsub(known, '\n', '')) + 1 or 0
+end
+
 -- Appends a report to those of an entry, in a hash that holds at most `limit` entries and expires after `expiry` seconds.
 local function add_crash_report(reports, id, report, limit, expiry)
   local known = redis.call('HGET', reports, id)

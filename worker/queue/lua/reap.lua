@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Takes entries whose lease has expired, to dispatch them again, or to keep them while the lane is paused. That counts no
 -- attempt. Entries of paused sources have no lease; dispatch.lua takes them when the source is resumed.
--- An entry that a process was reading when its lease expired gets a crash report (see record_crash.lua).
+-- An entry that a process was reading when its lease expired gets a crash report (see crashes.py).
 -- KEYS: stream, crash reports (hash).
 -- ARGV: group, the consumer that gets them, lease in ms, limit of entries, the time, limit of ids in the hash, the hash's
 -- expiry in seconds, "dispatched" consumer, consumer of returned entries, and optionally the only consumer whose entries
@@ -14,7 +14,8 @@ local function take(held)
   if taken[1] then
     out[#out + 1] = held[1]
     out[#out + 1] = held[4] - 1
-    if held[4] > 1 and held[2] ~= ARGV[8] and held[2] ~= ARGV[9] then
+    local is_held = held[2] ~= ARGV[8] and held[2] ~= ARGV[9]
+    if is_held and held[4] - 1 > count_crash_reports(KEYS[2], held[1]) then
       local report = cjson.encode({at = ARGV[5], where = held[2], how = 'its lease expired, the process gave no sign'})
       add_crash_report(KEYS[2], held[1], report, ARGV[6], ARGV[7])
     end

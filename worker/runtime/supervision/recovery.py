@@ -13,8 +13,8 @@ from typing import NoReturn
 import redis
 
 from worker.queue.connection import connect
-from worker.queue.lease_queue import GROUP, LeaseQueue
-from worker.queue.replies import text
+from worker.queue.crashes import CrashLog
+from worker.queue.lease_queue import LeaseQueue
 from worker.runtime.controller import Controller, inner_pool, pool_pids
 from worker.runtime.dispatch.request import is_child, wait_for_end
 from worker.settings import INTERNAL_LANE, Settings
@@ -86,9 +86,8 @@ def give_back(config: Settings, main: int, names: Sequence[str]) -> None:
         for lane in (*(lane.name for lane in config.lane_list), INTERNAL_LANE):
             queue = LeaseQueue(client, lane)
             for name in ended:
-                held = client.xpending_range(lane, GROUP, "-", "+", config.pending_cap, consumername=name)
                 # The attempt that may be counted now is taken back; earlier crashes stay counted.
-                ids = {text(entry["message_id"]): max(0, entry["times_delivered"] - 2) for entry in held}
+                ids = {entry.id: entry.attempts - entry.is_read for entry in CrashLog(queue).held_by(name)}
                 queue.release(name, ids, lease_seconds=config.lease_seconds)
 
 

@@ -23,12 +23,13 @@ from worker.activity.heartbeats import HEARTBEAT_SECONDS, PoolProcess, WorkerSta
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.activity.stop_requests import take_stop_request
 from worker.queue.connection import connect
-from worker.queue.crashes import CrashLog, CrashReport
+from worker.queue.crashes import CrashReport
 from worker.queue.lease_queue import LeaseQueue
 from worker.runtime.controller import Controller, Hub, pool_pids
 from worker.runtime.dispatch.dispatcher import Dispatcher
 from worker.runtime.dispatch.request import Loss, losses, wait_for_end
 from worker.runtime.supervision.admission_control import AdmissionControl
+from worker.runtime.supervision.lost_process import record_loss
 from worker.runtime.supervision.recovery import StuckChildren, give_back, restart_consumer, restart_process
 from worker.runtime.supervision.restarter import stop_worker
 from worker.runtime.supervision.watchdog import Observation, Remedy, Watchdog
@@ -39,6 +40,7 @@ log = get_logger("worker")
 
 _LOSS_POLL_SECONDS = 0.2
 _LOOP_TIMER_SECONDS = 0.2
+_LOGGED_IDS = 10
 _ANSWER_SECONDS = 3.0
 """How long Redis may take to answer a ping. All other commands wait longer, and some are repeated, up to half a minute."""
 
@@ -203,23 +205,22 @@ class SupervisionLoop(threading.Thread):
             log.warning("A crash could not be recorded", worker=f"{self._worker.host}:{loss.pid}", error=loss.how)
 
     def _record_crashes(self, loss: Loss) -> None:
-        """Record what the lost process was reading, and release its entries.
-
-        Those that it was reading are sent alone.
-        """
+        """Record what the lost process did, and release its entries."""
         if not wait_for_end(loss.pid):
             return  # the process may still use its entries, so only the lease may release them
         crash = CrashReport.now(f"{self._worker.host}:{loss.pid}", loss.how)
         queue = LeaseQueue(self._client, loss.lane)
-        entries = CrashLog(queue).record_crash(crash, lease_seconds=self._config.lease_seconds)
+        lost = record_loss(queue, crash, self._config)
         self._counters.add(Counts(loss.lane, deaths=1))
         log.error(
             "A pool process was lost",
             lane=loss.lane,
             worker=crash.where,
             error=crash.how,
-            documents=len(entries),
-            next="the documents that it was reading are retried, each alone",
+            stage=lost.stage,
+            documents=len(lost.ids),
+            ids=lost.ids[:_LOGGED_IDS],
+            next=lost.next,
         )
 
     def _update_state(self) -> None:

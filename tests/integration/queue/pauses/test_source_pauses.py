@@ -8,10 +8,12 @@ import pytest
 
 from schemas.envelope import is_source
 from worker.jobs.lane_repair import repair
-from worker.queue.crashes import CrashLog, CrashReport
+from worker.queue.crashes import CrashReport
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.queue.pauses.lane_pauses import Pause
 from worker.queue.pauses.source_pauses import pause_source, paused_sources, resume_source, resumed_sources
+from worker.runtime.supervision.lost_process import record_loss
+from worker.settings import Settings
 
 MUCH = 1 << 20
 WHY = Pause("test", 0, "nonsense")
@@ -125,7 +127,7 @@ def test_an_entry_that_was_being_read_during_a_crash_is_still_sent_alone_after_i
     (id_,) = add(queue, "mad")
     dispatch(queue)
     claim(queue, [id_])
-    CrashLog(queue).record_crash(CrashReport.now("host:1", "signal 9"), lease_seconds=60)
+    record_loss(queue, CrashReport.now("host:1", "signal 9"), Settings(lease_seconds=60))
     pause_source(queue.client, "documents", "mad", WHY)
     assert claim(queue, [id_], worker="host:2") == []
     resume_source(queue.client, "documents", "mad")
