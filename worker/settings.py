@@ -111,9 +111,14 @@ class Settings(BaseSettings):
     # The circuit breaker pauses a lane that has too many rejections or crashes in the last `breaker_minutes`.
     breaker_minutes: int = Field(5, ge=1, le=60, description="minutes that the circuit breaker counts")
     breaker_share: float = Field(
-        0.5, gt=0, le=1, description="share of rejected documents above which a lane is paused; 1: never"
+        0.5,
+        gt=0,
+        le=1,
+        description="share of rejected documents above which a source, or else the lane, is paused; 1: never",
     )
-    breaker_documents: int = Field(500, ge=1, description="documents of a lane below which rejections never pause it")
+    breaker_documents: int = Field(
+        500, ge=1, description="documents of a lane below which rejections never pause it or a source of it"
+    )
     breaker_deaths: int = Field(
         30,
         ge=1,

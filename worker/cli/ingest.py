@@ -86,7 +86,10 @@ def ingest(
         if stack.failed_starts:
             messages.print("The worker does not start.", style="red")
         missing = window.submitted - results.outcomes.total()
-        messages.print(f"{missing:,} documents have no outcome yet: the log is {worker_log}", style="red")
+        waiting = (
+            f"{missing:,} documents have no outcome yet. They wait: copydesk up or the next copydesk ingest continues"
+        )
+        messages.print(f"{waiting}. The log is {worker_log}", style="red")
     return results.exit_code(window.submitted)
 
 

@@ -11,14 +11,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from worker.monitoring.health import FELL_SILENT
-from worker.monitoring.lane_faults import lane_faults
+from worker.monitoring.lane_faults import lane_faults, standstill
 from worker.monitoring.servers.redis_info import RedisInfo
 from worker.monitoring.source_pauses import source_pause_sentences
 from worker.monitoring.sources.alarm import MAX_SENTENCES, source_sentences
 from worker.monitoring.status import DatabaseStatus, QueueStatus, Silent, Snapshot, StoreStatus, Unreachable
 from worker.telemetry.durations import duration_text
 
-_OLD_SECONDS = 60.0
 _FULL_SHARE = 0.9
 _ALARMING_STATES = ("stuck", "full", "waiting-for-store", "waiting-for-redis")
 
@@ -123,6 +122,5 @@ def _of_lanes(queue: QueueStatus) -> Iterator[Alarm]:
             pause = lane.paused
             sentence = f"Lane {lane.lane} is paused by {pause.who} ({pause.why}): copydesk lane resume {lane.lane}"
             yield Alarm(About.LANE, sentence, paused_lane=lane.lane)
-        elif queue.workers and not lane.rate and (lane.oldest_seconds or 0) > _OLD_SECONDS:
-            sentence = f"Lane {lane.lane} stands still: {lane.waiting:,} wait and none gets an outcome, see the log"
-            yield Alarm(About.LANE, sentence)
+        elif queue.workers and (fault := standstill(lane.lane, lane.waiting, lane.oldest_seconds, lane.rate)):
+            yield Alarm(About.LANE, fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import redis
@@ -10,7 +11,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import SILENT_SECONDS, WorkerState, missing, workers
-from worker.activity.minute_counters import MinuteCounters
+from worker.activity.minute_counters import Minute, MinuteCounters
+from worker.monitoring.lane_faults import standstill
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.servers.capacity import capacity
 from worker.monitoring.source_pauses import read_source_pauses, source_pause_sentences
@@ -18,7 +20,7 @@ from worker.monitoring.sources.alarm import SourceAlarm, merged, source_sentence
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.queue.connection_faults import connection_fault
-from worker.queue.lease_queue import LeaseQueue
+from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.queue.pauses import lane_pauses
 from worker.settings import Settings
 from worker.store.engine import driver_error
@@ -69,6 +71,7 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
         shortage = capacity(settings, client)
         minutes = MinuteCounters(client).window(RECENT_MINUTES)
         paused_sources = _paused_sources(settings, client)
+        standstills = _standstills(settings, client, minutes, pauses) if host is None and alive else []
     except (redis.RedisError, OSError) as error:
         fault = connection_fault(settings.redis, error)
         health.unreachable.append(f"{fault.cause}. {fault.remedy}")
@@ -81,13 +84,31 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
         for lane, pause in pauses.items():
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(pause.at))
             health.remarks.append(f"lane {lane} is paused by {pause.who} since {since}: {pause.why}")
-        health.remarks += paused_sources
+        health.remarks += [*paused_sources, *standstills]
         health.remarks += [sentence for sentence in (shortage.full, shortage.low) if sentence]
         rejecting = rejection_alarms(minutes, settings.rejected_share)
     raised = _check_store(health, engine, is_linking=settings.link) if engine is not None else ()
     if host is None:
         health.remarks += source_sentences(merged(raised, rejecting))
     return health
+
+
+def _standstills(
+    settings: Settings, client: redis.Redis, minutes: Sequence[Minute], pauses: Collection[str]
+) -> list[str]:
+    """Return a sentence for each lane that is not paused and stands still."""
+    sentences, now = list[str](), client.time()[0]
+    for lane in settings.lane_list:
+        if lane.name in pauses or not client.exists(lane.name):
+            continue
+        queue = LeaseQueue(client, lane.name)
+        queue.ensure()
+        counts = queue.counts()
+        age = now - id_key(counts.oldest_id)[0] / 1000 if counts.oldest_id else None
+        settled = sum(minute.documents(lane.name) for minute in minutes[-2:])
+        if sentence := standstill(lane.name, counts.waiting, age, settled):
+            sentences.append(sentence)
+    return sentences
 
 
 def _paused_sources(settings: Settings, client: redis.Redis) -> list[str]:

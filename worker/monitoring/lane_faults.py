@@ -20,6 +20,19 @@ class StoreBehind:
     left_at: str
 
 
+_OLD_SECONDS = 60.0
+
+
+def standstill(lane: str, waiting: int, oldest_seconds: float | None, rate: float) -> str | None:
+    """Return the sentence about a lane that is served and stands still, or None.
+
+    `oldest_seconds`: the age of the oldest entry that waits; `rate`: documents a second that got an outcome lately.
+    """
+    if rate or (oldest_seconds or 0) <= _OLD_SECONDS:
+        return None
+    return f"Lane {lane} stands still: {waiting:,} wait and none gets an outcome, see the log"
+
+
 def lane_faults(lane: LaneStatus, behind: StoreBehind | None = None) -> list[str]:
     """Return a sentence for each fault of a lane; the last one says what to do."""
     name, faults = lane.lane, list[str]()

@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from worker.queue.lease_queue import CRASHES_EXPIRE_SECONDS, GROUP, MAX_CRASH_REPORTS, LeaseQueue, script
 from worker.queue.replies import text
@@ -59,8 +59,11 @@ class CrashLog:
     def held_by(self, process: str) -> list[HeldEntry]:
         """Return the entries that a process (host:pid) holds. Raises redis.RedisError."""
         held = self._queue.client.xpending_range(self._queue.lane, GROUP, "-", "+", _MAX_HELD, consumername=process)
-        # The first delivery is the one to the dispatcher.
-        counted = {text(entry["message_id"]): entry["times_delivered"] - 1 for entry in held}
+        counted = dict[str, int]()
+        for entry in held:
+            counted[text(cast(bytes, entry["message_id"]))] = (
+                int(entry["times_delivered"]) - 1
+            )  # the first delivery is the one to the dispatcher
         reports = self.of([id_ for id_, attempts in counted.items() if attempts])
         # Each earlier attempt has a report, so an attempt without one is the present one.
         return [HeldEntry(id_, count, count > len(reports.get(id_, ()))) for id_, count in counted.items()]
@@ -69,7 +72,7 @@ class CrashLog:
         """Add a crash to the reports of `ids`. Raises redis.RedisError."""
         if ids:
             report = json.dumps(asdict(crash))
-            arguments = [MAX_CRASH_REPORTS, CRASHES_EXPIRE_SECONDS, report, *ids]
+            arguments: list[str | int] = [MAX_CRASH_REPORTS, CRASHES_EXPIRE_SECONDS, report, *ids]
             self._record_script(keys=[self._queue.crash_reports], args=arguments)
 
     def of(self, ids: Sequence[str]) -> dict[str, list[CrashReport]]:

@@ -11,7 +11,7 @@ from schemas.problem import Severity
 from schemas.receipt import Receipt
 from worker.activity import reply_streams
 from worker.activity.change_feed import append, append_refused, changes_of
-from worker.activity.minute_counters import Counts, MinuteCounters
+from worker.activity.minute_counters import OTHER, Counts, MinuteCounters
 from worker.activity.outcome_feed import publish
 from worker.pipeline import Batch
 from worker.store.decide.batch_item import BatchItem
@@ -80,10 +80,13 @@ def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Coun
     now = batch.clock()
     for version in versions:
         counts.waits.append(max(0.0, (now - version.received_at).total_seconds()))
-        counts.outcomes[version.source, str(version.outcome)] += 1
+        # The lane's name stands for an invalid source, and for crawlers that give none: they must not be paused for it.
+        is_invalid = batch.source is None and any(problem.code == "bad_source" for problem in version.problems)
+        source = OTHER if is_invalid else version.source
+        counts.outcomes[source, str(version.outcome)] += 1
         first = next((problem.code for problem in version.problems if problem.severity is Severity.ERROR), None)
         if first is not None:
-            counts.codes[version.source, first] += 1
+            counts.codes[source, first] += 1
     return counts
 
 
