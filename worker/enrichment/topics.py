@@ -17,7 +17,7 @@ _LONGEST_ITEM = 4  # words of an item of a list in a text
 _LONGEST_ACRONYM = 5  # letters of an acronym such as `UNHCR`
 _FEWEST_ITEMS = 4  # items that make a list
 _MAX_CHARACTERS = 20_000  # of an excerpt that is searched; the longest real one has 993
-_MOST_TOPICS = 1_000  # that are found in an article, and that may share a keyword; an article may state as many
+_MAX_TOPICS = 1_000  # that are found in an article, and that may share a keyword; an article may state as many
 
 
 def topic_slug(name: str) -> str:
@@ -94,7 +94,7 @@ class TopicFinder:
             found.update(
                 slug for slug, (keyword, start) in once.items() if keyword.counts(start < first_sentence, words)
             )
-        return sorted(found)[:_MOST_TOPICS]
+        return sorted(found)[:_MAX_TOPICS]
 
     def _mentions(self, text: str) -> dict[_Node, list[int]]:
         """Return the keywords in a text, each with the indices of its mentions that are not in a list."""
@@ -153,7 +153,7 @@ class _Node:
             node = node.following.setdefault(word, _Node())
         for last in (words[-1], words[-1] + "s"):
             end = node.following.setdefault(last, _Node())
-            if len(end.keywords) < _MOST_TOPICS:
+            if len(end.keywords) < _MAX_TOPICS:
                 end.keywords.append(keyword)
 
 
