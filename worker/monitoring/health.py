@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import redis
@@ -11,16 +11,17 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import SILENT_SECONDS, WorkerState, missing, workers
-from worker.activity.minute_counters import Minute, MinuteCounters
-from worker.monitoring.lane_faults import standstill
+from worker.activity.minute_counters import MinuteCounters
+from worker.monitoring.lane_faults import lane_faults, standstill
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.servers.capacity import capacity
-from worker.monitoring.source_pauses import read_source_pauses, source_pause_sentences
+from worker.monitoring.snapshot import read_lane
+from worker.monitoring.source_pauses import source_pause_sentences
 from worker.monitoring.sources.alarm import SourceAlarm, merged, source_sentences
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
 from worker.monitoring.sources.stored_alarms import read_source_alarms
+from worker.monitoring.status import LaneStatus
 from worker.queue.connection_faults import connection_fault
-from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.queue.pauses import lane_pauses
 from worker.settings import Settings
 from worker.store.engine import driver_error
@@ -70,8 +71,12 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
         pauses = lane_pauses.paused(client)
         shortage = capacity(settings, client)
         minutes = MinuteCounters(client).window(RECENT_MINUTES)
-        paused_sources = _paused_sources(settings, client)
-        standstills = _standstills(settings, client, minutes, pauses) if host is None and alive else []
+        now = client.time()[0]
+        lanes = [
+            read_lane(client, lane.name, minutes, now, pauses.get(lane.name))
+            for lane in settings.lane_list
+            if client.exists(lane.name)
+        ]
     except (redis.RedisError, OSError) as error:
         fault = connection_fault(settings.redis, error)
         health.unreachable.append(f"{fault.cause}. {fault.remedy}")
@@ -84,7 +89,8 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
         for lane, pause in pauses.items():
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(pause.at))
             health.remarks.append(f"lane {lane} is paused by {pause.who} since {since}: {pause.why}")
-        health.remarks += [*paused_sources, *standstills]
+        for status in lanes:
+            health.remarks += _lane_sentences(status, is_served=host is None and bool(alive))
         health.remarks += [sentence for sentence in (shortage.full, shortage.low) if sentence]
         rejecting = rejection_alarms(minutes, settings.rejected_share)
     raised = _check_store(health, engine, is_linking=settings.link) if engine is not None else ()
@@ -93,33 +99,12 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
     return health
 
 
-def _standstills(
-    settings: Settings, client: redis.Redis, minutes: Sequence[Minute], pauses: Collection[str]
-) -> list[str]:
-    """Return a sentence for each lane that is not paused and stands still."""
-    sentences, now = list[str](), client.time()[0]
-    for lane in settings.lane_list:
-        if lane.name in pauses or not client.exists(lane.name):
-            continue
-        queue = LeaseQueue(client, lane.name)
-        queue.ensure()
-        counts = queue.counts()
-        age = now - id_key(counts.oldest_id)[0] / 1000 if counts.oldest_id else None
-        settled = sum(minute.documents(lane.name) for minute in minutes[-2:])
-        if sentence := standstill(lane.name, counts.waiting, age, settled):
-            sentences.append(sentence)
-    return sentences
-
-
-def _paused_sources(settings: Settings, client: redis.Redis) -> list[str]:
-    sentences = list[str]()
-    for lane in settings.lane_list:
-        queue = LeaseQueue(client, lane.name)
-        if client.hlen(queue.paused_sources):  # otherwise the lane is not read
-            queue.ensure()
-            pauses = read_source_pauses(client, lane.name, queue.counts().paused, time.time())
-            sentences += [sentence for _, sentence in source_pause_sentences(lane.name, pauses)]
-    return sentences
+def _lane_sentences(lane: LaneStatus, *, is_served: bool) -> Iterator[str]:
+    yield from lane_faults(lane)
+    yield from (sentence for _, sentence in source_pause_sentences(lane.lane, lane.paused_sources))
+    if is_served and lane.paused is None:
+        fault = standstill(lane.lane, lane.waiting, lane.oldest_seconds, lane.rate)
+        yield from (fault,) if fault else ()
 
 
 def _check_store(health: Health, engine: Engine, *, is_linking: bool) -> tuple[SourceAlarm, ...]:

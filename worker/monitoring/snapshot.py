@@ -94,11 +94,11 @@ def read_queue(settings: Settings, client: redis.Redis, cache: MinuteCache) -> Q
     now = seconds + micros / 1e6  # the server's time, as in entry ids and minutes
     minutes = cache.read(now)
     pauses = paused(client)
-    lanes = tuple(_lane(client, lane.name, minutes, now, pauses.get(lane.name)) for lane in settings.lane_list)
+    lanes = tuple(read_lane(client, lane.name, minutes, now, pauses.get(lane.name)) for lane in settings.lane_list)
     alive = heartbeats.workers(client)
     return QueueStatus(
         lanes=lanes,
-        internal=_lane(client, INTERNAL_LANE, minutes, now, None),
+        internal=read_lane(client, INTERNAL_LANE, minutes, now, None),
         sum=LaneSums(
             added=sum(lane.added for lane in lanes),
             settled=sum(lane.settled for lane in lanes),
@@ -146,7 +146,8 @@ def count_unlinked(engine: Engine) -> int:
         return pending_count(connection)
 
 
-def _lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float, pause: Pause | None) -> LaneStatus:
+def read_lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float, pause: Pause | None) -> LaneStatus:
+    """Return the state of a lane. `minutes` end with the present one; `now` is in seconds since 1970. Raises redis.RedisError."""
     queue = LeaseQueue(client, name)
     queue.ensure()
     state = queue.state()

@@ -1,4 +1,4 @@
-"""`health` names a lane that stands still, as `status` does."""
+"""`health` names what is wrong with a lane, as `status` does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from worker.activity import heartbeats
 from worker.activity.heartbeats import WorkerState
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.monitoring.health import check
+from worker.queue.lease_queue import LeaseQueue
 from worker.queue.pauses import lane_pauses
 from worker.settings import Settings
 
@@ -50,3 +51,12 @@ def test_a_lane_that_moves_or_is_paused_is_not_named(client):
 def test_a_paused_lane_is_named_as_paused_alone(client):
     lane_pauses.pause(client, "documents", lane_pauses.Pause("ops", time.time(), "test"))
     assert result(client)[1] == []
+
+
+def test_entries_that_vanished_are_named_also_for_a_container(client):
+    LeaseQueue(client, "documents").ensure()
+    client.xtrim("documents", maxlen=0)
+    for options in ({}, {"host": "host"}):
+        found = check(Settings(), client, None, **options)
+        assert found.summary == "degraded"
+        assert [reason for reason in found.reasons if "1 entries vanished from lane documents" in reason]
