@@ -19,9 +19,9 @@ MENDED = ("title: Plans: the harbour wall", 'title: "Plans: the harbour wall"')
 
 
 @pytest.fixture(scope="module")
-def module_store_url(tmp_path_factory):
+def module_store_url(tmp_path_factory, migrated_sqlite):
     """SQLite: other tests try the store on both databases; these test the forms."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+    return migrated_sqlite(tmp_path_factory.mktemp("store") / "store.db")
 
 
 def at_the_editor(browser, number):

@@ -25,9 +25,9 @@ WRITTEN = "\r\n<b>of</b> mine: https://me:hunter22@h.example/ \u202e &amp; \u260
 
 
 @pytest.fixture(scope="module")
-def module_store_url(tmp_path_factory):
+def module_store_url(tmp_path_factory, migrated_sqlite):
     """SQLite, because these tests need its write lock."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+    return migrated_sqlite(tmp_path_factory.mktemp("store") / "store.db")
 
 
 class Lock:

@@ -325,12 +325,13 @@ def valid_form(site):
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
-def site(request, valkey, tmp_path_factory):
+def site(request, valkey, tmp_path_factory, migrated_sqlite):
     folder = tmp_path_factory.mktemp("data")
     with contextlib.ExitStack() as stack:
-        url = f"sqlite:///{folder / 'store.db'}"
         if request.param == "postgresql":
             url = stack.enter_context(request.getfixturevalue("postgres").migrated_database())
+        else:
+            url = migrated_sqlite(folder / "store.db")
         site = Site(url, valkey, folder)
         stack.callback(site.close)
         yield site

@@ -21,9 +21,9 @@ from worker.store.service_tables import operator_actions
 
 
 @pytest.fixture(scope="module")
-def module_store_url(tmp_path_factory):
+def module_store_url(tmp_path_factory, migrated_sqlite):
     """SQLite: other tests try the store on both databases; these test people."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+    return migrated_sqlite(tmp_path_factory.mktemp("store") / "store.db")
 
 
 @pytest.fixture

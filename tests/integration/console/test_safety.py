@@ -17,9 +17,9 @@ TOKEN = "a-token-of-some-length"
 
 
 @pytest.fixture(scope="module")
-def module_store_url(tmp_path_factory):
+def module_store_url(tmp_path_factory, migrated_sqlite):
     """SQLite: one kind of store is enough here."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+    return migrated_sqlite(tmp_path_factory.mktemp("store") / "store.db")
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from worker.store import dead_letters as dead
 
 
 @pytest.fixture(scope="module")
-def module_store_url(tmp_path_factory):
+def module_store_url(tmp_path_factory, migrated_sqlite):
     """SQLite: these test the forms."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+    return migrated_sqlite(tmp_path_factory.mktemp("store") / "store.db")
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from worker.activity.minute_counters import Counts, MinuteCounters
 
 
 @pytest.fixture(scope="module")
-def module_store_url(tmp_path_factory):
+def module_store_url(tmp_path_factory, migrated_sqlite):
     """SQLite: the page reads Redis only."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+    return migrated_sqlite(tmp_path_factory.mktemp("store") / "store.db")
 
 
 @pytest.mark.parametrize("span", ["hour", "day", "week"])
