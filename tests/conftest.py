@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gc
+import logging
 import os
 import shutil
 import subprocess
@@ -124,8 +125,15 @@ def _own_logging(monkeypatch):
     monkeypatch.setattr(
         structlog, "configure", lambda **options: configure(**{**options, "cache_logger_on_first_use": False})
     )
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
     yield
     structlog.reset_defaults()
+    # A handler of the test writes to a stream that is closed now; a later test would show an error of logging.
+    for handler in [one for one in root.handlers if one not in before]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="module")
