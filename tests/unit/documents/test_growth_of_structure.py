@@ -11,7 +11,7 @@ from worker.documents.limits import Limits
 from worker.documents.validation import read
 from worker.enrichment.enricher import enrich
 
-FEW, MANY, PRODUCT = 400, 3_200, 5_000
+FEW, MANY, PRODUCT = 600, 4_800, 8_000
 LIMITS = Limits(max_bytes=4 << 20, max_nodes=1_000_000, max_aliases=100_000, max_merge_keys=100_000)
 VARIANTS = ["".join(one) for one in itertools.islice(itertools.product("-_", repeat=13), PRODUCT)]
 LISTS = ("images", "related", "topics", "items", "github", "ratings", "provider")
@@ -62,9 +62,10 @@ def _seconds(raw):
 
 
 def _grows_linearly(few, many):
-    # If it were quadratic, eight times as many would take 64 times as long. Very short times cannot be compared.
-    seconds = _seconds(many)
-    assert seconds < 0.2 or seconds < 24 * max(_seconds(few), 0.005)
+    # If it were quadratic, eight times as many would take 64 times as long. Very short times cannot be compared. The least of
+    # two measurements counts, because other programs slow down one of them.
+    seconds = min(_seconds(many) for _ in range(2))
+    assert seconds < 0.5 or seconds < 24 * max(_seconds(few), 0.005)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -88,7 +89,7 @@ def test_time_grows_linearly_with_the_entries(entry, name):
 def test_many_fields_beside_many_entries_take_the_time_of_both(field, name):
     parts = {"field": field, "entry": "with the same unknown field", "name": name}
     alone = _seconds(_document(PRODUCT, 0, **parts)) + _seconds(_document(0, PRODUCT, **parts))
-    assert _seconds(_document(PRODUCT, PRODUCT, **parts)) < 2 * alone + 0.12
+    assert _seconds(_document(PRODUCT, PRODUCT, **parts)) < 2 * alone + 0.3
 
 
 LONG = "a & " * 64_000
