@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import redis
@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import SILENT_SECONDS, WorkerState, missing, workers
-from worker.activity.minute_counters import MinuteCounters
+from worker.activity.minute_counters import Minute, MinuteCounters
 from worker.monitoring.lane_faults import lane_faults, standstill
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.servers.capacity import capacity
@@ -23,6 +23,7 @@ from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.monitoring.status import LaneStatus
 from worker.queue.connection_faults import connection_fault
 from worker.queue.pauses import lane_pauses
+from worker.queue.pauses.lane_pauses import Pause
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.tables import lanes as lanes_table
@@ -71,12 +72,7 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
         pauses = lane_pauses.paused(client)
         shortage = capacity(settings, client)
         minutes = MinuteCounters(client).window(RECENT_MINUTES)
-        now = client.time()[0]
-        lanes = [
-            read_lane(client, lane.name, minutes, now, pauses.get(lane.name))
-            for lane in settings.lane_list
-            if client.exists(lane.name)
-        ]
+        lanes = _read_lanes(settings, client, minutes, pauses)
     except (redis.RedisError, OSError) as error:
         fault = connection_fault(settings.redis, error)
         health.unreachable.append(f"{fault.cause}. {fault.remedy}")
@@ -97,6 +93,14 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
     if host is None:
         health.remarks += source_sentences(merged(raised, rejecting))
     return health
+
+
+def _read_lanes(
+    settings: Settings, client: redis.Redis, minutes: Sequence[Minute], pauses: Mapping[str, Pause]
+) -> list[LaneStatus]:
+    now = client.time()[0]
+    names = [lane.name for lane in settings.lane_list if client.exists(lane.name)]
+    return [read_lane(client, name, minutes, now, pauses.get(name)) for name in names]
 
 
 def _lane_sentences(lane: LaneStatus, *, is_served: bool) -> Iterator[str]:
