@@ -1,7 +1,9 @@
 """How throughput grows with the number of processes, without and with a delay of 5 ms to the database.
 
-Each run goes twice through the same documents: with the real queue and Celery's pool, and without a queue, where each
-process takes the next batch by itself. The linker does not run.
+Each run goes three times through the same documents: with the real queue and Celery's pool; without a queue, where each
+process takes the next batch by itself; and by processes that only read the documents. The last shows what the
+machine allows: processes that share two cores and a cache, each with memory of its own, slow each other down without a
+database or a lock too. The linker does not run.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from worker.activity.minute_counters import MinuteCounters, total
 from worker.documents.limits import Limits
 from worker.heat_rules import AllRules
 from worker.jobs.reenrichment import complete, is_work_left
-from worker.pipeline import Batch, process
+from worker.pipeline import Batch, open_entry, process, read_version
 from worker.producer.input_files import read_paths
 from worker.queue.lease_queue import Claimed
 from worker.settings import Settings
@@ -45,6 +47,7 @@ DOCUMENTS = 5_240
 _COLLECTIONS = ("ai", "diablo4")  # together DOCUMENTS, 96 of them reference documents
 _REFERENCES = 96
 _READY_SECONDS = 120
+READING = "reading alone"
 
 
 def documents(count: int) -> list[Document]:
@@ -79,13 +82,25 @@ def scaling(
         for queue in (True, False):
             for milliseconds in delays:
                 for count in processes:
-                    name = f"{count} {'process' if count == 1 else 'processes'}, {milliseconds} ms{'' if queue else ', no queue'}"
+                    name = f"{_of(count)}, {milliseconds} ms{'' if queue else ', no queue'}"
                     with servers.fresh("postgresql") as setting, _network(setting, milliseconds):
                         run = _with_queue(setting, every, count) if queue else _without_queue(setting, every, count)
                     found.setdefault(name, []).append(run)
-                    print(f"  {name}: {run['per_second']:,.0f}/s, {run['lock_ms']:.0f} ms under the lock,"
+                    print(f"  {name}: {run['per_second']:,.0f}/s, {run['cpu_micros']:,.0f} µs of CPU a document,"
+                          f" {run['lock_ms']:.0f} ms under the lock,"
                           f" {run['work_seconds']:.1f} s of work after the last outcome", flush=True)  # fmt: skip
+        for count in processes:
+            run = _reading(_entries(every), count)
+            found.setdefault(f"{_of(count)}, {READING}", []).append(run)
+            print(
+                f"  {_of(count)}, {READING}: {run['per_second']:,.0f}/s, {run['cpu_micros']:,.0f} µs of CPU a document",
+                flush=True,
+            )
     return {name: sorted(of, key=lambda run: run["per_second"])[len(of) // 2] for name, of in found.items()}
+
+
+def _of(count: int) -> str:
+    return f"{count} {'process' if count == 1 else 'processes'}"
 
 
 @contextlib.contextmanager
@@ -125,33 +140,13 @@ def _without_queue(setting: Setting, every: Sequence[Document], count: int) -> d
     """Measure processes that each take the next batch; no Redis, no Celery."""
     done = copydesk("db", "upgrade", cwd=setting.folder, COPYDESK_DATABASE_URL=setting.database_url)
     assert done.returncode == 0, done.stderr
-    entries = [
-        Claimed(f"{1_700_000_000_000 + number}-0", 0, len(one.raw),
-                {b"raw": one.raw, b"source": b"bench", b"key": one.key.encode()}, truncated=False)
-        for number, one in enumerate(every)
-    ]  # fmt: skip
+    entries = _entries(every)
     engine = make_engine(_config(setting))
     _store(engine, entries[:WARM])
     engine.dispose()
-    context = multiprocessing.get_context("fork")  # it hands the documents over without a copy
-    place, ready, go, used = context.Value("q", WARM), context.Semaphore(0), context.Event(), context.Queue()
-    workers = [
-        context.Process(target=_take_batches, args=(_config(setting), entries, place, ready, go, used))
-        for _ in range(count)
-    ]
-    for worker in workers:
-        worker.start()
-    for _ in workers:
-        assert ready.acquire(timeout=_READY_SECONDS), "a process did not start"
     database = cpu_seconds(setting.database_pids)
-    started = time.perf_counter()
-    go.set()
-    for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
-    seconds = time.perf_counter() - started
-    usage = [used.get() for _ in workers]
-    cpu = {"workers": sum(seconds for seconds, _ in usage), "database": cpu_seconds(setting.database_pids) - database}
+    seconds, usage = _processes(_config(setting), entries, count)
+    cpu = {"workers": sum(one for one, _ in usage), "database": cpu_seconds(setting.database_pids) - database}
     began = time.monotonic()
     engine = make_engine(_config(setting))
     assert complete(engine, AllRules(), seconds=_READY_SECONDS)
@@ -160,12 +155,54 @@ def _without_queue(setting: Setting, every: Sequence[Document], count: int) -> d
     return _result(Run(len(entries) - WARM, seconds, cpu), time.monotonic() - began, lock_ms)
 
 
-def _take_batches(config: Settings, entries: list[Claimed], place: Any, ready: Any, go: Any, used: Any) -> None:
+def _reading(entries: list[Claimed], count: int) -> dict[str, Any]:
+    """Measure processes that open, parse, validate and enrich the documents, and store nothing."""
+    _read(entries[:WARM])
+    seconds, usage = _processes(None, entries, count)
+    run = Run(len(entries) - WARM, seconds, {"workers": sum(one for one, _ in usage)})
+    return _result(run, 0.0, 0.0)
+
+
+def _entries(every: Sequence[Document]) -> list[Claimed]:
+    return [
+        Claimed(f"{1_700_000_000_000 + number}-0", 0, len(one.raw),
+                {b"raw": one.raw, b"source": b"bench", b"key": one.key.encode()}, truncated=False)
+        for number, one in enumerate(every)
+    ]  # fmt: skip
+
+
+def _processes(
+    config: Settings | None, entries: list[Claimed], count: int
+) -> tuple[float, list[tuple[float, list[float]]]]:
+    """Let processes take all batches after the first. Without `config` they only read the documents.
+
+    Returns the seconds that it took and, of each process, its seconds of CPU and the milliseconds under each lock.
+    """
+    context = multiprocessing.get_context("fork")  # it hands the documents over without a copy
+    place, ready, go, used = context.Value("q", WARM), context.Semaphore(0), context.Event(), context.Queue()
+    workers = [
+        context.Process(target=_take_batches, args=(config, entries, place, ready, go, used)) for _ in range(count)
+    ]
+    for worker in workers:
+        worker.start()
+    for _ in workers:
+        assert ready.acquire(timeout=_READY_SECONDS), "a process did not start"
+    started = time.perf_counter()
+    go.set()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    seconds = time.perf_counter() - started
+    return seconds, [used.get() for _ in workers]
+
+
+def _take_batches(config: Settings | None, entries: list[Claimed], place: Any, ready: Any, go: Any, used: Any) -> None:
     gc.freeze()  # as pool processes do (worker/runtime/app.py)
     gc.set_threshold(20_000, 20, 20)
-    engine = make_engine(config, repeats=True)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("SELECT 1")
+    engine = make_engine(config, repeats=True) if config is not None else None
+    if engine is not None:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
     ready.release()
     go.wait()
     began, locks = time.process_time(), list[float]()
@@ -175,8 +212,19 @@ def _take_batches(config: Settings, entries: list[Claimed], place: Any, ready: A
             place.value = first + BATCH
         if first >= len(entries):
             break
-        locks.append(_store(engine, entries[first : first + BATCH])["lock"])
+        batch = entries[first : first + BATCH]
+        if engine is None:
+            _read(batch)
+        else:
+            locks.append(_store(engine, batch)["lock"])
     used.put((time.process_time() - began, locks))
+
+
+def _read(entries: list[Claimed]) -> None:
+    batch = Batch(LANE, None, f"bench:{os.getpid()}", 3, Limits())
+    versions = [open_entry(batch, entry) for entry in entries]
+    for version in versions:
+        read_version(version, batch.limits)
 
 
 def _store(engine: Any, entries: list[Claimed]) -> dict[str, float]:
@@ -216,15 +264,24 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
     for suffix in ("", ", no queue"):
         rates = {
             (int(name.split()[0]), name.partition(", ")[2].removesuffix(suffix)): run["per_second"]
-            for name, run in found.items() if name.endswith(suffix) and name.endswith("queue") == bool(suffix)
-        }  # fmt: skip
-        for upper, lower in ((2, 1), (4, 2), (8, 2)):
-            if (upper, "0 ms") in rates and (lower, "0 ms") in rates:
-                result[f"{upper} processes, of {lower}{suffix}"] = rates[upper, "0 ms"] / rates[lower, "0 ms"]
+            for name, run in found.items()
+            if name.endswith(suffix) and name.endswith("queue") == bool(suffix) and not name.endswith(READING)
+        }
+        result |= _steps({count: rate for (count, delay), rate in rates.items() if delay == "0 ms"}, suffix)
         near = max((rate for (_, delay), rate in rates.items() if delay == "0 ms"), default=0.0)
         far = {count: rate for (count, delay), rate in rates.items() if delay == "5 ms"}
         if near and far:
             result[f"the best with the delay, of the best without{suffix}"] = max(far.values()) / near
         if 8 in far:
             result[f"8 processes with the delay, of the best{suffix}"] = far[8] / max(far.values())
-    return result
+    reading = {int(name.split()[0]): run["per_second"] for name, run in found.items() if name.endswith(READING)}
+    return result | _steps(reading, f", {READING}")
+
+
+def _steps(rates: dict[int, float], suffix: str) -> dict[str, float]:
+    """Return how the rates of more processes compare with those of fewer."""
+    return {
+        f"{upper} processes, of {lower}{suffix}": rates[upper] / rates[lower]
+        for upper, lower in ((2, 1), (4, 2), (8, 2))
+        if upper in rates and lower in rates
+    }

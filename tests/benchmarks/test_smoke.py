@@ -90,7 +90,8 @@ def test_the_ratios_of_scaling_are_those_of_its_rates():
     from tests.benchmarks.scaling import ratios
 
     rates = {"1 process, 0 ms": 500, "2 processes, 0 ms": 900, "8 processes, 0 ms": 720, "1 process, 5 ms": 450,
-             "8 processes, 5 ms": 630, "2 processes, 5 ms": 700, "1 process, 0 ms, no queue": 600, "2 processes, 0 ms, no queue": 900}  # fmt: skip
+             "8 processes, 5 ms": 630, "2 processes, 5 ms": 700, "1 process, 0 ms, no queue": 600, "2 processes, 0 ms, no queue": 900,
+             "2 processes, reading alone": 2_000, "4 processes, reading alone": 1_900}  # fmt: skip
     found = {
         name: {"per_second": rate, "cpu_micros": 1.0, "lock_ms": 2.0, "work_seconds": 3.0}
         for name, rate in rates.items()
@@ -101,6 +102,7 @@ def test_the_ratios_of_scaling_are_those_of_its_rates():
         "the best with the delay, of the best without": 700 / 900,
         "8 processes with the delay, of the best": 0.9,
         "2 processes, of 1, no queue": 1.5,
+        "4 processes, of 2, reading alone": 0.95,
     }
     assert "| 2 processes, of 1 | 1.80 |" in table({"scaling": found})
 
