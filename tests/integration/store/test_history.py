@@ -3,11 +3,11 @@ alone.
 """
 
 import json
+import multiprocessing
 import os
 import subprocess
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -66,17 +66,26 @@ def _shuffled(entries):
         yield from random.sample(window, len(window))
 
 
-def _run(engines, entries):
-    """Process `entries` in batches, with a worker for each engine; id → outcome."""
+def _open(config):
+    """Open the store in a process of `_run`."""
+    global _engine
+    _engine = make_engine(config)
+
+
+def _outcomes(entries):
+    return [(version.id, version.outcome) for version in work(_engine, "documents", entries)]
+
+
+def _run(config, entries, processes):
+    """Store `entries` in batches; id → outcome. Each process takes the next batch when it has stored one."""
     outcomes = {}
-
-    def batch(number_and_entries):
-        number, entries = number_and_entries
-        for version in work(engines[number % len(engines)], "documents", entries):
-            outcomes[version.id] = version.outcome
-
-    with ThreadPoolExecutor(len(engines)) as pool:
-        list(pool.map(batch, enumerate(_batches(entries))))
+    began = time.perf_counter()
+    with multiprocessing.get_context("fork").Pool(processes, _open, (config,)) as pool:
+        for found in pool.imap_unordered(_outcomes, _batches(entries)):
+            outcomes.update(found)
+    assert len(outcomes) == len(entries)
+    rate = len(entries) / (time.perf_counter() - began)
+    print(f"\n{processes} processes: {rate:,.0f} documents/s,", Counter(map(str, outcomes.values())))
     return outcomes
 
 
@@ -86,38 +95,39 @@ def _snapshot(engine):
         return snapshot(connection)
 
 
-def _ends_as_its_last_versions_alone(migrated_store_url, folder, entries, workers):
+def _end_as_the_last_versions_alone(migrated_store_url, folder, entries, *processes):
+    """Each number of processes stores all entries; then one process stores the last version of each document."""
     config = Settings(database_url=migrated_store_url, data_dir=folder)
-    engines = [make_engine(config) for _ in range(workers)]
-    began = time.perf_counter()
-    outcomes = _run(engines, list(_shuffled(entries)))
-    seconds = time.perf_counter() - began
-    assert len(outcomes) == len(entries)
-    print(
-        f"\n{engines[0].dialect.name}, {workers} workers: {len(entries) / seconds:,.0f} documents/s,",
-        dict(Counter(map(str, outcomes.values()))),
-    )
-    found = _snapshot(engines[0])
+    engine, ends = make_engine(config), []
+    for count in processes:
+        outcomes = _run(config, list(_shuffled(entries)), count)
+        ends.append(_snapshot(engine))
+        empty(engine)
     last = {entry.fields[b"key"]: entry for entry in entries if outcomes[entry.id] is not Outcome.REJECTED}
-    empty(engines[0])
-    alone = _run(engines[:1], sorted(last.values(), key=lambda entry: entry.id))
+    alone = _run(config, sorted(last.values(), key=lambda entry: entry.id), 1)
     assert set(alone.values()) <= {Outcome.STORED, Outcome.RETRACTED}
-    expected = _snapshot(engines[0])
-    for engine in engines:
-        engine.dispose()
-    for part in expected:
-        assert found[part] == expected[part], part
+    expected = _snapshot(engine)
+    engine.dispose()
+    for count, found in zip(processes, ends, strict=True):
+        for part in expected:
+            assert found[part] == expected[part], (count, part)
     assert len(expected["articles"]) > 100
 
 
 def test_the_first_thousand_versions_end_as_the_last_version_of_each_document(migrated_store_url, tmp_path, lines):
-    _ends_as_its_last_versions_alone(migrated_store_url, tmp_path, lines(1000), 1)
+    _end_as_the_last_versions_alone(migrated_store_url, tmp_path, lines(1000), 1)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("processes", [1, 3])
 def test_the_first_twenty_thousand_versions_end_as_the_last_version_of_each_document(
-    migrated_store_url, tmp_path, lines, workers
+    migrated_store_url, tmp_path, lines, processes
 ):
-    _ends_as_its_last_versions_alone(migrated_store_url, tmp_path, lines(20_000), workers)
+    _end_as_the_last_versions_alone(migrated_store_url, tmp_path, lines(20_000), processes)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_one_and_six_processes_end_equal_after_ninety_six_thousand_versions(migrated_store_url, tmp_path, lines):
+    _end_as_the_last_versions_alone(migrated_store_url, tmp_path, lines(96_502), 1, 6)
