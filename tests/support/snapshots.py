@@ -57,6 +57,7 @@ def lane(name: str = "documents", **fields: Any) -> LaneStatus:
         "fault": None,
         "rate": 700.0,
         "in_rate": 12.5,
+        "lately_settled": 42_000,
         "drain_seconds": 50.3,
         "paused": None,
     }

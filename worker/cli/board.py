@@ -203,7 +203,7 @@ def _drained_in(lane: LaneStatus) -> Text | str:
         return Text("paused", style="yellow")
     if lane.drain_seconds is not None:
         return f"in {age(lane.drain_seconds)}"
-    return Text("grows", style="yellow") if lane.rate else Text("stands", style="red")
+    return Text("grows", style="yellow") if lane.lately_settled else Text("stands", style="red")
 
 
 def _sums(total: LaneSums, width: int) -> Text:

@@ -122,5 +122,5 @@ def _of_lanes(queue: QueueStatus) -> Iterator[Alarm]:
             pause = lane.paused
             sentence = f"Lane {lane.lane} is paused by {pause.who} ({pause.why}): copydesk lane resume {lane.lane}"
             yield Alarm(About.LANE, sentence, paused_lane=lane.lane)
-        elif queue.workers and (fault := standstill(lane.lane, lane.waiting, lane.oldest_seconds, lane.rate)):
+        elif queue.workers and (fault := standstill(lane)):
             yield Alarm(About.LANE, fault)

@@ -107,7 +107,7 @@ def _lane_sentences(lane: LaneStatus, *, is_served: bool) -> Iterator[str]:
     yield from lane_faults(lane)
     yield from (sentence for _, sentence in source_pause_sentences(lane.lane, lane.paused_sources))
     if is_served and lane.paused is None:
-        fault = standstill(lane.lane, lane.waiting, lane.oldest_seconds, lane.rate)
+        fault = standstill(lane)
         yield from (fault,) if fault else ()
 
 

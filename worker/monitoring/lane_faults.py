@@ -23,14 +23,11 @@ class StoreBehind:
 _OLD_SECONDS = 60.0
 
 
-def standstill(lane: str, waiting: int, oldest_seconds: float | None, rate: float) -> str | None:
-    """Return the sentence about a lane that is served and stands still, or None.
-
-    `oldest_seconds`: the age of the oldest entry that waits; `rate`: documents a second that got an outcome lately.
-    """
-    if rate or (oldest_seconds or 0) <= _OLD_SECONDS:
+def standstill(lane: LaneStatus) -> str | None:
+    """Return the sentence about a lane that stands still although it is served, or None."""
+    if lane.lately_settled or (lane.oldest_seconds or 0) <= _OLD_SECONDS:
         return None
-    return f"Lane {lane} stands still: {waiting:,} wait and none gets an outcome, see the log"
+    return f"Lane {lane.lane} stands still: {lane.waiting:,} wait and none gets an outcome, see the log"
 
 
 def lane_faults(lane: LaneStatus, behind: StoreBehind | None = None) -> list[str]:

@@ -25,9 +25,8 @@ class Flow:
 
     @property
     def rate(self) -> float:
-        """Documents a second to one decimal; less than that to four, because a slow lane does not stand still."""
-        rate = self.settled / self.seconds if self.seconds else 0.0
-        return round(rate, 1) or round(rate, 4)
+        """Documents a second to one decimal."""
+        return round(self.settled / self.seconds, 1) if self.seconds else 0.0
 
 
 def flow(minutes: Sequence[Minute], before: Minute | None, *, seconds: float, lane: str | None = None) -> Flow:

@@ -166,6 +166,7 @@ def read_lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: fl
         fault=fault(state, server_ms(client)),
         rate=rate,
         in_rate=in_rate,
+        lately_settled=lately.settled,
         drain_seconds=None,
         paused=PauseStatus(pause.who, pause.why, pause.by, _age(pause.at, now)) if pause else None,
         paused_sources=read_source_pauses(client, name, state.paused, now),

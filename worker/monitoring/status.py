@@ -48,6 +48,8 @@ class LaneStatus:
     rate: float
     """Documents a second that got an outcome lately; `in_rate`: that were added."""
     in_rate: float
+    lately_settled: int
+    """Documents that got an outcome in this minute and the one before."""
     drain_seconds: float | None
     """When the backlog, without the entries of paused sources, is empty at these rates; None if it does not shrink."""
     paused: PauseStatus | None

@@ -92,7 +92,7 @@ def test_an_empty_snapshot_is_drawn():
     ({"workers": (worker(state="stuck", reason="no step"),)}, ["is stuck: no step"]),
     ({"lanes": (lane(missing=3),)}, ["3 entries vanished from lane documents"]),
     ({"lanes": (lane(paused=PauseStatus("me", "upgrade", "operator", 1.0)),)}, ["copydesk lane resume documents"]),
-    ({"lanes": (lane(rate=0.0),)}, ["stands still"]),
+    ({"lanes": (lane(lately_settled=0),)}, ["stands still"]),
     ({"linking": LinkingStatus(True, 5474, 61.0, 0)}, ["5,474 articles wait for the linker, the oldest for 61 s"]),
     ({"linking": LinkingStatus(True, 5474, 15.0, 900)}, []),
     ({"linking": LinkingStatus(False, 5474, 1e6, 0)}, []),

@@ -13,7 +13,7 @@ from worker.monitoring.status import LinkingStatus, PauseStatus, Snapshot, Unrea
 LANE = {
     "lane": str, "added": int, "settled": int, "backlog": int, "pending": int, "oldest_seconds": float,
     "outcomes": {"stored": int}, "missing": int, "aside": int, "fault": None, "rate": float, "in_rate": float,
-    "drain_seconds": float, "paused": None, "paused_sources": [],
+    "lately_settled": int, "drain_seconds": float, "paused": None, "paused_sources": [],
 }  # fmt: skip
 PERIOD = {
     "seconds": int, "added": int, "settled": int, "rate": float,
@@ -137,3 +137,11 @@ def test_rates_are_those_since_the_earlier_snapshot():
     assert (known.in_rate, known.rate, known.drain_seconds) == (10.0, 5.0, None)
     assert new.rate == 3.0
     assert with_rates(now, before, seconds=0.0) == now
+
+
+def test_a_lane_with_few_outcomes_does_not_stand_still_between_two_snapshots():
+    slow = queue(lanes=(lane(oldest_seconds=75.0, lately_settled=3),))
+    assert with_rates(slow, slow, seconds=2.0).lanes[0].rate == 0.0
+    assert not [
+        one for one in alarms(Snapshot(with_rates(slow, slow, seconds=2.0), redis_info())) if one.about is About.LANE
+    ]
