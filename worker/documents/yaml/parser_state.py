@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, TypeAlias
 
@@ -66,6 +67,22 @@ class Scalar(NodeStart, Protocol):
     style: str | None
 
 
+_OPEN = object()
+"""The value of an anchor until its node is closed."""
+
+
+@dataclass(slots=True)
+class Anchor:
+    """A value that aliases may repeat. `is_plain`: it is written without quotes, and no tag makes it a text."""
+
+    mark: Mark
+    value: object
+    is_plain: bool
+    is_used: bool = False
+    weight: int | None = None
+    """`weigh` of the value, set by the first alias."""
+
+
 class ParserState:
     """The parser's state for one block: open nodes, anchors, counts and problems."""
 
@@ -85,12 +102,9 @@ class ParserState:
         """The open nodes: (node, its key in the parent, its mark in the parent, its anchor)."""
         self.merges: dict[int, list[MappingNode]] = {}
         """The mappings that `<<` names, by the depth of the open mapping that contains it."""
-        self.anchors: dict[str, object] = {}
+        self.anchors: dict[str, Anchor] = {}
         self.plain: set[int] = set()
         """See `Parsed.plain`."""
-        self._plain_anchors: set[str] = set()
-        self._unused_anchors: dict[str, Mark] = {}
-        self._weights: dict[str, int] = {}  # `weigh` of each anchor that an alias has used
         self._documents = 0
         self._borrowed = 0
         self._merged = 0
@@ -167,8 +181,7 @@ class ParserState:
         if len(self.stack) >= self.limits.max_depth:
             raise Stop(self.make("too_deep", mark, expected=f"at most {self.limits.max_depth} levels"))
         if event.anchor is not None:
-            self._define_anchor(event.anchor, None, mark, is_plain=False)
-            del self.anchors[event.anchor]  # an alias inside the node must not find an older anchor of that name
+            self._define_anchor(event.anchor, _OPEN, mark, is_plain=False)
         held_mark = mark if key is LISTED or key_mark is None else key_mark
         opened: Node = MappingNode() if isinstance(event, MappingStartEvent) else SequenceNode()
         self.stack.append((opened, key, held_mark, event.anchor))
@@ -183,8 +196,8 @@ class ParserState:
         if self.merges:
             merge(node, self.merges.pop(depth, ()))
         if anchor is not None:
-            self.anchors[anchor] = node
-            self._weights.pop(anchor, None)
+            found = self.anchors[anchor]  # of this node, or of one inside it that took the name
+            found.value, found.is_plain, found.weight = node, False, None
         return node, key, mark, self.stack[-1][0] if self.stack else root
 
     def is_end(self, event: Event) -> bool:
@@ -215,26 +228,22 @@ class ParserState:
             self.note("yaml_tag", mark, "Tags are not evaluated here.", value=shown)
 
     def _define_anchor(self, name: str, value: object, mark: Mark, *, is_plain: bool) -> None:
-        if name in self._unused_anchors:
-            self._note_unused_anchor(name)
-        self._unused_anchors[name] = mark
-        self.anchors[name] = value
-        self._weights.pop(name, None)
-        if is_plain:
-            self._plain_anchors.add(name)
-        else:
-            self._plain_anchors.discard(name)
+        self._note_unused_anchor(name)
+        self.anchors[name] = Anchor(mark, value, is_plain)
 
     def note_unused_anchors(self) -> None:
         """Warn about each anchor that no alias uses: its author probably meant the `&` as text."""
-        for name in self._unused_anchors:
+        for name in self.anchors:
             self._note_unused_anchor(name)
 
     def _note_unused_anchor(self, name: str) -> None:
+        found = self.anchors.get(name)
+        if found is None or found.is_used:
+            return
         message = (
             f"&{excerpt_name(name)} is read as the name of an anchor, and no alias uses it: it is no part of the value."
         )
-        self.note("unused_anchor", self._unused_anchors[name], message, expected="quotes, if & belongs to the text")
+        self.note("unused_anchor", found.mark, message, expected="quotes, if & belongs to the text")
 
     def field_name(self, name: str, plain: bool, mark: Mark) -> Key:
         """Return the cleaned field name, MERGE_KEY for `<<`, or LOST_KEY (with a problem) if the name is not valid."""
@@ -295,21 +304,21 @@ class ParserState:
 
         Raises Stop if it is unknown, stands inside the value that it names, or if aliases are too many.
         """
-        if name not in self.anchors:
+        found = self.anchors.get(name)
+        if found is None or found.value is _OPEN:
             if any(anchor == name for *_, anchor in self.stack):
                 message = f"*{name} stands inside the value that &{name} names, which would contain itself."
                 raise Stop(self.make("yaml_unknown_alias", mark, message))
             raise Stop(self.make("yaml_unknown_alias", mark, f"*{name} refers to nothing before it."))
-        self._unused_anchors.pop(name, None)
-        value = self.anchors[name]
-        if name in self._plain_anchors:
+        found.is_used = True
+        if found.is_plain:
             self.plain.add(mark.index)
-        if name not in self._weights:
-            self._weights[name] = weigh(value)
-        self._borrowed += self._weights[name]
+        if found.weight is None:
+            found.weight = weigh(found.value)
+        self._borrowed += found.weight
         if self._borrowed > self.limits.max_aliases:
             raise Stop(self.make("too_many_aliases", mark, expected=f"{self.limits.max_aliases:,} values"))
-        return value, self._weights[name]
+        return found.value, found.weight
 
     def _note_merge(self, value: object, mark: Mark) -> None:
         """Keep the mappings that `<<` names. `merge` copies their keys when the mapping's own keys are known.
