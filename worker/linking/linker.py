@@ -87,17 +87,18 @@ class Linker:
         NoLongerLeader and SQLAlchemy's errors.
         """
         with self._engine.begin() as connection:
+            newest = compared_articles.newest_id(connection)
             rows = self._take_pending(connection)
             again = link_states.pending(connection, 1 if rows else BATCH, link_states.IS_PROVISIONAL)
             was_behind, self._is_behind = self._is_behind, self._has_backlog(connection, len(rows))
         if was_behind and not self._is_behind:
             self._linking.forget_provisional()
         if not rows and not again:
-            return self._link_outdated()
+            return self._link_outdated(newest)
         self._newest_day = max(self._newest_day, *(_day_of(row) for row in (*rows, *again)))
         basis = self._open(min(_day_of(part[0]) for part in (rows, again) if part))
         is_known = self._bootstrap_day is not None and (bool(rows) or self._pass is not None) and not force
-        if is_known or self._is_bootstrap(basis):
+        if is_known or self._is_bootstrap(basis, newest):
             return self._step_of_bootstrap_day(basis, rows, force=force)
         return self._link_for_good(basis, _until(basis.day, rows) or _until(basis.day, again))
 
@@ -127,13 +128,15 @@ class Linker:
         self._lease.renew()
         return 0
 
-    def _is_bootstrap(self, basis: IdfBasis) -> bool:
-        """Whether the day of `basis` is a bootstrap day. Counts arrivals only if new ones may change the answer."""
+    def _is_bootstrap(self, basis: IdfBasis, newest: int) -> bool:
+        """Whether the day of `basis` is a bootstrap day. Counts arrivals only if new ones may change the answer.
+
+        `newest`: the id of the newest article.
+        """
+        day, seen, until = self._seen
+        if day == basis.day and not basis.is_bootstrap(seen + newest - until):
+            return False
         with self._engine.begin() as connection:
-            newest = compared_articles.newest_id(connection)
-            day, seen, until = self._seen
-            if day == basis.day and not basis.is_bootstrap(seen + newest - until):
-                return False
             self._seen = basis.day, compared_articles.first_seen_count(connection, basis.day), newest
             return basis.is_bootstrap(compared_articles.arrival_count(connection, basis.day, STORY_KINDS))
 
@@ -157,8 +160,11 @@ class Linker:
         ids = [row.id for row in rows]
         return self._linking.link_by_score(ids) if self._is_behind else self._linking.link(ids, mark="linked")
 
-    def _link_outdated(self) -> int:
-        """Link a batch of articles again whose links are of an older rule, with the frequencies of today."""
+    def _link_outdated(self, newest_id: int) -> int:
+        """Link a batch of articles again whose links are of an older rule, with the frequencies of today.
+
+        `newest_id`: the id of the newest article.
+        """
         with self._engine.begin() as connection:
             rows = outdated.oldest(connection, BATCH)
             newest = outdated.newest_day(connection) if rows and self._basis is None else None
@@ -167,7 +173,7 @@ class Linker:
             self._lease.renew()
             return 0
         basis = self._basis or self._open(newest or date.min)
-        if not self._is_bootstrap(basis):
+        if not self._is_bootstrap(basis, newest_id):
             self._set_completed_frequencies(basis)
         elif self._bootstrap_day is None:
             self._bootstrap_day = self._begin_bootstrap_day(basis, max_pages=None)
