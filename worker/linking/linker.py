@@ -47,6 +47,8 @@ log = get_logger("link")
 _DEFAULT_RULES = AllRules()
 _COUNTED_PAGES = 10
 """Pages of the day's articles that are counted before the first are linked provisionally; all would take seconds."""
+_MANY = BATCH // 10
+"""So many articles are linked before the pause is over if no more came since the last step: a burst has ended."""
 _MAX_PENDING = 20_000
 """If more articles are pending, all are linked provisionally first. So many take some 8 s to be linked for good."""
 
@@ -68,6 +70,7 @@ class Linker:
         self._rules = rules
         self._pause = pause
         self._paused_until = 0.0
+        self._waiting = 0
         self._window = Window(window)
         self._past: BatchLinking | None = None
         self._linking = BatchLinking(engine, self._lease, self._window, rules)
@@ -103,11 +106,17 @@ class Linker:
         return self._link_for_good(basis, _until(basis.day, rows) or _until(basis.day, again))
 
     def _take_pending(self, connection: Connection) -> Sequence[StoredVersion]:
-        """Return the pending articles to link now: at most a batch, and none in the pause after the last ones."""
+        """Return the pending articles to link now: at most a batch.
+
+        In the pause after the last ones there are none, unless they fill a batch, or many wait and no more come.
+        """
         rows = link_states.pending(connection, BATCH)
         now = time.monotonic()
-        if len(rows) < BATCH and now < self._paused_until:
+        have_ended = len(rows) == self._waiting >= _MANY
+        if len(rows) < BATCH and now < self._paused_until and not have_ended:
+            self._waiting = len(rows)
             return []
+        self._waiting = 0
         if rows:
             self._paused_until = now + self._pause
         return rows
