@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.heat_rules import AllRules
 from worker.linking.index import Neighbour
 from worker.linking.lease import Lease
-from worker.linking.link_writer import add, revise
+from worker.linking.link_writer import LinkedArticles, add, revise
 from worker.linking.pairs.evidence import CANDIDATE_SCORE, STRONG_SCORE, may_be_one_event
 from worker.linking.pairs.link_choices import MAX_LINKS, choose_links
 from worker.linking.pairs.similar_links import PairLinks, Text
@@ -21,7 +22,6 @@ from worker.linking.stored_rows import StoredArticle
 from worker.linking.texts.features import Features, features_of_all, features_of_parts
 from worker.linking.weights import Weights
 from worker.linking.window import Window, in_reach, linkable, site_of
-from worker.store.clock import store_time
 from worker.store.engine import writer
 from worker.store.linking import compared_articles, link_states, links
 from worker.store.linking.compared_articles import time_of
@@ -86,11 +86,13 @@ class BatchLinking:
             by_id = compared_articles.compared(connection, ids)
         left = sorted((time_of(row), row.id) for row in by_id.values())
         while left:
-            reach = len(left) if self._window.covers(left[0][0], left[-1][0]) else in_reach(left)
+            is_covered = self._window.covers(left[0][0], left[-1][0])
+            reach = len(left) if is_covered else in_reach(left)
             part, left = left[:reach], left[reach:]
-            with self._engine.begin() as connection:
-                # An article that was never linked comes later, and then finds those that were: each pair is found once.
-                self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, compared)
+            if not is_covered:
+                with self._engine.begin() as connection:
+                    # An article that was never linked comes later, and then finds those that were: each pair is found once.
+                    self._window.cover(connection, part[0][0], part[-1][0], self._lease.renew, compared)
             yield [by_id[id_] for _, id_ in part]
         self._window.trim()
 
@@ -102,12 +104,9 @@ class BatchLinking:
         on_features(features)
         links_of = self._find_links(visible, texts, self._possible(visible, features))
         with writer(self._engine) as connection, connection.begin():
-            self._lease.confirm(connection)
-            hashes = link_states.unchanged(connection, {row.id: row.changed_at for row in rows})
-            now = store_time(connection)
-            revise(connection, hashes, links_of, now, self._rules, keep_provisional=mark == "linked")
-            if mark is not None:
-                link_states.mark_linked(connection, hashes, mark)
+            now = self._lease.confirm(connection)
+            hashes, others = _read_again(connection, rows, links_of)
+            revise(connection, LinkedArticles(hashes, links_of, others, mark, now), self._rules)
         return len(hashes)
 
     def _link_part_by_score(self, rows: Sequence[StoredArticle], on_features: OnFeatures) -> int:
@@ -118,14 +117,13 @@ class BatchLinking:
         near = self._neighbours(visible, features, floor=STRONG_SCORE, limit=MAX_LINKS, days=_PROVISIONAL_DAYS)
         links_of = {row.id: list(map(_link_of_score, found)) for row, found in zip(visible, near, strict=True)}
         with writer(self._engine) as connection, connection.begin():
-            self._lease.confirm(connection)
-            hashes = link_states.unchanged(connection, {row.id: row.changed_at for row in rows})
-            now = store_time(connection)
+            now = self._lease.confirm(connection)
+            hashes, others = _read_again(connection, rows, links_of)
             gone = {id_: hash_ for id_, hash_ in hashes.items() if id_ not in links_of}
             if gone:
-                revise(connection, gone, {}, now, self._rules)
-            add(connection, hashes, links_of, now, self._rules)
-            link_states.mark_linked(connection, hashes, "provisional")
+                revise(connection, LinkedArticles(gone, {}, {}, "provisional", now), self._rules)
+            kept = {id_: hash_ for id_, hash_ in hashes.items() if id_ in links_of}
+            add(connection, LinkedArticles(kept, links_of, others, "provisional", now), self._rules)
         return len(hashes)
 
     def _put(self, rows: Sequence[StoredArticle], features: Features) -> None:
@@ -180,6 +178,14 @@ class BatchLinking:
         own = {id_: text for id_, text in texts.items() if id_ in involved}
         hash_of = {row.id: row.url_hash for row in (*rows, *compared.values())}
         return choose_links(possible, PairLinks({**own, **read}, self.weights.each), twins, chosen, hash_of)
+
+
+def _read_again(
+    connection: Connection, rows: Sequence[StoredArticle], links_of: Mapping[int, Sequence[ArticleLink]]
+) -> tuple[dict[int, bytes], dict[int, bytes]]:
+    """Return id → url_hash of the articles that have not changed meanwhile, and of the other ends that have content."""
+    ends = {link.other for found in links_of.values() for link in found}
+    return link_states.unchanged(connection, {row.id: row.changed_at for row in rows}, ends)
 
 
 def _text_of(row: StoredArticle) -> Text:

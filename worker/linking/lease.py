@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
@@ -30,8 +31,9 @@ class Lease:
             leader.renew(self._engine, ROLE, self._token, seconds=LEASE_SECONDS)
             self._renewed = time.monotonic()
 
-    def confirm(self, connection: Connection) -> None:
-        """Wait for the writer lock and renew the lease in the transaction of `connection`."""
+    def confirm(self, connection: Connection) -> datetime:
+        """Wait for the writer lock and renew the lease in the transaction of `connection`; return the store's time."""
         enter_writer(connection)
-        leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
+        now = leader.confirm(connection, ROLE, self._token, seconds=LEASE_SECONDS)
         self._renewed = time.monotonic()
+        return now

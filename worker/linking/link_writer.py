@@ -23,7 +23,8 @@ from worker.linking.story_assignment import (
     lead_of,
 )
 from worker.store.linking import stories as stored
-from worker.store.linking.compared_articles import alive, time_of
+from worker.store.linking.compared_articles import time_of
+from worker.store.linking.link_states import mark_linked, marked
 from worker.store.linking.links import ArticleLink, add_links, write_links
 
 
@@ -41,51 +42,47 @@ class _StoryValues(NamedTuple):
 _ENDED = {**dict.fromkeys(("first_id", "lead_id", "first_at", "last_at", "heat", "announced_at")), "size": 0}
 
 
-def revise(
-    connection: Connection,
-    hashes: Mapping[int, bytes],
-    links_of: Mapping[int, Sequence[ArticleLink]],
-    now: datetime,
-    rules: AllRules,
-    *,
-    keep_provisional: bool = False,
-) -> None:
-    """Set the links of the articles in `hashes` (id → identity hash) to exactly those of `links_of`, and update their stories.
+class LinkedArticles(NamedTuple):
+    """The articles of a batch that were not changed since they were read, and what was found for them.
 
-    `keep_provisional`: links to articles that are linked provisionally stay until these are linked for good.
+    `hashes`: id → identity hash. `links_of`: id → links. `others`: id → identity hash of the articles at the other ends
+    that have content still. `mark`: the link state that they get, None if it stays. `now`: the store's time.
+    """
+
+    hashes: Mapping[int, bytes]
+    links_of: Mapping[int, Sequence[ArticleLink]]
+    others: Mapping[int, bytes]
+    mark: str | None
+    now: datetime
+
+
+def revise(connection: Connection, batch: LinkedArticles, rules: AllRules) -> None:
+    """Set the links of the articles to exactly those that were found, update their stories, and mark them.
+
+    With the mark `linked`, links to articles that are linked provisionally stay until these are linked for good.
     Call it in a transaction that holds the writer lock and has confirmed the leader's token.
     """
-    others = _alive_ends(connection, hashes, links_of)
-    linked_before = write_links(connection, hashes, links_of, others, keep_provisional=keep_provisional)
-    _update_stories(connection, {*hashes, *linked_before}, now, rules)
+    linked_before = write_links(
+        connection, batch.hashes, batch.links_of, batch.others, keep_provisional=batch.mark == "linked"
+    )
+    _update_stories(connection, batch, {*batch.hashes, *linked_before}, rules)
 
 
-def add(
-    connection: Connection,
-    hashes: Mapping[int, bytes],
-    links_of: Mapping[int, Sequence[ArticleLink]],
-    now: datetime,
-    rules: AllRules,
-) -> None:
+def add(connection: Connection, batch: LinkedArticles, rules: AllRules) -> None:
     """Like `revise`, but only add links: those that exist stay."""
-    linked = add_links(connection, hashes, links_of, _alive_ends(connection, hashes, links_of))
-    _update_stories(connection, linked, now, rules)
+    linked = add_links(connection, batch.hashes, batch.links_of, batch.others)
+    _update_stories(connection, batch, linked, rules)
 
 
-def _alive_ends(
-    connection: Connection, hashes: Mapping[int, bytes], links_of: Mapping[int, Sequence[ArticleLink]]
-) -> dict[int, bytes]:
-    """Return id → url_hash of the articles at the other ends, as far as they have content still."""
-    return alive(connection, {link.other for id_ in hashes for link in links_of.get(id_, ())})
-
-
-def _update_stories(connection: Connection, touched: Collection[int], now: datetime, rules: AllRules) -> None:
+def _update_stories(connection: Connection, batch: LinkedArticles, touched: Collection[int], rules: AllRules) -> None:
     """Decide the stories of the articles in `touched`, whose links changed, and of those that depend on them."""
     firsts = assign_stories(touched, lambda ids: _load_nodes(connection, ids))
-    _write_stories(connection, firsts, now, rules)
+    _write_stories(connection, firsts, batch, rules)
 
 
 def _load_nodes(connection: Connection, ids: set[int]) -> dict[int, Node]:
+    if not ids:
+        return {}
     linked: dict[int, list[Neighbour]] = defaultdict(list)
     for row in stored.links_of(connection, ids):
         linked[row.source_id].append(Neighbour(row.id, row.score, _order_of(row), row.first_id or row.id))
@@ -99,8 +96,8 @@ def _order_of(row: StoredTime) -> Order:
     return row.time.toordinal(), row.url_hash
 
 
-def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datetime, rules: AllRules) -> None:
-    """Write the stories around the articles in `firsts` (article → first article of its story)."""
+def _write_stories(connection: Connection, firsts: Mapping[int, int], batch: LinkedArticles, rules: AllRules) -> None:
+    """Write the stories around the articles in `firsts` (article → first article of its story), and mark the batch."""
     members = {row.id: row for row in stored.members_around(connection, {*firsts, *firsts.values()})}
     story_of = {id_: row.story_id for id_, row in members.items() if row.story_id is not None}
     before = stored.stories_by_id(connection, set(story_of.values()))
@@ -112,25 +109,38 @@ def _write_stories(connection: Connection, firsts: Mapping[int, int], now: datet
     story_ids, ended = keep_ids(groups, story_of)
     values_of = _values_of(connection, groups, members, rules)
     changes = [
-        {"id": story, **values_of[first]._asdict(), "changed_at": now, "announced_at": None}
+        {"id": story, **values_of[first]._asdict(), "changed_at": batch.now, "announced_at": None}
         for first, story in story_ids.items()
         if _differs(before[story], values_of[first]) or ids_before[story] != groups[first]
     ]
     new = [first for first in groups if first not in story_ids]
-    created = stored.create(connection, [{**values_of[first]._asdict(), "changed_at": now} for first in new])
-    _assign(connection, groups, {**story_ids, **dict(zip(new, created, strict=True))}, story_of)
-    ends = [{"id": story, **_ENDED, "changed_at": now} for story in sorted(ended)]
+    created = stored.create(connection, [{**values_of[first]._asdict(), "changed_at": batch.now} for first in new])
+    _assign(connection, groups, {**story_ids, **dict(zip(new, created, strict=True))}, members, batch)
+    ends = [{"id": story, **_ENDED, "changed_at": batch.now} for story in sorted(ended)]
     stored.change(connection, [*changes, *ends])
 
 
 def _assign(
-    connection: Connection, groups: Mapping[int, Sequence[int]], story_ids: Mapping[int, int], before: Mapping[int, int]
+    connection: Connection,
+    groups: Mapping[int, Sequence[int]],
+    story_ids: Mapping[int, int],
+    members: Mapping[int, StoredMember],
+    batch: LinkedArticles,
 ) -> None:
-    """Write the story of each article whose story is not the one in `before`; `story_ids`: first article → story."""
-    story_of: dict[int, int | None] = dict.fromkeys(before)
-    for first, story in story_ids.items():
-        story_of.update(dict.fromkeys(groups[first], story))
-    stored.assign(connection, {id_: story for id_, story in story_of.items() if before.get(id_) != story})
+    """Write the story of each article whose story changes, and the mark of the batch's articles.
+
+    `story_ids`: first article → story. A row is written once: each update adds entries to all indexes of the articles.
+    """
+    story_of = {id_: story for first, story in story_ids.items() for id_ in groups[first]}
+    marks = dict.fromkeys(batch.hashes, batch.mark) if batch.mark else {}
+    assigned = {
+        id_: (story_of.get(id_), marked(row.link_state, marks.pop(id_, None)))
+        for id_, row in members.items()
+        if story_of.get(id_) != row.story_id
+    }
+    stored.assign(connection, assigned)
+    if batch.mark:
+        mark_linked(connection, marks, batch.mark)
 
 
 def _values_of(
@@ -159,4 +169,4 @@ def _differs(row: object, values: _StoryValues) -> bool:
     return any(getattr(row, name) != value for name, value in values._asdict().items())
 
 
-__all__ = ["add", "revise"]
+__all__ = ["LinkedArticles", "add", "revise"]

@@ -31,7 +31,7 @@ from worker.telemetry.logs import get_logger
 log = get_logger("link")
 
 _IDLE_SECONDS = 0.2
-_PAUSE_SECONDS = 0.5  # between batches that are not full
+_PAUSE_SECONDS = 1.0  # between batches that are not full
 _STANDBY_SECONDS = 1.0
 _ANNOUNCE_SECONDS = 1.0  # while there is more to link; at once when there is not
 _TROUBLE_SECONDS = 1.0

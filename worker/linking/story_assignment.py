@@ -54,6 +54,10 @@ def assign_stories(touched: Iterable[int], load: Callable[[set[int]], Mapping[in
     """
     touched = set(touched)
     nodes = dict(load(touched))
+    # Later articles that are linked to them are decided too. They are read at once instead of a few at a time.
+    nodes.update(
+        load({other.id for node in nodes.values() for other in node.links if other.order > node.order} - touched)
+    )
     waiting = [(node.order, id_) for id_, node in nodes.items()]
     heapq.heapify(waiting)
     first: dict[int, int] = {}

@@ -201,6 +201,26 @@ def test_articles_that_come_one_by_one_are_linked_together_after_a_pause(migrate
     engine.dispose()
 
 
+def test_a_burst_of_articles_is_linked_before_the_pause_is_over_once_no_more_come(
+    migrated_store_url, tmp_path, monkeypatch
+):
+    engine = fresh_store(migrated_store_url, tmp_path)
+    keep_past(engine, Random(1))
+    claimed = entries(invent(Random(3), 14))
+    monkeypatch.setattr(linker_module, "_MANY", 5)
+    linker = new_linker(engine, pause=60.0)
+    store(engine, claimed[:1])
+    assert linker.step() == 1
+    store(engine, claimed[1:7])
+    assert linker.step() == 0, "more may come"
+    store(engine, claimed[7:10])
+    assert linker.step() == 0, "more came"
+    assert linker.step() == 9
+    store(engine, claimed[10:12])
+    assert [linker.step() for _ in range(3)] == [0, 0, 0], "few wait until the pause is over"
+    engine.dispose()
+
+
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 @_PAST
 def test_incremental_changes_end_as_if_all_articles_were_new(migrated_store_url, tmp_path, past, seed):

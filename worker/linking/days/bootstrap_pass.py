@@ -77,7 +77,8 @@ class BootstrapPass:
             yield len(part)
             with writer(self._engine) as connection, connection.begin():
                 self._lease.confirm(connection)
-                link_states.mark_linked(connection, link_states.unchanged(connection, part))
+                unchanged, _ = link_states.unchanged(connection, part)
+                link_states.mark_linked(connection, unchanged)
 
     def _add_earlier(self, seen: _Seen) -> None:
         """Add the articles of earlier days that still wait."""

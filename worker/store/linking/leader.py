@@ -6,7 +6,7 @@ greater for each new leader. Times come from the database, because the clocks of
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.engine import Connection
@@ -43,16 +43,16 @@ def _take(connection: Connection, role: str, holder: str, seconds: float) -> int
     return int(row.token) + 1
 
 
-def confirm(connection: Connection, role: str, token: int, *, seconds: float) -> None:
+def confirm(connection: Connection, role: str, token: int, *, seconds: float) -> datetime:
     """Check in a writing transaction that `token` still leads, and extend its lead to `seconds` from now.
 
-    The row stays locked until the transaction ends. Raises NoLongerLeader.
+    Returns the current time. The row stays locked until the transaction ends. Raises NoLongerLeader.
     """
-    found = connection.scalar(select(leaders.c.token).where(leaders.c.role == role).with_for_update())
-    if found != token:
-        raise NoLongerLeader(f"token {token} was followed by {found}")
-    expires_at = store_time(connection) + timedelta(seconds=seconds)
-    connection.execute(update(leaders).where(leaders.c.role == role).values(expires_at=expires_at))
+    now = store_time(connection)
+    own = update(leaders).where(leaders.c.role == role, leaders.c.token == token)
+    if connection.execute(own.values(expires_at=now + timedelta(seconds=seconds))).rowcount != 1:
+        raise NoLongerLeader(f"token {token} of {role} is not the newest any more")
+    return now
 
 
 def renew(engine: Engine, role: str, token: int, *, seconds: float) -> None:

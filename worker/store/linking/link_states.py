@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,15 +59,29 @@ def pending_count(connection: Connection) -> int:
     )
 
 
-def unchanged(connection: Connection, seen: Mapping[int, datetime]) -> dict[int, bytes]:
-    """Return id → url_hash of the articles that have not changed since they were read. `seen`: id → changed_at."""
-    columns = (articles.c.id, articles.c.changed_at, articles.c.url_hash)
-    found = fetch(connection, columns, articles.c.id, seen)
-    return {row.id: row.url_hash for row in found if row.changed_at == seen[row.id]}
+def unchanged(
+    connection: Connection, seen: Mapping[int, datetime], others: Iterable[int] = ()
+) -> tuple[dict[int, bytes], dict[int, bytes]]:
+    """Return id → url_hash of the articles that have not changed since they were read, and of `others` with content.
+
+    `seen`: id → changed_at.
+    """
+    columns = (articles.c.id, articles.c.changed_at, articles.c.url_hash, articles.c.orphaned_at)
+    asked = set(others)
+    found = fetch(connection, columns, articles.c.id, asked.union(seen))
+    return (
+        {row.id: row.url_hash for row in found if row.changed_at == seen.get(row.id)},
+        {row.id: row.url_hash for row in found if row.id in asked and row.orphaned_at is None},
+    )
+
+
+def marked(before: str, state: str | None) -> str:
+    """Return the link state of an article after it was linked: `state`, unless it is further already; None changes nothing."""
+    return state if state == "linked" or (state and before == "pending") else before
 
 
 def mark_linked(connection: Connection, ids: Collection[int], state: str = "linked") -> None:
-    """Set the link state of these articles to `linked`, or `provisional`, unless they are further already."""
+    """Set the link state of these articles to `state`, as `marked` says."""
     waits = IS_PENDING if state == "provisional" else ~IS_LINKED
     if ids:
         of_ids = among(connection, articles.c.id, sorted(ids))

@@ -18,8 +18,6 @@ from worker.store.tables import article_urls, articles, links
 
 KINDS = ("duplicate", "similar")
 
-_IDENTITIES = (articles.c.url_hash, articles.c.id, articles.c.link_state)
-
 Place = tuple[int, bytes, str]
 """The key of a link: the id of its source, the url_hash of its target, its kind."""
 
@@ -57,6 +55,12 @@ def twins(connection: Connection, hashes: Mapping[bytes, int]) -> set[tuple[int,
 
 _LINKED = select(links.c.source_id, links.c.target_id).where(links.c.kind.in_(KINDS))
 
+_STORED = (
+    select(links, articles.c.id, articles.c.link_state)
+    .select_from(links.outerjoin(articles, articles.c.url_hash == links.c.target_hash))
+    .where(links.c.kind.in_(KINDS))
+)
+
 _CHOSEN = _LINKED.where(links.c.rank.is_not(None))
 
 
@@ -85,13 +89,11 @@ def write_links(
     """
     stored = _stored_links(connection, hashes)
     wanted = _wanted_links(hashes, links_of, others)
-    targets = {hash_ for _, hash_, _ in stored}
-    rows = fetch(connection, _IDENTITIES, articles.c.url_hash, targets)
-    ids = {row.url_hash: row.id for row in rows}
+    ids = {row.target_hash: row.id for row in stored.values() if row.id is not None}
     gone = stored.keys() - wanted.keys()
     if keep_provisional:
-        waiting = {row.url_hash for row in rows if row.link_state == "provisional" and row.id not in hashes}
-        gone = {place for place in gone if place[1] not in waiting or place[0] not in links_of}
+        waiting = {row.id for row in stored.values() if row.link_state == "provisional"} - hashes.keys()
+        gone = {place for place in gone if stored[place].id not in waiting or place[0] not in links_of}
     _delete(connection, _both_ends(gone, hashes, ids))
     changed = {place: link for place, link in wanted.items() if _is_other(stored.get(place), link)}
     _merge(connection, [_row(place, link.other, link) for place, link in changed.items()], ["rank"])
@@ -145,10 +147,9 @@ def _wanted_links(
 
 
 def _stored_links(connection: Connection, sources: Iterable[int]) -> dict[Place, Row[Any]]:
-    """Return the linker's links of these articles."""
-    columns = (links.c.source_id, links.c.target_hash, links.c.kind, links.c.score, links.c.reason, links.c.rank)
-    found = fetch(connection, columns, links.c.source_id, sources)
-    return {(row.source_id, row.target_hash, row.kind): row for row in found if row.kind in KINDS}
+    """Return the linker's links of these articles, with id and link state of the article at the other end (if any)."""
+    found = fetch_from(connection, _STORED, links.c.source_id, sources)
+    return {(row.source_id, row.target_hash, row.kind): row for row in found}
 
 
 def _is_other(old: Row[Any] | None, link: ArticleLink) -> bool:

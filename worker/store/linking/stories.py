@@ -16,7 +16,7 @@ from worker.store.linking.links import KINDS
 from worker.store.sql.statements import among, fetch, fetch_from, set_values
 from worker.store.tables import articles, documents, links, stories
 
-_MEMBER = (articles.c.id, articles.c.story_id, articles.c.quality, TIME, articles.c.url_hash)
+_MEMBER = (articles.c.id, articles.c.story_id, articles.c.quality, TIME, articles.c.url_hash, articles.c.link_state)
 _NODE = (articles.c.id, TIME, articles.c.url_hash, stories.c.first_id)
 _NODES = select(*_NODE).select_from(articles.outerjoin(stories, stories.c.id == articles.c.story_id))
 _LINKS = (
@@ -72,9 +72,9 @@ def change(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     set_values(connection, stories, rows, "id")
 
 
-def assign(connection: Connection, story_of: Mapping[int, int | None]) -> None:
-    """Assign articles to stories: article id → story id (None: no story)."""
-    rows = [{"id": id_, "story_id": story_of[id_]} for id_ in sorted(story_of)]
+def assign(connection: Connection, assigned: Mapping[int, tuple[int | None, str]]) -> None:
+    """Assign articles to stories: article id → story id (None: no story) and link state."""
+    rows = [{"id": id_, "story_id": story, "link_state": state} for id_, (story, state) in sorted(assigned.items())]
     set_values(connection, articles, rows, "id")
 
 
