@@ -18,6 +18,9 @@ from tests.support.servers import Valkey
 _SETTINGS = {"max_wal_size": "4GB", "shared_buffers": "1GB"}
 """Default settings, except those that every guide raises first."""
 
+_VALKEY = ("--auto-aof-rewrite-min-size", "256mb")
+"""As `docker-compose.yml` sets it, for all contenders. With the default a copy of Valkey rewrites its file during a run."""
+
 
 class Servers:
     """A Valkey for each run, and one PostgreSQL with a database for each run."""
@@ -45,7 +48,7 @@ class Servers:
         with contextlib.ExitStack() as stack:
             folder = Path(temporary_folder("bench"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            valkey = Valkey().start()
+            valkey = Valkey(options=_VALKEY).start()
             stack.callback(valkey.stop)
             if database == "sqlite":
                 url = f"sqlite:///{folder / 'store.db'}"

@@ -176,10 +176,10 @@ def redis_service(tmp_path_factory):
 
 def test_the_redis_service_keeps_every_document_and_its_password(redis_service):
     client, process, _ = redis_service
-    names = ("appendonly", "appendfsync", "maxmemory-policy", "save", "maxmemory")
+    names = ("appendonly", "appendfsync", "auto-aof-rewrite-min-size", "maxmemory-policy", "save", "maxmemory")
     found = {name: client.config_get(name)[name] for name in names}
-    assert found == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": "",
-                     "maxmemory": str(2 << 30)}  # fmt: skip
+    assert found == {"appendonly": "yes", "appendfsync": "everysec", "auto-aof-rewrite-min-size": str(256 << 20),
+                     "maxmemory-policy": "noeviction", "save": "", "maxmemory": str(2 << 30)}  # fmt: skip
     with pytest.raises(redis.AuthenticationError):
         redis.Redis(unix_socket_path=client.connection_pool.connection_kwargs["path"]).ping()
     shown = subprocess.run(["ps", "-o", "args=", "-p", str(process.pid)], capture_output=True, text=True).stdout

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
+from itertools import repeat
 from typing import Any
 
 from psycopg.adapt import Dumper
@@ -71,27 +72,27 @@ def _of_time(value: datetime) -> bytes:
     return _int8(8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
-def _each(encode: Callable[[Any], bytes]) -> Callable[[Sequence[Any]], bytes]:
-    return lambda values: b"".join(map(encode, values))
+def _each(encode: Callable[[Any], bytes]) -> Callable[[Sequence[Any]], Iterable[bytes]]:
+    return lambda values: map(encode, values)
 
 
-def _by_length(data: Callable[[Any], bytes] | None) -> Callable[[Sequence[Any]], bytes]:
+def _by_length(data: Callable[[Any], bytes] | None) -> Callable[[Sequence[Any]], Iterable[bytes]]:
     """Return an encoder of all values at once, with loops in C: texts and bytes are the largest part of every batch."""
 
-    def join(values: Sequence[Any]) -> bytes:
+    def parts_of(values: Sequence[Any]) -> Iterable[bytes]:
         found = values if data is None else list(map(data, values))
         parts: list[bytes] = [b""] * (2 * len(found))
         parts[::2], parts[1::2] = map(_length, map(len, found)), found
-        return b"".join(parts)
+        return parts
 
-    return join
+    return parts_of
 
 
-def _numbers(size: int, type_code: str) -> Callable[[Sequence[Any]], bytes]:
-    def pack(values: Sequence[Any]) -> bytes:
+def _numbers(size: int, type_code: str) -> Callable[[Sequence[Any]], Iterable[bytes]]:
+    def pack(values: Sequence[Any]) -> Iterable[bytes]:
         flat = [size] * (2 * len(values))
         flat[1::2] = values
-        return struct.pack(f">{('i' + type_code) * len(values)}", *flat)
+        return (struct.pack(f">{('i' + type_code) * len(values)}", *flat),)
 
     return pack
 
@@ -99,7 +100,8 @@ def _numbers(size: int, type_code: str) -> Callable[[Sequence[Any]], bytes]:
 class Kind:
     """The encoding of a column's values. `name`: the SQL type; `oid`: of an element; `array_oid`: of the array.
 
-    `encode` encodes one value with its length; `encode_all` encodes a list without None (default: `encode` for each).
+    `encode` encodes one value with its length; `encode_all` returns the parts of a list without None, to be joined
+    (default: `encode` for each).
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class Kind:
         oid: int,
         array_oid: int,
         encode: Callable[[Any], bytes],
-        encode_all: Callable[[Sequence[Any]], bytes] | None = None,
+        encode_all: Callable[[Sequence[Any]], Iterable[bytes]] | None = None,
     ) -> None:
         self.name, self._encode, self._encode_all = name, encode, encode_all or _each(encode)
         self._oid = oid
@@ -120,13 +122,15 @@ class Kind:
         """Return the parameter for `values`, which may contain None. Raises UnicodeEncodeError on lone surrogates."""
         if not values:
             return self.parameter(_head(0, 0, self._oid))
+        parts: Iterable[bytes]
         if values[0] is values[-1] and len(set(map(id, values))) == 1:  # as times of a batch
-            data = (_NULL if values[0] is None else self._encode(values[0])) * len(values)
+            parts = repeat(_NULL if values[0] is None else self._encode(values[0]), len(values))
         elif None not in values:
-            data = self._encode_all(values)
+            parts = self._encode_all(values)
         else:
-            data = b"".join([_NULL if value is None else self._encode(value) for value in values])
-        return self.parameter(_head(1, 1, self._oid) + _size(len(values), 1) + data)
+            parts = (_NULL if value is None else self._encode(value) for value in values)
+        # Joined once: each further copy of the texts of a batch is some megabytes of new memory.
+        return self.parameter(b"".join((_head(1, 1, self._oid), _size(len(values), 1), *parts)))
 
 
 _TEXT = Kind("text", 25, 1009, _of_text, _by_length(str.encode))

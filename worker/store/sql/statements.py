@@ -216,9 +216,9 @@ def padded(values: list[Any]) -> list[Any]:
 
 @functools.cache
 def _postgres_insert(table: Table, names: tuple[str, ...]) -> str:
-    # Columns are listed, because the order of `names` is not that of the table.
-    picks = ", ".join(f'u."{name}"' for name in names)
-    return f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {picks} FROM {_unnested(table, names)}'  # noqa: S608  names come from the tables
+    # In the list of columns, not in FROM: PostgreSQL would keep all rows in memory first. (Links: 7 % of its CPU.)
+    values = ", ".join(f"unnest(%s::{kind_of(table.c[name]).name}[])" for name in names)
+    return f'INSERT INTO "{table.name}" ({_quoted(names)}) SELECT {values}'  # noqa: S608  names come from the tables
 
 
 def _unnested(table: Table, names: Sequence[str]) -> str:
