@@ -102,7 +102,7 @@ def process(
     failpoint("ingest.read")
     end_attempt()
     failpoint("ingest.kept")
-    decided = BatchWriter(
+    changes = BatchWriter(
         engine,
         lambda version: read_version(version, batch.limits),
         batch.worker,
@@ -110,7 +110,7 @@ def process(
         batch.rules,
         batch.timings,
     ).write(versions)
-    batch.leaves_work = bool(decided.changes.work)
+    batch.leaves_work = bool(changes.work)
     batch.took("write", at)
     return versions
 
@@ -217,7 +217,7 @@ def read_version(version: BatchItem, limits: Limits) -> None:
     """Parse, validate and enrich; set the version's `copy` or `reference`, or the problems that reject it."""
     reading = read(version.raw, has_key=version.doc_key is not None, limits=limits, fingerprint=version.fingerprint)
     version.problems = (*version.problems, *reading.problems)
-    version.fingerprint = reading.fingerprint
+    version.fingerprint, version.secured = reading.fingerprint, None
     if version.rejected:
         return
     if reading.reference is not None:
@@ -231,6 +231,7 @@ def read_version(version: BatchItem, limits: Limits) -> None:
     if reading.article is None:
         return
     version.copy = enrich(reading.article, reading.body, source=version.source, key=version.doc_key)
+    version.secured = version.copy.secured
     if version.doc_key is None:
         version.doc_key = version.copy.canonical_url
 

@@ -42,7 +42,7 @@ from worker.linking.linker import LEASE_SECONDS, ROLE, Linker
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.settings import Settings
-from worker.store.decide.rows.article_rows import emptied_row
+from worker.store.decide.article_rows import emptied_row
 from worker.store.engine import make_engine
 from worker.store.linking import day_frequencies, leader, link_states
 from worker.store.migration import upgrade

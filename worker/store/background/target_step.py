@@ -74,7 +74,7 @@ def target_step(engine: Engine, reading: Flights, work: UrlWork, rules: AllRules
 
 
 def _newest(reading: Flights, work: UrlWork) -> tuple[NamerRow | None, AliasClaimRow | None]:
-    all_ = {"urls": [work.subject], "undescribed": [], "touched": [], "most": _LAST_ID}
+    all_ = {"urls": [work.subject], "unnamed": [work.subject], "undescribed": [], "touched": [], "most": _LAST_ID}
     namers, alias_claims = reading.fetch(NAMERS, all_), reading.fetch(ALIAS_CLAIMS, all_)
     reading.send()
     return namers.rows[0] if namers.rows else None, alias_claims.rows[0] if alias_claims.rows else None

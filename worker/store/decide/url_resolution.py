@@ -43,25 +43,17 @@ class Urls:
     read; they are decided again in the background (`background/target_step.py`).
     """
 
-    def __init__(
-        self,
-        articles: ArticleChanges,
-        documents: DocumentChanges,
-        keys: UrlKeys,
-        stored: StoredUrls,
-    ) -> None:
+    def __init__(self, articles: ArticleChanges, documents: DocumentChanges, keys: UrlKeys, stored: StoredUrls) -> None:
         """Decide each of `keys.urls`."""
         self.targets: dict[bytes, int | None] = {}
-        self.stubs: dict[bytes, StubChange] = {}
+        self.stubs: list[StubChange] = []
         self.renamed: list[Values] = []
         self.retargeted: dict[bytes, int | None] = {}
         self.popular: set[bytes] = set()
-        self._articles, self._documents, self._stored = articles, documents, stored
+        self._articles, self._documents, self._keys, self._stored = articles, documents, keys, stored
         self._rows = {**stored.articles, **articles.rows}
-        self._touched, self._items = set(keys.touched), set(keys.items)
-        self._by_id: dict[int, Article] = {}
-        self._claims: dict[bytes, list[_Namer]] = defaultdict(list)
-        self._namers: dict[bytes, list[_Namer]] = defaultdict(list)
+        self._by_id = {one.id: one for one in articles.live.values()}
+        self._claims, self._namers = defaultdict[bytes, list[_Namer]](list), defaultdict[bytes, list[_Namer]](list)
         self._read_forms: dict[int, EnrichedDocument] = {}
         self._collect()
         mentioned = {url_hash for url_hash in sorted(keys.urls) if self._decide(url_hash)}
@@ -71,9 +63,7 @@ class Urls:
         """Collect who claims and names each URL."""
         before = self._articles.children
         for one in self._articles.live.values():
-            self._by_id[one.id] = one
-            parts = one.parts
-            namer = (one.source.revision, one.id)
+            namer, parts = (one.source.revision, one.id), one.parts
             for url_hash in parts.claimed if parts is not None else before.claimed(one.id):
                 self._claims[url_hash].append(namer)
             for url_hash in parts.mentions if parts is not None else before.named(one.id, "related"):
@@ -85,19 +75,16 @@ class Urls:
 
     def _decide(self, url_hash: bytes) -> bool:
         """Decide one URL; returns whether it means a stub."""
-        row = self._rows.get(url_hash)
+        row, namer = self._rows.get(url_hash), None
         own = self._known_by(url_hash, row)
-        target = self._item(url_hash) if url_hash in self._items else None
+        target = self._item(url_hash) or own or max(self._claims[url_hash], default=("", None))[1]
         if target is None:
-            target = own
-        if target is None and url_hash in self._claims:
-            target = max(self._claims[url_hash])[1]
-        namer = self._newest_namer(url_hash, row) if target is None else None
+            namer = self._newest_namer(url_hash, row)
         if namer is not None:
             target = self._show(url_hash, row, namer)
         elif own is None and row is not None and (row.orphaned_at is None or not row.is_stub):
             # No document describes the article and no link names it, or its URL means another article now.
-            self.stubs[url_hash] = StubChange(row.id, url_hash, row)
+            self.stubs.append(StubChange(row.id, url_hash, row))
         self.targets[url_hash] = target
         return namer is not None
 
@@ -110,36 +97,37 @@ class Urls:
 
     def _item(self, doc_hash: bytes) -> int | None:
         """Return the id of the article that a document describes; None: it describes none that is stored."""
+        if doc_hash not in self._keys.items:
+            return None
         known = self._documents.documents.get(doc_hash)
         if known is not None and known.row.article_hash in self._articles.live:
             return self._articles.live[known.row.article_hash].id
-        is_as_stored = known is None or known.described_before == known.row.article_hash
+        is_as_stored = known is None or not known.is_reassigned
         return self._stored.items.get(doc_hash) if is_as_stored else None
 
     def _newest_namer(self, url_hash: bytes, row: ArticleRow | None) -> _Namer | None:
-        namers = list(self._namers.get(url_hash, ()))
-        if row is not None and row.is_stub and row.named_by is not None and row.named_by not in self._touched:
+        namers = self._namers[url_hash]
+        if row is not None and row.is_stub and row.named_by is not None and row.named_by not in self._keys.touched:
             namers.append((row.revision, row.named_by))
         return max(namers, default=None)
 
     def _show(self, url_hash: bytes, row: ArticleRow | None, namer: _Namer) -> int:
         """Make a stub show the entry of the namer; returns the stub's id."""
         revision, article_id = namer
+        article = self._by_id.get(article_id)
         if row is not None and row.is_stub and row.named_by == article_id:
-            article = self._by_id.get(article_id)
             if row.revision == revision:
                 return row.id
             if article is not None and article.parts is None:
                 self.renamed.append((row.id, revision, article_id))
                 return row.id
         id_ = row.id if row is not None else next(self._articles.next_id)
-        mention = self._mention(url_hash, article_id)
-        self.stubs[url_hash] = StubChange(id_, url_hash, row, mention, article_id, revision)
+        mention = self._mention(url_hash, article_id, article)
+        self.stubs.append(StubChange(id_, url_hash, row, mention, article_id, revision))
         return id_
 
-    def _mention(self, url_hash: bytes, article_id: int) -> Mention:
-        """Return the entry for a URL of an article that names it."""
-        article = self._by_id.get(article_id)
+    def _mention(self, url_hash: bytes, article_id: int, article: Article | None) -> Mention:
+        """Return the entry for a URL of an article that names it. `article`: this article if the batch touches it."""
         if article is not None and article.parts is not None:
             return article.parts.mentions[url_hash]
         if article_id not in self._read_forms:
@@ -149,7 +137,7 @@ class Urls:
 
     def stub_domains(self) -> set[str]:
         """Return the domains of the providers of the stubs."""
-        mentions = [one.mention for one in self.stubs.values()]
+        mentions = [one.mention for one in self.stubs]
         return {one.provider.domain for one in mentions if one is not None and one.provider is not None}
 
     def _retarget(self, uncertain: set[bytes]) -> None:
