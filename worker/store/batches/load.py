@@ -74,7 +74,6 @@ class SqlLoader:
         absent = set(self._ahead).difference(row.url_hash for one in self._articles for row in one.rows)
         self._fetch_articles(set(keys.touched).difference(self._ahead), keys.known)
         forms = fetch(queries.FORMS, values)
-        keywords = fetch(queries.KEYWORDS, values)
         child_rows = {
             table: fetch(
                 query, {"urls": set(keys.rewritten if table in _OF_WRITTEN_ARTICLES else keys.touched) - absent}
@@ -92,7 +91,6 @@ class SqlLoader:
             sources={row.article_hash: row for row in sources if row.article_hash is not None},
             forms=dict(forms.rows),
             children=children,
-            keywords=dict(keywords.rows),
         )
 
     def _fetch_articles(self, touched: Collection[bytes], known: Collection[bytes]) -> None:

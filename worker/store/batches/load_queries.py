@@ -117,13 +117,6 @@ SOURCES = Query(
     documents,
 )
 FORMS: Query[Pair[int, str]] = Query(Pair, "SELECT id, form FROM documents WHERE id {in forms}", {"forms": _ID})
-KEYWORDS: Query[Pair[str, list[str]]] = Query(
-    Pair,
-    "SELECT slug, keywords FROM topics WHERE slug {in topics}",
-    {"topics": (topics.c.slug,)},
-    topics,
-    names=("slug", "keywords"),
-)
 
 
 def _child_row(*values: object) -> ChildRow:
@@ -228,5 +221,9 @@ SHOWN_PROVIDERS = Query(
     {"unnamed": _HASH},
 )
 TOPIC_ROWS = Query(
-    rows.TopicRow, "SELECT slug, id, name, document_id FROM topics WHERE slug {in slugs}", {"slugs": (topics.c.slug,)}
+    rows.TopicRow,
+    "SELECT slug, id, name, document_id, CASE WHEN document_id IS NOT NULL THEN keywords END FROM topics"
+    " WHERE slug {in slugs}",
+    {"slugs": (topics.c.slug,)},
+    topics,
 )

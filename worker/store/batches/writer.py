@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -73,19 +73,9 @@ class BatchWriter:
                 transaction.execute(insertion(dialect, raw_documents, RAW_NAMES, raw, '("sha256") DO NOTHING'))
             transaction.lock(WRITER_LOCK)
             loader = SqlLoader(self.engine, transaction)
-            changes = decide(
-                items,
-                loader,
-                Context(
-                    self.rules,
-                    self.worker,
-                    self.now,
-                    os.urandom(8).hex(),
-                    self.timings,
-                    decision.STEP_DOCUMENTS,
-                    lambda changes: apply_writes(transaction, dialect, changes),
-                ),
-            )
+            ready = partial(apply_writes, transaction, dialect)
+            context = Context(self.rules, self.worker, self.now, self.timings, decision.STEP_DOCUMENTS, ready)
+            changes = decide(items, loader, context)
             # The receipts, which hold these timings, are sent below. SQLite's clock counts whole milliseconds.
             self.timings["turn"] = round(max(0.0, loader.held_since - began) * 1000, 2)
             self._took("store", loader.held_since)

@@ -94,6 +94,8 @@ _OF_DOCUMENT = tuple(name for name in SHOWN if name in EnrichedDocument.__datacl
 """The columns that hold the field of the document which has their name."""
 _OF_MENTION = ("kind", "title", "excerpt", "published_at", "quality", "extra")
 _BLANK: Row = {**dict.fromkeys(SHOWN), "details": {}, "is_stub": False, "link_state": "pending"}
+EMPTY: Row = {**_BLANK, "is_stub": True, "extra": {}}
+"""The columns `SHOWN` of an article without a document, cleared."""
 
 
 def _published_row(copy: EnrichedDocument, title: str | None) -> Row:
@@ -113,17 +115,16 @@ def stub_row(mention: Mention, named_by: int | None, revision: str, provider_id:
 
     `named_by`: the article whose entry it shows.
     """
-    return emptied_row(
-        {
-            **{name: getattr(mention, name) for name in _OF_MENTION},
-            "canonical_url": mention.url,
-            "provider_id": provider_id,
-            "provider_name": provider_name(mention.provider, mention.extra),
-            "named_by": named_by,
-            "revision": revision,
-            "changed_at": now,
-        }
-    )
+    return {
+        **EMPTY,
+        **{name: getattr(mention, name) for name in _OF_MENTION},
+        "canonical_url": mention.url,
+        "provider_id": provider_id,
+        "provider_name": provider_name(mention.provider, mention.extra),
+        "named_by": named_by,
+        "revision": revision,
+        "changed_at": now,
+    }
 
 
 def orphan_row(canonical_url: str | None, now: datetime) -> Row:
@@ -131,14 +132,7 @@ def orphan_row(canonical_url: str | None, now: datetime) -> Row:
 
     The linker removes its links.
     """
-    return emptied_row(
-        {"canonical_url": canonical_url, "extra": {}, "revision": "", "orphaned_at": now, "changed_at": now}
-    )
-
-
-def emptied_row(stub: Row) -> Row:
-    """Return all columns `SHOWN` of an article without a document: those that `stub` lacks are cleared."""
-    return {**_BLANK, "is_stub": True, **stub}
+    return {**EMPTY, "canonical_url": canonical_url, "revision": "", "orphaned_at": now, "changed_at": now}
 
 
 def provider_name(provider: ProviderRef | None, extra: Mapping[str, object]) -> str | None:

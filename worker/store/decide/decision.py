@@ -42,17 +42,15 @@ STEP_DOCUMENTS = 50
 class Context:
     """What a decision needs besides rows.
 
-    `new_token`: to set when a reference document changes. `timings`: the stages of the batch, for its receipts.
-    `ready`: called with the writes that are decided so far, so that the database can work on them meanwhile.
-    `now`: the time of the receipts by Redis's clock, like the arrival in their ids. What `decide` writes else has the
-    store's (`StoredDocuments.now`): readers of changed articles continue where they were, so no later batch may write an
-    earlier time.
+    `timings`: the stages of the batch, for its receipts. `ready`: called with the writes that are decided so far, so that
+    the database can work on them meanwhile. `now`: the time of the receipts by Redis's clock, like the arrival in their
+    ids. What `decide` writes else has the store's (`StoredDocuments.now`): readers of changed articles continue where they
+    were, so no later batch may write an earlier time.
     """
 
     rules: AllRules
     worker: str
     now: datetime
-    new_token: str = ""
     timings: dict[str, float] = field(default_factory=dict)
     step: int = STEP_DOCUMENTS
     ready: Callable[[ChangeSet], None] = lambda changes: None
@@ -126,7 +124,7 @@ def decide_rows(
         loaded.providers |= loader.urls(UrlKeys(domains=further)).providers
     names = {slug: slug for slug in keys.slugs} | names
     write_shared_rows(loaded, stored.next_ids, domains | further, names, changes)
-    write_subjects(chosen.subjects, articles.keywords, loaded, changes, context.new_token)
+    write_subjects(chosen.subjects, loaded, changes)
     ArticleWrites(chosen, urls, loaded, context.rules, stored.now).write(changes)
     context.ready(changes)
     changes.write_work(stored.now)

@@ -4,6 +4,7 @@ documents say of them. Pure: no I/O.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from worker.enrichment.enriched_document import EnrichedDocument
@@ -50,30 +51,27 @@ def write_shared_rows(
 
     A topic without a reference document gets a better spelling of its name.
     """
-    known, new_domains = stored.topics, sorted(set(domains) - stored.providers.keys())
+    new_domains, new_slugs = sorted(set(domains) - stored.providers.keys()), sorted(names.keys() - stored.topics.keys())
     providers = [ProviderRow(one, id_, None) for id_, one in enumerate(new_domains, next_ids["providers"])]
-    new_slugs = sorted(names.keys() - known.keys())
-    topics = [TopicRow(slug, id_, names[slug], None) for id_, slug in enumerate(new_slugs, next_ids["topics"])]
+    topics = [TopicRow(slug, id_, names[slug]) for id_, slug in enumerate(new_slugs, next_ids["topics"])]
     better = [
-        (row.id, names[slug])
-        for slug, row in sorted(known.items())
+        row._replace(name=names[slug])
+        for slug, row in sorted(stored.topics.items())
         if slug in names and row.document_id is None and better_spelling(names[slug], row.name) != row.name
     ]
     changes.insert("providers", ("id", "domain", "other_names"), [(one.id, one.domain, []) for one in providers])
     changes.insert("topics", ("id", "slug", "name"), [(one.id, one.slug, one.name) for one in topics])
-    changes.update("topics", ("id", "name"), better)
+    changes.update("topics", ("id", "name"), [(one.id, one.name) for one in better])
     stored.providers |= {one.domain: one for one in providers}
-    stored.topics |= {one.slug: one for one in topics}
+    stored.topics |= {one.slug: one for one in (*topics, *better)}
 
 
-def write_subjects(
-    subjects: Sequence[Subject], keywords: Mapping[str, list[str]], stored: StoredUrls, writes: ChangeSet, token: str
-) -> None:
+def write_subjects(subjects: Sequence[Subject], stored: StoredUrls, writes: ChangeSet) -> None:
     """Write the providers and topics of `subjects`, and add the work that this causes.
 
-    `keywords`: those stored, by slug. `token`: the new one of the references, which tells processes to read them again.
+    The references get a new token, which tells processes to read them again.
     """
-    providers, topics, bare_topics = list[Row](), list[Row](), list[Row]()
+    providers, topics = list[Row](), list[Row]()
     for taxonomy, name, document_id, content in subjects:
         row: Row = {field: getattr(content, field) for field in _FIELDS[taxonomy]} | {"document_id": document_id}
         if taxonomy == ORGANIZATION:
@@ -82,16 +80,15 @@ def write_subjects(
             writes.add_work(NAMES, [id_])
             writes.add_work(ARTICLES, [id_])
             continue
+        topic = stored.topics[name]
         parent_id = stored.topics[topic_slug(content.parent)].id if content.parent else None
-        row |= {"id": stored.topics[name].id, "parent_id": parent_id}
-        if document_id is None:
-            bare_topics.append(row)  # it keeps its name
-        else:
-            topics.append(row | {"name": content.name})
-        if keywords.get(name, []) != content.keywords:
+        new_name = content.name if document_id is not None else topic.name
+        topics.append(row | {"id": topic.id, "name": new_name, "parent_id": parent_id})
+        if (topic.keywords or []) != content.keywords:
             writes.add_work(ARTICLES, [0])
     writes.add_rows("providers", Operation.UPDATE, providers, ("id",))
     writes.add_rows("topics", Operation.UPDATE, topics, ("id",))
-    writes.add_rows("topics", Operation.UPDATE, bare_topics, ("id",))
     if subjects:
-        writes.add("reference_state", Operation.MERGE, ("name", "token"), ("name",), [("references", token)])
+        writes.add(
+            "reference_state", Operation.MERGE, ("name", "token"), ("name",), [("references", secrets.token_hex(8))]
+        )

@@ -91,7 +91,6 @@ def article_keys(changes: DocumentChanges, rewritten: Collection[bytes] = ()) ->
         rewritten=(changes.touched & anew) - changes.subjects.keys() | set(rewritten),
         known=changes.documents.keys(),
         forms=forms,
-        topics={subject for taxonomy, subject in changes.subjects.values() if taxonomy == "topic"},
     )
 
 

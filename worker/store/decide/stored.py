@@ -95,10 +95,13 @@ class ProviderRow(NamedTuple):
 
 
 class TopicRow(NamedTuple):
+    """`keywords`: those of its reference document; None if it has none."""
+
     slug: str
     id: int
     name: str
-    document_id: int | None
+    document_id: int | None = None
+    keywords: list[str] | None = None
 
 
 class AliasClaimRow(NamedTuple):
@@ -221,27 +224,25 @@ class StoredDocuments:
 
 class ArticleKeys(NamedTuple):
     """`touched`: articles (and identities of references' subjects). `rewritten`: those whose images and topics are
-    needed too. `known`: documents that are loaded already. `forms`: ids of documents. `topics`: slugs.
+    needed too. `known`: documents that are loaded already. `forms`: ids of documents.
     """
 
     touched: Collection[bytes]
     rewritten: Collection[bytes]
     known: Collection[bytes]
     forms: Collection[int]
-    topics: Collection[str]
 
 
 @dataclass(slots=True)
 class StoredArticles:
     """`sources`: the newest live document of each touched article, or reference's subject, that is not `known`.
-    `forms`: by document id. `keywords`: by slug of a topic.
+    `forms`: by document id.
     """
 
     articles: dict[bytes, ArticleRow] = field(default_factory=dict)
     sources: dict[bytes, DocumentRow] = field(default_factory=dict)
     forms: dict[int, str] = field(default_factory=dict)
     children: Children = field(default_factory=Children)
-    keywords: dict[str, list[str]] = field(default_factory=dict)
 
 
 class UrlKeys(NamedTuple):

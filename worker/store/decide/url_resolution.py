@@ -6,6 +6,7 @@ The rules are in `identity.py`. A URL is decided again if a touched article is k
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.enrichment.document_json import document_from_json
@@ -50,66 +51,55 @@ class Urls:
         self.renamed: list[Values] = []
         self.retargeted: dict[bytes, int | None] = {}
         self.popular: set[bytes] = set()
-        self._articles, self._documents, self._keys, self._stored = articles, documents, keys, stored
+        self._articles, self._keys, self._stored = articles, keys, stored
         self._rows = {**stored.articles, **articles.rows}
         self._by_id = {one.id: one for one in articles.live.values()}
-        self._claims, self._namers = defaultdict[bytes, list[_Namer]](list), defaultdict[bytes, list[_Namer]](list)
         self._read_forms: dict[int, EnrichedDocument] = {}
-        self._collect()
-        mentioned = {url_hash for url_hash in sorted(keys.urls) if self._decide(url_hash)}
+        known_by = {h: row.id for h, row in self._rows.items() if not row.is_stub and h not in articles.undescribed} | {
+            h: one.id for h, one in articles.live.items()
+        }
+        items = self._items(documents, known_by)
+        claims, namers = self._claims_and_namers()
+        mentioned = set[bytes]()
+        for url_hash in sorted(keys.urls):
+            row, own, namer = self._rows.get(url_hash), known_by.get(url_hash), max(namers[url_hash], default=None)
+            target = items.get(url_hash) or own or max(claims[url_hash], default=("", None))[1]
+            if target is None and namer is not None:
+                target = self._show(url_hash, row, namer)
+                mentioned.add(url_hash)
+            elif own is None and row is not None and (row.orphaned_at is None or not row.is_stub):
+                # No document describes the article and no link names it, or its URL means another article now.
+                self.stubs.append(StubChange(row.id, url_hash, row))
+            self.targets[url_hash] = target
         self._retarget(mentioned.intersection(keys.unnamed))
 
-    def _collect(self) -> None:
-        """Collect who claims and names each URL."""
+    def _items(self, documents: DocumentChanges, known_by: Mapping[bytes, int]) -> dict[bytes, int | None]:
+        """Return doc_hash → id of the article that the document describes, for the items of collections."""
+        items = {h: self._stored.items.get(h) for h in self._keys.items}
+        for h in items.keys() & documents.documents.keys():
+            document = documents.documents[h]
+            if document.is_reassigned:
+                items[h] = known_by.get(document.row.article_hash or b"")
+        return items
+
+    def _claims_and_namers(self) -> tuple[defaultdict[bytes, list[_Namer]], defaultdict[bytes, list[_Namer]]]:
+        """Return who claims and who names each URL."""
+        claims, namers = defaultdict[bytes, list[_Namer]](list), defaultdict[bytes, list[_Namer]](list)
         before = self._articles.children
         for one in self._articles.live.values():
             namer, parts = (one.source.revision, one.id), one.parts
             for url_hash in parts.claimed if parts is not None else before.claimed(one.id):
-                self._claims[url_hash].append(namer)
+                claims[url_hash].append(namer)
             for url_hash in parts.mentions if parts is not None else before.named(one.id, "related"):
-                self._namers[url_hash].append(namer)
+                namers[url_hash].append(namer)
         for claim in self._stored.alias_claims.values():
-            self._claims[claim.url_hash].append((claim.revision, claim.article_id))
+            claims[claim.url_hash].append((claim.revision, claim.article_id))
         for other in self._stored.namers.values():
-            self._namers[other.url_hash].append((other.revision, other.article_id))
-
-    def _decide(self, url_hash: bytes) -> bool:
-        """Decide one URL; returns whether it means a stub."""
-        row, namer = self._rows.get(url_hash), None
-        own = self._known_by(url_hash, row)
-        target = self._item(url_hash) or own or max(self._claims[url_hash], default=("", None))[1]
-        if target is None:
-            namer = self._newest_namer(url_hash, row)
-        if namer is not None:
-            target = self._show(url_hash, row, namer)
-        elif own is None and row is not None and (row.orphaned_at is None or not row.is_stub):
-            # No document describes the article and no link names it, or its URL means another article now.
-            self.stubs.append(StubChange(row.id, url_hash, row))
-        self.targets[url_hash] = target
-        return namer is not None
-
-    def _known_by(self, url_hash: bytes, row: ArticleRow | None) -> int | None:
-        """Return the id of the article with a live document that is known by this URL."""
-        if url_hash in self._articles.live:
-            return self._articles.live[url_hash].id
-        is_published = row is not None and not row.is_stub and url_hash not in self._articles.undescribed
-        return row.id if row is not None and is_published else None
-
-    def _item(self, doc_hash: bytes) -> int | None:
-        """Return the id of the article that a document describes; None: it describes none that is stored."""
-        if doc_hash not in self._keys.items:
-            return None
-        known = self._documents.documents.get(doc_hash)
-        if known is not None and known.row.article_hash in self._articles.live:
-            return self._articles.live[known.row.article_hash].id
-        is_as_stored = known is None or not known.is_reassigned
-        return self._stored.items.get(doc_hash) if is_as_stored else None
-
-    def _newest_namer(self, url_hash: bytes, row: ArticleRow | None) -> _Namer | None:
-        namers = self._namers[url_hash]
-        if row is not None and row.is_stub and row.named_by is not None and row.named_by not in self._keys.touched:
-            namers.append((row.revision, row.named_by))
-        return max(namers, default=None)
+            namers[other.url_hash].append((other.revision, other.article_id))
+        for row in self._rows.values():
+            if row.is_stub and row.named_by is not None and row.named_by not in self._keys.touched:
+                namers[row.url_hash].append((row.revision, row.named_by))
+        return claims, namers
 
     def _show(self, url_hash: bytes, row: ArticleRow | None, namer: _Namer) -> int:
         """Make a stub show the entry of the namer; returns the stub's id."""

@@ -103,7 +103,6 @@ class MemoryStore:
             sources=sources,
             forms={id_: self.tables["documents"][id_,]["form"] for id_ in keys.forms},
             children=children,
-            keywords={row["slug"]: row["keywords"] for row in self.rows("topics") if row["slug"] in keys.topics},
         )  # fmt: skip
 
     def urls(self, keys):
@@ -119,7 +118,7 @@ class MemoryStore:
                 for row in self.rows("providers") if row["domain"] in keys.domains
             },
             topics={
-                row["slug"]: rows.TopicRow(row["slug"], row["id"], row["name"], row["document_id"])
+                row["slug"]: rows.TopicRow(**{name: row[name] for name in rows.TopicRow._fields})
                 for row in self.rows("topics") if row["slug"] in keys.slugs
             },
         )  # fmt: skip
@@ -216,7 +215,7 @@ class MemoryStore:
     def context(self):
         self.ticks += 1
         now = datetime.fromtimestamp(2_000_000_000 + self.ticks, UTC)
-        return Context(RULES, "test", now, str(self.ticks), step=self.step)
+        return Context(RULES, "test", now, step=self.step)
 
     def work(self, entries):
         """Process entries as the pipeline does; returns the outcome of each."""
