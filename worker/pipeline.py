@@ -35,6 +35,7 @@ from worker.settings import INTERNAL_LANE
 from worker.store.batches.recognition import is_small, recognise
 from worker.store.batches.writer import BatchWriter
 from worker.store.decide.batch_item import BatchItem
+from worker.store.decide.documents import changed_together
 from worker.store.decide.identity import revision
 from worker.telemetry.failpoints import failpoint
 from worker.telemetry.logs import get_logger
@@ -88,7 +89,7 @@ def process(
     at = batch.took("open", at)
     if not is_small(versions):
         end_attempt()
-        recognise(engine, versions, puts)
+        recognise(engine, puts)
         for version in puts:
             if version.recognised is not None:
                 version.secured = _secured_of(version.raw)
@@ -98,6 +99,9 @@ def process(
     for version in versions:
         if version.recognised is None and not version.rejected and version.op == "put":
             read_version(version, batch.limits)
+    for version in changed_together(versions):
+        version.recognised = None
+        read_version(version, batch.limits)
     at = batch.took("read", at)
     failpoint("ingest.read")
     end_attempt()

@@ -11,7 +11,6 @@ from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 from worker.store.batches.load_queries import TOKEN
 from worker.store.batches.references import current_references
 from worker.store.decide.batch_item import BatchItem
-from worker.store.decide.documents import changed_together
 from worker.store.sql.flights import flights
 from worker.store.sql.query import Query
 from worker.store.tables import documents
@@ -54,7 +53,7 @@ def is_small(items: Sequence[BatchItem]) -> bool:
     return len(items) <= _SMALL_DOCUMENTS and sum(item.raw_size for item in items) <= _SMALL_BYTES
 
 
-def recognise(engine: Engine, items: Sequence[BatchItem], puts: Sequence[BatchItem]) -> None:
+def recognise(engine: Engine, puts: Sequence[BatchItem]) -> None:
     """Set `doc_key`, `recognised` and `is_raw_stored` of those of `puts` that equal a stored document except for `secured`.
 
     It looks up the keys that the batch brings: any number of documents may have the same bytes under other keys. It also
@@ -82,8 +81,6 @@ def recognise(engine: Engine, items: Sequence[BatchItem], puts: Sequence[BatchIt
             item.doc_key = row.key
             item.recognised = (row.article_hash, row.content_hash)
             item.is_raw_stored = row.raw_sha256 == item.sha256
-    for item in changed_together(items):
-        item.recognised = None
 
 
 def _identity(item: BatchItem) -> bytes | str:

@@ -27,7 +27,7 @@ from worker.store.decide.article_rows import ArticleParts, parts_of
 from worker.store.decide.article_writes import ArticleWrites
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.change_set import RETRACT, ChangeSet
-from worker.store.decide.documents import DocumentChanges, changed_together, decide_documents, document_keys
+from worker.store.decide.documents import DocumentChanges, decide_documents, document_keys
 from worker.store.decide.outcome_rows import write_dead_letters, write_highest, write_raw, write_receipts
 from worker.store.decide.shared_rows import shared_names, write_shared_rows, write_subjects
 from worker.store.decide.source_documents import Article, article_keys, decide_sources, url_keys
@@ -57,8 +57,9 @@ class Context:
 
 
 class ChangedDocument(Exception):
-    """Raised when recognised items must be read: their stored documents changed meanwhile, or the same batch may change
-    them. Roll back, read the items, decide again. `ids`: of the items.
+    """Raised when recognised items must be read: their stored documents changed meanwhile.
+
+    Roll back, read the items, decide again. `ids`: of the items.
     """
 
     def __init__(self, ids: Collection[str]) -> None:
@@ -69,7 +70,8 @@ class ChangedDocument(Exception):
 def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> ChangeSet:
     """Decide a batch: set the outcome of each item, and return the writes that `Context.ready` has not taken.
 
-    Call it under the writer lock. Raises ChangedDocument, before `ready` is called.
+    Call it under the writer lock. No item of `changed_together` may be recognised. Raises ChangedDocument, before `ready`
+    is called.
     """
     changes = ChangeSet()
     stored = loader.documents(document_keys(items, context.step))
@@ -143,14 +145,14 @@ def _repeat_outcome(item: BatchItem, stored: StoredDocuments) -> bool:
 
 
 def _confirm_recognised(fresh: Sequence[BatchItem], stored: StoredDocuments) -> None:
-    """Raise ChangedDocument if a recognised item's document changed meanwhile, or if this batch may change it."""
-    changed = changed_together(fresh)
+    """Raise ChangedDocument if a recognised item's document changed meanwhile."""
+    changed = set[str]()
     for item in fresh:
         row = stored.documents.get(item.doc_hash) if item.recognised is not None else None
         if item.recognised is not None and (row is None or (row.article_hash, row.content_hash) != item.recognised):
-            changed.append(item)
+            changed.add(item.id)
     if changed:
-        raise ChangedDocument({item.id for item in changed})
+        raise ChangedDocument(changed)
 
 
 def _renew_parts(items: Sequence[BatchItem], references: References) -> None:

@@ -61,7 +61,10 @@ def _retractions(items: Iterable[BatchItem]) -> dict[Place, BatchItem]:
 
 
 def changed_together(items: Sequence[BatchItem]) -> list[BatchItem]:
-    """Return the recognised items whose document another item of the batch may change: they must be read."""
+    """Return the recognised items whose document another item of the batch may change: they must be read.
+
+    Call it when all others are read: without a key, an item's document is not known before.
+    """
     recognised = [(item, item.recognised[0]) for item in items if item.recognised is not None]
     together = Counter(item.doc_hash for item in items if item.doc_key) if recognised else Counter()
     places = _retractions(items)

@@ -19,7 +19,7 @@ from worker.store.columns import metadata
 from worker.store.decide import stored as rows
 from worker.store.decide.change_set import ChangeSet, Operation
 from worker.store.decide.decision import ChangedDocument, Context, decide, decide_rows
-from worker.store.decide.documents import DocumentChanges
+from worker.store.decide.documents import DocumentChanges, changed_together
 from worker.store.decide.source_documents import article_keys
 
 _LISTS = ("keywords", "other_names")
@@ -224,6 +224,9 @@ class MemoryStore:
         for item in items:
             if item.op == "put" and not self._recognise(item):
                 read_version(item, LIMITS)
+        for item in changed_together(items):
+            item.recognised = None
+            read_version(item, LIMITS)
         while True:
             try:
                 changes = decide(items, self, self.context())
