@@ -20,8 +20,7 @@ from worker.store.decide.article_rows import parts_of
 from worker.store.decide.change_set import ChangeSet, ChildChanges
 from worker.store.decide.decision import Context, decide_rows
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.source_documents import article_keys
-from worker.store.decide.stored import Children, DocumentKeys, Key, StoredArticles, StoredDocuments, UrlKeys, Values
+from worker.store.decide.stored import Children, DocumentKeys, Key, StoredDocuments, UrlKeys, Values
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, flights
 from worker.store.sql.query import One, Pair, Query
@@ -181,8 +180,6 @@ class ArticleStep:
         changes: ChangeSet,
         rewritten: Collection[bytes] = (),
     ) -> None:
-        touched = documents.touched or rewritten
-        articles = loader.articles(article_keys(documents, rewritten)) if touched else StoredArticles()
         context = Context(self._rules, "", loaded.now)
-        decide_rows(documents, loaded, articles, loader, context, changes, rewritten=rewritten)
+        decide_rows(documents, loaded, loader, context, changes, rewritten=rewritten)
         apply(transaction, self._dialect, changes)

@@ -165,7 +165,7 @@ class _Step:
         urls.retargeted.clear()
         changes = ChangeSet()
         write_shared_rows(loaded, stored.next_ids, domains, {}, changes)
-        ArticleWrites(articles, urls, loaded, self._rules, stored.now).write(changes)
+        ArticleWrites(articles, urls, loaded, self._rules, stored.now, changes).write()
         changes.write_work(stored.now)
         apply(self._transaction, self._dialect, changes)
         return urls.targets[subject]

@@ -27,9 +27,16 @@ class ArticleWrites:
     """Collects the rows of articles and what belongs to them, and the background work that they cause."""
 
     def __init__(
-        self, articles: ArticleChanges, urls: Urls, stored: StoredUrls, rules: AllRules, now: datetime
+        self,
+        articles: ArticleChanges,
+        urls: Urls,
+        stored: StoredUrls,
+        rules: AllRules,
+        now: datetime,
+        changes: ChangeSet,
     ) -> None:
-        self._articles, self._urls, self._stored, self._rules, self._now = articles, urls, stored, rules, now
+        self._articles, self._urls, self._stored = articles, urls, stored
+        self._rules, self._now, self._changes = rules, now, changes
         self._children = [ChildChanges(name) for name in CHILD_KEYS]
         self._marked = {use.url_hash for use in stored.images.values() if use.is_marked}
         self._listed = {target.target_id for target in stored.targets.values()}
@@ -53,13 +60,13 @@ class ArticleWrites:
             peers[one.id] = _peer(parts.columns, one.url_hash)
         return peers
 
-    def write(self, changes: ChangeSet) -> None:
-        """Add all writes of articles, child rows, links and work to `changes`. Sets the heat of the published articles."""
-        urls = self._urls
+    def write(self) -> None:
+        """Add all writes of articles, child rows, links and work. Sets the heat of the published articles."""
+        urls, changes = self._urls, self._changes
         for one, parts in self._articles.published():
-            self._write_published(one, parts, changes)
+            self._write_published(one, parts)
         for stub, columns in self._stubs:
-            self._write_stub(stub, columns, changes)
+            self._write_stub(stub, columns)
         revised = [
             (one.id, one.source.revision, one.source.secured)
             for one in self._articles.live.values()
@@ -78,7 +85,7 @@ class ArticleWrites:
         changes.add_work(TARGET, urls.popular)
         changes.add_work(IMAGE, self._recounted_images())
 
-    def _write_published(self, one: Article, parts: ArticleParts, changes: ChangeSet) -> None:
+    def _write_published(self, one: Article, parts: ArticleParts) -> None:
         source = one.source
         columns: Row = {
             **parts.columns, **self._heat_columns(one, parts), "secured": source.secured, "document_id": source.id,
@@ -90,7 +97,7 @@ class ArticleWrites:
         if not parts.image_hashes.isdisjoint(self._marked):
             columns["image_url"] = best_image(parts.copy.images, self._marked)
             children["images"] = image_rows(parts.copy.images, self._marked)
-        self._write_row(one.id, one.url_hash, one.row, columns, children, changes)
+        self._write_row(one, columns, children)
         self._titles |= {(digest, parts.title or "") for digest in parts.image_hashes}
 
     def _provider_id(self, provider: ProviderRef | None) -> int | None:
@@ -120,14 +127,14 @@ class ArticleWrites:
         columns = stub_row(mention, stub.named_by, stub.revision, self._provider_id(mention.provider), self._now)
         return columns | {"image_url": best_image(mention.images, self._marked)}
 
-    def _write_stub(self, stub: StubChange, columns: Row, changes: ChangeSet) -> None:
+    def _write_stub(self, stub: StubChange, columns: Row) -> None:
         """Write a stub, which has images and no other child rows.
 
         If it shows an equal entry of another article, only its source changes, and the linker need not process it
         again.
         """
         images, row = stub.mention.images if stub.mention is not None else [], stub.row
-        changes.add_work(IMAGE, image_hashes_of(images) - self._stored.images.keys())
+        self._changes.add_work(IMAGE, image_hashes_of(images) - self._stored.images.keys())
         wanted = image_rows(images, self._marked)
         is_equal = (
             row is not None
@@ -138,44 +145,33 @@ class ArticleWrites:
         if is_equal:
             self._urls.renamed.append((stub.id, stub.revision, stub.named_by))
         else:
-            self._write_row(stub.id, stub.url_hash, row, columns, {"images": wanted}, changes)
+            self._write_row(stub, columns, {"images": wanted})
 
-    def _write_row(
-        self,
-        id_: int,
-        url_hash: bytes,
-        row: ArticleRow | None,
-        columns: Row,
-        children: Mapping[str, Mapping[Key, Values]],
-        changes: ChangeSet,
-    ) -> None:
-        """Write an article and its child rows. Add the work on the names of its provider, and on the heat of those that
-        list it.
-        """
-        values = [columns[name] for name in SHOWN]
-        stored = self._articles.children
+    def _write_row(self, one: Article | StubChange, columns: Row, children: Mapping[str, Mapping[Key, Values]]) -> None:
+        """Write an article and its child rows, and add the work on the heat of those that list it."""
+        values, row, stored = [columns[name] for name in SHOWN], one.row, self._articles.children
         for child_changes in self._children:
             table = child_changes.table
-            child_changes.compare(id_, stored.of(table, id_), children.get(table, {}))
+            child_changes.compare(one.id, stored.of(table, one.id), children.get(table, {}))
         if row is None:
-            self._new.append((id_, url_hash, self._now, *values))
+            self._new.append((one.id, one.url_hash, self._now, *values))
         else:
-            self._rewritten.append((id_, *values))
-            if id_ in self._listed and _stored_peer(row) != self._peers[id_]:
-                changes.add_work(PEERS, [id_])
+            self._rewritten.append((one.id, *values))
+            if one.id in self._listed and _stored_peer(row) != self._peers[one.id]:
+                self._changes.add_work(PEERS, [one.id])
             if not row.is_stub:
-                hashes = [image[-2] for image in stored.of("images", id_).values()]
+                hashes = [image[-2] for image in stored.of("images", one.id).values()]
                 self._titles_before |= {(h, row.title or "") for h in hashes if isinstance(h, bytes)}
-        self._add_work_on_names(row, columns["provider_id"], columns["provider_name"], changes)
+        self._add_work_on_names(row, columns["provider_id"], columns["provider_name"])
 
-    def _add_work_on_names(self, row: ArticleRow | None, provider_id: object, name: object, changes: ChangeSet) -> None:
+    def _add_work_on_names(self, row: ArticleRow | None, provider_id: object, name: object) -> None:
         """Most articles repeat the provider's current name; these are skipped."""
         if row is not None and (row.provider_id, row.provider_name) == (provider_id, name):
             return
         if row is not None and row.provider_name:
-            changes.add_work(NAMES, [row.provider_id])
+            self._changes.add_work(NAMES, [row.provider_id])
         if isinstance(provider_id, int) and name and self._provider_names.get(provider_id) != name:
-            changes.add_work(NAMES, [provider_id])
+            self._changes.add_work(NAMES, [provider_id])
 
     def _recounted_images(self) -> list[bytes]:
         """Return the images that may have become placeholders or ceased to be: their titles are counted again."""

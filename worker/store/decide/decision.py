@@ -82,10 +82,8 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Chan
     _renew_parts(accepted, stored.references)
     documents = decide_documents(accepted, stored, context.step)
     changes.add_work(RETRACT, (documents.documents[doc_hash].row.id for doc_hash in documents.unfinished))
-    articles = loader.articles(article_keys(documents)) if documents.touched else StoredArticles()
-    _name_changed_fields(documents, articles)
     contents = [content for item in accepted if (content := item.content) is not None]
-    live = decide_rows(documents, stored, articles, loader, context, changes, contents)
+    live = decide_rows(documents, stored, loader, context, changes, contents)
     for item in fresh:
         if item.rejected:
             item.outcome = Outcome.REJECTED
@@ -100,7 +98,6 @@ def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Chan
 def decide_rows(
     documents: DocumentChanges,
     stored: StoredDocuments,
-    articles: StoredArticles,
     loader: Loader,
     context: Context,
     changes: ChangeSet,
@@ -113,6 +110,9 @@ def decide_rows(
     are written anew whatever their documents are. Returns the touched articles with a live document, by url_hash.
     """
     documents.write(changes, stored.now)
+    touched = documents.touched or rewritten
+    articles = loader.articles(article_keys(documents, rewritten)) if touched else StoredArticles()
+    _name_changed_fields(documents, articles)
     chosen = decide_sources(documents, articles, stored.references, stored.next_ids["articles"], rewritten)
     shown = [parts.copy for _, parts in chosen.published()]
     domains, names = shared_names([*contents, *shown, *(one.content for one in chosen.subjects)])
@@ -127,7 +127,7 @@ def decide_rows(
     names = {slug: slug for slug in keys.slugs} | names
     write_shared_rows(loaded, stored.next_ids, domains | further, names, changes)
     write_subjects(chosen.subjects, loaded, changes)
-    ArticleWrites(chosen, urls, loaded, context.rules, stored.now).write(changes)
+    ArticleWrites(chosen, urls, loaded, context.rules, stored.now, changes).write()
     context.ready(changes)
     changes.write_work(stored.now)
     return chosen.live

@@ -20,7 +20,6 @@ from worker.store.decide import stored as rows
 from worker.store.decide.change_set import ChangeSet, Operation
 from worker.store.decide.decision import ChangedDocument, Context, decide, decide_rows
 from worker.store.decide.documents import DocumentChanges, changed_together
-from worker.store.decide.source_documents import article_keys
 
 _LISTS = ("keywords", "other_names")
 LIMITS, RULES = Limits(), AllRules()
@@ -263,8 +262,7 @@ class MemoryStore:
 
     def _decide_rows(self, documents, rewritten=()):
         stored, changes = self.documents(rows.DocumentKeys()), ChangeSet()
-        articles = self.articles(article_keys(documents, rewritten))
-        decide_rows(documents, stored, articles, self, self.context(), changes, rewritten=rewritten)
+        decide_rows(documents, stored, self, self.context(), changes, rewritten=rewritten)
         self.apply(changes)
 
     def _articles(self, subject):
