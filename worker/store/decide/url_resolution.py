@@ -55,14 +55,15 @@ class Urls:
         self._rows = {**stored.articles, **articles.rows}
         self._by_id = {one.id: one for one in articles.live.values()}
         self._read_forms: dict[int, EnrichedDocument] = {}
-        known_by = {h: row.id for h, row in self._rows.items() if not row.is_stub and h not in articles.undescribed} | {
-            h: one.id for h, one in articles.live.items()
-        }
+        known_by = {h: row.id for h, row in self._rows.items() if not row.is_stub and h not in articles.undescribed}
+        known_by |= {h: one.id for h, one in articles.live.items()}
         items = self._items(documents, known_by)
         claims, namers = self._claims_and_namers()
         mentioned = set[bytes]()
         for url_hash in sorted(keys.urls):
-            row, own, namer = self._rows.get(url_hash), known_by.get(url_hash), max(namers[url_hash], default=None)
+            row, own = self._rows.get(url_hash), known_by.get(url_hash)
+            namer = max(namers[url_hash], default=None)
+            # Ids begin with 1. The rules are in the order of `identity.py`; items of collections come first.
             target = items.get(url_hash) or own or max(claims[url_hash], default=("", None))[1]
             if target is None and namer is not None:
                 target = self._show(url_hash, row, namer)
